@@ -1,0 +1,1 @@
+"""What every ledger needs and no ledger owns. Imports no ledger."""

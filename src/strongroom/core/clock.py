@@ -1,0 +1,48 @@
+"""Time and randomness. Nothing else in the house reads the system clock or its entropy."""
+
+import asyncio
+import random
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall time for records, monotonic time for durations, and the only way to wait for time to pass."""
+
+    def now_ms(self) -> int: ...
+    def monotonic_s(self) -> float: ...
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Entropy(Protocol):
+    """Randomness: `token` for secrets and ids, `uniform` for jitter only."""
+
+    def token(self, size: int) -> bytes: ...
+    def uniform(self, low: float, high: float) -> float: ...
+
+
+class SystemClock:
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class SystemEntropy:
+    def token(self, size: int) -> bytes:
+        return secrets.token_bytes(size)
+
+    def uniform(self, low: float, high: float) -> float:
+        return random.uniform(low, high)
+
+
+def iso_instant(timestamp_ms: int) -> str:
+    """RFC 3339 in UTC with milliseconds, for example `2026-11-21T08:57:00.123Z`."""
+    moment = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,257 @@
+"""One ledger's database: SQLite (WAL) in a file, or MySQL/MariaDB.
+
+A unit of work is a plain function over a SQLAlchemy connection: `await database.write(work)` runs it in one
+transaction. SQLite runs it whole in a thread (one hop instead of one a statement, a fifth of the CPU time of
+an asyncio driver); MySQL runs it on asyncmy through SQLAlchemy's greenlet bridge. As it cannot await, a
+transaction can never wait for a node, a client or a lock of ours.
+
+Hazards:
+* SQLite has one writer. Write units queue for one thread and start with BEGIN IMMEDIATE, so they never fail
+  half-way with "database is locked".
+* A commit is on disk (synchronous=FULL): a signed intent that is not on disk must never be submitted.
+* A cancelled caller does not undo its unit of work: it commits or rolls back by itself.
+
+The statements that differ between the two databases stand here and nowhere else.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Dialect,
+    Engine,
+    LargeBinary,
+    Row,
+    Select,
+    String,
+    create_engine,
+    event,
+)
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.sql import Executable
+from sqlalchemy.sql.schema import Table
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+MYSQL_DEADLOCK = 1213
+MYSQL_LOCK_WAIT = 1205
+DEADLOCK_ATTEMPTS = 5
+BUSY_TIMEOUT_S = 30
+SQLITE_READERS = 4
+SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000")
+
+
+class UnsignedBig(TypeDecorator[int]):
+    """An int from 0 to 2^64-1. SQLite has no unsigned 64-bit number: there it is 20 digits of text, which sort."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(String(20))
+        return dialect.type_descriptor(mysql.BIGINT(unsigned=True))
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return f"{value:020d}"
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> int | None:
+        del dialect
+        return None if value is None else int(value)
+
+
+def binary(length: int) -> TypeEngine[bytes]:
+    """Bytes of at most `length`."""
+    return LargeBinary(length).with_variant(mysql.VARBINARY(length), "mysql", "mariadb")
+
+
+def ascii_text(length: int) -> TypeEngine[str]:
+    """Text compared byte for byte (MySQL's default collation would ignore case)."""
+    exact = mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
+    return String(length).with_variant(exact, "mysql", "mariadb")
+
+
+def exact_text(length: int) -> TypeEngine[str]:
+    """Unicode text compared byte for byte."""
+    exact = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
+    return String(length).with_variant(exact, "mysql", "mariadb")
+
+
+class Database:
+    """Runs units of work. `is_sqlite` and the helpers below are for the few places where dialects differ."""
+
+    def __init__(self, url: URL, *, pool_size: int = 16) -> None:
+        self.url = url
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        self._engine: _Engine = _Sqlite(url) if self.is_sqlite else _Mysql(url, pool_size)
+
+    async def write(self, work: Work[T]) -> T:
+        """Runs `work` in a write transaction: all of it is committed, or none of it.
+
+        It runs again when the database chose it as a deadlock's victim, so it must have no other effect.
+        """
+        for attempt in range(DEADLOCK_ATTEMPTS):
+            try:
+                # Shielded: a commit under way when the caller is cancelled must end, not tear the connection.
+                return await asyncio.shield(asyncio.ensure_future(self._engine.write(work)))
+            except DBAPIError as error:
+                if attempt == DEADLOCK_ATTEMPTS - 1 or not _is_deadlock(error):
+                    raise
+        raise AssertionError("unreachable")
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs `work` for reading, on one snapshot."""
+        return await self._engine.read(work)
+
+    async def fetch_all(self, statement: Executable) -> Sequence[Row[Any]]:
+        return await self.read(lambda connection: connection.execute(statement).all())
+
+    async def fetch_one(self, statement: Executable) -> Row[Any] | None:
+        return await self.read(lambda connection: connection.execute(statement).first())
+
+    async def close(self) -> None:
+        await self._engine.close()
+
+
+def insert_ignore(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts rows; one whose unique key exists already leaves the existing row as it is."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
+        return
+    # INSERT IGNORE would also hide truncation; a no-op update passes over the duplicate key alone.
+    key = next(iter(table.primary_key.columns))
+    connection.execute(mysql.insert(table).on_duplicate_key_update({key.name: key}), rows)
+
+
+def upsert(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], update: Sequence[str]
+) -> None:
+    """Inserts rows; where the primary key exists, the columns `update` take the new values."""
+    if connection.dialect.name == "sqlite":
+        lite = sqlite.insert(table)
+        keys = list(table.primary_key.columns)
+        connection.execute(
+            lite.on_conflict_do_update(
+                index_elements=keys, set_={name: lite.excluded[name] for name in update}
+            ),
+            rows,
+        )
+        return
+    my = mysql.insert(table)
+    connection.execute(my.on_duplicate_key_update({name: my.inserted[name] for name in update}), rows)
+
+
+def locking(statement: Select[Any]) -> Select[Any]:
+    """SELECT ... FOR UPDATE; SQLite omits the words and needs none, its writer is alone."""
+    return statement.with_for_update()
+
+
+def sqlite_url(path: str) -> URL:
+    return URL.create("sqlite", database=path)
+
+
+def mysql_url(*, host: str, port: int, name: str, user: str, password: str) -> URL:
+    return URL.create("mysql+asyncmy", user, password, host, port, name, query={"charset": "utf8mb4"})
+
+
+class _Engine(Protocol):
+    async def write(self, work: Work[T]) -> T: ...
+    async def read(self, work: Work[T]) -> T: ...
+    async def close(self) -> None: ...
+
+
+class _Sqlite:
+    """A writing thread with one connection, and reading threads that never wait for it (WAL)."""
+
+    def __init__(self, url: URL) -> None:
+        self._writer = _sqlite_engine(url, pool_size=1, begin="BEGIN IMMEDIATE")
+        self._reader = _sqlite_engine(url, pool_size=SQLITE_READERS, begin="BEGIN")
+        self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-write")
+        self._read_threads = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="sqlite-read")
+
+    async def write(self, work: Work[T]) -> T:
+        def unit() -> T:
+            with self._writer.begin() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._write_thread, unit)
+
+    async def read(self, work: Work[T]) -> T:
+        def unit() -> T:
+            with self._reader.connect() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._read_threads, unit)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._shut)
+
+    def _shut(self) -> None:
+        self._write_thread.shutdown()
+        self._read_threads.shutdown()
+        self._writer.dispose()
+        self._reader.dispose()
+
+
+class _Mysql:
+    def __init__(self, url: URL, pool_size: int) -> None:
+        self._engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_recycle=1800,
+            pool_pre_ping=True,
+            isolation_level="READ COMMITTED",  # no gap locks: parallel inserts do not deadlock
+            connect_args={"init_command": "SET SESSION time_zone='+00:00', innodb_lock_wait_timeout=20"},
+        )
+
+    async def write(self, work: Work[T]) -> T:
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def read(self, work: Work[T]) -> T:
+        async with self._engine.connect() as connection:
+            return await connection.run_sync(work)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def _sqlite_engine(url: URL, *, pool_size: int, begin: str) -> Engine:
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(dbapi_connection: Any, _record: object) -> None:
+        cursor = dbapi_connection.cursor()
+        for pragma in SQLITE_PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)  # the driver begins none by itself (isolation_level None)
+
+    return engine
+
+
+def _is_deadlock(error: DBAPIError) -> bool:
+    arguments: tuple[Any, ...] = getattr(error.orig, "args", ())
+    return bool(arguments) and arguments[0] in {MYSQL_DEADLOCK, MYSQL_LOCK_WAIT}

@@ -1,0 +1,119 @@
+"""Reads environment variables and collects every mistake, so that an operator sees all of them at once."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+T = TypeVar("T")
+
+TRUE = {"true", "1", "yes", "on"}
+FALSE = {"false", "0", "no", "off"}
+
+
+class Secret:
+    """A setting that must not be shown: `reveal` it where it is used."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "[set]" if self._text else "[empty]"
+
+    def reveal(self) -> str:
+        return self._text
+
+
+class SettingsError(Exception):
+    """All mistakes found, one a line, each with its variable's name."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+class Environment:
+    """Typed access to variables. A method that finds a mistake notes it and returns a harmless value."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self.mistakes: list[str] = []
+
+    def mistake(self, text: str) -> None:
+        self.mistakes.append(text)
+
+    def raise_mistakes(self) -> None:
+        if self.mistakes:
+            raise SettingsError(self.mistakes)
+
+    def is_set(self, name: str) -> bool:
+        return bool(self._variables.get(name))
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._variables.get(name) or default
+        if value is None:
+            self.mistake(f"{name} is required")
+            return ""
+        return value
+
+    def optional(self, name: str) -> str | None:
+        return self._variables.get(name) or None
+
+    def first(self, *names: str) -> str | None:
+        """The value of the first of `names` that is set."""
+        return next((self._variables[name] for name in names if self._variables.get(name)), None)
+
+    def secret(self, name: str) -> Secret | None:
+        """The variable itself, or the content of the file that `<name>_FILE` names; None when neither is set."""
+        direct, path = self.optional(name), self.optional(f"{name}_FILE")
+        if direct and path:
+            self.mistake(f"{name} and {name}_FILE are both set; keep one")
+        if direct:
+            return Secret(direct)
+        if path:
+            return self._parse(
+                f"{name}_FILE", path, lambda text: Secret(Path(text).read_text().strip()), Secret("")
+            )
+        return None
+
+    def integer(self, name: str, default: int, *, low: int = 0, high: int = 2**63 - 1) -> int:
+        value = self._parse(name, self.text(name, str(default)), int, default)
+        if not low <= value <= high:
+            self.mistake(f"{name} must be from {low} to {high}, not {value}")
+            return default
+        return value
+
+    def port(self, name: str, default: int) -> int:
+        return self.integer(name, default, low=0, high=65_535)
+
+    def flag(self, name: str, default: bool) -> bool:
+        text = self.text(name, str(default)).lower()
+        if text not in TRUE | FALSE:
+            self.mistake(f"{name} must be true or false, not {text!r}")
+        return text in TRUE
+
+    def url(self, name: str, default: str | None = None) -> str | None:
+        text = self._variables.get(name) or default
+        if text is None:
+            return None
+        parts = urlsplit(text)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            self.mistake(f"{name} must be an http or https URL, not {text!r}")
+        return text.rstrip("/")
+
+    def names(self, name: str) -> frozenset[str]:
+        """A comma-separated list."""
+        return frozenset(part.strip() for part in self.text(name, ",").split(",") if part.strip())
+
+    def parsed(self, name: str, text: str, parse: Callable[[str], T], default: T) -> T:
+        """`parse(text)`; a ValueError becomes a mistake of `name`."""
+        return self._parse(name, text, parse, default)
+
+    def _parse(self, name: str, text: str, parse: Callable[[str], T], default: T) -> T:
+        try:
+            return parse(text)
+        except (ValueError, OSError) as error:
+            self.mistake(f"{name}: {error}")
+            return default

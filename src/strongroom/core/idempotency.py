@@ -1,0 +1,153 @@
+"""The same request gets the same answer, across restarts and replicas.
+
+A request with a key goes through three steps: `begin` puts its row in, the effect's own transaction notes a
+`reference` to what was signed (`refer`), `finish` stores the answer. Repeated, it meets the row:
+
+* answered: the stored answer is replayed;
+* referred, not answered: `Resume`, the caller resolves what was signed and answers from that;
+* neither, and the process that began it is gone: nothing was signed, it starts afresh;
+* neither, and that process lives: `IdempotencyRunning`.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Delete, Update, delete, select, update
+from sqlalchemy.exc import IntegrityError
+
+from strongroom.core import tables
+from strongroom.core.clock import Clock
+from strongroom.core.database import Database
+from strongroom.core.errors import IdempotencyMismatch, IdempotencyRunning, InvalidInput
+from strongroom.core.lease import Leases
+
+RETENTION_MS = 48 * 3600 * 1000
+LONGEST_KEY = 190
+STILL_RUNNING = "The first request with this Idempotency-Key is still being processed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    status: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    scope: str
+    key: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    scope: str
+    key: str
+
+
+def instance_lease(owner: str) -> str:
+    """Name of the lease that says that the process `owner` lives."""
+    return f"instance:{owner}"
+
+
+class Idempotency:
+    """One process's view of the keys of one ledger. `leases.holder` names the process."""
+
+    def __init__(self, database: Database, clock: Clock, leases: Leases) -> None:
+        self._database = database
+        self._clock = clock
+        self._leases = leases
+        self._running: set[tuple[str, str]] = set()
+
+    async def begin(self, scope: str, key: str, fingerprint: bytes) -> Replay | Resume | Attempt:
+        """Claims `key` for a request whose content hashes to `fingerprint` (32 bytes).
+
+        Raises:
+            IdempotencyMismatch: the key belongs to a request with other content.
+            IdempotencyRunning: the first request has not ended.
+        """
+        if not key or len(key) > LONGEST_KEY or not key.isprintable():
+            raise InvalidInput(f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters")
+        now_ms = self._clock.now_ms()
+        row = {
+            "scope": scope,
+            "key": key,
+            "fingerprint": fingerprint,
+            "owner": self._leases.holder,
+            "created_at_ms": now_ms,
+            "expires_at_ms": now_ms + RETENTION_MS,
+        }
+        try:
+            await self._database.write(
+                lambda connection: connection.execute(tables.idempotency.insert(), row)
+            )
+        except IntegrityError:
+            return await self._meet(scope, key, fingerprint)
+        self._running.add((scope, key))
+        return Attempt(scope=scope, key=key)
+
+    def refer(self, connection: Connection, attempt: Attempt, reference: str) -> None:
+        """Notes, in the transaction that persists the intent, what was signed for this request."""
+        connection.execute(self._update(attempt).values(reference=reference))
+
+    async def finish(self, attempt: Attempt | Resume, status: int, body: str) -> None:
+        """Stores the answer and lets go of the key."""
+        await self._write(self._update(attempt).values(status=status, body=body))
+        self.let_go(attempt)
+
+    async def forget(self, attempt: Attempt) -> None:
+        """Nothing was signed and the answer is not final: the key may be used again at once."""
+        columns = tables.idempotency.c
+        await self._write(
+            delete(tables.idempotency).where(
+                columns.scope == attempt.scope,
+                columns.key == attempt.key,
+                columns.status.is_(None),
+                columns.reference.is_(None),
+            )
+        )
+        self.let_go(attempt)
+
+    def let_go(self, attempt: Attempt | Resume) -> None:
+        self._running.discard((attempt.scope, attempt.key))
+
+    async def purge(self) -> None:
+        """Deletes what has expired."""
+        await self._write(
+            delete(tables.idempotency).where(tables.idempotency.c.expires_at_ms < self._clock.now_ms())
+        )
+
+    async def _meet(self, scope: str, key: str, fingerprint: bytes) -> Replay | Resume | Attempt:
+        columns = tables.idempotency.c
+        query = select(tables.idempotency).where(columns.scope == scope, columns.key == key)
+        row = await self._database.fetch_one(query)
+        if row is None:  # it expired between the two statements
+            return await self.begin(scope, key, fingerprint)
+        if row.fingerprint != fingerprint:
+            raise IdempotencyMismatch("This Idempotency-Key was used for a request with other content")
+        if row.status is not None:
+            return Replay(status=row.status, body=row.body)
+        if (scope, key) in self._running:
+            raise IdempotencyRunning(STILL_RUNNING)
+        if row.reference is not None:
+            return Resume(scope=scope, key=key, reference=row.reference)
+        if await self._lives_elsewhere(row.owner):
+            raise IdempotencyRunning(STILL_RUNNING)
+        taken = await self._write(
+            update(tables.idempotency)
+            .where(columns.scope == scope, columns.key == key, columns.owner == row.owner)
+            .values(owner=self._leases.holder, created_at_ms=self._clock.now_ms())
+        )
+        if taken == 0 or (scope, key) in self._running:  # another repetition was quicker
+            raise IdempotencyRunning(STILL_RUNNING)
+        self._running.add((scope, key))
+        return Attempt(scope=scope, key=key)
+
+    async def _write(self, statement: Update | Delete) -> int:
+        return await self._database.write(lambda connection: connection.execute(statement).rowcount)
+
+    async def _lives_elsewhere(self, owner: str) -> bool:
+        return owner != self._leases.holder and await self._leases.is_held(instance_lease(owner))
+
+    def _update(self, attempt: Attempt | Resume) -> Update:
+        columns = tables.idempotency.c
+        return update(tables.idempotency).where(columns.scope == attempt.scope, columns.key == attempt.key)

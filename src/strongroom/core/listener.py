@@ -1,0 +1,81 @@
+"""A surface on a port: one ASGI application under uvicorn, inside the process's event loop."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+BACKLOG = 2048
+SHUTDOWN_S = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surface:
+    """What is served where. `authenticated` says whether every caller must present a token."""
+
+    name: str
+    application: Any
+    host: str
+    port: int
+    authenticated: bool
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the composition root owns the process's signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Listener:
+    """Binds at once, so that a busy port is reported before anything starts; then serves until stopped."""
+
+    def __init__(self, surface: Surface) -> None:
+        self.surface = surface
+        family = socket.AF_INET6 if ":" in surface.host else socket.AF_INET
+        self._socket = socket.create_server((surface.host, surface.port), family=family, backlog=BACKLOG)
+        self.port: int = self._socket.getsockname()[1]
+        self._server = _Server(
+            uvicorn.Config(
+                surface.application,
+                http="httptools",
+                ws="websockets-sansio",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=SHUTDOWN_S,
+                timeout_keep_alive=75,
+            )
+        )
+
+    @property
+    def url(self) -> str:
+        host = self.surface.host
+        shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - a name for people, no bind
+        return f"http://{shown}:{self.port}"
+
+    async def serve(self) -> None:
+        await self._server.serve(sockets=[self._socket])
+
+    async def started(self) -> None:
+        while not self._server.started:  # noqa: ASYNC110 - uvicorn offers a flag, no event
+            await asyncio.sleep(0.005)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

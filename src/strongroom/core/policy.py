@@ -1,0 +1,65 @@
+"""The one gate in front of every signature.
+
+A signature that does not pass through `SigningGate.sign` does not exist: the gate asks the policy, lets the
+ledger's signer sign, and writes the audit row in the caller's transaction. A refusal leaves no signature.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from strongroom.core.access import Principal
+from strongroom.core.audit import Audit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureRequest:
+    """What is about to be signed, in terms that every ledger shares."""
+
+    principal: Principal
+    scope: str
+    """The right that the principal needs, for example `atto:send`."""
+    account: str
+    """Address of the signing account."""
+    kind: str
+    """The ledger's own word for the payload, for example `SEND`."""
+    payload_hash: bytes
+    amount_raw: int = 0
+    """What leaves the account, in the ledger's smallest unit."""
+    destination: str | None = None
+
+
+class Policy:
+    """Decides; for now it allows what the principal's scope allows."""
+
+    def authorize(self, request: SignatureRequest) -> None:
+        """Returns when the signature is allowed.
+
+        Raises:
+            Forbidden: it is not.
+        """
+        request.principal.require(request.scope)
+
+
+class SigningGate:
+    """Policy, signature and audit row as one step inside the caller's transaction."""
+
+    def __init__(self, policy: Policy, audit: Audit) -> None:
+        self._policy = policy
+        self._audit = audit
+
+    def sign(
+        self, connection: Connection, request: SignatureRequest, signer: Callable[[bytes], bytes]
+    ) -> bytes:
+        """Signs `request.payload_hash`. Call it last in the transaction (the audit head is locked until commit)."""
+        self._policy.authorize(request)
+        signature = signer(request.payload_hash)
+        details = {
+            "kind": request.kind,
+            "hash": request.payload_hash.hex().upper(),
+            "amountRaw": str(request.amount_raw),
+            "destination": request.destination,
+        }
+        self._audit.append(connection, request.principal, "sign", request.account, details)
+        return signature

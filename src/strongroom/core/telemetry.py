@@ -1,0 +1,147 @@
+"""Logs, metrics and the health of the parts.
+
+Secrets do not reach a log because they are never handed to one; `_redact` is the second line of defence.
+"""
+
+import enum
+import logging
+import sys
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+SECRET_WORDS = (
+    "mnemonic",
+    "password",
+    "secret",
+    "private",
+    "encryptionkey",
+    "encryption_key",
+    "authorization",
+    "seed",
+)
+REDACTED = "[redacted]"
+LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+def configure_logging(*, as_json: bool, level: str = "INFO") -> None:
+    """Sends every log, the libraries' too, to stderr: JSON lines, or text for people."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _redact,
+    ]
+    renderer: list[Any] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if as_json
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for noisy in ("httpx2", "httpcore2", "uvicorn.access", "uvicorn.error", "aiosqlite", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name in event:
+        if any(word in name.lower() for word in SECRET_WORDS):
+            event[name] = REDACTED
+    return event
+
+
+class Metrics:
+    """The process's Prometheus registry and the metrics that every ledger shares."""
+
+    def __init__(self, application: str) -> None:
+        self.registry = CollectorRegistry()
+        self.application = application
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.http_requests = self.histogram(
+            "http_server_requests_seconds", "Duration of HTTP requests.", ("method", "uri", "status")
+        )
+        self.signatures = self.counter("strongroom_signatures", "Signatures made.", ("ledger", "kind"))
+        self.refusals = self.counter(
+            "strongroom_refusals",
+            "Requests that ended in an error of the tree, by its code.",
+            ("ledger", "code"),
+        )
+
+    def counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def histogram(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Histogram:
+        return Histogram(name, text, labels, registry=self.registry, buckets=LATENCY_BUCKETS_S)
+
+
+class Status(enum.StrEnum):
+    UP = "UP"
+    DEGRADED = "DEGRADED"
+    DOWN = "DOWN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentHealth:
+    status: Status
+    detail: str | None = None
+
+
+class Health:
+    """What each part says of itself.
+
+    A `vital` part that is down makes the process useless, and the whole DOWN (503: restart it). Any other
+    part that is not up leaves it DEGRADED (200): restarting would not bring a node back.
+    """
+
+    def __init__(self) -> None:
+        self._components: dict[str, ComponentHealth] = {}
+        self._checks: dict[str, Callable[[], ComponentHealth]] = {}
+        self._vital: set[str] = set()
+
+    def report(self, name: str, status: Status, detail: str | None = None, *, vital: bool = False) -> None:
+        """Stores the latest word of a part."""
+        self._components[name] = ComponentHealth(status=status, detail=detail)
+        if vital:
+            self._vital.add(name)
+
+    def watch(self, name: str, check: Callable[[], ComponentHealth]) -> None:
+        """Asks `check` whenever the health is read; it must be cheap and must not block."""
+        self._checks[name] = check
+
+    def components(self) -> dict[str, ComponentHealth]:
+        return self._components | {name: check() for name, check in self._checks.items()}
+
+    def overall(self) -> Status:
+        components = self.components()
+        if any(components[name].status is Status.DOWN for name in self._vital):
+            return Status.DOWN
+        if any(part.status is not Status.UP for part in components.values()):
+            return Status.DEGRADED
+        return Status.UP
