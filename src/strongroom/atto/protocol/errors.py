@@ -1,0 +1,56 @@
+"""What is wrong with a value of the Atto protocol.
+
+Every leaf has a stable machine `code`. Messages name fields and rules; they never hold a secret.
+"""
+
+from typing import ClassVar
+
+
+class ProtocolError(ValueError):
+    """Base of every error of the protocol."""
+
+    code: ClassVar[str] = "invalid_value"
+
+
+class InvalidNetwork(ProtocolError):
+    code = "invalid_network"
+
+
+class InvalidMnemonic(ProtocolError):
+    code = "invalid_mnemonic"
+
+
+class InvalidKey(ProtocolError):
+    code = "invalid_key"
+
+
+class InvalidAddress(ProtocolError):
+    code = "invalid_address"
+
+
+class InvalidAmount(ProtocolError):
+    code = "invalid_amount"
+
+
+class InsufficientBalance(InvalidAmount):
+    code = "insufficient_balance"
+
+
+class InvalidBlock(ProtocolError):
+    """Bytes, JSON or fields that are no block, nor any other record of the ledger."""
+
+    code = "invalid_block"
+
+
+class InvalidTransaction(ProtocolError):
+    """Well formed, but against the rules of the ledger."""
+
+    code = "invalid_transaction"
+
+
+class InvalidWork(ProtocolError):
+    code = "invalid_work"
+
+
+class InvalidSignature(ProtocolError):
+    code = "invalid_signature"

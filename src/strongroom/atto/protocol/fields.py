@@ -1,0 +1,39 @@
+"""Ranges and sizes that every record of the ledger keeps, so that what was built can always be serialised."""
+
+from strongroom.atto.protocol.errors import InvalidAmount, InvalidBlock
+from strongroom.atto.protocol.networks import I64_MAX, MAX_SUPPLY_RAW, U16_MAX, U64_MAX
+
+HASH_SIZE = 32
+PUBLIC_KEY_SIZE = 32
+SIGNATURE_SIZE = 64
+WORK_SIZE = 8
+
+
+def require_size(value: bytes, size: int, name: str) -> None:
+    """Raises InvalidBlock unless `value` has `size` bytes."""
+    if len(value) != size:
+        raise InvalidBlock(f"{name} must have {size} bytes")
+
+
+def require_version(version: int) -> None:
+    """Raises InvalidBlock unless `version` fits in its 16 bits. Whether it is in force is for validation."""
+    if not 0 <= version <= U16_MAX:
+        raise InvalidBlock("version must be between 0 and 65535")
+
+
+def require_height(height: int) -> None:
+    """Raises InvalidBlock unless `height` fits in its unsigned 64 bits; the first block of an account has 1."""
+    if not 1 <= height <= U64_MAX:
+        raise InvalidBlock("height must be between 1 and 18446744073709551615")
+
+
+def require_timestamp(timestamp_ms: int) -> None:
+    """Raises InvalidBlock unless `timestamp_ms` lies after 1970 and fits in its signed 64 bits."""
+    if not 0 <= timestamp_ms <= I64_MAX:
+        raise InvalidBlock("timestamp must be between 0 and 9223372036854775807")
+
+
+def require_amount(amount_raw: int, name: str) -> None:
+    """Raises InvalidAmount unless `amount_raw` lies between nothing and the whole supply."""
+    if not 0 <= amount_raw <= MAX_SUPPLY_RAW:
+        raise InvalidAmount(f"{name} must be between 0 and {MAX_SUPPLY_RAW}")
