@@ -67,6 +67,15 @@ def test_another_character_is_refused(public_key: bytes, at: int, by: int) -> No
         Address.parse(path[:at] + other + path[at + 1 :])
 
 
+@given(keys)
+def test_second_spelling_of_an_address_is_refused(public_key: bytes) -> None:
+    path = Address(public_key=public_key).path
+    # 38 bytes fill 304 of the 305 bits: the last bit says nothing.
+    spelling = path[:-1] + ALPHABET[ALPHABET.index(path[-1]) ^ 1]
+    with pytest.raises(InvalidAddress):
+        Address.parse(spelling)
+
+
 @given(st.text(max_size=70))
 def test_any_other_text_is_refused(text: str) -> None:
     with pytest.raises(InvalidAddress):

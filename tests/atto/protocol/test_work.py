@@ -64,6 +64,14 @@ def test_invalid_work_is_refused_with_its_reason() -> None:
         verify_work(Network.LIVE, vector["timestamp"], unhex(vector["target"]), unhex(vector["work"]))
 
 
+def test_value_at_the_threshold_is_valid_and_one_above_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    work, target = bytes(8), bytes(32)
+    value = work_value(work, target)
+    for highest, valid in ((value, True), (value - 1, False)):
+        monkeypatch.setattr("strongroom.atto.protocol.work.threshold", lambda *_, highest=highest: highest)
+        assert is_work_valid(Network.LIVE, 0, target, work) is valid
+
+
 @pytest.mark.parametrize("network", ["LIVE", "DEV"])
 def test_work_of_genesis(network: str) -> None:
     vector = VECTORS["genesis"][network]
@@ -76,7 +84,7 @@ def test_work_of_genesis(network: str) -> None:
 
 @pytest.mark.parametrize(("work_size", "target_size"), [(7, 32), (9, 32), (8, 31), (8, 33)])
 def test_wrong_sizes_are_refused(work_size: int, target_size: int) -> None:
-    with pytest.raises(InvalidWork):
+    with pytest.raises(InvalidWork, match="8 bytes"):
         verify_work(Network.LOCAL, WORKS[0]["timestamp"], bytes(target_size), bytes(work_size))
 
 
