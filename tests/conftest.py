@@ -1,0 +1,66 @@
+"""What every test may use. Servers start with the first test that asks for them."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import URL
+
+from strongroom.core.database import Database, sqlite_url
+from strongroom.core.migrations import migrate
+from support.clock import ManualClock, SeededEntropy
+from support.mariadb import MariaDB, running_mariadb
+from support.redis import Redis, running_redis
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    with running_mariadb() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Redis]:
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
+    """A fresh, empty database on each engine."""
+    if request.param == "sqlite":
+        return sqlite_url(str(tmp_path / "test.sqlite3"))
+    server: MariaDB = request.getfixturevalue("mariadb")
+    return server.new_database()
+
+
+@pytest.fixture
+async def database(database_url: URL) -> AsyncIterator[Database]:
+    """A fresh database on each engine, with the core's tables."""
+    database = Database(database_url)
+    await migrate(database, [])
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def replica(database: Database) -> AsyncIterator[Database]:
+    """Another process's view of `database`."""
+    other = Database(database.url)
+    yield other
+    await other.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def entropy() -> SeededEntropy:
+    return SeededEntropy()

@@ -1,0 +1,111 @@
+"""A private MariaDB server in a temporary folder."""
+
+import getpass
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from strongroom.core.database import mysql_url
+from support.ports import free_port
+from support.processes import Process
+from support.programs import program
+
+USER = "strongroom"
+PASSWORD = "only-for-tests"
+INIT_SQL = f"""\
+CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';
+GRANT ALL ON *.* TO '{USER}'@'%';
+"""  # one statement a line, or the server runs none
+FAST = (
+    "--innodb-buffer-pool-size=64M",
+    "--innodb-log-file-size=16M",
+    "--skip-name-resolve",
+    "--performance-schema=OFF",
+)
+
+
+class MariaDB:
+    """A running server; every test gets its own database in it."""
+
+    def __init__(self, folder: Path, *, durable: bool) -> None:
+        self._folder = folder
+        self._durable = durable
+        self._databases = 0
+        self.port = free_port()
+        self._process = self._start()
+
+    def new_database(self, *, charset: str = "utf8mb4") -> URL:
+        """Creates an empty database."""
+        self._databases += 1
+        name = f"test_{self._databases}"
+        self.execute(f"CREATE DATABASE {name} CHARACTER SET {charset}")
+        return self.url(name)
+
+    def url(self, name: str) -> URL:
+        return mysql_url(host="127.0.0.1", port=self.port, name=name, user=USER, password=PASSWORD)
+
+    def execute(self, statements: str, *, database: str | None = None) -> str:
+        """Runs SQL with the server's own client; returns its tab-separated rows without headings."""
+        client = [program("mariadb"), "--no-defaults", "--batch", "--skip-column-names", "--host=127.0.0.1"]
+        login = [f"--port={self.port}", f"--user={USER}", f"--password={PASSWORD}"]
+        command = [*client, *login, f"--execute={statements}", *([database] if database else [])]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def restart(self) -> None:
+        """Kills the server as a power cut would and starts it again on the same port."""
+        self._process.kill()
+        self._process = self._start()
+
+    def stop(self) -> None:
+        self._process.terminate()
+
+    def _start(self) -> Process:
+        (self._folder / "init.sql").write_text(INIT_SQL)
+        process = Process(
+            [
+                program("mariadbd"),
+                "--no-defaults",
+                f"--datadir={self._folder / 'data'}",
+                f"--user={getpass.getuser()}",
+                f"--init-file={self._folder / 'init.sql'}",
+                f"--socket={self._folder / 'server.sock'}",
+                "--skip-networking=0",
+                "--bind-address=127.0.0.1",
+                f"--port={self.port}",
+                f"--innodb-flush-log-at-trx-commit={1 if self._durable else 2}",
+                *FAST,
+            ]
+        )
+        try:
+            process.wait_for("ready for connections")
+        except BaseException:
+            process.kill()
+            raise
+        return process
+
+
+@contextmanager
+def running_mariadb(*, durable: bool = False) -> Iterator[MariaDB]:
+    """`durable`: each commit reaches the disk, as in production; costs time."""
+    with tempfile.TemporaryDirectory(prefix="mariadb-") as name:
+        folder = Path(name)
+        install = [
+            program("mariadb-install-db"),
+            "--no-defaults",
+            f"--datadir={folder / 'data'}",
+            f"--user={getpass.getuser()}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+        ]
+        subprocess.run(install, check=True, capture_output=True)
+        server = MariaDB(folder, durable=durable)
+        try:
+            yield server
+        finally:
+            server.stop()
