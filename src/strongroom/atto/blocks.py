@@ -1,0 +1,204 @@
+"""Signed blocks from the moment they exist: persisted before they are published, settled once their fate is known.
+
+SIGNED -> CONFIRMED, or SIGNED -> REJECTED. A SIGNED block may have been published or not, confirmed or not:
+only the node knows. While it is SIGNED its account signs nothing else (`strongroom_atto_account.pending`), and
+behind that stands the unique `slot`: no two different blocks on one predecessor.
+"""
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from strongroom.atto import tables
+from strongroom.atto.protocol import (
+    AccountEntry,
+    Address,
+    Block,
+    BlockType,
+    ChangeBlock,
+    Network,
+    SendBlock,
+    Transaction,
+    entry_of,
+    state_after,
+)
+from strongroom.atto.records import AccountRecord, account_record, state_values
+from strongroom.core.database import insert_ignore, locking
+
+
+class BlockState(enum.StrEnum):
+    SIGNED = "SIGNED"
+    CONFIRMED = "CONFIRMED"
+    REJECTED = "REJECTED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedBlock:
+    """A persisted block of ours. `sender` is known for OPEN and RECEIVE."""
+
+    transaction: Transaction
+    sender: bytes | None
+    state: BlockState
+    reason: str | None
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What a settlement changed. `entry` is None when its line must be fetched from the node's history."""
+
+    entry: AccountEntry | None
+    wallet_name: str
+
+
+EntryWriter = Callable[[Connection, str, Sequence[AccountEntry]], None]
+"""Stores entries of one wallet and whatever must be told about them, in the caller's transaction."""
+
+
+def insert_signed(
+    connection: Connection,
+    account: AccountRecord,
+    transaction: Transaction,
+    sender: bytes | None,
+    now_ms: int,
+) -> None:
+    """Persists the intent and marks its account; the caller publishes after the commit."""
+    block = transaction.block
+    connection.execute(
+        tables.block.insert(),
+        {
+            "hash": block.hash,
+            "address": account.address.path,
+            "height": block.height,
+            "slot": block.work_target,
+            "transaction": transaction.to_bytes(),
+            "sender": sender,
+            "state": BlockState.SIGNED,
+            "created_at_ms": now_ms,
+        },
+    )
+    connection.execute(
+        update(tables.chain).where(tables.chain.c.address == account.address.path).values(pending=block.hash)
+    )
+
+
+def load_block(connection: Connection, block_hash: bytes) -> SignedBlock | None:
+    row = connection.execute(select(tables.block).where(tables.block.c.hash == block_hash)).first()
+    return None if row is None else _signed_block(row)
+
+
+def unsettled(connection: Connection) -> list[SignedBlock]:
+    """Every block whose fate is open, oldest first."""
+    columns = tables.block.c
+    query = select(tables.block).where(columns.state == BlockState.SIGNED).order_by(columns.created_at_ms)
+    return [_signed_block(row) for row in connection.execute(query)]
+
+
+def settle_confirmed(
+    connection: Connection, signed: SignedBlock, network: Network, now_ms: int, write_entries: EntryWriter
+) -> Settled:
+    """Records that the ledger has the block. Doing it twice, or on two replicas, changes nothing more."""
+    block = signed.transaction.block
+    query = locking(select(tables.chain).where(tables.chain.c.address == block.address.path))
+    account = account_record(connection.execute(query).one(), network)
+    _resolve(connection, block.hash, BlockState.CONFIRMED, None, now_ms)
+    changes: dict[str, Any] = {} if account.pending != block.hash else {"pending": None}
+    entry = None
+    if account.height == block.height - 1:
+        changes |= state_values(state_after(block, account.state))
+        entry = entry_of(block, account.state, signed.sender)
+        if account.entry_height == account.height:
+            write_entries(connection, account.wallet_name, [entry])
+            changes["entry_height"] = block.height
+    if changes:
+        connection.execute(
+            update(tables.chain).where(tables.chain.c.address == account.address.path).values(changes)
+        )
+    return Settled(entry=entry or _entry_by_itself(block), wallet_name=account.wallet_name)
+
+
+def settle_rejected(connection: Connection, signed: SignedBlock, reason: str, now_ms: int) -> None:
+    """Records that the ledger refused the block for good: its slot is free again."""
+    block = signed.transaction.block
+    _resolve(connection, block.hash, BlockState.REJECTED, reason, now_ms)
+    connection.execute(
+        update(tables.chain)
+        .where(tables.chain.c.address == block.address.path, tables.chain.c.pending == block.hash)
+        .values(pending=None)
+    )
+
+
+def insert_entries(connection: Connection, wallet_name: str, entries: Sequence[AccountEntry]) -> None:
+    """Puts lines into the store; a line that is there stays."""
+    rows = [
+        {
+            "address": Address(public_key=entry.public_key).path,
+            "height": entry.height,
+            "hash": entry.hash,
+            "wallet_name": wallet_name,
+            "block_type": int(entry.block_type),
+            "subject": entry.subject_public_key,
+            "previous_balance": entry.previous_balance,
+            "balance": entry.balance,
+            "timestamp_ms": entry.timestamp_ms,
+        }
+        for entry in entries
+    ]
+    insert_ignore(connection, tables.entry, rows)
+
+
+def load_entry(row: Row[Any], public_key: bytes) -> AccountEntry:
+    return AccountEntry(
+        hash=row.hash,
+        public_key=public_key,
+        height=row.height,
+        block_type=BlockType(row.block_type),
+        subject_public_key=row.subject,
+        previous_balance=row.previous_balance,
+        balance=row.balance,
+        timestamp_ms=row.timestamp_ms,
+    )
+
+
+def _resolve(
+    connection: Connection, block_hash: bytes, state: BlockState, reason: str | None, now_ms: int
+) -> None:
+    values: dict[str, Any] = {"state": state, "reason": reason, "resolved_at_ms": now_ms}
+    if state is BlockState.REJECTED:
+        values["slot"] = None
+    connection.execute(
+        update(tables.block)
+        .where(tables.block.c.hash == block_hash, tables.block.c.state == BlockState.SIGNED)
+        .values(values)
+    )
+
+
+def _entry_by_itself(block: Block) -> AccountEntry | None:
+    """The line of a block whose account has already moved past it; a received amount is not in its block."""
+    if not isinstance(block, SendBlock | ChangeBlock):
+        return None
+    spent = block.amount if isinstance(block, SendBlock) else 0
+    subject = block.receiver_public_key if isinstance(block, SendBlock) else block.representative_public_key
+    return AccountEntry(
+        hash=block.hash,
+        public_key=block.public_key,
+        height=block.height,
+        block_type=block.type,
+        subject_public_key=subject,
+        previous_balance=block.balance + spent,
+        balance=block.balance,
+        timestamp_ms=block.timestamp,
+    )
+
+
+def _signed_block(row: Row[Any]) -> SignedBlock:
+    return SignedBlock(
+        transaction=Transaction.from_bytes(row.transaction),
+        sender=row.sender,
+        state=BlockState(row.state),
+        reason=row.reason,
+        created_at_ms=row.created_at_ms,
+    )

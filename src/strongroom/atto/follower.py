@@ -1,0 +1,117 @@
+"""Notices what happens to our accounts elsewhere: the same seed in another wallet, another replica, a restored backup.
+
+A state that the node reports is believed when the account's own key signed it: the frontier's transaction is
+fetched and its hash, signature, account, height, balance and network are compared.
+"""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+from sqlalchemy import select, update
+
+from strongroom.atto import tables
+from strongroom.atto.gateway import Node, NodeDishonest
+from strongroom.atto.monitored import MonitoredAddresses
+from strongroom.atto.protocol import AccountState, Address, Network, ProtocolError, verify
+from strongroom.atto.records import load_account, state_values
+from strongroom.atto.resolver import Resolver
+from strongroom.core.database import Database
+from strongroom.core.errors import StrongroomError, Unavailable
+from strongroom.core.telemetry import Metrics
+
+log = structlog.get_logger(__name__)
+
+
+class Follower:
+    """Brings the stored states up to the node's, forwards only."""
+
+    def __init__(
+        self,
+        *,
+        node: Node,
+        database: Database,
+        network: Network,
+        monitored: MonitoredAddresses,
+        resolver: Resolver,
+        moved: Callable[[AccountState], None],
+        metrics: Metrics,
+    ) -> None:
+        """`moved` is called with every state that was taken over."""
+        self._node = node
+        self._database = database
+        self._network = network
+        self._monitored = monitored
+        self._resolver = resolver
+        self._moved = moved
+        self._heights: dict[bytes, int] = {}
+        self._external = metrics.counter(
+            "strongroom_atto_external_changes", "Account states taken over from the node."
+        )
+
+    async def load(self) -> None:
+        """Reads the stored heights, so that the replay of a stream costs no statement per account."""
+        rows = await self._database.fetch_all(select(tables.chain.c.public_key, tables.chain.c.height))
+        self._heights = {row.public_key: row.height for row in rows}
+
+    def settled(self, public_key: bytes, height: int) -> None:
+        """A block of ours was confirmed: its echo on the stream is no news."""
+        self._heights[public_key] = max(height, self._heights.get(public_key, 0))
+
+    async def handle(self, state: AccountState) -> None:
+        """Takes one item of the accounts stream; one that cannot be verified is passed over, loudly."""
+        if state.height <= self._heights.get(state.public_key, 0) or self._resolver.is_running(
+            state.frontier
+        ):
+            return
+        try:
+            await self.take_over(state)
+        except StrongroomError as error:
+            log.warning("account state not taken over", why=error.message, height=state.height)
+
+    async def refresh(self, addresses: Sequence[Address]) -> None:
+        """Asks the node for the present states, for example of accounts that were just created."""
+        for state in await self._node.accounts(addresses):
+            await self.handle(state)
+
+    async def take_over(self, state: AccountState) -> None:
+        """Verifies a state and stores it unless the account is already there or further.
+
+        Raises:
+            NodeDishonest: it is not what the account's key signed.
+        """
+        address = Address(public_key=state.public_key)
+        if address not in self._monitored:
+            return
+        account = await self._database.read(
+            lambda connection: load_account(connection, address, self._network)
+        )
+        if account.height < state.height:
+            await self._verify(state)
+            statement = (
+                update(tables.chain)
+                .where(tables.chain.c.address == address.path, tables.chain.c.height < state.height)
+                .values(state_values(state))
+            )
+            await self._database.write(lambda connection: connection.execute(statement))
+            self._external.inc()
+            log.info("account moved elsewhere", address=address.path, height=state.height)
+            self._moved(state)
+        self.settled(state.public_key, state.height)
+
+    async def _verify(self, state: AccountState) -> None:
+        if state.network is not self._network:
+            raise NodeDishonest(
+                f"The node speaks for the network {state.network.name}, not {self._network.name}"
+            )
+        transaction = await self._node.transaction(state.frontier)
+        if transaction is None:
+            raise Unavailable("The node does not have the account's last transaction yet")
+        block = transaction.block
+        try:
+            verify(block.public_key, block.hash, transaction.signature)
+        except ProtocolError as error:
+            raise NodeDishonest("The signature of the account's last transaction is wrong") from error
+        said = (state.network, state.public_key, state.height, state.balance, state.timestamp_ms)
+        signed = (block.network, block.public_key, block.height, block.balance, block.timestamp)
+        if said != signed:
+            raise NodeDishonest("The node's account state is not what its last transaction says")

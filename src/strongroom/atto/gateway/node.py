@@ -1,0 +1,234 @@
+"""The node's REST API over HTTP (reference: node controllers for accounts, receivables, entries, transactions)."""
+
+import re
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+import httpx2
+import msgspec
+import structlog
+
+from strongroom.atto.gateway import HeightRange, NodeDishonest, NodeRejected, NodeUnavailable
+from strongroom.atto.protocol import (
+    AccountEntry,
+    AccountState,
+    Address,
+    ProtocolError,
+    Receivable,
+    Transaction,
+    decode_account_entry,
+    decode_account_state,
+    decode_account_states,
+    decode_receivable,
+    decode_transaction,
+    encode_transaction,
+)
+from strongroom.core.clock import Clock, iso_instant
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT_S = 5.0
+QUERY_TIMEOUT_S = 10.0
+CONFIRMATION_TIMEOUT_S = 60.0
+STREAM_IDLE_S = 3600.0
+LONGEST_LINE = 65_536
+ADDRESSES_PER_QUERY = 1000
+
+HTTP_NOT_FOUND = 404
+HTTP_BAD_REQUEST = 400
+HTTP_TOO_MANY = 429
+HTTP_SERVER_ERROR = 500
+
+# A dead peer is noticed within half a minute also on a stream that is rightly silent for hours.
+KEEPALIVE = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+]
+
+_REJECTION = re.compile(r"Transaction rejected due to (?P<reason>[A-Z_]+)")
+_INSTANT = msgspec.json.Decoder(dict[str, Any])
+# The network has not said no: the same bytes may still be confirmed.
+_OPEN_REASONS = frozenset({"ELECTION_EXPIRED", "TRANSACTION_DROPPED"})
+
+
+class HttpNode:
+    """A node at `base_url`. Decodes and checks form; what an answer means for an account is for the caller."""
+
+    def __init__(self, base_url: str, clock: Clock) -> None:
+        self._clock = clock
+        limits = httpx2.Limits(max_connections=512, max_keepalive_connections=256, keepalive_expiry=30)
+        self._client = httpx2.AsyncClient(
+            base_url=base_url,
+            headers={"Content-Type": "application/json", "Accept": "application/json"},
+            timeout=httpx2.Timeout(QUERY_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+            transport=httpx2.AsyncHTTPTransport(socket_options=KEEPALIVE, limits=limits, trust_env=False),
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def account(self, address: Address) -> AccountState | None:
+        response = await self._send("GET", f"/accounts/{address.public_key.hex().upper()}")
+        if response.status_code == HTTP_NOT_FOUND:
+            return None
+        return _decoded(decode_account_state, _body(response))
+
+    async def accounts(self, addresses: Sequence[Address]) -> list[AccountState]:
+        states: list[AccountState] = []
+        for start in range(0, len(addresses), ADDRESSES_PER_QUERY):
+            chunk = addresses[start : start + ADDRESSES_PER_QUERY]
+            response = await self._send("POST", "/accounts", content=_address_search(chunk))
+            states.extend(_decoded(decode_account_states, _body(response)))
+        return states
+
+    async def transaction(self, transaction_hash: bytes) -> Transaction | None:
+        response = await self._send("GET", f"/transactions/{transaction_hash.hex().upper()}")
+        if response.status_code == HTTP_NOT_FOUND:
+            return None
+        transaction = _decoded(decode_transaction, _body(response))
+        if transaction.hash != transaction_hash:
+            raise NodeDishonest("The node answered with another transaction than the one asked for")
+        return transaction
+
+    async def publish(self, transaction: Transaction) -> None:
+        response = await self._send(
+            "POST",
+            "/transactions/stream?deduplicate=true",
+            content=encode_transaction(transaction),
+            headers={"Accept": "application/x-ndjson"},
+            read_timeout_s=CONFIRMATION_TIMEOUT_S,
+        )
+        if response.status_code >= HTTP_BAD_REQUEST:
+            raise _refusal(response)
+        line = response.content.split(b"\n", 1)[0]
+        if not line:
+            raise NodeUnavailable("The node ended the confirmation without a word")
+        if _decoded(decode_transaction, line).hash != transaction.hash:
+            raise NodeDishonest("The node confirmed another transaction than the one published")
+
+    async def clock_offset_ms(self) -> int:
+        before_s = self._clock.monotonic_s()
+        response = await self._send("GET", f"/instants/{iso_instant(self._clock.now_ms())}")
+        answer = _decoded(_INSTANT.decode, _body(response))
+        difference = answer.get("differenceMillis")
+        if not isinstance(difference, int):
+            raise NodeDishonest("The node's time has no differenceMillis")
+        travel_ms = int((self._clock.monotonic_s() - before_s) * 500)
+        return difference - travel_ms
+
+    async def states(self, addresses: Sequence[Address]) -> AsyncGenerator[AccountState, None]:
+        async for line in self._lines("/accounts/stream", _address_search(addresses)):
+            if (state := _tolerated(decode_account_state, line)) is not None:
+                yield state
+
+    async def receivables(
+        self, addresses: Sequence[Address], minimum_raw: int
+    ) -> AsyncGenerator[Receivable, None]:
+        path = f"/accounts/receivables/stream?minAmount={minimum_raw}"
+        async for line in self._lines(path, _address_search(addresses)):
+            if (receivable := _tolerated(decode_receivable, line)) is not None:
+                yield receivable
+
+    async def entries(self, ranges: Sequence[HeightRange]) -> AsyncGenerator[AccountEntry, None]:
+        search = [
+            {"address": one.address.uri, "fromHeight": one.first, "toHeight": one.last} for one in ranges
+        ]
+        content = msgspec.json.encode({"search": search})
+        async for line in self._lines("/accounts/entries/stream", content, idle_s=QUERY_TIMEOUT_S):
+            yield _decoded(decode_account_entry, line)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        read_timeout_s: float = QUERY_TIMEOUT_S,
+    ) -> httpx2.Response:
+        limit = httpx2.Timeout(read_timeout_s, connect=CONNECT_TIMEOUT_S)
+        try:
+            return await self._client.request(method, path, content=content, headers=headers, timeout=limit)
+        except httpx2.HTTPError as error:
+            raise NodeUnavailable(f"The node does not answer ({type(error).__name__})") from error
+
+    async def _lines(
+        self, path: str, content: bytes, *, idle_s: float = STREAM_IDLE_S
+    ) -> AsyncGenerator[bytes, None]:
+        timeout = httpx2.Timeout(idle_s, connect=CONNECT_TIMEOUT_S)
+        headers = {"Accept": "application/x-ndjson"}
+        try:
+            async with self._client.stream(
+                "POST", path, content=content, headers=headers, timeout=timeout
+            ) as response:
+                if response.status_code >= HTTP_BAD_REQUEST:
+                    raise NodeUnavailable(f"The node refused the stream with status {response.status_code}")
+                async with aclosing(_split(response.aiter_bytes())) as lines:
+                    async for line in lines:
+                        yield line
+        except httpx2.HTTPError as error:
+            raise NodeUnavailable(f"The node's stream broke ({type(error).__name__})") from error
+
+
+async def _split(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    rest = b""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line
+        if len(rest) > LONGEST_LINE:
+            raise NodeDishonest("The node sent an endless line")
+    if rest.strip():
+        yield rest
+
+
+def _address_search(addresses: Sequence[Address]) -> bytes:
+    return msgspec.json.encode({"addresses": [address.uri for address in addresses]})
+
+
+def _body(response: httpx2.Response) -> bytes:
+    if response.status_code >= HTTP_BAD_REQUEST:
+        raise NodeUnavailable(f"The node answered with status {response.status_code}")
+    return response.content
+
+
+def _refusal(response: httpx2.Response) -> NodeRejected | NodeUnavailable:
+    """A refusal is the node's reasoned no; anything else leaves the transaction's fate open."""
+    found = _REJECTION.search(response.text)
+    reason = found["reason"] if found else None
+    if (
+        reason in _OPEN_REASONS
+        or response.status_code == HTTP_TOO_MANY
+        or response.status_code >= HTTP_SERVER_ERROR
+    ):
+        return NodeUnavailable(f"The node did not confirm ({reason or response.status_code})")
+    if reason is None and response.status_code != HTTP_BAD_REQUEST:
+        return NodeUnavailable(f"The node answered with status {response.status_code}")
+    return NodeRejected(
+        f"The node rejected the transaction: {reason or 'INVALID_TRANSACTION'}",
+        reason=reason or "INVALID_TRANSACTION",
+    )
+
+
+def _decoded(decode: Callable[[bytes], T], data: bytes) -> T:
+    try:
+        return decode(data)
+    except (ProtocolError, msgspec.MsgspecError) as error:
+        raise NodeDishonest(f"The node sent something unreadable: {error}") from error
+
+
+def _tolerated(decode: Callable[[bytes], T], line: bytes) -> T | None:
+    """One unreadable item of an endless stream must not stop the others."""
+    try:
+        return _decoded(decode, line)
+    except NodeDishonest as error:
+        log.error("skipped an item of the node's stream", why=error.message)
+        return None

@@ -1,0 +1,295 @@
+"""Automatic receive: whatever arrives for an enabled account of an unlocked wallet is received, accounts in parallel.
+
+Receivables are stored when they are seen, so that locked and disabled accounts lose nothing and pending amounts can
+be listed. One that cannot be received is tried again with backoff and never stands in the way of another.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Row, delete, select, update
+
+from strongroom.atto import tables
+from strongroom.atto.gateway import Node, NodeDishonest
+from strongroom.atto.monitored import MonitoredAddresses
+from strongroom.atto.node_clock import NodeClock
+from strongroom.atto.protocol import (
+    Address,
+    Block,
+    Network,
+    ProtocolError,
+    Receivable,
+    SendBlock,
+    open_block,
+    receive_block,
+    verify,
+)
+from strongroom.atto.records import AccountRecord
+from strongroom.atto.submission import Order, Submitter
+from strongroom.core.access import system_principal
+from strongroom.core.backoff import Backoff
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.database import Database, insert_ignore
+from strongroom.core.errors import LedgerRejected, Locked, StrongroomError, Unavailable
+from strongroom.core.telemetry import Metrics
+
+log = structlog.get_logger(__name__)
+
+PRINCIPAL = system_principal("atto-receiver")
+SCOPE = "atto:receive"
+ACCOUNTS_AT_ONCE = 64
+POLL_S = 5.0
+LONGEST_RETRY_S = 60.0
+BATCH = 500
+REMEMBERED = 20_000
+GONE = ("RECEIVABLE_NOT_FOUND", "went on with another block")
+
+
+@dataclass(slots=True)
+class _Trouble:
+    backoff: Backoff
+    not_before_s: float = 0.0
+
+
+class Receiver:
+    """`handle` takes the stream's items, `run` works off what is stored."""
+
+    def __init__(
+        self,
+        *,
+        node: Node,
+        database: Database,
+        network: Network,
+        monitored: MonitoredAddresses,
+        submitter: Submitter,
+        node_clock: NodeClock,
+        clock: Clock,
+        entropy: Entropy,
+        default_representative: Address | None,
+        minimum_raw: int,
+        metrics: Metrics,
+    ) -> None:
+        self._node = node
+        self._database = database
+        self._network = network
+        self._monitored = monitored
+        self._submitter = submitter
+        self._node_clock = node_clock
+        self._clock = clock
+        self._entropy = entropy
+        self._default_representative = default_representative
+        self._minimum_raw = minimum_raw
+        self._arrived: asyncio.Queue[Receivable] = asyncio.Queue(maxsize=10 * BATCH)
+        self._wake = asyncio.Event()
+        self._slots = asyncio.Semaphore(ACCOUNTS_AT_ONCE)
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._troubles: dict[bytes, _Trouble] = {}
+        self._done: dict[bytes, None] = {}
+        self._received = metrics.counter(
+            "strongroom_atto_received", "Automatic receives by result.", ("result",)
+        )
+
+    async def handle(self, receivable: Receivable) -> None:
+        """Queues one item of the receivables stream for storing."""
+        await self._arrived.put(receivable)
+
+    def wake(self) -> None:
+        """Something may have become receivable: an arrival, an unlocked wallet, an enabled account."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Stores and receives until cancelled. Run it under a lease, so that replicas do not race."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._store_arrivals())
+            while True:
+                self._wake.clear()
+                for path in await self._database.read(self._waiting):
+                    if path not in self._busy:
+                        task = group.create_task(self._work_off(Address.parse(path)))
+                        self._busy[path] = task
+                        task.add_done_callback(partial(self._ended, path))
+                try:
+                    async with asyncio.timeout(POLL_S):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+
+    def _ended(self, path: str, _task: asyncio.Task[None]) -> None:
+        self._busy.pop(path, None)
+
+    async def _store_arrivals(self) -> None:
+        while True:
+            batch = [await self._arrived.get()]
+            while len(batch) < BATCH and not self._arrived.empty():
+                batch.append(self._arrived.get_nowait())
+            rows = [_stored(one) for one in batch if self._is_ours(one)]
+            if rows:
+                await self._database.write(partial(insert_ignore, table=tables.receivable, rows=rows))
+                self.wake()
+
+    def _remember(self, receivable_hash: bytes) -> None:
+        """A replay that was under way shall not bring back what was just received."""
+        self._done[receivable_hash] = None
+        while len(self._done) > REMEMBERED:
+            self._done.pop(next(iter(self._done)))
+
+    def _is_ours(self, receivable: Receivable) -> bool:
+        if receivable.hash in self._done:
+            return False
+        if receivable.network is not self._network:
+            log.error("receivable of another network passed over", network=receivable.network.name)
+            return False
+        address = Address(public_key=receivable.receiver_public_key)
+        return receivable.amount >= self._minimum_raw and address in self._monitored
+
+    def _waiting(self, connection: Connection) -> Sequence[str]:
+        """Accounts that may receive now and have something to."""
+        unlocked = select(tables.wallet.c.name).where(tables.wallet.c.encrypted_encryption_key.is_not(None))
+        names = [row.name for row in connection.execute(unlocked)]
+        query = (
+            select(tables.receivable.c.address)
+            .distinct()
+            .join(tables.chain, tables.chain.c.address == tables.receivable.c.address)
+            .where(tables.chain.c.disabled.is_(False), tables.chain.c.wallet_name.in_(names))
+        )
+        return [row.address for row in connection.execute(query)]
+
+    async def _work_off(self, address: Address) -> None:
+        """Receives what waits for one account, oldest first, passing over what must wait for its next try."""
+        while True:
+            rows = await self._database.fetch_all(_pending_of(address))
+            ready = [row for row in rows if self._is_ready(row.hash)]
+            if not ready:
+                return
+            for row in ready:
+                async with self._slots:
+                    if not await self._receive(_receivable(row, address, self._network)):
+                        return  # locked or disabled meanwhile; it stays stored
+
+    def _is_ready(self, receivable_hash: bytes) -> bool:
+        trouble = self._troubles.get(receivable_hash)
+        return trouble is None or self._clock.monotonic_s() >= trouble.not_before_s
+
+    async def _receive(self, receivable: Receivable) -> bool:
+        """Receives one, or notes its trouble; False when the account must not receive now."""
+        try:
+            await self._verify(receivable)
+            await self._submitter.submit(self._order(receivable))
+        except Locked:
+            return False
+        except LedgerRejected as error:
+            self._received.labels("rejected").inc()
+            if any(word in error.message for word in GONE):
+                await self._forget(receivable)
+            else:
+                await self._postpone(receivable, error)
+        except StrongroomError as error:
+            self._received.labels("failed").inc()
+            await self._postpone(receivable, error)
+        else:
+            await self._forget(receivable)
+            self._received.labels("received").inc()
+        return True
+
+    async def _verify(self, receivable: Receivable) -> None:
+        """The send must exist, be signed by its sender, and say what the receivable says."""
+        transaction = await self._node.transaction(receivable.hash)
+        if transaction is None:
+            raise Unavailable("The node does not have the transaction of the receivable")
+        block = transaction.block
+        said = (
+            receivable.network,
+            receivable.sender_public_key,
+            receivable.receiver_public_key,
+            receivable.amount,
+            receivable.timestamp_ms,
+        )
+        if not isinstance(block, SendBlock) or said != (
+            block.network,
+            block.public_key,
+            block.receiver_public_key,
+            block.amount,
+            block.timestamp,
+        ):
+            raise NodeDishonest("The receivable is not what its transaction says")
+        try:
+            verify(block.public_key, block.hash, transaction.signature)
+        except ProtocolError as error:
+            raise NodeDishonest("The signature of the receivable's transaction is wrong") from error
+
+    def _order(self, receivable: Receivable) -> Order:
+        address = Address(public_key=receivable.receiver_public_key)
+        representative = (self._default_representative or address).public_key
+
+        def build(account: AccountRecord, timestamp_ms: int) -> Block:
+            moment_ms = max(timestamp_ms, receivable.timestamp_ms + 1)
+            if account.state is None:
+                return open_block(receivable, representative, moment_ms)
+            return receive_block(account.state, receivable, moment_ms)
+
+        return Order(
+            principal=PRINCIPAL,
+            scope=SCOPE,
+            address=address,
+            kind="RECEIVE",
+            check=_require_enabled,
+            build=build,
+            sender=receivable.sender_public_key,
+        )
+
+    async def _postpone(self, receivable: Receivable, error: StrongroomError) -> None:
+        trouble = self._troubles.get(receivable.hash)
+        if trouble is None:
+            trouble = self._troubles[receivable.hash] = _Trouble(
+                Backoff(self._clock, self._entropy, first_s=1.0, cap_s=LONGEST_RETRY_S)
+            )
+        trouble.not_before_s = self._clock.monotonic_s() + trouble.backoff.next_delay_s()
+        log.warning("not received yet", hash=receivable.hash.hex().upper(), why=error.message)
+        columns = tables.receivable.c
+        statement = (
+            update(tables.receivable).where(columns.hash == receivable.hash).values(problem=error.message)
+        )
+        await self._database.write(lambda connection: connection.execute(statement))
+
+    async def _forget(self, receivable: Receivable) -> None:
+        self._troubles.pop(receivable.hash, None)
+        self._remember(receivable.hash)
+        statement = delete(tables.receivable).where(tables.receivable.c.hash == receivable.hash)
+        await self._database.write(lambda connection: connection.execute(statement))
+
+
+def _require_enabled(account: AccountRecord) -> None:
+    if account.disabled:
+        raise Locked(f"Account {account.address.uri} is disabled", code="account_disabled")
+
+
+def _pending_of(address: Address) -> Any:
+    columns = tables.receivable.c
+    return select(tables.receivable).where(columns.address == address.path).order_by(columns.timestamp_ms)
+
+
+def _stored(receivable: Receivable) -> dict[str, Any]:
+    return {
+        "hash": receivable.hash,
+        "address": Address(public_key=receivable.receiver_public_key).path,
+        "amount": receivable.amount,
+        "sender": receivable.sender_public_key,
+        "timestamp_ms": receivable.timestamp_ms,
+        "version": receivable.version,
+    }
+
+
+def _receivable(row: Row[Any], address: Address, network: Network) -> Receivable:
+    return Receivable(
+        network=network,
+        hash=row.hash,
+        version=row.version,
+        sender_public_key=row.sender,
+        timestamp_ms=row.timestamp_ms,
+        receiver_public_key=address.public_key,
+        amount=row.amount,
+    )

@@ -1,0 +1,123 @@
+"""Rows of the ledger's tables as values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from strongroom.atto import tables
+from strongroom.atto.protocol import AccountState, Address, Network
+from strongroom.core.database import locking
+from strongroom.core.errors import NotFound
+
+WALLET_COLUMNS = (
+    tables.wallet.c.name,
+    tables.wallet.c.encrypted_entropy,
+    tables.wallet.c.encrypted_encryption_key,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletRecord:
+    """A wallet as stored: everything secret in it is sealed."""
+
+    name: str
+    sealed_entropy: bytes
+    sealed_key: bytes | None
+    """None while the wallet is locked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRecord:
+    """An account and what is known of its chain."""
+
+    address: Address
+    wallet_name: str
+    index: int
+    disabled: bool
+    label: str | None
+    state: AccountState | None
+    """None until the account is open."""
+    pending: bytes | None
+    """Hash of the signed block whose fate is open."""
+    entry_height: int
+    work_target: bytes | None
+    work: bytes | None
+
+    @property
+    def next_work_target(self) -> bytes:
+        return self.state.frontier if self.state else self.address.public_key
+
+    @property
+    def height(self) -> int:
+        return self.state.height if self.state else 0
+
+
+def account_record(row: Row[Any], network: Network) -> AccountRecord:
+    state = None
+    if row.height > 0:
+        state = AccountState(
+            network=network,
+            version=row.version,
+            public_key=row.public_key,
+            height=row.height,
+            balance=row.balance,
+            frontier=row.frontier,
+            timestamp_ms=row.timestamp_ms,
+            representative_public_key=row.representative,
+        )
+    return AccountRecord(
+        address=Address(public_key=row.public_key),
+        wallet_name=row.wallet_name,
+        index=row.account_index,
+        disabled=bool(row.disabled),
+        label=row.label,
+        state=state,
+        pending=row.pending,
+        entry_height=row.entry_height,
+        work_target=row.work_target,
+        work=row.work,
+    )
+
+
+def load_account(
+    connection: Connection, address: Address, network: Network, *, lock: bool = False
+) -> AccountRecord:
+    """Reads one account; `lock` holds its row until the transaction ends.
+
+    Raises:
+        NotFound: it is none of ours.
+    """
+    query = select(tables.chain).where(tables.chain.c.address == address.path)
+    row = connection.execute(locking(query) if lock else query).first()
+    if row is None:
+        raise NotFound(f"Address  {address.uri} wasn't found", code="account_not_found")
+    return account_record(row, network)
+
+
+def load_wallet(connection: Connection, name: str) -> WalletRecord | None:
+    """Reads one wallet. The name is compared exactly, whatever the collation of an adopted table."""
+    rows = connection.execute(select(*WALLET_COLUMNS).where(tables.wallet.c.name == name)).all()
+    return next((record for record in wallet_records(rows) if record.name == name), None)
+
+
+def wallet_records(rows: Sequence[Any]) -> list[WalletRecord]:
+    return [
+        WalletRecord(
+            name=row.name, sealed_entropy=row.encrypted_entropy, sealed_key=row.encrypted_encryption_key
+        )
+        for row in rows
+    ]
+
+
+def state_values(state: AccountState) -> dict[str, Any]:
+    """The columns of `strongroom_atto_account` that hold a chain state."""
+    return {
+        "version": state.version,
+        "height": state.height,
+        "balance": state.balance,
+        "frontier": state.frontier,
+        "timestamp_ms": state.timestamp_ms,
+        "representative": state.representative_public_key,
+    }

@@ -1,0 +1,180 @@
+"""Finds out the fate of signed blocks, by asking the node and never by guessing.
+
+The same bytes are published until the node confirms them or it is certain that the ledger will never take them.
+Publishing again is harmless (`deduplicate=true`), so any replica may resolve any block.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection
+
+from strongroom.atto.blocks import (
+    BlockState,
+    EntryWriter,
+    Settled,
+    SignedBlock,
+    settle_confirmed,
+    settle_rejected,
+    unsettled,
+)
+from strongroom.atto.gateway import Node, NodeRejected
+from strongroom.atto.protocol import AccountEntry, Network
+from strongroom.core.background import Background
+from strongroom.core.backoff import Backoff
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.database import Database
+from strongroom.core.errors import Unavailable
+from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
+
+log = structlog.get_logger(__name__)
+
+SWEEP_S = 10.0
+WORRYING_AGE_S = 60.0
+COMPONENT = "attoPendingBlocks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The fate of a block. `entry` belongs to a confirmed one, where it can be told without the node's history."""
+
+    state: BlockState
+    entry: AccountEntry | None = None
+    reason: str | None = None
+
+
+class Resolver:
+    """One resolution per block in this process, however many wait for it."""
+
+    def __init__(
+        self,
+        *,
+        node: Node,
+        database: Database,
+        network: Network,
+        clock: Clock,
+        entropy: Entropy,
+        background: Background,
+        write_entries: EntryWriter,
+        settled: Callable[[SignedBlock, Settled], None],
+        health: Health,
+        metrics: Metrics,
+    ) -> None:
+        self._node = node
+        self._database = database
+        self._network = network
+        self._clock = clock
+        self._entropy = entropy
+        self._background = background
+        self._write_entries = write_entries
+        self._settled = settled
+        self._running: dict[bytes, asyncio.Task[Outcome]] = {}
+        self._since_s: dict[bytes, float] = {}
+        self._seconds = metrics.histogram(
+            "strongroom_atto_confirmation_seconds", "From publishing to the block's fate."
+        )
+        metrics.gauge("strongroom_atto_pending_blocks", "Blocks whose fate is open.").set_function(
+            lambda: len(self._running)
+        )
+        health.watch(COMPONENT, self._health)
+
+    def resolve(self, signed: SignedBlock) -> asyncio.Task[Outcome]:
+        """Starts, or joins, the resolution of a block. Shield the task when waiting for it with a limit."""
+        block_hash = signed.transaction.hash
+        task = self._running.get(block_hash)
+        if task is None:
+            task = self._background.start(self._resolve(signed))
+            self._running[block_hash] = task
+            self._since_s[block_hash] = self._clock.monotonic_s()
+            task.add_done_callback(lambda _: self._ended(block_hash))
+        return task
+
+    def is_running(self, block_hash: bytes) -> bool:
+        return block_hash in self._running
+
+    async def sweep(self) -> None:
+        """Takes up blocks that a crash, a shutdown or another replica's death left open; until cancelled."""
+        while True:
+            for signed in await self._database.read(unsettled):
+                old_ms = self._clock.now_ms() - signed.created_at_ms
+                if not self.is_running(signed.transaction.hash):
+                    log.info("taking up a block", hash=signed.transaction.hash.hex().upper(), age_ms=old_ms)
+                    self.resolve(signed)
+            await self._clock.sleep(SWEEP_S)
+
+    async def _resolve(self, signed: SignedBlock) -> Outcome:
+        backoff = Backoff(self._clock, self._entropy, first_s=0.25, cap_s=15.0)
+        while True:
+            try:
+                return await self._attempt(signed)
+            except Unavailable as error:
+                log.warning(
+                    "block not resolved yet",
+                    hash=signed.transaction.hash.hex().upper(),
+                    attempt=backoff.attempts + 1,
+                    why=error.message,
+                )
+            except Exception as error:  # noqa: BLE001 - the database may be away; the block must be resolved all the same
+                log.error("block not resolved yet", error=f"{type(error).__name__}: {error}")
+            await backoff.wait()
+
+    async def _attempt(self, signed: SignedBlock) -> Outcome:
+        try:
+            await self._node.publish(signed.transaction)
+        except NodeRejected as rejection:
+            return await self._judge(signed, rejection)
+        except Unavailable:
+            if await self._is_confirmed(signed):
+                return await self._confirm(signed)
+            raise
+        return await self._confirm(signed)
+
+    async def _judge(self, signed: SignedBlock, rejection: NodeRejected) -> Outcome:
+        """A refusal ends the matter only if the block is not confirmed and the account stands where it cannot be.
+
+        A node refuses also what it has long confirmed (OLD_TRANSACTION), and what it cannot place because it is
+        itself behind (PREVIOUS_NOT_FOUND).
+        """
+        if await self._is_confirmed(signed):
+            return await self._confirm(signed)
+        block = signed.transaction.block
+        state = await self._node.account(block.address)
+        height = state.height if state else 0
+        frontier = state.frontier if state else block.work_target
+        if height < block.height - 1 or (height < block.height and rejection.reason == "PREVIOUS_NOT_FOUND"):
+            raise Unavailable("The node is behind the account")
+        if height == block.height - 1 and frontier != block.work_target:
+            raise Unavailable("The node has another predecessor for the block")
+        reason = (
+            "The account's chain went on with another block" if height >= block.height else rejection.message
+        )
+        now_ms = self._clock.now_ms()
+        await self._database.write(lambda connection: settle_rejected(connection, signed, reason, now_ms))
+        log.warning("block rejected", hash=block.hash.hex().upper(), reason=rejection.reason, height=height)
+        return Outcome(state=BlockState.REJECTED, reason=reason)
+
+    async def _is_confirmed(self, signed: SignedBlock) -> bool:
+        return await self._node.transaction(signed.transaction.hash) is not None
+
+    async def _confirm(self, signed: SignedBlock) -> Outcome:
+        now_ms = self._clock.now_ms()
+
+        def work(connection: Connection) -> Settled:
+            return settle_confirmed(connection, signed, self._network, now_ms, self._write_entries)
+
+        settled = await self._database.write(work)
+        self._settled(signed, settled)
+        return Outcome(state=BlockState.CONFIRMED, entry=settled.entry)
+
+    def _ended(self, block_hash: bytes) -> None:
+        self._running.pop(block_hash, None)
+        self._seconds.observe(self._clock.monotonic_s() - self._since_s.pop(block_hash))
+
+    def _health(self) -> ComponentHealth:
+        oldest_s = self._clock.monotonic_s() - min(self._since_s.values(), default=self._clock.monotonic_s())
+        if oldest_s > WORRYING_AGE_S:
+            detail = f"{len(self._running)} blocks are unresolved, the oldest for {oldest_s:.0f} s"
+            return ComponentHealth(status=Status.DEGRADED, detail=detail)
+        return ComponentHealth(status=Status.UP, detail=f"{len(self._running)} in flight")

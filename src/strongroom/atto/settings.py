@@ -1,0 +1,94 @@
+"""The Atto ledger's variables, under the names the original gave them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from strongroom.atto.protocol import Address, Network
+from strongroom.core.database import mysql_url, sqlite_url
+from strongroom.core.environment import Environment, Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttoSettings:
+    network: Network
+    host: str
+    port: int
+    require_token: bool
+    database: URL
+    node_url: str
+    work_url: str | None
+    """None: this process searches for proof of work itself."""
+    work_timeout_s: int
+    work_fallback: bool
+    """Search locally when the work server fails."""
+    work_threads: int
+    key_encryption_key: Secret | None
+    """None: the installation keeps its own in `key_file`."""
+    key_file: Path
+    callback_url: str | None
+    callback_header: tuple[str, Secret] | None = field(repr=False)
+    default_representative: Address | None
+    """None: an account represents itself when it opens, as in the original."""
+    receive_minimum_raw: int
+    scan_limit: int
+    """Most account indexes that one range or recovery may touch."""
+    request_timeout_s: int
+    """How long a call waits for its turn, work and confirmation."""
+    key_cache_s: int
+    """How long an opened wallet seed may stay in memory after its last use."""
+
+
+def read_atto_settings(environment: Environment, data: Path, host: str) -> AttoSettings:
+    """Reads every variable; mistakes are collected in `environment`."""
+    network = environment.first("ATTO_NETWORK", "NETWORK")
+    if network is None:
+        environment.mistake("NETWORK (or ATTO_NETWORK) is required: live, beta, dev or local")
+    node_url = environment.url("NODE_BASE_URL")
+    if node_url is None:
+        environment.mistake("NODE_BASE_URL is required: the base URL of an Atto node")
+    representative = environment.optional("ATTO_DEFAULT_REPRESENTATIVE")
+    return AttoSettings(
+        network=environment.parsed("NETWORK", network or "local", Network.parse, Network.LOCAL),
+        host=host,
+        port=environment.port("ATTO_PORT", 8080),
+        require_token=environment.flag("ATTO_REQUIRE_TOKEN", default=False),
+        database=_database(environment, data),
+        node_url=node_url or "",
+        work_url=environment.url("WORK_BASE_URL"),
+        work_timeout_s=environment.integer("WORK_TIMEOUT_IN_SECONDS", 300, low=1),
+        work_fallback=environment.flag("ATTO_WORK_FALLBACK", default=False),
+        work_threads=environment.integer("ATTO_WORK_THREADS", 1, low=1, high=256),
+        key_encryption_key=environment.secret("CHA_CHA20_KEY_ENCRYPTION_KEY"),
+        key_file=data / "atto.kek",
+        callback_url=environment.url("CALLBACK_URL"),
+        callback_header=_callback_header(environment),
+        default_representative=environment.parsed(
+            "ATTO_DEFAULT_REPRESENTATIVE", representative, Address.parse, None
+        )
+        if representative
+        else None,
+        receive_minimum_raw=environment.integer("ATTO_RECEIVE_MINIMUM_RAW", 1, low=1),
+        scan_limit=environment.integer("ATTO_SCAN_LIMIT", 10_000, low=1, high=1_000_000),
+        request_timeout_s=environment.integer("ATTO_REQUEST_TIMEOUT_S", 55, low=1, high=3600),
+        key_cache_s=environment.integer("ATTO_KEY_CACHE_S", 60, low=0, high=86_400),
+    )
+
+
+def _database(environment: Environment, data: Path) -> URL:
+    if not environment.is_set("ATTO_DB_HOST"):
+        return sqlite_url(str(data / "atto.sqlite3"))
+    password = environment.secret("ATTO_DB_PASSWORD")
+    return mysql_url(
+        host=environment.text("ATTO_DB_HOST"),
+        port=environment.port("ATTO_DB_PORT", 3306),
+        name=environment.text("ATTO_DB_NAME", "atto"),
+        user=environment.text("ATTO_DB_USER", "root"),
+        password=password.reveal() if password else "",
+    )
+
+
+def _callback_header(environment: Environment) -> tuple[str, Secret] | None:
+    key, value = environment.optional("CALLBACK_HEADER_KEY"), environment.secret("CALLBACK_HEADER_VALUE")
+    return (key, value) if key and value else None

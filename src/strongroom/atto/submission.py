@@ -1,0 +1,236 @@
+"""The guarded write of the Atto ledger: lock, check, policy, sign, persist, commit; then publish and settle.
+
+An order is put on its account's chain or refused. Until the commit nothing has happened and any failure is clean
+(`Unavailable`: ask again). After it the signed block exists and its fate belongs to the resolver: a caller that
+cannot wait longer gets `OutcomeUnknown` with the hash to ask for.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from sqlalchemy import Connection
+
+from strongroom.atto.blocks import BlockState, SignedBlock, insert_signed, load_block
+from strongroom.atto.keyring import Keyring
+from strongroom.atto.node_clock import NodeClock
+from strongroom.atto.protocol import (
+    AccountEntry,
+    Address,
+    Block,
+    Network,
+    ProtocolError,
+    Transaction,
+    sign,
+    validate_transaction,
+)
+from strongroom.atto.records import AccountRecord, WalletRecord, load_account, load_wallet
+from strongroom.atto.resolver import Outcome, Resolver
+from strongroom.atto.work import WorkDesk
+from strongroom.core.access import Principal
+from strongroom.core.clock import Clock
+from strongroom.core.database import Database
+from strongroom.core.errors import InvalidInput, LedgerRejected, NotFound, OutcomeUnknown, Unavailable
+from strongroom.core.idempotency import Attempt, Idempotency
+from strongroom.core.policy import SignatureRequest, SigningGate
+from strongroom.core.telemetry import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What should become the next block of an account."""
+
+    principal: Principal
+    scope: str
+    address: Address
+    kind: str
+    check: Callable[[AccountRecord], None]
+    """Raises when the order does not fit the account as it now stands."""
+    build: Callable[[AccountRecord, int], Block]
+    """Makes the block from the account and a timestamp in milliseconds that the order may raise."""
+    amount_raw: int = 0
+    destination: Address | None = None
+    sender: bytes | None = None
+    """Public key of who sent, for OPEN and RECEIVE."""
+    attempt: Attempt | None = None
+    """The idempotency key under which it was ordered."""
+
+
+class Submitter:
+    """Puts orders on chains: one at a time on an account, accounts in parallel."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        network: Network,
+        clock: Clock,
+        node_clock: NodeClock,
+        work: WorkDesk,
+        keyring: Keyring,
+        gate: SigningGate,
+        idempotency: Idempotency,
+        resolver: Resolver,
+        metrics: Metrics,
+        timeout_s: float,
+    ) -> None:
+        self._database = database
+        self._network = network
+        self._clock = clock
+        self._node_clock = node_clock
+        self._work = work
+        self._keyring = keyring
+        self._gate = gate
+        self._idempotency = idempotency
+        self._resolver = resolver
+        self._timeout_s = timeout_s
+        self._signatures = metrics.signatures
+        self._locks: WeakValueDictionary[Address, asyncio.Lock] = WeakValueDictionary()
+
+    async def submit(self, order: Order) -> AccountEntry | None:
+        """Returns the entry of the confirmed block (None where only the node's history can tell it).
+
+        Raises:
+            NotFound, Conflict, InvalidInput, Locked, Forbidden: nothing was signed.
+            Unavailable: its turn or the work did not come in time; nothing was signed.
+            LedgerRejected: the node refused the block for good.
+            OutcomeUnknown: signed, and its fate is still open.
+        """
+        deadline_s = self._clock.monotonic_s() + self._timeout_s
+        signed: SignedBlock | None = None
+        try:
+            async with asyncio.timeout(self._timeout_s) as limit:
+                async with self._lock(order.address):
+                    while signed is None:
+                        account, work = await self._prepare(order)
+                        limit.reschedule(None)  # a commit must not be interrupted
+                        signed = await self._sign(order, account, work)
+                        limit.reschedule(
+                            asyncio.get_running_loop().time() + deadline_s - self._clock.monotonic_s()
+                        )
+                    outcome = await asyncio.shield(self._resolver.resolve(signed))
+        except TimeoutError:
+            if signed is None:
+                raise Unavailable("Timed out before anything was signed; it is safe to try again") from None
+            raise unknown_outcome(signed.transaction.hash) from None
+        return entry_or_raise(outcome)
+
+    async def await_block(self, block_hash: bytes) -> Outcome | None:
+        """Waits for the fate of a block of ours; None when there is no such block.
+
+        Raises:
+            OutcomeUnknown: it is still open when the time is over.
+        """
+        signed = await self._database.read(lambda connection: load_block(connection, block_hash))
+        if signed is None:
+            return None
+        if signed.state is not BlockState.SIGNED:
+            return Outcome(state=signed.state, reason=signed.reason)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await asyncio.shield(self._resolver.resolve(signed))
+        except TimeoutError:
+            raise unknown_outcome(block_hash) from None
+
+    def _lock(self, address: Address) -> asyncio.Lock:
+        lock = self._locks.get(address)
+        if lock is None:
+            lock = self._locks[address] = asyncio.Lock()
+        return lock
+
+    async def _prepare(self, order: Order) -> tuple[AccountRecord, bytes]:
+        """The account with no block pending, checked, and work for its next block."""
+        while True:
+            account, wallet, pending = await self._database.read(
+                lambda connection: self._read(connection, order)
+            )
+            if pending is None:
+                break
+            await asyncio.shield(self._resolver.resolve(pending))
+        order.check(account)
+        self._keyring.keys(wallet)  # locked: say so before any work is spent
+        return account, await self._work.work_for(account)
+
+    def _read(
+        self, connection: Connection, order: Order
+    ) -> tuple[AccountRecord, WalletRecord, SignedBlock | None]:
+        account = load_account(connection, order.address, self._network)
+        pending = load_block(connection, account.pending) if account.pending else None
+        return account, _wallet_of(connection, account), pending
+
+    async def _sign(self, order: Order, expected: AccountRecord, work: bytes) -> SignedBlock | None:
+        """Signs and persists in one transaction; None when the account moved meanwhile."""
+        now_ms = self._node_clock.now_ms()
+
+        def unit(connection: Connection) -> SignedBlock | None:
+            account = load_account(connection, order.address, self._network, lock=True)
+            if account.pending is not None or account.state != expected.state:
+                return None
+            order.check(account)
+            private_keys = self._keyring.keys(_wallet_of(connection, account))
+            block = _build(order, account, now_ms)
+            if not self._work.is_valid(block.work_target, work):
+                return None
+            request = _signature_request(order, block)
+            signature = self._gate.sign(
+                connection, request, lambda message: sign(private_keys.private_key(account.index), message)
+            )
+            transaction = Transaction(block=block, signature=signature, work=work)
+            validate_transaction(transaction, network=self._network, now_ms=now_ms)
+            insert_signed(connection, account, transaction, order.sender, self._clock.now_ms())
+            if order.attempt is not None:
+                self._idempotency.refer(connection, order.attempt, block.hash.hex())
+            return SignedBlock(
+                transaction=transaction,
+                sender=order.sender,
+                state=BlockState.SIGNED,
+                reason=None,
+                created_at_ms=self._clock.now_ms(),
+            )
+
+        signed = await self._database.write(unit)
+        if signed is not None:
+            self._signatures.labels("atto", order.kind).inc()
+        return signed
+
+
+def entry_or_raise(outcome: Outcome) -> AccountEntry | None:
+    if outcome.state is BlockState.REJECTED:
+        raise LedgerRejected(outcome.reason or "The node rejected the transaction", code="node_rejected")
+    return outcome.entry
+
+
+def unknown_outcome(block_hash: bytes) -> OutcomeUnknown:
+    shown = block_hash.hex().upper()
+    return OutcomeUnknown(
+        f"Transaction {shown} was submitted and is not confirmed yet. It is being resolved: "
+        f"ask GET /wallets/transactions/{shown}, or repeat the request with the same Idempotency-Key"
+    )
+
+
+def _build(order: Order, account: AccountRecord, now_ms: int) -> Block:
+    earliest_ms = account.state.timestamp_ms + 1 if account.state else 0
+    try:
+        return order.build(account, max(now_ms, earliest_ms))
+    except ProtocolError as error:
+        raise InvalidInput(str(error), code=error.code) from error
+
+
+def _signature_request(order: Order, block: Block) -> SignatureRequest:
+    return SignatureRequest(
+        principal=order.principal,
+        scope=order.scope,
+        account=order.address.path,
+        kind=block.type.name,
+        payload_hash=block.hash,
+        amount_raw=order.amount_raw,
+        destination=order.destination.path if order.destination else None,
+    )
+
+
+def _wallet_of(connection: Connection, account: AccountRecord) -> WalletRecord:
+    wallet = load_wallet(connection, account.wallet_name)
+    if wallet is None:
+        raise NotFound(f"Wallet {account.wallet_name} does not exist", code="wallet_not_found")
+    return wallet

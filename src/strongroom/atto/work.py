@@ -1,0 +1,115 @@
+"""Proof of work for the next block of an account: searched once, in advance where possible, and stored."""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import update
+
+from strongroom.atto import tables
+from strongroom.atto.gateway import WorkSource, WorkUnavailable
+from strongroom.atto.node_clock import NodeClock
+from strongroom.atto.protocol import Address, Network, is_work_valid
+from strongroom.atto.records import AccountRecord
+from strongroom.core.background import Background
+from strongroom.core.backoff import Backoff
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.database import Database
+from strongroom.core.telemetry import Health, Metrics, Status
+
+log = structlog.get_logger(__name__)
+
+COMPONENT = "attoWork"
+PREPARING_AT_ONCE = 16
+
+
+@dataclass(slots=True)
+class _Search:
+    task: asyncio.Task[bytes]
+    wanted: bool = False
+    """A block waits for it: then storing it would be in vain."""
+
+
+class WorkDesk:
+    """One search for a target at a time, however many ask for it."""
+
+    def __init__(
+        self,
+        *,
+        source: WorkSource,
+        database: Database,
+        network: Network,
+        node_clock: NodeClock,
+        clock: Clock,
+        entropy: Entropy,
+        background: Background,
+        health: Health,
+        metrics: Metrics,
+    ) -> None:
+        self._source = source
+        self._database = database
+        self._network = network
+        self._node_clock = node_clock
+        self._clock = clock
+        self._entropy = entropy
+        self._background = background
+        self._health = health
+        self._searches: dict[bytes, _Search] = {}
+        self._preparing = asyncio.Semaphore(PREPARING_AT_ONCE)
+        self._seconds = metrics.histogram(
+            "strongroom_atto_work_seconds", "Duration of searches for proof of work."
+        )
+        health.report(COMPONENT, Status.UP, "not asked yet")
+
+    async def work_for(self, account: AccountRecord) -> bytes:
+        """Work for the account's next block, stored or searched now; tries until found or cancelled."""
+        target = account.next_work_target
+        if account.work is not None and account.work_target == target and self.is_valid(target, account.work):
+            return account.work
+        search = self._search(target)
+        search.wanted = True
+        return await asyncio.shield(search.task)
+
+    def is_valid(self, target: bytes, work: bytes) -> bool:
+        """Work that was kept over New Year may have become too weak."""
+        return is_work_valid(self._network, self._node_clock.now_ms(), target, work)
+
+    def prepare(self, address: Address, target: bytes) -> None:
+        """Searches in the background and stores what it finds for the account's next block."""
+        self._background.start(self._prepare(address, target))
+
+    async def _prepare(self, address: Address, target: bytes) -> None:
+        async with self._preparing:
+            search = self._search(target)
+            work = await asyncio.shield(search.task)
+        if search.wanted:
+            return  # a block is already being built with it
+        columns = tables.chain.c
+        statement = (
+            update(tables.chain)
+            .where(columns.address == address.path, columns.frontier == target)
+            .values(work_target=target, work=work)
+        )
+        await self._database.write(lambda connection: connection.execute(statement))
+
+    def _search(self, target: bytes) -> _Search:
+        search = self._searches.get(target)
+        if search is None:
+            search = self._searches[target] = _Search(self._background.start(self._persist(target)))
+            search.task.add_done_callback(lambda _: self._searches.pop(target, None))
+        return search
+
+    async def _persist(self, target: bytes) -> bytes:
+        backoff = Backoff(self._clock, self._entropy, first_s=0.2, cap_s=10)
+        while True:
+            started_s = self._clock.monotonic_s()
+            try:
+                work = await self._source.work(self._network, self._node_clock.now_ms(), target)
+            except WorkUnavailable as error:
+                self._health.report(COMPONENT, Status.DOWN, error.message)
+                log.warning("no proof of work", why=error.message, attempt=backoff.attempts + 1)
+                await backoff.wait()
+                continue
+            self._health.report(COMPONENT, Status.UP)
+            self._seconds.observe(self._clock.monotonic_s() - started_s)
+            return work
