@@ -1,6 +1,7 @@
 """What every test may use. Servers start with the first test that asks for them."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy.engine import URL
 from strongroom.core.database import Database, sqlite_url
 from strongroom.core.migrations import migrate
 from support.clock import ManualClock, SeededEntropy
+from support.databases import execute_elsewhere
 from support.mariadb import MariaDB, running_mariadb
 from support.redis import Redis, running_redis
 
@@ -37,6 +39,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
         return sqlite_url(str(tmp_path / "test.sqlite3"))
     server: MariaDB = request.getfixturevalue("mariadb")
     return server.new_database()
+
+
+@pytest.fixture
+def elsewhere(database_url: URL) -> Callable[[str], list[list[str]]]:
+    """Runs SQL in the test's database past the code under test."""
+    return partial(execute_elsewhere, database_url)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from strongroom.core.database import mysql_url
+from support.databases import execute_elsewhere
 from support.ports import free_port
 from support.processes import Process
 from support.programs import program
@@ -42,20 +43,11 @@ class MariaDB:
         """Creates an empty database."""
         self._databases += 1
         name = f"test_{self._databases}"
-        self.execute(f"CREATE DATABASE {name} CHARACTER SET {charset}")
+        execute_elsewhere(self.url(), f"CREATE DATABASE {name} CHARACTER SET {charset}")
         return self.url(name)
 
-    def url(self, name: str) -> URL:
+    def url(self, name: str = "") -> URL:
         return mysql_url(host="127.0.0.1", port=self.port, name=name, user=USER, password=PASSWORD)
-
-    def execute(self, statements: str, *, database: str | None = None) -> str:
-        """Runs SQL with the server's own client; returns its tab-separated rows without headings."""
-        client = [program("mariadb"), "--no-defaults", "--batch", "--skip-column-names", "--host=127.0.0.1"]
-        login = [f"--port={self.port}", f"--user={USER}", f"--password={PASSWORD}"]
-        command = [*client, *login, f"--execute={statements}", *([database] if database else [])]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     def restart(self) -> None:
         """Kills the server as a power cut would and starts it again on the same port."""

@@ -10,6 +10,7 @@ Hazards:
   half-way with "database is locked".
 * A commit is on disk (synchronous=FULL): a signed intent that is not on disk must never be submitted.
 * A cancelled caller does not undo its unit of work: it commits or rolls back by itself.
+* Errors do not show a statement's values (hide_parameters): some are secrets, and errors are logged.
 
 The statements that differ between the two databases stand here and nowhere else.
 """
@@ -47,6 +48,11 @@ MYSQL_DEADLOCK = 1213
 MYSQL_LOCK_WAIT = 1205
 DEADLOCK_ATTEMPTS = 5
 BUSY_TIMEOUT_S = 30
+# A server may be set to cut off what does not fit; a value that was cut must never be committed.
+MYSQL_SESSION = (
+    "SET SESSION time_zone='+00:00', innodb_lock_wait_timeout=20,"
+    " sql_mode='STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+)
 SQLITE_READERS = 4
 SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000")
 
@@ -63,9 +69,11 @@ class UnsignedBig(TypeDecorator[int]):
         return dialect.type_descriptor(mysql.BIGINT(unsigned=True))
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return f"{value:020d}"
+        if value is None:
+            return None
+        if not 0 <= value < 2**64:
+            raise ValueError(f"{value} is not from 0 to 2^64-1")
+        return f"{value:020d}" if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> int | None:
         del dialect
@@ -84,7 +92,7 @@ def ascii_text(length: int) -> TypeEngine[str]:
 
 
 def exact_text(length: int) -> TypeEngine[str]:
-    """Unicode text compared byte for byte."""
+    """Unicode text compared byte for byte (MySQL: but for spaces at its end)."""
     exact = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
     return String(length).with_variant(exact, "mysql", "mariadb")
 
@@ -96,6 +104,7 @@ class Database:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._engine: _Engine = _Sqlite(url) if self.is_sqlite else _Mysql(url, pool_size)
+        self._units: set[asyncio.Task[Any]] = set()
 
     async def write(self, work: Work[T]) -> T:
         """Runs `work` in a write transaction: all of it is committed, or none of it.
@@ -105,7 +114,7 @@ class Database:
         for attempt in range(DEADLOCK_ATTEMPTS):
             try:
                 # Shielded: a commit under way when the caller is cancelled must end, not tear the connection.
-                return await asyncio.shield(asyncio.ensure_future(self._engine.write(work)))
+                return await asyncio.shield(self._start(work))
             except DBAPIError as error:
                 if attempt == DEADLOCK_ATTEMPTS - 1 or not _is_deadlock(error):
                     raise
@@ -122,7 +131,16 @@ class Database:
         return await self.read(lambda connection: connection.execute(statement).first())
 
     async def close(self) -> None:
+        """Waits for the units under way, also those whose caller is gone."""
+        if self._units:
+            await asyncio.wait(self._units)
         await self._engine.close()
+
+    def _start(self, work: Work[T]) -> asyncio.Task[T]:
+        unit = asyncio.create_task(self._engine.write(work))
+        self._units.add(unit)
+        unit.add_done_callback(self._units.discard)
+        return unit
 
 
 def insert_ignore(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -207,26 +225,34 @@ class _Sqlite:
 
 class _Mysql:
     def __init__(self, url: URL, pool_size: int) -> None:
-        self._engine: AsyncEngine = create_async_engine(
-            url,
-            pool_size=pool_size,
-            max_overflow=pool_size,
-            pool_recycle=1800,
-            pool_pre_ping=True,
-            isolation_level="READ COMMITTED",  # no gap locks: parallel inserts do not deadlock
-            connect_args={"init_command": "SET SESSION time_zone='+00:00', innodb_lock_wait_timeout=20"},
-        )
+        # Writers take no gap locks, so parallel inserts do not deadlock; a reader keeps to one snapshot.
+        self._writer = _mysql_engine(url, pool_size, "READ COMMITTED")
+        self._reader = _mysql_engine(url, pool_size, "REPEATABLE READ")
 
     async def write(self, work: Work[T]) -> T:
-        async with self._engine.begin() as connection:
+        async with self._writer.begin() as connection:
             return await connection.run_sync(work)
 
     async def read(self, work: Work[T]) -> T:
-        async with self._engine.connect() as connection:
+        async with self._reader.connect() as connection:
             return await connection.run_sync(work)
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+
+def _mysql_engine(url: URL, pool_size: int, isolation_level: str) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_recycle=1800,
+        pool_pre_ping=True,
+        isolation_level=isolation_level,
+        hide_parameters=True,
+        connect_args={"init_command": MYSQL_SESSION},
+    )
 
 
 def _sqlite_engine(url: URL, *, pool_size: int, begin: str) -> Engine:
@@ -235,6 +261,7 @@ def _sqlite_engine(url: URL, *, pool_size: int, begin: str) -> Engine:
         poolclass=QueuePool,
         pool_size=pool_size,
         max_overflow=0,
+        hide_parameters=True,
         connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S, "isolation_level": None},
     )
 

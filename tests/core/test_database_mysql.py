@@ -1,0 +1,85 @@
+"""What MySQL and MariaDB alone can do to a unit of work."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from core.accounts import account, add, balances, create_accounts
+from strongroom.core.database import Database
+from support.databases import execute_elsewhere
+from support.mariadb import MariaDB
+
+
+@pytest.fixture
+async def database(mariadb: MariaDB) -> AsyncIterator[Database]:
+    database = Database(mariadb.new_database(), pool_size=4)
+    await create_accounts(database, "a", "b")
+    yield database
+    await database.close()
+
+
+async def test_two_units_that_deadlock_both_end_well(database: Database) -> None:
+    runs = 0
+
+    async def transfer(first: str, second: str) -> None:
+        def work(connection: Connection) -> None:
+            nonlocal runs
+            runs += 1
+            add(connection, first, 1)
+            connection.execute(text("SELECT SLEEP(0.2)"))  # until the other one holds its first row
+            add(connection, second, 1)
+
+        await database.write(work)
+
+    await asyncio.gather(transfer("a", "b"), transfer("b", "a"))
+    assert runs > 2, "they did not deadlock"
+    assert await balances(database) == {"a": 2, "b": 2}
+
+
+def kill_connections(database: Database) -> None:
+    query = (
+        "SELECT CONCAT('KILL ', id) FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND db = "
+    )
+    kills = execute_elsewhere(database.url, f"{query}'{database.url.database}'")
+    assert kills
+    execute_elsewhere(database.url, "; ".join(row[0] for row in kills))
+
+
+async def test_connections_that_the_server_closed_are_replaced(database: Database) -> None:
+    await balances(database)
+    kill_connections(database)
+    assert await balances(database) == {"a": 0, "b": 0}
+    await database.write(lambda connection: add(connection, "a", 1))
+    assert await balances(database) == {"a": 1, "b": 0}
+
+
+async def test_a_unit_whose_connection_breaks_leaves_nothing(database: Database) -> None:
+    def work(connection: Connection) -> None:
+        add(connection, "a", 1)
+        kill_connections(database)
+        add(connection, "b", 1)
+
+    with pytest.raises(DBAPIError):
+        await database.write(work)
+    assert await balances(database) == {"a": 0, "b": 0}
+
+
+async def test_more_units_than_connections_wait_their_turn(database: Database) -> None:
+    await asyncio.gather(*(database.write(lambda connection: add(connection, "a", 1)) for _ in range(20)))
+    assert await balances(database) == {"a": 20, "b": 0}
+
+
+async def test_nothing_is_cut_off_though_the_server_would(mariadb: MariaDB) -> None:
+    execute_elsewhere(mariadb.url(), "SET GLOBAL sql_mode = ''")
+    try:
+        database = Database(mariadb.new_database())
+        await create_accounts(database)
+        row = {"name": "longer than sixteen", "balance_raw": 0}
+        with pytest.raises(DBAPIError, match="too long"):
+            await database.write(lambda connection: connection.execute(account.insert(), row))
+        await database.close()
+    finally:
+        execute_elsewhere(mariadb.url(), "SET GLOBAL sql_mode = DEFAULT")
