@@ -121,9 +121,7 @@ class Callbacks:
             first = notified.get(row.address, 0) + 1
             while first <= row.entry_height:
                 entries = await self._stored(row.address, first)
-                await self._database.write(
-                    lambda connection, missed=entries: self.announce(connection, missed)
-                )
+                await self._database.write(partial(self.announce, entries=entries))
                 first = entries[-1].height + 1
 
     async def _stored(self, path: str, first: int) -> list[AccountEntry]:

@@ -1,0 +1,194 @@
+"""Routes 7 to 14: accounts; and their labels."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from litestar import Controller, Response, get, post, put
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Body
+
+from strongroom.atto.accounts import Accounts
+from strongroom.atto.api import access
+from strongroom.atto.api.errors import ErrorBody
+from strongroom.atto.api.wire import (
+    Account,
+    AccountCreationResponse,
+    AccountDetails,
+    AccountRecoveryRequest,
+    AccountRecoveryResponse,
+    Label,
+    LabelRequest,
+    account_creation,
+    account_details,
+    account_row,
+    label_of,
+    parse_address,
+    parse_unsigned,
+    recovery_response,
+)
+from strongroom.atto.progress import Progress, ProgressBoard
+from strongroom.atto.protocol import MAX_KEY_INDEX
+from strongroom.atto.queries import Queries
+from strongroom.atto.recovery import Recoverer
+from strongroom.core.access import Principal
+from strongroom.core.errors import InvalidInput, NotFound
+
+LARGEST_INDEX = 2**32 - 1
+NO_ACCOUNT = {404: ResponseSpec(ErrorBody, description="The address is none of this service's accounts")}
+NO_WALLET = {404: ResponseSpec(ErrorBody, description="Wallet does not exist")}
+LOCKED = {400: ResponseSpec(ErrorBody, description="Wallet is locked, or a value is invalid")}
+MISMATCH = {
+    409: ResponseSpec(ErrorBody, description="Persisted account index does not match the wallet mnemonic")
+}
+NODE_AWAY = {503: ResponseSpec(ErrorBody, description="The node is away; nothing was changed")}
+
+
+class AccountController(Controller):
+    path = "/wallets"
+    tags = ("Accounts",)
+
+    @post(
+        "/{walletName:str}/accounts",
+        status_code=200,
+        summary="Create the next account",
+        responses=NO_WALLET | LOCKED,
+    )
+    async def create_account(
+        self, walletName: str, accounts: Accounts, principal: Principal
+    ) -> AccountCreationResponse:
+        """Derives the account after the wallet's highest index. It opens with the first amount it receives."""
+        principal.require(access.ACCOUNT)
+        return account_creation(await accounts.create(principal, walletName))
+
+    @post(
+        "/{walletName:str}/accounts/ranges/{toIndex:str}",
+        status_code=200,
+        summary="Create accounts through an index",
+        responses=NO_WALLET | LOCKED | MISMATCH,
+    )
+    async def create_range(
+        self, walletName: str, toIndex: str, accounts: Accounts, principal: Principal
+    ) -> list[AccountCreationResponse]:
+        """Makes every missing account from index 0 to `toIndex` and returns all of them."""
+        principal.require(access.ACCOUNT)
+        created = await accounts.create_range(principal, walletName, _index(toIndex))
+        return [account_creation(one) for one in created]
+
+    @post(
+        "/{walletName:str}/recoveries",
+        status_code=200,
+        summary="Recover accounts",
+        responses=NO_WALLET | LOCKED | MISMATCH | NODE_AWAY,
+    )
+    async def recover(
+        self,
+        walletName: str,
+        data: Annotated[AccountRecoveryRequest, Body()],
+        recoverer: Recoverer,
+        principal: Principal,
+    ) -> AccountRecoveryResponse:
+        """Scans indexes from the wallet's highest known one until `gapLimit` unused ones follow each other.
+
+        Accounts that are open, or have something receivable, count as used.
+        """
+        principal.require(access.ACCOUNT)
+        gap_limit = _bounded("gapLimit", data.gap_limit, low=1)
+        return recovery_response(await recoverer.recover(principal, walletName, gap_limit))
+
+    @get("/{walletName:str}/progress", summary="Progress of a range or recovery", responses=NO_WALLET)
+    async def progress(self, walletName: str, board: ProgressBoard, principal: Principal) -> Progress:
+        """How far the wallet's latest range or recovery has come, in the process that answers."""
+        principal.require(access.READ)
+        scan = board.of(walletName)
+        if scan is None:
+            raise NotFound(f"Wallet {walletName} has no range or recovery", code="no_progress")
+        return scan
+
+    @get("/{walletName:str}/accounts", summary="List a wallet's accounts")
+    async def list_accounts(self, walletName: str, accounts: Accounts, principal: Principal) -> list[Account]:
+        """The account rows of a wallet by index; an empty list for a wallet that does not exist."""
+        principal.require(access.READ)
+        return [account_row(row) for row in await accounts.rows(walletName)]
+
+    @get("/accounts/{address:str}", summary="Get an account row", responses=NO_ACCOUNT)
+    async def get_account(self, address: str, accounts: Accounts, principal: Principal) -> Response[Account]:
+        """The account row. The body of a 404 is empty."""
+        principal.require(access.READ)
+        row = await accounts.row(parse_address(address).path)
+        return _empty_404() if row is None else Response(account_row(row))
+
+    @get("/accounts/{address:str}/details", summary="Get an account's chain state", responses=NO_ACCOUNT)
+    async def get_details(
+        self, address: str, accounts: Accounts, principal: Principal
+    ) -> Response[AccountDetails]:
+        """Height, balance and representative after the last confirmed block. The body of a 404 is empty."""
+        principal.require(access.READ)
+        try:
+            state = (await accounts.get(parse_address(address))).state
+        except NotFound:
+            state = None
+        return _empty_404() if state is None else Response(account_details(state))
+
+    @post(
+        "/accounts/{address:str}/states/DISABLED",
+        status_code=200,
+        summary="Disable an account",
+        responses=NO_ACCOUNT,
+    )
+    async def disable(self, address: str, accounts: Accounts, principal: Principal) -> Response[None]:
+        """Ends automatic receive for the account. It can still send."""
+        principal.require(access.ACCOUNT)
+        await accounts.set_disabled(principal, parse_address(address), disabled=True)
+        return Response(None)
+
+    @post(
+        "/accounts/{address:str}/states/ENABLED",
+        status_code=200,
+        summary="Enable an account",
+        responses=NO_ACCOUNT,
+    )
+    async def enable(self, address: str, accounts: Accounts, principal: Principal) -> Response[None]:
+        """Starts automatic receive again, with whatever arrived meanwhile."""
+        principal.require(access.ACCOUNT)
+        await accounts.set_disabled(principal, parse_address(address), disabled=False)
+        return Response(None)
+
+    @get("/{walletName:str}/labels", summary="List a wallet's labels", responses=NO_WALLET)
+    async def labels(self, walletName: str, queries: Queries, principal: Principal) -> list[Label]:
+        """Every account of the wallet by index with its label."""
+        principal.require(access.READ)
+        return [label_of(account) for account in await queries.labels(walletName)]
+
+    @put("/accounts/{address:str}/label", summary="Label an account", responses=NO_ACCOUNT | LOCKED)
+    async def set_label(
+        self, address: str, data: Annotated[LabelRequest, Body()], accounts: Accounts, principal: Principal
+    ) -> Label:
+        """Sets the account's label, for example a customer's number; null removes it."""
+        principal.require(access.ACCOUNT)
+        parsed = parse_address(address)
+        await accounts.set_label(principal, parsed, data.label)
+        return label_of(await accounts.get(parsed))
+
+
+def _index(text: str) -> int:
+    if not text.lstrip("-").isdigit() or not text.isascii():
+        raise InvalidInput("toIndex must be an integer", code="invalid_number")
+    index = _bounded("toIndex", int(text), low=0)
+    if index > MAX_KEY_INDEX:
+        raise InvalidInput(f"toIndex must be less than or equal to {MAX_KEY_INDEX}", code="invalid_number")
+    return index
+
+
+def _bounded(name: str, value: int | str, *, low: int) -> int:
+    number = value if isinstance(value, int) else parse_unsigned(value, name)
+    if number < low:
+        bound = "greater than 0" if low else "greater than or equal to 0"
+        raise InvalidInput(f"{name} must be {bound}", code="invalid_number")
+    if number > LARGEST_INDEX:
+        raise InvalidInput(f"{name} must be less than or equal to {LARGEST_INDEX}", code="invalid_number")
+    return number
+
+
+def _empty_404() -> Response[Any]:
+    """As the original answers."""
+    return Response(b"", status_code=HTTPStatus.NOT_FOUND)

@@ -1,0 +1,74 @@
+"""The Idempotency-Key header of SEND and CHANGE."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from litestar import Response
+
+from strongroom.atto.api.errors import ErrorMapper, status_of
+from strongroom.atto.protocol import AccountEntry
+from strongroom.atto.transactions import Transactions
+from strongroom.atto.views import EntryView, entry_view
+from strongroom.core.access import Principal
+from strongroom.core.errors import OutcomeUnknown, StrongroomError
+from strongroom.core.idempotency import Attempt, Idempotency, Replay, Resume
+
+SERVER_ERROR = 500
+
+Run = Callable[[Attempt | None], Awaitable[AccountEntry]]
+
+
+class IdempotentRequests:
+    """Runs a request once per key. An answer below 500 is final; above, nothing was signed or its fate is open."""
+
+    def __init__(self, idempotency: Idempotency, transactions: Transactions, errors: ErrorMapper) -> None:
+        self._idempotency = idempotency
+        self._transactions = transactions
+        self._errors = errors
+
+    async def run(
+        self, principal: Principal, key: str | None, path: str, body: msgspec.Struct, run: Run
+    ) -> Response[EntryView]:
+        if key is None:
+            return Response(entry_view(await run(None)), status_code=200)
+        scope = "atto:" + hashlib.sha256(principal.name.encode()).hexdigest()
+        fingerprint = hashlib.sha256(
+            path.encode() + b"\n" + msgspec.json.encode(body, order="sorted")
+        ).digest()
+        claim = await self._idempotency.begin(scope, key, fingerprint)
+        if isinstance(claim, Replay):
+            return _raw(claim.body, claim.status)
+        try:
+            return await self._answer(claim, path, run)
+        finally:
+            self._idempotency.let_go(claim)
+
+    async def _answer(self, claim: Attempt | Resume, path: str, run: Run) -> Response[EntryView]:
+        try:
+            if isinstance(claim, Resume):
+                entry = await self._transactions.resume(bytes.fromhex(claim.reference))
+            else:
+                entry = await run(claim)
+        except OutcomeUnknown:
+            raise  # the row keeps its reference: the next repetition asks for the fate again
+        except StrongroomError as error:
+            if status_of(error) >= SERVER_ERROR:
+                if isinstance(claim, Attempt):
+                    await self._idempotency.forget(claim)
+                raise
+            refusal = self._errors.of(path, error)
+            return await self._finish(claim, refusal.status, refusal)
+        return await self._finish(claim, 200, entry_view(entry))
+
+    async def _finish(
+        self, claim: Attempt | Resume, status: int, body: msgspec.Struct
+    ) -> Response[EntryView]:
+        text = msgspec.json.encode(body).decode()
+        await self._idempotency.finish(claim, status, text)
+        return _raw(text, status)
+
+
+def _raw(body: str, status: int) -> Response[EntryView]:
+    # The stored text is the answer, byte for byte; the annotation is what the OpenAPI document shows.
+    return Response(body.encode(), status_code=status, media_type="application/json")  # type: ignore[arg-type]

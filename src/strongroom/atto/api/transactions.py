@@ -1,0 +1,230 @@
+"""Routes 15 to 18: SEND, CHANGE and entries; and the queries over the service's own store."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Request, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Body, Parameter
+
+from strongroom.atto.api import access
+from strongroom.atto.api.errors import ErrorBody
+from strongroom.atto.api.idempotent import IdempotentRequests
+from strongroom.atto.api.wire import (
+    ChangeRequest,
+    EntryPage,
+    HeightSearch,
+    ReceivableView,
+    SendRequest,
+    TransactionStatus,
+    entry_page,
+    parse_address,
+    parse_amount,
+    parse_hash,
+    parse_unsigned,
+    receivable_view,
+    transaction_status,
+)
+from strongroom.atto.history import History
+from strongroom.atto.protocol import AccountEntry
+from strongroom.atto.queries import LARGEST_PAGE, Queries
+from strongroom.atto.records import AccountRecord
+from strongroom.atto.transactions import Transactions
+from strongroom.atto.views import EntryView, entry_view
+from strongroom.core.access import Principal
+from strongroom.core.errors import InvalidInput
+from strongroom.core.idempotency import Attempt
+
+NDJSON = "application/x-ndjson"
+COMPLETE_TIMEOUT_S = 20.0
+
+IdempotencyKey = Annotated[
+    str | None,
+    Parameter(
+        header="Idempotency-Key",
+        required=False,
+        description="Repeat a request with the same key and body, and get the same answer, for at least 24 hours.",
+    ),
+]
+Cursor = Annotated[str | None, Parameter(description="`nextCursor` of the page before", required=False)]
+Limit = Annotated[int, Parameter(ge=1, le=LARGEST_PAGE, description="Most entries of a page")]
+
+FAILURES = {
+    400: ResponseSpec(ErrorBody, description="Wallet is locked, or a value is invalid; nothing was signed"),
+    404: ResponseSpec(
+        ErrorBody, description="Account is unknown or has not opened on-chain; nothing was signed"
+    ),
+    409: ResponseSpec(
+        ErrorBody, description="lastHeight is not the present height, or the key is still in use"
+    ),
+    422: ResponseSpec(
+        ErrorBody, description="The node rejected the block, or the key was used for another request"
+    ),
+    503: ResponseSpec(ErrorBody, description="Node, work or turn did not come in time; nothing was signed"),
+    504: ResponseSpec(ErrorBody, description="Signed and submitted; the outcome is not known yet"),
+}
+
+
+class TransactionController(Controller):
+    path = "/wallets"
+    tags = ("Accounts",)
+
+    @post("/accounts/{address:str}/transactions/SEND", status_code=200, summary="Send", responses=FAILURES)
+    async def send(
+        self,
+        request: Request[Any, Any, Any],
+        address: str,
+        data: Annotated[SendRequest, Body()],
+        transactions: Transactions,
+        idempotent: IdempotentRequests,
+        principal: Principal,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[EntryView]:
+        """Sends `amount` raw and returns when the network has confirmed it.
+
+        Concurrent sends of one account queue up. With `lastHeight` the send is refused unless the account is at
+        exactly that height.
+        """
+        principal.require(access.SEND)
+        sender, receiver = parse_address(address), parse_address(data.receiver_address)
+        amount_raw = parse_amount(data.amount)
+        last_height = None if data.last_height is None else parse_unsigned(data.last_height, "lastHeight")
+
+        async def run(attempt: Attempt | None) -> AccountEntry:
+            return await transactions.send(
+                principal,
+                address=sender,
+                receiver=receiver,
+                amount_raw=amount_raw,
+                last_height=last_height,
+                attempt=attempt,
+            )
+
+        return await idempotent.run(principal, idempotency_key, request.url.path, data, run)
+
+    @post(
+        "/accounts/{address:str}/transactions/CHANGE",
+        status_code=200,
+        summary="Change the representative",
+        responses=FAILURES,
+    )
+    async def change(
+        self,
+        request: Request[Any, Any, Any],
+        address: str,
+        data: Annotated[ChangeRequest, Body()],
+        transactions: Transactions,
+        idempotent: IdempotentRequests,
+        principal: Principal,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[EntryView]:
+        """Gives the account's vote to another representative and returns when the network has confirmed it."""
+        principal.require(access.CHANGE)
+        account, representative = parse_address(address), parse_address(data.representative_address)
+
+        async def run(attempt: Attempt | None) -> AccountEntry:
+            return await transactions.change(
+                principal, address=account, representative=representative, attempt=attempt
+            )
+
+        return await idempotent.run(principal, idempotency_key, request.url.path, data, run)
+
+    @get(
+        "/accounts/transactions/{transactionHash:str}",
+        summary="Get a transaction by hash",
+        responses={
+            404: ResponseSpec(ErrorBody, description="No account of this service has such a transaction")
+        },
+    )
+    async def get_transaction(
+        self, transactionHash: str, transactions: Transactions, principal: Principal
+    ) -> TransactionStatus:
+        """The state of one of our transactions: what to ask after a timeout."""
+        principal.require(access.READ)
+        return transaction_status(await transactions.find(parse_hash(transactionHash)))
+
+    @post("/accounts/entries", status_code=200, summary="Search account entries")
+    async def search_entries(
+        self,
+        request: Request[Any, Any, Any],
+        queries: Queries,
+        history: History,
+        principal: Principal,
+        data: Annotated[HeightSearch | None, Body()] = None,
+    ) -> Response[list[EntryView]]:
+        """Entries of enabled open accounts from height 1, or as searched; JSON, or NDJSON where accepted."""
+        principal.require(access.READ)
+        opened = await queries.opened(enabled_only=data is None)
+        firsts = {account.address: [1] for account in opened} if data is None else _firsts(data)
+        wanted = [account for account in opened if account.address in firsts]
+        await _complete(history, wanted)
+        ranges = [
+            (account.address, first, account.height)
+            for account in wanted
+            for first in firsts[account.address]
+        ]
+        views = [entry_view(entry) for entry in await queries.entries_between(ranges)]
+        if NDJSON in request.headers.get("accept", ""):
+            lines = b"".join(msgspec.json.encode(view) + b"\n" for view in views)
+            return Response(lines, media_type=NDJSON, status_code=200)  # type: ignore[arg-type]  # the same documents
+        return Response(views, status_code=200)
+
+    @get("/accounts/{address:str}/entries", summary="Page through an account's history")
+    async def account_entries(
+        self, address: str, queries: Queries, principal: Principal, cursor: Cursor = None, limit: Limit = 100
+    ) -> EntryPage:
+        """Entries of one account, newest first, from the service's own store."""
+        principal.require(access.READ)
+        return entry_page(await queries.account_page(parse_address(address), cursor, limit))
+
+    @get("/{walletName:str}/entries", summary="Page through a wallet's history", tags=["Wallets"])
+    async def wallet_entries(
+        self,
+        walletName: str,
+        queries: Queries,
+        principal: Principal,
+        cursor: Cursor = None,
+        limit: Limit = 100,
+    ) -> EntryPage:
+        """Entries of all accounts of a wallet, newest first, from the service's own store."""
+        principal.require(access.READ)
+        return entry_page(await queries.wallet_page(walletName, cursor, limit))
+
+    @get("/accounts/{address:str}/receivables", summary="List what an account could receive")
+    async def account_receivables(
+        self, address: str, queries: Queries, principal: Principal
+    ) -> list[ReceivableView]:
+        """What was sent to the account and not received yet, oldest first."""
+        principal.require(access.READ)
+        return [receivable_view(one) for one in await queries.waiting(parse_address(address))]
+
+    @get("/{walletName:str}/receivables", summary="List what a wallet could receive", tags=["Wallets"])
+    async def wallet_receivables(
+        self, walletName: str, queries: Queries, principal: Principal
+    ) -> list[ReceivableView]:
+        """What was sent to the wallet's accounts and not received yet, oldest first."""
+        principal.require(access.READ)
+        return [receivable_view(one) for one in await queries.waiting_of_wallet(walletName)]
+
+
+@post("/noop", status_code=200, include_in_schema=False)
+async def noop() -> Response[None]:
+    """The original's built-in sink for callbacks."""
+    return Response(None)
+
+
+def _firsts(data: HeightSearch) -> dict[Any, list[int]]:
+    """First heights by address; as in the original, `toHeight` is read and not used."""
+    firsts: dict[Any, list[int]] = {}
+    for one in data.search:
+        first = parse_unsigned(one.from_height, "fromHeight")
+        if first == 0:
+            raise InvalidInput("fromHeight must be greater than 0", code="invalid_number")
+        firsts.setdefault(parse_address(one.address), []).append(first)
+    return firsts
+
+
+async def _complete(history: History, accounts: list[AccountRecord]) -> None:
+    missing = [account.address for account in accounts if account.entry_height < account.height]
+    if missing:
+        await history.complete(missing, COMPLETE_TIMEOUT_S)

@@ -1,0 +1,97 @@
+"""Routes 1 to 6: wallets and their locks."""
+
+from typing import Annotated
+
+from litestar import Controller, Response, get, post, put
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Body
+
+from strongroom.atto.api import access
+from strongroom.atto.api.errors import ErrorBody
+from strongroom.atto.api.wire import (
+    WalletCreationResponse,
+    WalletImportRequest,
+    WalletState,
+    WalletTotals,
+    WalletUnlockRequest,
+    wallet_state,
+    wallet_totals,
+)
+from strongroom.atto.protocol import Mnemonic, ProtocolError
+from strongroom.atto.queries import Queries
+from strongroom.atto.receiver import Receiver
+from strongroom.atto.wallets import NewWallet, Wallets
+from strongroom.core.access import Principal
+
+NOT_FOUND = {404: ResponseSpec(ErrorBody, description="Wallet does not exist")}
+EXISTS = {409: ResponseSpec(ErrorBody, description="A wallet with this name exists")}
+INVALID = {400: ResponseSpec(ErrorBody, description="A value of the request is invalid")}
+
+
+class WalletController(Controller):
+    path = "/wallets"
+    tags = ("Wallets",)
+
+    @get(summary="List wallets")
+    async def list_wallets(self, wallets: Wallets, principal: Principal) -> list[WalletState]:
+        """Every wallet and whether it is locked."""
+        principal.require(access.READ)
+        return [wallet_state(wallet) for wallet in await wallets.list()]
+
+    @get("/{name:str}", summary="Get a wallet", responses=NOT_FOUND)
+    async def get_wallet(self, name: str, wallets: Wallets, principal: Principal) -> WalletState:
+        """One wallet and whether it is locked."""
+        principal.require(access.READ)
+        return wallet_state(await wallets.get(name))
+
+    @post("/{name:str}", status_code=200, summary="Create a wallet", responses=INVALID | EXISTS)
+    async def create_wallet(
+        self, name: str, wallets: Wallets, principal: Principal
+    ) -> WalletCreationResponse:
+        """Makes a wallet with a new mnemonic. Keep the mnemonic and the encryption key: they are shown only here."""
+        principal.require(access.WALLET)
+        return _creation(await wallets.create(principal, name))
+
+    @put("/{name:str}", summary="Import a wallet", responses=INVALID | EXISTS)
+    async def import_wallet(
+        self, name: str, data: Annotated[WalletImportRequest, Body()], wallets: Wallets, principal: Principal
+    ) -> Response[WalletCreationResponse]:
+        """Stores an existing 24-word mnemonic. The body of a 400 is empty when the mnemonic is the reason."""
+        principal.require(access.WALLET)
+        try:
+            mnemonic = Mnemonic.parse(data.mnemonic)
+        except ProtocolError:
+            return Response(b"", status_code=400)  # type: ignore[arg-type]  # as the original answers
+        return Response(_creation(await wallets.import_(principal, name, mnemonic, data.encryption_key)))
+
+    @put("/{name:str}/locks/LOCKED", summary="Lock a wallet", responses=NOT_FOUND)
+    async def lock_wallet(self, name: str, wallets: Wallets, principal: Principal) -> Response[None]:
+        """Forgets the wallet's key. Its accounts stay readable; nothing is signed until it is unlocked."""
+        principal.require(access.WALLET)
+        await wallets.lock(principal, name)
+        return Response(None)
+
+    @put("/{name:str}/locks/UNLOCKED", summary="Unlock a wallet", responses=NOT_FOUND | INVALID)
+    async def unlock_wallet(
+        self,
+        name: str,
+        data: Annotated[WalletUnlockRequest, Body()],
+        wallets: Wallets,
+        receiver: Receiver,
+        principal: Principal,
+    ) -> Response[None]:
+        """Checks the encryption key and keeps it, sealed under the key-encryption key, until the wallet is locked."""
+        principal.require(access.WALLET)
+        await wallets.unlock(principal, name, data.encryption_key)
+        receiver.wake()
+        return Response(None)
+
+    @get("/{walletName:str}/totals", summary="Totals of a wallet", responses=NOT_FOUND)
+    async def totals(self, walletName: str, queries: Queries, principal: Principal) -> WalletTotals:
+        """Accounts, balances and what is waiting to be received, summed over the wallet."""
+        principal.require(access.READ)
+        return wallet_totals(await queries.totals(walletName))
+
+
+def _creation(wallet: NewWallet) -> WalletCreationResponse:
+    return WalletCreationResponse(mnemonic=wallet.mnemonic.phrase, encryption_key=wallet.encryption_key)

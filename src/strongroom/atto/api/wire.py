@@ -1,0 +1,277 @@
+"""Documents of the API. Amounts are raw units as JSON numbers; a request may also write them as decimal strings."""
+
+from typing import Annotated
+
+import msgspec
+
+from strongroom.atto.accounts import AccountRow, Derived
+from strongroom.atto.blocks import BlockState
+from strongroom.atto.protocol import MAX_SUPPLY_RAW, U64_MAX, AccountState, Address, ProtocolError
+from strongroom.atto.queries import Page, Totals, Waiting
+from strongroom.atto.records import AccountRecord, WalletRecord
+from strongroom.atto.recovery import Recovery
+from strongroom.atto.transactions import TransactionView
+from strongroom.atto.views import EntryView, entry_view
+from strongroom.core.errors import InvalidInput
+
+MOST_DIGITS = 20
+
+Unsigned = Annotated[int | str, msgspec.Meta(description="A number, or the same in a decimal string.")]
+
+
+class _Document(msgspec.Struct, kw_only=True, rename="camel"):
+    pass
+
+
+class WalletState(_Document):
+    name: str
+    lock_state: str
+
+
+class WalletImportRequest(_Document):
+    mnemonic: str
+    encryption_key: str | None = None
+
+
+class WalletCreationResponse(_Document):
+    mnemonic: str
+    encryption_key: str
+
+
+class WalletUnlockRequest(_Document):
+    encryption_key: str
+
+
+class AccountCreationResponse(_Document):
+    address: str
+    display_address: str
+    index: int
+
+
+class Account(_Document):
+    address: str
+    version: int
+    account_index: int
+    wallet_name: str
+    disabled_at: str | None
+
+
+class AccountDetails(_Document):
+    address: str
+    version: int
+    height: int
+    balance: int
+    last_transaction_hash: str
+    last_transaction_timestamp: int
+    representative_address: str
+
+
+class SendRequest(_Document):
+    receiver_address: str
+    amount: Unsigned
+    last_height: Unsigned | None = None
+
+
+class ChangeRequest(_Document):
+    representative_address: str
+
+
+class AccountRecoveryRequest(_Document):
+    gap_limit: Unsigned
+
+
+class RecoveredAccount(_Document):
+    address: str
+    display_address: str
+    index: int
+    opened: bool
+    recovered: bool
+
+
+class AccountRecoveryResponse(_Document):
+    from_index: int
+    to_index: int
+    scanned_count: int
+    gap_count: int
+    recovered_count: int
+    existing_count: int
+    accounts: list[RecoveredAccount]
+
+
+class AccountHeightSearch(_Document):
+    address: str
+    from_height: Unsigned
+    to_height: Unsigned | None = None
+
+
+class HeightSearch(_Document):
+    search: list[AccountHeightSearch]
+
+
+class EntryPage(_Document):
+    """Newest first. `nextCursor` is null on the last page."""
+
+    entries: list[EntryView]
+    next_cursor: str | None
+
+
+class ReceivableView(_Document):
+    hash: str
+    address: str
+    amount: int
+    sender_address: str
+    timestamp: int
+    problem: str | None
+
+
+class WalletTotals(_Document):
+    name: str
+    accounts: int
+    opened_accounts: int
+    balance: int
+    receivable_count: int
+    receivable_amount: int
+
+
+class Label(_Document):
+    address: str
+    index: int
+    label: str | None
+
+
+class LabelRequest(_Document):
+    label: str | None
+
+
+class TransactionStatus(_Document):
+    """`state`: SIGNED (its fate is open), CONFIRMED or REJECTED."""
+
+    hash: str
+    state: BlockState
+    reason: str | None
+    entry: EntryView | None
+
+
+def wallet_state(wallet: WalletRecord) -> WalletState:
+    return WalletState(name=wallet.name, lock_state="LOCKED" if wallet.sealed_key is None else "UNLOCKED")
+
+
+def account_creation(account: Derived) -> AccountCreationResponse:
+    return AccountCreationResponse(
+        address=account.address.path, display_address=account.address.uri, index=account.index
+    )
+
+
+def account_row(row: AccountRow) -> Account:
+    moment = row.disabled_at
+    return Account(
+        address=row.address,
+        version=row.version,
+        account_index=row.index,
+        wallet_name=row.wallet_name,
+        disabled_at=None if moment is None else moment.isoformat() + "Z",
+    )
+
+
+def account_details(state: AccountState) -> AccountDetails:
+    return AccountDetails(
+        address=Address(public_key=state.public_key).path,
+        version=state.version,
+        height=state.height,
+        balance=state.balance,
+        last_transaction_hash=state.frontier.hex().upper(),
+        last_transaction_timestamp=state.timestamp_ms,
+        representative_address=Address(public_key=state.representative_public_key).path,
+    )
+
+
+def recovery_response(recovery: Recovery) -> AccountRecoveryResponse:
+    accounts = [
+        RecoveredAccount(
+            address=one.account.address.path,
+            display_address=one.account.address.uri,
+            index=one.account.index,
+            opened=one.opened,
+            recovered=one.account.index not in recovery.existing,
+        )
+        for one in recovery.accounts
+    ]
+    recovered = sum(one.recovered for one in accounts)
+    return AccountRecoveryResponse(
+        from_index=recovery.from_index,
+        to_index=recovery.to_index,
+        scanned_count=recovery.scanned_count,
+        gap_count=recovery.gap_count,
+        recovered_count=recovered,
+        existing_count=len(accounts) - recovered,
+        accounts=accounts,
+    )
+
+
+def transaction_status(view: TransactionView) -> TransactionStatus:
+    return TransactionStatus(
+        hash=view.hash.hex().upper(),
+        state=view.state,
+        reason=view.reason,
+        entry=None if view.entry is None else entry_view(view.entry),
+    )
+
+
+def wallet_totals(totals: Totals) -> WalletTotals:
+    return WalletTotals(
+        name=totals.wallet_name,
+        accounts=totals.accounts,
+        opened_accounts=totals.opened_accounts,
+        balance=totals.balance_raw,
+        receivable_count=totals.receivable_count,
+        receivable_amount=totals.receivable_raw,
+    )
+
+
+def entry_page(page: Page) -> EntryPage:
+    return EntryPage(entries=[entry_view(entry) for entry in page.entries], next_cursor=page.next_cursor)
+
+
+def receivable_view(waiting: Waiting) -> ReceivableView:
+    return ReceivableView(
+        hash=waiting.receivable.hash.hex().upper(),
+        address=Address(public_key=waiting.receivable.receiver_public_key).path,
+        amount=waiting.receivable.amount,
+        sender_address=Address(public_key=waiting.receivable.sender_public_key).path,
+        timestamp=waiting.receivable.timestamp_ms,
+        problem=waiting.problem,
+    )
+
+
+def label_of(account: AccountRecord) -> Label:
+    return Label(address=account.address.path, index=account.index, label=account.label)
+
+
+def parse_unsigned(value: int | str, name: str, *, high: int = U64_MAX) -> int:
+    """Reads a number or a decimal string from 0 to `high`."""
+    text = str(value)
+    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS) or int(text) > high:
+        raise InvalidInput(f"{name} must be an integer from 0 to {high}", code="invalid_number")
+    return int(text)
+
+
+def parse_amount(value: int | str) -> int:
+    return parse_unsigned(value, "amount", high=MAX_SUPPLY_RAW)
+
+
+def parse_address(text: str) -> Address:
+    """Reads an address, with or without `atto://`."""
+    try:
+        return Address.parse(text)
+    except ProtocolError as error:
+        raise InvalidInput(f"Invalid address: {error}", code=error.code) from error
+
+
+def parse_hash(text: str) -> bytes:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != 32:  # noqa: PLR2004 - BLAKE2b-256
+        raise InvalidInput("A hash has 64 hex digits", code="invalid_hash")
+    return value
