@@ -63,6 +63,7 @@ def _lock(connection: Connection) -> Iterator[None]:
         raise Unavailable("Another process is migrating the database and does not end")
     try:
         yield
+        connection.exec_driver_sql("COMMIT")  # the next in line must find the versions that were reached
     finally:
         connection.scalar(text(f"SELECT RELEASE_LOCK('{MYSQL_LOCK}')"))
 
