@@ -6,11 +6,12 @@ row breaks every later hash.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from strongroom.core import tables
 from strongroom.core.access import Principal
@@ -89,12 +90,7 @@ async def verify(database: Database) -> int:
     """
     previous, expected = GENESIS_HASH, 1
     while True:
-        rows = await database.fetch_all(
-            select(tables.audit)
-            .where(tables.audit.c.sequence >= expected)
-            .order_by(tables.audit.c.sequence)
-            .limit(VERIFY_CHUNK)
-        )
+        rows, head = await database.read(partial(_rows_and_head, expected))
         for row in rows:
             good = chain_hash(
                 previous, expected, row.at_ms, row.principal, row.action, row.subject, row.details
@@ -104,7 +100,18 @@ async def verify(database: Database) -> int:
             previous, expected = row.hash, expected + 1
         if len(rows) < VERIFY_CHUNK:
             break
-    head = await database.fetch_one(select(tables.audit_head).where(tables.audit_head.c.id == HEAD_ID))
     if head is None or head.sequence != expected - 1 or head.hash != previous:
         raise AuditBroken(f"the audit trail ends at row {expected - 1}, its head says otherwise")
     return expected - 1
+
+
+def _rows_and_head(first: int, connection: Connection) -> tuple[Sequence[Row[Any]], Row[Any] | None]:
+    """The next rows and the head on one snapshot: the trail may grow while it is verified."""
+    query = (
+        select(tables.audit)
+        .where(tables.audit.c.sequence >= first)
+        .order_by(tables.audit.c.sequence)
+        .limit(VERIFY_CHUNK)
+    )
+    head = select(tables.audit_head).where(tables.audit_head.c.id == HEAD_ID)
+    return connection.execute(query).all(), connection.execute(head).first()

@@ -12,7 +12,10 @@ from strongroom.core.database import ascii_text, binary, exact_text
 metadata = MetaData()
 
 BIG_ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself on INTEGER keys alone
-LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT, "mysql", "mariadb")
+# An adopted database may have another default character set, which loses characters.
+LONG_TEXT = Text().with_variant(
+    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+)
 
 audit = Table(
     "strongroom_audit",
@@ -69,7 +72,7 @@ token = Table(
     Column("id", ascii_text(32), primary_key=True),
     Column("name", exact_text(190), nullable=False),
     Column("secret_hash", binary(32), nullable=False),
-    Column("scopes", Text, nullable=False),
+    Column("scopes", LONG_TEXT, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger),
     Column("revoked_at_ms", BigInteger),

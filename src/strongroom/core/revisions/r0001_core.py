@@ -70,7 +70,7 @@ def _access() -> None:
         sa.Column("id", ascii_text(32), primary_key=True),
         sa.Column("name", exact_text(190), nullable=False),
         sa.Column("secret_hash", binary(32), nullable=False),
-        sa.Column("scopes", sa.Text, nullable=False),
+        sa.Column("scopes", LONG_TEXT, nullable=False),
         sa.Column("created_at_ms", sa.BigInteger, nullable=False),
         sa.Column("expires_at_ms", sa.BigInteger),
         sa.Column("revoked_at_ms", sa.BigInteger),
