@@ -1,6 +1,8 @@
 """A key-encryption key given as hex, or kept in a file of this machine."""
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 from strongroom.core.clock import Entropy
@@ -18,12 +20,25 @@ def key_from_hex(text: str) -> KeyEncryptionKey:
 
 def key_from_file(path: Path, entropy: Entropy) -> KeyEncryptionKey:
     """Reads the key of an installation that manages its own, made at the first start, readable by its owner alone."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return key_from_hex(path.read_text())
-    with os.fdopen(descriptor, "w") as file:
-        file.write(entropy.token(KEY_BYTES).hex().upper() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    if not path.exists():
+        _make(path, entropy.token(KEY_BYTES).hex().upper() + "\n")
     return key_from_hex(path.read_text())
+
+
+def _make(path: Path, text: str) -> None:
+    """Puts the file in place whole and on disk: what a lost key sealed is lost. An existing one wins."""
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        Path(draft).unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,85 @@
+"""Where the key-encryption key comes from."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from strongroom.core.errors import VaultError
+from strongroom.core.keys.local import key_from_file, key_from_hex
+from support.clock import SeededEntropy
+
+
+def test_hex_is_read_in_either_case_with_white_space_around() -> None:
+    assert key_from_hex(" " + "aB" * 32 + "\n").reveal() == b"\xab" * 32
+
+
+@pytest.mark.parametrize("text", ["", "ab" * 31, "ab" * 33, "xy" * 32, "a" * 63])
+def test_anything_else_is_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(VaultError) as raised:
+        key_from_hex(text)
+    assert not text or text not in str(raised.value)
+
+
+def test_the_first_start_makes_a_file_that_its_owner_alone_can_read(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    key = key_from_file(path, SeededEntropy())
+    assert key.reveal() == SeededEntropy().token(32)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_text() == key.reveal().hex().upper() + "\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_later_starts_read_the_same_key(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    first = key_from_file(path, SeededEntropy(1))
+    assert key_from_file(path, SeededEntropy(2)).reveal() == first.reveal()
+
+
+def test_a_damaged_file_is_reported_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("not a key")
+    with pytest.raises(VaultError):
+        key_from_file(path, SeededEntropy())
+    assert path.read_text() == "not a key"
+
+
+class MeetingEntropy(SeededEntropy):
+    """Everyone who makes a key waits until the others want one, too."""
+
+    def __init__(self, seed: int, meeting: threading.Barrier) -> None:
+        super().__init__(seed)
+        self._meeting = meeting
+
+    def token(self, size: int) -> bytes:
+        self._meeting.wait(5)
+        return super().token(size)
+
+
+def test_processes_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    meeting = threading.Barrier(4)
+    keys: list[bytes] = []
+
+    def start(seed: int) -> None:
+        keys.append(key_from_file(path, MeetingEntropy(seed, meeting)).reveal())
+
+    threads = [threading.Thread(target=start, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(keys) == 4
+    assert len(set(keys)) == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_first_start_that_fails_leaves_no_half_written_key(tmp_path: Path) -> None:
+    class Broken(SeededEntropy):
+        def token(self, size: int) -> bytes:
+            raise OSError(f"no {size} random bytes")
+
+    with pytest.raises(OSError, match="no 32 random bytes"):
+        key_from_file(tmp_path / "key", Broken())
+    assert list(tmp_path.iterdir()) == []
+    assert len(key_from_file(tmp_path / "key", SeededEntropy()).reveal()) == 32

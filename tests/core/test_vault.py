@@ -1,0 +1,87 @@
+"""Sealed values open with their own key alone, and only untouched."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from strongroom.core.errors import VaultError
+from strongroom.core.vault import KEY_BYTES, KeyEncryptionKey, Vault, open_sealed, seal
+from support.clock import SeededEntropy
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors/atto/vectors.json").read_text())["at_rest"]
+VECTOR = {name: bytes.fromhex(value) for name, value in VECTORS.items() if name != "scheme"}
+
+KEY = bytes(range(KEY_BYTES))
+NONCE = bytes(12)
+PLAINTEXT = b"the quick brown fox"
+
+
+def test_a_blob_of_the_original_service_is_opened() -> None:
+    assert open_sealed(VECTOR["encryptionKey"], VECTOR["java_blob"]) == VECTOR["entropy33"]
+    assert open_sealed(VECTOR["encryptionKey"], VECTOR["encrypted_entropy"]) == VECTOR["entropy33"]
+    assert open_sealed(VECTOR["kek"], VECTOR["encrypted_encryption_key"]) == VECTOR["encryptionKey"]
+
+
+def test_the_same_bytes_are_sealed_as_by_the_original_service() -> None:
+    sealed_entropy = seal(VECTOR["encryptionKey"], VECTOR["entropy33"], VECTOR["fixed_nonce"])
+    assert sealed_entropy == VECTOR["encrypted_entropy"]
+    sealed_key = seal(VECTOR["kek"], VECTOR["encryptionKey"], VECTOR["encrypted_encryption_key_nonce"])
+    assert sealed_key == VECTOR["encrypted_encryption_key"]
+
+
+def test_another_key_does_not_open() -> None:
+    blob = seal(KEY, PLAINTEXT, NONCE)
+    with pytest.raises(VaultError, match="cannot be opened with this key"):
+        open_sealed(KEY[::-1], blob)
+
+
+def test_no_flipped_bit_goes_unseen() -> None:
+    blob = seal(KEY, PLAINTEXT, NONCE)
+    for bit in range(8 * len(blob)):
+        altered = bytearray(blob)
+        altered[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(VaultError, match="cannot be opened with this key"):
+            open_sealed(KEY, bytes(altered))
+
+
+def test_no_shortened_or_lengthened_blob_opens() -> None:
+    blob = seal(KEY, PLAINTEXT, NONCE)
+    for altered in [*(blob[:length] for length in range(len(blob))), blob + b"\0"]:
+        with pytest.raises(VaultError, match="cannot be opened with this key"):
+            open_sealed(KEY, altered)
+
+
+@pytest.mark.parametrize("length", [0, 16, 31, 33])
+def test_a_key_of_another_length_is_refused(length: int) -> None:
+    with pytest.raises(VaultError, match="32 bytes"):
+        KeyEncryptionKey(bytes(length))
+    with pytest.raises(VaultError, match="cannot be opened with this key"):
+        open_sealed(bytes(length), seal(KEY, PLAINTEXT, NONCE))
+
+
+def test_the_vault_opens_what_it_sealed_and_never_repeats_a_nonce() -> None:
+    vault = Vault(KeyEncryptionKey(KEY), SeededEntropy())
+    blobs = [vault.seal(PLAINTEXT) for _ in range(50)]
+    assert len({blob[:12] for blob in blobs}) == len(blobs)
+    assert {vault.open(blob) for blob in blobs} == {PLAINTEXT}
+    assert vault.open(vault.seal(b"")) == b""
+
+
+def test_the_vault_seals_under_a_wallet_s_own_key() -> None:
+    vault = Vault(KeyEncryptionKey(KEY), SeededEntropy())
+    wallet_key = vault.new_key()
+    assert len(wallet_key) == KEY_BYTES
+    assert vault.new_key() != wallet_key
+    blob = vault.seal_under(wallet_key, PLAINTEXT)
+    assert open_sealed(wallet_key, blob) == PLAINTEXT
+    with pytest.raises(VaultError):
+        vault.open(blob)
+
+
+def test_the_key_encryption_key_is_never_shown() -> None:
+    key = KeyEncryptionKey(KEY)
+    shown = f"{key!r} {key} {Vault(key, SeededEntropy())!r}"
+    assert "hidden" in shown
+    assert KEY.hex() not in shown
+    assert repr(KEY) not in shown
