@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from litestar import Controller, Response, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from litestar.types import ASGIApp
 
 from strongroom.atto.protocol import U64_MAX
@@ -26,7 +26,7 @@ from strongroom.sandbox.atto.responses import (
     stream_response,
 )
 
-MinAmount = Annotated[int, Parameter(query="minAmount", ge=0)]
+MinAmount = Annotated[int, QueryParameter(name="minAmount", ge=0)]
 _TOP = 100
 
 
@@ -34,7 +34,7 @@ class AccountRoutes(Controller):
     path = "/accounts"
 
     @get("/{public_key:str}")
-    async def account(self, public_key: str, node: NodeDependency) -> Response[bytes]:
+    async def account(self, public_key: FromPath[str], node: NodeDependency) -> Response[bytes]:
         state = node.chain.account(key_in_path(public_key))
         return json_response(node.encoder.account(state) if state else None)
 
@@ -58,7 +58,7 @@ class AccountRoutes(Controller):
         return _accounts(node, public_keys)
 
     @get("/{public_key:str}/stream")
-    async def one_account(self, public_key: str, node: NodeDependency) -> ASGIApp:
+    async def one_account(self, public_key: FromPath[str], node: NodeDependency) -> ASGIApp:
         return _accounts(node, [key_in_path(public_key)])
 
 
@@ -71,7 +71,9 @@ class ReceivableRoutes(Controller):
         return _receivables(node, public_keys, min_amount)
 
     @get("/{public_key:str}/receivables/stream")
-    async def of_one(self, public_key: str, node: NodeDependency, min_amount: MinAmount = 1) -> ASGIApp:
+    async def of_one(
+        self, public_key: FromPath[str], node: NodeDependency, min_amount: MinAmount = 1
+    ) -> ASGIApp:
         return _receivables(node, [key_in_path(public_key)], min_amount)
 
 
@@ -84,7 +86,7 @@ class EntryRoutes(Controller):
         return stream_response(node, stream)
 
     @get("/entries/{block_hash:str}/stream")
-    async def one_entry(self, block_hash: str, node: NodeDependency) -> ASGIApp:
+    async def one_entry(self, block_hash: FromPath[str], node: NodeDependency) -> ASGIApp:
         key = key_in_path(block_hash)
         encode = node.encoder.entry_line
         return stream_response(
@@ -98,7 +100,7 @@ class EntryRoutes(Controller):
     @get("/{public_key:str}/entries/stream")
     async def of_one(
         self,
-        public_key: str,
+        public_key: FromPath[str],
         node: NodeDependency,
         from_height: FromHeight = 1,
         to_height: ToHeight = U64_MAX,

@@ -3,14 +3,13 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 from litestar import Controller, Litestar, Response, delete, get, post
 from litestar.background_tasks import BackgroundTask
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException
-from litestar.params import Dependency
 from litestar.types import ControllerRouterHandler
 
 from strongroom.core.clock import Clock
@@ -43,7 +42,7 @@ class _Breaker:
         await self.breakage.restart()
 
 
-_BreakerDependency = Annotated[_Breaker, Dependency(skip_validation=True)]
+_BreakerDependency = NamedDependency[_Breaker]
 
 
 class _FaultRoutes(Controller):

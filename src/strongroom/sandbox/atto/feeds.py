@@ -72,9 +72,8 @@ def receivables(
             stream.push(encode(receivable))
 
     hub.streams.attach(stream, hub.receivables.subscribe(wanted, deliver))
-    now_ms = hub.clock.now_ms()
     for receivable in chain.receivables(wanted, min_amount_raw):
-        if receivable.timestamp_ms <= now_ms:
+        if not hub.is_delayed(receivable):
             stream.push(encode(receivable))
     return stream
 

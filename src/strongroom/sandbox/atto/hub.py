@@ -11,8 +11,8 @@ from strongroom.sandbox.atto.streams import OpenStreams, Topic
 class Hub:
     """One topic a kind of stream.
 
-    A receivable of the future is published when its time has come. So whoever subscribes reads the ledger for the
-    receivables of the past and is told of the others.
+    A receivable of the future is published when its time has come. Whoever subscribes is told of those, so it
+    leaves them out when it reads the ledger: see `is_delayed`.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -22,7 +22,7 @@ class Hub:
         self.entries: Topic[AccountEntry] = Topic()
         self.transactions: Topic[Transaction] = Topic()
         self.receivables: Topic[Receivable] = Topic()
-        self._delayed: set[asyncio.Task[None]] = set()
+        self._delayed: dict[bytes, asyncio.Task[None]] = {}
 
     def announce(self, confirmation: Confirmation) -> None:
         entry = confirmation.entry
@@ -33,24 +33,29 @@ class Hub:
             self.announce_receivable(confirmation.receivable)
 
     def announce_receivable(self, receivable: Receivable) -> None:
-        wait_ms = receivable.timestamp_ms - self.clock.now_ms()
-        if wait_ms <= 0:
+        if receivable.timestamp_ms > self.clock.now_ms():
+            self._delayed[receivable.hash] = asyncio.create_task(self._announce_later(receivable))
+        else:
             self.receivables.publish(receivable, receivable.receiver_public_key)
-            return
-        task = asyncio.create_task(self._announce_later(receivable, wait_ms / 1000))
-        self._delayed.add(task)
-        task.add_done_callback(self._delayed.discard)
 
-    async def _announce_later(self, receivable: Receivable, wait_s: float) -> None:
-        await self.clock.sleep(wait_s)
-        self.receivables.publish(receivable, receivable.receiver_public_key)
+    def is_delayed(self, receivable: Receivable) -> bool:
+        """Whether the receivable is still to be published, which may be a moment after its time."""
+        return receivable.hash in self._delayed
 
     def forget_delayed(self) -> None:
         """For a new ledger, whose receivables of the future have to be announced again."""
-        for task in self._delayed:
+        for task in self._delayed.values():
             task.cancel()
+        self._delayed.clear()
+
+    async def _announce_later(self, receivable: Receivable) -> None:
+        while (wait_ms := receivable.timestamp_ms - self.clock.now_ms()) > 0:
+            await self.clock.sleep(wait_ms / 1000)
+        del self._delayed[receivable.hash]
+        self.receivables.publish(receivable, receivable.receiver_public_key)
 
     async def aclose(self) -> None:
         self.streams.end_all()
+        delayed = list(self._delayed.values())
         self.forget_delayed()
-        await asyncio.gather(*self._delayed, return_exceptions=True)
+        await asyncio.gather(*delayed, return_exceptions=True)

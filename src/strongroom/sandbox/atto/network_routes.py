@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 import msgspec
 from litestar import Controller, Response, get
+from litestar.params import FromPath
 
 from strongroom.atto.protocol import Address, InvalidAddress
 from strongroom.core.clock import iso_instant
@@ -15,7 +16,7 @@ from strongroom.sandbox.atto.responses import NodeDependency, json_response
 
 class NetworkRoutes(Controller):
     @get("/instants/{client_instant:str}")
-    async def time_difference(self, client_instant: str, node: NodeDependency) -> Response[bytes]:
+    async def time_difference(self, client_instant: FromPath[str], node: NodeDependency) -> Response[bytes]:
         client_ms = instant_in_path(client_instant)
         server_ms = node.clock.now_ms()
         document = {
@@ -26,7 +27,7 @@ class NetworkRoutes(Controller):
         return json_response(msgspec.json.encode(document))
 
     @get("/vote-weights/{address:str}")
-    async def vote_weight(self, address: str, node: NodeDependency) -> Response[bytes]:
+    async def vote_weight(self, address: FromPath[str], node: NodeDependency) -> Response[bytes]:
         try:
             voter = Address.parse(address)
         except InvalidAddress:

@@ -5,16 +5,17 @@ from http import HTTPStatus
 from typing import Annotated
 
 from litestar import Response
-from litestar.params import Dependency, Parameter
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 
 from strongroom.sandbox.atto.ndjson import NDJSON, NdjsonResponse
 from strongroom.sandbox.atto.node import Node
 from strongroom.sandbox.atto.streams import Stream
 
 JSON = "application/json"
-NodeDependency = Annotated[Node, Dependency(skip_validation=True)]
-FromHeight = Annotated[int, Parameter(query="fromHeight")]
-ToHeight = Annotated[int, Parameter(query="toHeight")]
+NodeDependency = NamedDependency[Node]
+FromHeight = Annotated[int, QueryParameter(name="fromHeight")]
+ToHeight = Annotated[int, QueryParameter(name="toHeight")]
 
 
 def json_response(document: bytes | None) -> Response[bytes]:

@@ -1,6 +1,7 @@
 """Routes about transactions."""
 
 from litestar import Controller, Response, get, post
+from litestar.params import FromPath, FromQuery
 from litestar.types import ASGIApp
 
 from strongroom.atto.protocol import U64_MAX, Transaction, decode_transaction
@@ -23,14 +24,14 @@ class TransactionRoutes(Controller):
 
     @post("/", status_code=200)
     async def publish(
-        self, request: AnyRequest, node: NodeDependency, deduplicate: bool = False
+        self, request: AnyRequest, node: NodeDependency, deduplicate: FromQuery[bool] = False
     ) -> Response[bytes]:
         transaction = await _publish(request, node, deduplicate)
         return json_response(node.encoder.transaction(transaction))
 
     @post("/stream", status_code=200)
     async def publish_and_stream(
-        self, request: AnyRequest, node: NodeDependency, deduplicate: bool = False
+        self, request: AnyRequest, node: NodeDependency, deduplicate: FromQuery[bool] = False
     ) -> Response[bytes]:
         """One line, and not before the confirmation: until then it can still become an error."""
         transaction = await _publish(request, node, deduplicate)
@@ -42,12 +43,12 @@ class TransactionRoutes(Controller):
         return stream_response(node, stream)
 
     @get("/{block_hash:str}")
-    async def transaction(self, block_hash: str, node: NodeDependency) -> Response[bytes]:
+    async def transaction(self, block_hash: FromPath[str], node: NodeDependency) -> Response[bytes]:
         transaction = node.chain.transaction(key_in_path(block_hash))
         return json_response(node.encoder.transaction(transaction) if transaction else None)
 
     @get("/{block_hash:str}/stream")
-    async def one_transaction(self, block_hash: str, node: NodeDependency) -> ASGIApp:
+    async def one_transaction(self, block_hash: FromPath[str], node: NodeDependency) -> ASGIApp:
         key = key_in_path(block_hash)
         encode = node.encoder.transaction_line
         found = node.chain.transaction(key)
@@ -64,7 +65,7 @@ class AccountTransactionRoutes(Controller):
     @get("/{public_key:str}/transactions/stream")
     async def of_one(
         self,
-        public_key: str,
+        public_key: FromPath[str],
         node: NodeDependency,
         from_height: FromHeight = 1,
         to_height: ToHeight = U64_MAX,

@@ -1,10 +1,10 @@
 """The work server."""
 
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 from litestar import Controller, Litestar, Response, post
-from litestar.params import Dependency
+from litestar.di import NamedDependency
 
 from strongroom.atto.gateway import WorkSource
 from strongroom.atto.protocol import InvalidBlock, Network, threshold
@@ -57,9 +57,7 @@ class WorkServer:
 
 class _WorkRoutes(Controller):
     @post("/works", status_code=200)
-    async def work(
-        self, request: AnyRequest, server: Annotated[WorkServer, Dependency(skip_validation=True)]
-    ) -> Response[bytes]:
+    async def work(self, request: AnyRequest, server: NamedDependency[WorkServer]) -> Response[bytes]:
         work = await server.work(*await read_body(request, _parse))
         if work is None:
             return Response(content=b"", status_code=400, media_type="application/json")
