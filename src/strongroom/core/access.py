@@ -21,6 +21,7 @@ from strongroom.core.errors import Forbidden, InvalidInput, NotFound, Unauthenti
 TOKEN_PREFIX = "sr"  # noqa: S105 - the public part of every token
 ID_BYTES = 8
 SECRET_BYTES = 32
+LONGEST_NAME = 100  # the audit trail must have room for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +78,10 @@ class Tokens:
         self._entropy = entropy
 
     async def create(self, name: str, scopes: Sequence[str], expires_at_ms: int | None = None) -> NewToken:
-        if not name or not scopes:
-            raise InvalidInput("A token needs a name and at least one scope")
+        if not name or len(name) > LONGEST_NAME or not name.isprintable():
+            raise InvalidInput(f"A token's name has 1 to {LONGEST_NAME} printable characters")
+        if not scopes:
+            raise InvalidInput("A token needs at least one scope")
         token_id = self._entropy.token(ID_BYTES).hex()
         secret = base64.b32encode(self._entropy.token(SECRET_BYTES)).decode().rstrip("=").lower()
         row = {

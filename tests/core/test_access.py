@@ -1,0 +1,207 @@
+"""Tokens and scopes."""
+
+import hmac
+from collections.abc import Callable
+
+import pytest
+
+from strongroom.core.access import ANONYMOUS, Gatekeeper, Principal, Token, Tokens, system_principal
+from strongroom.core.database import Database
+from strongroom.core.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
+from support.clock import START_MS, ManualClock, SeededEntropy
+
+NOT_VALID = "The API token is not valid"
+
+
+@pytest.fixture
+def tokens(database: Database, clock: ManualClock, entropy: SeededEntropy) -> Tokens:
+    return Tokens(database, clock, entropy)
+
+
+async def refusal(tokens: Tokens, presented: str) -> str:
+    with pytest.raises(Unauthenticated) as raised:
+        await tokens.authenticate(presented)
+    return raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("scopes", "asked", "allowed"),
+    [
+        ({"atto:send"}, "atto:send", True),
+        ({"atto:send"}, "atto:sendall", False),
+        ({"atto:send"}, "atto:read", False),
+        ({"atto:*"}, "atto:send", True),
+        ({"atto:*"}, "hathor:send", False),
+        ({"atto:*"}, "attonite:send", False),
+        ({"*"}, "hathor:send", True),
+        ({"hathor:read", "atto:send"}, "atto:send", True),
+        (set(), "atto:send", False),
+    ],
+)
+def test_a_scope_allows_what_it_names(scopes: set[str], asked: str, allowed: bool) -> None:
+    principal = Principal(name="token:ci", scopes=frozenset(scopes))
+    assert principal.may(asked) is allowed
+    if allowed:
+        principal.require(asked)
+    else:
+        with pytest.raises(Forbidden, match=asked):
+            principal.require(asked)
+
+
+def test_the_service_itself_may_do_everything() -> None:
+    assert system_principal("receiver") == Principal(name="system:receiver", scopes=frozenset({"*"}))
+
+
+async def test_a_token_leads_to_its_principal(tokens: Tokens) -> None:
+    new = await tokens.create("ci", ["atto:send", "atto:read", "atto:send"])
+    assert new.secret.startswith(f"sr_{new.id}_")
+    principal = await tokens.authenticate(new.secret)
+    assert principal == Principal(name="token:ci", scopes=frozenset({"atto:read", "atto:send"}))
+
+
+async def test_a_token_s_secret_is_neither_stored_nor_shown(
+    tokens: Tokens, elsewhere: Callable[[str], list[list[str]]]
+) -> None:
+    new = await tokens.create("ci", ["*"])
+    secret = new.secret.rpartition("_")[2]
+    assert len(secret) * 5 >= 256
+    assert secret not in repr(new)
+    stored = str(elsewhere("SELECT id, name, hex(secret_hash), scopes FROM strongroom_token"))
+    assert new.id in stored
+    assert secret not in stored
+
+
+async def test_each_token_is_another(tokens: Tokens) -> None:
+    made = [await tokens.create("ci", ["*"]) for _ in range(5)]
+    assert len({new.id for new in made}) == len({new.secret for new in made}) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "scopes"), [("", ["*"]), ("ci", []), ("n" * 101, ["*"]), ("line\nbreak", ["*"])]
+)
+async def test_a_token_needs_a_fit_name_and_a_scope(tokens: Tokens, name: str, scopes: list[str]) -> None:
+    with pytest.raises(InvalidInput):
+        await tokens.create(name, scopes)
+    assert await tokens.list() == []
+
+
+@pytest.mark.parametrize(
+    "presented",
+    [
+        "",
+        "sr",
+        "sr_",
+        "sr__",
+        "sr_0000000000000000_x",
+        "sr_é_x",
+        "sr_%_x",
+        "sr_\0_x",
+        f"sr_{'a' * 5000}_x",
+        "é",
+    ],
+)
+async def test_what_is_no_token_is_refused(tokens: Tokens, presented: str) -> None:
+    await tokens.create("ci", ["*"])
+    assert await refusal(tokens, presented) == NOT_VALID
+
+
+async def test_one_message_for_a_wrong_id_and_a_wrong_secret(
+    tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, other = await tokens.create("ci", ["*"]), await tokens.create("cd", ["*"])
+    compared: list[tuple[bytes, bytes]] = []
+    compare = hmac.compare_digest
+
+    def noted(stored: bytes, presented: bytes) -> bool:
+        compared.append((stored, presented))
+        return compare(stored, presented)
+
+    monkeypatch.setattr(hmac, "compare_digest", noted)
+    secret = new.secret.rpartition("_")[2]
+    wrong = [f"sr_{other.id}_{secret}", f"sr_{'0' * 16}_{secret}", f"xx_{new.id}_{secret}", new.secret[:-1]]
+    assert [await refusal(tokens, presented) for presented in wrong] == [NOT_VALID] * len(wrong)
+    assert len(compared) == len(wrong), "the comparison is made though the id is unknown"
+
+
+async def test_a_token_ends_at_its_expiry(tokens: Tokens, clock: ManualClock) -> None:
+    new = await tokens.create("ci", ["*"], expires_at_ms=START_MS + 1000)
+    clock.advance(0.999)
+    await tokens.authenticate(new.secret)
+    clock.advance(0.001)
+    assert await refusal(tokens, new.secret) == "The API token has expired"
+
+
+async def test_only_its_owner_learns_that_a_token_ended(tokens: Tokens, clock: ManualClock) -> None:
+    expired = await tokens.create("expired", ["*"], expires_at_ms=clock.now_ms())
+    revoked = await tokens.create("revoked", ["*"])
+    await tokens.revoke(revoked.id)
+    assert await refusal(tokens, f"sr_{expired.id}_guess") == NOT_VALID
+    assert await refusal(tokens, f"sr_{revoked.id}_guess") == NOT_VALID
+
+
+async def test_a_revoked_token_is_refused_at_once_by_every_process(
+    tokens: Tokens, replica: Database, clock: ManualClock, entropy: SeededEntropy
+) -> None:
+    new, other = await tokens.create("ci", ["*"]), await tokens.create("cd", ["*"])
+    await tokens.revoke(new.id)
+    elsewhere = Tokens(replica, clock, entropy)
+    assert await refusal(elsewhere, new.secret) == "The API token was revoked"
+    await elsewhere.authenticate(other.secret)
+
+
+async def test_only_an_active_token_can_be_revoked(tokens: Tokens) -> None:
+    new = await tokens.create("ci", ["*"])
+    await tokens.revoke(new.id)
+    for token_id in (new.id, "0000000000000000"):
+        with pytest.raises(NotFound, match=token_id):
+            await tokens.revoke(token_id)
+
+
+async def test_the_list_tells_everything_but_secrets(tokens: Tokens, clock: ManualClock) -> None:
+    first = await tokens.create("ci", ["atto:send", "atto:read"])
+    clock.advance(1)
+    second = await tokens.create("Łódź", ["*"], expires_at_ms=START_MS + 5000)
+    clock.advance(1)
+    await tokens.revoke(first.id)
+    assert await tokens.list() == [
+        Token(
+            id=first.id,
+            name="ci",
+            scopes=("atto:read", "atto:send"),
+            created_at_ms=START_MS,
+            expires_at_ms=None,
+            revoked_at_ms=START_MS + 2000,
+        ),
+        Token(
+            id=second.id,
+            name="Łódź",
+            scopes=("*",),
+            created_at_ms=START_MS + 1000,
+            expires_at_ms=START_MS + 5000,
+            revoked_at_ms=None,
+        ),
+    ]
+
+
+async def test_an_open_surface_takes_who_comes_but_a_token_counts(tokens: Tokens) -> None:
+    gatekeeper = Gatekeeper(tokens, required=False)
+    new = await tokens.create("ci", ["atto:read"])
+    assert await gatekeeper.identify(None) is ANONYMOUS
+    assert (await gatekeeper.identify(f"Bearer {new.secret}")).scopes == {"atto:read"}
+    with pytest.raises(Unauthenticated, match=NOT_VALID):
+        await gatekeeper.identify(f"Bearer {new.secret}x")
+
+
+async def test_a_closed_surface_needs_a_token(tokens: Tokens) -> None:
+    gatekeeper = Gatekeeper(tokens, required=True)
+    new = await tokens.create("ci", ["atto:read"])
+    assert (await gatekeeper.identify(f"bearer  {new.secret} ")).name == "token:ci"
+    for authorization, message in {
+        None: "needs an API token",
+        "": "Only bearer tokens",
+        f"Basic {new.secret}": "Only bearer tokens",
+        new.secret: "Only bearer tokens",
+        "Bearer": NOT_VALID,
+    }.items():
+        with pytest.raises(Unauthenticated, match=message):
+            await gatekeeper.identify(authorization)

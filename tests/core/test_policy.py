@@ -1,0 +1,107 @@
+"""Every signature passes the gate, and leaves its row."""
+
+import json
+
+import pytest
+from sqlalchemy import Connection, select
+
+from strongroom.core import tables
+from strongroom.core.access import Principal
+from strongroom.core.audit import Audit, verify
+from strongroom.core.database import Database
+from strongroom.core.errors import Forbidden
+from strongroom.core.policy import Policy, SignatureRequest, SigningGate
+from support.clock import ManualClock
+
+
+class Signer:
+    """Signs by turning the payload round; counts."""
+
+    def __init__(self) -> None:
+        self.signed: list[bytes] = []
+
+    def __call__(self, payload_hash: bytes) -> bytes:
+        self.signed.append(payload_hash)
+        return payload_hash[::-1]
+
+
+def request(*scopes: str) -> SignatureRequest:
+    return SignatureRequest(
+        principal=Principal(name="token:ci", scopes=frozenset(scopes)),
+        scope="atto:send",
+        account="atto://account",
+        kind="SEND",
+        payload_hash=bytes(range(32)),
+        amount_raw=2**64 - 1,
+        destination="atto://other",
+    )
+
+
+@pytest.fixture
+def gate(clock: ManualClock) -> SigningGate:
+    return SigningGate(Policy(), Audit(clock))
+
+
+async def sign(database: Database, gate: SigningGate, asked: SignatureRequest, signer: Signer) -> bytes:
+    return await database.write(lambda connection: gate.sign(connection, asked, signer))
+
+
+async def test_a_signature_is_returned_with_its_audit_row(database: Database, gate: SigningGate) -> None:
+    signer = Signer()
+    assert await sign(database, gate, request("atto:send"), signer) == bytes(range(31, -1, -1))
+    rows = await database.fetch_all(select(tables.audit))
+    assert [(row.principal, row.action, row.subject, json.loads(row.details)) for row in rows] == [
+        (
+            "token:ci",
+            "sign",
+            "atto://account",
+            {
+                "kind": "SEND",
+                "hash": bytes(range(32)).hex().upper(),
+                "amountRaw": "18446744073709551615",
+                "destination": "atto://other",
+            },
+        )
+    ]
+    assert await verify(database) == 1
+
+
+async def test_a_refusal_leaves_neither_signature_nor_row(database: Database, gate: SigningGate) -> None:
+    signer = Signer()
+    with pytest.raises(Forbidden, match="atto:send"):
+        await sign(database, gate, request("atto:read", "hathor:*"), signer)
+    assert signer.signed == []
+    assert await verify(database) == 0
+
+
+async def test_a_stricter_policy_is_asked_first(database: Database, clock: ManualClock) -> None:
+    class Closed(Policy):
+        def authorize(self, request: SignatureRequest) -> None:
+            raise Forbidden(f"no {request.kind} today")
+
+    signer = Signer()
+    with pytest.raises(Forbidden, match="no SEND today"):
+        await sign(database, SigningGate(Closed(), Audit(clock)), request("*"), signer)
+    assert signer.signed == []
+    assert await verify(database) == 0
+
+
+async def test_a_signer_that_fails_leaves_no_row(database: Database, gate: SigningGate) -> None:
+    def broken(_: bytes) -> bytes:
+        raise RuntimeError("no key")
+
+    with pytest.raises(RuntimeError, match="no key"):
+        await database.write(lambda connection: gate.sign(connection, request("*"), broken))
+    assert await verify(database) == 0
+
+
+async def test_no_signature_comes_out_when_its_row_cannot_be_written(
+    database: Database, gate: SigningGate
+) -> None:
+    def work(connection: Connection) -> bytes:
+        connection.execute(tables.audit_head.delete())
+        return gate.sign(connection, request("*"), Signer())
+
+    with pytest.raises(Exception, match="No row was found"):
+        await database.write(work)
+    assert await verify(database) == 0
