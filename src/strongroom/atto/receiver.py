@@ -16,7 +16,6 @@ from sqlalchemy import Connection, Row, delete, select, update
 from strongroom.atto import tables
 from strongroom.atto.gateway import Node, NodeDishonest
 from strongroom.atto.monitored import MonitoredAddresses
-from strongroom.atto.node_clock import NodeClock
 from strongroom.atto.protocol import (
     Address,
     Block,
@@ -66,7 +65,6 @@ class Receiver:
         network: Network,
         monitored: MonitoredAddresses,
         submitter: Submitter,
-        node_clock: NodeClock,
         clock: Clock,
         entropy: Entropy,
         default_representative: Address | None,
@@ -78,7 +76,6 @@ class Receiver:
         self._network = network
         self._monitored = monitored
         self._submitter = submitter
-        self._node_clock = node_clock
         self._clock = clock
         self._entropy = entropy
         self._default_representative = default_representative

@@ -1,0 +1,348 @@
+"""Assembles the Atto ledger: its use cases, surface, workers and health."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from strongroom.atto.accounts import Accounts
+from strongroom.atto.adoption import adopt_accounts
+from strongroom.atto.api.application import Services, create_application
+from strongroom.atto.blocks import Settled, SignedBlock
+from strongroom.atto.callbacks import Callbacks
+from strongroom.atto.follower import Follower
+from strongroom.atto.gateway import WorkSource
+from strongroom.atto.gateway.local_worker import LocalWorker
+from strongroom.atto.gateway.node import HttpNode
+from strongroom.atto.gateway.remote_worker import FallbackWorker, RemoteWorker
+from strongroom.atto.history import History
+from strongroom.atto.keyring import Keyring
+from strongroom.atto.monitored import MonitoredAddresses
+from strongroom.atto.node_clock import NodeClock
+from strongroom.atto.progress import ProgressBoard
+from strongroom.atto.protocol import AccountState, Address, Receivable
+from strongroom.atto.queries import Queries
+from strongroom.atto.receiver import Receiver
+from strongroom.atto.recovery import Recoverer
+from strongroom.atto.resolver import Resolver
+from strongroom.atto.settings import AttoSettings
+from strongroom.atto.streams import AddressStream
+from strongroom.atto.submission import Submitter
+from strongroom.atto.transactions import Transactions
+from strongroom.atto.wallets import Wallets
+from strongroom.atto.work import WorkDesk
+from strongroom.core.access import Gatekeeper, Tokens
+from strongroom.core.audit import Audit
+from strongroom.core.background import Background
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.database import Database
+from strongroom.core.idempotency import Idempotency, instance_lease
+from strongroom.core.keys.local import key_from_file, key_from_hex
+from strongroom.core.lease import Lease, Leases
+from strongroom.core.listener import Surface
+from strongroom.core.migrations import Revisions, migrate
+from strongroom.core.outbox import Outbox
+from strongroom.core.policy import Policy, SigningGate
+from strongroom.core.telemetry import Health, Metrics, Status
+from strongroom.core.vault import KeyEncryptionKey, Vault
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+REVISIONS = Revisions(component="atto", folder=Path(__file__).parent / "revisions")
+DATABASE = "attoDatabase"
+WORKERS_LEASE = "atto.workers"
+PURGE_S = 3600.0
+CHECK_S = 5.0
+HOLDER_BYTES = 8
+
+
+class AttoLedger:
+    """One running Atto wallet server. `open`, `start`, then `close`."""
+
+    name = "atto"
+
+    def __init__(
+        self, settings: AttoSettings, *, clock: Clock, entropy: Entropy, health: Health, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._entropy = entropy
+        self._health = health
+        self._metrics = metrics
+        self._stack = AsyncExitStack()
+        self._background = Background()
+        self.database = Database(settings.database)
+        self.tokens = Tokens(self.database, clock, entropy)
+
+    async def migrate(self) -> None:
+        await migrate(self.database, [REVISIONS])
+
+    async def open(self) -> None:
+        """Migrates, adopts and assembles. Needs the database, neither node nor work server."""
+        self._stack.push_async_callback(self.database.close)
+        await self.migrate()
+        self._health.report(DATABASE, Status.UP, vital=True)
+        await adopt_accounts(self.database)
+        self._assemble()
+        await self._monitored.load()
+        await self._follower.load()
+
+    def surfaces(self) -> list[Surface]:
+        gatekeeper = Gatekeeper(self.tokens, required=self._settings.require_token)
+        application = create_application(
+            self._services,
+            idempotency=self._idempotency,
+            gatekeeper=gatekeeper,
+            clock=self._clock,
+            metrics=self._metrics,
+        )
+        return [
+            Surface(
+                name="atto",
+                application=application,
+                host=self._settings.host,
+                port=self._settings.port,
+                authenticated=self._settings.require_token,
+            )
+        ]
+
+    def start(self) -> None:
+        """Starts the workers: some in every process, those that must be alone under a lease."""
+        start = self._background.start
+        start(self._node_clock.run())
+        start(self._monitored.run())
+        start(self._check_database())
+        start(self._leases.lead(instance_lease(self._leases.holder), _live))
+        start(self._leases.lead(WORKERS_LEASE, self._work))
+
+    async def close(self) -> None:
+        """Ends the workers, then what they used."""
+        await self._background.close()
+        await self._stack.aclose()
+
+    async def _work(self, _lease: Lease) -> None:
+        """What one process does for all. Two at once would be wasteful, not wrong: blocks are guarded by their slots."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._resolver.sweep())
+            group.create_task(self._stream("attoStates", self._node.states, self._follower.handle).run())
+            group.create_task(
+                self._stream("attoReceivables", self._open_receivables, self._receiver.handle).run()
+            )
+            group.create_task(self._receiver.run())
+            group.create_task(self._history.run())
+            group.create_task(self._callbacks.run())
+            group.create_task(self._purge())
+
+    def _assemble(self) -> None:
+        settings, clock, entropy, database = self._settings, self._clock, self._entropy, self.database
+        self._leases = Leases(database, clock, holder=entropy.token(HOLDER_BYTES).hex())
+        self._idempotency = Idempotency(database, clock, self._leases)
+        self._node = HttpNode(settings.node_url, clock)
+        self._stack.push_async_callback(self._node.close)
+        self._node_clock = NodeClock(self._node, clock, entropy, self._health)
+        self._monitored = MonitoredAddresses(database, clock)
+        self._outbox = Outbox(clock)
+        self._callbacks = Callbacks(
+            url=settings.callback_url,
+            header=settings.callback_header,
+            database=database,
+            outbox=self._outbox,
+            clock=clock,
+            entropy=entropy,
+            metrics=self._metrics,
+        )
+        self._stack.push_async_callback(self._callbacks.close)
+        self._history = History(
+            node=self._node,
+            database=database,
+            network=settings.network,
+            callbacks=self._callbacks,
+            clock=clock,
+            entropy=entropy,
+            health=self._health,
+        )
+        self._assemble_signing()
+        self._assemble_following()
+        self._assemble_services()
+
+    def _assemble_signing(self) -> None:
+        settings, clock, entropy, database = self._settings, self._clock, self._entropy, self.database
+        self._vault = Vault(self._key_encryption_key(), entropy)
+        self._keyring = Keyring(self._vault, clock, settings.key_cache_s)
+        self._audit = Audit(clock)
+        self._work_desk = WorkDesk(
+            source=self._work_source(),
+            database=database,
+            network=settings.network,
+            node_clock=self._node_clock,
+            clock=clock,
+            entropy=entropy,
+            background=self._background,
+            health=self._health,
+            metrics=self._metrics,
+        )
+        self._resolver = Resolver(
+            node=self._node,
+            database=database,
+            network=settings.network,
+            clock=clock,
+            entropy=entropy,
+            background=self._background,
+            write_entries=self._history.write_entries,
+            settled=self._settled,
+            health=self._health,
+            metrics=self._metrics,
+        )
+        self._submitter = Submitter(
+            database=database,
+            network=settings.network,
+            clock=clock,
+            node_clock=self._node_clock,
+            work=self._work_desk,
+            keyring=self._keyring,
+            gate=SigningGate(Policy(), self._audit),
+            idempotency=self._idempotency,
+            resolver=self._resolver,
+            metrics=self._metrics,
+            timeout_s=settings.request_timeout_s,
+        )
+
+    def _assemble_following(self) -> None:
+        settings, clock, entropy, database = self._settings, self._clock, self._entropy, self.database
+        self._follower = Follower(
+            node=self._node,
+            database=database,
+            network=settings.network,
+            monitored=self._monitored,
+            resolver=self._resolver,
+            moved=self._moved,
+            metrics=self._metrics,
+        )
+        self._receiver = Receiver(
+            node=self._node,
+            database=database,
+            network=settings.network,
+            monitored=self._monitored,
+            submitter=self._submitter,
+            clock=clock,
+            entropy=entropy,
+            default_representative=settings.default_representative,
+            minimum_raw=settings.receive_minimum_raw,
+            metrics=self._metrics,
+        )
+
+    def _assemble_services(self) -> None:
+        board = ProgressBoard(self._clock)
+        accounts = Accounts(
+            database=self.database,
+            network=self._settings.network,
+            keyring=self._keyring,
+            audit=self._audit,
+            clock=self._clock,
+            monitored=self._monitored,
+            progress=board,
+            refresh=self._follower.refresh,
+            wake_receiver=self._receiver.wake,
+            scan_limit=self._settings.scan_limit,
+        )
+        self._services = Services(
+            wallets=Wallets(
+                database=self.database,
+                vault=self._vault,
+                keyring=self._keyring,
+                audit=self._audit,
+                entropy=self._entropy,
+            ),
+            accounts=accounts,
+            recoverer=Recoverer(
+                accounts=accounts,
+                node=self._node,
+                database=self.database,
+                progress=board,
+                scan_limit=self._settings.scan_limit,
+            ),
+            transactions=Transactions(self._submitter, self.database),
+            queries=Queries(self.database, self._settings.network),
+            history=self._history,
+            receiver=self._receiver,
+            board=board,
+        )
+
+    def _settled(self, signed: SignedBlock, settled: Settled) -> None:
+        block = signed.transaction.block
+        self._follower.settled(block.public_key, block.height)
+        self._callbacks.committed(block.address)
+        self._work_desk.prepare(block.address, block.hash)
+        if settled.entry is None:
+            self._history.wake()
+
+    def _moved(self, state: AccountState) -> None:
+        self._history.wake()
+        self._work_desk.prepare(Address(public_key=state.public_key), state.frontier)
+
+    def _open_receivables(self, addresses: Sequence[Address]) -> AsyncGenerator[Receivable, None]:
+        return self._node.receivables(addresses, self._settings.receive_minimum_raw)
+
+    def _stream(
+        self,
+        name: str,
+        open_stream: Callable[[Sequence[Address]], AsyncGenerator[T, None]],
+        handle: Callable[[T], Awaitable[None]],
+    ) -> AddressStream[T]:
+        return AddressStream(
+            name=name,
+            open_stream=open_stream,
+            handle=handle,
+            monitored=self._monitored,
+            clock=self._clock,
+            entropy=self._entropy,
+            health=self._health,
+        )
+
+    def _work_source(self) -> WorkSource:
+        settings = self._settings
+        local: LocalWorker | None = None
+        if settings.work_url is None or settings.work_fallback:
+            local = LocalWorker(settings.work_threads)
+            self._stack.push_async_callback(local.close)
+            log.info(
+                "this machine can search for proof of work",
+                engine=local.engine,
+                threads=settings.work_threads,
+            )
+        if settings.work_url is None:
+            assert local is not None  # noqa: S101 - for the type checker
+            return local
+        remote = RemoteWorker(settings.work_url, settings.work_timeout_s)
+        self._stack.push_async_callback(remote.close)
+        return remote if local is None else FallbackWorker(remote, local)
+
+    def _key_encryption_key(self) -> KeyEncryptionKey:
+        given = self._settings.key_encryption_key
+        if given is not None:
+            return key_from_hex(given.reveal())
+        return key_from_file(self._settings.key_file, self._entropy)
+
+    async def _check_database(self) -> None:
+        while True:
+            try:
+                await self.database.read(lambda connection: connection.exec_driver_sql("SELECT 1").all())
+                self._health.report(DATABASE, Status.UP, vital=True)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the database cannot be used
+                self._health.report(DATABASE, Status.DOWN, type(error).__name__, vital=True)
+            await self._clock.sleep(CHECK_S)
+
+    async def _purge(self) -> None:
+        while True:
+            await self._idempotency.purge()
+            await self._clock.sleep(PURGE_S)
+
+
+async def _live(_lease: Lease) -> None:
+    """Holds the lease that says that this process lives."""
+    await asyncio.Event().wait()

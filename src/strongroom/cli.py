@@ -1,0 +1,112 @@
+"""The command `strongroom`."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+
+from strongroom.commands import atto, demo, doctor, token
+from strongroom.core.clock import SystemClock
+from strongroom.core.environment import SettingsError
+from strongroom.core.errors import StrongroomError
+from strongroom.core.telemetry import configure_logging
+from strongroom.sandbox.local_network import LocalNetworks
+from strongroom.server import serve as run_service
+from strongroom.server import serve_networks
+from strongroom.settings import LEDGERS, Settings, read_settings
+
+application = typer.Typer(
+    name="strongroom",
+    help="One self-hosted wallet service for Atto, Hathor and Bittensor clients.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+application.add_typer(token.application, name="token")
+application.add_typer(atto.application, name="atto")
+application.command("demo")(demo.demo)
+application.command("doctor")(doctor.doctor)
+
+Ledgers = Annotated[
+    list[str] | None, typer.Argument(help=f"Which ledgers: {', '.join(LEDGERS)}. Default: all configured.")
+]
+
+
+@application.command()
+def serve(
+    ledgers: Ledgers = None,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Also start local ledgers and use them.")
+    ] = False,
+) -> None:
+    """Serve the named ledgers, with their workers and the management surface."""
+    variables = dict(os.environ)
+    networks = None
+    if sandbox:
+        data = Path(variables.get("STRONGROOM_DATA", "./data"))
+        networks = LocalNetworks(variables, data, SystemClock())
+        variables |= LocalNetworks.default_variables(variables)
+    settings = load_settings(variables, ledgers)
+    uvloop.run(run_service(settings, print_ready, networks))
+
+
+@application.command()
+def sandbox(ledgers: Ledgers = None) -> None:
+    """Run local ledgers alone: nodes and chains to try the service with, and to test against."""
+    _check_names(ledgers)
+    configure_logging(as_json=os.environ.get("LOG_FORMAT") == "json")
+    data = Path(os.environ.get("STRONGROOM_DATA", "./data"))
+    uvloop.run(serve_networks(LocalNetworks(os.environ, data, SystemClock()), print_ready))
+
+
+@application.command()
+def migrate(ledgers: Ledgers = None) -> None:
+    """Bring the databases up to date and end. `serve` does it too."""
+    settings = load_settings(dict(os.environ), ledgers)
+    asyncio.run(doctor.migrate_all(settings))
+    typer.echo("the databases are up to date")
+
+
+def load_settings(variables: dict[str, str], ledgers: list[str] | None) -> Settings:
+    """Settings of the process; every mistake is printed and ends it."""
+    _check_names(ledgers)
+    try:
+        settings = read_settings(variables, tuple(ledgers or ()))
+    except SettingsError as error:
+        for mistake in error.mistakes:
+            typer.echo(f"strongroom: {mistake}", err=True)
+        raise typer.Exit(2) from None
+    configure_logging(as_json=settings.log_as_json, level=settings.log_level)
+    return settings
+
+
+def print_ready(urls: dict[str, str]) -> None:
+    """One line that says where everything is: people read it, scripts wait for it."""
+    typer.echo("ready " + " ".join(f"{name}={url}" for name, url in urls.items()))
+    sys.stdout.flush()
+
+
+def main() -> None:
+    try:
+        application()
+    except StrongroomError as error:
+        Console(stderr=True).print(f"strongroom: {error.message}", style="red", highlight=False)
+        sys.exit(1)
+    except OSError as error:
+        Console(stderr=True).print(f"strongroom: {error}", style="red", highlight=False)
+        sys.exit(1)
+
+
+def _check_names(ledgers: list[str] | None) -> None:
+    unknown = set(ledgers or ()) - set(LEDGERS)
+    if unknown:
+        typer.echo(
+            f"strongroom: unknown ledger {', '.join(sorted(unknown))}; there is {', '.join(LEDGERS)}",
+            err=True,
+        )
+        raise typer.Exit(2)

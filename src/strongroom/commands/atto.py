@@ -1,0 +1,103 @@
+"""`strongroom atto`: long scans of a running Atto service, with a progress bar."""
+
+import threading
+from collections.abc import Callable
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import httpx2
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+application = typer.Typer(help="Work with a running Atto service.", no_args_is_help=True)
+
+POLL_S = 0.3
+SCAN_TIMEOUT_S = 3600.0
+
+Url = Annotated[str, typer.Option(envvar="STRONGROOM_ATTO_URL", help="Where the service answers.")]
+ApiToken = Annotated[
+    str | None, typer.Option(envvar="STRONGROOM_ATTO_TOKEN", help="An API token, if one is needed.")
+]
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+@application.command()
+def recover(
+    wallet: str,
+    gap_limit: Annotated[int, typer.Option(help="Unused indexes in a row that end the scan.")] = 20,
+    url: Url = DEFAULT_URL,
+    token: ApiToken = None,
+) -> None:
+    """Find the used accounts of a wallet."""
+    result = _scan(
+        url,
+        token,
+        wallet,
+        lambda client, path: client.post(f"{path}/recoveries", json={"gapLimit": gap_limit}),
+    )
+    typer.echo(
+        f"scanned {result['scannedCount']} indexes from {result['fromIndex']}: {result['recoveredCount']} accounts"
+        f" recovered, {result['existingCount']} were there"
+    )
+
+
+@application.command("range")
+def create_range(wallet: str, to_index: int, url: Url = DEFAULT_URL, token: ApiToken = None) -> None:
+    """Create every account of a wallet from index 0 to TO_INDEX."""
+    result = _scan(url, token, wallet, lambda client, path: client.post(f"{path}/accounts/ranges/{to_index}"))
+    typer.echo(f"{len(result)} accounts")
+
+
+def _scan(
+    url: str, token: str | None, wallet: str, request: Callable[[httpx2.Client, str], httpx2.Response]
+) -> Any:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    path = f"/wallets/{quote(wallet, safe='')}"
+    with httpx2.Client(base_url=url, headers=headers, timeout=SCAN_TIMEOUT_S, trust_env=False) as client:
+        ended = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(client, path, ended))
+        watcher.start()
+        try:
+            response = request(client, path)
+        except httpx2.HTTPError as error:
+            typer.echo(f"strongroom: {url} does not answer ({type(error).__name__})", err=True)
+            raise typer.Exit(1) from None
+        finally:
+            ended.set()
+            watcher.join()
+    if not response.is_success:
+        typer.echo(f"strongroom: {response.json().get('message', response.text)}", err=True)
+        raise typer.Exit(1)
+    return response.json()
+
+
+def _watch(client: httpx2.Client, path: str, ended: threading.Event) -> None:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("scanning", total=None)
+        while not ended.wait(POLL_S):
+            try:
+                scan = client.get(f"{path}/progress").json()
+            except (httpx2.HTTPError, ValueError):
+                continue
+            if scan.get("running"):
+                progress.update(
+                    task,
+                    completed=scan["done"],
+                    total=scan["total"],
+                    description=f"{scan['kind']}, {scan['found']} used",
+                )

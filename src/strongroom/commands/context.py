@@ -1,0 +1,50 @@
+"""What the administrative commands share: the ledger's settings and database, without serving."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import typer
+
+from strongroom.atto.ledger import AttoLedger
+from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.environment import SettingsError
+from strongroom.core.telemetry import Health, Metrics, configure_logging
+from strongroom.sandbox.local_network import LocalNetworks
+from strongroom.settings import Settings, read_settings
+
+
+def administrative_settings() -> Settings:
+    """Settings of the environment; where no node is named, those of `serve --sandbox` in the same folder."""
+    variables = dict(os.environ)
+    if not variables.get("NODE_BASE_URL"):
+        variables = LocalNetworks.default_variables(variables) | variables
+    try:
+        settings = read_settings(variables)
+    except SettingsError as error:
+        for mistake in error.mistakes:
+            typer.echo(f"strongroom: {mistake}", err=True)
+        raise typer.Exit(2) from None
+    configure_logging(as_json=settings.log_as_json, level="WARNING")
+    return settings
+
+
+@asynccontextmanager
+async def atto_ledger(settings: Settings) -> AsyncIterator[AttoLedger]:
+    """The Atto ledger with its database migrated and nothing running."""
+    if settings.atto is None:
+        typer.echo("strongroom: Atto is not configured", err=True)
+        raise typer.Exit(2)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    ledger = AttoLedger(
+        settings.atto,
+        clock=SystemClock(),
+        entropy=SystemEntropy(),
+        health=Health(),
+        metrics=Metrics("strongroom"),
+    )
+    try:
+        await ledger.migrate()
+        yield ledger
+    finally:
+        await ledger.database.close()

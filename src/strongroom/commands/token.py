@@ -1,0 +1,76 @@
+"""`strongroom token`: API tokens."""
+
+import asyncio
+import re
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from strongroom.atto.api.access import SCOPES
+from strongroom.commands.context import administrative_settings, atto_ledger
+from strongroom.core.access import NewToken, Token
+from strongroom.core.clock import SystemClock, iso_instant
+
+application = typer.Typer(help="API tokens: create, list, revoke.", no_args_is_help=True)
+
+UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+@application.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Who will use it; it appears in the audit trail.")],
+    scope: Annotated[list[str], typer.Option(help=f"A right, repeatable: {', '.join(SCOPES)}, atto:* or *.")],
+    expires: Annotated[str | None, typer.Option(help="For example 90d, 12h, 30m. Default: never.")] = None,
+) -> None:
+    """Create a token and print it, once."""
+    unknown = [one for one in scope if one not in SCOPES and one not in {"*", "atto:*"}]
+    if unknown:
+        raise typer.BadParameter(
+            f"unknown scope {', '.join(unknown)}; there are {', '.join(SCOPES)}, atto:* and *"
+        )
+    expires_at_ms = None if expires is None else SystemClock().now_ms() + _duration_ms(expires)
+
+    async def work() -> NewToken:
+        async with atto_ledger(administrative_settings()) as ledger:
+            return await ledger.tokens.create(name, scope, expires_at_ms)
+
+    token = asyncio.run(work())
+    typer.echo(token.secret)
+    typer.echo(f"Keep it: it is not shown again. Its id is {token.id}.", err=True)
+
+
+@application.command("list")
+def list_tokens() -> None:
+    """List tokens, without their secrets."""
+
+    async def work() -> list[Token]:
+        async with atto_ledger(administrative_settings()) as ledger:
+            return await ledger.tokens.list()
+
+    table = Table("id", "name", "scopes", "created", "expires", "revoked")
+    for token in asyncio.run(work()):
+        moments = [token.created_at_ms, token.expires_at_ms, token.revoked_at_ms]
+        shown = ["" if moment is None else iso_instant(moment)[:19] for moment in moments]
+        table.add_row(token.id, token.name, " ".join(token.scopes), *shown)
+    Console().print(table)
+
+
+@application.command()
+def revoke(token_id: Annotated[str, typer.Argument(help="The id that `token list` shows.")]) -> None:
+    """Revoke a token at once."""
+
+    async def work() -> None:
+        async with atto_ledger(administrative_settings()) as ledger:
+            await ledger.tokens.revoke(token_id)
+
+    asyncio.run(work())
+    typer.echo(f"revoked {token_id}")
+
+
+def _duration_ms(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,6})([mhd])", text)
+    if found is None:
+        raise typer.BadParameter("a duration looks like 90d, 12h or 30m")
+    return int(found[1]) * UNITS_MS[found[2]]

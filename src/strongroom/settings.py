@@ -1,0 +1,88 @@
+"""Every variable of the process, parsed once, all mistakes reported together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from strongroom.atto.settings import AttoSettings, read_atto_settings
+from strongroom.core.environment import Environment
+from strongroom.core.listener import is_loopback
+
+LEDGERS = ("atto",)
+MANAGEMENT = "management"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    data: Path
+    """Folder of the embedded databases and of keys that the installation keeps itself."""
+    host: str
+    management_port: int
+    open_surfaces: frozenset[str]
+    """Surfaces that may be reached from elsewhere without a token, because the operator named them."""
+    log_as_json: bool
+    log_level: str
+    atto: AttoSettings | None
+
+
+def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -> Settings:
+    """Reads the variables of the named ledgers, or of all that are configured.
+
+    Raises:
+        SettingsError: with every mistake found.
+    """
+    environment = Environment(variables)
+    data = Path(environment.text("STRONGROOM_DATA", "./data"))
+    host = environment.text("STRONGROOM_HOST", "127.0.0.1")
+    wanted = ledgers or _configured(environment)
+    if not wanted:
+        environment.mistake(
+            "no ledger is configured: set NETWORK and NODE_BASE_URL for Atto, or start with --sandbox"
+        )
+    settings = Settings(
+        data=data,
+        host=host,
+        management_port=environment.port("MANAGEMENT_PORT", 8081),
+        open_surfaces=environment.names("STRONGROOM_ALLOW_UNAUTHENTICATED"),
+        log_as_json=_log_as_json(environment),
+        log_level=environment.text("LOG_LEVEL", "INFO").upper(),
+        atto=read_atto_settings(environment, data, host) if "atto" in wanted else None,
+    )
+    _check_exposure(environment, settings)
+    environment.raise_mistakes()
+    return settings
+
+
+def _configured(environment: Environment) -> tuple[str, ...]:
+    return ("atto",) if environment.is_set("NODE_BASE_URL") else ()
+
+
+def _log_as_json(environment: Environment) -> bool:
+    form = environment.text(
+        "LOG_FORMAT", "json" if environment.optional("SPRING_PROFILES_ACTIVE") == "json" else "text"
+    )
+    if form not in {"json", "text"}:
+        environment.mistake(f"LOG_FORMAT must be json or text, not {form!r}")
+    return form == "json"
+
+
+def _check_exposure(environment: Environment, settings: Settings) -> None:
+    """A surface without authentication listens on loopback only, unless the operator allows it by name."""
+    unknown = settings.open_surfaces - {*LEDGERS, MANAGEMENT}
+    if unknown:
+        environment.mistake(
+            f"STRONGROOM_ALLOW_UNAUTHENTICATED names unknown surfaces: {', '.join(sorted(unknown))}"
+        )
+    if is_loopback(settings.host):
+        return
+    exposed = {MANAGEMENT}
+    if settings.atto is not None and not settings.atto.require_token:
+        exposed.add("atto")
+    for surface in sorted(exposed - settings.open_surfaces):
+        remedy = (
+            "" if surface == MANAGEMENT else f" Require tokens ({surface.upper()}_REQUIRE_TOKEN=true), or"
+        )
+        environment.mistake(
+            f"STRONGROOM_HOST={settings.host} would let the network reach the {surface} surface without"
+            f" authentication.{remedy} add {surface} to STRONGROOM_ALLOW_UNAUTHENTICATED"
+        )
