@@ -16,7 +16,11 @@ class Ledger:
         """When the only voter, the genesis account, last confirmed a block. 0 is never."""
         self._clock = clock
         self._journal = journal
-        self.load(chain)
+        try:
+            self.load(chain)
+        except BaseException:
+            self.close()
+            raise
 
     def confirm(self, transaction: Transaction) -> Confirmation:
         """Appends a verified transaction; when this returns, every query and stream knows of it.

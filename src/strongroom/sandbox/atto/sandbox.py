@@ -1,6 +1,7 @@
 """A LOCAL Atto network in one object: a node and a work server as two applications."""
 
 from strongroom.atto.gateway import WorkSource
+from strongroom.atto.gateway.local_worker import LocalWorker
 from strongroom.atto.protocol import AccountEntry, Address
 from strongroom.core.clock import Clock
 from strongroom.sandbox.atto.chain import Chain
@@ -8,8 +9,11 @@ from strongroom.sandbox.atto.elections import REPLY_TIMEOUT_S
 from strongroom.sandbox.atto.journal import Journal
 from strongroom.sandbox.atto.node import Node
 from strongroom.sandbox.atto.node_app import create_node_app
-from strongroom.sandbox.atto.solver import ThreadWorker
 from strongroom.sandbox.atto.worker import WorkServer, create_work_app
+
+WORK_THREADS = 1
+"""LOCAL work takes less than a millisecond where there is a compiler."""
+WORK_QUEUE = 100_000
 
 
 class AttoSandbox:
@@ -21,7 +25,7 @@ class AttoSandbox:
         chain: the ledger to serve.
         clock: the network's time.
         journal: its transactions are added to `chain`, every new one is added to it. It is closed with the sandbox.
-        source: who finds work, for the work server and for the faucet.
+        source: who finds work for the work server and for the faucet; without one the sandbox has its own.
         confirmation_delay_ms: how long an election takes.
         reply_timeout_s: how long a publisher waits for one.
 
@@ -40,7 +44,9 @@ class AttoSandbox:
         confirmation_delay_ms: int = 0,
         reply_timeout_s: float = REPLY_TIMEOUT_S,
     ) -> None:
-        source = source or ThreadWorker()
+        self._own_worker: LocalWorker | None = None
+        if source is None:
+            source = self._own_worker = LocalWorker(WORK_THREADS, queue_size=WORK_QUEUE)
         self.node = Node(
             chain,
             clock,
@@ -64,3 +70,5 @@ class AttoSandbox:
 
     async def aclose(self) -> None:
         await self.node.aclose()
+        if self._own_worker:
+            await self._own_worker.close()

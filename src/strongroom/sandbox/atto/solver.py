@@ -1,33 +1,23 @@
-"""Proof of work in plain Python: some hundredths of a second on LOCAL, hopeless on other networks."""
+"""Proof of work where nothing else has to go on meanwhile."""
 
-import asyncio
-import hashlib
 from collections.abc import Callable
+from functools import cache
+from typing import cast
 
+from strongroom.atto.gateway.work_engines import Engine, StopFlag, load_engine
 from strongroom.atto.protocol import Network, threshold
 
 Solver = Callable[[Network, int, bytes], bytes]
 """Finds the work for a network, a timestamp in milliseconds and a target."""
 
+_engine: Callable[[], Engine] = cache(load_engine)
+
 
 def find_work(network: Network, timestamp_ms: int, target: bytes) -> bytes:
-    """The first valid work, counting up.
+    """The first valid work, counting up from zero. Blocks for a moment on LOCAL, for minutes on LIVE.
 
     Raises:
         InvalidWork: no work is defined for this timestamp.
     """
-    highest = threshold(network, timestamp_ms)
-    nonce = 0
-    while True:
-        work = nonce.to_bytes(8, "little")
-        digest = hashlib.blake2b(work + target, digest_size=8).digest()
-        if int.from_bytes(digest, "little") <= highest:
-            return work
-        nonce += 1
-
-
-class ThreadWorker:
-    """The same beside the event loop."""
-
-    async def work(self, network: Network, timestamp_ms: int, target: bytes) -> bytes:
-        return await asyncio.to_thread(find_work, network, timestamp_ms, target)
+    nonce = _engine().search(target, threshold(network, timestamp_ms), 0, StopFlag(0))
+    return cast("int", nonce).to_bytes(8, "little")  # it is None only for a search that was stopped

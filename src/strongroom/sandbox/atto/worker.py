@@ -1,18 +1,19 @@
 """The work server."""
 
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
 from litestar import Controller, Litestar, Response, post
 from litestar.di import NamedDependency
 
-from strongroom.atto.gateway import WorkSource
+from strongroom.atto.gateway import WorkSource, WorkUnavailable
 from strongroom.atto.protocol import InvalidBlock, Network, threshold
 from strongroom.atto.protocol.wire.scalars import Record, WireInteger, decode, from_hex, to_hex, to_int
 from strongroom.core.clock import Clock
 from strongroom.sandbox.atto.breakable import Breakage, breakable_app
 from strongroom.sandbox.atto.faults import Faults, Lie
-from strongroom.sandbox.atto.problems import AnyRequest
+from strongroom.sandbox.atto.problems import AnyRequest, Problem
 from strongroom.sandbox.atto.requests import read_body
 from strongroom.sandbox.atto.responses import json_response
 
@@ -48,10 +49,13 @@ class WorkServer:
         self._source = source
 
     async def work(self, network: Network, timestamp_ms: int, target: bytes) -> bytes | None:
-        """8 bytes, None for a timestamp of the future."""
+        """8 bytes, None for a timestamp of the future; raises Problem when none is found."""
         if timestamp_ms > self.clock.now_ms() + _AHEAD_MS:
             return None
-        work = await self._source.work(network, timestamp_ms, target)
+        try:
+            work = await self._source.work(network, timestamp_ms, target)
+        except WorkUnavailable as error:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, error.message) from None
         return bytes(len(work)) if self.faults.lie is Lie.WORK else work
 
 
