@@ -139,8 +139,13 @@ class Database:
     def _start(self, work: Work[T]) -> asyncio.Task[T]:
         unit = asyncio.create_task(self._engine.write(work))
         self._units.add(unit)
-        unit.add_done_callback(self._units.discard)
+        unit.add_done_callback(self._ended)
         return unit
+
+    def _ended(self, unit: asyncio.Task[Any]) -> None:
+        self._units.discard(unit)
+        if not unit.cancelled():
+            unit.exception()  # asyncio complains of one that nobody asked for; a caller that is gone does not
 
 
 def insert_ignore(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

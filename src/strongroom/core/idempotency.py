@@ -7,6 +7,9 @@ A request with a key goes through three steps: `begin` puts its row in, the effe
 * referred, not answered: `Resume`, the caller resolves what was signed and answers from that;
 * neither, and the process that began it is gone: nothing was signed, it starts afresh;
 * neither, and that process lives: `IdempotencyRunning`.
+
+A process that only paused may wake up after its request was taken over: `refer` then finds the other's reference,
+or no row, and fails its transaction. So a key has one signature, whoever makes it.
 """
 
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from strongroom.core import tables
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
-from strongroom.core.errors import IdempotencyMismatch, IdempotencyRunning, InvalidInput
+from strongroom.core.errors import IdempotencyMismatch, IdempotencyRunning, InvalidInput, LeaseLost
 from strongroom.core.lease import Leases
 
 RETENTION_MS = 48 * 3600 * 1000
@@ -56,7 +59,7 @@ class Idempotency:
         self._database = database
         self._clock = clock
         self._leases = leases
-        self._running: set[tuple[str, str]] = set()
+        self._running: set[Attempt] = set()
 
     async def begin(self, scope: str, key: str, fingerprint: bytes) -> Replay | Resume | Attempt:
         """Claims `key` for a request whose content hashes to `fingerprint` (32 bytes).
@@ -67,10 +70,92 @@ class Idempotency:
         """
         if not key or len(key) > LONGEST_KEY or not key.isprintable():
             raise InvalidInput(f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters")
+        attempt = Attempt(scope=scope, key=key)
+        is_first = attempt not in self._running
+        self._running.add(attempt)  # before the first await: of two requests at once, one must not pass
+        claim = None
+        try:
+            claim = await self._claim(attempt, fingerprint, is_first=is_first)
+        finally:
+            if is_first and not isinstance(claim, Attempt):
+                self._running.discard(attempt)
+        return claim
+
+    def refer(self, connection: Connection, attempt: Attempt, reference: str) -> None:
+        """Notes, in the transaction that persists the intent, what was signed for this request.
+
+        Raises:
+            LeaseLost: the request was taken from this process, which had paused; the transaction must not commit.
+        """
+        statement = self._open(attempt).where(tables.idempotency.c.reference.is_(None))
+        if connection.execute(statement.values(reference=reference)).rowcount == 0:
+            raise LeaseLost("This request was continued by another process")
+
+    async def finish(self, attempt: Attempt | Resume, status: int, body: str) -> None:
+        """Stores the answer, unless one is stored already, and lets go of the key."""
+        statement = self._open(attempt)
+        if isinstance(attempt, Attempt):
+            statement = statement.where(tables.idempotency.c.owner == self._leases.holder)
+        await self._write(statement.values(status=status, body=body))
+        self.let_go(attempt)
+
+    async def forget(self, attempt: Attempt) -> None:
+        """Nothing was signed and the answer is not final: the key may be used again at once."""
+        columns = tables.idempotency.c
+        await self._write(
+            delete(tables.idempotency).where(
+                columns.scope == attempt.scope,
+                columns.key == attempt.key,
+                columns.owner == self._leases.holder,
+                columns.status.is_(None),
+                columns.reference.is_(None),
+            )
+        )
+        self.let_go(attempt)
+
+    def let_go(self, attempt: Attempt | Resume) -> None:
+        self._running.discard(Attempt(scope=attempt.scope, key=attempt.key))
+
+    async def purge(self) -> None:
+        """Deletes what has expired."""
+        await self._write(
+            delete(tables.idempotency).where(tables.idempotency.c.expires_at_ms < self._clock.now_ms())
+        )
+
+    async def _claim(
+        self, attempt: Attempt, fingerprint: bytes, *, is_first: bool
+    ) -> Replay | Resume | Attempt:
+        if is_first and await self._insert(attempt, fingerprint):
+            return attempt
+        columns = tables.idempotency.c
+        this_key = (columns.scope == attempt.scope, columns.key == attempt.key)
+        row = await self._database.fetch_one(select(tables.idempotency).where(*this_key))
+        if row is None:  # being put in, or just forgotten
+            raise IdempotencyRunning(STILL_RUNNING)
+        if row.fingerprint != fingerprint:
+            raise IdempotencyMismatch("This Idempotency-Key was used for a request with other content")
+        if row.status is not None:
+            return Replay(status=row.status, body=row.body)
+        if not is_first:
+            raise IdempotencyRunning(STILL_RUNNING)
+        if row.reference is not None:
+            return Resume(scope=attempt.scope, key=attempt.key, reference=row.reference)
+        if await self._lives_elsewhere(row.owner):
+            raise IdempotencyRunning(STILL_RUNNING)
+        taken = await self._write(
+            self._open(attempt)
+            .where(columns.owner == row.owner, columns.reference.is_(None))
+            .values(owner=self._leases.holder, created_at_ms=self._clock.now_ms())
+        )
+        if taken == 0:  # another process was quicker
+            raise IdempotencyRunning(STILL_RUNNING)
+        return attempt
+
+    async def _insert(self, attempt: Attempt, fingerprint: bytes) -> bool:
         now_ms = self._clock.now_ms()
         row = {
-            "scope": scope,
-            "key": key,
+            "scope": attempt.scope,
+            "key": attempt.key,
             "fingerprint": fingerprint,
             "owner": self._leases.holder,
             "created_at_ms": now_ms,
@@ -81,66 +166,8 @@ class Idempotency:
                 lambda connection: connection.execute(tables.idempotency.insert(), row)
             )
         except IntegrityError:
-            return await self._meet(scope, key, fingerprint)
-        self._running.add((scope, key))
-        return Attempt(scope=scope, key=key)
-
-    def refer(self, connection: Connection, attempt: Attempt, reference: str) -> None:
-        """Notes, in the transaction that persists the intent, what was signed for this request."""
-        connection.execute(self._update(attempt).values(reference=reference))
-
-    async def finish(self, attempt: Attempt | Resume, status: int, body: str) -> None:
-        """Stores the answer and lets go of the key."""
-        await self._write(self._update(attempt).values(status=status, body=body))
-        self.let_go(attempt)
-
-    async def forget(self, attempt: Attempt) -> None:
-        """Nothing was signed and the answer is not final: the key may be used again at once."""
-        columns = tables.idempotency.c
-        await self._write(
-            delete(tables.idempotency).where(
-                columns.scope == attempt.scope,
-                columns.key == attempt.key,
-                columns.status.is_(None),
-                columns.reference.is_(None),
-            )
-        )
-        self.let_go(attempt)
-
-    def let_go(self, attempt: Attempt | Resume) -> None:
-        self._running.discard((attempt.scope, attempt.key))
-
-    async def purge(self) -> None:
-        """Deletes what has expired."""
-        await self._write(
-            delete(tables.idempotency).where(tables.idempotency.c.expires_at_ms < self._clock.now_ms())
-        )
-
-    async def _meet(self, scope: str, key: str, fingerprint: bytes) -> Replay | Resume | Attempt:
-        columns = tables.idempotency.c
-        query = select(tables.idempotency).where(columns.scope == scope, columns.key == key)
-        row = await self._database.fetch_one(query)
-        if row is None:  # it expired between the two statements
-            return await self.begin(scope, key, fingerprint)
-        if row.fingerprint != fingerprint:
-            raise IdempotencyMismatch("This Idempotency-Key was used for a request with other content")
-        if row.status is not None:
-            return Replay(status=row.status, body=row.body)
-        if (scope, key) in self._running:
-            raise IdempotencyRunning(STILL_RUNNING)
-        if row.reference is not None:
-            return Resume(scope=scope, key=key, reference=row.reference)
-        if await self._lives_elsewhere(row.owner):
-            raise IdempotencyRunning(STILL_RUNNING)
-        taken = await self._write(
-            update(tables.idempotency)
-            .where(columns.scope == scope, columns.key == key, columns.owner == row.owner)
-            .values(owner=self._leases.holder, created_at_ms=self._clock.now_ms())
-        )
-        if taken == 0 or (scope, key) in self._running:  # another repetition was quicker
-            raise IdempotencyRunning(STILL_RUNNING)
-        self._running.add((scope, key))
-        return Attempt(scope=scope, key=key)
+            return False
+        return True
 
     async def _write(self, statement: Update | Delete) -> int:
         return await self._database.write(lambda connection: connection.execute(statement).rowcount)
@@ -148,6 +175,9 @@ class Idempotency:
     async def _lives_elsewhere(self, owner: str) -> bool:
         return owner != self._leases.holder and await self._leases.is_held(instance_lease(owner))
 
-    def _update(self, attempt: Attempt | Resume) -> Update:
+    def _open(self, attempt: Attempt | Resume) -> Update:
+        """Changes the request's row while it has no answer."""
         columns = tables.idempotency.c
-        return update(tables.idempotency).where(columns.scope == attempt.scope, columns.key == attempt.key)
+        return update(tables.idempotency).where(
+            columns.scope == attempt.scope, columns.key == attempt.key, columns.status.is_(None)
+        )
