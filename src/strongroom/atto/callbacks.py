@@ -7,9 +7,10 @@ so that a URL that is set later is told what happens from then on.
 
 from collections.abc import Sequence
 from functools import partial
+from http import HTTPStatus
 from queue import SimpleQueue
 
-import httpx2
+import aiohttp
 import msgspec
 import structlog
 from sqlalchemy import Connection, delete, select
@@ -23,13 +24,14 @@ from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database, upsert
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unavailable
+from strongroom.core.outbound import CONNECT_TIMEOUT_S, open_session
 from strongroom.core.outbox import Dispatcher, Event, Outbox
 from strongroom.core.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
 DESTINATION = "atto.callback"
-TIMEOUT_S = 30.0
+LIMIT = aiohttp.ClientTimeout(total=30, sock_connect=CONNECT_TIMEOUT_S)
 QUIET_TICK_S = 1.0
 MISSED_CHUNK = 500
 
@@ -63,11 +65,11 @@ class Callbacks:
             deliver=self._deliver,
             delivered=_advance,
         )
-        self._client = httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
+        self._session = open_session({"Content-Type": "application/json"})
         self._count = metrics.counter("strongroom_atto_callbacks", "Callbacks by result.", ("result",))
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._session.close()
 
     def announce(self, connection: Connection, entries: Sequence[AccountEntry]) -> None:
         """Queues new entries, in the transaction that stores them."""
@@ -99,17 +101,22 @@ class Callbacks:
             await self._dispatcher.run()
 
     async def _deliver(self, event: Event) -> None:
-        headers = {"Content-Type": "application/json"}
-        if self._header is not None:
-            headers[self._header[0]] = self._header[1].reveal()
+        headers = {self._header[0]: self._header[1].reveal()} if self._header else None
         try:
-            response = await self._client.post(self._url or "", content=event.payload, headers=headers)
-        except httpx2.HTTPError as error:
+            async with self._session.post(
+                self._url or "",
+                data=event.payload.encode(),
+                headers=headers,
+                timeout=LIMIT,
+                allow_redirects=False,
+            ) as response:
+                status = response.status
+        except (aiohttp.ClientError, TimeoutError) as error:
             self._count.labels("failed").inc()
             raise Unavailable(f"the callback URL does not answer ({type(error).__name__})") from None
-        if not response.is_success:
+        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             self._count.labels("refused").inc()
-            raise Unavailable(f"the callback URL answered with status {response.status_code}")
+            raise Unavailable(f"the callback URL answered with status {status}")
         self._count.labels("delivered").inc()
 
     async def _queue_missed(self) -> None:

@@ -1,12 +1,12 @@
 """The node's REST API over HTTP (reference: node controllers for accounts, receivables, entries, transactions)."""
 
 import re
-import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import httpx2
+import aiohttp
 import msgspec
 import structlog
 
@@ -26,12 +26,12 @@ from strongroom.atto.protocol import (
     encode_transaction,
 )
 from strongroom.core.clock import Clock, iso_instant
+from strongroom.core.outbound import CONNECT_TIMEOUT_S, open_session
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-CONNECT_TIMEOUT_S = 5.0
 QUERY_TIMEOUT_S = 10.0
 CONFIRMATION_TIMEOUT_S = 60.0
 STREAM_IDLE_S = 3600.0
@@ -43,18 +43,16 @@ HTTP_BAD_REQUEST = 400
 HTTP_TOO_MANY = 429
 HTTP_SERVER_ERROR = 500
 
-# A dead peer is noticed within half a minute also on a stream that is rightly silent for hours.
-KEEPALIVE = [
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
-]
-
 _REJECTION = re.compile(r"Transaction rejected due to (?P<reason>[A-Z_]+)")
 _INSTANT = msgspec.json.Decoder(dict[str, Any])
 # The network has not said no: the same bytes may still be confirmed.
 _OPEN_REASONS = frozenset({"ELECTION_EXPIRED", "TRANSACTION_DROPPED"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    status: int
+    content: bytes
 
 
 class HttpNode:
@@ -62,21 +60,15 @@ class HttpNode:
 
     def __init__(self, base_url: str, clock: Clock) -> None:
         self._clock = clock
-        limits = httpx2.Limits(max_connections=512, max_keepalive_connections=256, keepalive_expiry=30)
-        self._client = httpx2.AsyncClient(
-            base_url=base_url,
-            headers={"Content-Type": "application/json", "Accept": "application/json"},
-            timeout=httpx2.Timeout(QUERY_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-            transport=httpx2.AsyncHTTPTransport(socket_options=KEEPALIVE, limits=limits, trust_env=False),
-            trust_env=False,
-        )
+        self._base_url = base_url
+        self._session = open_session({"Content-Type": "application/json", "Accept": "application/json"})
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._session.close()
 
     async def account(self, address: Address) -> AccountState | None:
         response = await self._send("GET", f"/accounts/{address.public_key.hex().upper()}")
-        if response.status_code == HTTP_NOT_FOUND:
+        if response.status == HTTP_NOT_FOUND:
             return None
         return _decoded(decode_account_state, _body(response))
 
@@ -90,7 +82,7 @@ class HttpNode:
 
     async def transaction(self, transaction_hash: bytes) -> Transaction | None:
         response = await self._send("GET", f"/transactions/{transaction_hash.hex().upper()}")
-        if response.status_code == HTTP_NOT_FOUND:
+        if response.status == HTTP_NOT_FOUND:
             return None
         transaction = _decoded(decode_transaction, _body(response))
         if transaction.hash != transaction_hash:
@@ -105,7 +97,7 @@ class HttpNode:
             headers={"Accept": "application/x-ndjson"},
             read_timeout_s=CONFIRMATION_TIMEOUT_S,
         )
-        if response.status_code >= HTTP_BAD_REQUEST:
+        if response.status >= HTTP_BAD_REQUEST:
             raise _refusal(response)
         line = response.content.split(b"\n", 1)[0]
         if not line:
@@ -152,32 +144,35 @@ class HttpNode:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         read_timeout_s: float = QUERY_TIMEOUT_S,
-    ) -> httpx2.Response:
-        limit = httpx2.Timeout(read_timeout_s, connect=CONNECT_TIMEOUT_S)
+    ) -> Answer:
+        limit = aiohttp.ClientTimeout(total=read_timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        url = self._base_url + path
         try:
-            return await self._client.request(method, path, content=content, headers=headers, timeout=limit)
-        except httpx2.HTTPError as error:
+            async with self._session.request(
+                method, url, data=content, headers=headers, timeout=limit
+            ) as response:
+                return Answer(status=response.status, content=await response.read())
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise NodeUnavailable(f"The node does not answer ({type(error).__name__})") from error
 
     async def _lines(
         self, path: str, content: bytes, *, idle_s: float = STREAM_IDLE_S
     ) -> AsyncGenerator[bytes, None]:
-        timeout = httpx2.Timeout(idle_s, connect=CONNECT_TIMEOUT_S)
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=idle_s)
         headers = {"Accept": "application/x-ndjson"}
+        url = self._base_url + path
         try:
-            async with self._client.stream(
-                "POST", path, content=content, headers=headers, timeout=timeout
-            ) as response:
-                if response.status_code >= HTTP_BAD_REQUEST:
-                    raise NodeUnavailable(f"The node refused the stream with status {response.status_code}")
-                async with aclosing(_split(response.aiter_bytes())) as lines:
+            async with self._session.post(url, data=content, headers=headers, timeout=limit) as response:
+                if response.status >= HTTP_BAD_REQUEST:
+                    raise NodeUnavailable(f"The node refused the stream with status {response.status}")
+                async with aclosing(_split(response.content.iter_any())) as lines:
                     async for line in lines:
                         yield line
-        except httpx2.HTTPError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise NodeUnavailable(f"The node's stream broke ({type(error).__name__})") from error
 
 
-async def _split(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+async def _split(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
     rest = b""
     async for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
@@ -194,24 +189,20 @@ def _address_search(addresses: Sequence[Address]) -> bytes:
     return msgspec.json.encode({"addresses": [address.uri for address in addresses]})
 
 
-def _body(response: httpx2.Response) -> bytes:
-    if response.status_code >= HTTP_BAD_REQUEST:
-        raise NodeUnavailable(f"The node answered with status {response.status_code}")
+def _body(response: Answer) -> bytes:
+    if response.status >= HTTP_BAD_REQUEST:
+        raise NodeUnavailable(f"The node answered with status {response.status}")
     return response.content
 
 
-def _refusal(response: httpx2.Response) -> NodeRejected | NodeUnavailable:
+def _refusal(response: Answer) -> NodeRejected | NodeUnavailable:
     """A refusal is the node's reasoned no; anything else leaves the transaction's fate open."""
-    found = _REJECTION.search(response.text)
+    found = _REJECTION.search(response.content.decode(errors="replace"))
     reason = found["reason"] if found else None
-    if (
-        reason in _OPEN_REASONS
-        or response.status_code == HTTP_TOO_MANY
-        or response.status_code >= HTTP_SERVER_ERROR
-    ):
-        return NodeUnavailable(f"The node did not confirm ({reason or response.status_code})")
-    if reason is None and response.status_code != HTTP_BAD_REQUEST:
-        return NodeUnavailable(f"The node answered with status {response.status_code}")
+    if reason in _OPEN_REASONS or response.status == HTTP_TOO_MANY or response.status >= HTTP_SERVER_ERROR:
+        return NodeUnavailable(f"The node did not confirm ({reason or response.status})")
+    if reason is None and response.status != HTTP_BAD_REQUEST:
+        return NodeUnavailable(f"The node answered with status {response.status}")
     return NodeRejected(
         f"The node rejected the transaction: {reason or 'INVALID_TRANSACTION'}",
         reason=reason or "INVALID_TRANSACTION",
