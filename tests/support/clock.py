@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 START_MS = 1_800_000_000_000
@@ -49,11 +50,18 @@ class ManualClock:
 
     async def sleepers(self, count: int = 1) -> list[float]:
         """Waits until at least `count` tasks sleep; returns for how many seconds more each does, shortest first."""
+        return await self._until(lambda remaining_s: len(remaining_s) >= count)
+
+    async def sleeping_for(self, seconds: float) -> None:
+        """Waits until a task sleeps for `seconds` more."""
+        await self._until(lambda remaining_s: any(abs(each - seconds) < 1e-6 for each in remaining_s))
+
+    async def _until(self, enough: Callable[[list[float]], bool]) -> list[float]:
         async with asyncio.timeout(PATIENCE_S):
-            while len(self._sleepers) < count:
+            while not enough(remaining_s := [each.until_s - self._elapsed_s for each in self._sleepers]):
                 self._arrived.clear()
                 await self._arrived.wait()
-        return sorted(sleeper.until_s - self._elapsed_s for sleeper in self._sleepers)
+        return sorted(remaining_s)
 
 
 class SeededEntropy:

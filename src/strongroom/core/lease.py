@@ -132,7 +132,8 @@ class Leases:
             await self._clock.sleep(self.ttl_s / 4)
             started_s = self._clock.monotonic_s()
             try:
-                await self.renew(lease)
+                async with asyncio.timeout(self.ttl_s / 2):
+                    await self.renew(lease)
                 good_until_s = started_s + self.ttl_s
             except LeaseLost:
                 log.warning("lease lost", lease=lease.name)
@@ -144,7 +145,8 @@ class Leases:
 
     async def _release_quietly(self, lease: Lease) -> None:
         try:
-            await self.release(lease)
+            async with asyncio.timeout(self.ttl_s / 4):
+                await self.release(lease)
         except Exception as error:  # noqa: BLE001 - it will expire by itself
             log.warning("lease not released", lease=lease.name, error=type(error).__name__)
 

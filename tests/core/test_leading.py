@@ -1,0 +1,207 @@
+"""Work that one process does at a time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from strongroom.core.clock import SystemClock
+from strongroom.core.database import Database, T, Work
+from strongroom.core.lease import DEFAULT_TTL_S, Lease, Leases
+from support.clock import ManualClock
+from support.running import PATIENCE_S, running
+
+RENEWAL_S = DEFAULT_TTL_S / 4
+
+
+class Job:
+    """What runs under the lease; tells when it starts and ends."""
+
+    def __init__(self) -> None:
+        self._started: asyncio.Queue[Lease] = asyncio.Queue()
+        self._ended: asyncio.Queue[Lease] = asyncio.Queue()
+        self.outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def __call__(self, lease: Lease) -> None:
+        self._started.put_nowait(lease)
+        try:
+            await asyncio.shield(self.outcome)
+        finally:
+            self._ended.put_nowait(lease)
+
+    @property
+    def is_idle(self) -> bool:
+        return self._started.empty() and self._ended.empty()
+
+    async def start(self) -> Lease:
+        return await asyncio.wait_for(self._started.get(), PATIENCE_S)
+
+    async def end(self) -> Lease:
+        return await asyncio.wait_for(self._ended.get(), PATIENCE_S)
+
+
+class FaultyDatabase(Database):
+    """Away, or silent, when the test says so."""
+
+    away = False
+    silent = False
+
+    async def write(self, work: Work[T]) -> T:
+        if self.silent:
+            await asyncio.Event().wait()
+        if self.away:
+            raise OperationalError("UPDATE", None, Exception(2003, "away"))
+        return await super().write(work)
+
+
+@pytest.fixture
+async def faulty(database: Database) -> AsyncIterator[FaultyDatabase]:
+    faulty = FaultyDatabase(database.url)
+    yield faulty
+    await faulty.close()
+
+
+@pytest.fixture
+def first(faulty: FaultyDatabase, clock: ManualClock) -> Leases:
+    return Leases(faulty, clock, holder="first")
+
+
+@pytest.fixture
+def second(replica: Database, clock: ManualClock) -> Leases:
+    return Leases(replica, clock, holder="second")
+
+
+async def test_who_is_stopped_hands_over_at_once(first: Leases, second: Leases, clock: ManualClock) -> None:
+    one, two = Job(), Job()
+    async with running(first.lead("work", one)):
+        assert await one.start() == Lease(name="work", holder="first", fence=1)
+        async with running(second.lead("work", two)):
+            await clock.sleepers(2)
+            assert two.is_idle
+    assert await one.end() == Lease(name="work", holder="first", fence=1)
+    assert not await second.is_held("work")
+    async with running(second.lead("work", two)):
+        assert await two.start() == Lease(name="work", holder="second", fence=2)
+
+
+async def test_a_leader_that_renews_stays_the_leader(
+    first: Leases, second: Leases, clock: ManualClock
+) -> None:
+    one, two = Job(), Job()
+    async with running(first.lead("work", one)):
+        await one.start()
+        async with running(second.lead("work", two)):
+            for _ in range(12):
+                await clock.sleepers(2)
+                clock.advance(RENEWAL_S)
+            await clock.sleepers(2)
+            assert one.is_idle
+            assert two.is_idle
+
+
+async def test_a_leader_that_vanished_is_followed_after_its_term(
+    first: Leases, second: Leases, clock: ManualClock
+) -> None:
+    await first.acquire("work")
+    two = Job()
+    async with running(second.lead("work", two)):
+        for _ in range(4):
+            assert two.is_idle
+            assert await clock.sleepers(1) == [RENEWAL_S]
+            clock.advance(RENEWAL_S)
+        assert await two.start() == Lease(name="work", holder="second", fence=2)
+
+
+async def test_a_leader_that_lost_its_lease_stops_and_tries_again(
+    first: Leases, clock: ManualClock, elsewhere: Callable[[str], list[list[str]]]
+) -> None:
+    job = Job()
+    async with running(first.lead("work", job)):
+        await job.start()
+        await clock.sleepers(1)
+        elsewhere(
+            "UPDATE strongroom_lease SET fence = 2, holder = 'thief', expires_at_ms = expires_at_ms - 4000"
+        )
+        clock.advance(RENEWAL_S)
+        await job.end()
+        await clock.sleeping_for(1.0)
+        clock.advance(1.0)
+        assert await clock.sleepers(1) == [RENEWAL_S]
+        assert job.is_idle
+        clock.advance(RENEWAL_S)
+        assert await job.start() == Lease(name="work", holder="first", fence=3)
+
+
+async def test_a_passing_fault_of_the_database_ends_no_term(
+    first: Leases, faulty: FaultyDatabase, clock: ManualClock
+) -> None:
+    job = Job()
+    async with running(first.lead("work", job)):
+        await job.start()
+        for away in (True, False, True, False, False):
+            await clock.sleepers(1)
+            faulty.away = away
+            clock.advance(RENEWAL_S)
+        await clock.sleepers(1)
+        assert job.is_idle
+
+
+async def test_work_ends_before_a_lease_that_cannot_be_renewed(
+    first: Leases, second: Leases, faulty: FaultyDatabase, clock: ManualClock
+) -> None:
+    job = Job()
+    async with running(first.lead("work", job)):
+        await job.start()
+        faulty.away = True
+        for _ in range(3):
+            assert job.is_idle
+            await clock.sleepers(1)
+            clock.advance(RENEWAL_S)
+        await job.end()
+        assert await second.is_held("work")
+        faulty.away = False
+        await clock.sleepers(1)
+        clock.advance(RENEWAL_S)
+        assert (await job.start()).fence == 2
+
+
+async def test_work_ends_also_when_the_database_does_not_answer(database: Database) -> None:
+    faulty = FaultyDatabase(database.url)
+    job = Job()
+    async with running(Leases(faulty, SystemClock(), holder="first", ttl_s=1.6).lead("work", job)):
+        await job.start()
+        faulty.silent = True
+        await job.end()
+        assert await Leases(database, SystemClock(), holder="second").is_held("work")
+    await faulty.close()
+
+
+async def test_the_leader_waits_until_the_database_is_there(
+    first: Leases, faulty: FaultyDatabase, clock: ManualClock
+) -> None:
+    job = Job()
+    faulty.away = True
+    async with running(first.lead("work", job)):
+        await clock.sleepers(1)
+        faulty.away = False
+        clock.advance(RENEWAL_S)
+        assert (await job.start()).fence == 1
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("broken")])
+async def test_work_that_ended_is_started_again_in_a_new_term(
+    first: Leases, clock: ManualClock, error: Exception | None
+) -> None:
+    job = Job()
+    async with running(first.lead("work", job)):
+        await job.start()
+        await clock.sleepers(1)
+        if error is None:
+            job.outcome.set_result(None)
+        else:
+            job.outcome.set_exception(error)
+        await job.end()
+        await clock.sleeping_for(1.0)
+        clock.advance(1.0)
+        assert (await job.start()).fence == 2

@@ -1,0 +1,22 @@
+"""Things that run until they are stopped."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+PATIENCE_S = 10.0
+
+
+@asynccontextmanager
+async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
+    """Runs `work` beside the block, then cancels it; what it raised by itself is raised."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
