@@ -7,7 +7,7 @@ transaction can never wait for a node, a client or a lock of ours.
 
 Hazards:
 * SQLite has one writer. Write units queue for one thread and start with BEGIN IMMEDIATE, so they never fail
-  half-way with "database is locked".
+  half-way with "database is locked"; those that wait together share one commit.
 * A commit is on disk (synchronous=FULL): a signed intent that is not on disk must never be submitted.
 * A cancelled caller does not undo its unit of work: it commits or rolls back by itself.
 * Errors do not show a statement's values (hide_parameters): some are secrets, and errors are logged.
@@ -17,29 +17,26 @@ The statements that differ between the two databases stand here and nowhere else
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import (
     BigInteger,
     Connection,
     Dialect,
-    Engine,
     LargeBinary,
     Row,
     Select,
     String,
-    create_engine,
-    event,
 )
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql import Executable
 from sqlalchemy.sql.schema import Table
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from strongroom.core.mysql import MysqlEngine
+from strongroom.core.sqlite import SqliteEngine
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -47,14 +44,6 @@ Work = Callable[[Connection], T]
 MYSQL_DEADLOCK = 1213
 MYSQL_LOCK_WAIT = 1205
 DEADLOCK_ATTEMPTS = 5
-BUSY_TIMEOUT_S = 30
-# A server may be set to cut off what does not fit; a value that was cut must never be committed.
-MYSQL_SESSION = (
-    "SET SESSION time_zone='+00:00', innodb_lock_wait_timeout=20,"
-    " sql_mode='STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
-)
-SQLITE_READERS = 4
-SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000")
 
 
 class UnsignedBig(TypeDecorator[int]):
@@ -103,7 +92,7 @@ class Database:
     def __init__(self, url: URL, *, pool_size: int = 16) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self._engine: _Engine = _Sqlite(url) if self.is_sqlite else _Mysql(url, pool_size)
+        self._engine: _Engine = SqliteEngine(url) if self.is_sqlite else MysqlEngine(url, pool_size)
         self._units: set[asyncio.Task[Any]] = set()
 
     async def write(self, work: Work[T]) -> T:
@@ -193,95 +182,6 @@ class _Engine(Protocol):
     async def write(self, work: Work[T]) -> T: ...
     async def read(self, work: Work[T]) -> T: ...
     async def close(self) -> None: ...
-
-
-class _Sqlite:
-    """A writing thread with one connection, and reading threads that never wait for it (WAL)."""
-
-    def __init__(self, url: URL) -> None:
-        self._writer = _sqlite_engine(url, pool_size=1, begin="BEGIN IMMEDIATE")
-        self._reader = _sqlite_engine(url, pool_size=SQLITE_READERS, begin="BEGIN")
-        self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-write")
-        self._read_threads = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="sqlite-read")
-
-    async def write(self, work: Work[T]) -> T:
-        def unit() -> T:
-            with self._writer.begin() as connection:
-                return work(connection)
-
-        return await asyncio.get_running_loop().run_in_executor(self._write_thread, unit)
-
-    async def read(self, work: Work[T]) -> T:
-        def unit() -> T:
-            with self._reader.connect() as connection:
-                return work(connection)
-
-        return await asyncio.get_running_loop().run_in_executor(self._read_threads, unit)
-
-    async def close(self) -> None:
-        await asyncio.to_thread(self._shut)
-
-    def _shut(self) -> None:
-        self._write_thread.shutdown()
-        self._read_threads.shutdown()
-        self._writer.dispose()
-        self._reader.dispose()
-
-
-class _Mysql:
-    def __init__(self, url: URL, pool_size: int) -> None:
-        # Writers take no gap locks, so parallel inserts do not deadlock; a reader keeps to one snapshot.
-        self._writer = _mysql_engine(url, pool_size, "READ COMMITTED")
-        self._reader = _mysql_engine(url, pool_size, "REPEATABLE READ")
-
-    async def write(self, work: Work[T]) -> T:
-        async with self._writer.begin() as connection:
-            return await connection.run_sync(work)
-
-    async def read(self, work: Work[T]) -> T:
-        async with self._reader.connect() as connection:
-            return await connection.run_sync(work)
-
-    async def close(self) -> None:
-        await self._writer.dispose()
-        await self._reader.dispose()
-
-
-def _mysql_engine(url: URL, pool_size: int, isolation_level: str) -> AsyncEngine:
-    return create_async_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_recycle=1800,
-        pool_pre_ping=True,
-        isolation_level=isolation_level,
-        hide_parameters=True,
-        connect_args={"init_command": MYSQL_SESSION},
-    )
-
-
-def _sqlite_engine(url: URL, *, pool_size: int, begin: str) -> Engine:
-    engine = create_engine(
-        url,
-        poolclass=QueuePool,
-        pool_size=pool_size,
-        max_overflow=0,
-        hide_parameters=True,
-        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S, "isolation_level": None},
-    )
-
-    @event.listens_for(engine, "connect")
-    def configure(dbapi_connection: Any, _record: object) -> None:
-        cursor = dbapi_connection.cursor()
-        for pragma in SQLITE_PRAGMAS:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)  # the driver begins none by itself (isolation_level None)
-
-    return engine
 
 
 def _is_deadlock(error: DBAPIError) -> bool:

@@ -82,7 +82,7 @@ class Dispatcher:
         delivered: Callable[[Connection, Event], None],
         parallel: int = 32,
     ) -> None:
-        """`deliver` raises to be called again; `delivered` writes in the transaction that removes the event."""
+        """`deliver` raises to be called again; `delivered` writes in the transaction that removes the event, once."""
         self._database = database
         self._outbox = outbox
         self._clock = clock
@@ -179,13 +179,14 @@ class Dispatcher:
         columns = tables.outbox.c
 
         def work(connection: Connection) -> None:
-            self._delivered(connection, event)
-            connection.execute(
+            removed = connection.execute(
                 delete(tables.outbox).where(
                     columns.destination == self._destination,
                     columns.stream == event.stream,
                     columns.sequence == event.sequence,
                 )
             )
+            if removed.rowcount:  # else a predecessor, stopped while it did this, has recorded it
+                self._delivered(connection, event)
 
         await self._database.write(work)

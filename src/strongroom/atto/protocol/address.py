@@ -4,6 +4,7 @@ import hashlib
 import re
 from base64 import b32encode
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Self
 
 from strongroom.atto.protocol.errors import InvalidAddress
@@ -21,6 +22,11 @@ _TO_INT_DIGITS: Final = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "01234
 def _serialise(public_key: bytes) -> bytes:
     body = bytes((ALGORITHM_V1,)) + public_key
     return body + hashlib.blake2b(body, digest_size=_CHECKSUM_SIZE).digest()
+
+
+@lru_cache(maxsize=65_536)  # a service spells the same addresses over and over; 10 us each
+def _path(public_key: bytes) -> str:
+    return b32encode(_serialise(public_key)).decode().rstrip("=").lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +59,7 @@ class Address:
     @property
     def path(self) -> str:
         """61 characters, the form of the wallet API."""
-        return b32encode(_serialise(self.public_key)).decode().rstrip("=").lower()
+        return _path(self.public_key)
 
     @property
     def uri(self) -> str:

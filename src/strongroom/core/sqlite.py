@@ -1,0 +1,166 @@
+"""SQLite under the units of work: one writing thread that commits in groups, reading threads that never wait for it.
+
+A commit costs a flush of the disk, so the units that wait at the same moment share one: each runs in a savepoint of
+its own, is undone alone when it fails, and is done for its caller when the common commit is on disk.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import QueuePool
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+READERS = 4
+BUSY_TIMEOUT_S = 30
+MOST_UNITS = 64
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000")
+
+
+class SqliteEngine:
+    """Runs units of work; see `Database`."""
+
+    def __init__(self, url: URL) -> None:
+        self._writer = _GroupWriter(_engine(url, pool_size=1, begin="BEGIN IMMEDIATE"))
+        self._reader = _engine(url, pool_size=READERS, begin="BEGIN")
+        self._read_threads = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-read")
+
+    async def write(self, work: Work[T]) -> T:
+        return await self._writer.submit(work)
+
+    async def read(self, work: Work[T]) -> T:
+        def unit() -> T:
+            with self._reader.connect() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._read_threads, unit)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._shut)
+
+    def _shut(self) -> None:
+        self._writer.close()
+        self._read_threads.shutdown()
+        self._reader.dispose()
+
+
+class _Unit(Generic[T]):
+    """A unit of work on its way through the writing thread, and who waits for it."""
+
+    def __init__(self, work: Work[T]) -> None:
+        self._work = work
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[T] = self.loop.create_future()
+        self._result: T | None = None
+        self.error: BaseException | None = None
+
+    def run(self, connection: Connection) -> None:
+        """In a savepoint: a failure undoes this unit and no other."""
+        savepoint = connection.begin_nested()
+        try:
+            self._result = self._work(connection)
+            savepoint.commit()
+        except BaseException as error:  # noqa: BLE001 - it belongs to the caller, whatever it is
+            self.error = error
+            savepoint.rollback()
+
+    def run_alone(self, connection: Connection) -> None:
+        """In the transaction itself, which fails with it."""
+        self._result = self._work(connection)
+
+    def answer(self) -> None:
+        """In the caller's event loop."""
+        if self.future.done():  # the caller is gone; the work is done all the same
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self._result)  # type: ignore[arg-type]  # None only where T allows it
+
+
+class _GroupWriter:
+    """One thread, one connection, one transaction for all units that wait."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue: SimpleQueue[_Unit[Any] | None] = SimpleQueue()
+        self._thread: Thread | None = None
+
+    def submit(self, work: Work[T]) -> asyncio.Future[T]:
+        if self._thread is None:
+            self._thread = Thread(target=self._run, name="sqlite-write", daemon=True)
+            self._thread.start()
+        unit = _Unit(work)
+        self._queue.put(unit)
+        return unit.future
+
+    def close(self) -> None:
+        """Ends the thread after the units that wait."""
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+        self._engine.dispose()
+
+    def _run(self) -> None:
+        while (unit := self._queue.get()) is not None:
+            batch = [unit]
+            with contextlib.suppress(Empty):
+                while len(batch) < MOST_UNITS:
+                    following = self._queue.get_nowait()
+                    if following is None:
+                        self._queue.put(None)  # the end comes after this batch
+                        break
+                    batch.append(following)
+            self._commit(batch)
+            for loop in {one.loop for one in batch}:
+                with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits any more
+                    loop.call_soon_threadsafe(_answer, [one for one in batch if one.loop is loop])
+
+    def _commit(self, batch: list[_Unit[Any]]) -> None:
+        try:
+            with self._engine.begin() as connection:
+                if len(batch) == 1:
+                    batch[0].run_alone(connection)
+                else:
+                    for unit in batch:
+                        unit.run(connection)
+        except BaseException as error:  # noqa: BLE001 - a commit that failed failed for every unit in it
+            for unit in batch:
+                unit.error = unit.error or error
+
+
+def _answer(batch: list[_Unit[Any]]) -> None:
+    for unit in batch:
+        unit.answer()
+
+
+def _engine(url: URL, *, pool_size: int, begin: str) -> Engine:
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        hide_parameters=True,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(dbapi_connection: Any, _record: object) -> None:
+        cursor = dbapi_connection.cursor()
+        for pragma in PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)  # the driver begins none by itself (isolation_level None)
+
+    return engine
