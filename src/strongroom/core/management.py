@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from litestar import Litestar, Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from prometheus_client.exposition import choose_encoder
 
 from strongroom.core.telemetry import Health, Metrics, Status
@@ -53,7 +54,7 @@ def create_management(health: Health, metrics: Metrics) -> Litestar:
         return MetricNames(names=sorted(family.name for family in metrics.registry.collect()))
 
     @get("/metrics/{name:str}", sync_to_thread=False)
-    def read_metric(name: str) -> MetricView:
+    def read_metric(name: FromPath[str]) -> MetricView:
         for family in metrics.registry.collect():
             if family.name == name:
                 measurements = [

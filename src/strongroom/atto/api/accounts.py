@@ -4,8 +4,9 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from litestar import Controller, Response, get, post, put
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Body
+from litestar.params import Body, FromPath
 
 from strongroom.atto.accounts import Accounts
 from strongroom.atto.api import access
@@ -54,7 +55,10 @@ class AccountController(Controller):
         responses=NO_WALLET | LOCKED,
     )
     async def create_account(
-        self, walletName: str, accounts: Accounts, principal: Principal
+        self,
+        walletName: FromPath[str],
+        accounts: NamedDependency[Accounts],
+        principal: NamedDependency[Principal],
     ) -> AccountCreationResponse:
         """Derives the account after the wallet's highest index. It opens with the first amount it receives."""
         principal.require(access.ACCOUNT)
@@ -67,7 +71,11 @@ class AccountController(Controller):
         responses=NO_WALLET | LOCKED | MISMATCH,
     )
     async def create_range(
-        self, walletName: str, toIndex: str, accounts: Accounts, principal: Principal
+        self,
+        walletName: FromPath[str],
+        toIndex: FromPath[str],
+        accounts: NamedDependency[Accounts],
+        principal: NamedDependency[Principal],
     ) -> list[AccountCreationResponse]:
         """Makes every missing account from index 0 to `toIndex` and returns all of them."""
         principal.require(access.ACCOUNT)
@@ -82,10 +90,10 @@ class AccountController(Controller):
     )
     async def recover(
         self,
-        walletName: str,
+        walletName: FromPath[str],
         data: Annotated[AccountRecoveryRequest, Body()],
-        recoverer: Recoverer,
-        principal: Principal,
+        recoverer: NamedDependency[Recoverer],
+        principal: NamedDependency[Principal],
     ) -> AccountRecoveryResponse:
         """Scans indexes from the wallet's highest known one until `gapLimit` unused ones follow each other.
 
@@ -96,7 +104,12 @@ class AccountController(Controller):
         return recovery_response(await recoverer.recover(principal, walletName, gap_limit))
 
     @get("/{walletName:str}/progress", summary="Progress of a range or recovery", responses=NO_WALLET)
-    async def progress(self, walletName: str, board: ProgressBoard, principal: Principal) -> Progress:
+    async def progress(
+        self,
+        walletName: FromPath[str],
+        board: NamedDependency[ProgressBoard],
+        principal: NamedDependency[Principal],
+    ) -> Progress:
         """How far the wallet's latest range or recovery has come, in the process that answers."""
         principal.require(access.READ)
         scan = board.of(walletName)
@@ -105,13 +118,23 @@ class AccountController(Controller):
         return scan
 
     @get("/{walletName:str}/accounts", summary="List a wallet's accounts")
-    async def list_accounts(self, walletName: str, accounts: Accounts, principal: Principal) -> list[Account]:
+    async def list_accounts(
+        self,
+        walletName: FromPath[str],
+        accounts: NamedDependency[Accounts],
+        principal: NamedDependency[Principal],
+    ) -> list[Account]:
         """The account rows of a wallet by index; an empty list for a wallet that does not exist."""
         principal.require(access.READ)
         return [account_row(row) for row in await accounts.rows(walletName)]
 
     @get("/accounts/{address:str}", summary="Get an account row", responses=NO_ACCOUNT)
-    async def get_account(self, address: str, accounts: Accounts, principal: Principal) -> Response[Account]:
+    async def get_account(
+        self,
+        address: FromPath[str],
+        accounts: NamedDependency[Accounts],
+        principal: NamedDependency[Principal],
+    ) -> Response[Account]:
         """The account row. The body of a 404 is empty."""
         principal.require(access.READ)
         row = await accounts.row(parse_address(address).path)
@@ -119,7 +142,10 @@ class AccountController(Controller):
 
     @get("/accounts/{address:str}/details", summary="Get an account's chain state", responses=NO_ACCOUNT)
     async def get_details(
-        self, address: str, accounts: Accounts, principal: Principal
+        self,
+        address: FromPath[str],
+        accounts: NamedDependency[Accounts],
+        principal: NamedDependency[Principal],
     ) -> Response[AccountDetails]:
         """Height, balance and representative after the last confirmed block. The body of a 404 is empty."""
         principal.require(access.READ)
@@ -135,7 +161,12 @@ class AccountController(Controller):
         summary="Disable an account",
         responses=NO_ACCOUNT,
     )
-    async def disable(self, address: str, accounts: Accounts, principal: Principal) -> Response[None]:
+    async def disable(
+        self,
+        address: FromPath[str],
+        accounts: NamedDependency[Accounts],
+        principal: NamedDependency[Principal],
+    ) -> Response[None]:
         """Ends automatic receive for the account. It can still send."""
         principal.require(access.ACCOUNT)
         await accounts.set_disabled(principal, parse_address(address), disabled=True)
@@ -147,21 +178,35 @@ class AccountController(Controller):
         summary="Enable an account",
         responses=NO_ACCOUNT,
     )
-    async def enable(self, address: str, accounts: Accounts, principal: Principal) -> Response[None]:
+    async def enable(
+        self,
+        address: FromPath[str],
+        accounts: NamedDependency[Accounts],
+        principal: NamedDependency[Principal],
+    ) -> Response[None]:
         """Starts automatic receive again, with whatever arrived meanwhile."""
         principal.require(access.ACCOUNT)
         await accounts.set_disabled(principal, parse_address(address), disabled=False)
         return Response(None)
 
     @get("/{walletName:str}/labels", summary="List a wallet's labels", responses=NO_WALLET)
-    async def labels(self, walletName: str, queries: Queries, principal: Principal) -> list[Label]:
+    async def labels(
+        self,
+        walletName: FromPath[str],
+        queries: NamedDependency[Queries],
+        principal: NamedDependency[Principal],
+    ) -> list[Label]:
         """Every account of the wallet by index with its label."""
         principal.require(access.READ)
         return [label_of(account) for account in await queries.labels(walletName)]
 
     @put("/accounts/{address:str}/label", summary="Label an account", responses=NO_ACCOUNT | LOCKED)
     async def set_label(
-        self, address: str, data: Annotated[LabelRequest, Body()], accounts: Accounts, principal: Principal
+        self,
+        address: FromPath[str],
+        data: Annotated[LabelRequest, Body()],
+        accounts: NamedDependency[Accounts],
+        principal: NamedDependency[Principal],
     ) -> Label:
         """Sets the account's label, for example a customer's number; null removes it."""
         principal.require(access.ACCOUNT)

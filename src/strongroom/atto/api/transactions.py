@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Body, Parameter
+from litestar.params import Body, FromPath, HeaderParameter, QueryParameter
 
 from strongroom.atto.api import access
 from strongroom.atto.api.errors import ErrorBody
@@ -40,14 +41,14 @@ COMPLETE_TIMEOUT_S = 20.0
 
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         required=False,
         description="Repeat a request with the same key and body, and get the same answer, for at least 24 hours.",
     ),
 ]
-Cursor = Annotated[str | None, Parameter(description="`nextCursor` of the page before", required=False)]
-Limit = Annotated[int, Parameter(ge=1, le=LARGEST_PAGE, description="Most entries of a page")]
+Cursor = Annotated[str | None, QueryParameter(description="`nextCursor` of the page before", required=False)]
+Limit = Annotated[int, QueryParameter(ge=1, le=LARGEST_PAGE, description="Most entries of a page")]
 
 FAILURES = {
     400: ResponseSpec(ErrorBody, description="Wallet is locked, or a value is invalid; nothing was signed"),
@@ -73,11 +74,11 @@ class TransactionController(Controller):
     async def send(
         self,
         request: Request[Any, Any, Any],
-        address: str,
+        address: FromPath[str],
         data: Annotated[SendRequest, Body()],
-        transactions: Transactions,
-        idempotent: IdempotentRequests,
-        principal: Principal,
+        transactions: NamedDependency[Transactions],
+        idempotent: NamedDependency[IdempotentRequests],
+        principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[EntryView]:
         """Sends `amount` raw and returns when the network has confirmed it.
@@ -111,11 +112,11 @@ class TransactionController(Controller):
     async def change(
         self,
         request: Request[Any, Any, Any],
-        address: str,
+        address: FromPath[str],
         data: Annotated[ChangeRequest, Body()],
-        transactions: Transactions,
-        idempotent: IdempotentRequests,
-        principal: Principal,
+        transactions: NamedDependency[Transactions],
+        idempotent: NamedDependency[IdempotentRequests],
+        principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[EntryView]:
         """Gives the account's vote to another representative and returns when the network has confirmed it."""
@@ -137,7 +138,10 @@ class TransactionController(Controller):
         },
     )
     async def get_transaction(
-        self, transactionHash: str, transactions: Transactions, principal: Principal
+        self,
+        transactionHash: FromPath[str],
+        transactions: NamedDependency[Transactions],
+        principal: NamedDependency[Principal],
     ) -> TransactionStatus:
         """The state of one of our transactions: what to ask after a timeout."""
         principal.require(access.READ)
@@ -147,9 +151,9 @@ class TransactionController(Controller):
     async def search_entries(
         self,
         request: Request[Any, Any, Any],
-        queries: Queries,
-        history: History,
-        principal: Principal,
+        queries: NamedDependency[Queries],
+        history: NamedDependency[History],
+        principal: NamedDependency[Principal],
         data: Annotated[HeightSearch | None, Body()] = None,
     ) -> Response[list[EntryView]]:
         """Entries of enabled open accounts from height 1, or as searched; JSON, or NDJSON where accepted."""
@@ -171,7 +175,12 @@ class TransactionController(Controller):
 
     @get("/accounts/{address:str}/entries", summary="Page through an account's history")
     async def account_entries(
-        self, address: str, queries: Queries, principal: Principal, cursor: Cursor = None, limit: Limit = 100
+        self,
+        address: FromPath[str],
+        queries: NamedDependency[Queries],
+        principal: NamedDependency[Principal],
+        cursor: Cursor = None,
+        limit: Limit = 100,
     ) -> EntryPage:
         """Entries of one account, newest first, from the service's own store."""
         principal.require(access.READ)
@@ -180,9 +189,9 @@ class TransactionController(Controller):
     @get("/{walletName:str}/entries", summary="Page through a wallet's history", tags=["Wallets"])
     async def wallet_entries(
         self,
-        walletName: str,
-        queries: Queries,
-        principal: Principal,
+        walletName: FromPath[str],
+        queries: NamedDependency[Queries],
+        principal: NamedDependency[Principal],
         cursor: Cursor = None,
         limit: Limit = 100,
     ) -> EntryPage:
@@ -192,7 +201,7 @@ class TransactionController(Controller):
 
     @get("/accounts/{address:str}/receivables", summary="List what an account could receive")
     async def account_receivables(
-        self, address: str, queries: Queries, principal: Principal
+        self, address: FromPath[str], queries: NamedDependency[Queries], principal: NamedDependency[Principal]
     ) -> list[ReceivableView]:
         """What was sent to the account and not received yet, oldest first."""
         principal.require(access.READ)
@@ -200,7 +209,10 @@ class TransactionController(Controller):
 
     @get("/{walletName:str}/receivables", summary="List what a wallet could receive", tags=["Wallets"])
     async def wallet_receivables(
-        self, walletName: str, queries: Queries, principal: Principal
+        self,
+        walletName: FromPath[str],
+        queries: NamedDependency[Queries],
+        principal: NamedDependency[Principal],
     ) -> list[ReceivableView]:
         """What was sent to the wallet's accounts and not received yet, oldest first."""
         principal.require(access.READ)

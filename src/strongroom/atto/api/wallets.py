@@ -3,8 +3,9 @@
 from typing import Annotated
 
 from litestar import Controller, Response, get, post, put
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Body
+from litestar.params import Body, FromPath
 
 from strongroom.atto.api import access
 from strongroom.atto.api.errors import ErrorBody
@@ -33,20 +34,24 @@ class WalletController(Controller):
     tags = ("Wallets",)
 
     @get(summary="List wallets")
-    async def list_wallets(self, wallets: Wallets, principal: Principal) -> list[WalletState]:
+    async def list_wallets(
+        self, wallets: NamedDependency[Wallets], principal: NamedDependency[Principal]
+    ) -> list[WalletState]:
         """Every wallet and whether it is locked."""
         principal.require(access.READ)
         return [wallet_state(wallet) for wallet in await wallets.list()]
 
     @get("/{name:str}", summary="Get a wallet", responses=NOT_FOUND)
-    async def get_wallet(self, name: str, wallets: Wallets, principal: Principal) -> WalletState:
+    async def get_wallet(
+        self, name: FromPath[str], wallets: NamedDependency[Wallets], principal: NamedDependency[Principal]
+    ) -> WalletState:
         """One wallet and whether it is locked."""
         principal.require(access.READ)
         return wallet_state(await wallets.get(name))
 
     @post("/{name:str}", status_code=200, summary="Create a wallet", responses=INVALID | EXISTS)
     async def create_wallet(
-        self, name: str, wallets: Wallets, principal: Principal
+        self, name: FromPath[str], wallets: NamedDependency[Wallets], principal: NamedDependency[Principal]
     ) -> WalletCreationResponse:
         """Makes a wallet with a new mnemonic. Keep the mnemonic and the encryption key: they are shown only here."""
         principal.require(access.WALLET)
@@ -54,7 +59,11 @@ class WalletController(Controller):
 
     @put("/{name:str}", summary="Import a wallet", responses=INVALID | EXISTS)
     async def import_wallet(
-        self, name: str, data: Annotated[WalletImportRequest, Body()], wallets: Wallets, principal: Principal
+        self,
+        name: FromPath[str],
+        data: Annotated[WalletImportRequest, Body()],
+        wallets: NamedDependency[Wallets],
+        principal: NamedDependency[Principal],
     ) -> Response[WalletCreationResponse]:
         """Stores an existing 24-word mnemonic. The body of a 400 is empty when the mnemonic is the reason."""
         principal.require(access.WALLET)
@@ -65,7 +74,9 @@ class WalletController(Controller):
         return Response(_creation(await wallets.import_(principal, name, mnemonic, data.encryption_key)))
 
     @put("/{name:str}/locks/LOCKED", summary="Lock a wallet", responses=NOT_FOUND)
-    async def lock_wallet(self, name: str, wallets: Wallets, principal: Principal) -> Response[None]:
+    async def lock_wallet(
+        self, name: FromPath[str], wallets: NamedDependency[Wallets], principal: NamedDependency[Principal]
+    ) -> Response[None]:
         """Forgets the wallet's key. Its accounts stay readable; nothing is signed until it is unlocked."""
         principal.require(access.WALLET)
         await wallets.lock(principal, name)
@@ -74,11 +85,11 @@ class WalletController(Controller):
     @put("/{name:str}/locks/UNLOCKED", summary="Unlock a wallet", responses=NOT_FOUND | INVALID)
     async def unlock_wallet(
         self,
-        name: str,
+        name: FromPath[str],
         data: Annotated[WalletUnlockRequest, Body()],
-        wallets: Wallets,
-        receiver: Receiver,
-        principal: Principal,
+        wallets: NamedDependency[Wallets],
+        receiver: NamedDependency[Receiver],
+        principal: NamedDependency[Principal],
     ) -> Response[None]:
         """Checks the encryption key and keeps it, sealed under the key-encryption key, until the wallet is locked."""
         principal.require(access.WALLET)
@@ -87,7 +98,12 @@ class WalletController(Controller):
         return Response(None)
 
     @get("/{walletName:str}/totals", summary="Totals of a wallet", responses=NOT_FOUND)
-    async def totals(self, walletName: str, queries: Queries, principal: Principal) -> WalletTotals:
+    async def totals(
+        self,
+        walletName: FromPath[str],
+        queries: NamedDependency[Queries],
+        principal: NamedDependency[Principal],
+    ) -> WalletTotals:
         """Accounts, balances and what is waiting to be received, summed over the wallet."""
         principal.require(access.READ)
         return wallet_totals(await queries.totals(walletName))
