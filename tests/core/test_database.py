@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from core.accounts import account, add, balances, create_accounts
-from strongroom.core.database import DEADLOCK_ATTEMPTS, MYSQL_DEADLOCK, Database, sqlite_url
+from strongroom.core.database import ATTEMPTS, MYSQL_DEADLOCK, Database, sqlite_url
 from support.processes import python
 
 Elsewhere = Callable[[str], list[list[str]]]
@@ -116,11 +116,11 @@ async def test_a_deadlock_victim_runs_again(database: Database) -> None:
         nonlocal runs
         runs += 1
         add(connection, "a", 1)
-        if runs < DEADLOCK_ATTEMPTS:
+        if runs < ATTEMPTS:
             raise deadlock()
 
     await database.write(work)
-    assert runs == DEADLOCK_ATTEMPTS
+    assert runs == ATTEMPTS
     assert await balances(database) == {"a": 1}
 
 
@@ -134,7 +134,7 @@ async def test_an_endless_deadlock_is_raised(database: Database) -> None:
 
     with pytest.raises(OperationalError):
         await database.write(work)
-    assert runs == DEADLOCK_ATTEMPTS
+    assert runs == ATTEMPTS
 
 
 async def test_another_error_is_not_tried_again(database: Database) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from strongroom.atto import tables
 from strongroom.atto.protocol import (
@@ -25,8 +25,16 @@ from strongroom.atto.protocol import (
     entry_of,
     state_after,
 )
-from strongroom.atto.records import AccountRecord, account_record, state_values
-from strongroom.core.database import insert_ignore, locking
+from strongroom.atto.records import AccountRecord, load_account, state_values
+from strongroom.core.database import insert_ignore
+
+# Built once, as in `records`.
+_BLOCK = select(tables.block).where(tables.block.c.hash == bindparam("block_hash"))
+_MARK_PENDING = (
+    update(tables.chain)
+    .where(tables.chain.c.address == bindparam("path"))
+    .values(pending=bindparam("block_hash"))
+)
 
 
 class BlockState(enum.StrEnum):
@@ -80,13 +88,11 @@ def insert_signed(
             "created_at_ms": now_ms,
         },
     )
-    connection.execute(
-        update(tables.chain).where(tables.chain.c.address == account.address.path).values(pending=block.hash)
-    )
+    connection.execute(_MARK_PENDING, {"path": account.address.path, "block_hash": block.hash})
 
 
 def load_block(connection: Connection, block_hash: bytes) -> SignedBlock | None:
-    row = connection.execute(select(tables.block).where(tables.block.c.hash == block_hash)).first()
+    row = connection.execute(_BLOCK, {"block_hash": block_hash}).first()
     return None if row is None else _signed_block(row)
 
 
@@ -102,8 +108,7 @@ def settle_confirmed(
 ) -> Settled:
     """Records that the ledger has the block. Doing it twice, or on two replicas, changes nothing more."""
     block = signed.transaction.block
-    query = locking(select(tables.chain).where(tables.chain.c.address == block.address.path))
-    account = account_record(connection.execute(query).one(), network)
+    account = load_account(connection, block.address, network, lock=True)
     _resolve(connection, block.hash, BlockState.CONFIRMED, None, now_ms)
     changes: dict[str, Any] = {} if account.pending != block.hash else {"pending": None}
     entry = None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from strongroom.atto import tables
 from strongroom.atto.protocol import AccountState, Address, Network
@@ -16,6 +16,11 @@ WALLET_COLUMNS = (
     tables.wallet.c.encrypted_entropy,
     tables.wallet.c.encrypted_encryption_key,
 )
+
+# Statements on the path of every send are built once: building one costs as much as executing it.
+_ACCOUNT = select(tables.chain).where(tables.chain.c.address == bindparam("path"))
+_ACCOUNT_LOCKED = locking(_ACCOUNT)
+_WALLET = select(*WALLET_COLUMNS).where(tables.wallet.c.name == bindparam("wallet_name"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +94,7 @@ def load_account(
     Raises:
         NotFound: it is none of ours.
     """
-    query = select(tables.chain).where(tables.chain.c.address == address.path)
-    row = connection.execute(locking(query) if lock else query).first()
+    row = connection.execute(_ACCOUNT_LOCKED if lock else _ACCOUNT, {"path": address.path}).first()
     if row is None:
         raise NotFound(f"Address  {address.uri} wasn't found", code="account_not_found")
     return account_record(row, network)
@@ -98,7 +102,7 @@ def load_account(
 
 def load_wallet(connection: Connection, name: str) -> WalletRecord | None:
     """Reads one wallet. The name is compared exactly, whatever the collation of an adopted table."""
-    rows = connection.execute(select(*WALLET_COLUMNS).where(tables.wallet.c.name == name)).all()
+    rows = connection.execute(_WALLET, {"wallet_name": name}).all()
     return next((record for record in wallet_records(rows) if record.name == name), None)
 
 

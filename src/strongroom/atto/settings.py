@@ -8,6 +8,8 @@ from sqlalchemy.engine import URL
 from strongroom.atto.protocol import Address, Network
 from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
+from strongroom.core.errors import VaultError
+from strongroom.core.keys.local import key_from_hex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ def read_atto_settings(environment: Environment, data: Path, host: str) -> AttoS
         work_timeout_s=environment.integer("WORK_TIMEOUT_IN_SECONDS", 300, low=1),
         work_fallback=environment.flag("ATTO_WORK_FALLBACK", default=False),
         work_threads=environment.integer("ATTO_WORK_THREADS", 1, low=1, high=256),
-        key_encryption_key=environment.secret("CHA_CHA20_KEY_ENCRYPTION_KEY"),
+        key_encryption_key=_key_encryption_key(environment),
         key_file=data / "atto.kek",
         callback_url=environment.url("CALLBACK_URL"),
         callback_header=_callback_header(environment),
@@ -87,6 +89,16 @@ def _database(environment: Environment, data: Path) -> URL:
         user=environment.text("ATTO_DB_USER", "root"),
         password=password.reveal() if password else "",
     )
+
+
+def _key_encryption_key(environment: Environment) -> Secret | None:
+    key = environment.secret("CHA_CHA20_KEY_ENCRYPTION_KEY")
+    if key is not None:
+        try:
+            key_from_hex(key.reveal())
+        except VaultError as error:
+            environment.mistake(f"CHA_CHA20_KEY_ENCRYPTION_KEY: {error.message}")
+    return key
 
 
 def _callback_header(environment: Environment) -> tuple[str, Secret] | None:

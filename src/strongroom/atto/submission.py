@@ -17,6 +17,7 @@ from strongroom.atto.keyring import Keyring
 from strongroom.atto.node_clock import NodeClock
 from strongroom.atto.protocol import (
     AccountEntry,
+    AccountKeys,
     Address,
     Block,
     Network,
@@ -55,6 +56,21 @@ class Order:
     """Public key of who sent, for OPEN and RECEIVE."""
     attempt: Attempt | None = None
     """The idempotency key under which it was ordered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Work that was searched for an order, and what for: the account may have moved meanwhile."""
+
+    target: bytes
+    work: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A block of the account whose fate must be known first."""
+
+    block: SignedBlock
 
 
 class Submitter:
@@ -100,16 +116,22 @@ class Submitter:
         deadline_s = self._clock.monotonic_s() + self._timeout_s
         signed: SignedBlock | None = None
         try:
-            async with asyncio.timeout(self._timeout_s) as limit:
-                async with self._lock(order.address):
-                    while signed is None:
-                        account, work = await self._prepare(order)
-                        limit.reschedule(None)  # a commit must not be interrupted
-                        signed = await self._sign(order, account, work)
-                        limit.reschedule(
-                            asyncio.get_running_loop().time() + deadline_s - self._clock.monotonic_s()
-                        )
-                    outcome = await asyncio.shield(self._resolver.resolve(signed))
+            async with asyncio.timeout(self._timeout_s) as limit, self._lock(order.address):
+                work: Work | None = None
+                while signed is None:
+                    limit.reschedule(None)  # a commit must not be interrupted
+                    step = await self._sign(order, work)
+                    limit.reschedule(
+                        asyncio.get_running_loop().time() + deadline_s - self._clock.monotonic_s()
+                    )
+                    match step:
+                        case SignedBlock():
+                            signed = step
+                        case Pending():
+                            await asyncio.shield(self._resolver.resolve(step.block))
+                        case AccountRecord():
+                            work = Work(target=step.next_work_target, work=await self._work.work_for(step))
+                outcome = await asyncio.shield(self._resolver.resolve(signed))
         except TimeoutError:
             if signed is None:
                 raise Unavailable("Timed out before anything was signed; it is safe to try again") from None
@@ -139,60 +161,79 @@ class Submitter:
             lock = self._locks[address] = asyncio.Lock()
         return lock
 
-    async def _prepare(self, order: Order) -> tuple[AccountRecord, bytes]:
-        """The account with no block pending, checked, and work for its next block."""
-        while True:
-            account, wallet, pending = await self._database.read(
-                lambda connection: self._read(connection, order)
-            )
-            if pending is None:
-                break
-            await asyncio.shield(self._resolver.resolve(pending))
-        order.check(account)
-        self._keyring.keys(wallet)  # locked: say so before any work is spent
-        return account, await self._work.work_for(account)
+    async def _sign(self, order: Order, work: Work | None) -> SignedBlock | Pending | AccountRecord:
+        """Checks, signs and persists in one transaction.
 
-    def _read(
-        self, connection: Connection, order: Order
-    ) -> tuple[AccountRecord, WalletRecord, SignedBlock | None]:
-        account = load_account(connection, order.address, self._network)
-        pending = load_block(connection, account.pending) if account.pending else None
-        return account, _wallet_of(connection, account), pending
-
-    async def _sign(self, order: Order, expected: AccountRecord, work: bytes) -> SignedBlock | None:
-        """Signs and persists in one transaction; None when the account moved meanwhile."""
+        Returns the account instead when it needs work first, and the block in the way when there is one.
+        """
         now_ms = self._node_clock.now_ms()
 
-        def unit(connection: Connection) -> SignedBlock | None:
+        def unit(connection: Connection) -> SignedBlock | Pending | AccountRecord:
             account = load_account(connection, order.address, self._network, lock=True)
-            if account.pending is not None or account.state != expected.state:
-                return None
+            if (
+                account.pending is not None
+                and (pending := load_block(connection, account.pending)) is not None
+            ):
+                return Pending(block=pending)
             order.check(account)
-            private_keys = self._keyring.keys(_wallet_of(connection, account))
-            block = _build(order, account, now_ms)
-            if not self._work.is_valid(block.work_target, work):
-                return None
-            request = _signature_request(order, block)
-            signature = self._gate.sign(
-                connection, request, lambda message: sign(private_keys.private_key(account.index), message)
-            )
+            keys = self._keyring.keys(
+                _wallet_of(connection, account)
+            )  # locked: say so before any work is spent
+            found = self._usable_work(account, work)
+            if found is None:
+                return account
+            return self._sign_next(connection, order, account, keys, found, now_ms)
+
+        step = await self._database.write(unit)
+        if isinstance(step, SignedBlock):
+            self._signatures.labels("atto", order.kind).inc()
+        return step
+
+    def _usable_work(self, account: AccountRecord, work: Work | None) -> bytes | None:
+        """The work just searched, or the one prepared earlier, if it is for this account's next block."""
+        target = account.next_work_target
+        for known, found in (
+            (work.target, work.work) if work else (None, None),
+            (account.work_target, account.work),
+        ):
+            if known == target and found is not None and self._work.is_valid(target, found):
+                return found
+        return None
+
+    def _sign_next(
+        self,
+        connection: Connection,
+        order: Order,
+        account: AccountRecord,
+        keys: AccountKeys,
+        work: bytes,
+        now_ms: int,
+    ) -> SignedBlock:
+        block = _build(order, account, now_ms)
+        signed: list[SignedBlock] = []
+
+        def persist(signature: bytes) -> None:
             transaction = Transaction(block=block, signature=signature, work=work)
             validate_transaction(transaction, network=self._network, now_ms=now_ms)
-            insert_signed(connection, account, transaction, order.sender, self._clock.now_ms())
+            created_at_ms = self._clock.now_ms()
+            insert_signed(connection, account, transaction, order.sender, created_at_ms)
             if order.attempt is not None:
                 self._idempotency.refer(connection, order.attempt, block.hash.hex())
-            return SignedBlock(
-                transaction=transaction,
-                sender=order.sender,
-                state=BlockState.SIGNED,
-                reason=None,
-                created_at_ms=self._clock.now_ms(),
+            signed.append(
+                SignedBlock(
+                    transaction=transaction,
+                    sender=order.sender,
+                    state=BlockState.SIGNED,
+                    reason=None,
+                    created_at_ms=created_at_ms,
+                )
             )
 
-        signed = await self._database.write(unit)
-        if signed is not None:
-            self._signatures.labels("atto", order.kind).inc()
-        return signed
+        def signer(message: bytes) -> bytes:
+            return sign(keys.private_key(account.index), message)
+
+        self._gate.sign(connection, _signature_request(order, block), signer, persist)
+        return signed[0]
 
 
 def entry_or_raise(outcome: Outcome) -> AccountEntry | None:

@@ -62,11 +62,8 @@ class WorkDesk:
         health.report(COMPONENT, Status.UP, "not asked yet")
 
     async def work_for(self, account: AccountRecord) -> bytes:
-        """Work for the account's next block, stored or searched now; tries until found or cancelled."""
-        target = account.next_work_target
-        if account.work is not None and account.work_target == target and self.is_valid(target, account.work):
-            return account.work
-        search = self._search(target)
+        """Searches work for the account's next block; tries until found or cancelled."""
+        search = self._search(account.next_work_target)
         search.wanted = True
         return await asyncio.shield(search.task)
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from strongroom.core import tables
 from strongroom.core.access import Principal
@@ -22,6 +22,16 @@ from strongroom.core.errors import StrongroomError
 GENESIS_HASH = bytes(32)
 HEAD_ID = 1
 VERIFY_CHUNK = 1000
+
+# Built once: every signature runs them, and building costs as much as executing.
+_LOCK_HEAD = locking(
+    select(tables.audit_head.c.sequence, tables.audit_head.c.hash).where(tables.audit_head.c.id == HEAD_ID)
+)
+_MOVE_HEAD = (
+    update(tables.audit_head)
+    .where(tables.audit_head.c.id == HEAD_ID)
+    .values(sequence=bindparam("new_sequence"), hash=bindparam("new_hash"))
+)
 
 _encoder = msgspec.json.Encoder(order="sorted")
 
@@ -45,12 +55,7 @@ class Audit:
         details: Mapping[str, Any] | None = None,
     ) -> None:
         """Adds one row. Call it last in the transaction: it holds the head of the chain until the commit."""
-        head_query = locking(
-            select(tables.audit_head.c.sequence, tables.audit_head.c.hash).where(
-                tables.audit_head.c.id == HEAD_ID
-            )
-        )
-        head = connection.execute(head_query).one()
+        head = connection.execute(_LOCK_HEAD).one()
         sequence = head.sequence + 1
         text = _encoder.encode(details or {}).decode()
         at_ms = self._clock.now_ms()
@@ -68,11 +73,7 @@ class Audit:
                 "hash": row_hash,
             },
         )
-        connection.execute(
-            update(tables.audit_head)
-            .where(tables.audit_head.c.id == HEAD_ID)
-            .values(sequence=sequence, hash=row_hash)
-        )
+        connection.execute(_MOVE_HEAD, {"new_sequence": sequence, "new_hash": row_hash})
 
 
 def chain_hash(

@@ -16,7 +16,8 @@ The statements that differ between the two databases stand here and nowhere else
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import (
@@ -32,10 +33,11 @@ from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
+from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.schema import Table
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from strongroom.core.mysql import MysqlEngine
+from strongroom.core.mysql import ConnectionSevered, MysqlEngine
 from strongroom.core.sqlite import SqliteEngine
 
 T = TypeVar("T")
@@ -43,7 +45,7 @@ Work = Callable[[Connection], T]
 
 MYSQL_DEADLOCK = 1213
 MYSQL_LOCK_WAIT = 1205
-DEADLOCK_ATTEMPTS = 5
+ATTEMPTS = 5
 
 
 class UnsignedBig(TypeDecorator[int]):
@@ -98,20 +100,24 @@ class Database:
     async def write(self, work: Work[T]) -> T:
         """Runs `work` in a write transaction: all of it is committed, or none of it.
 
-        It runs again when the database chose it as a deadlock's victim, so it must have no other effect.
+        It runs again when the database chose it as a deadlock's victim, or broke the connection before the commit,
+        so it must have no other effect.
         """
-        for attempt in range(DEADLOCK_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             try:
                 # Shielded: a commit under way when the caller is cancelled must end, not tear the connection.
-                return await asyncio.shield(self._start(work))
-            except DBAPIError as error:
-                if attempt == DEADLOCK_ATTEMPTS - 1 or not _is_deadlock(error):
+                return await asyncio.shield(self._start(self._engine.write(work)))
+            except (DBAPIError, ConnectionSevered) as error:
+                if attempt == ATTEMPTS - 1 or not _may_run_again(error):
                     raise
         raise AssertionError("unreachable")
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` for reading, on one snapshot."""
-        return await self._engine.read(work)
+        try:
+            return await self._engine.read(work)
+        except ConnectionSevered:
+            return await self._engine.read(work)
 
     async def fetch_all(self, statement: Executable) -> Sequence[Row[Any]]:
         return await self.read(lambda connection: connection.execute(statement).all())
@@ -125,8 +131,8 @@ class Database:
             await asyncio.wait(self._units)
         await self._engine.close()
 
-    def _start(self, work: Work[T]) -> asyncio.Task[T]:
-        unit = asyncio.create_task(self._engine.write(work))
+    def _start(self, run: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        unit = asyncio.create_task(run)
         self._units.add(unit)
         unit.add_done_callback(self._ended)
         return unit
@@ -139,12 +145,16 @@ class Database:
 
 def insert_ignore(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Inserts rows; one whose unique key exists already leaves the existing row as it is."""
-    if connection.dialect.name == "sqlite":
-        connection.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
-        return
+    connection.execute(_insert_ignore(table, connection.dialect.name), rows)
+
+
+@lru_cache
+def _insert_ignore(table: Table, dialect: str) -> Insert:
+    if dialect == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
     # INSERT IGNORE would also hide truncation; a no-op update passes over the duplicate key alone.
     key = next(iter(table.primary_key.columns))
-    connection.execute(mysql.insert(table).on_duplicate_key_update({key.name: key}), rows)
+    return mysql.insert(table).on_duplicate_key_update({key.name: key})
 
 
 def upsert(
@@ -184,6 +194,9 @@ class _Engine(Protocol):
     async def close(self) -> None: ...
 
 
-def _is_deadlock(error: DBAPIError) -> bool:
+def _may_run_again(error: DBAPIError | ConnectionSevered) -> bool:
+    """Nothing of the unit was committed, and the reason is a passing one."""
+    if isinstance(error, ConnectionSevered):
+        return True
     arguments: tuple[Any, ...] = getattr(error.orig, "args", ())
     return bool(arguments) and arguments[0] in {MYSQL_DEADLOCK, MYSQL_LOCK_WAIT}

@@ -73,13 +73,11 @@ class Environment:
         if direct:
             return Secret(direct)
         if path:
-            return self._parse(
-                f"{name}_FILE", path, lambda text: Secret(Path(text).read_text().strip()), Secret("")
-            )
+            return self._parse(f"{name}_FILE", path, _read_secret, None)
         return None
 
     def integer(self, name: str, default: int, *, low: int = 0, high: int = 2**63 - 1) -> int:
-        value = self._parse(name, self.text(name, str(default)), int, default)
+        value = self._parse(name, self.text(name, str(default)), _whole_number, default)
         if not low <= value <= high:
             self.mistake(f"{name} must be from {low} to {high}, not {value}")
             return default
@@ -117,3 +115,14 @@ class Environment:
         except (ValueError, OSError) as error:
             self.mistake(f"{name}: {error}")
             return default
+
+
+def _read_secret(path: str) -> Secret | None:
+    return Secret(Path(path).read_text().strip())
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"must be a whole number, not {text!r}") from None

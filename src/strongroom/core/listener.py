@@ -10,6 +10,8 @@ from typing import Any
 
 import uvicorn
 
+from strongroom.core.errors import Unavailable
+
 BACKLOG = 2048
 SHUTDOWN_S = 10
 
@@ -39,7 +41,11 @@ class Listener:
     def __init__(self, surface: Surface) -> None:
         self.surface = surface
         family = socket.AF_INET6 if ":" in surface.host else socket.AF_INET
-        self._socket = socket.create_server((surface.host, surface.port), family=family, backlog=BACKLOG)
+        try:
+            self._socket = socket.create_server((surface.host, surface.port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            reason = str(error.strerror).partition(" (")[0]
+            raise Unavailable(f"{surface.name} cannot listen on {surface.host}:{surface.port}: {reason}") from error
         self.port: int = self._socket.getsockname()[1]
         self._server = _Server(
             uvicorn.Config(

@@ -15,6 +15,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from strongroom.core.database import Database
 from strongroom.core.errors import Unavailable
@@ -44,6 +45,9 @@ async def migrate(database: Database, components: Sequence[Revisions]) -> None:
     """Applies what is missing, the core's first, under a lock in the database itself.
 
     SQLite: one write transaction around everything. MySQL: a named lock, because its DDL commits by itself.
+
+    Raises:
+        Unavailable: the database does not let us in.
     """
 
     def work(connection: Connection) -> None:
@@ -51,7 +55,11 @@ async def migrate(database: Database, components: Sequence[Revisions]) -> None:
             for component in (CORE, *components):
                 _upgrade(connection, component)
 
-    await database.write(work)
+    try:
+        await database.write(work)
+    except OperationalError as error:
+        shown = database.url.render_as_string(hide_password=True)
+        raise Unavailable(f"The database {shown} cannot be used: {error.orig}") from error
 
 
 @contextmanager

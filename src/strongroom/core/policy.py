@@ -50,11 +50,21 @@ class SigningGate:
         self._audit = audit
 
     def sign(
-        self, connection: Connection, request: SignatureRequest, signer: Callable[[bytes], bytes]
-    ) -> bytes:
-        """Signs `request.payload_hash`. Call it last in the transaction (the audit head is locked until commit)."""
+        self,
+        connection: Connection,
+        request: SignatureRequest,
+        signer: Callable[[bytes], bytes],
+        persist: Callable[[bytes], None],
+    ) -> None:
+        """Signs `request.payload_hash` and hands the signature to `persist`, which stores what was signed.
+
+        The audit row comes last: the head of its chain is locked from there to the commit.
+
+        Raises:
+            Forbidden: the policy refused; nothing was signed.
+        """
         self._policy.authorize(request)
-        signature = signer(request.payload_hash)
+        persist(signer(request.payload_hash))
         details = {
             "kind": request.kind,
             "hash": request.payload_hash.hex().upper(),
@@ -62,4 +72,3 @@ class SigningGate:
             "destination": request.destination,
         }
         self._audit.append(connection, request.principal, "sign", request.account, details)
-        return signature
