@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core.accounts import account, add, balances, create_accounts
 from strongroom.core.database import Database
+from strongroom.core.errors import Unavailable
 from support.databases import execute_elsewhere
 from support.mariadb import MariaDB
 
@@ -62,7 +63,7 @@ async def test_a_unit_whose_connection_breaks_leaves_nothing(database: Database)
         kill_connections(database)
         add(connection, "b", 1)
 
-    with pytest.raises(DBAPIError):
+    with pytest.raises(Unavailable, match="nothing was changed"):
         await database.write(work)
     assert await balances(database) == {"a": 0, "b": 0}
 

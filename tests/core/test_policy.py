@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Insert, select
 
 from strongroom.core import tables
 from strongroom.core.access import Principal
@@ -43,10 +43,12 @@ def gate(clock: ManualClock) -> SigningGate:
 
 
 async def sign(database: Database, gate: SigningGate, asked: SignatureRequest, signer: Signer) -> bytes:
-    return await database.write(lambda connection: gate.sign(connection, asked, signer))
+    persisted: list[bytes] = []
+    await database.write(lambda connection: gate.sign(connection, asked, signer, persisted.append))
+    return persisted[0]
 
 
-async def test_a_signature_is_returned_with_its_audit_row(database: Database, gate: SigningGate) -> None:
+async def test_a_signature_is_persisted_with_its_audit_row(database: Database, gate: SigningGate) -> None:
     signer = Signer()
     assert await sign(database, gate, request("atto:send"), signer) == bytes(range(31, -1, -1))
     rows = await database.fetch_all(select(tables.audit))
@@ -90,18 +92,36 @@ async def test_a_signer_that_fails_leaves_no_row(database: Database, gate: Signi
     def broken(_: bytes) -> bytes:
         raise RuntimeError("no key")
 
+    persisted: list[bytes] = []
     with pytest.raises(RuntimeError, match="no key"):
-        await database.write(lambda connection: gate.sign(connection, request("*"), broken))
+        await database.write(lambda connection: gate.sign(connection, request("*"), broken, persisted.append))
+    assert persisted == []
     assert await verify(database) == 0
 
 
-async def test_no_signature_comes_out_when_its_row_cannot_be_written(
+async def test_what_cannot_be_persisted_leaves_no_row(database: Database, gate: SigningGate) -> None:
+    def full(_: bytes) -> None:
+        raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError, match="disk full"):
+        await database.write(lambda connection: gate.sign(connection, request("*"), Signer(), full))
+    assert await verify(database) == 0
+
+
+async def test_nothing_is_persisted_when_the_row_cannot_be_written(
     database: Database, gate: SigningGate
 ) -> None:
-    def work(connection: Connection) -> bytes:
+    def work(connection: Connection) -> None:
+        connection.execute(token_row())
         connection.execute(tables.audit_head.delete())
-        return gate.sign(connection, request("*"), Signer())
+        gate.sign(connection, request("*"), Signer(), lambda _: None)
 
     with pytest.raises(Exception, match="No row was found"):
         await database.write(work)
     assert await verify(database) == 0
+    assert await database.fetch_all(select(tables.token)) == []
+
+
+def token_row() -> Insert:
+    """Something that the caller's transaction wrote before."""
+    return tables.token.insert().values(id="1", name="n", secret_hash=bytes(32), scopes="[]", created_at_ms=1)

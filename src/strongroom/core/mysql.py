@@ -1,15 +1,22 @@
 """MySQL and MariaDB under the units of work, on asyncmy."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from strongroom.core.errors import OutcomeUnknown, Unavailable
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
+
+# Numbers of errors that the server reports; the client library makes its own from 2000 on.
+FIRST_SERVER_ERROR = 1000
+FIRST_CLIENT_ERROR = 2000
 
 # A server may be set to cut off what does not fit; a value that was cut must never be committed.
 SESSION = (
@@ -18,12 +25,26 @@ SESSION = (
 )
 
 
-class ConnectionSevered(Exception):
-    """The connection broke before the commit was asked for, so nothing was committed: the unit may run again.
+class ConnectionSevered(Unavailable):
+    """No connection, or one that broke before the commit was asked for: nothing was committed.
 
-    This spares every unit the round trip of a ping: a connection that the server closed is noticed by its first
-    statement.
+    The unit may run again. This spares every unit the round trip of a ping: a connection that the server closed is
+    noticed by its first statement.
     """
+
+    code = "database_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The database does not answer; nothing was changed")
+
+
+class CommitUnknown(OutcomeUnknown):
+    """The connection broke while the commit was under way."""
+
+    code = "database_commit_unknown"
+
+    def __init__(self) -> None:
+        super().__init__("The database went away while it committed; whether it did is not known yet")
 
 
 class MysqlEngine:
@@ -35,28 +56,47 @@ class MysqlEngine:
         self._reader = _engine(url, pool_size, "REPEATABLE READ")
 
     async def write(self, work: Work[T]) -> T:
-        async with self._writer.connect() as connection:
+        async with _connected(self._writer) as connection:
+            result = await connection.run_sync(work)
             try:
-                result = await connection.run_sync(work)
+                await connection.commit()
             except DBAPIError as error:
-                raise _severed(error) or error from error
-            await connection.commit()
+                if error.connection_invalidated:
+                    raise CommitUnknown from error
+                raise
             return result
 
     async def read(self, work: Work[T]) -> T:
-        async with self._reader.connect() as connection:
-            try:
-                return await connection.run_sync(work)
-            except DBAPIError as error:
-                raise _severed(error) or error from error
+        async with _connected(self._reader) as connection:
+            return await connection.run_sync(work)
 
     async def close(self) -> None:
         await self._writer.dispose()
         await self._reader.dispose()
 
 
-def _severed(error: DBAPIError) -> ConnectionSevered | None:
-    return ConnectionSevered() if error.connection_invalidated else None
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    try:
+        connection = await engine.connect()
+    except (DBAPIError, OSError) as error:
+        if _is_refusal(error):
+            raise
+        raise ConnectionSevered from error
+    try:
+        yield connection
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise ConnectionSevered from error
+        raise
+    finally:
+        await connection.close()
+
+
+def _is_refusal(error: DBAPIError | OSError) -> bool:
+    """The server is there and says no: wrong password, unknown database. Trying again will not help."""
+    number = getattr(getattr(error, "orig", None), "args", (0,))[0]
+    return isinstance(number, int) and FIRST_SERVER_ERROR <= number < FIRST_CLIENT_ERROR
 
 
 def _engine(url: URL, pool_size: int, isolation_level: str) -> AsyncEngine:
@@ -66,6 +106,7 @@ def _engine(url: URL, pool_size: int, isolation_level: str) -> AsyncEngine:
         max_overflow=0,
         pool_recycle=1800,
         isolation_level=isolation_level,
+        pool_reset_on_return=None,  # every unit ends with its own commit or rollback
         hide_parameters=True,
         connect_args={"init_command": SESSION},
     )
