@@ -4,13 +4,13 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 import uvloop
-from rich.console import Console
 
 from strongroom.commands import atto, demo, doctor, token
+from strongroom.commands.context import administrative_settings, migrate_all
 from strongroom.core.clock import SystemClock
 from strongroom.core.environment import SettingsError
 from strongroom.core.errors import StrongroomError
@@ -67,20 +67,15 @@ def sandbox(ledgers: Ledgers = None) -> None:
 @application.command()
 def migrate(ledgers: Ledgers = None) -> None:
     """Bring the databases up to date and end. `serve` does it too."""
-    settings = load_settings(dict(os.environ), ledgers)
-    asyncio.run(doctor.migrate_all(settings))
-    typer.echo("the databases are up to date")
+    _check_names(ledgers)
+    for database in asyncio.run(migrate_all(administrative_settings(ledgers))):
+        typer.echo(f"{database} is up to date")
 
 
 def load_settings(variables: dict[str, str], ledgers: list[str] | None) -> Settings:
-    """Settings of the process; every mistake is printed and ends it."""
+    """Settings of the process, and its log as they say."""
     _check_names(ledgers)
-    try:
-        settings = read_settings(variables, tuple(ledgers or ()))
-    except SettingsError as error:
-        for mistake in error.mistakes:
-            typer.echo(f"strongroom: {mistake}", err=True)
-        raise typer.Exit(2) from None
+    settings = read_settings(variables, tuple(ledgers or ()))
     configure_logging(as_json=settings.log_as_json, level=settings.log_level)
     return settings
 
@@ -92,14 +87,21 @@ def print_ready(urls: dict[str, str]) -> None:
 
 
 def main() -> None:
+    """Status 2: the command or a setting is wrong. Status 1: it could not be done. Either way, a line says why."""
     try:
         application()
+    except SettingsError as error:
+        _end(2, *error.mistakes)
     except StrongroomError as error:
-        Console(stderr=True).print(f"strongroom: {error.message}", style="red", highlight=False)
-        sys.exit(1)
+        _end(1, error.message)
     except OSError as error:
-        Console(stderr=True).print(f"strongroom: {error}", style="red", highlight=False)
-        sys.exit(1)
+        _end(1, str(error))
+
+
+def _end(status: int, *reasons: str) -> NoReturn:
+    for reason in reasons:
+        typer.secho(f"strongroom: {reason}", err=True, fg="red")
+    sys.exit(status)
 
 
 def _check_names(ledgers: list[str] | None) -> None:

@@ -10,6 +10,7 @@ from strongroom.core.listener import is_loopback
 
 LEDGERS = ("atto",)
 MANAGEMENT = "management"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
         management_port=environment.port("MANAGEMENT_PORT", 8081),
         open_surfaces=environment.names("STRONGROOM_ALLOW_UNAUTHENTICATED"),
         log_as_json=_log_as_json(environment),
-        log_level=environment.text("LOG_LEVEL", "INFO").upper(),
+        log_level=_log_level(environment),
         atto=read_atto_settings(environment, data, host) if "atto" in wanted else None,
     )
     _check_exposure(environment, settings)
@@ -66,6 +67,13 @@ def _log_as_json(environment: Environment) -> bool:
     return form == "json"
 
 
+def _log_level(environment: Environment) -> str:
+    level = environment.text("LOG_LEVEL", "INFO").upper()
+    if level not in LOG_LEVELS:
+        environment.mistake(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {level!r}")
+    return level
+
+
 def _check_exposure(environment: Environment, settings: Settings) -> None:
     """A surface without authentication listens on loopback only, unless the operator allows it by name."""
     unknown = settings.open_surfaces - {*LEDGERS, MANAGEMENT}
@@ -79,10 +87,10 @@ def _check_exposure(environment: Environment, settings: Settings) -> None:
     if settings.atto is not None and not settings.atto.require_token:
         exposed.add("atto")
     for surface in sorted(exposed - settings.open_surfaces):
-        remedy = (
-            "" if surface == MANAGEMENT else f" Require tokens ({surface.upper()}_REQUIRE_TOKEN=true), or"
+        or_tokens = (
+            "" if surface == MANAGEMENT else f", or require tokens ({surface.upper()}_REQUIRE_TOKEN=true)"
         )
         environment.mistake(
             f"STRONGROOM_HOST={settings.host} would let the network reach the {surface} surface without"
-            f" authentication.{remedy} add {surface} to STRONGROOM_ALLOW_UNAUTHENTICATED"
+            f" authentication. If that is wanted, add {surface} to STRONGROOM_ALLOW_UNAUTHENTICATED{or_tokens}"
         )

@@ -1,11 +1,13 @@
 """`strongroom atto`: long scans of a running Atto service, with a progress bar."""
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import httpx2
+import msgspec
 import typer
 from rich.console import Console
 from rich.progress import (
@@ -26,7 +28,7 @@ Url = Annotated[str, typer.Option(envvar="STRONGROOM_ATTO_URL", help="Where the 
 ApiToken = Annotated[
     str | None, typer.Option(envvar="STRONGROOM_ATTO_TOKEN", help="An API token, if one is needed.")
 ]
-DEFAULT_URL = "http://127.0.0.1:8080"
+DEFAULT_URL = f"http://127.0.0.1:{os.environ.get('ATTO_PORT') or 8080}"
 
 
 @application.command()
@@ -45,7 +47,7 @@ def recover(
     )
     typer.echo(
         f"scanned {result['scannedCount']} indexes from {result['fromIndex']}: {result['recoveredCount']} accounts"
-        f" recovered, {result['existingCount']} were there"
+        f" recovered, {result['existingCount']} there already"
     )
 
 
@@ -59,6 +61,8 @@ def create_range(wallet: str, to_index: int, url: Url = DEFAULT_URL, token: ApiT
 def _scan(
     url: str, token: str | None, wallet: str, request: Callable[[httpx2.Client, str], httpx2.Response]
 ) -> Any:
+    if not url.startswith(("http://", "https://")):
+        raise typer.BadParameter(f"--url must begin with http:// or https://, not {url!r}")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     path = f"/wallets/{quote(wallet, safe='')}"
     with httpx2.Client(base_url=url, headers=headers, timeout=SCAN_TIMEOUT_S, trust_env=False) as client:
@@ -74,9 +78,21 @@ def _scan(
             ended.set()
             watcher.join()
     if not response.is_success:
-        typer.echo(f"strongroom: {response.json().get('message', response.text)}", err=True)
+        typer.echo(f"strongroom: {_reason(response)}", err=True)
         raise typer.Exit(1)
     return response.json()
+
+
+def _reason(response: httpx2.Response) -> str:
+    """What the service says, or that something else answered."""
+    try:
+        return str(msgspec.json.decode(response.content, type=_Refusal).message)
+    except msgspec.MsgspecError:
+        return f"{response.request.url} answered {response.status_code}; is that a Strongroom service?"
+
+
+class _Refusal(msgspec.Struct):
+    message: str
 
 
 def _watch(client: httpx2.Client, path: str, ended: threading.Event) -> None:
@@ -87,7 +103,8 @@ def _watch(client: httpx2.Client, path: str, ended: threading.Event) -> None:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("scanning", total=None)
         while not ended.wait(POLL_S):
             try:

@@ -8,23 +8,18 @@ import typer
 
 from strongroom.atto.ledger import AttoLedger
 from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom.core.environment import SettingsError
+from strongroom.core.database import Database
 from strongroom.core.telemetry import Health, Metrics, configure_logging
 from strongroom.sandbox.local_network import LocalNetworks
 from strongroom.settings import Settings, read_settings
 
 
-def administrative_settings() -> Settings:
+def administrative_settings(ledgers: list[str] | None = None) -> Settings:
     """Settings of the environment; where no node is named, those of `serve --sandbox` in the same folder."""
     variables = dict(os.environ)
     if not variables.get("NODE_BASE_URL"):
         variables = LocalNetworks.default_variables(variables) | variables
-    try:
-        settings = read_settings(variables)
-    except SettingsError as error:
-        for mistake in error.mistakes:
-            typer.echo(f"strongroom: {mistake}", err=True)
-        raise typer.Exit(2) from None
+    settings = read_settings(variables, tuple(ledgers or ()))
     configure_logging(as_json=settings.log_as_json, level="WARNING")
     return settings
 
@@ -48,3 +43,14 @@ async def atto_ledger(settings: Settings) -> AsyncIterator[AttoLedger]:
         yield ledger
     finally:
         await ledger.database.close()
+
+
+async def migrate_all(settings: Settings) -> list[str]:
+    """Migrates the database of every configured ledger; returns where they are."""
+    async with atto_ledger(settings) as ledger:
+        return [shown(ledger.database)]
+
+
+def shown(database: Database) -> str:
+    """Where a database is, without its password."""
+    return database.url.render_as_string(hide_password=True)

@@ -6,29 +6,29 @@ from collections.abc import Awaitable, Callable
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+from sqlalchemy import select
 
 from strongroom.atto.gateway.local_worker import LocalWorker
 from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.gateway.remote_worker import RemoteWorker
+from strongroom.atto.records import WALLET_COLUMNS, WalletRecord, wallet_records
 from strongroom.atto.settings import AttoSettings
-from strongroom.commands.context import administrative_settings, atto_ledger
+from strongroom.commands.context import administrative_settings, atto_ledger, shown
 from strongroom.core.audit import verify
-from strongroom.core.clock import SystemClock
-from strongroom.core.errors import StrongroomError
+from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.errors import StrongroomError, Unavailable, VaultError
+from strongroom.core.keys.local import key_from_hex
+from strongroom.core.vault import KeyEncryptionKey, Vault, open_sealed
 from strongroom.settings import Settings
+
+WORK_TIMEOUT_S = 60
 
 Check = Callable[[], Awaitable[str]]
 
 
-async def migrate_all(settings: Settings) -> None:
-    """Migrates every configured ledger's database."""
-    if settings.atto is not None:
-        async with atto_ledger(settings):
-            return
-
-
 def doctor() -> None:
-    """Check settings, database, audit trail, node and work."""
+    """Check database, audit trail, wallet keys, node and work. It changes nothing but the database's schema."""
     settings = administrative_settings()
     if settings.atto is None:
         typer.echo("strongroom: no ledger is configured", err=True)
@@ -39,32 +39,79 @@ def doctor() -> None:
 
 async def _report(settings: Settings, atto: AttoSettings) -> bool:
     checks: dict[str, Check] = {
-        "atto database and audit trail": lambda: _database(settings),
+        "atto database": lambda: _database(settings),
+        "atto audit trail": lambda: _audit(settings),
+        "atto wallet keys": lambda: _wallet_keys(settings, atto),
         "atto node": lambda: _node(atto),
         "atto work": lambda: _work(atto),
     }
-    table = Table("check", "result", "detail")
+    table = Table("check", "result")
+    table.add_column("detail", overflow="fold")
     healthy = True
     for name, check in checks.items():
         try:
-            table.add_row(name, "[green]good[/]", await check())
-        except (StrongroomError, OSError) as error:
+            table.add_row(name, "[green]good[/]", Text(await check()))
+        except StrongroomError as error:
             healthy = False
-            table.add_row(name, "[red]bad[/]", str(error))
+            table.add_row(name, "[red]bad[/]", Text(error.message))
+        except OSError as error:
+            healthy = False
+            table.add_row(name, "[red]bad[/]", Text(str(error)))
     Console().print(table)
     return healthy
 
 
 async def _database(settings: Settings) -> str:
     async with atto_ledger(settings) as ledger:
-        rows = await verify(ledger.database)
-        return f"{ledger.database.url.render_as_string(hide_password=True)}, {rows} audit rows verified"
+        return shown(ledger.database)
+
+
+async def _audit(settings: Settings) -> str:
+    async with atto_ledger(settings) as ledger:
+        return f"{await verify(ledger.database)} rows verified"
+
+
+async def _wallet_keys(settings: Settings, atto: AttoSettings) -> str:
+    """A restored backup is worth nothing without the key that sealed its wallets."""
+    async with atto_ledger(settings) as ledger:
+        wallets = wallet_records(await ledger.database.fetch_all(select(*WALLET_COLUMNS)))
+    unlocked = [wallet for wallet in wallets if wallet.sealed_key is not None]
+    if unlocked:
+        vault = Vault(_key_encryption_key(atto), SystemEntropy())
+        sealed_otherwise = [wallet.name for wallet in unlocked if not _opens(vault, wallet)]
+        if sealed_otherwise:
+            raise VaultError(
+                f"{len(sealed_otherwise)} of {len(unlocked)} unlocked wallets were sealed under another"
+                f" key-encryption key, the first is {sealed_otherwise[0]}"
+            )
+    return f"{len(unlocked)} unlocked wallets open, {len(wallets) - len(unlocked)} are locked"
+
+
+def _key_encryption_key(atto: AttoSettings) -> KeyEncryptionKey:
+    if atto.key_encryption_key is not None:
+        return key_from_hex(atto.key_encryption_key.reveal())
+    if not atto.key_file.exists():
+        raise VaultError(
+            f"there are unlocked wallets and no key-encryption key: set CHA_CHA20_KEY_ENCRYPTION_KEY,"
+            f" or put {atto.key_file} back"
+        )
+    return key_from_hex(atto.key_file.read_text())
+
+
+def _opens(vault: Vault, wallet: WalletRecord) -> bool:
+    try:
+        open_sealed(vault.open(wallet.sealed_key or b""), wallet.sealed_entropy)
+    except VaultError:
+        return False
+    return True
 
 
 async def _node(atto: AttoSettings) -> str:
     node = HttpNode(atto.node_url, SystemClock())
     try:
         return f"{atto.node_url}, its clock differs by {await node.clock_offset_ms()} ms"
+    except StrongroomError as error:
+        raise Unavailable(f"{atto.node_url}: {error.message}") from error
     finally:
         await node.close()
 
@@ -74,10 +121,12 @@ async def _work(atto: AttoSettings) -> str:
         worker = LocalWorker(atto.work_threads)
         engine = worker.engine
         await worker.close()
-        return f"this machine, engine {engine}, {atto.work_threads} threads"
-    remote = RemoteWorker(atto.work_url, min(atto.work_timeout_s, 60))
+        return f"this machine, engine {engine}, threads {atto.work_threads}"
+    remote = RemoteWorker(atto.work_url, min(atto.work_timeout_s, WORK_TIMEOUT_S))
     try:
         await remote.work(atto.network, SystemClock().now_ms(), bytes(32))
+    except StrongroomError as error:
+        raise Unavailable(f"{atto.work_url}: {error.message}") from error
     finally:
         await remote.close()
     return f"{atto.work_url} found work"

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from strongroom.atto.api.access import SCOPES
-from strongroom.commands.context import administrative_settings, atto_ledger
+from strongroom.commands.context import administrative_settings, atto_ledger, shown
 from strongroom.core.access import NewToken, Token
 from strongroom.core.clock import SystemClock, iso_instant
 
@@ -32,13 +33,13 @@ def create(
         )
     expires_at_ms = None if expires is None else SystemClock().now_ms() + _duration_ms(expires)
 
-    async def work() -> NewToken:
+    async def work() -> tuple[NewToken, str]:
         async with atto_ledger(administrative_settings()) as ledger:
-            return await ledger.tokens.create(name, scope, expires_at_ms)
+            return await ledger.tokens.create(name, scope, expires_at_ms), shown(ledger.database)
 
-    token = asyncio.run(work())
+    token, database = asyncio.run(work())
     typer.echo(token.secret)
-    typer.echo(f"Keep it: it is not shown again. Its id is {token.id}.", err=True)
+    typer.echo(f"Keep it: it is not shown again. Its id is {token.id}, in {database}.", err=True)
 
 
 @application.command("list")
@@ -49,11 +50,13 @@ def list_tokens() -> None:
         async with atto_ledger(administrative_settings()) as ledger:
             return await ledger.tokens.list()
 
-    table = Table("id", "name", "scopes", "created", "expires", "revoked")
+    table = Table()
+    table.add_column("id", no_wrap=True)
+    for heading in ("name", "scopes", "created", "expires", "revoked"):
+        table.add_column(heading, overflow="fold")
     for token in asyncio.run(work()):
         moments = [token.created_at_ms, token.expires_at_ms, token.revoked_at_ms]
-        shown = ["" if moment is None else iso_instant(moment)[:19] for moment in moments]
-        table.add_row(token.id, token.name, " ".join(token.scopes), *shown)
+        table.add_row(token.id, Text(token.name), " ".join(token.scopes), *map(_minute, moments))
     Console().print(table)
 
 
@@ -70,7 +73,12 @@ def revoke(token_id: Annotated[str, typer.Argument(help="The id that `token list
 
 
 def _duration_ms(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,6})([mhd])", text)
+    found = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text)
     if found is None:
-        raise typer.BadParameter("a duration looks like 90d, 12h or 30m")
+        raise typer.BadParameter("--expires looks like 90d, 12h or 30m")
     return int(found[1]) * UNITS_MS[found[2]]
+
+
+def _minute(moment_ms: int | None) -> str:
+    """UTC, for example `2026-11-21 08:57Z`."""
+    return "" if moment_ms is None else iso_instant(moment_ms)[:16].replace("T", " ") + "Z"

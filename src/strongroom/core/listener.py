@@ -45,7 +45,9 @@ class Listener:
             self._socket = socket.create_server((surface.host, surface.port), family=family, backlog=BACKLOG)
         except OSError as error:
             reason = str(error.strerror).partition(" (")[0]
-            raise Unavailable(f"{surface.name} cannot listen on {surface.host}:{surface.port}: {reason}") from error
+            raise Unavailable(
+                f"{surface.name} cannot listen on {surface.host}:{surface.port}: {reason}"
+            ) from error
         self.port: int = self._socket.getsockname()[1]
         self._server = _Server(
             uvicorn.Config(

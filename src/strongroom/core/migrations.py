@@ -57,9 +57,15 @@ async def migrate(database: Database, components: Sequence[Revisions]) -> None:
 
     try:
         await database.write(work)
-    except OperationalError as error:
+    except (OperationalError, Unavailable) as error:
         shown = database.url.render_as_string(hide_password=True)
-        raise Unavailable(f"The database {shown} cannot be used: {error.orig}") from error
+        raise Unavailable(f"The database {shown} cannot be used: {_reason(error)}") from error
+
+
+def _reason(error: OperationalError | Unavailable) -> str:
+    """The driver's own words where there are some: only a person sees them, at the start of a process."""
+    fault = error.__cause__ if isinstance(error, Unavailable) else error
+    return str(getattr(fault, "orig", None) or error)
 
 
 @contextmanager
