@@ -74,7 +74,12 @@ class Accounts:
         self._scan_limit = scan_limit
 
     async def create(self, principal: Principal, wallet_name: str) -> Derived:
-        """Makes the account after the wallet's highest index."""
+        """Makes the account after the wallet's highest index.
+
+        Raises:
+            NotFound, Locked
+            Conflict: no index is left, or the account belongs to another wallet of the same mnemonic.
+        """
 
         def work(connection: Connection) -> Derived:
             keys = self._keyring.keys(lock_wallet(connection, wallet_name))
@@ -98,12 +103,10 @@ class Accounts:
 
     async def create_range(self, principal: Principal, wallet_name: str, to_index: int) -> list[Derived]:
         """Makes what is missing of 0..to_index and returns all of them."""
+        keys, existing = await self.open_wallet(wallet_name)
+        self.require_within_limit(sum(index > to_index for index in existing) + to_index + 1 - len(existing))
+        accounts: list[Derived] = []
         with self._progress.track(wallet_name, "range", total=to_index + 1) as scan:
-            keys, existing = await self.open_wallet(wallet_name)
-            self.require_within_limit(
-                sum(index > to_index for index in existing) + to_index + 1 - len(existing)
-            )
-            accounts: list[Derived] = []
             for start in range(0, to_index + 1, DERIVE_CHUNK):
                 indexes = range(start, min(start + DERIVE_CHUNK, to_index + 1))
                 accounts += await self.ensure(principal, wallet_name, keys, existing, indexes, "RANGE")
@@ -139,7 +142,8 @@ class Accounts:
         """Makes what is missing of `indexes` in one transaction.
 
         Raises:
-            Conflict: an account that is there is not the one that the mnemonic gives at its index.
+            Conflict: an account that is there is not the one that the mnemonic gives at its index, or one belongs to
+                another wallet of the same mnemonic.
         """
         accounts = await asyncio.to_thread(derive, keys, indexes)
         for one in accounts:
@@ -244,9 +248,21 @@ def derive(keys: AccountKeys, indexes: range) -> list[Derived]:
 def insert_accounts(
     connection: Connection, wallet_name: str, accounts: Sequence[Derived], origin: str
 ) -> None:
-    """Writes the original's rows and ours. `origin`: CREATED, RANGE or RECOVERED (a guess until it is used)."""
+    """Writes the original's rows and ours. `origin`: CREATED, RANGE or RECOVERED (a guess until it is used).
+
+    Raises:
+        Conflict: one belongs to another wallet, which then has the same mnemonic.
+    """
     if not accounts:
         return
+    columns = tables.chain.c
+    there = columns.address.in_([one.address.path for one in accounts])
+    taken = connection.execute(select(columns.address, columns.wallet_name).where(there)).first()
+    if taken is not None:
+        raise Conflict(
+            f"Account {Address.parse(taken.address).uri} belongs to the wallet {taken.wallet_name}",
+            code="account_taken",
+        )
     connection.execute(
         tables.account.insert(),
         [

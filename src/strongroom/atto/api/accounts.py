@@ -1,7 +1,8 @@
 """Routes 7 to 14: accounts; and their labels."""
 
+import re
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from litestar import Controller, Response, get, post, put
 from litestar.di import NamedDependency
@@ -11,6 +12,7 @@ from litestar.params import Body, FromPath
 from strongroom.atto.accounts import Accounts
 from strongroom.atto.api import access
 from strongroom.atto.api.errors import ErrorBody
+from strongroom.atto.api.responses import empty
 from strongroom.atto.api.wire import (
     Account,
     AccountCreationResponse,
@@ -35,6 +37,7 @@ from strongroom.core.access import Principal
 from strongroom.core.errors import InvalidInput, NotFound
 
 LARGEST_INDEX = 2**32 - 1
+INTEGER = re.compile(r"-?[0-9]{1,20}")
 NO_ACCOUNT = {404: ResponseSpec(ErrorBody, description="The address is none of this service's accounts")}
 NO_WALLET = {404: ResponseSpec(ErrorBody, description="Wallet does not exist")}
 LOCKED = {400: ResponseSpec(ErrorBody, description="Wallet is locked, or a value is invalid")}
@@ -138,7 +141,7 @@ class AccountController(Controller):
         """The account row. The body of a 404 is empty."""
         principal.require(access.READ)
         row = await accounts.row(parse_address(address).path)
-        return _empty_404() if row is None else Response(account_row(row))
+        return empty(HTTPStatus.NOT_FOUND) if row is None else Response(account_row(row))
 
     @get("/accounts/{address:str}/details", summary="Get an account's chain state", responses=NO_ACCOUNT)
     async def get_details(
@@ -153,7 +156,7 @@ class AccountController(Controller):
             state = (await accounts.get(parse_address(address))).state
         except NotFound:
             state = None
-        return _empty_404() if state is None else Response(account_details(state))
+        return empty(HTTPStatus.NOT_FOUND) if state is None else Response(account_details(state))
 
     @post(
         "/accounts/{address:str}/states/DISABLED",
@@ -170,7 +173,7 @@ class AccountController(Controller):
         """Ends automatic receive for the account. It can still send."""
         principal.require(access.ACCOUNT)
         await accounts.set_disabled(principal, parse_address(address), disabled=True)
-        return Response(None)
+        return empty()
 
     @post(
         "/accounts/{address:str}/states/ENABLED",
@@ -187,7 +190,7 @@ class AccountController(Controller):
         """Starts automatic receive again, with whatever arrived meanwhile."""
         principal.require(access.ACCOUNT)
         await accounts.set_disabled(principal, parse_address(address), disabled=False)
-        return Response(None)
+        return empty()
 
     @get("/{walletName:str}/labels", summary="List a wallet's labels", responses=NO_WALLET)
     async def labels(
@@ -216,7 +219,7 @@ class AccountController(Controller):
 
 
 def _index(text: str) -> int:
-    if not text.lstrip("-").isdigit() or not text.isascii():
+    if not INTEGER.fullmatch(text):
         raise InvalidInput("toIndex must be an integer", code="invalid_number")
     index = _bounded("toIndex", int(text), low=0)
     if index > MAX_KEY_INDEX:
@@ -232,8 +235,3 @@ def _bounded(name: str, value: int | str, *, low: int) -> int:
     if number > LARGEST_INDEX:
         raise InvalidInput(f"{name} must be less than or equal to {LARGEST_INDEX}", code="invalid_number")
     return number
-
-
-def _empty_404() -> Response[Any]:
-    """As the original answers."""
-    return Response(b"", status_code=HTTPStatus.NOT_FOUND)

@@ -11,6 +11,7 @@ from litestar.params import Body, FromPath, HeaderParameter, QueryParameter
 from strongroom.atto.api import access
 from strongroom.atto.api.errors import ErrorBody
 from strongroom.atto.api.idempotent import IdempotentRequests
+from strongroom.atto.api.responses import empty
 from strongroom.atto.api.wire import (
     ChangeRequest,
     EntryPage,
@@ -222,7 +223,7 @@ class TransactionController(Controller):
 @post("/noop", status_code=200, include_in_schema=False)
 async def noop() -> Response[None]:
     """The original's built-in sink for callbacks."""
-    return Response(None)
+    return empty()
 
 
 def _firsts(data: HeightSearch) -> dict[Any, list[int]]:

@@ -1,14 +1,16 @@
 """Routes 1 to 6: wallets and their locks."""
 
+from http import HTTPStatus
 from typing import Annotated
 
-from litestar import Controller, Response, get, post, put
+from litestar import Controller, Response, get, post, put, route
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body, FromPath
 
 from strongroom.atto.api import access
 from strongroom.atto.api.errors import ErrorBody
+from strongroom.atto.api.responses import empty
 from strongroom.atto.api.wire import (
     WalletCreationResponse,
     WalletImportRequest,
@@ -21,7 +23,7 @@ from strongroom.atto.api.wire import (
 from strongroom.atto.protocol import Mnemonic, ProtocolError
 from strongroom.atto.queries import Queries
 from strongroom.atto.receiver import Receiver
-from strongroom.atto.wallets import NewWallet, Wallets
+from strongroom.atto.wallets import NewWallet, Wallets, require_name
 from strongroom.core.access import Principal
 
 NOT_FOUND = {404: ResponseSpec(ErrorBody, description="Wallet does not exist")}
@@ -70,8 +72,13 @@ class WalletController(Controller):
         try:
             mnemonic = Mnemonic.parse(data.mnemonic)
         except ProtocolError:
-            return Response(b"", status_code=400)  # type: ignore[arg-type]  # as the original answers
+            return empty(HTTPStatus.BAD_REQUEST)
         return Response(_creation(await wallets.import_(principal, name, mnemonic, data.encryption_key)))
+
+    @route("/accounts", http_method=["GET", "POST", "PUT"], include_in_schema=False)
+    async def reserved(self) -> None:
+        """Says why it refuses; the framework would find no route, because those of accounts begin like this."""
+        require_name("accounts")
 
     @put("/{name:str}/locks/LOCKED", summary="Lock a wallet", responses=NOT_FOUND)
     async def lock_wallet(
@@ -80,7 +87,7 @@ class WalletController(Controller):
         """Forgets the wallet's key. Its accounts stay readable; nothing is signed until it is unlocked."""
         principal.require(access.WALLET)
         await wallets.lock(principal, name)
-        return Response(None)
+        return empty()
 
     @put("/{name:str}/locks/UNLOCKED", summary="Unlock a wallet", responses=NOT_FOUND | INVALID)
     async def unlock_wallet(
@@ -95,7 +102,7 @@ class WalletController(Controller):
         principal.require(access.WALLET)
         await wallets.unlock(principal, name, data.encryption_key)
         receiver.wake()
-        return Response(None)
+        return empty()
 
     @get("/{walletName:str}/totals", summary="Totals of a wallet", responses=NOT_FOUND)
     async def totals(
