@@ -186,6 +186,26 @@ async def test_a_unit_under_way_is_committed_though_its_caller_is_gone(
     assert await balances(replica) == {"a": 1, "b": 1}
 
 
+async def test_a_cancelled_reader_does_not_go_on(database: Database) -> None:
+    """A driver that takes a cancellation for a broken connection must not hide it from its caller."""
+    await create_accounts(database, "a")
+    seeded = random.Random(7)
+    went_on = 0
+
+    async def read_twice() -> None:
+        nonlocal went_on
+        await balances(database)
+        went_on += task.cancelling()
+
+    for _ in range(150):
+        task = asyncio.create_task(read_twice())
+        for _ in range(seeded.randrange(20)):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+    assert went_on == 0
+
+
 async def test_cancelled_readers_leave_the_connections_sound(database: Database) -> None:
     await create_accounts(database, "a", "b", "c")
     seeded = random.Random(7)

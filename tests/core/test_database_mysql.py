@@ -8,8 +8,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from core.accounts import account, add, balances, create_accounts
-from strongroom.core.database import Database
-from strongroom.core.errors import Unavailable
+from strongroom.core.database import ATTEMPTS, Database
+from strongroom.core.mysql import CommitUnknown, ConnectionSevered
 from support.databases import execute_elsewhere
 from support.mariadb import MariaDB
 
@@ -57,15 +57,59 @@ async def test_connections_that_the_server_closed_are_replaced(database: Databas
     assert await balances(database) == {"a": 1, "b": 0}
 
 
-async def test_a_unit_whose_connection_breaks_leaves_nothing(database: Database) -> None:
+async def test_a_unit_whose_connection_breaks_runs_again_as_a_whole(database: Database) -> None:
+    runs = 0
+
     def work(connection: Connection) -> None:
+        nonlocal runs
+        runs += 1
+        add(connection, "a", 1)
+        if runs == 1:
+            kill_connections(database)
+        add(connection, "b", 1)
+
+    await database.write(work)
+    assert runs == 2
+    assert await balances(database) == {"a": 1, "b": 1}
+
+
+async def test_a_unit_whose_connection_always_breaks_leaves_nothing(database: Database) -> None:
+    runs = 0
+
+    def work(connection: Connection) -> None:
+        nonlocal runs
+        runs += 1
         add(connection, "a", 1)
         kill_connections(database)
         add(connection, "b", 1)
 
-    with pytest.raises(Unavailable, match="nothing was changed"):
+    with pytest.raises(ConnectionSevered):
         await database.write(work)
+    assert runs == ATTEMPTS
     assert await balances(database) == {"a": 0, "b": 0}
+
+
+async def test_a_commit_whose_connection_breaks_is_not_repeated(database: Database) -> None:
+    """It may have been done: only the caller can find out."""
+    runs = 0
+
+    def work(connection: Connection) -> None:
+        nonlocal runs
+        runs += 1
+        add(connection, "a", 1)
+        kill_connections(database)
+
+    with pytest.raises(CommitUnknown):
+        await database.write(work)
+    assert runs == 1
+    assert await balances(database) == {"a": 0, "b": 0}
+
+
+async def test_a_reader_whose_connections_were_closed_reads_again(database: Database) -> None:
+    await asyncio.gather(*(balances(database) for _ in range(4)))
+    kill_connections(database)
+    found = await asyncio.gather(*(balances(database) for _ in range(8)))
+    assert found == [{"a": 0, "b": 0}] * 8
 
 
 async def test_more_units_than_connections_wait_their_turn(database: Database) -> None:

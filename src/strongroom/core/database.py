@@ -114,10 +114,13 @@ class Database:
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` for reading, on one snapshot."""
+        if self.is_sqlite:
+            return await self._engine.read(work)  # a thread, which no cancellation reaches
+        # Shielded: asyncmy turns a cancellation into a broken connection, and its caller would go on uncancelled.
         try:
-            return await self._engine.read(work)
+            return await asyncio.shield(self._start(self._engine.read(work)))
         except ConnectionSevered:
-            return await self._engine.read(work)
+            return await asyncio.shield(self._start(self._engine.read(work)))
 
     async def fetch_all(self, statement: Executable) -> Sequence[Row[Any]]:
         return await self.read(lambda connection: connection.execute(statement).all())
