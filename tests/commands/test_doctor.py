@@ -1,0 +1,78 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from commands.conftest import Ended, Installation
+
+
+def verdicts(ended: Ended) -> dict[str, tuple[str, str]]:
+    """Result and detail of each check; a detail that goes over several lines is put together."""
+    found: dict[str, tuple[str, str]] = {}
+    name = ""
+    for line in ended.stdout:
+        cells = [cell.strip() for cell in line.split("│")]
+        if len(cells) != 5:
+            continue
+        _, check, result, detail, _ = cells
+        name = check or name
+        known = found.get(name, ("", ""))
+        found[name] = (result or known[0], known[1] + detail)
+    return found
+
+
+@pytest.fixture
+def copy(installation: Installation, tmp_path: Path) -> Installation:
+    """The installation's data, restored elsewhere."""
+    assert installation.client.post(f"/wallets/{tmp_path.name}").status_code == 200
+    folder = tmp_path / "restored"
+    shutil.copytree(installation.variables["STRONGROOM_DATA"], folder)
+    variables = installation.variables | {"STRONGROOM_DATA": str(folder), "COLUMNS": "300"}
+    return Installation(variables=variables, client=installation.client)
+
+
+def test_a_good_installation_is_all_good(copy: Installation) -> None:
+    ended = copy.run("doctor")
+    found = verdicts(ended)
+    assert ended.status == 0, ended
+    assert {name: result for name, (result, _) in found.items()} == {
+        "atto database": "good",
+        "atto audit trail": "good",
+        "atto wallet keys": "good",
+        "atto node": "good",
+        "atto work": "good",
+    }
+    assert found["atto database"][1] == f"sqlite:///{copy.variables['STRONGROOM_DATA']}/atto.sqlite3"
+
+
+def test_another_key_encryption_key_is_noticed(copy: Installation) -> None:
+    ended = copy.run("doctor", variables={"CHA_CHA20_KEY_ENCRYPTION_KEY": "ab" * 32})
+    result, detail = verdicts(ended)["atto wallet keys"]
+    assert (ended.status, result) == (1, "bad")
+    assert "were sealed under another key-encryption key" in detail
+
+
+def test_a_lost_key_file_is_noticed_and_not_replaced(copy: Installation) -> None:
+    key = Path(copy.variables["STRONGROOM_DATA"]) / "atto.kek"
+    key.unlink()
+    ended = copy.run("doctor")
+    assert verdicts(ended)["atto wallet keys"] == (
+        "bad",
+        (
+            "there are unlocked wallets and no key-encryption key: set CHA_CHA20_KEY_ENCRYPTION_KEY,"
+            f" or put {key} back"
+        ),
+    )
+    assert not key.exists()
+
+
+def test_a_node_that_is_away_is_named(copy: Installation) -> None:
+    away = {"NETWORK": "local", "NODE_BASE_URL": "http://127.0.0.1:9"}
+    ended = copy.run("doctor", variables=away)
+    found = verdicts(ended)
+    assert ended.status == 1
+    assert found["atto node"] == (
+        "bad",
+        "http://127.0.0.1:9: The node does not answer (ClientConnectorError)",
+    )
+    assert found["atto work"][0] == "good"
