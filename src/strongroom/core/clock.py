@@ -4,8 +4,10 @@ import asyncio
 import random
 import secrets
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
@@ -44,5 +46,5 @@ class SystemEntropy:
 
 def iso_instant(timestamp_ms: int) -> str:
     """RFC 3339 in UTC with milliseconds, for example `2026-11-21T08:57:00.123Z`."""
-    moment = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+    moment = EPOCH + timedelta(milliseconds=timestamp_ms)  # exact, where a float of seconds is not
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

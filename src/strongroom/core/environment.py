@@ -96,10 +96,7 @@ class Environment:
         text = self._variables.get(name) or default
         if text is None:
             return None
-        parts = urlsplit(text)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            self.mistake(f"{name} must be an http or https URL, not {text!r}")
-        return text.rstrip("/")
+        return self._parse(name, text, _web_url, text)
 
     def names(self, name: str) -> frozenset[str]:
         """A comma-separated list."""
@@ -118,7 +115,21 @@ class Environment:
 
 
 def _read_secret(path: str) -> Secret | None:
-    return Secret(Path(path).read_text().strip())
+    text = Path(path).read_text().strip()
+    if not text:
+        raise ValueError(f"the file {path} is empty")
+    return Secret(text)
+
+
+def _web_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_fit = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_fit = False
+    if not is_fit:  # not shown: it may hold a password
+        raise ValueError("must be an http or https URL")
+    return text.rstrip("/")
 
 
 def _whole_number(text: str) -> int:
