@@ -38,7 +38,7 @@ def test_every_mistake_is_collected_and_raised_together(tmp_path: Path) -> None:
         "LOW must be from 0 to 9223372036854775807, not -1",
         "PORT must be from 0 to 65535, not 65536",
         "FLAG must be true or false, not 'maybe'",
-        "NODE: must be an http or https URL",
+        "NODE must be an http or https URL, not 'ftp://node'",
         "KEY and KEY_FILE are both set; keep one",
         f"OTHER_FILE: [Errno 2] No such file or directory: '{tmp_path / 'missing'}'",
         "ADDRESS: invalid literal for int() with base 10: 'x'",
@@ -112,13 +112,18 @@ def test_a_url_loses_its_last_slash(text: str, url: str) -> None:
         "http://[::1",
         "http://node:port",
         "http://node:65536",
-        "ftp://user:open-sesame@node",
     ],
 )
-def test_what_is_no_url_is_a_mistake_that_repeats_no_password(text: str) -> None:
+def test_what_is_no_url_is_a_mistake(text: str) -> None:
     environment = Environment({"NODE": text})
     environment.url("NODE")
-    assert environment.mistakes == ["NODE: must be an http or https URL"]
+    assert environment.mistakes == [f"NODE must be an http or https URL, not {text!r}"]
+
+
+def test_a_mistake_repeats_no_password() -> None:
+    environment = Environment({"NODE": "ftp://user:open-sesame@node"})
+    environment.url("NODE")
+    assert environment.mistakes == ["NODE must be an http or https URL, not 'node'"]
 
 
 def test_a_list_of_names_ignores_spaces_and_repetitions() -> None:

@@ -96,7 +96,10 @@ class Environment:
         text = self._variables.get(name) or default
         if text is None:
             return None
-        return self._parse(name, text, _web_url, text)
+        if not _is_web_url(text):
+            shown = text.rpartition("@")[2]  # before it there may be a password
+            self.mistake(f"{name} must be an http or https URL, not {shown!r}")
+        return text.rstrip("/")
 
     def names(self, name: str) -> frozenset[str]:
         """A comma-separated list."""
@@ -121,15 +124,12 @@ def _read_secret(path: str) -> Secret | None:
     return Secret(text)
 
 
-def _web_url(text: str) -> str:
+def _is_web_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        is_fit = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        is_fit = False
-    if not is_fit:  # not shown: it may hold a password
-        raise ValueError("must be an http or https URL")
-    return text.rstrip("/")
+        return False
 
 
 def _whole_number(text: str) -> int:
