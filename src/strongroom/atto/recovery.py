@@ -6,6 +6,7 @@ known until they are used, so that repeating a recovery on nothing changes nothi
 """
 
 import asyncio
+import contextlib
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -16,9 +17,11 @@ from strongroom.atto import tables
 from strongroom.atto.accounts import Accounts, Derived, derive
 from strongroom.atto.gateway import Node
 from strongroom.atto.progress import Progress, ProgressBoard
-from strongroom.atto.protocol import MAX_KEY_INDEX, AccountKeys, Address
+from strongroom.atto.protocol import MAX_KEY_INDEX, AccountKeys, AccountState, Address
+from strongroom.atto.wallets import unknown_wallet
 from strongroom.core.access import Principal
 from strongroom.core.database import Database
+from strongroom.core.errors import NotFound
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +65,10 @@ class Recoverer:
     async def recover(self, principal: Principal, wallet_name: str, gap_limit: int) -> Recovery:
         """Scans and creates. Raises NotFound, Locked, Unavailable (the node is away), InvalidInput (over the cap)."""
         self._accounts.require_within_limit(gap_limit)
-        keys, existing = await self._accounts.open_wallet(wallet_name)
+        try:
+            keys, existing = await self._accounts.open_wallet(wallet_name)
+        except NotFound:
+            raise unknown_wallet(wallet_name) from None
         first = await self._highest_known(wallet_name)
         with self._progress.track(wallet_name, "recovery") as scan:
             scanned = await self._scan(wallet_name, keys, first, gap_limit, scan)
@@ -115,9 +121,7 @@ class Recoverer:
     async def _look(self, keys: AccountKeys, indexes: range) -> list[Scanned]:
         accounts = await asyncio.to_thread(derive, keys, indexes)
         addresses = [one.address for one in accounts]
-        states, waiting = await asyncio.gather(
-            self._node.accounts(addresses), self._with_receivables(addresses)
-        )
+        states, waiting = await self._ask(addresses)
         opened = {state.public_key for state in states}
         return [
             Scanned(
@@ -128,15 +132,36 @@ class Recoverer:
             for one in accounts
         ]
 
-    async def _with_receivables(self, addresses: list[Address]) -> set[bytes]:
+    async def _ask(self, addresses: list[Address]) -> tuple[list[AccountState], set[bytes]]:
+        """States of those that are open, public keys of those with something receivable."""
+        states = asyncio.ensure_future(self._node.accounts(addresses))
+        try:
+            waiting = await self._with_receivables(addresses, states)
+            return await states, waiting
+        finally:
+            states.cancel()
+
+    async def _with_receivables(
+        self, addresses: list[Address], states: asyncio.Future[list[AccountState]]
+    ) -> set[bytes]:
+        """Silence counts from the moment on when the node has answered the other question: it may be slow."""
         waiting: set[bytes] = set()
-        async with aclosing(self._node.receivables(addresses, 1)) as stream:
-            try:
-                while True:
-                    receivable = await asyncio.wait_for(anext(stream), SILENCE_S)
-                    waiting.add(receivable.receiver_public_key)
-            except (TimeoutError, StopAsyncIteration):
-                return waiting
+        limit = asyncio.timeout(None)
+
+        def listen_on(_: object = None) -> None:
+            limit.reschedule(asyncio.get_running_loop().time() + SILENCE_S)
+
+        with contextlib.suppress(TimeoutError):
+            async with limit, aclosing(self._node.receivables(addresses, 1)) as stream:
+                states.add_done_callback(listen_on)
+                try:
+                    async for receivable in stream:
+                        waiting.add(receivable.receiver_public_key)
+                        if states.done():
+                            listen_on()
+                finally:
+                    states.remove_done_callback(listen_on)
+        return waiting
 
     async def _create(
         self,

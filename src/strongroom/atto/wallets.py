@@ -48,7 +48,7 @@ class Wallets:
     async def get(self, name: str) -> WalletRecord:
         wallet = await self._database.read(lambda connection: load_wallet(connection, name))
         if wallet is None:
-            raise _not_found(name)
+            raise unknown_wallet(name)
         return wallet
 
     async def create(self, principal: Principal, name: str) -> NewWallet:
@@ -141,11 +141,16 @@ def lock_wallet(connection: Connection, name: str) -> WalletRecord:
     return wallet
 
 
+def unknown_wallet(name: str) -> NotFound:
+    """In the words of the routes about a wallet itself; those about its accounts have others, as in the original."""
+    return NotFound(f"Wallet with {name} not found", code="wallet_not_found")
+
+
 def _load_locked(connection: Connection, name: str) -> WalletRecord:
     try:
         return lock_wallet(connection, name)
     except NotFound:
-        raise _not_found(name) from None
+        raise unknown_wallet(name) from None
 
 
 def _store_key(connection: Connection, name: str, sealed_key: bytes | None) -> None:
@@ -165,7 +170,3 @@ def _parse_key(text: str) -> bytes:
     if len(key) != KEY_BYTES:
         raise InvalidInput(f"encryptionKey must be {2 * KEY_BYTES} hex digits", code="invalid_encryption_key")
     return key
-
-
-def _not_found(name: str) -> NotFound:
-    return NotFound(f"Wallet with {name} not found", code="wallet_not_found")
