@@ -1,6 +1,6 @@
 """Signed blocks from the moment they exist: persisted before they are published, settled once their fate is known.
 
-SIGNED -> CONFIRMED, or SIGNED -> REJECTED. A SIGNED block may have been published or not, confirmed or not:
+SIGNED -> CONFIRMED, or SIGNED -> REJECTED; and the ledger has the last word: what it confirms is CONFIRMED. A SIGNED block may have been published or not, confirmed or not:
 only the node knows. While it is SIGNED its account signs nothing else (`strongroom_atto_account.pending`), and
 behind that stands the unique `slot`: no two different blocks on one predecessor.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from strongroom.atto import tables
 from strongroom.atto.protocol import (
@@ -20,6 +20,8 @@ from strongroom.atto.protocol import (
     BlockType,
     ChangeBlock,
     Network,
+    OpenBlock,
+    ReceiveBlock,
     SendBlock,
     Transaction,
     entry_of,
@@ -110,6 +112,7 @@ def settle_confirmed(
     block = signed.transaction.block
     account = load_account(connection, block.address, network, lock=True)
     _resolve(connection, block.hash, BlockState.CONFIRMED, None, now_ms)
+    _delete_received(connection, block)
     changes: dict[str, Any] = {} if account.pending != block.hash else {"pending": None}
     entry = None
     if account.height == block.height - 1:
@@ -125,15 +128,23 @@ def settle_confirmed(
     return Settled(entry=entry or _entry_by_itself(block), wallet_name=account.wallet_name)
 
 
-def settle_rejected(connection: Connection, signed: SignedBlock, reason: str, now_ms: int) -> None:
-    """Records that the ledger refused the block for good: its slot is free again."""
+def settle_rejected(
+    connection: Connection, signed: SignedBlock, reason: str, now_ms: int, network: Network
+) -> bool:
+    """Records that the ledger refused the block for good: its slot is free again.
+
+    Returns False when the block had another fate already, which stays.
+    """
     block = signed.transaction.block
-    _resolve(connection, block.hash, BlockState.REJECTED, reason, now_ms)
+    load_account(connection, block.address, network, lock=True)
+    if not _resolve(connection, block.hash, BlockState.REJECTED, reason, now_ms):
+        return False
     connection.execute(
         update(tables.chain)
         .where(tables.chain.c.address == block.address.path, tables.chain.c.pending == block.hash)
         .values(pending=None)
     )
+    return True
 
 
 def insert_entries(connection: Connection, wallet_name: str, entries: Sequence[AccountEntry]) -> None:
@@ -170,15 +181,26 @@ def load_entry(row: Row[Any], public_key: bytes) -> AccountEntry:
 
 def _resolve(
     connection: Connection, block_hash: bytes, state: BlockState, reason: str | None, now_ms: int
-) -> None:
+) -> bool:
+    """Whether that was news."""
     values: dict[str, Any] = {"state": state, "reason": reason, "resolved_at_ms": now_ms}
+    before = [BlockState.SIGNED]
     if state is BlockState.REJECTED:
         values["slot"] = None
-    connection.execute(
+    else:
+        before.append(BlockState.REJECTED)
+    statement = (
         update(tables.block)
-        .where(tables.block.c.hash == block_hash, tables.block.c.state == BlockState.SIGNED)
+        .where(tables.block.c.hash == block_hash, tables.block.c.state.in_(before))
         .values(values)
     )
+    return connection.execute(statement).rowcount > 0
+
+
+def _delete_received(connection: Connection, block: Block) -> None:
+    """With the settlement, so that after a crash nobody tries to receive it again."""
+    if isinstance(block, OpenBlock | ReceiveBlock):
+        connection.execute(delete(tables.receivable).where(tables.receivable.c.hash == block.send_hash))
 
 
 def _entry_by_itself(block: Block) -> AccountEntry | None:

@@ -12,14 +12,18 @@ from sqlalchemy import select, update
 from strongroom.atto import tables
 from strongroom.atto.gateway import Node, NodeDishonest
 from strongroom.atto.monitored import MonitoredAddresses
-from strongroom.atto.protocol import AccountState, Address, Network, ProtocolError, verify
+from strongroom.atto.proof import require_signature
+from strongroom.atto.protocol import AccountState, Address, Network
 from strongroom.atto.records import load_account, state_values
 from strongroom.atto.resolver import Resolver
+from strongroom.core.clock import Clock
 from strongroom.core.database import Database
 from strongroom.core.errors import StrongroomError, Unavailable
 from strongroom.core.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
+
+RETRY_S = 3.0
 
 
 class Follower:
@@ -33,6 +37,7 @@ class Follower:
         network: Network,
         monitored: MonitoredAddresses,
         resolver: Resolver,
+        clock: Clock,
         moved: Callable[[AccountState], None],
         metrics: Metrics,
     ) -> None:
@@ -42,8 +47,10 @@ class Follower:
         self._network = network
         self._monitored = monitored
         self._resolver = resolver
+        self._clock = clock
         self._moved = moved
         self._heights: dict[bytes, int] = {}
+        self._overdue: dict[bytes, AccountState] = {}
         self._external = metrics.counter(
             "strongroom_atto_external_changes", "Account states taken over from the node."
         )
@@ -57,8 +64,16 @@ class Follower:
         """A block of ours was confirmed: its echo on the stream is no news."""
         self._heights[public_key] = max(height, self._heights.get(public_key, 0))
 
+    async def run(self) -> None:
+        """Tries again what could not be verified: the stream tells of a state once. Until cancelled."""
+        while True:
+            await self._clock.sleep(RETRY_S)
+            overdue, self._overdue = self._overdue, {}
+            for state in overdue.values():
+                await self.handle(state)
+
     async def handle(self, state: AccountState) -> None:
-        """Takes one item of the accounts stream; one that cannot be verified is passed over, loudly."""
+        """Takes one item of the accounts stream; one that cannot be verified must wait, and is logged."""
         if state.height <= self._heights.get(state.public_key, 0) or self._resolver.is_running(
             state.frontier
         ):
@@ -66,7 +81,8 @@ class Follower:
         try:
             await self.take_over(state)
         except StrongroomError as error:
-            log.warning("account state not taken over", why=error.message, height=state.height)
+            self._overdue[state.public_key] = state
+            log.warning("account state not taken over yet", why=error.message, height=state.height)
 
     async def refresh(self, addresses: Sequence[Address]) -> None:
         """Asks the node for the present states, for example of accounts that were just created."""
@@ -75,6 +91,9 @@ class Follower:
 
     async def take_over(self, state: AccountState) -> None:
         """Verifies a state and stores it unless the account is already there or further.
+
+        A block of ours whose fate is open is left to its resolver, here or on another replica, which knows more of
+        it than the node's history.
 
         Raises:
             NodeDishonest: it is not what the account's key signed.
@@ -85,6 +104,8 @@ class Follower:
         account = await self._database.read(
             lambda connection: load_account(connection, address, self._network)
         )
+        if account.pending == state.frontier:
+            return
         if account.height < state.height:
             await self._verify(state)
             statement = (
@@ -107,10 +128,7 @@ class Follower:
         if transaction is None:
             raise Unavailable("The node does not have the account's last transaction yet")
         block = transaction.block
-        try:
-            verify(block.public_key, block.hash, transaction.signature)
-        except ProtocolError as error:
-            raise NodeDishonest("The signature of the account's last transaction is wrong") from error
+        require_signature(transaction, "the account's last transaction")
         said = (state.network, state.public_key, state.height, state.balance, state.timestamp_ms)
         signed = (block.network, block.public_key, block.height, block.balance, block.timestamp)
         if said != signed:

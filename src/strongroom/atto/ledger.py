@@ -129,6 +129,7 @@ class AttoLedger:
         """What one process does for all. Two at once would be wasteful, not wrong: blocks are guarded by their slots."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._resolver.sweep())
+            group.create_task(self._follower.run())
             group.create_task(self._stream("attoStates", self._node.states, self._follower.handle).run())
             group.create_task(
                 self._stream("attoReceivables", self._open_receivables, self._receiver.handle).run()
@@ -195,6 +196,7 @@ class AttoLedger:
             background=self._background,
             write_entries=self._history.write_entries,
             settled=self._settled,
+            overtaken=self._overtaken,
             health=self._health,
             metrics=self._metrics,
         )
@@ -220,6 +222,7 @@ class AttoLedger:
             network=settings.network,
             monitored=self._monitored,
             resolver=self._resolver,
+            clock=clock,
             moved=self._moved,
             metrics=self._metrics,
         )
@@ -280,6 +283,9 @@ class AttoLedger:
         self._work_desk.prepare(block.address, block.hash)
         if settled.entry is None:
             self._history.wake()
+
+    async def _overtaken(self, state: AccountState) -> None:
+        await self._follower.take_over(state)
 
     def _moved(self, state: AccountState) -> None:
         self._history.wake()

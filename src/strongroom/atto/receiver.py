@@ -16,16 +16,15 @@ from sqlalchemy import Connection, Row, delete, select, update
 from strongroom.atto import tables
 from strongroom.atto.gateway import Node, NodeDishonest
 from strongroom.atto.monitored import MonitoredAddresses
+from strongroom.atto.proof import require_signature
 from strongroom.atto.protocol import (
     Address,
     Block,
     Network,
-    ProtocolError,
     Receivable,
     SendBlock,
     open_block,
     receive_block,
-    verify,
 )
 from strongroom.atto.records import AccountRecord
 from strongroom.atto.submission import Order, Submitter
@@ -45,7 +44,7 @@ POLL_S = 5.0
 LONGEST_RETRY_S = 60.0
 BATCH = 500
 REMEMBERED = 20_000
-GONE = ("RECEIVABLE_NOT_FOUND", "went on with another block")
+GONE = "RECEIVABLE_NOT_FOUND"
 
 
 @dataclass(slots=True)
@@ -180,15 +179,18 @@ class Receiver:
             return False
         except LedgerRejected as error:
             self._received.labels("rejected").inc()
-            if any(word in error.message for word in GONE):
+            if (
+                GONE in error.message
+            ):  # received elsewhere; should the node be behind, its stream tells of it again
                 await self._forget(receivable)
             else:
                 await self._postpone(receivable, error)
         except StrongroomError as error:
             self._received.labels("failed").inc()
             await self._postpone(receivable, error)
-        else:
-            await self._forget(receivable)
+        else:  # the settlement of the block has deleted the row
+            self._troubles.pop(receivable.hash, None)
+            self._remember(receivable.hash)
             self._received.labels("received").inc()
         return True
 
@@ -213,10 +215,7 @@ class Receiver:
             block.timestamp,
         ):
             raise NodeDishonest("The receivable is not what its transaction says")
-        try:
-            verify(block.public_key, block.hash, transaction.signature)
-        except ProtocolError as error:
-            raise NodeDishonest("The signature of the receivable's transaction is wrong") from error
+        require_signature(transaction, "the transaction of the receivable")
 
     def _order(self, receivable: Receivable) -> Order:
         address = Address(public_key=receivable.receiver_public_key)
@@ -254,7 +253,6 @@ class Receiver:
 
     async def _forget(self, receivable: Receivable) -> None:
         self._troubles.pop(receivable.hash, None)
-        self._remember(receivable.hash)
         statement = delete(tables.receivable).where(tables.receivable.c.hash == receivable.hash)
         await self._database.write(lambda connection: connection.execute(statement))
 

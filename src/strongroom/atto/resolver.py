@@ -1,11 +1,12 @@
 """Finds out the fate of signed blocks, by asking the node and never by guessing.
 
 The same bytes are published until the node confirms them or it is certain that the ledger will never take them.
-Publishing again is harmless (`deduplicate=true`), so any replica may resolve any block.
+Publishing again is harmless (`deduplicate=true`), so any replica may resolve any block. Once one of them has settled
+it no other publishes it again: a block that a client was told is rejected must not be confirmed after all.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -16,12 +17,14 @@ from strongroom.atto.blocks import (
     EntryWriter,
     Settled,
     SignedBlock,
+    load_block,
     settle_confirmed,
     settle_rejected,
     unsettled,
 )
-from strongroom.atto.gateway import Node, NodeRejected
-from strongroom.atto.protocol import AccountEntry, Network
+from strongroom.atto.gateway import Node, NodeDishonest, NodeRejected
+from strongroom.atto.proof import require_signature
+from strongroom.atto.protocol import AccountEntry, AccountState, Network
 from strongroom.core.background import Background
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
@@ -34,6 +37,23 @@ log = structlog.get_logger(__name__)
 SWEEP_S = 10.0
 WORRYING_AGE_S = 60.0
 COMPONENT = "attoPendingBlocks"
+
+REPLACED = "The account's chain went on with another block"
+# Refusals that depend on nothing but the block and its predecessor. Any other may pass, or is news to us.
+FINAL_REASONS = frozenset(
+    {
+        "INVALID_TRANSACTION",
+        "INVALID_NETWORK",
+        "INVALID_BALANCE",
+        "INVALID_AMOUNT",
+        "INVALID_RECEIVER",
+        "INVALID_CHANGE",
+        "INVALID_TIMESTAMP",
+        "INVALID_VERSION",
+        "INVALID_REPRESENTATIVE",
+        "RECEIVABLE_NOT_FOUND",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +79,11 @@ class Resolver:
         background: Background,
         write_entries: EntryWriter,
         settled: Callable[[SignedBlock, Settled], None],
+        overtaken: Callable[[AccountState], Awaitable[None]],
         health: Health,
         metrics: Metrics,
     ) -> None:
+        """`settled` is told of confirmed blocks, `overtaken` of an account whose chain went on without ours."""
         self._node = node
         self._database = database
         self._network = network
@@ -70,6 +92,7 @@ class Resolver:
         self._background = background
         self._write_entries = write_entries
         self._settled = settled
+        self._overtaken = overtaken
         self._running: dict[bytes, asyncio.Task[Outcome]] = {}
         self._since_s: dict[bytes, float] = {}
         self._seconds = metrics.histogram(
@@ -108,6 +131,8 @@ class Resolver:
         backoff = Backoff(self._clock, self._entropy, first_s=0.25, cap_s=15.0)
         while True:
             try:
+                if backoff.attempts and (outcome := await self._settled_elsewhere(signed)) is not None:
+                    return outcome
                 return await self._attempt(signed)
             except Unavailable as error:
                 log.warning(
@@ -119,6 +144,14 @@ class Resolver:
             except Exception as error:  # noqa: BLE001 - the database may be away; the block must be resolved all the same
                 log.error("block not resolved yet", error=f"{type(error).__name__}: {error}")
             await backoff.wait()
+
+    async def _settled_elsewhere(self, signed: SignedBlock) -> Outcome | None:
+        stored = await self._database.read(lambda connection: load_block(connection, signed.transaction.hash))
+        if stored is None or stored.state is BlockState.SIGNED:
+            return None
+        if stored.state is BlockState.CONFIRMED:
+            return await self._confirm(signed)
+        return Outcome(state=stored.state, reason=stored.reason)
 
     async def _attempt(self, signed: SignedBlock) -> Outcome:
         try:
@@ -132,27 +165,47 @@ class Resolver:
         return await self._confirm(signed)
 
     async def _judge(self, signed: SignedBlock, rejection: NodeRejected) -> Outcome:
-        """A refusal ends the matter only if the block is not confirmed and the account stands where it cannot be.
+        """A refusal ends the matter only when nothing can ever confirm the block.
 
-        A node refuses also what it has long confirmed (OLD_TRANSACTION), and what it cannot place because it is
-        itself behind (PREVIOUS_NOT_FOUND).
+        A node refuses also what it has long confirmed, what it cannot place because it is itself behind, and what an
+        earlier attempt is just about to confirm. The account is asked first: a block that is confirmed between two
+        questions then shows in the later answer.
         """
-        if await self._is_confirmed(signed):
-            return await self._confirm(signed)
         block = signed.transaction.block
         state = await self._node.account(block.address)
-        height = state.height if state else 0
-        frontier = state.frontier if state else block.work_target
-        if height < block.height - 1 or (height < block.height and rejection.reason == "PREVIOUS_NOT_FOUND"):
-            raise Unavailable("The node is behind the account")
-        if height == block.height - 1 and frontier != block.work_target:
-            raise Unavailable("The node has another predecessor for the block")
-        reason = (
-            "The account's chain went on with another block" if height >= block.height else rejection.message
-        )
+        if state is not None and state.height >= block.height:
+            return await self._compare_with_winner(signed, state)
+        if await self._is_confirmed(signed):
+            return await self._confirm(signed)
+        if rejection.reason not in FINAL_REASONS:
+            raise Unavailable(f"The node refused the block, which may pass: {rejection.reason}")
+        place = (state.height, state.frontier) if state else (0, block.work_target)
+        if place != (block.height - 1, block.work_target):
+            raise Unavailable("The node does not stand where the block belongs")
+        return await self._reject(signed, rejection.message)
+
+    async def _compare_with_winner(self, signed: SignedBlock, state: AccountState) -> Outcome:
+        """Decides by the block that the account has at this height. The account's own key signed it: that is proof."""
+        block = signed.transaction.block
+        winner = await self._node.transaction_at(block.address, block.height)
+        if winner.hash == block.hash:
+            return await self._confirm(signed)
+        require_signature(winner, "the block that the node has in the place of ours")
+        said = (winner.block.network, winner.block.public_key, winner.block.height)
+        if said != (self._network, block.public_key, block.height):
+            raise NodeDishonest("The node has a block in the place of ours that does not belong there")
+        await self._overtaken(
+            state
+        )  # before the account is free: what is signed next builds on its true state
+        return await self._reject(signed, REPLACED)
+
+    async def _reject(self, signed: SignedBlock, reason: str) -> Outcome:
         now_ms = self._clock.now_ms()
-        await self._database.write(lambda connection: settle_rejected(connection, signed, reason, now_ms))
-        log.warning("block rejected", hash=block.hash.hex().upper(), reason=rejection.reason, height=height)
+        if not await self._database.write(
+            lambda connection: settle_rejected(connection, signed, reason, now_ms, self._network)
+        ):
+            raise Unavailable("The block was settled by another process")
+        log.warning("block rejected", hash=signed.transaction.hash.hex().upper(), reason=reason)
         return Outcome(state=BlockState.REJECTED, reason=reason)
 
     async def _is_confirmed(self, signed: SignedBlock) -> bool:

@@ -246,7 +246,7 @@ def unknown_outcome(block_hash: bytes) -> OutcomeUnknown:
     shown = block_hash.hex().upper()
     return OutcomeUnknown(
         f"Transaction {shown} was submitted and is not confirmed yet. It is being resolved: "
-        f"ask GET /wallets/transactions/{shown}, or repeat the request with the same Idempotency-Key"
+        f"ask GET /wallets/accounts/transactions/{shown}, or repeat the request with the same Idempotency-Key"
     )
 
 

@@ -26,7 +26,9 @@ STATUSES: dict[type[errors.StrongroomError], int] = {
     errors.LedgerRejected: 422,
     errors.Unavailable: 503,
     errors.VaultError: 503,
+    errors.LeaseLost: 503,
     errors.OutcomeUnknown: 504,
+    errors.StrongroomError: 500,
 }
 
 

@@ -56,6 +56,10 @@ class Node(Protocol):
         """The confirmed transaction with this hash, its hash checked."""
         ...
 
+    async def transaction_at(self, address: Address, height: int) -> Transaction:
+        """The confirmed transaction of an account that has reached this height."""
+        ...
+
     async def publish(self, transaction: Transaction) -> None:
         """Returns when the network has confirmed it; publishing the same bytes again is harmless.
 

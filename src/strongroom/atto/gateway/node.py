@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 QUERY_TIMEOUT_S = 10.0
+LOOKUP_TIMEOUT_S = 5.0
 CONFIRMATION_TIMEOUT_S = 60.0
 STREAM_IDLE_S = 3600.0
 LONGEST_LINE = 65_536
@@ -40,10 +41,8 @@ ADDRESSES_PER_QUERY = 1000
 
 HTTP_NOT_FOUND = 404
 HTTP_BAD_REQUEST = 400
-HTTP_TOO_MANY = 429
-HTTP_SERVER_ERROR = 500
 
-_REJECTION = re.compile(r"Transaction rejected due to (?P<reason>[A-Z_]+)")
+_REJECTION = re.compile(r"Transaction rejected due to (?P<reason>[A-Z_]+)|Invalid transaction")
 _INSTANT = msgspec.json.Decoder(dict[str, Any])
 # The network has not said no: the same bytes may still be confirmed.
 _OPEN_REASONS = frozenset({"ELECTION_EXPIRED", "TRANSACTION_DROPPED"})
@@ -88,6 +87,19 @@ class HttpNode:
         if transaction.hash != transaction_hash:
             raise NodeDishonest("The node answered with another transaction than the one asked for")
         return transaction
+
+    async def transaction_at(self, address: Address, height: int) -> Transaction:
+        span = f"fromHeight={height}&toHeight={height}"
+        response = await self._send(
+            "GET",
+            f"/accounts/{address.public_key.hex().upper()}/transactions/stream?{span}",
+            headers={"Accept": "application/x-ndjson"},
+            read_timeout_s=LOOKUP_TIMEOUT_S,  # a node that has not got it waits for it
+        )
+        line = _body(response).split(b"\n", 1)[0]
+        if not line:
+            raise NodeUnavailable("The node ended the transactions of the account without a word")
+        return _decoded(decode_transaction, line)
 
     async def publish(self, transaction: Transaction) -> None:
         response = await self._send(
@@ -196,17 +208,18 @@ def _body(response: Answer) -> bytes:
 
 
 def _refusal(response: Answer) -> NodeRejected | NodeUnavailable:
-    """A refusal is the node's reasoned no; anything else leaves the transaction's fate open."""
+    """A refusal is the node's reasoned no; anything else leaves the transaction's fate open.
+
+    A 400 without the node's words may come from a proxy that never asked the node.
+    """
     found = _REJECTION.search(response.content.decode(errors="replace"))
-    reason = found["reason"] if found else None
-    if reason in _OPEN_REASONS or response.status == HTTP_TOO_MANY or response.status >= HTTP_SERVER_ERROR:
-        return NodeUnavailable(f"The node did not confirm ({reason or response.status})")
-    if reason is None and response.status != HTTP_BAD_REQUEST:
-        return NodeUnavailable(f"The node answered with status {response.status}")
-    return NodeRejected(
-        f"The node rejected the transaction: {reason or 'INVALID_TRANSACTION'}",
-        reason=reason or "INVALID_TRANSACTION",
-    )
+    if found is None or response.status != HTTP_BAD_REQUEST:
+        said = found["reason"] if found else None
+        return NodeUnavailable(f"The node did not confirm ({said or response.status})")
+    reason = found["reason"] or "INVALID_TRANSACTION"
+    if reason in _OPEN_REASONS:
+        return NodeUnavailable(f"The node did not confirm ({reason})")
+    return NodeRejected(f"The node rejected the transaction: {reason}", reason=reason)
 
 
 def _decoded(decode: Callable[[bytes], T], data: bytes) -> T:
