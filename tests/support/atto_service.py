@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -148,7 +149,7 @@ def assert_refused(response: httpx2.Response, status: int, message: str, code: s
     assert document == {
         "path": response.request.url.path,
         "status": status,
-        "error": httpx2.codes.get_reason_phrase(status),
+        "error": HTTPStatus(status).phrase,
         "message": message,
         "code": code,
     }

@@ -1,6 +1,7 @@
 """Real processes under test: started, watched by what they print, stopped or killed."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -103,6 +104,13 @@ class Process:
         self._process.kill()
         self._process.wait()
         self._drain()
+
+    def pause(self) -> None:
+        """Stops it where it stands (SIGSTOP): connections to it stay open and silent."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def logs(self) -> str:
         with self._news:

@@ -1,0 +1,195 @@
+"""The fate of a signed block is found out, never guessed, whatever the node says and when it says it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strongroom.atto.blocks import BlockState
+from strongroom.atto.gateway import NodeRejected, NodeUnavailable
+from strongroom.atto.protocol import AccountKeys, Address, Mnemonic, Transaction
+from strongroom.atto.resolver import Outcome
+from strongroom.sandbox.atto.faults import Refusal
+from support.atto_account import AttoAccount
+from support.atto_network import AttoNetwork
+from support.atto_network import running_network as running_sandbox
+from support.atto_service import ATTO, NOBODY, AttoService, Wallet, assert_refused, entry, running_service
+from support.meddling_node import MeddlingNode, meddle
+
+pytestmark = pytest.mark.anyio
+
+ELSEWHERE = Address.parse(NOBODY)
+REJECTED = Outcome(state=BlockState.REJECTED, reason="The node rejected the transaction: INVALID_AMOUNT")
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[AttoNetwork]:
+    async with running_sandbox() as network:
+        yield network
+
+
+@pytest.fixture
+async def service(sandbox: AttoNetwork, tmp_path: Path) -> AsyncIterator[AttoService]:
+    async with running_service(sandbox, {"STRONGROOM_DATA": str(tmp_path)}) as service:
+        yield service
+
+
+@pytest.fixture
+async def wallet(service: AttoService) -> Wallet:
+    return await service.create_wallet()
+
+
+@pytest.fixture
+async def address(service: AttoService, sandbox: AttoNetwork, wallet: Wallet) -> str:
+    """An open account with 50 ATTO."""
+    return await service.open_account(sandbox, 50 * ATTO, wallet)
+
+
+@pytest.fixture
+def twin(wallet: Wallet) -> AttoAccount:
+    """The same account in a wallet elsewhere."""
+    keys = AccountKeys(Mnemonic.parse(wallet.mnemonic).seed())
+    return AttoAccount(keys.private_key(0))
+
+
+async def publish_elsewhere(sandbox: AttoNetwork, transaction: Transaction) -> None:
+    await sandbox.sandbox.node.elections.publish(transaction, deduplicate=False)
+
+
+async def send_elsewhere(sandbox: AttoNetwork, twin: AttoAccount, amount_raw: int) -> None:
+    state = sandbox.state(twin.address.path)
+    assert state is not None
+    await publish_elsewhere(sandbox, twin.send(state, ELSEWHERE, amount_raw))
+
+
+def refuse_requests(sandbox: AttoNetwork, path: str, code: HTTPStatus, *, times: int) -> None:
+    """The node answers so to what starts with `path`."""
+    sandbox.faults.refusal = Refusal(status=code, count=times, path=path)
+
+
+async def status(service: AttoService, block_hash: str) -> dict[str, Any]:
+    document: dict[str, Any] = await service.get(f"/wallets/accounts/transactions/{block_hash}")
+    return document
+
+
+def confirm_late(node: MeddlingNode, sandbox: AttoNetwork) -> None:
+    """The next publish is refused; the block is confirmed all the same, between two questions about it."""
+    published: list[Transaction] = []
+
+    async def refuse(transaction: Transaction) -> None:
+        published.append(transaction)
+        raise NodeRejected("The node rejected the transaction: OLD_TRANSACTION", reason="OLD_TRANSACTION")
+
+    async def not_yet(_block_hash: bytes) -> None:
+        await publish_elsewhere(sandbox, published[0])
+
+    node.instead = {"publish": [refuse], "transaction": [not_yet]}
+
+
+async def test_a_block_that_is_confirmed_between_two_questions_is_not_taken_for_rejected(
+    service: AttoService, sandbox: AttoNetwork, address: str
+) -> None:
+    confirm_late(meddle(service), sandbox)
+    sent = entry(await service.send(address, NOBODY, ATTO))
+    assert (await status(service, sent["hash"]))["state"] == "CONFIRMED"
+    assert await service.details(address) == await service.until_balance(address, 49 * ATTO)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["OLD_TRANSACTION", "PREVIOUS_NOT_FOUND", "INVALID_PREVIOUS", "SOMETHING_NEW", "ALREADY_CONFIRMED"],
+)
+async def test_a_refusal_that_may_pass_is_not_the_end(
+    service: AttoService, address: str, reason: str
+) -> None:
+    node = meddle(service)
+    node.refuse_next(reason)
+    entry(await service.send(address, NOBODY, ATTO))
+    assert node.calls.count("publish") == 2
+
+
+async def test_a_refusal_that_cannot_pass_is_the_end_and_frees_the_account(
+    service: AttoService, address: str
+) -> None:
+    node = meddle(service)
+    node.refuse_next("INVALID_AMOUNT")
+    refused = await service.send(address, NOBODY, ATTO)
+    assert_refused(refused, 422, "The node rejected the transaction: INVALID_AMOUNT", "node_rejected")
+    assert node.calls.count("publish") == 1
+    entry(await service.send(address, NOBODY, ATTO))
+
+
+async def test_a_400_without_the_nodes_words_says_nothing(
+    service: AttoService, sandbox: AttoNetwork, address: str
+) -> None:
+    """As from a proxy in front of the node."""
+    refuse_requests(sandbox, "/transactions/stream", HTTPStatus.BAD_REQUEST, times=2)
+    entry(await service.send(address, NOBODY, ATTO))
+
+
+async def test_a_block_that_lost_to_another_wallet_is_rejected_and_the_account_goes_on_at_once(
+    service: AttoService, sandbox: AttoNetwork, address: str, twin: AttoAccount
+) -> None:
+    """Though no stream tells of it."""
+    refuse_requests(sandbox, "/accounts/stream", HTTPStatus.SERVICE_UNAVAILABLE, times=100_000)
+    sandbox.cut_streams()
+    await send_elsewhere(sandbox, twin, 7)
+    lost = await service.send(address, NOBODY, ATTO)
+    assert_refused(lost, 422, "The account's chain went on with another block", "node_rejected")
+    sent = entry(await service.send(address, NOBODY, ATTO))
+    assert sent["previousBalance"] == 50 * ATTO - 7
+
+
+async def test_a_node_that_cannot_show_the_other_block_is_not_believed(
+    service: AttoService, sandbox: AttoNetwork, address: str
+) -> None:
+    node = meddle(service)
+    node.refuse_next("OLD_TRANSACTION")
+    state = sandbox.state(address)
+    assert state is not None
+
+    async def ahead(_address: Address) -> Any:
+        return replace(state, height=state.height + 3, frontier=bytes(32))
+
+    node.instead["account"] = [ahead]
+    entry(await service.send(address, NOBODY, ATTO))
+    assert node.calls.count("publish") == 2
+
+
+async def test_a_receivable_whose_block_lost_to_another_wallet_is_received_by_the_next(
+    service: AttoService, sandbox: AttoNetwork, address: str, twin: AttoAccount
+) -> None:
+    node = meddle(service)
+    publish = node.node.publish
+
+    async def too_late(transaction: Transaction) -> None:
+        await send_elsewhere(sandbox, twin, 7)
+        await publish(transaction)
+
+    node.instead["publish"] = [too_late]
+    await sandbox.fund(address, 3 * ATTO)
+    await service.until_balance(address, 53 * ATTO - 7)
+
+
+async def test_what_another_replica_has_settled_is_not_published_again(
+    service: AttoService, sandbox: AttoNetwork, address: str, tmp_path: Path
+) -> None:
+    node = meddle(service)
+    settled = asyncio.Event()
+
+    async def away(transaction: Transaction) -> None:
+        async with running_service(sandbox, {"STRONGROOM_DATA": str(tmp_path)}) as other:
+            meddle(other).refuse_next("INVALID_AMOUNT")
+            assert await other.ledger._submitter.await_block(transaction.hash) == REJECTED
+        settled.set()
+        raise NodeUnavailable("The node does not answer")
+
+    node.instead["publish"] = [away]
+    refused = await service.send(address, NOBODY, ATTO)
+    assert_refused(refused, 422, "The node rejected the transaction: INVALID_AMOUNT", "node_rejected")
+    assert settled.is_set()
+    assert node.calls.count("publish") == 1

@@ -1,0 +1,95 @@
+"""kill -9 of the service, again and again, while clients pay through it."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import URL
+
+from support.atto_payments import Books, Payers, Payment, new_payment, open_accounts
+from support.atto_processes import NetworkProgram, ServiceProgram
+from support.atto_service import NOBODY, database_variables
+from support.callback_sink import running_sink
+from support.seeds import seeded
+
+pytestmark = pytest.mark.anyio
+
+SENDS = 200
+ACCOUNTS = 6
+CLIENTS = 12
+KILLS = 6
+LONGEST_PAUSE_S = 0.15
+
+
+def random_payments(source: random.Random, addresses: Sequence[str], number: int) -> list[Payment]:
+    """Between our own accounts, so that receives are killed too, and to somebody else."""
+    payments = []
+    for _ in range(number):
+        sender, receiver = source.sample([*addresses, NOBODY], 2)
+        payments.append(new_payment(*((sender, receiver) if sender != NOBODY else (receiver, sender))))
+    return payments
+
+
+async def kill_at_random(
+    source: random.Random, service: ServiceProgram, payers: Payers, *, sends: int, kills: int
+) -> None:
+    """Kills the service when so many payments were answered, and a moment later, and starts it again."""
+    for threshold in sorted(source.sample(range(sends), kills)):
+        while len(payers.answers) < threshold:  # noqa: ASYNC110 - clients work meanwhile, and tell nobody
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(source.uniform(0, LONGEST_PAUSE_S))
+        service.kill()
+        await service.start()
+
+
+async def pay_through_kills(
+    source: random.Random,
+    network: NetworkProgram,
+    database_url: URL,
+    folder: Path,
+    *,
+    sends: int,
+    kills: int,
+) -> None:
+    async with running_sink(source, refused=0.1) as sink:
+        variables = network.variables | database_variables(database_url, folder) | {"CALLBACK_URL": sink.url}
+        async with ServiceProgram(variables) as service:
+            addresses = await open_accounts(service, network, ACCOUNTS)
+            await network.fault(confirmation_delay_ms=20)
+            payments, payers = random_payments(source, addresses, sends), Payers(service)
+            async with asyncio.TaskGroup() as group:
+                for lane in range(CLIENTS):
+                    group.create_task(payers.pay_in_turn(payments[lane::CLIENTS]))
+                group.create_task(kill_at_random(source, service, payers, sends=sends, kills=kills))
+            # Every account goes on, without an unlock or a restart.
+            await asyncio.gather(*(payers.pay(new_payment(address, NOBODY)) for address in addresses))
+            assert len(payers.answers) == sends + len(addresses)
+            books = Books(
+                service=service,
+                network=network,
+                database_url=database_url,
+                addresses=addresses,
+                sink=sink,
+            )
+            await books.assert_agree(payers.answers)
+            print(dict(payers.statuses))  # noqa: T201 - how rough it was
+
+
+@pytest.mark.timeout(120)
+async def test_no_payment_is_lost_or_made_twice_when_the_service_is_killed(
+    network: NetworkProgram, database_url: URL, tmp_path: Path
+) -> None:
+    source = seeded("kill")
+    await pay_through_kills(source, network, database_url, tmp_path, sends=SENDS, kills=KILLS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("repetition", range(8))
+async def test_no_payment_is_lost_or_made_twice_with_many_seeds(
+    network: NetworkProgram, database_url: URL, tmp_path: Path, repetition: int
+) -> None:
+    source = seeded(f"kill {repetition}")
+    await pay_through_kills(source, network, database_url, tmp_path, sends=300, kills=20)

@@ -1,0 +1,165 @@
+"""The Atto service and its network as programs of their own, as an operator runs them: to be killed, paused, started."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import httpx2
+
+from strongroom.atto.protocol import AccountEntry, Address, decode_account_entry
+from support.ports import free_port
+from support.processes import Process, strongroom
+
+KEY_ENCRYPTION_KEY = "11" * 32
+REQUEST_TIMEOUT_S = 8
+ANSWER_S = 30.0
+START_S = 60.0
+
+
+class Program:
+    """A `strongroom` command that is started again on the same ports after it ended."""
+
+    def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
+        self._arguments = arguments
+        self._environment = dict(environment)
+        self._stack = AsyncExitStack()
+        self._process: Process | None = None
+
+    @property
+    def process(self) -> Process:
+        assert self._process is not None, "it was not started"
+        return self._process
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+        await self._stack.aclose()
+
+    async def start(self) -> None:
+        """Returns when it serves. The event loop goes on meanwhile."""
+        self._process = strongroom(*self._arguments, environment=self._environment)
+        await asyncio.to_thread(self._process.wait_ready, START_S)
+
+    def kill(self) -> None:
+        """As a power cut ends it (SIGKILL)."""
+        self.process.kill()
+
+    async def terminate(self) -> int:
+        """As an orchestrator ends it (SIGTERM); returns its exit status."""
+        return await asyncio.to_thread(self.process.terminate)
+
+    async def client(self, url: str) -> httpx2.AsyncClient:
+        """A client that is closed with the program; it never goes through a proxy."""
+        client = httpx2.AsyncClient(base_url=url, trust_env=False, timeout=ANSWER_S)
+        return await self._stack.enter_async_context(client)
+
+
+class NetworkProgram(Program):
+    """`strongroom sandbox atto`: a node with a journal, and a work server."""
+
+    def __init__(self, folder: Path) -> None:
+        node_port, work_port = free_port(), free_port()
+        self.node_url, self.work_url = f"http://127.0.0.1:{node_port}", f"http://127.0.0.1:{work_port}"
+        super().__init__(
+            "sandbox",
+            "atto",
+            environment={
+                "STRONGROOM_DATA": str(folder),
+                "SANDBOX_ATTO_NODE_PORT": str(node_port),
+                "SANDBOX_ATTO_WORK_PORT": str(work_port),
+                "LOG_FORMAT": "json",
+            },
+        )
+
+    async def __aenter__(self) -> Self:
+        self.node, self.work = await self.client(self.node_url), await self.client(self.work_url)
+        return await super().__aenter__()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Settings that point a service at this network."""
+        return {"NETWORK": "LOCAL", "NODE_BASE_URL": self.node_url, "WORK_BASE_URL": self.work_url}
+
+    async def fault(self, **faults: object) -> None:
+        _require(await self.node.post("/_fault", json=faults))
+
+    async def work_fault(self, **faults: object) -> None:
+        _require(await self.work.post("/_fault", json=faults))
+
+    async def heal(self) -> None:
+        """Nothing goes wrong any more."""
+        _require(await self.node.delete("/_fault"))
+        _require(await self.work.delete("/_fault"))
+
+    async def fund(self, path: str, amount_raw: int) -> None:
+        """Sends from the faucet."""
+        _require(await self.node.post("/_faucet", json={"address": path, "amount": amount_raw}))
+
+    async def state(self, path: str) -> dict[str, Any] | None:
+        """The node's account document; None while the account is not open."""
+        response = await self.node.get(f"/accounts/{Address.parse(path).public_key.hex()}")
+        return None if response.status_code == httpx2.codes.NOT_FOUND else _require(response)
+
+    async def entries(self, path: str) -> list[AccountEntry]:
+        """Every entry of the account, ascending: the truth about it."""
+        state = await self.state(path)
+        if state is None:
+            return []
+        public_key, height = Address.parse(path).public_key.hex(), state["height"]
+        response = await self.node.get(
+            f"/accounts/{public_key}/entries/stream?fromHeight=1&toHeight={height}"
+        )
+        response.raise_for_status()
+        return [decode_account_entry(line) for line in response.content.splitlines()]
+
+
+class ServiceProgram(Program):
+    """`strongroom serve atto`."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        api_port, management_port = free_port(), free_port()
+        self.url, self.management_url = (
+            f"http://127.0.0.1:{api_port}",
+            f"http://127.0.0.1:{management_port}",
+        )
+        super().__init__(
+            "serve",
+            "atto",
+            environment={
+                "CHA_CHA20_KEY_ENCRYPTION_KEY": KEY_ENCRYPTION_KEY,
+                "ATTO_PORT": str(api_port),
+                "MANAGEMENT_PORT": str(management_port),
+                "ATTO_REQUEST_TIMEOUT_S": str(REQUEST_TIMEOUT_S),
+                "LOG_FORMAT": "json",
+                **variables,
+            },
+        )
+
+    async def __aenter__(self) -> Self:
+        self.api, self.management = await self.client(self.url), await self.client(self.management_url)
+        return await super().__aenter__()
+
+    async def call(self, method: str, path: str, body: object = None) -> Any:
+        """The document that answers, which must be a success."""
+        return _require(await self.api.request(method, path, json=body))
+
+    async def health(self) -> dict[str, Any]:
+        document: dict[str, Any] = (await self.management.get("/health")).json()
+        return document
+
+
+@asynccontextmanager
+async def running_network(folder: Path) -> AsyncIterator[NetworkProgram]:
+    async with NetworkProgram(folder) as network:
+        yield network
+
+
+def _require(response: httpx2.Response) -> Any:
+    assert response.status_code == httpx2.codes.OK, response.text
+    return response.json() if response.content else None
