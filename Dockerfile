@@ -1,0 +1,32 @@
+# docker build -t strongroom:0.1.0 .
+# The base may be pinned by digest: --build-arg PYTHON_IMAGE=python@sha256:...
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG PREFIX=/opt/strongroom
+
+FROM ${PYTHON_IMAGE} AS builder
+ARG PREFIX
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
+WORKDIR /build
+COPY requirements/runtime.txt requirements/
+# The environment gets no pip of its own: the image that runs cannot install anything into it.
+RUN python3 -m venv --without-pip "$PREFIX" && python3 -m pip --python "$PREFIX/bin/python3" install --require-hashes --no-deps -r requirements/runtime.txt
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
+COPY src src
+RUN python3 -m pip wheel --no-deps --wheel-dir dist . && python3 -m pip --python "$PREFIX/bin/python3" install --no-deps dist/*.whl
+# A compiler that fails leaves a wheel without the native proof-of-work search: no image then.
+RUN "$PREFIX/bin/python3" -c "from strongroom.atto.gateway.work_engines import load_engine; assert load_engine().name == 'native'"
+
+FROM ${PYTHON_IMAGE}
+ARG PREFIX
+COPY --from=builder ${PREFIX} ${PREFIX}
+RUN install -d -o 65532 -g 65532 -m 0700 /data
+# 0.0.0.0 is refused until ATTO_REQUIRE_TOKEN or STRONGROOM_ALLOW_UNAUTHENTICATED says that it is meant.
+ENV PATH=${PREFIX}/bin:${PATH}
+ENV STRONGROOM_HOST=0.0.0.0
+ENV STRONGROOM_DATA=/data
+ENV LOG_FORMAT=json
+VOLUME /data
+EXPOSE 8080 8081
+USER 65532:65532
+ENTRYPOINT ["strongroom"]
+CMD ["serve"]

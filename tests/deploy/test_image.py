@@ -1,0 +1,131 @@
+"""The image's steps, tried for real: built as the Dockerfile says, run as its user on a read-only root."""
+
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from deploy import dockerfile
+from deploy.manifests import container
+from support.ports import free_port
+
+# Building takes about 20 s of processor time, and this machine may be busy.
+pytestmark = pytest.mark.timeout(240)
+
+USER = 65532
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What the final stage holds: the installation, and an empty data folder that belongs to its user."""
+
+    prefix: Path
+    data: Path
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """ENV of the final stage, but for the places of this machine: every test listens on loopback."""
+        final = dockerfile.stages()[-1]
+        variables = dockerfile.environment(final, {"PREFIX": str(self.prefix), "PATH": "/usr/bin:/bin"})
+        return variables | {"STRONGROOM_DATA": str(self.data), "STRONGROOM_HOST": "127.0.0.1"}
+
+    def command(self, *arguments: str) -> list[str]:
+        """ENTRYPOINT, as PATH finds it, with these arguments or CMD."""
+        final = dockerfile.stages()[-1]
+        (program,) = dockerfile.exec_form(final, "ENTRYPOINT")
+        return [str(self.prefix / "bin" / program), *(arguments or dockerfile.exec_form(final, "CMD"))]
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[Image]:
+    if not dockerfile.can_isolate():
+        pytest.skip("needs root and mount namespaces")
+    with tempfile.TemporaryDirectory(prefix="strongroom-image-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        made = Image(prefix=folder / "opt", data=folder / "data")
+        (folder / "build").mkdir()
+        dockerfile.build(made.prefix, folder / "build")
+        shutil.rmtree(folder / "build")  # stays in the builder stage
+        made.data.mkdir(mode=0o700)
+        shutil.chown(made.data, USER, USER)
+        yield made
+
+
+def test_the_final_stage_is_the_installation_and_an_unprivileged_user() -> None:
+    final = dockerfile.stages()[-1]
+    assert dockerfile.arguments(final, "USER") == [f"{USER}:{USER}"]
+    assert dockerfile.arguments(final, "EXPOSE") == ["8080 8081"]
+    assert dockerfile.arguments(final, "VOLUME") == ["/data"]
+    assert dockerfile.arguments(final, "COPY") == ["--from=builder ${PREFIX} ${PREFIX}"]
+    assert dockerfile.arguments(final, "RUN") == [f"install -d -o {USER} -g {USER} -m 0700 /data"]
+    assert dockerfile.exec_form(final, "ENTRYPOINT") + dockerfile.exec_form(final, "CMD") == [
+        "strongroom",
+        "serve",
+    ]
+    assert dockerfile.environment(final, {"PREFIX": "/opt/strongroom", "PATH": "/usr/bin"}) == {
+        "PATH": "/opt/strongroom/bin:/usr/bin",
+        "STRONGROOM_HOST": "0.0.0.0",  # noqa: S104 - what the image says
+        "STRONGROOM_DATA": "/data",
+        "LOG_FORMAT": "json",
+    }
+
+
+def test_the_build_context_is_what_the_image_is_made_of() -> None:
+    """Never the data folder, which may lie in the checkout with its key."""
+    lines = (dockerfile.ROOT / ".dockerignore").read_text().splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    copied = [
+        source
+        for argument in dockerfile.arguments(dockerfile.stages()[0], "COPY")
+        for source in argument.split()[:-1]
+    ]
+    assert rules == ["*", *(f"!{source}" for source in copied), "**/__pycache__", "**/*.so"]
+
+
+def test_the_image_serves_and_answers_its_probes_where_only_data_can_be_written(image: Image) -> None:
+    api, management = free_port(), free_port()
+    variables = image.variables | {
+        "ATTO_PORT": str(api),
+        "MANAGEMENT_PORT": str(management),
+        "SANDBOX_ATTO_NODE_PORT": str(free_port()),
+        "SANDBOX_ATTO_WORK_PORT": str(free_port()),
+    }
+    (serve,) = [image.command()]
+    with dockerfile.run(image.data, *serve, "--sandbox", variables=variables) as service:
+        service.wait_ready()
+        with httpx2.Client(trust_env=False, timeout=10) as client:
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                path = container()[probe]["httpGet"]["path"]
+                answer = client.get(f"http://127.0.0.1:{management}{path}")
+                assert answer.status_code == httpx2.codes.OK, answer.text
+            assert client.get(f"http://127.0.0.1:{api}/").status_code == httpx2.codes.OK
+        with dockerfile.run(image.data, *image.command("demo"), variables=variables) as demo:
+            assert demo.wait_end() == 0, demo.logs()
+        assert service.terminate() == 0, service.logs()
+    owners = {path.stat().st_uid for path in image.data.iterdir()}
+    assert owners == {USER}
+    assert stat.S_IMODE((image.data / "atto.kek").stat().st_mode) == 0o600
+
+
+def test_nothing_but_data_can_be_written(image: Image) -> None:
+    """Otherwise the test above would show nothing."""
+    places = ["/tmp", "/var/tmp", str(image.prefix), str(Path(tempfile.gettempdir()))]  # noqa: S108 - tried, not used
+    attempt = 'for place; do if touch "$place/written" 2>/dev/null; then echo "wrote $place"; fi; done; id -u; id -G'
+    with dockerfile.run(
+        image.data, "sh", "-c", attempt, "sh", *places, str(image.data), variables={}
+    ) as tried:
+        assert tried.wait_end() == 0, tried.logs()
+    assert tried.stdout == [f"wrote {image.data}", str(USER), str(USER)]
+    (image.data / "written").unlink()
+
+
+def test_the_image_can_install_nothing_into_itself(image: Image) -> None:
+    commands = {path.name for path in (image.prefix / "bin").iterdir()}
+    assert "strongroom" in commands
+    assert not any(name.startswith("pip") for name in commands)

@@ -1,0 +1,165 @@
+"""The manifests against Kubernetes' schemas, the published example of the Atto Wallet Server, and our own settings."""
+
+from typing import Any
+
+import kubernetes_validate
+import pytest
+
+from deploy import dockerfile
+from deploy.manifests import container, documents, of_kind, pod
+from strongroom.core.environment import SettingsError
+from strongroom.settings import read_settings
+
+KUBERNETES = ("1.29", "1.37")  # an old one that many still run, and the newest whose schemas there are
+
+# The example's own words, in docs/wallet-server of the Atto project. Its probes ask for a port `http-mgmt` that its
+# container does not have; `management` is meant.
+EXAMPLE_VARIABLES: dict[str, str | tuple[str, str]] = {
+    "ATTO_DB_HOST": "wallet-server-mysql-service",
+    "ATTO_DB_NAME": "wallet-server",
+    "ATTO_DB_USER": "root",
+    "ATTO_DB_PASSWORD": ("wallet-server-secrets", "ATTO_DB_PASSWORD"),
+    "NETWORK": "live",
+    "CHA_CHA20_KEY_ENCRYPTION_KEY": ("wallet-server-secrets", "CHA_CHA20_KEY_ENCRYPTION_KEY"),
+    "NODE_BASE_URL": "http://node-service:8080",
+    "WORK_BASE_URL": "http://work-server-service:8080",
+}
+EXAMPLE_PORTS = [{"name": "http", "containerPort": 8080}, {"name": "management", "containerPort": 8081}]
+EXAMPLE_RESOURCES = {
+    "requests": {"cpu": "0.5", "memory": "512Mi"},
+    "limits": {"cpu": "1", "memory": "1Gi"},
+}
+HEALTH = {"path": "/health", "port": "management"}
+EXAMPLE_PROBES = {
+    "startupProbe": {"httpGet": HEALTH, "failureThreshold": 30, "periodSeconds": 10},
+    "livenessProbe": {"httpGet": HEALTH, "failureThreshold": 3, "periodSeconds": 20},
+    "readinessProbe": {"httpGet": HEALTH, "initialDelaySeconds": 5, "periodSeconds": 10},
+}
+LABELS = {"app": "wallet-server"}
+
+
+def variables() -> dict[str, str | tuple[str, str]]:
+    """Each variable's value, or the Secret and the key that hold it."""
+    found: dict[str, str | tuple[str, str]] = {}
+    for variable in container()["env"]:
+        reference = variable.get("valueFrom", {}).get("secretKeyRef")
+        found[variable["name"]] = (
+            variable["value"] if reference is None else (reference["name"], reference["key"])
+        )
+    return found
+
+
+def environment(**secrets: str) -> dict[str, str]:
+    """What the process sees: ENV of the image, then the manifest, with the Secret's values or these."""
+    given = of_kind("Secret")["stringData"] | secrets
+    image = dockerfile.environment(dockerfile.stages()[-1], {})
+    return image | {
+        name: value if isinstance(value, str) else given[value[1]] for name, value in variables().items()
+    }
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+@pytest.mark.parametrize("document", documents(), ids=lambda document: str(document["kind"]))
+def test_every_manifest_is_valid(document: dict[str, Any], version: str) -> None:
+    kubernetes_validate.validate(document, version, strict=True)
+
+
+def test_a_manifest_with_a_wrong_field_would_be_noticed() -> None:
+    deployment = of_kind("Deployment")
+    deployment["spec"]["template"]["spec"]["containers"][0]["livenessprobe"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(deployment, KUBERNETES[-1], strict=True)
+
+
+def test_the_deployment_means_what_the_published_example_means() -> None:
+    deployment = of_kind("Deployment")
+    assert deployment["metadata"] == {"name": "wallet-server", "labels": LABELS}
+    assert deployment["spec"]["replicas"] == 1
+    assert deployment["spec"]["selector"] == {"matchLabels": LABELS}
+    assert deployment["spec"]["template"]["metadata"] == {"labels": LABELS}
+    made = container()
+    assert made["name"] == "wallet-server"
+    assert made["imagePullPolicy"] == "IfNotPresent"
+    assert made["ports"] == EXAMPLE_PORTS
+    assert made["resources"] == EXAMPLE_RESOURCES
+    assert {name: made[name] for name in EXAMPLE_PROBES} == EXAMPLE_PROBES
+    ours = {"STRONGROOM_ALLOW_UNAUTHENTICATED": "atto,management"}
+    assert variables() == EXAMPLE_VARIABLES | ours
+
+
+def test_the_secret_has_the_keys_that_the_deployment_asks_for() -> None:
+    secret = of_kind("Secret")
+    references = {value for value in variables().values() if isinstance(value, tuple)}
+    assert references == {(secret["metadata"]["name"], key) for key in secret["stringData"]}
+    assert secret["type"] == "Opaque"
+
+
+def test_the_pod_may_do_nothing_but_its_work() -> None:
+    spec, made = pod(), container()
+    assert spec["enableServiceLinks"] is False
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "fsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert made["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    (mount,), (volume,) = made["volumeMounts"], spec["volumes"]
+    assert mount == {"name": volume["name"], "mountPath": environment()["STRONGROOM_DATA"]}
+
+
+def test_only_pods_of_the_cluster_reach_the_ports_of_the_service() -> None:
+    service, policy = of_kind("Service")["spec"], of_kind("NetworkPolicy")["spec"]
+    assert service["type"] == "ClusterIP"
+    assert service["selector"] == policy["podSelector"]["matchLabels"] == LABELS
+    names = {port["name"]: port["containerPort"] for port in container()["ports"]}
+    assert {port["targetPort"]: port["port"] for port in service["ports"]} == names
+    assert policy["policyTypes"] == ["Ingress"]
+    (rule,) = policy["ingress"]
+    assert rule["from"] == [{"namespaceSelector": {}}]
+    assert {port["port"] for port in rule["ports"]} == set(names)
+
+
+def test_the_service_takes_the_settings_of_the_pod() -> None:
+    key = "F1" * 32
+    settings = read_settings(environment(CHA_CHA20_KEY_ENCRYPTION_KEY=key, ATTO_DB_PASSWORD="p@ss/word"))
+    atto = settings.atto
+    assert atto is not None
+    assert (str(settings.data), settings.host, settings.management_port) == ("/data", "0.0.0.0", 8081)  # noqa: S104 - expected
+    assert settings.log_as_json
+    assert (atto.network.name, atto.port, atto.require_token) == ("LIVE", 8080, False)
+    assert (atto.node_url, atto.work_url) == ("http://node-service:8080", "http://work-server-service:8080")
+    assert atto.key_encryption_key is not None
+    assert atto.key_encryption_key.reveal() == key
+    database = atto.database
+    assert (database.host, database.port, database.database) == (
+        "wallet-server-mysql-service",
+        3306,
+        "wallet-server",
+    )
+    assert (database.username, database.password) == ("root", "p@ss/word")
+
+
+def test_the_secret_as_it_is_published_opens_nothing() -> None:
+    """Whoever applies the manifests unread gets a pod that says what to replace, not a key that everyone knows."""
+    with pytest.raises(SettingsError) as refused:
+        read_settings(environment())
+    assert refused.value.mistakes == [
+        "CHA_CHA20_KEY_ENCRYPTION_KEY: the key-encryption key must be 64 hex digits"
+    ]
+
+
+def test_the_pod_refuses_to_listen_openly_when_nobody_says_that_it_is_meant() -> None:
+    without = environment(CHA_CHA20_KEY_ENCRYPTION_KEY="F1" * 32)
+    del without["STRONGROOM_ALLOW_UNAUTHENTICATED"]
+    with pytest.raises(SettingsError) as refused:
+        read_settings(without)
+    assert [mistake.split(" would ")[0] for mistake in refused.value.mistakes] == [
+        "STRONGROOM_HOST=0.0.0.0"
+    ] * 2
