@@ -28,9 +28,10 @@ class Ledger:
         Raises:
             Rejected: by a rule of the ledger, nothing has changed.
         """
-        confirmation = self.chain.confirm(transaction)
+        self.chain.check(transaction)
         if self._journal:
             self._journal.append(transaction)
+        confirmation = self.chain.confirm(transaction)
         self.last_vote_ms = self._clock.now_ms()
         self.hub.announce(confirmation)
         return confirmation
