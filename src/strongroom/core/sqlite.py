@@ -1,7 +1,8 @@
 """SQLite under the units of work: one writing thread that commits in groups, reading threads that never wait for it.
 
 A commit costs a flush of the disk, so the units that wait at the same moment share one: each runs in a savepoint of
-its own, is undone alone when it fails, and is done for its caller when the common commit is on disk.
+its own, is undone alone when it fails, and is done for its caller when the common commit is on disk. When SQLite gives
+up the whole transaction, all of them have failed.
 """
 
 import asyncio
@@ -93,8 +94,11 @@ class _GroupWriter:
         self._engine = engine
         self._queue: SimpleQueue[_Unit[Any] | None] = SimpleQueue()
         self._thread: Thread | None = None
+        self._closed = False
 
     def submit(self, work: Work[T]) -> asyncio.Future[T]:
+        if self._closed:
+            raise RuntimeError("the database is closed")
         if self._thread is None:
             self._thread = Thread(target=self._run, name="sqlite-write", daemon=True)
             self._thread.start()
@@ -104,6 +108,7 @@ class _GroupWriter:
 
     def close(self) -> None:
         """Ends the thread after the units that wait."""
+        self._closed = True
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join()
@@ -127,14 +132,22 @@ class _GroupWriter:
     def _commit(self, batch: list[_Unit[Any]]) -> None:
         try:
             with self._engine.begin() as connection:
-                if len(batch) == 1:
-                    batch[0].run_alone(connection)
-                else:
-                    for unit in batch:
+                for unit in batch:
+                    if len(batch) == 1:
+                        unit.run_alone(connection)
+                    else:
                         unit.run(connection)
+                    _check_transaction(connection, unit)
         except BaseException as error:  # noqa: BLE001 - a commit that failed failed for every unit in it
             for unit in batch:
                 unit.error = unit.error or error
+
+
+def _check_transaction(connection: Connection, unit: _Unit[Any]) -> None:
+    """Raises when SQLite gave up the whole transaction over this unit, as it does when the disk is full."""
+    driver: Any = connection.connection.driver_connection
+    if not driver.in_transaction:
+        raise unit.error or RuntimeError("SQLite undid the transaction")
 
 
 def _answer(batch: list[_Unit[Any]]) -> None:
