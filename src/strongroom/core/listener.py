@@ -40,9 +40,13 @@ class Listener:
 
     def __init__(self, surface: Surface) -> None:
         self.surface = surface
-        family = socket.AF_INET6 if ":" in surface.host else socket.AF_INET
         try:
-            self._socket = socket.create_server((surface.host, surface.port), family=family, backlog=BACKLOG)
+            self._socket = socket.create_server(
+                (surface.host, surface.port),
+                family=socket.AF_INET6 if ":" in surface.host else socket.AF_INET,
+                dualstack_ipv6=surface.host == "::",
+                backlog=BACKLOG,
+            )
         except OSError as error:
             reason = str(error.strerror).partition(" (")[0]
             raise Unavailable(
@@ -65,9 +69,7 @@ class Listener:
 
     @property
     def url(self) -> str:
-        host = self.surface.host
-        shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - a name for people, no bind
-        return f"http://{shown}:{self.port}"
+        return url_of(self.surface.host, self.port)
 
     async def serve(self) -> None:
         await self._server.serve(sockets=[self._socket])
@@ -78,6 +80,13 @@ class Listener:
 
     def stop(self) -> None:
         self._server.should_exit = True
+
+
+def url_of(host: str, port: int) -> str:
+    """Where a person on this machine reaches a socket that is bound to `host`."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:

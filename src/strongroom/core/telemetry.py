@@ -18,6 +18,7 @@ from prometheus_client.process_collector import ProcessCollector
 SECRET_WORDS = (
     "mnemonic",
     "password",
+    "passphrase",
     "secret",
     "private",
     "encryptionkey",

@@ -1,0 +1,62 @@
+"""Tasks that outlive what started them."""
+
+import asyncio
+import gc
+
+from structlog.testing import capture_logs
+
+from strongroom.core.background import Background
+
+
+async def test_a_task_is_kept_until_its_end() -> None:
+    background = Background()
+    go = asyncio.Event()
+
+    async def work() -> str:
+        await go.wait()
+        return "done"
+
+    task = background.start(work())
+    gc.collect()
+    go.set()
+    assert await task == "done"
+    await background.close()
+
+
+async def test_what_fails_is_logged_and_ends_nothing_else() -> None:
+    background = Background()
+
+    async def fail() -> None:
+        raise ValueError("no")
+
+    async def work() -> str:
+        return "done"
+
+    with capture_logs() as logs:
+        failing, working = background.start(fail()), background.start(work())
+        assert await working == "done"
+        await asyncio.wait([failing])
+        await background.close()
+    assert logs == [{"event": "background task failed", "error": "ValueError: no", "log_level": "error"}]
+
+
+async def test_closing_cancels_and_waits_for_the_end() -> None:
+    background = Background()
+    started, tidied = asyncio.Event(), False
+
+    async def work() -> None:
+        nonlocal tidied
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            tidied = True
+
+    with capture_logs() as logs:
+        task = background.start(work())
+        await started.wait()
+        await background.close()
+    assert task.cancelled()
+    assert tidied
+    assert logs == []

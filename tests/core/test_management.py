@@ -1,0 +1,67 @@
+"""What a probe, a scraper and a person see of the process."""
+
+from typing import Any
+
+from strongroom.core.management import create_management
+from strongroom.core.outbound import open_session
+from strongroom.core.telemetry import Health, Metrics, Status
+from support.serving import serving
+
+
+async def get(url: str) -> tuple[int, str, Any]:
+    async with open_session({}) as session, session.get(url) as response:
+        is_json = response.content_type == "application/json"
+        body = await response.json() if is_json else await response.text()
+        return response.status, response.headers["content-type"], body
+
+
+async def test_health_is_told_part_by_part() -> None:
+    health = Health()
+    health.report("database", Status.UP, vital=True)
+    health.report("atto.node", Status.DOWN, "connection refused")
+    async with serving(create_management(health, Metrics("strongroom"))) as url:
+        assert await get(f"{url}/health") == (
+            200,
+            "application/json",
+            {
+                "status": "DEGRADED",
+                "components": {
+                    "atto.node": {"status": "DOWN", "details": {"message": "connection refused"}},
+                    "database": {"status": "UP"},
+                },
+            },
+        )
+
+
+async def test_a_vital_part_that_is_down_answers_503() -> None:
+    health = Health()
+    health.report("database", Status.DOWN, "OperationalError", vital=True)
+    async with serving(create_management(health, Metrics("strongroom"))) as url:
+        status, _, body = await get(f"{url}/health")
+    assert status == 503
+    assert body["status"] == "DOWN"
+
+
+async def test_metrics_are_scraped_listed_and_read_one_by_one() -> None:
+    metrics = Metrics("strongroom")
+    metrics.signatures.labels("atto", "SEND").inc(3)
+    metrics.http_requests.labels("GET", "/wallets", "200").observe(0.25)
+    async with serving(create_management(Health(), metrics)) as url:
+        status, content_type, text = await get(f"{url}/prometheus")
+        assert status == 200
+        assert content_type.startswith("text/plain")
+        assert 'strongroom_signatures_total{kind="SEND",ledger="atto"} 3.0' in text
+        _, _, names = await get(f"{url}/metrics")
+        assert {"strongroom_signatures", "http_server_requests_seconds"} <= set(names["names"])
+        assert names["names"] == sorted(names["names"])
+        assert (await get(f"{url}/metrics/strongroom_signatures"))[2] == {
+            "name": "strongroom_signatures",
+            "description": "Signatures made.",
+            "measurements": [{"statistic": "TOTAL", "value": 3.0}],
+        }
+        assert (await get(f"{url}/metrics/http_server_requests_seconds"))[2] == {
+            "name": "http_server_requests_seconds",
+            "description": "Duration of HTTP requests.",
+            "measurements": [{"statistic": "COUNT", "value": 1.0}, {"statistic": "SUM", "value": 0.25}],
+        }
+        assert (await get(f"{url}/metrics/nothing"))[0] == 404
