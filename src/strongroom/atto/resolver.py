@@ -6,6 +6,7 @@ it no other publishes it again: a block that a client was told is rejected must 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
 log = structlog.get_logger(__name__)
 
 SWEEP_S = 10.0
+LOOK_S = 2.0
 WORRYING_AGE_S = 60.0
 COMPONENT = "attoPendingBlocks"
 
@@ -155,7 +157,7 @@ class Resolver:
 
     async def _attempt(self, signed: SignedBlock) -> Outcome:
         try:
-            await self._node.publish(signed.transaction)
+            await self._publish(signed)
         except NodeRejected as rejection:
             return await self._judge(signed, rejection)
         except Unavailable:
@@ -163,6 +165,21 @@ class Resolver:
                 return await self._confirm(signed)
             raise
         return await self._confirm(signed)
+
+    async def _publish(self, signed: SignedBlock) -> None:
+        """Publishes, and looks for the block meanwhile.
+
+        A node that saw the same bytes within the last minute says nothing for 40 s, confirmed or not.
+        """
+        publishing = asyncio.ensure_future(self._node.publish(signed.transaction))
+        try:
+            while not (await asyncio.wait({publishing}, timeout=LOOK_S))[0]:
+                with contextlib.suppress(Unavailable):
+                    if await self._is_confirmed(signed):
+                        return
+            publishing.result()
+        finally:
+            publishing.cancel()
 
     async def _judge(self, signed: SignedBlock, rejection: NodeRejected) -> Outcome:
         """A refusal ends the matter only when nothing can ever confirm the block.
