@@ -337,7 +337,8 @@ class AttoLedger:
     async def _check_database(self) -> None:
         while True:
             try:
-                await self.database.read(lambda connection: connection.exec_driver_sql("SELECT 1").all())
+                async with asyncio.timeout(CHECK_S):
+                    await self.database.read(lambda connection: connection.exec_driver_sql("SELECT 1").all())
                 self._health.report(DATABASE, Status.UP, vital=True)
             except Exception as error:  # noqa: BLE001 - whatever it is, the database cannot be used
                 self._health.report(DATABASE, Status.DOWN, type(error).__name__, vital=True)

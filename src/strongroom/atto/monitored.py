@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Iterable
 
+import structlog
 from sqlalchemy import func, select
 
 from strongroom.atto import tables
 from strongroom.atto.protocol import Address
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
+
+log = structlog.get_logger(__name__)
 
 POLL_S = 3.0
 
@@ -50,6 +53,9 @@ class MonitoredAddresses:
         count = select(func.count()).select_from(tables.chain)
         while True:
             await self._clock.sleep(POLL_S)
-            row = await self._database.fetch_one(count)
-            if row is not None and row[0] != len(self._addresses):
-                await self.load()
+            try:
+                row = await self._database.fetch_one(count)
+                if row is not None and row[0] != len(self._addresses):
+                    await self.load()
+            except Exception as error:  # noqa: BLE001 - the database may be away; other replicas' accounts wait for it
+                log.warning("accounts not looked up", error=type(error).__name__)

@@ -11,7 +11,7 @@ from strongroom.core.telemetry import Health, Status
 log = structlog.get_logger(__name__)
 
 COMPONENT = "attoNode"
-REFRESH_S = 20.0
+REFRESH_S = 5.0
 LARGE_OFFSET_MS = 5_000
 
 

@@ -119,7 +119,8 @@ class HttpNode:
 
     async def clock_offset_ms(self) -> int:
         before_s = self._clock.monotonic_s()
-        response = await self._send("GET", f"/instants/{iso_instant(self._clock.now_ms())}")
+        path = f"/instants/{iso_instant(self._clock.now_ms())}"
+        response = await self._send("GET", path, read_timeout_s=LOOKUP_TIMEOUT_S)
         answer = _decoded(_INSTANT.decode, _body(response))
         difference = answer.get("differenceMillis")
         if not isinstance(difference, int):
