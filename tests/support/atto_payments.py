@@ -4,6 +4,7 @@ Every payment has an amount of its own, so that it can be found on the chain wha
 """
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ RETRY_S = 0.1
 ANSWERED_S = 120.0
 SETTLED_S = 60.0
 SERVER_ERROR = 500
+UNKNOWN_CODES = {"outcome_unknown", "database_commit_unknown"}
+HASH = re.compile(r"[0-9A-F]{64}")
 
 _amounts = count(1)
 
@@ -55,16 +58,18 @@ class Payers:
         self.answers: dict[Payment, dict[str, Any]] = {}
         self.statuses: Counter[int | str] = Counter()
         """Every answer and every failure on the way to one."""
+        self.unknown: dict[Payment, set[str]] = {}
+        """Hashes of blocks whose outcome was not known when they were asked for (504)."""
 
     async def pay(self, payment: Payment) -> dict[str, Any]:
         """The entry of the payment, once it is acknowledged."""
         async with asyncio.timeout(ANSWERED_S):
             for service in cycle(self._services):
-                response = await self._ask(service, payment)
-                if response is not None and response.status_code == httpx2.codes.OK:
-                    entry: dict[str, Any] = response.json()
-                    self.answers[payment] = entry
-                    return entry
+                response = await self._try(service, payment)
+                if response is not None and response.status_code < SERVER_ERROR:
+                    if response.status_code == httpx2.codes.OK:
+                        return self.answers[payment]
+                    assert response.json()["code"] == "idempotency_key_in_progress", response.text
                 await asyncio.sleep(RETRY_S)  # the client's patience; it knows of no event to wait for
         raise AssertionError("unreachable")
 
@@ -72,25 +77,32 @@ class Payers:
         for payment in payments:
             await self.pay(payment)
 
-    async def _ask(self, service: ServiceProgram, payment: Payment) -> httpx2.Response | None:
-        """An answer; None when it is worth while to ask again."""
+    async def ask(self, payment: Payment, service: ServiceProgram | None = None) -> httpx2.Response:
+        """One request, and whatever answers it."""
+        response = await (service or self._services[0]).api.post(
+            f"/wallets/accounts/{payment.sender}/transactions/SEND",
+            json={"receiverAddress": payment.receiver, "amount": payment.amount_raw},
+            headers={"Idempotency-Key": payment.key},
+        )
+        self.statuses[response.status_code] += 1
+        if response.status_code == httpx2.codes.OK:
+            self.answers[payment] = response.json()
+        if response.status_code == httpx2.codes.GATEWAY_TIMEOUT:
+            self._note_unknown(payment, response)
+        return response
+
+    async def _try(self, service: ServiceProgram, payment: Payment) -> httpx2.Response | None:
         try:
-            response = await service.api.post(
-                f"/wallets/accounts/{payment.sender}/transactions/SEND",
-                json={"receiverAddress": payment.receiver, "amount": payment.amount_raw},
-                headers={"Idempotency-Key": payment.key},
-            )
+            return await self.ask(payment, service)
         except httpx2.HTTPError as error:
             self.statuses[type(error).__name__] += 1
             return None
-        self.statuses[response.status_code] += 1
-        if response.status_code >= SERVER_ERROR:
-            return None
-        if response.status_code == httpx2.codes.CONFLICT:
-            assert response.json()["code"] == "idempotency_key_in_progress", response.text
-            return None
-        assert response.status_code == httpx2.codes.OK, f"{payment}: {response.text}"
-        return response
+
+    def _note_unknown(self, payment: Payment, response: httpx2.Response) -> None:
+        document = response.json()
+        assert document["code"] in UNKNOWN_CODES, response.text
+        if found := HASH.search(document["message"]):
+            self.unknown.setdefault(payment, set()).add(found[0])
 
 
 async def open_accounts(service: ServiceProgram, network: NetworkProgram, number: int) -> list[str]:

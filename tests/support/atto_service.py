@@ -160,15 +160,17 @@ def assert_empty(response: httpx2.Response, status: int) -> None:
     assert (response.status_code, response.content) == (status, b"")
 
 
-async def until(probe: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> T:
-    """What `probe` finds as soon as it `holds`; fails with the last find if it does not within ten seconds."""
-    with anyio.move_on_after(PATIENCE_S):
+async def until(
+    probe: Callable[[], Awaitable[T]], holds: Callable[[T], bool], *, patience_s: float = PATIENCE_S
+) -> T:
+    """What `probe` finds as soon as it `holds`; fails with the last find if it does not within `patience_s`."""
+    with anyio.move_on_after(patience_s):
         while True:
             found = await probe()
             if holds(found):
                 return found
             await anyio.sleep(0.01)
-    raise AssertionError(f"still {await probe()!r} after {PATIENCE_S} s")
+    raise AssertionError(f"still {await probe()!r} after {patience_s} s")
 
 
 def database_variables(url: URL, folder: Path) -> dict[str, str]:

@@ -51,11 +51,25 @@ class MariaDB:
 
     def restart(self) -> None:
         """Kills the server as a power cut would and starts it again on the same port."""
+        self.kill()
+        self.start()
+
+    def kill(self) -> None:
         self._process.kill()
+
+    def start(self) -> None:
+        """Starts it again, on the same port."""
         self._process = self._start()
 
     def stop(self) -> None:
         self._process.terminate()
+
+    def pause(self) -> None:
+        """Its connections stay open, and nothing comes over them."""
+        self._process.pause()
+
+    def resume(self) -> None:
+        self._process.resume()
 
     def _start(self) -> Process:
         (self._folder / "init.sql").write_text(INIT_SQL)

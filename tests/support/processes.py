@@ -82,7 +82,7 @@ class Process:
 
     def wait_ready(self, timeout_s: float = READY_S) -> str:
         """The line that says that everything is served, with its URLs."""
-        return self.wait_for("ready", timeout_s)
+        return self.wait_for("ready ", timeout_s)
 
     def wait_end(self, timeout_s: float = END_S) -> int:
         """Exit status; negative is the signal that ended it."""
