@@ -6,12 +6,11 @@ from typing import Annotated
 
 from litestar import Controller, Response, get, post, put
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body, FromPath
 
 from strongroom.atto.accounts import Accounts
 from strongroom.atto.api import access
-from strongroom.atto.api.errors import ErrorBody
+from strongroom.atto.api.errors import empty_refusal, refusal
 from strongroom.atto.api.responses import empty
 from strongroom.atto.api.wire import (
     Account,
@@ -38,13 +37,12 @@ from strongroom.core.errors import InvalidInput, NotFound
 
 LARGEST_INDEX = 2**32 - 1
 INTEGER = re.compile(r"-?[0-9]{1,20}")
-NO_ACCOUNT = {404: ResponseSpec(ErrorBody, description="The address is none of this service's accounts")}
-NO_WALLET = {404: ResponseSpec(ErrorBody, description="Wallet does not exist")}
-LOCKED = {400: ResponseSpec(ErrorBody, description="Wallet is locked, or a value is invalid")}
-MISMATCH = {
-    409: ResponseSpec(ErrorBody, description="Persisted account index does not match the wallet mnemonic")
-}
-NODE_AWAY = {503: ResponseSpec(ErrorBody, description="The node is away; nothing was changed")}
+NO_ACCOUNT = {404: refusal("The address is none of this service's accounts")}
+NO_ROW = {404: empty_refusal("The address is none of this service's accounts; the body is empty")}
+NO_WALLET = {404: refusal("Wallet does not exist")}
+LOCKED = {400: refusal("Wallet is locked, or a value is invalid")}
+MISMATCH = {409: refusal("An account is not the mnemonic's, or is another wallet's, or no index is left")}
+NODE_AWAY = {503: refusal("The node is away; nothing was changed")}
 
 
 class AccountController(Controller):
@@ -55,7 +53,7 @@ class AccountController(Controller):
         "/{walletName:str}/accounts",
         status_code=200,
         summary="Create the next account",
-        responses=NO_WALLET | LOCKED,
+        responses=NO_WALLET | LOCKED | MISMATCH,
     )
     async def create_account(
         self,
@@ -131,7 +129,7 @@ class AccountController(Controller):
         principal.require(access.READ)
         return [account_row(row) for row in await accounts.rows(walletName)]
 
-    @get("/accounts/{address:str}", summary="Get an account row", responses=NO_ACCOUNT)
+    @get("/accounts/{address:str}", summary="Get an account row", responses=NO_ROW)
     async def get_account(
         self,
         address: FromPath[str],
@@ -143,7 +141,7 @@ class AccountController(Controller):
         row = await accounts.row(parse_address(address).path)
         return empty(HTTPStatus.NOT_FOUND) if row is None else Response(account_row(row))
 
-    @get("/accounts/{address:str}/details", summary="Get an account's chain state", responses=NO_ACCOUNT)
+    @get("/accounts/{address:str}/details", summary="Get an account's chain state", responses=NO_ROW)
     async def get_details(
         self,
         address: FromPath[str],
@@ -227,7 +225,7 @@ def _index(text: str) -> int:
     return index
 
 
-def _bounded(name: str, value: int | str, *, low: int) -> int:
+def _bounded(name: str, value: float | str, *, low: int) -> int:
     number = value if isinstance(value, int) else parse_unsigned(value, name)
     if number < low:
         bound = "greater than 0" if low else "greater than or equal to 0"

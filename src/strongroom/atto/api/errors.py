@@ -8,6 +8,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException
+from litestar.openapi.datastructures import ResponseSpec
 
 from strongroom.core import errors
 from strongroom.core.clock import Clock, iso_instant
@@ -40,6 +41,16 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     request_id: str
     message: str
     code: str
+
+
+def refusal(description: str) -> ResponseSpec:
+    """How an error is described in the OpenAPI document."""
+    return ResponseSpec(ErrorBody, description=description, generate_examples=False)
+
+
+def empty_refusal(description: str) -> ResponseSpec:
+    """The same for one without a body."""
+    return ResponseSpec(None, description=description)
 
 
 class ErrorMapper:
@@ -97,8 +108,9 @@ def status_of(error: errors.StrongroomError) -> int:
 
 
 def _words(error: HTTPException | SerializationException) -> str:
-    extra = getattr(error, "extra", None)
+    extra, detail = getattr(error, "extra", None), str(getattr(error, "detail", ""))
     if isinstance(extra, list) and extra:
-        details = "; ".join(f"{item.get('key', 'body')}: {item.get('message')}" for item in extra)
-        return f"Failed to read HTTP message: {details}"
-    return str(getattr(error, "detail", "")) or "Failed to read HTTP message"
+        detail = "; ".join(f"{item.get('key', 'body')}: {item.get('message')}" for item in extra)
+    if getattr(error, "status_code", HTTPStatus.BAD_REQUEST) != HTTPStatus.BAD_REQUEST:
+        return detail
+    return f"Failed to read HTTP message: {detail}" if detail else "Failed to read HTTP message"

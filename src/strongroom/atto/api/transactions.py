@@ -5,12 +5,13 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Body, FromPath, HeaderParameter, QueryParameter
+from litestar.params import Body, FromPath
 
 from strongroom.atto.api import access
-from strongroom.atto.api.errors import ErrorBody
+from strongroom.atto.api.accounts import NO_ACCOUNT
+from strongroom.atto.api.errors import refusal
 from strongroom.atto.api.idempotent import IdempotentRequests
+from strongroom.atto.api.parameters import Cursor, IdempotencyKey, Limit
 from strongroom.atto.api.responses import empty
 from strongroom.atto.api.wire import (
     ChangeRequest,
@@ -29,7 +30,7 @@ from strongroom.atto.api.wire import (
 )
 from strongroom.atto.history import History
 from strongroom.atto.protocol import AccountEntry
-from strongroom.atto.queries import LARGEST_PAGE, Queries
+from strongroom.atto.queries import Queries
 from strongroom.atto.records import AccountRecord
 from strongroom.atto.transactions import Transactions
 from strongroom.atto.views import EntryView, entry_view
@@ -40,30 +41,13 @@ from strongroom.core.idempotency import Attempt
 NDJSON = "application/x-ndjson"
 COMPLETE_TIMEOUT_S = 20.0
 
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        required=False,
-        description="Repeat a request with the same key and body, and get the same answer, for at least 24 hours.",
-    ),
-]
-Cursor = Annotated[str | None, QueryParameter(description="`nextCursor` of the page before", required=False)]
-Limit = Annotated[int, QueryParameter(ge=1, le=LARGEST_PAGE, description="Most entries of a page")]
-
 FAILURES = {
-    400: ResponseSpec(ErrorBody, description="Wallet is locked, or a value is invalid; nothing was signed"),
-    404: ResponseSpec(
-        ErrorBody, description="Account is unknown or has not opened on-chain; nothing was signed"
-    ),
-    409: ResponseSpec(
-        ErrorBody, description="lastHeight is not the present height, or the key is still in use"
-    ),
-    422: ResponseSpec(
-        ErrorBody, description="The node rejected the block, or the key was used for another request"
-    ),
-    503: ResponseSpec(ErrorBody, description="Node, work or turn did not come in time; nothing was signed"),
-    504: ResponseSpec(ErrorBody, description="Signed and submitted; the outcome is not known yet"),
+    400: refusal("Wallet is locked, or a value is invalid; nothing was signed"),
+    404: refusal("Account is unknown or has not opened on-chain; nothing was signed"),
+    409: refusal("lastHeight is not the present height, or the key is still in use"),
+    422: refusal("The node rejected the block, or the key was used for another request"),
+    503: refusal("Node, work or turn did not come in time; nothing was signed"),
+    504: refusal("Signed and submitted; the outcome is not known yet"),
 }
 
 
@@ -134,9 +118,7 @@ class TransactionController(Controller):
     @get(
         "/accounts/transactions/{transactionHash:str}",
         summary="Get a transaction by hash",
-        responses={
-            404: ResponseSpec(ErrorBody, description="No account of this service has such a transaction")
-        },
+        responses={404: refusal("No account of this service has such a transaction")},
     )
     async def get_transaction(
         self,
@@ -174,7 +156,7 @@ class TransactionController(Controller):
             return Response(lines, media_type=NDJSON, status_code=200)  # type: ignore[arg-type]  # the same documents
         return Response(views, status_code=200)
 
-    @get("/accounts/{address:str}/entries", summary="Page through an account's history")
+    @get("/accounts/{address:str}/entries", summary="Page through an account's history", responses=NO_ACCOUNT)
     async def account_entries(
         self,
         address: FromPath[str],
@@ -187,37 +169,17 @@ class TransactionController(Controller):
         principal.require(access.READ)
         return entry_page(await queries.account_page(parse_address(address), cursor, limit))
 
-    @get("/{walletName:str}/entries", summary="Page through a wallet's history", tags=["Wallets"])
-    async def wallet_entries(
-        self,
-        walletName: FromPath[str],
-        queries: NamedDependency[Queries],
-        principal: NamedDependency[Principal],
-        cursor: Cursor = None,
-        limit: Limit = 100,
-    ) -> EntryPage:
-        """Entries of all accounts of a wallet, newest first, from the service's own store."""
-        principal.require(access.READ)
-        return entry_page(await queries.wallet_page(walletName, cursor, limit))
-
-    @get("/accounts/{address:str}/receivables", summary="List what an account could receive")
+    @get(
+        "/accounts/{address:str}/receivables",
+        summary="List what an account could receive",
+        responses=NO_ACCOUNT,
+    )
     async def account_receivables(
         self, address: FromPath[str], queries: NamedDependency[Queries], principal: NamedDependency[Principal]
     ) -> list[ReceivableView]:
         """What was sent to the account and not received yet, oldest first."""
         principal.require(access.READ)
         return [receivable_view(one) for one in await queries.waiting(parse_address(address))]
-
-    @get("/{walletName:str}/receivables", summary="List what a wallet could receive", tags=["Wallets"])
-    async def wallet_receivables(
-        self,
-        walletName: FromPath[str],
-        queries: NamedDependency[Queries],
-        principal: NamedDependency[Principal],
-    ) -> list[ReceivableView]:
-        """What was sent to the wallet's accounts and not received yet, oldest first."""
-        principal.require(access.READ)
-        return [receivable_view(one) for one in await queries.waiting_of_wallet(walletName)]
 
 
 @post("/noop", status_code=200, include_in_schema=False)

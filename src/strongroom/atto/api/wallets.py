@@ -1,22 +1,26 @@
-"""Routes 1 to 6: wallets and their locks."""
+"""Routes 1 to 6: wallets and their locks; and the queries over a whole wallet."""
 
 from http import HTTPStatus
 from typing import Annotated
 
 from litestar import Controller, Response, get, post, put, route
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body, FromPath
 
 from strongroom.atto.api import access
-from strongroom.atto.api.errors import ErrorBody
+from strongroom.atto.api.errors import refusal
+from strongroom.atto.api.parameters import Cursor, Limit
 from strongroom.atto.api.responses import empty
 from strongroom.atto.api.wire import (
+    EntryPage,
+    ReceivableView,
     WalletCreationResponse,
     WalletImportRequest,
     WalletState,
     WalletTotals,
     WalletUnlockRequest,
+    entry_page,
+    receivable_view,
     wallet_state,
     wallet_totals,
 )
@@ -26,9 +30,9 @@ from strongroom.atto.receiver import Receiver
 from strongroom.atto.wallets import NewWallet, Wallets, require_name
 from strongroom.core.access import Principal
 
-NOT_FOUND = {404: ResponseSpec(ErrorBody, description="Wallet does not exist")}
-EXISTS = {409: ResponseSpec(ErrorBody, description="A wallet with this name exists")}
-INVALID = {400: ResponseSpec(ErrorBody, description="A value of the request is invalid")}
+NOT_FOUND = {404: refusal("Wallet does not exist")}
+EXISTS = {409: refusal("A wallet with this name exists")}
+INVALID = {400: refusal("A value of the request is invalid")}
 
 
 class WalletController(Controller):
@@ -114,6 +118,38 @@ class WalletController(Controller):
         """Accounts, balances and what is waiting to be received, summed over the wallet."""
         principal.require(access.READ)
         return wallet_totals(await queries.totals(walletName))
+
+    @get(
+        "/{walletName:str}/entries",
+        summary="Page through a wallet's history",
+        responses=NOT_FOUND,
+    )
+    async def wallet_entries(
+        self,
+        walletName: FromPath[str],
+        queries: NamedDependency[Queries],
+        principal: NamedDependency[Principal],
+        cursor: Cursor = None,
+        limit: Limit = 100,
+    ) -> EntryPage:
+        """Entries of all accounts of a wallet, newest first, from the service's own store."""
+        principal.require(access.READ)
+        return entry_page(await queries.wallet_page(walletName, cursor, limit))
+
+    @get(
+        "/{walletName:str}/receivables",
+        summary="List what a wallet could receive",
+        responses=NOT_FOUND,
+    )
+    async def wallet_receivables(
+        self,
+        walletName: FromPath[str],
+        queries: NamedDependency[Queries],
+        principal: NamedDependency[Principal],
+    ) -> list[ReceivableView]:
+        """What was sent to the wallet's accounts and not received yet, oldest first."""
+        principal.require(access.READ)
+        return [receivable_view(one) for one in await queries.waiting_of_wallet(walletName)]
 
 
 def _creation(wallet: NewWallet) -> WalletCreationResponse:

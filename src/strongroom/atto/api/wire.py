@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import msgspec
+from litestar.openapi.spec import OpenAPIType, Schema
 
 from strongroom.atto.accounts import AccountRow, Derived
 from strongroom.atto.blocks import BlockState
@@ -16,7 +17,21 @@ from strongroom.core.errors import InvalidInput
 
 MOST_DIGITS = 20
 
-Unsigned = Annotated[int | str, msgspec.Meta(description="A number, or the same in a decimal string.")]
+_INTEGER = Schema(type=OpenAPIType.INTEGER, minimum=0)
+_DECIMAL = Schema(type=OpenAPIType.STRING, pattern="^[0-9]+$")
+
+
+def _number(*forms: Schema) -> msgspec.Meta:
+    description = "An integer, or the same in a decimal string."
+    return msgspec.Meta(extra_json_schema={"description": description, "extra": {"one_of": list(forms)}})
+
+
+# A float is read so that it can be refused: the framework would make an integer of 1.0 without a word, and of
+# 9007199254740993.0 another one than the caller wrote.
+Unsigned = Annotated[int | float | str, _number(_INTEGER, _DECIMAL)]
+OptionalUnsigned = Annotated[
+    int | float | str | None, _number(_INTEGER, _DECIMAL, Schema(type=OpenAPIType.NULL))
+]
 
 
 class _Document(msgspec.Struct, kw_only=True, rename="camel"):
@@ -69,7 +84,7 @@ class AccountDetails(_Document):
 class SendRequest(_Document):
     receiver_address: str
     amount: Unsigned
-    last_height: Unsigned | None = None
+    last_height: OptionalUnsigned = None
 
 
 class ChangeRequest(_Document):
@@ -101,7 +116,7 @@ class AccountRecoveryResponse(_Document):
 class AccountHeightSearch(_Document):
     address: str
     from_height: Unsigned
-    to_height: Unsigned | None = None
+    to_height: OptionalUnsigned = None
 
 
 class HeightSearch(_Document):
@@ -247,15 +262,19 @@ def label_of(account: AccountRecord) -> Label:
     return Label(address=account.address.path, index=account.index, label=account.label)
 
 
-def parse_unsigned(value: int | str, name: str, *, high: int = U64_MAX) -> int:
-    """Reads a number or a decimal string from 0 to `high`."""
+def parse_unsigned(value: float | str, name: str, *, high: int = U64_MAX) -> int:
+    """Reads an integer or a decimal string from 0 to `high`; a float is refused, however round."""
     text = str(value)
-    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS) or int(text) > high:
+    if (
+        isinstance(value, float)
+        or not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS)
+        or int(text) > high
+    ):
         raise InvalidInput(f"{name} must be an integer from 0 to {high}", code="invalid_number")
     return int(text)
 
 
-def parse_amount(value: int | str) -> int:
+def parse_amount(value: float | str) -> int:
     return parse_unsigned(value, "amount", high=MAX_SUPPLY_RAW)
 
 

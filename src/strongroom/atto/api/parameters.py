@@ -1,0 +1,18 @@
+"""Headers and query parameters that several routes share."""
+
+from typing import Annotated
+
+from litestar.params import HeaderParameter, QueryParameter
+
+from strongroom.atto.queries import LARGEST_PAGE
+
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        required=False,
+        description="Repeat a request with the same key and body, and get the same answer, for at least 24 hours.",
+    ),
+]
+Cursor = Annotated[str | None, QueryParameter(description="`nextCursor` of the page before", required=False)]
+Limit = Annotated[int, QueryParameter(ge=1, le=LARGEST_PAGE, description="Most entries of a page")]
