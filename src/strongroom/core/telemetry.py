@@ -65,6 +65,8 @@ def configure_logging(*, as_json: bool, level: str = "INFO") -> None:
     root.setLevel(level)
     for noisy in ("httpx2", "httpcore2", "uvicorn.access", "uvicorn.error", "aiosqlite", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # The server's notes on statements; what would matter is an error, the session is strict.
+    logging.getLogger("asyncmy").setLevel(logging.ERROR)
 
 
 def _redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,0 +1,77 @@
+"""The documents keep up with the code: every variable, every error code, every link."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "strongroom"
+ATTO = (ROOT / "docs" / "atto.md").read_text()
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+VARIABLE = re.compile(
+    r'(?:environment\.\w+\(|environ\.get\(|envvar=|parsed\()\s*((?:"[A-Z][A-Z0-9_]+",?\s*)+)'
+)
+CODE = re.compile(r'\bcode(?:: ClassVar\[str\])? ?= ?"([a-z_]+)"')
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+# Classes that are never raised as they are, verdicts of other commands, and what the API answers with another code.
+UNSEEN_CODES = {
+    "error",
+    "conflict",
+    "locked",
+    "ledger_rejected",
+    "account_disabled",
+    "audit_broken",
+    "invalid_value",
+    "invalid_network",
+    "invalid_mnemonic",
+    "invalid_key",
+    "invalid_work",
+    "invalid_signature",
+}
+
+
+def sources() -> Iterator[str]:
+    for path in SOURCE.rglob("*.py"):
+        if "sandbox" not in path.relative_to(SOURCE).parts[:1]:
+            yield path.read_text()
+
+
+def anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+def test_every_variable_is_documented() -> None:
+    names = {
+        name
+        for text in sources()
+        for group in VARIABLE.findall(text)
+        for name in re.findall(r'"([A-Z][A-Z0-9_]+)"', group)
+    }
+    assert {
+        "NETWORK",
+        "ATTO_NETWORK",
+        "STRONGROOM_DATA",
+        "ATTO_KEY_CACHE_S",
+        "STRONGROOM_ATTO_TOKEN",
+    } <= names
+    assert {name for name in names if not re.search(rf"`{name}\b", ATTO)} == set()
+
+
+def test_every_error_code_is_documented() -> None:
+    codes = {code for text in sources() for code in CODE.findall(text)} - UNSEEN_CODES
+    assert {"node_rejected", "outcome_unknown", "wallet_locked"} <= codes
+    assert {code for code in codes if f"`{code}`" not in ATTO} == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.name))
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for path, fragment in LINK.findall(document.read_text()):
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), path
+        if fragment:
+            headings = {anchor(heading) for heading in HEADING.findall(target.read_text())}
+            assert fragment in headings, f"{path}#{fragment}"
