@@ -24,6 +24,12 @@ async def funded(service: AttoService, network: AttoNetwork) -> str:
     return await service.open_account(network)
 
 
+@pytest.fixture(scope="module")
+async def untouched(shared_service: AttoService, shared_network: AttoNetwork) -> str:
+    """An account with 50 ATTO for the tests that must not change it."""
+    return await shared_service.open_account(shared_network)
+
+
 def path_of(address: str, kind: str) -> str:
     return f"/wallets/accounts/{address}/transactions/{kind}"
 
@@ -107,13 +113,13 @@ async def test_send_at_the_given_height(service: AttoService, funded: str, last_
 
 @pytest.mark.parametrize("last_height", [0, 2, 2**64 - 1, "2"])
 async def test_send_at_another_height_is_a_conflict(
-    service: AttoService, funded: str, last_height: int | str
+    service: AttoService, untouched: str, last_height: int | str
 ) -> None:
     words = (
-        f"Given height for atto://{funded} does not match last known height 1. "
+        f"Given height for atto://{untouched} does not match last known height 1. "
         "List all the newest transactions and try again!"
     )
-    response = await service.send(funded, NOBODY, 1, lastHeight=last_height)
+    response = await service.send(untouched, NOBODY, 1, lastHeight=last_height)
     assert_refused(response, 409, words, "height_mismatch")
 
 
@@ -144,9 +150,9 @@ RANGE = f"amount must be an integer from 0 to {MAX_SUPPLY_RAW}"
     ],
 )
 async def test_impossible_amount_is_refused(
-    service: AttoService, funded: str, amount: int | str, words: str, code: str
+    service: AttoService, untouched: str, amount: int | str, words: str, code: str
 ) -> None:
-    assert_refused(await service.send(funded, NOBODY, amount), 400, words, code)
+    assert_refused(await service.send(untouched, NOBODY, amount), 400, words, code)
 
 
 @pytest.mark.parametrize(
@@ -168,17 +174,17 @@ async def test_impossible_amount_is_refused(
         "",
     ],
 )
-async def test_unreadable_send_is_refused(service: AttoService, funded: str, body: str) -> None:
+async def test_unreadable_send_is_refused(service: AttoService, untouched: str, body: str) -> None:
     content = body.replace("%s", NOBODY)
-    response = await service.client.post(path_of(funded, "SEND"), content=content, headers=JSON)
+    response = await service.client.post(path_of(untouched, "SEND"), content=content, headers=JSON)
     document = response.json()
     assert (response.status_code, document["error"]) == (400, "Bad Request"), response.text
     assert document["message"]
-    assert (await service.until_balance(funded, 50 * ATTO))["height"] == 1
+    assert (await service.until_balance(untouched, 50 * ATTO))["height"] == 1
 
 
-async def test_unreadable_body_is_called_so(service: AttoService, funded: str) -> None:
-    response = await service.client.post(path_of(funded, "SEND"), content="{", headers=JSON)
+async def test_unreadable_body_is_called_so(service: AttoService, untouched: str) -> None:
+    response = await service.client.post(path_of(untouched, "SEND"), content="{", headers=JSON)
     assert response.json()["message"].startswith("Failed to read HTTP message")
 
 
@@ -194,21 +200,21 @@ async def test_body_without_a_content_type_is_read(service: AttoService, funded:
         assert response.status_code == 200, response.text
 
 
-async def test_nobody_sends_to_himself(service: AttoService, funded: str) -> None:
+async def test_nobody_sends_to_himself(service: AttoService, untouched: str) -> None:
     words = "You can't send money to yourself"
-    assert_refused(await service.send(funded, funded, 1), 400, words, "invalid_transaction")
+    assert_refused(await service.send(untouched, untouched, 1), 400, words, "invalid_transaction")
 
 
-async def test_present_representative_is_refused(service: AttoService, funded: str) -> None:
+async def test_present_representative_is_refused(service: AttoService, untouched: str) -> None:
     words = "The account already has this representative"
-    assert_refused(await service.change(funded, funded), 400, words, "same_representative")
+    assert_refused(await service.change(untouched, untouched), 400, words, "same_representative")
 
 
 @pytest.mark.parametrize("address", ["x", NOBODY[:-1] + "a", NOBODY.upper(), "", "http://" + NOBODY])
 async def test_malformed_address_in_the_body_is_refused(
-    service: AttoService, funded: str, address: str
+    service: AttoService, untouched: str, address: str
 ) -> None:
-    for response in (await service.send(funded, address, 1), await service.change(funded, address)):
+    for response in (await service.send(untouched, address, 1), await service.change(untouched, address)):
         assert (response.status_code, response.json()["code"]) == (400, "invalid_address")
         assert response.json()["message"].startswith("Invalid address: ")
 
@@ -225,11 +231,11 @@ async def test_change_of_an_unopened_account_is_not_found(service: AttoService) 
     assert_refused(await service.change(address, NOBODY), 404, words, "account_not_open")
 
 
-async def test_refused_send_costs_no_work(service: AttoService, network: AttoNetwork, funded: str) -> None:
+async def test_refused_send_costs_no_work(service: AttoService, network: AttoNetwork, untouched: str) -> None:
     """The original searches first and looks at the amount afterwards."""
     before = len(network.worker.targets)
     for amount in (0, 51 * ATTO):
-        assert (await service.send(funded, NOBODY, amount)).status_code == 400
+        assert (await service.send(untouched, NOBODY, amount)).status_code == 400
     assert len(network.worker.targets) == before
 
 
@@ -264,8 +270,8 @@ async def test_malformed_hash_is_refused(service: AttoService, text: str) -> Non
     assert (response.status_code, response.json()["message"]) == (400, "A hash has 64 hex digits")
 
 
-async def test_body_above_a_megabyte_is_refused(service: AttoService, funded: str) -> None:
-    response = await service.client.post(path_of(funded, "SEND"), content=b" " * 1_000_001, headers=JSON)
+async def test_body_above_a_megabyte_is_refused(service: AttoService, untouched: str) -> None:
+    response = await service.client.post(path_of(untouched, "SEND"), content=b" " * 1_000_001, headers=JSON)
     assert (response.status_code, response.json()["error"]) == (413, "Request Entity Too Large")
 
 

@@ -149,6 +149,7 @@ class TransactionController(Controller):
             (account.address, first, account.height)
             for account in wanted
             for first in firsts[account.address]
+            if first <= account.height
         ]
         views = [entry_view(entry) for entry in await queries.entries_between(ranges)]
         if NDJSON in request.headers.get("accept", ""):
