@@ -30,7 +30,7 @@ def test_what_the_service_refuses_is_said_in_its_words(installation: Installatio
         installation.run("atto", "range", wallet, "20000"),
     ]
     assert [(one.status, one.stderr) for one in refusals] == [
-        (1, ["strongroom: Wallet nobody does not exist"]),
+        (1, ["strongroom: Wallet with nobody not found"]),
         (1, ["strongroom: gapLimit must be greater than 0"]),
         (
             1,
