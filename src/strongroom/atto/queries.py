@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, select, tuple_
+from sqlalchemy import Connection, Select, and_, or_, select, tuple_
 
 from strongroom.atto import tables
 from strongroom.atto.blocks import load_entry
@@ -16,6 +16,7 @@ from strongroom.core.database import Database
 from strongroom.core.errors import InvalidInput, NotFound
 
 LARGEST_PAGE = 1000
+RANGES_PER_STATEMENT = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +95,13 @@ class Queries:
 
         def work(connection: Connection) -> list[AccountEntry]:
             found: list[AccountEntry] = []
-            for address, first, last in ranges:
-                query = (
-                    select(tables.entry)
-                    .where(columns.address == address.path, columns.height.between(first, last))
-                    .order_by(columns.height)
-                )
-                found += [load_entry(row, address.public_key) for row in connection.execute(query)]
+            for start in range(0, len(ranges), RANGES_PER_STATEMENT):
+                wanted = [
+                    and_(columns.address == address.path, columns.height.between(first, last))
+                    for address, first, last in ranges[start : start + RANGES_PER_STATEMENT]
+                ]
+                query = select(tables.entry).where(or_(*wanted)).order_by(columns.address, columns.height)
+                found += _entries(connection, query)
             return found
 
         return await self._database.read(work)
