@@ -90,7 +90,7 @@ def test_processes_that_start_together_migrate_once(
     start = tmp_path / "start"
     url = database_url.render_as_string(hide_password=False)
     with ExitStack() as stack:
-        processes = [stack.enter_context(python(MIGRATE, url, str(start))) for _ in range(4)]
+        processes = [stack.enter_context(python(MIGRATE, url, str(start))) for _ in range(3)]
         for process in processes:
             process.wait_for("loaded")
         start.touch()
