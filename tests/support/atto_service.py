@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 
 import anyio
 import httpx2
+from sqlalchemy import select
 from sqlalchemy.engine import URL
 
+from strongroom.atto import tables
 from strongroom.atto.ledger import AttoLedger
 from strongroom.atto.settings import AttoSettings
 from strongroom.core.audit import verify
@@ -158,6 +160,14 @@ def assert_refused(response: httpx2.Response, status: int, message: str, code: s
 
 def assert_empty(response: httpx2.Response, status: int) -> None:
     assert (response.status_code, response.content) == (status, b"")
+
+
+async def stored_work(service: AttoService, address: str) -> bytes | None:
+    """Work that lies ready for the account's next block."""
+    columns = tables.chain.c
+    ready = (columns.address == address, columns.work_target == columns.frontier)
+    row = await service.ledger.database.fetch_one(select(columns.work).where(*ready))
+    return None if row is None else row.work
 
 
 async def until(
