@@ -32,7 +32,7 @@ from strongroom.core.access import system_principal
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database, insert_ignore
-from strongroom.core.errors import LedgerRejected, Locked, StrongroomError, Unavailable
+from strongroom.core.errors import Conflict, LedgerRejected, Locked, StrongroomError, Unavailable
 from strongroom.core.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -45,6 +45,10 @@ LONGEST_RETRY_S = 60.0
 BATCH = 500
 REMEMBERED = 20_000
 GONE = "RECEIVABLE_NOT_FOUND"
+
+
+class AlreadyReceived(Conflict):
+    """The receivable is not waiting any more."""
 
 
 @dataclass(slots=True)
@@ -177,22 +181,26 @@ class Receiver:
             await self._submitter.submit(self._order(receivable))
         except Locked:
             return False
+        except AlreadyReceived:
+            self._settle(receivable)
         except LedgerRejected as error:
             self._received.labels("rejected").inc()
-            if (
-                GONE in error.message
-            ):  # received elsewhere; should the node be behind, its stream tells of it again
-                await self._forget(receivable)
+            if GONE in error.message:
+                await self._forget(receivable)  # should the node be behind, its stream will tell of it again
             else:
                 await self._postpone(receivable, error)
         except StrongroomError as error:
             self._received.labels("failed").inc()
             await self._postpone(receivable, error)
-        else:  # the settlement of the block has deleted the row
-            self._troubles.pop(receivable.hash, None)
-            self._remember(receivable.hash)
+        else:
+            self._settle(receivable)
             self._received.labels("received").inc()
         return True
+
+    def _settle(self, receivable: Receivable) -> None:
+        """The settlement of a block that received it has deleted the row."""
+        self._troubles.pop(receivable.hash, None)
+        self._remember(receivable.hash)
 
     async def _verify(self, receivable: Receivable) -> None:
         """The send must exist, be signed by its sender, and say what the receivable says."""
@@ -221,6 +229,10 @@ class Receiver:
         address = Address(public_key=receivable.receiver_public_key)
         representative = (self._default_representative or address).public_key
 
+        def check(connection: Connection, account: AccountRecord) -> None:
+            _require_enabled(account)
+            _require_stored(connection, receivable)
+
         def build(account: AccountRecord, timestamp_ms: int) -> Block:
             moment_ms = max(timestamp_ms, receivable.timestamp_ms + 1)
             if account.state is None:
@@ -232,7 +244,7 @@ class Receiver:
             scope=SCOPE,
             address=address,
             kind="RECEIVE",
-            check=_require_enabled,
+            check=check,
             build=build,
             sender=receivable.sender_public_key,
         )
@@ -260,6 +272,13 @@ class Receiver:
 def _require_enabled(account: AccountRecord) -> None:
     if account.disabled:
         raise Locked(f"Account {account.address.uri} is disabled", code="account_disabled")
+
+
+def _require_stored(connection: Connection, receivable: Receivable) -> None:
+    """A block that was signed before, and settled just now, may have received it."""
+    query = select(tables.receivable.c.hash).where(tables.receivable.c.hash == receivable.hash)
+    if connection.execute(query).first() is None:
+        raise AlreadyReceived("It was received by another block", code="already_received")
 
 
 def _pending_of(address: Address) -> Any:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 
 from strongroom.atto import tables
 from strongroom.atto.protocol import AccountState, Address, Network
-from strongroom.core.database import locking
+from strongroom.core.database import holding, locking
 from strongroom.core.errors import NotFound
 
 WALLET_COLUMNS = (
@@ -21,6 +21,7 @@ WALLET_COLUMNS = (
 _ACCOUNT = select(tables.chain).where(tables.chain.c.address == bindparam("path"))
 _ACCOUNT_LOCKED = locking(_ACCOUNT)
 _WALLET = select(*WALLET_COLUMNS).where(tables.wallet.c.name == bindparam("wallet_name"))
+_WALLET_HELD = holding(_WALLET)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +101,13 @@ def load_account(
     return account_record(row, network)
 
 
-def load_wallet(connection: Connection, name: str) -> WalletRecord | None:
-    """Reads one wallet. The name is compared exactly, whatever the collation of an adopted table."""
-    rows = connection.execute(_WALLET, {"wallet_name": name}).all()
+def load_wallet(connection: Connection, name: str, *, hold: bool = False) -> WalletRecord | None:
+    """Reads one wallet. The name is compared exactly, whatever the collation of an adopted table.
+
+    `hold` keeps others from changing it, as a lock does, until the transaction ends: what is signed with its key is
+    then stored, and audited, before the wallet is locked or not at all.
+    """
+    rows = connection.execute(_WALLET_HELD if hold else _WALLET, {"wallet_name": name}).all()
     return next((record for record in wallet_records(rows) if record.name == name), None)
 
 

@@ -46,8 +46,8 @@ class Order:
     scope: str
     address: Address
     kind: str
-    check: Callable[[AccountRecord], None]
-    """Raises when the order does not fit the account as it now stands."""
+    check: Callable[[Connection, AccountRecord], None]
+    """Raises when the order does not fit the account as it now stands, or whatever else is stored."""
     build: Callable[[AccountRecord, int], Block]
     """Makes the block from the account and a timestamp in milliseconds that the order may raise."""
     amount_raw: int = 0
@@ -167,24 +167,31 @@ class Submitter:
         Returns the account instead when it needs work first, and the block in the way when there is one.
         """
         now_ms = self._node_clock.now_ms()
+        signed: SignedBlock | None = None
 
         def unit(connection: Connection) -> SignedBlock | Pending | AccountRecord:
+            nonlocal signed
+            signed = None
             account = load_account(connection, order.address, self._network, lock=True)
             if (
                 account.pending is not None
                 and (pending := load_block(connection, account.pending)) is not None
             ):
                 return Pending(block=pending)
-            order.check(account)
-            keys = self._keyring.keys(
-                _wallet_of(connection, account)
-            )  # locked: say so before any work is spent
+            order.check(connection, account)
+            keys = self._keyring.keys(_wallet_of(connection, account))  # locked: say so before work is spent
             found = self._usable_work(account, work)
             if found is None:
                 return account
-            return self._sign_next(connection, order, account, keys, found, now_ms)
+            signed = self._sign_next(connection, order, account, keys, found, now_ms)
+            return signed
 
-        step = await self._database.write(unit)
+        try:
+            step = await self._database.write(unit)
+        except OutcomeUnknown:
+            if signed is None:
+                raise
+            raise unknown_signature(signed.transaction.hash) from None
         if isinstance(step, SignedBlock):
             self._signatures.labels("atto", order.kind).inc()
         return step
@@ -250,6 +257,15 @@ def unknown_outcome(block_hash: bytes) -> OutcomeUnknown:
     )
 
 
+def unknown_signature(block_hash: bytes) -> OutcomeUnknown:
+    shown = block_hash.hex().upper()
+    return OutcomeUnknown(
+        f"The database went away while transaction {shown} was stored. Once it is back, ask "
+        f"GET /wallets/accounts/transactions/{shown}: if it is not there, nothing was signed. "
+        "Or repeat the request with the same Idempotency-Key"
+    )
+
+
 def _build(order: Order, account: AccountRecord, now_ms: int) -> Block:
     earliest_ms = account.state.timestamp_ms + 1 if account.state else 0
     try:
@@ -271,7 +287,7 @@ def _signature_request(order: Order, block: Block) -> SignatureRequest:
 
 
 def _wallet_of(connection: Connection, account: AccountRecord) -> WalletRecord:
-    wallet = load_wallet(connection, account.wallet_name)
+    wallet = load_wallet(connection, account.wallet_name, hold=True)
     if wallet is None:
         raise NotFound(f"Wallet {account.wallet_name} does not exist", code="wallet_not_found")
     return wallet

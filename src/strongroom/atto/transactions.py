@@ -57,7 +57,7 @@ class Transactions:
     ) -> AccountEntry:
         """Sends and returns the confirmed entry. Raises as `Submitter.submit`, and InvalidInput."""
 
-        def check(account: AccountRecord) -> None:
+        def check(_connection: Connection, account: AccountRecord) -> None:
             state = require_open(account)
             if last_height is not None and state.height != last_height:
                 raise Conflict(
@@ -100,7 +100,7 @@ class Transactions:
             scope=CHANGE_SCOPE,
             address=address,
             kind="CHANGE",
-            check=lambda account: _discard(
+            check=lambda _connection, account: _discard(
                 build(account, account.state.timestamp_ms + 1 if account.state else 0)
             ),
             build=build,

@@ -183,6 +183,11 @@ def locking(statement: Select[Any]) -> Select[Any]:
     return statement.with_for_update()
 
 
+def holding(statement: Select[Any]) -> Select[Any]:
+    """SELECT ... LOCK IN SHARE MODE: others may read it, nobody changes it until the transaction ends."""
+    return statement.with_for_update(read=True)
+
+
 def sqlite_url(path: str) -> URL:
     return URL.create("sqlite", database=path)
 
