@@ -1,0 +1,179 @@
+"""The process dies before and after every single write of a payment and of a receive, on both databases."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import URL
+
+from strongroom.atto.protocol import Address
+from support.atto_network import AttoNetwork
+from support.atto_network import running_network as running_sandbox
+from support.atto_service import (
+    ATTO,
+    NOBODY,
+    AttoService,
+    database_variables,
+    entry,
+    running_service,
+    until,
+)
+from support.callback_sink import CallbackSink, running_sink
+from support.dying_database import CrashPoint, DyingDatabase
+from support.running import running
+from support.seeds import seeded
+from support.waiting import eventually
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+
+AFTER_EVERY_LEASE_MS = 10_000
+KEY = "the-payment"
+BACKGROUND = ("Leases.", "migrate")
+"""Writes that are always under way, and say nothing about a payment."""
+
+REJECTED = text("SELECT hash FROM strongroom_atto_block WHERE state = 'REJECTED'")
+
+Start = Callable[[], AbstractAsyncContextManager[AttoService]]
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[AttoNetwork]:
+    async with running_sandbox() as network:
+        yield network
+
+
+@pytest.fixture
+async def sink() -> AsyncIterator[CallbackSink]:
+    async with running_sink(seeded("crash points")) as sink:
+        yield sink
+
+
+@pytest.fixture
+def start(sandbox: AttoNetwork, database_url: URL, sink: CallbackSink, tmp_path: Path) -> Start:
+    variables = database_variables(database_url, tmp_path) | {"CALLBACK_URL": sink.url}
+    return lambda: running_service(sandbox, variables)
+
+
+@pytest.fixture
+def dying(monkeypatch: pytest.MonkeyPatch) -> Callable[[], DyingDatabase]:
+    """The database of the service that was started last."""
+    made: list[DyingDatabase] = []
+
+    def make(url: URL) -> DyingDatabase:
+        made.append(DyingDatabase(url))
+        return made[-1]
+
+    monkeypatch.setattr("strongroom.atto.ledger.Database", make)
+    return lambda: made[-1]
+
+
+def crash_points(names: list[str]) -> list[CrashPoint]:
+    """Before and after each kind of write, in the order of their first appearance."""
+    kinds = [name for name in dict.fromkeys(names) if not name.startswith(BACKGROUND)]
+    return [CrashPoint(name=name, committed=committed) for name in kinds for committed in (False, True)]
+
+
+async def die(
+    sandbox: AttoNetwork,
+    database: DyingDatabase,
+    point: CrashPoint,
+    act: Callable[[], Coroutine[Any, Any, object]],
+) -> None:
+    """Acts until the process is dead; the leases of the dead run out at once."""
+    database.arm(point)
+    async with running(act()):
+        await eventually(lambda: database.dead)
+    sandbox.clock.ahead_ms += AFTER_EVERY_LEASE_MS
+
+
+async def assert_books(service: AttoService, sandbox: AttoNetwork, sink: CallbackSink, address: str) -> None:
+    """The service, its callbacks and the chain say the same, and nothing is open."""
+    chain = sandbox.sandbox.chain
+    public_key = Address.parse(address).public_key
+    state = chain.account(public_key)
+    assert state is not None
+    hashes = [one.hash.hex().upper() for one in chain.entries(public_key, 1, state.height)]
+
+    async def stored() -> list[str]:
+        page = await service.get(f"/wallets/accounts/{address}/entries?limit=1000")
+        return [one["hash"] for one in page["entries"]][::-1]
+
+    await until(stored, lambda found: found == hashes)
+    details = await service.details(address)
+    assert details is not None
+    assert (details["height"], details["balance"]) == (state.height, state.balance)
+
+    async def told() -> list[str]:
+        return list(dict.fromkeys(one["hash"] for one in sink.told(address)))
+
+    await until(told, lambda found: found == hashes)
+    assert await service.get(f"/wallets/accounts/{address}/receivables") == []
+    await service.verify_audit()
+
+
+async def pay(service: AttoService, address: str, key: str) -> httpx2.Response:
+    return await service.send(address, NOBODY, ATTO, key=key)
+
+
+async def until_paid(service: AttoService, address: str, key: str) -> dict[str, Any]:
+    """Repeats as a client does that got no answer."""
+    response = await until(
+        lambda: pay(service, address, key),
+        lambda found: found.status_code not in {409, 500, 503, 504},
+    )
+    return entry(response)
+
+
+async def test_a_payment_is_made_once_wherever_the_process_dies(
+    sandbox: AttoNetwork, start: Start, sink: CallbackSink, dying: Callable[[], DyingDatabase]
+) -> None:
+    async with start() as service:
+        address = await service.open_account(sandbox, 1000 * ATTO)
+        await assert_books(service, sandbox, sink, address)
+        dying().names.clear()
+        entry(await pay(service, address, "rehearsal"))
+        await assert_books(service, sandbox, sink, address)
+        points = crash_points(dying().names)
+    assert len(points) >= 10, points
+    for number, point in enumerate(points):
+        key = f"{KEY}-{number}"
+        before = sandbox.state(address)
+        assert before is not None
+        async with start() as service:
+            await die(sandbox, dying(), point, partial(pay, service, address, key))
+        async with start() as service:
+            paid = await until_paid(service, address, key)
+            assert (paid["previousBalance"], paid["height"]) == (before.balance, before.height + 1), str(
+                point
+            )
+            assert await until_paid(service, address, key) == paid
+            await assert_books(service, sandbox, sink, address)
+
+
+async def test_what_arrives_is_received_once_wherever_the_process_dies(
+    sandbox: AttoNetwork, start: Start, sink: CallbackSink, dying: Callable[[], DyingDatabase]
+) -> None:
+    async with start() as service:
+        address = await service.open_account(sandbox, 1000 * ATTO)
+        await assert_books(service, sandbox, sink, address)
+        dying().names.clear()
+        await sandbox.fund(address, ATTO)
+        balance = 1001 * ATTO
+        await service.until_balance(address, balance)
+        await assert_books(service, sandbox, sink, address)
+        points = crash_points(dying().names)
+    assert len(points) >= 6, points
+    for point in points:
+        async with start() as service:
+            await die(sandbox, dying(), point, lambda: sandbox.fund(address, ATTO))
+        balance += ATTO
+        async with start() as service:
+            await service.until_balance(address, balance)
+            await assert_books(service, sandbox, sink, address)
+            rejected = await service.ledger.database.fetch_all(REJECTED)
+            assert not rejected, f"{point}: it tried to receive what was received"
