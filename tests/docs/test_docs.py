@@ -17,13 +17,15 @@ CODE = re.compile(r'\bcode(?:: ClassVar\[str\])? ?= ?"([a-z_]+)"')
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
-# Classes that are never raised as they are, verdicts of other commands, and what the API answers with another code.
+# Classes that are never raised as they are, what the automatic receiver tells itself, verdicts of `doctor`, and faults of
+# values that the API checks first or answers for with another code.
 UNSEEN_CODES = {
     "error",
     "conflict",
     "locked",
     "ledger_rejected",
     "account_disabled",
+    "already_received",
     "audit_broken",
     "invalid_value",
     "invalid_network",
