@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database, T, Work
+from strongroom.core.database import Database, T, Work, sqlite_url
 from strongroom.core.lease import DEFAULT_TTL_S, Lease, Leases
+from strongroom.core.migrations import migrate
 from support.clock import ManualClock
 from support.running import PATIENCE_S, running
 
@@ -166,14 +168,15 @@ async def test_work_ends_before_a_lease_that_cannot_be_renewed(
         assert (await job.start()).fence == 2
 
 
-async def test_work_ends_also_when_the_database_does_not_answer(database: Database) -> None:
-    faulty = FaultyDatabase(database.url)
+async def test_work_ends_also_when_the_database_does_not_answer(tmp_path: Path) -> None:
+    faulty = FaultyDatabase(sqlite_url(str(tmp_path / "test.sqlite3")))
+    await migrate(faulty, [])
     job = Job()
-    async with running(Leases(faulty, SystemClock(), holder="first", ttl_s=1.6).lead("work", job)):
+    async with running(Leases(faulty, SystemClock(), holder="first", ttl_s=3.2).lead("work", job)):
         await job.start()
         faulty.silent = True
         await job.end()
-        assert await Leases(database, SystemClock(), holder="second").is_held("work")
+        assert await Leases(faulty, SystemClock(), holder="second").is_held("work")
     await faulty.close()
 
 
