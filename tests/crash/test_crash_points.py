@@ -36,6 +36,8 @@ KEY = "the-payment"
 BACKGROUND = ("Leases.", "migrate")
 """Writes that are always under way, and say nothing about a payment."""
 
+STARTED = "Idempotency._write.<locals>.<lambda>"
+"""The purge, which the workers begin with; later writes of that name belong to payments."""
 REJECTED = text("SELECT hash FROM strongroom_atto_block WHERE state = 'REJECTED'")
 
 Start = Callable[[], AbstractAsyncContextManager[AttoService]]
@@ -55,7 +57,8 @@ async def sink() -> AsyncIterator[CallbackSink]:
 
 @pytest.fixture
 def start(sandbox: AttoNetwork, database_url: URL, sink: CallbackSink, tmp_path: Path) -> Start:
-    variables = database_variables(database_url, tmp_path) | {"CALLBACK_URL": sink.url}
+    variables = database_variables(database_url, tmp_path)
+    variables |= {"CALLBACK_URL": sink.url, "ATTO_REQUEST_TIMEOUT_S": "2"}
     return lambda: running_service(sandbox, variables)
 
 
@@ -85,6 +88,7 @@ async def die(
     act: Callable[[], Coroutine[Any, Any, object]],
 ) -> None:
     """Acts until the process is dead; the leases of the dead run out at once."""
+    await eventually(lambda: STARTED in database.names)
     database.arm(point)
     async with running(act()):
         await eventually(lambda: database.dead)
