@@ -112,7 +112,7 @@ async def shared_cable(
         variables = network.variables | database_variables(url, folder)
         variables |= {"CALLBACK_URL": sink.url, "ATTO_REQUEST_TIMEOUT_S": str(REQUEST_TIMEOUT_S)}
         async with ServiceProgram(variables) as service:
-            addresses = await open_accounts(service, network, ACCOUNTS + 1)
+            addresses, _ = await open_accounts(service, network, ACCOUNTS + 1)
             books = Books(service=service, network=network, database_url=url, addresses=addresses, sink=sink)
             yield Cable(service=service, network=network, payers=Payers(service), books=books)
 

@@ -34,7 +34,7 @@ async def books(server: MariaDB, network: NetworkProgram, tmp_path: Path) -> Asy
     async with running_sink(seeded("database"), refused=0.0) as sink:
         variables = network.variables | database_variables(url, tmp_path) | {"CALLBACK_URL": sink.url}
         async with ServiceProgram(variables) as service:
-            addresses = await open_accounts(service, network, ACCOUNTS)
+            addresses, _ = await open_accounts(service, network, ACCOUNTS)
             await network.fault(confirmation_delay_ms=20)
             yield Books(service=service, network=network, database_url=url, addresses=addresses, sink=sink)
 

@@ -1,18 +1,25 @@
 """The fate of a signed block is found out, never guessed, whatever the node says and when it says it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+import re
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from sqlalchemy import Connection
 
 from strongroom.atto.blocks import BlockState
 from strongroom.atto.gateway import NodeRejected, NodeUnavailable
 from strongroom.atto.protocol import AccountKeys, Address, Mnemonic, Transaction
 from strongroom.atto.resolver import Outcome
+from strongroom.atto.submission import Order, Work
+from strongroom.core.mysql import CommitUnknown
 from strongroom.sandbox.atto.faults import Refusal
 from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork
@@ -193,3 +200,70 @@ async def test_what_another_replica_has_settled_is_not_published_again(
     assert_refused(refused, 422, "The node rejected the transaction: INVALID_AMOUNT", "node_rejected")
     assert settled.is_set()
     assert node.calls.count("publish") == 1
+
+
+@pytest.mark.parametrize("committed", [True, False])
+async def test_a_commit_without_an_answer_is_unknown_and_the_same_key_pays_once(
+    service: AttoService,
+    sandbox: AttoNetwork,
+    address: str,
+    monkeypatch: pytest.MonkeyPatch,
+    committed: bool,
+) -> None:
+    database = service.ledger.database
+    write = database.write
+
+    async def write_without_an_answer(work: Callable[[Connection], Any]) -> Any:
+        if not work.__qualname__.startswith("Submitter._sign"):
+            return await write(work)
+        monkeypatch.setattr(database, "write", write)
+        with contextlib.suppress(RolledBack):
+            await write(work if committed else partial(undo, work))
+        raise CommitUnknown
+
+    monkeypatch.setattr(database, "write", write_without_an_answer)
+    unknown = await service.send(address, NOBODY, ATTO, key="once")
+    assert (unknown.status_code, unknown.json()["code"]) == (504, "outcome_unknown")
+    found = re.search(r"while transaction ([0-9A-F]{64}) was stored", unknown.json()["message"])
+    assert found is not None
+    asked = await service.client.get(f"/wallets/accounts/transactions/{found[1]}")
+    assert asked.status_code == (200 if committed else 404)
+    paid = entry(await service.send(address, NOBODY, ATTO, key="once"))
+    assert (paid["hash"] == found[1]) is committed
+    assert (paid["height"], paid["balance"]) == (2, 49 * ATTO)
+    state = sandbox.state(address)
+    assert state is not None
+    assert state.height == 2
+
+
+class RolledBack(Exception):
+    """Undoes a unit of work."""
+
+
+def undo(work: Callable[[Connection], Any], connection: Connection) -> None:
+    work(connection)
+    raise RolledBack
+
+
+async def test_a_process_that_lost_its_request_to_another_signs_nothing_and_says_ask_again(
+    service: AttoService, sandbox: AttoNetwork, address: str, tmp_path: Path
+) -> None:
+    """It was paused between the claim of the key and the signature; its lease ran out meanwhile."""
+    submitter = service.ledger._submitter
+    sign = submitter._sign
+    answers: list[httpx2.Response] = []
+
+    async def sign_after_the_other(order: Order, work: Work | None) -> Any:
+        submitter._sign = sign  # type: ignore[method-assign]
+        sandbox.clock.ahead_ms += 10_000
+        async with running_service(sandbox, {"STRONGROOM_DATA": str(tmp_path)}) as other:
+            answers.append(await other.send(address, NOBODY, ATTO, key="once"))
+        return await sign(order, work)
+
+    submitter._sign = sign_after_the_other  # type: ignore[method-assign]
+    late = await service.send(address, NOBODY, ATTO, key="once")
+    assert (late.status_code, late.json()["code"]) == (503, "lease_lost")
+    assert entry(await service.send(address, NOBODY, ATTO, key="once")) == entry(answers[0])
+    state = sandbox.state(address)
+    assert state is not None
+    assert (state.height, state.balance) == (2, 49 * ATTO)

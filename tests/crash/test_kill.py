@@ -56,7 +56,7 @@ async def pay_through_kills(
     async with running_sink(source, refused=0.1) as sink:
         variables = network.variables | database_variables(database_url, folder) | {"CALLBACK_URL": sink.url}
         async with ServiceProgram(variables) as service:
-            addresses = await open_accounts(service, network, ACCOUNTS)
+            addresses, _ = await open_accounts(service, network, ACCOUNTS)
             await network.fault(confirmation_delay_ms=20)
             payments, payers = random_payments(source, addresses, sends), Payers(service)
             async with asyncio.TaskGroup() as group:

@@ -105,9 +105,11 @@ class Payers:
             self.unknown.setdefault(payment, set()).add(found[0])
 
 
-async def open_accounts(service: ServiceProgram, network: NetworkProgram, number: int) -> list[str]:
-    """A wallet with this many funded, open accounts."""
-    await service.call("POST", "/wallets/crash")
+async def open_accounts(
+    service: ServiceProgram, network: NetworkProgram, number: int
+) -> tuple[list[str], str]:
+    """A wallet with this many funded, open accounts: their addresses, and the wallet's key."""
+    key = (await service.call("POST", "/wallets/crash"))["encryptionKey"]
     made = await service.call("POST", f"/wallets/crash/accounts/ranges/{number - 1}")
     addresses = [account["address"] for account in made]
     for address in addresses:
@@ -115,7 +117,7 @@ async def open_accounts(service: ServiceProgram, network: NetworkProgram, number
     async with asyncio.timeout(SETTLED_S):
         while (await service.call("GET", "/wallets/crash/totals"))["openedAccounts"] < number:  # noqa: ASYNC110 - another process
             await asyncio.sleep(RETRY_S)
-    return addresses
+    return addresses, key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

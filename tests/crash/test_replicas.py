@@ -1,0 +1,195 @@
+"""Two replicas of the service on one MariaDB: both serve, one leads, either may die."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from support.atto_payments import ATTO, Books, Payers, Payment, new_payment, open_accounts
+from support.atto_processes import NetworkProgram, ServiceProgram
+from support.atto_service import NOBODY, database_variables, until
+from support.callback_sink import running_sink
+from support.databases import execute_elsewhere
+from support.mariadb import MariaDB
+from support.seeds import seeded
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+
+ACCOUNTS = 4
+PAYMENTS = 80
+LANES = 8
+TAKEOVER_S = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replicas:
+    """`first` was started first, so its workers lead."""
+
+    first: ServiceProgram
+    second: ServiceProgram
+    network: NetworkProgram
+    books: Books
+    encryption_key: str
+
+    @property
+    def addresses(self) -> list[str]:
+        return list(self.books.addresses)
+
+    def payments(self, number: int) -> list[Payment]:
+        receivers = [*self.addresses, NOBODY]
+        return [
+            new_payment(self.addresses[one % ACCOUNTS], receivers[(one + 1 + one // 5 % 3) % (ACCOUNTS + 1)])
+            for one in range(number)
+        ]
+
+
+@pytest.fixture
+async def replicas(mariadb: MariaDB, network: NetworkProgram, tmp_path: Path) -> AsyncIterator[Replicas]:
+    url = mariadb.new_database()
+    async with running_sink(seeded("replicas"), refused=0.05) as sink:
+        variables = network.variables | database_variables(url, tmp_path) | {"CALLBACK_URL": sink.url}
+        async with ServiceProgram(variables) as first:
+            await asyncio.to_thread(first.process.wait_for, '"atto.workers"')
+            async with ServiceProgram(variables) as second:
+                addresses, key = await open_accounts(second, network, ACCOUNTS)
+                await network.fault(confirmation_delay_ms=15)
+                books = Books(
+                    service=second, network=network, database_url=url, addresses=addresses, sink=sink
+                )
+                yield Replicas(first=first, second=second, network=network, books=books, encryption_key=key)
+
+
+async def pay_all(payments: list[Payment], payers: Payers) -> None:
+    await asyncio.gather(*(payers.pay_in_turn(payments[lane::LANES]) for lane in range(LANES)))
+
+
+async def until_answered(payers: Payers, number: int) -> None:
+    while len(payers.answers) < number:  # noqa: ASYNC110 - clients tell nobody
+        await asyncio.sleep(0.002)
+
+
+async def assert_whole(replicas: Replicas, payers: Payers) -> None:
+    await asyncio.gather(*(payers.pay(new_payment(address, NOBODY)) for address in replicas.addresses))
+    await replicas.books.assert_agree(payers.answers)
+
+
+async def test_both_pay_from_the_same_accounts_and_the_leader_is_killed(replicas: Replicas) -> None:
+    payers = Payers(replicas.first, replicas.second)
+    other_way = Payers(replicas.second, replicas.first)
+    payments = [payment for payment in replicas.payments(PAYMENTS) if payment.sender != payment.receiver]
+    half = len(payments) // 2
+    async with asyncio.TaskGroup() as group:
+        group.create_task(pay_all(payments[:half], payers))
+        group.create_task(pay_all(payments[half:], other_way))
+        await until_answered(payers, half // 2)
+        replicas.first.kill()
+    payers.answers |= other_way.answers
+    assert len(payers.answers) == len(payments)
+    # The second takes over the first one's workers: what was left open, and what arrives now.
+    await replicas.network.fund(replicas.addresses[0], 5)
+    await until(
+        lambda: replicas.second.call("GET", f"/wallets/accounts/{replicas.addresses[0]}/receivables"),
+        lambda found: found == [],
+        patience_s=TAKEOVER_S,
+    )
+    await assert_whole(replicas, payers)
+
+
+async def test_a_leader_that_was_paused_past_its_term_does_no_harm(replicas: Replicas) -> None:
+    payers = Payers(replicas.second)
+    payments = [payment for payment in replicas.payments(PAYMENTS) if payment.sender != payment.receiver]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(pay_all(payments, payers))
+        await until_answered(payers, 10)
+        replicas.first.process.pause()
+        try:
+            await asyncio.to_thread(replicas.second.process.wait_for, '"atto.workers"', TAKEOVER_S)
+            await until_answered(payers, len(payments) // 2)
+        finally:
+            replicas.first.process.resume()
+    await asyncio.to_thread(replicas.first.process.wait_for, "lease lost", TAKEOVER_S)
+    payers_of_both = Payers(replicas.first, replicas.second)
+    await asyncio.gather(
+        *(payers_of_both.pay(new_payment(address, NOBODY)) for address in replicas.addresses)
+    )
+    await assert_whole(replicas, _joined(payers, payers_of_both))
+
+
+def _joined(one: Payers, other: Payers) -> Payers:
+    one.answers |= other.answers
+    return one
+
+
+async def test_one_key_pays_once_though_both_are_asked_at_the_same_time(replicas: Replicas) -> None:
+    one, other = Payers(replicas.first), Payers(replicas.second)
+    payments = [payment for payment in replicas.payments(40) if payment.sender != payment.receiver]
+    await asyncio.gather(pay_all(payments, one), pay_all(payments, other))
+    assert one.answers == other.answers
+    await assert_whole(replicas, one)
+
+
+async def test_an_account_made_on_one_is_received_for_by_the_leader_and_pays_on_the_other(
+    replicas: Replicas,
+) -> None:
+    made = await replicas.second.call("POST", "/wallets/crash/accounts")
+    await replicas.network.fund(made["address"], ATTO)
+    await until(
+        lambda: replicas.second.call("GET", "/wallets/crash/totals"),
+        lambda found: found["openedAccounts"] == ACCOUNTS + 1,
+        patience_s=TAKEOVER_S,
+    )
+    await Payers(replicas.first).pay(new_payment(made["address"], NOBODY))
+    await Payers(replicas.second).pay(new_payment(made["address"], NOBODY))
+
+
+async def test_a_wallet_locked_on_one_is_locked_on_the_other_at_once(replicas: Replicas) -> None:
+    """No signature is stored after the lock, whichever replica made it: the audit trail has the order."""
+    stop = asyncio.Event()
+    statuses: set[int] = set()
+
+    async def send_on(service: ServiceProgram, address: str) -> None:
+        while not stop.is_set():
+            response = await service.api.post(
+                f"/wallets/accounts/{address}/transactions/SEND",
+                json={"receiverAddress": NOBODY, "amount": 1},
+            )
+            statuses.add(response.status_code)
+
+    async with asyncio.TaskGroup() as group:
+        for address in replicas.addresses:
+            group.create_task(send_on(replicas.first, address))
+            group.create_task(send_on(replicas.second, address))
+        for _ in range(10):
+            await asyncio.sleep(0.1)  # the senders get under way; what they do is checked by the trail
+            await replicas.first.call("PUT", "/wallets/crash/locks/LOCKED")
+            refused = await replicas.second.api.post(
+                f"/wallets/accounts/{replicas.addresses[0]}/transactions/SEND",
+                json={"receiverAddress": NOBODY, "amount": 1},
+            )
+            assert refused.status_code == httpx2.codes.BAD_REQUEST, refused.text
+            assert refused.json()["message"] == "Wallet crash is locked"
+            await replicas.second.call(
+                "PUT", "/wallets/crash/locks/UNLOCKED", {"encryptionKey": replicas.encryption_key}
+            )
+        stop.set()
+    assert statuses == {200, 400}
+    assert locked_signatures(await trail(replicas)) == []
+
+
+async def trail(replicas: Replicas) -> list[str]:
+    query = "SELECT action FROM strongroom_audit ORDER BY sequence"
+    rows = await asyncio.to_thread(execute_elsewhere, replicas.books.database_url, query)
+    return [row[0] for row in rows]
+
+
+def locked_signatures(actions: list[str]) -> list[int]:
+    """Positions of signatures between a lock and the next unlock."""
+    found, locked = [], False
+    for position, action in enumerate(actions):
+        locked = action == "wallet.lock" or (locked and action != "wallet.unlock")
+        if locked and action == "sign":
+            found.append(position)
+    return found
