@@ -88,6 +88,7 @@ def print_ready(urls: dict[str, str]) -> None:
 
 def main() -> None:
     """Status 2: the command or a setting is wrong. Status 1: it could not be done. Either way, a line says why."""
+    os.umask(0o077)  # databases and keys are for their owner alone
     try:
         application()
     except SettingsError as error:

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from atto.conftest import Start
+from strongroom.core.access import OPERATOR
 from strongroom.sandbox.atto.faults import FaultRequest
 from support.atto_network import AttoNetwork
 from support.atto_service import ATTO, NOBODY, AttoService, assert_refused, entry, stored_work, until
@@ -106,7 +107,7 @@ async def test_keys_of_different_callers_are_different(
     service: AttoService, network: AttoNetwork, address: str
 ) -> None:
     for name in ("shop", "bank"):
-        token = await service.ledger.tokens.create(name, ["atto:*"])
+        token = await service.ledger.tokens.create(OPERATOR, name, ["atto:*"])
         service.client.headers["Authorization"] = f"Bearer {token.secret}"
         entry(await service.send(address, NOBODY, ATTO, key="a"))
     assert height(network, address) == 3

@@ -1,13 +1,18 @@
 """Tokens and scopes."""
 
 import hmac
+import json
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import select
 
-from strongroom.core.access import ANONYMOUS, Gatekeeper, Principal, Token, Tokens, system_principal
+from strongroom.core import tables
+from strongroom.core.access import ANONYMOUS, OPERATOR, Principal, system_principal
+from strongroom.core.audit import Audit, verify
 from strongroom.core.database import Database
 from strongroom.core.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
+from strongroom.core.tokens import Gatekeeper, Token, Tokens
 from support.clock import START_MS, ManualClock, SeededEntropy
 
 NOT_VALID = "The API token is not valid"
@@ -15,7 +20,7 @@ NOT_VALID = "The API token is not valid"
 
 @pytest.fixture
 def tokens(database: Database, clock: ManualClock, entropy: SeededEntropy) -> Tokens:
-    return Tokens(database, clock, entropy)
+    return Tokens(database, Audit(clock), clock, entropy)
 
 
 async def refusal(tokens: Tokens, presented: str) -> str:
@@ -53,7 +58,7 @@ def test_the_service_itself_may_do_everything() -> None:
 
 
 async def test_a_token_leads_to_its_principal(tokens: Tokens) -> None:
-    new = await tokens.create("ci", ["atto:send", "atto:read", "atto:send"])
+    new = await tokens.create(OPERATOR, "ci", ["atto:send", "atto:read", "atto:send"])
     assert new.secret.startswith(f"sr_{new.id}_")
     principal = await tokens.authenticate(new.secret)
     assert principal == Principal(name="token:ci", scopes=frozenset({"atto:read", "atto:send"}))
@@ -62,7 +67,7 @@ async def test_a_token_leads_to_its_principal(tokens: Tokens) -> None:
 async def test_a_token_s_secret_is_neither_stored_nor_shown(
     tokens: Tokens, elsewhere: Callable[[str], list[list[str]]]
 ) -> None:
-    new = await tokens.create("ci", ["*"])
+    new = await tokens.create(OPERATOR, "ci", ["*"])
     secret = new.secret.rpartition("_")[2]
     assert len(secret) * 5 >= 256
     assert secret not in repr(new)
@@ -72,7 +77,7 @@ async def test_a_token_s_secret_is_neither_stored_nor_shown(
 
 
 async def test_each_token_is_another(tokens: Tokens) -> None:
-    made = [await tokens.create("ci", ["*"]) for _ in range(5)]
+    made = [await tokens.create(OPERATOR, "ci", ["*"]) for _ in range(5)]
     assert len({new.id for new in made}) == len({new.secret for new in made}) == 5
 
 
@@ -81,7 +86,7 @@ async def test_each_token_is_another(tokens: Tokens) -> None:
 )
 async def test_a_token_needs_a_fit_name_and_a_scope(tokens: Tokens, name: str, scopes: list[str]) -> None:
     with pytest.raises(InvalidInput):
-        await tokens.create(name, scopes)
+        await tokens.create(OPERATOR, name, scopes)
     assert await tokens.list() == []
 
 
@@ -101,14 +106,14 @@ async def test_a_token_needs_a_fit_name_and_a_scope(tokens: Tokens, name: str, s
     ],
 )
 async def test_what_is_no_token_is_refused(tokens: Tokens, presented: str) -> None:
-    await tokens.create("ci", ["*"])
+    await tokens.create(OPERATOR, "ci", ["*"])
     assert await refusal(tokens, presented) == NOT_VALID
 
 
 async def test_one_message_for_a_wrong_id_and_a_wrong_secret(
     tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new, other = await tokens.create("ci", ["*"]), await tokens.create("cd", ["*"])
+    new, other = await tokens.create(OPERATOR, "ci", ["*"]), await tokens.create(OPERATOR, "cd", ["*"])
     compared: list[tuple[bytes, bytes]] = []
     compare = hmac.compare_digest
 
@@ -124,7 +129,7 @@ async def test_one_message_for_a_wrong_id_and_a_wrong_secret(
 
 
 async def test_a_token_ends_at_its_expiry(tokens: Tokens, clock: ManualClock) -> None:
-    new = await tokens.create("ci", ["*"], expires_at_ms=START_MS + 1000)
+    new = await tokens.create(OPERATOR, "ci", ["*"], expires_at_ms=START_MS + 1000)
     clock.advance(0.999)
     await tokens.authenticate(new.secret)
     clock.advance(0.001)
@@ -132,9 +137,9 @@ async def test_a_token_ends_at_its_expiry(tokens: Tokens, clock: ManualClock) ->
 
 
 async def test_only_its_owner_learns_that_a_token_ended(tokens: Tokens, clock: ManualClock) -> None:
-    expired = await tokens.create("expired", ["*"], expires_at_ms=clock.now_ms())
-    revoked = await tokens.create("revoked", ["*"])
-    await tokens.revoke(revoked.id)
+    expired = await tokens.create(OPERATOR, "expired", ["*"], expires_at_ms=clock.now_ms())
+    revoked = await tokens.create(OPERATOR, "revoked", ["*"])
+    await tokens.revoke(OPERATOR, revoked.id)
     assert await refusal(tokens, f"sr_{expired.id}_guess") == NOT_VALID
     assert await refusal(tokens, f"sr_{revoked.id}_guess") == NOT_VALID
 
@@ -142,27 +147,27 @@ async def test_only_its_owner_learns_that_a_token_ended(tokens: Tokens, clock: M
 async def test_a_revoked_token_is_refused_at_once_by_every_process(
     tokens: Tokens, replica: Database, clock: ManualClock, entropy: SeededEntropy
 ) -> None:
-    new, other = await tokens.create("ci", ["*"]), await tokens.create("cd", ["*"])
-    await tokens.revoke(new.id)
-    elsewhere = Tokens(replica, clock, entropy)
+    new, other = await tokens.create(OPERATOR, "ci", ["*"]), await tokens.create(OPERATOR, "cd", ["*"])
+    await tokens.revoke(OPERATOR, new.id)
+    elsewhere = Tokens(replica, Audit(clock), clock, entropy)
     assert await refusal(elsewhere, new.secret) == "The API token was revoked"
     await elsewhere.authenticate(other.secret)
 
 
 async def test_only_an_active_token_can_be_revoked(tokens: Tokens) -> None:
-    new = await tokens.create("ci", ["*"])
-    await tokens.revoke(new.id)
+    new = await tokens.create(OPERATOR, "ci", ["*"])
+    await tokens.revoke(OPERATOR, new.id)
     for token_id in (new.id, "0000000000000000"):
         with pytest.raises(NotFound, match=token_id):
-            await tokens.revoke(token_id)
+            await tokens.revoke(OPERATOR, token_id)
 
 
 async def test_the_list_tells_everything_but_secrets(tokens: Tokens, clock: ManualClock) -> None:
-    first = await tokens.create("ci", ["atto:send", "atto:read"])
+    first = await tokens.create(OPERATOR, "ci", ["atto:send", "atto:read"])
     clock.advance(1)
-    second = await tokens.create("Łódź", ["*"], expires_at_ms=START_MS + 5000)
+    second = await tokens.create(OPERATOR, "Łódź", ["*"], expires_at_ms=START_MS + 5000)
     clock.advance(1)
-    await tokens.revoke(first.id)
+    await tokens.revoke(OPERATOR, first.id)
     assert await tokens.list() == [
         Token(
             id=first.id,
@@ -185,7 +190,7 @@ async def test_the_list_tells_everything_but_secrets(tokens: Tokens, clock: Manu
 
 async def test_an_open_surface_takes_who_comes_but_a_token_counts(tokens: Tokens) -> None:
     gatekeeper = Gatekeeper(tokens, required=False)
-    new = await tokens.create("ci", ["atto:read"])
+    new = await tokens.create(OPERATOR, "ci", ["atto:read"])
     assert await gatekeeper.identify(None) is ANONYMOUS
     assert (await gatekeeper.identify(f"Bearer {new.secret}")).scopes == {"atto:read"}
     with pytest.raises(Unauthenticated, match=NOT_VALID):
@@ -194,7 +199,7 @@ async def test_an_open_surface_takes_who_comes_but_a_token_counts(tokens: Tokens
 
 async def test_a_closed_surface_needs_a_token(tokens: Tokens) -> None:
     gatekeeper = Gatekeeper(tokens, required=True)
-    new = await tokens.create("ci", ["atto:read"])
+    new = await tokens.create(OPERATOR, "ci", ["atto:read"])
     assert (await gatekeeper.identify(f"bearer  {new.secret} ")).name == "token:ci"
     for authorization, message in {
         None: "needs an API token",
@@ -205,3 +210,19 @@ async def test_a_closed_surface_needs_a_token(tokens: Tokens) -> None:
     }.items():
         with pytest.raises(Unauthenticated, match=message):
             await gatekeeper.identify(authorization)
+
+
+async def test_creation_and_revocation_leave_their_rows(database: Database, tokens: Tokens) -> None:
+    created = await tokens.create(OPERATOR, "ci", ["atto:send", "atto:read"], 5_000)
+    await tokens.revoke(OPERATOR, created.id)
+    rows = await database.fetch_all(select(tables.audit).order_by(tables.audit.c.sequence))
+    assert [(row.principal, row.action, row.subject, json.loads(row.details)) for row in rows] == [
+        (
+            "operator",
+            "token.create",
+            created.id,
+            {"name": "ci", "scopes": ["atto:read", "atto:send"], "expiresAtMs": 5_000},
+        ),
+        ("operator", "token.revoke", created.id, {}),
+    ]
+    assert await verify(database) == 2

@@ -61,7 +61,8 @@ class Settled:
     """What a settlement changed. `entry` is None when its line must be fetched from the node's history."""
 
     entry: AccountEntry | None
-    wallet_name: str
+    is_complete: bool
+    """Whether the account's stored entries reach up to this block."""
 
 
 EntryWriter = Callable[[Connection, str, Sequence[AccountEntry]], None]
@@ -125,7 +126,8 @@ def settle_confirmed(
         connection.execute(
             update(tables.chain).where(tables.chain.c.address == account.address.path).values(changes)
         )
-    return Settled(entry=entry or _entry_by_itself(block), wallet_name=account.wallet_name)
+    stored_height = changes.get("entry_height", account.entry_height)
+    return Settled(entry=entry or _entry_by_itself(block), is_complete=stored_height >= block.height)
 
 
 def settle_rejected(

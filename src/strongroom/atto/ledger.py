@@ -34,7 +34,6 @@ from strongroom.atto.submission import Submitter
 from strongroom.atto.transactions import Transactions
 from strongroom.atto.wallets import Wallets
 from strongroom.atto.work import WorkDesk
-from strongroom.core.access import Gatekeeper, Tokens
 from strongroom.core.audit import Audit
 from strongroom.core.background import Background
 from strongroom.core.clock import Clock, Entropy
@@ -47,6 +46,7 @@ from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.outbox import Outbox
 from strongroom.core.policy import Policy, SigningGate
 from strongroom.core.telemetry import Health, Metrics, Status
+from strongroom.core.tokens import Gatekeeper, Tokens
 from strongroom.core.vault import KeyEncryptionKey, Vault
 
 T = TypeVar("T")
@@ -77,7 +77,8 @@ class AttoLedger:
         self._stack = AsyncExitStack()
         self._background = Background()
         self.database = Database(settings.database)
-        self.tokens = Tokens(self.database, clock, entropy)
+        self._audit = Audit(clock)
+        self.tokens = Tokens(self.database, self._audit, clock, entropy)
 
     async def migrate(self) -> None:
         await migrate(self.database, [REVISIONS])
@@ -175,7 +176,6 @@ class AttoLedger:
         settings, clock, entropy, database = self._settings, self._clock, self._entropy, self.database
         self._vault = Vault(self._key_encryption_key(), entropy)
         self._keyring = Keyring(self._vault, clock, settings.key_cache_s)
-        self._audit = Audit(clock)
         self._work_desk = WorkDesk(
             source=self._work_source(),
             database=database,
@@ -281,7 +281,7 @@ class AttoLedger:
         self._follower.settled(block.public_key, block.height)
         self._callbacks.committed(block.address)
         self._work_desk.prepare(block.address, block.hash)
-        if settled.entry is None:
+        if not settled.is_complete:
             self._history.wake()
 
     async def _overtaken(self, state: AccountState) -> None:

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from strongroom.atto.api.access import SCOPES
 from strongroom.commands.context import administrative_settings, atto_ledger, shown
-from strongroom.core.access import NewToken, Token
+from strongroom.core.access import OPERATOR
 from strongroom.core.clock import SystemClock, iso_instant
+from strongroom.core.tokens import NewToken, Token
 
 application = typer.Typer(help="API tokens: create, list, revoke.", no_args_is_help=True)
 
@@ -35,7 +36,7 @@ def create(
 
     async def work() -> tuple[NewToken, str]:
         async with atto_ledger(administrative_settings()) as ledger:
-            return await ledger.tokens.create(name, scope, expires_at_ms), shown(ledger.database)
+            return await ledger.tokens.create(OPERATOR, name, scope, expires_at_ms), shown(ledger.database)
 
     token, database = asyncio.run(work())
     typer.echo(token.secret)
@@ -66,7 +67,7 @@ def revoke(token_id: Annotated[str, typer.Argument(help="The id that `token list
 
     async def work() -> None:
         async with atto_ledger(administrative_settings()) as ledger:
-            await ledger.tokens.revoke(token_id)
+            await ledger.tokens.revoke(OPERATOR, token_id)
 
     asyncio.run(work())
     typer.echo(f"revoked {token_id}")

@@ -57,14 +57,12 @@ def create_management(health: Health, metrics: Metrics) -> Litestar:
     def read_metric(name: FromPath[str]) -> MetricView:
         for family in metrics.registry.collect():
             if family.name == name:
-                measurements = [
-                    Measurement(
-                        statistic=sample.name.removeprefix(name).strip("_").upper() or "VALUE",
-                        value=sample.value,
-                    )
-                    for sample in family.samples
-                    if not sample.name.endswith(("_created", "_bucket"))
-                ]
+                totals: dict[str, float] = {}  # summed over the labels, as the original's actuator does
+                for sample in family.samples:
+                    if not sample.name.endswith(("_created", "_bucket")):
+                        statistic = sample.name.removeprefix(name).strip("_").upper() or "VALUE"
+                        totals[statistic] = totals.get(statistic, 0.0) + sample.value
+                measurements = [Measurement(statistic=key, value=value) for key, value in totals.items()]
                 return MetricView(name=name, description=family.documentation, measurements=measurements)
         raise NotFoundException(detail=f"No metric is called {name}")
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from litestar import Request
 
-from strongroom.core.access import Gatekeeper, Principal
+from strongroom.core.access import Principal
+from strongroom.core.tokens import Gatekeeper
 
 READ = "atto:read"
 WALLET = "atto:wallet"

@@ -24,10 +24,10 @@ from strongroom.atto.receiver import Receiver
 from strongroom.atto.recovery import Recoverer
 from strongroom.atto.transactions import Transactions
 from strongroom.atto.wallets import Wallets
-from strongroom.core.access import Gatekeeper
 from strongroom.core.clock import Clock
 from strongroom.core.idempotency import Idempotency
 from strongroom.core.telemetry import Metrics
+from strongroom.core.tokens import Gatekeeper
 
 LARGEST_BODY = 1_000_000
 

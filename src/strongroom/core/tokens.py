@@ -1,0 +1,153 @@
+"""API tokens, and the gate that asks for them.
+
+A token is `sr_<id>_<secret>`: the id finds its row, the secret (256 random bits) is compared with the stored
+SHA-256 in constant time.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from sqlalchemy import Connection, select, update
+
+from strongroom.core import tables
+from strongroom.core.access import ANONYMOUS, Principal
+from strongroom.core.audit import Audit
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.database import Database
+from strongroom.core.errors import InvalidInput, NotFound, Unauthenticated
+
+TOKEN_PREFIX = "sr"  # noqa: S105 - the public part of every token
+ID_BYTES = 8
+SECRET_BYTES = 32
+LONGEST_NAME = 100  # the audit trail must have room for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """What is known of a token; never its secret."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at_ms: int
+    expires_at_ms: int | None
+    revoked_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewToken:
+    """Shown once, at its creation."""
+
+    id: str
+    secret: str = field(repr=False)
+
+
+class Tokens:
+    """Issues, checks and revokes the API tokens of one ledger."""
+
+    def __init__(self, database: Database, audit: Audit, clock: Clock, entropy: Entropy) -> None:
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+        self._entropy = entropy
+
+    async def create(
+        self, principal: Principal, name: str, scopes: Sequence[str], expires_at_ms: int | None = None
+    ) -> NewToken:
+        if not name or len(name) > LONGEST_NAME or not name.isprintable():
+            raise InvalidInput(f"A token's name has 1 to {LONGEST_NAME} printable characters")
+        if not scopes:
+            raise InvalidInput("A token needs at least one scope")
+        token_id = self._entropy.token(ID_BYTES).hex()
+        secret = base64.b32encode(self._entropy.token(SECRET_BYTES)).decode().rstrip("=").lower()
+        row = {
+            "id": token_id,
+            "name": name,
+            "secret_hash": _digest(secret),
+            "scopes": msgspec.json.encode(sorted(set(scopes))).decode(),
+            "created_at_ms": self._clock.now_ms(),
+            "expires_at_ms": expires_at_ms,
+        }
+        granted = {"name": name, "scopes": sorted(set(scopes)), "expiresAtMs": expires_at_ms}
+
+        def work(connection: Connection) -> None:
+            connection.execute(tables.token.insert(), row)
+            self._audit.append(connection, principal, "token.create", token_id, granted)
+
+        await self._database.write(work)
+        return NewToken(id=token_id, secret=f"{TOKEN_PREFIX}_{token_id}_{secret}")
+
+    async def authenticate(self, presented: str) -> Principal:
+        """Returns the token's principal.
+
+        Raises:
+            Unauthenticated: malformed, unknown, expired or revoked; the message does not say which of the first two.
+        """
+        prefix, _, rest = presented.partition("_")
+        token_id, _, secret = rest.partition("_")
+        row = None
+        if prefix == TOKEN_PREFIX and token_id.isascii():
+            row = await self._database.fetch_one(select(tables.token).where(tables.token.c.id == token_id))
+        stored = row.secret_hash if row is not None else bytes(32)
+        if not hmac.compare_digest(stored, _digest(secret)) or row is None:
+            raise Unauthenticated("The API token is not valid")
+        if row.revoked_at_ms is not None:
+            raise Unauthenticated("The API token was revoked")
+        if row.expires_at_ms is not None and row.expires_at_ms <= self._clock.now_ms():
+            raise Unauthenticated("The API token has expired")
+        return Principal(name=f"token:{row.name}", scopes=frozenset(msgspec.json.decode(row.scopes)))
+
+    async def list(self) -> list[Token]:
+        rows = await self._database.fetch_all(select(tables.token).order_by(tables.token.c.created_at_ms))
+        return [
+            Token(
+                id=row.id,
+                name=row.name,
+                scopes=tuple(msgspec.json.decode(row.scopes)),
+                created_at_ms=row.created_at_ms,
+                expires_at_ms=row.expires_at_ms,
+                revoked_at_ms=row.revoked_at_ms,
+            )
+            for row in rows
+        ]
+
+    async def revoke(self, principal: Principal, token_id: str) -> None:
+        statement = (
+            update(tables.token)
+            .where(tables.token.c.id == token_id, tables.token.c.revoked_at_ms.is_(None))
+            .values(revoked_at_ms=self._clock.now_ms())
+        )
+
+        def work(connection: Connection) -> None:
+            if connection.execute(statement).rowcount == 0:
+                raise NotFound(f"No active token has the id {token_id}")
+            self._audit.append(connection, principal, "token.revoke", token_id)
+
+        await self._database.write(work)
+
+
+class Gatekeeper:
+    """Finds the principal behind an Authorization header."""
+
+    def __init__(self, tokens: Tokens, *, required: bool) -> None:
+        self._tokens = tokens
+        self._required = required
+
+    async def identify(self, authorization: str | None) -> Principal:
+        """A presented token always counts, also where none is required: its scopes then apply."""
+        if authorization is None:
+            if self._required:
+                raise Unauthenticated("This service needs an API token: Authorization: Bearer <token>")
+            return ANONYMOUS
+        scheme, _, credentials = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated("Only bearer tokens are accepted: Authorization: Bearer <token>")
+        return await self._tokens.authenticate(credentials.strip())
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
