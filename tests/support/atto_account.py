@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from strongroom.atto.protocol import (
+    MAX_SUPPLY_RAW,
     AccountState,
     Address,
     Block,
+    Network,
     Receivable,
     Transaction,
     change_block,
@@ -17,6 +19,8 @@ from strongroom.atto.protocol import (
     sign,
 )
 from strongroom.sandbox.atto.solver import find_work
+
+NEW_YEAR_2026_MS = 1_767_225_600_000
 
 
 @dataclass(frozen=True)
@@ -61,3 +65,33 @@ class AttoAccount:
 def account(number: int) -> AttoAccount:
     """Always the same account for the same number."""
     return AttoAccount(number.to_bytes(32, "big"))
+
+
+def one_of_each(network: Network, amount_raw: int) -> list[Transaction]:
+    """OPEN, RECEIVE, SEND and CHANGE of account 1, with the largest values that an account can have."""
+    alice, bob = account(1), account(2)
+    receivable = Receivable(
+        network=network,
+        hash=b"\x01" * 32,
+        version=0,
+        sender_public_key=bob.public_key,
+        timestamp_ms=NEW_YEAR_2026_MS,
+        receiver_public_key=alice.public_key,
+        amount=amount_raw,
+    )
+    state = AccountState(
+        network=network,
+        version=0,
+        public_key=alice.public_key,
+        height=2**64 - 2,
+        balance=MAX_SUPPLY_RAW - amount_raw,
+        frontier=b"\x02" * 32,
+        timestamp_ms=NEW_YEAR_2026_MS,
+        representative_public_key=alice.public_key,
+    )
+    return [
+        alice.open(receivable),
+        alice.receive(state, receivable),
+        alice.send(state, bob.address, MAX_SUPPLY_RAW - amount_raw),
+        alice.change(state, bytes(32)),
+    ]

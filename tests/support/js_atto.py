@@ -48,6 +48,17 @@ class Verdict:
     """As this project reads the JSON that the official client writes."""
 
 
+def valid(transaction: Transaction) -> Verdict:
+    """That the transaction is valid and means there what it means here."""
+    return Verdict(
+        error=None,
+        hash=transaction.hash,
+        type=transaction.block.type.name,
+        data=transaction.to_bytes(),
+        transaction=transaction,
+    )
+
+
 class JsAtto:
     """Judges that need neither node nor work server, and wallets that do."""
 
@@ -68,14 +79,22 @@ class JsAtto:
 
     @asynccontextmanager
     async def wallet(
-        self, *, node_url: str, work_url: str, mnemonic: Mnemonic, representative: Address | None = None
+        self,
+        *,
+        node_url: str,
+        work_url: str,
+        mnemonic: Mnemonic | None = None,
+        representative: Address | None = None,
     ) -> AsyncIterator["JsWallet"]:
-        """A wallet; with a representative it receives by itself, and opens accounts with it."""
+        """A wallet, of a new mnemonic by default.
+
+        With a representative it receives by itself, and opens accounts with it.
+        """
         process = await self._start("wallet.mjs")
         settings = {
             "node": node_url,
             "work": work_url,
-            "mnemonic": mnemonic.phrase,
+            "mnemonic": mnemonic.phrase if mnemonic else None,
             "representative": representative.uri if representative else None,
         }
         wallet = JsWallet(process)
@@ -115,6 +134,9 @@ class JsWallet:
             asyncio.create_task(self._read_answers(process.stdout)),
             asyncio.create_task(self._read_log(process.stderr)),
         ]
+
+    async def mnemonic(self) -> Mnemonic:
+        return Mnemonic.parse(await self._call("mnemonic"))
 
     async def open(self, index: int) -> Address:
         """Has the wallet look after the account of this index."""
@@ -166,11 +188,17 @@ class JsWallet:
 
     async def entries(self, address: Address, first: int, last: int) -> list[AccountEntry]:
         """Waits for the last one."""
-        return [decode_account_entry(text) for text in await self._range("entries", address, first, last)]
+        texts = await self._range("entries", address, first, last)
+        return [decode_account_entry(text.encode()) for text in texts]
 
     async def transactions(self, address: Address, first: int, last: int) -> list[Transaction]:
         """Waits for the last one."""
-        return [decode_transaction(text) for text in await self._range("transactions", address, first, last)]
+        texts = await self._range("transactions", address, first, last)
+        return [decode_transaction(text.encode()) for text in texts]
+
+    async def verdicts(self, address: Address, first: int, last: int) -> list[Verdict]:
+        """Of the same transactions."""
+        return [_verdict(item) for item in await self._range("verdicts", address, first, last)]
 
     async def receivables(self, address: Address, count: int, *, minimum_raw: int = 1) -> list[Receivable]:
         """Waits for so many."""
@@ -184,6 +212,11 @@ class JsWallet:
         texts = await self._call("states", publicKey=_hex(address.public_key), height=str(height))
         return [decode_account_state(text.encode()) for text in texts]
 
+    async def work(self, transaction: Transaction) -> bytes:
+        """New work for its block, of the client's own worker, which asks until it gets some that is valid."""
+        work = await self._call("work", transaction=encode_transaction(transaction).decode())
+        return bytes.fromhex(work)
+
     async def close(self) -> None:
         self._stdin.close()
         try:
@@ -196,10 +229,10 @@ class JsWallet:
     def write(self, line: object) -> None:
         self._stdin.write(json.dumps(line).encode() + b"\n")
 
-    async def _range(self, command: str, address: Address, first: int, last: int) -> list[bytes]:
+    async def _range(self, command: str, address: Address, first: int, last: int) -> list[Any]:
         key = _hex(address.public_key)
-        texts = await self._call(command, publicKey=key, **{"from": str(first), "to": str(last)})
-        return [text.encode() for text in texts]
+        found: list[Any] = await self._call(command, publicKey=key, **{"from": str(first), "to": str(last)})
+        return found
 
     async def _call(self, command: str, **arguments: object) -> Any:
         self._calls += 1

@@ -8,23 +8,18 @@ from strongroom.atto.protocol import (
     MAX_KEY_INDEX,
     MAX_SUPPLY_RAW,
     AccountKeys,
-    AccountState,
     Address,
     Mnemonic,
     Network,
-    Receivable,
     SendBlock,
-    Transaction,
     encode_transaction,
     public_key_of,
 )
 from strongroom.sandbox.atto.genesis import genesis_transaction
-from support.atto_account import account
-from support.js_atto import JsAtto, Verdict
+from support.atto_account import account, one_of_each
+from support.js_atto import JsAtto, valid
 
 pytestmark = pytest.mark.anyio
-ALICE, BOB = account(1), account(2)
-NOW_MS = 1_767_225_600_000  # 2026-01-01
 NEXT_DECADE_MS = 1_893_456_000_000  # 2030-01-01
 PHRASES = (
     (
@@ -35,35 +30,6 @@ PHRASES = (
 )
 
 
-def one_of_each(network: Network, amount_raw: int) -> list[Transaction]:
-    """OPEN, RECEIVE, SEND and CHANGE with the largest values that the account can have."""
-    receivable = Receivable(
-        network=network,
-        hash=b"\x01" * 32,
-        version=0,
-        sender_public_key=BOB.public_key,
-        timestamp_ms=NOW_MS,
-        receiver_public_key=ALICE.public_key,
-        amount=amount_raw,
-    )
-    state = AccountState(
-        network=network,
-        version=0,
-        public_key=ALICE.public_key,
-        height=2**64 - 2,
-        balance=MAX_SUPPLY_RAW - amount_raw,
-        frontier=b"\x02" * 32,
-        timestamp_ms=NOW_MS,
-        representative_public_key=ALICE.public_key,
-    )
-    return [
-        ALICE.open(receivable),
-        ALICE.receive(state, receivable),
-        ALICE.send(state, BOB.address, MAX_SUPPLY_RAW - amount_raw),
-        ALICE.change(state, bytes(32)),
-    ]
-
-
 @pytest.mark.parametrize("network", [Network.LOCAL, Network.DEV])
 async def test_what_is_built_here_is_valid_there(js_atto: JsAtto, network: Network) -> None:
     transactions = [
@@ -71,29 +37,20 @@ async def test_what_is_built_here_is_valid_there(js_atto: JsAtto, network: Netwo
         *one_of_each(network, MAX_SUPPLY_RAW // 2),
         genesis_transaction(),
     ]
-    assert await js_atto.validate(transactions) == [
-        Verdict(
-            error=None,
-            hash=transaction.hash,
-            type=transaction.block.type.name,
-            data=transaction.to_bytes(),
-            transaction=transaction,
-        )
-        for transaction in transactions
-    ]
+    assert await js_atto.validate(transactions) == [valid(transaction) for transaction in transactions]
 
 
 async def test_what_is_wrong_here_is_wrong_there(js_atto: JsAtto) -> None:
-    sending = one_of_each(Network.LOCAL, 1)[2]
+    alice, sending = account(1), one_of_each(Network.LOCAL, 1)[2]
     block = sending.block
     assert isinstance(block, SendBlock)
     verdicts = await js_atto.validate(
         [
             replace(sending, signature=bytes(64)),
             replace(sending, work=bytes(8)),
-            ALICE.sign(replace(block, version=1)),
-            ALICE.sign(replace(block, timestamp=NEXT_DECADE_MS)),
-            ALICE.sign(replace(block, height=1)),
+            alice.sign(replace(block, version=1)),
+            alice.sign(replace(block, timestamp=NEXT_DECADE_MS)),
+            alice.sign(replace(block, height=1)),
             encode_transaction(sending).replace(b'"amount":', b'"amount":-'),
         ]
     )

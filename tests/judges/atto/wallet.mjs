@@ -1,17 +1,20 @@
 // A wallet of the official client at a node and a work server, told what to do line by line.
 //
-// First line of standard input: {"node": url, "work": url, "mnemonic": "...", "representative": address or null}; with
-// a representative the wallet receives by itself. Every further line: {"id", "command", ...arguments}. Standard output:
+// First line of standard input: {"node": url, "work": url, "mnemonic": phrase or null, "representative": address or
+// null}; without a mnemonic the wallet makes one, with a representative it receives by itself. Every further line: {"id", "command", ...arguments}. Standard output:
 // {"id", "result"} or {"id", "error"} a line, in the order in which they are ready. Documents of the ledger are JSON
 // texts, amounts and heights are strings.
 import { createInterface } from "node:readline";
 import { core, hash, node, nodeRemote, publicKey, wallet, workerRemote, writeOutput } from "./commons.mjs";
+import { judge } from "./judge.mjs";
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const settings = JSON.parse((await lines.next()).value);
 const client = new nodeRemote.AttoNodeClientAsyncBuilder(settings.node).build();
 const worker = new workerRemote.AttoWorkerAsyncBuilder(settings.work).retryEverySeconds(1n).build();
-const mnemonic = await core.AttoMnemonic.fromPhrase(settings.mnemonic);
+const mnemonic = settings.mnemonic
+  ? await core.AttoMnemonic.fromPhrase(settings.mnemonic)
+  : await core.AttoMnemonic.generate();
 const builder = new wallet.AttoWalletAsyncBuilder(client, worker).signerProviderSeed(
   await core.toSeedAsync(mnemonic),
 );
@@ -46,7 +49,15 @@ function collect(subscribe, enough) {
 const count = (wanted) => (_, items) => items.length >= wanted;
 const never = () => false;
 
+const transactions = (it) =>
+  collect(
+    (item, end) =>
+      client.onTransactionByPublicKey(publicKey(it.publicKey), height(it.from), height(it.to), item, end),
+    never,
+  );
+
 const commands = {
+  mnemonic: async () => mnemonic.phrase,
   open: async (it) => (await purse.openAccount(index(it.index))).address.path,
   account: async (it) => json(await purse.getAccountByIndex(index(it.index))),
   send: async (it) =>
@@ -74,12 +85,8 @@ const commands = {
         client.onAccountEntryByPublicKey(publicKey(it.publicKey), height(it.from), height(it.to), item, end),
       never,
     ),
-  transactions: (it) =>
-    collect(
-      (item, end) =>
-        client.onTransactionByPublicKey(publicKey(it.publicKey), height(it.from), height(it.to), item, end),
-      never,
-    ),
+  transactions,
+  verdicts: async (it) => Promise.all((await transactions(it)).map(judge)),
   receivables: (it) =>
     collect(
       (item, end) =>
@@ -92,6 +99,9 @@ const commands = {
       (item, end) => client.onAccountByPublicKey(publicKey(it.publicKey), item, end),
       (state) => BigInt(state.height.toString()) >= BigInt(it.height),
     ),
+
+  // The worker by itself: work for the block of a transaction.
+  work: async (it) => core.toHex((await worker.workBlock(core.AttoTransaction.fromJson(it.transaction).block)).value),
 };
 
 async function run(line) {
