@@ -20,8 +20,10 @@ early.debug("too quiet")
 early.info("careless", mnemonic="abandon", wallet_password="hunter2", Authorization="Bearer sr_1",
            private_key="beef", encryptionKey="cafe", seed="feed", passphrase="trezor", hash="AB")
 structlog.contextvars.bind_contextvars(request="r1", secret="s3cret")
-try:
+def fail(words):
     raise ValueError("no")
+try:
+    fail("of-a" + "-phrase")
 except ValueError:
     early.exception("failed")
 logging.getLogger("library").warning("of a library: %s", "text")
@@ -35,7 +37,9 @@ def test_logs_are_json_lines_without_secrets() -> None:
         lines = [json.loads(line) for line in process.stderr]
         assert process.stdout == []
     assert all(line.pop("timestamp").endswith("Z") for line in lines)
-    assert "ValueError: no" in lines[2].pop("exception")
+    exception = lines[2].pop("exception")
+    assert "ValueError: no" in exception
+    assert "of-a-phrase" not in exception
     hidden = "[redacted]"
     context = {"request": "r1", "secret": hidden}
     assert lines == [
@@ -64,7 +68,18 @@ def test_logs_for_people_hold_the_same() -> None:
         text = process.logs()
     for shown in ("hello", "account=a", "ValueError: no", "of a library: text"):
         assert shown in text
-    for hidden in ("abandon", "hunter2", "Bearer", "beef", "cafe", "feed", "trezor", "s3cret", "too"):
+    for hidden in (
+        "abandon",
+        "hunter2",
+        "Bearer",
+        "beef",
+        "cafe",
+        "feed",
+        "trezor",
+        "s3cret",
+        "too",
+        "of-a-phrase",
+    ):
         assert hidden not in text
 
 
