@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from strongroom.atto.gateway.local_worker import LocalWorker
-from strongroom.atto.protocol import AccountState, Address, Network
+from strongroom.atto.protocol import AccountState, Address, Network, Transaction
 from strongroom.sandbox.atto import AttoSandbox, Chain
 from strongroom.sandbox.atto.faults import Faults
 from support.hurried_clock import ShiftedClock
@@ -54,6 +54,10 @@ class AttoNetwork:
     async def fund(self, path: str, amount_raw: int) -> bytes:
         """Sends from the faucet; returns the hash of the send."""
         return (await self.sandbox.faucet(Address.parse(path), amount_raw)).hash
+
+    async def publish(self, transaction: Transaction) -> None:
+        """What another wallet does; returns when the network has confirmed it."""
+        await self.sandbox.node.elections.publish(transaction, deduplicate=False)
 
     def state(self, path: str) -> AccountState | None:
         """The truth about an account."""

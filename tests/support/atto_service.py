@@ -16,11 +16,13 @@ from sqlalchemy.engine import URL
 
 from strongroom.atto import tables
 from strongroom.atto.ledger import AttoLedger
+from strongroom.atto.protocol import AccountKeys, Mnemonic
 from strongroom.atto.settings import AttoSettings
 from strongroom.core.audit import verify
 from strongroom.core.clock import SystemEntropy
 from strongroom.core.telemetry import Health, Metrics
 from strongroom.settings import read_settings
+from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork
 from support.hurried_clock import HurriedClock
 from support.serving import serving
@@ -46,6 +48,10 @@ class Wallet:
     name: str
     mnemonic: str = field(repr=False)
     encryption_key: str = field(repr=False)
+
+    def account(self, index: int = 0) -> AttoAccount:
+        """The same account in the hands of somebody who has the mnemonic too."""
+        return AttoAccount(AccountKeys(Mnemonic.parse(self.mnemonic).seed()).private_key(index))
 
 
 class AttoService:

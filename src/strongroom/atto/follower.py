@@ -13,8 +13,8 @@ from strongroom.atto import tables
 from strongroom.atto.gateway import Node, NodeDishonest
 from strongroom.atto.monitored import MonitoredAddresses
 from strongroom.atto.proof import require_signature
-from strongroom.atto.protocol import AccountState, Address, Network
-from strongroom.atto.records import load_account, state_values
+from strongroom.atto.protocol import AccountState, Address, Block, ChangeBlock, Network, OpenBlock
+from strongroom.atto.records import AccountRecord, load_account, state_values
 from strongroom.atto.resolver import Resolver
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
@@ -107,7 +107,7 @@ class Follower:
         if account.pending == state.frontier:
             return
         if account.height < state.height:
-            await self._verify(state)
+            _require_follows(account, await self._verify(state), state)
             statement = (
                 update(tables.chain)
                 .where(tables.chain.c.address == address.path, tables.chain.c.height < state.height)
@@ -119,7 +119,8 @@ class Follower:
             self._moved(state)
         self.settled(state.public_key, state.height)
 
-    async def _verify(self, state: AccountState) -> None:
+    async def _verify(self, state: AccountState) -> Block:
+        """The account's last block, which says what the state says."""
         if state.network is not self._network:
             raise NodeDishonest(
                 f"The node speaks for the network {state.network.name}, not {self._network.name}"
@@ -133,3 +134,16 @@ class Follower:
         signed = (block.network, block.public_key, block.height, block.balance, block.timestamp)
         if said != signed:
             raise NodeDishonest("The node's account state is not what its last transaction says")
+        return block
+
+
+def _require_follows(account: AccountRecord, block: Block, state: AccountState) -> None:
+    """Compares the representative, which is in no SEND or RECEIVE, as far as what we know of the account reaches."""
+    if isinstance(block, OpenBlock | ChangeBlock):
+        representative = block.representative_public_key
+    elif account.state is not None and account.height == state.height - 1:
+        representative = account.state.representative_public_key
+    else:
+        return
+    if representative != state.representative_public_key:
+        raise NodeDishonest("The node's account state has another representative than the account chose")

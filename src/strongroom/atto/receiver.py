@@ -31,7 +31,7 @@ from strongroom.atto.submission import Order, Submitter
 from strongroom.core.access import system_principal
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.database import Database, insert_ignore
+from strongroom.core.database import Database, upsert
 from strongroom.core.errors import Conflict, LedgerRejected, Locked, StrongroomError, Unavailable
 from strongroom.core.telemetry import Metrics
 
@@ -44,6 +44,7 @@ POLL_S = 5.0
 LONGEST_RETRY_S = 60.0
 BATCH = 500
 REMEMBERED = 20_000
+TOLD = ("address", "amount", "sender", "timestamp_ms", "version")
 GONE = "RECEIVABLE_NOT_FOUND"
 
 
@@ -128,7 +129,8 @@ class Receiver:
                 batch.append(self._arrived.get_nowait())
             rows = [_stored(one) for one in batch if self._is_ours(one)]
             if rows:
-                await self._database.write(partial(insert_ignore, table=tables.receivable, rows=rows))
+                # Told again, it may be told rightly: what was wrong before must not stay.
+                await self._database.write(partial(upsert, table=tables.receivable, rows=rows, update=TOLD))
                 self.wake()
 
     def _remember(self, receivable_hash: bytes) -> None:
