@@ -9,9 +9,9 @@ from strongroom.core.listener import Listener, Surface
 
 
 @asynccontextmanager
-async def serving(application: Any) -> AsyncIterator[str]:
+async def serving(application: Any, port: int = 0) -> AsyncIterator[str]:
     """The URL of the application while it is served; stops in a moment unless a response is still open."""
-    surface = Surface(name="test", application=application, host="127.0.0.1", port=0, authenticated=False)
+    surface = Surface(name="test", application=application, host="127.0.0.1", port=port, authenticated=False)
     listener = Listener(surface)
     task = asyncio.create_task(listener.serve())
     await listener.started()

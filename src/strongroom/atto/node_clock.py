@@ -2,7 +2,7 @@
 
 import structlog
 
-from strongroom.atto.gateway import Node
+from strongroom.atto.gateway import Node, NodeDishonest
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import StrongroomError
@@ -13,6 +13,7 @@ log = structlog.get_logger(__name__)
 COMPONENT = "attoNode"
 REFRESH_S = 5.0
 LARGE_OFFSET_MS = 5_000
+IMPOSSIBLE_OFFSET_MS = 24 * 3600 * 1000
 
 
 class NodeClock:
@@ -30,7 +31,16 @@ class NodeClock:
         return self._clock.now_ms() + self._offset_ms
 
     async def refresh(self) -> None:
-        self._offset_ms = await self._node.clock_offset_ms()
+        """Asks the node.
+
+        Raises:
+            NodeUnavailable
+            NodeDishonest: its time is days away from this machine's; nothing is signed with such a timestamp.
+        """
+        offset_ms = await self._node.clock_offset_ms()
+        if abs(offset_ms) > IMPOSSIBLE_OFFSET_MS:
+            raise NodeDishonest("The node's clock and this machine's are more than a day apart")
+        self._offset_ms = offset_ms
 
     async def run(self) -> None:
         """Keeps the offset and the node's health up to date until cancelled."""
