@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
 import structlog
@@ -31,9 +31,11 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
     settings.data.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         surfaces = [_management(settings, health, metrics)]
+        before_stop: list[Callable[[], Awaitable[None]]] = []
         if networks is not None:
             stack.push_async_callback(networks.close)
             surfaces += networks.open()
+            before_stop.append(networks.close)
         listeners = _bind(surfaces)
         if settings.atto is not None:
             ledger = AttoLedger(
@@ -42,14 +44,15 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
             stack.push_async_callback(ledger.close)
             await ledger.open()
             listeners += _bind(ledger.surfaces())
+            before_stop.insert(0, ledger.wind_down)
             ledger.start()
-        await _run(listeners, ready, before_stop=networks)
+        await _run(listeners, ready, before_stop)
 
 
 async def serve_networks(networks: LocalNetworks, ready: Ready) -> None:
     """Runs local networks alone, until a signal."""
     try:
-        await _run(_bind(networks.open()), ready, before_stop=networks)
+        await _run(_bind(networks.open()), ready, [networks.close])
     finally:
         await networks.close()
 
@@ -58,8 +61,13 @@ def _bind(surfaces: Sequence[Surface]) -> list[Listener]:
     return [Listener(surface) for surface in surfaces]
 
 
-async def _run(listeners: list[Listener], ready: Ready, before_stop: LocalNetworks | None) -> None:
-    """Serves until a signal says stop, then lets running requests end."""
+async def _run(
+    listeners: list[Listener], ready: Ready, before_stop: Sequence[Callable[[], Awaitable[None]]]
+) -> None:
+    """Serves until a signal says stop, then lets running requests end.
+
+    A server waits for its open responses, so `before_stop` ends what would keep them open.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,8 +80,8 @@ async def _run(listeners: list[Listener], ready: Ready, before_stop: LocalNetwor
         await stop.wait()
         log.info("stopping")
     finally:
-        if before_stop is not None:
-            await before_stop.close()  # a server waits for its open streams, so they end first
+        for end in before_stop:
+            await end()
         for listener in listeners:
             listener.stop()
         await asyncio.gather(*tasks)

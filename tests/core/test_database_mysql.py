@@ -128,3 +128,24 @@ async def test_nothing_is_cut_off_though_the_server_would(mariadb: MariaDB) -> N
         await database.close()
     finally:
         execute_elsewhere(mariadb.url(), "SET GLOBAL sql_mode = DEFAULT")
+
+
+async def test_a_server_that_is_silent_does_not_answer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strongroom.core.database.ANSWER_S", 0.2)
+    with pytest.raises(ConnectionSevered):
+        await database.read(lambda connection: connection.execute(text("SELECT SLEEP(1)")).all())
+
+
+async def test_a_unit_that_outlasts_the_patience_of_its_caller_may_commit_yet(database: Database) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute(text("SELECT SLEEP(0.5)"))
+        add(connection, "a", 1)
+
+    with pytest.raises(CommitUnknown):
+        await database.write(work, answer_s=0.1)
+    await database.write(lambda connection: add(connection, "b", 1))
+    async with asyncio.timeout(10):
+        while await balances(database) != {"a": 1, "b": 1}:  # noqa: ASYNC110 - nobody waits for the unit
+            await asyncio.sleep(0.02)

@@ -28,6 +28,7 @@ ACCOUNTS = 4
 REQUEST_TIMEOUT_S = 3
 QUICK_S = 1.0
 PROMPT_S = 15.0
+ENDS_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +204,22 @@ def resume(cable: Cable) -> Callable[[], Awaitable[None]]:
         cable.network.process.resume()
 
     return heal
+
+
+async def test_a_service_that_is_told_to_end_tells_whoever_waits_for_a_silent_node(cable: Cable) -> None:
+    cable.network.process.pause()
+    try:
+        payment = new_payment(cable.quiet, NOBODY)
+        asking = asyncio.create_task(cable.payers.ask(payment))
+        await until(cable.books.open_blocks, lambda found: found > 0)
+        assert await asyncio.to_thread(cable.service.process.terminate, ENDS_S) == 0
+    finally:
+        cable.network.process.resume()
+    assert (await asking).status_code == httpx2.codes.GATEWAY_TIMEOUT
+    (block_hash,) = cable.payers.unknown[payment]
+    await cable.service.start()
+    assert (await cable.payers.pay(payment))["hash"] == block_hash
+    await cable.assert_whole()
 
 
 async def test_a_node_that_is_killed_and_comes_back(cable: Cable) -> None:

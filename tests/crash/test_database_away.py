@@ -1,7 +1,7 @@
 """MariaDB goes away in the middle of payments and comes back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import httpx2
@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 ACCOUNTS = 4
 PAYMENTS = 60
 LANES = 8
+ENDS_S = 25.0
 
 
 @pytest.fixture(scope="module")
@@ -57,19 +58,21 @@ async def until_answered(payers: Payers, number: int) -> None:
 async def assert_whole(books: Books, payers: Payers) -> None:
     await asyncio.gather(*(payers.pay(new_payment(address, NOBODY)) for address in books.addresses))
     await books.assert_agree(payers.answers)
-    assert 500 not in payers.statuses, payers.statuses
 
 
-async def test_payments_come_through_when_the_database_is_killed_and_restarted(
-    books: Books, server: MariaDB
+@pytest.mark.parametrize("end", [MariaDB.kill, MariaDB.stop], ids=["killed", "stopped"])
+async def test_payments_come_through_when_the_database_is_started_again(
+    books: Books, server: MariaDB, end: Callable[[MariaDB], None]
 ) -> None:
     payers = Payers(books.service)
     async with asyncio.TaskGroup() as group:
         group.create_task(pay_all(books, payers))
         for number in (5, 25, 45):
             await until_answered(payers, number)
-            await asyncio.to_thread(server.restart)
+            await asyncio.to_thread(end, server)
+            await asyncio.to_thread(server.start)
     await assert_whole(books, payers)
+    assert 500 not in payers.statuses
 
 
 async def test_while_the_database_is_away_every_answer_says_so(books: Books, server: MariaDB) -> None:
@@ -91,6 +94,7 @@ async def test_while_the_database_is_away_every_answer_says_so(books: Books, ser
         await asyncio.to_thread(server.start)
     await until(books.service.health, lambda found: found["status"] == "UP", patience_s=30)
     await assert_whole(books, payers)
+    assert 500 not in payers.statuses
 
 
 async def test_a_database_that_stands_still_is_down_until_it_goes_on(books: Books, server: MariaDB) -> None:
@@ -108,6 +112,25 @@ async def test_a_database_that_stands_still_is_down_until_it_goes_on(books: Book
         finally:
             server.resume()
     await until(books.service.health, lambda found: found["status"] == "UP", patience_s=30)
+    await assert_whole(books, payers)
+    assert 500 not in payers.statuses
+
+
+async def test_the_service_ends_when_asked_though_the_database_stands_still(
+    books: Books, server: MariaDB
+) -> None:
+    payers = Payers(books.service)
+    lost = asyncio.gather(
+        *(payers.ask(new_payment(address, NOBODY)) for address in books.addresses), return_exceptions=True
+    )
+    server.pause()
+    try:
+        assert await asyncio.to_thread(books.service.process.terminate, ENDS_S) == 0
+    finally:
+        server.resume()
+    await lost
+    await books.service.start()
+    await payers.pay_in_turn(payers.asked.copy())
     await assert_whole(books, payers)
 
 

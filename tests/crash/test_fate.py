@@ -18,7 +18,7 @@ from strongroom.atto.blocks import BlockState
 from strongroom.atto.gateway import NodeRejected, NodeUnavailable
 from strongroom.atto.protocol import AccountKeys, Address, Mnemonic, Transaction
 from strongroom.atto.resolver import Outcome
-from strongroom.atto.submission import Order, Work
+from strongroom.atto.submission import Order, Signing, Work
 from strongroom.core.mysql import CommitUnknown
 from strongroom.sandbox.atto.faults import Refusal
 from support.atto_account import AttoAccount
@@ -224,7 +224,7 @@ async def test_a_commit_without_an_answer_is_unknown_and_the_same_key_pays_once(
     monkeypatch.setattr(database, "write", write_without_an_answer)
     unknown = await service.send(address, NOBODY, ATTO, key="once")
     assert (unknown.status_code, unknown.json()["code"]) == (504, "outcome_unknown")
-    found = re.search(r"while transaction ([0-9A-F]{64}) was stored", unknown.json()["message"])
+    found = re.search(r"whether transaction ([0-9A-F]{64}) was stored", unknown.json()["message"])
     assert found is not None
     asked = await service.client.get(f"/wallets/accounts/transactions/{found[1]}")
     assert asked.status_code == (200 if committed else 404)
@@ -253,12 +253,12 @@ async def test_a_process_that_lost_its_request_to_another_signs_nothing_and_says
     sign = submitter._sign
     answers: list[httpx2.Response] = []
 
-    async def sign_after_the_other(order: Order, work: Work | None) -> Any:
+    async def sign_after_the_other(order: Order, work: Work | None, signing: Signing) -> Any:
         submitter._sign = sign  # type: ignore[method-assign]
         sandbox.clock.ahead_ms += 10_000
         async with running_service(sandbox, {"STRONGROOM_DATA": str(tmp_path)}) as other:
             answers.append(await other.send(address, NOBODY, ATTO, key="once"))
-        return await sign(order, work)
+        return await sign(order, work, signing)
 
     submitter._sign = sign_after_the_other  # type: ignore[method-assign]
     late = await service.send(address, NOBODY, ATTO, key="once")

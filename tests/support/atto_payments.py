@@ -55,6 +55,7 @@ class Payers:
 
     def __init__(self, *services: ServiceProgram) -> None:
         self._services = services
+        self.asked: list[Payment] = []
         self.answers: dict[Payment, dict[str, Any]] = {}
         self.statuses: Counter[int | str] = Counter()
         """Every answer and every failure on the way to one."""
@@ -79,6 +80,7 @@ class Payers:
 
     async def ask(self, payment: Payment, service: ServiceProgram | None = None) -> httpx2.Response:
         """One request, and whatever answers it."""
+        self.asked.append(payment)
         response = await (service or self._services[0]).api.post(
             f"/wallets/accounts/{payment.sender}/transactions/SEND",
             json={"receiverAddress": payment.receiver, "amount": payment.amount_raw},
@@ -139,7 +141,7 @@ class Books:
             assert await self.stored_entries(address) == entries
             await self._assert_same_state(address)
             self._assert_told(address, entries)
-        assert await self._open_blocks() == 0
+        assert await self.open_blocks() == 0
         await self._assert_audited(chain)
 
     async def settle(self) -> None:
@@ -172,7 +174,7 @@ class Books:
 
     async def _unsettled(self) -> str | None:
         """What is still under way."""
-        if open_blocks := await self._open_blocks():
+        if open_blocks := await self.open_blocks():
             return f"{open_blocks} blocks without a fate"
         for address in self.addresses:
             state = await self.network.state(address)
@@ -187,7 +189,8 @@ class Books:
                 return f"not all of the {height} entries of {address} were told"
         return None
 
-    async def _open_blocks(self) -> int:
+    async def open_blocks(self) -> int:
+        """Blocks whose fate is open, and accounts that wait for one."""
         query = (
             "SELECT (SELECT COUNT(*) FROM strongroom_atto_block WHERE state = 'SIGNED')"
             " + (SELECT COUNT(*) FROM strongroom_atto_account WHERE pending IS NOT NULL)"

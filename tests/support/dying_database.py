@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from strongroom.core.database import Database
+from strongroom.core.database import ANSWER_S, Database
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -41,16 +41,16 @@ class DyingDatabase(Database):
     def arm(self, point: CrashPoint) -> None:
         self._point = point
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, answer_s: float | None = ANSWER_S) -> T:
         self._require_life()
         name = (work.func if isinstance(work, partial) else work).__qualname__
         self.names.append(name)
         if self._point is not None and self._point.name == name:
             if self._point.committed:
-                await super().write(work)
+                await super().write(work, answer_s=answer_s)
             self.dead = True
         self._require_life()
-        return await super().write(work)
+        return await super().write(work, answer_s=answer_s)
 
     async def read(self, work: Work[T]) -> T:
         self._require_life()

@@ -121,6 +121,10 @@ class AttoLedger:
         start(self._leases.lead(instance_lease(self._leases.holder), _live))
         start(self._leases.lead(WORKERS_LEASE, self._work))
 
+    async def wind_down(self) -> None:
+        """Before the surfaces stop: whoever waits for a confirmation is told what is known."""
+        self._submitter.wind_down()
+
     async def close(self) -> None:
         """Ends the workers, then what they used."""
         await self._background.close()

@@ -34,6 +34,7 @@ from strongroom.core.clock import Clock
 from strongroom.core.database import Database
 from strongroom.core.errors import InvalidInput, LedgerRejected, NotFound, OutcomeUnknown, Unavailable
 from strongroom.core.idempotency import Attempt, Idempotency
+from strongroom.core.limits import Limits
 from strongroom.core.policy import SignatureRequest, SigningGate
 from strongroom.core.telemetry import Metrics
 
@@ -64,6 +65,26 @@ class Work:
 
     target: bytes
     work: bytes
+
+
+@dataclass(slots=True)
+class Signing:
+    """A unit of work under way, which ends in a commit or not, whoever still waits for it."""
+
+    block_hash: bytes | None = None
+    """What it is about to commit."""
+
+    def unknown(self) -> OutcomeUnknown:
+        if self.block_hash is None:
+            return OutcomeUnknown(
+                "The database does not answer; whether the transaction was signed is not known"
+            )
+        shown = self.block_hash.hex().upper()
+        return OutcomeUnknown(
+            f"The database does not say whether transaction {shown} was stored. Once it answers, ask "
+            f"GET /wallets/accounts/transactions/{shown}: if it is not there, nothing was signed. "
+            "Or repeat the request with the same Idempotency-Key"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +123,7 @@ class Submitter:
         self._resolver = resolver
         self._timeout_s = timeout_s
         self._signatures = metrics.signatures
+        self._limits = Limits()
         self._locks: WeakValueDictionary[Address, asyncio.Lock] = WeakValueDictionary()
 
     async def submit(self, order: Order) -> AccountEntry | None:
@@ -111,19 +133,17 @@ class Submitter:
             NotFound, Conflict, InvalidInput, Locked, Forbidden: nothing was signed.
             Unavailable: its turn or the work did not come in time; nothing was signed.
             LedgerRejected: the node refused the block for good.
-            OutcomeUnknown: signed, and its fate is still open.
+            OutcomeUnknown: signed, and its fate is still open; or the database does not say whether it was.
         """
-        deadline_s = self._clock.monotonic_s() + self._timeout_s
         signed: SignedBlock | None = None
+        signing: Signing | None = None
         try:
-            async with asyncio.timeout(self._timeout_s) as limit, self._lock(order.address):
+            async with self._limits.limit(self._timeout_s), self._lock(order.address):
                 work: Work | None = None
                 while signed is None:
-                    limit.reschedule(None)  # a commit must not be interrupted
-                    step = await self._sign(order, work)
-                    limit.reschedule(
-                        asyncio.get_running_loop().time() + deadline_s - self._clock.monotonic_s()
-                    )
+                    signing = Signing()
+                    step = await self._sign(order, work, signing)
+                    signing = None
                     match step:
                         case SignedBlock():
                             signed = step
@@ -133,9 +153,11 @@ class Submitter:
                             work = Work(target=step.next_work_target, work=await self._work.work_for(step))
                 outcome = await asyncio.shield(self._resolver.resolve(signed))
         except TimeoutError:
-            if signed is None:
-                raise Unavailable("Timed out before anything was signed; it is safe to try again") from None
-            raise unknown_outcome(signed.transaction.hash) from None
+            if signed is not None:
+                raise unknown_outcome(signed.transaction.hash) from None
+            if signing is not None:
+                raise signing.unknown() from None
+            raise Unavailable("Timed out before anything was signed; it is safe to try again") from None
         return entry_or_raise(outcome)
 
     async def await_block(self, block_hash: bytes) -> Outcome | None:
@@ -150,10 +172,14 @@ class Submitter:
         if signed.state is not BlockState.SIGNED:
             return Outcome(state=signed.state, reason=signed.reason)
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with self._limits.limit(self._timeout_s):
                 return await asyncio.shield(self._resolver.resolve(signed))
         except TimeoutError:
             raise unknown_outcome(block_hash) from None
+
+    def wind_down(self) -> None:
+        """Answers whoever waits with what is known now: the process is about to stop."""
+        self._limits.end()
 
     def _lock(self, address: Address) -> asyncio.Lock:
         lock = self._locks.get(address)
@@ -161,17 +187,17 @@ class Submitter:
             lock = self._locks[address] = asyncio.Lock()
         return lock
 
-    async def _sign(self, order: Order, work: Work | None) -> SignedBlock | Pending | AccountRecord:
-        """Checks, signs and persists in one transaction.
+    async def _sign(
+        self, order: Order, work: Work | None, signing: Signing
+    ) -> SignedBlock | Pending | AccountRecord:
+        """Checks, signs and persists in one transaction. Cancelled, it may commit all the same: `signing` knows.
 
         Returns the account instead when it needs work first, and the block in the way when there is one.
         """
         now_ms = self._node_clock.now_ms()
-        signed: SignedBlock | None = None
 
         def unit(connection: Connection) -> SignedBlock | Pending | AccountRecord:
-            nonlocal signed
-            signed = None
+            signing.block_hash = None
             account = load_account(connection, order.address, self._network, lock=True)
             if (
                 account.pending is not None
@@ -184,14 +210,13 @@ class Submitter:
             if found is None:
                 return account
             signed = self._sign_next(connection, order, account, keys, found, now_ms)
+            signing.block_hash = signed.transaction.hash
             return signed
 
         try:
             step = await self._database.write(unit)
         except OutcomeUnknown:
-            if signed is None:
-                raise
-            raise unknown_signature(signed.transaction.hash) from None
+            raise signing.unknown() from None
         if isinstance(step, SignedBlock):
             self._signatures.labels("atto", order.kind).inc()
         return step
@@ -254,15 +279,6 @@ def unknown_outcome(block_hash: bytes) -> OutcomeUnknown:
     return OutcomeUnknown(
         f"Transaction {shown} was submitted and is not confirmed yet. It is being resolved: "
         f"ask GET /wallets/accounts/transactions/{shown}, or repeat the request with the same Idempotency-Key"
-    )
-
-
-def unknown_signature(block_hash: bytes) -> OutcomeUnknown:
-    shown = block_hash.hex().upper()
-    return OutcomeUnknown(
-        f"The database went away while transaction {shown} was stored. Once it is back, ask "
-        f"GET /wallets/accounts/transactions/{shown}: if it is not there, nothing was signed. "
-        "Or repeat the request with the same Idempotency-Key"
     )
 
 

@@ -37,7 +37,7 @@ from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.schema import Table
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from strongroom.core.mysql import ConnectionSevered, MysqlEngine
+from strongroom.core.mysql import CommitUnknown, ConnectionSevered, MysqlEngine
 from strongroom.core.sqlite import SqliteEngine
 
 T = TypeVar("T")
@@ -46,6 +46,9 @@ Work = Callable[[Connection], T]
 MYSQL_DEADLOCK = 1213
 MYSQL_LOCK_WAIT = 1205
 ATTEMPTS = 5
+CLOSE_S = 10.0
+ANSWER_S = 30.0
+"""A server that is silent for so long, or that keeps a unit waiting for a lock, does not answer. SQLite always does."""
 
 
 class UnsignedBig(TypeDecorator[int]):
@@ -97,12 +100,25 @@ class Database:
         self._engine: _Engine = SqliteEngine(url) if self.is_sqlite else MysqlEngine(url, pool_size)
         self._units: set[asyncio.Task[Any]] = set()
 
-    async def write(self, work: Work[T]) -> T:
-        """Runs `work` in a write transaction: all of it is committed, or none of it.
+    async def write(self, work: Work[T], *, answer_s: float | None = ANSWER_S) -> T:
+        """Runs `work` in a write transaction: all of it is committed, or none of it. None: it may take long.
 
         It runs again when the database chose it as a deadlock's victim, or broke the connection before the commit,
         so it must have no other effect.
+
+        Raises:
+            Unavailable: the database does not answer; nothing was committed.
+            OutcomeUnknown: it went silent, and may commit the unit yet.
         """
+        if self.is_sqlite:
+            return await self._write(work)
+        try:
+            async with asyncio.timeout(answer_s):
+                return await self._write(work)
+        except TimeoutError:
+            raise CommitUnknown from None
+
+    async def _write(self, work: Work[T]) -> T:
         for attempt in range(ATTEMPTS):
             try:
                 # Shielded: a commit under way when the caller is cancelled must end, not tear the connection.
@@ -113,9 +129,20 @@ class Database:
         raise AssertionError("unreachable")
 
     async def read(self, work: Work[T]) -> T:
-        """Runs `work` for reading, on one snapshot."""
+        """Runs `work` for reading, on one snapshot.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
         if self.is_sqlite:
             return await self._engine.read(work)  # a thread, which no cancellation reaches
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._read(work)
+        except TimeoutError:
+            raise ConnectionSevered from None
+
+    async def _read(self, work: Work[T]) -> T:
         # Shielded: asyncmy turns a cancellation into a broken connection, and its caller would go on uncancelled.
         try:
             return await asyncio.shield(self._start(self._engine.read(work)))
@@ -129,9 +156,9 @@ class Database:
         return await self.read(lambda connection: connection.execute(statement).first())
 
     async def close(self) -> None:
-        """Waits for the units under way, also those whose caller is gone."""
+        """Waits for the units under way, also those whose caller is gone; not for a database that is silent."""
         if self._units:
-            await asyncio.wait(self._units)
+            await asyncio.wait(self._units, timeout=CLOSE_S)
         await self._engine.close()
 
     def _start(self, run: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

@@ -56,7 +56,7 @@ async def migrate(database: Database, components: Sequence[Revisions]) -> None:
                 _upgrade(connection, component)
 
     try:
-        await database.write(work)
+        await database.write(work, answer_s=None)
     except (OperationalError, Unavailable) as error:
         shown = database.url.render_as_string(hide_password=True)
         raise Unavailable(f"The database {shown} cannot be used: {_reason(error)}") from error

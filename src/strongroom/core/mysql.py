@@ -7,6 +7,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from strongroom.core.errors import OutcomeUnknown, Unavailable
@@ -17,6 +18,8 @@ Work = Callable[[Connection], T]
 # Numbers of errors that the server reports; the client library makes its own from 2000 on.
 FIRST_SERVER_ERROR = 1000
 FIRST_CLIENT_ERROR = 2000
+# Too many connections, shutting down, too many of one user, killed: no later than a reconnect it is over.
+PASSING = frozenset({1040, 1053, 1203, 1927})
 
 # A server may be set to cut off what does not fit; a value that was cut must never be committed.
 SESSION = (
@@ -39,12 +42,12 @@ class ConnectionSevered(Unavailable):
 
 
 class CommitUnknown(OutcomeUnknown):
-    """The connection broke while the commit was under way."""
+    """The connection broke, or all was silent, while the commit may have been under way."""
 
     code = "database_commit_unknown"
 
     def __init__(self) -> None:
-        super().__init__("The database went away while it committed; whether it did is not known yet")
+        super().__init__("The database went away; whether it committed is not known yet")
 
 
 class MysqlEngine:
@@ -61,7 +64,7 @@ class MysqlEngine:
             try:
                 await connection.commit()
             except DBAPIError as error:
-                if error.connection_invalidated:
+                if error.connection_invalidated or _number(error) in PASSING:
                     raise CommitUnknown from error
                 raise
             return result
@@ -79,24 +82,30 @@ class MysqlEngine:
 async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         connection = await engine.connect()
-    except (DBAPIError, OSError) as error:
+    except (DBAPIError, OSError, PoolTimeout) as error:
         if _is_refusal(error):
             raise
         raise ConnectionSevered from error
     try:
         yield connection
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or _number(error) in PASSING:
             raise ConnectionSevered from error
         raise
     finally:
         await connection.close()
 
 
-def _is_refusal(error: DBAPIError | OSError) -> bool:
+def _is_refusal(error: Exception) -> bool:
     """The server is there and says no: wrong password, unknown database. Trying again will not help."""
-    number = getattr(getattr(error, "orig", None), "args", (0,))[0]
-    return isinstance(number, int) and FIRST_SERVER_ERROR <= number < FIRST_CLIENT_ERROR
+    number = _number(error)
+    return FIRST_SERVER_ERROR <= number < FIRST_CLIENT_ERROR and number not in PASSING
+
+
+def _number(error: Exception) -> int:
+    """The server's or the client library's number of the error; 0 where there is none."""
+    arguments: tuple[object, ...] = getattr(getattr(error, "orig", None), "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else 0
 
 
 def _engine(url: URL, pool_size: int, isolation_level: str) -> AsyncEngine:
