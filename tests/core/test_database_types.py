@@ -1,11 +1,13 @@
 """Column types and statements mean the same on both engines."""
 
+from functools import partial
+
 import pytest
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import StatementError
 
 from core.accounts import account, balances, create_accounts
-from strongroom.core.database import Database, insert_ignore, upsert
+from strongroom.core.database import Database, insert_ignore, upsert, upsert_highest
 
 EDGES = [0, 1, 9, 10, 2**31, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 10**19, 2**64 - 1]
 
@@ -87,3 +89,15 @@ async def test_upsert_renews_the_named_columns_alone(database: Database) -> None
     await database.write(lambda connection: upsert(connection, account, second, ["balance_raw"]))
     rows = await database.fetch_all(select(account.c.name, account.c.balance_raw, account.c.note))
     assert sorted(map(tuple, rows)) == [("a", 2**64 - 1, "first"), ("b", 3, "new")]
+
+
+async def test_upsert_highest_never_lowers(database: Database) -> None:
+    await create_accounts(database)
+    for balances_raw in ({"a": 5}, {"a": 7, "b": 2**64 - 1}, {"a": 6, "b": 10}):
+        rows = [
+            {"name": name, "balance_raw": balance_raw, "note": "n"}
+            for name, balance_raw in balances_raw.items()
+        ]
+        raised = partial(upsert_highest, table=account, rows=rows, column="balance_raw")
+        await database.write(raised)
+    assert await balances(database) == {"a": 7, "b": 2**64 - 1}

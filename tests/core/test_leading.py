@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database, T, Work, sqlite_url
+from strongroom.core.database import ANSWER_S, Database, T, Work, sqlite_url
 from strongroom.core.lease import DEFAULT_TTL_S, Lease, Leases
 from strongroom.core.migrations import migrate
 from support.clock import ManualClock
@@ -49,12 +49,12 @@ class FaultyDatabase(Database):
     away = False
     silent = False
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, answer_s: float | None = ANSWER_S) -> T:
         if self.silent:
             await asyncio.Event().wait()
         if self.away:
             raise OperationalError("UPDATE", None, Exception(2003, "away"))
-        return await super().write(work)
+        return await super().write(work, answer_s=answer_s)
 
 
 @pytest.fixture

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy.engine import URL
 
+from support.atto_network import running_network as running_sandbox
 from support.atto_payments import ATTO, Books, Payers, Payment, new_payment, open_accounts
 from support.atto_processes import NetworkProgram, ServiceProgram
-from support.atto_service import NOBODY, database_variables, until
+from support.atto_service import NOBODY, database_variables, entry, running_service, until
 from support.callback_sink import running_sink
 from support.databases import execute_elsewhere
 from support.mariadb import MariaDB
@@ -193,3 +195,24 @@ def locked_signatures(actions: list[str]) -> list[int]:
         if locked and action == "sign":
             found.append(position)
     return found
+
+
+async def test_what_a_follower_settles_is_not_told_again_once_there_is_a_callback_url(
+    database_url: URL, tmp_path: Path
+) -> None:
+    """Without a URL there is nobody to tell; whoever settles a block notes that."""
+    variables = database_variables(database_url, tmp_path)
+    async with (
+        running_sandbox() as network,
+        running_service(network, variables) as leader,
+        running_service(network, variables) as follower,
+    ):
+        address = await leader.open_account(network)
+        sent = entry(await follower.send(address, NOBODY, 1))
+
+        async def progress() -> list[list[str]]:
+            return await asyncio.to_thread(
+                execute_elsewhere, database_url, "SELECT height FROM notification_state"
+            )
+
+        await until(progress, lambda rows: rows == [[str(sent["height"])]])

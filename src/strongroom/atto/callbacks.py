@@ -21,7 +21,7 @@ from strongroom.atto.protocol import AccountEntry, Address
 from strongroom.atto.views import entry_view
 from strongroom.core import tables as core_tables
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.database import Database, upsert
+from strongroom.core.database import Database, upsert_highest
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unavailable
 from strongroom.core.outbound import CONNECT_TIMEOUT_S, open_session
@@ -95,7 +95,7 @@ class Callbacks:
     async def run(self) -> None:
         """Delivers until cancelled. Run it under a lease."""
         if self._url is None:
-            await self._advance_quietly()
+            await self._drop_leftovers()
         else:
             await self._queue_missed()
             await self._dispatcher.run()
@@ -142,22 +142,29 @@ class Callbacks:
         public_key = Address.parse(path).public_key
         return [load_entry(row, public_key) for row in await self._database.fetch_all(query)]
 
-    async def _advance_quietly(self) -> None:
+    async def advance(self) -> None:
+        """Without a URL, keeps up the progress of what this process stored, until cancelled. Run it in every process."""
+        heights: dict[str, int] = {}
+        while self._url is None:
+            await self._clock.sleep(QUIET_TICK_S)
+            while not self._quiet.empty():
+                path, height = self._quiet.get()
+                heights[path] = max(height, heights.get(path, 0))
+            if not heights:
+                continue
+            rows = [_progress(path, height) for path, height in heights.items()]
+            try:
+                await self._database.write(partial(_advance_to, rows=rows))
+            except Exception as error:  # noqa: BLE001 - the database may be away; the heights are kept
+                log.warning("progress of callbacks not stored", error=type(error).__name__)
+            else:
+                heights.clear()
+
+    async def _drop_leftovers(self) -> None:
         leftover = delete(core_tables.outbox).where(core_tables.outbox.c.destination == DESTINATION)
         dropped = await self._database.write(lambda connection: connection.execute(leftover).rowcount)
         if dropped:
             log.warning("CALLBACK_URL is not set any more: undelivered callbacks were dropped", count=dropped)
-        while True:
-            await self._clock.sleep(QUIET_TICK_S)
-            heights: dict[str, int] = {}
-            while not self._quiet.empty():
-                path, height = self._quiet.get()
-                heights[path] = max(height, heights.get(path, 0))
-            if heights:
-                rows = [_progress(path, height) for path, height in heights.items()]
-                await self._database.write(
-                    partial(upsert, table=tables.notification_state, rows=rows, update=["height"])
-                )
 
 
 def _event(entry: AccountEntry) -> Event:
@@ -169,7 +176,12 @@ def _event(entry: AccountEntry) -> Event:
 
 
 def _advance(connection: Connection, event: Event) -> None:
-    upsert(connection, tables.notification_state, [_progress(event.stream, event.sequence)], ["height"])
+    _advance_to(connection, [_progress(event.stream, event.sequence)])
+
+
+def _advance_to(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
+    """Never back: a process that was paused may store late what another has long gone past."""
+    upsert_highest(connection, tables.notification_state, rows, "height")
 
 
 def _progress(path: str, height: int) -> dict[str, object]:

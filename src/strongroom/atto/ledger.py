@@ -118,6 +118,7 @@ class AttoLedger:
         start(self._node_clock.run())
         start(self._monitored.run())
         start(self._check_database())
+        start(self._callbacks.advance())
         start(self._leases.lead(instance_lease(self._leases.holder), _live))
         start(self._leases.lead(WORKERS_LEASE, self._work))
 

@@ -28,6 +28,7 @@ from sqlalchemy import (
     Row,
     Select,
     String,
+    func,
 )
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import URL
@@ -203,6 +204,21 @@ def upsert(
         return
     my = mysql.insert(table)
     connection.execute(my.on_duplicate_key_update({name: my.inserted[name] for name in update}), rows)
+
+
+def upsert_highest(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], column: str
+) -> None:
+    """Inserts rows; where the primary key exists, the number in `column` is raised to the new one, never lowered."""
+    old = table.c[column]
+    if connection.dialect.name == "sqlite":
+        lite = sqlite.insert(table)
+        keys = list(table.primary_key.columns)
+        highest = func.max(old, lite.excluded[column])
+        connection.execute(lite.on_conflict_do_update(index_elements=keys, set_={column: highest}), rows)
+        return
+    my = mysql.insert(table)
+    connection.execute(my.on_duplicate_key_update({column: func.greatest(old, my.inserted[column])}), rows)
 
 
 def locking(statement: Select[Any]) -> Select[Any]:
