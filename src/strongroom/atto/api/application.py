@@ -62,6 +62,7 @@ def create_application(
         "board": services.board,
         "idempotent": idempotent,
     }
+    callers = Callers(gatekeeper)
     application = Litestar(
         route_handlers=[
             WalletController,
@@ -70,9 +71,10 @@ def create_application(
             noop,
             *documentation_routes(),
         ],
+        guards=[callers.admit],
         dependencies={
             **{name: _constant(value) for name, value in dependencies.items()},
-            "principal": Provide(Callers(gatekeeper).principal),
+            "principal": Provide(callers.principal, sync_to_thread=False),
         },
         exception_handlers=errors.handlers(),
         middleware=[_Timing(metrics)],

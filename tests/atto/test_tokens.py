@@ -1,0 +1,185 @@
+"""API tokens on the Atto surface: who may call what, until when, and under which name it is remembered."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import select
+
+from atto.conftest import Start
+from strongroom.core import tables
+from strongroom.core.access import OPERATOR
+from support.atto_network import AttoNetwork
+from support.atto_service import NOBODY, AttoService, assert_refused, entry
+
+pytestmark = pytest.mark.anyio
+NEEDED = "This service needs an API token: Authorization: Bearer <token>"
+BODIES: dict[str, dict[str, Any]] = {
+    "WalletImportRequest": {"mnemonic": "x"},
+    "WalletUnlockRequest": {"encryptionKey": "x"},
+    "AccountRecoveryRequest": {"gapLimit": 1},
+    "SendRequest": {"receiverAddress": NOBODY, "amount": 1},
+    "ChangeRequest": {"representativeAddress": NOBODY},
+    "LabelRequest": {"label": "x"},
+}
+SCOPES = {
+    "post /wallets/{name}": "atto:wallet",
+    "put /wallets/{name}": "atto:wallet",
+    "put /wallets/{name}/locks/LOCKED": "atto:wallet",
+    "put /wallets/{name}/locks/UNLOCKED": "atto:wallet",
+    "post /wallets/{walletName}/accounts": "atto:account",
+    "post /wallets/{walletName}/accounts/ranges/{toIndex}": "atto:account",
+    "post /wallets/{walletName}/recoveries": "atto:account",
+    "post /wallets/accounts/{address}/states/DISABLED": "atto:account",
+    "post /wallets/accounts/{address}/states/ENABLED": "atto:account",
+    "put /wallets/accounts/{address}/label": "atto:account",
+    "post /wallets/accounts/{address}/transactions/SEND": "atto:send",
+    "post /wallets/accounts/{address}/transactions/CHANGE": "atto:change",
+}
+"""What needs more than atto:read."""
+
+
+@pytest.fixture
+async def guarded(start: Start) -> AsyncIterator[AttoService]:
+    """A service that wants a token of everybody."""
+    async with start(ATTO_REQUIRE_TOKEN="true") as service:
+        yield service
+
+
+async def as_(service: AttoService, name: str, *scopes: str, expires_at_ms: int | None = None) -> str:
+    """From now on the client presents a new token with these scopes; its id."""
+    token = await service.ledger.tokens.create(OPERATOR, name, scopes, expires_at_ms)
+    service.client.headers["Authorization"] = f"Bearer {token.secret}"
+    return token.id
+
+
+async def operations(service: AttoService) -> dict[str, httpx2.Request]:
+    """A request for every operation of the document."""
+    document = await service.get("/v3/api-docs")
+    values = {"toIndex": "1", "address": NOBODY, "transactionHash": "00" * 32, "name": "w", "walletName": "w"}
+    requests = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            schema = content.get("application/json", {}).get("schema", {})
+            body = BODIES.get(schema.get("$ref", "").rpartition("/")[2])
+            url = str(service.client.base_url).rstrip("/") + path.format(**values)
+            requests[f"{method} {path}"] = httpx2.Request(method.upper(), url, json=body)
+    return requests
+
+
+async def ask(service: AttoService, request: httpx2.Request) -> httpx2.Response:
+    """With the client's token, if it has one."""
+    if token := service.client.headers.get("Authorization"):
+        request.headers["Authorization"] = token
+    return await service.client.send(request)
+
+
+async def test_without_a_token_nothing_is_answered(guarded: AttoService) -> None:
+    for name, request in (await operations(guarded)).items():
+        response = await ask(guarded, request)
+        assert_refused(response, 401, NEEDED, "unauthenticated")
+        assert response.headers["www-authenticate"] == "Bearer", name
+
+
+async def test_documentation_needs_no_token(guarded: AttoService) -> None:
+    for path in ("/", "/v3/api-docs", "/swagger-ui/swagger-ui.css"):
+        assert (await guarded.client.get(path)).status_code == 200
+
+
+async def test_every_operation_wants_its_scope(guarded: AttoService) -> None:
+    others = {"atto:read", "atto:wallet", "atto:account", "atto:send", "atto:change", "hathor:*"}
+    described = await operations(guarded)
+    assert set(SCOPES) < set(described)
+    for name, request in described.items():
+        scope = SCOPES.get(name, "atto:read")
+        caller = f"all-but-{scope}"
+        await as_(guarded, caller, *(others - {scope}))
+        words = f"The token of 'token:{caller}' lacks the scope {scope}"
+        assert_refused(await ask(guarded, request), 403, words, "forbidden")
+
+
+async def test_scope_is_enough(guarded: AttoService) -> None:
+    for name, request in (await operations(guarded)).items():
+        await as_(guarded, "one-right", SCOPES.get(name, "atto:read"))
+        assert (await ask(guarded, request)).status_code not in {401, 403}, name
+
+
+@pytest.mark.parametrize("scopes", [("atto:*",), ("*",)])
+async def test_wide_scopes_cover_the_others(
+    guarded: AttoService, network: AttoNetwork, scopes: tuple[str, ...]
+) -> None:
+    await as_(guarded, "wide", *scopes)
+    address = await guarded.open_account(network, 10)
+    entry(await guarded.send(address, NOBODY, 1))
+
+
+@pytest.mark.parametrize("header", ["Bearer x", "Bearer sr_00_00", "Bearer", "Basic YTpi", "x", ""])
+async def test_what_is_no_token_is_refused(guarded: AttoService, header: str) -> None:
+    response = await guarded.client.get("/wallets", headers={"Authorization": header})
+    assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
+
+
+async def test_caller_is_looked_at_before_his_request(guarded: AttoService) -> None:
+    response = await guarded.client.put(
+        "/wallets/x", content="{", headers={"Content-Type": "application/json"}
+    )
+    assert_refused(response, 401, NEEDED, "unauthenticated")
+
+
+async def test_token_ends_when_it_was_to_end(guarded: AttoService, network: AttoNetwork) -> None:
+    await as_(guarded, "guest", "atto:read", expires_at_ms=network.clock.now_ms() + 60_000)
+    assert await guarded.get("/wallets") == []
+    network.clock.ahead_ms = 60_000
+    response = await guarded.client.get("/wallets")
+    assert_refused(response, 401, "The API token has expired", "unauthenticated")
+
+
+async def test_token_ends_when_it_is_revoked(guarded: AttoService) -> None:
+    token_id = await as_(guarded, "guest", "atto:read")
+    assert await guarded.get("/wallets") == []
+    await guarded.ledger.tokens.revoke(OPERATOR, token_id)
+    response = await guarded.client.get("/wallets")
+    assert_refused(response, 401, "The API token was revoked", "unauthenticated")
+
+
+async def test_presented_token_counts_where_none_is_needed(service: AttoService) -> None:
+    await as_(service, "reader", "atto:read")
+    words = "The token of 'token:reader' lacks the scope atto:wallet"
+    assert_refused(await service.client.post("/wallets/x"), 403, words, "forbidden")
+    del service.client.headers["Authorization"]
+    assert (await service.client.post("/wallets/x")).status_code == 200
+
+
+async def test_callers_at_the_same_moment_are_not_mistaken_for_each_other(guarded: AttoService) -> None:
+    tokens = {
+        scope: (await guarded.ledger.tokens.create(OPERATOR, scope, [scope])).secret
+        for scope in ("atto:wallet", "atto:read")
+    }
+    callers = list(tokens) * 12
+    answers = await asyncio.gather(
+        *(
+            guarded.client.post(f"/wallets/{number}", headers={"Authorization": f"Bearer {tokens[scope]}"})
+            for number, scope in enumerate(callers)
+        )
+    )
+    assert [answer.status_code for answer in answers] == [200, 403] * 12
+
+
+async def test_whoever_acts_is_remembered(guarded: AttoService, network: AttoNetwork) -> None:
+    await as_(guarded, "shop", "atto:*")
+    address = await guarded.open_account(network, 10)
+    entry(await guarded.send(address, NOBODY, 1))
+    columns = tables.audit.c
+    rows = await guarded.ledger.database.fetch_all(
+        select(columns.principal, columns.action).order_by(columns.sequence)
+    )
+    assert [tuple(row) for row in rows] == [
+        ("operator", "token.create"),
+        ("token:shop", "wallet.create"),
+        ("token:shop", "account.create"),
+        ("system:atto-receiver", "sign"),
+        ("token:shop", "sign"),
+    ]
