@@ -89,16 +89,16 @@ def test_limits_of_a_number_are_included() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "url"),
+    ("text", "base"),
     [
         ("http://node", "http://node"),
         ("https://user:pass@node.example:8080/base/", "https://user:pass@node.example:8080/base"),
         ("http://[::1]:80", "http://[::1]:80"),
     ],
 )
-def test_a_url_loses_its_last_slash(text: str, url: str) -> None:
+def test_a_url_is_exact_and_a_base_loses_its_last_slash(text: str, base: str) -> None:
     environment = Environment({"NODE": text})
-    assert environment.url("NODE", "http://default") == url
+    assert (environment.url("NODE"), environment.base_url("NODE")) == (text, base)
     assert environment.mistakes == []
 
 

@@ -47,7 +47,7 @@ def read_atto_settings(environment: Environment, data: Path, host: str) -> AttoS
     network = environment.first("ATTO_NETWORK", "NETWORK")
     if network is None:
         environment.mistake("NETWORK (or ATTO_NETWORK) is required: live, beta, dev or local")
-    node_url = environment.url("NODE_BASE_URL")
+    node_url = environment.base_url("NODE_BASE_URL")
     if node_url is None:
         environment.mistake("NODE_BASE_URL is required: the base URL of an Atto node")
     representative = environment.optional("ATTO_DEFAULT_REPRESENTATIVE")
@@ -58,7 +58,7 @@ def read_atto_settings(environment: Environment, data: Path, host: str) -> AttoS
         require_token=environment.flag("ATTO_REQUIRE_TOKEN", default=False),
         database=_database(environment, data),
         node_url=node_url or "",
-        work_url=environment.url("WORK_BASE_URL"),
+        work_url=environment.base_url("WORK_BASE_URL"),
         work_timeout_s=environment.integer("WORK_TIMEOUT_IN_SECONDS", 300, low=1),
         work_fallback=environment.flag("ATTO_WORK_FALLBACK", default=False),
         work_threads=environment.integer("ATTO_WORK_THREADS", 1, low=1, high=256),

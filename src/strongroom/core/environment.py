@@ -92,14 +92,18 @@ class Environment:
             self.mistake(f"{name} must be true or false, not {text!r}")
         return text in TRUE
 
-    def url(self, name: str, default: str | None = None) -> str | None:
-        text = self._variables.get(name) or default
-        if text is None:
-            return None
-        if not _is_web_url(text):
+    def url(self, name: str) -> str | None:
+        """An http or https URL, exactly as it is set."""
+        text = self._variables.get(name) or None
+        if text is not None and not _is_web_url(text):
             shown = text.rpartition("@")[2]  # before it there may be a password
             self.mistake(f"{name} must be an http or https URL, not {shown!r}")
-        return text.rstrip("/")
+        return text
+
+    def base_url(self, name: str) -> str | None:
+        """The same without slashes at its end, for paths to be put behind it."""
+        text = self.url(name)
+        return None if text is None else text.rstrip("/")
 
     def names(self, name: str) -> frozenset[str]:
         """A comma-separated list."""
