@@ -16,10 +16,15 @@ CHUNK = 1000
 async def adopt_accounts(database: Database) -> int:
     """Gives every account of the original's table a row of ours; returns how many were new.
 
-    Their states and histories come from the node; their callbacks go on at the height in `notification_state`.
+    Their states and histories come from the node; their callbacks go on at the height in `notification_state`. A row
+    that no wallet of the original can have written is left alone, and is no reason not to start.
     """
-    known = {row.address for row in await database.fetch_all(select(tables.chain.c.address))}
-    rows = [row for row in await database.fetch_all(select(tables.account)) if row.address not in known]
+    columns = tables.chain.c
+    chains = await database.fetch_all(select(columns.address, columns.wallet_name, columns.account_index))
+    known = {row.address for row in chains}
+    taken = {(row.wallet_name, row.account_index) for row in chains}
+    oldest_first = select(tables.account).order_by(tables.account.c.persisted_at, tables.account.c.address)
+    rows = [row for row in await database.fetch_all(oldest_first) if row.address not in known]
     fresh = []
     for row in rows:
         try:
@@ -27,6 +32,10 @@ async def adopt_accounts(database: Database) -> int:
         except ProtocolError:
             log.error("an account row has no valid address; it is left alone", address=row.address)
             continue
+        if (row.wallet_name, row.account_index) in taken:
+            log.error("two account rows have one index; the younger is left alone", address=row.address)
+            continue
+        taken.add((row.wallet_name, row.account_index))
         fresh.append(
             chain_row(account, row.wallet_name, origin="CREATED", disabled=row.disabled_at is not None)
         )

@@ -1,0 +1,248 @@
+"""The original's MySQL database is taken over where it stands: wallets, accounts, callbacks; and can go back."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from strongroom.atto.protocol import AccountKeys, Address, Mnemonic
+from support.atto_account import AttoAccount
+from support.atto_network import AttoNetwork, running_network
+from support.atto_service import (
+    NOBODY,
+    AttoService,
+    Wallet,
+    assert_refused,
+    database_variables,
+    entry,
+    running_service,
+    until,
+)
+from support.callback_listener import CallbackListener, listening
+from support.databases import execute_elsewhere
+from support.mariadb import MariaDB
+from support.original_database import OriginalAccount, at_rest, write_original
+from support.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+KEYS = AccountKeys(Mnemonic.from_entropy(bytes.fromhex(at_rest()["entropy33"])).seed())
+TREASURY = Wallet(
+    name="Treasury",
+    mnemonic=Mnemonic.from_entropy(bytes.fromhex(at_rest()["entropy33"])).phrase,
+    encryption_key=at_rest()["encryptionKey"],
+)
+ORIGINAL_ROWS = (
+    "SELECT name, version, HEX(encrypted_entropy), HEX(encrypted_encryption_key) FROM wallet;"
+    "SELECT address, version, account_index, wallet_name, disabled_at FROM account ORDER BY account_index;"
+    "SELECT * FROM flyway_schema_history"
+)
+
+
+def account(index: int) -> AttoAccount:
+    return AttoAccount(KEYS.private_key(index))
+
+
+def address_of(index: int) -> str:
+    return account(index).address.path
+
+
+class Adoption:
+    """A database of the original, and the network that its accounts live on."""
+
+    def __init__(self, network: AttoNetwork, server: MariaDB, folder: Path) -> None:
+        self.network = network
+        self.url = server.new_database()
+        self._folder = folder
+
+    async def use(self, index: int, blocks: int) -> None:
+        """The account as the original has opened and used it: 100 raw, then sends of 1 raw."""
+        holder = account(index)
+        chain = self.network.sandbox.chain
+        await self.network.fund(holder.address.path, 100)
+        (receivable,) = chain.receivables([holder.public_key], 1)
+        await self.network.publish(holder.open(receivable))
+        for _ in range(blocks - 1):
+            state = chain.account(holder.public_key)
+            assert state is not None
+            await self.network.publish(holder.send(state, Address.parse(NOBODY), 1))
+
+    def start(self, **variables: str) -> AbstractAsyncContextManager[AttoService]:
+        """Our service on the original's database, with the original's key-encryption key."""
+        key = {"CHA_CHA20_KEY_ENCRYPTION_KEY": at_rest()["kek"]}
+        database = database_variables(self.url, self._folder)
+        return running_service(self.network, database | key | variables)
+
+    def rows(self, statements: str) -> list[list[str]]:
+        return execute_elsewhere(self.url, statements)
+
+
+@pytest.fixture
+async def adoption(mariadb: MariaDB, tmp_path: Path) -> AsyncIterator[Adoption]:
+    async with running_network() as network:
+        yield Adoption(network, mariadb, tmp_path)
+
+
+@pytest.fixture
+async def listener() -> AsyncIterator[CallbackListener]:
+    async with listening() as listener:
+        yield listener
+
+
+async def test_wallet_is_unlocked_and_its_accounts_work(adoption: Adoption) -> None:
+    await adoption.use(0, 3)
+    accounts = [
+        OriginalAccount(address=address_of(0), index=0),
+        OriginalAccount(address=address_of(1), index=1, version=2),
+        OriginalAccount(address=address_of(2), index=2, disabled_at="2025-03-04 05:06:07.089012"),
+    ]
+    write_original(adoption.url, accounts)
+    before = adoption.rows(ORIGINAL_ROWS)
+    async with adoption.start() as service:
+        assert await service.get("/wallets") == [{"name": "Treasury", "lockState": "UNLOCKED"}]
+        rows = await service.get("/wallets/Treasury/accounts")
+        assert [(row["address"], row["version"], row["disabledAt"]) for row in rows] == [
+            (address_of(0), 0, None),
+            (address_of(1), 2, None),
+            (address_of(2), 0, "2025-03-04T05:06:07.089012Z"),
+        ]
+        assert adoption.rows(ORIGINAL_ROWS) == before
+        details = await service.until_balance(address_of(0), 98)
+        assert details["height"] == 3
+        sent = entry(await service.send(address_of(0), address_of(1), 8, lastHeight=3))
+        assert (sent["height"], sent["balance"]) == (4, 90)
+        await service.until_balance(address_of(1), 8)
+        await adoption.network.fund(address_of(2), 5)
+        path = f"/wallets/accounts/{address_of(2)}/receivables"
+        assert len(await until(lambda: service.get(path), lambda waiting: len(waiting) == 1)) == 1
+        created = await service.post("/wallets/Treasury/accounts")
+        assert (created["index"], created["address"]) == (3, address_of(3))
+        await until(lambda: service.get("/wallets/Treasury/entries"), lambda page: len(page["entries"]) == 5)
+
+
+async def test_locked_wallet_is_unlocked_with_the_originals_key(adoption: Adoption) -> None:
+    await adoption.use(0, 1)
+    write_original(adoption.url, [OriginalAccount(address=address_of(0), index=0)], locked=True)
+    async with adoption.start() as service:
+        assert (await service.get("/wallets/Treasury"))["lockState"] == "LOCKED"
+        words = "Wallet Treasury is locked"
+        await service.until_balance(address_of(0), 100)
+        assert_refused(await service.send(address_of(0), NOBODY, 1), 400, words, "wallet_locked")
+        await service.unlock(TREASURY)
+        assert entry(await service.send(address_of(0), NOBODY, 1))["balance"] == 99
+
+
+async def test_callbacks_go_on_at_the_stored_height(adoption: Adoption, listener: CallbackListener) -> None:
+    """One account stopped half-way, one was never told of, one is up to date."""
+    for index, blocks in enumerate((5, 3, 2)):
+        await adoption.use(index, blocks)
+    heights = (2, None, 2)
+    write_original(
+        adoption.url,
+        [
+            OriginalAccount(address=address_of(index), index=index, notified_height=height)
+            for index, height in enumerate(heights)
+        ],
+    )
+    async with adoption.start(CALLBACK_URL=listener.url) as service:
+        await eventually(lambda: len(listener.entries) == 6)
+        assert entry(await service.send(address_of(2), NOBODY, 1))["height"] == 3
+        await eventually(lambda: len(listener.entries) == 7)
+        assert [listener.heights(address_of(index)) for index in range(3)] == [[3, 4, 5], [1, 2, 3], [3]]
+        progress = "SELECT address, height FROM notification_state ORDER BY address"
+        expected = sorted([address_of(index), str(height)] for index, height in enumerate((5, 3, 3)))
+        await eventually(lambda: adoption.rows(progress) == expected)
+    async with adoption.start(CALLBACK_URL=listener.url) as service:
+        entry(await service.send(address_of(0), NOBODY, 1))
+        await eventually(lambda: len(listener.entries) == 8)
+        assert listener.heights(address_of(0)) == [3, 4, 5, 6]
+
+
+async def test_callbacks_wait_for_a_node_that_is_away(adoption: Adoption, listener: CallbackListener) -> None:
+    await adoption.use(0, 4)
+    write_original(adoption.url, [OriginalAccount(address=address_of(0), index=0, notified_height=3)])
+    async with adoption.start(CALLBACK_URL=listener.url, NODE_BASE_URL="http://127.0.0.1:9") as service:
+        assert len(await service.get("/wallets/Treasury/accounts")) == 1
+    assert listener.entries == []
+    async with adoption.start(CALLBACK_URL=listener.url):
+        await eventually(lambda: listener.heights(address_of(0)) == [4])
+
+
+async def test_wrong_key_encryption_key_harms_nothing(adoption: Adoption) -> None:
+    await adoption.use(0, 1)
+    write_original(adoption.url, [OriginalAccount(address=address_of(0), index=0)])
+    before = adoption.rows(ORIGINAL_ROWS)
+    async with adoption.start(CHA_CHA20_KEY_ENCRYPTION_KEY="0F" * 32) as service:
+        await service.until_balance(address_of(0), 100)
+        words = "Wallet Treasury was sealed under another key-encryption key than the configured one"
+        assert_refused(await service.send(address_of(0), NOBODY, 1), 503, words, "vault")
+    assert adoption.rows(ORIGINAL_ROWS) == before
+    async with adoption.start() as service:
+        await service.until_balance(address_of(0), 100)
+        assert entry(await service.send(address_of(0), NOBODY, 1))["balance"] == 99
+
+
+async def test_account_that_is_not_the_mnemonics_is_a_conflict(adoption: Adoption) -> None:
+    foreign = AttoAccount(bytes(31) + b"\x07").address.path
+    rows = [OriginalAccount(address=address_of(0), index=0), OriginalAccount(address=foreign, index=1)]
+    write_original(adoption.url, rows)
+    async with adoption.start() as service:
+        words = "Persisted account index 1 does not match wallet mnemonic"
+        response = await service.client.post("/wallets/Treasury/accounts/ranges/2")
+        assert_refused(response, 409, words, "index_mismatch")
+        response = await service.client.post("/wallets/Treasury/recoveries", json={"gapLimit": 2})
+        assert_refused(response, 409, words, "index_mismatch")
+        assert len(await service.get("/wallets/Treasury/accounts")) == 2
+
+
+async def test_account_without_a_sound_row_stops_nobody(adoption: Adoption) -> None:
+    """Two rows of one index, and one whose address is none: nothing in the original's tables forbids them."""
+    foreign = AttoAccount(bytes(31) + b"\x07").address.path
+    await adoption.use(0, 1)
+    rows = [
+        OriginalAccount(address=address_of(0), index=0),
+        OriginalAccount(address=foreign, index=0),
+        OriginalAccount(address="x" * 61, index=5),
+    ]
+    write_original(adoption.url, rows)
+    async with adoption.start() as service:
+        await service.until_balance(address_of(0), 100)
+        assert entry(await service.send(address_of(0), NOBODY, 1))["balance"] == 99
+
+
+async def test_names_are_told_apart_although_the_table_does_not(adoption: Adoption) -> None:
+    """The original's tables ignore case; its routes do not."""
+    write_original(adoption.url, [OriginalAccount(address=address_of(0), index=0)])
+    async with adoption.start() as service:
+        assert (await service.client.get("/wallets/TREASURY")).status_code == 404
+        assert await service.get("/wallets/treasury/accounts") == []
+        response = await service.client.post("/wallets/TREASURY/accounts")
+        assert_refused(response, 404, "Wallet TREASURY does not exist", "wallet_not_found")
+        response = await service.client.post("/wallets/treasury")
+        assert_refused(response, 409, "Wallet with name treasury already exists", "wallet_exists")
+        response = await service.client.put("/wallets/TREASURY/locks/LOCKED")
+        assert response.status_code == 404
+        assert (await service.get("/wallets/Treasury"))["lockState"] == "UNLOCKED"
+
+
+async def test_original_finds_its_way_back(adoption: Adoption) -> None:
+    """What we add to its tables is what it would have written itself."""
+    await adoption.use(0, 2)
+    write_original(adoption.url, [OriginalAccount(address=address_of(0), index=0, notified_height=2)])
+    async with adoption.start() as service:
+        await service.until_balance(address_of(0), 99)
+        entry(await service.send(address_of(0), NOBODY, 1))
+        await service.create_account(TREASURY)
+        await service.post(f"/wallets/accounts/{address_of(0)}/states/DISABLED")
+        await service.lock(TREASURY)
+        await service.unlock(TREASURY)
+        progress = "SELECT address, height FROM notification_state"
+        await eventually(lambda: adoption.rows(progress) == [[address_of(0), "3"]])
+    (wallet,) = adoption.rows(
+        "SELECT name, version, LENGTH(encrypted_entropy), LENGTH(encrypted_encryption_key) FROM wallet"
+    )
+    assert wallet == ["Treasury", "5", "61", "60"]
+    rows = adoption.rows(
+        "SELECT address, version, account_index, wallet_name, disabled_at IS NULL FROM account ORDER BY account_index"
+    )
+    assert rows == [[address_of(0), "1", "0", "Treasury", "0"], [address_of(1), "0", "1", "Treasury", "1"]]
