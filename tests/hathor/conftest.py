@@ -11,8 +11,3 @@ VECTORS = Path(__file__).parents[1] / "vectors" / "hathor"
 def vectors() -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((VECTORS / "vectors.json").read_text())
     return loaded
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"

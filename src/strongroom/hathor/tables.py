@@ -40,7 +40,6 @@ COUNT = Integer().with_variant(mysql.INTEGER(unsigned=True), "mysql", "mariadb")
 SMALL = SmallInteger().with_variant(mysql.SMALLINT(unsigned=True), "mysql", "mariadb")
 TINY = SmallInteger().with_variant(mysql.TINYINT(unsigned=True), "mysql", "mariadb")
 NOW = text("CURRENT_TIMESTAMP")
-TOUCHED = text("CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP")
 
 metadata = MetaData()
 
@@ -103,7 +102,6 @@ transaction = Table(
     Column("first_block", ID),
     *_dates(),
     Index("transaction_height_idx", "height"),
-    Index("transaction_updated_at_idx", "updated_at"),
 )
 
 tx_output = Table(
@@ -176,7 +174,6 @@ address_balance = Table(
     Column("token_id", ID, primary_key=True),
     *_balance_columns(),
     *_dates(),
-    Index("address_balance_updated_at_idx", "updated_at"),
 )
 
 address_tx_history = Table(
@@ -285,7 +282,9 @@ version_data = Table(
     "version_data",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("timestamp", Integer().with_variant(mysql.BIGINT(unsigned=True), "mysql", "mariadb"), nullable=False),
+    Column(
+        "timestamp", Integer().with_variant(mysql.BIGINT(unsigned=True), "mysql", "mariadb"), nullable=False
+    ),
     Column("data", Text, nullable=False),
 )
 
@@ -297,7 +296,9 @@ push_devices = Table(
     Column("wallet_id", ID, ForeignKey("wallet.id"), nullable=False),
     Column("enable_push", Boolean, nullable=False, server_default="0"),
     Column("enable_show_amounts", Boolean, nullable=False, server_default="0"),
-    Column("updated_at", Integer().with_variant(mysql.BIGINT(unsigned=True), "mysql", "mariadb"), nullable=False),
+    Column(
+        "updated_at", Integer().with_variant(mysql.BIGINT(unsigned=True), "mysql", "mariadb"), nullable=False
+    ),
 )
 
 sync_metadata = Table(
