@@ -17,7 +17,14 @@ from strongroom.hathor.sync.ledger_lock import lock_ledger
 from strongroom.hathor.sync.locks import settle_locks
 from strongroom.hathor.sync.messages import append_messages
 from strongroom.hathor.sync.miners import write_miners
-from strongroom.hathor.sync.records import complete, load, read_heights, write_outputs, write_transactions
+from strongroom.hathor.sync.records import (
+    complete,
+    load,
+    read_heights,
+    write_callers,
+    write_outputs,
+    write_transactions,
+)
 from strongroom.hathor.sync.tokens import write_tokens
 from strongroom.hathor.sync.working import Working
 from strongroom.hathor.wallet_index import write_wallets
@@ -89,6 +96,7 @@ def _write(
     affected = working.affected()
     complete(connection, working, affected)
     effects = work_out(working.outputs.values(), working.transactions, working.callers, affected)
+    write_callers(connection, working)
     write_outputs(connection, working)
     write_miners(connection, working, best_before)
     addresses = write_addresses(connection, working, effects)

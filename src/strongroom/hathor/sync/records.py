@@ -80,6 +80,11 @@ def write_transactions(connection: Connection, working: Working) -> None:
     )
     removed = [row.tx_id for row in working.transactions.values() if row.removed and row.stored is not None]
     delete_in(connection, "DELETE FROM `transaction` WHERE tx_id IN {in}", removed)
+
+
+def write_callers(connection: Connection, working: Working) -> None:
+    """Call it when the batch is complete: what is deleted here was part of what was before."""
+    removed = [row.tx_id for row in working.transactions.values() if row.removed and row.stored is not None]
     delete_in(connection, "DELETE FROM strongroom_hathor_caller WHERE tx_id IN {in}", removed)
     callers = [
         (tx_id, address, seqnum)
