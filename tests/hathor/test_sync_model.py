@@ -2,16 +2,16 @@
 
 import random
 
+import msgspec
 import pytest
 
-from model import Model, stored_tables
 from strongroom.core.database import Database
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.sync.batch import EventGapError, Rules
 from strongroom.hathor.sync.events import Event, RawEvent, read_event
 from strongroom.sandbox.hathor.generate import START_S, Generator, Plan
-from streams import apply, prepare
-import msgspec
+from support.hathor.model import Model, stored_tables
+from support.hathor.streams import apply, prepare
 
 RULES = Rules(network=MAINNET, reward_spend_min_blocks=10)
 

@@ -1,11 +1,12 @@
 """The recorded streams end in the tables that the original daemon wrote."""
 
 import json
+from functools import partial
 
 import pytest
 
 from strongroom.core.database import Database
-from streams import SCENARIOS, VECTORS, apply, our_table, prepare, recorded_table, scenario
+from support.hathor.streams import SCENARIOS, VECTORS, apply, our_table, prepare, recorded_table, scenario
 
 TABLES = {
     "address": ("address", "transactions", "seqnum"),
@@ -48,7 +49,7 @@ async def test_tables_equal_the_originals(database: Database, name: str, window:
     await prepare(database)
     await apply(database, scenario(name), window=window)
     for table, columns in TABLES.items():
-        ours = await database.read(lambda c, t=table, k=columns: our_table(c, t, k))
+        ours = await database.read(partial(our_table, table=table, columns=columns))
         if (VECTORS / "tables" / name / f"{table}.tsv").stat().st_size:
             assert ours == recorded_table(name, table, columns), table
     last = json.loads((VECTORS / "events" / f"{name}.json").read_text())[-1]["event"]["id"]

@@ -5,7 +5,7 @@ which both databases take, and write one `{in}` where a list of values goes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -110,7 +110,7 @@ def _converters(
     for position, name in enumerate(columns):
         kind = table.c[name].type
         if isinstance(kind, TypeDecorator):
-            found.append((position, lambda value, kind=kind: kind.process_bind_param(value, dialect)))
+            found.append((position, partial(kind.process_bind_param, dialect=dialect)))
     return found
 
 

@@ -149,6 +149,7 @@ caller = Table(
     Column("tx_id", ID, primary_key=True),
     Column("address", ADDRESS, nullable=False),
     Column("seqnum", Integer, nullable=False),
+    Index("strongroom_hathor_caller_address", "address"),
     comment="who called the nano contract of a transaction; with outputs and spendings, all an address does",
 )
 

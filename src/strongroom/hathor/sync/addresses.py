@@ -20,7 +20,10 @@ BALANCE_VALUES = (
     "transactions",
     "total_received",
 )
-BALANCE_SELECT = "SELECT {owner}, token_id, " + ", ".join(BALANCE_VALUES) + " FROM {table} WHERE "
+BALANCE_SELECT = (
+    "SELECT {owner}, token_id, unlocked_balance, locked_balance, unlocked_authorities, locked_authorities,"
+    " timelock_expires, transactions, total_received FROM {table} WHERE "
+)
 HISTORY_COLUMNS = ("address", "tx_id", "token_id", "balance", "timestamp", "voided")
 FLAGGED = (
     "SELECT address, token_id, locked, authorities, timelock FROM tx_output WHERE (address, token_id) IN {in}"

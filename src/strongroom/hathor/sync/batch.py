@@ -124,5 +124,5 @@ def _extend_gaps(connection: Connection, network: Network, addresses: Mapping[st
             while not extend(connection, network, wallet_id, GAP_STEP).complete:
                 continue
         except Conflict as error:
-            log.error("wallet stopped", wallet=wallet_id, error=error.message)  # noqa: TRY400 - its message says all
+            log.error("wallet stopped", wallet=wallet_id, error=error.message)
             execute(connection, "UPDATE wallet SET status = 'error' WHERE id = {}", wallet_id)

@@ -18,9 +18,12 @@ from strongroom.hathor.sync.rows import (
 from strongroom.hathor.sync.working import TOKEN_CREATION, Working
 
 TRANSACTIONS = (
-    "SELECT " + ",".join(f"`{name}`" for name in TRANSACTION_COLUMNS) + " FROM `transaction` WHERE "
+    "SELECT tx_id, timestamp, version, voided, height, weight, first_block FROM `transaction` WHERE "
 )
-OUTPUTS = "SELECT " + ",".join(f"`{name}`" for name in OUTPUT_COLUMNS) + " FROM tx_output WHERE "
+OUTPUTS = (
+    "SELECT tx_id, `index`, token_id, address, value, authorities, timelock, heightlock,"
+    " locked, spent_by, voided FROM tx_output WHERE "
+)
 TOKENS = "SELECT token_id, tx_id, first_block FROM token_creation WHERE "
 HEIGHT = (
     "SELECT height FROM `transaction` WHERE {where} version IN (0, 3, 5) AND height IS NOT NULL"

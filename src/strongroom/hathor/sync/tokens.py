@@ -61,7 +61,8 @@ def _count(connection: Connection, effects: Effects) -> dict[str, int]:
     after = {tx_id: _token_ids(entries) for tx_id, entries in effects.after.items()}
     touched = {token for ids in (*before.values(), *after.values()) for token in ids}
     sql = "SELECT token_id, tx_id FROM token_creation WHERE token_id IN {in}"
-    creators = dict(select_in(connection, sql, touched - {HATHOR_TOKEN}))
+    rows = select_in(connection, sql, touched - {HATHOR_TOKEN})
+    creators = {token_id: tx_id for token_id, tx_id in rows}  # noqa: C416 - a row is a tuple of any length
     counts: dict[str, int] = defaultdict(int)
     for sign, ids_by_tx in ((-1, before), (+1, after)):
         for tx_id, ids in ids_by_tx.items():

@@ -75,7 +75,7 @@ class Generator:
         )
         self._happenings: dict[str, Callable[[], None]] = {
             "pay": self._pay,
-            "block": self._block,
+            "block": self._mine,
             "timelock": self._timelock,
             "create_token": self._create_token,
             "mint": self._mint,
@@ -198,6 +198,9 @@ class Generator:
         index = self._random.randrange(len(self._voided))
         vertex = self.chain.vertices.get(self._voided.pop(index))
         return vertex if vertex is not None and not vertex.live else None
+
+    def _mine(self) -> None:
+        self._block()
 
     def _block(self, previous: str | None = None) -> Vertex:
         outputs = [self._to(self._address(), BLOCK_REWARD)]

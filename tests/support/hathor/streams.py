@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.sync.batch import Applied, Rules, apply_batch
 from strongroom.hathor.sync.events import Event, decode_frame, read_event
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "hathor"
+VECTORS = Path(__file__).parents[2] / "vectors" / "hathor"
 SCENARIOS = sorted(path.stem for path in (VECTORS / "events").glob("*.json"))
 HATHOR = Revisions(component="hathor", folder=Path(revisions.__file__).parent)
 RULES = Rules(network=MAINNET, reward_spend_min_blocks=300)
@@ -57,7 +58,8 @@ async def apply(
     applied: Applied | None = None
     for start in range(0, len(events), window):
         batch = events[start : start + window]
-        applied = await database.write(lambda c, b=batch: apply_batch(c, b, rules, OUTBOX, now_s))
+        work = partial(apply_batch, events=batch, rules=rules, outbox=OUTBOX, now_s=now_s)
+        applied = await database.write(work)
     return applied
 
 
@@ -71,7 +73,7 @@ def recorded_table(name: str, table: str, columns: Sequence[str]) -> list[tuple[
 
 def our_table(connection: Connection, table: str, columns: Sequence[str]) -> list[tuple[str, ...]]:
     names = ", ".join(f"`{column}`" for column in columns)
-    rows = execute(connection, f"SELECT {names} FROM `{table}`")
+    rows = execute(connection, f"SELECT {names} FROM `{table}`")  # noqa: S608 - our own names
     return sorted(tuple(_text(value) for value in row) for row in rows)
 
 
