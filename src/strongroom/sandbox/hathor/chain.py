@@ -135,7 +135,7 @@ class Chain:
             self.spenders[spent].remove(vertex.hash)
         del self.vertices[vertex.hash]
         self.mempool.pop(vertex.hash, None)
-        self._emit("VERTEX_REMOVED", vertex.to_json(self._spent(vertex), with_metadata=False), group)
+        self._emit("VERTEX_REMOVED", vertex.to_json(self.spent(vertex), with_metadata=False), group)
 
     def _reorganise(self, tip: Vertex) -> None:
         old, new = self._branches(self.vertices[self.best], tip)
@@ -235,14 +235,14 @@ class Chain:
         for spent in vertex.inputs:
             self.spenders.setdefault(spent, []).append(vertex.hash)
 
-    def _spent(self, vertex: Vertex) -> list[Output]:
+    def spent(self, vertex: Vertex) -> list[Output]:
         return [self.output(spent) for spent in vertex.inputs]
 
     def _changed(self, vertex: Vertex, group: int | None = None) -> None:
-        self._emit(CHANGED, vertex.to_json(self._spent(vertex)), group)
+        self._emit(CHANGED, vertex.to_json(self.spent(vertex)), group)
 
     def _accepted(self, vertex: Vertex) -> None:
-        self._emit(ACCEPTED, vertex.to_json(self._spent(vertex)))
+        self._emit(ACCEPTED, vertex.to_json(self.spent(vertex)))
 
     def _emit(self, kind: str, data: dict[str, Any], group: int | None = None) -> None:
         self.journal.append(kind, data, float(self.time_s), group)
