@@ -61,7 +61,10 @@ async def test_lost_and_repeated_events_are_healed(database: Database) -> None:
         follower = Following(database, url, window=200)
         async with following(follower):
             await synced(database, journal.latest_id)
-            node.faults.skip_events, node.faults.repeat_events = 3, 5
+            node.faults.repeat_events = 5
+            generator.run(journal.latest_id + 60)
+            await synced(database, journal.latest_id)
+            node.faults.skip_events = 3
             generator.run(journal.latest_id + 60)
             await synced(database, journal.latest_id)
             node.faults.skip_events = 1

@@ -4,6 +4,8 @@
 sync takes one step whenever a claimed address is used. A load that dies goes on where it was.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +24,9 @@ from strongroom.hathor.wallet_index import adopt
 
 log = structlog.get_logger(__name__)
 
+PARALLEL = 4
+LOOK_S = 2.0
+"""How often to look for wallets that other processes inserted."""
 STEP = 250
 """Addresses claimed in one transaction: the sync waits no longer than that."""
 
@@ -36,6 +41,48 @@ class Progress:
 
 
 chain_of = lru_cache(maxsize=1024)(address_chain)
+
+
+class WalletLoader:
+    """Loads whatever wallet is in status `creating`, several at a time. One process runs it; any may wake it."""
+
+    def __init__(self, database: Database, clock: Clock, network: Network) -> None:
+        self._database = database
+        self._clock = clock
+        self._network = network
+        self._slots = asyncio.Semaphore(PARALLEL)
+        self._wake = asyncio.Event()
+        self.progress: dict[str, Progress] = {}
+        """Of the wallets being loaded here."""
+
+    def wake(self) -> None:
+        """Call it after a wallet was inserted."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Loads until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                for wallet_id in await creating_wallets(self._database):
+                    if wallet_id not in self.progress:
+                        self.progress[wallet_id] = Progress(claimed=-1, last_used=-1, complete=False)
+                        group.create_task(self._load(wallet_id))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await self._wake.wait()
+
+    async def _load(self, wallet_id: str) -> None:
+        def report(progress: Progress) -> None:
+            self.progress[wallet_id] = progress
+
+        try:
+            async with self._slots:
+                await load_wallet(self._database, self._clock, self._network, wallet_id, report)
+        except Exception as error:  # noqa: BLE001 - its status says so; the other wallets go on
+            log.warning("wallet left in error", wallet=wallet_id, error=type(error).__name__)
+        finally:
+            del self.progress[wallet_id]
 
 
 async def load_wallet(

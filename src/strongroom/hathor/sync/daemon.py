@@ -86,7 +86,7 @@ class Sync:
         """
         while True:
             try:
-                rules = await self._read_rules()
+                rules = await self.read_rules()
                 self._last_id = await self._database.write(lock_ledger)
                 await self._follow(lease, rules)
             except WrongSourceError as error:
@@ -98,7 +98,8 @@ class Sync:
                 log.warning("sync interrupted", error=str(error), attempt=self._backoff.attempts + 1)
             await self._backoff.wait()
 
-    async def _read_rules(self) -> Rules:
+    async def read_rules(self) -> Rules:
+        """What the node's settings say. Raises: Unavailable."""
         version = await self._node.version()
         return Rules(network=self._settings.network, reward_spend_min_blocks=version.reward_spend_min_blocks)
 
