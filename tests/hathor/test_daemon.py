@@ -1,7 +1,5 @@
 """The sync follows a node over its real protocol, through faults, restarts and rivals."""
 
-import asyncio
-
 import pytest
 
 from strongroom.core.clock import SystemClock
@@ -16,6 +14,7 @@ from strongroom.sandbox.hathor.journal import Journal
 from support.hathor.model import Model, stored_tables
 from support.hathor.running import Following, following, replaying, serving_node, synced
 from support.hathor.streams import prepare
+from support.waiting import eventually
 
 RULES = Rules(network=MAINNET, reward_spend_min_blocks=10)
 
@@ -86,8 +85,7 @@ async def test_a_silent_stream_is_noticed(database: Database) -> None:
             await synced(database, journal.latest_id)
             node.faults.silent = True
             generator.run(120)
-            while follower.value("hathor_sync_gaps_total") < 1:
-                await asyncio.sleep(0.02)
+            await eventually(lambda: follower.value("hathor_sync_gaps_total") >= 1)
             node.faults.silent = False
             journal.on_event()
             await synced(database, journal.latest_id)
@@ -116,8 +114,7 @@ async def test_an_impossible_event_stops_the_sync_there_and_loses_nothing(databa
         follower = Following(database, url)
         async with following(follower):
             await synced(database, good)
-            while follower.value("hathor_sync_refused_events_total") < 2:
-                await asyncio.sleep(0.02)
+            await eventually(lambda: follower.value("hathor_sync_refused_events_total") >= 2)
             health = follower.health.components()["hathorSync"]
             assert health.status is Status.DEGRADED
             assert f"Event {good + 1}" in (health.detail or "")
@@ -170,8 +167,7 @@ async def test_reconnecting_starts_quickly_again_after_a_good_connection(databas
         async with following(follower):
             follower.sync._backoff.attempts = 30
             await synced(database, journal.latest_id)
-            while follower.sync._backoff.attempts:
-                await asyncio.sleep(0.02)
+            await eventually(lambda: not follower.sync._backoff.attempts)
 
 
 async def test_a_second_daemon_waits_and_takes_over(database: Database, replica: Database) -> None:

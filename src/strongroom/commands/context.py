@@ -1,6 +1,7 @@
 """What the administrative commands share: the ledger's settings and database, without serving."""
 
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,6 +23,12 @@ def administrative_settings(ledgers: list[str] | None = None) -> Settings:
     settings = read_settings(variables, tuple(ledgers or ()))
     configure_logging(as_json=settings.log_as_json, level="WARNING")
     return settings
+
+
+def print_ready(urls: dict[str, str]) -> None:
+    """One line that says where everything is: people read it, scripts wait for it."""
+    typer.echo("ready " + " ".join(f"{name}={url}" for name, url in urls.items()))
+    sys.stdout.flush()
 
 
 @asynccontextmanager

@@ -117,5 +117,5 @@ async def synced(database: Database, event_id: int) -> None:
 
 async def until(database: Database, condition: Callable[[Connection], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not await database.read(condition):
+        while not await database.read(condition):  # noqa: ASYNC110 - another process may write it
             await asyncio.sleep(0.02)
