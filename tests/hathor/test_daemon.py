@@ -43,8 +43,10 @@ async def test_the_stream_ends_in_the_right_tables(database: Database, window: i
 
 async def test_far_behind_it_reads_pages(database: Database) -> None:
     await prepare(database)
-    journal = Generator(2).run(4_000)
-    async with serving_node(replaying(journal)) as url:
+    journal = Generator(2).run(6_000)
+    node = replaying(journal)
+    node.faults.pages_down = 2
+    async with serving_node(node) as url:
         follower = Following(database, url, window=10)
         async with following(follower):
             await synced(database, journal.latest_id)

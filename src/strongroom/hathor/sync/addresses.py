@@ -1,6 +1,6 @@
 """Writes what a batch did to addresses: their counters, histories and balances."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ BALANCE_SELECT = (
     " timelock_expires, transactions, total_received FROM {table} WHERE "
 )
 HISTORY_COLUMNS = ("address", "tx_id", "token_id", "balance", "timestamp", "voided")
+MANY = 50
 FLAGGED = (
     "SELECT address, token_id, locked, authorities, timelock FROM tx_output WHERE (address, token_id) IN {in}"
     " AND spent_by IS NULL AND voided = 0 AND (authorities > 0 OR timelock IS NOT NULL)"
@@ -152,8 +153,7 @@ def write_balances(connection: Connection, effects: Effects) -> None:
     pairs = sorted(
         pair for pair, delta in effects.balances.items() if delta != Delta() or pair in effects.flags
     )
-    sql = BALANCE_SELECT.format(owner="address", table="address_balance") + "(address, token_id) IN {in}"
-    rows = {(row[0], row[1]): BalanceRow.load(row[2:]) for row in select_pairs(connection, sql, pairs)}
+    rows = {(row[0], row[1]): BalanceRow.load(row[2:]) for row in _stored_balances(connection, pairs)}
     flags = read_flags(connection, sorted(effects.flags))
     for pair in pairs:
         row = rows.setdefault(pair, BalanceRow())
@@ -172,6 +172,21 @@ def write_balances(connection: Connection, effects: Effects) -> None:
         "DELETE FROM address_balance WHERE address = {} AND token_id = {}",
         [pair for pair in pairs if rows[pair].transactions <= 0],
     )
+
+
+def _stored_balances(connection: Connection, pairs: Iterable[Pair]) -> Iterator[Sequence[Any]]:
+    """A token that many addresses moved (mostly the native one) is asked for at once, the others by pairs."""
+    by_token: dict[str, list[str]] = {}
+    for address, token in pairs:
+        by_token.setdefault(token, []).append(address)
+    sql = BALANCE_SELECT.format(owner="address", table="address_balance")
+    rare: list[Pair] = []
+    for token, addresses in by_token.items():
+        if len(addresses) < MANY:
+            rare.extend((address, token) for address in addresses)
+        else:
+            yield from select_in(connection, sql + "address IN {in} AND token_id = {}", addresses, token)
+    yield from select_pairs(connection, sql + "(address, token_id) IN {in}", rare)
 
 
 def read_flags(connection: Connection, pairs: Iterable[Pair]) -> dict[Pair, Flags]:

@@ -23,7 +23,7 @@ from strongroom.core.telemetry import Health, Status
 from strongroom.hathor.gateway import EventNode, EventStream
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.sync.batch import Applied, EventGapError, Rules, apply_batch
-from strongroom.hathor.sync.events import KNOWN_EVENTS, Event, Frame, RawEvent, read_event
+from strongroom.hathor.sync.events import KNOWN_EVENTS, Event, Frame, Page, RawEvent, read_event
 from strongroom.hathor.sync.ledger_lock import lock_ledger
 from strongroom.hathor.sync.measures import Measures
 from strongroom.hathor.sync.messages import DESTINATION
@@ -36,6 +36,8 @@ IDLE_S = 5.0
 """Silence after which the node is asked whether there is more."""
 FAR = 2
 """Windows behind from which on pages are read."""
+PAGES_AHEAD = 3
+"""Pages read while a batch is applied; the next batch is all of them."""
 FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 8.0
 
@@ -131,20 +133,39 @@ class Sync:
     async def _catch_up(self, lease: Lease, rules: Rules, stream: EventStream) -> None:
         """Reads pages until the window reaches the end. The stream stays open: it is the checked node."""
         log.info("catching up", after=self._last_id)
-        coming = asyncio.ensure_future(self._node.page(self._last_id))
+        pages: asyncio.Queue[Page | Unavailable] = asyncio.Queue(PAGES_AHEAD)
+        reader = asyncio.ensure_future(self._read_pages(pages))
         try:
             while True:
-                page = await coming
-                if not page.events:
-                    return
-                coming = asyncio.ensure_future(self._node.page(page.events[-1].id))
-                await self._apply(lease, rules, page.events, page.latest_event_id)
+                read = [await pages.get()]
+                while not pages.empty():
+                    read.append(pages.get_nowait())
+                batch = [page for page in read if isinstance(page, Page)]
+                if batch:
+                    events = [event for page in batch for event in page.events]
+                    await self._apply(lease, rules, events, batch[-1].latest_event_id)
+                if isinstance(read[-1], Unavailable):
+                    raise read[-1]
                 _refuse_errors(await stream.next_frames(self._settings.window, 0))
-                if page.latest_event_id - self._last_id <= self._settings.window:
+                if not read[-1].events or read[-1].latest_event_id - self._last_id <= self._settings.window:
                     return
         finally:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+
+    async def _read_pages(self, pages: asyncio.Queue[Page | Unavailable]) -> None:
+        """Reads ahead while batches are applied, up to the end or the node's failure."""
+        after = self._last_id
+        while True:
+            try:
+                page = await self._node.page(after)
+            except Unavailable as error:
+                await pages.put(error)
+                return
+            await pages.put(page)
+            if not page.events:
+                return
+            after = page.events[-1].id
 
     async def _ask(self, lease: Lease, rules: Rules) -> None:
         """After silence: opens locks whose time has come, and asks the node whether there is more.
