@@ -23,8 +23,7 @@ import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from strongroom.core.bulk import execute, upsert_rows
 from strongroom.core.clock import SystemClock
@@ -42,7 +41,7 @@ from support.mariadb import running_mariadb
 from support.ports import free_port
 from support.processes import Process
 
-STREAM = ROOT / "tests" / "vectors" / "hathor" / "bench_stream.jsonl.gz"
+STREAM = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "hathor" / "bench_stream.jsonl.gz"
 ORIGINAL_RATE = 266
 LOADED_AT_ONCE = 100_000
 MEMORY_MIB = 1024
@@ -86,19 +85,18 @@ def load_rows(connection: Connection, count: int, first: int) -> None:
     if connection.dialect.name != "sqlite":
         name = f"CONCAT('H', LPAD(seq * {10**8} DIV {count}, 8, '0'), LPAD(seq, 25, '0'))"
         numbers = f"seq_{first}_to_{last - 1}"
-        execute(connection, f"INSERT INTO address (address, transactions) SELECT {name}, 1 FROM {numbers}")
-        execute(
-            connection,
-            "INSERT INTO address_balance (address, token_id, unlocked_balance, transactions, total_received)"
-            f" SELECT {name}, '00', 5, 1, 5 FROM {numbers}",
-        )
+        sql = f"INSERT INTO address (address, transactions) SELECT {name}, 1 FROM {numbers}"  # noqa: S608 - numbers
+        execute(connection, sql)
+        names = "address, token_id, unlocked_balance, transactions, total_received"
+        sql = f"INSERT INTO address_balance ({names}) SELECT {name}, '00', 5, 1, 5 FROM {numbers}"  # noqa: S608 - see above
+        execute(connection, sql)
         return
-    names = [f"H{number * 10**8 // count:08d}{number:025d}" for number in range(first, last)]
-    columns = ("address", "transactions")
-    upsert_rows(connection, tables.address, columns, [(name, 1) for name in names], ("transactions",))
+    made = [f"H{number * 10**8 // count:08d}{number:025d}" for number in range(first, last)]
+    owners = [(name, 1) for name in made]
+    upsert_rows(connection, tables.address, ("address", "transactions"), owners, ("transactions",))
     columns = ("address", "token_id", "unlocked_balance", "transactions", "total_received")
-    rows = [(name, "00", 5, 1, 5) for name in names]
-    upsert_rows(connection, tables.address_balance, columns, rows, ("transactions",))
+    balances = [(name, "00", 5, 1, 5) for name in made]
+    upsert_rows(connection, tables.address_balance, columns, balances, ("transactions",))
 
 
 def environment(url: URL, node_url: str, folder: Path, network: str) -> dict[str, str]:
@@ -189,7 +187,10 @@ def main() -> None:
     if arguments.serve_node:
         asyncio.run(serve_node(arguments.serve_node, arguments.port))
         return
-    sources = [*(["recorded"] if not arguments.rows else []), *([str(arguments.events)] if arguments.events else [])]
+    sources = [
+        *(["recorded"] if not arguments.rows else []),
+        *([str(arguments.events)] if arguments.events else []),
+    ]
     for source in sources:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

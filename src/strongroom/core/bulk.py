@@ -45,12 +45,17 @@ def select_in(connection: Connection, sql: str, values: Iterable[str | int], *mo
         yield from connection.exec_driver_sql(text, (*chunk, *more)).fetchall()
 
 
-def select_pairs(connection: Connection, sql: str, pairs: Iterable[tuple[str, str]]) -> Iterator[Values]:
-    """As `select_in`, for `(a, b) IN {in}`."""
-    one = f"({_mark(connection)},{_mark(connection)})"
-    words = "(VALUES {})" if _is_sqlite(connection) else "({})"
+def select_pairs(
+    connection: Connection, sql: str, columns: tuple[str, str], pairs: Iterable[tuple[str, str]]
+) -> Iterator[Values]:
+    """As `select_in`, for pairs of values; the text has `{pairs}` where the condition on both columns goes.
+
+    Alternatives, because SQLite reads the whole table for `(a, b) IN (VALUES ...)`.
+    """
+    mark = _mark(connection)
+    one = f"({columns[0]} = {mark} AND {columns[1]} = {mark})"
     for chunk in chunks(pairs, MAX_PAIRS):
-        text = sql.replace("{in}", words.format(",".join([one] * len(chunk))))
+        text = sql.replace("{pairs}", f"({' OR '.join([one] * len(chunk))})")
         yield from connection.exec_driver_sql(text, tuple(item for pair in chunk for item in pair)).fetchall()
 
 

@@ -25,9 +25,10 @@ BALANCE_SELECT = (
     " timelock_expires, transactions, total_received FROM {table} WHERE "
 )
 HISTORY_COLUMNS = ("address", "tx_id", "token_id", "balance", "timestamp", "voided")
+OWNED = ("address", "token_id")
 MANY = 50
 FLAGGED = (
-    "SELECT address, token_id, locked, authorities, timelock FROM tx_output WHERE (address, token_id) IN {in}"
+    "SELECT address, token_id, locked, authorities, timelock FROM tx_output WHERE {pairs}"
     " AND spent_by IS NULL AND voided = 0 AND (authorities > 0 OR timelock IS NOT NULL)"
 )
 
@@ -186,13 +187,13 @@ def _stored_balances(connection: Connection, pairs: Iterable[Pair]) -> Iterator[
             rare.extend((address, token) for address in addresses)
         else:
             yield from select_in(connection, sql + "address IN {in} AND token_id = {}", addresses, token)
-    yield from select_pairs(connection, sql + "(address, token_id) IN {in}", rare)
+    yield from select_pairs(connection, sql + "{pairs}", OWNED, rare)
 
 
 def read_flags(connection: Connection, pairs: Iterable[Pair]) -> dict[Pair, Flags]:
     """Authorities and the earliest timelock of the outputs that an address can still spend."""
     found: dict[Pair, Flags] = {}
-    for address, token, locked, authorities, timelock_s in select_pairs(connection, FLAGGED, pairs):
+    for address, token, locked, authorities, timelock_s in select_pairs(connection, FLAGGED, OWNED, pairs):
         flags = found.setdefault((address, token), Flags())
         bits = authorities or 0
         flags.add(0 if locked else bits, bits if locked else 0, timelock_s if locked else None)
