@@ -4,9 +4,22 @@ import json
 from functools import partial
 
 import pytest
+from sqlalchemy import Connection
 
 from strongroom.core.database import Database
-from support.hathor.streams import SCENARIOS, VECTORS, apply, our_table, prepare, recorded_table, scenario
+from strongroom.hathor.sync.batch import apply_batch
+from support.hathor.streams import (
+    NOW_S,
+    OUTBOX,
+    RULES,
+    SCENARIOS,
+    VECTORS,
+    apply,
+    our_table,
+    prepare,
+    recorded_table,
+    scenario,
+)
 
 TABLES = {
     "address": ("address", "transactions", "seqnum"),
@@ -48,6 +61,32 @@ TABLES = {
 async def test_tables_equal_the_originals(database: Database, name: str, window: int) -> None:
     await prepare(database)
     await apply(database, scenario(name), window=window)
+    await check(database, name)
+
+
+class Death(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_death_at_every_event(database: Database, replica: Database, name: str) -> None:
+    """Before each event, two processes die: one in the transaction of a batch, one after it but before it could say so."""
+    await prepare(database)
+    events = scenario(name)
+
+    def die(connection: Connection, start: int, window: int) -> None:
+        apply_batch(connection, events[start : start + window], RULES, OUTBOX, NOW_S)
+        raise Death
+
+    for position in range(len(events)):
+        for window in (1, 4, 100, 1000):
+            with pytest.raises(Death):
+                await database.write(partial(die, start=position, window=window))
+        await apply(replica, events[: position + 1], window=1000)
+    await check(database, name)
+
+
+async def check(database: Database, name: str) -> None:
     for table, columns in TABLES.items():
         ours = await database.read(partial(our_table, table=table, columns=columns))
         if (VECTORS / "tables" / name / f"{table}.tsv").stat().st_size:
