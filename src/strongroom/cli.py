@@ -51,7 +51,7 @@ def serve(
     networks = None
     if sandbox:
         data = Path(variables.get("STRONGROOM_DATA", "./data"))
-        networks = LocalNetworks(variables, data, SystemClock())
+        networks = LocalNetworks(variables, data, SystemClock(), tuple(ledgers or ()))
         variables |= LocalNetworks.default_variables(variables)
     settings = load_settings(variables, ledgers)
     uvloop.run(run_service(settings, print_ready, networks))
@@ -63,7 +63,8 @@ def sandbox(ledgers: Ledgers = None) -> None:
     _check_names(ledgers)
     configure_logging(as_json=os.environ.get("LOG_FORMAT") == "json")
     data = Path(os.environ.get("STRONGROOM_DATA", "./data"))
-    uvloop.run(serve_networks(LocalNetworks(os.environ, data, SystemClock()), print_ready))
+    networks = LocalNetworks(os.environ, data, SystemClock(), tuple(ledgers or ()))
+    uvloop.run(serve_networks(networks, print_ready))
 
 
 @application.command()

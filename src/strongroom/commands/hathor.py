@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from contextlib import AsyncExitStack
 from typing import Annotated
 
 import typer
@@ -10,12 +9,9 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from strongroom.commands.context import print_ready
+from strongroom.commands.context import administrative_settings, hathor_ledger, print_ready
 from strongroom.core.bulk import execute
-from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom.core.telemetry import Health, Metrics, configure_logging
-from strongroom.hathor.ledger import HathorLedger
-from strongroom.hathor.settings import HathorSettings
+from strongroom.core.telemetry import configure_logging
 from strongroom.hathor.sync.source import WrongSourceError
 from strongroom.hathor.verify import Report
 from strongroom.server import sync_hathor
@@ -35,9 +31,10 @@ def _group() -> None:
 @sync.command("hathor")
 def follow() -> None:
     """Follow a Hathor full node's event queue."""
-    settings, hathor = _settings()
+    settings = read_settings(os.environ, ("hathor",))
+    configure_logging(as_json=settings.log_as_json, level=settings.log_level)
     try:
-        uvloop.run(sync_hathor(settings, hathor, print_ready))
+        uvloop.run(sync_hathor(settings, print_ready))
     except WrongSourceError as error:
         typer.echo(f"strongroom: {error}", err=True)
         raise typer.Exit(1) from None
@@ -50,8 +47,7 @@ def verify(
     ] = False,
 ) -> None:
     """Compare every balance, history and counter with the transactions and outputs they follow from."""
-    settings, hathor = _settings()
-    report = asyncio.run(_verify(settings, hathor, repair=repair))
+    report = asyncio.run(_verify(administrative_settings(["hathor"]), repair=repair))
     for difference in report.differences[:SHOWN]:
         key = " ".join(difference.key)
         typer.echo(f"{difference.table} {key}: found {difference.found}, expected {difference.expected}")
@@ -64,26 +60,11 @@ def verify(
         raise typer.Exit(1)
 
 
-async def _verify(settings: Settings, hathor: HathorSettings, *, repair: bool) -> Report:
-    settings.data.mkdir(parents=True, exist_ok=True)
-    clock = SystemClock()
+async def _verify(settings: Settings, *, repair: bool) -> Report:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with AsyncExitStack() as stack:
-        ledger = HathorLedger(
-            hathor, clock=clock, entropy=SystemEntropy(), health=Health(), metrics=Metrics("strongroom")
-        )
-        stack.push_async_callback(ledger.close)
-        await ledger.open()
+    async with hathor_ledger(settings) as ledger:
         verifier = await ledger.verifier(repair=repair)
         rows = await ledger.database.read(lambda c: execute(c, "SELECT COUNT(*) FROM address"))
-        bar = stack.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
-        task = bar.add_task("addresses", total=rows[0][0])
-        return await verifier.run(lambda report: bar.update(task, completed=report.addresses))
-
-
-def _settings() -> tuple[Settings, HathorSettings]:
-    settings = read_settings(os.environ, ("hathor",))
-    configure_logging(as_json=settings.log_as_json, level=settings.log_level)
-    if settings.hathor is None:
-        raise typer.Exit(2)
-    return settings, settings.hathor
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("addresses", total=rows[0][0])
+            return await verifier.run(lambda report: bar.update(task, completed=report.addresses))

@@ -1,6 +1,7 @@
 """The node: its chain, what it takes, its miner and its faucet."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from coincurve import PrivateKey
@@ -67,6 +68,10 @@ class Node:
     weights: WeightRule = WEIGHTS
     faults: Faults = field(default_factory=Faults)
     blocks: int = 0
+    pushed: Callable[[bytes], None] = lambda _raw: None
+    """Told of every transaction taken."""
+    mined: Callable[[str | None, int], None] = lambda _address, _now_s: None
+    """Told of every block: its miner and time."""
 
     def push(self, raw: bytes) -> Vertex:
         """Verifies a transaction and puts it in the mempool.
@@ -80,6 +85,7 @@ class Node:
             raise RejectedError(f"Invalid transaction: {error}") from error
         verify(transaction, self.chain, self.weights)
         vertex = vertex_of(transaction, self.chain.network)
+        self.pushed(raw)
         self.chain.add_transaction(vertex)
         return vertex
 
@@ -95,6 +101,7 @@ class Node:
             outputs=[read_output(BLOCK_REWARD, 0, script, self.chain.network)],
             confirms=list(self.chain.mempool),
         )
+        self.mined(address, now_s)
         self.chain.add_block(block)
         return block
 

@@ -44,9 +44,9 @@ class FaultBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     network: str | None = None
 
 
-def create_node_app(node: Node) -> Litestar:
+def create_node_app(node: Node, subscriptions: Subscriptions | None = None) -> Litestar:
     """Every route that the service and its clients use of a node, under `/v1a`."""
-    subscriptions = Subscriptions(node.chain.journal)
+    subscriptions = subscriptions or Subscriptions(node.chain.journal)
     handlers = [
         *_event_routes(node, subscriptions),
         *_ledger_routes(node),
