@@ -45,9 +45,21 @@ async def test_far_behind_it_reads_pages(database: Database) -> None:
     await prepare(database)
     journal = Generator(2).run(6_000)
     node = replaying(journal)
-    node.faults.pages_down = 2
     async with serving_node(node) as url:
         follower = Following(database, url, window=10)
+        async with following(follower):
+            await synced(database, journal.latest_id)
+    assert follower.value("hathor_sync_batch_seconds_count") < 20
+    await check(database, journal)
+
+
+async def test_without_pages_the_stream_does(database: Database) -> None:
+    await prepare(database)
+    journal = Generator(2).run(2_000)
+    node = replaying(journal)
+    node.faults.pages_down = 10**9
+    async with serving_node(node) as url:
+        follower = Following(database, url, window=100)
         async with following(follower):
             await synced(database, journal.latest_id)
     await check(database, journal)

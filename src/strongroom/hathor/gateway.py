@@ -25,9 +25,7 @@ PAGE_SIZE = 1_000
 class NodeVersion(msgspec.Struct, frozen=True):
     """What the sync needs of the node's `version`."""
 
-    network: str
     reward_spend_min_blocks: int
-    version: str = ""
 
 
 class EventStream(Protocol):

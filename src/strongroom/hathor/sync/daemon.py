@@ -6,6 +6,7 @@ Far behind, pages over HTTP are read instead, the next one while the last is app
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,7 @@ FAR = 2
 """Windows behind from which on pages are read."""
 PAGES_AHEAD = 3
 """Pages read while a batch is applied; the next batch is all of them."""
+WITHOUT_PAGES_S = 60.0
 FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 8.0
 
@@ -78,6 +80,7 @@ class Sync:
         self._settings = settings
         self._backoff = Backoff(clock, entropy, first_s=FIRST_RETRY_S, cap_s=LONGEST_RETRY_S)
         self._last_id = -1
+        self._no_pages_until_s = -math.inf
 
     async def run(self, lease: Lease) -> None:
         """Follows until cancelled.
@@ -120,7 +123,7 @@ class Sync:
                 if not checked:
                     await self._check(frames[0])
                     checked = True
-                if frames[-1].latest_event_id - received > FAR * window:
+                if frames[-1].latest_event_id - received > FAR * window and self._pages_work():
                     await self._catch_up(lease, rules, stream)
                     return
                 events = self._in_order(frames, received)
@@ -145,13 +148,19 @@ class Sync:
                     events = [event for page in batch for event in page.events]
                     await self._apply(lease, rules, events, batch[-1].latest_event_id)
                 if isinstance(read[-1], Unavailable):
-                    raise read[-1]
+                    log.warning("pages fail, the stream is read instead", error=read[-1].message)
+                    self._no_pages_until_s = self._clock.monotonic_s() + WITHOUT_PAGES_S
+                    return
                 _refuse_errors(await stream.next_frames(self._settings.window, 0))
                 if not read[-1].events or read[-1].latest_event_id - self._last_id <= self._settings.window:
                     return
         finally:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
+
+    def _pages_work(self) -> bool:
+        """Whether to try pages: a public node limits them, another may have none."""
+        return self._clock.monotonic_s() >= self._no_pages_until_s
 
     async def _read_pages(self, pages: asyncio.Queue[Page | Unavailable]) -> None:
         """Reads ahead while batches are applied, up to the end or the node's failure."""

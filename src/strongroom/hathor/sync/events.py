@@ -31,10 +31,19 @@ class Output(msgspec.Struct, frozen=True):
     decoded: Decoded | None = None
 
 
+class SpentOutput(msgspec.Struct, frozen=True):
+    """What an input spends, as the node tells it again. Ours is what counts, so nothing of it is needed."""
+
+    value: int | None = None
+    token_data: int | None = None
+    script: str = ""
+    decoded: Decoded | None = None
+
+
 class Input(msgspec.Struct, frozen=True):
     tx_id: str
     index: int
-    spent_output: Output
+    spent_output: SpentOutput = SpentOutput()
 
 
 class Header(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from strongroom.core.bulk import select_in
 from strongroom.core.outbox import Event as Message
 from strongroom.core.outbox import Outbox
-from strongroom.hathor.sync.events import Output, Vertex
+from strongroom.hathor.sync.events import Output, SpentOutput, Vertex
 from strongroom.hathor.sync.records import complete
 from strongroom.hathor.sync.working import Working
 
@@ -124,11 +124,11 @@ def _outputs(working: Working, vertex: Vertex) -> list[dict[str, Any]]:
     return found
 
 
-def _script(output: Output) -> dict[str, Any]:
+def _script(output: Output | SpentOutput) -> dict[str, Any]:
     return {"type": "Buffer", "data": list(base64.b64decode(output.script))}
 
 
-def _decoded(output: Output) -> dict[str, Any]:
+def _decoded(output: Output | SpentOutput) -> dict[str, Any]:
     decoded = output.decoded
     if decoded is None:
         return {}
