@@ -9,7 +9,6 @@ how the rate holds when the tables are large. Node, service and database share t
 
 import argparse
 import asyncio
-import gzip
 import os
 import sys
 import tempfile
@@ -19,7 +18,6 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
@@ -32,11 +30,10 @@ from strongroom.core.listener import Listener, Surface
 from strongroom.core.migrations import migrate
 from strongroom.hathor import tables
 from strongroom.hathor.ledger import REVISIONS
-from strongroom.sandbox.hathor.chain import Chain
 from strongroom.sandbox.hathor.generate import PAYMENTS_ONLY, Generator, Plan
 from strongroom.sandbox.hathor.journal import Journal
-from strongroom.sandbox.hathor.node import Node
 from strongroom.sandbox.hathor.node_app import create_node_app
+from strongroom.sandbox.hathor.replay import recorded_journal, replaying_node
 from support.mariadb import running_mariadb
 from support.ports import free_port
 from support.processes import Process
@@ -52,19 +49,14 @@ def journal_of(source: str) -> Journal:
     """`recorded`, or a number of events to generate."""
     if source != "recorded":
         return Generator(1, Plan(weights=PAYMENTS_ONLY)).run(int(source))
-    journal = Journal(network="unittests")
-    with gzip.open(STREAM) as lines:
-        for line in lines:
-            journal.append_encoded(msgspec.json.encode(msgspec.json.decode(line)["event"]))
-    return journal
+    return recorded_journal(STREAM)
 
 
 async def serve_node(source: str, port: int) -> None:
-    chain = Chain(Journal(), [], reward_spend_min_blocks=10)
-    chain.journal = journal_of(source)
-    application = create_node_app(Node(chain, SystemClock()))
+    journal = journal_of(source)
+    application = create_node_app(replaying_node(journal, SystemClock()))
     surface = Surface(name="node", application=application, host="127.0.0.1", port=port, authenticated=False)
-    print(f"serving {len(chain.journal.events)} events", flush=True)
+    print(f"serving {len(journal.events)} events", flush=True)
     await Listener(surface).serve()
 
 

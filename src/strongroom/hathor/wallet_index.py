@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import chunks, delete_in, execute, execute_many, select_in, upsert_rows
+from strongroom.core.bulk import chunks, execute, execute_many, select_in, upsert_rows
 from strongroom.core.errors import Conflict
 from strongroom.hathor import tables
 from strongroom.hathor.sync.addresses import BALANCE_SELECT, BALANCE_VALUES, AddressRow, BalanceRow, Flags
@@ -185,9 +185,3 @@ def _add_history(connection: Connection, wallet_id: str, page: Iterable[tuple[An
     ]
     upsert_rows(connection, tables.wallet_tx_history, HISTORY_COLUMNS, rows, ("balance", "timestamp"))
     return new
-
-
-def forget_wallet(connection: Connection, wallet_id: str) -> None:
-    """Deletes what was summed up for a wallet; its claims stay."""
-    delete_in(connection, "DELETE FROM wallet_tx_history WHERE wallet_id IN {in}", [wallet_id])
-    delete_in(connection, "DELETE FROM wallet_balance WHERE wallet_id IN {in}", [wallet_id])

@@ -14,8 +14,17 @@ from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.sandbox.atto import AttoSandbox, Chain, Journal
 from strongroom.sandbox.hathor.diary import open_node
 from strongroom.sandbox.hathor.event_stream import Subscriptions
-from strongroom.sandbox.hathor.node import Node
+from strongroom.sandbox.hathor.generate import Generator
+from strongroom.sandbox.hathor.journal import Journal as HathorJournal
+from strongroom.sandbox.hathor.node import Node as HathorNode
 from strongroom.sandbox.hathor.node_app import create_node_app
+from strongroom.sandbox.hathor.replay import (
+    Source,
+    feed,
+    parse_source,
+    recorded_journal,
+    replaying_node,
+)
 
 LEDGERS = ("atto", "hathor")
 BLOCK_S = 5.0
@@ -30,6 +39,7 @@ class LocalNetworks:
         self, variables: Mapping[str, str], data: Path, clock: Clock, ledgers: Sequence[str] = ()
     ) -> None:
         self._ports = _read_ports(variables)
+        self._hathor_stream = variables.get("SANDBOX_HATHOR_STREAM")
         self._ledgers = ledgers or LEDGERS
         self._data = data
         self._clock = clock
@@ -73,17 +83,28 @@ class LocalNetworks:
         ]
 
     def _open_hathor(self) -> list[Surface]:
-        node = open_node(self._data / "sandbox-hathor.jsonl", self._clock, SystemEntropy(), PRIVATENET)
         background = Background()
         self._stack.push_async_callback(background.close)
-        background.start(_mine(node, self._clock))
+        if self._hathor_stream:
+            node = self._telling_node(parse_source(self._hathor_stream), background)
+        else:
+            path = self._data / "sandbox-hathor.jsonl"
+            node = open_node(path, self._clock, SystemEntropy(), PRIVATENET)
+            background.start(_mine(node, self._clock))
         subscriptions = Subscriptions(node.chain.journal)
         self._stack.callback(subscriptions.cut_all)
         application = create_node_app(node, subscriptions)
         return [_surface("sandbox-hathor-node", application, self._ports.hathor)]
 
+    def _telling_node(self, source: Source, background: Background) -> HathorNode:
+        if source.recorded is not None:
+            return replaying_node(recorded_journal(source.recorded), self._clock)
+        generator = Generator(source.seed, journal=HathorJournal(network=PRIVATENET.name))
+        background.start(feed(generator, source.rate_per_s, self._clock))
+        return replaying_node(generator.chain.journal, self._clock)
 
-async def _mine(node: Node, clock: Clock) -> None:
+
+async def _mine(node: HathorNode, clock: Clock) -> None:
     """A block now and then, when there is something to confirm."""
     while True:
         await clock.sleep(BLOCK_S)

@@ -18,10 +18,10 @@ from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.sync.daemon import Sync, SyncSettings
 from strongroom.hathor.sync.measures import Measures
 from strongroom.hathor.sync.source import Pins
-from strongroom.sandbox.hathor.chain import Chain
 from strongroom.sandbox.hathor.journal import Journal
 from strongroom.sandbox.hathor.node import Node
 from strongroom.sandbox.hathor.node_app import create_node_app
+from strongroom.sandbox.hathor.replay import replaying_node
 
 LEASE = "hathor.sync"
 PATIENCE_S = 20.0
@@ -51,9 +51,7 @@ async def serving_node(node: Node) -> AsyncGenerator[str]:
 
 def replaying(journal: Journal, reward_spend_min_blocks: int = 10) -> Node:
     """A node that only has events: those of `journal`."""
-    chain = Chain(Journal(), [], reward_spend_min_blocks=reward_spend_min_blocks)
-    chain.journal = journal
-    return Node(chain, SystemClock())
+    return replaying_node(journal, SystemClock(), reward_spend_min_blocks=reward_spend_min_blocks)
 
 
 class Following:

@@ -61,11 +61,3 @@ class Journal:
         """An answer of `GET event`: at most `size` events after `after_id`."""
         events = b",".join(self.events[after_id + 1 : after_id + 1 + size])
         return b'{"events":[%s],"latest_event_id":%d}' % (events, self.latest_id)
-
-
-def load_recorded(journal: Journal, frames: list[dict[str, Any]]) -> None:
-    """Replays recorded frames: the journal takes their peer, network and stream as its own."""
-    for frame in frames:
-        journal.peer_id, journal.network = frame["peer_id"], frame["network"]
-        journal.stream_id = frame["stream_id"]
-        journal.append_encoded(msgspec.json.encode(frame["event"]))
