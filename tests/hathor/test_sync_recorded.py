@@ -8,6 +8,9 @@ from sqlalchemy import Connection
 
 from strongroom.core.database import Database
 from strongroom.hathor.sync.batch import apply_batch
+from strongroom.hathor.sync.source import Pins
+from strongroom.sandbox.hathor.replay import recorded_journal
+from support.hathor.running import Following, following, replaying, serving_node, synced
 from support.hathor.streams import (
     NOW_S,
     OUTBOX,
@@ -61,6 +64,18 @@ TABLES = {
 async def test_tables_equal_the_originals(database: Database, name: str, window: int) -> None:
     await prepare(database)
     await apply(database, scenario(name), window=window)
+    await check(database, name)
+
+
+@pytest.mark.parametrize("window", [1, 100])
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_over_the_wire(database: Database, name: str, window: int) -> None:
+    await prepare(database)
+    journal = recorded_journal(VECTORS / "events" / f"{name}.json")
+    async with serving_node(replaying(journal, reward_spend_min_blocks=300)) as url:
+        follower = Following(database, url, pins=Pins(network="unittests"), window=window)
+        async with following(follower):
+            await synced(database, journal.latest_id)
     await check(database, name)
 
 
