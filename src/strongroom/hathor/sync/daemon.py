@@ -249,6 +249,7 @@ class Sync:
         if broken is not None:
             self._measures.refused.inc()
             raise broken
+        self._health.report(COMPONENT, Status.UP)
 
     async def _write(self, lease: Lease, rules: Rules, events: list[Event]) -> Applied:
         now_s = self._clock.now_ms() // 1000
@@ -271,7 +272,6 @@ class Sync:
         measures.last_event.set(applied.last_event_id)
         if latest_id is not None:
             measures.behind.set(max(0, latest_id - applied.last_event_id))
-        self._health.report(COMPONENT, Status.UP)
 
 
 def _read(raw: Sequence[RawEvent]) -> tuple[list[Event], ValueError | None]:
