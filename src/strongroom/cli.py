@@ -9,8 +9,8 @@ from typing import Annotated, NoReturn
 import typer
 import uvloop
 
-from strongroom.commands import atto, demo, doctor, token
-from strongroom.commands.context import administrative_settings, migrate_all
+from strongroom.commands import atto, demo, doctor, hathor, token
+from strongroom.commands.context import administrative_settings, migrate_all, print_ready
 from strongroom.core.clock import SystemClock
 from strongroom.core.environment import SettingsError
 from strongroom.core.errors import StrongroomError
@@ -29,6 +29,8 @@ application = typer.Typer(
 )
 application.add_typer(token.application, name="token")
 application.add_typer(atto.application, name="atto")
+application.add_typer(hathor.application, name="hathor")
+application.add_typer(hathor.sync, name="sync")
 application.command("demo")(demo.demo)
 application.command("doctor")(doctor.doctor)
 
@@ -49,7 +51,7 @@ def serve(
     networks = None
     if sandbox:
         data = Path(variables.get("STRONGROOM_DATA", "./data"))
-        networks = LocalNetworks(variables, data, SystemClock())
+        networks = LocalNetworks(variables, data, SystemClock(), tuple(ledgers or ()))
         variables |= LocalNetworks.default_variables(variables)
     settings = load_settings(variables, ledgers)
     uvloop.run(run_service(settings, print_ready, networks))
@@ -61,7 +63,8 @@ def sandbox(ledgers: Ledgers = None) -> None:
     _check_names(ledgers)
     configure_logging(as_json=os.environ.get("LOG_FORMAT") == "json")
     data = Path(os.environ.get("STRONGROOM_DATA", "./data"))
-    uvloop.run(serve_networks(LocalNetworks(os.environ, data, SystemClock()), print_ready))
+    networks = LocalNetworks(os.environ, data, SystemClock(), tuple(ledgers or ()))
+    uvloop.run(serve_networks(networks, print_ready))
 
 
 @application.command()
@@ -78,12 +81,6 @@ def load_settings(variables: dict[str, str], ledgers: list[str] | None) -> Setti
     settings = read_settings(variables, tuple(ledgers or ()))
     configure_logging(as_json=settings.log_as_json, level=settings.log_level)
     return settings
-
-
-def print_ready(urls: dict[str, str]) -> None:
-    """One line that says where everything is: people read it, scripts wait for it."""
-    typer.echo("ready " + " ".join(f"{name}={url}" for name, url in urls.items()))
-    sys.stdout.flush()
 
 
 def main() -> None:

@@ -4,14 +4,17 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from typing import Any
 
 import structlog
 
 from strongroom.atto.ledger import AttoLedger
 from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.errors import InvalidInput
 from strongroom.core.listener import Listener, Surface
 from strongroom.core.management import create_management
 from strongroom.core.telemetry import Health, Metrics
+from strongroom.hathor.ledger import HathorLedger
 from strongroom.sandbox.local_network import LocalNetworks
 from strongroom.settings import MANAGEMENT, Settings
 
@@ -46,7 +49,37 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
             listeners += _bind(ledger.surfaces())
             before_stop.insert(0, ledger.wind_down)
             ledger.start()
+        if settings.hathor is not None:
+            hathor = HathorLedger(
+                settings.hathor, clock=SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics
+            )
+            stack.push_async_callback(hathor.close)
+            await hathor.open()
+            listeners += _bind(hathor.surfaces())
+            hathor.start()
         await _run(listeners, ready, before_stop)
+
+
+async def sync_hathor(settings: Settings, ready: Ready) -> None:
+    """Runs the sync of Hathor and the management surface until a signal.
+
+    Raises:
+        WrongSourceError: the node is not the one that the database follows.
+    """
+    if settings.hathor is None:
+        raise InvalidInput("Hathor is not configured")
+    health, metrics = Health(), Metrics(APPLICATION)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    ledger = HathorLedger(
+        settings.hathor, clock=SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics
+    )
+    listeners = _bind([_management(settings, health, metrics)])
+    try:
+        await ledger.open()
+        ledger.start()
+        await _run(listeners, ready, [], failed=ledger.stopped)
+    finally:
+        await ledger.close()
 
 
 async def serve_networks(networks: LocalNetworks, ready: Ready) -> None:
@@ -62,9 +95,12 @@ def _bind(surfaces: Sequence[Surface]) -> list[Listener]:
 
 
 async def _run(
-    listeners: list[Listener], ready: Ready, before_stop: Sequence[Callable[[], Awaitable[None]]]
+    listeners: list[Listener],
+    ready: Ready,
+    before_stop: Sequence[Callable[[], Awaitable[None]]],
+    failed: asyncio.Future[None] | None = None,
 ) -> None:
-    """Serves until a signal says stop, then lets running requests end.
+    """Serves until a signal says stop (or `failed` fails, which is raised), then lets running requests end.
 
     A server waits for its open responses, so `before_stop` ends what would keep them open.
     """
@@ -77,8 +113,13 @@ async def _run(
         for listener in listeners:
             await listener.started()
         ready({listener.surface.name: listener.url for listener in listeners})
-        await stop.wait()
+        stopped: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+        waiting = [stopped] if failed is None else [stopped, failed]
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
         log.info("stopping")
+        if failed is not None and failed in done:
+            failed.result()
     finally:
         for end in before_stop:
             await end()

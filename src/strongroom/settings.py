@@ -7,8 +7,9 @@ from pathlib import Path
 from strongroom.atto.settings import AttoSettings, read_atto_settings
 from strongroom.core.environment import Environment
 from strongroom.core.listener import is_loopback
+from strongroom.hathor.settings import HathorSettings, read_hathor_settings
 
-LEDGERS = ("atto",)
+LEDGERS = ("atto", "hathor")
 MANAGEMENT = "management"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -24,6 +25,7 @@ class Settings:
     log_as_json: bool
     log_level: str
     atto: AttoSettings | None
+    hathor: HathorSettings | None
 
 
 def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -> Settings:
@@ -38,7 +40,8 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
     wanted = ledgers or _configured(environment)
     if not wanted:
         environment.mistake(
-            "no ledger is configured: set NETWORK and NODE_BASE_URL for Atto, or start with --sandbox"
+            "no ledger is configured: set NETWORK and NODE_BASE_URL for Atto, NETWORK and DEFAULT_SERVER for"
+            " Hathor, or start with --sandbox"
         )
     settings = Settings(
         data=data,
@@ -48,6 +51,7 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
         log_as_json=_log_as_json(environment),
         log_level=_log_level(environment),
         atto=read_atto_settings(environment, data, host) if "atto" in wanted else None,
+        hathor=read_hathor_settings(environment, data) if "hathor" in wanted else None,
     )
     _check_exposure(environment, settings)
     environment.raise_mistakes()
@@ -55,7 +59,8 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
 
 
 def _configured(environment: Environment) -> tuple[str, ...]:
-    return ("atto",) if environment.is_set("NODE_BASE_URL") else ()
+    named = {"atto": "NODE_BASE_URL", "hathor": "DEFAULT_SERVER"}
+    return tuple(ledger for ledger, variable in named.items() if environment.is_set(variable))
 
 
 def _log_as_json(environment: Environment) -> bool:

@@ -48,6 +48,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         "MANAGEMENT_PORT": str(free_port()),
         "SANDBOX_ATTO_NODE_PORT": str(free_port()),
         "SANDBOX_ATTO_WORK_PORT": str(free_port()),
+        "SANDBOX_HATHOR_PORT": str(free_port()),
         "COLUMNS": "80",
     }
     url = f"http://127.0.0.1:{variables['ATTO_PORT']}"

@@ -41,6 +41,8 @@ def test_a_good_installation_is_all_good(copy: Installation) -> None:
         "atto wallet keys": "good",
         "atto node": "good",
         "atto work": "good",
+        "hathor database": "good",
+        "hathor node": "good",
     }
     assert found["atto database"][1] == f"sqlite:///{copy.variables['STRONGROOM_DATA']}/atto.sqlite3"
 

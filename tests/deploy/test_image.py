@@ -95,6 +95,7 @@ def test_the_image_serves_and_answers_its_probes_where_only_data_can_be_written(
         "MANAGEMENT_PORT": str(management),
         "SANDBOX_ATTO_NODE_PORT": str(free_port()),
         "SANDBOX_ATTO_WORK_PORT": str(free_port()),
+        "SANDBOX_HATHOR_PORT": str(free_port()),
     }
     (serve,) = [image.command()]
     with dockerfile.run(image.data, *serve, "--sandbox", variables=variables) as service:

@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "strongroom"
 ATTO = (ROOT / "docs" / "atto.md").read_text()
+HATHOR = (ROOT / "docs" / "hathor.md").read_text()
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 VARIABLE = re.compile(
     r'(?:environment\.\w+\(|environ\.get\(|envvar=|parsed\()\s*((?:"[A-Z][A-Z0-9_]+",?\s*)+)'
@@ -60,7 +61,8 @@ def test_every_variable_is_documented() -> None:
         "ATTO_KEY_CACHE_S",
         "STRONGROOM_ATTO_TOKEN",
     } <= names
-    assert {name for name in names if not re.search(rf"`{name}\b", ATTO)} == set()
+    assert {"HATHOR_NETWORK", "DEFAULT_SERVER"} <= names
+    assert {name for name in names if not re.search(rf"`{name}\b", ATTO + HATHOR)} == set()
 
 
 def test_every_error_code_is_documented() -> None:

@@ -22,8 +22,6 @@ CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';
 GRANT ALL ON *.* TO '{USER}'@'%';
 """  # one statement a line, or the server runs none
 FAST = (
-    "--innodb-buffer-pool-size=64M",
-    "--innodb-log-file-size=16M",
     "--skip-name-resolve",
     "--performance-schema=OFF",
     "--innodb-fast-shutdown=3",
@@ -39,9 +37,10 @@ VOLATILE = (
 class MariaDB:
     """A running server; every test gets its own database in it."""
 
-    def __init__(self, folder: Path, *, durable: bool) -> None:
+    def __init__(self, folder: Path, *, durable: bool, memory_mib: int) -> None:
         self._folder = folder
         self._durable = durable
+        self._memory_mib = memory_mib
         self._databases = 0
         self.port = free_port()
         self._process = self._start()
@@ -91,6 +90,8 @@ class MariaDB:
                 "--skip-networking=0",
                 "--bind-address=127.0.0.1",
                 f"--port={self.port}",
+                f"--innodb-buffer-pool-size={self._memory_mib}M",
+                f"--innodb-log-file-size={max(16, self._memory_mib // 4)}M",
                 *FAST,
                 *([] if self._durable else VOLATILE),
             ]
@@ -104,7 +105,7 @@ class MariaDB:
 
 
 @contextmanager
-def running_mariadb(*, durable: bool = False) -> Iterator[MariaDB]:
+def running_mariadb(*, durable: bool = False, memory_mib: int = 64) -> Iterator[MariaDB]:
     """`durable`: each commit reaches the disk, as in production; costs time."""
     with tempfile.TemporaryDirectory(prefix="mariadb-") as name:
         folder = Path(name)
@@ -117,7 +118,7 @@ def running_mariadb(*, durable: bool = False) -> Iterator[MariaDB]:
             "--skip-test-db",
         ]
         subprocess.run(install, check=True, capture_output=True)
-        server = MariaDB(folder, durable=durable)
+        server = MariaDB(folder, durable=durable, memory_mib=memory_mib)
         try:
             yield server
         finally:

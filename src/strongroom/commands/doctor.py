@@ -14,12 +14,14 @@ from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.gateway.remote_worker import RemoteWorker
 from strongroom.atto.records import WALLET_COLUMNS, WalletRecord, wallet_records
 from strongroom.atto.settings import AttoSettings
-from strongroom.commands.context import administrative_settings, atto_ledger, shown
+from strongroom.commands.context import administrative_settings, atto_ledger, hathor_ledger, shown
 from strongroom.core.audit import verify
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.errors import StrongroomError, Unavailable, VaultError
 from strongroom.core.keys.local import key_from_hex
 from strongroom.core.vault import KeyEncryptionKey, Vault, open_sealed
+from strongroom.hathor.gateway import HttpEventNode
+from strongroom.hathor.settings import HathorSettings
 from strongroom.settings import Settings
 
 WORK_TIMEOUT_S = 60
@@ -30,21 +32,38 @@ Check = Callable[[], Awaitable[str]]
 def doctor() -> None:
     """Check database, audit trail, wallet keys, node and work. It changes nothing but the database's schema."""
     settings = administrative_settings()
-    if settings.atto is None:
-        typer.echo("strongroom: no ledger is configured", err=True)
-        raise typer.Exit(2)
-    if not asyncio.run(_report(settings, settings.atto)):
+    if not asyncio.run(_report(_checks(settings))):
         raise typer.Exit(1)
 
 
-async def _report(settings: Settings, atto: AttoSettings) -> bool:
-    checks: dict[str, Check] = {
+def _checks(settings: Settings) -> dict[str, Check]:
+    """What there is to check, by its name."""
+    checks: dict[str, Check] = {}
+    if settings.atto is not None:
+        checks |= _atto_checks(settings, settings.atto)
+    if settings.hathor is not None:
+        checks |= _hathor_checks(settings, settings.hathor)
+    return checks
+
+
+def _hathor_checks(settings: Settings, hathor: HathorSettings) -> dict[str, Check]:
+    return {
+        "hathor database": lambda: _hathor_database(settings),
+        "hathor node": lambda: _hathor_node(hathor),
+    }
+
+
+def _atto_checks(settings: Settings, atto: AttoSettings) -> dict[str, Check]:
+    return {
         "atto database": lambda: _database(settings),
         "atto audit trail": lambda: _audit(settings),
         "atto wallet keys": lambda: _wallet_keys(settings, atto),
         "atto node": lambda: _node(atto),
         "atto work": lambda: _work(atto),
     }
+
+
+async def _report(checks: dict[str, Check]) -> bool:
     table = Table("check", "result")
     table.add_column("detail", overflow="fold")
     healthy = True
@@ -130,3 +149,20 @@ async def _work(atto: AttoSettings) -> str:
     finally:
         await remote.close()
     return f"{atto.work_url} found work"
+
+
+async def _hathor_database(settings: Settings) -> str:
+    async with hathor_ledger(settings) as ledger:
+        return shown(ledger.database)
+
+
+async def _hathor_node(hathor: HathorSettings) -> str:
+    node = HttpEventNode(hathor.node_url, hathor.ws_url)
+    try:
+        version, page = await node.version(), await node.page(-1)
+    except StrongroomError as error:
+        raise Unavailable(f"{hathor.node_url}: {error.message}") from error
+    finally:
+        await node.close()
+    blocks = version.reward_spend_min_blocks
+    return f"{hathor.node_url}, {page.latest_event_id + 1} events, rewards are locked for {blocks} blocks"

@@ -1,24 +1,46 @@
 """Local ledgers of a process: the applications that serve them, and how a service finds them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from strongroom.atto.gateway.local_worker import LocalWorker
-from strongroom.core.clock import Clock
+from strongroom.core.background import Background
+from strongroom.core.clock import Clock, SystemEntropy
 from strongroom.core.environment import Environment
 from strongroom.core.listener import Surface
+from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.sandbox.atto import AttoSandbox, Chain, Journal
+from strongroom.sandbox.hathor.diary import open_node
+from strongroom.sandbox.hathor.event_stream import Subscriptions
+from strongroom.sandbox.hathor.generate import Generator
+from strongroom.sandbox.hathor.journal import Journal as HathorJournal
+from strongroom.sandbox.hathor.node import Node as HathorNode
+from strongroom.sandbox.hathor.node_app import create_node_app
+from strongroom.sandbox.hathor.replay import (
+    Source,
+    feed,
+    parse_source,
+    recorded_journal,
+    replaying_node,
+)
 
-LEDGERS = ("atto",)
+LEDGERS = ("atto", "hathor")
+BLOCK_S = 5.0
+"""How long a transaction of the Hathor sandbox waits for its block."""
 HOST = "127.0.0.1"
 
 
 class LocalNetworks:
     """The sandbox of each ledger. Opened inside the event loop that serves it, closed before its listeners stop."""
 
-    def __init__(self, variables: Mapping[str, str], data: Path, clock: Clock) -> None:
-        self._node_port, self._work_port = _ports(variables)
+    def __init__(
+        self, variables: Mapping[str, str], data: Path, clock: Clock, ledgers: Sequence[str] = ()
+    ) -> None:
+        self._ports = _read_ports(variables)
+        self._hathor_stream = variables.get("SANDBOX_HATHOR_STREAM")
+        self._ledgers = ledgers or LEDGERS
         self._data = data
         self._clock = clock
         self._stack = AsyncExitStack()
@@ -26,33 +48,84 @@ class LocalNetworks:
     @staticmethod
     def default_variables(variables: Mapping[str, str]) -> dict[str, str]:
         """What points a service at the networks on these variables' ports."""
-        node_port, work_port = _ports(variables)
+        ports = _read_ports(variables)
         return {
             "NETWORK": "LOCAL",
-            "NODE_BASE_URL": f"http://{HOST}:{node_port}",
-            "WORK_BASE_URL": f"http://{HOST}:{work_port}",
+            "NODE_BASE_URL": f"http://{HOST}:{ports.atto_node}",
+            "WORK_BASE_URL": f"http://{HOST}:{ports.atto_work}",
+            "HATHOR_NETWORK": PRIVATENET.name,
+            "FULLNODE_NETWORK": PRIVATENET.name,
+            "DEFAULT_SERVER": f"http://{HOST}:{ports.hathor}/v1a",
         }
 
     def open(self) -> list[Surface]:
         """Makes the networks, from their journals where there are any."""
         self._data.mkdir(parents=True, exist_ok=True)
+        surfaces: list[Surface] = []
+        if "atto" in self._ledgers:
+            surfaces += self._open_atto()
+        if "hathor" in self._ledgers:
+            surfaces += self._open_hathor()
+        return surfaces
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+    def _open_atto(self) -> list[Surface]:
         worker = LocalWorker(threads=1)
         self._stack.push_async_callback(worker.close)
         journal = Journal(self._data / "sandbox-atto.jsonl")
         atto = AttoSandbox(Chain(), self._clock, journal=journal, source=worker)
         self._stack.push_async_callback(atto.aclose)
         return [
-            _surface("sandbox-atto-node", atto.node_app, self._node_port),
-            _surface("sandbox-atto-work", atto.work_app, self._work_port),
+            _surface("sandbox-atto-node", atto.node_app, self._ports.atto_node),
+            _surface("sandbox-atto-work", atto.work_app, self._ports.atto_work),
         ]
 
-    async def close(self) -> None:
-        await self._stack.aclose()
+    def _open_hathor(self) -> list[Surface]:
+        background = Background()
+        self._stack.push_async_callback(background.close)
+        if self._hathor_stream:
+            node = self._telling_node(parse_source(self._hathor_stream), background)
+        else:
+            path = self._data / "sandbox-hathor.jsonl"
+            node = open_node(path, self._clock, SystemEntropy(), PRIVATENET)
+            background.start(_mine(node, self._clock))
+        subscriptions = Subscriptions(node.chain.journal)
+        self._stack.callback(subscriptions.cut_all)
+        application = create_node_app(node, subscriptions)
+        return [_surface("sandbox-hathor-node", application, self._ports.hathor)]
+
+    def _telling_node(self, source: Source, background: Background) -> HathorNode:
+        if source.recorded is not None:
+            return replaying_node(recorded_journal(source.recorded), self._clock)
+        generator = Generator(source.seed, journal=HathorJournal(network=PRIVATENET.name))
+        background.start(feed(generator, source.rate_per_s, self._clock))
+        return replaying_node(generator.chain.journal, self._clock)
 
 
-def _ports(variables: Mapping[str, str]) -> tuple[int, int]:
+async def _mine(node: HathorNode, clock: Clock) -> None:
+    """A block now and then, when there is something to confirm."""
+    while True:
+        await clock.sleep(BLOCK_S)
+        if node.chain.mempool:
+            node.mine()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ports:
+    atto_node: int
+    atto_work: int
+    hathor: int
+
+
+def _read_ports(variables: Mapping[str, str]) -> _Ports:
     environment = Environment(variables)
-    ports = environment.port("SANDBOX_ATTO_NODE_PORT", 9080), environment.port("SANDBOX_ATTO_WORK_PORT", 9085)
+    ports = _Ports(
+        atto_node=environment.port("SANDBOX_ATTO_NODE_PORT", 9080),
+        atto_work=environment.port("SANDBOX_ATTO_WORK_PORT", 9085),
+        hathor=environment.port("SANDBOX_HATHOR_PORT", 9180),
+    )
     environment.raise_mistakes()
     return ports
 

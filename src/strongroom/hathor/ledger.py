@@ -1,0 +1,115 @@
+"""Assembles the Hathor ledger: its sync, the loading of wallets, and its health."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from strongroom.core.background import Background
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.database import Database
+from strongroom.core.lease import Lease, Leases
+from strongroom.core.listener import Surface
+from strongroom.core.migrations import Revisions, migrate
+from strongroom.core.outbox import Outbox
+from strongroom.core.telemetry import Health, Metrics, Status
+from strongroom.hathor.gateway import HttpEventNode
+from strongroom.hathor.settings import HathorSettings
+from strongroom.hathor.sync.daemon import Sync, SyncSettings
+from strongroom.hathor.sync.measures import Measures
+from strongroom.hathor.sync.source import Pins, WrongSourceError
+from strongroom.hathor.verify import Verifier
+from strongroom.hathor.wallet_loading import WalletLoader
+
+REVISIONS = Revisions(component="hathor", folder=Path(__file__).parent / "revisions")
+DATABASE = "hathorDatabase"
+SYNC_LEASE = "hathor.sync"
+HOLDER_BYTES = 8
+
+
+class HathorLedger:
+    """One running Hathor wallet service. `open`, `start`, then `close`."""
+
+    name = "hathor"
+
+    def __init__(
+        self,
+        settings: HathorSettings,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        health: Health,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._entropy = entropy
+        self._health = health
+        self._metrics = metrics
+        self._stack = AsyncExitStack()
+        self._background = Background()
+        self.database = Database(settings.database)
+        self.outbox = Outbox(clock)
+        self.loader = WalletLoader(self.database, clock, settings.network)
+        self.node = HttpEventNode(settings.node_url, settings.ws_url)
+        self.stopped: asyncio.Future[None] | None = None
+
+    async def open(self) -> None:
+        """Migrates and assembles. Needs the database, no node."""
+        self._stack.push_async_callback(self.database.close)
+        self._stack.push_async_callback(self.node.close)
+        await migrate(self.database, [REVISIONS])
+        self._health.report(DATABASE, Status.UP, vital=True)
+        self.stopped = asyncio.get_running_loop().create_future()
+        self._leases = Leases(self.database, self._clock, holder=self._entropy.token(HOLDER_BYTES).hex())
+        self._sync = Sync(
+            database=self.database,
+            node=self.node,
+            clock=self._clock,
+            entropy=self._entropy,
+            outbox=self.outbox,
+            health=self._health,
+            measures=Measures(self._metrics),
+            settings=SyncSettings(
+                network=self._settings.network,
+                pins=Pins(
+                    network=self._settings.fullnode_network,
+                    peer_id=self._settings.peer_id,
+                    stream_id=self._settings.stream_id,
+                ),
+                window=self._settings.sync_window,
+            ),
+        )
+
+    def surfaces(self) -> list[Surface]:
+        """The sync has none of its own."""
+        return []
+
+    def start(self) -> None:
+        """Starts following the node, when and as long as this process leads."""
+        self._background.start(self._leases.lead(SYNC_LEASE, self._lead))
+
+    async def close(self) -> None:
+        """Ends the workers, then what they used."""
+        await self._background.close()
+        await self._stack.aclose()
+
+    async def verifier(self, *, repair: bool) -> Verifier:
+        """Compares the derived rows with the chain's record; needs the node for its rules."""
+        return Verifier(
+            database=self.database,
+            clock=self._clock,
+            rules=await self._sync.read_rules(),
+            repair=repair,
+        )
+
+    async def _lead(self, lease: Lease) -> None:
+        loading = asyncio.ensure_future(self.loader.run())
+        try:
+            await self._sync.run(lease)
+        except WrongSourceError as error:
+            if self.stopped is not None and not self.stopped.done():
+                self.stopped.set_exception(error)
+            await asyncio.Event().wait()  # a person has to act; the lease stays ours, health says why
+        finally:
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)

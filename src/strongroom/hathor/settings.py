@@ -1,0 +1,69 @@
+"""The Hathor ledger's variables, under the names the original gave them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from strongroom.core.database import mysql_url, sqlite_url
+from strongroom.core.environment import Environment
+from strongroom.hathor.protocol.addresses import MAINNET, NETWORKS, Network
+
+DEFAULT_GAP = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HathorSettings:
+    network: Network
+    """The version bytes of addresses."""
+    fullnode_network: str
+    """The node's own name for its network, for example `nano-testnet-bravo`."""
+    node_url: str
+    ws_url: str | None
+    """None: derived from `node_url`."""
+    peer_id: str | None
+    stream_id: str | None
+    database: URL
+    max_address_gap: int
+    sync_window: int
+    """Events on their way, and at most in one transaction."""
+
+
+def read_hathor_settings(environment: Environment, data: Path) -> HathorSettings:
+    """Reads every variable; mistakes are collected in `environment`."""
+    name = environment.first("HATHOR_NETWORK", "NETWORK")
+    if name is None:
+        environment.mistake("NETWORK (or HATHOR_NETWORK) is required: mainnet, testnet or privatenet")
+    node_url = environment.url("DEFAULT_SERVER")
+    if node_url is None:
+        environment.mistake("DEFAULT_SERVER is required: the base URL of a full node, .../v1a/")
+    return HathorSettings(
+        network=environment.parsed("NETWORK", name or MAINNET.name, _network, MAINNET),
+        fullnode_network=environment.text("FULLNODE_NETWORK", name or MAINNET.name),
+        node_url=node_url or "",
+        ws_url=environment.optional("WS_URL"),
+        peer_id=environment.optional("FULLNODE_PEER_ID"),
+        stream_id=environment.optional("FULLNODE_STREAM_ID"),
+        database=_database(environment, data),
+        max_address_gap=environment.integer("MAX_ADDRESS_GAP", DEFAULT_GAP, low=1, high=1_000),
+        sync_window=environment.integer("HATHOR_SYNC_WINDOW", 2_000, low=1, high=10_000),
+    )
+
+
+def _network(name: str) -> Network:
+    if name not in NETWORKS:
+        raise ValueError(f"must be {', '.join(NETWORKS)}, not {name!r}")
+    return NETWORKS[name]
+
+
+def _database(environment: Environment, data: Path) -> URL:
+    if not environment.is_set("DB_ENDPOINT"):
+        return sqlite_url(str(data / "hathor.sqlite3"))
+    password = environment.secret("DB_PASS")
+    return mysql_url(
+        host=environment.text("DB_ENDPOINT"),
+        port=environment.port("DB_PORT", 3306),
+        name=environment.text("DB_NAME", "wallet_service"),
+        user=environment.text("DB_USER", "root"),
+        password=password.reveal() if password else "",
+    )

@@ -1,0 +1,128 @@
+"""Applies a batch of events: one transaction that holds their effects and the id of the last of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection
+
+from strongroom.core.bulk import execute
+from strongroom.core.errors import Conflict
+from strongroom.core.outbox import Outbox
+from strongroom.hathor.protocol.addresses import Network
+from strongroom.hathor.sync.addresses import AddressRow, write_addresses, write_balances, write_histories
+from strongroom.hathor.sync.effects import work_out
+from strongroom.hathor.sync.events import Event
+from strongroom.hathor.sync.ledger_lock import lock_ledger
+from strongroom.hathor.sync.locks import settle_locks
+from strongroom.hathor.sync.messages import append_messages
+from strongroom.hathor.sync.miners import write_miners
+from strongroom.hathor.sync.records import (
+    complete,
+    load,
+    read_heights,
+    write_callers,
+    write_outputs,
+    write_transactions,
+)
+from strongroom.hathor.sync.tokens import write_tokens
+from strongroom.hathor.sync.working import Working
+from strongroom.hathor.wallet_index import write_wallets
+from strongroom.hathor.wallet_loading import extend, note_used
+
+log = structlog.get_logger(__name__)
+
+GAP_STEP = 100
+
+
+class EventGapError(Exception):
+    """Events are missing before this batch; they must be read again from the last one applied."""
+
+    def __init__(self, last_event_id: int, first_id: int) -> None:
+        super().__init__(f"event {first_id} came after {last_event_id}")
+        self.last_event_id = last_event_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the node's settings and the operator's say."""
+
+    network: Network
+    reward_spend_min_blocks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    last_event_id: int
+    events: int
+    """How many were new."""
+    wallets: frozenset[str]
+
+
+def apply_batch(
+    connection: Connection, events: Sequence[Event], rules: Rules, outbox: Outbox, now_s: int
+) -> Applied:
+    """Applies events in the order of their ids; those applied before are passed over.
+
+    An empty batch opens the locks whose time has come.
+
+    Raises:
+        EventGapError: an id is missing.
+        ValueError: an event contradicts itself; nothing of the batch is kept.
+    """
+    last_event_id = lock_ledger(connection)
+    new = [event for event in events if event.id > last_event_id]
+    for expected, event in enumerate(new, last_event_id + 1):
+        if event.id != expected:
+            raise EventGapError(expected - 1, event.id)
+    working = Working(rules.reward_spend_min_blocks)
+    load(connection, working, new)
+    for event in new:
+        working.apply(event)
+    wallets = _write(connection, working, rules, outbox, now_s)
+    if new:
+        last_event_id = new[-1].id
+        sql = "UPDATE sync_metadata SET last_event_id = {}, updated_at = {} WHERE id = 0"
+        execute(connection, sql, last_event_id, str(now_s * 1000))
+    return Applied(last_event_id=last_event_id, events=len(new), wallets=wallets)
+
+
+def _write(
+    connection: Connection, working: Working, rules: Rules, outbox: Outbox, now_s: int
+) -> frozenset[str]:
+    best_before = read_heights(connection).best
+    write_transactions(connection, working)
+    settle_locks(connection, working, read_heights(connection), now_s)
+    affected = working.affected()
+    complete(connection, working, affected)
+    effects = work_out(working.outputs.values(), working.transactions, working.callers, affected)
+    write_callers(connection, working)
+    write_outputs(connection, working)
+    write_miners(connection, working, best_before)
+    addresses = write_addresses(connection, working, effects)
+    write_histories(connection, working, effects)
+    write_balances(connection, effects)
+    write_tokens(connection, working, effects)
+    touched = write_wallets(connection, working, effects, addresses)
+    _extend_gaps(connection, rules.network, addresses)
+    append_messages(connection, outbox, working, touched)
+    return frozenset(touched)
+
+
+def _extend_gaps(connection: Connection, network: Network, addresses: Mapping[str, AddressRow]) -> None:
+    """Claims further addresses for wallets whose later ones were used."""
+    used: dict[str, int] = {}
+    for row in addresses.values():
+        if row.wallet_id is not None and row.index is not None and row.transactions > 0:
+            used[row.wallet_id] = max(used.get(row.wallet_id, -1), row.index)
+    for wallet_id, index in used.items():
+        note_used(connection, wallet_id, index)
+        status = execute(connection, "SELECT status FROM wallet WHERE id = {}", wallet_id)
+        if not status or status[0][0] != "ready":
+            continue  # its loading goes on, and will see the new index
+        try:
+            while not extend(connection, network, wallet_id, GAP_STEP).complete:
+                continue
+        except Conflict as error:
+            log.error("wallet stopped", wallet=wallet_id, error=error.message)
+            execute(connection, "UPDATE wallet SET status = 'error' WHERE id = {}", wallet_id)

@@ -1,0 +1,293 @@
+"""The sync: follows the node's events for as long as this process leads.
+
+The stream is read with a window. A batch is whatever came while the one before was applied; one acknowledgement
+follows when all that was received is applied, because the node sends again what it sent after the acknowledged id.
+Far behind, pages over HTTP are read instead, the next one while the last is applied.
+"""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from strongroom.core.backoff import Backoff
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.database import Database
+from strongroom.core.errors import Unavailable
+from strongroom.core.lease import Lease
+from strongroom.core.outbox import Outbox
+from strongroom.core.telemetry import Health, Status
+from strongroom.hathor.gateway import EventNode, EventStream
+from strongroom.hathor.protocol.addresses import Network
+from strongroom.hathor.sync.batch import Applied, EventGapError, Rules, apply_batch
+from strongroom.hathor.sync.events import KNOWN_EVENTS, Event, Frame, Page, RawEvent, read_event
+from strongroom.hathor.sync.ledger_lock import lock_ledger
+from strongroom.hathor.sync.measures import Measures
+from strongroom.hathor.sync.messages import DESTINATION
+from strongroom.hathor.sync.source import Pins, WrongSourceError, check_source
+
+log = structlog.get_logger(__name__)
+
+COMPONENT = "hathorSync"
+IDLE_S = 5.0
+"""Silence after which the node is asked whether there is more."""
+FAR = 2
+"""Windows behind from which on pages are read."""
+PAGES_AHEAD = 3
+"""Pages read while a batch is applied; the next batch is all of them."""
+WITHOUT_PAGES_S = 60.0
+FIRST_RETRY_S = 0.25
+LONGEST_RETRY_S = 8.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncSettings:
+    network: Network
+    pins: Pins
+    window: int = 2_000
+    idle_s: float = IDLE_S
+
+
+class Interrupted(Exception):
+    """The stream has to be read again from the last event applied."""
+
+
+class Sync:
+    """One follower. `run` is the work of a leader: two at once would be refused by the lease's fence."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        node: EventNode,
+        clock: Clock,
+        entropy: Entropy,
+        outbox: Outbox,
+        health: Health,
+        measures: Measures,
+        settings: SyncSettings,
+    ) -> None:
+        self._database = database
+        self._node = node
+        self._clock = clock
+        self._outbox = outbox
+        self._health = health
+        self._measures = measures
+        self._settings = settings
+        self._backoff = Backoff(clock, entropy, first_s=FIRST_RETRY_S, cap_s=LONGEST_RETRY_S)
+        self._last_id = -1
+        self._no_pages_until_s = -math.inf
+
+    async def run(self, lease: Lease) -> None:
+        """Follows until cancelled.
+
+        Raises:
+            WrongSourceError: the node is another one; trying again cannot help.
+            LeaseLost: another process leads.
+        """
+        while True:
+            try:
+                rules = await self.read_rules()
+                self._last_id = await self._database.write(lock_ledger)
+                await self._follow(lease, rules)
+            except WrongSourceError as error:
+                self._health.report(COMPONENT, Status.DOWN, str(error))
+                raise
+            except (Unavailable, Interrupted, EventGapError, ValueError) as error:
+                self._measures.reconnects.inc()
+                self._health.report(COMPONENT, Status.DEGRADED, str(error))
+                log.warning("sync interrupted", error=str(error), attempt=self._backoff.attempts + 1)
+            await self._backoff.wait()
+
+    async def read_rules(self) -> Rules:
+        """What the node's settings say. Raises: Unavailable."""
+        version = await self._node.version()
+        return Rules(network=self._settings.network, reward_spend_min_blocks=version.reward_spend_min_blocks)
+
+    async def _follow(self, lease: Lease, rules: Rules) -> None:
+        """One connection."""
+        window = self._settings.window
+        async with self._node.stream() as stream:
+            await stream.start(self._last_id, window)
+            received, acknowledged, checked = self._last_id, self._last_id, False
+            while True:
+                frames = await stream.next_frames(window, self._settings.idle_s)
+                if not frames:
+                    await self._ask(lease, rules)
+                    continue
+                _refuse_errors(frames)
+                if not checked:
+                    await self._check(frames[0])
+                    checked = True
+                if frames[-1].latest_event_id - received > FAR * window and self._pages_work():
+                    await self._catch_up(lease, rules, stream)
+                    return
+                events = self._in_order(frames, received)
+                received = events[-1].id if events else received
+                await self._apply(lease, rules, events, frames[-1].latest_event_id)
+                if not stream.waiting and received > acknowledged:
+                    await stream.acknowledge(received, window)
+                    acknowledged = received
+
+    async def _catch_up(self, lease: Lease, rules: Rules, stream: EventStream) -> None:
+        """Reads pages until the window reaches the end. The stream stays open: it is the checked node."""
+        log.info("catching up", after=self._last_id)
+        pages: asyncio.Queue[Page | Unavailable] = asyncio.Queue(PAGES_AHEAD)
+        reader = asyncio.ensure_future(self._read_pages(pages))
+        try:
+            while True:
+                read = [await pages.get()]
+                while not pages.empty():
+                    read.append(pages.get_nowait())
+                batch = [page for page in read if isinstance(page, Page)]
+                if batch:
+                    events = [event for page in batch for event in page.events]
+                    await self._apply(lease, rules, events, batch[-1].latest_event_id)
+                if isinstance(read[-1], Unavailable):
+                    log.warning("pages fail, the stream is read instead", error=read[-1].message)
+                    self._no_pages_until_s = self._clock.monotonic_s() + WITHOUT_PAGES_S
+                    return
+                _refuse_errors(await stream.next_frames(self._settings.window, 0))
+                if not read[-1].events or read[-1].latest_event_id - self._last_id <= self._settings.window:
+                    return
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+
+    def _pages_work(self) -> bool:
+        """Whether to try pages: a public node limits them, another may have none."""
+        return self._clock.monotonic_s() >= self._no_pages_until_s
+
+    async def _read_pages(self, pages: asyncio.Queue[Page | Unavailable]) -> None:
+        """Reads ahead while batches are applied, up to the end or the node's failure."""
+        after = self._last_id
+        while True:
+            try:
+                page = await self._node.page(after)
+            except Unavailable as error:
+                await pages.put(error)
+                return
+            await pages.put(page)
+            if not page.events:
+                return
+            after = page.events[-1].id
+
+    async def _ask(self, lease: Lease, rules: Rules) -> None:
+        """After silence: opens locks whose time has come, and asks the node whether there is more.
+
+        Raises:
+            Interrupted: there is, and the stream did not say so.
+            WrongSourceError: the node's queue ends before what we have.
+        """
+        await self._apply(lease, rules, [], None)
+        try:
+            page = await self._node.page(self._last_id)
+        except Unavailable as error:
+            log.warning("silent node not reachable", error=error.message)
+            return
+        if page.latest_event_id < self._last_id:
+            raise WrongSourceError(
+                f"The node's events end at {page.latest_event_id}, but {self._last_id} was applied: its data was reset"
+                " or restored from a backup. Point the service at the right node, or sync into an empty database"
+            )
+        if page.events:
+            self._measures.gaps.inc()
+            raise Interrupted(f"The stream is silent, but there are events after {self._last_id}")
+
+    async def _check(self, frame: Frame) -> None:
+        pins = self._settings.pins
+        await self._database.write(lambda connection: check_source(connection, frame, pins))
+
+    def _in_order(self, frames: Sequence[Frame], received: int) -> list[RawEvent]:
+        """The new events of `frames`.
+
+        Raises:
+            Interrupted: an id is missing.
+            WrongSourceError: the stream changed in the middle of the connection.
+        """
+        events: list[RawEvent] = []
+        for frame in frames:
+            event = frame.event
+            if event is None or event.id <= received:
+                self._measures.repeated.inc()
+                continue
+            if event.id != received + 1:
+                self._measures.gaps.inc()
+                if events:
+                    break  # what came before the gap is good; the rest is read again
+                raise Interrupted(f"Event {event.id} came after {received}")
+            if frame.stream_id != frames[0].stream_id or frame.network != frames[0].network:
+                raise Interrupted("The node changed its stream")
+            events.append(event)
+            received = event.id
+        return events
+
+    async def _apply(
+        self, lease: Lease, rules: Rules, raw: Sequence[RawEvent], latest_id: int | None
+    ) -> None:
+        """Applies a batch and tells whom it concerns. A batch with an impossible event keeps what came before it."""
+        events, broken = _read(raw)
+        started_s = self._clock.monotonic_s()
+        try:
+            applied = await self._write(lease, rules, events)
+        except ValueError:
+            if len(events) == 1:
+                self._measures.refused.inc()
+                raise
+            half = len(events) // 2
+            await self._apply(lease, rules, raw[:half], None)
+            await self._apply(lease, rules, raw[half:], latest_id)
+            return
+        self._last_id = applied.last_event_id
+        for wallet_id in applied.wallets:
+            self._outbox.committed(DESTINATION, wallet_id)
+        self._note(events, applied, latest_id, self._clock.monotonic_s() - started_s)
+        if broken is not None:
+            self._measures.refused.inc()
+            raise broken
+        self._health.report(COMPONENT, Status.UP)
+
+    async def _write(self, lease: Lease, rules: Rules, events: list[Event]) -> Applied:
+        now_s = self._clock.now_ms() // 1000
+
+        def work(connection: Connection) -> Applied:
+            lease.check(connection)
+            return apply_batch(connection, events, rules, self._outbox, now_s)
+
+        return await self._database.write(work)
+
+    def _note(self, events: list[Event], applied: Applied, latest_id: int | None, took_s: float) -> None:
+        measures = self._measures
+        for event in events:
+            if event.type not in KNOWN_EVENTS:
+                measures.unknown.labels(event.type).inc()
+        if applied.events:
+            measures.events.inc(applied.events)
+            measures.batch.observe(took_s)
+            self._backoff.reset()
+        measures.last_event.set(applied.last_event_id)
+        if latest_id is not None:
+            measures.behind.set(max(0, latest_id - applied.last_event_id))
+
+
+def _read(raw: Sequence[RawEvent]) -> tuple[list[Event], ValueError | None]:
+    """Decodes events up to the first that cannot be."""
+    events: list[Event] = []
+    for event in raw:
+        try:
+            events.append(read_event(event))
+        except msgspec.DecodeError as error:
+            return events, ValueError(f"Event {event.id} ({event.type}) is not understood: {error}")
+    return events, None
+
+
+def _refuse_errors(frames: Sequence[Frame]) -> None:
+    for frame in frames:
+        if frame.type == "EVENT_WS_NOT_RUNNING":
+            raise Unavailable("The node runs without --enable-event-queue")
+        if frame.type != "EVENT":
+            raise Interrupted(f"The node refused a request: {frame.type} {frame.error_message or ''}")

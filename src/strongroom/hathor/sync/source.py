@@ -1,0 +1,55 @@
+"""Which node the ledger follows. Ids of events mean something in one event database only."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from strongroom.core.bulk import execute
+from strongroom.hathor import tables
+from strongroom.hathor.sync.events import Frame
+
+
+class WrongSourceError(Exception):
+    """The node is not the one that this database follows. Nothing was applied; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pins:
+    """What the operator expects of the node; None: not said."""
+
+    network: str
+    peer_id: str | None = None
+    stream_id: str | None = None
+
+
+def check_source(connection: Connection, frame: Frame, pins: Pins) -> None:
+    """Compares a frame with the pins and with the source of all events before; the first one is remembered.
+
+    Raises:
+        WrongSourceError: it comes from elsewhere.
+    """
+    if frame.network != pins.network:
+        raise WrongSourceError(
+            f"The node is of network {frame.network!r}, expected {pins.network!r}: point DEFAULT_SERVER and WS_URL"
+            " at a node of the right network, or set FULLNODE_NETWORK to the node's name for it"
+        )
+    if pins.peer_id is not None and frame.peer_id != pins.peer_id:
+        raise WrongSourceError(
+            f"The node is peer {frame.peer_id!r}, expected {pins.peer_id!r}: set FULLNODE_PEER_ID to the new id,"
+            " or leave it unset (a node without a peer file gets a new id at each start)"
+        )
+    expected = pins.stream_id or _remembered(connection)
+    if expected is not None and frame.stream_id != expected:
+        raise WrongSourceError(
+            f"The node's event stream is {frame.stream_id!r}, but this database follows {expected!r}: its event ids"
+            " do not continue ours. Point the service back at that node, or sync into an empty database"
+            " (and change FULLNODE_STREAM_ID if it is set)"
+        )
+    if _remembered(connection) is None:
+        row = {"id": 0, "network": frame.network, "stream_id": frame.stream_id}
+        connection.execute(tables.source.insert(), row)
+
+
+def _remembered(connection: Connection) -> str | None:
+    rows = execute(connection, "SELECT stream_id FROM strongroom_hathor_source WHERE id = 0")
+    return rows[0][0] if rows else None

@@ -1,0 +1,172 @@
+"""Claims a wallet's addresses: from its first up to the gap after its last used one.
+
+`extend` is one step of it, in the caller's transaction; loading repeats it until nothing is left to claim, and the
+sync takes one step whenever a claimed address is used. A load that dies goes on where it was.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import structlog
+from sqlalchemy import Connection
+
+from strongroom.core.bulk import execute, select_in
+from strongroom.core.clock import Clock
+from strongroom.core.database import Database
+from strongroom.core.errors import NotFound
+from strongroom.hathor.protocol.addresses import Network
+from strongroom.hathor.protocol.keys import Xpub, address_chain
+from strongroom.hathor.sync.ledger_lock import lock_ledger
+from strongroom.hathor.wallet_index import adopt
+
+log = structlog.get_logger(__name__)
+
+PARALLEL = 4
+LOOK_S = 2.0
+"""How often to look for wallets that other processes inserted."""
+STEP = 250
+"""Addresses claimed in one transaction: the sync waits no longer than that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a wallet is: the highest index it claimed, the last one used."""
+
+    claimed: int
+    last_used: int
+    complete: bool
+
+
+chain_of = lru_cache(maxsize=1024)(address_chain)
+
+
+class WalletLoader:
+    """Loads whatever wallet is in status `creating`, several at a time. One process runs it; any may wake it."""
+
+    def __init__(self, database: Database, clock: Clock, network: Network) -> None:
+        self._database = database
+        self._clock = clock
+        self._network = network
+        self._slots = asyncio.Semaphore(PARALLEL)
+        self._wake = asyncio.Event()
+        self.progress: dict[str, Progress] = {}
+        """Of the wallets being loaded here."""
+
+    def wake(self) -> None:
+        """Call it after a wallet was inserted."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Loads until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                for wallet_id in await creating_wallets(self._database):
+                    if wallet_id not in self.progress:
+                        self.progress[wallet_id] = Progress(claimed=-1, last_used=-1, complete=False)
+                        group.create_task(self._load(wallet_id))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await self._wake.wait()
+
+    async def _load(self, wallet_id: str) -> None:
+        def report(progress: Progress) -> None:
+            self.progress[wallet_id] = progress
+
+        try:
+            async with self._slots:
+                await load_wallet(self._database, self._clock, self._network, wallet_id, report)
+        except Exception as error:  # noqa: BLE001 - its status says so; the other wallets go on
+            log.warning("wallet left in error", wallet=wallet_id, error=type(error).__name__)
+        finally:
+            del self.progress[wallet_id]
+
+
+async def load_wallet(
+    database: Database,
+    clock: Clock,
+    network: Network,
+    wallet_id: str,
+    report: Callable[[Progress], None] = lambda _progress: None,
+) -> None:
+    """Brings a wallet in status `creating` to `ready`; on failure to `error`, with one more retry counted."""
+
+    def step(connection: Connection) -> Progress:
+        lock_ledger(connection)
+        progress = extend(connection, network, wallet_id, STEP)
+        if progress.complete:
+            sql = "UPDATE wallet SET status = 'ready', ready_at = {} WHERE id = {} AND status = 'creating'"
+            execute(connection, sql, clock.now_ms() // 1000, wallet_id)
+        return progress
+
+    try:
+        while True:
+            progress = await database.write(step)
+            report(progress)
+            if progress.complete:
+                log.info("wallet loaded", wallet=wallet_id, addresses=progress.claimed + 1)
+                return
+    except Exception:
+        log.exception("wallet not loaded", wallet=wallet_id)
+        failed = "UPDATE wallet SET status = 'error', retry_count = retry_count + 1 WHERE id = {}"
+        await database.write(lambda connection: execute(connection, failed, wallet_id))
+        raise
+
+
+async def creating_wallets(database: Database) -> list[str]:
+    """Wallets whose loading was begun and not ended."""
+    sql = "SELECT id FROM wallet WHERE status = 'creating'"
+    return [row[0] for row in await database.read(lambda connection: execute(connection, sql))]
+
+
+def extend(connection: Connection, network: Network, wallet_id: str, most: int) -> Progress:
+    """Claims at most `most` further addresses, as far as the gap after the last used one reaches.
+
+    Raises:
+        NotFound: there is no such wallet.
+    """
+    sql = "SELECT xpubkey, max_gap, last_used_address_index FROM wallet WHERE id = {}"
+    rows = execute(connection, sql, wallet_id)
+    if not rows:
+        raise NotFound("There is no such wallet")
+    xpub, gap, last_used = rows[0]
+    claimed = claimed_index(connection, wallet_id)
+    indexes = _derive(chain_of(xpub), network, range(claimed + 1, claimed + 1 + most))
+    used = _used(connection, indexes)
+    taken: dict[str, int] = {}
+    for address, index in indexes.items():
+        if index > last_used + gap:
+            break
+        taken[address] = index
+        if address in used:
+            last_used = index
+    if taken:
+        adopt(connection, wallet_id, taken)
+        claimed = max(taken.values())
+    note_used(connection, wallet_id, last_used)
+    return Progress(claimed=claimed, last_used=last_used, complete=claimed >= last_used + gap)
+
+
+def note_used(connection: Connection, wallet_id: str, index: int) -> None:
+    """Raises the last used index; it never goes back."""
+    sql = "UPDATE wallet SET last_used_address_index = {} WHERE id = {} AND last_used_address_index < {}"
+    execute(connection, sql, index, wallet_id, index)
+
+
+def claimed_index(connection: Connection, wallet_id: str) -> int:
+    """The highest index claimed, or -1."""
+    sql = "SELECT MAX(`index`) FROM address WHERE wallet_id = {} AND bip32_account = 0"
+    highest = execute(connection, sql, wallet_id)[0][0]
+    return -1 if highest is None else int(highest)
+
+
+def _derive(chain: Xpub, network: Network, indexes: range) -> dict[str, int]:
+    return {chain.child_address(index).encode(network): index for index in indexes}
+
+
+def _used(connection: Connection, addresses: dict[str, int]) -> set[str]:
+    sql = "SELECT address FROM address WHERE address IN {in} AND transactions > 0"
+    return {row[0] for row in select_in(connection, sql, addresses)}

@@ -1,0 +1,105 @@
+"""What the node tells about transactions and tokens."""
+
+from typing import Any
+
+from strongroom.sandbox.hathor.chain import Chain
+from strongroom.sandbox.hathor.vertices import Vertex
+
+MINT = 1
+MELT = 2
+AUTHORITY = 0x80
+
+
+def transaction(chain: Chain, tx_id: str) -> dict[str, Any]:
+    vertex = chain.vertices.get(tx_id)
+    if vertex is None:
+        return {"success": False, "message": "Transaction not found"}
+    data = vertex.to_json(chain.spent(vertex))
+    meta = data.pop("metadata")
+    spent: dict[int, list[str]] = {}
+    for index in range(len(vertex.outputs)):
+        if spenders := chain.spenders.get((tx_id, index)):
+            spent[index] = list(spenders)
+    return {
+        "success": True,
+        "tx": data | {"raw": vertex.raw.hex()},
+        "meta": meta | {"spent_outputs": [[index, ids] for index, ids in spent.items()]},
+        "spent_outputs": {str(index): ids[0] for index, ids in spent.items()},
+    }
+
+
+def confirmation(chain: Chain, tx_id: str) -> dict[str, Any]:
+    """How deep a transaction lies: `stop_value` only once it is in a block, as the node does it."""
+    vertex = chain.vertices.get(tx_id)
+    if vertex is None:
+        return {"success": False, "message": "Transaction not found"}
+    block = chain.vertices.get(vertex.first_block or "")
+    answer: dict[str, Any] = {
+        "success": True,
+        "accumulated_weight": vertex.weight,
+        "accumulated_bigger": False,
+        "confirmation_level": 0.0,
+    }
+    if block is not None:
+        level = min(1.0, (chain.height - block.height + 1) / 6)
+        answer |= {"stop_value": vertex.weight, "accumulated_bigger": level >= 1, "confirmation_level": level}
+    return answer
+
+
+def token(chain: Chain, token_id: str) -> dict[str, Any]:
+    created = chain.vertices.get(token_id)
+    if created is None or not created.live or created.token_name is None:
+        return {"success": False, "message": "Unknown token"}
+    total, touched, authorities = 0, set[str](), 0
+    for vertex in chain.vertices.values():
+        if not vertex.live:
+            continue
+        for index, output in enumerate(vertex.outputs):
+            if vertex.token_id(output.token_data) != token_id:
+                continue
+            touched.add(vertex.hash)
+            if chain.live_spender((vertex.hash, index)) is not None:
+                continue
+            if output.token_data & AUTHORITY:
+                authorities |= output.value
+            else:
+                total += output.value
+    return {
+        "success": True,
+        "name": created.token_name,
+        "symbol": created.token_symbol,
+        "version": created.token_version,
+        "total": total,
+        "transactions_count": len(touched),
+        "can_mint": bool(authorities & MINT),
+        "can_melt": bool(authorities & MELT),
+        "mint": [],
+        "melt": [],
+    }
+
+
+def neighbours(chain: Chain, tx_id: str, graph_type: str, max_level: int) -> str:
+    """The graph around a transaction as DOT text."""
+    edges: set[tuple[str, str]] = set()
+    level = {tx_id}
+    for _ in range(max_level):
+        following: set[str] = set()
+        for current in level:
+            vertex = chain.vertices.get(current)
+            if vertex is None:
+                continue
+            linked = vertex.parents if graph_type == "verification" else _funds(chain, vertex)
+            following.update(linked)
+            edges.update((current, other) for other in linked)
+        level = following
+    lines = "\n".join(f'\t"{a}" -> "{b}"' for a, b in sorted(edges))
+    return f'digraph {{\n\t"{tx_id}"\n{lines}\n}}\n'
+
+
+def _funds(chain: Chain, vertex: Vertex) -> list[str]:
+    spenders = [
+        spender
+        for index in range(len(vertex.outputs))
+        for spender in chain.spenders.get((vertex.hash, index), ())
+    ]
+    return [tx_id for tx_id, _index in vertex.inputs] + spenders
