@@ -304,3 +304,21 @@ async def test_random_faults_neither_lose_nor_reorder(
         first_times = list(dict.fromkeys(sequence for name, sequence in taken if name == stream))
         assert first_times == list(range(1, 9)), f"seed {seed}"
     assert await balances(database) == {"a": 4 * sum(range(1, 9))}
+
+
+async def test_old_events_of_one_destination_expire(database: Database, clock: ManualClock) -> None:
+    outbox = Outbox(clock)
+
+    def write(destination: str, sequence: int) -> Callable[[Connection], None]:
+        event = Event(stream="wallet", sequence=sequence, payload="{}")
+        return lambda connection: outbox.append(connection, destination, [event])
+
+    await database.write(write(HOOK, 1))
+    await database.write(write("realtime", 1))
+    clock.advance(60)
+    await database.write(write("realtime", 2))
+    assert await database.write(lambda connection: outbox.expire(connection, "realtime", 60_000)) == 0
+    clock.advance(1)
+    assert await database.write(lambda connection: outbox.expire(connection, "realtime", 60_000)) == 1
+    rows = await database.fetch_all(select(tables.outbox.c.destination, tables.outbox.c.sequence))
+    assert sorted(tuple(row) for row in rows) == [(HOOK, 1), ("realtime", 2)]

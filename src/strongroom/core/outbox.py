@@ -58,6 +58,15 @@ class Outbox:
         ]
         insert_ignore(connection, tables.outbox, rows)
 
+    def expire(self, connection: Connection, destination: str, age_ms: int) -> int:
+        """Deletes events older than `age_ms` whose destination wants them now or not at all; returns how many."""
+        columns = tables.outbox.c
+        oldest_ms = self._clock.now_ms() - age_ms
+        statement = delete(tables.outbox).where(
+            columns.destination == destination, columns.created_at_ms < oldest_ms
+        )
+        return connection.execute(statement).rowcount
+
     def committed(self, destination: str, stream: str) -> None:
         """Wakes the dispatcher; call it after the commit."""
         if listener := self._listeners.get(destination):

@@ -2,11 +2,16 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
+
+import structlog
+from sqlalchemy.exc import DBAPIError
 
 from strongroom.core.background import Background
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
+from strongroom.core.errors import StrongroomError
 from strongroom.core.lease import Lease, Leases
 from strongroom.core.listener import Surface
 from strongroom.core.migrations import Revisions, migrate
@@ -16,14 +21,19 @@ from strongroom.hathor.gateway import HttpEventNode
 from strongroom.hathor.settings import HathorSettings
 from strongroom.hathor.sync.daemon import Sync, SyncSettings
 from strongroom.hathor.sync.measures import Measures
+from strongroom.hathor.sync.messages import DESTINATION
 from strongroom.hathor.sync.source import Pins, WrongSourceError
 from strongroom.hathor.verify import Verifier
 from strongroom.hathor.wallet_loading import WalletLoader
+
+log = structlog.get_logger(__name__)
 
 REVISIONS = Revisions(component="hathor", folder=Path(__file__).parent / "revisions")
 DATABASE = "hathorDatabase"
 SYNC_LEASE = "hathor.sync"
 HOLDER_BYTES = 8
+EXPIRY_S = 300.0
+MESSAGE_LIFE_MS = 3_600_000
 
 
 class HathorLedger:
@@ -103,7 +113,7 @@ class HathorLedger:
         )
 
     async def _lead(self, lease: Lease) -> None:
-        loading = asyncio.ensure_future(self.loader.run())
+        beside = [asyncio.ensure_future(self.loader.run()), asyncio.ensure_future(self._expire_messages())]
         try:
             await self._sync.run(lease)
         except WrongSourceError as error:
@@ -111,5 +121,17 @@ class HathorLedger:
                 self.stopped.set_exception(error)
             await asyncio.Event().wait()  # a person has to act; the lease stays ours, health says why
         finally:
-            loading.cancel()
-            await asyncio.gather(loading, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+    async def _expire_messages(self) -> None:
+        """A realtime message that nobody fetched in time is old news: the wallet reads its state instead."""
+        while True:
+            try:
+                await self.database.write(
+                    partial(self.outbox.expire, destination=DESTINATION, age_ms=MESSAGE_LIFE_MS)
+                )
+            except (StrongroomError, DBAPIError) as error:
+                log.warning("old realtime messages are still there", why=type(error).__name__)
+            await self._clock.sleep(EXPIRY_S)
