@@ -113,10 +113,11 @@ class Follower:
                 .where(tables.chain.c.address == address.path, tables.chain.c.height < state.height)
                 .values(state_values(state))
             )
-            await self._database.write(lambda connection: connection.execute(statement))
-            self._external.inc()
-            log.info("account moved elsewhere", address=address.path, height=state.height)
-            self._moved(state)
+            # The stream and a resolver may bring the same news at the same time.
+            if await self._database.write(lambda connection: connection.execute(statement).rowcount):
+                self._external.inc()
+                log.info("account moved elsewhere", address=address.path, height=state.height)
+                self._moved(state)
         self.settled(state.public_key, state.height)
 
     async def _verify(self, state: AccountState) -> Block:
