@@ -149,12 +149,12 @@ class JsWallet:
 
     async def send(self, index: int, receiver: Address, amount_raw: int) -> Transaction:
         """The transaction, once the node has confirmed it."""
-        text = await self._call("send", index=index, address=receiver.uri, amount=str(amount_raw))
+        text = await self._call_again("send", index=index, address=receiver.uri, amount=str(amount_raw))
         return decode_transaction(text.encode())
 
     async def change(self, index: int, representative: Address) -> Transaction:
         """The transaction, once the node has confirmed it."""
-        text = await self._call("change", index=index, address=representative.uri)
+        text = await self._call_again("change", index=index, address=representative.uri)
         return decode_transaction(text.encode())
 
     async def publish(self, transaction: Transaction) -> None:
@@ -213,7 +213,7 @@ class JsWallet:
         return [decode_account_state(text.encode()) for text in texts]
 
     async def work(self, transaction: Transaction) -> bytes:
-        """New work for its block, of the client's own worker, which asks until it gets some that is valid."""
+        """New work for its block, found by the client's own worker."""
         work = await self._call("work", transaction=encode_transaction(transaction).decode())
         return bytes.fromhex(work)
 
@@ -240,6 +240,20 @@ class JsWallet:
         answer = self._waiting[call] = asyncio.get_running_loop().create_future()
         self.write({"id": call, "command": command, **arguments})
         return await asyncio.wait_for(answer, PATIENCE_S)
+
+    async def _call_again(self, command: str, **arguments: object) -> Any:
+        """Repeats what failed because of the hour alone.
+
+        The client adds to each block's time how long the node took to tell it. When the node takes less time for
+        the next block, that one may be dated before its predecessor, and is refused.
+        """
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                try:
+                    return await self._call(command, **arguments)
+                except JsError as error:
+                    if "INVALID_TIMESTAMP" not in str(error):
+                        raise
 
     async def _read_answers(self, stdout: asyncio.StreamReader) -> None:
         try:
