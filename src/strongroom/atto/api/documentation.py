@@ -11,8 +11,10 @@ from litestar.openapi.spec import (
     OpenAPI,
     OpenAPIMediaType,
     OpenAPIResponse,
+    OpenAPIType,
     Reference,
     RequestBody,
+    Schema,
     SecurityScheme,
     Tag,
 )
@@ -81,6 +83,7 @@ def complete(document: OpenAPI) -> None:
                 responses["400"] = _error("A value of the request is invalid")
             responses["401"] = _error("A token is required, or the given one is not valid")
             responses["403"] = _error("The token lacks the scope")
+            _empty_where_it_is(responses["200"])
             operation.responses = dict(sorted(responses.items()))
     document.paths = dict(sorted((document.paths or {}).items()))
     _complete_search(document)
@@ -96,6 +99,14 @@ def _complete_search(document: OpenAPI) -> None:
     body.required = False
     line = OpenAPIMediaType(schema=Reference(ref=f"#/components/schemas/{EntryView.__name__}"))
     answer.content = {**(answer.content or {}), NDJSON: line}
+
+
+def _empty_where_it_is(response: OpenAPIResponse | Reference) -> None:
+    """The framework takes an answer without a body for `null`."""
+    if isinstance(response, OpenAPIResponse) and response.content is not None:
+        (media,) = list(response.content.values())
+        if isinstance(media.schema, Schema) and media.schema.type is OpenAPIType.NULL:
+            response.content = None
 
 
 def _is_frameworks_own(response: OpenAPIResponse | Reference) -> bool:

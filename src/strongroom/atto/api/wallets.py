@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import Body, FromPath
 
 from strongroom.atto.api import access
-from strongroom.atto.api.errors import refusal
+from strongroom.atto.api.errors import empty_refusal, refusal
 from strongroom.atto.api.parameters import Cursor, Limit
 from strongroom.atto.api.responses import empty
 from strongroom.atto.api.wire import (
@@ -32,6 +32,9 @@ from strongroom.core.access import Principal
 
 NOT_FOUND = {404: refusal("Wallet does not exist")}
 EXISTS = {409: refusal("A wallet with this name exists")}
+NOT_IMPORTED = {
+    400: empty_refusal("The mnemonic is invalid: no body. Another value is: an error document, as elsewhere")
+}
 INVALID = {400: refusal("A value of the request is invalid")}
 
 
@@ -63,7 +66,7 @@ class WalletController(Controller):
         principal.require(access.WALLET)
         return _creation(await wallets.create(principal, name))
 
-    @put("/{name:str}", summary="Import a wallet", responses=INVALID | EXISTS)
+    @put("/{name:str}", summary="Import a wallet", responses=NOT_IMPORTED | EXISTS)
     async def import_wallet(
         self,
         name: FromPath[str],
