@@ -51,7 +51,7 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
         log_as_json=_log_as_json(environment),
         log_level=_log_level(environment),
         atto=read_atto_settings(environment, data, host) if "atto" in wanted else None,
-        hathor=read_hathor_settings(environment, data) if "hathor" in wanted else None,
+        hathor=read_hathor_settings(environment, data, host) if "hathor" in wanted else None,
     )
     _check_exposure(environment, settings)
     environment.raise_mistakes()

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import structlog
+from litestar.types import ASGIApp
 from sqlalchemy.exc import DBAPIError
 
 from strongroom.core.background import Background
@@ -17,12 +18,17 @@ from strongroom.core.listener import Surface
 from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.outbox import Outbox
 from strongroom.core.telemetry import Health, Metrics, Status
+from strongroom.hathor.api.application import create_application
+from strongroom.hathor.api.limits import RateLimit
+from strongroom.hathor.api.reading import Reader
+from strongroom.hathor.api.registration import Registration, RegistrationRules
 from strongroom.hathor.gateway import HttpEventNode
 from strongroom.hathor.settings import HathorSettings
 from strongroom.hathor.sync.daemon import Sync, SyncSettings
 from strongroom.hathor.sync.measures import Measures
 from strongroom.hathor.sync.messages import DESTINATION
 from strongroom.hathor.sync.source import Pins, WrongSourceError
+from strongroom.hathor.tokens import Tokens
 from strongroom.hathor.verify import Verifier
 from strongroom.hathor.wallet_loading import WalletLoader
 
@@ -30,6 +36,7 @@ log = structlog.get_logger(__name__)
 
 REVISIONS = Revisions(component="hathor", folder=Path(__file__).parent / "revisions")
 DATABASE = "hathorDatabase"
+API = "hathorApi"
 SYNC_LEASE = "hathor.sync"
 HOLDER_BYTES = 8
 EXPIRY_S = 300.0
@@ -91,8 +98,20 @@ class HathorLedger:
         )
 
     def surfaces(self) -> list[Surface]:
-        """The sync has none of its own."""
-        return []
+        """The API for wallets; none without AUTH_SECRET, for then nobody could hold a token."""
+        api = self._settings.api
+        if not api.auth_secrets:
+            self._health.report(API, Status.DEGRADED, "AUTH_SECRET is not set: wallets are not served")
+            return []
+        return [
+            Surface(
+                name=self.name,
+                application=self._application(),
+                host=api.host,
+                port=api.port,
+                authenticated=True,
+            )
+        ]
 
     def start(self) -> None:
         """Starts following the node, when and as long as this process leads."""
@@ -110,6 +129,30 @@ class HathorLedger:
             clock=self._clock,
             rules=await self._sync.read_rules(),
             repair=repair,
+        )
+
+    def _application(self) -> ASGIApp:
+        api = self._settings.api
+        tokens = Tokens(api.auth_secrets, self._clock, self._entropy)
+        registration = Registration(
+            database=self.database,
+            clock=self._clock,
+            tokens=tokens,
+            loader=self.loader,
+            limit=RateLimit(self._clock, api.auth_requests_a_minute),
+            rules=RegistrationRules(
+                network=self._settings.network,
+                max_gap=self._settings.max_address_gap,
+                max_retries=api.max_load_retries,
+                confirm_first_address=api.confirm_first_address,
+            ),
+        )
+        return create_application(
+            registration=registration,
+            reader=Reader(self.database, self._clock, self._settings.network),
+            tokens=tokens,
+            metrics=self._metrics,
+            prefix=api.prefix,
         )
 
     async def _lead(self, lease: Lease) -> None:

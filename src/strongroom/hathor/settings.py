@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from strongroom.core.database import mysql_url, sqlite_url
-from strongroom.core.environment import Environment
+from strongroom.core.environment import Environment, Secret
 from strongroom.hathor.protocol.addresses import MAINNET, NETWORKS, Network
 
 DEFAULT_GAP = 20
@@ -27,9 +27,26 @@ class HathorSettings:
     max_address_gap: int
     sync_window: int
     """Events on their way, and at most in one transaction."""
+    api: "ApiSettings"
 
 
-def read_hathor_settings(environment: Environment, data: Path) -> HathorSettings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """The surface for wallets."""
+
+    host: str
+    port: int
+    prefix: str
+    """The routes answer below it too, for example `dev`."""
+    auth_secrets: tuple[Secret, ...]
+    """The first one signs tokens; tokens of the others are accepted until they expire. Empty: no surface."""
+    confirm_first_address: bool
+    max_load_retries: int
+    auth_requests_a_minute: int
+    """Of one client."""
+
+
+def read_hathor_settings(environment: Environment, data: Path, host: str) -> HathorSettings:
     """Reads every variable; mistakes are collected in `environment`."""
     name = environment.first("HATHOR_NETWORK", "NETWORK")
     if name is None:
@@ -47,6 +64,22 @@ def read_hathor_settings(environment: Environment, data: Path) -> HathorSettings
         database=_database(environment, data),
         max_address_gap=environment.integer("MAX_ADDRESS_GAP", DEFAULT_GAP, low=1, high=1_000),
         sync_window=environment.integer("HATHOR_SYNC_WINDOW", 2_000, low=1, high=10_000),
+        api=_read_api(environment, host),
+    )
+
+
+def _read_api(environment: Environment, host: str) -> ApiSettings:
+    secrets = (environment.secret("AUTH_SECRET"), environment.secret("AUTH_SECRET_PREVIOUS"))
+    if secrets[0] is None and secrets[1] is not None:
+        environment.mistake("AUTH_SECRET_PREVIOUS is set without AUTH_SECRET")
+    return ApiSettings(
+        host=host,
+        port=environment.port("HATHOR_PORT", 3000),
+        prefix=environment.text("HATHOR_PREFIX", "/").strip("/"),
+        auth_secrets=tuple(secret for secret in secrets if secret is not None),
+        confirm_first_address=environment.flag("CONFIRM_FIRST_ADDRESS", False),
+        max_load_retries=environment.integer("MAX_LOAD_WALLET_RETRIES", 5, low=0),
+        auth_requests_a_minute=environment.integer("HATHOR_AUTH_REQUESTS_A_MINUTE", 120, low=1),
     )
 
 

@@ -50,7 +50,7 @@ def sign_message(message: str, private_key: bytes) -> str:
     return base64.b64encode(bytes((COMPRESSED_HEADER + raw[64],)) + raw[:64]).decode()
 
 
-def authentication_message(timestamp_s: int, wallet_id: str, address: str) -> str:
+def authentication_message(timestamp_s: float, wallet_id: str, address: str) -> str:
     """What a wallet signs with its account key and its authentication key; the address is that key's own."""
     return f"{timestamp_s}{wallet_id}{address}"
 

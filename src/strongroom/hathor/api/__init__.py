@@ -1,0 +1,1 @@
+"""The wire surface of the Hathor ledger: what wallets built on wallet-lib speak."""

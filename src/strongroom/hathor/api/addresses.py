@@ -1,0 +1,68 @@
+"""Routes about a wallet's state and its addresses."""
+
+from litestar import Response
+
+from strongroom.hathor import histories
+from strongroom.hathor.api.joi import BASE58, Key, Schema, flag, number, text
+from strongroom.hathor.api.reading import Reader
+from strongroom.hathor.api.refusal import Refusal
+from strongroom.hathor.api.requests import Asked, answer, bearer, read_body, read_query
+from strongroom.hathor.tokens import Tokens
+
+LEGACY = Key(check=flag(), default=True)
+LIST = Schema(keys={"index": Key(check=number(low=0)), "legacy": LEGACY})
+NEW = Schema(keys={"legacy": LEGACY})
+INFO = Schema(
+    keys={"address": Key(check=text(pattern=BASE58, least=34, most=35), required=True)}, first_only=True
+)
+MINE = Schema(
+    keys={"addresses": Key(check=text(pattern=BASE58, least=34, most=34), required=True, items=True)}
+)
+
+
+class AddressRoutes:
+    def __init__(self, reader: Reader, tokens: Tokens) -> None:
+        self._reader = reader
+        self._tokens = tokens
+
+    async def status(self, request: Asked) -> Response[bytes]:
+        wallet = await self._reader.wallet(bearer(request, self._tokens, full=False))
+        return answer(status=wallet.encode())
+
+    async def addresses(self, request: Asked) -> Response[bytes]:
+        principal = bearer(request, self._tokens, full=False)
+        index = LIST.check(read_query(request), convert=True)["index"]
+        if index is None:
+            found = await self._reader.read(principal, lambda c, w: histories.all_addresses(c, w.id))
+        else:
+            found = await self._reader.read(principal, lambda c, w: histories.address_at(c, w.id, index))
+            if not found:
+                raise Refusal(404, "address-not-found")
+        return answer(addresses=found)
+
+    async def info(self, request: Asked) -> Response[bytes]:
+        principal = bearer(request, self._tokens, full=False)
+        name = INFO.check(read_query(request), convert=True)["address"]
+        found = await self._reader.read(principal, lambda c, w: histories.address_named(c, w.id, name))
+        if not found:
+            raise Refusal(404, "address-not-found")
+        return answer(data=found[0])
+
+    async def new(self, request: Asked) -> Response[bytes]:
+        principal = bearer(request, self._tokens, full=False)
+        NEW.check(read_query(request), convert=True)
+        found = await self._reader.read(
+            principal, lambda c, w: histories.new_addresses(c, w.id, w.last_used_index, w.max_gap)
+        )
+        return answer(addresses=found)
+
+    async def check_mine(self, request: Asked) -> Response[bytes]:
+        principal = bearer(request, self._tokens, full=True)
+        asked = MINE.check(await read_body(request))["addresses"]
+        mine = await self._reader.read(principal, lambda c, w: histories.owned(c, w.id, asked))
+        return answer(addresses={address: address in mine for address in asked})
+
+    async def used_beyond_first(self, request: Asked) -> Response[bytes]:
+        principal = bearer(request, self._tokens, full=False)
+        used = await self._reader.read(principal, lambda c, w: histories.used_beyond_first(c, w.id))
+        return answer(hasTransactions=used)

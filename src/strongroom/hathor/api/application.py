@@ -1,0 +1,126 @@
+"""The surface as one ASGI application: routes, errors, CORS, prefix."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from litestar import Litestar, Request, Response, route
+from litestar.config.compression import CompressionConfig
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from strongroom.core.telemetry import Metrics
+from strongroom.hathor.api.addresses import AddressRoutes
+from strongroom.hathor.api.holdings import HoldingRoutes
+from strongroom.hathor.api.outputs import OutputRoutes
+from strongroom.hathor.api.reading import Reader
+from strongroom.hathor.api.refusal import Refusal
+from strongroom.hathor.api.registration import Registration
+from strongroom.hathor.api.requests import Asked, written
+from strongroom.hathor.tokens import Tokens
+
+log = structlog.get_logger(__name__)
+
+LARGEST_BODY = 1_000_000
+COMPRESS_FROM = 1024
+CORS = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-headers", b"*"),
+    (b"access-control-allow-methods", b"GET,POST,PUT,DELETE,OPTIONS"),
+]
+
+Action = Callable[[Asked], Awaitable[Response[bytes]]]
+
+
+def create_application(
+    *, registration: Registration, reader: Reader, tokens: Tokens, metrics: Metrics, prefix: str = ""
+) -> ASGIApp:
+    """`prefix`, for example `/dev`: the routes answer below it too."""
+    addresses, holdings = AddressRoutes(reader, tokens), HoldingRoutes(reader, tokens)
+    outputs = OutputRoutes(reader, tokens)
+    application = Litestar(
+        route_handlers=[
+            _handler("POST", "/wallet/init", registration.load),
+            _handler("PUT", "/wallet/auth", registration.change_auth_key),
+            _handler("POST", "/auth/token", registration.issue_token),
+            _handler("POST", "/auth/token/readonly", registration.issue_read_only_token),
+            _handler("GET", "/wallet/status", addresses.status),
+            _handler("GET", "/wallet/addresses", addresses.addresses),
+            _handler("GET", "/wallet/address/info", addresses.info),
+            _handler("GET", "/wallet/addresses/new", addresses.new),
+            _handler("POST", "/wallet/addresses/check_mine", addresses.check_mine),
+            _handler(
+                "GET", "/wallet/addresses/has-transactions-outside-first-address", addresses.used_beyond_first
+            ),
+            _handler("GET", "/wallet/balances", holdings.balances),
+            _handler("GET", "/wallet/tokens", holdings.tokens),
+            _handler("GET", "/wallet/history", holdings.history),
+            _handler("GET", "/wallet/transactions/{txId:str}", holdings.transaction),
+            _handler("GET", "/wallet/utxos", outputs.utxos),
+            _handler("GET", "/wallet/tx_outputs", outputs.tx_outputs),
+        ],
+        exception_handlers=_Errors(metrics).handlers(),
+        compression_config=CompressionConfig(backend="gzip", minimum_size=COMPRESS_FROM),
+        openapi_config=None,
+        request_max_body_size=LARGEST_BODY,
+        logging_config=None,
+    )
+    return _Door(application, prefix.strip("/"))
+
+
+def _handler(method: Any, path: str, action: Action) -> HTTPRouteHandler:
+    async def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
+        return await action(request)
+
+    return route(path, http_method=[method], status_code=200)(handle)
+
+
+class _Errors:
+    def __init__(self, metrics: Metrics) -> None:
+        self._refusals = metrics.refusals
+
+    def handlers(self) -> dict[Any, Any]:
+        return {Refusal: self._refused, HTTPException: self._of_litestar, Exception: self._defect}
+
+    def _refused(self, _request: Asked, refusal: Refusal) -> Response[bytes]:
+        self._refusals.labels("hathor", refusal.error or str(refusal.status)).inc()
+        return written(refusal.body(), refusal.status)
+
+    def _of_litestar(self, _request: Asked, error: HTTPException) -> Response[bytes]:
+        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+        return self._refused(_request, Refusal(error.status_code, code))
+
+    def _defect(self, request: Asked, error: Exception) -> Response[bytes]:
+        log.error("defect", path=request.url.path, error=type(error).__name__, exc_info=error)
+        return self._refused(request, Refusal(500, "internal-server-error"))
+
+
+class _Door:
+    """Takes the prefix off, answers preflights, and lets every answer be read from any web page."""
+
+    def __init__(self, application: ASGIApp, prefix: str) -> None:
+        self._application = application
+        self._prefix = f"/{prefix}" if prefix else ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.WEBSOCKET:  # a WebSocket has its own port
+            await send({"type": "websocket.close", "code": 1000, "reason": None})
+            return
+
+        async def open_to_all(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *CORS]
+            await send(message)
+
+        if scope["method"] == "OPTIONS":
+            await open_to_all({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
+        path = scope["path"]
+        if self._prefix and (path + "/").startswith(self._prefix + "/"):
+            path = path[len(self._prefix) :] or "/"
+            scope["path"], scope["raw_path"] = path, path.encode()
+        await self._application(scope, receive, open_to_all)

@@ -1,0 +1,94 @@
+"""Routes about what a wallet has and what it did: balances, tokens, history, transactions."""
+
+from typing import Any
+
+from litestar import Response
+
+from strongroom.hathor import histories
+from strongroom.hathor.api.joi import Key, Schema, flag, number, text
+from strongroom.hathor.api.reading import Reader
+from strongroom.hathor.api.refusal import Refusal
+from strongroom.hathor.api.requests import Asked, answer, bearer, read_query
+from strongroom.hathor.balances import MELT, MINT, Balance, read_balances
+from strongroom.hathor.tokens import Tokens
+
+MOST_ENTRIES = 50
+BALANCES = Schema(
+    keys={"token_id": Key(check=text(alphanumeric=True)), "split": Key(check=flag(), default=False)}
+)
+HISTORY = Schema(
+    keys={
+        "token_id": Key(check=text(alphanumeric=True), default="00"),
+        "skip": Key(check=number(integer=True, low=0), default=0),
+        "count": Key(check=number(integer=True, positive=True, high=MOST_ENTRIES), default=MOST_ENTRIES),
+    }
+)
+TRANSACTION = Schema(keys={"txId": Key(check=text(least=64, most=64), required=True)})
+
+
+class HoldingRoutes:
+    def __init__(self, reader: Reader, tokens: Tokens) -> None:
+        self._reader = reader
+        self._tokens = tokens
+
+    async def balances(self, request: Asked) -> Response[bytes]:
+        principal = bearer(request, self._tokens, full=False)
+        query = BALANCES.check(read_query(request), convert=True)
+        status, balances = await self._reader.read(
+            principal, lambda c, w: (w.status, read_balances(c, w.id, query["token_id"], self._reader.now_s))
+        )
+        return answer(
+            balances=[_balance(balance, split=query["split"]) for balance in balances], status=status
+        )
+
+    async def tokens(self, request: Asked) -> Response[bytes]:
+        principal = bearer(request, self._tokens, full=False)
+        found = await self._reader.read(principal, lambda c, w: histories.tokens(c, w.id))
+        return answer(tokens=found)
+
+    async def history(self, request: Asked) -> Response[bytes]:
+        principal = bearer(request, self._tokens, full=False)
+        query = HISTORY.check(read_query(request), convert=True)
+        token, skip, count = query["token_id"], query["skip"], query["count"]
+        found = await self._reader.read(
+            principal, lambda c, w: histories.history(c, w.id, token, skip, count)
+        )
+        return answer(history=found, skip=skip, count=count)
+
+    async def transaction(self, request: Asked) -> Response[bytes]:
+        principal = bearer(request, self._tokens, full=False)
+        tx_id = TRANSACTION.check(request.path_params)["txId"]
+        found = await self._reader.read(principal, lambda c, w: histories.transaction_tokens(c, w.id, tx_id))
+        if not found:
+            raise Refusal(404, "tx-not-found")
+        return answer(txTokens=found)
+
+
+def _balance(balance: Balance, *, split: bool) -> dict[str, Any]:
+    return {
+        "token": {
+            "id": balance.token_id,
+            "name": balance.name,
+            "symbol": balance.symbol,
+            "version": balance.version,
+        },
+        "transactions": balance.transactions,
+        "balance": {
+            "unlocked": _sum(balance.unlocked, balance.unlocked_shielded, split=split),
+            "locked": _sum(balance.locked, balance.locked_shielded, split=split),
+        },
+        "tokenAuthorities": {
+            "unlocked": _authorities(balance.unlocked_authorities),
+            "locked": _authorities(balance.locked_authorities),
+        },
+        "lockExpires": balance.lock_expires_s,
+    }
+
+
+def _sum(transparent: int, shielded: int, *, split: bool) -> object:
+    total = transparent + shielded
+    return {"transparent": transparent, "shielded": shielded, "total": total} if split else total
+
+
+def _authorities(mask: int) -> dict[str, bool]:
+    return {"mint": bool(mask & MINT), "melt": bool(mask & MELT)}

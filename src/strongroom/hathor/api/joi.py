@@ -1,0 +1,217 @@
+"""Checks of bodies and queries, in the words of the original's validator (Joi 17.4), all mistakes at once.
+
+A body is strict; a query (`convert`) may write numbers and booleans as text. A `Check` returns the value and what is
+wrong with it; `Schema.check` returns the values by name, defaults filled in.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from strongroom.hathor.api.refusal import Refusal
+
+BASE58 = "^[A-HJ-NP-Za-km-z1-9]*$"
+LARGEST_SAFE = 2**53 - 1
+
+Messages = list[str]
+Check = Callable[[Any, bool], tuple[Any, Messages]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    message: str
+    path: tuple[str | int, ...] = ()
+
+    def encode(self) -> dict[str, object]:
+        return {"message": self.message, "path": list(self.path)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    check: Check
+    required: bool = False
+    default: Any = None
+    items: bool = False
+    """The check is of each item of an array of 1 to `most_items`."""
+    most_items: int = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    keys: Mapping[str, Key]
+    together: Sequence[tuple[str, ...]] = ()
+    """Groups of which all keys come, or none."""
+    apart: Sequence[tuple[str, str]] = ()
+    """Pairs of which at most one comes."""
+    needs: Mapping[str, str] = field(default_factory=dict)
+    """A key, and the one that it needs beside it."""
+    unknown: bool = False
+    """Pass over unknown keys."""
+    first_only: bool = False
+    """Tell the first mistake alone."""
+
+    def check(self, value: object, *, convert: bool = False) -> dict[str, Any]:
+        """The values by name; keys that are absent and have no default are None.
+
+        Raises:
+            Refusal: 400 `invalid-payload` with `details`.
+        """
+        if not isinstance(value, Mapping):
+            raise invalid_payload([Problem(message='"value" must be of type object')])
+        values, problems = self._keys(value, convert=convert)
+        if not self.unknown:
+            strangers = [name for name in value if name not in self.keys]
+            problems += [Problem(message=f'"{name}" is not allowed', path=(name,)) for name in strangers]
+        problems += self._relations(value)
+        if problems:
+            raise invalid_payload(problems[:1] if self.first_only else problems)
+        return values
+
+    def _keys(self, value: Mapping[str, Any], *, convert: bool) -> tuple[dict[str, Any], list[Problem]]:
+        values: dict[str, Any] = {}
+        problems: list[Problem] = []
+        for name, key in self.keys.items():
+            values[name] = key.default
+            if name not in value:
+                if key.required:
+                    problems.append(Problem(message=f'"{name}" is required', path=(name,)))
+            elif key.items:
+                values[name] = value[name]
+                problems += _check_items(name, key, value[name], convert=convert)
+            else:
+                values[name], messages = key.check(value[name], convert)
+                problems += [Problem(message=f'"{name}" {text}', path=(name,)) for text in messages]
+        return values, problems
+
+    def _relations(self, value: Mapping[str, Any]) -> Iterable[Problem]:
+        for group in self.together:
+            present = [name for name in group if name in value]
+            missing = [name for name in group if name not in value]
+            if present and missing:
+                yield _lone(present, missing)
+        for name, peer in self.needs.items():
+            if name in value and peer not in value:
+                yield _lone([name], [peer])
+        for one, other in self.apart:
+            if one in value and other in value:
+                yield Problem(message=f'"{one}" must not exist simultaneously with [{other}]')
+
+
+def text(
+    *,
+    pattern: str | None = None,
+    alphanumeric: bool = False,
+    least: int = 0,
+    most: int | None = None,
+    only: Sequence[str] = (),
+) -> Check:
+    """A string that is not empty; lengths in characters."""
+    compiled = re.compile(pattern) if pattern else None
+
+    def check(value: Any, _convert: bool) -> tuple[Any, Messages]:
+        if only and value not in only:
+            return value, [f"must be one of [{', '.join(only)}]"]
+        if not isinstance(value, str):
+            return value, ["must be a string"]
+        if not value:
+            return value, ["is not allowed to be empty"]
+        found: Messages = []
+        if compiled is not None and not compiled.search(value):
+            found.append(f'with value "{value}" fails to match the required pattern: /{pattern}/')
+        if alphanumeric and not re.fullmatch("[A-Za-z0-9]+", value):
+            found.append("must only contain alpha-numeric characters")
+        if len(value) < least:
+            found.append(f"length must be at least {least} characters long")
+        if most is not None and len(value) > most:
+            found.append(f"length must be less than or equal to {most} characters long")
+        return value, found
+
+    return check
+
+
+def number(
+    *, integer: bool = False, positive: bool = False, low: int | None = None, high: int | None = None
+) -> Check:
+    """A number that JavaScript can hold exactly; in a query also as text."""
+
+    def check(value: Any, convert: bool) -> tuple[Any, Messages]:
+        if convert and isinstance(value, str):
+            value = _number(value)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return value, ["must be a number"]
+        if abs(value) > LARGEST_SAFE:
+            return value, ["must be a safe number"]
+        found: Messages = []
+        if integer and value != int(value):
+            found.append("must be an integer")
+        if positive and value <= 0:
+            found.append("must be a positive number")
+        if low is not None and value < low:
+            found.append(f"must be greater than or equal to {low}")
+        if high is not None and value > high:
+            found.append(f"must be less than or equal to {high}")
+        return (int(value) if value == int(value) else value), found
+
+    return check
+
+
+def flag(*, convert_always: bool = False) -> Check:
+    def check(value: Any, convert: bool) -> tuple[Any, Messages]:
+        if (convert or convert_always) and isinstance(value, str) and value.lower() in {"true", "false"}:
+            return value.lower() == "true", []
+        return value, [] if isinstance(value, bool) else ["must be a boolean"]
+
+    return check
+
+
+def amount() -> Check:
+    """A positive amount, as decimal text or a number."""
+
+    def check(value: Any, _convert: bool) -> tuple[Any, Messages]:
+        written = str(value)
+        if isinstance(value, bool) or not re.fullmatch("-?[0-9]{1,20}", written):
+            return value, [f"failed custom validation because Cannot convert {written} to a BigInt"]
+        if int(written) <= 0:
+            return value, ["failed custom validation because value must be positive"]
+        return int(written), []
+
+    return check
+
+
+def invalid_payload(problems: Sequence[Problem]) -> Refusal:
+    return Refusal(400, "invalid-payload", details=[problem.encode() for problem in problems])
+
+
+def _check_items(name: str, key: Key, value: Any, *, convert: bool) -> list[Problem]:
+    if not isinstance(value, list):
+        return [Problem(message=f'"{name}" must be an array', path=(name,))]
+    found = [
+        Problem(message=f'"{name}[{index}]" {message}', path=(name, index))
+        for index, item in enumerate(value)
+        for message in key.check(item, convert)[1]
+    ]
+    if not value:
+        found.append(Problem(message=f'"{name}" must contain at least 1 items', path=(name,)))
+    if len(value) > key.most_items:
+        found.append(
+            Problem(
+                message=f'"{name}" must contain less than or equal to {key.most_items} items', path=(name,)
+            )
+        )
+    return found
+
+
+def _lone(present: Sequence[str], missing: Sequence[str]) -> Problem:
+    return Problem(
+        message=f'"value" contains [{", ".join(present)}] without its required peers [{", ".join(missing)}]'
+    )
+
+
+def _number(written: str) -> float | int | str:
+    if re.fullmatch(r"\s*[+-]?[0-9]+\s*", written):
+        return int(written)
+    if re.fullmatch(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", written):
+        return float(written)
+    return written

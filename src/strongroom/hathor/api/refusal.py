@@ -1,0 +1,34 @@
+"""An answer that says no, in the original's form: {success: false, error, ...}."""
+
+
+class Refusal(Exception):
+    """Ends a request with `status` and a JSON body; `extras` stand beside `error` in it."""
+
+    def __init__(self, status: int, error: str | None, /, **extras: object) -> None:
+        super().__init__(error or "refused")
+        self.status = status
+        self.error = error
+        self.extras = extras
+
+    def body(self) -> dict[str, object]:
+        named = {"error": self.error} if self.error is not None else {}
+        return {"success": False, **named, **self.extras}
+
+
+class GatewayRefusal(Refusal):
+    """What the original's gateway says before any handler runs; its form is not ours to choose."""
+
+    def body(self) -> dict[str, object]:
+        return dict(self.extras)
+
+
+def unauthorized() -> GatewayRefusal:
+    return GatewayRefusal(401, None, message="Unauthorized")
+
+
+def forbidden_route() -> GatewayRefusal:
+    return GatewayRefusal(403, None, Message="User is not authorized to access this resource")
+
+
+def wallet_not_found() -> Refusal:
+    return Refusal(404, "wallet-not-found")

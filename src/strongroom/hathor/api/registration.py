@@ -1,0 +1,217 @@
+"""Registering a wallet, its tokens, and its authentication key: what needs signatures instead of a token."""
+
+import hmac
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Response
+
+from strongroom.core.clock import Clock
+from strongroom.core.database import Database
+from strongroom.core.errors import Conflict, NotFound
+from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, number, text
+from strongroom.hathor.api.limits import RateLimit
+from strongroom.hathor.api.refusal import Refusal, wallet_not_found
+from strongroom.hathor.api.requests import Asked, answer, read_body
+from strongroom.hathor.protocol.addresses import Network
+from strongroom.hathor.protocol.errors import ProtocolError
+from strongroom.hathor.protocol.keys import first_address, wallet_id
+from strongroom.hathor.protocol.messages import authentication_message, verify_message
+from strongroom.hathor.tokens import Tokens
+from strongroom.hathor.wallet_loading import WalletLoader
+from strongroom.hathor.wallets import (
+    ERROR,
+    READY,
+    Wallet,
+    change_auth_key,
+    find_wallet,
+    key_address,
+    register,
+)
+
+SHIFT_LIMIT_S = 30
+SHIELDED = ("scanXpriv", "spendXpub", "firstCtAddress", "spendXpubSignature", "ctAddressSignature")
+TOKEN = Schema(
+    keys={
+        "ts": Key(check=number(positive=True), required=True),
+        **{name: Key(check=text(), required=True) for name in ("xpub", "sign", "walletId")},
+    }
+)
+READ_ONLY = Schema(keys={"xpubkey": Key(check=text(), required=True)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationRules:
+    network: Network
+    max_gap: int
+    max_retries: int
+    """Loads of one wallet that may fail before a person has to look."""
+    confirm_first_address: bool
+
+
+def registration_schema(rules: RegistrationRules) -> Schema:
+    """The body of `wallet/init` and `wallet/auth`."""
+    signed = ("xpubkey", "authXpubkey", "xpubkeySignature", "authXpubkeySignature")
+    return Schema(
+        keys={
+            **{name: Key(check=text(), required=True) for name in signed},
+            "timestamp": Key(check=number(positive=True), required=True),
+            "firstAddress": Key(check=text(), required=rules.confirm_first_address),
+            **{name: Key(check=text()) for name in SHIELDED},
+        },
+        together=(SHIELDED,),
+    )
+
+
+class Registration:
+    """`POST wallet/init`, `PUT wallet/auth`, `POST auth/token`, `POST auth/token/readonly`."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        tokens: Tokens,
+        loader: WalletLoader,
+        limit: RateLimit,
+        rules: RegistrationRules,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._tokens = tokens
+        self._loader = loader
+        self._limit = limit
+        self._rules = rules
+        self._schema = registration_schema(rules)
+
+    async def load(self, request: Asked) -> Response[bytes]:
+        body = await self._body(request, self._schema)
+        self._check_time(body["timestamp"], "invalid-payload")
+        wallet_key = _wallet_id(body["xpubkey"])
+        stored = await self._find(wallet_key)
+        if stored is not None:
+            self._check_may_load(stored)
+        self._check_keys(body, wallet_key)
+        wallet = self._new(body, wallet_key)
+        try:
+            registered = await self._database.write(lambda connection: register(connection, wallet))
+        except Conflict as error:  # another request came first: the answer is the same as a moment later
+            existing = await self._find(wallet_key)
+            raise Refusal(
+                400, "wallet-already-loaded", status=existing.encode() if existing else None
+            ) from error
+        self._loader.wake()
+        return _status(registered)
+
+    async def change_auth_key(self, request: Asked) -> Response[bytes]:
+        body = await self._body(request, self._schema)
+        self._check_time(body["timestamp"], "invalid-payload")
+        wallet_key = _wallet_id(body["xpubkey"])
+        if await self._find(wallet_key) is None:
+            raise wallet_not_found()
+        self._check_keys(body, wallet_key)
+        try:
+            wallet = await self._database.write(
+                lambda connection: change_auth_key(connection, wallet_key, body["authXpubkey"])
+            )
+        except NotFound as error:
+            raise wallet_not_found() from error
+        return _status(wallet)
+
+    async def issue_token(self, request: Asked) -> Response[bytes]:
+        body = await self._body(request, TOKEN)
+        wallet = await self._find(body["walletId"])
+        if wallet is None:
+            raise Refusal(400, "wallet-not-found")
+        self._check_time(body["ts"], "invalid-auth-signature")
+        if not hmac.compare_digest(wallet.auth_xpubkey.encode(), body["xpub"].encode()):
+            message = "Provided auth_xpubkey does not match the stored auth_xpubkey"
+            raise Refusal(400, "invalid-payload", details=[{"message": message}])
+        address = key_address(wallet.auth_xpubkey, self._rules.network)
+        try:
+            verify_message(authentication_message(body["ts"], wallet.id, address), body["sign"], address)
+        except ProtocolError as error:
+            message = (
+                f"The signature {body['sign']} does not match with the auth xpubkey {body['xpub']}"
+                f" and the timestamp {body['ts']}"
+            )
+            raise Refusal(400, "invalid-auth-signature", details={"message": message}) from error
+        token = self._tokens.issue_full(
+            signature=body["sign"], timestamp_s=body["ts"], address=address, wallet_id=wallet.id
+        )
+        return answer(token=token)
+
+    async def issue_read_only_token(self, request: Asked) -> Response[bytes]:
+        body = await self._body(request, READ_ONLY)
+        wallet = await self._find(_wallet_id(body["xpubkey"]))
+        if wallet is None:
+            raise Refusal(400, "wallet-not-found")
+        if wallet.status != READY:
+            raise Refusal(400, "wallet-not-ready")
+        address = key_address(wallet.auth_xpubkey, self._rules.network)
+        return answer(token=self._tokens.issue_read_only(wallet_id=wallet.id, auth_address=address))
+
+    async def _body(self, request: Asked, schema: Schema) -> dict[str, Any]:
+        self._limit.take(request.client.host if request.client else "")
+        return schema.check(await read_body(request))
+
+    async def _find(self, wallet_key: str) -> Wallet | None:
+        return await self._database.read(lambda connection: find_wallet(connection, wallet_key))
+
+    def _check_time(self, timestamp_s: float, error: str) -> None:
+        shift_s = int(abs(self._clock.now_ms() // 1000 - timestamp_s))
+        if shift_s >= SHIFT_LIMIT_S:
+            message = f"The timestamp is shifted {shift_s}(s). Limit is {SHIFT_LIMIT_S}(s)."
+            raise Refusal(400, error, details=[{"message": message}])
+
+    def _check_may_load(self, wallet: Wallet) -> None:
+        if wallet.status != ERROR:
+            raise Refusal(400, "wallet-already-loaded", status=wallet.encode())
+        if wallet.retry_count >= self._rules.max_retries:
+            raise Refusal(400, "wallet-max-retries", status=wallet.encode())
+
+    def _check_keys(self, body: dict[str, Any], wallet_key: str) -> None:
+        network = self._rules.network
+        try:
+            own, auth = (key_address(body[name], network) for name in ("xpubkey", "authXpubkey"))
+            first = first_address(body["xpubkey"], network)
+        except ProtocolError as error:
+            raise invalid_payload([Problem(message=f"The xpub is not valid: {error}")]) from error
+        if self._rules.confirm_first_address and body["firstAddress"] != first:
+            message = f"Expected first address to be {body['firstAddress']} but it is {first}"
+            raise Refusal(400, "invalid-payload", details=[{"message": message}])
+        if body[SHIELDED[0]] is not None:
+            raise invalid_payload([Problem(message="Shielded wallets are not supported")])
+        try:
+            for address, signature in ((own, "xpubkeySignature"), (auth, "authXpubkeySignature")):
+                message = authentication_message(body["timestamp"], wallet_key, address)
+                verify_message(message, body[signature], address)
+        except ProtocolError as error:
+            raise Refusal(403, None, details=[{"message": "Signatures are not valid"}]) from error
+
+    def _new(self, body: dict[str, Any], wallet_key: str) -> Wallet:
+        return Wallet(
+            id=wallet_key,
+            xpubkey=body["xpubkey"],
+            auth_xpubkey=body["authXpubkey"],
+            own_status="creating",
+            retry_count=0,
+            max_gap=self._rules.max_gap,
+            created_at_s=self._clock.now_ms() // 1000,
+            ready_at_s=None,
+            last_used_index=-1,
+            shielded_max_gap=None,
+            last_used_shielded_index=None,
+            shielded_status="none",
+        )
+
+
+def _status(wallet: Wallet) -> Response[bytes]:
+    return answer(status=wallet.encode())
+
+
+def _wallet_id(xpub: str) -> str:
+    try:
+        return wallet_id(xpub)
+    except UnicodeEncodeError as error:
+        raise invalid_payload([Problem(message="The xpub is not valid")]) from error

@@ -1,0 +1,64 @@
+"""What a request carries: a JSON body, a query, a caller; and how an answer is written."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+
+from strongroom.core.errors import Forbidden, Unauthenticated
+from strongroom.hathor.api.refusal import forbidden_route, unauthorized
+from strongroom.hathor.tokens import Mode, Principal, Tokens
+
+Asked = Request[Any, Any, Any]
+LARGEST_INTEGER = 2**64
+
+
+async def read_body(request: Asked) -> object:
+    """The decoded body; None when it is no JSON, which the schema then refuses."""
+    try:
+        decoded: object = msgspec.json.decode(await request.body())
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return decoded
+
+
+def read_query(request: Asked) -> dict[str, Any]:
+    """The query by key; of a repeated key the last value."""
+    return dict(request.query_params.multi_items())
+
+
+def bearer(request: Asked, tokens: Tokens, *, full: bool) -> Principal:
+    """The caller; `full` for routes that a read-only token does not open.
+
+    Raises:
+        GatewayRefusal: 401 or 403.
+    """
+    header = request.headers.get("authorization", "")
+    token = header[7:].strip() if header[:7].lower() == "bearer " else header
+    try:
+        principal = tokens.verify(token)
+    except Unauthenticated as error:
+        raise unauthorized() from error
+    except Forbidden as error:
+        raise forbidden_route() from error
+    if full and principal.mode is Mode.READ_ONLY:
+        raise forbidden_route()
+    return principal
+
+
+def answer(**body: object) -> Response[bytes]:
+    """200 `{"success": true, ...}`."""
+    return written({"success": True, **body}, 200)
+
+
+def written(body: Mapping[str, object], status: int) -> Response[bytes]:
+    return Response(_encode(body), status_code=status, media_type="application/json")
+
+
+def _encode(body: Mapping[str, object]) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except OverflowError:  # a sum of amounts of 2^64 and more
+        return json.dumps(body, separators=(",", ":")).encode()

@@ -1,0 +1,112 @@
+"""A wallet's tokens, transactions and addresses, as the tables have them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from strongroom.core.bulk import execute, select_in
+from strongroom.hathor.balances import NATIVE, NATIVE_TOKEN
+
+ADDRESSES = (
+    "SELECT address, `index`, transactions, seqnum FROM address WHERE wallet_id = {} AND bip32_account = 0"
+)
+HISTORY = (
+    "SELECT h.tx_id, h.timestamp, h.voided, h.balance, h.shielded_balance_delta, t.version"
+    " FROM wallet_tx_history h LEFT JOIN `transaction` t ON t.tx_id = h.tx_id"
+    " WHERE h.wallet_id = {} AND h.token_id = {}"
+    " ORDER BY h.timestamp DESC, h.tx_id DESC LIMIT {} OFFSET {}"
+)
+TRANSACTION = (
+    "SELECT h.tx_id, h.timestamp, t.version, h.voided, t.weight, h.balance, h.shielded_balance_delta,"
+    " h.token_id, k.name, k.symbol FROM wallet_tx_history h JOIN `transaction` t ON t.tx_id = h.tx_id"
+    " LEFT JOIN token k ON k.id = h.token_id"
+    " WHERE h.wallet_id = {} AND h.tx_id = {} AND h.voided = 0 AND t.voided = 0 ORDER BY h.token_id"
+)
+Row = dict[str, Any]
+
+
+def all_addresses(connection: Connection, wallet_id: str) -> list[Row]:
+    return [_address(row) for row in execute(connection, ADDRESSES + " ORDER BY `index`", wallet_id)]
+
+
+def address_at(connection: Connection, wallet_id: str, index: float) -> list[Row]:
+    """One address, or none."""
+    return [_address(row) for row in execute(connection, ADDRESSES + " AND `index` = {}", wallet_id, index)]
+
+
+def address_named(connection: Connection, wallet_id: str, address: str) -> list[Row]:
+    """One address, or none when it is not the wallet's."""
+    return [_address(row) for row in execute(connection, ADDRESSES + " AND address = {}", wallet_id, address)]
+
+
+def new_addresses(connection: Connection, wallet_id: str, last_used: int, most: int) -> list[Row]:
+    """Unused addresses after the last used one."""
+    sql = ADDRESSES + " AND transactions = 0 AND `index` > {} ORDER BY `index` LIMIT {}"
+    rows = execute(connection, sql, wallet_id, last_used, most)
+    return [{"address": row[0], "index": row[1], "addressPath": address_path(row[1])} for row in rows]
+
+
+def used_beyond_first(connection: Connection, wallet_id: str) -> bool:
+    sql = ADDRESSES + " AND `index` > 0 AND transactions > 0 LIMIT 1"
+    return bool(execute(connection, sql, wallet_id))
+
+
+def owned(connection: Connection, wallet_id: str, addresses: Sequence[str]) -> set[str]:
+    """Those of `addresses` that are the wallet's."""
+    sql = "SELECT address FROM address WHERE address IN {in} AND wallet_id = {}"
+    return {row[0] for row in select_in(connection, sql, addresses, wallet_id)}
+
+
+def tokens(connection: Connection, wallet_id: str) -> list[str]:
+    """Ids of every token that the wallet ever had to do with."""
+    sql = "SELECT DISTINCT token_id FROM wallet_tx_history WHERE wallet_id = {} ORDER BY token_id"
+    return [row[0] for row in execute(connection, sql, wallet_id)]
+
+
+def history(connection: Connection, wallet_id: str, token_id: str, skip: int, count: int) -> list[Row]:
+    """The latest transactions first; `balance` is what each changed."""
+    return [_entry(row) for row in execute(connection, HISTORY, wallet_id, token_id, count, skip)]
+
+
+def transaction_tokens(connection: Connection, wallet_id: str, tx_id: str) -> list[Row]:
+    """What a transaction that is not voided changed, by token."""
+    found = []
+    for row in execute(connection, TRANSACTION, wallet_id, tx_id):
+        name, symbol = NATIVE_TOKEN[:2] if row[7] == NATIVE else row[8:10]
+        found.append(
+            {
+                "txId": row[0],
+                "timestamp": row[1],
+                "version": row[2],
+                "voided": bool(row[3]),
+                "weight": row[4],
+                "balance": int(row[5]) + int(row[6]),
+                "tokenId": row[7],
+                "tokenName": name,
+                "tokenSymbol": symbol,
+            }
+        )
+    return found
+
+
+def address_path(index: int, account: int = 0) -> str:
+    return f"m/44'/280'/{account}'/0/{index}"
+
+
+def _address(row: tuple[Any, ...]) -> Row:
+    return {"address": row[0], "index": row[1], "transactions": row[2], "seqnum": row[3]}
+
+
+def _entry(row: tuple[Any, ...]) -> Row:
+    transparent, shielded = int(row[3]), int(row[4])
+    kind = "transparent" if not shielded else "mixed" if transparent else "shielded"
+    return {
+        "txId": row[0],
+        "timestamp": row[1],
+        "voided": int(row[2]),
+        "balance": transparent + shielded,
+        "version": row[5],
+        "tx_kind": kind,
+        "balanceBreakdown": {"transparent": transparent, "shielded": shielded},
+    }

@@ -1,0 +1,123 @@
+"""The surface for wallets over a test's database, and a client of it, all in the test's loop."""
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from sqlalchemy import Connection
+
+from strongroom.core.database import Database
+from strongroom.core.environment import Secret
+from strongroom.core.migrations import migrate
+from strongroom.core.telemetry import Metrics
+from strongroom.hathor import tables
+from strongroom.hathor.api.application import create_application
+from strongroom.hathor.api.limits import RateLimit
+from strongroom.hathor.api.reading import Reader
+from strongroom.hathor.api.registration import Registration, RegistrationRules
+from strongroom.hathor.ledger import REVISIONS
+from strongroom.hathor.protocol.addresses import MAINNET
+from strongroom.hathor.tokens import Tokens
+from strongroom.hathor.wallet_loading import WalletLoader
+from support.clock import ManualClock, SeededEntropy
+
+VECTORS = Path(__file__).parents[2] / "vectors" / "hathor"
+SIGNED: dict[str, Any] = json.loads((VECTORS / "vectors.json").read_text())
+WALLET_ID: str = SIGNED["wallet"]["wallet_id"]
+LOADED = (
+    "token",
+    "wallet",
+    "address",
+    "tx_output",
+    "address_balance",
+    "wallet_balance",
+    "wallet_tx_history",
+    "transaction",
+    "miner",
+)
+
+
+class Api:
+    """A running surface: `client` for requests, `tokens` to make any caller."""
+
+    def __init__(self, database: Database, clock: ManualClock, secrets: tuple[str, ...], burst: int) -> None:
+        self.clock = clock
+        self.database = database
+        self.tokens = Tokens([Secret(secret) for secret in secrets], clock, SeededEntropy())
+        registration = Registration(
+            database=database,
+            clock=clock,
+            tokens=self.tokens,
+            loader=WalletLoader(database, clock, MAINNET),
+            limit=RateLimit(clock, burst),
+            rules=RegistrationRules(network=MAINNET, max_gap=10, max_retries=5, confirm_first_address=True),
+        )
+        application: Any = create_application(
+            registration=registration,
+            reader=Reader(database, clock, MAINNET),
+            tokens=self.tokens,
+            metrics=Metrics("test"),
+            prefix="dev",
+        )
+        self.client = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=application), base_url="http://wallets"
+        )
+
+    def full(self) -> dict[str, str]:
+        """The recorded wallet's full token, as a header."""
+        signed = SIGNED["signed_messages"]
+        token = self.tokens.issue_full(
+            signature=signed["sig_auth_mainnet"]["signature"],
+            timestamp_s=signed["timestamp"],
+            address=signed["sig_auth_mainnet"]["address"],
+            wallet_id=WALLET_ID,
+        )
+        return {"Authorization": f"Bearer {token}"}
+
+    def read_only(self, wallet_id: str = WALLET_ID) -> dict[str, str]:
+        address = SIGNED["signed_messages"]["sig_auth_mainnet"]["address"]
+        token = self.tokens.issue_read_only(wallet_id=wallet_id, auth_address=address)
+        return {"Authorization": f"Bearer {token}"}
+
+    async def get(self, path: str, **query: str) -> tuple[int, Any]:
+        response = await self.client.get(path, params=query, headers=self.full())
+        return response.status_code, response.json()
+
+
+@asynccontextmanager
+async def serving_api(
+    database: Database,
+    clock: ManualClock,
+    *,
+    rows: Mapping[str, list[dict[str, Any]]] | None = None,
+    secrets: tuple[str, ...] = ("foobar",),
+    burst: int = 1000,
+) -> AsyncGenerator[Api]:
+    await migrate(database, [REVISIONS])
+    if rows:
+        await database.write(lambda connection: _load(connection, rows))
+    api = Api(database, clock, secrets, burst)
+    try:
+        yield api
+    finally:
+        await api.client.aclose()
+
+
+def recorded_rows() -> dict[str, list[dict[str, Any]]]:
+    rows: dict[str, list[dict[str, Any]]] = json.loads((VECTORS / "reference_rows.json").read_text())
+    return rows
+
+
+def recorded_answers() -> list[dict[str, Any]]:
+    answers: list[dict[str, Any]] = json.loads((VECTORS / "reference_responses.json").read_text())
+    return answers
+
+
+def _load(connection: Connection, rows: Mapping[str, list[dict[str, Any]]]) -> None:
+    connection.execute(tables.token.delete())  # the native one is there from the first migration
+    for name in LOADED:
+        for row in rows[name]:
+            connection.execute(tables.metadata.tables[name].insert(), row)
