@@ -113,3 +113,25 @@ async def test_replicas_let_one_send_of_a_height_through(start: Start, network: 
             at_once(other, address, *([1] * 4), last_height=1),
         )
         assert sorted(response.status_code for half in answers for response in half) == [200] + [409] * 7
+
+
+async def test_lock_holds_on_every_replica(start: Start, network: AttoNetwork) -> None:
+    """Also on one that has just signed with the wallet and has its keys at hand."""
+    async with start() as one, start() as other:
+        wallet = await one.create_wallet()
+        address = await one.open_account(network, 100, wallet)
+        entry(await other.send(address, NOBODY, 1))
+        await one.lock(wallet)
+        words = f"Wallet {wallet.name} is locked"
+        assert_refused(await other.send(address, NOBODY, 1), 400, words, "wallet_locked")
+        await other.unlock(wallet)
+        entry(await one.send(address, NOBODY, 1))
+
+
+async def test_account_of_one_replica_receives_through_the_other(start: Start, network: AttoNetwork) -> None:
+    """Only one of them has the streams; it learns of accounts that the other creates."""
+    async with start() as leader, start() as other:
+        address = await other.create_account()
+        await network.fund(address, 7)
+        await other.until_balance(address, 7)
+        await leader.until_balance(address, 7)
