@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy.exc import IntegrityError
 
 from strongroom.atto import tables
 from strongroom.atto.protocol import (
@@ -78,19 +79,26 @@ def insert_signed(
 ) -> None:
     """Persists the intent and marks its account; the caller publishes after the commit."""
     block = transaction.block
-    connection.execute(
-        tables.block.insert(),
-        {
-            "hash": block.hash,
-            "address": account.address.path,
-            "height": block.height,
-            "slot": block.work_target,
-            "transaction": transaction.to_bytes(),
-            "sender": sender,
-            "state": BlockState.SIGNED,
-            "created_at_ms": now_ms,
-        },
-    )
+    row = {
+        "hash": block.hash,
+        "address": account.address.path,
+        "height": block.height,
+        "slot": block.work_target,
+        "transaction": transaction.to_bytes(),
+        "sender": sender,
+        "state": BlockState.SIGNED,
+        "created_at_ms": now_ms,
+    }
+    try:
+        connection.execute(tables.block.insert(), row)
+    except IntegrityError:
+        # An account whose last block is of the future gives its next one always the same timestamp: a repetition of
+        # what was refused is then the very same block.
+        columns = tables.block.c
+        refused = (columns.hash == block.hash, columns.state == BlockState.REJECTED)
+        anew = row | {"reason": None, "resolved_at_ms": None}
+        if connection.execute(update(tables.block).where(*refused).values(anew)).rowcount == 0:
+            raise
     connection.execute(_MARK_PENDING, {"path": account.address.path, "block_hash": block.hash})
 
 
