@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from atto.conftest import Start
 from strongroom.sandbox.atto.faults import FaultRequest
@@ -75,12 +76,11 @@ async def test_bad_receivable_is_shown_and_stands_in_nobodys_way(
     service: AttoService, network: AttoNetwork
 ) -> None:
     address, other = await service.open_account(network, 1), await service.create_account()
-    network.faults.confirmation_delay_ms = 200  # so that the bad one is there before the good ones
+    refused = FaultRequest(status=HTTPStatus.INTERNAL_SERVER_ERROR, count=1_000_000, path="/transactions/")
+    network.faults.set(refused)  # nothing is received before the bad one is known to be bad
     hashes = [await network.fund(address, 2), await network.fund(address, 4), await network.fund(other, 8)]
     bad = hashes[0].hex().upper()
-    network.faults.set(
-        FaultRequest(status=HTTPStatus.INTERNAL_SERVER_ERROR, count=1_000_000, path=f"/transactions/{bad}")
-    )
+    network.faults.set(replace(refused, path=f"/transactions/{bad}"))
     await service.until_balance(address, 5)
     await service.until_balance(other, 8)
     (shown,) = await until(
