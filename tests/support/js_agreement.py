@@ -1,13 +1,19 @@
 """What must be the same of an account in the official client, in our API and on the network."""
 
+from contextlib import suppress
 from typing import Any
 
+import anyio
 import msgspec
 
 from strongroom.atto.protocol import AccountState, Address
 from strongroom.atto.views import entry_view
+from support.atto_network import AttoNetwork
 from support.atto_service import AttoService, until
 from support.js_atto import JsWallet
+from support.waiting import eventually
+
+TOLD_AGAIN_S = 2.0
 
 
 async def assert_agree(service: AttoService, js: JsWallet, address: str) -> AccountState | None:
@@ -25,6 +31,24 @@ async def assert_agree(service: AttoService, js: JsWallet, address: str) -> Acco
     verdicts = [] if state is None else await js.verdicts(account, 1, state.height)
     assert [(one.error, one.hash) for one in verdicts] == [(None, one.hash) for one in entries]
     return state
+
+
+async def until_received(network: AttoNetwork, address: Address, height: int) -> None:
+    """Returns when the official client has received on its account until it has this height.
+
+    The client lets go of a receivable when the node refuses its block, which happens for the reason that
+    `JsWallet.send` is repeated for. It tries again when it is told again, by the replay of a new stream.
+    """
+
+    def received() -> bool:
+        state = network.state(address.path)
+        return state is not None and state.height >= height
+
+    for _ in range(3):
+        with suppress(TimeoutError), anyio.fail_after(TOLD_AGAIN_S):
+            return await eventually(received)
+        network.cut_streams()
+    return await eventually(received)
 
 
 async def search(service: AttoService, address: str) -> list[dict[str, Any]]:

@@ -239,10 +239,15 @@ class JsWallet:
         call = self._calls
         answer = self._waiting[call] = asyncio.get_running_loop().create_future()
         self.write({"id": call, "command": command, **arguments})
-        return await asyncio.wait_for(answer, PATIENCE_S)
+        try:
+            return await asyncio.wait_for(answer, PATIENCE_S)
+        except TimeoutError:
+            raise JsError(
+                f"No answer to {command} {arguments}. The client's log: {self._log.decode()}"
+            ) from None
 
     async def _call_again(self, command: str, **arguments: object) -> Any:
-        """Repeats what failed because of the hour alone.
+        """Repeats what the node refused for its time alone.
 
         The client adds to each block's time how long the node took to tell it. When the node takes less time for
         the next block, that one may be dated before its predecessor, and is refused.

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import pytest
 
 from strongroom.atto.protocol import AccountEntry, Address, BlockType, Mnemonic
-from strongroom.core.clock import SystemClock
-from strongroom.sandbox.atto import GENESIS_ADDRESS, AttoSandbox, Chain
+from strongroom.sandbox.atto import GENESIS_ADDRESS, AttoSandbox
 from strongroom.sandbox.atto.faults import Lie
 from support.atto_account import account
+from support.atto_network import AttoNetwork, running_network
+from support.js_agreement import until_received
 from support.js_atto import JsAtto, JsError, JsWallet
-from support.serving import serving
 
 pytestmark = pytest.mark.anyio
 MNEMONIC = Mnemonic.from_entropy32(bytes(range(32)))
@@ -21,10 +21,14 @@ BOB = account(2)
 
 @dataclass(frozen=True)
 class Bench:
-    """A sandbox and an official wallet at it, which receives by itself."""
+    """A network and an official wallet in it, which receives by itself."""
 
-    sandbox: AttoSandbox
+    network: AttoNetwork
     wallet: JsWallet
+
+    @property
+    def sandbox(self) -> AttoSandbox:
+        return self.network.sandbox
 
     async def open(self, index: int, amount_raw: int) -> Address:
         """An account that the wallet has opened by receiving an amount."""
@@ -36,13 +40,16 @@ class Bench:
 
 @pytest.fixture
 async def bench(js_atto: JsAtto) -> AsyncIterator[Bench]:
-    sandbox = AttoSandbox(Chain(), SystemClock())
-    async with serving(sandbox.node_app) as node_url, serving(sandbox.work_app) as work_url:
-        async with js_atto.wallet(
-            node_url=node_url, work_url=work_url, mnemonic=MNEMONIC, representative=GENESIS_ADDRESS
-        ) as wallet:
-            yield Bench(sandbox, wallet)
-        await sandbox.aclose()
+    async with (
+        running_network() as network,
+        js_atto.wallet(
+            node_url=network.node_url,
+            work_url=network.work_url,
+            mnemonic=MNEMONIC,
+            representative=GENESIS_ADDRESS,
+        ) as wallet,
+    ):
+        yield Bench(network, wallet)
 
 
 def movements(entries: list[AccountEntry]) -> list[tuple[int, BlockType, bytes, int, int]]:
@@ -56,7 +63,7 @@ async def test_wallet_opens_receives_sends_and_changes(bench: Bench) -> None:
     alice = await bench.open(0, 5 * 10**18)
     sent = await bench.wallet.send(0, BOB.address, 2 * 10**18)
     await bench.sandbox.faucet(alice, 7)
-    await bench.wallet.entries(alice, 3, 3)
+    await until_received(bench.network, alice, 3)
     changed = await bench.wallet.change(0, BOB.address)
     entries = await bench.wallet.entries(alice, 1, 4)
     genesis, bob = GENESIS_ADDRESS.public_key, BOB.public_key
@@ -77,6 +84,7 @@ async def test_wallet_moves_money_between_its_own_accounts(bench: Bench) -> None
     second = await bench.wallet.open(1)
     for amount_raw in (100, 200, 300):
         await bench.wallet.send(0, second, amount_raw)
+    await until_received(bench.network, second, 3)
     entries = await bench.wallet.entries(second, 1, 3)
     assert (entries[-1].balance, {entry.subject_public_key for entry in entries}) == (600, {first.public_key})
     states = {state.public_key: state.balance for state in await bench.wallet.node_accounts([first, second])}

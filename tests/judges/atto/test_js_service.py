@@ -8,7 +8,7 @@ from judges.atto.conftest import StartJsWallet
 from strongroom.atto.protocol import Address
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, Wallet, entry
-from support.js_agreement import assert_agree, search
+from support.js_agreement import assert_agree, search, until_received
 from support.js_atto import JsWallet, valid
 
 pytestmark = pytest.mark.anyio
@@ -118,6 +118,7 @@ async def test_later_payments_there_and_back_are_received(
         await js.send(0, Address.parse(ours), ODD)
         await service.until_balance(ours, 2 * ODD)
         entry(await service.send(ours, theirs.path, 2 * ODD))
+        await until_received(network, theirs, 3)
         received = (await js.entries(theirs, 1, 3))[-1]
         await assert_agree(service, js, ours)
     assert (received.block_type.name, received.balance) == ("RECEIVE", 2 * ODD)
@@ -143,7 +144,7 @@ async def test_payments_that_cross_all_arrive(
             entry(await service.send(ours, theirs.path, amount_raw))
 
         await asyncio.gather(pay_ours(), *(pay_theirs(10 * number) for number in range(1, 9)))
-        await js.entries(theirs, 1, 17)
+        await until_received(network, theirs, 17)
         details = await service.until_balance(ours, 1000 - 360 + 36)
         await assert_agree(service, js, ours)
         state = await js.node_account(theirs)
