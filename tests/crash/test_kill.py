@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,18 @@ ACCOUNTS = 6
 CLIENTS = 12
 KILLS = 6
 LONGEST_PAUSE_S = 0.15
+TROUBLES: tuple[dict[str, object], ...] = (
+    {},
+    {"drop_reply": 4},
+    {"drop_request": 4},
+    {"election_expired": 4, "then_confirm": True},
+    {"status": 503, "count": 20, "path": "/"},
+    {"restart": True, "down_ms": 500},
+    {"drop_streams": True},
+)
+"""What goes wrong at the node while the service dies."""
+
+Trouble = Callable[[], Awaitable[None]]
 
 
 def random_payments(source: random.Random, addresses: Sequence[str], number: int) -> list[Payment]:
@@ -33,12 +45,19 @@ def random_payments(source: random.Random, addresses: Sequence[str], number: int
 
 
 async def kill_at_random(
-    source: random.Random, service: ServiceProgram, payers: Payers, *, sends: int, kills: int
+    source: random.Random,
+    service: ServiceProgram,
+    payers: Payers,
+    trouble: Trouble,
+    *,
+    sends: int,
+    kills: int,
 ) -> None:
     """Kills the service when so many payments were answered, and a moment later, and starts it again."""
     for threshold in sorted(source.sample(range(sends), kills)):
         while len(payers.answers) < threshold:  # noqa: ASYNC110 - clients work meanwhile, and tell nobody
             await asyncio.sleep(0.005)
+        await trouble()
         await asyncio.sleep(source.uniform(0, LONGEST_PAUSE_S))
         service.kill()
         await service.start()
@@ -52,7 +71,11 @@ async def pay_through_kills(
     *,
     sends: int,
     kills: int,
+    troubles: Sequence[dict[str, object]] = ({},),
 ) -> None:
+    async def trouble() -> None:
+        await network.fault(**source.choice(troubles))
+
     async with running_sink(source, refused=0.1) as sink:
         variables = network.variables | database_variables(database_url, folder) | {"CALLBACK_URL": sink.url}
         async with ServiceProgram(variables) as service:
@@ -62,7 +85,9 @@ async def pay_through_kills(
             async with asyncio.TaskGroup() as group:
                 for lane in range(CLIENTS):
                     group.create_task(payers.pay_in_turn(payments[lane::CLIENTS]))
-                group.create_task(kill_at_random(source, service, payers, sends=sends, kills=kills))
+                group.create_task(kill_at_random(source, service, payers, trouble, sends=sends, kills=kills))
+            assert any(isinstance(status, str) for status in payers.statuses), "no client noticed a kill"
+            await network.heal()
             # Every account goes on, without an unlock or a restart.
             await asyncio.gather(*(payers.pay(new_payment(address, NOBODY)) for address in addresses))
             assert len(payers.answers) == sends + len(addresses)
@@ -92,4 +117,4 @@ async def test_no_payment_is_lost_or_made_twice_with_many_seeds(
     network: NetworkProgram, database_url: URL, tmp_path: Path, repetition: int
 ) -> None:
     source = seeded(f"kill {repetition}")
-    await pay_through_kills(source, network, database_url, tmp_path, sends=300, kills=20)
+    await pay_through_kills(source, network, database_url, tmp_path, sends=300, kills=15, troubles=TROUBLES)
