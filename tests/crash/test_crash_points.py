@@ -181,3 +181,27 @@ async def test_what_arrives_is_received_once_wherever_the_process_dies(
             await assert_books(service, sandbox, sink, address)
             rejected = await service.ledger.database.fetch_all(REJECTED)
             assert not rejected, f"{point}: it tried to receive what was received"
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        CrashPoint(name="Submitter._sign.<locals>.unit", committed=True),
+        CrashPoint(name="Resolver._confirm.<locals>.work", committed=False),
+    ],
+    ids=["signed", "confirmed"],
+)
+async def test_what_was_signed_is_brought_to_its_end_though_nobody_asks(
+    sandbox: AttoNetwork,
+    start: Start,
+    sink: CallbackSink,
+    dying: Callable[[], DyingDatabase],
+    point: CrashPoint,
+) -> None:
+    async with start() as service:
+        address = await service.open_account(sandbox, 2 * ATTO)
+    async with start() as service:
+        await die(sandbox, dying(), point, partial(pay, service, address, KEY))
+    async with start() as service:
+        await service.until_balance(address, ATTO)
+        await assert_books(service, sandbox, sink, address)
