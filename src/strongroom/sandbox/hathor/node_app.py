@@ -52,7 +52,7 @@ def create_node_app(node: Node, subscriptions: Subscriptions | None = None) -> L
         *_ledger_routes(node),
         *_sandbox_routes(node, subscriptions),
     ]
-    return Litestar(route_handlers=handlers, openapi_config=None)
+    return Litestar(route_handlers=handlers, openapi_config=None, logging_config=None)
 
 
 def _json(body: Any, status_code: int = 200) -> Response[bytes]:
