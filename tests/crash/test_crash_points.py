@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 
 from strongroom.atto.protocol import Address
+from strongroom.sandbox.atto.faults import Refusal
 from support.atto_network import AttoNetwork
 from support.atto_network import running_network as running_sandbox
 from support.atto_service import (
@@ -202,6 +204,8 @@ async def test_what_was_signed_is_brought_to_its_end_though_nobody_asks(
         address = await service.open_account(sandbox, 2 * ATTO)
     async with start() as service:
         await die(sandbox, dying(), point, partial(pay, service, address, KEY))
+    # Nor does the node keep a history: what the service signed it knows by itself.
+    sandbox.faults.refusal = Refusal(status=HTTPStatus.NOT_FOUND, count=100_000, path="/accounts/entries")
     async with start() as service:
         await service.until_balance(address, ATTO)
         await assert_books(service, sandbox, sink, address)

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from prometheus_client import generate_latest
 from sqlalchemy import Connection
 
 from strongroom.atto.blocks import BlockState
@@ -26,6 +27,7 @@ from support.atto_network import AttoNetwork
 from support.atto_network import running_network as running_sandbox
 from support.atto_service import ATTO, NOBODY, AttoService, Wallet, assert_refused, entry, running_service
 from support.meddling_node import MeddlingNode, meddle
+from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -267,3 +269,27 @@ async def test_a_process_that_lost_its_request_to_another_signs_nothing_and_says
     state = sandbox.state(address)
     assert state is not None
     assert (state.height, state.balance) == (2, 49 * ATTO)
+
+
+async def test_a_block_that_another_replica_is_resolving_is_no_change_made_elsewhere(
+    service: AttoService, sandbox: AttoNetwork, address: str, tmp_path: Path
+) -> None:
+    node, other_has_looked = meddle(service), asyncio.Event()
+    publish = node.node.publish
+
+    async def confirm_and_answer_late(transaction: Transaction) -> None:
+        await publish(transaction)
+        await other_has_looked.wait()
+
+    node.instead["publish"] = [confirm_and_answer_late]
+    async with running_service(sandbox, {"STRONGROOM_DATA": str(tmp_path)}) as other:
+        sending = asyncio.create_task(service.send(address, NOBODY, ATTO))
+        await eventually(lambda: (state := sandbox.state(address)) is not None and state.height == 2)
+        state = sandbox.state(address)
+        assert state is not None
+        await other.ledger._follower.take_over(state)
+        other_has_looked.set()
+        entry(await sending)
+        assert (
+            "strongroom_atto_external_changes_total 0.0" in generate_latest(other.metrics.registry).decode()
+        )
