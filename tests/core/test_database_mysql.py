@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core.accounts import account, add, balances, create_accounts
 from strongroom.core.database import ATTEMPTS, Database
-from strongroom.core.mysql import CommitUnknown, ConnectionSevered
+from strongroom.core.mysql import PASSING, CommitUnknown, ConnectionSevered
 from support.databases import execute_elsewhere
 from support.mariadb import MariaDB
 
@@ -149,3 +149,20 @@ async def test_a_unit_that_outlasts_the_patience_of_its_caller_may_commit_yet(da
     async with asyncio.timeout(10):
         while await balances(database) != {"a": 1, "b": 1}:  # noqa: ASYNC110 - nobody waits for the unit
             await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", sorted(PASSING))
+async def test_a_server_that_cannot_now_is_asked_again_on_another_connection(
+    database: Database, number: int
+) -> None:
+    connections: list[int] = []
+
+    def work(connection: Connection) -> None:
+        connections.append(connection.scalar(text("SELECT CONNECTION_ID()")) or 0)
+        add(connection, "a", 1)
+        if len(connections) == 1:
+            connection.execute(text(f"SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {number}"))
+
+    await database.write(work)
+    assert len(set(connections)) == 2
+    assert await balances(database) == {"a": 1, "b": 0}

@@ -18,8 +18,9 @@ Work = Callable[[Connection], T]
 # Numbers of errors that the server reports; the client library makes its own from 2000 on.
 FIRST_SERVER_ERROR = 1000
 FIRST_CLIENT_ERROR = 2000
-# Too many connections, shutting down, too many of one user, killed: no later than a reconnect it is over.
-PASSING = frozenset({1040, 1053, 1203, 1927})
+# Too many connections, shutting down, too many of one user, read-only (thrice, after a failover), killed: another
+# connection may do better.
+PASSING = frozenset({1040, 1053, 1203, 1290, 1792, 1836, 1927})
 
 # A server may be set to cut off what does not fit; a value that was cut must never be committed.
 SESSION = (
@@ -89,9 +90,11 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         yield connection
     except DBAPIError as error:
-        if error.connection_invalidated or _number(error) in PASSING:
-            raise ConnectionSevered from error
-        raise
+        if _number(error) in PASSING:
+            await connection.invalidate()
+        elif not error.connection_invalidated:
+            raise
+        raise ConnectionSevered from error
     finally:
         await connection.close()
 
