@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from strongroom.core.outbound import KEEPALIVE, open_session
+from strongroom.core.outbound import OPTIONS, open_session
 from support.serving import serving
 
 Message = dict[str, Any]
@@ -59,7 +59,7 @@ async def test_a_dead_peer_is_noticed() -> None:
         assert response.connection is not None
         assert response.connection.transport is not None
         opened: socket.socket = response.connection.transport.get_extra_info("socket")
-        expected = [value for _, _, value in KEEPALIVE]
-        assert [opened.getsockopt(level, option) for level, option, _ in KEEPALIVE] == expected
+        expected = [value for _, _, value in OPTIONS]
+        assert [opened.getsockopt(level, option) for level, option, _ in OPTIONS] == expected
         recorder.may_end.set()
         assert await response.read() == b""

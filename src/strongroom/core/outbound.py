@@ -9,8 +9,10 @@ from aiohappyeyeballs import AddrInfoType
 CONNECT_TIMEOUT_S = 5.0
 CONNECTIONS = 512
 
-# A dead peer is noticed within half a minute, also on a stream that is rightly silent for hours.
-KEEPALIVE = (
+# A dead peer is noticed within half a minute, also on a stream that is rightly silent for hours; and no half of a
+# request waits for the acknowledgement of the other.
+OPTIONS = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
@@ -30,6 +32,6 @@ def open_session(headers: Mapping[str, str]) -> aiohttp.ClientSession:
 def _keepalive_socket(address: AddrInfoType) -> socket.socket:
     family, kind, protocol, _, _ = address
     made = socket.socket(family=family, type=kind, proto=protocol)
-    for level, option, value in KEEPALIVE:
+    for level, option, value in OPTIONS:
         made.setsockopt(level, option, value)
     return made
