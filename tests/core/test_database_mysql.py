@@ -166,3 +166,12 @@ async def test_a_server_that_cannot_now_is_asked_again_on_another_connection(
     await database.write(work)
     assert len(set(connections)) == 2
     assert await balances(database) == {"a": 1, "b": 0}
+
+
+async def test_what_was_read_counts_though_the_connection_breaks_behind_it(database: Database) -> None:
+    def work(connection: Connection) -> int:
+        found: int = connection.scalar(text("SELECT COUNT(*) FROM account")) or 0
+        kill_connections(database)
+        return found
+
+    assert [await database.read(work) for _ in range(6)] == [2] * 6

@@ -1,7 +1,7 @@
 """MySQL and MariaDB under the units of work, on asyncmy."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -96,7 +96,9 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             raise
         raise ConnectionSevered from error
     finally:
-        await connection.close()
+        # The unit has ended, well or not; a connection that breaks only now changes nothing of that.
+        with suppress(DBAPIError):
+            await connection.close()
 
 
 def _is_refusal(error: Exception) -> bool:
