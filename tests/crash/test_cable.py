@@ -102,7 +102,7 @@ async def payments_under_way(cable: Cable) -> AsyncIterator[asyncio.Task[None]]:
         yield paying
 
 
-@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("mariadb", marks=pytest.mark.slow)])
 async def shared_cable(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Cable]:

@@ -72,7 +72,7 @@ async def test_payments_come_through_when_the_database_is_started_again(
             await asyncio.to_thread(end, server)
             await asyncio.to_thread(server.start)
     await assert_whole(books, payers)
-    assert 500 not in payers.statuses
+    assert 500 not in payers.statuses, books.service.process.logs()
 
 
 async def test_while_the_database_is_away_every_answer_says_so(books: Books, server: MariaDB) -> None:
@@ -94,7 +94,7 @@ async def test_while_the_database_is_away_every_answer_says_so(books: Books, ser
         await asyncio.to_thread(server.start)
     await until(books.service.health, lambda found: found["status"] == "UP", patience_s=30)
     await assert_whole(books, payers)
-    assert 500 not in payers.statuses
+    assert 500 not in payers.statuses, books.service.process.logs()
 
 
 async def test_a_database_that_stands_still_is_down_until_it_goes_on(books: Books, server: MariaDB) -> None:
@@ -113,9 +113,10 @@ async def test_a_database_that_stands_still_is_down_until_it_goes_on(books: Book
             server.resume()
     await until(books.service.health, lambda found: found["status"] == "UP", patience_s=30)
     await assert_whole(books, payers)
-    assert 500 not in payers.statuses
+    assert 500 not in payers.statuses, books.service.process.logs()
 
 
+@pytest.mark.slow
 async def test_the_service_ends_when_asked_though_the_database_stands_still(
     books: Books, server: MariaDB
 ) -> None:

@@ -138,7 +138,8 @@ class Books:
         chain = {address: await self.chain_entries(address) for address in self.addresses}
         _assert_paid_once(answers, chain)
         for address, entries in chain.items():
-            assert await self.stored_entries(address) == entries
+            stored = await self.stored_entries(address)
+            assert stored == entries, f"{stored} is not {entries}"
             await self._assert_same_state(address)
             self._assert_told(address, entries)
         assert await self.open_blocks() == 0
@@ -187,6 +188,16 @@ class Books:
                 return f"{address} has {stored} of {height} entries"
             if self.sink is not None and len({told["height"] for told in self.sink.told(address)}) < height:
                 return f"not all of the {height} entries of {address} were told"
+        return await self._not_received()
+
+    async def _not_received(self) -> str | None:
+        """What the service may not have heard of yet."""
+        entries = [entry for address in self.addresses for entry in await self.chain_entries(address)]
+        sent = Counter(entry["subjectAddress"] for entry in entries if entry["blockType"] == "SEND")
+        received = Counter(entry["address"] for entry in entries if entry["blockType"] in {"OPEN", "RECEIVE"})
+        for address in self.addresses:
+            if received[address] != sent[address] + self.network.funded[address]:
+                return f"{address} has not received everything"
         return None
 
     async def open_blocks(self) -> int:
@@ -202,7 +213,7 @@ class Books:
         state = await self.network.state(address)
         details = await self.service.call("GET", f"/wallets/accounts/{address}/details")
         assert state is not None
-        assert details == {
+        expected = {
             "address": address,
             "version": state["version"],
             "height": state["height"],
@@ -211,6 +222,7 @@ class Books:
             "lastTransactionTimestamp": state["lastTransactionTimestamp"],
             "representativeAddress": Address(public_key=bytes.fromhex(state["representativePublicKey"])).path,
         }
+        assert details == expected, f"{details} is not {expected}"
 
     def _assert_told(self, address: str, entries: Sequence[dict[str, Any]]) -> None:
         """Each entry at least once, and none before the one below it."""

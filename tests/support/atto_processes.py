@@ -1,6 +1,7 @@
 """The Atto service and its network as programs of their own, as an operator runs them: to be killed, paused, started."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -66,6 +67,7 @@ class NetworkProgram(Program):
     def __init__(self, folder: Path) -> None:
         node_port, work_port = free_port(), free_port()
         self.node_url, self.work_url = f"http://127.0.0.1:{node_port}", f"http://127.0.0.1:{work_port}"
+        self.funded: Counter[str] = Counter()
         super().__init__(
             "sandbox",
             "atto",
@@ -98,8 +100,9 @@ class NetworkProgram(Program):
         _require(await self.work.delete("/_fault"))
 
     async def fund(self, path: str, amount_raw: int) -> None:
-        """Sends from the faucet."""
+        """Sends from the faucet, and remembers it."""
         _require(await self.node.post("/_faucet", json={"address": path, "amount": amount_raw}))
+        self.funded[path] += 1
 
     async def state(self, path: str) -> dict[str, Any] | None:
         """The node's account document; None while the account is not open."""
