@@ -11,6 +11,7 @@ from strongroom.core.database import sqlite_url
 from support.atto_network import AttoNetwork, running_network
 from support.atto_service import SQLITE_NAME, AttoService, database_variables, running_service
 from support.mariadb import MariaDB
+from support.serving import Servers
 
 Start = Callable[..., AbstractAsyncContextManager[AttoService]]
 
@@ -19,6 +20,12 @@ Start = Callable[..., AbstractAsyncContextManager[AttoService]]
 async def shared_network() -> AsyncIterator[AttoNetwork]:
     async with running_network() as network:
         yield network
+
+
+@pytest.fixture(scope="module")
+async def servers() -> AsyncIterator[Servers]:
+    async with Servers() as servers:
+        yield servers
 
 
 @pytest.fixture
@@ -36,11 +43,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
 
 
 @pytest.fixture
-def start(network: AttoNetwork, database_url: URL, tmp_path: Path) -> Start:
+def start(network: AttoNetwork, servers: Servers, database_url: URL, tmp_path: Path) -> Start:
     """Starts the service on the test's database, as often as it is called; arguments are more variables."""
 
     def service(**variables: str) -> AbstractAsyncContextManager[AttoService]:
-        return running_service(network, database_variables(database_url, tmp_path) | variables)
+        settings = database_variables(database_url, tmp_path) | variables
+        return running_service(network, settings, servers.serving)
 
     return service
 

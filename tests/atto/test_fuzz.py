@@ -81,7 +81,7 @@ async def assert_unharmed(service: AttoService, network: AttoNetwork) -> None:
 
 async def test_requests_that_nobody_thought_of(start: Start, network: AttoNetwork, tmp_path: Path) -> None:
     async with start(ATTO_SCAN_LIMIT="20") as service:
-        await fuzz(service, network, tmp_path, seconds=12)
+        await fuzz(service, network, tmp_path, seconds=8)
         await assert_unharmed(service, network)
 
 

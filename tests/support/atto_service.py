@@ -25,7 +25,7 @@ from strongroom.settings import read_settings
 from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork
 from support.hurried_clock import HurriedClock
-from support.serving import serving
+from support.serving import Serve, serving
 from support.waiting import PATIENCE_S
 
 T = TypeVar("T")
@@ -206,8 +206,13 @@ def database_variables(url: URL, folder: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running_service(network: AttoNetwork, variables: Mapping[str, str]) -> AsyncIterator[AttoService]:
-    """The service with these settings, its pauses ten times shorter; stopped at the end as by SIGTERM."""
+async def running_service(
+    network: AttoNetwork, variables: Mapping[str, str], serve: Serve = serving
+) -> AsyncIterator[AttoService]:
+    """The service with these settings, its pauses ten times shorter; stopped at the end as by SIGTERM.
+
+    `serve` puts it behind HTTP.
+    """
     health, metrics = Health(), Metrics("strongroom")
     ledger = AttoLedger(
         _settings(network, variables),
@@ -219,7 +224,7 @@ async def running_service(network: AttoNetwork, variables: Mapping[str, str]) ->
     try:
         await ledger.open()
         (surface,) = ledger.surfaces()
-        async with serving(surface.application) as url:
+        async with serve(surface.application) as url:
             ledger.start()
             async with httpx2.AsyncClient(
                 base_url=url, verify=False, trust_env=False, timeout=PATIENCE_S
