@@ -1,5 +1,18 @@
-"""`python -m strongroom` is the command `strongroom`."""
+"""The command `strongroom`, also as `python -m strongroom`."""
 
-from strongroom.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Runs the command line. Status 1 where only the light client is installed."""
+    try:
+        from strongroom.cli import main as run  # noqa: PLC0415 - a node with the client alone gets a sentence instead
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"{error.name} is missing: this environment has the client only; the service is strongroom[server]"
+        )
+    run()
+
+
+if __name__ == "__main__":
+    main()

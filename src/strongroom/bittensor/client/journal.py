@@ -1,0 +1,72 @@
+"""What was sent and is not known to have ended, kept over restarts of the node.
+
+Without it a node that asks again after a lost answer could have the same weights signed a second time, by its own
+wallet.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    key: str
+    """Idempotency-Key of the request; empty for an attempt by the local wallet, which has none."""
+    digest: str
+    """Of the request's body: the same body again is the same request."""
+    until_ms: int
+    """After this it can no longer be included: it is not followed any further."""
+
+
+class Journal:
+    """One small file a slot, replaced as a whole, so that several nodes may share the folder; None: in memory."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._pending: dict[str, Pending] = {}
+
+    def get(self, slot: str) -> Pending | None:
+        if slot in self._pending or self._folder is None:
+            return self._pending.get(slot)
+        path = self._path(self._folder, slot)
+        try:
+            return Pending(**json.loads(path.read_text()))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            log.warning("%s cannot be read (%s): what it tells of is not followed", path, error)
+            return None
+
+    def put(self, slot: str, pending: Pending) -> None:
+        self._pending[slot] = pending
+        if self._folder is None:
+            return
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor, name = tempfile.mkstemp(dir=self._folder)
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(asdict(pending), file)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self._path(self._folder, slot))
+        except OSError as error:
+            log.warning("%s cannot be written (%s): a restart forgets what is under way", self._folder, error)
+
+    def remove(self, slot: str) -> None:
+        self._pending.pop(slot, None)
+        if self._folder is not None:
+            try:
+                self._path(self._folder, slot).unlink(missing_ok=True)
+            except OSError as error:
+                log.warning("%s cannot be cleared: %s", self._folder, error)
+
+    @staticmethod
+    def _path(folder: Path, slot: str) -> Path:
+        return folder / f"{hashlib.sha256(slot.encode()).hexdigest()[:32]}.json"

@@ -1,0 +1,130 @@
+"""Wallets and keys whose private half lies in the service: what the SDK needs of them, and no more."""
+
+from typing import Any
+
+from strongroom.bittensor.client.service import Service
+
+SR25519 = 1
+SIGNATURE_BYTES = 64
+
+
+class RemoteKeypair:
+    """Looks like the SDK's `Keypair`; signs by asking the service.
+
+    Messages are signed by `sign`. Extrinsics are never signed as bytes: see `chain.teach`.
+    """
+
+    crypto_type = SR25519
+    private_key = None
+    seed_hex = None
+    mnemonic = None
+
+    def __init__(
+        self, service: Service, *, wallet_name: str, hotkey_name: str, ss58_address: str, role: str
+    ) -> None:
+        self._service = service
+        self.wallet_name = wallet_name
+        self.hotkey_name = hotkey_name
+        self.ss58_address = ss58_address
+        self.role = role
+        """`hotkey` or `coldkey`."""
+        self.public_key = public_key(ss58_address)
+
+    def sign(self, data: str | bytes | Any) -> bytes:
+        """Signature of a message, 64 bytes.
+
+        Raises:
+            ServiceError: the service is away, or refuses (it signs no extrinsic this way).
+        """
+        kind = "general" if self.role == "hotkey" else "coldkey"
+        answer = self._service.sign(self.wallet_name, self.hotkey_name, _text(data), kind)
+        return bytes.fromhex(answer["signature"].removeprefix("0x"))
+
+    def verify(self, data: str | bytes | Any, signature: bytes | str) -> bool:
+        text = signature.hex() if isinstance(signature, bytes) else signature.removeprefix("0x")
+        return self._service.verify(self.wallet_name, self.hotkey_name, _text(data), text)
+
+    def __repr__(self) -> str:
+        return f"RemoteKeypair({self.role} {self.ss58_address} at {self._service.url})"
+
+
+class RemoteWallet:
+    """Looks like the SDK's `Wallet`, and like its hotkey, for the parts of the SDK that take either."""
+
+    crypto_type = SR25519
+    path = ""
+
+    def __init__(self, service: Service, name: str = "default", hotkey: str = "default") -> None:
+        """Asks the service for the wallet's addresses.
+
+        Raises:
+            ServiceError: it does not know the wallet, or the token may not use it.
+        """
+        info = service.info(name, hotkey)
+        self.name = name
+        self.hotkey_str = hotkey
+        self._service = service
+        self.hotkey = self._key("hotkey", info["hotkey_address"])
+        self.hotkeypub = self.hotkey
+        coldkey = info.get("coldkey_address")
+        self.coldkey = self._key("coldkey", coldkey) if coldkey else None
+        self.coldkeypub = self.coldkey
+
+    @property
+    def ss58_address(self) -> str:
+        return self.hotkey.ss58_address
+
+    @property
+    def public_key(self) -> bytes:
+        return self.hotkey.public_key
+
+    def sign(self, data: str | bytes) -> bytes:
+        return self.hotkey.sign(data)
+
+    def verify(self, data: str | bytes, signature: bytes | str) -> bool:
+        return self.hotkey.verify(data, signature)
+
+    def unlock_hotkey(self) -> RemoteKeypair:
+        """Nothing to unlock here: the service does it."""
+        return self.hotkey
+
+    def unlock_coldkey(self) -> RemoteKeypair | None:
+        return self.coldkey
+
+    def get_hotkey(self, password: str | None = None) -> RemoteKeypair:  # noqa: ARG002 - the SDK's signature
+        return self.hotkey
+
+    def get_coldkeypub(self) -> RemoteKeypair | None:
+        return self.coldkeypub
+
+    def __repr__(self) -> str:
+        return f"RemoteWallet({self.name}/{self.hotkey_str} at {self._service.url})"
+
+    def _key(self, role: str, address: str) -> RemoteKeypair:
+        return RemoteKeypair(
+            self._service, wallet_name=self.name, hotkey_name=self.hotkey_str, ss58_address=address, role=role
+        )
+
+
+ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+ADDRESS_BYTES = 35
+
+
+def public_key(ss58_address: str) -> bytes:
+    """The 32 bytes in an SS58 address of a one-byte prefix. The checksum is the service's to keep: it made the address."""
+    number = 0
+    for letter in ss58_address:
+        number = number * 58 + ALPHABET.index(letter)
+    return number.to_bytes(ADDRESS_BYTES, "big")[1:33]
+
+
+def _text(data: Any) -> str:
+    """As the SDK's keypair reads it: text is its UTF-8 bytes, `0x...` its bytes."""
+    if isinstance(data, str):
+        return data
+    raw = bytes(getattr(data, "data", data))
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return f"0x{raw.hex()}"
+    return f"0x{raw.hex()}" if text.startswith("0x") else text

@@ -1,0 +1,100 @@
+"""HTTP to the wallet service, on the standard library: a node should need nothing else."""
+
+import http.client
+import json
+import ssl
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class NotDelivered(Exception):
+    """No byte of the request reached the service: nothing can have been signed."""
+
+
+class NoAnswer(Exception):
+    """The request may have reached the service, and no answer came back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    document: dict[str, Any]
+    """The JSON object of the body; empty when the body is none."""
+    retry_after_s: float | None = None
+
+
+class Transport:
+    """Requests with a bearer token, each over a connection of its own.
+
+    TLS is verified against the system's authorities, or those that `SSL_CERT_FILE` names.
+    """
+
+    def __init__(self, url: str, token: str, *, connect_timeout_s: float = 5.0) -> None:
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(
+                f"the wallet service's URL must be http://host:port or https://host, not {url!r}"
+            )
+        self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+        self._host, self._port, self._prefix = parts.hostname, parts.port, parts.path.rstrip("/")
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._token = token
+        self._connect_timeout_s = connect_timeout_s
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        document: dict[str, Any] | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+        timeout_s: float,
+    ) -> Answer:
+        """Asks once.
+
+        Raises:
+            NotDelivered: no connection (name, network, TLS).
+            NoAnswer: the connection ended, or the time, before an answer was whole.
+        """
+        connection = self._connect()
+        try:
+            connection.sock.settimeout(timeout_s)
+            body = None if document is None else json.dumps(document).encode()
+            sent = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **(headers or {})}
+            if body is not None:
+                sent["Content-Type"] = "application/json"
+            connection.request(method, self._prefix + path, body, sent)
+            response = connection.getresponse()
+            text = response.read()  # raises where the body is cut short, which read(size) does not
+        except (OSError, http.client.HTTPException) as error:
+            raise NoAnswer(f"{type(error).__name__}: {error}") from error
+        finally:
+            connection.close()
+        return Answer(response.status, _document(text), _seconds(response.getheader("Retry-After")))
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._tls is None:
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=self._connect_timeout_s)
+        else:
+            connection = http.client.HTTPSConnection(
+                self._host, self._port, timeout=self._connect_timeout_s, context=self._tls
+            )
+        try:
+            connection.connect()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise NotDelivered(f"{type(error).__name__}: {error}") from error
+        return connection
+
+
+def _document(text: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and text.isdigit() else None

@@ -1,0 +1,245 @@
+"""`set_weights` through the service, with the local wallet behind it.
+
+The rules, in the order in which they are asked:
+
+1. An earlier request of this slot (hotkey, subnet, mechanism) whose end is not known is followed first. Until it is
+   known, nothing else is signed for the slot.
+2. The service is probed with a request that signs nothing. If that fails, nothing was signed: the local wallet may.
+3. The request is noted, then sent. Only an answer that says `submitted: false`, or no connection at all, proves that
+   nothing was signed: the local wallet may. A refusal is an answer: it stands.
+4. No answer: the service is asked what became of the request, by its Idempotency-Key.
+"""
+
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from strongroom.bittensor.client.breaker import Breaker
+from strongroom.bittensor.client.journal import Journal, Pending
+from strongroom.bittensor.client.local import BLOCK_S, LOCAL_PERIOD_BLOCKS, LocalWallet
+from strongroom.bittensor.client.result import Fate, Result, not_sent, of_service, unknown
+from strongroom.bittensor.client.service import Service, reason
+from strongroom.bittensor.client.transport import Answer, NoAnswer, NotDelivered
+from strongroom.core.clock import Clock, Entropy
+
+log = logging.getLogger(__name__)
+
+PATH = "/wallet/set_weights"
+KEY_BYTES = 16
+FOLLOW_PAUSE_S = 1.0
+TRIES = 2
+UNTOLD = "the wallet service did not say what became of the request: the next call follows it"
+AWAY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    answer_s: float = 90.0
+    """How long to wait for the service's answer."""
+    follow_s: float = 60.0
+    """How long to go on asking what became of a request whose answer was lost."""
+    hold_s: float = 3600.0
+    """How long a lost request keeps the slot when the service cannot be asked: its job and its era are over then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    wallet_name: str
+    hotkey_name: str
+    transaction_data: dict[str, Any]
+    local: LocalWallet | None = field(default=None, compare=False)
+
+    @property
+    def slot(self) -> str:
+        data = self.transaction_data
+        return f"{self.wallet_name}/{self.hotkey_name}/{data['netuid']}/{data.get('mechid', 0)}"
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return {
+            "wallet_name": self.wallet_name,
+            "hotkey_name": self.hotkey_name,
+            "transaction_data": self.transaction_data,
+        }
+
+    @property
+    def digest(self) -> str:
+        data = {name: self.transaction_data[name] for name in ("netuid", "uids", "weights", "version_key")}
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+class WeightSetter:
+    """Thread-safe; one request at a time for a slot."""
+
+    def __init__(
+        self,
+        service: Service,
+        journal: Journal,
+        breaker: Breaker,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        patience: Patience,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._service = service
+        self._journal = journal
+        self._breaker = breaker
+        self._clock = clock
+        self._entropy = entropy
+        self._patience = patience
+        self._pause = pause
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def set_weights(self, request: Request) -> Result:
+        with self._turns[request.slot]:
+            earlier = self._settle_earlier(request)
+            return earlier or self._ask(request)
+
+    def _settle_earlier(self, request: Request) -> Result | None:
+        """What this call comes to because of an earlier one; None: the slot is free."""
+        pending = self._journal.get(request.slot)
+        if pending is None:
+            return None
+        if self._clock.now_ms() >= pending.until_ms:
+            self._journal.remove(request.slot)
+            return None
+        if not pending.key:
+            seconds = (pending.until_ms - self._clock.now_ms()) // 1000 + 1
+            return not_sent(
+                f"the local wallet's last attempt may still be included: ask again in {seconds} s"
+            )
+        result = self._follow(pending, self._patience.follow_s)
+        if result is None:
+            return unknown(
+                "an earlier request for these weights may have been signed and the wallet service cannot be"
+                " asked about it: nothing was sent"
+            )
+        self._journal.remove(request.slot)
+        if result.fate is Fate.ACCEPTED and pending.digest == request.digest:
+            return result
+        return None
+
+    def _ask(self, request: Request) -> Result:
+        if not self._breaker.allows():
+            return self._fall_back(request, "it was away a moment ago")
+        why = self._service.probe()
+        if why is not None:
+            return self._away(request, why)
+        pending = Pending(
+            key=self._entropy.token(KEY_BYTES).hex(),
+            digest=request.digest,
+            until_ms=self._clock.now_ms() + int(self._patience.hold_s * 1000),
+        )
+        self._journal.put(request.slot, pending)
+        try:
+            answer = self._service.submit(PATH, request.document, pending.key, self._patience.answer_s)
+        except NotDelivered as error:
+            self._journal.remove(request.slot)
+            return self._away(request, str(error))
+        except NoAnswer as error:
+            log.warning("the wallet service did not answer (%s): asking what became of the request", error)
+            return self._lost(request, pending)
+        return self._answered(request, pending, answer)
+
+    def _answered(self, request: Request, pending: Pending, answer: Answer, *, tries: int = TRIES) -> Result:
+        if answer.status in AWAY and answer.document.get("submitted") is False:
+            self._journal.remove(request.slot)
+            return self._away(request, reason(answer))
+        if not _is_final(answer):
+            return self._lost(request, pending, tries=tries)
+        self._journal.remove(request.slot)
+        if self._breaker.worked():
+            log.info("the wallet service at %s is back", self._service.url)
+        return _refused_or_done(answer)
+
+    def _lost(self, request: Request, pending: Pending, *, tries: int = TRIES) -> Result:
+        result = self._follow(pending, self._patience.follow_s)
+        if result is not None and result.fate is Fate.NOT_SENT and tries > 0:
+            try:  # the same key: should the first one still arrive, both are one request
+                answer = self._service.submit(PATH, request.document, pending.key, self._patience.answer_s)
+            except (NotDelivered, NoAnswer) as error:
+                log.warning("the wallet service did not answer again: %s", error)
+                return unknown(UNTOLD)
+            return self._answered(request, pending, answer, tries=tries - 1)
+        if result is None or result.fate is Fate.NOT_SENT:
+            return unknown(UNTOLD)
+        self._journal.remove(request.slot)
+        return result
+
+    def _follow(self, pending: Pending, follow_s: float) -> Result | None:
+        """The end of a request; None when it cannot be told. A request that never arrived is refused."""
+        end_s = self._clock.monotonic_s() + follow_s
+        while True:
+            try:
+                answer = self._service.job(pending.key)
+            except (NotDelivered, NoAnswer) as error:
+                log.warning("cannot ask what became of the request: %s", error)
+                return None
+            if answer.status == HTTPStatus.NOT_FOUND:
+                return not_sent("the request never reached the wallet service")
+            ended = _ended(answer)
+            if ended is not None:
+                return ended
+            if self._clock.monotonic_s() >= end_s:
+                return None
+            self._pause(FOLLOW_PAUSE_S)
+
+    def _away(self, request: Request, why: str) -> Result:
+        self._breaker.failed()
+        return self._fall_back(request, why)
+
+    def _fall_back(self, request: Request, why: str) -> Result:
+        missing = "no local wallet was given" if request.local is None else request.local.missing()
+        if request.local is None or missing is not None:
+            log.warning(
+                "the wallet service at %s is unavailable (%s), and %s", self._service.url, why, missing
+            )
+            return not_sent(f"the wallet service is unavailable ({why}), and {missing}")
+        log.warning(
+            "the wallet service at %s is unavailable (%s): falling back to the local wallet",
+            self._service.url,
+            why,
+        )
+        hold_ms = (LOCAL_PERIOD_BLOCKS + 2) * BLOCK_S * 1000
+        self._journal.put(request.slot, Pending("", request.digest, self._clock.now_ms() + hold_ms))
+        result = request.local.set_weights({**request.transaction_data, "period": LOCAL_PERIOD_BLOCKS})
+        if result.fate is not Fate.UNKNOWN:
+            self._journal.remove(request.slot)
+        return result
+
+
+def _is_final(answer: Answer) -> bool:
+    """Whether it says what became of the request. A proxy's error page, or any 5xx, does not."""
+    if answer.status == HTTPStatus.OK:
+        return isinstance(answer.document.get("success"), bool)
+    return HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _refused_or_done(answer: Answer) -> Result:
+    if answer.status == HTTPStatus.OK:
+        return of_service(answer.document)
+    message = f"the wallet service refused: {reason(answer)}"
+    return Result(
+        success=False,
+        message=message,
+        fate=Fate.REFUSED,
+        source="service",
+        error=answer.document,
+        data=answer.document,
+    )
+
+
+def _ended(answer: Answer) -> Result | None:
+    """The result of a job that has ended."""
+    outcome = answer.document.get("result")
+    if answer.status == HTTPStatus.OK and isinstance(outcome, dict):
+        return of_service(outcome)
+    return None

@@ -1,0 +1,86 @@
+"""What the client can tell about a request that got no answer, over real sockets."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from strongroom.bittensor.client.transport import NoAnswer, NotDelivered, Transport
+
+
+@contextmanager
+def served(answer: bytes | None) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that reads one request and answers so; None: it reads and hangs up."""
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                heard.append(connection.recv(65536))
+                if answer is not None:
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", heard
+        thread.join()
+
+
+def test_nobody_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(NotDelivered):
+        Transport(f"http://127.0.0.1:{port}", "t").ask("POST", "/", {}, timeout_s=5)
+
+
+def test_no_such_name() -> None:
+    with pytest.raises(NotDelivered):
+        Transport("http://nobody.invalid:1", "t").ask("POST", "/", {}, timeout_s=5)
+
+
+def test_a_peer_that_speaks_no_tls() -> None:
+    with served(b"HTTP/1.1 400 Bad Request\r\n\r\n") as (url, _), pytest.raises(NotDelivered):
+        Transport(url.replace("http:", "https:"), "t").ask("POST", "/", {}, timeout_s=5)
+
+
+def test_a_connection_that_ends_after_the_request() -> None:
+    with served(None) as (url, heard), pytest.raises(NoAnswer):
+        Transport(url, "t").ask("POST", "/wallet/set_weights", {"a": 1}, timeout_s=5)
+    assert heard
+
+
+def test_an_answer_cut_short() -> None:
+    with (
+        served(b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"success"') as (url, _),
+        pytest.raises(NoAnswer),
+    ):
+        Transport(url, "t").ask("GET", "/", timeout_s=5)
+
+
+def test_the_token_goes_into_the_header_and_the_prefix_into_the_path() -> None:
+    with served(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"ok": true}') as (url, heard):
+        answer = Transport(url + "/keys/", "a-token").ask("GET", "/health", timeout_s=5)
+    assert (answer.status, answer.document) == (200, {"ok": True})
+    assert heard[0].startswith(b"GET /keys/health HTTP/1.1\r\n")
+    assert b"Authorization: Bearer a-token\r\n" in heard[0]
+
+
+@pytest.mark.parametrize("body", [b"<html>gateway</html>", b"[]", b""])
+def test_a_body_that_is_no_object_is_empty(body: bytes) -> None:
+    head = f"HTTP/1.1 502 Bad Gateway\r\nContent-Length: {len(body)}\r\nRetry-After: 7\r\n\r\n".encode()
+    with served(head + body) as (url, _):
+        answer = Transport(url, "t").ask("GET", "/", timeout_s=5)
+    assert (answer.status, answer.document, answer.retry_after_s) == (502, {}, 7.0)
+
+
+@pytest.mark.parametrize("url", ["ftp://host", "http://", "https:///path"])
+def test_a_url_that_is_none(url: str) -> None:
+    with pytest.raises(ValueError, match="wallet service's URL"):
+        Transport(url, "t")
+
+
+def test_the_url_that_is_shown_holds_no_password() -> None:
+    assert Transport("https://user:secret@host:9/p/", "t").url == "https://host:9/p"
