@@ -20,7 +20,7 @@ from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.errors import StrongroomError, Unavailable, VaultError
 from strongroom.core.keys.local import key_from_hex
 from strongroom.core.vault import KeyEncryptionKey, Vault, open_sealed
-from strongroom.hathor.gateway import HttpEventNode
+from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.settings import HathorSettings
 from strongroom.settings import Settings
 

@@ -20,9 +20,12 @@ from strongroom.core.outbox import Outbox
 from strongroom.core.telemetry import Health, Metrics, Status
 from strongroom.hathor.api.application import create_application
 from strongroom.hathor.api.limits import RateLimit
+from strongroom.hathor.api.node import NodeRoutes
+from strongroom.hathor.api.operations import OperationRoutes, OperationRules
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.registration import Registration, RegistrationRules
-from strongroom.hathor.gateway import HttpEventNode
+from strongroom.hathor.gateway.events import HttpEventNode
+from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.settings import HathorSettings
 from strongroom.hathor.sync.daemon import Sync, SyncSettings
 from strongroom.hathor.sync.measures import Measures
@@ -30,6 +33,7 @@ from strongroom.hathor.sync.messages import DESTINATION
 from strongroom.hathor.sync.source import Pins, WrongSourceError
 from strongroom.hathor.tokens import Tokens
 from strongroom.hathor.verify import Verifier
+from strongroom.hathor.versions import Versions
 from strongroom.hathor.wallet_loading import WalletLoader
 
 log = structlog.get_logger(__name__)
@@ -37,6 +41,7 @@ log = structlog.get_logger(__name__)
 REVISIONS = Revisions(component="hathor", folder=Path(__file__).parent / "revisions")
 DATABASE = "hathorDatabase"
 API = "hathorApi"
+NODE = "hathorNode"
 SYNC_LEASE = "hathor.sync"
 HOLDER_BYTES = 8
 EXPIRY_S = 300.0
@@ -68,12 +73,15 @@ class HathorLedger:
         self.outbox = Outbox(clock)
         self.loader = WalletLoader(self.database, clock, settings.network)
         self.node = HttpEventNode(settings.node_url, settings.ws_url)
+        self.http_node = HttpNode(settings.node_url, clock, metrics)
+        self.versions = Versions(self.database, self.http_node, clock)
         self.stopped: asyncio.Future[None] | None = None
 
     async def open(self) -> None:
         """Migrates and assembles. Needs the database, no node."""
         self._stack.push_async_callback(self.database.close)
         self._stack.push_async_callback(self.node.close)
+        self._stack.push_async_callback(self.http_node.close)
         await migrate(self.database, [REVISIONS])
         self._health.report(DATABASE, Status.UP, vital=True)
         self.stopped = asyncio.get_running_loop().create_future()
@@ -103,6 +111,7 @@ class HathorLedger:
         if not api.auth_secrets:
             self._health.report(API, Status.DEGRADED, "AUTH_SECRET is not set: wallets are not served")
             return []
+        self._health.watch(NODE, self.http_node.health)
         return [
             Surface(
                 name=self.name,
@@ -150,10 +159,22 @@ class HathorLedger:
         return create_application(
             registration=registration,
             reader=Reader(self.database, self._clock, self._settings.network),
+            node=NodeRoutes(self.http_node, self.versions, tokens, self._clock),
+            operations=self._operations(),
             tokens=tokens,
             metrics=self._metrics,
             prefix=api.prefix,
         )
+
+    def _operations(self) -> OperationRoutes:
+        api = self._settings.api
+        rules = OperationRules(
+            network=self._settings.network.name,
+            stage=api.stage,
+            health_key=api.health_key,
+            most_blocks_behind=api.most_blocks_behind,
+        )
+        return OperationRoutes(self.database, self.http_node, self._clock, rules)
 
     async def _lead(self, lease: Lease) -> None:
         beside = [asyncio.ensure_future(self.loader.run()), asyncio.ensure_future(self._expire_messages())]

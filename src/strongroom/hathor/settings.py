@@ -44,6 +44,12 @@ class ApiSettings:
     max_load_retries: int
     auth_requests_a_minute: int
     """Of one client."""
+    stage: str
+    """The deployment's name in the metrics."""
+    health_key: Secret | None
+    """What `GET /health` asks for; None: it is closed."""
+    most_blocks_behind: int
+    """Of a database that `GET /health` calls healthy, plus one."""
 
 
 def read_hathor_settings(environment: Environment, data: Path, host: str) -> HathorSettings:
@@ -80,6 +86,9 @@ def _read_api(environment: Environment, host: str) -> ApiSettings:
         confirm_first_address=environment.flag("CONFIRM_FIRST_ADDRESS", False),
         max_load_retries=environment.integer("MAX_LOAD_WALLET_RETRIES", 5, low=0),
         auth_requests_a_minute=environment.integer("HATHOR_AUTH_REQUESTS_A_MINUTE", 120, low=1),
+        stage=environment.text("STAGE", "local"),
+        health_key=environment.secret("HATHOR_HEALTH_API_KEY"),
+        most_blocks_behind=environment.integer("HEALTHCHECK_MAXIMUM_HEIGHT_DIFFERENCE", 5, low=1),
     )
 
 

@@ -16,16 +16,23 @@ from strongroom.core.telemetry import Metrics
 from strongroom.hathor import tables
 from strongroom.hathor.api.application import create_application
 from strongroom.hathor.api.limits import RateLimit
+from strongroom.hathor.api.node import NodeRoutes
+from strongroom.hathor.api.operations import OperationRoutes, OperationRules
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.registration import Registration, RegistrationRules
+from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.ledger import REVISIONS
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.tokens import Tokens
+from strongroom.hathor.versions import Versions
 from strongroom.hathor.wallet_loading import WalletLoader
 from support.clock import ManualClock, SeededEntropy
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "hathor"
 SIGNED: dict[str, Any] = json.loads((VECTORS / "vectors.json").read_text())
+NOWHERE = "http://127.0.0.1:9/v1a/"
+"""No node: nothing listens there."""
+HEALTH_KEY = "the key of the health route"
 WALLET_ID: str = SIGNED["wallet"]["wallet_id"]
 LOADED = (
     "token",
@@ -43,7 +50,15 @@ LOADED = (
 class Api:
     """A running surface: `client` for requests, `tokens` to make any caller."""
 
-    def __init__(self, database: Database, clock: ManualClock, secrets: tuple[str, ...], burst: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: ManualClock,
+        *,
+        secrets: tuple[str, ...] = ("foobar",),
+        burst: int = 1000,
+        node_url: str = NOWHERE,
+    ) -> None:
         self.clock = clock
         self.database = database
         self.tokens = Tokens([Secret(secret) for secret in secrets], clock, SeededEntropy())
@@ -55,11 +70,19 @@ class Api:
             limit=RateLimit(clock, burst),
             rules=RegistrationRules(network=MAINNET, max_gap=10, max_retries=5, confirm_first_address=True),
         )
+        self.metrics = Metrics("test")
+        self.node = HttpNode(node_url, clock, self.metrics)
+        self.versions = Versions(database, self.node, clock)
+        rules = OperationRules(
+            network="mainnet", stage="local", health_key=Secret(HEALTH_KEY), most_blocks_behind=5
+        )
         application: Any = create_application(
             registration=registration,
             reader=Reader(database, clock, MAINNET),
+            node=NodeRoutes(self.node, self.versions, self.tokens, clock),
+            operations=OperationRoutes(database, self.node, clock, rules),
             tokens=self.tokens,
-            metrics=Metrics("test"),
+            metrics=self.metrics,
             prefix="dev",
         )
         self.client = httpx2.AsyncClient(
@@ -82,6 +105,10 @@ class Api:
         token = self.tokens.issue_read_only(wallet_id=wallet_id, auth_address=address)
         return {"Authorization": f"Bearer {token}"}
 
+    async def close(self) -> None:
+        await self.client.aclose()
+        await self.node.close()
+
     async def get(self, path: str, **query: str) -> tuple[int, Any]:
         response = await self.client.get(path, params=query, headers=self.full())
         return response.status_code, response.json()
@@ -95,20 +122,27 @@ async def serving_api(
     rows: Mapping[str, list[dict[str, Any]]] | None = None,
     secrets: tuple[str, ...] = ("foobar",),
     burst: int = 1000,
+    node_url: str = NOWHERE,
 ) -> AsyncGenerator[Api]:
     await migrate(database, [REVISIONS])
     if rows:
         await database.write(lambda connection: _load(connection, rows))
-    api = Api(database, clock, secrets, burst)
+    api = Api(database, clock, secrets=secrets, burst=burst, node_url=node_url)
     try:
         yield api
     finally:
-        await api.client.aclose()
+        await api.close()
 
 
 def recorded_rows() -> dict[str, list[dict[str, Any]]]:
     rows: dict[str, list[dict[str, Any]]] = json.loads((VECTORS / "reference_rows.json").read_text())
     return rows
+
+
+def recorded_node() -> dict[str, Any]:
+    """What the node behind the recorded answers said, from `GET /v1a/<path>` to a body."""
+    node: dict[str, Any] = json.loads((VECTORS / "reference_rows.json").read_text())["node"]
+    return node
 
 
 def recorded_answers() -> list[dict[str, Any]]:

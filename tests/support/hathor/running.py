@@ -13,7 +13,7 @@ from strongroom.core.lease import Leases
 from strongroom.core.listener import Listener, Surface
 from strongroom.core.outbox import Outbox
 from strongroom.core.telemetry import Health, Metrics
-from strongroom.hathor.gateway import HttpEventNode
+from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.sync.daemon import Sync, SyncSettings
 from strongroom.hathor.sync.measures import Measures

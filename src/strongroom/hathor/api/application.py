@@ -12,12 +12,15 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from strongroom.core.errors import StrongroomError
 from strongroom.core.telemetry import Metrics
 from strongroom.hathor.api.addresses import AddressRoutes
 from strongroom.hathor.api.holdings import HoldingRoutes
+from strongroom.hathor.api.node import NodeRoutes
+from strongroom.hathor.api.operations import OperationRoutes
 from strongroom.hathor.api.outputs import OutputRoutes
 from strongroom.hathor.api.reading import Reader
-from strongroom.hathor.api.refusal import Refusal
+from strongroom.hathor.api.refusal import Refusal, refusal_of
 from strongroom.hathor.api.registration import Registration
 from strongroom.hathor.api.requests import Asked, written
 from strongroom.hathor.tokens import Tokens
@@ -36,7 +39,14 @@ Action = Callable[[Asked], Awaitable[Response[bytes]]]
 
 
 def create_application(
-    *, registration: Registration, reader: Reader, tokens: Tokens, metrics: Metrics, prefix: str = ""
+    *,
+    registration: Registration,
+    reader: Reader,
+    node: NodeRoutes,
+    operations: OperationRoutes,
+    tokens: Tokens,
+    metrics: Metrics,
+    prefix: str = "",
 ) -> ASGIApp:
     """`prefix`, for example `/dev`: the routes answer below it too."""
     addresses, holdings = AddressRoutes(reader, tokens), HoldingRoutes(reader, tokens)
@@ -61,6 +71,9 @@ def create_application(
             _handler("GET", "/wallet/transactions/{txId:str}", holdings.transaction),
             _handler("GET", "/wallet/utxos", outputs.utxos),
             _handler("GET", "/wallet/tx_outputs", outputs.tx_outputs),
+            *_node_handlers(node),
+            _handler("GET", "/metrics", operations.metrics),
+            _handler("GET", "/health", operations.health),
         ],
         exception_handlers=_Errors(metrics).handlers(),
         compression_config=CompressionConfig(backend="gzip", minimum_size=COMPRESS_FROM),
@@ -69,6 +82,20 @@ def create_application(
         logging_config=None,
     )
     return _Door(application, prefix.strip("/"))
+
+
+def _node_handlers(node: NodeRoutes) -> list[HTTPRouteHandler]:
+    proxy = "/wallet/proxy"
+    return [
+        _handler("GET", "/version", node.version),
+        _handler("GET", "/wallet/tokens/{token_id:str}/details", node.token_details),
+        _handler("GET", f"{proxy}/transactions/{{txId:str}}", node.transaction),
+        _handler("GET", f"{proxy}/transactions/{{txId:str}}/confirmation_data", node.confirmation),
+        _handler("GET", f"{proxy}/graphviz/neighbours", node.neighbours),
+        _handler("GET", f"{proxy}/nano_contract/state", node.contract_state),
+        _handler("GET", f"{proxy}/nano_contract/history", node.contract_history),
+        _handler("GET", f"{proxy}/nano_contract/blueprint/info", node.blueprint),
+    ]
 
 
 def _handler(method: Any, path: str, action: Action) -> HTTPRouteHandler:
@@ -83,7 +110,12 @@ class _Errors:
         self._refusals = metrics.refusals
 
     def handlers(self) -> dict[Any, Any]:
-        return {Refusal: self._refused, HTTPException: self._of_litestar, Exception: self._defect}
+        return {
+            Refusal: self._refused,
+            HTTPException: self._of_litestar,
+            StrongroomError: self._of_house,
+            Exception: self._defect,
+        }
 
     def _refused(self, _request: Asked, refusal: Refusal) -> Response[bytes]:
         self._refusals.labels("hathor", refusal.error or str(refusal.status)).inc()
@@ -92,6 +124,10 @@ class _Errors:
     def _of_litestar(self, _request: Asked, error: HTTPException) -> Response[bytes]:
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
         return self._refused(_request, Refusal(error.status_code, code))
+
+    def _of_house(self, request: Asked, error: StrongroomError) -> Response[bytes]:
+        refusal = refusal_of(error)
+        return self._defect(request, error) if refusal is None else self._refused(request, refusal)
 
     def _defect(self, request: Asked, error: Exception) -> Response[bytes]:
         log.error("defect", path=request.url.path, error=type(error).__name__, exc_info=error)

@@ -1,5 +1,11 @@
 """An answer that says no, in the original's form: {success: false, error, ...}."""
 
+from http import HTTPStatus
+
+from strongroom.core.breaker import BreakerOpen
+from strongroom.core.errors import StrongroomError, Unavailable
+from strongroom.hathor.gateway import NodeBabbles, NodeFailed, NodeRefused, NodeUnavailable
+
 
 class Refusal(Exception):
     """Ends a request with `status` and a JSON body; `extras` stand beside `error` in it."""
@@ -32,3 +38,17 @@ def forbidden_route() -> GatewayRefusal:
 
 def wallet_not_found() -> Refusal:
     return Refusal(404, "wallet-not-found")
+
+
+def refusal_of(error: StrongroomError) -> Refusal | None:
+    """The answer when the full node refused or failed, or something does not answer; None for any other error."""
+    if isinstance(error, NodeRefused):
+        status = 404 if error.status == HTTPStatus.NOT_FOUND else 400
+        return Refusal(status, "fullnode-refused", details=[{"message": error.message}])
+    if isinstance(error, NodeBabbles | NodeFailed):
+        return Refusal(502, "fullnode-error", details=[{"message": error.message}])
+    if isinstance(error, BreakerOpen | NodeUnavailable):
+        return Refusal(503, "fullnode-unavailable", details=[{"message": error.message}])
+    if isinstance(error, Unavailable):
+        return Refusal(503, "service-unavailable")
+    return None

@@ -57,6 +57,11 @@ def written(body: Mapping[str, object], status: int) -> Response[bytes]:
     return Response(_encode(body), status_code=status, media_type="application/json")
 
 
+def passed_on(body: bytes) -> Response[bytes]:
+    """200 with the node's own JSON."""
+    return Response(body, status_code=200, media_type="application/json")
+
+
 def _encode(body: Mapping[str, object]) -> bytes:
     try:
         return msgspec.json.encode(body)

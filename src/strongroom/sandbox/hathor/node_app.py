@@ -49,7 +49,8 @@ def create_node_app(node: Node, subscriptions: Subscriptions | None = None) -> L
     subscriptions = subscriptions or Subscriptions(node.chain.journal)
     handlers = [
         *_event_routes(node, subscriptions),
-        *_ledger_routes(node),
+        *_state_routes(node),
+        *_transaction_routes(node),
         *_sandbox_routes(node, subscriptions),
     ]
     return Litestar(route_handlers=handlers, openapi_config=None, logging_config=None)
@@ -80,7 +81,7 @@ def _event_routes(node: Node, subscriptions: Subscriptions) -> list[Any]:
     return [page, stream]
 
 
-def _ledger_routes(node: Node) -> list[Any]:
+def _state_routes(node: Node) -> list[Any]:
     @get("/v1a/version")
     async def version() -> Response[bytes]:
         return _json(
@@ -109,6 +110,14 @@ def _ledger_routes(node: Node) -> list[Any]:
             {"server": {"state": "READY", "network": node.chain.journal.network}, "dag": {"best_block": best}}
         )
 
+    @get("/v1a/health")
+    async def health() -> Response[bytes]:
+        return _json({"status": "pass", "description": "Sandbox node", "checks": {}})
+
+    return [version, status, health]
+
+
+def _transaction_routes(node: Node) -> list[Any]:
     @post("/v1a/push_tx", status_code=200)
     async def push(request: AnyRequest) -> Response[bytes]:
         try:
@@ -139,7 +148,7 @@ def _ledger_routes(node: Node) -> list[Any]:
     ) -> Response[bytes]:
         return _json(neighbours(node.chain, tx, graph_type, max_level))
 
-    return [version, status, push, read, weight, token_details, graph]
+    return [push, read, weight, token_details, graph]
 
 
 def _sandbox_routes(node: Node, subscriptions: Subscriptions) -> list[Any]:

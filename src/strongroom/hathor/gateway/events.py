@@ -1,10 +1,9 @@
-"""The full node, as the sync sees it: its settings, pages of events, and the stream of events."""
+"""The full node as the sync sees it: its settings, pages of events, and the stream of events."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
@@ -12,6 +11,7 @@ import msgspec
 
 from strongroom.core.errors import Unavailable
 from strongroom.core.outbound import open_session
+from strongroom.hathor.gateway import NodeVersion
 from strongroom.hathor.sync.events import Frame, Page, decode_frame, decode_page
 
 REQUEST_TIMEOUT_S = 10.0
@@ -20,29 +20,6 @@ PING_S = 5.0
 MAX_FRAME_BYTES = 16 * 2**20
 PAGE_SIZE = 1_000
 """The most that a node gives."""
-
-
-class NodeVersion(msgspec.Struct, frozen=True):
-    """What the sync needs of the node's `version`."""
-
-    reward_spend_min_blocks: int
-
-
-class EventStream(Protocol):
-    """One connection to the node's event queue."""
-
-    async def start(self, last_event_id: int, window: int) -> None: ...
-    async def acknowledge(self, event_id: int, window: int) -> None: ...
-    async def next_frames(self, most: int, timeout_s: float) -> list[Frame]: ...
-
-    @property
-    def waiting(self) -> int: ...
-
-
-class EventNode(Protocol):
-    async def version(self) -> NodeVersion: ...
-    async def page(self, after_id: int) -> Page: ...
-    def stream(self) -> AbstractAsyncContextManager[EventStream]: ...
 
 
 class HttpEventNode:

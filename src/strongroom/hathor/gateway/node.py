@@ -1,0 +1,151 @@
+"""The full node's HTTP API, for what the service passes on: time limits, a limit of size, a circuit breaker."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from strongroom.core.breaker import Breaker, BreakerState
+from strongroom.core.clock import Clock
+from strongroom.core.outbound import open_session
+from strongroom.core.telemetry import ComponentHealth, Metrics, Status
+from strongroom.hathor.gateway import NodeBabbles, NodeFailed, NodeRefused, NodeUnavailable
+
+TIMEOUT_S = 10.0
+PROBE_TIMEOUT_S = 2.0
+LARGEST_ANSWER = 16 * 2**20
+LONGEST_REASON = 500
+AWAY = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+"""Said by what stands before a node, or by one that wants to be left alone."""
+
+Query = Mapping[str, str | Sequence[str]]
+
+
+class NodeMeasures:
+    def __init__(self, metrics: Metrics) -> None:
+        self.requests = metrics.histogram(
+            "hathor_node_requests_seconds", "Duration of requests to the full node.", ("path", "outcome")
+        )
+        self.open = metrics.gauge("hathor_node_breaker_open", "1 while the full node is not asked.")
+
+
+class HttpNode:
+    """A node at `url`, the base of its API, for example `https://host/v1a/`."""
+
+    def __init__(self, url: str, clock: Clock, metrics: Metrics) -> None:
+        self._url = url.rstrip("/") + "/"
+        self._clock = clock
+        self._measures = NodeMeasures(metrics)
+        self._session: aiohttp.ClientSession | None = None
+        self.breaker = Breaker(clock, "The node")
+        self._measures.open.set_function(lambda: float(self.breaker.state is not BreakerState.CLOSED))
+
+    def health(self) -> ComponentHealth:
+        state = self.breaker.state
+        if state is BreakerState.CLOSED:
+            return ComponentHealth(status=Status.UP)
+        return ComponentHealth(status=Status.DEGRADED, detail=f"it does not answer; the breaker is {state}")
+
+    async def get(self, path: str, query: Query | None = None, *, timeout_s: float = TIMEOUT_S) -> bytes:
+        """The body of an answer: JSON, of whatever content.
+
+        Raises:
+            NodeUnavailable: no answer, or none of a node; while the breaker is open at once.
+            NodeFailed: the node met an error of its own.
+            NodeRefused: the node does not take the request.
+        """
+        return await self._checked(path, query or {}, timeout_s, is_json=True)
+
+    async def get_text(self, path: str, query: Query) -> bytes:
+        """The same for an answer that need not be JSON."""
+        return await self._checked(path, query, TIMEOUT_S, is_json=False)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _checked(self, path: str, query: Query, timeout_s: float, *, is_json: bool) -> bytes:
+        if self.breaker.is_due:  # a question that every node answers: no odd request decides for all
+            with self.breaker.call():
+                await self._measured("version", {}, PROBE_TIMEOUT_S, is_json=True)
+        with self.breaker.call():
+            return await self._measured(path, query, timeout_s, is_json=is_json)
+
+    async def _measured(self, path: str, query: Query, timeout_s: float, *, is_json: bool) -> bytes:
+        started_s, outcome = self._clock.monotonic_s(), "answered"
+        try:
+            return await self._fetch(path, query, timeout_s, is_json=is_json)
+        except BaseException as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self._measures.requests.labels(path, outcome).observe(self._clock.monotonic_s() - started_s)
+
+    async def _fetch(self, path: str, query: Query, timeout_s: float, *, is_json: bool) -> bytes:
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                self._open().get(self._url + path, params=dict(query)) as response,
+            ):
+                body = await _read(response)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise NodeUnavailable(f"The node does not answer ({type(error).__name__})") from error
+        _check_status(path, response.status, body)
+        if is_json:
+            _check_json(path, body)
+        return body
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = open_session({"Accept": "application/json"})
+        return self._session
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            raise NodeBabbles("The node's answer has no end")
+    return bytes(body)
+
+
+def _check_status(path: str, status: int, body: bytes) -> None:
+    if status == HTTPStatus.OK:
+        return
+    if status in AWAY:
+        raise NodeUnavailable(f"The node answers {status} to {path}")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise NodeFailed(f"The node answers {status} to {path}")
+    if status < HTTPStatus.BAD_REQUEST:
+        raise NodeBabbles(f"The node answers {status} to {path}")
+    raise NodeRefused(_reason(body) or f"The node answers {status} to {path}", status=status)
+
+
+def _check_json(path: str, body: bytes) -> None:
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NodeBabbles(f"The node's answer to {path} is not JSON") from error
+
+
+def _reason(body: bytes) -> str:
+    """What the node gives as its reason, under one of two names."""
+    try:
+        said: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    if not isinstance(said, dict):
+        return ""
+    reason = said.get("error") or said.get("message")
+    return reason[:LONGEST_REASON] if isinstance(reason, str) else ""
