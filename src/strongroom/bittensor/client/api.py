@@ -1,6 +1,7 @@
 """The client that nodes hold, in a blocking and in an asyncio form."""
 
 import asyncio
+import logging
 from typing import Any, Self
 
 from strongroom.bittensor.client.breaker import Breaker
@@ -8,11 +9,13 @@ from strongroom.bittensor.client.journal import Journal
 from strongroom.bittensor.client.local import LocalWallet, SetWeights
 from strongroom.bittensor.client.remote import RemoteWallet
 from strongroom.bittensor.client.result import Result
-from strongroom.bittensor.client.service import Service
+from strongroom.bittensor.client.service import Service, ServiceError
 from strongroom.bittensor.client.settings import ServiceSettings, read_settings
 from strongroom.bittensor.client.transport import Transport
 from strongroom.bittensor.client.weights import Patience, Request, WeightSetter
 from strongroom.core.clock import Clock, Entropy, SystemClock, SystemEntropy
+
+log = logging.getLogger(__name__)
 
 COOL_DOWN_S = 60.0
 
@@ -64,6 +67,21 @@ class WalletService:
             ServiceError: the service is away, or does not know the wallet, or the token may not use it.
         """
         return RemoteWallet(self.service, name, hotkey)
+
+    def wallet_or_local(self, name: str = "default", hotkey: str = "default") -> Any:
+        """The service's wallet; while the service is away, the local wallet if its hotkey lies on this machine.
+
+        Raises:
+            ServiceError: neither; or the service refuses, which is no reason to fall back.
+        """
+        try:
+            return self.wallet(name, hotkey)
+        except ServiceError as error:
+            path = LocalWallet.hotkey_path(self._local_wallet)
+            if not error.away or path is None or not path.is_file():
+                raise
+            log.warning("%s: falling back to the local wallet at %s", error, path)
+            return self._local_wallet
 
     def set_weights(
         self,

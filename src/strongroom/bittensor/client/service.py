@@ -15,6 +15,12 @@ class ServiceError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+        """0: there was no answer."""
+
+    @property
+    def away(self) -> bool:
+        """Whether the service is at fault, not the request."""
+        return self.status == 0 or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class Service:
