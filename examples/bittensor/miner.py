@@ -1,6 +1,7 @@
 """A miner: answers squares, and has the wallet service announce where."""
 
 import logging
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import bittensor as bt
@@ -27,7 +28,7 @@ def main() -> None:
         wallet=neuron.wallet,
         port=config.port,
         external_port=config.port,
-        external_ip=config.external_ip or _own_address(),
+        external_ip=config.external_ip or _own_address(config.endpoint),
     )
     axon.attach(forward_fn=answer)
     axon.start()
@@ -38,7 +39,10 @@ def main() -> None:
     axon.stop()
 
 
-def _own_address() -> str:
+def _own_address(endpoint: str) -> str:
+    """Where others reach this machine. Beside a local chain that is loopback, but the chain refuses 127.0.0.1."""
+    if urlsplit(endpoint).hostname in {"127.0.0.1", "localhost"}:
+        return "127.0.0.2"
     with urlopen("https://checkip.amazonaws.com", timeout=10) as answered:
         return str(answered.read().decode().strip())
 
