@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from strongroom.atto.ledger import AttoLedger
+from strongroom.bittensor.ledger import BittensorLedger
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.errors import InvalidInput
 from strongroom.core.listener import Listener, Surface
@@ -57,6 +58,19 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
             await hathor.open()
             listeners += _bind(hathor.surfaces())
             hathor.start()
+        if settings.bittensor is not None:
+            bittensor = BittensorLedger(
+                settings.bittensor,
+                clock=SystemClock(),
+                entropy=SystemEntropy(),
+                health=health,
+                metrics=metrics,
+            )
+            stack.push_async_callback(bittensor.close)
+            await bittensor.open()
+            listeners += _bind(bittensor.surfaces())
+            before_stop.insert(0, bittensor.wind_down)
+            bittensor.start()
         await _run(listeners, ready, before_stop)
 
 

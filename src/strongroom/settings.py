@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strongroom.atto.settings import AttoSettings, read_atto_settings
+from strongroom.bittensor.settings import BittensorSettings, read_bittensor_settings
 from strongroom.core.environment import Environment
 from strongroom.core.listener import is_loopback
 from strongroom.hathor.settings import HathorSettings, read_hathor_settings
 
-LEDGERS = ("atto", "hathor")
+LEDGERS = ("atto", "hathor", "bittensor")
 MANAGEMENT = "management"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -26,6 +27,7 @@ class Settings:
     log_level: str
     atto: AttoSettings | None
     hathor: HathorSettings | None
+    bittensor: BittensorSettings | None
 
 
 def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -> Settings:
@@ -41,7 +43,7 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
     if not wanted:
         environment.mistake(
             "no ledger is configured: set NETWORK and NODE_BASE_URL for Atto, NETWORK and DEFAULT_SERVER for"
-            " Hathor, or start with --sandbox"
+            " Hathor, network for Bittensor, or start with --sandbox"
         )
     settings = Settings(
         data=data,
@@ -52,6 +54,7 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
         log_level=_log_level(environment),
         atto=read_atto_settings(environment, data, host) if "atto" in wanted else None,
         hathor=read_hathor_settings(environment, data, host) if "hathor" in wanted else None,
+        bittensor=read_bittensor_settings(environment, data, host) if "bittensor" in wanted else None,
     )
     _check_exposure(environment, settings)
     environment.raise_mistakes()
@@ -59,8 +62,12 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
 
 
 def _configured(environment: Environment) -> tuple[str, ...]:
-    named = {"atto": "NODE_BASE_URL", "hathor": "DEFAULT_SERVER"}
-    return tuple(ledger for ledger, variable in named.items() if environment.is_set(variable))
+    named = {
+        "atto": ("NODE_BASE_URL",),
+        "hathor": ("DEFAULT_SERVER",),
+        "bittensor": ("BITTENSOR_NETWORK", "network", "CHAIN_NETWORK", "chain_endpoint", "CHAIN_ENDPOINT"),
+    }
+    return tuple(ledger for ledger, variables in named.items() if environment.first(*variables))
 
 
 def _log_as_json(environment: Environment) -> bool:

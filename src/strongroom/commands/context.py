@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import typer
 
 from strongroom.atto.ledger import AttoLedger
+from strongroom.bittensor.ledger import BittensorLedger
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.database import Database
 from strongroom.core.telemetry import Health, Metrics, configure_logging
@@ -62,6 +63,9 @@ async def migrate_all(settings: Settings) -> list[str]:
     if settings.hathor is not None:
         async with hathor_ledger(settings) as hathor:
             databases.append(shown(hathor.database))
+    if settings.bittensor is not None:
+        async with bittensor_ledger(settings) as bittensor:
+            databases.append(shown(bittensor.database))
     return databases
 
 
@@ -74,6 +78,27 @@ async def hathor_ledger(settings: Settings) -> AsyncIterator[HathorLedger]:
     settings.data.mkdir(parents=True, exist_ok=True)
     ledger = HathorLedger(
         settings.hathor,
+        clock=SystemClock(),
+        entropy=SystemEntropy(),
+        health=Health(),
+        metrics=Metrics("strongroom"),
+    )
+    try:
+        await ledger.open()
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+@asynccontextmanager
+async def bittensor_ledger(settings: Settings) -> AsyncIterator[BittensorLedger]:
+    """The Bittensor ledger, its database migrated and nothing running."""
+    if settings.bittensor is None:
+        typer.echo("strongroom: Bittensor is not configured: set network", err=True)
+        raise typer.Exit(2)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    ledger = BittensorLedger(
+        settings.bittensor,
         clock=SystemClock(),
         entropy=SystemEntropy(),
         health=Health(),

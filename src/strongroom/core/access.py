@@ -11,6 +11,8 @@ class Principal:
 
     name: str
     scopes: frozenset[str]
+    limits: str = ""
+    """What narrows the scopes further: a JSON document in the ledger's own terms. Empty: nothing does."""
 
     def may(self, scope: str) -> bool:
         ledger = scope.partition(":")[0]

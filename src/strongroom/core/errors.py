@@ -12,6 +12,7 @@ a secret or an internal address. Each surface maps the classes to its own status
     ├── Locked                the secret needed is not open
     ├── Unauthenticated
     ├── Forbidden             authenticated, but the scope or the policy says no
+    ├── RateLimited           too many requests; nothing happened
     ├── LedgerRejected        the ledger refused what was submitted, for good
     ├── Unavailable           something outside is away; nothing was signed, so it is safe to ask again
     ├── OutcomeUnknown        it was submitted and no answer came: not failed, to be resolved
@@ -63,6 +64,14 @@ class Unauthenticated(StrongroomError):
 
 class Forbidden(StrongroomError):
     code = "forbidden"
+
+
+class RateLimited(StrongroomError):
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class LedgerRejected(StrongroomError):

@@ -76,6 +76,7 @@ token = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger),
     Column("revoked_at_ms", BigInteger),
+    Column("limits", LONG_TEXT),
 )
 
 lease = Table(

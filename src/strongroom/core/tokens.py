@@ -36,6 +36,7 @@ class Token:
     created_at_ms: int
     expires_at_ms: int | None
     revoked_at_ms: int | None
+    limits: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +57,20 @@ class Tokens:
         self._entropy = entropy
 
     async def create(
-        self, principal: Principal, name: str, scopes: Sequence[str], expires_at_ms: int | None = None
+        self,
+        principal: Principal,
+        name: str,
+        scopes: Sequence[str],
+        expires_at_ms: int | None = None,
+        limits: str = "",
     ) -> NewToken:
+        """`limits`: what narrows the scopes, a JSON document in the ledger's own terms."""
         if not name or len(name) > LONGEST_NAME or not name.isprintable():
             raise InvalidInput(f"A token's name has 1 to {LONGEST_NAME} printable characters")
         if not scopes:
             raise InvalidInput("A token needs at least one scope")
         token_id = self._entropy.token(ID_BYTES).hex()
-        secret = base64.b32encode(self._entropy.token(SECRET_BYTES)).decode().rstrip("=").lower()
+        secret = self._new_secret()
         row = {
             "id": token_id,
             "name": name,
@@ -71,15 +78,39 @@ class Tokens:
             "scopes": msgspec.json.encode(sorted(set(scopes))).decode(),
             "created_at_ms": self._clock.now_ms(),
             "expires_at_ms": expires_at_ms,
+            "limits": limits or None,
         }
         granted = {"name": name, "scopes": sorted(set(scopes)), "expiresAtMs": expires_at_ms}
+        if limits:
+            granted["limits"] = limits
 
         def work(connection: Connection) -> None:
             connection.execute(tables.token.insert(), row)
             self._audit.append(connection, principal, "token.create", token_id, granted)
 
         await self._database.write(work)
-        return NewToken(id=token_id, secret=f"{TOKEN_PREFIX}_{token_id}_{secret}")
+        return _shown(token_id, secret)
+
+    async def rotate(self, principal: Principal, token_id: str) -> NewToken:
+        """Gives an active token another secret; the old one ends at once.
+
+        Raises:
+            NotFound: no active token has this id.
+        """
+        secret = self._new_secret()
+        statement = (
+            update(tables.token)
+            .where(tables.token.c.id == token_id, tables.token.c.revoked_at_ms.is_(None))
+            .values(secret_hash=_digest(secret))
+        )
+
+        def work(connection: Connection) -> None:
+            if connection.execute(statement).rowcount == 0:
+                raise _no_active(token_id)
+            self._audit.append(connection, principal, "token.rotate", token_id)
+
+        await self._database.write(work)
+        return _shown(token_id, secret)
 
     async def authenticate(self, presented: str) -> Principal:
         """Returns the token's principal.
@@ -99,7 +130,11 @@ class Tokens:
             raise Unauthenticated("The API token was revoked")
         if row.expires_at_ms is not None and row.expires_at_ms <= self._clock.now_ms():
             raise Unauthenticated("The API token has expired")
-        return Principal(name=f"token:{row.name}", scopes=frozenset(msgspec.json.decode(row.scopes)))
+        return Principal(
+            name=f"token:{row.name}",
+            scopes=frozenset(msgspec.json.decode(row.scopes)),
+            limits=row.limits or "",
+        )
 
     async def list(self) -> list[Token]:
         rows = await self._database.fetch_all(select(tables.token).order_by(tables.token.c.created_at_ms))
@@ -111,6 +146,7 @@ class Tokens:
                 created_at_ms=row.created_at_ms,
                 expires_at_ms=row.expires_at_ms,
                 revoked_at_ms=row.revoked_at_ms,
+                limits=row.limits or "",
             )
             for row in rows
         ]
@@ -124,10 +160,13 @@ class Tokens:
 
         def work(connection: Connection) -> None:
             if connection.execute(statement).rowcount == 0:
-                raise NotFound(f"No active token has the id {token_id}")
+                raise _no_active(token_id)
             self._audit.append(connection, principal, "token.revoke", token_id)
 
         await self._database.write(work)
+
+    def _new_secret(self) -> str:
+        return base64.b32encode(self._entropy.token(SECRET_BYTES)).decode().rstrip("=").lower()
 
 
 class Gatekeeper:
@@ -147,6 +186,14 @@ class Gatekeeper:
         if scheme.lower() != "bearer":
             raise Unauthenticated("Only bearer tokens are accepted: Authorization: Bearer <token>")
         return await self._tokens.authenticate(credentials.strip())
+
+
+def _shown(token_id: str, secret: str) -> NewToken:
+    return NewToken(id=token_id, secret=f"{TOKEN_PREFIX}_{token_id}_{secret}")
+
+
+def _no_active(token_id: str) -> NotFound:
+    return NotFound(f"No active token has the id {token_id}")
 
 
 def _digest(secret: str) -> bytes:

@@ -1,9 +1,8 @@
 """The OpenAPI document and the page that shows it."""
 
-import importlib.resources
 from typing import Any
 
-from litestar import MediaType, Response, get
+from litestar import MediaType
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
@@ -18,35 +17,14 @@ from litestar.openapi.spec import (
     SecurityScheme,
     Tag,
 )
-from litestar.static_files import create_static_files_router
 
 import strongroom
 from strongroom.atto.api.errors import ErrorBody
 from strongroom.atto.api.transactions import NDJSON
 from strongroom.atto.views import EntryView
+from strongroom.core.swagger import swagger_routes
 
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8"><title>Atto Wallet Server API</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="/swagger-ui/swagger-ui.css">
-<link rel="icon" type="image/png" href="/swagger-ui/favicon-32x32.png">
-</head>
-<body><div id="swagger-ui"></div>
-<script src="/swagger-ui/swagger-ui-bundle.js"></script>
-<script src="/swagger-ui-start.js"></script>
-</body>
-</html>
-"""
-START = """SwaggerUIBundle({url: "/v3/api-docs", dom_id: "#swagger-ui", deepLinking: true, displayRequestDuration: true});
-"""
 ERROR_REFERENCE = f"#/components/schemas/{ErrorBody.__name__}"
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 
 
 def openapi_config() -> OpenAPIConfig:
@@ -121,16 +99,4 @@ def _error(description: str) -> OpenAPIResponse:
 
 
 def documentation_routes() -> list[Any]:
-    assets = importlib.resources.files("swagger_ui") / "static"
-    files = create_static_files_router(path="/swagger-ui", directories=[str(assets)], include_in_schema=False)
-    return [_page, _start, files]
-
-
-@get("/", include_in_schema=False, media_type=MediaType.HTML)
-async def _page() -> Response[str]:
-    return Response(PAGE, headers=SECURITY_HEADERS, media_type=MediaType.HTML)
-
-
-@get("/swagger-ui-start.js", include_in_schema=False)
-async def _start() -> Response[str]:
-    return Response(START, media_type="text/javascript")
+    return swagger_routes(page="/", title="Atto Wallet Server API", document="/v3/api-docs")

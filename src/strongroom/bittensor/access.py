@@ -1,0 +1,158 @@
+"""Who may use which key for what: rights, the limits of a token, and the one check in front of every use."""
+
+import ipaddress
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from strongroom.core.access import Principal
+from strongroom.core.errors import Forbidden, InvalidInput
+
+READ: Final = "bittensor:read"
+SIGN: Final = "bittensor:sign"
+SUBMIT: Final = "bittensor:submit"
+
+SCOPES: Final = {
+    READ: "read wallets' addresses, verify signatures, ask for the fate of a call",
+    SIGN: "sign messages that are no transactions",
+    SUBMIT: "submit the calls that the token's limits allow, by default those that set weights",
+}
+
+WEIGHTS: Final = "weights"
+"""Stands for the whole family in a list of calls."""
+WEIGHT_CALLS: Final = frozenset(
+    f"SubtensorModule.{function}"
+    for function in (
+        "set_weights",
+        "set_mechanism_weights",
+        "batch_set_weights",
+        "commit_weights",
+        "commit_mechanism_weights",
+        "batch_commit_weights",
+        "reveal_weights",
+        "reveal_mechanism_weights",
+        "batch_reveal_weights",
+        "commit_crv3_weights",
+        "commit_crv3_mechanism_weights",
+        "commit_timelocked_weights",
+        "commit_timelocked_mechanism_weights",
+    )
+)
+WRAPPERS: Final = frozenset({"Utility", "Proxy", "Sudo", "Multisig", "Scheduler", "SafeMode", "Contracts"})
+"""Pallets whose calls carry other calls: no token opens them."""
+HIGHEST_NETUID: Final = 65_535
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What narrows a token's rights. None: no limit of this kind."""
+
+    wallets: tuple[str, ...] | None = None
+    hotkeys: tuple[str, ...] | None = None
+    netuids: tuple[int, ...] | None = None
+    calls: tuple[str, ...] = (WEIGHTS,)
+    """`Pallet.function`, or `weights`."""
+    coldkey: bool = False
+    """Whether the coldkey may sign, messages and the calls in `calls` that need it."""
+    any_text: bool = False
+    """Whether any printable text may be signed, not only the known forms of messages."""
+    requests_a_minute: int | None = None
+    networks: tuple[str, ...] | None = None
+    """Where requests may come from: CIDR."""
+
+
+def encode_limits(limits: Limits) -> str:
+    """The document for the token's row; empty when nothing differs from the default.
+
+    Raises:
+        InvalidInput: a call that no token may make, a netuid or a network that is none.
+    """
+    for call in limits.calls:
+        _check_call(call)
+    for netuid in limits.netuids or ():
+        if not 0 <= netuid <= HIGHEST_NETUID:
+            raise InvalidInput(f"A netuid is from 0 to {HIGHEST_NETUID}, not {netuid}")
+    if limits.requests_a_minute is not None and limits.requests_a_minute < 1:
+        raise InvalidInput("The requests a minute are 1 or more")
+    for network in limits.networks or ():
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise InvalidInput(f"{network!r} is no network: {error}") from None
+    return "" if limits == Limits() else msgspec.json.encode(limits).decode()
+
+
+def limits_of(principal: Principal) -> Limits:
+    """Raises: Forbidden: the row holds what this version does not understand; then nothing is allowed."""
+    return _decode(principal.limits) if principal.limits else Limits()
+
+
+def require_use(
+    principal: Principal,
+    right: str,
+    *,
+    wallet: str,
+    hotkey: str | None,
+    netuid: int | None = None,
+    call: str | None = None,
+    coldkey: bool = False,
+) -> None:
+    """Returns when the principal may do this with this key.
+
+    `hotkey` is None when the use concerns the coldkey alone, `netuid` when the call concerns no subnet, `call`
+    (`Pallet.function`) for a message. `coldkey`: whether the coldkey is to sign.
+
+    Raises:
+        Forbidden: with the first thing that is not allowed; its code says which.
+    """
+    principal.require(right)
+    limits = limits_of(principal)
+    if limits.wallets is not None and wallet not in limits.wallets:
+        raise Forbidden(f"The token does not reach the wallet {wallet}", code="wallet_not_allowed")
+    if hotkey is not None and limits.hotkeys is not None and hotkey not in limits.hotkeys:
+        raise Forbidden(f"The token does not reach the hotkey {hotkey}", code="hotkey_not_allowed")
+    if netuid is not None and limits.netuids is not None and netuid not in limits.netuids:
+        raise Forbidden(f"The token does not reach the subnet {netuid}", code="netuid_not_allowed")
+    if call is not None and not allows_call(limits, call):
+        raise Forbidden(f"The token does not allow {call}", code="call_not_allowed")
+    if coldkey and not limits.coldkey:
+        raise Forbidden("The token does not allow the coldkey", code="coldkey_not_allowed")
+
+
+def require_network(principal: Principal, host: str | None) -> None:
+    """Raises Forbidden when the token may not be used from there."""
+    networks = limits_of(principal).networks
+    if networks is None:
+        return
+    try:
+        address = ipaddress.ip_address(host or "")
+    except ValueError:
+        address = None
+    mapped = getattr(address, "ipv4_mapped", None)
+    address = mapped or address
+    if address is None or not any(address in ipaddress.ip_network(network) for network in networks):
+        raise Forbidden("The token may not be used from this address", code="address_not_allowed")
+
+
+def allows_call(limits: Limits, call: str) -> bool:
+    if call.partition(".")[0] in WRAPPERS:
+        return False
+    return call in limits.calls or (WEIGHTS in limits.calls and call in WEIGHT_CALLS)
+
+
+def _check_call(call: str) -> None:
+    pallet, dot, function = call.partition(".")
+    if call == WEIGHTS:
+        return
+    if not (dot and pallet.isidentifier() and function.isidentifier()):
+        raise InvalidInput(f"A call looks like SubtensorModule.set_weights, not {call!r}")
+    if pallet in WRAPPERS:
+        raise InvalidInput(f"No token may make calls of {pallet}: they carry other calls")
+
+
+@lru_cache(maxsize=1024)
+def _decode(text: str) -> Limits:
+    try:
+        return msgspec.json.decode(text, type=Limits)
+    except msgspec.MsgspecError:
+        raise Forbidden("The token's limits are not understood by this version") from None

@@ -1,0 +1,1 @@
+"""The wire surface: what the subnet project's manager offered, and the calls to the chain."""

@@ -1,0 +1,45 @@
+"""Who the caller of a route is: found before anything of the request is read."""
+
+import math
+from typing import Any
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from strongroom.bittensor.access import limits_of, require_network
+from strongroom.bittensor.authentication import Authenticator
+from strongroom.core.access import Principal
+from strongroom.core.errors import RateLimited
+from strongroom.core.rates import Buckets
+
+PUBLIC = {"public": True}
+"""The `opt` of routes that ask for no token; every other route does."""
+
+
+class Callers:
+    """`admit` as a guard, then `principal` for the route."""
+
+    def __init__(self, authenticator: Authenticator, buckets: Buckets, requests_a_minute: int) -> None:
+        self._authenticator = authenticator
+        self._buckets = buckets
+        self._requests_a_minute = requests_a_minute
+
+    async def admit(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """Raises: Unauthenticated, Forbidden, RateLimited."""
+        if handler.opt.get("public"):
+            return
+        principal = await self._authenticator.identify(connection.headers.get("authorization"))
+        require_network(principal, connection.client.host if connection.client else None)
+        a_minute = limits_of(principal).requests_a_minute or self._requests_a_minute
+        wait_s = self._buckets.take(principal.name, a_minute)
+        if wait_s:
+            raise RateLimited(
+                f"More than {a_minute} requests a minute with this token", retry_after_s=math.ceil(wait_s)
+            )
+        connection.state.principal = principal
+
+    @staticmethod
+    def principal(request: Request[Any, Any, Any]) -> Principal:
+        principal: Principal = request.state.principal
+        return principal

@@ -1,0 +1,68 @@
+"""The surface as one ASGI application: routes, documentation, errors, metrics."""
+
+from dataclasses import dataclass
+from time import perf_counter
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from strongroom.bittensor.api.access import Callers
+from strongroom.bittensor.api.documentation import documentation_routes, openapi_config
+from strongroom.bittensor.api.errors import ErrorMapper
+from strongroom.bittensor.api.general import read_health, version
+from strongroom.core.telemetry import Health, Metrics
+
+LARGEST_BODY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The use cases behind the routes."""
+
+    health: Health
+
+
+def create_application(services: Services, *, callers: Callers, metrics: Metrics) -> Litestar:
+    dependencies = {"health": services.health}
+    return Litestar(
+        route_handlers=[version, read_health, *documentation_routes()],
+        guards=[callers.admit],
+        dependencies={
+            **{name: _constant(value) for name, value in dependencies.items()},
+            "principal": Provide(callers.principal, sync_to_thread=False),
+        },
+        exception_handlers=ErrorMapper(metrics).handlers(),
+        middleware=[_Timing(metrics)],
+        openapi_config=openapi_config(),
+        request_max_body_size=LARGEST_BODY,
+        logging_config=None,
+    )
+
+
+def _constant(value: object) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False)
+
+
+class _Timing(ASGIMiddleware):
+    """Durations by route template."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._requests = metrics.http_requests
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        started_s = perf_counter()
+        status = 500
+
+        async def observe(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await next_app(scope, receive, observe)
+        finally:
+            template = scope.get("path_template", "unknown")
+            self._requests.labels(scope["method"], template, status).observe(perf_counter() - started_s)  # type: ignore[typeddict-item]

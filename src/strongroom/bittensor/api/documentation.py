@@ -1,0 +1,44 @@
+"""The OpenAPI document and its page."""
+
+from typing import Any
+
+from litestar import MediaType, Router
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme, Tag
+
+import strongroom
+from strongroom.bittensor.api.access import PUBLIC
+from strongroom.core.swagger import swagger_routes
+
+TITLE = "Bittensor wallet service"
+DOCUMENT = "/openapi.json"
+
+
+def openapi_config() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title=TITLE,
+        version=strongroom.__version__,
+        description=(
+            "Keys of Bittensor wallets, and what is signed with them. Every call but those under General needs a"
+            " bearer token. Amounts are rao (1 TAO = 10^9 rao)."
+        ),
+        openapi_router=Router(path=DOCUMENT, route_handlers=[], opt=PUBLIC, include_in_schema=False),
+        render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
+        tags=[
+            Tag(name="General", description="Version and health."),
+            Tag(name="Wallet", description="Addresses, signatures of messages, calls to the chain."),
+        ],
+        components=Components(
+            security_schemes={
+                "token": SecurityScheme(
+                    type="http", scheme="bearer", description="WALLET_SERVICE_TOKEN or an issued token"
+                )
+            }
+        ),
+        security=[{"token": []}],
+    )
+
+
+def documentation_routes() -> list[Any]:
+    return swagger_routes(page="/docs", title=TITLE, document=DOCUMENT, marks=PUBLIC)

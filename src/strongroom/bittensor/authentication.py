@@ -1,0 +1,81 @@
+"""Who presents which token: WALLET_SERVICE_TOKEN, an issued one, or a JWT of the original."""
+
+import hmac
+
+import jwt
+
+from strongroom.bittensor.access import READ, SIGN, SUBMIT, Limits, encode_limits
+from strongroom.bittensor.settings import JWT_ALGORITHM
+from strongroom.core.access import Principal
+from strongroom.core.clock import Clock
+from strongroom.core.environment import Secret
+from strongroom.core.errors import Unauthenticated
+from strongroom.core.tokens import TOKEN_PREFIX, Tokens
+
+BEARER = "bearer "
+LONGEST_TOKEN = 4096
+LONGEST_SUBJECT = 100
+JWT_DOTS = 2
+
+
+class Authenticator:
+    """Finds the principal behind an Authorization header."""
+
+    def __init__(
+        self,
+        *,
+        tokens: Tokens,
+        service_token: Secret | None,
+        jwt_secret: Secret | None,
+        netuid: int | None,
+        clock: Clock,
+    ) -> None:
+        self._tokens = tokens
+        self._service_token = service_token
+        self._jwt_secret = jwt_secret
+        self._clock = clock
+        self._limits = encode_limits(Limits(netuids=None if netuid is None else (netuid,)))
+
+    async def identify(self, authorization: str | None) -> Principal:
+        """The word `Bearer` may be missing, as with the original.
+
+        Raises:
+            Unauthenticated: no token, or none that counts.
+        """
+        presented = (authorization or "").strip()
+        if presented.lower().startswith(BEARER):
+            presented = presented[len(BEARER) :].strip()
+        if not presented or presented.lower() == BEARER.strip():
+            raise Unauthenticated("Missing or invalid token", code="token_missing")
+        if len(presented) > LONGEST_TOKEN:
+            raise Unauthenticated("Invalid token")
+        if self._is_service_token(presented):
+            return self._principal("service-token")
+        if presented.startswith(f"{TOKEN_PREFIX}_"):
+            return await self._tokens.authenticate(presented)
+        if self._jwt_secret is not None and presented.count(".") == JWT_DOTS:
+            return self._principal(self._jwt_subject(presented, self._jwt_secret.reveal()))
+        raise Unauthenticated("Invalid token")
+
+    def _is_service_token(self, presented: str) -> bool:
+        if self._service_token is None:
+            return False
+        return hmac.compare_digest(self._service_token.reveal().encode(), presented.encode())
+
+    def _principal(self, name: str) -> Principal:
+        return Principal(name=name, scopes=frozenset({READ, SIGN, SUBMIT}), limits=self._limits)
+
+    def _jwt_subject(self, presented: str, secret: str) -> str:
+        """Its end is checked against our own clock; one without an end is refused."""
+        options = {"require": ["exp"], "verify_exp": False, "verify_nbf": False, "verify_iat": False}
+        options |= {"verify_aud": False, "verify_sub": False, "verify_jti": False, "verify_iss": False}
+        try:
+            claims = jwt.decode(presented, secret, algorithms=[JWT_ALGORITHM], options=options)  # type: ignore[arg-type]
+        except jwt.PyJWTError:
+            raise Unauthenticated("Invalid token") from None
+        end_s = claims.get("exp")
+        if not isinstance(end_s, int | float) or end_s * 1000 <= self._clock.now_ms():
+            raise Unauthenticated("Invalid token", code="token_expired")
+        subject = str(claims.get("sub") or claims.get("_id") or "")
+        shown = "".join(letter for letter in subject if letter.isprintable())[:LONGEST_SUBJECT]
+        return f"jwt:{shown}" if shown else "jwt"

@@ -1,0 +1,107 @@
+"""Assembles the Bittensor ledger: its use cases, surface, workers and health."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from strongroom.bittensor.api.access import Callers
+from strongroom.bittensor.api.application import Services, create_application
+from strongroom.bittensor.api.general import DATABASE
+from strongroom.bittensor.authentication import Authenticator
+from strongroom.bittensor.settings import BittensorSettings
+from strongroom.core.audit import Audit
+from strongroom.core.background import Background
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.database import Database
+from strongroom.core.keys.local import key_from_file, key_from_hex
+from strongroom.core.listener import Surface
+from strongroom.core.migrations import Revisions, migrate
+from strongroom.core.rates import Buckets
+from strongroom.core.telemetry import Health, Metrics, Status
+from strongroom.core.tokens import Tokens
+from strongroom.core.vault import KeyEncryptionKey, Vault
+
+REVISIONS = Revisions(component="bittensor", folder=Path(__file__).parent / "revisions")
+CHECK_S = 5.0
+
+
+class BittensorLedger:
+    """One running Bittensor wallet service. `open`, `start`, then `close`."""
+
+    name = "bittensor"
+
+    def __init__(
+        self, settings: BittensorSettings, *, clock: Clock, entropy: Entropy, health: Health, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._entropy = entropy
+        self._health = health
+        self._metrics = metrics
+        self._stack = AsyncExitStack()
+        self._background = Background()
+        self.database = Database(settings.database)
+        self._audit = Audit(clock)
+        self.tokens = Tokens(self.database, self._audit, clock, entropy)
+
+    async def migrate(self) -> None:
+        await migrate(self.database, [REVISIONS])
+
+    async def open(self) -> None:
+        """Migrates and assembles. Needs the database, no chain."""
+        self._stack.push_async_callback(self.database.close)
+        await self.migrate()
+        self._health.report(DATABASE, Status.UP, vital=True)
+        self._vault = Vault(self._key_encryption_key(), self._entropy)
+
+    def surfaces(self) -> list[Surface]:
+        settings = self._settings
+        authenticator = Authenticator(
+            tokens=self.tokens,
+            service_token=settings.service_token,
+            jwt_secret=settings.jwt_secret,
+            netuid=settings.netuid,
+            clock=self._clock,
+        )
+        application = create_application(
+            Services(health=self._health),
+            callers=Callers(authenticator, Buckets(self._clock), settings.requests_a_minute),
+            metrics=self._metrics,
+        )
+        return [
+            Surface(
+                name=self.name,
+                application=application,
+                host=settings.host,
+                port=settings.port,
+                authenticated=True,
+            )
+        ]
+
+    def start(self) -> None:
+        """Starts the workers."""
+        self._background.start(self._check_database())
+
+    async def wind_down(self) -> None:
+        """Before the surfaces stop: whoever waits is told what is known."""
+
+    async def close(self) -> None:
+        """Ends the workers, then what they used."""
+        await self._background.close()
+        await self._stack.aclose()
+
+    def _key_encryption_key(self) -> KeyEncryptionKey:
+        given = self._settings.key_encryption_key
+        if given is not None:
+            return key_from_hex(given.reveal())
+        return key_from_file(self._settings.key_file, self._entropy)
+
+    async def _check_database(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(CHECK_S):
+                    await self.database.read(lambda connection: connection.exec_driver_sql("SELECT 1").all())
+                self._health.report(DATABASE, Status.UP, vital=True)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the database cannot be used
+                self._health.report(DATABASE, Status.DOWN, type(error).__name__, vital=True)
+            await self._clock.sleep(CHECK_S)

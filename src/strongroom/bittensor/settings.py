@@ -1,0 +1,165 @@
+"""The Bittensor ledger's variables, under the names that the subnet project gave them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy.engine import URL
+
+from strongroom.bittensor.protocol.networks import Network
+from strongroom.core.database import mysql_url, sqlite_url
+from strongroom.core.environment import Environment, Secret
+from strongroom.core.errors import VaultError
+from strongroom.core.keys.local import key_from_hex
+from strongroom.core.listener import is_loopback
+
+DEFAULT_PORT = 8000
+HIGHEST_NETUID = 65_535
+DEFAULT_TOKEN = "default-token"  # noqa: S105 - published: it opens nothing but a network on this machine
+DEFAULT_JWT_SECRET = "your-secret-api-key"  # noqa: S105 - published too, and refused
+JWT_ALGORITHM = "HS256"
+SHORTEST_TOKEN = 16
+SHORTEST_JWT_SECRET = 32
+"""Bytes; what RFC 7518 asks of HS256."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BittensorSettings:
+    network: Network
+    netuid: int | None
+    """The subnet that WALLET_SERVICE_TOKEN and JWTs are for. None: any."""
+    chain_endpoint: str
+    host: str
+    port: int
+    database: URL
+    service_token: Secret | None
+    """None: only issued tokens open the surface."""
+    jwt_secret: Secret | None
+    """None: the original's JWTs are not accepted."""
+    key_encryption_key: Secret | None
+    """None: the installation keeps its own in `key_file`."""
+    key_file: Path
+    wallet_path: Path | None
+    """A folder of wallets that are used where they lie. None: only those in the vault."""
+    wallet_password: Secret | None
+    """Opens encrypted keys of the folder that have no variable of their own."""
+    key_cache_s: int
+    """How long a key opened from the folder may stay in memory after its last use."""
+    requests_a_minute: int
+    """Of one token that has no limit of its own."""
+
+
+def read_bittensor_settings(environment: Environment, data: Path, host: str) -> BittensorSettings:
+    """Reads every variable; mistakes are collected in `environment`."""
+    name = environment.first("BITTENSOR_NETWORK", "network", "CHAIN_NETWORK")
+    if name is None:
+        environment.mistake("network (or BITTENSOR_NETWORK) is required: local, test or finney")
+    network = environment.parsed("network", name or Network.LOCAL, Network.named, Network.LOCAL)
+    endpoint = environment.parsed(
+        "chain_endpoint",
+        environment.first("chain_endpoint", "CHAIN_ENDPOINT") or network.endpoint,
+        _websocket_url,
+        network.endpoint,
+    )
+    folder = environment.optional("BITTENSOR_WALLET_PATH")
+    return BittensorSettings(
+        network=network,
+        netuid=_netuid(environment),
+        chain_endpoint=endpoint,
+        host=host,
+        port=environment.port("BITTENSOR_PORT", _port_of_service_url(environment)),
+        database=_database(environment, data),
+        service_token=_service_token(environment, network, endpoint, host),
+        jwt_secret=_jwt_secret(environment),
+        key_encryption_key=_key_encryption_key(environment),
+        key_file=data / "bittensor.kek",
+        wallet_path=Path(folder).expanduser() if folder else None,
+        wallet_password=environment.secret("WALLET_PASSWORD"),
+        key_cache_s=environment.integer("BITTENSOR_KEY_CACHE_S", 3600, low=0, high=86_400),
+        requests_a_minute=environment.integer("BITTENSOR_REQUESTS_A_MINUTE", 600, low=1, high=1_000_000),
+    )
+
+
+def _netuid(environment: Environment) -> int | None:
+    text = environment.first("netuid", "CHAIN_NETUID")
+    return environment.parsed("netuid", text, _parse_netuid, None) if text else None
+
+
+def _parse_netuid(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= HIGHEST_NETUID):
+        raise ValueError(f"must be a whole number up to {HIGHEST_NETUID}, not {text!r}")
+    return int(text)
+
+
+def _websocket_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname or parts.port == 0:
+        raise ValueError(f"must be a ws or wss URL, not {text.rpartition('@')[2]!r}")
+    return text
+
+
+def _port_of_service_url(environment: Environment) -> int:
+    """Where clients on this network expect the service; behind TLS it is a proxy's port, not ours."""
+    url = environment.base_url("WALLET_SERVICE_URL")
+    parts = urlsplit(url) if url else None
+    return (parts.port or DEFAULT_PORT) if parts and parts.scheme == "http" else DEFAULT_PORT
+
+
+def _service_token(environment: Environment, network: Network, endpoint: str, host: str) -> Secret | None:
+    """The published default counts only where nobody else comes and no money is."""
+    token = environment.secret("WALLET_SERVICE_TOKEN")
+    is_private = (
+        network is Network.LOCAL and is_loopback(host) and is_loopback(urlsplit(endpoint).hostname or "")
+    )
+    if is_private:
+        return token or Secret(DEFAULT_TOKEN)
+    if token is None:
+        return None
+    if token.reveal() == DEFAULT_TOKEN:
+        environment.mistake(
+            f"WALLET_SERVICE_TOKEN is {DEFAULT_TOKEN!r}, which everybody knows: it is accepted only on loopback, with"
+            " network=local and a chain_endpoint on this machine. Set a random one of your own, or issue tokens"
+            " with `strongroom token create --ledger bittensor`"
+        )
+    elif len(token.reveal()) < SHORTEST_TOKEN:
+        environment.mistake(f"WALLET_SERVICE_TOKEN must have {SHORTEST_TOKEN} characters or more")
+    return token
+
+
+def _jwt_secret(environment: Environment) -> Secret | None:
+    secret = environment.secret("MANAGER_JWT_SECRET_KEY")
+    if environment.text("MANAGER_JWT_ALGORITHM", JWT_ALGORITHM) != JWT_ALGORITHM:
+        environment.mistake(f"MANAGER_JWT_ALGORITHM must be {JWT_ALGORITHM}")
+    if secret is None:
+        return None
+    if secret.reveal() == DEFAULT_JWT_SECRET:
+        environment.mistake(
+            f"MANAGER_JWT_SECRET_KEY is {DEFAULT_JWT_SECRET!r}, which everybody knows: whoever reads the original's"
+            " source could sign with your keys. Set a random one"
+        )
+    elif len(secret.reveal().encode()) < SHORTEST_JWT_SECRET:
+        environment.mistake(f"MANAGER_JWT_SECRET_KEY must have {SHORTEST_JWT_SECRET} bytes or more")
+    return secret
+
+
+def _key_encryption_key(environment: Environment) -> Secret | None:
+    key = environment.secret("BITTENSOR_KEY_ENCRYPTION_KEY")
+    if key is not None:
+        try:
+            key_from_hex(key.reveal())
+        except VaultError as error:
+            environment.mistake(f"BITTENSOR_KEY_ENCRYPTION_KEY: {error.message}")
+    return key
+
+
+def _database(environment: Environment, data: Path) -> URL:
+    if not environment.is_set("BITTENSOR_DB_HOST"):
+        return sqlite_url(str(data / "bittensor.sqlite3"))
+    password = environment.secret("BITTENSOR_DB_PASSWORD")
+    return mysql_url(
+        host=environment.text("BITTENSOR_DB_HOST"),
+        port=environment.port("BITTENSOR_DB_PORT", 3306),
+        name=environment.text("BITTENSOR_DB_NAME", "bittensor"),
+        user=environment.text("BITTENSOR_DB_USER", "root"),
+        password=password.reveal() if password else "",
+    )

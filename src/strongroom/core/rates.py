@@ -1,0 +1,26 @@
+"""How often somebody may ask: a bucket for each name, in this process."""
+
+from collections import OrderedDict
+
+from strongroom.core.clock import Clock
+
+MOST_NAMES = 10_000
+
+
+class Buckets:
+    """`a_minute` requests at once, and as many in a minute on average. A name forgotten for others starts anew."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, name: str, a_minute: int) -> float:
+        """Takes one and returns 0, or returns after how many seconds there is one again."""
+        now_s = self._clock.monotonic_s()
+        left, since_s = self._buckets.pop(name, (float(a_minute), now_s))
+        left = min(a_minute, left + (now_s - since_s) * a_minute / 60)
+        taken = 1 if left >= 1 else 0
+        self._buckets[name] = (left - taken, now_s)
+        if len(self._buckets) > MOST_NAMES:
+            self._buckets.popitem(last=False)
+        return 0.0 if taken else (1 - left) * 60 / a_minute
