@@ -4,6 +4,7 @@ The copy lies in the table `version_data`, as the original's does, so it outlive
 """
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from strongroom.core.database import Database, upsert
 from strongroom.core.errors import StrongroomError
 from strongroom.hathor import tables
 from strongroom.hathor.gateway import NodeBabbles
-from strongroom.hathor.gateway.node import TIMEOUT_S, HttpNode
+from strongroom.hathor.gateway.node import HttpNode
 
 LIFETIME_S = 3600
 PATIENCE_S = 2.0
@@ -121,7 +122,7 @@ class Versions:
         if copy is not None and self._clock.monotonic_s() < self._not_before_s:
             return copy
         try:
-            rules = _decode(await self._node.get("version", timeout_s=PATIENCE_S if copy else TIMEOUT_S))
+            rules = _decode(await self._node.get("version", timeout_s=PATIENCE_S if copy else math.inf))
         except StrongroomError:
             self._not_before_s = self._clock.monotonic_s() + PAUSE_S
             if copy is None:

@@ -58,6 +58,7 @@ class Api:
         secrets: tuple[str, ...] = ("foobar",),
         burst: int = 1000,
         node_url: str = NOWHERE,
+        node_timeout_s: float = 10.0,
     ) -> None:
         self.clock = clock
         self.database = database
@@ -71,7 +72,7 @@ class Api:
             rules=RegistrationRules(network=MAINNET, max_gap=10, max_retries=5, confirm_first_address=True),
         )
         self.metrics = Metrics("test")
-        self.node = HttpNode(node_url, clock, self.metrics)
+        self.node = HttpNode(node_url, clock, self.metrics, timeout_s=node_timeout_s)
         self.versions = Versions(database, self.node, clock)
         rules = OperationRules(
             network="mainnet", stage="local", health_key=Secret(HEALTH_KEY), most_blocks_behind=5
@@ -123,11 +124,19 @@ async def serving_api(
     secrets: tuple[str, ...] = ("foobar",),
     burst: int = 1000,
     node_url: str = NOWHERE,
+    node_timeout_s: float = 10.0,
 ) -> AsyncGenerator[Api]:
     await migrate(database, [REVISIONS])
     if rows:
         await database.write(lambda connection: _load(connection, rows))
-    api = Api(database, clock, secrets=secrets, burst=burst, node_url=node_url)
+    api = Api(
+        database,
+        clock,
+        secrets=secrets,
+        burst=burst,
+        node_url=node_url,
+        node_timeout_s=node_timeout_s,
+    )
     try:
         yield api
     finally:

@@ -18,7 +18,7 @@ class NodeBabbles(NodeUnavailable):
 
 
 class NodeFailed(StrongroomError):
-    """The node met an error of its own at this one request; others may work."""
+    """The node met an error of its own at this one request, or does not know it; others may work."""
 
 
 class NodeRefused(StrongroomError):

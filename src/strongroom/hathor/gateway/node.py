@@ -1,6 +1,7 @@
 """The full node's HTTP API, for what the service passes on: time limits, a limit of size, a circuit breaker."""
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -42,9 +43,10 @@ class NodeMeasures:
 class HttpNode:
     """A node at `url`, the base of its API, for example `https://host/v1a/`."""
 
-    def __init__(self, url: str, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, url: str, clock: Clock, metrics: Metrics, *, timeout_s: float = TIMEOUT_S) -> None:
         self._url = url.rstrip("/") + "/"
         self._clock = clock
+        self._timeout_s = timeout_s
         self._measures = NodeMeasures(metrics)
         self._session: aiohttp.ClientSession | None = None
         self.breaker = Breaker(clock, "The node")
@@ -56,8 +58,8 @@ class HttpNode:
             return ComponentHealth(status=Status.UP)
         return ComponentHealth(status=Status.DEGRADED, detail=f"it does not answer; the breaker is {state}")
 
-    async def get(self, path: str, query: Query | None = None, *, timeout_s: float = TIMEOUT_S) -> bytes:
-        """The body of an answer: JSON, of whatever content.
+    async def get(self, path: str, query: Query | None = None, *, timeout_s: float = math.inf) -> bytes:
+        """The body of an answer: JSON, of whatever content. `timeout_s` can only shorten the limit.
 
         Raises:
             NodeUnavailable: no answer, or none of a node; while the breaker is open at once.
@@ -68,7 +70,7 @@ class HttpNode:
 
     async def get_text(self, path: str, query: Query) -> bytes:
         """The same for an answer that need not be JSON."""
-        return await self._checked(path, query, TIMEOUT_S, is_json=False)
+        return await self._checked(path, query, math.inf, is_json=False)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -94,7 +96,7 @@ class HttpNode:
     async def _fetch(self, path: str, query: Query, timeout_s: float, *, is_json: bool) -> bytes:
         try:
             async with (
-                asyncio.timeout(timeout_s),
+                asyncio.timeout(min(timeout_s, self._timeout_s)),
                 self._open().get(self._url + path, params=dict(query)) as response,
             ):
                 body = await _read(response)
@@ -129,7 +131,10 @@ def _check_status(path: str, status: int, body: bytes) -> None:
         raise NodeFailed(f"The node answers {status} to {path}")
     if status < HTTPStatus.BAD_REQUEST:
         raise NodeBabbles(f"The node answers {status} to {path}")
-    raise NodeRefused(_reason(body) or f"The node answers {status} to {path}", status=status)
+    reason = _reason(body)
+    if reason is None:
+        raise NodeFailed(f"The node answers {status} to {path}")
+    raise NodeRefused(reason, status=status)
 
 
 def _check_json(path: str, body: bytes) -> None:
@@ -139,13 +144,11 @@ def _check_json(path: str, body: bytes) -> None:
         raise NodeBabbles(f"The node's answer to {path} is not JSON") from error
 
 
-def _reason(body: bytes) -> str:
-    """What the node gives as its reason, under one of two names."""
+def _reason(body: bytes) -> str | None:
+    """What the node gives as its reason, under one of two names; None: these are not the words of a node."""
     try:
         said: Any = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
-    if not isinstance(said, dict):
-        return ""
-    reason = said.get("error") or said.get("message")
-    return reason[:LONGEST_REASON] if isinstance(reason, str) else ""
+        return None
+    reason = (said.get("error") or said.get("message")) if isinstance(said, dict) else None
+    return reason[:LONGEST_REASON] if isinstance(reason, str) else None

@@ -1,0 +1,141 @@
+"""A real node that is slow, goes away, comes back as something else, and comes back."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from strongroom.core.bulk import execute
+from strongroom.core.database import Database, sqlite_url
+from strongroom.core.migrations import migrate
+from strongroom.core.telemetry import Status
+from strongroom.hathor.versions import LIFETIME_S
+from support.clock import ManualClock
+from support.hathor.api import Api, serving_api
+from support.ports import free_port
+from support.processes import Process, strongroom
+
+pytestmark = pytest.mark.anyio
+
+BRIEF_S = 0.5
+TX = "ab" * 32
+
+
+class NodeProcess:
+    """What listens on the node's port."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.port = free_port()
+        self.process = self._start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1a/"
+
+    def restart(self) -> None:
+        self.process.kill()
+        self.process = self._start()
+
+    def replace(self) -> None:
+        """Another program on its port, which is no node."""
+        self.process.kill()
+        (self._folder / "v1a").mkdir()
+        for name in ("version", "transaction"):
+            (self._folder / "v1a" / name).write_text("<html>Welcome!</html>")
+        command = [sys.executable, "-u", "-m", "http.server", str(self.port), "--bind", "127.0.0.1"]
+        self.process = Process(command, folder=self._folder)
+        self.process.wait_for("Serving HTTP")
+
+    def _start(self) -> Process:
+        variables = {"STRONGROOM_DATA": str(self._folder), "SANDBOX_HATHOR_PORT": str(self.port)}
+        process = strongroom("sandbox", "hathor", environment=variables)
+        process.wait_ready()
+        return process
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[NodeProcess]:
+    node = NodeProcess(tmp_path)
+    yield node
+    node.process.kill()
+
+
+async def _ask(api: Api) -> tuple[int, str | None]:
+    response = await api.client.get(f"/wallet/proxy/transactions/{TX}", headers=api.full())
+    return response.status_code, response.json().get("error")
+
+
+def _breaker(api: Api) -> tuple[Status, float | None]:
+    return api.node.health().status, api.metrics.registry.get_sample_value("hathor_node_breaker_open")
+
+
+async def test_a_node_comes_and_goes(node: NodeProcess, clock: ManualClock, tmp_path: Path) -> None:
+    database = Database(sqlite_url(str(tmp_path / "test.sqlite3")))
+    await migrate(database, [])
+    async with serving_api(database, clock, node_url=node.url, node_timeout_s=BRIEF_S) as api:
+        version = (await api.client.get("/version")).json()["data"]
+        assert await _ask(api) == (200, None)
+
+        node.process.pause()
+        for _ in range(5):
+            assert await _ask(api) == (503, "fullnode-unavailable")
+        assert _breaker(api) == (Status.DEGRADED, 1)
+        node.process.resume()
+        assert await _ask(api) == (503, "fullnode-unavailable")  # it is not asked
+
+        clock.advance(1)
+        assert await _ask(api) == (200, None)
+        assert _breaker(api) == (Status.UP, 0)
+
+        node.process.kill()
+        for _ in range(6):
+            assert await _ask(api) == (503, "fullnode-unavailable")
+        clock.advance(LIFETIME_S + 1)
+        later = (await api.client.get("/version")).json()["data"]
+        assert later == {**version, "timestamp": clock.now_ms() // 1000}
+
+        node.replace()
+        clock.advance(30)
+        assert await _ask(api) == (502, "fullnode-error")
+        assert _breaker(api) == (Status.DEGRADED, 1)
+
+        node.restart()
+        clock.advance(30)
+        assert await _ask(api) == (200, None)
+        assert _breaker(api) == (Status.UP, 0)
+    await database.close()
+
+
+async def test_the_version_outlives_the_process_and_the_node(database: Database, clock: ManualClock) -> None:
+    async with serving_api(database, clock) as api:
+        unknown = await api.client.get("/version")
+        assert (unknown.status_code, unknown.json()["error"]) == (503, "fullnode-unavailable")
+    stored = (
+        '{"version":"0.1","network":"mainnet","nano_contracts_enabled":"feature_activation","min_weight":14,'
+        '"min_tx_weight":14,"min_tx_weight_coefficient":1.6,"min_tx_weight_k":100.5,"reward_spend_min_blocks":300,'
+        '"token_deposit_percentage":0.01,"max_number_inputs":255,"max_number_outputs":255,"more":{}}'
+    )
+    sql = "INSERT INTO version_data (id, timestamp, data) VALUES (1, 0, {})"  # as the original leaves it
+    await database.write(lambda connection: execute(connection, sql, stored))
+    async with serving_api(database, clock) as api:
+        data = (await api.client.get("/version")).json()["data"]
+    assert data == {
+        "version": "0.1",
+        "network": "mainnet",
+        "nanoContractsEnabled": True,
+        "minWeight": 14,
+        "minTxWeight": 14,
+        "minTxWeightCoefficient": 1.6,
+        "minTxWeightK": 100.5,
+        "tokenDepositPercentage": 0.01,
+        "rewardSpendMinBlocks": 300,
+        "maxNumberInputs": 255,
+        "maxNumberOutputs": 255,
+        "decimalPlaces": 2,
+        "nativeTokenName": "Hathor",
+        "nativeTokenSymbol": "HTR",
+        "genesisBlockHash": None,
+        "timestamp": clock.now_ms() // 1000,
+    }
