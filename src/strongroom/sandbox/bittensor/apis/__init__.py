@@ -1,0 +1,1 @@
+"""What the runtime answers: importing this registers every runtime API."""

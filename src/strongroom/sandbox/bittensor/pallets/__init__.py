@@ -1,0 +1,1 @@
+"""What the calls do: importing this registers every pallet."""
