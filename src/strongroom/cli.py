@@ -52,7 +52,7 @@ def serve(
     if sandbox:
         data = Path(variables.get("STRONGROOM_DATA", "./data"))
         networks = LocalNetworks(variables, data, SystemClock(), tuple(ledgers or ()))
-        variables |= LocalNetworks.default_variables(variables)
+        variables |= networks.service_variables()
     settings = load_settings(variables, ledgers)
     uvloop.run(run_service(settings, print_ready, networks))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 
-from support.ports import free_port
+from support.ports import own_ports
 from support.processes import strongroom
 
 END_S = 40.0
@@ -44,11 +44,7 @@ def run(*arguments: str, variables: Mapping[str, str]) -> Ended:
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     variables = {
         "STRONGROOM_DATA": str(tmp_path_factory.mktemp("installation")),
-        "ATTO_PORT": str(free_port()),
-        "MANAGEMENT_PORT": str(free_port()),
-        "SANDBOX_ATTO_NODE_PORT": str(free_port()),
-        "SANDBOX_ATTO_WORK_PORT": str(free_port()),
-        "SANDBOX_HATHOR_PORT": str(free_port()),
+        **own_ports(),
         "COLUMNS": "80",
     }
     url = f"http://127.0.0.1:{variables['ATTO_PORT']}"

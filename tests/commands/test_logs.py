@@ -4,21 +4,12 @@ from pathlib import Path
 
 import msgspec
 
-from support.ports import free_port
+from support.ports import own_ports
 from support.processes import strongroom
-
-PORTS = (
-    "ATTO_PORT",
-    "MANAGEMENT_PORT",
-    "HATHOR_PORT",
-    "SANDBOX_ATTO_NODE_PORT",
-    "SANDBOX_ATTO_WORK_PORT",
-    "SANDBOX_HATHOR_PORT",
-)
 
 
 def test_every_line_is_json_where_json_is_asked_for(tmp_path: Path) -> None:
-    variables = {name: str(free_port()) for name in PORTS} | {
+    variables = own_ports() | {
         "STRONGROOM_DATA": str(tmp_path),
         "AUTH_SECRET": "0123456789abcdef0123456789abcdef",
         "LOG_FORMAT": "json",

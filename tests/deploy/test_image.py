@@ -12,7 +12,7 @@ import pytest
 
 from deploy import dockerfile
 from deploy.manifests import container
-from support.ports import free_port
+from support.ports import own_ports
 
 # Building takes about 20 s of processor time, and this machine may be busy.
 pytestmark = pytest.mark.timeout(240)
@@ -89,14 +89,8 @@ def test_the_build_context_is_what_the_image_is_made_of() -> None:
 
 
 def test_the_image_serves_and_answers_its_probes_where_only_data_can_be_written(image: Image) -> None:
-    api, management = free_port(), free_port()
-    variables = image.variables | {
-        "ATTO_PORT": str(api),
-        "MANAGEMENT_PORT": str(management),
-        "SANDBOX_ATTO_NODE_PORT": str(free_port()),
-        "SANDBOX_ATTO_WORK_PORT": str(free_port()),
-        "SANDBOX_HATHOR_PORT": str(free_port()),
-    }
+    variables = image.variables | own_ports()
+    api, management = variables["ATTO_PORT"], variables["MANAGEMENT_PORT"]
     (serve,) = [image.command()]
     with dockerfile.run(image.data, *serve, "--sandbox", variables=variables) as service:
         service.wait_ready()

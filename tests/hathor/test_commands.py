@@ -9,7 +9,7 @@ import pytest
 
 from strongroom.core.database import Database, sqlite_url
 from support.hathor.running import synced
-from support.ports import free_port
+from support.ports import free_port, own_ports
 from support.processes import Process, strongroom
 
 ADDRESS = "WTMKB5FdxqGpzUw5YW8tJXHy4bBCHRTdZU"
@@ -19,11 +19,7 @@ ADDRESS = "WTMKB5FdxqGpzUw5YW8tJXHy4bBCHRTdZU"
 def variables(tmp_path: Path) -> dict[str, str]:
     return {
         "STRONGROOM_DATA": str(tmp_path),
-        "ATTO_PORT": str(free_port()),
-        "MANAGEMENT_PORT": str(free_port()),
-        "SANDBOX_ATTO_NODE_PORT": str(free_port()),
-        "SANDBOX_ATTO_WORK_PORT": str(free_port()),
-        "SANDBOX_HATHOR_PORT": str(free_port()),
+        **own_ports(),
         "COLUMNS": "200",
     }
 
@@ -96,3 +92,17 @@ async def test_sync_ends_at_a_wrong_node(variables: dict[str, str], service: Pro
         assert sync.wait_end() == 1, sync.logs()
         assert "set FULLNODE_NETWORK to the node's name for it" in sync.stderr[-1]
     assert service.running
+
+
+async def test_the_sandbox_makes_its_own_secret_and_serves_wallets(
+    service: Process, variables: dict[str, str], tmp_path: Path
+) -> None:
+    secret = tmp_path / "hathor-auth-secret"
+    assert (secret.stat().st_mode & 0o777, len(secret.read_text().strip())) == (0o600, 64)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{variables['HATHOR_PORT']}/version") as answer,
+    ):
+        assert (answer.status, (await answer.json())["data"]["network"]) == (200, "privatenet")
+    assert service.terminate() == 0
+    assert secret.read_text().strip() not in service.logs()

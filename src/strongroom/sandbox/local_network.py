@@ -9,6 +9,7 @@ from strongroom.atto.gateway.local_worker import LocalWorker
 from strongroom.core.background import Background
 from strongroom.core.clock import Clock, SystemEntropy
 from strongroom.core.environment import Environment
+from strongroom.core.keys.local import make_secret_file
 from strongroom.core.listener import Surface
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.sandbox.atto import AttoSandbox, Chain, Journal
@@ -38,6 +39,7 @@ class LocalNetworks:
     def __init__(
         self, variables: Mapping[str, str], data: Path, clock: Clock, ledgers: Sequence[str] = ()
     ) -> None:
+        self._variables = variables
         self._ports = _read_ports(variables)
         self._hathor_stream = variables.get("SANDBOX_HATHOR_STREAM")
         self._ledgers = ledgers or LEDGERS
@@ -57,6 +59,17 @@ class LocalNetworks:
             "FULLNODE_NETWORK": PRIVATENET.name,
             "DEFAULT_SERVER": f"http://{HOST}:{ports.hathor}/v1a",
         }
+
+    def service_variables(self) -> dict[str, str]:
+        """The same, and what a service beside them needs of its own: a secret for the tokens of Hathor's wallets."""
+        variables = self.default_variables(self._variables)
+        given = any(self._variables.get(name) for name in ("AUTH_SECRET", "AUTH_SECRET_FILE"))
+        if "hathor" in self._ledgers and not given:
+            self._data.mkdir(parents=True, exist_ok=True)
+            secret = self._data / "hathor-auth-secret"
+            make_secret_file(secret, SystemEntropy())
+            variables["AUTH_SECRET_FILE"] = str(secret)
+        return variables
 
     def open(self) -> list[Surface]:
         """Makes the networks, from their journals where there are any."""

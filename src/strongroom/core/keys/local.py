@@ -20,9 +20,14 @@ def key_from_hex(text: str) -> KeyEncryptionKey:
 
 def key_from_file(path: Path, entropy: Entropy) -> KeyEncryptionKey:
     """Reads the key of an installation that manages its own, made at the first start, readable by its owner alone."""
+    make_secret_file(path, entropy)
+    return key_from_hex(path.read_text())
+
+
+def make_secret_file(path: Path, entropy: Entropy) -> None:
+    """A file of 256 random bits as hex, unless there is one."""
     if not path.exists():
         _make(path, entropy.token(KEY_BYTES).hex().upper() + "\n")
-    return key_from_hex(path.read_text())
 
 
 def _make(path: Path, text: str) -> None:

@@ -97,9 +97,7 @@ class Transaction:
     @cached_property
     def hash(self) -> bytes:
         """32 bytes, most significant first: what the proof of work makes small."""
-        funds = hashlib.sha256(self._funds(signed=True)).digest()
-        rest = hashlib.sha256(self._graph() + self._headers(signed=True)).digest()
-        return sha256d(funds + rest + self.nonce.to_bytes(16))[::-1]
+        return sha256d(self.mining_base() + self.nonce.to_bytes(16))[::-1]
 
     @property
     def id(self) -> str:
@@ -121,6 +119,11 @@ class Transaction:
 
     def encode(self) -> bytes:
         return self._funds(signed=True) + self._graph() + self.nonce.to_bytes(4) + self._headers(signed=True)
+
+    def mining_base(self) -> bytes:
+        """64 bytes that stay the same whatever the nonce is."""
+        funds = hashlib.sha256(self._funds(signed=True)).digest()
+        return funds + hashlib.sha256(self._graph() + self._headers(signed=True)).digest()
 
     def signing_digest(self) -> bytes:
         """What every input's signature covers: all but input data, graph, nonce and header signatures."""

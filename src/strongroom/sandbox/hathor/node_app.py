@@ -7,6 +7,7 @@ from litestar import Litestar, MediaType, Request, Response, WebSocket, get, pos
 from litestar.params import FromQuery, QueryParameter
 
 from strongroom.sandbox.hathor.event_stream import Subscriptions
+from strongroom.sandbox.hathor.mining import Miner, mining_routes
 from strongroom.sandbox.hathor.node import Node
 from strongroom.sandbox.hathor.queries import confirmation, neighbours, token, transaction
 from strongroom.sandbox.hathor.rules import RejectedError
@@ -51,6 +52,7 @@ def create_node_app(node: Node, subscriptions: Subscriptions | None = None) -> L
         *_event_routes(node, subscriptions),
         *_state_routes(node),
         *_transaction_routes(node),
+        *mining_routes(Miner(node)),
         *_sandbox_routes(node, subscriptions),
     ]
     return Litestar(route_handlers=handlers, openapi_config=None, logging_config=None)

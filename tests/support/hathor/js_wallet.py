@@ -1,0 +1,149 @@
+"""Wallets of the official Hathor library, `tests/judges/hathor`, as independent judges of the wallet service."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from support.js import JsProgram, install, start_node
+
+FOLDER = Path(__file__).parents[2] / "judges" / "hathor"
+NATIVE = "00"
+
+
+class JsClient(JsProgram):
+    """One process of the library at one service. It may hold many wallets."""
+
+    patience_s = 60.0
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        super().__init__(process)
+        self.wallets: dict[str, JsWallet] = {}
+
+    async def new_words(self) -> str:
+        words: str = await self.call("words")
+        return words
+
+    async def open(
+        self, words: str | None = None, *, xpub: str | None = None, realtime: bool = True
+    ) -> "JsWallet":
+        """A wallet that is not started; of new words by default."""
+        if words is None and xpub is None:
+            words = await self.new_words()
+        name = f"wallet-{len(self.wallets)}"
+        await self.call("open", wallet=name, words=words, xpub=xpub, realtime=realtime)
+        wallet = self.wallets[name] = JsWallet(self, name, words or "")
+        return wallet
+
+    async def started(self, words: str | None = None, *, realtime: bool = True) -> "JsWallet":
+        wallet = await self.open(words, realtime=realtime)
+        await wallet.start()
+        return wallet
+
+    def told(self, message: dict[str, Any]) -> None:
+        self.wallets[message["wallet"]].note(message["event"], read(message["data"]))
+
+
+class JsWallet:
+    """A wallet. Methods raise JsError with the library's own words."""
+
+    def __init__(self, client: JsClient, name: str, words: str) -> None:
+        self._client = client
+        self._name = name
+        self.words = words
+        self.events: list[tuple[str, Any]] = []
+        self._news = asyncio.Condition()
+        self._notes: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> float:
+        """Returns the milliseconds until it was ready."""
+        took_ms: float = await self._client.call("start", wallet=self._name)
+        return took_ms
+
+    async def call(self, method: str, *arguments: object) -> Any:
+        """Any method of the library's wallet; amounts go as `amount(5)` and come as integers."""
+        answer = await self._client.call("call", wallet=self._name, method=method, arguments=list(arguments))
+        return read(answer)
+
+    async def push(self, method: str, payload: object) -> Any:
+        return await self._client.call("push", wallet=self._name, method=method, payload=payload)
+
+    async def property(self, name: str) -> Any:
+        return await self._client.call("property", wallet=self._name, name=name)
+
+    async def address(self, index: int) -> str:
+        found: str = await self.call("getAddressAtIndex", index)
+        return found
+
+    async def balance(self, token: str = NATIVE) -> tuple[int, int]:
+        """Unlocked and locked."""
+        for entry in await self.call("getBalance", token):
+            return entry["balance"]["unlocked"], entry["balance"]["locked"]
+        return 0, 0
+
+    async def send(self, address: str, value: int, **options: object) -> str:
+        """The id of the transaction, which the node took."""
+        sent = await self.call("sendTransaction", address, amount(value), {"pinCode": "123456", **options})
+        tx_id: str = sent["hash"]
+        return tx_id
+
+    async def until_balance(self, unlocked: int, token: str = NATIVE) -> None:
+        async with asyncio.timeout(self._client.patience_s):
+            while (await self.balance(token))[0] != unlocked:  # noqa: ASYNC110 - another process knows it
+                await asyncio.sleep(0.05)
+
+    async def event(self, kind: str, **expected: object) -> Any:
+        """The first event of this kind whose data has these values; waits for it."""
+
+        def found() -> list[Any]:
+            return [
+                data
+                for name, data in self.events
+                if name == kind and all(data.get(key) == value for key, value in expected.items())
+            ]
+
+        async with asyncio.timeout(self._client.patience_s), self._news:
+            await self._news.wait_for(found)
+            return found()[0]
+
+    async def connected(self) -> None:
+        """Waits until its WebSocket is joined to the wallet."""
+        async with asyncio.timeout(self._client.patience_s), self._news:
+            await self._news.wait_for(lambda: ("connection", 2) in self.events)
+
+    def note(self, event: str, data: Any) -> None:
+        async def tell() -> None:
+            async with self._news:
+                self.events.append((event, data))
+                self._news.notify_all()
+
+        task = asyncio.ensure_future(tell())
+        self._notes.add(task)
+        task.add_done_callback(self._notes.discard)
+
+
+def amount(value: int) -> str:
+    return f"{value}n"
+
+
+def read(data: Any) -> Any:
+    """The library's document with its amounts as integers."""
+    if isinstance(data, dict):
+        return {key: read(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [read(value) for value in data]
+    if isinstance(data, str) and data[-1:] == "n" and data[:-1].removeprefix("-").isdigit():
+        return int(data[:-1])
+    return data
+
+
+@asynccontextmanager
+async def js_client(*, service: str, socket: str, mining: str) -> AsyncIterator[JsClient]:
+    install(FOLDER)
+    client = JsClient(await start_node(FOLDER, "wallet.mjs"))
+    client.write({"service": service, "socket": socket, "mining": mining, "network": "privatenet"})
+    try:
+        yield client
+    finally:
+        await client.close()
