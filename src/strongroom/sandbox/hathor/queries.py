@@ -3,7 +3,7 @@
 from typing import Any
 
 from strongroom.sandbox.hathor.chain import Chain
-from strongroom.sandbox.hathor.vertices import Vertex
+from strongroom.sandbox.hathor.vertices import Output, Vertex
 
 MINT = 1
 MELT = 2
@@ -14,18 +14,51 @@ def transaction(chain: Chain, tx_id: str) -> dict[str, Any]:
     vertex = chain.vertices.get(tx_id)
     if vertex is None:
         return {"success": False, "message": "Transaction not found"}
-    data = vertex.to_json(chain.spent(vertex))
-    meta = data.pop("metadata")
     spent: dict[int, list[str]] = {}
     for index in range(len(vertex.outputs)):
         if spenders := chain.spenders.get((tx_id, index)):
             spent[index] = list(spenders)
+    data = vertex.to_json(chain.spent(vertex))
+    meta = data.pop("metadata") | {
+        "spent_outputs": [[index, ids] for index, ids in spent.items()],
+        "children": [],
+    }
     return {
         "success": True,
-        "tx": data | {"raw": vertex.raw.hex()},
-        "meta": meta | {"spent_outputs": [[index, ids] for index, ids in spent.items()]},
+        "tx": data | _flat(chain, vertex),
+        "meta": meta,
         "spent_outputs": {str(index): ids[0] for index, ids in spent.items()},
     }
+
+
+def _flat(chain: Chain, vertex: Vertex) -> dict[str, Any]:
+    """Where this document differs from that of an event: inputs are the outputs they spend, tokens have names."""
+    inputs = []
+    for tx_id, index in vertex.inputs:
+        source = chain.vertices[tx_id]
+        inputs.append({"tx_id": tx_id, "index": index, **_output(source, source.outputs[index])})
+    outputs = []
+    for index, output in enumerate(vertex.outputs):
+        spender = chain.live_spender((vertex.hash, index))
+        outputs.append(_output(vertex, output) | {"spent_by": None if spender is None else spender.hash})
+    return {
+        "nonce": str(vertex.nonce),
+        "inputs": inputs,
+        "outputs": outputs,
+        "tokens": [_named(chain, vertex, token_id) for token_id in vertex.tokens],
+        "raw": vertex.raw.hex(),
+    }
+
+
+def _output(vertex: Vertex, output: Output) -> dict[str, Any]:
+    document = output.to_json() | {"token": vertex.token_id(output.token_data)}
+    document["decoded"] |= {"value": output.value, "token_data": output.token_data}
+    return document
+
+
+def _named(chain: Chain, vertex: Vertex, token_id: str) -> dict[str, Any]:
+    created = chain.vertices.get(token_id, vertex)
+    return {"uid": token_id, "name": created.token_name or "", "symbol": created.token_symbol or ""}
 
 
 def confirmation(chain: Chain, tx_id: str) -> dict[str, Any]:
