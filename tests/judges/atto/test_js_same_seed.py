@@ -10,8 +10,8 @@ from strongroom.atto.protocol import Address
 from strongroom.sandbox.atto import GENESIS_ADDRESS
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, Wallet, assert_refused, entry, until
+from support.js import JsError
 from support.js_agreement import assert_agree, search
-from support.js_atto import JsError
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio

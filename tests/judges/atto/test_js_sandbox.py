@@ -11,8 +11,9 @@ from strongroom.sandbox.atto import GENESIS_ADDRESS, AttoSandbox
 from strongroom.sandbox.atto.faults import Lie
 from support.atto_account import account
 from support.atto_network import AttoNetwork, running_network
+from support.js import JsError
 from support.js_agreement import until_received
-from support.js_atto import JsAtto, JsError, JsWallet
+from support.js_atto import JsAtto, JsWallet
 
 pytestmark = pytest.mark.anyio
 MNEMONIC = Mnemonic.from_entropy32(bytes(range(32)))

@@ -12,7 +12,8 @@ from strongroom.atto.protocol import Block, Network, Transaction, verify_work
 from strongroom.sandbox.atto.faults import Lie
 from support.atto_account import one_of_each
 from support.atto_network import AttoNetwork
-from support.js_atto import JsAtto, JsError, valid
+from support.js import JsError
+from support.js_atto import JsAtto, valid
 
 pytestmark = pytest.mark.anyio
 NO_WORK = bytes(8)
