@@ -5,6 +5,7 @@ import logging
 from typing import Any, Self
 
 from strongroom.bittensor.client.breaker import Breaker
+from strongroom.bittensor.client.chain import teach
 from strongroom.bittensor.client.journal import Journal
 from strongroom.bittensor.client.local import LocalWallet, SetWeights
 from strongroom.bittensor.client.remote import RemoteWallet
@@ -66,6 +67,7 @@ class WalletService:
         Raises:
             ServiceError: the service is away, or does not know the wallet, or the token may not use it.
         """
+        teach()
         return RemoteWallet(self.service, name, hotkey)
 
     def wallet_or_local(self, name: str = "default", hotkey: str = "default") -> Any:
