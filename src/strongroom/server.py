@@ -57,6 +57,7 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
             stack.push_async_callback(hathor.close)
             await hathor.open()
             listeners += _bind(hathor.surfaces())
+            before_stop.insert(0, hathor.wind_down)
             hathor.start()
         if settings.bittensor is not None:
             bittensor = BittensorLedger(

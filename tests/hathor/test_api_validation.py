@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from strongroom.hathor.api import addresses, holdings, outputs, registration
+from strongroom.hathor.api import addresses, holdings, outputs, proposals, registration
 from strongroom.hathor.api.joi import Schema
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.protocol.addresses import MAINNET
@@ -14,6 +14,7 @@ BODIES = {
     "load": registration.registration_schema(RULES),
     "auth": registration.TOKEN,
     "checkmine": addresses.MINE,
+    "prop": proposals.PROPOSAL,
 }
 QUERIES = {
     "idx": addresses.LIST,

@@ -2,16 +2,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from coincurve import PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from strongroom.hathor.protocol.addresses import MAINNET, TESTNET, public_key_address, script_address
 from strongroom.hathor.protocol.cursor import Cursor, encode_leb128, encode_value
 from strongroom.hathor.protocol.errors import ProtocolError, SignatureError
+from strongroom.hathor.protocol.hashes import sha256d
 from strongroom.hathor.protocol.headers import FeeHeader, NanoHeader
-from strongroom.hathor.protocol.scripts import Data, Payment, parse_script, pushes
+from strongroom.hathor.protocol.scripts import Data, Payment, parse_script, push, pushes
 from strongroom.hathor.protocol.signatures import verify_input
 from strongroom.hathor.protocol.transactions import parse_transaction
 from strongroom.hathor.protocol.work import mine, minimum_weight, verify_work
 
+CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 NAMES = (
     "htr_simple",
     "token_big_timelock",
@@ -146,3 +150,15 @@ def test_mined_transactions_have_their_work(vectors: dict[str, Any]) -> None:
     verify_work(mine(light))
     with pytest.raises(ProtocolError, match="proof of work"):
         verify_work(replace(light, weight=200.0))
+
+
+def test_both_forms_of_a_signature_count() -> None:
+    """The node takes a signature whose s is in the upper half, as some devices make it."""
+    digest = sha256d(b"upper")
+    key = PrivateKey(b"\7" * 32)
+    r, s = decode_dss_signature(key.sign(digest, hasher=None))
+    upper = encode_dss_signature(r, CURVE_ORDER - s)
+    owner = public_key_address(key.public_key.format())
+    verify_input(digest, push(upper) + push(key.public_key.format()), Payment(address=owner))
+    with pytest.raises(SignatureError):
+        verify_input(sha256d(b"other"), push(upper) + push(key.public_key.format()), Payment(address=owner))

@@ -22,11 +22,16 @@ from strongroom.hathor.api.application import create_application
 from strongroom.hathor.api.limits import RateLimit
 from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes, OperationRules
+from strongroom.hathor.api.proposals import ProposalRoutes
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.registration import Registration, RegistrationRules
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.gateway.node import HttpNode
+from strongroom.hathor.gateway.push import HttpPushNode
+from strongroom.hathor.proposal_sweep import ProposalSweep
+from strongroom.hathor.sending import Sender
 from strongroom.hathor.settings import HathorSettings
+from strongroom.hathor.submission import Submitter
 from strongroom.hathor.sync.daemon import Sync, SyncSettings
 from strongroom.hathor.sync.measures import Measures
 from strongroom.hathor.sync.messages import DESTINATION
@@ -75,6 +80,7 @@ class HathorLedger:
         self.node = HttpEventNode(settings.node_url, settings.ws_url)
         self.http_node = HttpNode(settings.node_url, clock, metrics)
         self.versions = Versions(self.database, self.http_node, clock)
+        self._push_node = HttpPushNode(settings.node_url)
         self.stopped: asyncio.Future[None] | None = None
 
     async def open(self) -> None:
@@ -82,10 +88,28 @@ class HathorLedger:
         self._stack.push_async_callback(self.database.close)
         self._stack.push_async_callback(self.node.close)
         self._stack.push_async_callback(self.http_node.close)
+        self._stack.push_async_callback(self._push_node.close)
         await migrate(self.database, [REVISIONS])
         self._health.report(DATABASE, Status.UP, vital=True)
         self.stopped = asyncio.get_running_loop().create_future()
         self._leases = Leases(self.database, self._clock, holder=self._entropy.token(HOLDER_BYTES).hex())
+        self._sender = Sender(
+            node=self._push_node,
+            database=self.database,
+            clock=self._clock,
+            entropy=self._entropy,
+            background=self._background,
+            health=self._health,
+            metrics=self._metrics,
+        )
+        self._submitter = Submitter(
+            database=self.database,
+            sender=self._sender,
+            versions=self.versions,
+            clock=self._clock,
+            network=self._settings.network,
+            verify=self._settings.api.verify_proposals,
+        )
         self._sync = Sync(
             database=self.database,
             node=self.node,
@@ -126,6 +150,10 @@ class HathorLedger:
         """Starts following the node, when and as long as this process leads."""
         self._background.start(self._leases.lead(SYNC_LEASE, self._lead))
 
+    async def wind_down(self) -> None:
+        """Before the surfaces stop: whoever waits for a transaction's fate is told what is known."""
+        self._submitter.wind_down()
+
     async def close(self) -> None:
         """Ends the workers, then what they used."""
         await self._background.close()
@@ -156,12 +184,22 @@ class HathorLedger:
                 confirm_first_address=api.confirm_first_address,
             ),
         )
+        reader = Reader(self.database, self._clock, self._settings.network)
+        proposals = ProposalRoutes(
+            database=self.database,
+            reader=reader,
+            tokens=tokens,
+            submitter=self._submitter,
+            versions=self.versions,
+            entropy=self._entropy,
+        )
         return create_application(
             registration=registration,
-            reader=Reader(self.database, self._clock, self._settings.network),
             node=NodeRoutes(self.http_node, self.versions, tokens, self._clock),
             operations=self._operations(),
+            reader=reader,
             tokens=tokens,
+            proposals=proposals,
             metrics=self._metrics,
             prefix=api.prefix,
         )
@@ -177,7 +215,9 @@ class HathorLedger:
         return OperationRoutes(self.database, self.http_node, self._clock, rules)
 
     async def _lead(self, lease: Lease) -> None:
-        beside = [asyncio.ensure_future(self.loader.run()), asyncio.ensure_future(self._expire_messages())]
+        sweep = ProposalSweep(self.database, self._sender, self._push_node, self._clock)
+        work = (self.loader.run(), self._expire_messages(), sweep.run())
+        beside = [asyncio.ensure_future(each) for each in work]
         try:
             await self._sync.run(lease)
         except WrongSourceError as error:

@@ -50,6 +50,8 @@ class ApiSettings:
     """What `GET /health` asks for; None: it is closed."""
     most_blocks_behind: int
     """Of a database that `GET /health` calls healthy, plus one."""
+    verify_proposals: bool
+    """Signatures, weight and work are checked before the node is asked."""
 
 
 def read_hathor_settings(environment: Environment, data: Path, host: str) -> HathorSettings:
@@ -89,6 +91,7 @@ def _read_api(environment: Environment, host: str) -> ApiSettings:
         stage=environment.text("STAGE", "local"),
         health_key=environment.secret("HATHOR_HEALTH_API_KEY"),
         most_blocks_behind=environment.integer("HEALTHCHECK_MAXIMUM_HEIGHT_DIFFERENCE", 5, low=1),
+        verify_proposals=environment.flag("HATHOR_VERIFY_PROPOSALS", True),
     )
 
 

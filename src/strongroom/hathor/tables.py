@@ -12,6 +12,7 @@ No foreign keys of our own: an adopted table may have another character set than
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -40,6 +41,7 @@ XPUB = ascii_text(120)
 COUNT = Integer().with_variant(mysql.INTEGER(unsigned=True), "mysql", "mariadb")
 SMALL = SmallInteger().with_variant(mysql.SMALLINT(unsigned=True), "mysql", "mariadb")
 TINY = SmallInteger().with_variant(mysql.TINYINT(unsigned=True), "mysql", "mariadb")
+RAW = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 NOW = text("CURRENT_TIMESTAMP")
 
 metadata = MetaData()
@@ -278,6 +280,31 @@ tx_proposal = Table(
     Column("created_at", COUNT, nullable=False),
     Column("updated_at", COUNT),
     Index("tx_proposal_status_idx", "status", "created_at"),
+)
+
+proposal = Table(
+    "strongroom_hathor_proposal",
+    metadata,
+    Column("id", ascii_text(36), primary_key=True),
+    Column("proposed", RAW, nullable=False, comment="the transaction as it was proposed"),
+    Column("signed", RAW, comment="what is sent, stored before it is"),
+    Column("tx_id", ID, comment="of what is sent"),
+    Column("sending_since_ms", BigInteger, comment="not null: its fate is unknown"),
+    Column("attempts", Integer, nullable=False, server_default="0", comment="processes that push it"),
+    Column("caller", ADDRESS, comment="whose nano sequence the proposal raised"),
+    Column("seqnum_before", Integer),
+    Index("strongroom_hathor_proposal_sending", "sending_since_ms"),
+    comment="what tx_proposal has no room for",
+)
+
+held_output = Table(
+    "strongroom_hathor_held_output",
+    metadata,
+    Column("tx_id", ID, primary_key=True),
+    Column("index", SMALL, primary_key=True, autoincrement=False),
+    Column("proposal_id", ascii_text(36), nullable=False),
+    Index("strongroom_hathor_held_output_proposal", "proposal_id"),
+    comment="one proposal an output: the last defence behind tx_output.tx_proposal",
 )
 
 version_data = Table(

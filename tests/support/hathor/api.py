@@ -9,24 +9,30 @@ from typing import Any
 import httpx2
 from sqlalchemy import Connection
 
+from strongroom.core.background import Background
+from strongroom.core.clock import SystemEntropy
 from strongroom.core.database import Database
 from strongroom.core.environment import Secret
 from strongroom.core.migrations import migrate
-from strongroom.core.telemetry import Metrics
+from strongroom.core.telemetry import Health, Metrics
 from strongroom.hathor import tables
 from strongroom.hathor.api.application import create_application
 from strongroom.hathor.api.limits import RateLimit
 from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes, OperationRules
+from strongroom.hathor.api.proposals import ProposalRoutes
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.registration import Registration, RegistrationRules
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.ledger import REVISIONS
 from strongroom.hathor.protocol.addresses import MAINNET
+from strongroom.hathor.sending import Sender
+from strongroom.hathor.submission import Submitter
 from strongroom.hathor.tokens import Tokens
 from strongroom.hathor.versions import Versions
 from strongroom.hathor.wallet_loading import WalletLoader
 from support.clock import ManualClock, SeededEntropy
+from support.hathor.push_node import ScriptedNode
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "hathor"
 SIGNED: dict[str, Any] = json.loads((VECTORS / "vectors.json").read_text())
@@ -59,6 +65,7 @@ class Api:
         burst: int = 1000,
         node_url: str = NOWHERE,
         node_timeout_s: float = 10.0,
+        verify_proposals: bool = True,
     ) -> None:
         self.clock = clock
         self.database = database
@@ -77,17 +84,48 @@ class Api:
         rules = OperationRules(
             network="mainnet", stage="local", health_key=Secret(HEALTH_KEY), most_blocks_behind=5
         )
+        reader = Reader(database, clock, MAINNET)
         application: Any = create_application(
             registration=registration,
-            reader=Reader(database, clock, MAINNET),
+            reader=reader,
             node=NodeRoutes(self.node, self.versions, self.tokens, clock),
             operations=OperationRoutes(database, self.node, clock, rules),
             tokens=self.tokens,
+            proposals=self._proposals(reader, verify=verify_proposals),
             metrics=self.metrics,
             prefix="dev",
         )
         self.client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=application), base_url="http://wallets"
+        )
+
+    def _proposals(self, reader: Reader, *, verify: bool) -> ProposalRoutes:
+        self.push_node = ScriptedNode()
+        self.background = Background()
+        self.sender = Sender(
+            node=self.push_node,
+            database=self.database,
+            clock=self.clock,
+            entropy=SeededEntropy(),
+            background=self.background,
+            health=Health(),
+            metrics=self.metrics,
+        )
+        self.submitter = Submitter(
+            database=self.database,
+            sender=self.sender,
+            versions=self.versions,
+            clock=self.clock,
+            network=MAINNET,
+            verify=verify,
+        )
+        return ProposalRoutes(
+            database=self.database,
+            reader=reader,
+            tokens=self.tokens,
+            submitter=self.submitter,
+            versions=self.versions,
+            entropy=SystemEntropy(),
         )
 
     def full(self) -> dict[str, str]:
@@ -108,6 +146,7 @@ class Api:
 
     async def close(self) -> None:
         await self.client.aclose()
+        await self.background.close()
         await self.node.close()
 
     async def get(self, path: str, **query: str) -> tuple[int, Any]:
@@ -125,6 +164,7 @@ async def serving_api(
     burst: int = 1000,
     node_url: str = NOWHERE,
     node_timeout_s: float = 10.0,
+    verify_proposals: bool = True,
 ) -> AsyncGenerator[Api]:
     await migrate(database, [REVISIONS])
     if rows:
@@ -136,6 +176,7 @@ async def serving_api(
         burst=burst,
         node_url=node_url,
         node_timeout_s=node_timeout_s,
+        verify_proposals=verify_proposals,
     )
     try:
         yield api

@@ -19,6 +19,7 @@ from strongroom.hathor.api.holdings import HoldingRoutes
 from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes
 from strongroom.hathor.api.outputs import OutputRoutes
+from strongroom.hathor.api.proposals import ProposalRoutes
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal, refusal_of
 from strongroom.hathor.api.registration import Registration
@@ -45,6 +46,7 @@ def create_application(
     node: NodeRoutes,
     operations: OperationRoutes,
     tokens: Tokens,
+    proposals: ProposalRoutes,
     metrics: Metrics,
     prefix: str = "",
 ) -> ASGIApp:
@@ -74,6 +76,9 @@ def create_application(
             *_node_handlers(node),
             _handler("GET", "/metrics", operations.metrics),
             _handler("GET", "/health", operations.health),
+            _handler("POST", "/tx/proposal", proposals.create),
+            _handler("PUT", "/tx/proposal/{txProposalId:str}", proposals.send),
+            _handler("DELETE", "/tx/proposal/{txProposalId:str}", proposals.destroy),
         ],
         exception_handlers=_Errors(metrics).handlers(),
         compression_config=CompressionConfig(backend="gzip", minimum_size=COMPRESS_FROM),

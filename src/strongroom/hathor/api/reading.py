@@ -36,12 +36,16 @@ class Reader:
         """Asks for a wallet that is ready. Raises: Refusal."""
 
         def work(connection: Connection) -> T:
-            wallet = self.checked(connection, principal)
-            if wallet.ready_at_s is None:
-                raise Refusal(400, "wallet-not-ready")
-            return question(connection, wallet)
+            return question(connection, self.ready(connection, principal))
 
         return await self._database.read(work)
+
+    def ready(self, connection: Connection, principal: Principal) -> Wallet:
+        """The caller's wallet when it is loaded. Raises: Refusal."""
+        wallet = self.checked(connection, principal)
+        if wallet.ready_at_s is None:
+            raise Refusal(400, "wallet-not-ready")
+        return wallet
 
     def checked(self, connection: Connection, principal: Principal) -> Wallet:
         """The caller's wallet, if its authentication key is still the token's. Raises: Refusal."""

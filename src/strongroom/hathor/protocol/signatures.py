@@ -1,6 +1,7 @@
 """The signatures that unlock inputs."""
 
 from coincurve import PrivateKey, PublicKey
+from coincurve.ecdsa import cdata_to_der, der_to_cdata, signature_normalize
 
 from strongroom.hathor.protocol.addresses import AddressKind
 from strongroom.hathor.protocol.errors import ProtocolError, SignatureError
@@ -64,7 +65,9 @@ def _matches(digest: bytes, signature: bytes, key: bytes) -> bool:
 
 def _verify(digest: bytes, signature: bytes, key: bytes) -> None:
     try:
-        valid = len(key) == KEY_SIZE and PublicKey(key).verify(signature, digest, hasher=None)
+        # The node takes both forms of a signature (s and its negative), libsecp256k1 only the lower one.
+        lower = cdata_to_der(signature_normalize(der_to_cdata(signature))[1])
+        valid = len(key) == KEY_SIZE and PublicKey(key).verify(lower, digest, hasher=None)
     except ValueError as error:
         raise SignatureError("The signature or key is malformed") from error
     if not valid:

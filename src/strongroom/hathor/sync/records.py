@@ -29,6 +29,15 @@ HEIGHT = (
     "SELECT height FROM `transaction` WHERE {where} version IN (0, 3, 5) AND height IS NOT NULL"
     " ORDER BY height DESC LIMIT 1"
 )
+# The proposal whose transaction fell; one that is open holds its outputs on.
+FORGET_PROPOSAL = (
+    "UPDATE tx_output SET tx_proposal = NULL, tx_proposal_index = NULL WHERE tx_id = {} AND `index` = {}"
+    " AND NOT EXISTS (SELECT 1 FROM tx_proposal p WHERE p.id = tx_output.tx_proposal AND p.status = 'open')"
+)
+FORGET_HOLD = (
+    "DELETE FROM strongroom_hathor_held_output WHERE tx_id = {} AND `index` = {} AND NOT EXISTS (SELECT 1"
+    " FROM tx_proposal p WHERE p.id = strongroom_hathor_held_output.proposal_id AND p.status = 'open')"
+)
 CHANGEABLE = ("locked", "spent_by", "voided")
 
 
@@ -103,11 +112,9 @@ def write_outputs(connection: Connection, working: Working) -> None:
     upsert_rows(connection, tables.tx_output, OUTPUT_COLUMNS, rows, CHANGEABLE)
     removed = [(output.tx_id, output.index) for output in changed if output.removed]
     execute_many(connection, "DELETE FROM tx_output WHERE tx_id = {} AND `index` = {}", removed)
-    execute_many(
-        connection,
-        "UPDATE tx_output SET tx_proposal = NULL, tx_proposal_index = NULL WHERE tx_id = {} AND `index` = {}",
-        [(output.tx_id, output.index) for output in working.released if output.spent_by is None],
-    )
+    freed = [(output.tx_id, output.index) for output in working.released if output.spent_by is None]
+    execute_many(connection, FORGET_PROPOSAL, freed)
+    execute_many(connection, FORGET_HOLD, freed)
 
 
 def read_heights(connection: Connection) -> Heights:

@@ -1,0 +1,177 @@
+"""Routes about proposals: a transaction is announced, its outputs are held, it is sent or given up."""
+
+import re
+import uuid
+from typing import Any
+
+from litestar import Response
+from sqlalchemy import Connection
+
+from strongroom.core.clock import Entropy
+from strongroom.core.database import Database
+from strongroom.core.errors import OutcomeUnknown, StrongroomError
+from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, text
+from strongroom.hathor.api.reading import Reader
+from strongroom.hathor.api.refusal import Refusal
+from strongroom.hathor.api.requests import Asked, answer, bearer, read_body, written
+from strongroom.hathor.histories import address_path
+from strongroom.hathor.holds import Held, ProposalRefusedError
+from strongroom.hathor.proposals import OPEN, SENT, cancel, propose
+from strongroom.hathor.protocol.errors import ProtocolError
+from strongroom.hathor.protocol.transactions import MAX_COUNT, Transaction, parse_transaction
+from strongroom.hathor.sending import Outcome
+from strongroom.hathor.submission import Submitter
+from strongroom.hathor.tokens import Principal, Tokens
+from strongroom.hathor.versions import Versions
+
+PROPOSAL = Schema(keys={"txHex": Key(check=text(alphanumeric=True), required=True)})
+STATUSES = {"tx-proposal-not-found": 404, "forbidden": 403}
+GUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[45][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
+ID_BYTES = 16
+
+
+class ProposalRoutes:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        reader: Reader,
+        tokens: Tokens,
+        submitter: Submitter,
+        versions: Versions,
+        entropy: Entropy,
+    ) -> None:
+        self._database = database
+        self._reader = reader
+        self._tokens = tokens
+        self._submitter = submitter
+        self._versions = versions
+        self._entropy = entropy
+
+    async def create(self, request: Asked) -> Response[bytes]:
+        principal = bearer(request, self._tokens, full=True)
+        transaction, raw = read_transaction(PROPOSAL.check(await read_body(request))["txHex"])
+        most_inputs, most_outputs = await self._limits()
+        if len(transaction.outputs) > most_outputs:
+            raise Refusal(400, "too-many-outputs", outputs=len(transaction.outputs))
+        proposal_id = new_proposal_id(self._entropy)
+
+        def work(connection: Connection) -> list[Held]:
+            wallet = self._reader.ready(connection, principal)
+            held = propose(connection, proposal_id, wallet.id, transaction, raw, self._reader.now_s)
+            if len(held) > most_inputs:
+                raise ProposalRefusedError("too-many-inputs", inputs=len(held))
+            return held
+
+        try:
+            held = await self._database.write(work)
+        except ProposalRefusedError as error:
+            raise proposal_refusal(error) from error
+        body = {"success": True, "txProposalId": proposal_id, "inputs": [encode_held(each) for each in held]}
+        return written(body, 201)
+
+    async def send(self, request: Asked) -> Response[bytes]:
+        principal = bearer(request, self._tokens, full=True)
+        proposal_id = read_proposal_id(request)
+        try:
+            tx_hex = PROPOSAL.check(await read_body(request))["txHex"]
+        except Refusal as refusal:
+            raise Refusal(400, "invalid-payload") from refusal
+        transaction, raw = read_transaction(tx_hex)
+        wallet = await self._reader.wallet(principal)
+        outcome = await send(self._submitter, wallet.id, proposal_id, transaction, raw)
+        return encode_outcome(outcome, proposal_id, tx_hex)
+
+    async def destroy(self, request: Asked) -> Response[bytes]:
+        principal = bearer(request, self._tokens, full=True)
+        proposal_id: str = request.path_params["txProposalId"]
+        await self._cancel(principal, proposal_id)
+        return answer(txProposalId=proposal_id)
+
+    async def _cancel(self, principal: Principal, proposal_id: str) -> None:
+        def work(connection: Connection) -> None:
+            wallet = self._reader.checked(connection, principal)
+            cancel(connection, proposal_id, wallet.id, self._reader.now_s)
+
+        try:
+            await self._database.write(work)
+        except ProposalRefusedError as error:
+            raise proposal_refusal(error) from error
+
+    async def _limits(self) -> tuple[int, int]:
+        """Of inputs and outputs; a node that is away is no reason to refuse: it will judge when the transaction comes."""
+        try:
+            rules = await self._versions.rules()
+        except StrongroomError:
+            return MAX_COUNT, MAX_COUNT
+        return rules.max_number_inputs, rules.max_number_outputs
+
+
+def new_proposal_id(entropy: Entropy) -> str:
+    return str(uuid.UUID(bytes=entropy.token(ID_BYTES), version=4))
+
+
+def read_proposal_id(request: Asked) -> str:
+    """Raises: Refusal: 400 `invalid-parameter`."""
+    proposal_id: str = request.path_params["txProposalId"]
+    if not GUID.fullmatch(proposal_id):
+        raise Refusal(400, "invalid-parameter", parameter="txProposalId")
+    return proposal_id.lower()
+
+
+def read_transaction(tx_hex: str) -> tuple[Transaction, bytes]:
+    """Raises: Refusal: 400 `invalid-payload`."""
+    try:
+        raw = bytes.fromhex(tx_hex)
+    except ValueError as error:
+        raise _wrong_hex("must only contain hexadecimal characters") from error
+    try:
+        transaction = parse_transaction(raw)
+    except ProtocolError as error:
+        raise _wrong_hex(f"is not a transaction: {error}") from error
+    if len({(spent.tx_id, spent.index) for spent in transaction.inputs}) < len(transaction.inputs):
+        raise _wrong_hex("spends an output twice")
+    return transaction, raw
+
+
+async def send(
+    submitter: Submitter, wallet_id: str, proposal_id: str, transaction: Transaction, raw: bytes
+) -> Outcome | None:
+    """Raises: Refusal."""
+    try:
+        return await submitter.send(wallet_id, proposal_id, transaction, raw)
+    except ProposalRefusedError as error:
+        raise proposal_refusal(error) from error
+    except OutcomeUnknown:
+        return None
+
+
+def encode_outcome(outcome: Outcome | None, proposal_id: str, tx_hex: str) -> Response[bytes]:
+    """Raises: Refusal: it was not sent, or nobody knows yet."""
+    known = {"txProposalId": proposal_id, "txHex": tx_hex}
+    if outcome is None:
+        message = (
+            "The node has not answered; the transaction may have been sent. Ask again with the same bytes"
+        )
+        raise Refusal(504, "tx-proposal-pending", message=message, **known)
+    if outcome.status == SENT:
+        return answer(**known)
+    if outcome.status == OPEN:
+        raise Refusal(503, "fullnode-unavailable", details=[{"message": outcome.message}], **known)
+    raise Refusal(400, "tx-proposal-send-error", message=outcome.message, **known)
+
+
+def encode_held(held: Held) -> dict[str, Any]:
+    return {
+        "txId": held.tx_id,
+        "index": held.index,
+        "addressPath": address_path(held.key_index, held.account),
+    }
+
+
+def proposal_refusal(error: ProposalRefusedError) -> Refusal:
+    return Refusal(STATUSES.get(error.error, 400), error.error, **error.details)
+
+
+def _wrong_hex(what: str) -> Refusal:
+    return invalid_payload([Problem(message=f'"txHex" {what}', path=("txHex",))])

@@ -1,0 +1,104 @@
+"""The full node, as proposals see it: it takes transactions, and knows which it has.
+
+It is asked whatever became of the question before: no breaker stands between, for a transaction may be on its way.
+"""
+
+import asyncio
+import enum
+from typing import Any, Protocol, TypeVar
+
+import aiohttp
+import msgspec
+
+from strongroom.core.outbound import open_session
+from strongroom.hathor.gateway import NodeUnavailable
+
+T = TypeVar("T")
+
+TIMEOUT_S = 10.0
+NOT_FOUND = "Transaction not found"
+
+
+class Presence(enum.Enum):
+    """Whether the node has a transaction."""
+
+    LIVE = enum.auto()
+    VOIDED = enum.auto()
+    ABSENT = enum.auto()
+
+
+class NotDelivered(NodeUnavailable):
+    """No connection came about: the node got nothing."""
+
+
+class PushNode(Protocol):
+    async def push(self, raw: bytes) -> str | None: ...
+    async def presence(self, tx_id: str) -> Presence: ...
+
+
+class _Pushed(msgspec.Struct, frozen=True):
+    success: bool
+    message: str = ""
+
+
+class _Meta(msgspec.Struct, frozen=True):
+    voided_by: list[str] | None = None
+
+
+class _Found(msgspec.Struct, frozen=True):
+    success: bool
+    message: str = ""
+    meta: _Meta | None = None
+
+
+class HttpPushNode:
+    """A node over HTTP. `url` is the base of its API, for example `https://host/v1a/`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._session: aiohttp.ClientSession | None = None
+
+    async def push(self, raw: bytes) -> str | None:
+        """None when the node took it, else why it did not.
+
+        Raises:
+            NotDelivered: the node got nothing.
+            NodeUnavailable: no answer came, or none that says what happened.
+        """
+        body = msgspec.json.encode({"hex_tx": raw.hex(), "force": False})
+        answer = await self._ask("POST", "/push_tx", _Pushed, data=body)
+        return None if answer.success else answer.message
+
+    async def presence(self, tx_id: str) -> Presence:
+        """Raises: NodeUnavailable."""
+        answer = await self._ask("GET", "/transaction", _Found, params={"id": tx_id})
+        if answer.success:
+            voided = answer.meta is not None and answer.meta.voided_by
+            return Presence.VOIDED if voided else Presence.LIVE
+        if answer.message != NOT_FOUND:
+            raise NodeUnavailable(f"The node does not say whether it has {tx_id}: {answer.message}")
+        return Presence.ABSENT
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _ask(self, method: str, path: str, kind: type[T], **request: Any) -> T:
+        if self._session is None:
+            self._session = open_session({"Content-Type": "application/json"})
+        try:
+            async with (
+                asyncio.timeout(TIMEOUT_S),
+                self._session.request(method, self._url + path, **request) as response,
+            ):
+                body = await response.read()
+        except aiohttp.ClientConnectorError as error:
+            raise NotDelivered(f"The node does not answer ({type(error).__name__})") from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise NodeUnavailable(f"The node does not answer ({type(error).__name__})") from error
+        if response.status != 200:  # noqa: PLR2004 - HTTP's OK
+            raise NodeUnavailable(f"The node answers {response.status} to {path}")
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except msgspec.DecodeError as error:
+            raise NodeUnavailable(f"The node's answer to {path} is not understood: {error}") from error

@@ -1,0 +1,101 @@
+"""Sends what was proposed: checks it, stores it, and waits for its fate as long as a caller does."""
+
+import asyncio
+from functools import partial
+
+from sqlalchemy import Connection
+
+from strongroom.core.bulk import select_pairs
+from strongroom.core.clock import Clock
+from strongroom.core.database import Database
+from strongroom.core.limits import Limits
+from strongroom.hathor.holds import Outpoint
+from strongroom.hathor.proposals import begin_sending, check_sendable, find_proposal
+from strongroom.hathor.protocol.addresses import Address, Network, parse_address
+from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
+from strongroom.hathor.protocol.work import WeightRule
+from strongroom.hathor.sending import Outcome, Sender
+from strongroom.hathor.verification import verify_same, verify_signed
+from strongroom.hathor.versions import NetworkRules, Versions
+
+WAIT_S = 45.0
+"""Clients wait 60 s."""
+OWNERS = "SELECT tx_id, `index`, address FROM tx_output WHERE {pairs}"
+
+
+class Submitter:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        sender: Sender,
+        versions: Versions,
+        clock: Clock,
+        network: Network,
+        verify: bool,
+    ) -> None:
+        """`verify`: signatures, weight and work are checked here before the node does."""
+        self._database = database
+        self._sender = sender
+        self._versions = versions
+        self._clock = clock
+        self._network = network
+        self._verify = verify
+        self._limits = Limits()
+
+    async def send(
+        self, wallet_id: str, proposal_id: str, transaction: Transaction, raw: bytes
+    ) -> Outcome | None:
+        """The outcome, or None while it is unknown. The same bytes may be sent again at any time.
+
+        Raises:
+            ProposalRefusedError: nothing is sent.
+            StrongroomError: the node or the database is away; nothing is sent.
+            OutcomeUnknown: the database may have stored it; then it will be sent.
+        """
+        proposed = await self._database.read(
+            partial(_sendable, proposal_id=proposal_id, wallet_id=wallet_id, raw=raw)
+        )
+        verify_same(proposed, transaction)
+        if self._verify:
+            weights = weight_rule(await self._versions.rules())
+            owners = await self._database.read(partial(self._owners, transaction=transaction))
+            verify_signed(transaction, owners, weights)
+        sending = await self._database.write(
+            partial(
+                begin_sending,
+                proposal_id=proposal_id,
+                wallet_id=wallet_id,
+                raw=raw,
+                tx_id=transaction.id,
+                now_ms=self._clock.now_ms(),
+            )
+        )
+        try:
+            async with self._limits.limit(WAIT_S):
+                return await asyncio.shield(self._sender.send(sending))
+        except TimeoutError:
+            return None
+
+    def wind_down(self) -> None:
+        """Whoever waits is told that the outcome is not known yet."""
+        self._limits.end()
+
+    def _owners(self, connection: Connection, transaction: Transaction) -> dict[Outpoint, Address]:
+        outpoints = [(spent.tx_id.hex(), str(spent.index)) for spent in transaction.inputs]
+        rows = select_pairs(connection, OWNERS, ("tx_id", "`index`"), outpoints)
+        return {(tx_id, index): parse_address(address, self._network) for tx_id, index, address in rows}
+
+
+def weight_rule(rules: NetworkRules) -> WeightRule:
+    return WeightRule(
+        minimum=rules.min_tx_weight,
+        coefficient=rules.min_tx_weight_coefficient,
+        k=rules.min_tx_weight_k,
+    )
+
+
+def _sendable(connection: Connection, proposal_id: str, wallet_id: str, raw: bytes) -> Transaction:
+    proposal = find_proposal(connection, proposal_id, wallet_id)
+    check_sendable(proposal, raw)
+    return parse_transaction(proposal.proposed or b"")

@@ -1,0 +1,159 @@
+"""Whatever becomes of an answer: a transaction that may be out is never called failed, and is sent once."""
+
+import asyncio
+from functools import partial
+
+import pytest
+from sqlalchemy import Connection
+
+from strongroom.core.bulk import execute
+from strongroom.hathor.gateway.push import NotDelivered
+from strongroom.hathor.proposal_sweep import LIFE_S
+from strongroom.hathor.proposals import (
+    OPEN,
+    SENDING,
+    SENT,
+    Sending,
+    begin_sending,
+    join_sending,
+    settle,
+)
+from strongroom.hathor.protocol.transactions import Transaction
+from strongroom.hathor.sending import GRACE_S, NEVER_ARRIVED, PUSH_WINDOW_S
+from strongroom.hathor.submission import WAIT_S
+from support.clock import ManualClock
+from support.hathor.api import WALLET_ID
+from support.hathor.proposals import Client, payment
+from support.hathor.running import until
+
+pytestmark = pytest.mark.anyio
+
+
+async def _let_it_try(clock: ManualClock) -> None:
+    await clock.sleepers()
+    clock.advance(15)
+
+
+async def test_the_answer_is_lost_and_the_node_has_it(client: Client, clock: ManualClock) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    client.node.answers = [client.node.lose_answer]
+    asked = asyncio.ensure_future(client.send(identifier, transaction))
+    await _let_it_try(clock)
+    assert (await asked)[0] == 200
+    assert client.node.pushed == [transaction.encode()]
+
+
+async def test_the_push_is_lost_and_goes_out_again(client: Client, clock: ManualClock) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    client.node.answers = [client.node.lose_push]
+    asked = asyncio.ensure_future(client.send(identifier, transaction))
+    await _let_it_try(clock)
+    assert (await asked)[0] == 200
+    assert client.node.pushed == [transaction.encode()] * 2
+
+
+async def test_a_refusal_of_what_the_node_has_is_none(client: Client) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+
+    def exists(raw: bytes) -> str:
+        client.node.take(raw)
+        return "Transaction already exists"
+
+    client.node.answers = [exists]
+    assert (await client.send(identifier, transaction))[0] == 200
+
+
+async def test_a_node_that_is_away_got_nothing(client: Client) -> None:
+    """Nothing left the service: other bytes may be sent, or none."""
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+
+    def gone(_raw: bytes) -> str:
+        raise NotDelivered("gone in the meantime")
+
+    client.node.answers = [gone]
+    status, body = await client.send(identifier, transaction)
+    assert (status, body["error"]) == (503, "fullnode-unavailable")
+    assert await client.status(identifier) == "open"
+    assert (await client.send(identifier, payment(1, weight=9.0)))[0] == 200
+    assert (await client.status(identifier)) == "sent"
+
+
+async def test_who_waits_too_long_is_told_that_nobody_knows(client: Client, clock: ManualClock) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    client.node.answers = [client.node.lose_push]
+    asked = asyncio.ensure_future(client.send(identifier, transaction))
+    await clock.sleepers()
+    client.api.submitter.wind_down()
+    status, body = await asked
+    assert (status, body["error"]) == (504, "tx-proposal-pending")
+    assert WAIT_S < 60  # the client's patience
+    other = await client.send(identifier, payment(1, weight=9.0))
+    assert other == (400, {"success": False, "error": "tx-proposal-not-open", "status": "sending"})
+    given_up = await client.ask("DELETE", f"/tx/proposal/{identifier}")
+    assert given_up == (400, {"success": False, "error": "tx-proposal-not-open"})
+    clock.advance(15)
+    await until(client.api.database, lambda c: _status(c) == SENT)
+
+
+async def test_what_a_dead_process_was_sending_is_taken_up(client: Client, clock: ManualClock) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    clock.advance(LIFE_S - 20)
+    await client.api.database.write(_begin(identifier, transaction, clock))  # and then it died
+    clock.advance(20)
+    await client.sweep().sweep()
+    await until(client.api.database, lambda c: _status(c) == SENT)
+    assert client.node.pushed == [transaction.encode()]
+
+
+def _status(connection: Connection) -> str:
+    found: str = execute(connection, "SELECT status FROM tx_proposal")[0][0]
+    return found
+
+
+async def test_too_late_it_is_not_pushed_again(client: Client, clock: ManualClock) -> None:
+    """Nobody waits for the payment any more: the node is only asked, and only its second no counts."""
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    client.node.answers = [client.node.lose_push] * 2
+    asked = asyncio.ensure_future(client.send(identifier, transaction))
+    await clock.sleepers()
+    clock.advance(PUSH_WINDOW_S + 1)
+    await clock.sleepers()
+    assert await client.status(identifier) == "open"
+    clock.advance(GRACE_S)
+    status, body = await asked
+    assert (status, body["error"], body["message"]) == (400, "tx-proposal-send-error", NEVER_ARRIVED)
+    assert len(client.node.pushed) == 1
+    assert 1 in await client.offered()
+
+
+async def test_who_meets_no_node_does_not_call_off_what_another_may_have_delivered(
+    client: Client, clock: ManualClock
+) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    database = client.api.database
+    first = await database.write(_begin(identifier, transaction, clock))
+    second = await database.write(partial(join_sending, proposal_id=identifier))
+    assert (first.attempts, second and second.attempts) == (1, 2)
+    call_off = partial(settle, sending=first, status=OPEN, now_s=1)
+    assert await database.write(call_off) == SENDING
+    assert (await client.send(identifier, transaction))[0] == 200
+    assert await database.write(call_off) == SENT
+
+
+def _begin(identifier: str, transaction: Transaction, clock: ManualClock) -> partial[Sending]:
+    return partial(
+        begin_sending,
+        proposal_id=identifier,
+        wallet_id=WALLET_ID,
+        raw=transaction.encode(),
+        tx_id=transaction.id,
+        now_ms=clock.now_ms(),
+    )
