@@ -74,4 +74,7 @@ def test_migrate_says_which_database_it_brought_up_to_date(tmp_path: Path) -> No
 
 def test_an_unknown_ledger_is_refused_with_those_there_are() -> None:
     ended = run("serve", "doge", variables={})
-    assert (ended.status, ended.stderr) == (2, ["strongroom: unknown ledger doge; there is atto, hathor, bittensor"])
+    assert (ended.status, ended.stderr) == (
+        2,
+        ["strongroom: unknown ledger doge; there is atto, hathor, bittensor"],
+    )
