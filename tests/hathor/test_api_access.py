@@ -8,6 +8,7 @@ from strongroom.core.bulk import execute
 from strongroom.core.database import Database
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Forbidden, Unauthenticated
+from strongroom.core.forwarded import parse_proxies
 from strongroom.hathor.tokens import LIFETIME_S, Mode, Principal, Tokens
 from support.clock import ManualClock, SeededEntropy
 from support.hathor.api import SIGNED, WALLET_ID, recorded_rows, serving_api
@@ -152,3 +153,17 @@ async def test_one_client_cannot_ask_for_tokens_without_end(database: Database, 
         assert answers == [400, 400, 400, 429, 429]
         clock.advance(20)
         assert (await api.client.post("/auth/token/readonly", json=body)).status_code == 400
+
+
+async def test_clients_behind_a_proxy_are_told_apart(database: Database, clock: ManualClock) -> None:
+    async with serving_api(database, clock, burst=1, proxies=parse_proxies("127.0.0.1")) as api:
+
+        async def ask(forwarded: str) -> int:
+            headers = {"X-Forwarded-For": forwarded}
+            body = {"xpubkey": INIT["xpubkey"]}
+            return (await api.client.post("/auth/token/readonly", json=body, headers=headers)).status_code
+
+        assert await ask("203.0.113.1") == 400
+        assert await ask("203.0.113.1") == 429
+        assert await ask("203.0.113.2") == 400
+        assert await ask("198.51.100.9, 203.0.113.2") == 429  # what a client writes itself changes nothing

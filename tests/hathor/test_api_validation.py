@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from strongroom.hathor.api import addresses, holdings, outputs, proposals, registration
+from strongroom.hathor.api import addresses, history, holdings, node, outputs, proposals, registration
 from strongroom.hathor.api.joi import Schema
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.protocol.addresses import MAINNET
@@ -21,9 +21,11 @@ QUERIES = {
     "legacy": addresses.NEW,
     "info": addresses.INFO,
     "bal": holdings.BALANCES,
-    "hist": holdings.HISTORY,
+    "hist": history.HISTORY,
     "txid": holdings.TRANSACTION,
     "utxo": outputs.OUTPUTS,
+    "tok": node.TOKEN,
+    "gv": node.GRAPH,
 }
 
 
@@ -54,4 +56,4 @@ def test_samples_of_the_original(vectors: dict[str, Any]) -> None:
             "error": "invalid-payload",
             "details": sample["error"],
         }, name
-    assert tried > 25
+    assert tried > 30

@@ -106,6 +106,8 @@ async def test_health_tells_its_parts_to_who_has_the_key(database: Database, clo
         for headers in ({}, {"x-api-key": "guess"}):
             closed = await api.client.get("/health", headers=headers)
             assert (closed.status_code, closed.json()) == (403, {"message": "Forbidden"})
+        metrics = await api.client.get("/metrics")
+        assert metrics.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
         key = {"x-api-key": HEALTH_KEY}
         healthy = await api.client.get("/health", headers=key)
         assert healthy.status_code == 200

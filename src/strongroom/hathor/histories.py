@@ -1,6 +1,7 @@
 """A wallet's tokens, transactions and addresses, as the tables have them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -11,11 +12,19 @@ from strongroom.hathor.balances import NATIVE, NATIVE_TOKEN
 ADDRESSES = (
     "SELECT address, `index`, transactions, seqnum FROM address WHERE wallet_id = {} AND bip32_account = 0"
 )
-HISTORY = (
+ENTRIES = (
     "SELECT h.tx_id, h.timestamp, h.voided, h.balance, h.shielded_balance_delta, t.version"
     " FROM wallet_tx_history h LEFT JOIN `transaction` t ON t.tx_id = h.tx_id"
     " WHERE h.wallet_id = {} AND h.token_id = {}"
-    " ORDER BY h.timestamp DESC, h.tx_id DESC LIMIT {} OFFSET {}"
+)
+HISTORY = ENTRIES + " ORDER BY h.timestamp DESC, h.tx_id DESC LIMIT {} OFFSET {}"
+OLDER = (
+    ENTRIES + " AND h.timestamp <= {} AND (h.timestamp < {} OR h.tx_id < {})"
+    " ORDER BY h.timestamp DESC, h.tx_id DESC LIMIT {}"
+)
+NEWER = (
+    ENTRIES + " AND h.timestamp >= {} AND (h.timestamp > {} OR h.tx_id > {})"
+    " ORDER BY h.timestamp, h.tx_id LIMIT {}"
 )
 TRANSACTION = (
     "SELECT h.tx_id, h.timestamp, t.version, h.voided, t.weight, h.balance, h.shielded_balance_delta,"
@@ -24,6 +33,22 @@ TRANSACTION = (
     " WHERE h.wallet_id = {} AND h.tx_id = {} AND h.voided = 0 AND t.voided = 0 ORDER BY h.token_id"
 )
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one stands in a history: just behind this entry, in the order of reading."""
+
+    timestamp_s: int
+    tx_id: str
+
+    @classmethod
+    def behind(cls, entry: Row) -> "Place":
+        return cls(timestamp_s=entry["timestamp"], tx_id=entry["txId"])
+
+
+OLDEST = Place(timestamp_s=-1, tx_id="")
+NEWEST = Place(timestamp_s=2**32, tx_id="")
 
 
 def all_addresses(connection: Connection, wallet_id: str) -> list[Row]:
@@ -67,6 +92,22 @@ def tokens(connection: Connection, wallet_id: str) -> list[str]:
 def history(connection: Connection, wallet_id: str, token_id: str, skip: int, count: int) -> list[Row]:
     """The latest transactions first; `balance` is what each changed."""
     return [_entry(row) for row in execute(connection, HISTORY, wallet_id, token_id, count, skip)]
+
+
+def history_before(
+    connection: Connection, wallet_id: str, token_id: str, place: Place, count: int
+) -> list[Row]:
+    """The next older entries. Whatever comes meanwhile moves none of them."""
+    bounds = (place.timestamp_s, place.timestamp_s, place.tx_id)
+    return [_entry(row) for row in execute(connection, OLDER, wallet_id, token_id, *bounds, count)]
+
+
+def history_after(
+    connection: Connection, wallet_id: str, token_id: str, place: Place, count: int
+) -> list[Row]:
+    """The next newer entries, the oldest first."""
+    bounds = (place.timestamp_s, place.timestamp_s, place.tx_id)
+    return [_entry(row) for row in execute(connection, NEWER, wallet_id, token_id, *bounds, count)]
 
 
 def transaction_tokens(connection: Connection, wallet_id: str, tx_id: str) -> list[Row]:

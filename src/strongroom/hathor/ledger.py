@@ -19,6 +19,9 @@ from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.outbox import Outbox
 from strongroom.core.telemetry import Health, Metrics, Status
 from strongroom.hathor.api.application import create_application
+from strongroom.hathor.api.chain import ChainRoutes
+from strongroom.hathor.api.clients import Clients
+from strongroom.hathor.api.deletion import DeletionRoute
 from strongroom.hathor.api.limits import RateLimit
 from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes, OperationRules
@@ -32,6 +35,7 @@ from strongroom.hathor.proposal_sweep import ProposalSweep
 from strongroom.hathor.sending import Sender
 from strongroom.hathor.settings import HathorSettings
 from strongroom.hathor.submission import Submitter
+from strongroom.hathor.supply import Supplies
 from strongroom.hathor.sync.daemon import Sync, SyncSettings
 from strongroom.hathor.sync.measures import Measures
 from strongroom.hathor.sync.messages import DESTINATION
@@ -171,12 +175,15 @@ class HathorLedger:
     def _application(self) -> ASGIApp:
         api = self._settings.api
         tokens = Tokens(api.auth_secrets, self._clock, self._entropy)
+        clients = Clients(RateLimit(self._clock, api.auth_requests_a_minute), api.proxies)
+        reader = Reader(self.database, self._clock, self._settings.network)
+        supplies = Supplies(self.database, self._clock, self._settings.network)
         registration = Registration(
             database=self.database,
             clock=self._clock,
             tokens=tokens,
             loader=self.loader,
-            limit=RateLimit(self._clock, api.auth_requests_a_minute),
+            clients=clients,
             rules=RegistrationRules(
                 network=self._settings.network,
                 max_gap=self._settings.max_address_gap,
@@ -184,7 +191,6 @@ class HathorLedger:
                 confirm_first_address=api.confirm_first_address,
             ),
         )
-        reader = Reader(self.database, self._clock, self._settings.network)
         proposals = ProposalRoutes(
             database=self.database,
             reader=reader,
@@ -195,13 +201,16 @@ class HathorLedger:
         )
         return create_application(
             registration=registration,
+            reader=reader,
             node=NodeRoutes(self.http_node, self.versions, tokens, self._clock),
             operations=self._operations(),
-            reader=reader,
+            chain=ChainRoutes(self.database, supplies, tokens),
+            deletion=DeletionRoute(self.database, reader, tokens, clients),
             tokens=tokens,
             proposals=proposals,
             metrics=self._metrics,
             prefix=api.prefix,
+            amounts=api.amounts,
         )
 
     def _operations(self) -> OperationRoutes:

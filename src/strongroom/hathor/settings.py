@@ -7,6 +7,8 @@ from sqlalchemy.engine import URL
 
 from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
+from strongroom.core.forwarded import TrustedProxies, parse_proxies
+from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.protocol.addresses import MAINNET, NETWORKS, Network
 
 DEFAULT_GAP = 20
@@ -44,6 +46,10 @@ class ApiSettings:
     max_load_retries: int
     auth_requests_a_minute: int
     """Of one client."""
+    proxies: TrustedProxies
+    """Whose word on a client's address counts."""
+    amounts: AmountForm
+    """Of requests that do not say."""
     stage: str
     """The deployment's name in the metrics."""
     health_key: Secret | None
@@ -88,11 +94,29 @@ def _read_api(environment: Environment, host: str) -> ApiSettings:
         confirm_first_address=environment.flag("CONFIRM_FIRST_ADDRESS", False),
         max_load_retries=environment.integer("MAX_LOAD_WALLET_RETRIES", 5, low=0),
         auth_requests_a_minute=environment.integer("HATHOR_AUTH_REQUESTS_A_MINUTE", 120, low=1),
+        proxies=environment.parsed(
+            "HATHOR_TRUSTED_PROXIES",
+            environment.text("HATHOR_TRUSTED_PROXIES", "0"),
+            parse_proxies,
+            TrustedProxies(),
+        ),
+        amounts=environment.parsed(
+            "HATHOR_AMOUNTS",
+            environment.text("HATHOR_AMOUNTS", AmountForm.NUMBER),
+            _amount_form,
+            AmountForm.NUMBER,
+        ),
         stage=environment.text("STAGE", "local"),
         health_key=environment.secret("HATHOR_HEALTH_API_KEY"),
         most_blocks_behind=environment.integer("HEALTHCHECK_MAXIMUM_HEIGHT_DIFFERENCE", 5, low=1),
         verify_proposals=environment.flag("HATHOR_VERIFY_PROPOSALS", True),
     )
+
+
+def _amount_form(name: str) -> AmountForm:
+    if name not in set(AmountForm):
+        raise ValueError(f"must be {', '.join(AmountForm)}, not {name!r}")
+    return AmountForm(name)
 
 
 def _network(name: str) -> Network:

@@ -109,6 +109,8 @@ async def load_wallet(
             if progress.complete:
                 log.info("wallet loaded", wallet=wallet_id, addresses=progress.claimed + 1)
                 return
+    except NotFound:
+        log.info("wallet deleted while it was loaded", wallet=wallet_id)
     except Exception:
         log.exception("wallet not loaded", wallet=wallet_id)
         failed = "UPDATE wallet SET status = 'error', retry_count = retry_count + 1 WHERE id = {}"

@@ -13,10 +13,15 @@ from strongroom.core.background import Background
 from strongroom.core.clock import SystemEntropy
 from strongroom.core.database import Database
 from strongroom.core.environment import Secret
+from strongroom.core.forwarded import TrustedProxies
 from strongroom.core.migrations import migrate
 from strongroom.core.telemetry import Health, Metrics
 from strongroom.hathor import tables
+from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.api.application import create_application
+from strongroom.hathor.api.chain import ChainRoutes
+from strongroom.hathor.api.clients import Clients
+from strongroom.hathor.api.deletion import DeletionRoute
 from strongroom.hathor.api.limits import RateLimit
 from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes, OperationRules
@@ -28,6 +33,7 @@ from strongroom.hathor.ledger import REVISIONS
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.sending import Sender
 from strongroom.hathor.submission import Submitter
+from strongroom.hathor.supply import Supplies
 from strongroom.hathor.tokens import Tokens
 from strongroom.hathor.versions import Versions
 from strongroom.hathor.wallet_loading import WalletLoader
@@ -38,6 +44,7 @@ VECTORS = Path(__file__).parents[2] / "vectors" / "hathor"
 SIGNED: dict[str, Any] = json.loads((VECTORS / "vectors.json").read_text())
 NOWHERE = "http://127.0.0.1:9/v1a/"
 """No node: nothing listens there."""
+NO_PROXIES = TrustedProxies()
 HEALTH_KEY = "the key of the health route"
 WALLET_ID: str = SIGNED["wallet"]["wallet_id"]
 LOADED = (
@@ -66,16 +73,20 @@ class Api:
         node_url: str = NOWHERE,
         node_timeout_s: float = 10.0,
         verify_proposals: bool = True,
+        proxies: TrustedProxies = NO_PROXIES,
+        amounts: AmountForm = AmountForm.NUMBER,
     ) -> None:
         self.clock = clock
         self.database = database
         self.tokens = Tokens([Secret(secret) for secret in secrets], clock, SeededEntropy())
+        reader = Reader(database, clock, MAINNET)
+        clients = Clients(RateLimit(clock, burst), proxies)
         registration = Registration(
             database=database,
             clock=clock,
             tokens=self.tokens,
             loader=WalletLoader(database, clock, MAINNET),
-            limit=RateLimit(clock, burst),
+            clients=clients,
             rules=RegistrationRules(network=MAINNET, max_gap=10, max_retries=5, confirm_first_address=True),
         )
         self.metrics = Metrics("test")
@@ -90,11 +101,15 @@ class Api:
             reader=reader,
             node=NodeRoutes(self.node, self.versions, self.tokens, clock),
             operations=OperationRoutes(database, self.node, clock, rules),
+            chain=ChainRoutes(database, Supplies(database, clock, MAINNET), self.tokens),
+            deletion=DeletionRoute(database, reader, self.tokens, clients),
             tokens=self.tokens,
             proposals=self._proposals(reader, verify=verify_proposals),
             metrics=self.metrics,
             prefix="dev",
+            amounts=amounts,
         )
+        self.application = application
         self.client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=application), base_url="http://wallets"
         )
@@ -165,6 +180,8 @@ async def serving_api(
     node_url: str = NOWHERE,
     node_timeout_s: float = 10.0,
     verify_proposals: bool = True,
+    proxies: TrustedProxies = NO_PROXIES,
+    amounts: AmountForm = AmountForm.NUMBER,
 ) -> AsyncGenerator[Api]:
     await migrate(database, [REVISIONS])
     if rows:
@@ -177,6 +194,8 @@ async def serving_api(
         node_url=node_url,
         node_timeout_s=node_timeout_s,
         verify_proposals=verify_proposals,
+        proxies=proxies,
+        amounts=amounts,
     )
     try:
         yield api

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from litestar import Litestar, Request, Response, route
 from litestar.config.compression import CompressionConfig
+from litestar.datastructures import State
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
@@ -15,6 +16,10 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from strongroom.core.errors import StrongroomError
 from strongroom.core.telemetry import Metrics
 from strongroom.hathor.api.addresses import AddressRoutes
+from strongroom.hathor.api.amounts import AmountForm
+from strongroom.hathor.api.chain import ChainRoutes
+from strongroom.hathor.api.deletion import DeletionRoute
+from strongroom.hathor.api.history import HistoryRoutes
 from strongroom.hathor.api.holdings import HoldingRoutes
 from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes
@@ -23,20 +28,21 @@ from strongroom.hathor.api.proposals import ProposalRoutes
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal, refusal_of
 from strongroom.hathor.api.registration import Registration
-from strongroom.hathor.api.requests import Asked, written
+from strongroom.hathor.api.requests import Asked, Foreign, written
 from strongroom.hathor.tokens import Tokens
 
 log = structlog.get_logger(__name__)
 
 LARGEST_BODY = 1_000_000
 COMPRESS_FROM = 1024
+JSON = "application/json"
 CORS = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-headers", b"*"),
     (b"access-control-allow-methods", b"GET,POST,PUT,DELETE,OPTIONS"),
 ]
 
-Action = Callable[[Asked], Awaitable[Response[bytes]]]
+Action = Callable[[Asked], Awaitable[Response[Any]]]
 
 
 def create_application(
@@ -45,14 +51,17 @@ def create_application(
     reader: Reader,
     node: NodeRoutes,
     operations: OperationRoutes,
+    chain: ChainRoutes,
+    deletion: DeletionRoute,
     tokens: Tokens,
     proposals: ProposalRoutes,
     metrics: Metrics,
     prefix: str = "",
+    amounts: AmountForm = AmountForm.NUMBER,
 ) -> ASGIApp:
-    """`prefix`, for example `/dev`: the routes answer below it too."""
+    """`prefix`, for example `/dev`: the routes answer below it too. `amounts`: of requests that do not say."""
     addresses, holdings = AddressRoutes(reader, tokens), HoldingRoutes(reader, tokens)
-    outputs = OutputRoutes(reader, tokens)
+    outputs, history = OutputRoutes(reader, tokens), HistoryRoutes(reader, tokens)
     application = Litestar(
         route_handlers=[
             _handler("POST", "/wallet/init", registration.load),
@@ -69,11 +78,16 @@ def create_application(
             ),
             _handler("GET", "/wallet/balances", holdings.balances),
             _handler("GET", "/wallet/tokens", holdings.tokens),
-            _handler("GET", "/wallet/history", holdings.history),
+            _handler("GET", "/wallet/history", history.history),
+            _handler("GET", "/wallet/history/export", history.export),
             _handler("GET", "/wallet/transactions/{txId:str}", holdings.transaction),
             _handler("GET", "/wallet/utxos", outputs.utxos),
             _handler("GET", "/wallet/tx_outputs", outputs.tx_outputs),
             *_node_handlers(node),
+            _handler("DELETE", "/wallet", deletion.delete),
+            _handler("GET", "/miners", chain.miners),
+            _handler("GET", "/blocks/latest", chain.latest_block),
+            _handler("GET", "/tokens/{token_id:str}/supply", chain.total_supply),
             _handler("GET", "/metrics", operations.metrics),
             _handler("GET", "/health", operations.health),
             _handler("POST", "/tx/proposal", proposals.create),
@@ -83,6 +97,7 @@ def create_application(
         exception_handlers=_Errors(metrics).handlers(),
         compression_config=CompressionConfig(backend="gzip", minimum_size=COMPRESS_FROM),
         openapi_config=None,
+        state=State({"amounts": amounts}),
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )
@@ -104,8 +119,16 @@ def _node_handlers(node: NodeRoutes) -> list[HTTPRouteHandler]:
 
 
 def _handler(method: Any, path: str, action: Action) -> HTTPRouteHandler:
-    async def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
-        return await action(request)
+    async def handle(request: Request[Any, Any, Any]) -> Response[Any]:
+        form = AmountForm.of(request)
+        response = await action(request)
+        if (
+            form is not AmountForm.NUMBER
+            and response.media_type == JSON
+            and not isinstance(response, Foreign)
+        ):
+            response.content = form.rewritten(response.content)
+        return response
 
     return route(path, http_method=[method], status_code=200)(handle)
 

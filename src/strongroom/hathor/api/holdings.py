@@ -1,27 +1,19 @@
-"""Routes about what a wallet has and what it did: balances, tokens, history, transactions."""
+"""Routes about what a wallet has and what it did: balances, tokens, transactions."""
 
 from typing import Any
 
 from litestar import Response
 
 from strongroom.hathor import histories
-from strongroom.hathor.api.joi import Key, Schema, flag, number, text
+from strongroom.hathor.api.joi import Key, Schema, flag, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Asked, answer, bearer, read_query
 from strongroom.hathor.balances import MELT, MINT, Balance, read_balances
 from strongroom.hathor.tokens import Tokens
 
-MOST_ENTRIES = 50
 BALANCES = Schema(
     keys={"token_id": Key(check=text(alphanumeric=True)), "split": Key(check=flag(), default=False)}
-)
-HISTORY = Schema(
-    keys={
-        "token_id": Key(check=text(alphanumeric=True), default="00"),
-        "skip": Key(check=number(integer=True, low=0), default=0),
-        "count": Key(check=number(integer=True, positive=True, high=MOST_ENTRIES), default=MOST_ENTRIES),
-    }
 )
 TRANSACTION = Schema(keys={"txId": Key(check=text(least=64, most=64), required=True)})
 
@@ -45,15 +37,6 @@ class HoldingRoutes:
         principal = bearer(request, self._tokens, full=False)
         found = await self._reader.read(principal, lambda c, w: histories.tokens(c, w.id))
         return answer(tokens=found)
-
-    async def history(self, request: Asked) -> Response[bytes]:
-        principal = bearer(request, self._tokens, full=False)
-        query = HISTORY.check(read_query(request), convert=True)
-        token, skip, count = query["token_id"], query["skip"], query["count"]
-        found = await self._reader.read(
-            principal, lambda c, w: histories.history(c, w.id, token, skip, count)
-        )
-        return answer(history=found, skip=skip, count=count)
 
     async def transaction(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)

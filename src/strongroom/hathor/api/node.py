@@ -98,7 +98,7 @@ class NodeRoutes:
     async def transaction(self, request: Asked) -> Response[bytes]:
         bearer(request, self._tokens, full=False)
         tx_id = TRANSACTION.check(request.path_params)["txId"]
-        return passed_on(await self._node.get("transaction", {"id": tx_id}))
+        return passed_on(await self._node.get("transaction", {"id": tx_id}), has_amounts=True)
 
     async def confirmation(self, request: Asked) -> Response[bytes]:
         bearer(request, self._tokens, full=False)
@@ -133,7 +133,7 @@ class NodeRoutes:
     async def contract_history(self, request: Asked) -> Response[bytes]:
         bearer(request, self._tokens, full=False)
         checked = HISTORY.check(read_query(request), convert=True)
-        return passed_on(await self._node.get("nano_contract/history", _given(checked)))
+        return passed_on(await self._node.get("nano_contract/history", _given(checked)), has_amounts=True)
 
     async def blueprint(self, request: Asked) -> Response[bytes]:
         bearer(request, self._tokens, full=False)

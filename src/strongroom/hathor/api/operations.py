@@ -71,7 +71,7 @@ class OperationRoutes:
     async def metrics(self, _request: Asked) -> Response[bytes]:
         height = await self._database.read(best_height)
         text = METRICS.format(network=self._rules.network, stage=self._rules.stage, height=height)
-        return Response(text.encode(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(text.encode(), media_type="text/plain; version=0.0.4")
 
     async def health(self, request: Asked) -> Response[bytes]:
         """503 when a part fails; the original's key `redis:connection` is absent, for this surface needs none."""

@@ -9,8 +9,8 @@ from litestar import Response
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
 from strongroom.core.errors import Conflict, NotFound
+from strongroom.hathor.api.clients import Clients
 from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, number, text
-from strongroom.hathor.api.limits import RateLimit
 from strongroom.hathor.api.refusal import Refusal, wallet_not_found
 from strongroom.hathor.api.requests import Asked, answer, read_body
 from strongroom.hathor.protocol.addresses import Network
@@ -73,14 +73,14 @@ class Registration:
         clock: Clock,
         tokens: Tokens,
         loader: WalletLoader,
-        limit: RateLimit,
+        clients: Clients,
         rules: RegistrationRules,
     ) -> None:
         self._database = database
         self._clock = clock
         self._tokens = tokens
         self._loader = loader
-        self._limit = limit
+        self._clients = clients
         self._rules = rules
         self._schema = registration_schema(rules)
 
@@ -152,7 +152,7 @@ class Registration:
         return answer(token=self._tokens.issue_read_only(wallet_id=wallet.id, auth_address=address))
 
     async def _body(self, request: Asked, schema: Schema) -> dict[str, Any]:
-        self._limit.take(request.client.host if request.client else "")
+        self._clients.take(request)
         return schema.check(await read_body(request))
 
     async def _find(self, wallet_key: str) -> Wallet | None:

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request, Response
 
 from strongroom.core.errors import Forbidden, Unauthenticated
+from strongroom.hathor.api.amounts import QUERY_KEY
 from strongroom.hathor.api.refusal import forbidden_route, unauthorized
 from strongroom.hathor.tokens import Mode, Principal, Tokens
 
@@ -25,8 +26,8 @@ async def read_body(request: Asked) -> object:
 
 
 def read_query(request: Asked) -> dict[str, Any]:
-    """The query by key; of a repeated key the last value."""
-    return dict(request.query_params.multi_items())
+    """The query by key, but for what every route knows; of a repeated key the last value."""
+    return {key: value for key, value in request.query_params.multi_items() if key != QUERY_KEY}
 
 
 def bearer(request: Asked, tokens: Tokens, *, full: bool) -> Principal:
@@ -54,15 +55,20 @@ def answer(**body: object) -> Response[bytes]:
 
 
 def written(body: Mapping[str, object], status: int) -> Response[bytes]:
-    return Response(_encode(body), status_code=status, media_type="application/json")
+    return Response(encode_json(body), status_code=status, media_type="application/json")
 
 
-def passed_on(body: bytes) -> Response[bytes]:
+class Foreign(Response[bytes]):
+    """An answer whose numbers are not ours to tell from amounts."""
+
+
+def passed_on(body: bytes, *, has_amounts: bool = False) -> Response[bytes]:
     """200 with the node's own JSON."""
-    return Response(body, status_code=200, media_type="application/json")
+    kind = Response if has_amounts else Foreign
+    return kind(body, status_code=200, media_type="application/json")
 
 
-def _encode(body: Mapping[str, object]) -> bytes:
+def encode_json(body: Mapping[str, object]) -> bytes:
     try:
         return msgspec.json.encode(body)
     except OverflowError:  # a sum of amounts of 2^64 and more

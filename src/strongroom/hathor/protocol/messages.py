@@ -55,6 +55,11 @@ def authentication_message(timestamp_s: float, wallet_id: str, address: str) -> 
     return f"{timestamp_s}{wallet_id}{address}"
 
 
+def deletion_message(timestamp_s: float, wallet_id: str, address: str) -> str:
+    """What a wallet signs with its authentication key to be deleted; no other signature of it can be taken for that."""
+    return f"delete {authentication_message(timestamp_s, wallet_id, address)}"
+
+
 def _varint(number: int) -> bytes:
     if number < 0xFD:  # noqa: PLR2004 - the format's first threshold
         return number.to_bytes(1)

@@ -1,0 +1,68 @@
+"""Who a client behind proxies is. X-Forwarded-For counts as far as trusted proxies wrote it; the rest anyone may forge."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MOST_PROXIES = 16
+CLIENT_BITS = 64
+"""One IPv6 client has a whole network of so many bits: it is one client."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedProxies:
+    """Either how many proxies stand before the service, or the networks that they are in. Neither: none is trusted."""
+
+    count: int = 0
+    networks: tuple[Network, ...] = ()
+
+    def client(self, peer: str, forwarded: Sequence[str]) -> str:
+        """The client's address; an IPv6 one as its network.
+
+        `peer` is the other end of the connection, `forwarded` the values of every X-Forwarded-For header in order.
+        """
+        hops = [*",".join(forwarded).split(","), peer] if forwarded else [peer]
+        hops = hops[-MOST_PROXIES - 1 :]
+        client = peer
+        for passed, hop in enumerate(reversed(hops)):
+            address = _parse(hop)
+            if address is None:
+                break  # it was not a proxy of ours that wrote this
+            client = _name(address)
+            if passed >= self.count and not any(address in network for network in self.networks):
+                break
+        return client
+
+
+def parse_proxies(text: str) -> TrustedProxies:
+    """`2`, or networks and addresses with commas between. Raises: ValueError."""
+    if text.strip().isdigit():
+        count = int(text)
+        if count > MOST_PROXIES:
+            raise ValueError(f"at most {MOST_PROXIES} proxies, not {count}")
+        return TrustedProxies(count=count)
+    networks = tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    return TrustedProxies(networks=networks)
+
+
+def _parse(hop: str) -> Address | None:
+    """An address, as proxies write it: IPv6 with or without brackets, either with or without a port."""
+    text = hop.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
+
+
+def _name(address: Address) -> str:
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(ipaddress.ip_network((address, CLIENT_BITS), strict=False))

@@ -1,0 +1,57 @@
+"""`DELETE wallet`: for who holds a full token and, at this moment, the wallet's authentication key."""
+
+import structlog
+from litestar import Response
+
+from strongroom.core.database import Database
+from strongroom.core.errors import NotFound
+from strongroom.hathor.api.clients import Clients
+from strongroom.hathor.api.joi import Key, Schema, number, text
+from strongroom.hathor.api.reading import Reader
+from strongroom.hathor.api.refusal import Refusal, wallet_not_found
+from strongroom.hathor.api.requests import Asked, answer, bearer, read_body
+from strongroom.hathor.deletion import delete_wallet
+from strongroom.hathor.protocol.errors import ProtocolError
+from strongroom.hathor.protocol.messages import deletion_message, verify_message
+from strongroom.hathor.tokens import Tokens
+
+log = structlog.get_logger(__name__)
+
+SHIFT_LIMIT_S = 30
+DELETION = Schema(
+    keys={
+        "timestamp": Key(check=number(positive=True), required=True),
+        "signature": Key(check=text(), required=True),
+    }
+)
+
+
+class DeletionRoute:
+    def __init__(self, database: Database, reader: Reader, tokens: Tokens, clients: Clients) -> None:
+        self._database = database
+        self._reader = reader
+        self._tokens = tokens
+        self._clients = clients
+
+    async def delete(self, request: Asked) -> Response[bytes]:
+        self._clients.take(request)
+        principal = bearer(request, self._tokens, full=True)
+        body = DELETION.check(await read_body(request))
+        wallet = await self._reader.wallet(principal)
+        if abs(self._reader.now_s - body["timestamp"]) >= SHIFT_LIMIT_S:
+            message = f"The timestamp is shifted. Limit is {SHIFT_LIMIT_S}(s)."
+            raise Refusal(400, "invalid-auth-signature", details=[{"message": message}])
+        address = principal.auth_address or ""
+        try:
+            verify_message(
+                deletion_message(body["timestamp"], wallet.id, address), body["signature"], address
+            )
+        except ProtocolError as error:
+            message = "The signature is not that of the deletion by the wallet's authentication key"
+            raise Refusal(400, "invalid-auth-signature", details=[{"message": message}]) from error
+        try:
+            await self._database.write(lambda c: delete_wallet(c, wallet.id), answer_s=None)
+        except NotFound as error:
+            raise wallet_not_found() from error
+        log.info("wallet deleted", wallet=wallet.id)
+        return answer(walletId=wallet.id)

@@ -1,0 +1,36 @@
+"""Takes a wallet out of the database. The chain's record stays: its addresses belong to nobody again."""
+
+from sqlalchemy import Connection, delete
+
+from strongroom.core import tables as core_tables
+from strongroom.core.bulk import execute
+from strongroom.core.errors import NotFound
+from strongroom.hathor.sync.ledger_lock import lock_ledger
+from strongroom.hathor.sync.messages import DESTINATION
+
+OWNED = ("wallet_balance", "wallet_tx_history", "push_devices")
+UNCLAIM = (
+    "UPDATE address SET wallet_id = NULL, `index` = NULL, bip32_account = NULL, scan_privkey = NULL,"
+    " catchup_state = NULL, ct_address = NULL WHERE wallet_id = {}"
+)
+
+
+def delete_wallet(connection: Connection, wallet_id: str) -> None:
+    """Its balances, history, devices and undelivered messages go with it; its open proposals expire as all do.
+
+    The same keys may register again: everything comes back out of the record, but for devices.
+
+    Raises:
+        NotFound: there is no such wallet.
+    """
+    lock_ledger(connection)  # neither the sync nor a load is in the midst of it
+    if not execute(connection, "SELECT 1 FROM wallet WHERE id = {}", wallet_id):
+        raise NotFound("There is no such wallet")
+    execute(connection, UNCLAIM, wallet_id)
+    for table in OWNED:
+        execute(connection, f"DELETE FROM {table} WHERE wallet_id = {{}}", wallet_id)  # noqa: S608 - our own names
+    execute(connection, "DELETE FROM wallet WHERE id = {}", wallet_id)
+    columns = core_tables.outbox.c
+    connection.execute(
+        delete(core_tables.outbox).where(columns.destination == DESTINATION, columns.stream == wallet_id)
+    )
