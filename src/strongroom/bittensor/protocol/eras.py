@@ -1,0 +1,37 @@
+"""Mortal eras: for how many blocks an extrinsic is valid. Source: polkadot-sdk, `sp_runtime::generic::Era`."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+IMMORTAL: Final = b"\x00"
+SHORTEST: Final = 4
+LONGEST: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Era:
+    """Valid in the blocks `first` + 1 to `last`. The hash of block `first` is signed, so it should be a final one."""
+
+    first: int
+    period: int
+
+    @classmethod
+    def starting(cls, current: int, period: int) -> Self:
+        """The era of at least `period` blocks that holds block `current` and was made at or just before it.
+
+        The period is rounded up to a power of two from 4 to 65536.
+        """
+        size = min(max(1 << (period - 1).bit_length(), SHORTEST), LONGEST)
+        step = max(size >> 12, 1)
+        return cls(first=current - current % size % step, period=size)
+
+    @property
+    def last(self) -> int:
+        """The last block that may hold the extrinsic."""
+        return self.first + self.period - 1
+
+    def encode(self) -> bytes:
+        step = max(self.period >> 12, 1)
+        phase = self.first % self.period // step
+        exponent = min(max(self.period.bit_length() - 2, 1), 15)
+        return (exponent | phase << 4).to_bytes(2, "little")
