@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 import uvloop
 
-from strongroom.commands import atto, demo, doctor, hathor, token
+from strongroom.commands import atto, bittensor, demo, doctor, hathor, token
 from strongroom.commands.context import administrative_settings, migrate_all, print_ready
 from strongroom.core.clock import SystemClock
 from strongroom.core.environment import SettingsError
@@ -30,6 +30,7 @@ application = typer.Typer(
 application.add_typer(token.application, name="token")
 application.add_typer(atto.application, name="atto")
 application.add_typer(hathor.application, name="hathor")
+application.add_typer(bittensor.application, name="bittensor")
 application.add_typer(hathor.sync, name="sync")
 application.command("demo")(demo.demo)
 application.command("doctor")(doctor.doctor)

@@ -11,6 +11,11 @@ from strongroom.core.listener import is_loopback
 from strongroom.hathor.settings import HathorSettings, read_hathor_settings
 
 LEDGERS = ("atto", "hathor", "bittensor")
+NAMED_BY = {
+    "atto": ("NODE_BASE_URL",),
+    "hathor": ("DEFAULT_SERVER",),
+    "bittensor": ("BITTENSOR_NETWORK", "network", "CHAIN_NETWORK", "chain_endpoint", "CHAIN_ENDPOINT"),
+}
 MANAGEMENT = "management"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -39,7 +44,7 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
     environment = Environment(variables)
     data = Path(environment.text("STRONGROOM_DATA", "./data"))
     host = environment.text("STRONGROOM_HOST", "127.0.0.1")
-    wanted = ledgers or _configured(environment)
+    wanted = ledgers or configured(variables)
     if not wanted:
         environment.mistake(
             "no ledger is configured: set NETWORK and NODE_BASE_URL for Atto, NETWORK and DEFAULT_SERVER for"
@@ -61,13 +66,9 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
     return settings
 
 
-def _configured(environment: Environment) -> tuple[str, ...]:
-    named = {
-        "atto": ("NODE_BASE_URL",),
-        "hathor": ("DEFAULT_SERVER",),
-        "bittensor": ("BITTENSOR_NETWORK", "network", "CHAIN_NETWORK", "chain_endpoint", "CHAIN_ENDPOINT"),
-    }
-    return tuple(ledger for ledger, variables in named.items() if environment.first(*variables))
+def configured(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """The ledgers whose outside is named."""
+    return tuple(ledger for ledger, names in NAMED_BY.items() if any(variables.get(name) for name in names))
 
 
 def _log_as_json(environment: Environment) -> bool:

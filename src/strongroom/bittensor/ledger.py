@@ -8,7 +8,12 @@ from strongroom.bittensor.api.access import Callers
 from strongroom.bittensor.api.application import Services, create_application
 from strongroom.bittensor.api.general import DATABASE
 from strongroom.bittensor.authentication import Authenticator
+from strongroom.bittensor.folder import WalletFolder
+from strongroom.bittensor.keyring import Keyring, Passwords
+from strongroom.bittensor.messages import Messages
+from strongroom.bittensor.policy import KeyPolicy
 from strongroom.bittensor.settings import BittensorSettings
+from strongroom.bittensor.wallets import Wallets
 from strongroom.core.audit import Audit
 from strongroom.core.background import Background
 from strongroom.core.clock import Clock, Entropy
@@ -16,6 +21,7 @@ from strongroom.core.database import Database
 from strongroom.core.keys.local import key_from_file, key_from_hex
 from strongroom.core.listener import Surface
 from strongroom.core.migrations import Revisions, migrate
+from strongroom.core.policy import SigningGate
 from strongroom.core.rates import Buckets
 from strongroom.core.telemetry import Health, Metrics, Status
 from strongroom.core.tokens import Tokens
@@ -53,6 +59,20 @@ class BittensorLedger:
         await self.migrate()
         self._health.report(DATABASE, Status.UP, vital=True)
         self._vault = Vault(self._key_encryption_key(), self._entropy)
+        self._gate = SigningGate(KeyPolicy(), self._audit)
+        path = self._settings.wallet_path
+        self._folder = None if path is None else WalletFolder(path)
+        self.keyring = self._make_keyring()
+        self.wallets = Wallets(
+            database=self.database,
+            vault=self._vault,
+            folder=self._folder,
+            audit=self._audit,
+            clock=self._clock,
+        )
+        self._messages = Messages(
+            database=self.database, keyring=self.keyring, gate=self._gate, metrics=self._metrics
+        )
 
     def surfaces(self) -> list[Surface]:
         settings = self._settings
@@ -64,7 +84,7 @@ class BittensorLedger:
             clock=self._clock,
         )
         application = create_application(
-            Services(health=self._health),
+            Services(health=self._health, messages=self._messages),
             callers=Callers(authenticator, Buckets(self._clock), settings.requests_a_minute),
             metrics=self._metrics,
         )
@@ -89,6 +109,18 @@ class BittensorLedger:
         """Ends the workers, then what they used."""
         await self._background.close()
         await self._stack.aclose()
+
+    def _make_keyring(self) -> Keyring:
+        return Keyring(
+            database=self.database,
+            vault=self._vault,
+            folder=self._folder,
+            passwords=Passwords(
+                variables=self._settings.password_variables, general=self._settings.wallet_password
+            ),
+            clock=self._clock,
+            cache_s=self._settings.key_cache_s,
+        )
 
     def _key_encryption_key(self) -> KeyEncryptionKey:
         given = self._settings.key_encryption_key

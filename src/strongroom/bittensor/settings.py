@@ -1,11 +1,13 @@
 """The Bittensor ledger's variables, under the names that the subnet project gave them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from sqlalchemy.engine import URL
 
+from strongroom.bittensor.protocol.keyfiles import PASSWORD_PREFIX
 from strongroom.bittensor.protocol.networks import Network
 from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
@@ -43,6 +45,8 @@ class BittensorSettings:
     """A folder of wallets that are used where they lie. None: only those in the vault."""
     wallet_password: Secret | None
     """Opens encrypted keys of the folder that have no variable of their own."""
+    password_variables: Mapping[str, str] = field(repr=False)
+    """`BT_PW_...`, each the password of one key file, as btwallet has them."""
     key_cache_s: int
     """How long a key opened from the folder may stay in memory after its last use."""
     requests_a_minute: int
@@ -75,6 +79,7 @@ def read_bittensor_settings(environment: Environment, data: Path, host: str) -> 
         key_file=data / "bittensor.kek",
         wallet_path=Path(folder).expanduser() if folder else None,
         wallet_password=environment.secret("WALLET_PASSWORD"),
+        password_variables=environment.beginning_with(PASSWORD_PREFIX),
         key_cache_s=environment.integer("BITTENSOR_KEY_CACHE_S", 3600, low=0, high=86_400),
         requests_a_minute=environment.integer("BITTENSOR_REQUESTS_A_MINUTE", 600, low=1, high=1_000_000),
     )

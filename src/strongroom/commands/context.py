@@ -14,13 +14,13 @@ from strongroom.core.database import Database
 from strongroom.core.telemetry import Health, Metrics, configure_logging
 from strongroom.hathor.ledger import HathorLedger
 from strongroom.sandbox.local_network import LocalNetworks
-from strongroom.settings import Settings, read_settings
+from strongroom.settings import Settings, configured, read_settings
 
 
 def administrative_settings(ledgers: list[str] | None = None) -> Settings:
     """Settings of the environment; where no node is named, those of `serve --sandbox` in the same folder."""
     variables = dict(os.environ)
-    if not (variables.get("NODE_BASE_URL") or variables.get("DEFAULT_SERVER")):
+    if not configured(variables):
         variables = LocalNetworks.default_variables(variables) | variables
     settings = read_settings(variables, tuple(ledgers or ()))
     configure_logging(as_json=settings.log_as_json, level="WARNING")

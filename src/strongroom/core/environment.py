@@ -65,6 +65,10 @@ class Environment:
         """The value of the first of `names` that is set."""
         return next((self._variables[name] for name in names if self._variables.get(name)), None)
 
+    def beginning_with(self, prefix: str) -> dict[str, str]:
+        """Every variable whose name begins so."""
+        return {name: value for name, value in self._variables.items() if name.startswith(prefix)}
+
     def secret(self, name: str) -> Secret | None:
         """The variable itself, or the content of the file that `<name>_FILE` names; None when neither is set."""
         direct, path = self.optional(name), self.optional(f"{name}_FILE")

@@ -4,8 +4,8 @@ A signature that does not pass through `SigningGate.sign` does not exist: the ga
 ledger's signer sign, and writes the audit row in the caller's transaction. A refusal leaves no signature.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
@@ -28,6 +28,8 @@ class SignatureRequest:
     amount_raw: int = 0
     """What leaves the account, in the ledger's smallest unit."""
     destination: str | None = None
+    facts: Mapping[str, str | int | None] = field(default_factory=dict)
+    """What else the audit trail shall say, in the ledger's words; never a secret."""
 
 
 class Policy:
@@ -70,5 +72,6 @@ class SigningGate:
             "hash": request.payload_hash.hex().upper(),
             "amountRaw": str(request.amount_raw),
             "destination": request.destination,
+            **request.facts,
         }
         self._audit.append(connection, request.principal, "sign", request.account, details)

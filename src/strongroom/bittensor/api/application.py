@@ -12,6 +12,8 @@ from strongroom.bittensor.api.access import Callers
 from strongroom.bittensor.api.documentation import documentation_routes, openapi_config
 from strongroom.bittensor.api.errors import ErrorMapper
 from strongroom.bittensor.api.general import read_health, version
+from strongroom.bittensor.api.wallet import WalletController
+from strongroom.bittensor.messages import Messages
 from strongroom.core.telemetry import Health, Metrics
 
 LARGEST_BODY = 1_000_000
@@ -22,12 +24,13 @@ class Services:
     """The use cases behind the routes."""
 
     health: Health
+    messages: Messages
 
 
 def create_application(services: Services, *, callers: Callers, metrics: Metrics) -> Litestar:
-    dependencies = {"health": services.health}
+    dependencies = {"health": services.health, "messages": services.messages}
     return Litestar(
-        route_handlers=[version, read_health, *documentation_routes()],
+        route_handlers=[version, read_health, WalletController, *documentation_routes()],
         guards=[callers.admit],
         dependencies={
             **{name: _constant(value) for name, value in dependencies.items()},

@@ -92,5 +92,6 @@ def _faults(error: Exception) -> list[dict[str, Any]]:
 
 
 def _place(item: dict[str, Any]) -> list[str]:
+    """`data` is the whole body: the parameter of our own function."""
     key, source = item.get("key"), str(item.get("source", "body"))
-    return [source, *str(key).split(".")] if key else [source]
+    return [source, *str(key).split(".")] if key and key != "data" else [source]

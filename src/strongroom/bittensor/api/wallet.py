@@ -1,0 +1,104 @@
+"""The original's routes about keys: sign, verify, info."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from litestar.params import Body, FromQuery
+
+from strongroom.bittensor.messages import Messages, Signer
+from strongroom.bittensor.names import DEFAULT_HOTKEY
+from strongroom.core.access import Principal
+
+COLDKEY = "coldkey"
+
+
+class SignRequest(msgspec.Struct, kw_only=True):
+    wallet_name: str
+    hotkey_name: str = DEFAULT_HOTKEY
+    message: str
+    message_type: str = "general"
+    """`coldkey`: the coldkey signs. Anything else: the hotkey."""
+
+
+class SignResponse(msgspec.Struct, kw_only=True):
+    signature: str
+    """Hex without 0x."""
+    message: str
+    ss58_address: str
+    """Of the key that signed."""
+
+
+class VerifyRequest(msgspec.Struct, kw_only=True):
+    wallet_name: str
+    hotkey_name: str = DEFAULT_HOTKEY
+    message: str
+    message_type: str = "general"
+    signature: str
+
+
+class VerifyResponse(msgspec.Struct, kw_only=True):
+    is_valid: bool
+    ss58_address: str
+
+
+class InfoResponse(msgspec.Struct, kw_only=True):
+    wallet_name: str
+    hotkey_name: str
+    hotkey_address: str
+    coldkey_address: str | None
+    is_unlocked: bool
+
+
+class WalletController(Controller):
+    path = "/wallet"
+    tags = ("Wallet",)
+
+    @post("/sign", status_code=200, summary="Sign a message")
+    async def sign(
+        self,
+        data: Annotated[SignRequest, Body()],
+        messages: NamedDependency[Messages],
+        principal: NamedDependency[Principal],
+    ) -> SignResponse:
+        """Signs a message of a known form with the hotkey, or with the coldkey when the token allows it."""
+        signer = Signer(
+            wallet=data.wallet_name, hotkey=data.hotkey_name, coldkey=data.message_type == COLDKEY
+        )
+        signed = await messages.sign(principal, signer, data.message)
+        return SignResponse(
+            signature=signed.signature.hex(), message=data.message, ss58_address=signed.address
+        )
+
+    @post("/verify", status_code=200, summary="Verify a signature")
+    async def verify(
+        self,
+        data: Annotated[VerifyRequest, Body()],
+        messages: NamedDependency[Messages],
+        principal: NamedDependency[Principal],
+    ) -> VerifyResponse:
+        """Whether the hotkey, or the coldkey, made the signature. Needs no private key."""
+        signer = Signer(
+            wallet=data.wallet_name, hotkey=data.hotkey_name, coldkey=data.message_type == COLDKEY
+        )
+        verdict = await messages.verify(principal, signer, data.message, data.signature)
+        return VerifyResponse(is_valid=verdict.is_valid, ss58_address=verdict.address)
+
+    @get(["/info", "/wallet_info"], summary="Addresses of a wallet")
+    async def info(
+        self,
+        wallet_name: FromQuery[str],
+        messages: NamedDependency[Messages],
+        principal: NamedDependency[Principal],
+        hotkey_name: FromQuery[str] = DEFAULT_HOTKEY,
+    ) -> InfoResponse:
+        """The addresses of a hotkey and its coldkey, and whether the hotkey can sign now."""
+        found = await messages.info(principal, wallet_name, hotkey_name)
+        return InfoResponse(
+            wallet_name=found.wallet,
+            hotkey_name=found.hotkey,
+            hotkey_address=found.hotkey_address,
+            coldkey_address=found.coldkey_address,
+            is_unlocked=found.is_unlocked,
+        )

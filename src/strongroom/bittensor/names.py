@@ -1,0 +1,54 @@
+"""Names of wallets and hotkeys, and which key of a wallet is meant. A name becomes part of a path."""
+
+import enum
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from strongroom.core.errors import InvalidInput
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+ -]{0,63}")
+DEFAULT_HOTKEY: Final = "default"
+
+
+class KeyKind(enum.StrEnum):
+    COLDKEY = "coldkey"
+    HOTKEY = "hotkey"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyName:
+    """One key. The coldkey of a wallet has no name of its own."""
+
+    wallet: str
+    kind: KeyKind
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.wallet}/{self.name or self.kind}"
+
+
+def coldkey(wallet: str) -> KeyName:
+    """Raises: InvalidInput: no name for a wallet."""
+    _require(wallet, "wallet", "invalid_wallet_name")
+    return KeyName(wallet=wallet, kind=KeyKind.COLDKEY)
+
+
+def hotkey(wallet: str, name: str) -> KeyName:
+    """Raises: InvalidInput: no name for a wallet, or for a hotkey."""
+    _require(wallet, "wallet", "invalid_wallet_name")
+    _require(name, "hotkey", "invalid_hotkey_name")
+    return KeyName(wallet=wallet, kind=KeyKind.HOTKEY, name=name)
+
+
+def is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
+
+
+def _require(text: str, what: str, code: str) -> None:
+    if not is_name(text):
+        raise InvalidInput(
+            f"The name of a {what} has 1 to 64 letters, digits, spaces and any of _ . @ + -, and begins with a letter,"
+            " a digit or _",
+            code=code,
+        )

@@ -1,0 +1,146 @@
+"""`strongroom bittensor`: wallets into the vault, and which there are."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from strongroom.bittensor.folder import KeyFile, WalletFolder, password_for
+from strongroom.bittensor.names import KeyKind, KeyName, coldkey, hotkey
+from strongroom.bittensor.protocol.errors import KeyFileError, PasswordNeeded
+from strongroom.bittensor.protocol.keyfiles import PublicKey, read_key
+from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.wallets import KeyEntry, NewKey
+from strongroom.commands.context import administrative_settings, bittensor_ledger, shown
+from strongroom.core.access import OPERATOR
+from strongroom.core.environment import Secret
+from strongroom.core.errors import InvalidInput, NotFound
+from strongroom.settings import Settings
+
+application = typer.Typer(help="Look after the keys of Bittensor wallets.", no_args_is_help=True)
+
+Hotkeys = Annotated[list[str] | None, typer.Option("--hotkey", help="Only these; repeatable. Default: all.")]
+
+
+@application.command("import")
+def import_wallet(
+    path: Annotated[
+        Path, typer.Argument(help="A wallet's folder, for example ~/.bittensor/wallets/validator.")
+    ],
+    name: Annotated[str | None, typer.Option(help="Its name here. Default: the folder's.")] = None,
+    hotkeys: Hotkeys = None,
+    with_coldkey: Annotated[
+        bool, typer.Option("--coldkey", help="The coldkey too, not only its address.")
+    ] = False,
+) -> None:
+    """Take a wallet's keys into the vault. The folder stays as it is."""
+    settings = _settings()
+    path = path.expanduser().absolute()
+    if not path.is_dir():
+        raise NotFound(f"There is no folder {path}")
+    folder = WalletFolder(path.parent)
+    found = folder.keys(path.name)
+    if hotkeys:
+        missing = set(hotkeys) - {key.name for key in found}
+        if missing:
+            raise NotFound(f"{path} has no hotkey {', '.join(sorted(missing))}")
+        found = [key for key in found if key.kind is KeyKind.COLDKEY or key.name in hotkeys]
+    if not found:
+        raise NotFound(f"{path} is no wallet: it has neither a coldkey nor hotkeys")
+    password = settings.bittensor.wallet_password if settings.bittensor else None
+    keys = [
+        _read(folder, key, name or path.name, password, secret=with_coldkey or key.kind is KeyKind.HOTKEY)
+        for key in found
+    ]
+
+    async def work() -> tuple[list[KeyName], str]:
+        async with bittensor_ledger(settings) as ledger:
+            return await ledger.wallets.import_(OPERATOR, keys), shown(ledger.database)
+
+    added, database = asyncio.run(work())
+    for new in keys:
+        state = "imported" if new.key in added else "was there already"
+        typer.echo(f"{new.key} {PublicKey(public_key=new.public_key).address} {state}")
+    typer.echo(f"The vault is in {database}.", err=True)
+
+
+@application.command()
+def wallets() -> None:
+    """List the keys that the service can find."""
+
+    async def work() -> list[KeyEntry]:
+        async with bittensor_ledger(_settings()) as ledger:
+            return await ledger.wallets.list()
+
+    table = Table()
+    table.add_column("key", overflow="fold")
+    table.add_column("address", no_wrap=True)
+    table.add_column("where", overflow="fold")
+    for entry in asyncio.run(work()):
+        table.add_row(Text(str(entry.key)), entry.address or "(encrypted)", entry.place)
+    Console().print(table)
+
+
+@application.command()
+def remove(
+    wallet: str,
+    key: Annotated[str, typer.Argument(help="A hotkey's name.")] = "",
+    with_coldkey: Annotated[bool, typer.Option("--coldkey", help="The coldkey.")] = False,
+) -> None:
+    """Delete a key from the vault, for good: there is no other copy here."""
+    if bool(key) == with_coldkey:
+        raise typer.BadParameter("name a hotkey, or --coldkey")
+    name = coldkey(wallet) if with_coldkey else hotkey(wallet, key)
+
+    async def work() -> None:
+        async with bittensor_ledger(_settings()) as ledger:
+            await ledger.wallets.remove(OPERATOR, name)
+
+    asyncio.run(work())
+    typer.echo(f"removed {name}")
+
+
+def _settings() -> Settings:
+    return administrative_settings(["bittensor"])
+
+
+def _read(folder: WalletFolder, key: KeyName, wallet: str, general: Secret | None, *, secret: bool) -> NewKey:
+    """Raises: InvalidInput: the file cannot be read, or the password is wrong."""
+    target = coldkey(wallet) if key.kind is KeyKind.COLDKEY else hotkey(wallet, key.name)
+    try:
+        file = folder.key_file(key) if secret else None
+        keypair = None if file is None else _open(key, file, general)
+        public = _public(folder, key)
+    except KeyFileError as error:
+        raise InvalidInput(f"{folder.path_of(key)}: {error}") from None
+    if keypair is None and public is None:
+        raise InvalidInput(f"{folder.path_of(key)}: without its public file it needs --coldkey")
+    if keypair is not None and public is not None and keypair.public_key != public:
+        raise InvalidInput(f"{folder.path_of(key)}: its public file is that of another key")
+    public_key = keypair.public_key if keypair is not None else public
+    assert public_key is not None  # noqa: S101 - for the type checker
+    return NewKey(key=target, public_key=public_key, keypair=keypair)
+
+
+def _public(folder: WalletFolder, key: KeyName) -> bytes | None:
+    try:
+        found = folder.public(key)
+    except PasswordNeeded:
+        return None
+    return None if found is None else found.public_key
+
+
+def _open(key: KeyName, file: KeyFile, general: Secret | None) -> Keypair:
+    password = password_for(file.path, os.environ, general.reveal() if general is not None else None)
+    try:
+        return read_key(file.data, password)
+    except PasswordNeeded:
+        if not sys.stdin.isatty():
+            raise
+    return read_key(file.data, typer.prompt(f"Password of {key}", hide_input=True, err=True))

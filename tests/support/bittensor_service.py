@@ -1,0 +1,124 @@
+"""The Bittensor ledger as `strongroom serve` runs it, in the test's own process, and a client of its API."""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from sqlalchemy.engine import URL
+
+from strongroom.bittensor.access import Limits, encode_limits
+from strongroom.bittensor.ledger import BittensorLedger
+from strongroom.bittensor.names import coldkey, hotkey
+from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.wallets import NewKey
+from strongroom.core.access import OPERATOR
+from strongroom.core.clock import Clock, SystemClock, SystemEntropy
+from strongroom.core.telemetry import Health, Metrics
+from strongroom.settings import read_settings
+from support.serving import Serve, serving
+
+WALLET = "validator"
+HOTKEY = "default"
+COLD = Keypair.from_uri("//Strongroom//cold")
+HOT = Keypair.from_uri("//Strongroom//hot")
+EVERYTHING = ("bittensor:*",)
+
+_KEY_FILES = json.loads((Path(__file__).parents[1] / "vectors" / "bittensor" / "keyfiles.json").read_text())[
+    "wallets"
+]
+VECTORS: dict[str, dict[str, Any]] = {wallet["name"]: wallet for wallet in _KEY_FILES}
+
+
+class BittensorService:
+    """A running service with the wallet `validator` in its vault. Calls carry WALLET_SERVICE_TOKEN unless told."""
+
+    def __init__(
+        self, ledger: BittensorLedger, client: httpx2.AsyncClient, health: Health, metrics: Metrics
+    ) -> None:
+        self.ledger = ledger
+        self.client = client
+        self.health = health
+        self.metrics = metrics
+
+    async def token(self, scopes: tuple[str, ...] = EVERYTHING, **limits: Any) -> dict[str, str]:
+        """Headers with a new token."""
+        new = await self.ledger.tokens.create(
+            OPERATOR, "test", scopes, limits=encode_limits(Limits(**limits))
+        )
+        return bearer(new.secret)
+
+    async def sign(
+        self, message: str, headers: Mapping[str, str] | None = None, **more: str
+    ) -> httpx2.Response:
+        body = {"wallet_name": WALLET, "hotkey_name": HOTKEY, "message": message} | more
+        return await self.client.post("/wallet/sign", json=body, headers=headers)
+
+    async def verify(self, message: str, signature: str, **more: str) -> httpx2.Response:
+        body = {"wallet_name": WALLET, "message": message, "signature": signature} | more
+        return await self.client.post("/wallet/verify", json=body)
+
+    async def info(self, wallet: str = WALLET, **more: str) -> httpx2.Response:
+        return await self.client.get("/wallet/info", params={"wallet_name": wallet} | more)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def database_variables(url: URL, data: Path) -> dict[str, str]:
+    variables = {"STRONGROOM_DATA": str(data)}
+    if url.get_backend_name() != "sqlite":
+        variables |= {
+            "BITTENSOR_DB_HOST": str(url.host),
+            "BITTENSOR_DB_PORT": str(url.port),
+            "BITTENSOR_DB_NAME": str(url.database),
+            "BITTENSOR_DB_USER": str(url.username),
+            "BITTENSOR_DB_PASSWORD": str(url.password),
+        }
+    return variables
+
+
+@asynccontextmanager
+async def running_bittensor(
+    variables: Mapping[str, str], serve: Serve = serving, clock: Clock | None = None
+) -> AsyncIterator[BittensorService]:
+    settings = read_settings({"network": "local"} | dict(variables), ("bittensor",)).bittensor
+    assert settings is not None
+    health, metrics = Health(), Metrics("test")
+    ledger = BittensorLedger(
+        settings, clock=clock or SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics
+    )
+    await ledger.open()
+    ledger.start()
+    token = settings.service_token.reveal() if settings.service_token else ""
+    try:
+        async with (
+            serve(ledger.surfaces()[0].application) as url,
+            httpx2.AsyncClient(base_url=url, headers=bearer(token), trust_env=False, timeout=30) as client,
+        ):
+            yield BittensorService(ledger, client, health, metrics)
+    finally:
+        await ledger.close()
+
+
+async def import_validator(service: BittensorService) -> None:
+    """The wallet `validator` with its coldkey and the hotkey `default`."""
+    keys = [
+        NewKey(key=coldkey(WALLET), public_key=COLD.public_key, keypair=COLD),
+        NewKey(key=hotkey(WALLET, HOTKEY), public_key=HOT.public_key, keypair=HOT),
+    ]
+    await service.ledger.wallets.import_(OPERATOR, keys)
+
+
+def write_wallet(folder: Path, vector: str, wallet: str, **files: str) -> dict[str, Any]:
+    """Lays out a wallet of the key file vectors; `files` are its files and where they go in the wallet."""
+    found = VECTORS[vector]
+    for name, target in (files or {name: name for name in found["files"]}).items():
+        path = folder / wallet / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(found["files"][name]["base64"]))
+    return found
