@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from strongroom.sandbox.bittensor.dispatch import Context, call
-from strongroom.sandbox.bittensor.pallets.cost import db
 from strongroom.sandbox.bittensor.pallets import epochs, neurons, weights
+from strongroom.sandbox.bittensor.pallets.cost import db
 from strongroom.sandbox.bittensor.pallets.view import SUBTENSOR, Pallet, View
 from strongroom.sandbox.bittensor.rules import epochs as schedule
 from strongroom.sandbox.bittensor.rules.weights import commit_hash
@@ -166,9 +166,7 @@ def _split(view: View, netuid: int, stored: Sequence[Commit]) -> tuple[list[Comm
     return list(stored[len(expired) :]), expired
 
 
-def _find(
-    view: View, netuid: int, digest: bytes, commits: Sequence[Commit], expired: Sequence[bytes]
-) -> int:
+def _find(view: View, netuid: int, digest: bytes, commits: Sequence[Commit], expired: Sequence[bytes]) -> int:
     place = next((place for place, commit in enumerate(commits) if commit[0] == digest), None)
     if place is None:
         raise view.error("ExpiredWeightCommit" if digest in expired else "InvalidRevealCommitHashNotMatch")

@@ -24,6 +24,12 @@ _VECTORS: Final = {
 }
 
 
+_DRAINED: Final = (
+    *("PendingEmission", "PendingRootDivs", "PendingAlphaSwapped", "PendingOwnerCut"),
+    *("PendingServerEmission", "PendingValidatorEmission", "PendingRootAlphaDivs"),
+)
+
+
 def is_due(view: View, netuid: int) -> bool:
     """Whether this block runs the subnet's epoch."""
     tempo = view.get("Tempo", netuid)
@@ -47,7 +53,9 @@ def current(view: View, netuid: int) -> int:
 def advance(pallet: Pallet, netuid: int) -> bool:
     """Counts the block, and runs the epoch if it is due; says whether it did."""
     due = is_due(pallet, netuid)
-    pallet.put("BlocksSinceLastStep", netuid, value=0 if due else pallet.get("BlocksSinceLastStep", netuid) + 1)
+    pallet.put(
+        "BlocksSinceLastStep", netuid, value=0 if due else pallet.get("BlocksSinceLastStep", netuid) + 1
+    )
     if not due:
         return False
     if pallet.stateful_epochs:
@@ -79,6 +87,9 @@ def _run(pallet: Pallet, netuid: int) -> None:
     for item, field in _VECTORS.items():
         if pallet.has_item(item):
             pallet.put(item, netuid, value=getattr(outcome, field))
+    for item in _DRAINED:
+        if pallet.has_item(item):
+            pallet.put(item, netuid, value=0)
     pallet.put("Active", netuid, value=active)
     pallet.put("Emission", netuid, value=[0] * len(keys))
 

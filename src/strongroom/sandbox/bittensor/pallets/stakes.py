@@ -1,5 +1,6 @@
 """Stake: who holds how much alpha where, what it weighs, and the subnet's pool it is bought from."""
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
@@ -45,7 +46,9 @@ def add(pallet: Pallet, hotkey: bytes, coldkey: bytes, netuid: int, amount: int)
     """Adds alpha (negative: takes it); gives what was really added."""
     pool, added = shares.change(share_pool(pallet, hotkey, coldkey, netuid), amount)
     pallet.put_or_remove("TotalHotkeyAlpha", hotkey, netuid, value=pool.value, empty=not pool.value)
-    pallet.put_or_remove("TotalHotkeyShares", hotkey, netuid, value={"bits": pool.total}, empty=not pool.total)
+    pallet.put_or_remove(
+        "TotalHotkeyShares", hotkey, netuid, value={"bits": pool.total}, empty=not pool.total
+    )
     pallet.put_or_remove("Alpha", hotkey, coldkey, netuid, value={"bits": pool.share}, empty=not pool.share)
     known = pallet.get("StakingHotkeys", coldkey)
     if amount > 0 and hotkey not in known:
@@ -69,7 +72,9 @@ def inherited(view: View, netuid: int, hotkey: bytes, staked_on: int) -> int:
     own = Fraction(view.get("TotalHotkeyAlpha", hotkey, staked_on))
     if netuid == ROOT:
         return int(own)
-    lent = sum((own * Fraction(part, _U64_MAX) for part, _ in view.get("ChildKeys", hotkey, netuid)), Fraction())
+    lent = sum(
+        (own * Fraction(part, _U64_MAX) for part, _ in view.get("ChildKeys", hotkey, netuid)), Fraction()
+    )
     borrowed = sum(
         (
             view.get("TotalHotkeyAlpha", parent, staked_on) * Fraction(part, _U64_MAX)
@@ -87,7 +92,7 @@ def may_set_weights(view: View, netuid: int, hotkey: bytes) -> bool:
 
 def total_of_hotkey(view: View, hotkey: bytes) -> int:
     """All a hotkey has, in rao at the present prices."""
-    stakes = ((key[0], value) for key, value in view.entries("TotalHotkeyAlpha", hotkey))
+    stakes = ((key[1], value) for key, value in view.entries("TotalHotkeyAlpha", hotkey))
     return sum(value * alpha_price(view, netuid) // fixed.ONE for netuid, value in stakes)
 
 
@@ -122,13 +127,17 @@ def alpha_price(view: View, netuid: int) -> int:
     return price(pool_of(view, netuid)) if is_dynamic(view, netuid) else fixed.ONE
 
 
-def simulate(view: View, netuid: int, side: Side, amount: int, limit: int | None = None) -> Swap:
-    """What a swap would do.
+def simulate(
+    view: View, netuid: int, side: Side, amount: int, limit: int | None = None, *, free: bool = False
+) -> Swap:
+    """What a swap would do; `free`: without a fee.
 
     Raises:
         DispatchError: of the pallet Swap: the pool is too shallow, or stands beyond the limit already.
     """
     pool = pool_of(view, netuid)
+    if free:
+        pool = replace(pool, fee_rate=0)
     if not is_dynamic(view, netuid):
         return Swap(paid_in=amount, paid_out=amount, fee=0, pool=pool)
     curve = view.other("Swap")
@@ -138,7 +147,9 @@ def simulate(view: View, netuid: int, side: Side, amount: int, limit: int | None
     now = price(pool) * RAO // fixed.ONE
     if limit is not None and (now >= limit if side is Side.BUY else now <= limit):
         raise curve.error("PriceLimitExceeded")
-    swap = (swap_on_curve if curve.has_item("AlphaSqrtPrice") else swap_on_reserves)(pool, side, amount, limit=limit)
+    swap = (swap_on_curve if curve.has_item("AlphaSqrtPrice") else swap_on_reserves)(
+        pool, side, amount, limit=limit
+    )
     if swap.paid_out > _reserve_out(pool, side):
         raise curve.error("InsufficientLiquidity")
     return swap
@@ -153,9 +164,9 @@ def buy(pallet: Pallet, netuid: int, tao: int, limit: int | None = None) -> Swap
     return _settle(pallet, netuid, swap, tao, tao)
 
 
-def sell(pallet: Pallet, netuid: int, alpha: int, limit: int | None = None) -> Swap:
+def sell(pallet: Pallet, netuid: int, alpha: int, limit: int | None = None, *, free: bool = False) -> Swap:
     """Swaps alpha for TAO in the pool."""
-    swap = simulate(pallet, netuid, Side.SELL, alpha, limit)
+    swap = simulate(pallet, netuid, Side.SELL, alpha, limit, free=free)
     _move(pallet, "SubnetTAO", netuid, -swap.paid_out)
     _move(pallet, "SubnetAlphaIn", netuid, swap.paid_in if is_dynamic(pallet, netuid) else 0)
     _move(pallet, "SubnetAlphaOut", netuid, -swap.paid_in)

@@ -10,9 +10,9 @@ from hashlib import blake2b
 from typing import Any
 
 from strongroom.sandbox.bittensor.dispatch import Context, call
-from strongroom.sandbox.bittensor.pallets.cost import db
 from strongroom.sandbox.bittensor.pallets import commit_reveal, epochs, neurons, weights
-from strongroom.sandbox.bittensor.pallets.view import SUBTENSOR, Pallet, View
+from strongroom.sandbox.bittensor.pallets.cost import db
+from strongroom.sandbox.bittensor.pallets.view import SUBTENSOR, Pallet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,12 @@ def commit_timelocked_weights(
     _commit(Pallet(ctx), netuid, 0, commit, reveal_round, commit_reveal_version)
 
 
-@call(SUBTENSOR, "commit_timelocked_mechanism_weights", ref_time=db(73_750_000, reads=6, writes=2), pays_fee=False)
+@call(
+    SUBTENSOR,
+    "commit_timelocked_mechanism_weights",
+    ref_time=db(73_750_000, reads=6, writes=2),
+    pays_fee=False,
+)
 def commit_timelocked_mechanism_weights(
     ctx: Context, netuid: int, mecid: int, commit: bytes, reveal_round: int, commit_reveal_version: int
 ) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from strongroom.sandbox.bittensor.dispatch import Context, call
-from strongroom.sandbox.bittensor.pallets.cost import db
 from strongroom.sandbox.bittensor.pallets import neurons, stakes
+from strongroom.sandbox.bittensor.pallets.cost import db
 from strongroom.sandbox.bittensor.pallets.view import SUBTENSOR, Pallet, View
 from strongroom.sandbox.bittensor.rules import weights as rules
 
@@ -13,9 +13,7 @@ ROOT = 0
 
 
 @call(SUBTENSOR, "set_weights", ref_time=db(20_730_000_000, reads=4111, writes=2), pays_fee=False)
-def set_weights(
-    ctx: Context, netuid: int, dests: list[int], weights: list[int], version_key: int
-) -> None:
+def set_weights(ctx: Context, netuid: int, dests: list[int], weights: list[int], version_key: int) -> None:
     pallet = Pallet(ctx)
     _in_the_clear(pallet, netuid)
     store(pallet, ctx.signer, netuid, 0, dests, weights, version_key)
