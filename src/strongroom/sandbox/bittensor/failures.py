@@ -12,6 +12,8 @@ class DispatchError(Exception):
         super().__init__(f"{kind} {detail}" if detail is not None else kind)
         self.kind = kind
         self.detail = detail
+        self.post: Any = None
+        """A `Post`, when the failed call corrects its weight (as `Sudo.sudo` does)."""
 
     @classmethod
     def module(cls, pallet: str, name: str) -> "DispatchError":
@@ -28,7 +30,7 @@ class DispatchError(Exception):
         return cls("BadOrigin")
 
     def value(self, runtime: Runtime) -> Any:
-        """As `types` encodes a DispatchError: in events, also in those of wrappers (`Sudid`, `ProxyExecuted`)."""
+        """As `type_codecs` encodes a DispatchError: in events, also in those of wrappers (`Sudid`, `ProxyExecuted`)."""
         if self.kind == "Module":
             return (self.kind, runtime.module_error(*self.detail).encoded())
         return self.kind if self.detail is None else (self.kind, self.detail)

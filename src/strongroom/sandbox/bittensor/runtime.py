@@ -11,7 +11,7 @@ import msgspec
 from strongroom.sandbox.bittensor.hashers import PREFIX_SIZE, storage_hash, twox_128
 from strongroom.sandbox.bittensor.metadata import Metadata, Method, Pallet, StorageItem, read_metadata
 from strongroom.sandbox.bittensor.scale import Reader, ScaleError, compact
-from strongroom.sandbox.bittensor.types import Types
+from strongroom.sandbox.bittensor.type_codecs import Types
 
 SPECS = (293, 424)
 """Runtimes whose metadata is shipped."""
@@ -21,7 +21,7 @@ class Call(NamedTuple):
     pallet: str
     function: str
     args: dict[str, Any]
-    """By name, in the order of the metadata; values as in `types`."""
+    """By name, in the order of the metadata; values as in `type_codecs`."""
 
 
 class Event(NamedTuple):
@@ -43,7 +43,7 @@ class ModuleError:
 
 
 class Runtime:
-    """Everything the chain needs to know of one `spec_version`. Values are those of `types`."""
+    """Everything the chain needs to know of one `spec_version`. Values are those of `type_codecs`."""
 
     def __init__(self, metadata_v15: bytes, metadata_v14: bytes, version: dict[str, Any]) -> None:
         self.metadata_v15, self.metadata_v14 = metadata_v15, metadata_v14

@@ -1,7 +1,7 @@
 """The chain's state: keys and values, changes that can be taken back, and a copy of it after every block."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 class State:
@@ -53,3 +53,14 @@ class State:
     def _remember(self, key: bytes) -> None:
         if self._savepoints:
             self._undo.append((key, self._values.get(key)))
+
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """Whatever happens inside is undone."""
+        with suppress(_TrialEnds), self.savepoint():
+            yield
+            raise _TrialEnds
+
+
+class _TrialEnds(Exception):
+    """Takes a trial back."""

@@ -8,7 +8,7 @@ from strongroom.sandbox.bittensor.state import State
 
 
 class Storage:
-    """Typed reading and writing under one runtime. Values are those of `types`: accounts and hashes are bytes.
+    """Typed reading and writing under one runtime. Values are those of `type_codecs`: accounts and hashes are bytes.
 
     Every method raises ScaleError for an item that the runtime does not have; `has_item` asks first.
     """
