@@ -98,7 +98,9 @@ async def running_bittensor(
     try:
         async with (
             serve(ledger.surfaces()[0].application) as url,
-            httpx2.AsyncClient(base_url=url, headers=bearer(token), trust_env=False, timeout=30) as client,
+            httpx2.AsyncClient(
+                base_url=url, headers=bearer(token) if token else {}, trust_env=False, timeout=30
+            ) as client,
         ):
             yield BittensorService(ledger, client, health, metrics)
     finally:

@@ -8,6 +8,7 @@ import msgspec
 
 from strongroom.core.access import Principal
 from strongroom.core.errors import Forbidden, InvalidInput
+from strongroom.core.forwarded import CLIENT_BITS
 
 READ: Final = "bittensor:read"
 SIGN: Final = "bittensor:sign"
@@ -75,10 +76,7 @@ def encode_limits(limits: Limits) -> str:
     if limits.requests_a_minute is not None and limits.requests_a_minute < 1:
         raise InvalidInput("The requests a minute are 1 or more")
     for network in limits.networks or ():
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            raise InvalidInput(f"{network!r} is no network: {error}") from None
+        _check_network(network)
     return "" if limits == Limits() else msgspec.json.encode(limits).decode()
 
 
@@ -119,18 +117,14 @@ def require_use(
         raise Forbidden("The token does not allow the coldkey", code="coldkey_not_allowed")
 
 
-def require_network(principal: Principal, host: str | None) -> None:
-    """Raises Forbidden when the token may not be used from there."""
+def require_network(principal: Principal, client: str) -> None:
+    """`client`: an address, or the network of 64 bits that one IPv6 client has.
+
+    Raises:
+        Forbidden: the token may not be used from there.
+    """
     networks = limits_of(principal).networks
-    if networks is None:
-        return
-    try:
-        address = ipaddress.ip_address(host or "")
-    except ValueError:
-        address = None
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
-    if address is None or not any(address in ipaddress.ip_network(network) for network in networks):
+    if networks is not None and not any(_is_within(client, network) for network in networks):
         raise Forbidden("The token may not be used from this address", code="address_not_allowed")
 
 
@@ -138,6 +132,25 @@ def allows_call(limits: Limits, call: str) -> bool:
     if call.partition(".")[0] in WRAPPERS:
         return False
     return call in limits.calls or (WEIGHTS in limits.calls and call in WEIGHT_CALLS)
+
+
+def _is_within(client: str, network: str) -> bool:
+    try:
+        inner, outer = ipaddress.ip_network(client), ipaddress.ip_network(network)
+    except ValueError:
+        return False
+    if isinstance(inner, ipaddress.IPv4Network):
+        return isinstance(outer, ipaddress.IPv4Network) and inner.subnet_of(outer)
+    return isinstance(outer, ipaddress.IPv6Network) and inner.subnet_of(outer)
+
+
+def _check_network(text: str) -> None:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        raise InvalidInput(f"{text!r} is no network: {error}") from None
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen > CLIENT_BITS:
+        raise InvalidInput(f"An IPv6 client has a whole /{CLIENT_BITS}; {text!r} is less")
 
 
 def _check_call(call: str) -> None:

@@ -74,7 +74,9 @@ class Authenticator:
         except jwt.PyJWTError:
             raise Unauthenticated("Invalid token") from None
         end_s = claims.get("exp")
-        if not isinstance(end_s, int | float) or end_s * 1000 <= self._clock.now_ms():
+        if not isinstance(end_s, int | float):
+            raise Unauthenticated("Invalid token")
+        if end_s * 1000 <= self._clock.now_ms():
             raise Unauthenticated("Invalid token", code="token_expired")
         subject = str(claims.get("sub") or claims.get("_id") or "")
         shown = "".join(letter for letter in subject if letter.isprintable())[:LONGEST_SUBJECT]

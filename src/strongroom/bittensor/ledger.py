@@ -85,7 +85,12 @@ class BittensorLedger:
         )
         application = create_application(
             Services(health=self._health, messages=self._messages),
-            callers=Callers(authenticator, Buckets(self._clock), settings.requests_a_minute),
+            callers=Callers(
+                authenticator,
+                Buckets(self._clock),
+                requests_a_minute=settings.requests_a_minute,
+                proxies=settings.trusted_proxies,
+            ),
             metrics=self._metrics,
         )
         return [

@@ -12,6 +12,7 @@ from strongroom.bittensor.protocol.networks import Network
 from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.errors import VaultError
+from strongroom.core.forwarded import TrustedProxies, parse_proxies
 from strongroom.core.keys.local import key_from_hex
 from strongroom.core.listener import is_loopback
 
@@ -51,6 +52,8 @@ class BittensorSettings:
     """How long a key opened from the folder may stay in memory after its last use."""
     requests_a_minute: int
     """Of one token that has no limit of its own."""
+    trusted_proxies: TrustedProxies
+    """Whose X-Forwarded-For tells where a request comes from."""
 
 
 def read_bittensor_settings(environment: Environment, data: Path, host: str) -> BittensorSettings:
@@ -82,6 +85,12 @@ def read_bittensor_settings(environment: Environment, data: Path, host: str) -> 
         password_variables=environment.beginning_with(PASSWORD_PREFIX),
         key_cache_s=environment.integer("BITTENSOR_KEY_CACHE_S", 3600, low=0, high=86_400),
         requests_a_minute=environment.integer("BITTENSOR_REQUESTS_A_MINUTE", 600, low=1, high=1_000_000),
+        trusted_proxies=environment.parsed(
+            "BITTENSOR_TRUSTED_PROXIES",
+            environment.text("BITTENSOR_TRUSTED_PROXIES", "0"),
+            parse_proxies,
+            TrustedProxies(),
+        ),
     )
 
 

@@ -65,6 +65,7 @@ class Listener:
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                proxy_headers=False,  # it would believe whoever comes from this machine; see core.forwarded
                 timeout_graceful_shutdown=SHUTDOWN_S,
                 timeout_keep_alive=75,
             )

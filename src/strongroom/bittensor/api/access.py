@@ -11,6 +11,7 @@ from strongroom.bittensor.access import limits_of, require_network
 from strongroom.bittensor.authentication import Authenticator
 from strongroom.core.access import Principal
 from strongroom.core.errors import RateLimited
+from strongroom.core.forwarded import TrustedProxies
 from strongroom.core.rates import Buckets
 
 PUBLIC = {"public": True}
@@ -20,17 +21,28 @@ PUBLIC = {"public": True}
 class Callers:
     """`admit` as a guard, then `principal` for the route."""
 
-    def __init__(self, authenticator: Authenticator, buckets: Buckets, requests_a_minute: int) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        buckets: Buckets,
+        *,
+        requests_a_minute: int,
+        proxies: TrustedProxies,
+    ) -> None:
         self._authenticator = authenticator
         self._buckets = buckets
         self._requests_a_minute = requests_a_minute
+        self._proxies = proxies
 
     async def admit(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Raises: Unauthenticated, Forbidden, RateLimited."""
         if handler.opt.get("public"):
             return
         principal = await self._authenticator.identify(connection.headers.get("authorization"))
-        require_network(principal, connection.client.host if connection.client else None)
+        peer = connection.client.host if connection.client else ""
+        require_network(
+            principal, self._proxies.client(peer, connection.headers.getall("x-forwarded-for", []))
+        )
         a_minute = limits_of(principal).requests_a_minute or self._requests_a_minute
         wait_s = self._buckets.take(principal.name, a_minute)
         if wait_s:

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 from strongroom.bittensor.client.transport import Answer, NoAnswer, NotDelivered, Transport
 
@@ -84,7 +85,8 @@ class Service:
 
     def info(self, wallet_name: str, hotkey_name: str) -> dict[str, Any]:
         """Addresses of a wallet: `{wallet_name, hotkey_name, hotkey_address, coldkey_address, is_unlocked}`."""
-        return self._question("GET", f"/wallet/info?wallet_name={wallet_name}&hotkey_name={hotkey_name}")
+        query = urlencode({"wallet_name": wallet_name, "hotkey_name": hotkey_name})
+        return self._question("GET", f"/wallet/info?{query}")
 
     def post(self, path: str, document: dict[str, Any]) -> dict[str, Any]:
         return self._question("POST", path, document)

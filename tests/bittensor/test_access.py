@@ -1,0 +1,196 @@
+"""What a token may do: one check for every use of a key."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from strongroom.bittensor.access import (
+    SCOPES,
+    SIGN,
+    SUBMIT,
+    WEIGHT_CALLS,
+    Limits,
+    encode_limits,
+    limits_of,
+    require_network,
+    require_use,
+)
+from strongroom.bittensor.policy import KeyPolicy, KeyUse
+from strongroom.core.access import Principal
+from strongroom.core.errors import Forbidden, InvalidInput
+from strongroom.core.policy import SignatureRequest
+
+SET_WEIGHTS = "SubtensorModule.set_weights"
+TRANSFER = "Balances.transfer_keep_alive"
+
+
+def principal(*scopes: str, **limits: Any) -> Principal:
+    return Principal(
+        name="token:test",
+        scopes=frozenset(scopes or {"bittensor:*"}),
+        limits=encode_limits(Limits(**limits)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    right: str = SUBMIT
+    wallet: str = "validator"
+    hotkey: str | None = "default"
+    netuid: int | None = 2
+    call: str | None = SET_WEIGHTS
+    coldkey: bool = False
+
+    def refusal(self, who: Principal) -> str | None:
+        """The code that refuses it; None when it is allowed."""
+        try:
+            require_use(
+                who,
+                self.right,
+                wallet=self.wallet,
+                hotkey=self.hotkey,
+                netuid=self.netuid,
+                call=self.call,
+                coldkey=self.coldkey,
+            )
+        except Forbidden as error:
+            return error.instance_code
+        return None
+
+
+MESSAGE = Use(right=SIGN, netuid=None, call=None)
+
+
+@pytest.mark.parametrize("right", SCOPES)
+def test_a_right_is_needed_and_enough(right: str) -> None:
+    for asked in SCOPES:
+        expected = None if asked == right else "forbidden"
+        assert Use(right=asked).refusal(principal(right)) == expected
+    assert Use(right=right).refusal(principal("bittensor:*")) is None
+    assert Use(right=right).refusal(principal("*")) is None
+    assert Use(right=right).refusal(principal("atto:*")) == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("limits", "use", "code"),
+    [
+        ({"wallets": ("validator",)}, Use(), None),
+        ({"wallets": ("validator",)}, Use(wallet="other"), "wallet_not_allowed"),
+        ({"wallets": ()}, Use(), "wallet_not_allowed"),
+        ({"hotkeys": ("default",)}, Use(), None),
+        ({"hotkeys": ("default",)}, Use(hotkey="h"), "hotkey_not_allowed"),
+        ({"hotkeys": ("h",)}, MESSAGE, "hotkey_not_allowed"),
+        ({"netuids": (2, 3)}, Use(netuid=3), None),
+        ({"netuids": (2,)}, Use(netuid=3), "netuid_not_allowed"),
+        ({"netuids": (2,)}, MESSAGE, None),
+        ({}, Use(call=TRANSFER, netuid=None), "call_not_allowed"),
+        ({"calls": (TRANSFER,)}, Use(call=TRANSFER, netuid=None), None),
+        ({"calls": (TRANSFER,)}, Use(), "call_not_allowed"),
+        ({"calls": ("weights", TRANSFER)}, Use(), None),
+        ({"calls": ()}, Use(), "call_not_allowed"),
+        ({"calls": (TRANSFER,)}, Use(call=TRANSFER, coldkey=True), "coldkey_not_allowed"),
+        ({"calls": (TRANSFER,), "coldkey": True}, Use(call=TRANSFER, coldkey=True), None),
+        ({"coldkey": True}, Use(call=TRANSFER, coldkey=True), "call_not_allowed"),
+        ({}, Use(right=SIGN, call=None, coldkey=True), "coldkey_not_allowed"),
+        ({"calls": (TRANSFER,)}, Use(call=TRANSFER.upper()), "call_not_allowed"),
+        ({"calls": (TRANSFER,)}, Use(call=f"{TRANSFER} "), "call_not_allowed"),
+        ({"wallets": ("a",), "hotkeys": ("b",), "netuids": (1,)}, Use(), "wallet_not_allowed"),
+    ],
+)
+def test_limits(limits: dict[str, Any], use: Use, code: str | None) -> None:
+    assert use.refusal(principal(**limits)) == code
+    assert use.refusal(principal("*", **limits)) == code
+
+
+@pytest.mark.parametrize("call", sorted(WEIGHT_CALLS))
+def test_all_that_sets_weights_is_allowed_at_first(call: str) -> None:
+    assert Use(call=call).refusal(principal()) is None
+
+
+@pytest.mark.parametrize(
+    "call", ["Utility.batch", "Proxy.proxy", "Sudo.sudo", "Multisig.as_multi", "Scheduler.schedule"]
+)
+def test_calls_that_carry_others_are_for_nobody(call: str) -> None:
+    with pytest.raises(InvalidInput, match="carry other calls"):
+        principal(calls=(call,))
+    forged = Principal(name="token:x", scopes=frozenset({"*"}), limits=f'{{"calls":["{call}"]}}')
+    assert Use(call=call).refusal(forged) == "call_not_allowed"
+
+
+@pytest.mark.parametrize(
+    "limits", ["{", "[]", '{"wallets": "validator"}', '{"unheard_of": true}', '{"netuids": ["2"]}']
+)
+def test_limits_that_are_not_understood_allow_nothing(limits: str) -> None:
+    who = Principal(name="token:x", scopes=frozenset({"*"}), limits=limits)
+    assert Use().refusal(who) == "forbidden"
+    assert MESSAGE.refusal(who) == "forbidden"
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"calls": ("set_weights",)},
+        {"calls": ("",)},
+        {"calls": ("SubtensorModule.",)},
+        {"netuids": (65_536,)},
+        {"netuids": (-1,)},
+        {"requests_a_minute": 0},
+        {"networks": ("10.0.0.1/8",)},
+        {"networks": ("everywhere",)},
+        {"networks": ("2001:db8::/96",)},
+    ],
+)
+def test_wrong_limits_are_refused_when_a_token_is_made(limits: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        encode_limits(Limits(**limits))
+
+
+def test_limits_go_to_the_row_and_back() -> None:
+    assert encode_limits(Limits()) == ""
+    limits = Limits(
+        wallets=("a",), netuids=(2,), calls=("weights", TRANSFER), coldkey=True, networks=("10.0.0.0/8",)
+    )
+    assert limits_of(Principal(name="x", scopes=frozenset(), limits=encode_limits(limits))) == limits
+
+
+@pytest.mark.parametrize(
+    ("client", "allowed"),
+    [
+        ("10.1.2.3", True),
+        ("11.1.2.3", False),
+        ("2001:db8:0:1::/64", True),
+        ("2001:db9::/64", False),
+        ("", False),
+        ("unix", False),
+    ],
+)
+def test_a_token_may_be_for_some_networks_alone(client: str, allowed: bool) -> None:
+    who = principal(networks=("10.0.0.0/8", "2001:db8::/32"))
+    require_network(principal(), client)
+    if allowed:
+        require_network(who, client)
+        return
+    with pytest.raises(Forbidden) as raised:
+        require_network(who, client)
+    assert raised.value.instance_code == "address_not_allowed"
+
+
+def test_the_gate_asks_for_every_signature_which_key_it_uses() -> None:
+    plain = SignatureRequest(
+        principal=principal(), scope=SIGN, account="5F", kind="message", payload_hash=bytes(32)
+    )
+    with pytest.raises(Forbidden):
+        KeyPolicy().authorize(plain)
+    use = KeyUse(
+        principal=principal(wallets=("other",)),
+        scope=SIGN,
+        account="5F",
+        kind="message",
+        payload_hash=bytes(32),
+        wallet="validator",
+        hotkey="default",
+    )
+    with pytest.raises(Forbidden) as raised:
+        KeyPolicy().authorize(use)
+    assert raised.value.instance_code == "wallet_not_allowed"

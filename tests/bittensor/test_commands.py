@@ -1,0 +1,132 @@
+"""`strongroom bittensor` and `strongroom token --ledger bittensor`, as an operator runs them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from commands.conftest import Ended, run
+from support.bittensor_service import VECTORS, write_wallet
+
+ADDRESS = VECTORS["legacy_ansible_vault"]["expected"]["ss58"]
+TOKEN = re.compile(r"sr_(?P<id>[0-9a-f]{16})_[a-z2-7]{52}")
+
+
+@pytest.fixture
+def wallet(tmp_path: Path) -> Path:
+    """A wallet with an encrypted coldkey (password `legacy-pw`) and two hotkeys."""
+    folder = tmp_path / "wallets"
+    write_wallet(folder, "legacy_ansible_vault", "validator", coldkey="coldkey")
+    write_wallet(folder, "mnemonic_12", "validator", **{"hotkeys/h": "hotkeys/default"})
+    write_wallet(folder, "seed_only", "validator", **{"hotkeys/h": "hotkeys/other"})
+    return folder / "validator"
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> dict[str, str]:
+    return {"network": "local", "STRONGROOM_DATA": str(tmp_path / "data"), "COLUMNS": "160"}
+
+
+def test_a_wallet_is_imported_listed_and_removed(wallet: Path, variables: dict[str, str]) -> None:
+    password = {"WALLET_PASSWORD": "legacy-pw"}
+    ended = run("bittensor", "import", str(wallet), "--coldkey", variables=variables | password)
+    hot, other = (VECTORS[name]["expected"]["ss58"] for name in ("mnemonic_12", "seed_only"))
+    lines = [f"validator/coldkey {ADDRESS}", f"validator/default {hot}", f"validator/other {other}"]
+    assert (ended.status, ended.stdout) == (0, [f"{line} imported" for line in lines])
+    again = run("bittensor", "import", str(wallet), "--coldkey", variables=variables | password)
+    assert again.stdout == [f"{line} was there already" for line in lines]
+
+    listed = run("bittensor", "wallets", variables=variables)
+    assert [re.split(r"\s*│\s*", line)[1:4] for line in listed.stdout if "validator" in line] == [
+        [*line.split(), "vault"] for line in lines
+    ]
+
+    assert run("bittensor", "remove", "validator", "other", variables=variables).stdout == [
+        "removed validator/other"
+    ]
+    ended = run("bittensor", "remove", "validator", "other", variables=variables)
+    assert (ended.status, ended.stderr) == (1, ["strongroom: The vault has no key validator/other"])
+    assert "other" not in "".join(run("bittensor", "wallets", variables=variables).stdout)
+
+
+def test_without_being_asked_for_the_coldkey_stays_outside(wallet: Path, variables: dict[str, str]) -> None:
+    (wallet / "coldkeypub.txt").write_text(f'{{"ss58Address": "{ADDRESS}"}}')
+    ended = run("bittensor", "import", str(wallet), "--hotkey", "other", "--name", "v", variables=variables)
+    assert [line.split()[0] for line in ended.stdout] == ["v/coldkey", "v/other"]
+    listed = run("bittensor", "wallets", variables=variables).stdout
+    assert any("v/coldkey" in line and "address only" in line for line in listed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "password", "reason"),
+    [
+        (["--coldkey"], "open sesame", "coldkey: The password does not open the key file"),
+        (["--coldkey"], "", "coldkey: The key file is encrypted, and no password is given for it"),
+        (["--hotkey", "nobody"], "", "has no hotkey nobody"),
+        (["--name", "../v"], "legacy-pw", "The name of a wallet has 1 to 64 letters"),
+        ([], "", "without its public file it needs --coldkey"),
+    ],
+)
+def test_what_cannot_be_imported_is_said(
+    wallet: Path, variables: dict[str, str], arguments: list[str], password: str, reason: str
+) -> None:
+    ended = run(
+        "bittensor", "import", str(wallet), *arguments, variables=variables | {"WALLET_PASSWORD": password}
+    )
+    assert ended.status == 1
+    assert reason in " ".join(ended.stderr)
+    assert "sesame" not in " ".join(ended.stderr)
+
+
+def test_another_key_does_not_take_a_name(wallet: Path, variables: dict[str, str]) -> None:
+    (wallet / "coldkey").unlink()
+    assert run("bittensor", "import", str(wallet), variables=variables).status == 0
+    (wallet / "hotkeys" / "default").write_bytes((wallet / "hotkeys" / "other").read_bytes())
+    ended = run("bittensor", "import", str(wallet), variables=variables)
+    assert (ended.status, ended.stderr) == (1, ["strongroom: validator/default is another key in the vault"])
+
+
+def token_id(ended: Ended) -> str:
+    assert ended.status == 0, ended
+    found = TOKEN.fullmatch(ended.stdout[0])
+    assert found, ended
+    return found["id"]
+
+
+def test_a_token_with_limits_is_made_listed_rotated_and_revoked(variables: dict[str, str]) -> None:
+    limits = ["--wallet", "validator", "--netuid", "2", "--call", "weights", "--rate", "60"]
+    made = run(
+        "token",
+        "create",
+        "node",
+        "--ledger",
+        "bittensor",
+        "--scope",
+        "bittensor:sign",
+        *limits,
+        variables=variables,
+    )
+    identity = token_id(made)
+    listed = "".join(run("token", "list", "--ledger", "bittensor", variables=variables).stdout)
+    assert '"wallets":["validator"]' in listed.replace(" ", "")
+    rotated = run("token", "rotate", identity, "--ledger", "bittensor", variables=variables)
+    assert token_id(rotated) == identity
+    assert rotated.stdout != made.stdout
+    assert run("token", "revoke", identity, "--ledger", "bittensor", variables=variables).status == 0
+    assert run("token", "rotate", identity, "--ledger", "bittensor", variables=variables).status == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "reason"),
+    [
+        (["--scope", "atto:send"], 2, "unknown scope atto:send"),
+        (["--scope", "*", "--call", "Utility.batch"], 1, "No token may make calls of Utility"),
+        (["--scope", "*", "--network", "here"], 1, "'here' is no network"),
+    ],
+)
+def test_a_wrong_token_is_refused(
+    variables: dict[str, str], arguments: list[str], status: int, reason: str
+) -> None:
+    ended = run("token", "create", "node", "--ledger", "bittensor", *arguments, variables=variables)
+    assert ended.status == status
+    assert reason in " ".join(ended.stderr)

@@ -1,0 +1,86 @@
+"""What is secret is in no log, no error and, unsealed, in no file: looked for after a real process has handled it."""
+
+import base64
+import json
+from pathlib import Path
+
+import httpx2
+
+from strongroom.bittensor.protocol.keyfiles import read_key
+from support.bittensor_service import VECTORS, bearer, write_wallet
+from support.ports import free_port
+from support.processes import strongroom
+
+PASSWORD = "legacy-pw"
+TOKEN = "a-token-of-the-operator"
+
+
+def test_secrets_stay_where_they_are_handled(tmp_path: Path) -> None:
+    folder, data = tmp_path / "wallets", tmp_path / "data"
+    write_wallet(folder, "legacy_ansible_vault", "validator", coldkey="coldkey")
+    write_wallet(folder, "mnemonic_12", "validator", **{"hotkeys/h": "hotkeys/default"})
+    write_wallet(folder, "seed_only", "miner", **{"hotkeys/h": "hotkeys/default"})
+    port = free_port()
+    environment = {
+        "network": "local",
+        "STRONGROOM_DATA": str(data),
+        "BITTENSOR_PORT": str(port),
+        "MANAGEMENT_PORT": str(free_port()),
+        "BITTENSOR_WALLET_PATH": str(folder),
+        "WALLET_PASSWORD": PASSWORD,
+        "WALLET_SERVICE_TOKEN": TOKEN,
+        "LOG_LEVEL": "DEBUG",
+        "LOG_FORMAT": "json",
+    }
+    with strongroom(
+        "bittensor", "import", str(folder / "validator"), "--coldkey", environment=environment
+    ) as importing:
+        assert importing.wait_end() == 0
+        logs = importing.logs()
+    with strongroom("serve", "bittensor", environment=environment) as process:
+        process.wait_ready()
+        answers = use_keys(f"http://127.0.0.1:{port}")
+        assert process.terminate() == 0
+        logs += process.logs()
+    secrets = {
+        "password": PASSWORD.encode(),
+        "token": TOKEN.encode(),
+        "phrase": VECTORS["mnemonic_12"]["mnemonic"].encode(),
+    }
+    for name, file, password in (
+        ("mnemonic_12", "hotkeys/h", None),
+        ("seed_only", "hotkeys/h", None),
+        ("legacy_ansible_vault", "coldkey", PASSWORD),
+    ):
+        plain = base64.b64decode(VECTORS[name]["files"][file]["base64"])
+        secrets[f"private key of {name}"] = read_key(plain, password).secret()
+    written = {path.name: path.read_bytes() for path in data.iterdir()}
+    assert "bittensor.sqlite3" in written
+    for what, secret in secrets.items():
+        forms = {secret, secret.hex().encode(), secret.hex().upper().encode(), base64.b64encode(secret)}
+        for form in forms:
+            assert form not in logs.encode(), what
+            assert form not in "".join(answers).encode(), what
+            assert [name for name, content in written.items() if form in content] == [], what
+    assert all((data / name).stat().st_mode & 0o077 == 0 for name in written)
+
+
+def use_keys(url: str) -> list[str]:
+    """Every answer, the refusals too."""
+    with httpx2.Client(base_url=url, trust_env=False, timeout=20, headers=bearer(TOKEN)) as client:
+        sign = {"wallet_name": "validator", "message": "1763729464123"}
+        signed = client.post("/wallet/sign", json=sign)
+        assert signed.status_code == 200
+        answers = [
+            signed,
+            client.post("/wallet/sign", json=sign | {"wallet_name": "miner"}),
+            client.post("/wallet/sign", json=sign | {"message_type": "coldkey"}),
+            client.post("/wallet/sign", json=sign | {"message": "words"}),
+            client.post("/wallet/sign", json=sign | {"wallet_name": "nobody"}),
+            client.post("/wallet/sign", json=[]),
+            client.post("/wallet/verify", json=sign | {"signature": "zz"}),
+            client.post("/wallet/sign", json=sign, headers=bearer(TOKEN + "x")),
+            client.get("/wallet/info?wallet_name=validator"),
+            client.get("/openapi.json"),
+        ]
+        return [answer.text + json.dumps(dict(answer.headers)) for answer in answers]
