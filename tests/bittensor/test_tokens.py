@@ -76,10 +76,8 @@ async def test_no_token_is_401_in_the_original_s_words(
     ],
 )
 async def test_a_wrong_token_is_401(service: BittensorService, token: str) -> None:
-    answer = await service.client.get(
-        "/wallet/info?wallet_name=validator",
-        headers=[("Authorization", f"Bearer {token}".encode("latin-1"))],  # type: ignore[list-item]
-    )
+    presented = {b"Authorization": f"Bearer {token}".encode("latin-1")}
+    answer = await service.client.get("/wallet/info?wallet_name=validator", headers=presented)
     assert answer.status_code == 401
     assert answer.json()["code"] == "unauthenticated"
 
