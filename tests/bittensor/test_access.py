@@ -22,6 +22,8 @@ from strongroom.core.errors import Forbidden, InvalidInput
 from strongroom.core.policy import SignatureRequest
 
 SET_WEIGHTS = "SubtensorModule.set_weights"
+ALICE = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
+BOB = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"
 TRANSFER = "Balances.transfer_keep_alive"
 
 
@@ -41,6 +43,8 @@ class Use:
     netuid: int | None = 2
     call: str | None = SET_WEIGHTS
     coldkey: bool = False
+    amount_rao: int | None = 0
+    destination: str | None = None
 
     def refusal(self, who: Principal) -> str | None:
         """The code that refuses it; None when it is allowed."""
@@ -53,6 +57,8 @@ class Use:
                 netuid=self.netuid,
                 call=self.call,
                 coldkey=self.coldkey,
+                amount_rao=self.amount_rao,
+                destination=self.destination,
             )
         except Forbidden as error:
             return error.instance_code
@@ -96,6 +102,13 @@ def test_a_right_is_needed_and_enough(right: str) -> None:
         ({"calls": (TRANSFER,)}, Use(call=TRANSFER.upper()), "call_not_allowed"),
         ({"calls": (TRANSFER,)}, Use(call=f"{TRANSFER} "), "call_not_allowed"),
         ({"wallets": ("a",), "hotkeys": ("b",), "netuids": (1,)}, Use(), "wallet_not_allowed"),
+        ({"most_rao": 5}, Use(amount_rao=5), None),
+        ({"most_rao": 5}, Use(amount_rao=6), "amount_not_allowed"),
+        ({"most_rao": 5}, Use(amount_rao=None), "amount_not_allowed"),
+        ({}, Use(amount_rao=None), None),
+        ({"destinations": (ALICE,)}, Use(destination=ALICE), None),
+        ({"destinations": (ALICE,)}, Use(destination=BOB), "destination_not_allowed"),
+        ({"destinations": (ALICE,)}, Use(), None),
     ],
 )
 def test_limits(limits: dict[str, Any], use: Use, code: str | None) -> None:
@@ -136,6 +149,8 @@ def test_limits_that_are_not_understood_allow_nothing(limits: str) -> None:
         {"netuids": (65_536,)},
         {"netuids": (-1,)},
         {"requests_a_minute": 0},
+        {"most_rao": -1},
+        {"destinations": ("5Bob",)},
         {"networks": ("10.0.0.1/8",)},
         {"networks": ("everywhere",)},
         {"networks": ("2001:db8::/96",)},

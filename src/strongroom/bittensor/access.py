@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from strongroom.bittensor.protocol.errors import ProtocolError
+from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.core.access import Principal
 from strongroom.core.errors import Forbidden, InvalidInput
 from strongroom.core.forwarded import CLIENT_BITS
@@ -55,6 +57,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """`Pallet.function`, or `weights`."""
     coldkey: bool = False
     """Whether the coldkey may sign, messages and the calls in `calls` that need it."""
+    most_rao: int | None = None
+    """What one call may take from the coldkey. With it, calls whose cost they do not say are refused."""
+    destinations: tuple[str, ...] | None = None
+    """Addresses that may be paid. With it, calls that pay nobody are as free as without."""
     any_text: bool = False
     """Whether any printable text may be signed, not only the known forms of messages."""
     requests_a_minute: int | None = None
@@ -73,6 +79,13 @@ def encode_limits(limits: Limits) -> str:
     for netuid in limits.netuids or ():
         if not 0 <= netuid <= HIGHEST_NETUID:
             raise InvalidInput(f"A netuid is from 0 to {HIGHEST_NETUID}, not {netuid}")
+    if limits.most_rao is not None and limits.most_rao < 0:
+        raise InvalidInput("The most rao are 0 or more")
+    for address in limits.destinations or ():
+        try:
+            decode_address(address)
+        except ProtocolError as error:
+            raise InvalidInput(f"{address!r} is no address: {error}") from None
     if limits.requests_a_minute is not None and limits.requests_a_minute < 1:
         raise InvalidInput("The requests a minute are 1 or more")
     for network in limits.networks or ():
@@ -94,11 +107,14 @@ def require_use(
     netuid: int | None = None,
     call: str | None = None,
     coldkey: bool = False,
+    amount_rao: int | None = 0,
+    destination: str | None = None,
 ) -> None:
     """Returns when the principal may do this with this key.
 
     `hotkey` is None when the use concerns the coldkey alone, `netuid` when the call concerns no subnet, `call`
-    (`Pallet.function`) for a message. `coldkey`: whether the coldkey is to sign.
+    (`Pallet.function`) for a message. `coldkey`: whether the coldkey is to sign. `amount_rao` is None when the call does
+    not say what it costs.
 
     Raises:
         Forbidden: with the first thing that is not allowed; its code says which.
@@ -115,6 +131,7 @@ def require_use(
         raise Forbidden(f"The token does not allow {call}", code="call_not_allowed")
     if coldkey and not limits.coldkey:
         raise Forbidden("The token does not allow the coldkey", code="coldkey_not_allowed")
+    _require_spending(limits, amount_rao, destination)
 
 
 def require_network(principal: Principal, client: str) -> None:
@@ -132,6 +149,13 @@ def allows_call(limits: Limits, call: str) -> bool:
     if call.partition(".")[0] in WRAPPERS:
         return False
     return call in limits.calls or (WEIGHTS in limits.calls and call in WEIGHT_CALLS)
+
+
+def _require_spending(limits: Limits, amount_rao: int | None, destination: str | None) -> None:
+    if limits.most_rao is not None and (amount_rao is None or amount_rao > limits.most_rao):
+        raise Forbidden(f"The token allows {limits.most_rao} rao in one call", code="amount_not_allowed")
+    if destination is not None and limits.destinations is not None and destination not in limits.destinations:
+        raise Forbidden(f"The token does not pay {destination}", code="destination_not_allowed")
 
 
 def _is_within(client: str, network: str) -> bool:

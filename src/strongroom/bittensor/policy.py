@@ -17,6 +17,8 @@ class KeyUse(SignatureRequest):
     call: str | None = None
     """`Pallet.function`; None for a message."""
     coldkey: bool = False
+    is_amount_known: bool = True
+    """False: the call does not say what it takes from the coldkey."""
 
 
 class KeyPolicy(Policy):
@@ -31,4 +33,6 @@ class KeyPolicy(Policy):
             netuid=request.netuid,
             call=request.call,
             coldkey=request.coldkey,
+            amount_rao=request.amount_raw if request.is_amount_known else None,
+            destination=request.destination,
         )

@@ -55,6 +55,12 @@ def create(
         ),
     ] = None,
     coldkey: Annotated[bool, typer.Option("--coldkey", help="Bittensor: the coldkey may sign.")] = False,
+    most_rao: Annotated[
+        int | None, typer.Option(help="Bittensor: what one call may take from the coldkey, in rao.")
+    ] = None,
+    destination: Annotated[
+        list[str] | None, typer.Option(help="Bittensor: only this address may be paid; repeatable.")
+    ] = None,
     any_text: Annotated[
         bool, typer.Option("--any-text", help="Bittensor: any printable text may be signed.")
     ] = False,
@@ -73,6 +79,8 @@ def create(
             netuids=_some(netuid),
             calls=_some(call) or (WEIGHTS,),
             coldkey=coldkey,
+            most_rao=most_rao,
+            destinations=_some(destination),
             any_text=any_text,
             requests_a_minute=rate,
             networks=_some(network),

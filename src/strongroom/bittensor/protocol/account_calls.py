@@ -1,0 +1,130 @@
+"""Calls beside those that set weights: serving, registration, stake, transfers, children. Amounts are rao."""
+
+import ipaddress
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, Final
+
+from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
+from strongroom.bittensor.protocol.errors import ProtocolError
+
+LARGEST_U64: Final = 2**64 - 1
+MOST_CHILDREN: Final = 5
+DEFAULT_PROTOCOL: Final = 4
+
+
+def serve_axon(
+    netuid: int, ip: str, port: int, *, version: int = 0, protocol: int = DEFAULT_PROTOCOL
+) -> Call:
+    """`ip`: in dots or colons.
+
+    Raises:
+        ProtocolError: no such address or port.
+    """
+    arguments = _endpoint(netuid, ip, port, version)
+    return _subtensor("serve_axon", {**arguments, "protocol": protocol, "placeholder1": 0, "placeholder2": 0})
+
+
+def serve_prometheus(netuid: int, ip: str, port: int, *, version: int = 0) -> Call:
+    """As `serve_axon`."""
+    return _subtensor("serve_prometheus", _endpoint(netuid, ip, port, version))
+
+
+def burned_register(netuid: int, hotkey: bytes) -> Call:
+    """Costs what the subnet burns at the moment."""
+    return _subtensor("burned_register", {"netuid": netuid, "hotkey": hotkey})
+
+
+def add_stake(netuid: int, hotkey: bytes, amount_rao: int) -> Call:
+    return _subtensor("add_stake", {"hotkey": hotkey, "netuid": netuid, "amount_staked": _amount(amount_rao)})
+
+
+def add_stake_limit(
+    netuid: int, hotkey: bytes, amount_rao: int, limit_price: int, *, allow_partial: bool
+) -> Call:
+    """`limit_price`: the most rao for one alpha."""
+    return _subtensor(
+        "add_stake_limit",
+        {
+            "hotkey": hotkey,
+            "netuid": netuid,
+            "amount_staked": _amount(amount_rao),
+            "limit_price": _amount(limit_price),
+            "allow_partial": allow_partial,
+        },
+    )
+
+
+def remove_stake(netuid: int, hotkey: bytes, amount_alpha: int) -> Call:
+    return _subtensor(
+        "remove_stake", {"hotkey": hotkey, "netuid": netuid, "amount_unstaked": _amount(amount_alpha)}
+    )
+
+
+def transfer(destination: bytes, amount_rao: int) -> Call:
+    """Leaves the sender its existential deposit, or fails."""
+    return Call(
+        pallet="Balances",
+        function="transfer_keep_alive",
+        arguments={"dest": destination, "value": _amount(amount_rao)},
+    )
+
+
+def set_children(netuid: int, hotkey: bytes, children: Sequence[tuple[int, bytes]]) -> Call:
+    """Each child with its share of 2^64-1.
+
+    Raises:
+        ProtocolError: too many, one twice, the hotkey itself, or shares above the whole.
+    """
+    if len(children) > MOST_CHILDREN:
+        raise ProtocolError(f"A hotkey has at most {MOST_CHILDREN} children, not {len(children)}")
+    keys = [child for _, child in children]
+    if hotkey in keys or len(set(keys)) != len(keys):
+        raise ProtocolError("A child is there twice, or is the hotkey itself")
+    if sum(share for share, _ in children) > LARGEST_U64:
+        raise ProtocolError("The children's proportions are more than the whole")
+    return _subtensor(
+        "set_children",
+        {"hotkey": hotkey, "netuid": netuid, "children": [[share, child] for share, child in children]},
+    )
+
+
+def share_of(proportion: str) -> int:
+    """2^64-1 times a decimal from 0 to 1, rounded down.
+
+    Raises:
+        ProtocolError: no such number.
+    """
+    try:
+        fraction = Fraction(proportion)
+    except (ValueError, ZeroDivisionError):
+        raise ProtocolError("A proportion is a number from 0 to 1") from None
+    if not 0 <= fraction <= 1:
+        raise ProtocolError("A proportion is a number from 0 to 1")
+    return int(fraction * LARGEST_U64)
+
+
+def _endpoint(netuid: int, ip: str, port: int, version: int) -> dict[str, int]:
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        raise ProtocolError("The address is neither IPv4 nor IPv6") from None
+    if not 1 <= port <= 65_535:  # noqa: PLR2004 - of TCP
+        raise ProtocolError("A port is from 1 to 65535")
+    return {
+        "netuid": netuid,
+        "version": version,
+        "ip": int(address),
+        "port": port,
+        "ip_type": address.version,
+    }
+
+
+def _amount(amount: int) -> int:
+    if not 1 <= amount <= LARGEST_U64:
+        raise ProtocolError("An amount is from 1 to 2^64-1")
+    return amount
+
+
+def _subtensor(function: str, arguments: dict[str, Any]) -> Call:
+    return Call(pallet=SUBTENSOR, function=function, arguments=arguments)
