@@ -23,7 +23,7 @@ from sqlalchemy.engine import URL
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from strongroom.core.bulk import execute, upsert_rows
+from strongroom.core.bulk import execute
 from strongroom.core.clock import SystemClock
 from strongroom.core.database import Database, sqlite_url
 from strongroom.core.listener import Listener, Surface
@@ -34,13 +34,13 @@ from strongroom.sandbox.hathor.generate import PAYMENTS_ONLY, Generator, Plan
 from strongroom.sandbox.hathor.journal import Journal
 from strongroom.sandbox.hathor.node_app import create_node_app
 from strongroom.sandbox.hathor.replay import recorded_journal, replaying_node
+from support.hathor.many_rows import LOADED_AT_ONCE, load_rows
 from support.mariadb import running_mariadb
 from support.ports import free_port
 from support.processes import Process
 
 STREAM = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "hathor" / "bench_stream.jsonl.gz"
 ORIGINAL_RATE = 266
-LOADED_AT_ONCE = 100_000
 MEMORY_MIB = 1024
 """Of MariaDB's buffer pool: a small production server."""
 
@@ -69,26 +69,6 @@ def node_process(source: str) -> Iterator[tuple[str, int]]:
         line = process.wait_for("serving", timeout_s=300)
         time.sleep(0.5)
         yield f"http://127.0.0.1:{port}/v1a/", int(line.split()[1])
-
-
-def load_rows(connection: Connection, count: int, first: int) -> None:
-    """Addresses spread evenly over the key space, in order, so that loading is quick."""
-    last = min(first + LOADED_AT_ONCE, count)
-    if connection.dialect.name != "sqlite":
-        name = f"CONCAT('H', LPAD(seq * {10**8} DIV {count}, 8, '0'), LPAD(seq, 25, '0'))"
-        numbers = f"seq_{first}_to_{last - 1}"
-        sql = f"INSERT INTO address (address, transactions) SELECT {name}, 1 FROM {numbers}"  # noqa: S608 - numbers
-        execute(connection, sql)
-        names = "address, token_id, unlocked_balance, transactions, total_received"
-        sql = f"INSERT INTO address_balance ({names}) SELECT {name}, '00', 5, 1, 5 FROM {numbers}"  # noqa: S608 - see above
-        execute(connection, sql)
-        return
-    made = [f"H{number * 10**8 // count:08d}{number:025d}" for number in range(first, last)]
-    owners = [(name, 1) for name in made]
-    upsert_rows(connection, tables.address, ("address", "transactions"), owners, ("transactions",))
-    columns = ("address", "token_id", "unlocked_balance", "transactions", "total_received")
-    balances = [(name, "00", 5, 1, 5) for name in made]
-    upsert_rows(connection, tables.address_balance, columns, balances, ("transactions",))
 
 
 def environment(url: URL, node_url: str, folder: Path, network: str) -> dict[str, str]:

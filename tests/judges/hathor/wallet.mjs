@@ -51,6 +51,7 @@ function open({ wallet, words, xpub, realtime }) {
 
 const commands = {
   open,
+  xpub: (it) => walletUtils.getXPubKeyFromSeed(it.words, { networkName: settings.network }),
   words: () => walletUtils.generateWalletWords(),
   start: async (it) => {
     const started_ms = performance.now();
