@@ -61,8 +61,14 @@ def select_pairs(
 
 def execute(connection: Connection, sql: str, *parameters: Any) -> Sequence[Values]:
     """One statement; `{}` stands for each parameter. Returns the rows of a SELECT."""
-    result = connection.exec_driver_sql(sql.replace("{}", _mark(connection)), parameters)
+    result = connection.exec_driver_sql(marked(sql, _mark(connection)), parameters)
     return result.fetchall() if result.returns_rows else ()
+
+
+@lru_cache(maxsize=512)
+def marked(sql: str, mark: str) -> str:
+    """The text with the driver's mark for each `{}`."""
+    return sql.replace("{}", mark)
 
 
 def execute_many(connection: Connection, sql: str, rows: Iterable[Values]) -> None:

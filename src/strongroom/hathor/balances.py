@@ -5,12 +5,14 @@ worked out here from the outputs concerned, and nothing is written: a reader nev
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import execute
+from strongroom.core.bulk import Values, execute
+from strongroom.core.database import Database
 
 NATIVE = "00"
 NATIVE_TOKEN = ("Hathor", "HTR", 0)
@@ -21,6 +23,8 @@ SELECT = (
     " b.unlocked_shielded_balance, b.locked_shielded_balance, b.unlocked_authorities, b.locked_authorities,"
     " b.timelock_expires FROM wallet_balance b LEFT JOIN token t ON t.id = b.token_id WHERE b.wallet_id = {}"
 )
+ALL = SELECT + " ORDER BY b.token_id"
+ONE = SELECT + " AND b.token_id = {}"
 LOCKED = (
     "SELECT o.token_id, o.value, o.authorities, o.timelock, o.heightlock FROM address a"
     " JOIN tx_output o ON o.address = a.address WHERE a.wallet_id = {} AND o.locked = 1 AND o.spent_by IS NULL"
@@ -44,17 +48,31 @@ class Balance:
     lock_expires_s: int | None = None
 
 
-def read_balances(connection: Connection, wallet_id: str, token_id: str | None, now_s: int) -> list[Balance]:
+async def read_balances(
+    database: Database, wallet_id: str, token_id: str | None, now_s: int
+) -> list[Balance]:
     """By token id; of one token if it is given, a zero if the wallet never had it and none if nobody knows it."""
-    if token_id is None:
-        rows = execute(connection, SELECT + " ORDER BY b.token_id", wallet_id)
-    else:
-        rows = execute(connection, SELECT + " AND b.token_id = {}", wallet_id, token_id)
-    balances = [_load(row) for row in rows if row[1] is not None or row[0] == NATIVE]
+    rows = await database.query(*_question(wallet_id, token_id))
+    balances = _balances(rows)
     if any(balance.lock_expires_s is not None and balance.lock_expires_s <= now_s for balance in balances):
-        _unlock(connection, wallet_id, balances, now_s)
-    if token_id is not None and not rows:
-        return _nothing_of(connection, token_id)
+        return await database.read(lambda connection: _unlocked(connection, wallet_id, token_id, now_s))
+    return balances if rows or token_id is None else await _nothing_of(database, token_id)
+
+
+def _question(wallet_id: str, token_id: str | None) -> tuple[str, ...]:
+    if token_id is None:
+        return ALL, wallet_id
+    return ONE, wallet_id, token_id
+
+
+def _balances(rows: Iterable[Values]) -> list[Balance]:
+    return [_load(row) for row in rows if row[1] is not None or row[0] == NATIVE]
+
+
+def _unlocked(connection: Connection, wallet_id: str, token_id: str | None, now_s: int) -> list[Balance]:
+    """The same with what became free: sums and outputs on one snapshot."""
+    balances = _balances(execute(connection, *_question(wallet_id, token_id)))
+    _unlock(connection, wallet_id, balances, now_s)
     return balances
 
 
@@ -76,14 +94,14 @@ def _unlock(connection: Connection, wallet_id: str, balances: list[Balance], now
                 balance.lock_expires_s = min(timelock_s, balance.lock_expires_s or timelock_s)
 
 
-def _nothing_of(connection: Connection, token_id: str) -> list[Balance]:
+async def _nothing_of(database: Database, token_id: str) -> list[Balance]:
     if token_id == NATIVE:
         name, symbol, version = NATIVE_TOKEN
         return [Balance(token_id=token_id, name=name, symbol=symbol, version=version)]
     sql = "SELECT name, symbol, version FROM token WHERE id = {}"
     return [
         Balance(token_id=token_id, name=name, symbol=symbol, version=version)
-        for name, symbol, version in execute(connection, sql, token_id)
+        for name, symbol, version in await database.query(sql, token_id)
     ]
 
 

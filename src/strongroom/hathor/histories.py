@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import execute, select_in
+from strongroom.core.bulk import select_in
+from strongroom.core.database import Database
 from strongroom.hathor.balances import NATIVE, NATIVE_TOKEN
 
 ADDRESSES = (
@@ -51,30 +52,32 @@ OLDEST = Place(timestamp_s=-1, tx_id="")
 NEWEST = Place(timestamp_s=2**32, tx_id="")
 
 
-def all_addresses(connection: Connection, wallet_id: str) -> list[Row]:
-    return [_address(row) for row in execute(connection, ADDRESSES + " ORDER BY `index`", wallet_id)]
+async def all_addresses(database: Database, wallet_id: str) -> list[Row]:
+    return [_address(row) for row in await database.query(ADDRESSES + " ORDER BY `index`", wallet_id)]
 
 
-def address_at(connection: Connection, wallet_id: str, index: float) -> list[Row]:
+async def address_at(database: Database, wallet_id: str, index: float) -> list[Row]:
     """One address, or none."""
-    return [_address(row) for row in execute(connection, ADDRESSES + " AND `index` = {}", wallet_id, index)]
+    return [_address(row) for row in await database.query(ADDRESSES + " AND `index` = {}", wallet_id, index)]
 
 
-def address_named(connection: Connection, wallet_id: str, address: str) -> list[Row]:
+async def address_named(database: Database, wallet_id: str, address: str) -> list[Row]:
     """One address, or none when it is not the wallet's."""
-    return [_address(row) for row in execute(connection, ADDRESSES + " AND address = {}", wallet_id, address)]
+    return [
+        _address(row) for row in await database.query(ADDRESSES + " AND address = {}", wallet_id, address)
+    ]
 
 
-def new_addresses(connection: Connection, wallet_id: str, last_used: int, most: int) -> list[Row]:
+async def new_addresses(database: Database, wallet_id: str, last_used: int, most: int) -> list[Row]:
     """Unused addresses after the last used one."""
     sql = ADDRESSES + " AND transactions = 0 AND `index` > {} ORDER BY `index` LIMIT {}"
-    rows = execute(connection, sql, wallet_id, last_used, most)
+    rows = await database.query(sql, wallet_id, last_used, most)
     return [{"address": row[0], "index": row[1], "addressPath": address_path(row[1])} for row in rows]
 
 
-def used_beyond_first(connection: Connection, wallet_id: str) -> bool:
+async def used_beyond_first(database: Database, wallet_id: str) -> bool:
     sql = ADDRESSES + " AND `index` > 0 AND transactions > 0 LIMIT 1"
-    return bool(execute(connection, sql, wallet_id))
+    return bool(await database.query(sql, wallet_id))
 
 
 def owned(connection: Connection, wallet_id: str, addresses: Sequence[str]) -> set[str]:
@@ -83,37 +86,37 @@ def owned(connection: Connection, wallet_id: str, addresses: Sequence[str]) -> s
     return {row[0] for row in select_in(connection, sql, addresses, wallet_id)}
 
 
-def tokens(connection: Connection, wallet_id: str) -> list[str]:
+async def tokens(database: Database, wallet_id: str) -> list[str]:
     """Ids of every token that the wallet ever had to do with."""
     sql = "SELECT DISTINCT token_id FROM wallet_tx_history WHERE wallet_id = {} ORDER BY token_id"
-    return [row[0] for row in execute(connection, sql, wallet_id)]
+    return [row[0] for row in await database.query(sql, wallet_id)]
 
 
-def history(connection: Connection, wallet_id: str, token_id: str, skip: int, count: int) -> list[Row]:
+async def history(database: Database, wallet_id: str, token_id: str, skip: int, count: int) -> list[Row]:
     """The latest transactions first; `balance` is what each changed."""
-    return [_entry(row) for row in execute(connection, HISTORY, wallet_id, token_id, count, skip)]
+    return [_entry(row) for row in await database.query(HISTORY, wallet_id, token_id, count, skip)]
 
 
-def history_before(
-    connection: Connection, wallet_id: str, token_id: str, place: Place, count: int
+async def history_before(
+    database: Database, wallet_id: str, token_id: str, place: Place, count: int
 ) -> list[Row]:
     """The next older entries. Whatever comes meanwhile moves none of them."""
     bounds = (place.timestamp_s, place.timestamp_s, place.tx_id)
-    return [_entry(row) for row in execute(connection, OLDER, wallet_id, token_id, *bounds, count)]
+    return [_entry(row) for row in await database.query(OLDER, wallet_id, token_id, *bounds, count)]
 
 
-def history_after(
-    connection: Connection, wallet_id: str, token_id: str, place: Place, count: int
+async def history_after(
+    database: Database, wallet_id: str, token_id: str, place: Place, count: int
 ) -> list[Row]:
     """The next newer entries, the oldest first."""
     bounds = (place.timestamp_s, place.timestamp_s, place.tx_id)
-    return [_entry(row) for row in execute(connection, NEWER, wallet_id, token_id, *bounds, count)]
+    return [_entry(row) for row in await database.query(NEWER, wallet_id, token_id, *bounds, count)]
 
 
-def transaction_tokens(connection: Connection, wallet_id: str, tx_id: str) -> list[Row]:
+async def transaction_tokens(database: Database, wallet_id: str, tx_id: str) -> list[Row]:
     """What a transaction that is not voided changed, by token."""
     found = []
-    for row in execute(connection, TRANSACTION, wallet_id, tx_id):
+    for row in await database.query(TRANSACTION, wallet_id, tx_id):
         name, symbol = NATIVE_TOKEN[:2] if row[7] == NATIVE else row[8:10]
         found.append(
             {

@@ -32,18 +32,19 @@ class AddressRoutes:
     async def addresses(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
         index = LIST.check(read_query(request), convert=True)["index"]
+        wallet, database = await self._reader.ready_wallet(principal), self._reader.database
         if index is None:
-            found = await self._reader.read(principal, lambda c, w: histories.all_addresses(c, w.id))
-        else:
-            found = await self._reader.read(principal, lambda c, w: histories.address_at(c, w.id, index))
-            if not found:
-                raise Refusal(404, "address-not-found")
+            return answer(addresses=await histories.all_addresses(database, wallet.id))
+        found = await histories.address_at(database, wallet.id, index)
+        if not found:
+            raise Refusal(404, "address-not-found")
         return answer(addresses=found)
 
     async def info(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
         name = INFO.check(read_query(request), convert=True)["address"]
-        found = await self._reader.read(principal, lambda c, w: histories.address_named(c, w.id, name))
+        wallet = await self._reader.ready_wallet(principal)
+        found = await histories.address_named(self._reader.database, wallet.id, name)
         if not found:
             raise Refusal(404, "address-not-found")
         return answer(data=found[0])
@@ -51,9 +52,8 @@ class AddressRoutes:
     async def new(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
         NEW.check(read_query(request), convert=True)
-        found = await self._reader.read(
-            principal, lambda c, w: histories.new_addresses(c, w.id, w.last_used_index, w.max_gap)
-        )
+        wallet, database = await self._reader.ready_wallet(principal), self._reader.database
+        found = await histories.new_addresses(database, wallet.id, wallet.last_used_index, wallet.max_gap)
         return answer(addresses=found)
 
     async def check_mine(self, request: Asked) -> Response[bytes]:
@@ -64,5 +64,6 @@ class AddressRoutes:
 
     async def used_beyond_first(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
-        used = await self._reader.read(principal, lambda c, w: histories.used_beyond_first(c, w.id))
+        wallet = await self._reader.ready_wallet(principal)
+        used = await histories.used_beyond_first(self._reader.database, wallet.id)
         return answer(hasTransactions=used)

@@ -10,7 +10,6 @@ from typing import Any
 
 from litestar import Response
 from litestar.response import Stream
-from sqlalchemy import Connection
 
 from strongroom.core.clock import iso_instant
 from strongroom.hathor import histories
@@ -20,7 +19,6 @@ from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.requests import Asked, answer, bearer, encode_json, read_query
 from strongroom.hathor.histories import NEWEST, OLDEST, Place
 from strongroom.hathor.tokens import Principal, Tokens
-from strongroom.hathor.wallets import Wallet
 
 MOST_ENTRIES = 50
 EXPORT_PAGE = 1_000
@@ -56,15 +54,14 @@ class HistoryRoutes:
         principal = bearer(request, self._tokens, full=False)
         query = HISTORY.check(read_query(request), convert=True)
         token, skip, count = query["token_id"], query["skip"], query["count"]
+        database = self._reader.database
         if query["cursor"] is None:
-            found = await self._reader.read(
-                principal, lambda c, w: histories.history(c, w.id, token, skip, count)
-            )
+            wallet = await self._reader.ready_wallet(principal)
+            found = await histories.history(database, wallet.id, token, skip, count)
             return answer(history=found, skip=skip, count=count)
         place = _read_cursor(query["cursor"])
-        found = await self._reader.read(
-            principal, lambda c, w: histories.history_before(c, w.id, token, place, count)
-        )
+        wallet = await self._reader.ready_wallet(principal)
+        found = await histories.history_before(database, wallet.id, token, place, count)
         more = len(found) == count
         return answer(
             history=found, count=count, nextCursor=_write_cursor(Place.behind(found[-1])) if more else None
@@ -74,7 +71,8 @@ class HistoryRoutes:
         """One token's history after the other, the oldest entry first; never more than a page in memory."""
         principal = bearer(request, self._tokens, full=False)
         query = EXPORT.check(read_query(request), convert=True)
-        tokens = await self._reader.read(principal, lambda c, w: histories.tokens(c, w.id))
+        wallet = await self._reader.ready_wallet(principal)
+        tokens = await histories.tokens(self._reader.database, wallet.id)
         if query["token_id"] is not None:
             tokens = [query["token_id"]]
         encode = _csv if query["format"] == CSV else partial(_lines, form=AmountForm.of(request))
@@ -87,13 +85,12 @@ class HistoryRoutes:
         for token in tokens:
             place: Place | None = OLDEST
             while place is not None:
-                page = await self._reader.read(principal, partial(_read_page, token=token, place=place))
+                wallet = await self._reader.ready_wallet(principal)  # a token may end on the way
+                page = await histories.history_after(
+                    self._reader.database, wallet.id, token, place, EXPORT_PAGE
+                )
                 place = Place.behind(page[-1]) if len(page) == EXPORT_PAGE else None
                 yield [{**entry, "tokenId": token} for entry in page]
-
-
-def _read_page(connection: Connection, wallet: Wallet, *, token: str, place: Place) -> list[dict[str, Any]]:
-    return histories.history_after(connection, wallet.id, token, place, EXPORT_PAGE)
 
 
 async def _csv(pages: AsyncIterator[list[dict[str, Any]]]) -> AsyncIterator[bytes]:

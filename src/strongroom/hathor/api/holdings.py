@@ -26,22 +26,23 @@ class HoldingRoutes:
     async def balances(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
         query = BALANCES.check(read_query(request), convert=True)
-        status, balances = await self._reader.read(
-            principal, lambda c, w: (w.status, read_balances(c, w.id, query["token_id"], self._reader.now_s))
-        )
+        wallet = await self._reader.ready_wallet(principal)
+        database, now_s = self._reader.database, self._reader.now_s
+        balances = await read_balances(database, wallet.id, query["token_id"], now_s)
         return answer(
-            balances=[_balance(balance, split=query["split"]) for balance in balances], status=status
+            balances=[_balance(balance, split=query["split"]) for balance in balances], status=wallet.status
         )
 
     async def tokens(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
-        found = await self._reader.read(principal, lambda c, w: histories.tokens(c, w.id))
-        return answer(tokens=found)
+        wallet = await self._reader.ready_wallet(principal)
+        return answer(tokens=await histories.tokens(self._reader.database, wallet.id))
 
     async def transaction(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
         tx_id = TRANSACTION.check(request.path_params)["txId"]
-        found = await self._reader.read(principal, lambda c, w: histories.transaction_tokens(c, w.id, tx_id))
+        wallet = await self._reader.ready_wallet(principal)
+        found = await histories.transaction_tokens(self._reader.database, wallet.id, tx_id)
         if not found:
             raise Refusal(404, "tx-not-found")
         return answer(txTokens=found)

@@ -1,4 +1,4 @@
-"""Reads a wallet's rows for a caller: the wallet first, then what was asked for, on one snapshot."""
+"""Finds the wallet of a caller: for what only reads by the quick way, else inside a unit of work."""
 
 import hmac
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from strongroom.core.database import Database
 from strongroom.hathor.api.refusal import Refusal, unauthorized, wallet_not_found
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.tokens import Principal
-from strongroom.hathor.wallets import Wallet, find_wallet, key_address
+from strongroom.hathor.wallets import Wallet, find_wallet, key_address, read_wallet
 
 T = TypeVar("T")
 
 
 class Reader:
-    """Two statements for most questions: the wallet's row, and the answer."""
+    """Two statements for most questions: the wallet's row here, then the answer."""
 
     def __init__(self, database: Database, clock: Clock, network: Network) -> None:
-        self._database = database
+        self.database = database
         self._clock = clock
         self._network = network
 
@@ -29,27 +29,31 @@ class Reader:
         return self._clock.now_ms() // 1000
 
     async def wallet(self, principal: Principal) -> Wallet:
-        """Raises: Refusal."""
-        return await self._database.read(lambda connection: self.checked(connection, principal))
+        """The caller's wallet in whatever status. Raises: Refusal."""
+        return self._admit(principal, await read_wallet(self.database, principal.wallet_id))
+
+    async def ready_wallet(self, principal: Principal) -> Wallet:
+        """The caller's wallet when it is loaded. Raises: Refusal."""
+        return _ready(await self.wallet(principal))
 
     async def read(self, principal: Principal, question: Callable[[Connection, Wallet], T]) -> T:
-        """Asks for a wallet that is ready. Raises: Refusal."""
+        """For what takes several statements on one snapshot, of a wallet that is ready. Raises: Refusal."""
 
         def work(connection: Connection) -> T:
             return question(connection, self.ready(connection, principal))
 
-        return await self._database.read(work)
+        return await self.database.read(work)
 
     def ready(self, connection: Connection, principal: Principal) -> Wallet:
-        """The caller's wallet when it is loaded. Raises: Refusal."""
-        wallet = self.checked(connection, principal)
-        if wallet.ready_at_s is None:
-            raise Refusal(400, "wallet-not-ready")
-        return wallet
+        """As `ready_wallet`, inside a unit of work. Raises: Refusal."""
+        return _ready(self.checked(connection, principal))
 
     def checked(self, connection: Connection, principal: Principal) -> Wallet:
-        """The caller's wallet, if its authentication key is still the token's. Raises: Refusal."""
-        wallet = find_wallet(connection, principal.wallet_id)
+        """As `wallet`, inside a unit of work. Raises: Refusal."""
+        return self._admit(principal, find_wallet(connection, principal.wallet_id))
+
+    def _admit(self, principal: Principal, wallet: Wallet | None) -> Wallet:
+        """The wallet, if its authentication key is still the token's."""
         if wallet is None:
             raise wallet_not_found()
         if principal.auth_address is not None:
@@ -57,3 +61,9 @@ class Reader:
             if not hmac.compare_digest(current, principal.auth_address):
                 raise unauthorized()
         return wallet
+
+
+def _ready(wallet: Wallet) -> Wallet:
+    if wallet.ready_at_s is None:
+        raise Refusal(400, "wallet-not-ready")
+    return wallet

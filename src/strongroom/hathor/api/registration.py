@@ -24,8 +24,8 @@ from strongroom.hathor.wallets import (
     READY,
     Wallet,
     change_auth_key,
-    find_wallet,
     key_address,
+    read_wallet,
     register,
 )
 
@@ -156,7 +156,7 @@ class Registration:
         return schema.check(await read_body(request))
 
     async def _find(self, wallet_key: str) -> Wallet | None:
-        return await self._database.read(lambda connection: find_wallet(connection, wallet_key))
+        return await read_wallet(self._database, wallet_key)
 
     def _check_time(self, timestamp_s: float, error: str) -> None:
         shift_s = int(abs(self._clock.now_ms() // 1000 - timestamp_s))
