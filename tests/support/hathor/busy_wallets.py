@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from coincurve import PrivateKey
 from sqlalchemy import Connection
+from sqlalchemy.sql.schema import Table
 
-from strongroom.core.bulk import chunks, upsert_rows
+from strongroom.core.bulk import Values, upsert_rows
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.hathor.protocol.hashes import base58check_encode
@@ -44,36 +45,52 @@ def wallet_ids(plan: Plan) -> list[str]:
 
 def load_ready_wallets(connection: Connection, plan: Plan) -> None:
     """Wallets in status `ready` with two tokens, a history, and an output for each transaction."""
-    columns = ("id", "xpubkey", "auth_xpubkey", "status", "created_at", "ready_at", "last_used_address_index")
+
+    def put(table: Table, columns: str, rows: Iterable[Values]) -> None:
+        _put(connection, table, columns, rows)
+
     ids = wallet_ids(plan)
-    rows = [(wallet, AUTH_XPUB, AUTH_XPUB, "ready", BORN_S, BORN_S, USED - 1) for wallet in ids]
-    upsert_rows(connection, tables.wallet, columns, rows, ("status",))
-    upsert_rows(connection, tables.token, ("id", "name", "symbol"), [(TOKEN, "Bench", "BEN")], ("name",))
-    columns = ("wallet_id", "token_id", "unlocked_balance", "locked_balance", "transactions")
-    balances = ((wallet, token, 2**60 + 7, 5, plan.transactions) for wallet in ids for token in ("00", TOKEN))
-    upsert_rows(connection, tables.wallet_balance, columns, balances, ("transactions",))
-    columns = ("address", "index", "wallet_id", "bip32_account", "transactions")
-    owned = (
-        (f"W{wallet[:26]}{index:07d}", index, wallet, 0, plan.transactions if index < USED else 0)
-        for wallet in ids
-        for index in range(plan.addresses)
+    put(
+        tables.wallet,
+        "id xpubkey auth_xpubkey status created_at ready_at last_used_address_index",
+        ((wallet, AUTH_XPUB, AUTH_XPUB, "ready", BORN_S, BORN_S, USED - 1) for wallet in ids),
     )
-    upsert_rows(connection, tables.address, columns, owned, ("transactions",))
+    put(tables.token, "id name symbol", [(TOKEN, "Bench", "BEN")])
+    put(
+        tables.wallet_balance,
+        "wallet_id token_id unlocked_balance locked_balance transactions",
+        ((wallet, token, 2**60 + 7, 5, plan.transactions) for wallet in ids for token in ("00", TOKEN)),
+    )
+    put(
+        tables.address,
+        "address index wallet_id bip32_account transactions",
+        (
+            (_address(wallet, index), index, wallet, 0, plan.transactions if index < USED else 0)
+            for wallet in ids
+            for index in range(plan.addresses)
+        ),
+    )
     for number, wallet in enumerate(ids):
         _load_history(connection, wallet, number, plan)
 
 
+def _address(wallet: str, index: int) -> str:
+    return f"W{wallet[:26]}{index:07d}"
+
+
 def _load_history(connection: Connection, wallet: str, number: int, plan: Plan) -> None:
     made = [f"{(number * plan.transactions + step) * 2**180:064x}" for step in range(plan.transactions)]
-    columns = ("tx_id", "timestamp", "version", "weight")
     vertices = [(tx_id, BORN_S + step, 1, 17.5) for step, tx_id in enumerate(made)]
-    upsert_rows(connection, tables.transaction, columns, vertices, ("version",))
-    columns = ("wallet_id", "token_id", "tx_id", "balance", "timestamp")
+    _put(connection, tables.transaction, "tx_id timestamp version weight", vertices)
     history = [(wallet, "00", tx_id, 7, BORN_S + step) for step, tx_id in enumerate(made)]
-    upsert_rows(connection, tables.wallet_tx_history, columns, history, ("balance",))
-    columns = ("tx_id", "index", "token_id", "address", "value", "authorities")
-    outputs = [(tx_id, 0, "00", f"W{wallet[:26]}{0:07d}", 7, 0) for tx_id in made]
-    upsert_rows(connection, tables.tx_output, columns, outputs, ("value",))
+    _put(connection, tables.wallet_tx_history, "wallet_id token_id tx_id balance timestamp", history)
+    outputs = [(tx_id, 0, "00", _address(wallet, 0), 7, 0) for tx_id in made]
+    _put(connection, tables.tx_output, "tx_id index token_id address value authorities", outputs)
+
+
+def _put(connection: Connection, table: Table, columns: str, rows: Iterable[Values]) -> None:
+    names = columns.split()
+    upsert_rows(connection, table, names, rows, names[-1:])
 
 
 def chain_addresses(xpub: str, count: int) -> list[str]:
@@ -83,20 +100,33 @@ def chain_addresses(xpub: str, count: int) -> list[str]:
 
 def load_seen_addresses(connection: Connection, addresses: Sequence[str], transactions: int = 20) -> None:
     """Addresses that nobody claimed yet, each with one output out of one of a few transactions."""
+
+    def put(table: Table, columns: str, rows: Iterable[Values]) -> None:
+        _put(connection, table, columns, rows)
+
     made = [f"{2**255 + step:064x}" for step in range(transactions)]
-    rows: Iterable[tuple[object, ...]] = [(tx_id, BORN_S + step, 1, 17.5) for step, tx_id in enumerate(made)]
-    columns = ("tx_id", "timestamp", "version", "weight")
-    upsert_rows(connection, tables.transaction, columns, rows, ("version",))
-    rows = ((address, 1) for address in addresses)
-    upsert_rows(connection, tables.address, ("address", "transactions"), rows, ("transactions",))
-    columns = ("address", "token_id", "unlocked_balance", "transactions", "total_received")
-    rows = ((address, "00", 7, 1, 7) for address in addresses)
-    upsert_rows(connection, tables.address_balance, columns, rows, ("transactions",))
-    of = [(address, made[number % transactions], number) for number, address in enumerate(addresses)]
-    columns = ("address", "tx_id", "token_id", "balance", "timestamp")
-    rows = ((address, tx_id, "00", 7, BORN_S + number % transactions) for address, tx_id, number in of)
-    upsert_rows(connection, tables.address_tx_history, columns, rows, ("balance",))
-    columns = ("tx_id", "index", "token_id", "address", "value", "authorities")
-    for chunk in chunks(of, 1_000):
-        rows = [(tx_id, number // transactions, "00", address, 7, 0) for address, tx_id, number in chunk]
-        upsert_rows(connection, tables.tx_output, columns, rows, ("value",))
+    of = [
+        (address, made[number % transactions], BORN_S + number % transactions, number // transactions)
+        for number, address in enumerate(addresses)
+    ]
+    put(
+        tables.transaction,
+        "tx_id timestamp version weight",
+        ((tx_id, BORN_S + step, 1, 17.5) for step, tx_id in enumerate(made)),
+    )
+    put(tables.address, "address transactions", ((address, 1) for address in addresses))
+    put(
+        tables.address_balance,
+        "address token_id unlocked_balance transactions total_received",
+        ((address, "00", 7, 1, 7) for address in addresses),
+    )
+    put(
+        tables.address_tx_history,
+        "address tx_id token_id balance timestamp",
+        ((address, tx_id, "00", 7, time_s) for address, tx_id, time_s, _index in of),
+    )
+    put(
+        tables.tx_output,
+        "tx_id index token_id address value authorities",
+        ((tx_id, index, "00", address, 7, 0) for address, tx_id, _time_s, index in of),
+    )
