@@ -134,7 +134,7 @@ class Keyring:
         file = await self._file(key)
         if file is None:
             return False
-        self._drop_unused()
+        self.forget_unused()
         return (key, file.stamp) in self._opened or encryption_of(file.data) is Encryption.NONE
 
     async def _file(self, key: KeyName) -> KeyFile | None:
@@ -148,7 +148,7 @@ class Keyring:
     async def _open_file(self, key: KeyName, file: KeyFile) -> Keypair:
         place = (key, file.stamp)
         async with self._unlocking:  # who waits for the same key finds it open
-            self._drop_unused()
+            self.forget_unused()
             found = self._opened.pop(place, None)
             keypair = found[0] if found else await self._unlock(key, place, file)
             if self._cache_s:
@@ -181,8 +181,8 @@ class Keyring:
             if public is not None and public.public_key != keypair.public_key:
                 raise KeyFileError("its public file is that of another key")
 
-    def _drop_unused(self) -> None:
-        """The first is the longest unused."""
+    def forget_unused(self) -> None:
+        """Drops the opened keys whose time is over. The first is the longest unused."""
         while self._opened:
             place, (_, used_s) = next(iter(self._opened.items()))
             if used_s + self._cache_s > self._clock.monotonic_s():

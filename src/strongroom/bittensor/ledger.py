@@ -106,6 +106,7 @@ class BittensorLedger:
     def start(self) -> None:
         """Starts the workers."""
         self._background.start(self._check_database())
+        self._background.start(self._forget_keys())
 
     async def wind_down(self) -> None:
         """Before the surfaces stop: whoever waits is told what is known."""
@@ -132,6 +133,11 @@ class BittensorLedger:
         if given is not None:
             return key_from_hex(given.reveal())
         return key_from_file(self._settings.key_file, self._entropy)
+
+    async def _forget_keys(self) -> None:
+        while True:
+            self.keyring.forget_unused()
+            await self._clock.sleep(CHECK_S)
 
     async def _check_database(self) -> None:
         while True:
