@@ -1,11 +1,9 @@
 """A miner: answers squares, and has the wallet service announce where."""
 
 import logging
-from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import bittensor as bt
-from neuron import Neuron, arguments, start_log, until_stopped
+from neuron import LOCAL_ADDRESS, Neuron, arguments, is_local, start_log, until_stopped
 from subnet import Square
 
 log = logging.getLogger("miner")
@@ -28,7 +26,7 @@ def main() -> None:
         wallet=neuron.wallet,
         port=config.port,
         external_port=config.port,
-        external_ip=config.external_ip or _own_address(config.endpoint),
+        external_ip=config.external_ip or (LOCAL_ADDRESS if is_local(config.endpoint) else None),
     )
     axon.attach(forward_fn=answer)
     axon.start()
@@ -37,14 +35,6 @@ def main() -> None:
     stop = until_stopped()
     stop.wait()
     axon.stop()
-
-
-def _own_address(endpoint: str) -> str:
-    """Where others reach this machine. Beside a local chain that is loopback, but the chain refuses 127.0.0.1."""
-    if urlsplit(endpoint).hostname in {"127.0.0.1", "localhost"}:
-        return "127.0.0.2"
-    with urlopen("https://checkip.amazonaws.com", timeout=10) as answered:
-        return str(answered.read().decode().strip())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import bittensor as bt
 from strongroom.bittensor.client import WalletService, add_arguments
@@ -19,6 +20,14 @@ ENDPOINTS = {
     "test": "wss://test.finney.opentensor.ai:443",
     "finney": "wss://entrypoint-finney.opentensor.ai:443",
 }
+
+
+LOCAL_ADDRESS = "127.0.0.2"
+"""Loopback as a local chain takes it: it refuses neurons at 127.0.0.1."""
+
+
+def is_local(endpoint: str) -> bool:
+    return urlsplit(endpoint).hostname in {"127.0.0.1", "localhost"}
 
 
 def arguments(role: str, environment: Mapping[str, str] = os.environ) -> argparse.ArgumentParser:
@@ -52,6 +61,8 @@ class Neuron:
     def __init__(self, config: argparse.Namespace) -> None:
         self.config = config
         self.netuid: int = config.netuid
+        if is_local(config.endpoint):  # the SDK asks hosts of the Internet for this machine's address
+            bt.utils.networking.get_external_ip = lambda: LOCAL_ADDRESS
         self.subtensor = bt.Subtensor(network=config.endpoint)
         local = bt.Wallet(name=config.wallet_name, hotkey=config.hotkey_name, path=config.wallet_path)
         self.service = WalletService.from_config(config, local=self.subtensor.set_weights, local_wallet=local)
