@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Starts the wallet service for miners and validators, on port 8000. Its variables are in docs/bittensor.md.
+# On network=local, where no chain answers, it starts a sandbox chain too, with the wallets `miner` and `validator`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/install
+export network=${network:-local} chain_endpoint=${chain_endpoint:-}
+[ -n "$chain_endpoint" ] || unset chain_endpoint
+wallets=$HOME/.bittensor/wallets
+[ -n "${BITTENSOR_WALLET_PATH:-}" ] || [ ! -d "$wallets" ] || export BITTENSOR_WALLET_PATH=$wallets
+
+answers() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
+endpoint=${chain_endpoint:-ws://127.0.0.1:9944}
+address=${endpoint#*://} address=${address%%/*}
+if [ "$network" = local ] && ! answers "${address%:*}" "${address##*:}"; then
+  echo "no chain answers at $endpoint: starting a sandbox chain there"
+  export SANDBOX_BITTENSOR_PORT=${address##*:}
+  exec .venv/bin/strongroom serve bittensor --sandbox "$@"
+fi
+exec .venv/bin/strongroom serve bittensor "$@"

@@ -1,0 +1,85 @@
+"""The files for wallet service, miner and validator: what they name is there, and what they set is taken."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from strongroom.settings import read_settings
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy" / "bittensor"
+COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+
+
+def given(text: str, environment: dict[str, str]) -> str:
+    """Compose's substitution: `${NAME:-default}`."""
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: environment.get(found[1]) or found[2], text)
+
+
+def variables(service: str, **environment: str) -> dict[str, str]:
+    return {name: given(str(value), environment) for name, value in SERVICES[service]["environment"].items()}
+
+
+def test_the_services_are_those_of_the_document() -> None:
+    assert set(SERVICES) == {"wallet-service", "miner", "validator"}
+
+
+def test_the_service_takes_the_documents_variables(tmp_path: Path) -> None:
+    document = {"network": "local", "netuid": "2", "chain_endpoint": "ws://127.0.0.1:9944"}
+    settings = read_settings(
+        variables("wallet-service", **document) | {"STRONGROOM_DATA": str(tmp_path)}, ("bittensor",)
+    )
+    assert settings.bittensor is not None
+    assert settings.host == "127.0.0.1"
+    assert SERVICES["wallet-service"]["command"] == ["serve", "bittensor"]
+
+
+def test_nodes_see_the_service_and_no_wallet() -> None:
+    for node in ("miner", "validator"):
+        assert variables(node)["WALLET_SERVICE_URL"] == "http://localhost:8000"
+        assert variables(node, WALLET_SERVICE_TOKEN="t")["WALLET_SERVICE_TOKEN"] == "t"
+        assert not [volume for volume in SERVICES[node]["volumes"] if "wallets" in volume]
+    mounts = SERVICES["wallet-service"]["volumes"]
+    assert [mount for mount in mounts if mount.endswith(":/wallets:ro")]
+
+
+def test_the_nodes_image_has_all_that_the_client_imports(tmp_path: Path) -> None:
+    """The COPY lines, carried out: what they leave out would be missing here."""
+    for line in (FOLDER / "node.Dockerfile").read_text().splitlines():
+        if line.startswith("COPY "):
+            *sources, target = line.split()[1:]
+            _copy(
+                sources, tmp_path / target.removeprefix("/node").lstrip("/"), is_folder=target.endswith("/")
+            )
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import strongroom.bittensor.client"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.glob("*.py")} == {
+        "miner.py",
+        "neuron.py",
+        "subnet.py",
+        "validator.py",
+    }
+    assert SERVICES["miner"]["command"] == ["miner.py"]
+    assert SERVICES["validator"]["command"] == ["validator.py"]
+
+
+def _copy(sources: list[str], target: Path, *, is_folder: bool) -> None:
+    for pattern in sources:
+        found = list(ROOT.glob(pattern))
+        assert found, pattern
+        for path in found:
+            if path.is_dir():
+                shutil.copytree(path, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                place = target / path.name if is_folder else target
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, place)
