@@ -33,6 +33,13 @@ class Redis:
     def stop(self) -> None:
         self._process.kill()
 
+    def pause(self) -> None:
+        """Its connections stay open, and nothing comes over them."""
+        self._process.pause()
+
+    def resume(self) -> None:
+        self._process.resume()
+
 
 @contextmanager
 def running_redis() -> Iterator[Redis]:

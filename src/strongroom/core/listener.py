@@ -11,9 +11,12 @@ from typing import Any
 import uvicorn
 
 from strongroom.core.errors import Unavailable
+from strongroom.core.sockets import Socket
 
 BACKLOG = 2048
 SHUTDOWN_S = 10
+PING_S = 20.0
+LARGEST_FRAME = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,12 @@ class Surface:
     host: str
     port: int
     authenticated: bool
+    largest_frame: int = LARGEST_FRAME
+    """Bytes of a message that a WebSocket takes; above, it closes with 1009."""
+    compresses_frames: bool = True
+    """Takes 32 KB a connection and processor time for each message, if the client offers it."""
+    ping_s: float = PING_S
+    """Between pings of a WebSocket; a peer that is silent for as long again is dead (1011)."""
 
 
 class _Server(uvicorn.Server):
@@ -60,7 +69,11 @@ class Listener:
             uvicorn.Config(
                 surface.application,
                 http="httptools",
-                ws="websockets-sansio",
+                ws=Socket,
+                ws_max_size=surface.largest_frame,
+                ws_per_message_deflate=surface.compresses_frames,
+                ws_ping_interval=surface.ping_s,
+                ws_ping_timeout=surface.ping_s,
                 lifespan="off",
                 access_log=False,
                 log_config=None,

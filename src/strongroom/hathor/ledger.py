@@ -10,6 +10,7 @@ from litestar.types import ASGIApp
 from sqlalchemy.exc import DBAPIError
 
 from strongroom.core.background import Background
+from strongroom.core.bus import Bus, RedisBus
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
 from strongroom.core.errors import StrongroomError
@@ -28,13 +29,16 @@ from strongroom.hathor.api.operations import OperationRoutes, OperationRules
 from strongroom.hathor.api.proposals import ProposalRoutes
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.registration import Registration, RegistrationRules
+from strongroom.hathor.api.sockets import LARGEST_FRAME, SocketApplication, SocketRules
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.gateway.push import HttpPushNode
 from strongroom.hathor.proposal_sweep import ProposalSweep
+from strongroom.hathor.realtime import Realtime
 from strongroom.hathor.sending import Sender
 from strongroom.hathor.settings import HathorSettings
 from strongroom.hathor.submission import Submitter
+from strongroom.hathor.subscriptions import SocketMeasures, Subscriptions
 from strongroom.hathor.supply import Supplies
 from strongroom.hathor.sync.daemon import Sync, SyncSettings
 from strongroom.hathor.sync.measures import Measures
@@ -85,6 +89,8 @@ class HathorLedger:
         self.http_node = HttpNode(settings.node_url, clock, metrics)
         self.versions = Versions(self.database, self.http_node, clock)
         self._push_node = HttpPushNode(settings.node_url)
+        self.bus = Bus()
+        self._realtime: Realtime | None = None
         self.stopped: asyncio.Future[None] | None = None
 
     async def open(self) -> None:
@@ -97,6 +103,7 @@ class HathorLedger:
         self._health.report(DATABASE, Status.UP, vital=True)
         self.stopped = asyncio.get_running_loop().create_future()
         self._leases = Leases(self.database, self._clock, holder=self._entropy.token(HOLDER_BYTES).hex())
+        self._open_bus()
         self._sender = Sender(
             node=self._push_node,
             database=self.database,
@@ -140,19 +147,25 @@ class HathorLedger:
             self._health.report(API, Status.DEGRADED, "AUTH_SECRET is not set: wallets are not served")
             return []
         self._health.watch(NODE, self.http_node.health)
+        tokens = Tokens(api.auth_secrets, self._clock, self._entropy)
+        reader = Reader(self.database, self._clock, self._settings.network)
         return [
             Surface(
                 name=self.name,
-                application=self._application(),
+                application=self._application(tokens, reader),
                 host=api.host,
                 port=api.port,
                 authenticated=True,
-            )
+            ),
+            self._socket_surface(tokens, reader),
         ]
 
     def start(self) -> None:
-        """Starts following the node, when and as long as this process leads."""
+        """Starts following the node, when and as long as this process leads, and telling its own connections."""
         self._background.start(self._leases.lead(SYNC_LEASE, self._lead))
+        self._background.start(self.bus.run())
+        if self._realtime is not None:
+            self._background.start(self._realtime.run())
 
     async def wind_down(self) -> None:
         """Before the surfaces stop: whoever waits for a transaction's fate is told what is known."""
@@ -172,11 +185,48 @@ class HathorLedger:
             repair=repair,
         )
 
-    def _application(self) -> ASGIApp:
+    def _open_bus(self) -> None:
+        if self._settings.redis is not None:
+            self.bus = RedisBus(self._settings.redis, self._clock, self._entropy, self._health)
+        self._stack.push_async_callback(self.bus.close)
+        self.outbox.listen(DESTINATION, lambda _wallet_id: self.bus.publish(DESTINATION))
+
+    def _socket_surface(self, tokens: Tokens, reader: Reader) -> Surface:
+        settings = self._settings.sockets
+        measures = SocketMeasures(self._metrics)
+        subscriptions = Subscriptions(measures)
+        self._realtime = Realtime(
+            database=self.database,
+            bus=self.bus,
+            clock=self._clock,
+            subscriptions=subscriptions,
+            measures=measures,
+            amounts=self._settings.api.amounts,
+        )
+        application = SocketApplication(
+            reader=reader,
+            tokens=tokens,
+            subscriptions=subscriptions,
+            measures=measures,
+            rules=SocketRules(
+                require_token=settings.require_token,
+                most_connections=settings.most_connections,
+                most_subscriptions=settings.most_subscriptions,
+            ),
+        )
+        return Surface(
+            name=f"{self.name}-ws",
+            application=application,
+            host=self._settings.api.host,
+            port=settings.port,
+            authenticated=settings.require_token,
+            largest_frame=LARGEST_FRAME,
+            compresses_frames=False,
+        )
+
+    def _application(self, tokens: Tokens, reader: Reader) -> ASGIApp:
         api = self._settings.api
-        tokens = Tokens(api.auth_secrets, self._clock, self._entropy)
         clients = Clients(RateLimit(self._clock, api.auth_requests_a_minute), api.proxies)
-        reader = Reader(self.database, self._clock, self._settings.network)
         supplies = Supplies(self.database, self._clock, self._settings.network)
         registration = Registration(
             database=self.database,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
+from strongroom.core.bus import read_redis_url
 from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.forwarded import TrustedProxies, parse_proxies
@@ -29,7 +30,22 @@ class HathorSettings:
     max_address_gap: int
     sync_window: int
     """Events on their way, and at most in one transaction."""
+    redis: Secret | None
+    """The URL of the Redis that carries word between processes; None: each looks for itself."""
     api: "ApiSettings"
+    sockets: "SocketSettings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketSettings:
+    """The WebSocket for wallets, on a port of its own."""
+
+    port: int
+    require_token: bool
+    most_connections: int
+    """Of this process."""
+    most_subscriptions: int
+    """Of one connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +94,9 @@ def read_hathor_settings(environment: Environment, data: Path, host: str) -> Hat
         database=_database(environment, data),
         max_address_gap=environment.integer("MAX_ADDRESS_GAP", DEFAULT_GAP, low=1, high=1_000),
         sync_window=environment.integer("HATHOR_SYNC_WINDOW", 2_000, low=1, high=10_000),
+        redis=read_redis_url(environment),
         api=_read_api(environment, host),
+        sockets=_read_sockets(environment),
     )
 
 
@@ -110,6 +128,15 @@ def _read_api(environment: Environment, host: str) -> ApiSettings:
         health_key=environment.secret("HATHOR_HEALTH_API_KEY"),
         most_blocks_behind=environment.integer("HEALTHCHECK_MAXIMUM_HEIGHT_DIFFERENCE", 5, low=1),
         verify_proposals=environment.flag("HATHOR_VERIFY_PROPOSALS", True),
+    )
+
+
+def _read_sockets(environment: Environment) -> SocketSettings:
+    return SocketSettings(
+        port=environment.port("HATHOR_WS_PORT", 3001),
+        require_token=environment.flag("HATHOR_WS_REQUIRE_TOKEN", False),
+        most_connections=environment.integer("HATHOR_WS_MAX_CONNECTIONS", 20_000, low=1),
+        most_subscriptions=environment.integer("HATHOR_WS_MAX_SUBSCRIPTIONS", 10, low=1),
     )
 
 

@@ -1,7 +1,7 @@
 """Checks of bodies and queries, in the words of the original's validator (Joi 17.4), all mistakes at once.
 
-A body is strict; a query (`convert`) may write numbers and booleans as text. `Schema.check` returns the values by name,
-defaults filled in. Every check also describes itself, for the OpenAPI document.
+A body is strict; a query (`convert`) may write numbers and booleans as text. A `Check` returns the value and what is
+wrong with it; `Schema.check` returns the values by name, defaults filled in.
 """
 
 import math
@@ -13,23 +13,10 @@ from typing import Any
 from strongroom.hathor.api.refusal import Refusal
 
 BASE58 = "^[A-HJ-NP-Za-km-z1-9]*$"
-ALPHANUMERIC = "^[A-Za-z0-9]+$"
 LARGEST_SAFE = 2**53 - 1
-AMOUNT_DIGITS = 20
 
 Messages = list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Takes a value, and whether to convert it; returns it and what is wrong with it."""
-
-    run: Callable[[Any, bool], tuple[Any, Messages]]
-    described: Mapping[str, object]
-    """What it accepts, as JSON Schema."""
-
-    def __call__(self, value: Any, convert: bool) -> tuple[Any, Messages]:
-        return self.run(value, convert)
+Check = Callable[[Any, bool], tuple[Any, Messages]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +120,7 @@ def text(
         found: Messages = []
         if compiled is not None and not compiled.search(value):
             found.append(f'with value "{value}" fails to match the required pattern: /{pattern}/')
-        if alphanumeric and not re.fullmatch(ALPHANUMERIC, value):
+        if alphanumeric and not re.fullmatch("[A-Za-z0-9]+", value):
             found.append("must only contain alpha-numeric characters")
         if len(value) < least:
             found.append(f"length must be at least {least} characters long")
@@ -141,11 +128,7 @@ def text(
             found.append(f"length must be less than or equal to {most} characters long")
         return value, found
 
-    if only:
-        return Check(check, {"type": "string", "enum": list(only)})
-    lengths = {"minLength": max(1, least)} | ({} if most is None else {"maxLength": most})
-    form = pattern or (ALPHANUMERIC if alphanumeric else None)
-    return Check(check, {"type": "string", **lengths} | ({"pattern": form} if form else {}))
+    return check
 
 
 def number(
@@ -171,13 +154,7 @@ def number(
             found.append(f"must be less than or equal to {high}")
         return (int(value) if value == int(value) else value), found
 
-    described: dict[str, object] = {"type": "integer" if integer else "number"}
-    described["maximum"] = LARGEST_SAFE if high is None else high
-    if positive:
-        described["exclusiveMinimum"] = 0
-    else:
-        described["minimum"] = -LARGEST_SAFE if low is None else low
-    return Check(check, described)
+    return check
 
 
 def flag(*, convert_always: bool = False) -> Check:
@@ -186,7 +163,7 @@ def flag(*, convert_always: bool = False) -> Check:
             return value.lower() == "true", []
         return value, [] if isinstance(value, bool) else ["must be a boolean"]
 
-    return Check(check, {"type": "boolean"})
+    return check
 
 
 def amount() -> Check:
@@ -194,13 +171,13 @@ def amount() -> Check:
 
     def check(value: Any, _convert: bool) -> tuple[Any, Messages]:
         written = str(value)
-        if isinstance(value, bool) or not re.fullmatch(f"-?[0-9]{{1,{AMOUNT_DIGITS}}}", written):
+        if isinstance(value, bool) or not re.fullmatch("-?[0-9]{1,20}", written):
             return value, [f"failed custom validation because Cannot convert {written} to a BigInt"]
         if int(written) <= 0:
             return value, ["failed custom validation because value must be positive"]
         return int(written), []
 
-    return Check(check, {"type": "string", "pattern": "^0*[1-9][0-9]*$", "maxLength": AMOUNT_DIGITS})
+    return check
 
 
 def invalid_payload(problems: Sequence[Problem]) -> Refusal:

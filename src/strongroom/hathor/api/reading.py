@@ -28,6 +28,9 @@ class Reader:
     def now_s(self) -> int:
         return self._clock.now_ms() // 1000
 
+    async def exists(self, wallet_id: str) -> bool:
+        return await self.database.read(lambda connection: find_wallet(connection, wallet_id)) is not None
+
     async def wallet(self, principal: Principal) -> Wallet:
         """The caller's wallet in whatever status. Raises: Refusal."""
         return self._admit(principal, await read_wallet(self.database, principal.wallet_id))

@@ -8,7 +8,6 @@ from strongroom.sandbox.hathor.vertices import Output, Vertex
 MINT = 1
 MELT = 2
 AUTHORITY = 0x80
-MAX_GRAPH_LEVEL = 3
 
 
 def transaction(chain: Chain, tx_id: str) -> dict[str, Any]:
@@ -116,7 +115,7 @@ def neighbours(chain: Chain, tx_id: str, graph_type: str, max_level: int) -> str
     """The graph around a transaction as DOT text."""
     edges: set[tuple[str, str]] = set()
     level = {tx_id}
-    for _ in range(min(max_level, MAX_GRAPH_LEVEL)):
+    for _ in range(max_level):
         following: set[str] = set()
         for current in level:
             vertex = chain.vertices.get(current)

@@ -1,0 +1,173 @@
+"""Tells processes that something is new, not what: whoever hears a topic looks into the database.
+
+So nothing that matters goes over Redis. While it is away, listeners look at intervals instead.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from strongroom.core.backoff import Backoff
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.environment import Environment, Secret
+from strongroom.core.telemetry import Health, Status
+
+log = structlog.get_logger(__name__)
+
+COMPONENT = "redis"
+PREFIX = "strongroom:"
+ANSWER_S = 3.0
+LISTEN_S = 5.0
+"""Silence after which Redis is asked whether it is there."""
+LONGEST_RETRY_S = 5.0
+CANCEL_S = 0.5
+
+Listener = Callable[[], None]
+
+
+class Bus:
+    """Topics of this process. `RedisBus` reaches other processes too."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, list[Listener]] = {}
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes are heard at this moment."""
+        return False
+
+    def subscribe(self, topic: str, listener: Listener) -> None:
+        self._listeners.setdefault(topic, []).append(listener)
+
+    def publish(self, topic: str) -> None:
+        """Tells every listener; never waits, and may tell once for many calls."""
+        self._tell(topic)
+
+    async def run(self) -> None:
+        """Carries what is published, until cancelled."""
+
+    async def close(self) -> None:
+        """Ends the connections."""
+
+    def _tell(self, topic: str) -> None:
+        for listener in self._listeners.get(topic, ()):
+            listener()
+
+
+class RedisBus(Bus):
+    """A bus over Redis's publish and subscribe. It reconnects by itself, and then tells every topic once."""
+
+    def __init__(self, url: Secret, clock: Clock, entropy: Entropy, health: Health) -> None:
+        super().__init__()
+        self._redis: Redis = Redis.from_url(
+            url.reveal(),
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=ANSWER_S,
+            socket_connect_timeout=ANSWER_S,
+        )
+        self._clock = clock
+        self._entropy = entropy
+        self._health = health
+        self._own = entropy.token(8).hex().encode()
+        self._unsent: set[str] = set()
+        self._news = asyncio.Event()
+        self._is_shared = False
+
+    @property
+    def is_shared(self) -> bool:
+        return self._is_shared
+
+    def publish(self, topic: str) -> None:
+        super().publish(topic)
+        self._unsent.add(topic)
+        self._news.set()
+
+    async def run(self) -> None:
+        running = {asyncio.ensure_future(self._for_ever(work)) for work in (self._send, self._receive)}
+        try:
+            await asyncio.gather(*running)
+        finally:
+            while (
+                running
+            ):  # the client connects with wait_for, which on Python 3.11 may swallow a cancellation
+                for task in running:
+                    task.cancel()
+                _, running = await asyncio.wait(running, timeout=CANCEL_S)
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+    async def _for_ever(self, work: Callable[[Backoff], Any]) -> None:
+        backoff = Backoff(self._clock, self._entropy, cap_s=LONGEST_RETRY_S)
+        while True:
+            try:
+                await work(backoff)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._is_shared = False
+                self._health.report(COMPONENT, Status.DEGRADED, f"not reachable: {type(error).__name__}")
+                if backoff.attempts == 0:
+                    log.warning("Redis is not reachable", error=type(error).__name__)
+            await backoff.wait()
+
+    async def _send(self, backoff: Backoff) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            for topic in list(self._unsent):
+                try:
+                    async with asyncio.timeout(ANSWER_S):
+                        await self._redis.publish(PREFIX + topic, self._own)
+                except BaseException:
+                    self._news.set()
+                    raise
+                self._unsent.discard(topic)
+                backoff.reset()
+
+    async def _receive(self, backoff: Backoff) -> None:
+        async with self._redis.pubsub() as subscription:
+            async with asyncio.timeout(ANSWER_S):
+                await subscription.psubscribe(PREFIX + "*")
+                await subscription.parse_response()  # it has subscribed
+            log.info("Redis is connected")
+            backoff.reset()
+            self._is_shared = True
+            self._health.report(COMPONENT, Status.UP)
+            for topic in self._listeners:  # what was told meanwhile
+                self._tell(topic)
+            while True:
+                await self._hear(subscription)
+
+    async def _hear(self, subscription: PubSub) -> None:
+        """One message. Raises: TimeoutError: Redis is silent, and does not answer when asked."""
+        message = await subscription.get_message(timeout=LISTEN_S)
+        if message is None:
+            await subscription.ping()
+            message = await subscription.get_message(timeout=ANSWER_S)
+            if message is None:
+                raise TimeoutError
+        if message["type"] == "pmessage" and message["data"] != self._own:
+            self._tell(message["channel"].decode().removeprefix(PREFIX))
+
+
+def read_redis_url(environment: Environment) -> Secret | None:
+    """`REDIS_URL`, or `REDIS_HOST`, `REDIS_PORT` and `REDIS_PASSWORD`; None: this installation has no Redis."""
+    url, host = environment.secret("REDIS_URL"), environment.optional("REDIS_HOST")
+    port, password = environment.port("REDIS_PORT", 6379), environment.secret("REDIS_PASSWORD")
+    if url is not None:
+        if not url.reveal().startswith(("redis://", "rediss://", "unix://")):
+            environment.mistake("REDIS_URL must begin with redis://, rediss:// or unix://")
+            return None
+        return url
+    if host is None:
+        return None
+    return Secret(
+        f"redis://{':' + quote(password.reveal(), safe='') + '@' if password else ''}{host}:{port}/0"
+    )

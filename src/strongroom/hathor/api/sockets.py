@@ -1,0 +1,176 @@
+"""The WebSocket of wallets: `ping`, and `join` to hear of a wallet's transactions."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import Receive, Scope, Send
+from sqlalchemy.exc import DBAPIError
+
+from strongroom.core.errors import StrongroomError
+from strongroom.core.sockets import Socket, socket_of, text_frame
+from strongroom.hathor.api.joi import Key, Schema, text
+from strongroom.hathor.api.reading import Reader
+from strongroom.hathor.api.refusal import Refusal
+from strongroom.hathor.subscriptions import SocketMeasures, Subscriptions
+from strongroom.hathor.tokens import Tokens
+
+log = structlog.get_logger(__name__)
+
+LARGEST_FRAME = 8 * 1024
+PONG = text_frame(b'{"type":"pong","message":"pong"}')
+INVALID = "Invalid parameters"
+JOIN = Schema(
+    keys={
+        "action": Key(check=text(only=["join"]), required=True),
+        "id": Key(check=text(), required=True),
+        "token": Key(check=text()),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketRules:
+    require_token: bool
+    """A wallet is joined with a token of it; otherwise by its id, as the original's clients do."""
+    most_connections: int
+    """Of this process."""
+    most_subscriptions: int
+    """Of one connection."""
+
+
+@dataclass(slots=True)
+class _Client:
+    socket: Socket
+    token: str
+    joined: set[str] = field(default_factory=set)
+
+
+class _Refused(Exception):
+    """The client's request ends in an error message; the connection goes on."""
+
+
+class SocketApplication:
+    """An ASGI application. It must be served by `core.sockets`."""
+
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        tokens: Tokens,
+        subscriptions: Subscriptions,
+        measures: SocketMeasures,
+        rules: SocketRules,
+    ) -> None:
+        self._reader = reader
+        self._tokens = tokens
+        self._subscriptions = subscriptions
+        self._measures = measures
+        self._rules = rules
+        self._connections = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            await _answer(send, "http", 426, b"This port speaks WebSocket")
+            return
+        await receive()
+        if self._connections >= self._rules.most_connections:
+            self._measures.refused.labels("connections").inc()
+            await _answer(send, "websocket.http", 503, b"Too many connections")
+            return
+        self._connections += 1
+        self._measures.connections.set(self._connections)
+        client = _Client(socket=socket_of(scope), token=_token(scope))
+        try:
+            await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+            await self._serve(client, receive)
+        finally:
+            self._connections -= 1
+            self._measures.connections.set(self._connections)
+            for wallet_id in client.joined:
+                self._subscriptions.remove(wallet_id, client.socket)
+
+    async def _serve(self, client: _Client, receive: Receive) -> None:
+        while True:
+            message: Any = await receive()
+            if message["type"] != "websocket.receive":
+                return
+            await self._act(client, message.get("text") or message.get("bytes") or b"")
+
+    async def _act(self, client: _Client, message: str | bytes) -> None:
+        try:
+            request = _decode(message)
+            if request.get("action") == "ping":
+                self._subscriptions.tell(client.socket, PONG)
+            else:
+                await self._join(client, request)
+        except _Refused as refused:
+            reason = str(refused)
+            self._measures.refused.labels(reason.lower().replace(" ", "-")).inc()
+            self._tell(client, {"type": "error", "message": reason})
+
+    async def _join(self, client: _Client, request: dict[str, Any]) -> None:
+        try:
+            wanted = JOIN.check(request)
+        except Refusal as refusal:
+            raise _Refused(INVALID) from refusal
+        wallet_id: str = wanted["id"]
+        if wallet_id not in client.joined and len(client.joined) >= self._rules.most_subscriptions:
+            raise _Refused("Too many subscriptions")
+        try:
+            await self._check(wallet_id, wanted["token"] or client.token)
+        except (StrongroomError, DBAPIError) as error:
+            log.warning("join not possible", why=type(error).__name__)
+            raise _Refused("Try again later") from error
+        if client.socket.is_open:
+            client.joined.add(wallet_id)
+            self._tell(client, {"type": "join-success", "message": "Listening", "id": wallet_id})
+            self._subscriptions.add(wallet_id, client.socket)
+
+    async def _check(self, wallet_id: str, token: str) -> None:
+        if not self._rules.require_token:
+            if not await self._reader.exists(wallet_id):
+                raise _Refused(INVALID)
+            return
+        try:
+            principal = self._tokens.verify(token)
+        except StrongroomError as error:
+            raise _Refused("Unauthorized") from error
+        if principal.wallet_id != wallet_id:
+            raise _Refused("Unauthorized")
+        try:
+            await self._reader.wallet(principal)
+        except Refusal as refusal:
+            raise _Refused("Unauthorized") from refusal
+
+    def _tell(self, client: _Client, message: dict[str, str]) -> None:
+        self._subscriptions.tell(client.socket, text_frame(msgspec.json.encode(message)))
+
+
+def _decode(message: str | bytes) -> dict[str, Any]:
+    try:
+        request = msgspec.json.decode(message)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _Refused(INVALID) from error
+    if not isinstance(request, dict):
+        raise _Refused(INVALID)
+    return request
+
+
+def _token(scope: Scope) -> str:
+    """What the handshake carries: `?token=`, for browsers, or an Authorization header."""
+    in_query = parse_qs(scope["query_string"].decode("latin-1")).get("token")
+    if in_query:
+        return in_query[-1]
+    header: bytes = dict(scope["headers"]).get(b"authorization", b"")
+    return header[7:].decode("latin-1").strip() if header[:7].lower() == b"bearer " else ""
+
+
+async def _answer(send: Any, kind: str, status: int, body: bytes) -> None:
+    await send(
+        {"type": f"{kind}.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]}
+    )
+    await send({"type": f"{kind}.response.body", "body": body, "more_body": False})

@@ -1,0 +1,115 @@
+"""The bus between processes: word of news, never the news itself."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from strongroom.core.bus import COMPONENT, Bus, RedisBus, read_redis_url
+from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.environment import Environment, Secret
+from strongroom.core.telemetry import Health, Status
+from support.redis import Redis, running_redis
+from support.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+
+class Heard:
+    """Counts the words on a topic."""
+
+    def __init__(self, bus: Bus, topic: str) -> None:
+        self.times = 0
+        bus.subscribe(topic, self._hear)
+
+    def _hear(self) -> None:
+        self.times += 1
+
+
+@asynccontextmanager
+async def connected(redis: Redis) -> AsyncGenerator[tuple[RedisBus, Health]]:
+    health = Health()
+    bus = RedisBus(Secret(redis.url), SystemClock(), SystemEntropy(), health)
+    task = asyncio.ensure_future(bus.run())
+    try:
+        yield bus, health
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await bus.close()
+
+
+async def test_without_redis_this_process_is_told() -> None:
+    bus = Bus()
+    heard, other = Heard(bus, "news"), Heard(bus, "other")
+    bus.publish("news")
+    bus.publish("nobody listens")
+    assert (heard.times, other.times, bus.is_shared) == (1, 0, False)
+
+
+async def test_other_processes_are_told_once(redis: Redis) -> None:
+    async with connected(redis) as (here, health), connected(redis) as (there, _):
+        mine, theirs, other = Heard(here, "news"), Heard(there, "news"), Heard(there, "other")
+        await eventually(lambda: here.is_shared and there.is_shared)
+        assert health.components()[COMPONENT].status is Status.UP
+        heard = [each.times for each in (mine, theirs, other)]
+        assert heard == [1, 1, 1]  # a new connection may have missed something
+        here.publish("news")
+        await eventually(lambda: theirs.times == 2)
+        there.publish("news")
+        await eventually(lambda: mine.times == 3)
+        assert (mine.times, theirs.times, other.times) == (3, 3, 1)
+
+
+async def test_an_outage_delays_word_and_health_says_so() -> None:
+    with running_redis() as redis:
+        async with connected(redis) as (here, health), connected(redis) as (there, _):
+            heard = Heard(there, "news")
+            await eventually(lambda: here.is_shared and there.is_shared)
+            redis.stop()
+            await eventually(lambda: not here.is_shared and not there.is_shared)
+            assert health.components()[COMPONENT].status is Status.DEGRADED
+            here.publish("news")
+            before = heard.times
+            redis.start()
+            await eventually(lambda: heard.times > before and here.is_shared)
+            assert health.components()[COMPONENT].status is Status.UP
+
+
+async def test_redis_that_is_silent_is_given_up(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strongroom.core.bus.LISTEN_S", 0.1)
+    monkeypatch.setattr("strongroom.core.bus.ANSWER_S", 0.3)
+    async with connected(redis) as (bus, _):
+        await eventually(lambda: bus.is_shared)
+        redis.pause()
+        try:
+            await eventually(lambda: not bus.is_shared)
+        finally:
+            redis.resume()
+        await eventually(lambda: bus.is_shared)
+
+
+@pytest.mark.parametrize(
+    ("variables", "url"),
+    [
+        ({}, None),
+        ({"REDIS_URL": "redis://cache:1/2", "REDIS_HOST": "other"}, "redis://cache:1/2"),
+        ({"REDIS_HOST": "cache"}, "redis://cache:6379/0"),
+        (
+            {"REDIS_HOST": "cache", "REDIS_PORT": "7", "REDIS_PASSWORD": "a/b@c"},
+            "redis://:a%2Fb%40c@cache:7/0",
+        ),
+    ],
+)
+def test_where_redis_is(variables: dict[str, str], url: str | None) -> None:
+    environment = Environment(variables)
+    found = read_redis_url(environment)
+    assert (found.reveal() if found else None) == url
+    assert environment.mistakes == []
+
+
+def test_a_url_of_something_else_is_a_mistake() -> None:
+    environment = Environment({"REDIS_URL": "http://cache"})
+    assert read_redis_url(environment) is None
+    assert environment.mistakes == ["REDIS_URL must begin with redis://, rediss:// or unix://"]

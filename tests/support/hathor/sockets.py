@@ -1,0 +1,127 @@
+"""The WebSocket for wallets over a test's database, in the test's loop, and clients of it."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from strongroom.core.bus import Bus
+from strongroom.core.clock import SystemClock
+from strongroom.core.database import Database
+from strongroom.core.listener import Listener, Surface
+from strongroom.core.telemetry import Metrics
+from strongroom.hathor.api.amounts import AmountForm
+from strongroom.hathor.api.reading import Reader
+from strongroom.hathor.api.sockets import LARGEST_FRAME, SocketApplication, SocketRules
+from strongroom.hathor.protocol.addresses import MAINNET
+from strongroom.hathor.realtime import Realtime
+from strongroom.hathor.subscriptions import SocketMeasures, Subscriptions
+from strongroom.hathor.tokens import Tokens
+
+RULES = SocketRules(require_token=False, most_connections=100, most_subscriptions=3)
+
+
+class Sockets:
+    """A running WebSocket surface and what carries messages to it."""
+
+    def __init__(self, listener: Listener, metrics: Metrics, bus: Bus) -> None:
+        self.listener = listener
+        self.bus = bus
+        self._metrics = metrics
+        self.url = listener.url.replace("http", "ws", 1)
+
+    def value(self, name: str, **labels: str) -> float:
+        return self._metrics.registry.get_sample_value(name, labels) or 0.0
+
+    @property
+    def transports(self) -> int:
+        """Connections that still cost something, told to end or not."""
+        return len(self.listener._server.server_state.connections)
+
+    def client(self, query: str = "") -> connect:
+        return connect(self.url + query, compression=None, max_size=None)
+
+
+@asynccontextmanager
+async def serving_sockets(
+    database: Database,
+    tokens: Tokens,
+    *,
+    rules: SocketRules = RULES,
+    ping_s: float = 20.0,
+    amounts: AmountForm = AmountForm.NUMBER,
+) -> AsyncGenerator[Sockets]:
+    metrics, bus = Metrics("test"), Bus()
+    measures = SocketMeasures(metrics)
+    subscriptions = Subscriptions(measures)
+    clock = SystemClock()
+    realtime = Realtime(
+        database=database,
+        bus=bus,
+        clock=clock,
+        subscriptions=subscriptions,
+        measures=measures,
+        amounts=amounts,
+    )
+    application = SocketApplication(
+        reader=Reader(database, clock, MAINNET),
+        tokens=tokens,
+        subscriptions=subscriptions,
+        measures=measures,
+        rules=rules,
+    )
+    surface = Surface(
+        name="sockets",
+        application=application,
+        host="127.0.0.1",
+        port=0,
+        authenticated=False,
+        largest_frame=LARGEST_FRAME,
+        compresses_frames=False,
+        ping_s=ping_s,
+    )
+    listener = Listener(surface)
+    tasks = [asyncio.ensure_future(work) for work in (listener.serve(), realtime.run())]
+    await listener.started()
+    try:
+        yield Sockets(listener, metrics, bus)
+    finally:
+        tasks[1].cancel()
+        listener.stop()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def ask(client: ClientConnection, message: object) -> dict[str, Any]:
+    """Sends a message and returns the next one that comes."""
+    await client.send(message if isinstance(message, str | bytes) else json.dumps(message))
+    return await hear(client)
+
+
+async def join(client: ClientConnection, wallet_id: str) -> None:
+    answer = await ask(client, {"action": "join", "id": wallet_id})
+    assert answer == {"type": "join-success", "message": "Listening", "id": wallet_id}
+
+
+async def hear(client: ClientConnection) -> dict[str, Any]:
+    async with asyncio.timeout(20):
+        message: dict[str, Any] = json.loads(await client.recv())
+    return message
+
+
+async def ending(client: ClientConnection) -> tuple[int, str]:
+    """The code and reason with which the connection ends; what comes before it is read."""
+    with pytest.raises(ConnectionClosed) as closed:
+        await _read_on(client)
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+async def _read_on(client: ClientConnection) -> NoReturn:
+    async with asyncio.timeout(20):
+        while True:
+            await client.recv()
