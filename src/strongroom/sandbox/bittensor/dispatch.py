@@ -23,7 +23,7 @@ Importing `strongroom.sandbox.bittensor.pallets` and `.apis` must be enough to r
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from strongroom.sandbox.bittensor.failures import DispatchError
 from strongroom.sandbox.bittensor.runtime import Call, Event, Runtime
@@ -183,10 +183,13 @@ def validates(pallet: str, function: str) -> Callable[[Callable[..., int | None]
     return register
 
 
-def runtime_api(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+Answer = TypeVar("Answer", bound=Callable[..., Any])
+
+
+def runtime_api(name: str) -> Callable[[Answer], Answer]:
     """Registers the answer to `state_call`: a function of (Storage, *arguments), which returns the decoded result."""
 
-    def register(answer: Callable[..., Any]) -> Callable[..., Any]:
+    def register(answer: Answer) -> Answer:
         APIS[name] = answer
         return answer
 

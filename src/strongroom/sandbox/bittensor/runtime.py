@@ -197,6 +197,13 @@ class Runtime:
         reader.end()
         return arguments
 
+    def result_fields(self, name: str) -> tuple[str, ...]:
+        """Names of the fields of the struct, or optional struct, that an API returns."""
+        found = self.types.types[self.api(name).output]
+        if found.path == ("Option",):
+            found = self.types.types[found.content[1].fields[0].type]
+        return tuple(field.name or "" for field in found.content)
+
     def encode_api_result(self, name: str, value: Any) -> bytes:
         return self.types.encode(self.api(name).output, value)
 

@@ -85,14 +85,17 @@ def get_subnet_hyperparams_v3(storage: Storage, netuid: int) -> list[dict[str, A
         return None
     values = _first(view, netuid) | _second(view, netuid) | _third(view, netuid)
     return [
-        {"name": name.encode(), "value": (kind, values[name])} for kind, names in _V3.items() for name in names
+        {"name": name.encode(), "value": (kind, values[name])}
+        for kind, names in _V3.items()
+        for name in names
     ]
 
 
 def activity_cutoff(view: View, netuid: int) -> int:
     """After how many blocks without weights a validator no longer counts."""
     if view.has_item("ActivityCutoffFactorMilli"):
-        return max(1, view.get("ActivityCutoffFactorMilli", netuid) * view.get("Tempo", netuid) // 1000)
+        factor = view.get("ActivityCutoffFactorMilli", netuid)
+        return max(1, int(factor * view.get("Tempo", netuid) // 1000))
     return int(view.get("ActivityCutoff", netuid))
 
 
@@ -108,7 +111,7 @@ def _second(view: View, netuid: int) -> dict[str, Any]:
         **{name: view.get(item, netuid) for name, item in _STORED_V2.items()},
         "alpha_sigmoid_steepness": {"bits": view.get("AlphaSigmoidSteepness", netuid) << _FRACTION},
         "yuma_version": _YUMA + view.get("Yuma3On", netuid),
-        "user_liquidity_enabled": view.other("Swap").get_or(False, "EnabledUserLiquidity", netuid),  # noqa: FBT003
+        "user_liquidity_enabled": view.other("Swap").get_or(False, "EnabledUserLiquidity", netuid),
     }
 
 

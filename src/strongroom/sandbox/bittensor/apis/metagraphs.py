@@ -57,7 +57,7 @@ def get_selective_mechagraph(
     if not neurons.exists(view, netuid):
         return None
     values = _metagraph(view, netuid, subid) | _additions(view, netuid)
-    names = storage.runtime.field_names(_SELECTIVE)
+    names = storage.runtime.result_fields(_SELECTIVE)
     wanted = {0, *indexes}
     return {name: values[name] if place in wanted else None for place, name in enumerate(names)}
 

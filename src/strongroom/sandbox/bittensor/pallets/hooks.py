@@ -1,21 +1,11 @@
 """What happens in every block: registrations are counted anew, epochs run, commits open, childkeys take effect."""
 
-from weakref import WeakKeyDictionary
-
 from strongroom.sandbox.bittensor.dispatch import Context, on_finalize, on_initialize
 from strongroom.sandbox.bittensor.pallets import children, epochs, neurons, timelocked
 from strongroom.sandbox.bittensor.pallets.view import Pallet
 from strongroom.sandbox.bittensor.rules import prices
-from strongroom.sandbox.bittensor.state import State
 
 ROOT = 0
-
-_reveals: WeakKeyDictionary[State, timelocked.Reveals] = WeakKeyDictionary()
-
-
-def reveals_of(state: State) -> timelocked.Reveals:
-    """The register of what ciphertexts on this chain hide; the sandbox fills it, drand does not."""
-    return _reveals.setdefault(state, timelocked.Reveals())
 
 
 @on_initialize
@@ -36,7 +26,7 @@ def clear_stake_limits(ctx: Context) -> None:
 
 def _run_subnet(pallet: Pallet, netuid: int) -> None:
     if pallet.stateful_epochs or epochs.is_due(pallet, netuid):
-        timelocked.reveal_due(pallet, netuid, reveals_of(pallet.ctx.state))
+        timelocked.reveal_due(pallet, netuid)
     if epochs.advance(pallet, netuid):
         children.apply_pending(pallet, netuid)
 

@@ -42,9 +42,14 @@ def is_member_anywhere(view: View, hotkey: bytes) -> bool:
     return any(member for _, member in view.entries("IsNetworkMember", hotkey))
 
 
+def hotkey_of(view: View, netuid: int, uid: int) -> bytes:
+    hotkey: bytes = view.get("Keys", netuid, uid)
+    return hotkey
+
+
 def hotkeys(view: View, netuid: int) -> list[bytes]:
     """The hotkeys by uid."""
-    return [view.get("Keys", netuid, uid) for uid in range(view.get("SubnetworkN", netuid))]
+    return [hotkey_of(view, netuid, uid) for uid in range(view.get("SubnetworkN", netuid))]
 
 
 def last_update(view: View, index: int, uid: int) -> int:

@@ -1,7 +1,7 @@
 """Weights committed as ciphertext that drand opens; the chain reveals them by itself.
 
 No drand runs here: a simulated reveal takes the weights from a register that whoever made the ciphertext fills
-(`Reveals`), because the ciphertext cannot be opened without the beacon. A ciphertext that is not in it is like one whose
+(`REVEALS`), because the ciphertext cannot be opened without the beacon. A ciphertext that is not in it is like one whose
 pulse the chain does not have: dropped on runtime 293, tried again until the epoch ends on 424.
 """
 
@@ -32,6 +32,10 @@ class Reveals:
 
     def add(self, ciphertext: bytes, plain: Plain) -> None:
         self.known[_hash(ciphertext)] = plain
+
+
+REVEALS = Reveals()
+"""Of every chain in this process: a ciphertext hides the same everywhere."""
 
 
 @call(SUBTENSOR, "commit_crv3_weights", ref_time=db(73_750_000, reads=6, writes=2), pays_fee=False)
@@ -77,7 +81,7 @@ def commit_crv3_mechanism_weights(
     _commit(pallet, netuid, mecid, commit, reveal_round, pallet.get("CommitRevealWeightsVersion"))
 
 
-def reveal_due(pallet: Pallet, netuid: int, reveals: Reveals) -> None:
+def reveal_due(pallet: Pallet, netuid: int) -> None:
     """Opens the commits whose time has come; on 293 in the block of an epoch, on 424 in every block."""
     item = "TimelockedWeightCommits" if pallet.stateful_epochs else "CRV3WeightCommits"
     count = pallet.get("MechanismCountCurrent", netuid) if pallet.stateful_epochs else 1
@@ -88,14 +92,14 @@ def reveal_due(pallet: Pallet, netuid: int, reveals: Reveals) -> None:
         for (_, epoch), entries in pallet.entries(item, index):
             if epoch > due:
                 continue
-            closed = [entry for entry in entries if epoch == due and not _is_open(entry, reveals)]
+            closed = [entry for entry in entries if epoch == due and not _is_open(entry)]
             if closed and pallet.stateful_epochs:
                 pallet.put(item, index, epoch, value=closed)  # tried again in every block of the epoch
             else:
                 pallet.remove(item, index, epoch)
             for entry in entries:
                 if epoch == due and entry not in closed:
-                    _reveal(pallet, netuid, mechanism, entry[0], reveals.known.pop(_hash(entry[-2])))
+                    _reveal(pallet, netuid, mechanism, entry[0], REVEALS.known[_hash(entry[-2])])
 
 
 def _commit(
@@ -122,8 +126,8 @@ def _append(pallet: Pallet, item: str, index: int, epoch: int, entry: tuple[Any,
     pallet.put(item, index, epoch, value=[*stored, entry])
 
 
-def _is_open(entry: tuple[Any, ...], reveals: Reveals) -> bool:
-    return _hash(entry[-2]) in reveals.known
+def _is_open(entry: tuple[Any, ...]) -> bool:
+    return _hash(entry[-2]) in REVEALS.known
 
 
 def _reveal(pallet: Pallet, netuid: int, mechanism: int, hotkey: bytes, plain: Plain) -> None:
