@@ -144,3 +144,18 @@ def test_the_url_is_one_that_can_be_opened(host: str, url: str) -> None:
 )
 def test_only_this_machine_counts_as_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+async def test_nobody_gives_himself_another_address() -> None:
+    async def tell(scope: Message, _receive: object, send: Callable[[Message], Awaitable[None]]) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["client"][0].encode()})
+
+    listener = listen(tell)
+    serving = asyncio.create_task(listener.serve())
+    await listener.started()
+    forged = {"X-Forwarded-For": "203.0.113.9"}
+    async with open_session(forged) as session, session.get(listener.url) as response:
+        assert await response.text() == "127.0.0.1"
+    listener.stop()
+    await serving

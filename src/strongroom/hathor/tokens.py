@@ -3,6 +3,9 @@
 A full token holds the wallet's own signature over (time, wallet, address of its authentication key), so whoever
 steals AUTH_SECRET can still not forge one. A read-only token holds none: knowing the xpub is enough to read.
 `auth` is our addition to it, the address of the authentication key: when that key changes, earlier tokens end.
+
+Checked here and not by PyJWT, which takes 31 to 40 us for what takes 7 to 8 here, reads the system's clock, and warns of
+every secret shorter than 32 bytes, as adopted ones are. The tests hold the two against each other.
 """
 
 import base64

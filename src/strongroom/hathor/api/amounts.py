@@ -37,14 +37,15 @@ class AmountForm(enum.StrEnum):
     @classmethod
     def of(cls, request: Request[Any, Any, Any]) -> "AmountForm":
         """What the request asks for, or else the service's form (`amounts` of the application). Raises: Refusal."""
-        asked = request.headers.get(HEADER) or request.query_params.get(QUERY_KEY)
-        if asked is None:
-            return cls(request.app.state.amounts)
-        try:
-            return cls(asked)
-        except ValueError as error:
+        asked = [
+            value
+            for value in (request.headers.get(HEADER), request.query_params.get(QUERY_KEY))
+            if value is not None
+        ]
+        if any(value not in set(cls) for value in asked):
             message = f'"{QUERY_KEY}" must be one of [{", ".join(cls)}]'
-            raise invalid_payload([Problem(message=message, path=(QUERY_KEY,))]) from error
+            raise invalid_payload([Problem(message=message, path=(QUERY_KEY,))])
+        return cls(asked[0] if asked else request.app.state.amounts)
 
     def applied(self, document: Any) -> Any:
         """The document, its amounts in this form."""

@@ -19,6 +19,7 @@ from strongroom.hathor.api.addresses import AddressRoutes
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.api.chain import ChainRoutes
 from strongroom.hathor.api.deletion import DeletionRoute
+from strongroom.hathor.api.documentation import documentation_routes
 from strongroom.hathor.api.history import HistoryRoutes
 from strongroom.hathor.api.holdings import HoldingRoutes
 from strongroom.hathor.api.node import NodeRoutes
@@ -90,6 +91,7 @@ def create_application(
             _handler("GET", "/tokens/{token_id:str}/supply", chain.total_supply),
             _handler("GET", "/metrics", operations.metrics),
             _handler("GET", "/health", operations.health),
+            *documentation_routes(registration.schema),
             _handler("POST", "/tx/proposal", proposals.create),
             _handler("PUT", "/tx/proposal/{txProposalId:str}", proposals.send),
             _handler("DELETE", "/tx/proposal/{txProposalId:str}", proposals.destroy),

@@ -1,7 +1,7 @@
 """Checks of bodies and queries, in the words of the original's validator (Joi 17.4), all mistakes at once.
 
-A body is strict; a query (`convert`) may write numbers and booleans as text. A `Check` returns the value and what is
-wrong with it; `Schema.check` returns the values by name, defaults filled in.
+A body is strict; a query (`convert`) may write numbers and booleans as text. `Schema.check` returns the values by name,
+defaults filled in. Every check also describes itself, for the OpenAPI document.
 """
 
 import math
@@ -13,10 +13,23 @@ from typing import Any
 from strongroom.hathor.api.refusal import Refusal
 
 BASE58 = "^[A-HJ-NP-Za-km-z1-9]*$"
+ALPHANUMERIC = "^[A-Za-z0-9]+$"
 LARGEST_SAFE = 2**53 - 1
+AMOUNT_DIGITS = 20
 
 Messages = list[str]
-Check = Callable[[Any, bool], tuple[Any, Messages]]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Takes a value, and whether to convert it; returns it and what is wrong with it."""
+
+    run: Callable[[Any, bool], tuple[Any, Messages]]
+    described: Mapping[str, object]
+    """What it accepts, as JSON Schema."""
+
+    def __call__(self, value: Any, convert: bool) -> tuple[Any, Messages]:
+        return self.run(value, convert)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +133,7 @@ def text(
         found: Messages = []
         if compiled is not None and not compiled.search(value):
             found.append(f'with value "{value}" fails to match the required pattern: /{pattern}/')
-        if alphanumeric and not re.fullmatch("[A-Za-z0-9]+", value):
+        if alphanumeric and not re.fullmatch(ALPHANUMERIC, value):
             found.append("must only contain alpha-numeric characters")
         if len(value) < least:
             found.append(f"length must be at least {least} characters long")
@@ -128,7 +141,11 @@ def text(
             found.append(f"length must be less than or equal to {most} characters long")
         return value, found
 
-    return check
+    if only:
+        return Check(check, {"type": "string", "enum": list(only)})
+    lengths = {"minLength": max(1, least)} | ({} if most is None else {"maxLength": most})
+    form = pattern or (ALPHANUMERIC if alphanumeric else None)
+    return Check(check, {"type": "string", **lengths} | ({"pattern": form} if form else {}))
 
 
 def number(
@@ -154,7 +171,13 @@ def number(
             found.append(f"must be less than or equal to {high}")
         return (int(value) if value == int(value) else value), found
 
-    return check
+    described: dict[str, object] = {"type": "integer" if integer else "number"}
+    described["maximum"] = LARGEST_SAFE if high is None else high
+    if positive:
+        described["exclusiveMinimum"] = 0
+    else:
+        described["minimum"] = -LARGEST_SAFE if low is None else low
+    return Check(check, described)
 
 
 def flag(*, convert_always: bool = False) -> Check:
@@ -163,7 +186,7 @@ def flag(*, convert_always: bool = False) -> Check:
             return value.lower() == "true", []
         return value, [] if isinstance(value, bool) else ["must be a boolean"]
 
-    return check
+    return Check(check, {"type": "boolean"})
 
 
 def amount() -> Check:
@@ -171,13 +194,13 @@ def amount() -> Check:
 
     def check(value: Any, _convert: bool) -> tuple[Any, Messages]:
         written = str(value)
-        if isinstance(value, bool) or not re.fullmatch("-?[0-9]{1,20}", written):
+        if isinstance(value, bool) or not re.fullmatch(f"-?[0-9]{{1,{AMOUNT_DIGITS}}}", written):
             return value, [f"failed custom validation because Cannot convert {written} to a BigInt"]
         if int(written) <= 0:
             return value, ["failed custom validation because value must be positive"]
         return int(written), []
 
-    return check
+    return Check(check, {"type": "string", "pattern": "^0*[1-9][0-9]*$", "maxLength": AMOUNT_DIGITS})
 
 
 def invalid_payload(problems: Sequence[Problem]) -> Refusal:

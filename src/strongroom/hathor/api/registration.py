@@ -82,10 +82,10 @@ class Registration:
         self._loader = loader
         self._clients = clients
         self._rules = rules
-        self._schema = registration_schema(rules)
+        self.schema = registration_schema(rules)
 
     async def load(self, request: Asked) -> Response[bytes]:
-        body = await self._body(request, self._schema)
+        body = await self._body(request, self.schema)
         self._check_time(body["timestamp"], "invalid-payload")
         wallet_key = _wallet_id(body["xpubkey"])
         stored = await self._find(wallet_key)
@@ -104,7 +104,7 @@ class Registration:
         return _status(registered)
 
     async def change_auth_key(self, request: Asked) -> Response[bytes]:
-        body = await self._body(request, self._schema)
+        body = await self._body(request, self.schema)
         self._check_time(body["timestamp"], "invalid-payload")
         wallet_key = _wallet_id(body["xpubkey"])
         if await self._find(wallet_key) is None:

@@ -151,4 +151,4 @@ def _reason(body: bytes) -> str | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     reason = (said.get("error") or said.get("message")) if isinstance(said, dict) else None
-    return reason[:LONGEST_REASON] if isinstance(reason, str) else None
+    return reason[:LONGEST_REASON] if isinstance(reason, str) else "The node does not take the request"

@@ -8,6 +8,7 @@ from strongroom.sandbox.hathor.vertices import Output, Vertex
 MINT = 1
 MELT = 2
 AUTHORITY = 0x80
+MAX_GRAPH_LEVEL = 3
 
 
 def transaction(chain: Chain, tx_id: str) -> dict[str, Any]:
@@ -115,7 +116,7 @@ def neighbours(chain: Chain, tx_id: str, graph_type: str, max_level: int) -> str
     """The graph around a transaction as DOT text."""
     edges: set[tuple[str, str]] = set()
     level = {tx_id}
-    for _ in range(max_level):
+    for _ in range(min(max_level, MAX_GRAPH_LEVEL)):
         following: set[str] = set()
         for current in level:
             vertex = chain.vertices.get(current)

@@ -1,0 +1,25 @@
+"""The OpenAPI document of the API, and the page that shows it."""
+
+from typing import Any
+
+import msgspec
+from litestar import Response, get
+
+from strongroom.core.swagger import swagger_routes
+from strongroom.hathor.api.documentation.document import openapi_document
+from strongroom.hathor.api.documentation.operations import operations
+from strongroom.hathor.api.joi import Schema
+
+TITLE = "Hathor wallet service API"
+DOCUMENT = "/api-docs"
+
+
+def documentation_routes(registration: Schema) -> list[Any]:
+    """`registration`: the body of `wallet/init`, which depends on the settings."""
+    document = msgspec.json.encode(openapi_document(TITLE, operations(registration)))
+
+    @get(DOCUMENT, include_in_schema=False)
+    async def read() -> Response[bytes]:
+        return Response(document, media_type="application/json")
+
+    return [read, *swagger_routes(page="/", title=TITLE, document=DOCUMENT)]
