@@ -1,5 +1,6 @@
 """A real node that is slow, goes away, comes back as something else, and comes back."""
 
+import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from strongroom.core.bulk import execute
 from strongroom.core.database import Database, sqlite_url
+from strongroom.core.errors import Unavailable
 from strongroom.core.migrations import migrate
 from strongroom.core.telemetry import Status
 from strongroom.hathor.versions import LIFETIME_S
@@ -139,3 +141,47 @@ async def test_the_version_outlives_the_process_and_the_node(database: Database,
         "genesisBlockHash": None,
         "timestamp": clock.now_ms() // 1000,
     }
+
+
+async def test_who_waits_for_the_first_version_waits_once(clock: ManualClock, tmp_path: Path) -> None:
+    """A node that takes connections and says nothing."""
+    asked = 0
+
+    async def ignore(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        while await reader.read(1_000):  # until the client goes
+            pass
+        writer.close()
+        await writer.wait_closed()
+
+    database = Database(sqlite_url(str(tmp_path / "test.sqlite3")))
+    await migrate(database, [])
+    server = await asyncio.start_server(ignore, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with serving_api(database, clock, node_url=url, node_timeout_s=BRIEF_S) as api:
+        answers = await asyncio.gather(*(api.client.get("/version") for _ in range(20)))
+        assert {answer.status_code for answer in answers} == {503}
+        assert asked == 1
+        clock.advance(1)
+        assert (await api.client.get("/version")).status_code == 503
+        assert asked == 2
+    server.close()
+    await database.close()
+
+
+async def test_a_database_that_is_away_is_no_defect(
+    database: Database, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise Unavailable("The database does not answer")
+
+    async with serving_api(database, clock) as api:
+        for name in ("read", "query"):
+            monkeypatch.setattr(database, name, fail)
+        for path in ("/wallet/balances", "/wallet/history/export", "/metrics"):
+            answer = await api.client.get(path, headers=api.full())
+            assert (answer.status_code, answer.json()) == (
+                503,
+                {"success": False, "error": "service-unavailable"},
+            )

@@ -16,7 +16,7 @@ from strongroom.core.clock import Clock
 from strongroom.core.database import Database, upsert
 from strongroom.core.errors import StrongroomError
 from strongroom.hathor import tables
-from strongroom.hathor.gateway import NodeBabbles
+from strongroom.hathor.gateway import NodeBabbles, NodeUnavailable
 from strongroom.hathor.gateway.node import HttpNode
 
 LIFETIME_S = 3600
@@ -24,6 +24,8 @@ PATIENCE_S = 2.0
 """For a node that could refresh a copy we have."""
 PAUSE_S = 10.0
 """Before a node that could not refresh it is asked again."""
+FIRST_PAUSE_S = 1.0
+"""The same while there is no copy; whoever waited for the same answer hears of the failure too."""
 ROW = 1
 SELECT = f"SELECT timestamp, data FROM version_data WHERE id = {ROW}"  # noqa: S608 - a constant
 
@@ -103,6 +105,7 @@ class Versions:
         self._node = node
         self._clock = clock
         self._copy: _Copy | None = None
+        self._failure: str | None = None
         self._not_before_s = 0.0
         self._turn = asyncio.Lock()
 
@@ -119,15 +122,19 @@ class Versions:
 
     async def _refresh(self, copy: _Copy | None) -> _Copy:
         """A new copy, or the old one when the node does not answer."""
-        if copy is not None and self._clock.monotonic_s() < self._not_before_s:
+        if self._failure is not None and self._clock.monotonic_s() < self._not_before_s:
+            if copy is None:
+                raise NodeUnavailable(self._failure)
             return copy
         try:
             rules = _decode(await self._node.get("version", timeout_s=PATIENCE_S if copy else math.inf))
-        except StrongroomError:
-            self._not_before_s = self._clock.monotonic_s() + PAUSE_S
+        except StrongroomError as error:
+            self._failure = error.message
+            self._not_before_s = self._clock.monotonic_s() + (PAUSE_S if copy else FIRST_PAUSE_S)
             if copy is None:
                 raise
             return copy
+        self._failure = None
         now_s = self._clock.now_ms() // 1000
         await self._database.write(lambda connection: _store(connection, rules, now_s))
         return _Copy(rules=rules, fetched_at_s=now_s)

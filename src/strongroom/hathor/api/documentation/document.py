@@ -119,6 +119,8 @@ def _responses(operation: Operation, known: Mapping[Any, Json]) -> Json:
         forms: Iterable[Any] = (GatewayFailure, Failure) if gateway else (Failure,)
         failure = {"anyOf": [known[kind] for kind in forms]}
         answers[str(status)] = {"description": description, "content": {JSON: {"schema": failure}}}
+    if operation.query is not None:  # from the HTTP server, when the URL is longer than 64 KiB
+        answers["400"]["content"]["text/plain"] = {"schema": {"type": "string"}}
     return answers
 
 
