@@ -55,7 +55,7 @@ async def read_balances(
     rows = await database.query(*_question(wallet_id, token_id))
     balances = _balances(rows)
     if any(balance.lock_expires_s is not None and balance.lock_expires_s <= now_s for balance in balances):
-        return await database.read(lambda connection: _unlocked(connection, wallet_id, token_id, now_s))
+        return await database.read(lambda connection: balances_within(connection, wallet_id, token_id, now_s))
     return balances if rows or token_id is None else await _nothing_of(database, token_id)
 
 
@@ -69,8 +69,10 @@ def _balances(rows: Iterable[Values]) -> list[Balance]:
     return [_load(row) for row in rows if row[1] is not None or row[0] == NATIVE]
 
 
-def _unlocked(connection: Connection, wallet_id: str, token_id: str | None, now_s: int) -> list[Balance]:
-    """The same with what became free: sums and outputs on one snapshot."""
+def balances_within(
+    connection: Connection, wallet_id: str, token_id: str | None, now_s: int
+) -> list[Balance]:
+    """As `read_balances`, inside a unit of work; none for a token that the wallet never had."""
     balances = _balances(execute(connection, *_question(wallet_id, token_id)))
     _unlock(connection, wallet_id, balances, now_s)
     return balances

@@ -9,20 +9,25 @@ import structlog
 from litestar.types import ASGIApp
 from sqlalchemy.exc import DBAPIError
 
+from strongroom.core.audit import Audit
 from strongroom.core.background import Background
 from strongroom.core.bus import Bus, RedisBus
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
 from strongroom.core.errors import StrongroomError
 from strongroom.core.lease import Lease, Leases
-from strongroom.core.listener import Surface
+from strongroom.core.listener import Surface, is_loopback
 from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.outbox import Outbox
 from strongroom.core.telemetry import Health, Metrics, Status
+from strongroom.core.tokens import Gatekeeper
+from strongroom.core.tokens import Tokens as ApiTokens
 from strongroom.hathor.api.application import create_application
 from strongroom.hathor.api.chain import ChainRoutes
 from strongroom.hathor.api.clients import Clients
 from strongroom.hathor.api.deletion import DeletionRoute
+from strongroom.hathor.api.legacy import LegacyAccess, LegacyRoutes
+from strongroom.hathor.api.legacy_proposals import LegacyProposalRoutes
 from strongroom.hathor.api.limits import RateLimit
 from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes, OperationRules
@@ -91,6 +96,7 @@ class HathorLedger:
         self._push_node = HttpPushNode(settings.node_url)
         self.bus = Bus()
         self._realtime: Realtime | None = None
+        self.api_tokens = ApiTokens(self.database, Audit(clock), clock, entropy)
         self.stopped: asyncio.Future[None] | None = None
 
     async def open(self) -> None:
@@ -228,18 +234,19 @@ class HathorLedger:
         api = self._settings.api
         clients = Clients(RateLimit(self._clock, api.auth_requests_a_minute), api.proxies)
         supplies = Supplies(self.database, self._clock, self._settings.network)
+        rules = RegistrationRules(
+            network=self._settings.network,
+            max_gap=self._settings.max_address_gap,
+            max_retries=api.max_load_retries,
+            confirm_first_address=api.confirm_first_address,
+        )
         registration = Registration(
             database=self.database,
             clock=self._clock,
             tokens=tokens,
             loader=self.loader,
             clients=clients,
-            rules=RegistrationRules(
-                network=self._settings.network,
-                max_gap=self._settings.max_address_gap,
-                max_retries=api.max_load_retries,
-                confirm_first_address=api.confirm_first_address,
-            ),
+            rules=rules,
         )
         proposals = ProposalRoutes(
             database=self.database,
@@ -259,9 +266,28 @@ class HathorLedger:
             tokens=tokens,
             proposals=proposals,
             metrics=self._metrics,
+            legacy=self._legacy(rules) if api.legacy else None,
             prefix=api.prefix,
             amounts=api.amounts,
         )
+
+    def _legacy(self, rules: RegistrationRules) -> tuple[LegacyRoutes, LegacyProposalRoutes]:
+        """The first API: open on loopback, elsewhere behind API tokens."""
+        required = not is_loopback(self._settings.api.host)
+        access = LegacyAccess(Gatekeeper(self.api_tokens, required=required))
+        wallets = LegacyRoutes(
+            database=self.database, clock=self._clock, loader=self.loader, access=access, rules=rules
+        )
+        proposals = LegacyProposalRoutes(
+            database=self.database,
+            clock=self._clock,
+            entropy=self._entropy,
+            network=self._settings.network,
+            access=access,
+            submitter=self._submitter,
+            versions=self.versions,
+        )
+        return wallets, proposals
 
     def _operations(self) -> OperationRoutes:
         api = self._settings.api

@@ -118,7 +118,7 @@ def check_sendable(proposal: Proposal, raw: bytes) -> None:
 
 
 def begin_sending(
-    connection: Connection, proposal_id: str, wallet_id: str, raw: bytes, tx_id: str, now_ms: int
+    connection: Connection, proposal_id: str, wallet_id: str | None, raw: bytes, tx_id: str, now_ms: int
 ) -> Sending:
     """Stores the bytes that will be sent: the point of no return. Bytes that are being sent already are joined.
 
@@ -130,7 +130,7 @@ def begin_sending(
     if proposal.sending_since_ms is not None:
         return _join(connection, proposal)
     if proposal.status == SEND_ERROR and proposal.proposed is not None:
-        hold(connection, wallet_id, proposal_id, _outpoints(parse_transaction(proposal.proposed)))
+        hold(connection, proposal.wallet_id, proposal_id, _outpoints(parse_transaction(proposal.proposed)))
     sql = (
         "UPDATE strongroom_hathor_proposal SET signed = {}, tx_id = {}, sending_since_ms = {}, attempts = 1"
         " WHERE id = {}"

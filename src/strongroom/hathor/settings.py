@@ -74,6 +74,8 @@ class ApiSettings:
     """Of a database that `GET /health` calls healthy, plus one."""
     verify_proposals: bool
     """Signatures, weight and work are checked before the node is asked."""
+    legacy: bool
+    """The first API is served too."""
 
 
 def read_hathor_settings(environment: Environment, data: Path, host: str) -> HathorSettings:
@@ -128,6 +130,7 @@ def _read_api(environment: Environment, host: str) -> ApiSettings:
         health_key=environment.secret("HATHOR_HEALTH_API_KEY"),
         most_blocks_behind=environment.integer("HEALTHCHECK_MAXIMUM_HEIGHT_DIFFERENCE", 5, low=1),
         verify_proposals=environment.flag("HATHOR_VERIFY_PROPOSALS", True),
+        legacy=environment.flag("HATHOR_LEGACY_API", False),
     )
 
 

@@ -44,9 +44,11 @@ class Submitter:
         self._limits = Limits()
 
     async def send(
-        self, wallet_id: str, proposal_id: str, transaction: Transaction, raw: bytes
+        self, wallet_id: str | None, proposal_id: str, transaction: Transaction, raw: bytes
     ) -> Outcome | None:
         """The outcome, or None while it is unknown. The same bytes may be sent again at any time.
+
+        `wallet_id` None: of whatever wallet the proposal is.
 
         Raises:
             ProposalRefusedError: nothing is sent.
@@ -95,7 +97,7 @@ def weight_rule(rules: NetworkRules) -> WeightRule:
     )
 
 
-def _sendable(connection: Connection, proposal_id: str, wallet_id: str, raw: bytes) -> Transaction:
+def _sendable(connection: Connection, proposal_id: str, wallet_id: str | None, raw: bytes) -> Transaction:
     proposal = find_proposal(connection, proposal_id, wallet_id)
     check_sendable(proposal, raw)
     return parse_transaction(proposal.proposed or b"")

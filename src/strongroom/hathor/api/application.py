@@ -22,6 +22,8 @@ from strongroom.hathor.api.deletion import DeletionRoute
 from strongroom.hathor.api.documentation import documentation_routes
 from strongroom.hathor.api.history import HistoryRoutes
 from strongroom.hathor.api.holdings import HoldingRoutes
+from strongroom.hathor.api.legacy import LegacyRoutes
+from strongroom.hathor.api.legacy_proposals import LegacyProposalRoutes
 from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes
 from strongroom.hathor.api.outputs import OutputRoutes
@@ -57,10 +59,14 @@ def create_application(
     tokens: Tokens,
     proposals: ProposalRoutes,
     metrics: Metrics,
+    legacy: tuple[LegacyRoutes, LegacyProposalRoutes] | None = None,
     prefix: str = "",
     amounts: AmountForm = AmountForm.NUMBER,
 ) -> ASGIApp:
-    """`prefix`, for example `/dev`: the routes answer below it too. `amounts`: of requests that do not say."""
+    """`legacy`: the first API, if it is served. `prefix`, for example `/dev`: the routes answer below it too.
+
+    `amounts`: of requests that do not say.
+    """
     addresses, holdings = AddressRoutes(reader, tokens), HoldingRoutes(reader, tokens)
     outputs, history = OutputRoutes(reader, tokens), HistoryRoutes(reader, tokens)
     application = Litestar(
@@ -89,6 +95,7 @@ def create_application(
             _handler("GET", "/miners", chain.miners),
             _handler("GET", "/blocks/latest", chain.latest_block),
             _handler("GET", "/tokens/{token_id:str}/supply", chain.total_supply),
+            *(_legacy_handlers(*legacy) if legacy else ()),
             _handler("GET", "/metrics", operations.metrics),
             _handler("GET", "/health", operations.health),
             *documentation_routes(registration.schema),
@@ -117,6 +124,19 @@ def _node_handlers(node: NodeRoutes) -> list[HTTPRouteHandler]:
         _handler("GET", f"{proxy}/nano_contract/state", node.contract_state),
         _handler("GET", f"{proxy}/nano_contract/history", node.contract_history),
         _handler("GET", f"{proxy}/nano_contract/blueprint/info", node.blueprint),
+    ]
+
+
+def _legacy_handlers(wallets: LegacyRoutes, proposals: LegacyProposalRoutes) -> list[HTTPRouteHandler]:
+    return [
+        _handler("POST", "/wallet", wallets.load),
+        _handler("GET", "/wallet", wallets.status),
+        _handler("GET", "/balances", wallets.balances),
+        _handler("GET", "/addresses", wallets.addresses),
+        _handler("GET", "/txhistory", wallets.history),
+        _handler("POST", "/txproposals", proposals.create),
+        _handler("PUT", "/txproposals/{txProposalId:str}", proposals.send),
+        _handler("DELETE", "/txproposals/{txProposalId:str}", proposals.destroy),
     ]
 
 

@@ -30,7 +30,8 @@ class HoldingRoutes:
         database, now_s = self._reader.database, self._reader.now_s
         balances = await read_balances(database, wallet.id, query["token_id"], now_s)
         return answer(
-            balances=[_balance(balance, split=query["split"]) for balance in balances], status=wallet.status
+            balances=[encode_balance(balance, split=query["split"]) for balance in balances],
+            status=wallet.status,
         )
 
     async def tokens(self, request: Asked) -> Response[bytes]:
@@ -48,7 +49,7 @@ class HoldingRoutes:
         return answer(txTokens=found)
 
 
-def _balance(balance: Balance, *, split: bool) -> dict[str, Any]:
+def encode_balance(balance: Balance, *, split: bool) -> dict[str, Any]:
     return {
         "token": {
             "id": balance.token_id,

@@ -43,12 +43,15 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    check: Check
+    check: Check = field(default=lambda value, _convert: (value, []))
     required: bool = False
     default: Any = None
     items: bool = False
     """The check is of each item of an array of 1 to `most_items`."""
     most_items: int = 512
+    least_items: int = 1
+    objects: "Schema | None" = None
+    """What each item must be, instead of `check`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,16 +74,20 @@ class Schema:
         Raises:
             Refusal: 400 `invalid-payload` with `details`.
         """
+        values, problems = self.find(value, convert=convert)
+        if problems:
+            raise invalid_payload(problems[:1] if self.first_only else problems)
+        return values
+
+    def find(self, value: object, *, convert: bool) -> tuple[dict[str, Any], list[Problem]]:
+        """The values, and all mistakes."""
         if not isinstance(value, Mapping):
-            raise invalid_payload([Problem(message='"value" must be of type object')])
+            return {}, [Problem(message='"value" must be of type object')]
         values, problems = self._keys(value, convert=convert)
         if not self.unknown:
             strangers = [name for name in value if name not in self.keys]
             problems += [Problem(message=f'"{name}" is not allowed', path=(name,)) for name in strangers]
-        problems += self._relations(value)
-        if problems:
-            raise invalid_payload(problems[:1] if self.first_only else problems)
-        return values
+        return values, [*problems, *self._relations(value)]
 
     def _keys(self, value: Mapping[str, Any], *, convert: bool) -> tuple[dict[str, Any], list[Problem]]:
         values: dict[str, Any] = {}
@@ -91,8 +98,8 @@ class Schema:
                 if key.required:
                     problems.append(Problem(message=f'"{name}" is required', path=(name,)))
             elif key.items:
-                values[name] = value[name]
-                problems += _check_items(name, key, value[name], convert=convert)
+                values[name], found = _check_items(name, key, value[name], convert=convert)
+                problems += found
             else:
                 values[name], messages = key.check(value[name], convert)
                 problems += [Problem(message=f'"{name}" {text}', path=(name,)) for text in messages]
@@ -180,6 +187,11 @@ def number(
     return Check(check, described)
 
 
+def optional(check: Check) -> Check:
+    """The same, or null."""
+    return lambda value, convert: (None, []) if value is None else check(value, convert)
+
+
 def flag(*, convert_always: bool = False) -> Check:
     def check(value: Any, convert: bool) -> tuple[Any, Messages]:
         if (convert or convert_always) and isinstance(value, str) and value.lower() in {"true", "false"}:
@@ -207,23 +219,40 @@ def invalid_payload(problems: Sequence[Problem]) -> Refusal:
     return Refusal(400, "invalid-payload", details=[problem.encode() for problem in problems])
 
 
-def _check_items(name: str, key: Key, value: Any, *, convert: bool) -> list[Problem]:
+def _check_items(name: str, key: Key, value: Any, *, convert: bool) -> tuple[Any, list[Problem]]:
     if not isinstance(value, list):
-        return [Problem(message=f'"{name}" must be an array', path=(name,))]
-    found = [
-        Problem(message=f'"{name}[{index}]" {message}', path=(name, index))
-        for index, item in enumerate(value)
-        for message in key.check(item, convert)[1]
-    ]
-    if not value:
-        found.append(Problem(message=f'"{name}" must contain at least 1 items', path=(name,)))
+        return value, [Problem(message=f'"{name}" must be an array', path=(name,))]
+    values: list[Any] = []
+    found: list[Problem] = []
+    for index, item in enumerate(value):
+        checked, problems = _check_item(f"{name}[{index}]", (name, index), key, item, convert=convert)
+        values.append(checked)
+        found += problems
+    if len(value) < key.least_items:
+        found.append(Problem(message=f'"{name}" must contain at least {key.least_items} items', path=(name,)))
     if len(value) > key.most_items:
         found.append(
             Problem(
                 message=f'"{name}" must contain less than or equal to {key.most_items} items', path=(name,)
             )
         )
-    return found
+    return values, found
+
+
+def _check_item(
+    label: str, path: tuple[str | int, ...], key: Key, item: Any, *, convert: bool
+) -> tuple[Any, list[Problem]]:
+    """Of a list of objects the mistakes name the whole way to them."""
+    if key.objects is None:
+        value, messages = key.check(item, convert)
+        return value, [Problem(message=f'"{label}" {message}', path=path) for message in messages]
+    values, problems = key.objects.find(item, convert=convert)
+    return values, [
+        Problem(message=f'"{label}.{problem.message[1:]}', path=(*path, *problem.path))
+        if problem.path
+        else Problem(message=problem.message.replace('"value"', f'"{label}"'), path=path)
+        for problem in problems
+    ]
 
 
 def _lone(present: Sequence[str], missing: Sequence[str]) -> Problem:

@@ -21,7 +21,7 @@ from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.transactions import MAX_COUNT, Transaction, parse_transaction
 from strongroom.hathor.sending import Outcome
 from strongroom.hathor.submission import Submitter
-from strongroom.hathor.tokens import Principal, Tokens
+from strongroom.hathor.tokens import Tokens
 from strongroom.hathor.versions import Versions
 
 PROPOSAL = Schema(keys={"txHex": Key(check=text(alphanumeric=True), required=True)})
@@ -51,7 +51,7 @@ class ProposalRoutes:
     async def create(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=True)
         transaction, raw = read_transaction(PROPOSAL.check(await read_body(request))["txHex"])
-        most_inputs, most_outputs = await self._limits()
+        most_inputs, most_outputs = await read_limits(self._versions)
         if len(transaction.outputs) > most_outputs:
             raise Refusal(400, "too-many-outputs", outputs=len(transaction.outputs))
         proposal_id = new_proposal_id(self._entropy)
@@ -85,10 +85,7 @@ class ProposalRoutes:
     async def destroy(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=True)
         proposal_id: str = request.path_params["txProposalId"]
-        await self._cancel(principal, proposal_id)
-        return answer(txProposalId=proposal_id)
 
-    async def _cancel(self, principal: Principal, proposal_id: str) -> None:
         def work(connection: Connection) -> None:
             wallet = self._reader.checked(connection, principal)
             cancel(connection, proposal_id, wallet.id, self._reader.now_s)
@@ -97,14 +94,16 @@ class ProposalRoutes:
             await self._database.write(work)
         except ProposalRefusedError as error:
             raise proposal_refusal(error) from error
+        return answer(txProposalId=proposal_id)
 
-    async def _limits(self) -> tuple[int, int]:
-        """Of inputs and outputs; a node that is away is no reason to refuse: it will judge when the transaction comes."""
-        try:
-            rules = await self._versions.rules()
-        except StrongroomError:
-            return MAX_COUNT, MAX_COUNT
-        return rules.max_number_inputs, rules.max_number_outputs
+
+async def read_limits(versions: Versions) -> tuple[int, int]:
+    """Of inputs and outputs; a node that is away is no reason to refuse: it judges when the transaction comes."""
+    try:
+        rules = await versions.rules()
+    except StrongroomError:
+        return MAX_COUNT, MAX_COUNT
+    return rules.max_number_inputs, rules.max_number_outputs
 
 
 def new_proposal_id(entropy: Entropy) -> str:
@@ -135,7 +134,7 @@ def read_transaction(tx_hex: str) -> tuple[Transaction, bytes]:
 
 
 async def send(
-    submitter: Submitter, wallet_id: str, proposal_id: str, transaction: Transaction, raw: bytes
+    submitter: Submitter, wallet_id: str | None, proposal_id: str, transaction: Transaction, raw: bytes
 ) -> Outcome | None:
     """Raises: Refusal."""
     try:

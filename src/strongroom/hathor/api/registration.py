@@ -90,7 +90,7 @@ class Registration:
         wallet_key = _wallet_id(body["xpubkey"])
         stored = await self._find(wallet_key)
         if stored is not None:
-            self._check_may_load(stored)
+            self._check_may_load(await self._adopt(stored, body))
         self._check_keys(body, wallet_key)
         wallet = self._new(body, wallet_key)
         try:
@@ -163,6 +163,15 @@ class Registration:
         if shift_s >= SHIFT_LIMIT_S:
             message = f"The timestamp is shifted {shift_s}(s). Limit is {SHIFT_LIMIT_S}(s)."
             raise Refusal(400, error, details=[{"message": message}])
+
+    async def _adopt(self, stored: Wallet, body: dict[str, Any]) -> Wallet:
+        """A wallet of the first API has no authentication key of its own: its owner's signatures give it one."""
+        if stored.auth_xpubkey != stored.xpubkey or body["authXpubkey"] == stored.xpubkey:
+            return stored
+        self._check_keys(body, stored.id)
+        return await self._database.write(
+            lambda connection: change_auth_key(connection, stored.id, body["authXpubkey"])
+        )
 
     def _check_may_load(self, wallet: Wallet) -> None:
         if wallet.status != ERROR:

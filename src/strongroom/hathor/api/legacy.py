@@ -1,0 +1,188 @@
+"""The original's first API, of 2021: a wallet is named by its id alone, and nobody proves who they are.
+
+So it is off unless the operator turns it on, answers on loopback only or to an API token, and to no web page.
+"""
+
+from typing import Any, TypeVar
+
+from litestar import Response
+from sqlalchemy import Connection
+
+from strongroom.core.clock import Clock
+from strongroom.core.database import Database
+from strongroom.core.errors import Conflict, Forbidden, Unauthenticated
+from strongroom.core.tokens import Gatekeeper
+from strongroom.hathor import histories
+from strongroom.hathor.api.holdings import encode_balance
+from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, number, text
+from strongroom.hathor.api.refusal import Refusal, forbidden_route, unauthorized, wallet_not_found
+from strongroom.hathor.api.registration import RegistrationRules
+from strongroom.hathor.api.requests import Asked, answer, read_body, read_query
+from strongroom.hathor.balances import read_balances
+from strongroom.hathor.protocol.errors import ProtocolError
+from strongroom.hathor.protocol.keys import first_address, parse_xpub, wallet_id
+from strongroom.hathor.wallet_loading import WalletLoader
+from strongroom.hathor.wallets import CREATING, Wallet, find_wallet, read_wallet, register
+
+T = TypeVar("T")
+
+READ = "hathor:read"
+SEND = "hathor:send"
+SCOPES = {READ: "read and load wallets", SEND: "make, send and give up proposals"}
+MOST_ENTRIES = 15
+ID = Key(check=text(), required=True)
+TOKEN_ID = text(alphanumeric=True)
+NAMED = Schema(keys={"id": ID})
+BALANCES = Schema(keys={"id": ID, "token_id": Key(check=TOKEN_ID)})
+HISTORY = Schema(
+    keys={
+        "id": ID,
+        "token_id": Key(check=TOKEN_ID, default="00"),
+        "skip": Key(check=number(integer=True, low=0), default=0),
+        "count": Key(check=number(integer=True, positive=True, high=MOST_ENTRIES), default=MOST_ENTRIES),
+    }
+)
+
+
+class LegacyAccess:
+    """Who may use the first API: whoever has an API token with the right, and where none is required everybody."""
+
+    def __init__(self, gatekeeper: Gatekeeper) -> None:
+        self._gatekeeper = gatekeeper
+
+    async def admit(self, request: Asked, scope: str) -> None:
+        """Raises: Refusal: 401 or 403."""
+        authorization = request.headers.get("authorization")
+        if authorization is None and "origin" in request.headers:
+            raise forbidden_route()  # a page in the operator's own browser reaches loopback too
+        try:
+            (await self._gatekeeper.identify(authorization)).require(scope)
+        except Unauthenticated as error:
+            raise unauthorized() from error
+        except Forbidden as error:
+            raise forbidden_route() from error
+
+
+class LegacyRoutes:
+    """`/wallet`, `/balances`, `/addresses`, `/txhistory`."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        loader: WalletLoader,
+        access: LegacyAccess,
+        rules: RegistrationRules,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._loader = loader
+        self._access = access
+        self._rules = rules
+        self._load_schema = Schema(
+            keys={
+                "xpubkey": Key(check=text(), required=True),
+                "firstAddress": Key(check=text(), required=rules.confirm_first_address),
+            }
+        )
+
+    async def load(self, request: Asked) -> Response[bytes]:
+        """The account's key becomes the authentication key too, until the wallet registers one."""
+        await self._access.admit(request, READ)
+        body = self._load_schema.check(await read_body(request))
+        wallet = self._new(body["xpubkey"], body["firstAddress"])
+        stored = await read_wallet(self._database, wallet.id)
+        if stored is not None:
+            raise _already_loaded(stored)
+        try:
+            registered = await self._database.write(lambda connection: register(connection, wallet))
+        except Conflict as error:  # another request came first
+            raise _already_loaded(wallet) from error
+        self._loader.wake()
+        return answer(status=_status(registered))
+
+    async def status(self, request: Asked) -> Response[bytes]:
+        wallet, _ = await self._asked(request, NAMED)
+        return answer(status=_status(wallet))
+
+    async def balances(self, request: Asked) -> Response[bytes]:
+        wallet, query = await self._asked(request, BALANCES)
+        now_s = self._clock.now_ms() // 1000
+        found = await read_balances(self._database, loaded(wallet).id, query["token_id"], now_s)
+        documents = [encode_balance(balance, split=False) for balance in found]
+        for document in documents:
+            del document["token"]["version"]
+        return answer(balances=documents)
+
+    async def addresses(self, request: Asked) -> Response[bytes]:
+        wallet, _ = await self._asked(request, NAMED)
+        rows = await histories.all_addresses(self._database, loaded(wallet).id)
+        return answer(addresses=[_only(row, "address", "index", "transactions") for row in rows])
+
+    async def history(self, request: Asked) -> Response[bytes]:
+        wallet, query = await self._asked(request, HISTORY)
+        skip, count = query["skip"], query["count"]
+        rows = await histories.history(self._database, loaded(wallet).id, query["token_id"], skip, count)
+        entries = [_only(row, "txId", "timestamp", "balance") for row in rows]
+        return answer(history=entries, skip=skip, count=count)
+
+    async def _asked(self, request: Asked, schema: Schema) -> tuple[Wallet, dict[str, Any]]:
+        """The wallet that the query names, in whatever status, and the query."""
+        await self._access.admit(request, READ)
+        query = schema.check(read_query(request), convert=True)
+        wallet = await read_wallet(self._database, query["id"])
+        if wallet is None:
+            raise wallet_not_found()
+        return wallet, query
+
+    def _new(self, xpub: str, expected: str | None) -> Wallet:
+        try:
+            parse_xpub(xpub)
+            first = first_address(xpub, self._rules.network)
+        except ProtocolError as error:
+            raise invalid_payload([Problem(message=f"The xpub is not valid: {error}")]) from error
+        if self._rules.confirm_first_address and expected != first:
+            message = f"Expected first address to be {expected} but it is {first}"
+            raise Refusal(400, "invalid-payload", message=message)
+        return Wallet(
+            id=wallet_id(xpub),
+            xpubkey=xpub,
+            auth_xpubkey=xpub,
+            own_status=CREATING,
+            retry_count=0,
+            max_gap=self._rules.max_gap,
+            created_at_s=self._clock.now_ms() // 1000,
+            ready_at_s=None,
+            last_used_index=-1,
+            shielded_max_gap=None,
+            last_used_shielded_index=None,
+            shielded_status="none",
+        )
+
+
+def loaded(wallet: Wallet) -> Wallet:
+    """Raises: Refusal: it is not."""
+    if wallet.ready_at_s is None:
+        raise Refusal(400, "wallet-not-ready")
+    return wallet
+
+
+def named_wallet(connection: Connection, wallet_key: str) -> Wallet:
+    """Raises: Refusal: there is none, or it is not loaded."""
+    wallet = find_wallet(connection, wallet_key)
+    if wallet is None:
+        raise wallet_not_found()
+    return loaded(wallet)
+
+
+def _status(wallet: Wallet) -> dict[str, Any]:
+    return _only(wallet.encode(), "walletId", "xpubkey", "maxGap", "status", "createdAt", "readyAt")
+
+
+def _already_loaded(wallet: Wallet) -> Refusal:
+    return Refusal(400, "wallet-already-loaded", status=_status(wallet))
+
+
+def _only(document: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: document[name] for name in names}

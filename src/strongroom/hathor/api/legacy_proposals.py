@@ -1,0 +1,226 @@
+"""The first API's proposals: the service makes the transaction, the wallet signs and mines it, the service puts it together."""
+
+import base64
+import binascii
+from typing import Any
+
+from litestar import Response
+from sqlalchemy import Connection
+
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.database import Database
+from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, number, optional, text
+from strongroom.hathor.api.legacy import SEND, LegacyAccess, named_wallet
+from strongroom.hathor.api.proposals import (
+    encode_held,
+    encode_outcome,
+    new_proposal_id,
+    proposal_refusal,
+    read_limits,
+    read_proposal_id,
+    send,
+)
+from strongroom.hathor.api.refusal import Refusal
+from strongroom.hathor.api.requests import Asked, answer, read_body, written
+from strongroom.hathor.drafting import Draft, Drafter, Payee, complete
+from strongroom.hathor.holds import Outpoint, ProposalRefusedError
+from strongroom.hathor.proposals import Proposal, cancel, find_proposal
+from strongroom.hathor.protocol.addresses import Network, parse_address
+from strongroom.hathor.protocol.errors import ProtocolError
+from strongroom.hathor.protocol.transactions import HASH_SIZE, Transaction, parse_transaction
+from strongroom.hathor.protocol.work import minimum_weight
+from strongroom.hathor.submission import Submitter, weight_rule
+from strongroom.hathor.versions import Versions
+
+USE_LARGER = "USE_LARGER_UTXOS"
+"""The only way of choosing inputs there ever was."""
+CHOICES = 8
+"""Another proposal may take what was chosen; then this chooses again."""
+LATEST_S = 2**32 - 1
+LARGEST_NONCE = 2**32 - 1
+HEAVIER = 1.1
+"""A transaction may weigh that many times what it needs."""
+ALPHANUMERIC = text(alphanumeric=True)
+PAYEE = Schema(
+    keys={
+        "address": Key(check=ALPHANUMERIC, required=True),
+        "value": Key(check=number(integer=True, positive=True), required=True),
+        "token": Key(check=ALPHANUMERIC, default="00"),
+        "timelock": Key(check=optional(number(integer=True, positive=True, high=LATEST_S))),
+    }
+)
+SPENT = Schema(
+    keys={
+        "txId": Key(check=ALPHANUMERIC, required=True),
+        "index": Key(check=number(integer=True, low=0), required=True),
+    }
+)
+DRAFT = Schema(
+    keys={
+        "id": Key(check=text(), required=True),
+        "outputs": Key(objects=PAYEE, items=True, required=True, most_items=10_000),
+        "inputs": Key(objects=SPENT, items=True, least_items=0, most_items=10_000),
+        "inputSelectionAlgo": Key(check=text()),
+    }
+)
+SIGNED = Schema(
+    keys={
+        "timestamp": Key(check=number(integer=True, low=0, high=LATEST_S), required=True),
+        "parents": Key(check=text(), items=True, required=True, least_items=2, most_items=2),
+        "weight": Key(check=number(), required=True),
+        "nonce": Key(check=number(integer=True, low=0, high=LARGEST_NONCE), required=True),
+        "inputsSignatures": Key(check=text(), items=True, required=True, least_items=0),
+    }
+)
+
+
+class LegacyProposalRoutes:
+    """`/txproposals`."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        entropy: Entropy,
+        network: Network,
+        access: LegacyAccess,
+        submitter: Submitter,
+        versions: Versions,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._entropy = entropy
+        self._network = network
+        self._access = access
+        self._submitter = submitter
+        self._versions = versions
+
+    async def create(self, request: Asked) -> Response[bytes]:
+        await self._access.admit(request, SEND)
+        body = DRAFT.check(await read_body(request))
+        most_inputs, most_outputs = await read_limits(self._versions)
+        if len(body["outputs"]) > most_outputs:
+            raise Refusal(400, "too-many-outputs", outputs=len(body["outputs"]))
+        payees = [self._payee(place, output) for place, output in enumerate(body["outputs"])]
+        if body["inputSelectionAlgo"] not in {None, USE_LARGER}:
+            raise Refusal(400, "invalid-selection-algorithm")
+        drafter = Drafter(
+            network=self._network, entropy=self._entropy, most_inputs=most_inputs, most_outputs=most_outputs
+        )
+        spent = [(each["txId"], each["index"]) for each in body["inputs"] or []]
+        proposal_id = new_proposal_id(self._entropy)
+        draft = await self._draft(drafter, body["id"], proposal_id, payees, spent)
+        document = {
+            "success": True,
+            "txProposalId": proposal_id,
+            "inputs": [encode_held(held) for held in draft.held],
+            "outputs": [payee.encode() for payee in draft.payees],
+            "tokens": draft.token_ids,
+        }
+        return written(document, 201)
+
+    async def send(self, request: Asked) -> Response[bytes]:
+        await self._access.admit(request, SEND)
+        proposal_id = read_proposal_id(request)
+        body = SIGNED.check(await read_body(request))
+        try:
+            proposal = await self._database.read(
+                lambda connection: find_proposal(connection, proposal_id, None)
+            )
+        except ProposalRefusedError as error:
+            raise proposal_refusal(error) from error
+        if proposal.proposed is None:
+            raise Refusal(400, "tx-proposal-not-open", status=proposal.status)
+        transaction = _complete(parse_transaction(proposal.proposed), body)
+        await self._check_weight(transaction, proposal)
+        raw = transaction.encode()
+        outcome = await send(self._submitter, None, proposal_id, transaction, raw)
+        return encode_outcome(outcome, proposal_id, raw.hex())
+
+    async def destroy(self, request: Asked) -> Response[bytes]:
+        await self._access.admit(request, SEND)
+        proposal_id: str = request.path_params["txProposalId"]
+        now_s = self._clock.now_ms() // 1000
+        try:
+            await self._database.write(lambda connection: cancel(connection, proposal_id, None, now_s))
+        except ProposalRefusedError as error:
+            raise proposal_refusal(error) from error
+        return answer(txProposalId=proposal_id)
+
+    async def _draft(
+        self,
+        drafter: Drafter,
+        wallet_key: str,
+        proposal_id: str,
+        payees: list[Payee],
+        spent: list[Outpoint],
+    ) -> Draft:
+        now_s = self._clock.now_ms() // 1000
+
+        def work(connection: Connection) -> Draft:
+            wallet = named_wallet(connection, wallet_key)
+            return drafter.draft(connection, wallet, proposal_id, payees, spent, now_s)
+
+        for choice in range(1, CHOICES + 1):
+            try:
+                return await self._database.write(work)
+            except ProposalRefusedError as error:
+                taken = error.error in {"inputs-already-used", "inputs-not-found"}
+                if spent or not taken or choice == CHOICES:
+                    raise proposal_refusal(error) from error
+        raise AssertionError("unreachable")
+
+    async def _check_weight(self, transaction: Transaction, proposal: Proposal) -> None:
+        least = minimum_weight(transaction, weight_rule(await self._versions.rules()))
+        if not least <= transaction.weight < least * HEAVIER:
+            raise Refusal(400, "invalid-tx-weight", status=proposal.status)
+
+    def _payee(self, place: int, output: dict[str, Any]) -> Payee:
+        try:
+            parse_address(output["address"], self._network)
+        except ProtocolError as error:
+            label = f"outputs[{place}].address"
+            path = ("outputs", place, "address")
+            raise invalid_payload([Problem(message=f'"{label}" is not valid: {error}', path=path)]) from error
+        return Payee(
+            address=output["address"],
+            value=output["value"],
+            token_id=output["token"],
+            timelock_s=output["timelock"],
+        )
+
+
+def _complete(proposed: Transaction, body: dict[str, Any]) -> Transaction:
+    parents = [_parent(place, text) for place, text in enumerate(body["parents"])]
+    signatures = body["inputsSignatures"]
+    if len(signatures) != len(proposed.inputs):
+        message = f'"inputsSignatures" must contain {len(proposed.inputs)} items'
+        raise invalid_payload([Problem(message=message, path=("inputsSignatures",))])
+    return complete(
+        proposed,
+        timestamp_s=body["timestamp"],
+        parents=parents,
+        weight=float(body["weight"]),
+        nonce=body["nonce"],
+        input_data=[_input_data(place, text) for place, text in enumerate(signatures)],
+    )
+
+
+def _parent(place: int, written_id: str) -> bytes:
+    try:
+        parent = bytes.fromhex(written_id)
+    except ValueError:
+        parent = b""
+    if len(parent) != HASH_SIZE:
+        message = f'"parents[{place}]" is no transaction id'
+        raise invalid_payload([Problem(message=message, path=("parents", place))])
+    return parent
+
+
+def _input_data(place: int, encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        message = f'"inputsSignatures[{place}]" must be a valid base64 string'
+        raise invalid_payload([Problem(message=message, path=("inputsSignatures", place))]) from error
