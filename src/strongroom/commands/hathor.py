@@ -10,11 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from strongroom.commands.context import administrative_settings, hathor_ledger, print_ready
-from strongroom.core.access import OPERATOR
 from strongroom.core.bulk import execute
 from strongroom.core.telemetry import configure_logging
-from strongroom.core.tokens import NewToken
-from strongroom.hathor.api.legacy import SCOPES
 from strongroom.hathor.sync.source import WrongSourceError
 from strongroom.hathor.verify import Report
 from strongroom.server import sync_hathor
@@ -41,37 +38,6 @@ def follow() -> None:
     except WrongSourceError as error:
         typer.echo(f"strongroom: {error}", err=True)
         raise typer.Exit(1) from None
-
-
-@application.command()
-def token(
-    name: Annotated[str, typer.Argument(help="Who will use it; it appears in the audit trail.")],
-    scope: Annotated[list[str], typer.Option(help=f"A right, repeatable: {', '.join(SCOPES)}.")],
-) -> None:
-    """Create an API token for the first API and print it, once."""
-    if unknown := [one for one in scope if one not in SCOPES]:
-        raise typer.BadParameter(f"unknown scope {', '.join(unknown)}; there are {', '.join(SCOPES)}")
-    settings = administrative_settings(["hathor"])
-
-    async def work() -> NewToken:
-        async with hathor_ledger(settings) as ledger:
-            return await ledger.api_tokens.create(OPERATOR, name, scope)
-
-    made = asyncio.run(work())
-    typer.echo(made.secret)
-    typer.echo(f"Keep it: it is not shown again. Its id is {made.id}.", err=True)
-
-
-@application.command()
-def revoke(token_id: Annotated[str, typer.Argument(help="The id that `token` told.")]) -> None:
-    """Revoke an API token at once."""
-    settings = administrative_settings(["hathor"])
-
-    async def work() -> None:
-        async with hathor_ledger(settings) as ledger:
-            await ledger.api_tokens.revoke(OPERATOR, token_id)
-
-    asyncio.run(work())
 
 
 @application.command()

@@ -14,21 +14,28 @@ from rich.text import Text
 from strongroom.atto.api.access import SCOPES as ATTO_SCOPES
 from strongroom.bittensor.access import SCOPES as BITTENSOR_SCOPES
 from strongroom.bittensor.access import WEIGHTS, Limits, encode_limits
-from strongroom.commands.context import administrative_settings, atto_ledger, bittensor_ledger, shown
+from strongroom.commands.context import (
+    administrative_settings,
+    atto_ledger,
+    bittensor_ledger,
+    hathor_ledger,
+    shown,
+)
 from strongroom.core.access import OPERATOR
 from strongroom.core.clock import SystemClock, iso_instant
 from strongroom.core.database import Database
 from strongroom.core.errors import InvalidInput
 from strongroom.core.tokens import NewToken, Token, Tokens
+from strongroom.hathor.api.legacy import SCOPES as HATHOR_SCOPES
 
 application = typer.Typer(help="API tokens: create, list, rotate, revoke.", no_args_is_help=True)
 
 T = TypeVar("T")
 
 UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
-SCOPES = {"atto": ATTO_SCOPES, "bittensor": BITTENSOR_SCOPES}
+SCOPES = {"atto": ATTO_SCOPES, "bittensor": BITTENSOR_SCOPES, "hathor": HATHOR_SCOPES}
 
-Ledger = Annotated[str, typer.Option(help="Whose token: atto or bittensor.")]
+Ledger = Annotated[str, typer.Option(help="Whose token: atto, bittensor or hathor.")]
 TokenId = Annotated[str, typer.Argument(help="The id that `token list` shows.")]
 
 
@@ -39,7 +46,8 @@ def create(
         list[str],
         typer.Option(
             help=f"A right, repeatable: {', '.join(ATTO_SCOPES)}, atto:* or *; with --ledger bittensor"
-            f" {', '.join(BITTENSOR_SCOPES)}, bittensor:* or *."
+            f" {', '.join(BITTENSOR_SCOPES)}, bittensor:* or *; with --ledger hathor (its first API)"
+            f" {', '.join(HATHOR_SCOPES)}, hathor:* or *."
         ),
     ],
     expires: Annotated[str | None, typer.Option(help="For example 90d, 12h, 30m. Default: never.")] = None,
@@ -145,6 +153,9 @@ async def _tokens(ledger: str) -> AsyncIterator[tuple[Tokens, Database]]:
     if ledger == "bittensor":
         async with bittensor_ledger(administrative_settings([ledger])) as bittensor:
             yield bittensor.tokens, bittensor.database
+    elif ledger == "hathor":
+        async with hathor_ledger(administrative_settings([ledger])) as hathor:
+            yield hathor.api_tokens, hathor.database
     elif ledger == "atto":
         async with atto_ledger(administrative_settings()) as atto:
             yield atto.tokens, atto.database

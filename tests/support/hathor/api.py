@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 from sqlalchemy import Connection
 
+from strongroom.core.audit import Audit
 from strongroom.core.background import Background
 from strongroom.core.clock import SystemEntropy
 from strongroom.core.database import Database
@@ -16,12 +17,16 @@ from strongroom.core.environment import Secret
 from strongroom.core.forwarded import TrustedProxies
 from strongroom.core.migrations import migrate
 from strongroom.core.telemetry import Health, Metrics
+from strongroom.core.tokens import Gatekeeper
+from strongroom.core.tokens import Tokens as ApiTokens
 from strongroom.hathor import tables
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.api.application import create_application
 from strongroom.hathor.api.chain import ChainRoutes
 from strongroom.hathor.api.clients import Clients
 from strongroom.hathor.api.deletion import DeletionRoute
+from strongroom.hathor.api.legacy import LegacyAccess, LegacyRoutes
+from strongroom.hathor.api.legacy_proposals import LegacyProposalRoutes
 from strongroom.hathor.api.limits import RateLimit
 from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes, OperationRules
@@ -47,6 +52,7 @@ NOWHERE = "http://127.0.0.1:9/v1a/"
 NO_PROXIES = TrustedProxies()
 HEALTH_KEY = "the key of the health route"
 WALLET_ID: str = SIGNED["wallet"]["wallet_id"]
+RULES = RegistrationRules(network=MAINNET, max_gap=10, max_retries=5, confirm_first_address=True)
 LOADED = (
     "token",
     "wallet",
@@ -75,19 +81,21 @@ class Api:
         verify_proposals: bool = True,
         proxies: TrustedProxies = NO_PROXIES,
         amounts: AmountForm = AmountForm.NUMBER,
+        legacy_needs_token: bool = False,
     ) -> None:
         self.clock = clock
         self.database = database
         self.tokens = Tokens([Secret(secret) for secret in secrets], clock, SeededEntropy())
         reader = Reader(database, clock, MAINNET)
         clients = Clients(RateLimit(clock, burst), proxies)
+        self.loader = WalletLoader(database, clock, MAINNET)
         registration = Registration(
             database=database,
             clock=clock,
             tokens=self.tokens,
-            loader=WalletLoader(database, clock, MAINNET),
+            loader=self.loader,
             clients=clients,
-            rules=RegistrationRules(network=MAINNET, max_gap=10, max_retries=5, confirm_first_address=True),
+            rules=RULES,
         )
         self.metrics = Metrics("test")
         self.node = HttpNode(node_url, clock, self.metrics, timeout_s=node_timeout_s)
@@ -95,7 +103,6 @@ class Api:
         rules = OperationRules(
             network="mainnet", stage="local", health_key=Secret(HEALTH_KEY), most_blocks_behind=5
         )
-        reader = Reader(database, clock, MAINNET)
         application: Any = create_application(
             registration=registration,
             reader=reader,
@@ -106,6 +113,7 @@ class Api:
             tokens=self.tokens,
             proposals=self._proposals(reader, verify=verify_proposals),
             metrics=self.metrics,
+            legacy=self._legacy(needs_token=legacy_needs_token),
             prefix="dev",
             amounts=amounts,
         )
@@ -142,6 +150,23 @@ class Api:
             versions=self.versions,
             entropy=SystemEntropy(),
         )
+
+    def _legacy(self, *, needs_token: bool) -> tuple[LegacyRoutes, LegacyProposalRoutes]:
+        self.api_tokens = ApiTokens(self.database, Audit(self.clock), self.clock, SeededEntropy())
+        access = LegacyAccess(Gatekeeper(self.api_tokens, required=needs_token))
+        wallets = LegacyRoutes(
+            database=self.database, clock=self.clock, loader=self.loader, access=access, rules=RULES
+        )
+        proposals = LegacyProposalRoutes(
+            database=self.database,
+            clock=self.clock,
+            entropy=SystemEntropy(),
+            network=MAINNET,
+            access=access,
+            submitter=self.submitter,
+            versions=self.versions,
+        )
+        return wallets, proposals
 
     def full(self) -> dict[str, str]:
         """The recorded wallet's full token, as a header."""
@@ -182,6 +207,7 @@ async def serving_api(
     verify_proposals: bool = True,
     proxies: TrustedProxies = NO_PROXIES,
     amounts: AmountForm = AmountForm.NUMBER,
+    legacy_needs_token: bool = False,
 ) -> AsyncGenerator[Api]:
     await migrate(database, [REVISIONS])
     if rows:
@@ -196,6 +222,7 @@ async def serving_api(
         verify_proposals=verify_proposals,
         proxies=proxies,
         amounts=amounts,
+        legacy_needs_token=legacy_needs_token,
     )
     try:
         yield api

@@ -49,6 +49,11 @@ class Client:
         response = await self.api.client.request(method, path, json=body, headers=self.api.full())
         return response.status_code, response.json()
 
+    async def ask_openly(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Without a token."""
+        response = await self.api.client.request(method, path, json=body)
+        return response.status_code, response.json()
+
     async def propose(self, transaction: Transaction) -> str:
         status, body = await self.ask("POST", "/tx/proposal", hexed(transaction))
         assert status == 201, body
