@@ -41,9 +41,12 @@ class Problem:
         return {"message": self.message, "path": list(self.path)}
 
 
+ANYTHING = Check(lambda value, _convert: (value, []), {})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    check: Check = field(default=lambda value, _convert: (value, []))
+    check: Check = ANYTHING
     required: bool = False
     default: Any = None
     items: bool = False
@@ -189,7 +192,11 @@ def number(
 
 def optional(check: Check) -> Check:
     """The same, or null."""
-    return lambda value, convert: (None, []) if value is None else check(value, convert)
+
+    def run(value: Any, convert: bool) -> tuple[Any, Messages]:
+        return (None, []) if value is None else check(value, convert)
+
+    return Check(run, {"anyOf": [dict(check.described), {"type": "null"}]})
 
 
 def flag(*, convert_always: bool = False) -> Check:
