@@ -68,9 +68,7 @@ class WalletLoader:
             await self._clock.sleep(LOOK_S)
 
     async def load(self, wallet_id: str, wait_s: float) -> None:
-        """Loads it here, and returns when that ended or took so long: clients that read `creating` ask again only
-        after a second.
-        """
+        """Loads it here; returns when that ended, or took so long. Who reads `creating` asks again after a second."""
         if wait_s:
             await asyncio.wait([self.begin(wallet_id)], timeout=wait_s)
 
