@@ -88,7 +88,7 @@ class Api:
         self.tokens = Tokens([Secret(secret) for secret in secrets], clock, SeededEntropy())
         reader = Reader(database, clock, MAINNET)
         clients = Clients(RateLimit(clock, burst), proxies)
-        self.loader = WalletLoader(database, clock, MAINNET, Background())
+        self.loader = WalletLoader(database, clock, MAINNET)
         registration = Registration(
             database=database,
             clock=clock,
