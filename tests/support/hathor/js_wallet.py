@@ -93,6 +93,11 @@ class JsWallet:
             while (await self.balance(token))[0] != unlocked:  # noqa: ASYNC110 - another process knows it
                 await asyncio.sleep(0.05)
 
+    async def until_history(self, entries: int) -> None:
+        async with asyncio.timeout(self._client.patience_s):
+            while len(await self.call("getTxHistory")) != entries:  # noqa: ASYNC110 - another process knows it
+                await asyncio.sleep(0.05)
+
     async def event(self, kind: str, **expected: object) -> Any:
         """The first event of this kind whose data has these values; waits for it."""
 
