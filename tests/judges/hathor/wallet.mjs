@@ -6,7 +6,8 @@
 import { createInterface } from "node:readline";
 import wallet_lib from "@hathor/wallet-lib";
 
-const { HathorWalletServiceWallet, Network, PushNotification, config, walletUtils } = wallet_lib;
+const { HathorWalletServiceWallet, Network, config, walletUtils } = wallet_lib;
+const { PushNotification } = wallet_lib.PushNotification;
 
 console.log = console.warn = console.info = console.error; // standard output carries answers only
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
