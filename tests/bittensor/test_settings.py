@@ -28,7 +28,7 @@ def mistakes(**variables: str) -> list[str]:
 def test_defaults() -> None:
     settings = bittensor()
     assert (settings.network, settings.netuid) == (Network.LOCAL, None)
-    assert settings.chain_endpoint == "ws://127.0.0.1:9944"
+    assert settings.chain_endpoints == ("ws://127.0.0.1:9944",)
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert str(settings.database) == "sqlite:///data/bittensor.sqlite3"
     assert settings.key_file == Path("data/bittensor.kek")
@@ -49,16 +49,16 @@ def test_other_ledgers_are_not_configured_with_it() -> None:
     ],
 )
 def test_each_network_has_its_endpoint(network: str, endpoint: str) -> None:
-    assert bittensor(network=network).chain_endpoint == endpoint
+    assert bittensor(network=network).chain_endpoints == (endpoint,)
 
 
 def test_names_of_the_original_and_our_own() -> None:
     original = bittensor(
         CHAIN_NETWORK="finney", network="", CHAIN_ENDPOINT="wss://node:443", CHAIN_NETUID="2"
     )
-    assert (original.network, original.chain_endpoint, original.netuid) == (
+    assert (original.network, original.chain_endpoints, original.netuid) == (
         Network.FINNEY,
-        "wss://node:443",
+        ("wss://node:443",),
         2,
     )
     assert bittensor(BITTENSOR_NETWORK="test").network is Network.TEST

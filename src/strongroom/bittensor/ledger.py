@@ -8,6 +8,7 @@ from strongroom.bittensor.api.access import Callers
 from strongroom.bittensor.api.application import Services, create_application
 from strongroom.bittensor.api.general import DATABASE
 from strongroom.bittensor.authentication import Authenticator
+from strongroom.bittensor.chain_work import ChainWork
 from strongroom.bittensor.folder import WalletFolder
 from strongroom.bittensor.keyring import Keyring, Passwords
 from strongroom.bittensor.messages import Messages
@@ -73,6 +74,18 @@ class BittensorLedger:
         self._messages = Messages(
             database=self.database, keyring=self.keyring, gate=self._gate, metrics=self._metrics
         )
+        self.chain_work = ChainWork(
+            self._settings,
+            database=self.database,
+            keyring=self.keyring,
+            gate=self._gate,
+            background=self._background,
+            clock=self._clock,
+            entropy=self._entropy,
+            health=self._health,
+            metrics=self._metrics,
+        )
+        self._stack.push_async_callback(self.chain_work.close)
 
     def surfaces(self) -> list[Surface]:
         settings = self._settings
@@ -84,7 +97,7 @@ class BittensorLedger:
             clock=self._clock,
         )
         application = create_application(
-            Services(health=self._health, messages=self._messages),
+            Services(health=self._health, messages=self._messages, weights=self.chain_work.weights),
             callers=Callers(
                 authenticator,
                 Buckets(self._clock),
@@ -107,9 +120,11 @@ class BittensorLedger:
         """Starts the workers."""
         self._background.start(self._check_database())
         self._background.start(self._forget_keys())
+        self.chain_work.start()
 
     async def wind_down(self) -> None:
         """Before the surfaces stop: whoever waits is told what is known."""
+        self.chain_work.wind_down()
 
     async def close(self) -> None:
         """Ends the workers, then what they used."""

@@ -31,7 +31,8 @@ class BittensorSettings:
     network: Network
     netuid: int | None
     """The subnet that WALLET_SERVICE_TOKEN and JWTs are for. None: any."""
-    chain_endpoint: str
+    chain_endpoints: tuple[str, ...]
+    """The first that answers is used; the others stand by."""
     host: str
     port: int
     database: URL
@@ -62,21 +63,18 @@ def read_bittensor_settings(environment: Environment, data: Path, host: str) -> 
     if name is None:
         environment.mistake("network (or BITTENSOR_NETWORK) is required: local, test or finney")
     network = environment.parsed("network", name or Network.LOCAL, Network.named, Network.LOCAL)
-    endpoint = environment.parsed(
-        "chain_endpoint",
-        environment.first("chain_endpoint", "CHAIN_ENDPOINT") or network.endpoint,
-        _websocket_url,
-        network.endpoint,
-    )
+    own: tuple[str, ...] = (network.endpoint,)
+    endpoint = environment.first("chain_endpoint", "CHAIN_ENDPOINT") or network.endpoint
+    endpoints = environment.parsed("chain_endpoint", endpoint, _websocket_urls, own)
     folder = environment.optional("BITTENSOR_WALLET_PATH")
     return BittensorSettings(
         network=network,
         netuid=_netuid(environment),
-        chain_endpoint=endpoint,
+        chain_endpoints=endpoints,
         host=host,
         port=environment.port("BITTENSOR_PORT", _port_of_service_url(environment)),
         database=_database(environment, data),
-        service_token=_service_token(environment, network, endpoint, host),
+        service_token=_service_token(environment, network, endpoints, host),
         jwt_secret=_jwt_secret(environment),
         key_encryption_key=_key_encryption_key(environment),
         key_file=data / "bittensor.kek",
@@ -105,6 +103,11 @@ def _parse_netuid(text: str) -> int:
     return int(text)
 
 
+def _websocket_urls(text: str) -> tuple[str, ...]:
+    """One, or several with commas between them."""
+    return tuple(_websocket_url(one.strip()) for one in text.split(","))
+
+
 def _websocket_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"ws", "wss"} or not parts.hostname or parts.port == 0:
@@ -119,11 +122,15 @@ def _port_of_service_url(environment: Environment) -> int:
     return (parts.port or DEFAULT_PORT) if parts and parts.scheme == "http" else DEFAULT_PORT
 
 
-def _service_token(environment: Environment, network: Network, endpoint: str, host: str) -> Secret | None:
+def _service_token(
+    environment: Environment, network: Network, endpoints: tuple[str, ...], host: str
+) -> Secret | None:
     """The published default counts only where nobody else comes and no money is."""
     token = environment.secret("WALLET_SERVICE_TOKEN")
     is_private = (
-        network is Network.LOCAL and is_loopback(host) and is_loopback(urlsplit(endpoint).hostname or "")
+        network is Network.LOCAL
+        and is_loopback(host)
+        and all(is_loopback(urlsplit(one).hostname or "") for one in endpoints)
     )
     if is_private:
         return token or Secret(DEFAULT_TOKEN)

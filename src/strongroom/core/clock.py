@@ -44,6 +44,19 @@ class SystemEntropy:
         return random.uniform(low, high)
 
 
+async def sleep_unless(event: asyncio.Event, clock: Clock, seconds: float) -> None:
+    """Waits for so long, or until the event is set if that is sooner; clears it."""
+    sleeping = asyncio.ensure_future(clock.sleep(seconds))
+    waking = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({sleeping, waking}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in (sleeping, waking):
+            one.cancel()
+        await asyncio.gather(sleeping, waking, return_exceptions=True)
+    event.clear()
+
+
 def iso_instant(timestamp_ms: int) -> str:
     """RFC 3339 in UTC with milliseconds, for example `2026-11-21T08:57:00.123Z`."""
     moment = EPOCH + timedelta(milliseconds=timestamp_ms)  # exact, where a float of seconds is not

@@ -13,7 +13,9 @@ from strongroom.bittensor.api.documentation import documentation_routes, openapi
 from strongroom.bittensor.api.errors import ErrorMapper
 from strongroom.bittensor.api.general import read_health, version
 from strongroom.bittensor.api.wallet import WalletController
+from strongroom.bittensor.api.weights import WeightsController
 from strongroom.bittensor.messages import Messages
+from strongroom.bittensor.weights import Weights
 from strongroom.core.telemetry import Health, Metrics
 
 LARGEST_BODY = 1_000_000
@@ -25,12 +27,13 @@ class Services:
 
     health: Health
     messages: Messages
+    weights: Weights
 
 
 def create_application(services: Services, *, callers: Callers, metrics: Metrics) -> Litestar:
-    dependencies = {"health": services.health, "messages": services.messages}
+    dependencies = {"health": services.health, "messages": services.messages, "weights": services.weights}
     return Litestar(
-        route_handlers=[version, read_health, WalletController, *documentation_routes()],
+        route_handlers=[version, read_health, WalletController, WeightsController, *documentation_routes()],
         guards=[callers.admit],
         dependencies={
             **{name: _constant(value) for name, value in dependencies.items()},

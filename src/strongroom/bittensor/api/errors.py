@@ -7,11 +7,13 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException
 
+from strongroom.bittensor.gateway import ChainDishonest
 from strongroom.core import errors
 from strongroom.core.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
+UNKNOWN = "unknown"
 STATUSES: dict[type[errors.StrongroomError], int] = {
     errors.InvalidInput: 400,
     errors.Locked: 423,
@@ -23,6 +25,7 @@ STATUSES: dict[type[errors.StrongroomError], int] = {
     errors.IdempotencyMismatch: 409,
     errors.LedgerRejected: 422,
     errors.Unavailable: 503,
+    ChainDishonest: 502,
     errors.VaultError: 503,
     errors.LeaseLost: 503,
     errors.OutcomeUnknown: 504,
@@ -37,7 +40,12 @@ def status_of(error: errors.StrongroomError) -> int:
 
 def error_body(error: errors.StrongroomError) -> dict[str, Any]:
     field = "error" if isinstance(error, errors.Unauthenticated) else "detail"
-    return {field: error.message, "code": error.instance_code}
+    body: dict[str, Any] = {field: error.message, "code": error.instance_code}
+    if isinstance(error, errors.Unavailable):
+        body["submitted"] = False
+    elif isinstance(error, errors.OutcomeUnknown):
+        body["submitted"] = UNKNOWN
+    return body
 
 
 class ErrorMapper:

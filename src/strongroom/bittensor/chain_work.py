@@ -1,0 +1,121 @@
+"""Everything of the ledger that speaks to the chain, assembled: the gateway, the durable submission, jobs, weights."""
+
+from typing import Final
+
+from strongroom.bittensor.chain_pin import ChainPin
+from strongroom.bittensor.gateway.node import NodeChain
+from strongroom.bittensor.job_runner import JobRunner
+from strongroom.bittensor.jobs import on_settled
+from strongroom.bittensor.keyring import Keyring
+from strongroom.bittensor.outcomes import Outcomes
+from strongroom.bittensor.resolver import Resolver
+from strongroom.bittensor.reveals import Reveals
+from strongroom.bittensor.settings import BittensorSettings
+from strongroom.bittensor.submission import Submitter
+from strongroom.bittensor.weights import REVEAL, SET, Weights
+from strongroom.core.background import Background
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.database import Database
+from strongroom.core.errors import Unavailable
+from strongroom.core.lease import Lease, Leases
+from strongroom.core.policy import SigningGate
+from strongroom.core.telemetry import Health, Metrics, Status
+
+COMPONENT: Final = "bittensorChain"
+RESOLVER_LEASE: Final = "bittensor.resolver"
+JOBS_LEASE: Final = "bittensor.jobs"
+CHECK_S: Final = 10.0
+HOLDER_BYTES: Final = 8
+
+
+class ChainWork:
+    """`start`, then `wind_down` and `close`."""
+
+    def __init__(
+        self,
+        settings: BittensorSettings,
+        *,
+        database: Database,
+        keyring: Keyring,
+        gate: SigningGate,
+        background: Background,
+        clock: Clock,
+        entropy: Entropy,
+        health: Health,
+        metrics: Metrics,
+    ) -> None:
+        self._clock = clock
+        self._health = health
+        self._background = background
+        self._leases = Leases(database, clock, holder=entropy.token(HOLDER_BYTES).hex())
+        pin = ChainPin(database, settings.network, clock)
+        self.chain = NodeChain(
+            settings.chain_endpoints, check_genesis=pin.check, clock=clock, entropy=entropy
+        )
+        self.outcomes = Outcomes(database, clock, background)
+        self._resolver = Resolver(
+            chain=self.chain,
+            database=database,
+            clock=clock,
+            settled=on_settled,
+            changed=self._changed,
+            health=health,
+        )
+        self.submitter = Submitter(
+            chain=self.chain,
+            database=database,
+            gate=gate,
+            clock=clock,
+            background=background,
+            metrics=metrics,
+            settled=on_settled,
+            wake=self._resolver.wake,
+        )
+        self.weights = Weights(
+            chain=self.chain,
+            database=database,
+            keyring=keyring,
+            submitter=self.submitter,
+            outcomes=self.outcomes,
+            clock=clock,
+            entropy=entropy,
+        )
+        reveals = Reveals(chain=self.chain, database=database, keyring=keyring, submitter=self.submitter)
+        self._runner = JobRunner(
+            {SET: self.weights.carry_out, REVEAL: reveals.carry_out},
+            database=database,
+            clock=clock,
+            entropy=entropy,
+        )
+
+    def start(self) -> None:
+        start = self._background.start
+        start(self._leases.lead(RESOLVER_LEASE, self._resolve))
+        start(self._leases.lead(JOBS_LEASE, self._run_jobs))
+        start(self._check_chain())
+
+    def wind_down(self) -> None:
+        self.submitter.wind_down()
+        self.outcomes.wind_down()
+
+    async def close(self) -> None:
+        await self.chain.close()
+
+    def _changed(self) -> None:
+        self.outcomes.changed()
+        self._runner.wake()
+
+    async def _resolve(self, _lease: Lease) -> None:
+        await self._resolver.run()
+
+    async def _run_jobs(self, _lease: Lease) -> None:
+        await self._runner.run()
+
+    async def _check_chain(self) -> None:
+        while True:
+            try:
+                await self.chain.heads()
+                self._health.report(COMPONENT, Status.UP)
+            except Unavailable as error:
+                self._health.report(COMPONENT, Status.DOWN, error.message)
+            await self._clock.sleep(CHECK_S)

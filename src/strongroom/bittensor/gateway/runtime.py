@@ -1,0 +1,233 @@
+"""One version of the chain's runtime, read from its metadata. Names in, bytes out, and back."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import xxhash
+from scalecodec.base import RuntimeConfigurationObject, ScaleBytes  # type: ignore[attr-defined] # it is not in its stubs
+from scalecodec.exceptions import InvalidScaleTypeValueException, RemainingScaleBytesNotEmptyException
+from scalecodec.type_registry import load_type_registry_preset
+
+from strongroom.bittensor.gateway import CallUnknown, ChainDishonest, Event, Item
+from strongroom.bittensor.protocol.calls import Call
+from strongroom.bittensor.protocol.failures import Failure
+from strongroom.bittensor.protocol.ss58 import PREFIX
+
+EVENTS: Final = Item("System", "Events")
+KNOWN_EXTENSIONS: Final = frozenset(
+    {
+        "CheckSpecVersion",
+        "CheckTxVersion",
+        "CheckGenesis",
+        "CheckMortality",
+        "CheckEra",
+        "CheckNonce",
+        "ChargeTransactionPayment",
+        "ChargeTransactionPaymentWrapper",
+        "CheckMetadataHash",
+    }
+)
+"""Those whose bytes `protocol.extrinsics` writes."""
+_MAGIC: Final = b"meta"
+_CODEC_ERRORS: Final = (
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError),
+    *(RemainingScaleBytesNotEmptyException, InvalidScaleTypeValueException),
+)
+"""What the codec raises of bytes or values that are not what the type says."""
+
+
+class MetadataRuntime:
+    """Immutable once made. Making one takes half a second of CPU: do it in a thread."""
+
+    def __init__(
+        self, metadata: bytes, *, spec_version: int, transaction_version: int, genesis_hash: bytes
+    ) -> None:
+        """From metadata of version 14 or 15.
+
+        Raises:
+            ChainDishonest: it is none.
+        """
+        if not metadata.startswith(_MAGIC):
+            raise ChainDishonest("The node's metadata is none")
+        self.spec_version = spec_version
+        self.transaction_version = transaction_version
+        self.genesis_hash = genesis_hash
+        self._types: Any = RuntimeConfigurationObject(ss58_format=PREFIX)
+        self._types.clear_type_registry()
+        self._types.update_type_registry(load_type_registry_preset(name="core") or {})
+        try:
+            self._metadata: Any = self._types.create_scale_object(
+                "MetadataVersioned", data=ScaleBytes(metadata)
+            )
+            self._metadata.decode()
+            self._types.implements_scale_info = True
+            self._types.add_portable_registry(self._metadata)
+        except _CODEC_ERRORS as error:
+            raise ChainDishonest(f"The node's metadata cannot be read ({type(error).__name__})") from error
+        self._calls = {
+            (pallet.name, call.name) for pallet in self._metadata.pallets for call in pallet.calls or ()
+        }
+        self._items: dict[tuple[str, str], Any] = {}
+        self._require_known_extensions()
+
+    def has(self, pallet: str, function: str) -> bool:
+        return (pallet, function) in self._calls
+
+    def encode(self, call: Call) -> bytes:
+        if not self.has(call.pallet, call.function):
+            raise CallUnknown(f"Runtime {self.spec_version} has no call {call.name}")
+        document = {
+            "call_module": call.pallet,
+            "call_function": call.function,
+            "call_args": {name: _plain(value) for name, value in call.arguments.items()},
+        }
+        try:
+            return bytes(
+                self._types.create_scale_object("Call", metadata=self._metadata).encode(document).data
+            )
+        except _CODEC_ERRORS as error:
+            raise CallUnknown(
+                f"Runtime {self.spec_version} takes other arguments of {call.name} ({error})"
+            ) from error
+
+    def decode_call(self, data: bytes) -> Call:
+        try:
+            found = self._types.create_scale_object("Call", data=ScaleBytes(data), metadata=self._metadata)
+            document = found.decode()
+            arguments = {one["name"]: one["value"] for one in document["call_args"]}
+            call = Call(
+                pallet=document["call_module"], function=document["call_function"], arguments=arguments
+            )
+        except _CODEC_ERRORS as error:
+            raise CallUnknown(f"These bytes are no call of runtime {self.spec_version}") from error
+        if self.encode(call) != data:
+            raise CallUnknown("The call is not in its canonical form")
+        return call
+
+    def storage_key(self, item: Item) -> bytes:
+        """Raises: ChainDishonest: the runtime has no such item."""
+        found = self._item(item)
+        prefix = self._metadata.get_metadata_pallet(item.pallet).value["storage"]["prefix"]
+        key = _twox_128(prefix) + _twox_128(item.name)
+        types = found.get_params_type_string()
+        if len(types) != len(item.keys):
+            raise ChainDishonest(f"Storage {item.pallet}.{item.name} has {len(types)} keys in this runtime")
+        hashers = found.get_param_hashers() if types else ()  # the codec names one for a plain value, too
+        for value, type_name, hasher in zip(item.keys, types, hashers, strict=True):
+            encoded = bytes(self._types.create_scale_object(type_name).encode(_plain(value)).data)
+            key += _hashed(hasher, encoded)
+        return key
+
+    def decode_value(self, item: Item, raw: bytes | None) -> Any:
+        """None: an item that has no default, and no value."""
+        found = self._item(item)
+        if raw is None:
+            if found.modifier != "Default":
+                return None
+            raw = bytes(found.value_object["default"].value_object)
+        return self._decode(found.get_value_type_string(), raw)
+
+    def has_item(self, pallet: str, name: str) -> bool:
+        found = self._metadata.get_metadata_pallet(pallet)
+        return found is not None and found.get_storage_function(name) is not None
+
+    def decode_events(self, raw: bytes | None) -> list[Event]:
+        if raw is None:
+            return []
+        return [
+            self._event(record) for record in self._decode(self._item(EVENTS).get_value_type_string(), raw)
+        ]
+
+    def failure(self, error: Any) -> Failure:
+        """Of a decoded DispatchError."""
+        if isinstance(error, str):
+            return Failure(type=error, name=error)
+        kind, detail = next(iter(error.items()))
+        if kind != "Module":
+            return Failure(type=kind, name=str(detail))
+        number = int(detail["error"][2:4], 16)
+        found = self._metadata.get_module_error(detail["index"], number)
+        if found is None:
+            return Failure(type=kind, name=f"{detail['index']}.{number}", code=number)
+        return Failure(type=kind, name=found.name, docs=" ".join(found.docs).strip(), code=number)
+
+    def _require_known_extensions(self) -> None:
+        """An extension that adds bytes to what is signed, and that this service does not know, makes every payload wrong."""
+        for name, types in self._metadata.get_signed_extensions().items():
+            is_empty = all(self._is_empty(types[part]) for part in ("extrinsic", "additional_signed"))
+            if name not in KNOWN_EXTENSIONS and not is_empty:
+                raise ChainDishonest(
+                    f"Runtime {self.spec_version} signs {name}, which this version does not know"
+                )
+
+    def _is_empty(self, type_name: str) -> bool:
+        try:
+            self._types.create_scale_object(type_name, data=ScaleBytes(b"")).decode()
+        except _CODEC_ERRORS:
+            return False
+        return True
+
+    def _event(self, record: dict[str, Any]) -> Event:
+        content = record["attributes"]
+        failed = (record["module_id"], record["event_id"]) == ("System", "ExtrinsicFailed")
+        return Event(
+            extrinsic=record["extrinsic_idx"],
+            pallet=record["module_id"],
+            name=record["event_id"],
+            content=content,
+            failure=self.failure(content["dispatch_error"]) if failed else None,
+        )
+
+    def _item(self, item: Item) -> Any:
+        place = (item.pallet, item.name)
+        if place not in self._items:
+            if not self.has_item(*place):
+                raise ChainDishonest(f"Runtime {self.spec_version} has no storage {item.pallet}.{item.name}")
+            pallet = self._metadata.get_metadata_pallet(item.pallet)
+            self._items[place] = pallet.get_storage_function(item.name)
+        return self._items[place]
+
+    def _decode(self, type_name: str, raw: bytes) -> Any:
+        try:
+            found = self._types.create_scale_object(type_name, data=ScaleBytes(raw), metadata=self._metadata)
+            return found.decode()
+        except _CODEC_ERRORS as error:
+            raise ChainDishonest(f"The node sent what is no {type_name} ({type(error).__name__})") from error
+
+
+def read_option(raw: bytes) -> bytes | None:
+    """The bytes in an `Option<Vec<u8>>`, as the runtime's metadata API wraps them."""
+    if not raw or raw[0] == 0:
+        return None
+    mode = raw[1] & 3
+    size = {0: 1, 1: 2, 2: 4}.get(mode, (raw[1] >> 2) + 5)
+    return raw[1 + size :]
+
+
+def _plain(value: Any) -> Any:
+    """Bytes as the codec wants them: hex."""
+    if isinstance(value, bytes):
+        return f"0x{value.hex()}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(one) for one in value]
+    return value
+
+
+def _hashed(hasher: str, encoded: bytes) -> bytes:
+    match hasher:
+        case "Identity":
+            return encoded
+        case "Twox64Concat":
+            return xxhash.xxh64_intdigest(encoded, 0).to_bytes(8, "little") + encoded
+        case "Blake2_128Concat":
+            return hashlib.blake2b(encoded, digest_size=16).digest() + encoded
+        case other:
+            raise ChainDishonest(f"The hasher {other} is not known")
+
+
+@lru_cache(maxsize=256)
+def _twox_128(text: str) -> bytes:
+    raw = text.encode()
+    return b"".join(xxhash.xxh64_intdigest(raw, seed).to_bytes(8, "little") for seed in (0, 1))

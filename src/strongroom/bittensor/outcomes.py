@@ -1,0 +1,70 @@
+"""Waiting for the fate of extrinsics, whichever process finds it out: one look at the database for all who wait."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection
+
+from strongroom.bittensor.extrinsics import Extrinsic, State, load_many
+from strongroom.core.background import Background
+from strongroom.core.clock import Clock, sleep_unless
+from strongroom.core.database import Database
+from strongroom.core.errors import StrongroomError
+from strongroom.core.limits import Limits
+
+POLL_S = 0.5
+
+
+class Outcomes:
+    """`changed` makes it look at once; without it, it looks twice a second while somebody waits."""
+
+    def __init__(self, database: Database, clock: Clock, background: Background) -> None:
+        self._database = database
+        self._clock = clock
+        self._background = background
+        self._limits = Limits()
+        self._waiting: defaultdict[bytes, set[asyncio.Future[Extrinsic]]] = defaultdict(set)
+        self._reached: dict[asyncio.Future[Extrinsic], Collection[State]] = {}
+        self._news = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+
+    def changed(self) -> None:
+        self._news.set()
+
+    def wind_down(self) -> None:
+        """Answers whoever waits with what is known now: the process is about to stop."""
+        self._limits.end()
+
+    async def wait(self, extrinsic: Extrinsic, states: Collection[State], timeout_s: float) -> Extrinsic:
+        """The extrinsic once it is dead or in one of the states; as it was last seen when the time is over."""
+        if extrinsic.state in states or extrinsic.state.is_dead:
+            return extrinsic
+        future: asyncio.Future[Extrinsic] = asyncio.get_running_loop().create_future()
+        self._waiting[extrinsic.hash].add(future)
+        self._reached[future] = states
+        if self._looking is None or self._looking.done():
+            self._looking = self._background.start(self._look())
+        self.changed()
+        try:
+            async with self._limits.limit(timeout_s):
+                return await future
+        except TimeoutError:
+            return extrinsic
+        finally:
+            self._reached.pop(future)
+            self._waiting[extrinsic.hash].discard(future)
+            if not self._waiting[extrinsic.hash]:
+                del self._waiting[extrinsic.hash]
+
+    async def _look(self) -> None:
+        while self._waiting:
+            hashes = list(self._waiting)
+            try:
+                found = await self._database.read(lambda connection: load_many(connection, hashes))  # noqa: B023
+            except StrongroomError:
+                found = []
+            for extrinsic in found:
+                for future in self._waiting.get(extrinsic.hash, ()):
+                    is_reached = extrinsic.state.is_dead or extrinsic.state in self._reached[future]
+                    if is_reached and not future.done():
+                        future.set_result(extrinsic)
+            await sleep_unless(self._news, self._clock, POLL_S)

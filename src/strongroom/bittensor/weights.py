@@ -1,0 +1,343 @@
+"""Sets weights: one distinct set of a hotkey in a subnet (and mechanism) at a time, as soon as the chain takes it.
+
+The same set again, while it is under way or before the chain would take another, is the same job and gets its answer. A
+set that must be committed first is stored with its salt, and with the job that reveals it, in the transaction that signs
+the commit.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection
+
+from strongroom.bittensor.access import SUBMIT, require_use
+from strongroom.bittensor.extrinsics import Extrinsic
+from strongroom.bittensor.gateway import Chain
+from strongroom.bittensor.jobs import (
+    ID_BYTES,
+    REACHED,
+    Answer,
+    Job,
+    JobExists,
+    WaitFor,
+    answer,
+    check_key,
+    close_job,
+    document,
+    find_job,
+    last_job,
+    put_job,
+    require_new,
+    result_of,
+)
+from strongroom.bittensor.keyring import Keyring
+from strongroom.bittensor.messages import Signer
+from strongroom.bittensor.outcomes import Outcomes
+from strongroom.bittensor.protocol.errors import ProtocolError
+from strongroom.bittensor.protocol.failures import Failure
+from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.protocol.weights import WeightSet, mechanism_index, weight_set
+from strongroom.bittensor.submission import Order, Submitter
+from strongroom.bittensor.subnet import Plan, Subnet, look, plan
+from strongroom.bittensor.timelock import BLOCK_S
+from strongroom.core.access import Principal
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.database import Database
+from strongroom.core.errors import InvalidInput, OutcomeUnknown, Unavailable
+
+SET: Final = "set_weights"
+REVEAL: Final = "reveal_weights"
+CALL: Final = "SubtensorModule.set_weights"
+WAIT_S: Final = {WaitFor.POOL: 20.0, WaitFor.BLOCK: 60.0, WaitFor.FINAL: 80.0}
+HIGHEST_MECHID: Final = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsRequest:
+    signer: Signer
+    netuid: int
+    mechid: int
+    weights: WeightSet
+    wait_for: WaitFor
+    key: str | None = None
+    """The Idempotency-Key."""
+    in_background: bool = False
+    """Answer at once; wait for the chain's turn, and go on over restarts."""
+
+
+def weights_request(
+    *,
+    signer: Signer,
+    netuid: int,
+    mechid: int,
+    uids: list[int],
+    weights: list[int | float],
+    version_key: int,
+    wait_for: WaitFor,
+    key: str | None,
+    in_background: bool,
+) -> WeightsRequest:
+    """Raises: InvalidInput."""
+    check_key(key)
+    if not (0 <= netuid < 4096 and 0 <= mechid <= HIGHEST_MECHID):  # noqa: PLR2004 - both share 16 bits in the storage
+        raise InvalidInput("A netuid is from 0 to 4095, a mechid from 0 to 15", code="invalid_weights")
+    try:
+        checked = weight_set(uids, weights, version_key)
+    except ProtocolError as error:
+        raise InvalidInput(str(error), code="invalid_weights") from None
+    return WeightsRequest(
+        signer=signer,
+        netuid=netuid,
+        mechid=mechid,
+        weights=checked,
+        wait_for=wait_for,
+        key=key,
+        in_background=in_background,
+    )
+
+
+class Weights:
+    def __init__(
+        self,
+        *,
+        chain: Chain,
+        database: Database,
+        keyring: Keyring,
+        submitter: Submitter,
+        outcomes: Outcomes,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._chain = chain
+        self._database = database
+        self._keyring = keyring
+        self._submitter = submitter
+        self._outcomes = outcomes
+        self._clock = clock
+        self._entropy = entropy
+
+    async def set(self, principal: Principal, request: WeightsRequest) -> Answer:
+        """Returns when what the request waits for is reached, when it has failed, or at once in the background.
+
+        A `result` of None means that the time was over first, or that the job waits in the background.
+
+        Raises:
+            Forbidden, NotFound, Locked, Conflict, IdempotencyMismatch: nothing was signed.
+            Unavailable: nothing was signed.
+            OutcomeUnknown: it was signed, and whether the chain has it is not known.
+        """
+        try:
+            return await self._set(principal, request)
+        except Unavailable as error:
+            if await self._may_be_submitted(principal, request.key):
+                raise OutcomeUnknown(
+                    f"{error.message}; an earlier request with this Idempotency-Key may have been submitted"
+                ) from error
+            raise
+
+    async def _set(self, principal: Principal, request: WeightsRequest) -> Answer:
+        signer = request.signer
+        require_use(
+            principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, netuid=request.netuid, call=CALL
+        )
+        keypair = await self._keyring.open(signer.key)
+        job = self._job(principal, request, keypair.public_key)
+        try:
+            if request.in_background:
+                return await self._database.write(lambda connection: _accept(connection, job))
+            await self._database.read(lambda connection: require_new(connection, job))
+            return await self._now(principal, job, keypair)
+        except JobExists as found:
+            try:
+                return await self._await(found.job, request.wait_for)
+            except Unavailable as error:
+                raise OutcomeUnknown(f"{error.message}; ask GET /wallet/jobs/{found.job.id}") from error
+
+    async def carry_out(self, principal: Principal, job: Job) -> None:
+        """Carries out a job that waits in the background, if the chain takes it now; closes it if it never will.
+
+        Raises:
+            As `set`; the job then still waits, or its extrinsic is followed.
+        """
+        keypair = await self._keyring.open(signer_of(job).key)
+        subnet = await self._look(job, keypair)
+        failure = subnet.obstacle(weights_of(job))
+        limit_ms = int(max(subnet.epochs["Tempo"], subnet.rate_limit) * BLOCK_S * 1000)
+        if failure is None and self._clock.now_ms() - job.created_at_ms > limit_ms:
+            failure = Failure(
+                type="Service", name="TempoExpired", docs="No block took the weights within the tempo"
+            )
+        if failure is not None:
+            closed = document(job, success=False, failure=failure)
+            await self._database.write(lambda connection: close_job(connection, job.id, closed))
+        elif not subnet.blocks_to_wait:
+            await self._submit(principal, job, keypair, subnet)
+
+    async def find(self, principal: Principal, id_or_key: str) -> Answer | None:
+        """A job of the principal."""
+
+        def work(connection: Connection) -> Answer | None:
+            job = find_job(connection, principal.name, id_or_key)
+            return None if job is None else answer(connection, job)
+
+        return await self._database.read(work)
+
+    async def _may_be_submitted(self, principal: Principal, key: str | None) -> bool:
+        """Whether the chain may have, or get, something that was signed under this key."""
+        if key is None:
+            return False
+        try:
+            found = await self.find(principal, key)
+        except Unavailable:
+            return True
+        if found is None:
+            return False
+        return found.job.in_background or (found.extrinsic is not None and not found.extrinsic.state.is_dead)
+
+    async def _now(self, principal: Principal, job: Job, keypair: Keypair) -> Answer:
+        subnet = await self._look(job, keypair)
+        failure = subnet.obstacle(weights_of(job))
+        if failure is not None:
+            return Answer(job=job, extrinsic=None, result=document(job, success=False, failure=failure))
+        if subnet.blocks_to_wait:
+            return await self._too_soon(job, subnet)
+        extrinsic = await self._submit(principal, job, keypair, subnet)
+        return await self._reached(replace(job, extrinsic=extrinsic.hash), extrinsic, job.wait_for)
+
+    async def _too_soon(self, job: Job, subnet: Subnet) -> Answer:
+        """The same weights as those that are set now: their answer. Others: how long to wait."""
+        assert job.subject is not None  # noqa: S101 - for the type checker
+        subject = job.subject
+        last = await self._database.read(lambda connection: last_job(connection, subject))
+        if last is not None and last.fingerprint == job.fingerprint and (last.result or {}).get("success"):
+            return await self._await(last, job.wait_for)
+        blocks = subnet.blocks_to_wait
+        failure = Failure(
+            type="Service",
+            name="TooSoon",
+            docs=f"Block {subnet.block} is {subnet.block - subnet.last_update} blocks after the last weights, and the"
+            f" subnet allows them every {subnet.rate_limit}: wait {blocks} blocks. Nothing was signed.",
+        )
+        told = document(job, success=False, failure=failure, blocks_to_wait=blocks)
+        return Answer(job=job, extrinsic=None, result=told)
+
+    async def _submit(self, principal: Principal, job: Job, keypair: Keypair, subnet: Subnet) -> Extrinsic:
+        made = plan(subnet, weights_of(job), keypair.public_key, self._entropy)
+        reveal = self._reveal(job, made)
+
+        def store(connection: Connection, extrinsic: Extrinsic) -> None:
+            put_job(connection, replace(job, extrinsic=extrinsic.hash))
+            if reveal is not None:
+                put_job(connection, commits(reveal, extrinsic))
+
+        order = Order(
+            principal=principal,
+            signer=signer_of(job),
+            key=keypair,
+            call=made.call,
+            job=job.id,
+            netuid=subnet.netuid,
+            check=lambda connection: require_new(connection, job),
+            store=store,
+            facts={"weights": weights_digest(weights_of(job)).hex()},
+        )
+        return await self._submitter.submit(order)
+
+    def _reveal(self, job: Job, made: Plan) -> Job | None:
+        """The job that will reveal what is committed now."""
+        if made.salt is None or made.commit is None:
+            return None
+        return replace(
+            job,
+            id=self._entropy.token(ID_BYTES).hex(),
+            key=None,
+            kind=REVEAL,
+            subject=None,
+            document={**job.document, "salt": made.salt, "commit": made.commit.hex()},
+            in_background=True,
+            wait_for=WaitFor.FINAL,
+            extrinsic=None,
+            created_at_ms=self._clock.now_ms(),
+        )
+
+    async def _await(self, job: Job, wait_for: WaitFor) -> Answer:
+        """The answer of a job that another request began."""
+        found = await self._database.read(lambda connection: answer(connection, job))
+        if found.extrinsic is None:
+            return found
+        return await self._reached(job, found.extrinsic, wait_for)
+
+    async def _reached(self, job: Job, extrinsic: Extrinsic, wait_for: WaitFor) -> Answer:
+        seen = await self._outcomes.wait(extrinsic, REACHED[wait_for], WAIT_S[wait_for])
+        asked = replace(job, wait_for=wait_for)
+        result = result_of(asked, seen)
+        if result is None and not job.in_background:
+            raise OutcomeUnknown(
+                f"Extrinsic 0x{seen.hash.hex()} was signed and is {seen.state}; what was waited for did not come in time."
+                f" It is followed: ask GET /wallet/jobs/{job.id}",
+                code="outcome_unknown",
+            )
+        return Answer(job=asked, extrinsic=seen, result=result)
+
+    async def _look(self, job: Job, keypair: Keypair) -> Subnet:
+        facts = job.document
+        return await look(self._chain, facts["netuid"], facts["mechid"], keypair.public_key)
+
+    def _job(self, principal: Principal, request: WeightsRequest, public_key: bytes) -> Job:
+        signer, weights = request.signer, request.weights
+        subject = weights_subject(public_key, mechanism_index(request.netuid, request.mechid))
+        facts: dict[str, Any] = {
+            "wallet": signer.wallet,
+            "hotkey": signer.hotkey,
+            "netuid": request.netuid,
+            "mechid": request.mechid,
+            "uids": weights.uids,
+            "values": weights.values,
+            "version_key": weights.version_key,
+        }
+        if request.in_background:
+            facts["principal"] = {"scopes": sorted(principal.scopes), "limits": principal.limits}
+        return Job(
+            id=self._entropy.token(ID_BYTES).hex(),
+            principal=principal.name,
+            key=request.key,
+            fingerprint=hashlib.sha256(subject + weights_digest(weights)).digest(),
+            kind=SET,
+            subject=subject,
+            document=facts,
+            in_background=request.in_background,
+            wait_for=WaitFor.FINAL if request.in_background else request.wait_for,
+            created_at_ms=self._clock.now_ms(),
+        )
+
+
+def weights_subject(public_key: bytes, index: int) -> bytes:
+    """What a set of weights changes."""
+    return hashlib.sha256(b"weights" + public_key + index.to_bytes(4, "little")).digest()
+
+
+def weights_digest(weights: WeightSet) -> bytes:
+    return hashlib.sha256(msgspec.json.encode([weights.uids, weights.values, weights.version_key])).digest()
+
+
+def signer_of(job: Job) -> Signer:
+    return Signer(wallet=job.document["wallet"], hotkey=job.document["hotkey"], coldkey=False)
+
+
+def weights_of(job: Job) -> WeightSet:
+    facts = job.document
+    return WeightSet(
+        uids=tuple(facts["uids"]), values=tuple(facts["values"]), version_key=facts["version_key"]
+    )
+
+
+def commits(reveal: Job, extrinsic: Extrinsic) -> Job:
+    return replace(reveal, document={**reveal.document, "committed_in": extrinsic.hash.hex()})
+
+
+def _accept(connection: Connection, job: Job) -> Answer:
+    require_new(connection, job)
+    put_job(connection, job)
+    return Answer(job=job, extrinsic=None, result=None)
