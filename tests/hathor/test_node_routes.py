@@ -130,3 +130,22 @@ async def test_health_tells_its_parts_to_who_has_the_key(database: Database, clo
         assert behind.json()["checks"]["fullnode:health"][0]["status"] == "warn"
         output = behind.json()["checks"]["mysql:block_height"][0]["output"]
         assert output == "Database height is 10 but fullnode height is 15"
+
+
+async def test_health_without_redis_is_a_warning(database: Database, clock: ManualClock) -> None:
+    node = _node(status={"dag": {"best_block": {"height": 10}}}, health={"status": "pass"})
+    redis = [True, False]
+    async with (
+        serving(node) as listener,
+        serving_api(
+            database,
+            clock,
+            rows=recorded_rows(),
+            node_url=f"{listener.url}/v1a",
+            redis_answers=lambda: redis.pop(0),
+        ) as api,
+    ):
+        for status in ("pass", "warn"):
+            answer = await api.client.get("/health", headers={"x-api-key": HEALTH_KEY})
+            assert (answer.status_code, answer.json()["status"]) == (200, status)
+            assert answer.json()["checks"]["redis:connection"][0]["status"] == status

@@ -297,7 +297,8 @@ class HathorLedger:
             health_key=api.health_key,
             most_blocks_behind=api.most_blocks_behind,
         )
-        return OperationRoutes(self.database, self.http_node, self._clock, rules)
+        redis_answers = (lambda: self.bus.is_shared) if self._settings.redis is not None else None
+        return OperationRoutes(self.database, self.http_node, self._clock, rules, redis_answers)
 
     async def _lead(self, lease: Lease) -> None:
         sweep = ProposalSweep(self.database, self._sender, self._push_node, self._clock)

@@ -1,7 +1,7 @@
 """The surface for wallets over a test's database, and a client of it, all in the test's loop."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,7 @@ class Api:
         proxies: TrustedProxies = NO_PROXIES,
         amounts: AmountForm = AmountForm.NUMBER,
         legacy_needs_token: bool = False,
+        redis_answers: Callable[[], bool] | None = None,
     ) -> None:
         self.clock = clock
         self.database = database
@@ -107,7 +108,7 @@ class Api:
             registration=registration,
             reader=reader,
             node=NodeRoutes(self.node, self.versions, self.tokens, clock),
-            operations=OperationRoutes(database, self.node, clock, rules),
+            operations=OperationRoutes(database, self.node, clock, rules, redis_answers),
             chain=ChainRoutes(database, Supplies(database, clock, MAINNET), self.tokens),
             deletion=DeletionRoute(database, reader, self.tokens, clients),
             tokens=self.tokens,
@@ -208,6 +209,7 @@ async def serving_api(
     proxies: TrustedProxies = NO_PROXIES,
     amounts: AmountForm = AmountForm.NUMBER,
     legacy_needs_token: bool = False,
+    redis_answers: Callable[[], bool] | None = None,
 ) -> AsyncGenerator[Api]:
     await migrate(database, [REVISIONS])
     if rows:
@@ -223,6 +225,7 @@ async def serving_api(
         proxies=proxies,
         amounts=amounts,
         legacy_needs_token=legacy_needs_token,
+        redis_answers=redis_answers,
     )
     try:
         yield api

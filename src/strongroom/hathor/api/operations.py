@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -62,11 +63,20 @@ class _Verdict:
 
 
 class OperationRoutes:
-    def __init__(self, database: Database, node: HttpNode, clock: Clock, rules: OperationRules) -> None:
+    def __init__(
+        self,
+        database: Database,
+        node: HttpNode,
+        clock: Clock,
+        rules: OperationRules,
+        redis_answers: Callable[[], bool] | None = None,
+    ) -> None:
+        """`redis_answers`: None where the service uses no Redis."""
         self._database = database
         self._node = node
         self._clock = clock
         self._rules = rules
+        self._redis_answers = redis_answers
 
     async def metrics(self, _request: Asked) -> Response[bytes]:
         height = await self._database.read(best_height)
@@ -74,14 +84,18 @@ class OperationRoutes:
         return Response(text.encode(), media_type="text/plain; version=0.0.4")
 
     async def health(self, request: Asked) -> Response[bytes]:
-        """503 when a part fails; the original's key `redis:connection` is absent, for this surface needs none."""
+        """503 when a part fails; the original's key `redis:connection` is absent where no Redis is used."""
         self._check_key(request.headers.get("x-api-key", ""))
         height, node = await asyncio.gather(self._check_height(), self._check_node())
         checks = {
             "mysql:block_height": [self._check("mysql:block_height", "internal", height)],
             "fullnode:health": [self._check("fullnode:health", "http", node)],
         }
-        found = {height.status, node.status}
+        if self._redis_answers is not None:
+            checks["redis:connection"] = [
+                self._check("redis:connection", "datastore", _redis_verdict(answers=self._redis_answers()))
+            ]
+        found = {check["status"] for part in checks.values() for check in part}
         status = next((each for each in (FAIL, WARN) if each in found), PASS)
         code = 503 if status == FAIL else 200
         body = {"status": status, "description": DESCRIPTION, "checks": checks, "httpStatusCode": code}
@@ -123,6 +137,11 @@ class OperationRoutes:
             "time": iso_instant(self._clock.now_ms()),
             "affectsServiceHealth": True,
         }
+
+
+def _redis_verdict(*, answers: bool) -> _Verdict:
+    """Nothing that matters goes over it: while it is away, processes look for news at intervals."""
+    return _Verdict(PASS, "Redis connection is up") if answers else _Verdict(WARN, "Redis does not answer")
 
 
 def _decode(body: bytes, kind: type[T]) -> T:
