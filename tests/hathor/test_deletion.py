@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection
 
 from strongroom.core import tables as core_tables
-from strongroom.core.bulk import execute
+from strongroom.core.bulk import execute, select_in
 from strongroom.core.clock import SystemClock
 from strongroom.core.database import Database
 from strongroom.hathor.deletion import delete_wallet
@@ -16,12 +16,13 @@ from strongroom.hathor.protocol.hashes import base58check_decode
 from strongroom.hathor.protocol.messages import authentication_message, deletion_message, sign_message
 from strongroom.hathor.sync.batch import Rules
 from strongroom.hathor.sync.events import Event, RawEvent, read_event
+from strongroom.hathor.verify import Verifier
 from strongroom.hathor.wallet_loading import load_wallet
 from strongroom.sandbox.hathor.generate import START_S, Generator, Plan
 from support.clock import ManualClock
 from support.hathor.api import SIGNED, WALLET_ID, Api, recorded_rows, serving_api
 from support.hathor.streams import apply, prepare
-from support.hathor.wallets import WALLET, check_wallet, favourites, insert_wallet
+from support.hathor.wallets import WALLET, check_wallet, favourites, insert_wallet, wallet_addresses
 
 pytestmark = pytest.mark.anyio
 
@@ -82,7 +83,11 @@ async def test_messages_end_and_a_wallet_that_comes_back_is_complete(database: D
     await load_wallet(database, SystemClock(), MAINNET, WALLET)
     await sync(first)
     assert await database.read(_messages) > 0
+    assert await database.read(_never_seen) > 0
     await database.write(lambda connection: delete_wallet(connection, WALLET))
+    verifier = Verifier(database=database, clock=ManualClock(START_S * 1000), rules=RULES)
+    assert (await verifier.run()).differences == []
+    assert await database.read(_never_seen) == 0
     assert await database.read(_messages) == 0
     await sync(second)
     assert await database.read(_messages) == 0
@@ -92,6 +97,15 @@ async def test_messages_end_and_a_wallet_that_comes_back_is_complete(database: D
     await load_wallet(database, SystemClock(), MAINNET, WALLET)
     await sync(third)
     assert await database.read(check_wallet) > 40
+
+
+def _never_seen(connection: Connection) -> int:
+    """Addresses of the wallet that the chain does not know."""
+    sql = (
+        "SELECT COUNT(*) FROM address WHERE address IN {in} AND address NOT IN (SELECT address FROM tx_output)"
+        " AND address NOT IN (SELECT address FROM strongroom_hathor_caller)"
+    )
+    return int(next(iter(select_in(connection, sql, wallet_addresses(200))))[0])
 
 
 def _thirds(events: list[Event]) -> tuple[list[Event], list[Event], list[Event]]:

@@ -37,6 +37,7 @@ KNOWN = {
     "tokenId": [TOKEN, "00"],
     "address": ["HBCQgVR8Xsyv1BLDjf9NJPK1Hwg4rKUh62"],
     "walletId": [WALLET_ID],
+    "id": [WALLET_ID],
     "cursor": ["first"],
 }
 

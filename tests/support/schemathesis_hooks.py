@@ -20,6 +20,11 @@ def map_path_parameters(_context: object, path_parameters: Any) -> Any:
 
 
 @schemathesis.hook
+def map_query(_context: object, query: Any) -> Any:
+    return _known(query)
+
+
+@schemathesis.hook
 def map_body(_context: object, body: Any) -> Any:
     return _known(body)
 

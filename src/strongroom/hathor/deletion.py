@@ -9,6 +9,12 @@ from strongroom.hathor.sync.ledger_lock import lock_ledger
 from strongroom.hathor.sync.messages import DESTINATION
 
 OWNED = ("wallet_balance", "wallet_tx_history", "push_devices")
+FORGET = (
+    "DELETE FROM address WHERE wallet_id = {} AND transactions = 0"
+    " AND NOT EXISTS (SELECT 1 FROM tx_output o WHERE o.address = address.address)"
+    " AND NOT EXISTS (SELECT 1 FROM strongroom_hathor_caller c WHERE c.address = address.address)"
+)
+"""Addresses that the chain has never seen: they are the wallet's secret, not a record."""
 UNCLAIM = (
     "UPDATE address SET wallet_id = NULL, `index` = NULL, bip32_account = NULL, scan_privkey = NULL,"
     " catchup_state = NULL, ct_address = NULL WHERE wallet_id = {}"
@@ -26,6 +32,7 @@ def delete_wallet(connection: Connection, wallet_id: str) -> None:
     lock_ledger(connection)  # neither the sync nor a load is in the midst of it
     if not execute(connection, "SELECT 1 FROM wallet WHERE id = {}", wallet_id):
         raise NotFound("There is no such wallet")
+    execute(connection, FORGET, wallet_id)
     execute(connection, UNCLAIM, wallet_id)
     for table in OWNED:
         execute(connection, f"DELETE FROM {table} WHERE wallet_id = {{}}", wallet_id)  # noqa: S608 - our own names

@@ -98,7 +98,7 @@ def create_application(
             *(_legacy_handlers(*legacy) if legacy else ()),
             _handler("GET", "/metrics", operations.metrics),
             _handler("GET", "/health", operations.health),
-            *documentation_routes(registration.schema),
+            *documentation_routes(registration.schema, legacy[0].load_schema if legacy else None),
             _handler("POST", "/tx/proposal", proposals.create),
             _handler("PUT", "/tx/proposal/{txProposalId:str}", proposals.send),
             _handler("DELETE", "/tx/proposal/{txProposalId:str}", proposals.destroy),

@@ -80,7 +80,7 @@ class LegacyRoutes:
         self._loader = loader
         self._access = access
         self._rules = rules
-        self._load_schema = Schema(
+        self.load_schema = Schema(
             keys={
                 "xpubkey": Key(check=text(), required=True),
                 "firstAddress": Key(check=text(), required=rules.confirm_first_address),
@@ -90,7 +90,7 @@ class LegacyRoutes:
     async def load(self, request: Asked) -> Response[bytes]:
         """The account's key becomes the authentication key too, until the wallet registers one."""
         await self._access.admit(request, READ)
-        body = self._load_schema.check(await read_body(request))
+        body = self.load_schema.check(await read_body(request))
         wallet = self._new(body["xpubkey"], body["firstAddress"])
         stored = await read_wallet(self._database, wallet.id)
         if stored is not None:

@@ -317,6 +317,78 @@ class HealthAnswer(Struct, rename="camel"):
     http_status_code: Literal[200, 503]
 
 
+class LegacyStatus(Struct, rename="camel"):
+    wallet_id: Hash
+    xpubkey: str
+    max_gap: int
+    status: LoadStatus
+    created_at: Seconds
+    ready_at: Seconds | None
+
+
+class LegacyStatusAnswer(Struct):
+    success: Literal[True]
+    status: LegacyStatus
+
+
+class LegacyTokenName(Struct):
+    id: str
+    name: str
+    symbol: str
+
+
+class LegacyBalance(Struct, rename="camel"):
+    token: LegacyTokenName
+    transactions: int
+    balance: BalanceSums
+    token_authorities: AuthoritySums
+    lock_expires: Seconds | None
+
+
+class LegacyBalancesAnswer(Struct):
+    success: Literal[True]
+    balances: list[LegacyBalance]
+
+
+class LegacyAddress(Struct):
+    address: str
+    index: int
+    transactions: int
+
+
+class LegacyAddressesAnswer(Struct):
+    success: Literal[True]
+    addresses: list[LegacyAddress]
+
+
+class LegacyEntry(Struct, rename="camel"):
+    tx_id: Hash
+    timestamp: Seconds
+    balance: Amount
+
+
+class LegacyHistoryAnswer(Struct):
+    success: Literal[True]
+    history: list[LegacyEntry]
+    skip: int
+    count: int
+
+
+class LegacyPayee(Struct):
+    address: str
+    value: Amount
+    token: str
+    timelock: Seconds | None
+
+
+class LegacyProposalAnswer(Struct, rename="camel"):
+    success: Literal[True]
+    tx_proposal_id: str
+    inputs: list[HeldInput]
+    outputs: list[LegacyPayee]
+    tokens: list[str]
+
+
 class Failure(Struct):
     """`error` is a stable code; others of the code's own keys may stand beside it."""
 

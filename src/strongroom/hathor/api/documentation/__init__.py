@@ -7,6 +7,7 @@ from litestar import Response, get
 
 from strongroom.core.swagger import swagger_routes
 from strongroom.hathor.api.documentation.document import openapi_document
+from strongroom.hathor.api.documentation.legacy import legacy_operations
 from strongroom.hathor.api.documentation.operations import operations
 from strongroom.hathor.api.joi import Schema
 
@@ -14,9 +15,10 @@ TITLE = "Hathor wallet service API"
 DOCUMENT = "/api-docs"
 
 
-def documentation_routes(registration: Schema) -> list[Any]:
-    """`registration`: the body of `wallet/init`, which depends on the settings."""
-    document = msgspec.json.encode(openapi_document(TITLE, operations(registration)))
+def documentation_routes(registration: Schema, legacy: Schema | None) -> list[Any]:
+    """The bodies of `wallet/init` and of the first API's `POST wallet`, if that is served: they depend on the settings."""
+    first = legacy_operations(legacy) if legacy else ()
+    document = msgspec.json.encode(openapi_document(TITLE, [*operations(registration), *first]))
 
     @get(DOCUMENT, include_in_schema=False)
     async def read() -> Response[bytes]:

@@ -24,6 +24,7 @@ SCHEMES: Json = {
         "bearerFormat": "JWT",
         "description": "From `POST /auth/token`",
     },
+    "apiToken": {"type": "http", "scheme": "bearer", "description": "From `strongroom token create`"},
     "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
 }
 FORM = {"type": "string", "enum": list(AmountForm)}
@@ -73,6 +74,8 @@ def _name(operation: Operation) -> str:
 def _security(access: Access) -> list[Json]:
     if access is Access.PUBLIC:
         return []
+    if access is Access.LEGACY:
+        return [{"apiToken": []}, {}]
     return [{"key": []}] if access is Access.KEY else [{"token": []}]
 
 
@@ -90,9 +93,14 @@ def _parameters(operation: Operation) -> Iterator[Json]:
 
 
 def _value(key: Key) -> Json:
-    described = dict(key.check.described)
+    described = dict(key.check.described) if key.objects is None else _object(key.objects)
     if key.items:
-        return {"type": "array", "items": described, "minItems": 1, "maxItems": key.most_items}
+        return {
+            "type": "array",
+            "items": described,
+            "minItems": key.least_items,
+            "maxItems": key.most_items,
+        }
     return described if key.default is None else described | {"default": key.default}
 
 
@@ -133,6 +141,9 @@ def _usual_errors(operation: Operation) -> dict[int, str]:
         found[403] = "The token's signature is not the wallet's" + (
             ", or it is read-only" if operation.access is Access.FULL else ""
         )
+    if operation.access is Access.LEGACY:
+        found[401] = "An API token is required, or the given one is not valid"
+        found[403] = "The API token lacks the scope; or a web page asks, without one"
     if operation.access is Access.KEY:
         found[403] = "The key is missing or wrong"
     return found

@@ -15,6 +15,7 @@ class Access(enum.Enum):
     TOKEN = "any token"  # noqa: S105 - a kind of access
     FULL = "full token"
     KEY = "x-api-key"
+    LEGACY = "everybody on loopback; elsewhere an API token of the service"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
