@@ -80,7 +80,7 @@ class Payer:
 
     async def is_sent(self, identifier: str, transaction: Transaction) -> bool:
         _, body = await self.send(identifier, transaction)
-        return body.get("status") == "sent" or body["success"]
+        return bool(body["success"]) or body.get("status") == "sent"
 
     async def _is_ready(self) -> bool:
         return bool((await self.ask("GET", "/wallet/status"))[1].get("status", {}).get("readyAt"))
