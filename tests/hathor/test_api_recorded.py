@@ -25,6 +25,7 @@ SERVED = (
     "/wallet/transactions",
     "/wallet/utxos",
     "/wallet/tx_outputs",
+    "/wallet/push",
     "/tx/proposal",
     "/auth/",
     "/version",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from strongroom.hathor.api import addresses, history, holdings, node, outputs, proposals, registration
+from strongroom.hathor.api import addresses, history, holdings, node, outputs, proposals, push, registration
 from strongroom.hathor.api.joi import Schema
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.protocol.addresses import MAINNET
@@ -24,6 +24,7 @@ QUERIES = {
     "hist": history.HISTORY,
     "txid": holdings.TRANSACTION,
     "utxo": outputs.OUTPUTS,
+    "push": push.REGISTER,
     "tok": node.TOKEN,
     "gv": node.GRAPH,
 }

@@ -59,18 +59,11 @@ class Outbox:
         insert_ignore(connection, tables.outbox, rows)
 
     def expire(self, connection: Connection, destination: str, age_ms: int) -> int:
-        """Deletes events older than `age_ms` whose destination wants them now or not at all; returns how many.
-
-        The newest stays: who reads by ids (`core.tail`) must not meet one twice.
-        """
+        """Deletes events older than `age_ms` whose destination wants them now or not at all; returns how many."""
         columns = tables.outbox.c
         oldest_ms = self._clock.now_ms() - age_ms
-        newest = select(func.max(columns.id)).where(columns.destination == destination)
-        newest_id = connection.execute(newest).scalar()
         statement = delete(tables.outbox).where(
-            columns.destination == destination,
-            columns.created_at_ms < oldest_ms,
-            columns.id < newest_id,
+            columns.destination == destination, columns.created_at_ms < oldest_ms
         )
         return connection.execute(statement).rowcount
 

@@ -49,6 +49,7 @@ outbox = Table(
     Column("payload", LONG_TEXT, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     UniqueConstraint("destination", "stream", "sequence", name="strongroom_outbox_event"),
+    sqlite_autoincrement=True,  # else it gives the id of a deleted last row again, and `core.tail` reads by ids
 )
 
 idempotency = Table(

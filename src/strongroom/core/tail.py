@@ -1,8 +1,7 @@
 """Reads a destination of the outbox without taking from it, so that every process can.
 
-Hazards: an event may only be passed over when none before it can still appear, so the destination's writers must hold
-one lock until their commits. And only `Outbox.expire` may delete from it, which keeps the newest row: SQLite would give
-its id to the next one.
+Hazard: an event may only be passed over when none before it can still appear, so the destination's writers must hold
+one lock until their commits.
 """
 
 from collections.abc import Container

@@ -48,6 +48,7 @@ def _events() -> None:
         sa.Column("payload", LONG_TEXT, nullable=False),
         sa.Column("created_at_ms", sa.BigInteger, nullable=False),
         sa.UniqueConstraint("destination", "stream", "sequence", name="strongroom_outbox_event"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "strongroom_idempotency",

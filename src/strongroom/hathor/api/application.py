@@ -28,6 +28,7 @@ from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes
 from strongroom.hathor.api.outputs import OutputRoutes
 from strongroom.hathor.api.proposals import ProposalRoutes
+from strongroom.hathor.api.push import PushRoutes
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal, refusal_of
 from strongroom.hathor.api.registration import Registration
@@ -68,6 +69,7 @@ def create_application(
     `amounts`: of requests that do not say.
     """
     addresses, holdings = AddressRoutes(reader, tokens), HoldingRoutes(reader, tokens)
+    push = PushRoutes(reader, tokens)
     outputs, history = OutputRoutes(reader, tokens), HistoryRoutes(reader, tokens)
     application = Litestar(
         route_handlers=[
@@ -91,6 +93,9 @@ def create_application(
             _handler("GET", "/wallet/utxos", outputs.utxos),
             _handler("GET", "/wallet/tx_outputs", outputs.tx_outputs),
             *_node_handlers(node),
+            _handler("POST", "/wallet/push/register", push.register),
+            _handler("PUT", "/wallet/push/update", push.update),
+            _handler("DELETE", "/wallet/push/unregister/{deviceId:str}", push.unregister),
             _handler("DELETE", "/wallet", deletion.delete),
             _handler("GET", "/miners", chain.miners),
             _handler("GET", "/blocks/latest", chain.latest_block),

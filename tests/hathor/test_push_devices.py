@@ -1,0 +1,77 @@
+"""Devices of wallets: who may register, change and remove which."""
+
+from typing import Any
+
+import pytest
+
+from strongroom.core.bulk import execute
+from strongroom.core.database import Database
+from support.clock import ManualClock
+from support.hathor.api import recorded_rows, serving_api
+
+pytestmark = pytest.mark.anyio
+
+OK = (200, {"success": True})
+
+
+async def rows(database: Database) -> list[tuple[Any, ...]]:
+    sql = (
+        "SELECT device_id, wallet_id, push_provider, enable_push, enable_show_amounts FROM push_devices"
+        " ORDER BY device_id"
+    )
+    return [tuple(row) for row in await database.read(lambda connection: execute(connection, sql))]
+
+
+async def test_a_device_comes_changes_and_goes(database: Database, clock: ManualClock) -> None:
+    tables = recorded_rows()
+    other = {**tables["wallet"][0], "id": "1" * 64}
+    wallet_id = tables["wallet"][0]["id"]
+    tables["wallet"].append(other)
+    async with serving_api(database, clock, rows=tables) as api:
+
+        async def ask(method: str, path: str, **body: object) -> tuple[int, Any]:
+            answer = await api.client.request(
+                method, f"/wallet/push/{path}", headers=api.full(), json=body or None
+            )
+            return answer.status_code, answer.json()
+
+        device = "fZ:APA91_b-1"
+        assert await ask("POST", "register", pushProvider="ios", deviceId=device, enablePush="true") == OK
+        assert await rows(database) == [(device, wallet_id, "ios", 1, 0)]
+        assert await ask("PUT", "update", deviceId=device, enableShowAmounts=True) == OK
+        assert await rows(database) == [(device, wallet_id, "ios", 0, 1)]
+        assert await ask("POST", "register", pushProvider="android", deviceId=device) == OK
+        assert await rows(database) == [(device, wallet_id, "android", 0, 0)]
+        unknown = (404, {"success": False, "error": "device-not-found"})
+        assert await ask("PUT", "update", deviceId="another") == unknown
+        sql = "UPDATE push_devices SET wallet_id = {}"
+        await database.write(lambda connection: execute(connection, sql, other["id"]))
+        assert await ask("PUT", "update", deviceId=device) == unknown
+        assert await ask("DELETE", f"unregister/{device}") == OK
+        assert len(await rows(database)) == 1  # it is the other wallet's
+        assert await ask("POST", "register", pushProvider="android", deviceId=device) == OK
+        assert await rows(database) == [(device, wallet_id, "android", 0, 0)]
+        for _ in range(2):
+            assert await ask("DELETE", f"unregister/{device}") == OK
+        assert await rows(database) == []
+
+
+async def test_what_is_refused(database: Database, clock: ManualClock) -> None:
+    async with serving_api(database, clock, rows=recorded_rows()) as api:
+        body = {"pushProvider": "android", "deviceId": "d" * 257}
+        answer = await api.client.post("/wallet/push/register", headers=api.full(), json=body)
+        message = '"deviceId" length must be less than or equal to 256 characters long'
+        expected = {
+            "success": False,
+            "error": "invalid-payload",
+            "details": [{"message": message, "path": ["deviceId"]}],
+        }
+        assert (answer.status_code, answer.json()) == (400, expected)
+        path = "/wallet/push/unregister/" + "d" * 257
+        answer = await api.client.delete(path, headers=api.full())
+        assert (answer.status_code, answer.json()) == (400, expected)
+        for method, path in (("POST", "register"), ("PUT", "update"), ("DELETE", "unregister/d1")):
+            answer = await api.client.request(
+                method, f"/wallet/push/{path}", headers=api.read_only(), json=body
+            )
+            assert answer.status_code == 403
