@@ -1,6 +1,7 @@
 """Composition root: settings in, running ledgers out."""
 
 import asyncio
+import resource
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -31,6 +32,7 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
 
     `ready` gets the URL of every surface once all of them answer.
     """
+    _allow_many_connections()
     health, metrics = Health(), Metrics(APPLICATION)
     settings.data.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
@@ -103,6 +105,12 @@ async def serve_networks(networks: LocalNetworks, ready: Ready) -> None:
         await _run(_bind(networks.open()), ready, [networks.close])
     finally:
         await networks.close()
+
+
+def _allow_many_connections() -> None:
+    """A shell's soft limit is often 1,024 files, and each connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _bind(surfaces: Sequence[Surface]) -> list[Listener]:
