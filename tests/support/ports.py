@@ -12,12 +12,14 @@ def free_port() -> int:
 
 PORTS = (
     "ATTO_PORT",
+    "BITTENSOR_PORT",
     "HATHOR_PORT",
     "HATHOR_WS_PORT",
     "MANAGEMENT_PORT",
     "SANDBOX_ATTO_NODE_PORT",
     "SANDBOX_ATTO_WORK_PORT",
     "SANDBOX_HATHOR_PORT",
+    "SANDBOX_BITTENSOR_PORT",
 )
 
 

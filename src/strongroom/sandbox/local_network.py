@@ -13,6 +13,10 @@ from strongroom.core.keys.local import make_secret_file
 from strongroom.core.listener import Surface
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.sandbox.atto import AttoSandbox, Chain, Journal
+from strongroom.sandbox.bittensor.genesis import Genesis
+from strongroom.sandbox.bittensor.node import Production
+from strongroom.sandbox.bittensor.sandbox import BittensorSandbox
+from strongroom.sandbox.bittensor.settings import read_chain_settings
 from strongroom.sandbox.hathor.diary import open_node
 from strongroom.sandbox.hathor.event_stream import Subscriptions
 from strongroom.sandbox.hathor.generate import Generator
@@ -27,7 +31,7 @@ from strongroom.sandbox.hathor.replay import (
     replaying_node,
 )
 
-LEDGERS = ("atto", "hathor")
+LEDGERS = ("atto", "hathor", "bittensor")
 BLOCK_S = 5.0
 """How long a transaction of the Hathor sandbox waits for its block."""
 HOST = "127.0.0.1"
@@ -58,6 +62,8 @@ class LocalNetworks:
             "HATHOR_NETWORK": PRIVATENET.name,
             "FULLNODE_NETWORK": PRIVATENET.name,
             "DEFAULT_SERVER": f"http://{HOST}:{ports.hathor}/v1a",
+            "BITTENSOR_NETWORK": "local",
+            "chain_endpoint": f"ws://{HOST}:{ports.bittensor}",
         }
 
     def service_variables(self) -> dict[str, str]:
@@ -79,6 +85,8 @@ class LocalNetworks:
             surfaces += self._open_atto()
         if "hathor" in self._ledgers:
             surfaces += self._open_hathor()
+        if "bittensor" in self._ledgers:
+            surfaces.append(self._open_bittensor())
         return surfaces
 
     async def close(self) -> None:
@@ -109,6 +117,18 @@ class LocalNetworks:
         application = create_node_app(node, subscriptions)
         return [_surface("sandbox-hathor-node", application, self._ports.hathor)]
 
+    def _open_bittensor(self) -> Surface:
+        chain = read_chain_settings(self._variables)
+        bittensor = BittensorSandbox(
+            self._clock,
+            SystemEntropy(),
+            genesis=Genesis(spec_version=chain.spec_version),
+            production=Production(interval_ms=chain.interval_ms),
+        )
+        self._stack.push_async_callback(bittensor.aclose)
+        bittensor.start()
+        return _surface("sandbox-bittensor-node", bittensor.application, self._ports.bittensor)
+
     def _telling_node(self, source: Source, background: Background) -> HathorNode:
         if source.recorded is not None:
             return replaying_node(recorded_journal(source.recorded), self._clock)
@@ -130,6 +150,7 @@ class _Ports:
     atto_node: int
     atto_work: int
     hathor: int
+    bittensor: int
 
 
 def _read_ports(variables: Mapping[str, str]) -> _Ports:
@@ -138,6 +159,7 @@ def _read_ports(variables: Mapping[str, str]) -> _Ports:
         atto_node=environment.port("SANDBOX_ATTO_NODE_PORT", 9080),
         atto_work=environment.port("SANDBOX_ATTO_WORK_PORT", 9085),
         hathor=environment.port("SANDBOX_HATHOR_PORT", 9180),
+        bittensor=environment.port("SANDBOX_BITTENSOR_PORT", 9944),
     )
     environment.raise_mistakes()
     return ports

@@ -77,6 +77,7 @@ class BlockExecution:
         fee = inclusion_fee(actual, len(extrinsic.raw)) + extrinsic.tip
         if paid:
             accounts.deposit(ctx, who, paid - fee)
+            ctx.change("Balances", "TotalIssuance", by=lambda issued: issued - fee)
         fee_paid = {"who": who, "actual_fee": fee, "tip": extrinsic.tip}
         ctx.deposit_event("TransactionPayment", "TransactionFeePaid", fee_paid)
         self._end(actual, error)

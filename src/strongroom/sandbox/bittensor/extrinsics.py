@@ -141,10 +141,10 @@ def extrinsics_root(extrinsics: list[bytes]) -> bytes:
 
 
 def _verify(scheme: int, signature: bytes, payload: bytes, signer: bytes) -> bool:
-    if scheme == SR25519:
-        return bool(sr25519.verify(signature, payload, signer))
     try:
+        if scheme == SR25519:
+            return bool(sr25519.verify(signature, payload, signer))
         VerifyKey(signer).verify(payload, signature)
-    except BadSignatureError:
+    except (BadSignatureError, ValueError):  # ValueError: not even the form of a signature or of a key
         return False
     return True

@@ -44,6 +44,7 @@ class Genesis:
         _found_root(storage)
         _found_first_subnet(storage)
         storage.put("SubtensorModule", "TotalNetworks", value=2)
+        storage.put("SubtensorModule", "TotalIssuance", value=0)
         return Chain(runtime, self.hash, state)
 
     def _endow(self, storage: Storage) -> None:

@@ -1,0 +1,77 @@
+"""A chain with something on it, its node, and the one that makes its blocks."""
+
+import asyncio
+
+from strongroom.core.clock import Clock, Entropy
+from strongroom.sandbox.bittensor import changes
+from strongroom.sandbox.bittensor.app import create_node_app
+from strongroom.sandbox.bittensor.changes import Neuron
+from strongroom.sandbox.bittensor.genesis import RAO, Genesis
+from strongroom.sandbox.bittensor.keys import development_pair
+from strongroom.sandbox.bittensor.node import Node, Production
+
+HOTKEYS = tuple(f"//Alice//hk{number}" for number in range(4))
+STAKE_RAO = 10_000 * RAO
+SHORT_WAIT_S = 0.1
+
+
+class BittensorSandbox:
+    """Made and closed inside the event loop that serves `application`.
+
+    Args:
+        genesis: what the chain begins with.
+        furnished: whether it has netuid 2 with four neurons of //Alice, the first of them a validator.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        entropy: Entropy,
+        *,
+        genesis: Genesis | None = None,
+        production: Production | None = None,
+        furnished: bool = True,
+    ) -> None:
+        self.node = Node((genesis or Genesis()).chain(), clock, production)
+        if furnished:
+            furnish(self.node)
+        self.application = create_node_app(self.node, entropy)
+        self._clock = clock
+        self._producing: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to make blocks at the set interval."""
+        self._producing = asyncio.ensure_future(self._produce())
+
+    async def aclose(self) -> None:
+        if self._producing:
+            self._producing.cancel()
+            await asyncio.gather(self._producing, return_exceptions=True)
+
+    async def _produce(self) -> None:
+        while True:
+            production = self.node.production
+            if production.interval_ms and not production.stalled:
+                await self._clock.sleep(production.interval_ms / 1000)
+                if not production.stalled:
+                    self.node.produce()
+            else:
+                await self._clock.sleep(SHORT_WAIT_S)
+
+
+def furnish(node: Node) -> None:
+    """Netuid 2, owned by //Alice, with weights that may be set at any time."""
+    alice = development_pair("//Alice")[0]
+    hotkeys = [development_pair(uri)[0] for uri in HOTKEYS]
+    settings = {"WeightsSetRateLimit": 0, "CommitRevealWeightsEnabled": False, "ServingRateLimit": 0}
+    node.produce(changes.create_subnet(alice, hotkeys[0], settings))
+    for number, hotkey in enumerate(hotkeys):
+        validator = number == 0
+        neuron = Neuron(
+            netuid=2,
+            hotkey=hotkey,
+            coldkey=alice,
+            stake=STAKE_RAO if validator else 0,
+            permit=validator or None,
+        )
+        node.produce(changes.add_neuron(neuron))

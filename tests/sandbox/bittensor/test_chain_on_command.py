@@ -1,0 +1,200 @@
+"""Forks, finality, upgrades, faults and changes of the state, on command."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import websockets
+
+from strongroom.sandbox.bittensor import accounts
+from strongroom.sandbox.bittensor.keys import development_pair
+from strongroom.sandbox.bittensor.runtime import Call
+from support.bittensor.sandbox_node import Rpc, RpcFailed, SandboxNode, sandbox_node
+from support.bittensor.signing import signed
+
+ALICE, BOB = development_pair("//Alice")[0], development_pair("//Bob")[0]
+BOB_ADDRESS = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[SandboxNode]:
+    async with sandbox_node(interval_ms=None) as node:
+        yield node
+
+
+@pytest.fixture
+async def rpc(sandbox: SandboxNode) -> AsyncIterator[Rpc]:
+    async with sandbox.rpc() as client:
+        yield client
+
+
+def payment(sandbox: SandboxNode, amount: int, **options: Any) -> str:
+    call = Call("Balances", "transfer_keep_alive", {"dest": ("Id", BOB), "value": amount})
+    return "0x" + signed(sandbox.node, "//Alice", call, **options).hex()
+
+
+def free(sandbox: SandboxNode, account: bytes) -> int:
+    return accounts.free(sandbox.node.chain.storage, account)
+
+
+async def test_a_fork_takes_an_extrinsic_back_and_includes_it_again(sandbox: SandboxNode, rpc: Rpc) -> None:
+    await sandbox.command("/_chain", finality_lag=10)
+    before = free(sandbox, BOB)
+    await rpc.call("author_submitAndWatchExtrinsic", payment(sandbox, 7))
+    (block,) = (await sandbox.command("/_chain", blocks=1))["made"]
+    assert free(sandbox, BOB) == before + 7
+    status = await sandbox.command("/_chain", fork={"retract": 1, "build": 2, "empty": 1})
+    empty, again = status["made"]
+    assert block not in {empty, again}
+    assert free(sandbox, BOB) == before + 7
+    statuses = [await rpc.notification() for _ in range(5)]
+    assert statuses[2:] == [{"inBlock": block}, {"retracted": block}, {"inBlock": again}]
+    assert (await rpc.call("chain_getBlock", block))["block"]["header"]["number"] == "0x6"
+    await sandbox.command("/_chain", finality_lag=0, blocks=1)
+    assert await rpc.notification() == {"finalized": again}
+
+
+async def test_a_fork_without_the_extrinsic_leaves_it_in_the_pool(sandbox: SandboxNode, rpc: Rpc) -> None:
+    await sandbox.command("/_chain", finality_lag=10)
+    raw, before = payment(sandbox, 7), free(sandbox, BOB)
+    await rpc.call("author_submitExtrinsic", raw)
+    await sandbox.command("/_chain", blocks=1)
+    await sandbox.command("/_chain", fork={"retract": 1, "build": 2, "empty": 2})
+    assert free(sandbox, BOB) == before
+    assert await rpc.call("author_pendingExtrinsics") == [raw]
+    await sandbox.command("/_chain", drop_pool=True)
+    assert await rpc.call("author_pendingExtrinsics") == []
+
+
+async def test_final_blocks_stay(sandbox: SandboxNode) -> None:
+    answer = await sandbox.http.post("/_chain", json={"fork": {"retract": 1}})
+    assert answer.status_code == 400
+    assert "0 blocks may be retracted" in answer.text
+
+
+async def test_finality_lags_and_stalls(sandbox: SandboxNode, rpc: Rpc) -> None:
+    status = await sandbox.command("/_chain", finality_lag=2, blocks=4)
+    assert (status["best"]["number"], status["finalized"]["number"]) == (9, 7)
+    status = await sandbox.command("/_chain", finality_stalled=True, blocks=3)
+    assert (status["best"]["number"], status["finalized"]["number"]) == (12, 7)
+    assert await rpc.call("chain_getFinalizedHead") == status["finalized"]["hash"]
+    status = await sandbox.command("/_chain", finality_stalled=False, blocks=1)
+    assert status["finalized"]["number"] == 11
+
+
+async def test_an_era_that_ended_makes_a_waiting_extrinsic_invalid(sandbox: SandboxNode, rpc: Rpc) -> None:
+    await rpc.call("author_submitAndWatchExtrinsic", payment(sandbox, 7, period=4))
+    await sandbox.command("/_chain", blocks=4, empty=True)
+    await sandbox.command("/_chain", blocks=1)
+    assert [await rpc.notification() for _ in range(3)][2] == "invalid"
+
+
+async def test_the_runtime_is_upgraded_in_the_middle(sandbox: SandboxNode, rpc: Rpc) -> None:
+    await rpc.call("state_subscribeRuntimeVersion")
+    assert (await rpc.notification())["specVersion"] == 293
+    signed_before = payment(sandbox, 7)
+    status = await sandbox.command("/_chain", upgrade=424)
+    assert (await rpc.notification())["specVersion"] == 424
+    (upgraded,) = status["made"]
+    parent = (await rpc.call("chain_getHeader", upgraded))["parentHash"]
+    versions = [(await rpc.call("state_getRuntimeVersion", at))["specVersion"] for at in (parent, upgraded)]
+    assert versions == [293, 424]
+    with pytest.raises(RpcFailed, match="bad signature"):
+        await rpc.call("author_submitExtrinsic", signed_before)
+    before = free(sandbox, BOB)
+    await rpc.call("author_submitExtrinsic", payment(sandbox, 7))
+    await sandbox.command("/_chain", blocks=1)
+    assert free(sandbox, BOB) == before + 7
+    keys = dict(sandbox.node.chain.storage.entries("SubtensorModule", "Keys", 2))
+    assert len(keys) == 4
+
+
+async def test_a_bumped_spec_version_alone(sandbox: SandboxNode, rpc: Rpc) -> None:
+    await sandbox.command("/_chain", upgrade=294)
+    assert (await rpc.call("state_getRuntimeVersion"))["specVersion"] == 294
+    await rpc.call("author_submitExtrinsic", payment(sandbox, 7))
+    await sandbox.command("/_chain", blocks=1)
+
+
+async def test_the_faucet_pays_in_a_block_of_its_own(sandbox: SandboxNode, rpc: Rpc) -> None:
+    before = free(sandbox, BOB)
+    paid = await sandbox.command("/_faucet", address=BOB_ADDRESS, amount=500)
+    assert paid == {"block": await rpc.call("chain_getHead"), "free": before + 500}
+    for body in ({"address": "x", "amount": 1}, {"address": "//New", "amount": 1}, {"amount": 1}, {}):
+        assert (await sandbox.http.post("/_faucet", json=body)).status_code == 400
+
+
+async def test_subnets_neurons_and_settings(sandbox: SandboxNode) -> None:
+    settings = {"Tempo": 5, "WeightsSetRateLimit": 0, "CommitRevealWeightsEnabled": True}
+    netuid = (await sandbox.command("/_subnet", coldkey="//Bob", hotkey="//Bob//owner", settings=settings))[
+        "netuid"
+    ]
+    neuron = {"netuid": netuid, "coldkey": "//Bob", "stake": 10**9, "permit": True}
+    assert await sandbox.command("/_neuron", hotkey="//Bob//one", **neuron) == {"uid": 1}
+    assert await sandbox.command("/_neuron", hotkey="//Bob//one", **neuron) == {"uid": 1}
+    await sandbox.command("/_subnet", netuid=netuid, settings={"Tempo": 7})
+    await sandbox.command("/_storage", pallet="SubtensorModule", item="Burn", keys=[netuid], value=12)
+    storage = sandbox.node.chain.storage
+    assert netuid == 3
+    assert storage.get("SubtensorModule", "Tempo", netuid) == 7
+    assert storage.get("SubtensorModule", "Burn", netuid) == 12
+    assert storage.get("SubtensorModule", "ValidatorPermit", netuid) == [False, True]
+    assert storage.get("SubtensorModule", "SubnetOwner", netuid) == BOB
+    wrong = await sandbox.http.post("/_subnet", json={"netuid": netuid, "settings": {"Tempo": 70_000}})
+    assert wrong.status_code == 400
+    assert storage.get("SubtensorModule", "Tempo", netuid) == 7
+
+
+async def test_a_refusal_of_a_method_on_command(sandbox: SandboxNode, rpc: Rpc) -> None:
+    refusal = {"method": "author_submitExtrinsic", "code": 1016, "message": "Immediately Dropped", "count": 2}
+    await sandbox.command("/_fault", refusal=refusal)
+    raw = payment(sandbox, 7)
+    for _ in range(2):
+        with pytest.raises(RpcFailed, match="Immediately Dropped"):
+            await rpc.call("author_submitExtrinsic", raw)
+    await rpc.call("author_submitExtrinsic", raw)
+
+
+@pytest.mark.parametrize(("fault", "taken"), [("drop_submission", 0), ("drop_reply", 1)])
+async def test_a_connection_breaks_around_a_submission(
+    sandbox: SandboxNode, rpc: Rpc, fault: str, taken: int
+) -> None:
+    await sandbox.command("/_fault", **{fault: 1})
+    with pytest.raises(websockets.ConnectionClosedError):
+        await rpc.call("author_submitExtrinsic", payment(sandbox, 7))
+    async with sandbox.rpc() as other:
+        assert len(await other.call("author_pendingExtrinsics")) == taken
+
+
+async def test_the_node_goes_down_and_comes_back(sandbox: SandboxNode, rpc: Rpc) -> None:
+    await sandbox.command("/_fault", down_ms=60_000)
+    with pytest.raises(websockets.ConnectionClosedError):
+        await rpc.call("system_chain")
+    with pytest.raises((websockets.WebSocketException, OSError)):
+        await sandbox.rpc().__aenter__()
+    await sandbox.command("/_fault", drop_connections=True)
+    async with sandbox.rpc() as other:
+        assert await other.call("system_chain") == "Bittensor"
+
+
+async def test_a_silent_node_and_lost_notifications(sandbox: SandboxNode, rpc: Rpc) -> None:
+    await sandbox.command("/_fault", drop_notifications=2)
+    await rpc.call("author_submitAndWatchExtrinsic", payment(sandbox, 7))
+    await sandbox.command("/_chain", blocks=1)
+    assert list(await rpc.notification()) == ["inBlock"]
+    await sandbox.command("/_fault", silent=True)
+    asking = asyncio.ensure_future(rpc.call("system_chain"))
+    await asyncio.wait([asking], timeout=0.05)
+    assert not asking.done()
+    asking.cancel()
+    assert (await sandbox.http.delete("/_fault")).json()["silent"] is False
+
+
+async def test_a_node_that_lies_about_itself(sandbox: SandboxNode, rpc: Rpc) -> None:
+    lies = {"genesis_hash": "0x" + "66" * 32, "spec_version": 1, "next_index_by": 5}
+    await sandbox.command("/_fault", lies=lies)
+    assert await rpc.call("chain_getBlockHash", 0) == lies["genesis_hash"]
+    assert (await rpc.call("state_getRuntimeVersion"))["specVersion"] == 1
+    assert await rpc.call("account_nextIndex", BOB_ADDRESS) == 5
+    assert (await sandbox.http.post("/_fault", json={"nonsense": 1})).status_code == 400
