@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
+from strongroom.core.background import Background
 from strongroom.core.bulk import execute
 from strongroom.core.database import Database
+from strongroom.core.telemetry import Health, Metrics
+from strongroom.hathor.proposal_sweep import LIFE_S, ProposalSweep
 from strongroom.hathor.protocol.addresses import MAINNET
+from strongroom.hathor.sending import Sender
 from strongroom.hathor.sync.batch import Rules
 from strongroom.hathor.verify import Verifier
-from support.clock import ManualClock
+from support.clock import ManualClock, SeededEntropy
+from support.hathor.push_node import ScriptedNode
 from support.hathor.streams import NOW_S, SCENARIOS, VECTORS, apply, our_table, prepare, scenario
 from support.mariadb import MariaDB
 
@@ -106,3 +111,50 @@ async def test_an_original_database_is_adopted(mariadb: MariaDB, name: str) -> N
     await Verifier(database=database, clock=ManualClock(NOW_S * 1000), rules=RULES, repair=True).run()
     assert (await verifier.run()).count == 0
     await database.close()
+
+
+async def test_proposals_of_the_original_let_go_of_their_outputs(mariadb: MariaDB) -> None:
+    """Released: the cancelled. Held on: the open, until it is too old, and the sent, until a day has passed."""
+    database = Database(mariadb.new_database())
+    await database.write(lambda c: fill(c, "SINGLE_CHAIN_BLOCKS_AND_TRANSACTIONS"))
+    await database.write(mark_outputs)
+    await prepare(database)
+    assert await database.read(marked) == ["open", "sent"]
+    clock = ManualClock(NOW_S * 1000)
+    node = ScriptedNode()
+    background = Background()
+    sender = Sender(
+        node=node,
+        database=database,
+        clock=clock,
+        entropy=SeededEntropy(),
+        background=background,
+        health=Health(),
+        metrics=Metrics("test"),
+    )
+    sweep = ProposalSweep(database, sender, node, clock)
+    await sweep.sweep()
+    assert await database.read(marked) == ["open", "sent"]
+    clock.advance(LIFE_S)
+    await sweep.sweep()
+    assert await database.read(marked) == ["sent"]
+    clock.advance(86_400)
+    await sweep.sweep()
+    assert await database.read(marked) == []
+    assert node.pushed == []
+    await background.close()
+    await database.close()
+
+
+def mark_outputs(connection: Connection) -> None:
+    outputs = execute(connection, "SELECT tx_id, `index` FROM tx_output WHERE spent_by IS NULL LIMIT 3")
+    for status, (tx_id, index) in zip(("open", "sent", "cancelled"), outputs, strict=True):
+        sql = "INSERT INTO tx_proposal (id, wallet_id, status, created_at, updated_at) VALUES ({}, 'w', {}, {}, {})"
+        execute(connection, sql, status, status, NOW_S, NOW_S)
+        sql = "UPDATE tx_output SET tx_proposal = {}, tx_proposal_index = 0 WHERE tx_id = {} AND `index` = {}"
+        execute(connection, sql, status, tx_id, index)
+
+
+def marked(connection: Connection) -> list[str]:
+    sql = "SELECT tx_proposal FROM tx_output WHERE tx_proposal IS NOT NULL ORDER BY tx_proposal"
+    return [row[0] for row in execute(connection, sql)]

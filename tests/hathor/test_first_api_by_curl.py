@@ -19,6 +19,7 @@ from strongroom.hathor.protocol.keys import first_address
 from support.hathor.processes import NodeProgram, WalletProgram
 from support.hathor.signing import completed
 from support.hathor.wallets import WALLET, XPUB
+from support.processes import strongroom
 from support.waiting import until_true
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -129,6 +130,25 @@ async def test_a_payment_from_the_proposal_to_the_node(shell: Shell, node: NodeP
     await until_true(lambda: _has(shell, 690))
     history = (await shell.run(HISTORY, wallet=WALLET))["history"]
     assert [(entry["txId"], entry["balance"]) for entry in history] == [(transaction.id, -10), (funding, 700)]
+
+
+async def test_where_others_reach_it_the_operator_gives_tokens(node: NodeProgram, tmp_path: Path) -> None:
+    variables = {
+        "STRONGROOM_DATA": str(tmp_path),
+        "HATHOR_LEGACY_API": "true",
+        "STRONGROOM_HOST": "0.0.0.0",  # noqa: S104 - that is the point
+        "STRONGROOM_ALLOW_UNAUTHENTICATED": "management",
+    }
+    async with WalletProgram(node, variables) as program:
+        shell = Shell(program)
+        assert await shell.run(LOAD) == {"message": "Unauthorized"}
+        create = ("token", "create", "old-program", "--ledger", "hathor", "--scope", "hathor:read")
+        command = strongroom(*create, environment=variables | node.variables)
+        assert await asyncio.to_thread(command.wait_end) == 0, command.logs()
+        header = f'--header "Authorization: Bearer {command.stdout[0]}"'
+        assert (await shell.run(f"{LOAD} {header}"))["success"] is True
+        refused = await shell.run(f"{PROPOSE} {header}")
+        assert refused == {"Message": "User is not authorized to access this resource"}
 
 
 async def _is_ready(shell: Shell, line: str, **replacements: str) -> bool:

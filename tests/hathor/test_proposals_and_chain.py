@@ -1,0 +1,127 @@
+"""Proposals beside the sync: what a voided spender frees, and what a contract's caller counts."""
+
+from functools import partial
+
+import pytest
+from sqlalchemy import Connection
+
+from strongroom.core.bulk import execute
+from strongroom.core.database import Database
+from strongroom.hathor.holds import ProposalRefusedError
+from strongroom.hathor.proposals import SENT, begin_sending, cancel, propose, settle
+from strongroom.hathor.protocol.hashes import base58check_decode, sha256d
+from strongroom.hathor.protocol.headers import NanoHeader
+from strongroom.hathor.protocol.transactions import Transaction
+from support.hathor.scenes import NOW_S, Scene, pay, text_address
+from support.hathor.signing import draft
+from support.hathor.streams import prepare
+
+OURS = "a"
+
+
+@pytest.fixture
+async def scene(database: Database) -> Scene:
+    await prepare(database)
+    made = Scene(database)
+    for _ in range(4):
+        made.block()
+    return made
+
+
+def own(connection: Connection) -> None:
+    sql = "UPDATE address SET wallet_id = 'wallet', `index` = 0, bip32_account = 0, seqnum = 5 WHERE address = {}"
+    execute(connection, sql, text_address(OURS))
+
+
+def marks(connection: Connection) -> tuple[int, int]:
+    """Marked outputs, and held ones."""
+    marked = execute(connection, "SELECT COUNT(*) FROM tx_output WHERE tx_proposal IS NOT NULL")[0][0]
+    return marked, execute(connection, "SELECT COUNT(*) FROM strongroom_hathor_held_output")[0][0]
+
+
+async def announce(database: Database, name: str, transaction: Transaction) -> None:
+    raw = transaction.encode()
+    await database.write(lambda c: propose(c, name, "wallet", transaction, raw, NOW_S))
+
+
+async def test_the_void_of_a_sent_transaction_frees_its_outputs(database: Database, scene: Scene) -> None:
+    kept = scene.send([scene.genesis], [pay(OURS, 1_000)])
+    await scene.sync()
+    await database.write(own)
+    transaction = draft([(kept.hash, 0)], [], timestamp_s=NOW_S)
+    await announce(database, "first", transaction)
+    sending = await database.write(
+        partial(begin_sending, proposal_id="first", wallet_id=None, raw=b"raw", tx_id="id", now_ms=0)
+    )
+    await database.write(partial(settle, sending=sending, status=SENT, now_s=NOW_S))
+    spender = scene.send([(kept.hash, 0)], [pay("b", 1_000)])
+    await scene.sync()
+    assert await database.read(marks) == (1, 1)
+    scene.chain.void(spender)
+    await scene.sync()
+    assert await database.read(marks) == (0, 0)
+    await announce(database, "second", transaction)
+    assert await database.read(marks) == (1, 1)
+
+
+async def test_the_void_of_another_s_transaction_frees_nothing_that_is_held(
+    database: Database, scene: Scene
+) -> None:
+    kept = scene.send([scene.genesis], [pay(OURS, 1_000)])
+    await scene.sync()
+    await database.write(own)
+    transaction = draft([(kept.hash, 0)], [], timestamp_s=NOW_S)
+    await announce(database, "ours", transaction)
+    rival = scene.send([(kept.hash, 0)], [pay("b", 1_000)])
+    await scene.sync()
+    scene.chain.void(rival)
+    await scene.sync()
+    assert await database.read(marks) == (1, 1)
+    with pytest.raises(ProposalRefusedError, match="inputs-already-used"):
+        await announce(database, "late", transaction)
+    assert await database.read(marks) == (1, 1)
+
+
+async def test_a_call_of_a_contract_takes_its_sequence_number_and_gives_it_back(
+    database: Database, scene: Scene
+) -> None:
+    scene.send([scene.genesis], [pay(OURS, 1_000)])
+    await scene.sync()
+    await database.write(own)
+    assert await seqnum_after(database, "jump", call(16)) == 5  # the node would not take it
+    assert await seqnum_after(database, "good", call(6)) == 6
+    assert await seqnum_after(database, "next", call(7)) == 7
+    for name, expected in (("good", 7), ("next", 6)):  # only the last one can go back
+        await database.write(partial(cancel, proposal_id=name, wallet_id="wallet", now_s=NOW_S))
+        assert await database.read(seqnum) == expected
+    foreign = call(7, "stranger")
+    assert await seqnum_after(database, "foreign", foreign) == 6
+
+
+def call(number: int, name: str = OURS) -> Transaction:
+    payload = base58check_decode(text_address(name))
+    header = NanoHeader(
+        contract_id=bytes(32),
+        seqnum=number,
+        method="work",
+        arguments=b"",
+        actions=(),
+        address=_with_checksum(payload),
+        script=b"",
+    )
+    return Transaction(headers=(header,), timestamp_s=NOW_S)
+
+
+async def seqnum_after(database: Database, name: str, transaction: Transaction) -> int:
+    await announce(database, name, transaction)
+    return await database.read(seqnum)
+
+
+def seqnum(connection: Connection) -> int:
+    sql = "SELECT seqnum FROM address WHERE address = {}"
+    number: int = execute(connection, sql, text_address(OURS))[0][0]
+    return number
+
+
+def _with_checksum(payload: bytes) -> bytes:
+    return payload + sha256d(payload)[:4]
