@@ -1,0 +1,55 @@
+"""bittensor 10.5.0: a validator's day."""
+
+# mypy: ignore-errors
+# The SDK is not in the environment that checks types.
+
+import tempfile
+
+from bittensor_wallet import Keypair, Wallet
+
+import bittensor as bt
+from neuron import BOB, COLDKEY, HOTKEY, NETUID, Report
+
+report = Report()
+wallet = Wallet(name="validator", hotkey="default", path=tempfile.mkdtemp())
+wallet.set_coldkey(Keypair.create_from_uri(COLDKEY), encrypt=False)
+wallet.set_coldkeypub(Keypair.create_from_uri(COLDKEY), encrypt=False)
+wallet.set_hotkey(Keypair.create_from_uri(HOTKEY), encrypt=False)
+chain = bt.Subtensor(network=report.url)
+
+
+def set_weights() -> list[object]:
+    response = chain.set_weights(wallet=wallet, netuid=NETUID, uids=[1, 2], weights=[0.25, 0.5])
+    return [response.success, response.extrinsic_function]
+
+
+def metagraph() -> list[object]:
+    found = chain.metagraph(NETUID)
+    return [int(found.n), list(found.hotkeys)]
+
+
+def serve_axon() -> bool:
+    axon = bt.Axon(wallet=wallet, port=8091, ip="1.2.3.4", external_ip="1.2.3.4")
+    return bool(chain.serve_axon(netuid=NETUID, axon=axon).success)
+
+
+def transfer() -> bool:
+    amount = bt.Balance.from_tao(1)
+    return bool(chain.transfer(wallet=wallet, destination_ss58=BOB, amount=amount).success)
+
+
+def add_stake() -> bool:
+    amount, hotkey = bt.Balance.from_tao(10), wallet.hotkey.ss58_address
+    return bool(chain.add_stake(wallet=wallet, netuid=NETUID, hotkey_ss58=hotkey, amount=amount).success)
+
+
+report.step("set_weights", set_weights)
+report.commit_reveal(on=True)
+report.step("commit_weights", set_weights)
+report.step("metagraph", metagraph)
+report.step("serve_axon", serve_axon)
+report.step("transfer", transfer)
+report.step("add_stake", add_stake)
+report.step("tempo", lambda: chain.get_subnet_hyperparameters(NETUID).tempo)
+report.step("weights", lambda: chain.weights(NETUID))
+report.end()

@@ -1,0 +1,59 @@
+"""bittensor 9.8.3: a validator's day."""
+
+# mypy: ignore-errors
+# The SDK is not in the environment that checks types.
+
+import tempfile
+
+from bittensor_wallet import Keypair, Wallet
+
+import bittensor as bt
+from neuron import BOB, COLDKEY, HOTKEY, NETUID, Report
+
+report = Report()
+wallet = Wallet(name="validator", hotkey="default", path=tempfile.mkdtemp())
+wallet.set_coldkey(Keypair.create_from_uri(COLDKEY), encrypt=False)
+wallet.set_coldkeypub(Keypair.create_from_uri(COLDKEY), encrypt=False)
+wallet.set_hotkey(Keypair.create_from_uri(HOTKEY), encrypt=False)
+chain = bt.Subtensor(network=report.url)
+
+
+def set_weights(*, waits: bool) -> list[object]:
+    success, message = chain.set_weights(
+        wallet=wallet,
+        netuid=NETUID,
+        uids=[1, 2],
+        weights=[0.25, 0.5],
+        wait_for_inclusion=waits,
+        wait_for_finalization=waits,
+    )
+    return [success, message]
+
+
+def metagraph() -> list[object]:
+    found = chain.metagraph(NETUID)
+    return [int(found.n), list(found.hotkeys)]
+
+
+def serve_axon() -> bool:
+    axon = bt.axon(wallet=wallet, port=8091, ip="1.2.3.4", external_ip="1.2.3.4")
+    return bool(chain.serve_axon(netuid=NETUID, axon=axon))
+
+
+def add_stake() -> bool:
+    amount = bt.Balance.from_tao(10)
+    return bool(
+        chain.add_stake(wallet=wallet, netuid=NETUID, hotkey_ss58=wallet.hotkey.ss58_address, amount=amount)
+    )
+
+
+report.step("set_weights", lambda: set_weights(waits=True))
+report.step("set_weights_at_once", lambda: set_weights(waits=True))
+report.step("metagraph", metagraph)
+report.step("serve_axon", serve_axon)
+report.step("transfer", lambda: chain.transfer(wallet=wallet, dest=BOB, amount=bt.Balance.from_tao(1)))
+report.step("add_stake", add_stake)
+report.step("set_weights_unwaited", lambda: set_weights(waits=False))
+report.step("tempo", lambda: chain.get_subnet_hyperparameters(NETUID).tempo)
+report.step("weights", lambda: chain.weights(NETUID))
+report.end()
