@@ -110,3 +110,15 @@ async def test_another_process_follows_the_node_when_the_daemon_dies(house: Hous
         assert await wallets[1].balance() == (10, 0)
     finally:
         await house.daemon.start()
+
+
+async def test_a_device_is_registered_updated_and_forgotten(house: House) -> None:
+    """At whichever process: the registration is in the database."""
+    wallets = await house.wallets()
+    device = {"deviceId": "phone-of-the-judge", "enablePush": True, "enableShowAmounts": False}
+    answered = {"success": True}
+    assert await wallets[0].push("registerDevice", {"pushProvider": "android", **device}) == answered
+    assert await wallets[1].push("updateDevice", {**device, "enableShowAmounts": True}) == answered
+    assert await wallets[0].push("unregisterDevice", device["deviceId"]) == answered
+    with pytest.raises(JsError, match=r"404.*device-not-found"):
+        await wallets[1].push("updateDevice", device)

@@ -1,0 +1,142 @@
+"""Compose file and systemd units of the Hathor wallet service: what they set is taken, and all of it fits together."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy import dockerfile
+from strongroom.core.environment import SettingsError
+from strongroom.hathor.settings import HathorSettings
+from strongroom.settings import Settings, read_settings
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "hathor"
+UNITS = FOLDER / "systemd"
+COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+OURS = ("daemon", "api-1", "api-2")
+GIVEN = {"NETWORK": "mainnet", "DEFAULT_SERVER": "http://node:8080/v1a/"}
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    for name in ("auth_secret", "database"):
+        (tmp_path / name).write_text(f"the {name}\n")
+    return tmp_path
+
+
+def given(text: str) -> str:
+    """Compose's substitution: `${NAME:-default}` and `${NAME:?why}`."""
+    return re.sub(r"\$\{(\w+):[-?]([^}]*)\}", lambda found: GIVEN.get(found[1], found[2]), text)
+
+
+def of_compose(service: str, secrets: Path) -> Settings:
+    """As the process reads them: ENV of the image, then the file's, with its secrets where it mounts them."""
+    mounted = set(SERVICES[service]["secrets"])
+    variables = dockerfile.environment(dockerfile.stages()[-1], {})
+    for name, value in SERVICES[service]["environment"].items():
+        text = given(str(value))
+        if text.startswith("/run/secrets/"):
+            assert text.removeprefix("/run/secrets/") in mounted
+            text = text.replace("/run/secrets", str(secrets))
+        variables[name] = text
+    return read_settings(variables, ("hathor",))
+
+
+def of_units(unit: str, instance: str, secrets: Path) -> Settings:
+    """As the process reads them, with the files under /etc/strongroom where they are in this folder."""
+    variables: dict[str, str] = {}
+    credentials: set[str] = set()
+    for line in (UNITS / unit).read_text().replace("%i", instance).splitlines():
+        key, _, value = line.partition("=")
+        if key == "EnvironmentFile":
+            variables |= assignments((UNITS / Path(value).name).read_text())
+        elif key == "LoadCredential":
+            credentials.add(value.partition(":")[0])
+        elif key == "Environment":
+            variables |= assignments(value)
+    for name in ("DB_PASS_FILE", "AUTH_SECRET_FILE"):
+        if name in variables:
+            assert Path(variables[name]).name in credentials
+            variables[name] = variables[name].replace("%d", str(secrets))
+    return read_settings(variables, ("hathor",))
+
+
+def assignments(text: str) -> dict[str, str]:
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
+
+def hathor(settings: Settings) -> HathorSettings:
+    assert settings.hathor is not None
+    return settings.hathor
+
+
+def check(daemon: Settings, apis: list[Settings]) -> None:
+    """They share database, Redis and secret; only the API processes hold the latter."""
+    whole = [hathor(settings) for settings in (daemon, *apis)]
+    assert len({settings.database for settings in whole}) == 1
+    assert whole[0].database.password == "the database"
+    assert {settings.redis.reveal() for settings in whole if settings.redis} == {whole[0].redis.reveal()}  # type: ignore[union-attr]  # asserted by the comparison
+    assert {settings.node_url for settings in whole} == {whole[0].node_url}
+    assert [len(settings.api.auth_secrets) for settings in whole] == [0, 1, 1]
+    assert {settings.api.auth_secrets[0].reveal() for settings in whole[1:]} == {"the auth_secret"}
+
+
+def test_the_compose_file_fits_together(secrets: Path) -> None:
+    daemon, *apis = (of_compose(service, secrets) for service in OURS)
+    check(daemon, apis)
+    assert hathor(daemon).database.host in SERVICES
+    assert [SERVICES[service]["command"][0] for service in OURS] == ["sync", "serve", "serve"]
+    inside = {f"{hathor(apis[0]).api.port}", f"{hathor(apis[0]).sockets.port}"}
+    published = [port.split(":") for service in OURS[1:] for port in SERVICES[service]["ports"]]
+    assert {address for address, _outside, _inside in published} == {"127.0.0.1"}
+    assert {port for _address, _outside, port in published} == inside
+    assert len({outside for _address, outside, _inside in published}) == 4
+    assert "ports" not in SERVICES["daemon"]
+
+
+def test_what_the_compose_file_names_is_there() -> None:
+    images = {name: service["image"] for name, service in SERVICES.items()}
+    assert {images[name] for name in OURS} == {"strongroom"}
+    assert (FOLDER / SERVICES["daemon"]["build"] / "Dockerfile").exists()
+    assert set(COMPOSE["secrets"]) == {
+        name for service in SERVICES.values() for name in service.get("secrets", ())
+    }
+    for name in OURS:
+        assert SERVICES[name]["read_only"] is True
+        assert SERVICES[name]["cap_drop"] == ["ALL"]
+        assert set(SERVICES[name]["depends_on"]) <= set(SERVICES)
+    ignored = (FOLDER / ".gitignore").read_text().split()
+    assert all(secret["file"].startswith(tuple(ignored)) for secret in COMPOSE["secrets"].values())
+
+
+def test_without_a_node_nothing_starts(secrets: Path) -> None:
+    variables = {name: str(value) for name, value in SERVICES["daemon"]["environment"].items()}
+    variables |= {"NETWORK": "mainnet", "DEFAULT_SERVER": "", "DB_PASS_FILE": str(secrets / "database")}
+    with pytest.raises(SettingsError, match="DEFAULT_SERVER is required"):
+        read_settings(variables, ("hathor",))
+
+
+def test_the_units_fit_together(secrets: Path) -> None:
+    daemon = of_units("strongroom-hathor-daemon.service", "", secrets)
+    apis = [of_units("strongroom-hathor-api@.service", number, secrets) for number in ("1", "2")]
+    check(daemon, apis)
+    assert {settings.host for settings in (daemon, *apis)} == {"127.0.0.1"}
+    ports = [daemon.management_port]
+    for settings in apis:
+        ports += [settings.management_port, hathor(settings).api.port, hathor(settings).sockets.port]
+    assert len(set(ports)) == len(ports)
+    assert len({settings.data for settings in (daemon, *apis)}) == 3
+
+
+def test_systemd_understands_the_units() -> None:
+    """All of it but the program, which is not installed here."""
+    units = [str(path) for path in UNITS.glob("*.service")]
+    done = subprocess.run(["systemd-analyze", "verify", *units], check=False, capture_output=True, text=True)
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert all("/opt/strongroom/.venv/bin/strongroom is not executable" in line for line in lines), lines
+    assert len(units) == 2
