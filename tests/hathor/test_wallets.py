@@ -94,7 +94,7 @@ async def test_progress_is_reported_and_bounded_steps_taken(database: Database) 
     await sync(database, chain_events(8, 3000, range(600)))
     await database.write(insert_wallet)
     reports = await load(database)
-    assert len(reports) >= 3
+    assert len(reports) >= 2
     assert [r.claimed for r in reports] == sorted({r.claimed for r in reports})
     assert reports[-1].complete
     await database.read(check_wallet)

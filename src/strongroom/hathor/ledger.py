@@ -62,6 +62,8 @@ API = "hathorApi"
 NODE = "hathorNode"
 SYNC_LEASE = "hathor.sync"
 HOLDER_BYTES = 8
+LOAD_WAIT_S = 3.0
+"""Of the ten seconds that clients wait for an answer."""
 EXPIRY_S = 300.0
 MESSAGE_LIFE_MS = 3_600_000
 
@@ -89,7 +91,7 @@ class HathorLedger:
         self._background = Background()
         self.database = Database(settings.database)
         self.outbox = Outbox(clock)
-        self.loader = WalletLoader(self.database, clock, settings.network)
+        self.loader = WalletLoader(self.database, clock, settings.network, self._background)
         self.node = HttpEventNode(settings.node_url, settings.ws_url)
         self.http_node = HttpNode(settings.node_url, clock, metrics)
         self.versions = Versions(self.database, self.http_node, clock)
@@ -239,6 +241,7 @@ class HathorLedger:
             max_gap=self._settings.max_address_gap,
             max_retries=api.max_load_retries,
             confirm_first_address=api.confirm_first_address,
+            load_wait_s=LOAD_WAIT_S,
         )
         registration = Registration(
             database=self.database,

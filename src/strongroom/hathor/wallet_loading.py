@@ -5,7 +5,6 @@ sync takes one step whenever a claimed address is used. A load that dies goes on
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,7 @@ from functools import lru_cache
 import structlog
 from sqlalchemy import Connection
 
+from strongroom.core.background import Background
 from strongroom.core.bulk import execute, select_in
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 PARALLEL = 4
 LOOK_S = 2.0
 """How often to look for wallets that other processes inserted."""
-STEP = 250
+STEP = 500
 """Addresses claimed in one transaction: the sync waits no longer than that."""
 
 
@@ -44,45 +44,52 @@ chain_of = lru_cache(maxsize=1024)(address_chain)
 
 
 class WalletLoader:
-    """Loads whatever wallet is in status `creating`, several at a time. One process runs it; any may wake it."""
+    """Loads wallets in status `creating`, several at a time.
 
-    def __init__(self, database: Database, clock: Clock, network: Network) -> None:
+    Two processes may load the same one: each step is a transaction of its own under the ledger's lock, so they take
+    turns and end in the same rows.
+    """
+
+    def __init__(self, database: Database, clock: Clock, network: Network, background: Background) -> None:
         self._database = database
         self._clock = clock
         self._network = network
+        self._background = background
         self._slots = asyncio.Semaphore(PARALLEL)
-        self._wake = asyncio.Event()
+        self._loads: dict[str, asyncio.Task[None]] = {}
         self.progress: dict[str, Progress] = {}
         """Of the wallets being loaded here."""
 
-    def wake(self) -> None:
-        """Call it after a wallet was inserted."""
-        self._wake.set()
-
     async def run(self) -> None:
-        """Loads until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                self._wake.clear()
-                for wallet_id in await creating_wallets(self._database):
-                    if wallet_id not in self.progress:
-                        self.progress[wallet_id] = Progress(claimed=-1, last_used=-1, complete=False)
-                        group.create_task(self._load(wallet_id))
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_S):
-                        await self._wake.wait()
+        """Loads what others inserted and did not load to its end, until cancelled. One process does this."""
+        while True:
+            for wallet_id in await creating_wallets(self._database):
+                self.begin(wallet_id)
+            await self._clock.sleep(LOOK_S)
+
+    async def load(self, wallet_id: str, wait_s: float) -> None:
+        """Loads it here; returns when that ended, or took so long. Who reads `creating` asks again after a second."""
+        if wait_s:
+            await asyncio.wait([self.begin(wallet_id)], timeout=wait_s)
+
+    def begin(self, wallet_id: str) -> asyncio.Task[None]:
+        """The load of this wallet, begun unless it is under way. It fails with nothing: the wallet's status tells."""
+        if wallet_id not in self._loads:
+            self._loads[wallet_id] = self._background.start(self._load(wallet_id))
+        return self._loads[wallet_id]
 
     async def _load(self, wallet_id: str) -> None:
         def report(progress: Progress) -> None:
             self.progress[wallet_id] = progress
 
+        report(Progress(claimed=-1, last_used=-1, complete=False))
         try:
             async with self._slots:
                 await load_wallet(self._database, self._clock, self._network, wallet_id, report)
         except Exception as error:  # noqa: BLE001 - its status says so; the other wallets go on
             log.warning("wallet left in error", wallet=wallet_id, error=type(error).__name__)
         finally:
-            del self.progress[wallet_id]
+            del self.progress[wallet_id], self._loads[wallet_id]
 
 
 async def load_wallet(
@@ -113,7 +120,10 @@ async def load_wallet(
         log.info("wallet deleted while it was loaded", wallet=wallet_id)
     except Exception:
         log.exception("wallet not loaded", wallet=wallet_id)
-        failed = "UPDATE wallet SET status = 'error', retry_count = retry_count + 1 WHERE id = {}"
+        failed = (
+            "UPDATE wallet SET status = 'error', retry_count = retry_count + 1"
+            " WHERE id = {} AND status = 'creating'"
+        )
         await database.write(lambda connection: execute(connection, failed, wallet_id))
         raise
 

@@ -67,8 +67,9 @@ class LocalNetworks:
         }
 
     def service_variables(self) -> dict[str, str]:
-        """The same, and what a service beside them needs of its own: a secret for the tokens of Hathor's wallets."""
+        """The same, and for Hathor's wallets a secret of their tokens, and the first API beside the other."""
         variables = self.default_variables(self._variables)
+        variables["HATHOR_LEGACY_API"] = self._variables.get("HATHOR_LEGACY_API") or "true"
         given = any(self._variables.get(name) for name in ("AUTH_SECRET", "AUTH_SECRET_FILE"))
         if "hathor" in self._ledgers and not given:
             self._data.mkdir(parents=True, exist_ok=True)

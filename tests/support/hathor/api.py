@@ -89,7 +89,7 @@ class Api:
         self.tokens = Tokens([Secret(secret) for secret in secrets], clock, SeededEntropy())
         reader = Reader(database, clock, MAINNET)
         clients = Clients(RateLimit(clock, burst), proxies)
-        self.loader = WalletLoader(database, clock, MAINNET)
+        self.loader = WalletLoader(database, clock, MAINNET, Background())
         registration = Registration(
             database=database,
             clock=clock,

@@ -99,8 +99,8 @@ class LegacyRoutes:
             registered = await self._database.write(lambda connection: register(connection, wallet))
         except Conflict as error:  # another request came first
             raise _already_loaded(wallet) from error
-        self._loader.wake()
-        return answer(status=_status(registered))
+        await self._loader.load(registered.id, self._rules.load_wait_s)
+        return answer(status=_status(await read_wallet(self._database, registered.id) or registered))
 
     async def status(self, request: Asked) -> Response[bytes]:
         wallet, _ = await self._asked(request, NAMED)

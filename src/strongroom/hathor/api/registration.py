@@ -47,6 +47,8 @@ class RegistrationRules:
     max_retries: int
     """Loads of one wallet that may fail before a person has to look."""
     confirm_first_address: bool
+    load_wait_s: float = 0.0
+    """How long a registration waits for the load that it begins; 0: it begins none, another process does."""
 
 
 def registration_schema(rules: RegistrationRules) -> Schema:
@@ -100,8 +102,8 @@ class Registration:
             raise Refusal(
                 400, "wallet-already-loaded", status=existing.encode() if existing else None
             ) from error
-        self._loader.wake()
-        return _status(registered)
+        await self._loader.load(registered.id, self._rules.load_wait_s)
+        return _status(await self._find(registered.id) or registered)
 
     async def change_auth_key(self, request: Asked) -> Response[bytes]:
         body = await self._body(request, self.schema)
