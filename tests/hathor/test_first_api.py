@@ -198,9 +198,16 @@ async def test_it_needs_a_token_where_others_reach_it(database: Database, clock:
 
 
 async def test_a_web_page_does_not_reach_it(client: Client) -> None:
-    page = {"Origin": "http://elsewhere"}
-    answer = await client.api.client.get(f"/wallet/?{NAMED}", headers=page)
-    assert answer.status_code == 403
+    """Nor one whose name was made to lead here."""
+    local = {"Host": "127.0.0.1:3000"}
+    for headers, status in (
+        (local, 200),
+        ({"Host": "[::1]:3000"}, 200),
+        (local | {"Origin": "http://elsewhere"}, 403),
+        ({"Host": "rebound.example:3000"}, 403),
+    ):
+        answer = await client.api.client.get(f"/wallet/?{NAMED}", headers=headers)
+        assert answer.status_code == status, headers
 
 
 async def test_the_owner_of_a_wallet_of_the_first_api_gets_its_own_key(
@@ -210,7 +217,9 @@ async def test_the_owner_of_a_wallet_of_the_first_api_gets_its_own_key(
     clock.advance(init["timestamp"] - clock.now_ms() / 1000)
     async with serving_api(database, clock) as api:
         body = {"xpubkey": init["xpubkey"], "firstAddress": init["firstAddress"]}
-        assert (await api.client.post("/wallet/", json=body)).json()["status"]["status"] == "creating"
+        assert (await api.client.post("/wallet/", json=body, headers={"Host": "localhost"})).json()["status"][
+            "status"
+        ] == "creating"
         sql = "SELECT auth_xpubkey FROM wallet"
         assert await database.read(lambda c: execute(c, sql)) == [(init["xpubkey"],)]
         answer = await api.client.post("/wallet/init", json=init)

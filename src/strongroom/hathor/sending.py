@@ -31,6 +31,9 @@ GRACE_S = 30.0
 WORRYING_AGE_S = 60.0
 NEVER_ARRIVED = "The node never got it"
 
+Key = tuple[str, str, int]
+"""A proposal, what is sent, since when: one that ended is not joined by what is sent next."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -59,8 +62,8 @@ class Sender:
         self._clock = clock
         self._entropy = entropy
         self._background = background
-        self._running: dict[str, asyncio.Task[Outcome]] = {}
-        self._since_s: dict[str, float] = {}
+        self._running: dict[Key, asyncio.Task[Outcome]] = {}
+        self._since_s: dict[Key, float] = {}
         self._outcomes = metrics.counter(
             "hathor_proposals_settled", "Proposals sent or refused, by outcome.", ("outcome",)
         )
@@ -71,16 +74,17 @@ class Sender:
 
     def send(self, sending: Sending) -> asyncio.Task[Outcome]:
         """Starts, or joins, the sending of a stored transaction. Shield the task when waiting for it with a limit."""
-        task = self._running.get(sending.proposal_id)
+        key = (sending.proposal_id, sending.tx_id, sending.since_ms)
+        task = self._running.get(key)
         if task is None:
             task = self._background.start(self._send(sending))
-            self._running[sending.proposal_id] = task
-            self._since_s[sending.proposal_id] = self._clock.monotonic_s()
-            task.add_done_callback(lambda _: self._ended(sending.proposal_id))
+            self._running[key] = task
+            self._since_s[key] = self._clock.monotonic_s()
+            task.add_done_callback(lambda _: self._ended(key))
         return task
 
     def is_running(self, proposal_id: str) -> bool:
-        return proposal_id in self._running
+        return any(key[0] == proposal_id for key in self._running)
 
     async def _send(self, sending: Sending) -> Outcome:
         backoff = Backoff(self._clock, self._entropy, first_s=0.2, cap_s=10.0)
@@ -112,9 +116,9 @@ class Sender:
         log.info("transaction settled", transaction=sending.tx_id, outcome=status, why=outcome.message)
         return outcome if status == outcome.status else Outcome(status=status)
 
-    def _ended(self, proposal_id: str) -> None:
-        del self._running[proposal_id]
-        del self._since_s[proposal_id]
+    def _ended(self, key: Key) -> None:
+        del self._running[key]
+        del self._since_s[key]
 
     def _health(self) -> ComponentHealth:
         now_s = self._clock.monotonic_s()

@@ -51,7 +51,7 @@ class Client:
 
     async def ask_openly(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Without a token."""
-        response = await self.api.client.request(method, path, json=body)
+        response = await self.api.client.request(method, path, json=body, headers={"Host": "localhost"})
         return response.status_code, response.json()
 
     async def propose(self, transaction: Transaction) -> str:

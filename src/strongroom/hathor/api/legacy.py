@@ -4,6 +4,7 @@ So it is off unless the operator turns it on, answers on loopback only or to an 
 """
 
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from litestar import Response
 from sqlalchemy import Connection
@@ -11,6 +12,7 @@ from sqlalchemy import Connection
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
 from strongroom.core.errors import Conflict, Forbidden, Unauthenticated
+from strongroom.core.listener import is_loopback
 from strongroom.core.tokens import Gatekeeper
 from strongroom.hathor import histories
 from strongroom.hathor.api.holdings import encode_balance
@@ -53,14 +55,20 @@ class LegacyAccess:
     async def admit(self, request: Asked, scope: str) -> None:
         """Raises: Refusal: 401 or 403."""
         authorization = request.headers.get("authorization")
-        if authorization is None and "origin" in request.headers:
-            raise forbidden_route()  # a page in the operator's own browser reaches loopback too
         try:
             (await self._gatekeeper.identify(authorization)).require(scope)
         except Unauthenticated as error:
             raise unauthorized() from error
         except Forbidden as error:
             raise forbidden_route() from error
+        if authorization is None and _is_from_elsewhere(request):
+            raise forbidden_route()
+
+
+def _is_from_elsewhere(request: Asked) -> bool:
+    """A web page in the operator's own browser reaches loopback too, also under a name of its own; so does a proxy."""
+    name = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    return "origin" in request.headers or name is None or not is_loopback(name)
 
 
 class LegacyRoutes:

@@ -67,6 +67,10 @@ class ProposalRoutes:
             held = await self._database.write(work)
         except ProposalRefusedError as error:
             raise proposal_refusal(error) from error
+        except (
+            OutcomeUnknown
+        ) as error:  # it may hold the outputs: until it expires, or the caller gives it up
+            raise Refusal(503, "service-unavailable", txProposalId=proposal_id) from error
         body = {"success": True, "txProposalId": proposal_id, "inputs": [encode_held(each) for each in held]}
         return written(body, 201)
 

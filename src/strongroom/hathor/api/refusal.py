@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from strongroom.core.breaker import BreakerOpen
-from strongroom.core.errors import StrongroomError, Unavailable
+from strongroom.core.errors import OutcomeUnknown, StrongroomError, Unavailable
 from strongroom.hathor.gateway import NodeBabbles, NodeFailed, NodeRefused, NodeUnavailable
 
 
@@ -49,6 +49,6 @@ def refusal_of(error: StrongroomError) -> Refusal | None:
         return Refusal(502, "fullnode-error", details=[{"message": error.message}])
     if isinstance(error, BreakerOpen | NodeUnavailable):
         return Refusal(503, "fullnode-unavailable", details=[{"message": error.message}])
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | OutcomeUnknown):
         return Refusal(503, "service-unavailable")
     return None
