@@ -2,11 +2,14 @@
 
 from typing import Final
 
+from strongroom.bittensor.answers import Answers
+from strongroom.bittensor.calls import Calls
 from strongroom.bittensor.chain_pin import ChainPin
 from strongroom.bittensor.gateway.node import NodeChain
 from strongroom.bittensor.job_runner import JobRunner
 from strongroom.bittensor.jobs import on_settled
 from strongroom.bittensor.keyring import Keyring
+from strongroom.bittensor.lent_signatures import LentSignatures
 from strongroom.bittensor.outcomes import Outcomes
 from strongroom.bittensor.resolver import Resolver
 from strongroom.bittensor.reveals import Reveals
@@ -71,12 +74,30 @@ class ChainWork:
             settled=on_settled,
             wake=self._resolver.wake,
         )
+        answers = Answers(database, self.outcomes)
+        self.calls = Calls(
+            database=database,
+            keyring=keyring,
+            submitter=self.submitter,
+            answers=answers,
+            clock=clock,
+            entropy=entropy,
+        )
+        self.lent = LentSignatures(
+            chain=self.chain,
+            database=database,
+            keyring=keyring,
+            gate=gate,
+            clock=clock,
+            entropy=entropy,
+            metrics=metrics,
+        )
         self.weights = Weights(
             chain=self.chain,
             database=database,
             keyring=keyring,
             submitter=self.submitter,
-            outcomes=self.outcomes,
+            answers=answers,
             clock=clock,
             entropy=entropy,
         )

@@ -97,7 +97,13 @@ class BittensorLedger:
             clock=self._clock,
         )
         application = create_application(
-            Services(health=self._health, messages=self._messages, weights=self.chain_work.weights),
+            Services(
+                health=self._health,
+                messages=self._messages,
+                weights=self.chain_work.weights,
+                calls=self.chain_work.calls,
+                lent=self.chain_work.lent,
+            ),
             callers=Callers(
                 authenticator,
                 Buckets(self._clock),

@@ -13,11 +13,11 @@ import msgspec
 from sqlalchemy import Connection
 
 from strongroom.bittensor.access import SUBMIT, require_use
+from strongroom.bittensor.answers import Answers
 from strongroom.bittensor.extrinsics import Extrinsic
 from strongroom.bittensor.gateway import Chain
 from strongroom.bittensor.jobs import (
     ID_BYTES,
-    REACHED,
     Answer,
     Job,
     JobExists,
@@ -30,11 +30,9 @@ from strongroom.bittensor.jobs import (
     last_job,
     put_job,
     require_new,
-    result_of,
 )
 from strongroom.bittensor.keyring import Keyring
 from strongroom.bittensor.messages import Signer
-from strongroom.bittensor.outcomes import Outcomes
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.bittensor.protocol.keys import Keypair
@@ -50,7 +48,6 @@ from strongroom.core.errors import InvalidInput, OutcomeUnknown, Unavailable
 SET: Final = "set_weights"
 REVEAL: Final = "reveal_weights"
 CALL: Final = "SubtensorModule.set_weights"
-WAIT_S: Final = {WaitFor.POOL: 20.0, WaitFor.BLOCK: 60.0, WaitFor.FINAL: 80.0}
 HIGHEST_MECHID: Final = 15
 
 
@@ -106,7 +103,7 @@ class Weights:
         database: Database,
         keyring: Keyring,
         submitter: Submitter,
-        outcomes: Outcomes,
+        answers: Answers,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
@@ -114,7 +111,7 @@ class Weights:
         self._database = database
         self._keyring = keyring
         self._submitter = submitter
-        self._outcomes = outcomes
+        self._answers = answers
         self._clock = clock
         self._entropy = entropy
 
@@ -151,7 +148,7 @@ class Weights:
             return await self._now(principal, job, keypair)
         except JobExists as found:
             try:
-                return await self._await(found.job, request.wait_for)
+                return await self._answers.of_job(found.job, request.wait_for)
             except Unavailable as error:
                 raise OutcomeUnknown(f"{error.message}; ask GET /wallet/jobs/{found.job.id}") from error
 
@@ -204,7 +201,9 @@ class Weights:
         if subnet.blocks_to_wait:
             return await self._too_soon(job, subnet)
         extrinsic = await self._submit(principal, job, keypair, subnet)
-        return await self._reached(replace(job, extrinsic=extrinsic.hash), extrinsic, job.wait_for)
+        return await self._answers.of_extrinsic(
+            replace(job, extrinsic=extrinsic.hash), extrinsic, job.wait_for
+        )
 
     async def _too_soon(self, job: Job, subnet: Subnet) -> Answer:
         """The same weights as those that are set now: their answer. Others: how long to wait."""
@@ -212,7 +211,7 @@ class Weights:
         subject = job.subject
         last = await self._database.read(lambda connection: last_job(connection, subject))
         if last is not None and last.fingerprint == job.fingerprint and (last.result or {}).get("success"):
-            return await self._await(last, job.wait_for)
+            return await self._answers.of_job(last, job.wait_for)
         blocks = subnet.blocks_to_wait
         failure = Failure(
             type="Service",
@@ -261,25 +260,6 @@ class Weights:
             extrinsic=None,
             created_at_ms=self._clock.now_ms(),
         )
-
-    async def _await(self, job: Job, wait_for: WaitFor) -> Answer:
-        """The answer of a job that another request began."""
-        found = await self._database.read(lambda connection: answer(connection, job))
-        if found.extrinsic is None:
-            return found
-        return await self._reached(job, found.extrinsic, wait_for)
-
-    async def _reached(self, job: Job, extrinsic: Extrinsic, wait_for: WaitFor) -> Answer:
-        seen = await self._outcomes.wait(extrinsic, REACHED[wait_for], WAIT_S[wait_for])
-        asked = replace(job, wait_for=wait_for)
-        result = result_of(asked, seen)
-        if result is None and not job.in_background:
-            raise OutcomeUnknown(
-                f"Extrinsic 0x{seen.hash.hex()} was signed and is {seen.state}; what was waited for did not come in time."
-                f" It is followed: ask GET /wallet/jobs/{job.id}",
-                code="outcome_unknown",
-            )
-        return Answer(job=asked, extrinsic=seen, result=result)
 
     async def _look(self, job: Job, keypair: Keypair) -> Subnet:
         facts = job.document

@@ -9,11 +9,15 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from strongroom.bittensor.api.access import Callers
+from strongroom.bittensor.api.calls import CallsController
 from strongroom.bittensor.api.documentation import documentation_routes, openapi_config
 from strongroom.bittensor.api.errors import ErrorMapper
+from strongroom.bittensor.api.extrinsics import ExtrinsicsController
 from strongroom.bittensor.api.general import read_health, version
 from strongroom.bittensor.api.wallet import WalletController
 from strongroom.bittensor.api.weights import WeightsController
+from strongroom.bittensor.calls import Calls
+from strongroom.bittensor.lent_signatures import LentSignatures
 from strongroom.bittensor.messages import Messages
 from strongroom.bittensor.weights import Weights
 from strongroom.core.telemetry import Health, Metrics
@@ -28,12 +32,28 @@ class Services:
     health: Health
     messages: Messages
     weights: Weights
+    calls: Calls
+    lent: LentSignatures
 
 
 def create_application(services: Services, *, callers: Callers, metrics: Metrics) -> Litestar:
-    dependencies = {"health": services.health, "messages": services.messages, "weights": services.weights}
+    dependencies = {
+        "health": services.health,
+        "messages": services.messages,
+        "weights": services.weights,
+        "calls": services.calls,
+        "lent": services.lent,
+    }
     return Litestar(
-        route_handlers=[version, read_health, WalletController, WeightsController, *documentation_routes()],
+        route_handlers=[
+            version,
+            read_health,
+            WalletController,
+            WeightsController,
+            CallsController,
+            ExtrinsicsController,
+            *documentation_routes(),
+        ],
         guards=[callers.admit],
         dependencies={
             **{name: _constant(value) for name, value in dependencies.items()},

@@ -27,7 +27,8 @@ def openapi_config() -> OpenAPIConfig:
         render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
         tags=[
             Tag(name="General", description="Version and health."),
-            Tag(name="Wallet", description="Addresses, signatures of messages, calls to the chain."),
+            Tag(name="Wallet", description="Addresses, signatures of messages, weights."),
+            Tag(name="Calls", description="Other calls to the chain, each if the token allows it."),
         ],
         components=Components(
             security_schemes={

@@ -1,0 +1,212 @@
+"""Signatures of extrinsics that the SDK puts together and submits itself.
+
+The service reads the call, holds it against the token's limits, builds the payload for its own chain and notes the extrinsic
+before the signature leaves: its fate is followed as that of any other, and no other extrinsic takes its nonce meanwhile. The
+caller's pool may refuse it without a word to us, so eras must be short: until its era is over the account has to wait.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sqlalchemy import Connection
+
+from strongroom.bittensor.access import SUBMIT, require_use
+from strongroom.bittensor.calls import require_call
+from strongroom.bittensor.extrinsics import Extrinsic, State, free_nonce, insert_signed
+from strongroom.bittensor.gateway import CallUnknown, Chain
+from strongroom.bittensor.jobs import ID_BYTES, Job, WaitFor, put_job
+from strongroom.bittensor.keyring import Keyring
+from strongroom.bittensor.messages import Signer
+from strongroom.bittensor.policy import KeyUse
+from strongroom.bittensor.protocol.calls import Call
+from strongroom.bittensor.protocol.effects import Effect, effect_of
+from strongroom.bittensor.protocol.eras import Era
+from strongroom.bittensor.protocol.errors import ProtocolError
+from strongroom.bittensor.protocol.extrinsics import Unsigned, blake2_256
+from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.core.access import Principal
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.database import Database
+from strongroom.core.errors import Conflict, InvalidInput, Unavailable
+from strongroom.core.policy import SigningGate
+from strongroom.core.telemetry import Metrics
+
+LONGEST_PERIOD: Final = 64
+LARGEST_CALL: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the SDK wants signed: SCALE's bytes of the call and of the era."""
+
+    signer: Signer
+    call: bytes
+    era: bytes
+    nonce: int
+    tip: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What the service made of it."""
+
+    call: Call
+    effect: Effect
+    unsigned: Unsigned
+    era: Era
+
+
+class LentSignatures:
+    def __init__(
+        self,
+        *,
+        chain: Chain,
+        database: Database,
+        keyring: Keyring,
+        gate: SigningGate,
+        clock: Clock,
+        entropy: Entropy,
+        metrics: Metrics,
+    ) -> None:
+        self._chain = chain
+        self._database = database
+        self._keyring = keyring
+        self._gate = gate
+        self._clock = clock
+        self._entropy = entropy
+        self._signatures = metrics.signatures
+
+    async def sign(self, principal: Principal, wanted: Wanted) -> bytes:
+        """64 bytes of signature.
+
+        Raises:
+            Forbidden: the token's rights or limits.
+            InvalidInput: no call of this chain, an era that is too long, a tip.
+            Conflict: the nonce is not the next one.
+            NotFound, Locked: of the key.
+            Unavailable: no chain, or an earlier extrinsic of the account has no known fate.
+        """
+        signer = wanted.signer
+        require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, coldkey=signer.coldkey)
+        if wanted.tip:
+            raise InvalidInput("A tip is not paid", code="tip_refused")
+        read = await self._read(wanted)
+        require_call(principal, signer, read.call, read.effect)
+        keypair = await self._keyring.open(signer.key)
+        next_nonce = await self._chain.next_nonce(keypair.address)
+        signature = await self._database.write(
+            lambda connection: self._store(connection, principal, wanted, read, keypair, next_nonce)
+        )
+        self._signatures.labels("bittensor", read.call.name).inc()
+        return signature
+
+    async def _read(self, wanted: Wanted) -> _Read:
+        if len(wanted.call) > LARGEST_CALL:
+            raise InvalidInput("The call is too long", code="invalid_call")
+        runtime, heads = await self._chain.runtime(), await self._chain.heads()
+        try:
+            call = runtime.decode_call(wanted.call)
+            effect = effect_of(call)
+            era = Era.decode(wanted.era, heads.best.number)
+        except (CallUnknown, ProtocolError) as error:
+            raise InvalidInput(str(error), code="invalid_call") from None
+        if era.period > LONGEST_PERIOD:
+            raise InvalidInput(
+                f"An era has at most {LONGEST_PERIOD} blocks here, not {era.period}", code="era_too_long"
+            )
+        first_hash = await self._chain.block_hash(era.first)
+        if first_hash is None:
+            raise InvalidInput("The era begins in a block that is not there", code="invalid_call")
+        unsigned = Unsigned(
+            call=wanted.call,
+            era=wanted.era,
+            nonce=wanted.nonce,
+            spec_version=runtime.spec_version,
+            transaction_version=runtime.transaction_version,
+            genesis_hash=runtime.genesis_hash,
+            first_hash=first_hash,
+        )
+        return _Read(call=call, effect=effect, unsigned=unsigned, era=era)
+
+    def _store(
+        self,
+        connection: Connection,
+        principal: Principal,
+        wanted: Wanted,
+        read: _Read,
+        keypair: Keypair,
+        next_nonce: int,
+    ) -> bytes:
+        nonce = free_nonce(connection, keypair.public_key, next_nonce)
+        if nonce is None:
+            raise Unavailable(
+                "An earlier extrinsic of this account was signed, and its fate is not known yet",
+                code="account_busy",
+            )
+        if nonce != wanted.nonce:
+            raise Conflict(f"The next nonce is {nonce}, not {wanted.nonce}", code="nonce_taken")
+        job = self._job(principal, wanted, read.call)
+        payload = read.unsigned.payload
+        made: list[bytes] = []
+
+        def persist(signature: bytes) -> None:
+            raw = read.unsigned.signed(keypair.public_key, signature)
+            extrinsic = Extrinsic(
+                hash=blake2_256(raw),
+                job=job.id,
+                public_key=keypair.public_key,
+                nonce=nonce,
+                call_name=read.call.name,
+                spec_version=read.unsigned.spec_version,
+                first_block=read.era.first,
+                last_block=read.era.last,
+                state=State.SIGNED,
+                attempts=1,
+                created_at_ms=job.created_at_ms,
+            )
+            put_job(connection, replace(job, extrinsic=extrinsic.hash))
+            insert_signed(connection, extrinsic, raw)
+            made.append(signature)
+
+        use = _use(
+            principal, wanted.signer, read, keypair.address, {"job": job.id, "nonce": nonce, "lent": 1}
+        )
+        self._gate.sign(connection, use, lambda _hash: keypair.sign(payload), persist)
+        return made[0]
+
+    def _job(self, principal: Principal, wanted: Wanted, call: Call) -> Job:
+        return Job(
+            id=self._entropy.token(ID_BYTES).hex(),
+            principal=principal.name,
+            key=None,
+            fingerprint=hashlib.sha256(wanted.call).digest(),
+            kind=call.function,
+            subject=None,
+            document={"wallet": wanted.signer.wallet, "hotkey": wanted.signer.hotkey},
+            in_background=False,
+            wait_for=WaitFor.BLOCK,
+            created_at_ms=self._clock.now_ms(),
+        )
+
+
+def _use(
+    principal: Principal, signer: Signer, read: _Read, address: str, facts: dict[str, str | int | None]
+) -> KeyUse:
+    effect = read.effect
+    return KeyUse(
+        principal=principal,
+        scope=SUBMIT,
+        account=address,
+        kind=read.call.name,
+        payload_hash=blake2_256(read.unsigned.payload),
+        amount_raw=effect.amount_rao or 0,
+        is_amount_known=effect.amount_rao is not None,
+        destination=effect.destination,
+        facts=facts,
+        wallet=signer.wallet,
+        hotkey=signer.hotkey,
+        netuid=effect.netuids[0] if effect.netuids else None,
+        call=read.call.name,
+        coldkey=signer.coldkey,
+    )
