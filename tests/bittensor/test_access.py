@@ -122,7 +122,16 @@ def test_all_that_sets_weights_is_allowed_at_first(call: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "call", ["Utility.batch", "Proxy.proxy", "Sudo.sudo", "Multisig.as_multi", "Scheduler.schedule"]
+    "call",
+    [
+        "Utility.batch",
+        "Proxy.proxy",
+        "Sudo.sudo",
+        "Multisig.as_multi",
+        "Scheduler.schedule",
+        "Crowdloan.create",
+        "SubtensorModule.sudo",
+    ],
 )
 def test_calls_that_carry_others_are_for_nobody(call: str) -> None:
     with pytest.raises(InvalidInput, match="carry other calls"):

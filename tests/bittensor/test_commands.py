@@ -120,7 +120,7 @@ def test_a_token_with_limits_is_made_listed_rotated_and_revoked(variables: dict[
     ("arguments", "status", "reason"),
     [
         (["--scope", "atto:send"], 2, "unknown scope atto:send"),
-        (["--scope", "*", "--call", "Utility.batch"], 1, "No token may make calls of Utility"),
+        (["--scope", "*", "--call", "Utility.batch"], 1, "No token may make the call Utility.batch"),
         (["--scope", "*", "--network", "here"], 1, "'here' is no network"),
     ],
 )

@@ -42,8 +42,24 @@ WEIGHT_CALLS: Final = frozenset(
         "commit_timelocked_mechanism_weights",
     )
 )
-WRAPPERS: Final = frozenset({"Utility", "Proxy", "Sudo", "Multisig", "Scheduler", "SafeMode", "Contracts"})
-"""Pallets whose calls carry other calls: no token opens them."""
+WRAPPERS: Final = frozenset(
+    {
+        "Contracts",
+        "Crowdloan",
+        "EVM",
+        "Ethereum",
+        "MevShield",
+        "Multisig",
+        "Proxy",
+        "SafeMode",
+        "Scheduler",
+        "Sudo",
+        "Triumvirate",
+        "Utility",
+    }
+)
+"""Pallets whose calls carry other calls, or let others call: no token opens them."""
+WRAPPER_CALLS: Final = frozenset({"SubtensorModule.sudo", "SubtensorModule.sudo_unchecked_weight"})
 HIGHEST_NETUID: Final = 65_535
 
 
@@ -146,7 +162,7 @@ def require_network(principal: Principal, client: str) -> None:
 
 
 def allows_call(limits: Limits, call: str) -> bool:
-    if call.partition(".")[0] in WRAPPERS:
+    if _is_wrapper(call):
         return False
     return call in limits.calls or (WEIGHTS in limits.calls and call in WEIGHT_CALLS)
 
@@ -183,8 +199,12 @@ def _check_call(call: str) -> None:
         return
     if not (dot and pallet.isidentifier() and function.isidentifier()):
         raise InvalidInput(f"A call looks like SubtensorModule.set_weights, not {call!r}")
-    if pallet in WRAPPERS:
-        raise InvalidInput(f"No token may make calls of {pallet}: they carry other calls")
+    if _is_wrapper(call):
+        raise InvalidInput(f"No token may make the call {call}: such carry other calls")
+
+
+def _is_wrapper(call: str) -> bool:
+    return call.partition(".")[0] in WRAPPERS or call in WRAPPER_CALLS
 
 
 @lru_cache(maxsize=1024)

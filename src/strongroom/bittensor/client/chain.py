@@ -15,8 +15,8 @@ from strongroom.bittensor.client.remote import SR25519, RemoteKeypair, RemoteWal
 
 LIBRARY = "async_substrate_interface"
 TAUGHT = "_signs_with_remote_keys"
-PERIOD_BLOCKS = 64
-"""Of an extrinsic for which the SDK names none: it would be valid for ever."""
+PERIOD_BLOCKS = 16
+"""The longest era of an extrinsic; the SDK's own are longer, or none at all."""
 
 
 def teach() -> bool:
@@ -96,7 +96,9 @@ def _public(chain: Any, keypair: Any) -> Any:
 
 
 def _era(era: Any) -> dict[str, int]:
-    return dict(era) if isinstance(era, dict) else {"period": PERIOD_BLOCKS}
+    """A short one: should the chain's pool refuse the extrinsic, the account waits in the service until it is over."""
+    named = dict(era) if isinstance(era, dict) else {}
+    return named | {"period": min(named.get("period", PERIOD_BLOCKS), PERIOD_BLOCKS)}
 
 
 def _signature(remote: RemoteKeypair, call: Any, named: dict[str, Any]) -> bytes:

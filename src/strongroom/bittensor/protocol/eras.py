@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import Final, Self
 
+from strongroom.bittensor.protocol.errors import ProtocolError
+
 IMMORTAL: Final = b"\x00"
 SHORTEST: Final = 4
 LONGEST: Final = 1 << 16
+MORTAL_BYTES: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,22 @@ class Era:
         size = min(max(1 << (period - 1).bit_length(), SHORTEST), LONGEST)
         step = max(size >> 12, 1)
         return cls(first=current - current % size % step, period=size)
+
+    @classmethod
+    def decode(cls, raw: bytes, current: int) -> Self:
+        """The era of these two bytes that began last, as block `current` sees it.
+
+        Raises:
+            ProtocolError: it never ends, or these are no era.
+        """
+        if len(raw) != MORTAL_BYTES:
+            raise ProtocolError("An era that ends has two bytes")
+        encoded = int.from_bytes(raw, "little")
+        period = 2 << (encoded & 0xF)
+        phase = (encoded >> 4) * max(period >> 12, 1)
+        if period < SHORTEST or phase >= period:
+            raise ProtocolError("These bytes are no era")
+        return cls(first=(max(current, phase) - phase) // period * period + phase, period=period)
 
     @property
     def last(self) -> int:
