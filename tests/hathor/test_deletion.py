@@ -1,5 +1,6 @@
 """A wallet goes, the chain's record stays, and what is claimed again is complete."""
 
+import asyncio
 import random
 
 import msgspec
@@ -97,6 +98,22 @@ async def test_messages_end_and_a_wallet_that_comes_back_is_complete(database: D
     await load_wallet(database, SystemClock(), MAINNET, WALLET)
     await sync(third)
     assert await database.read(check_wallet) > 40
+
+
+async def test_deletions_beside_a_sync_leave_nothing_behind(database: Database) -> None:
+    await prepare(database)
+    journal = Generator(7, Plan(favourites=favourites(range(40)))).run(500)
+    events = [read_event(msgspec.json.decode(line, type=RawEvent)) for line in journal.events]
+    clock = SystemClock()
+    syncing = asyncio.ensure_future(apply(database, events, window=5, now_s=START_S, rules=RULES))
+    while not syncing.done():
+        await database.write(insert_wallet)
+        await load_wallet(database, clock, MAINNET, WALLET)
+        await database.write(lambda connection: delete_wallet(connection, WALLET))
+    await syncing
+    assert await database.read(_count_rows) == dict.fromkeys(OWNED, 0)
+    verifier = Verifier(database=database, clock=ManualClock(START_S * 1000), rules=RULES)
+    assert (await verifier.run()).differences == []
 
 
 def _never_seen(connection: Connection) -> int:

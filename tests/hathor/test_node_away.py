@@ -14,7 +14,9 @@ from strongroom.core.migrations import migrate
 from strongroom.core.telemetry import Status
 from strongroom.hathor.versions import LIFETIME_S
 from support.clock import ManualClock
-from support.hathor.api import Api, serving_api
+from support.hathor.api import Api, recorded_node, serving_api
+from support.hathor.canned_node import CannedNode
+from support.hathor.running import serving
 from support.ports import free_port
 from support.processes import Process, strongroom
 
@@ -110,7 +112,18 @@ async def test_a_node_comes_and_goes(node: NodeProcess, clock: ManualClock, tmp_
     await database.close()
 
 
-async def test_the_version_outlives_the_process_and_the_node(database: Database, clock: ManualClock) -> None:
+async def test_the_version_outlives_the_process(database: Database, clock: ManualClock) -> None:
+    node = CannedNode(recorded_node())
+    async with serving(node) as listener, serving_api(database, clock, node_url=f"{listener.url}/v1a") as api:
+        told = (await api.client.get("/version")).json()["data"]
+    for age_s in (0, LIFETIME_S, LIFETIME_S):  # fresh, barely, and too old, with nobody to ask
+        clock.advance(age_s)
+        async with serving_api(database, clock) as api:
+            known = (await api.client.get("/version")).json()["data"]
+            assert known == {**told, "timestamp": clock.now_ms() // 1000}
+
+
+async def test_a_version_that_the_original_stored_is_known(database: Database, clock: ManualClock) -> None:
     async with serving_api(database, clock) as api:
         unknown = await api.client.get("/version")
         assert (unknown.status_code, unknown.json()["error"]) == (503, "fullnode-unavailable")
