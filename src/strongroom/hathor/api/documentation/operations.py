@@ -12,6 +12,7 @@ from strongroom.hathor.api import (
     node,
     outputs,
     proposals,
+    push,
     registration,
     shapes,
 )
@@ -36,6 +37,7 @@ def operations(registration_body: Schema) -> Sequence[Operation]:
         *_wallet(),
         *_addresses(),
         *_proposals(),
+        *_devices(),
         *_node(),
         *_chain(),
         *_operators(),
@@ -245,6 +247,41 @@ def _proposals() -> Sequence[Operation]:
             inside=PROPOSAL_ID,
             answer=shapes.CancelledAnswer,
             errors={**known, 400: "`tx-proposal-not-open`"},
+        ),
+    )
+
+
+def _devices() -> Sequence[Operation]:
+    tag, full, answer = "Push notifications", Access.FULL, shapes.DoneAnswer
+    return (
+        Operation(
+            method="POST",
+            path="/wallet/push/register",
+            summary="Register a device; it takes the place of an earlier registration",
+            tag=tag,
+            access=full,
+            body=push.REGISTER,
+            answer=answer,
+            errors={404: WALLET[404]},
+        ),
+        Operation(
+            method="PUT",
+            path="/wallet/push/update",
+            summary="Change what a device wants to hear",
+            tag=tag,
+            access=full,
+            body=push.UPDATE,
+            answer=answer,
+            errors={404: "`device-not-found`"},
+        ),
+        Operation(
+            method="DELETE",
+            path="/wallet/push/unregister/{deviceId}",
+            summary="Forget a device, known or not",
+            tag=tag,
+            access=full,
+            inside=push.UNREGISTER,
+            answer=answer,
         ),
     )
 
