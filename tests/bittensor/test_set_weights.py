@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from sqlalchemy.engine import URL
 
+from strongroom.core.clock import SystemClock
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor_service import (
     HOT,
@@ -31,6 +32,16 @@ def body(**more: Any) -> dict[str, Any]:
     return {"wallet_name": WALLET, "hotkey_name": HOTKEY, "transaction_data": data}
 
 
+class Hurried(SystemClock):
+    """Pauses, and the time between them, are twenty times shorter."""
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() * 20
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / 20)
+
+
 @pytest.fixture(params=[293, 424])
 async def node(request: pytest.FixtureRequest) -> AsyncIterator[LiveNode]:
     async with live_node(new_node(request.param, [HOT.public_key, *OTHERS])) as live:
@@ -40,7 +51,7 @@ async def node(request: pytest.FixtureRequest) -> AsyncIterator[LiveNode]:
 @pytest.fixture
 async def service(node: LiveNode, database_url: URL, tmp_path: Path) -> AsyncIterator[BittensorService]:
     variables = database_variables(database_url, tmp_path) | {"chain_endpoint": node.url}
-    async with running_bittensor(variables) as running:
+    async with running_bittensor(variables, clock=Hurried()) as running:
         await import_validator(running)
         yield running
 
@@ -53,6 +64,16 @@ def set_weights(
 
 async def pooled(node: LiveNode, count: int = 1) -> None:
     await eventually(lambda: len(node.node.pool.waiting) == count)
+
+
+async def settled(service: BittensorService, job: str) -> dict[str, Any]:
+    """The job once it has a result."""
+    async with asyncio.timeout(20):
+        while True:
+            found: dict[str, Any] = (await service.client.get(f"/wallet/jobs/{job}")).json()
+            if found.get("result") is not None:
+                return found
+            await asyncio.sleep(0.05)
 
 
 async def test_the_documents_example_is_submitted_and_included(
@@ -90,3 +111,130 @@ async def test_waiting_for_a_final_block_tells_where_it_is(node: LiveNode, servi
     job = (await service.client.get(f"/wallet/jobs/{answer['job_id']}")).json()
     assert job["status"] == "final"
     assert job["result"] == answer
+
+
+async def test_floats_are_normalised(node: LiveNode, service: BittensorService) -> None:
+    asked = set_weights(service, weights=[0.1, 0.2, 0.7], wait_for_inclusion=True)
+    await pooled(node)
+    node.produce()
+    assert (await asked).json()["message"] == "Included in a block." or (await asked).json()["success"]
+    assert node.weights(0) == [(0, 9362), (1, 18724), (2, 65535)]
+
+
+async def test_the_same_again_is_the_same_and_others_wait(node: LiveNode, service: BittensorService) -> None:
+    first = (await set_weights(service)).json()
+    again = (await set_weights(service)).json()
+    other = await set_weights(service, weights=[1, 2, 3])
+    assert again == first
+    assert (other.status_code, other.json()["code"]) == (409, "weights_in_flight")
+    asked = set_weights(service, wait_for_finalization=True)
+    node.produce()
+    done = (await asked).json()
+    assert done["extrinsic_hash"] == first["extrinsic_hash"]
+    node.produce(4)
+    assert (await set_weights(service, wait_for_finalization=True)).json() == done
+    told = (await set_weights(service, weights=[1, 2, 3])).json()
+    assert (told["success"], told["error"]["name"]) == (False, "TooSoon")
+    assert told["blocks_to_wait"] == 100 - 5
+
+
+async def test_the_chain_takes_the_next_weights_at_the_limit(
+    node: LiveNode, service: BittensorService
+) -> None:
+    node.change(WeightsSetRateLimit=3)
+    asked = set_weights(service, wait_for_finalization=True)
+    await pooled(node)
+    node.produce()
+    assert (await asked).json()["success"] is True
+    assert (await set_weights(service, weights=[1, 2, 3])).json()["blocks_to_wait"] == 2
+    node.produce(2)
+    asked = set_weights(service, weights=[1, 2, 3], wait_for_inclusion=True)
+    await pooled(node)
+    node.produce()
+    assert (await asked).json()["success"] is True
+
+
+async def test_a_dispatch_error_is_an_answer(node: LiveNode, service: BittensorService) -> None:
+    asked = set_weights(service, uids=[0, 1, 9], wait_for_inclusion=True)
+    await pooled(node)
+    node.produce()
+    response = await asked
+    answer = response.json()
+    assert (response.status_code, answer["success"]) == (200, False)
+    assert answer["error"]["type"] == "Module"
+    assert answer["error"]["name"] == "UidVecContainInvalidOne"
+    assert answer["block_number"] == node.node.chain.head.number
+
+
+async def test_a_pools_refusal_is_an_answer_and_frees_the_nonce(
+    node: LiveNode, service: BittensorService
+) -> None:
+    node.node.produce(lambda ctx: ctx.put("SubtensorModule", "StakeThreshold", value=10**12), empty=True)
+    response = await set_weights(service)
+    answer = response.json()
+    assert (response.status_code, answer["success"], answer["error"]["type"]) == (200, False, "Pool")
+    node.node.produce(lambda ctx: ctx.put("SubtensorModule", "StakeThreshold", value=0), empty=True)
+    assert (await set_weights(service)).json()["success"] is True
+    assert [entry.extrinsic.nonce for entry in node.node.pool.waiting.values()] == [0]
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [({"netuid": 77}, "SubNetworkDoesNotExist"), ({"netuid": 0}, "CanNotSetRootNetworkWeights")],
+)
+async def test_what_is_refused_for_certain_is_not_signed(
+    node: LiveNode, service: BittensorService, change: dict[str, Any], name: str
+) -> None:
+    answer = (await set_weights(service, **change)).json()
+    assert (answer["success"], answer["error"]["name"]) == (False, name)
+    assert not node.node.pool.waiting
+
+
+async def test_a_key_joins_its_request_and_no_other(node: LiveNode, service: BittensorService) -> None:
+    key = {"Idempotency-Key": "k1"}
+    first = (await set_weights(service, headers=key)).json()
+    assert (await set_weights(service, headers=key)).json() == first
+    other = await set_weights(service, headers=key, weights=[3, 2, 1])
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    assert (await service.client.get("/wallet/jobs/k1")).json()["result"] == first
+    missing = await service.client.get("/wallet/jobs/k2")
+    assert (missing.status_code, missing.json()["code"]) == (404, "job_not_found")
+    stranger = await service.token()
+    assert (await service.client.get("/wallet/jobs/k1", headers=stranger)).status_code == 404
+    assert len(node.node.pool.waiting) == 1
+
+
+async def test_a_job_waits_for_its_turn(node: LiveNode, service: BittensorService) -> None:
+    node.change(LastUpdate=[node.node.chain.head.number, 0, 0, 0], WeightsSetRateLimit=6)
+    response = await service.client.post("/wallet/set_weights", json=body() | {"async": True})
+    job = response.json()
+    assert (response.status_code, job["status"], job["result"]) == (202, "waiting", None)
+    assert response.headers["location"] == f"/wallet/jobs/{job['job_id']}"
+    assert not node.node.pool.waiting
+    node.produce(5)
+    await pooled(node)
+    node.produce()
+    assert node.weights(0) == UPSCALED
+    found = await settled(service, job["job_id"])
+    assert (found["status"], found["result"]["success"]) == ("final", True)
+
+
+async def test_committed_weights_are_revealed_in_their_epoch(
+    node: LiveNode, service: BittensorService
+) -> None:
+    node.change(CommitRevealWeightsEnabled=True, Tempo=10)
+    itself: dict[str, Any] = {
+        "uids": [0],
+        "weights": [7],
+    }  # needs no permit, which the epochs of this chain give by stake
+    asked = set_weights(service, wait_for_finalization=True, **itself)
+    await pooled(node)
+    node.produce()
+    assert (await asked).json()["success"] is True
+    assert node.weights(0) == []
+    for _ in range(40):
+        if node.weights(0):
+            break
+        node.produce()
+        await asyncio.sleep(0.3)  # a block, at the pace of the hurried clock
+    assert node.weights(0) == [(0, 65535)]

@@ -16,11 +16,13 @@ from strongroom.core.errors import StrongroomError
 log = structlog.get_logger(__name__)
 
 POLL_S = 2.0
+NOT_YET_S = 4.0
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 12.0
 AT_ONCE = 64
 
-CarryOut = Callable[[Principal, Job], Awaitable[None]]
+CarryOut = Callable[[Principal, Job], Awaitable[bool]]
+"""Returns whether something was signed; False: it is not time yet, or the job is closed."""
 
 
 class JobRunner:
@@ -57,14 +59,16 @@ class JobRunner:
 
     async def _try(self, job: Job) -> None:
         async with self._places:
+            is_early = False
             try:
-                await self._kinds[job.kind](principal_of(job), job)
+                is_early = not await self._kinds[job.kind](principal_of(job), job)
             except StrongroomError as error:
                 log.info("a job waits", job=job.id, kind=job.kind, why=error.message)
             except Exception:
                 log.exception("a job failed", job=job.id, kind=job.kind)
         backoff, _ = self._pauses.get(job.id, (self._backoff(), 0.0))
-        self._pauses[job.id] = (backoff, self._clock.monotonic_s() + backoff.next_delay_s())
+        pause_s = NOT_YET_S if is_early else backoff.next_delay_s()
+        self._pauses[job.id] = (backoff, self._clock.monotonic_s() + pause_s)
 
     def _backoff(self) -> Backoff:
         return Backoff(self._clock, self._entropy, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)

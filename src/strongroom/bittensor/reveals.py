@@ -1,6 +1,7 @@
 """Reveals weights that were committed, in the blocks in which the chain takes them."""
 
-from dataclasses import dataclass, replace
+import enum
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -13,19 +14,19 @@ from strongroom.bittensor.protocol import calls
 from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.bittensor.protocol.keys import Keypair
-from strongroom.bittensor.protocol.weights import mechanism_index
 from strongroom.bittensor.submission import Order, Submitter
+from strongroom.bittensor.subnet import Subnet, look
 from strongroom.bittensor.weights import signer_of, weights_of
 from strongroom.core.access import Principal
 from strongroom.core.database import Database
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """The blocks in which a commit may be revealed, as the chain stored them with it."""
+class Time(enum.Enum):
+    """Whether a commit may be revealed in the next block."""
 
-    first: int
-    last: int
+    EARLY = "early"
+    NOW = "now"
+    OVER = "over"
 
 
 class Reveals:
@@ -35,8 +36,10 @@ class Reveals:
         self._keyring = keyring
         self._submitter = submitter
 
-    async def carry_out(self, principal: Principal, job: Job) -> None:
+    async def carry_out(self, principal: Principal, job: Job) -> bool:
         """Reveals if it is time; closes the job when there is nothing to reveal, or no longer.
+
+        Returns whether something was signed.
 
         Raises:
             Unavailable: the chain does not answer; the job still waits.
@@ -46,26 +49,29 @@ class Reveals:
             lambda connection: load(connection, bytes.fromhex(job.document["committed_in"]))
         )
         if committed is None or not committed.state.is_settled:
-            return
+            return False
         if (
             committed.state is not State.FINAL
             or committed.inclusion is None
             or not committed.inclusion.success
         ):
             await self._close(job, "NotCommitted", "The commit was not made: there is nothing to reveal")
-            return
+            return False
         keypair = await self._keyring.open(signer_of(job).key)
-        runtime, heads = await self._chain.runtime(), await self._chain.heads()
-        index = mechanism_index(job.document["netuid"], job.document["mechid"])
-        item = Item(SUBTENSOR, "WeightCommits", (index, keypair.public_key))
+        subnet = await look(self._chain, job.document["netuid"], job.document["mechid"], keypair.public_key)
+        item = Item(SUBTENSOR, "WeightCommits", (subnet.index, keypair.public_key))
+        heads = await self._chain.heads()
         (commits,) = await self._chain.read([item], heads.best.hash)
-        window = find_window(commits, bytes.fromhex(job.document["commit"]))
-        if window is None or heads.best.number >= window.last:
-            await self._close(
-                job, "RevealMissed", "The chain no longer holds the commit, or its time is over"
-            )
-        elif heads.best.number + 1 >= window.first:
-            await self._submitter.submit(self._order(principal, job, keypair, reveal_call(runtime, job)))
+        match time_to_reveal(subnet, commits, bytes.fromhex(job.document["commit"])):
+            case Time.EARLY:
+                return False
+            case Time.OVER:
+                await self._close(
+                    job, "RevealMissed", "The chain no longer holds the commit, or its time is over"
+                )
+                return False
+        await self._submitter.submit(self._order(principal, job, keypair, reveal_call(subnet.runtime, job)))
+        return True
 
     @staticmethod
     def _order(principal: Principal, job: Job, keypair: Keypair, call: Call) -> Order:
@@ -97,9 +103,16 @@ def reveal_call(runtime: Runtime, job: Job) -> Call:
     return calls.reveal_weights(facts["netuid"], weights, facts["salt"])
 
 
-def find_window(commits: Any, digest: bytes) -> Window | None:
-    """Of the commit with this hash, in a decoded `WeightCommits`: (hash, block, first, last) each."""
-    for commit_hash, _block, first, last in commits or ():
-        if commit_hash == f"0x{digest.hex()}":
-            return Window(first=first, last=last)
-    return None
+def time_to_reveal(subnet: Subnet, commits: Any, digest: bytes) -> Time:
+    """By a decoded `WeightCommits`: (hash, block, first block, last block) each, or (hash, epoch, block, 0)."""
+    entry = next((one for one in commits or () if one[0] == f"0x{digest.hex()}"), None)
+    if entry is None:
+        return Time.OVER
+    _, epoch, first, last = entry
+    now = subnet.block + 1
+    if subnet.counts_epochs:
+        now, first = subnet.next_epoch, epoch + subnet.epochs["RevealPeriodEpochs"]
+        last = first
+    if now < first:
+        return Time.EARLY
+    return Time.NOW if now <= last else Time.OVER

@@ -39,6 +39,8 @@ class Subnet:
     last_update: int
     version_key: int
     epochs: dict[str, int]
+    counts_epochs: bool
+    """Whether the chain keeps a number of the epoch; before runtime 400 or so it followed from the block's."""
     timelock_version: int
 
     @property
@@ -51,6 +53,13 @@ class Subnet:
         if not self.last_update:
             return 0
         return max(0, self.rate_limit - (self.block + 1 - self.last_update))
+
+    @property
+    def next_epoch(self) -> int:
+        """The number of the epoch that the next block belongs to, where the chain keeps one."""
+        pending, since = self.epochs["PendingEpochAt"], self.block + 1 - self.epochs["LastEpochBlock"]
+        is_due = 0 < pending <= self.block + 1 or since >= self.epochs["Tempo"]
+        return self.epochs["SubnetEpochIndex"] + is_due
 
     def obstacle(self, weights: WeightSet) -> Failure | None:
         """What the chain would refuse for certain: then nothing needs to be signed."""
@@ -110,6 +119,7 @@ async def look(chain: Chain, netuid: int, mechid: int, public_key: bytes) -> Sub
         rate_limit=rate_limit or 0,
         last_update=known[uid] if uid is not None and uid < len(known) else 0,
         version_key=version_key or 0,
+        counts_epochs=epochs[EPOCHS.index("SubnetEpochIndex")] is not None,
         epochs={name: value or 0 for name, value in zip(EPOCHS, epochs, strict=True)},
         timelock_version=timelock_version or TIMELOCK_VERSION,
     )

@@ -152,8 +152,10 @@ class Weights:
             except Unavailable as error:
                 raise OutcomeUnknown(f"{error.message}; ask GET /wallet/jobs/{found.job.id}") from error
 
-    async def carry_out(self, principal: Principal, job: Job) -> None:
+    async def carry_out(self, principal: Principal, job: Job) -> bool:
         """Carries out a job that waits in the background, if the chain takes it now; closes it if it never will.
+
+        Returns whether something was signed.
 
         Raises:
             As `set`; the job then still waits, or its extrinsic is followed.
@@ -171,6 +173,8 @@ class Weights:
             await self._database.write(lambda connection: close_job(connection, job.id, closed))
         elif not subnet.blocks_to_wait:
             await self._submit(principal, job, keypair, subnet)
+            return True
+        return False
 
     async def find(self, principal: Principal, id_or_key: str) -> Answer | None:
         """A job of the principal."""

@@ -24,7 +24,7 @@ from strongroom.core.clock import Clock, Entropy
 
 T = TypeVar("T")
 
-HEADS_AGE_S = 0.5
+HEADS_AGE_S = 0.0
 VERSION_AGE_S = 5.0
 SUBMIT_S = 15.0
 RUNTIMES_KEPT = 4
@@ -55,7 +55,7 @@ class NodeChain:
         return await self._version.get(fresh=fresh)
 
     async def heads(self) -> Heads:
-        return await self._heads.get()
+        return await self._heads.get(fresh=True)
 
     async def block(self, block_hash: bytes) -> Block:
         found = await self._call("chain_getBlock", _hex(block_hash))
