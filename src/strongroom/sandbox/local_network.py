@@ -34,6 +34,8 @@ from strongroom.sandbox.hathor.replay import (
 LEDGERS = ("atto", "hathor", "bittensor")
 BLOCK_S = 5.0
 """How long a transaction of the Hathor sandbox waits for its block."""
+FINALITY_LAG = 2
+"""Blocks between the best one of the Bittensor sandbox and the last final one, as on the main network."""
 HOST = "127.0.0.1"
 
 
@@ -124,7 +126,9 @@ class LocalNetworks:
             self._clock,
             SystemEntropy(),
             genesis=Genesis(spec_version=chain.spec_version),
-            production=Production(interval_ms=chain.interval_ms),
+            production=Production(
+                interval_ms=chain.interval_ms, finality_lag=FINALITY_LAG if chain.interval_ms else 0
+            ),
         )
         self._stack.push_async_callback(bittensor.aclose)
         bittensor.start()

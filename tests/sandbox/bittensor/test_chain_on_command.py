@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import websockets
 
-from strongroom.sandbox.bittensor import accounts
+from strongroom.sandbox.bittensor import accounts, dispatch
 from strongroom.sandbox.bittensor.keys import development_pair
 from strongroom.sandbox.bittensor.runtime import Call
 from support.bittensor.sandbox_node import Rpc, RpcFailed, SandboxNode, sandbox_node
@@ -198,3 +198,50 @@ async def test_a_node_that_lies_about_itself(sandbox: SandboxNode, rpc: Rpc) -> 
     assert (await rpc.call("state_getRuntimeVersion"))["specVersion"] == 1
     assert await rpc.call("account_nextIndex", BOB_ADDRESS) == 5
     assert (await sandbox.http.post("/_fault", json={"nonsense": 1})).status_code == 400
+
+
+@pytest.mark.parametrize("where", ["call", "check", "api"])
+async def test_a_faulty_pallet_stops_neither_blocks_nor_connections(
+    sandbox: SandboxNode, rpc: Rpc, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def panic(*_: Any, **__: Any) -> None:
+        raise KeyError("a fault")
+
+    transfer = ("Balances", "transfer_keep_alive")
+    raw = payment(sandbox, 7)
+    if where == "call":
+        monkeypatch.setitem(dispatch.CALLS, transfer, dispatch.CallRule(panic, dispatch.Weight(0)))
+        await rpc.call("author_submitAndWatchExtrinsic", raw)
+        await sandbox.command("/_chain", blocks=1)
+        assert [await rpc.notification() for _ in range(3)][2] == "invalid"
+    elif where == "check":
+        monkeypatch.setitem(dispatch.VALIDATIONS, transfer, panic)
+        with pytest.raises(RpcFailed, match="Verification Error"):
+            await rpc.call("author_submitExtrinsic", raw)
+    else:
+        monkeypatch.setitem(dispatch.APIS, "Metadata_metadata_versions", panic)
+        with pytest.raises(RpcFailed, match="Execution failed"):
+            await rpc.call("state_call", "Metadata_metadata_versions", "0x")
+    status = await sandbox.command("/_chain", blocks=1)
+    assert status["waiting"] == []
+    nonce = accounts.nonce(sandbox.node.chain.storage, ALICE)
+    assert nonce == 0
+
+
+async def test_what_waits_in_a_stalled_chain_comes_into_a_block_when_it_goes_on(
+    sandbox: SandboxNode, rpc: Rpc
+) -> None:
+    await sandbox.command("/_chain", interval_ms=0, stalled=True)
+    await rpc.call("author_submitExtrinsic", payment(sandbox, 7))
+    assert (await sandbox.command("/_chain"))["best"]["number"] == 5
+    status = await sandbox.command("/_chain", stalled=False)
+    assert (await rpc.call("author_pendingExtrinsics"), status["waiting"]) == ([], [])
+
+
+async def test_calls_of_the_new_runtime_work_after_an_upgrade(sandbox: SandboxNode, rpc: Rpc) -> None:
+    await sandbox.command("/_chain", upgrade=424, interval_ms=0)
+    args = {"netuid": 2, "mecid": 0, "dests": [1, 2], "weights": [1, 2], "version_key": 0}
+    call = Call("SubtensorModule", "set_mechanism_weights", args)
+    await rpc.call("author_submitExtrinsic", "0x" + signed(sandbox.node, "//Alice//hk0", call).hex())
+    storage = sandbox.node.chain.storage
+    assert storage.get("SubtensorModule", "Weights", 2, 0) == [(1, 32768), (2, 65535)]

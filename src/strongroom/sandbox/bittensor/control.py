@@ -133,6 +133,7 @@ def _command(node: Node, body: ChainRequest) -> dict[str, Any]:
     if body.drop_pool:
         node.drop_pool()
     made += [node.produce(empty=body.empty) for _ in range(body.blocks)]
+    node.catch_up()
     return status_of(node) | {"made": [write_hex(block.hash) for block in made]}
 
 

@@ -25,11 +25,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from strongroom.sandbox.bittensor.failures import DispatchError
+from strongroom.sandbox.bittensor.failures import DispatchError, PoolRefusal
 from strongroom.sandbox.bittensor.runtime import Call, Event, Runtime
 from strongroom.sandbox.bittensor.scale import ScaleError
 from strongroom.sandbox.bittensor.state import State
 from strongroom.sandbox.bittensor.storage import Storage
+
+
+class PanicError(Exception):
+    """A fault in what a pallet or an API does, as a real runtime would trap: nothing happened."""
+
+
+@contextmanager
+def panics() -> Iterator[None]:
+    """Whatever is no word of the chain's becomes a panic, so that one faulty call stops neither blocks nor connections.
+
+    Raises:
+        PanicError
+    """
+    try:
+        yield
+    except (DispatchError, PoolRefusal, PanicError):
+        raise
+    except Exception as error:
+        raise PanicError(f"{type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +232,10 @@ def call_api(storage: Storage, name: str, data: bytes) -> bytes:
 
     Raises:
         ScaleError: the runtime or this chain has no such API, or the arguments are not its arguments.
+        PanicError: the answer is faulty.
     """
     arguments = storage.runtime.decode_api_arguments(name, data)
     if name not in APIS:
         raise ScaleError(f"the sandbox does not answer {name}")
-    return storage.runtime.encode_api_result(name, APIS[name](storage, *arguments))
+    with panics():
+        return storage.runtime.encode_api_result(name, APIS[name](storage, *arguments))

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from strongroom.core.clock import Clock
 from strongroom.sandbox.bittensor import accounts, apis, pallets
 from strongroom.sandbox.bittensor.blocks import Block
 from strongroom.sandbox.bittensor.chain import Chain
-from strongroom.sandbox.bittensor.dispatch import Context
+from strongroom.sandbox.bittensor.dispatch import Context, PanicError, panics
 from strongroom.sandbox.bittensor.execution import BlockExecution
 from strongroom.sandbox.bittensor.extrinsics import Extrinsic, read_extrinsic
 from strongroom.sandbox.bittensor.failures import PoolRefusal
@@ -19,6 +21,8 @@ from strongroom.sandbox.bittensor.validity import validate
 
 REGISTERED = (pallets, apis)
 """Imported for what they register."""
+log = structlog.get_logger(__name__)
+
 FINALITY_TIMEOUT = 512
 """Blocks after which a node stops telling that an extrinsic is not final yet."""
 
@@ -67,20 +71,28 @@ class Node:
             ScaleError: it is no extrinsic.
             PoolRefusal: the chain refuses it.
             BannedError, KnownError, LowPriorityError: the pool does.
+            PanicError: the check of its call is faulty.
         """
         extrinsic = read_extrinsic(raw, self.chain.runtime)
         self.pool.refuse_known(extrinsic, banned=self.faults.wording is Wording.STOCK)
         priority = self.validity(extrinsic)
         self.pool.add(extrinsic, priority, watcher)
         self.pool.announce(self.nonce)
-        ready = extrinsic.nonce < self.next_index(extrinsic.signer)
-        if ready and self.production.interval_ms == 0 and not self.production.stalled:
-            self.produce()
+        self.catch_up()
         return extrinsic
 
+    def catch_up(self) -> None:
+        """Where blocks are instant, makes one when something waits that is ready."""
+        if (
+            self.production.interval_ms == 0
+            and not self.production.stalled
+            and self.pool.has_ready(self.nonce)
+        ):
+            self.produce()
+
     def validity(self, extrinsic: Extrinsic) -> int:
-        """Raises: PoolRefusal."""
-        with self.chain.state.trial():
+        """Raises: PoolRefusal, PanicError."""
+        with panics(), self.chain.state.trial():
             return validate(self.chain.next_block(), extrinsic, self.chain.genesis_hash)
 
     def nonce(self, who: bytes) -> int:
@@ -127,10 +139,14 @@ class Node:
         included: list[Entry] = []
         for entry in list(self.pool.by_priority()):
             try:
-                execution.apply(entry.extrinsic)
+                with panics(), execution.ctx.savepoint():
+                    execution.apply(entry.extrinsic)
             except PoolRefusal as refusal:
                 if refusal.reason != "future":
                     self.pool.remove(entry, INVALID)
+            except PanicError as panic:
+                log.error("a call panicked", call=entry.extrinsic.call, reason=str(panic))
+                self.pool.remove(entry, INVALID)
             else:
                 included.append(entry)
         return included

@@ -90,6 +90,12 @@ class Pool:
             account_nonce += 1
         return account_nonce
 
+    def has_ready(self, nonce_of: Callable[[bytes], int]) -> bool:
+        """Whether the next extrinsic of any account waits."""
+        return any(
+            entry.extrinsic.nonce == nonce_of(entry.extrinsic.signer) for entry in self.waiting.values()
+        )
+
     def announce(self, nonce_of: Callable[[bytes], int]) -> None:
         """Tells those that became ready, and those that have a gap before them."""
         for entry in list(self.waiting.values()):

@@ -7,7 +7,6 @@ import msgspec
 from strongroom.sandbox.bittensor.failures import PoolRefusal
 from strongroom.sandbox.bittensor.faults import Wording
 from strongroom.sandbox.bittensor.rpc import RpcError
-from strongroom.sandbox.bittensor.scale import ScaleError
 
 VERIFICATION, INVALID, UNKNOWN = 1002, 1010, 1011
 REASONS = {
@@ -35,8 +34,8 @@ def refused(refusal: PoolRefusal, wording: Wording) -> RpcError:
     return RpcError(INVALID, "Invalid Transaction", data)
 
 
-def bad_format(error: ScaleError, wording: Wording) -> RpcError:
-    """What it answers to bytes that are no extrinsic."""
+def bad_format(error: Exception, wording: Wording) -> RpcError:
+    """What it answers to bytes that are no extrinsic, and where the runtime trapped."""
     if wording is Wording.RECORDED:
         return RpcError(UNKNOWN, "Error: wasm `unreachable` instruction executed")
     return RpcError(

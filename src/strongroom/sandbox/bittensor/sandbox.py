@@ -2,13 +2,18 @@
 
 import asyncio
 
+import structlog
+
 from strongroom.core.clock import Clock, Entropy
 from strongroom.sandbox.bittensor import changes
 from strongroom.sandbox.bittensor.app import create_node_app
 from strongroom.sandbox.bittensor.changes import Neuron
+from strongroom.sandbox.bittensor.dispatch import PanicError, panics
 from strongroom.sandbox.bittensor.genesis import RAO, Genesis
 from strongroom.sandbox.bittensor.keys import development_pair
 from strongroom.sandbox.bittensor.node import Node, Production
+
+log = structlog.get_logger(__name__)
 
 HOTKEYS = tuple(f"//Alice//hk{number}" for number in range(4))
 STAKE_RAO = 10_000 * RAO
@@ -54,9 +59,16 @@ class BittensorSandbox:
             if production.interval_ms and not production.stalled:
                 await self._clock.sleep(production.interval_ms / 1000)
                 if not production.stalled:
-                    self.node.produce()
+                    self._make_block()
             else:
                 await self._clock.sleep(SHORT_WAIT_S)
+
+    def _make_block(self) -> None:
+        try:
+            with panics():
+                self.node.produce()
+        except PanicError as panic:  # of a hook; the chain stands still then, and says why
+            log.error("no block could be made", reason=str(panic))
 
 
 def furnish(node: Node) -> None:

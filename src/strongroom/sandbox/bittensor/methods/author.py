@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from strongroom.sandbox.bittensor.dispatch import PanicError
 from strongroom.sandbox.bittensor.extrinsics import Extrinsic
 from strongroom.sandbox.bittensor.failures import PoolRefusal
 from strongroom.sandbox.bittensor.faults import Wording
@@ -54,7 +55,7 @@ def _submit(session: Session, raw: Any, watcher: Watcher | None) -> Extrinsic:
     wording = session.node.faults.wording
     try:
         return session.node.submit(read_hex(raw), watcher)
-    except ScaleError as error:
+    except (ScaleError, PanicError) as error:
         raise bad_format(error, wording) from error
     except PoolRefusal as refusal:
         raise refused(refusal, wording) from refusal

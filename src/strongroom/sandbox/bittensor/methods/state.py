@@ -3,7 +3,7 @@
 from typing import Any
 
 from strongroom.sandbox.bittensor.blocks import Block
-from strongroom.sandbox.bittensor.dispatch import call_api
+from strongroom.sandbox.bittensor.dispatch import PanicError, call_api
 from strongroom.sandbox.bittensor.hashers import blake2_256
 from strongroom.sandbox.bittensor.rpc import INVALID_PARAMS, RpcError, Session, method, read_hex, write_hex
 from strongroom.sandbox.bittensor.scale import ScaleError
@@ -65,7 +65,7 @@ def get_runtime_version(session: Session, block_hash: Any) -> dict[str, Any]:
 def call(session: Session, name: Any, data: Any, block_hash: Any) -> str:
     try:
         return write_hex(call_api(session.storage(block_hash), str(name), read_hex(data or "0x")))
-    except ScaleError as error:
+    except (ScaleError, PanicError) as error:
         message = f"Client error: Execution failed: {error}"
         raise RpcError(EXECUTION_FAILED, message) from error
 

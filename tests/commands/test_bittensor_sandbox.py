@@ -1,0 +1,64 @@
+"""The Bittensor chain as an operator starts it."""
+
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from commands.conftest import Installation, run
+from support.ports import free_port
+from support.processes import strongroom
+
+ALICE = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
+
+
+def ask(client: httpx2.Client, method: str, *params: object) -> object:
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    answer: object = client.post("/", json=body).json()["result"]
+    return answer
+
+
+@pytest.fixture
+def chain(tmp_path: object) -> Iterator[httpx2.Client]:
+    port = free_port()
+    variables = {
+        "STRONGROOM_DATA": str(tmp_path),
+        "SANDBOX_BITTENSOR_PORT": str(port),
+        "SANDBOX_BITTENSOR_SPEC": "293",
+        "SANDBOX_BITTENSOR_BLOCK_MS": "0",
+    }
+    with (
+        strongroom("sandbox", "bittensor", environment=variables) as process,
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+    ):
+        process.wait_ready()
+        yield client
+
+
+def test_the_chain_alone(chain: httpx2.Client) -> None:
+    version = ask(chain, "state_getRuntimeVersion")
+    assert isinstance(version, dict)
+    assert version["specVersion"] == 293
+    paid = chain.post("/_faucet", json={"address": ALICE, "amount": 5})
+    assert paid.json()["free"] > 10**15
+
+
+def test_the_chain_beside_the_service(installation: Installation) -> None:
+    url = f"http://127.0.0.1:{installation.variables['SANDBOX_BITTENSOR_PORT']}"
+    with httpx2.Client(base_url=url, trust_env=False) as client:
+        status = client.get("/_chain").json()
+    assert (status["spec_version"], status["interval_ms"], status["finality_lag"]) == (424, 1000, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "mistake"),
+    [
+        ("SANDBOX_BITTENSOR_SPEC", "300", "SANDBOX_BITTENSOR_SPEC: must be 293 or 424, not '300'"),
+        ("SANDBOX_BITTENSOR_BLOCK_MS", "soon", "SANDBOX_BITTENSOR_BLOCK_MS"),
+    ],
+)
+def test_a_wrong_variable_is_named(tmp_path: object, name: str, value: str, mistake: str) -> None:
+    variables = {"STRONGROOM_DATA": str(tmp_path), "SANDBOX_BITTENSOR_PORT": str(free_port()), name: value}
+    ended = run("sandbox", "bittensor", variables=variables)
+    assert ended.status == 2
+    assert any(mistake in line for line in ended.stderr)
