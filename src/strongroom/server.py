@@ -71,6 +71,8 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
             )
             stack.push_async_callback(bittensor.close)
             await bittensor.open()
+            if networks is not None:
+                await networks.welcome(bittensor.wallets)
             listeners += _bind(bittensor.surfaces())
             before_stop.insert(0, bittensor.wind_down)
             bittensor.start()

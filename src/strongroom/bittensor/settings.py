@@ -175,7 +175,7 @@ def _key_encryption_key(environment: Environment) -> Secret | None:
 
 def _database(environment: Environment, data: Path) -> URL:
     if not environment.is_set("BITTENSOR_DB_HOST"):
-        return sqlite_url(str(data / "bittensor.sqlite3"))
+        return sqlite_url(str(data / environment.text("BITTENSOR_DB_FILE", "bittensor.sqlite3")))
     password = environment.secret("BITTENSOR_DB_PASSWORD")
     return mysql_url(
         host=environment.text("BITTENSOR_DB_HOST"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strongroom.atto.gateway.local_worker import LocalWorker
+from strongroom.bittensor.wallets import Wallets
 from strongroom.core.background import Background
 from strongroom.core.clock import Clock, SystemEntropy
 from strongroom.core.environment import Environment
@@ -14,6 +15,7 @@ from strongroom.core.listener import Surface
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.sandbox.atto import AttoSandbox, Chain, Journal
 from strongroom.sandbox.bittensor.genesis import Genesis
+from strongroom.sandbox.bittensor.newcomers import settle
 from strongroom.sandbox.bittensor.node import Production
 from strongroom.sandbox.bittensor.sandbox import BittensorSandbox
 from strongroom.sandbox.bittensor.settings import read_chain_settings
@@ -37,6 +39,7 @@ BLOCK_S = 5.0
 FINALITY_LAG = 2
 """Blocks between the best one of the Bittensor sandbox and the last final one, as on the main network."""
 HOST = "127.0.0.1"
+BITTENSOR_DB_FILE = "sandbox-bittensor.sqlite3"
 
 
 class LocalNetworks:
@@ -52,6 +55,7 @@ class LocalNetworks:
         self._data = data
         self._clock = clock
         self._stack = AsyncExitStack()
+        self._bittensor: BittensorSandbox | None = None
 
     @staticmethod
     def default_variables(variables: Mapping[str, str]) -> dict[str, str]:
@@ -69,7 +73,7 @@ class LocalNetworks:
         }
 
     def service_variables(self) -> dict[str, str]:
-        """The same, and for Hathor's wallets a secret of their tokens, and the first API beside the other."""
+        """The same, and what a service beside them needs: a secret for Hathor's tokens, its first API, a database."""
         variables = self.default_variables(self._variables)
         variables["HATHOR_LEGACY_API"] = self._variables.get("HATHOR_LEGACY_API") or "true"
         given = any(self._variables.get(name) for name in ("AUTH_SECRET", "AUTH_SECRET_FILE"))
@@ -78,6 +82,8 @@ class LocalNetworks:
             secret = self._data / "hathor-auth-secret"
             make_secret_file(secret, SystemEntropy())
             variables["AUTH_SECRET_FILE"] = str(secret)
+        if "bittensor" in self._ledgers:
+            variables["BITTENSOR_DB_FILE"] = BITTENSOR_DB_FILE
         return variables
 
     def open(self) -> list[Surface]:
@@ -89,8 +95,14 @@ class LocalNetworks:
         if "hathor" in self._ledgers:
             surfaces += self._open_hathor()
         if "bittensor" in self._ledgers:
+            self._forget_bittensor()
             surfaces.append(self._open_bittensor())
         return surfaces
+
+    async def welcome(self, wallets: Wallets) -> None:
+        """Gives a Bittensor service beside the chain wallets to begin with."""
+        if self._bittensor is not None:
+            await settle(self._bittensor.node, wallets, SystemEntropy())
 
     async def close(self) -> None:
         await self._stack.aclose()
@@ -120,6 +132,11 @@ class LocalNetworks:
         application = create_node_app(node, subscriptions)
         return [_surface("sandbox-hathor-node", application, self._ports.hathor)]
 
+    def _forget_bittensor(self) -> None:
+        """The chain begins anew at each start: a service that remembers the last one's nonces would wait for ever."""
+        for suffix in ("", "-wal", "-shm"):
+            (self._data / f"{BITTENSOR_DB_FILE}{suffix}").unlink(missing_ok=True)
+
     def _open_bittensor(self) -> Surface:
         chain = read_chain_settings(self._variables)
         bittensor = BittensorSandbox(
@@ -132,6 +149,7 @@ class LocalNetworks:
         )
         self._stack.push_async_callback(bittensor.aclose)
         bittensor.start()
+        self._bittensor = bittensor
         return _surface("sandbox-bittensor-node", bittensor.application, self._ports.bittensor)
 
     def _telling_node(self, source: Source, background: Background) -> HathorNode:
