@@ -31,6 +31,10 @@ class NotDelivered(NodeUnavailable):
     """No connection came about: the node got nothing."""
 
 
+class _NotServed(NodeUnavailable):
+    """Another status than 200."""
+
+
 class PushNode(Protocol):
     async def push(self, raw: bytes) -> str | None: ...
     async def presence(self, tx_id: str) -> Presence: ...
@@ -71,7 +75,13 @@ class HttpPushNode:
 
     async def presence(self, tx_id: str) -> Presence:
         """Raises: NodeUnavailable."""
-        answer = await self._ask("GET", "/transaction", _Found, params={"id": tx_id})
+        query = {"id": tx_id}
+        try:
+            answer = await self._ask("GET", "/transaction", _Found, params=query)
+        except (
+            _NotServed
+        ):  # by a node without an index of wallets; this one says at least whether it is there
+            answer = await self._ask("GET", "/transaction_acc_weight", _Found, params=query)
         if answer.success:
             voided = answer.meta is not None and answer.meta.voided_by
             return Presence.VOIDED if voided else Presence.LIVE
@@ -97,7 +107,7 @@ class HttpPushNode:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise NodeUnavailable(f"The node does not answer ({type(error).__name__})") from error
         if response.status != 200:  # noqa: PLR2004 - HTTP's OK
-            raise NodeUnavailable(f"The node answers {response.status} to {path}")
+            raise _NotServed(f"The node answers {response.status} to {path}")
         try:
             return msgspec.json.decode(body, type=kind)
         except msgspec.DecodeError as error:
