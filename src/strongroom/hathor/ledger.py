@@ -36,9 +36,11 @@ from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.registration import Registration, RegistrationRules
 from strongroom.hathor.api.sockets import LARGEST_FRAME, SocketApplication, SocketRules
 from strongroom.hathor.gateway.events import HttpEventNode
+from strongroom.hathor.gateway.fcm import Fcm
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.gateway.push import HttpPushNode
 from strongroom.hathor.proposal_sweep import ProposalSweep
+from strongroom.hathor.push import Pusher, PushMeasures
 from strongroom.hathor.realtime import Realtime
 from strongroom.hathor.sending import Sender
 from strongroom.hathor.settings import HathorSettings
@@ -98,6 +100,7 @@ class HathorLedger:
         self._push_node = HttpPushNode(settings.node_url)
         self.bus = Bus()
         self._realtime: Realtime | None = None
+        self._pusher: Pusher | None = None
         self.api_tokens = ApiTokens(self.database, Audit(clock), clock, entropy)
         self.stopped: asyncio.Future[None] | None = None
 
@@ -112,6 +115,7 @@ class HathorLedger:
         self.stopped = asyncio.get_running_loop().create_future()
         self._leases = Leases(self.database, self._clock, holder=self._entropy.token(HOLDER_BYTES).hex())
         self._open_bus()
+        self._pusher = self._open_pusher()
         self._sender = Sender(
             node=self._push_node,
             database=self.database,
@@ -145,6 +149,7 @@ class HathorLedger:
                     stream_id=self._settings.stream_id,
                 ),
                 window=self._settings.sync_window,
+                push_age_s=self._settings.push.age_s if self._settings.push.enabled else None,
             ),
         )
 
@@ -198,6 +203,27 @@ class HathorLedger:
             self.bus = RedisBus(self._settings.redis, self._clock, self._entropy, self._health)
         self._stack.push_async_callback(self.bus.close)
         self.outbox.listen(DESTINATION, lambda _wallet_id: self.bus.publish(DESTINATION))
+
+    def _open_pusher(self) -> Pusher | None:
+        """None: notifications are off."""
+        push = self._settings.push
+        if not push.enabled:
+            return None
+        service = None
+        if push.account is not None:
+            service = Fcm(push.account, push.url, self._clock)
+            self._stack.push_async_callback(service.close)
+        return Pusher(
+            database=self.database,
+            outbox=self.outbox,
+            clock=self._clock,
+            entropy=self._entropy,
+            health=self._health,
+            measures=PushMeasures(self._metrics),
+            service=service,
+            providers=push.providers,
+            age_s=push.age_s,
+        )
 
     def _socket_surface(self, tokens: Tokens, reader: Reader) -> Surface:
         settings = self._settings.sockets
@@ -305,7 +331,9 @@ class HathorLedger:
 
     async def _lead(self, lease: Lease) -> None:
         sweep = ProposalSweep(self.database, self._sender, self._push_node, self._clock)
-        work = (self.loader.run(), self._expire_messages(), sweep.run())
+        work = [self.loader.run(), self._expire_messages(), sweep.run()]
+        if self._pusher is not None:
+            work += [self._pusher.run(), self._pusher.expire()]
         beside = [asyncio.ensure_future(each) for each in work]
         try:
             await self._sync.run(lease)

@@ -11,6 +11,7 @@ from strongroom.core.environment import Environment, Secret
 from strongroom.core.forwarded import TrustedProxies, parse_proxies
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.protocol.addresses import MAINNET, NETWORKS, Network
+from strongroom.hathor.push_settings import PushSettings, read_push_settings
 
 DEFAULT_GAP = 20
 
@@ -34,6 +35,7 @@ class HathorSettings:
     """The URL of the Redis that carries word between processes; None: each looks for itself."""
     api: "ApiSettings"
     sockets: "SocketSettings"
+    push: PushSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,7 @@ def read_hathor_settings(environment: Environment, data: Path, host: str) -> Hat
         redis=read_redis_url(environment),
         api=_read_api(environment, host),
         sockets=_read_sockets(environment),
+        push=read_push_settings(environment),
     )
 
 

@@ -17,6 +17,7 @@ from strongroom.hathor.sync.ledger_lock import lock_ledger
 from strongroom.hathor.sync.locks import settle_locks
 from strongroom.hathor.sync.messages import append_messages
 from strongroom.hathor.sync.miners import write_miners
+from strongroom.hathor.sync.pushes import append_pushes
 from strongroom.hathor.sync.records import (
     complete,
     load,
@@ -49,6 +50,8 @@ class Rules:
 
     network: Network
     reward_spend_min_blocks: int
+    push_age_s: int | None = None
+    """Devices are notified of transactions up to this age; None: of none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,8 @@ class Applied:
     events: int
     """How many were new."""
     wallets: frozenset[str]
+    devices: frozenset[str]
+    """Streams of notifications."""
 
 
 def apply_batch(
@@ -79,17 +84,18 @@ def apply_batch(
     load(connection, working, new)
     for event in new:
         working.apply(event)
-    wallets = _write(connection, working, rules, outbox, now_s)
+    wallets, devices = _write(connection, working, rules, outbox, now_s)
     if new:
         last_event_id = new[-1].id
         sql = "UPDATE sync_metadata SET last_event_id = {}, updated_at = {} WHERE id = 0"
         execute(connection, sql, last_event_id, str(now_s * 1000))
-    return Applied(last_event_id=last_event_id, events=len(new), wallets=wallets)
+    return Applied(last_event_id=last_event_id, events=len(new), wallets=wallets, devices=devices)
 
 
 def _write(
     connection: Connection, working: Working, rules: Rules, outbox: Outbox, now_s: int
-) -> frozenset[str]:
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Returns the wallets and the devices that are to be told."""
     best_before = read_heights(connection).best
     write_transactions(connection, working)
     settle_locks(connection, working, read_heights(connection), now_s)
@@ -105,8 +111,11 @@ def _write(
     write_tokens(connection, working, effects)
     touched = write_wallets(connection, working, effects, addresses)
     _extend_gaps(connection, rules.network, addresses)
-    append_messages(connection, outbox, working, touched)
-    return frozenset(touched)
+    news = append_messages(connection, outbox, working, touched)
+    devices: frozenset[str] = frozenset()
+    if rules.push_age_s is not None:
+        devices = append_pushes(connection, outbox, news, now_s - rules.push_age_s)
+    return frozenset(touched), devices
 
 
 def _extend_gaps(connection: Connection, network: Network, addresses: Mapping[str, AddressRow]) -> None:

@@ -23,6 +23,7 @@ from strongroom.core.outbox import Outbox
 from strongroom.core.telemetry import Health, Status
 from strongroom.hathor.gateway import EventNode, EventStream
 from strongroom.hathor.protocol.addresses import Network
+from strongroom.hathor.sync import pushes
 from strongroom.hathor.sync.batch import Applied, EventGapError, Rules, apply_batch
 from strongroom.hathor.sync.events import KNOWN_EVENTS, Event, Frame, Page, RawEvent, read_event
 from strongroom.hathor.sync.ledger_lock import lock_ledger
@@ -50,6 +51,8 @@ class SyncSettings:
     pins: Pins
     window: int = 2_000
     idle_s: float = IDLE_S
+    push_age_s: int | None = None
+    """As in `Rules`."""
 
 
 class Interrupted(Exception):
@@ -106,7 +109,11 @@ class Sync:
     async def read_rules(self) -> Rules:
         """What the node's settings say. Raises: Unavailable."""
         version = await self._node.version()
-        return Rules(network=self._settings.network, reward_spend_min_blocks=version.reward_spend_min_blocks)
+        return Rules(
+            network=self._settings.network,
+            reward_spend_min_blocks=version.reward_spend_min_blocks,
+            push_age_s=self._settings.push_age_s,
+        )
 
     async def _follow(self, lease: Lease, rules: Rules) -> None:
         """One connection."""
@@ -245,6 +252,8 @@ class Sync:
         self._last_id = applied.last_event_id
         for wallet_id in applied.wallets:
             self._outbox.committed(DESTINATION, wallet_id)
+        for device in applied.devices:
+            self._outbox.committed(pushes.DESTINATION, device)
         self._note(events, applied, latest_id, self._clock.monotonic_s() - started_s)
         if broken is not None:
             self._measures.refused.inc()

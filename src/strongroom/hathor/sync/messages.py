@@ -14,6 +14,7 @@ from strongroom.core.bulk import select_in
 from strongroom.core.outbox import Event as Message
 from strongroom.core.outbox import Outbox
 from strongroom.hathor.sync.events import Output, SpentOutput, Vertex
+from strongroom.hathor.sync.pushes import News
 from strongroom.hathor.sync.records import complete
 from strongroom.hathor.sync.working import Working
 
@@ -26,10 +27,10 @@ def append_messages(
     outbox: Outbox,
     working: Working,
     touched: Mapping[str, set[str]],
-) -> None:
+) -> list[News]:
     """One message a transaction and wallet: `new-tx` when it came, `update-tx` when it changed later.
 
-    The stream is the wallet's id, the sequence the id of the event.
+    The stream is the wallet's id, the sequence the id of the event. Returns what came and is not void.
     """
     wallets: dict[str, set[str]] = {}
     for wallet_id, tx_ids in touched.items():
@@ -40,6 +41,7 @@ def append_messages(
         wallets.setdefault(tx_id, set()).add(wallet_id)
     complete(connection, working, set(wallets))
     messages: list[Message] = []
+    news: list[News] = []
     for tx_id, owners in wallets.items():
         told = working.accepted.get(tx_id) or working.changed.get(tx_id)
         if told is None:
@@ -50,7 +52,12 @@ def append_messages(
         body = {"type": kind, "data": transaction_message(working, vertex, voided=not row.is_live)}
         payload = msgspec.json.encode(body).decode()
         messages.extend(Message(stream=owner, sequence=event_id, payload=payload) for owner in sorted(owners))
+        if row.stored is None and row.is_live:
+            news.append(
+                News(tx_id=tx_id, event_id=event_id, timestamp_s=vertex.timestamp, wallets=sorted(owners))
+            )
     outbox.append(connection, DESTINATION, messages)
+    return news
 
 
 def transaction_message(working: Working, vertex: Vertex, *, voided: bool) -> dict[str, Any]:
