@@ -176,6 +176,36 @@ def test_transfers(trial: Trial) -> None:
     assert failure("//Eve", "transfer_keep_alive", "Balances", **other) == "CannotLookup"
 
 
+def test_identities(trial: Trial) -> None:
+    fields = ("name", "url", "github_repo", "image", "discord", "description", "additional")
+    identity = dict.fromkeys(fields, b"x")
+    assert names(trial.run(OWNER, "set_identity", **identity)) == ["SubtensorModule.ChainIdentitySet"]
+    assert trial.get("IdentitiesV2", key(OWNER)) == identity
+    assert trial.failure("//Bob", "set_identity", **identity) == "HotKeyNotRegisteredInNetwork"
+    long = identity | {"name": b"x" * 257}
+    assert trial.failure(OWNER, "set_identity", **long) == "InvalidIdentity"
+    subnet = {
+        **dict.fromkeys(("subnet_name", "github_repo", "subnet_contact", "subnet_url"), b"y"),
+        **dict.fromkeys(("discord", "description", "logo_url", "additional"), b"y"),
+    }
+    assert trial.failure("//Bob", "set_subnet_identity", netuid=NETUID, **subnet) == "NotSubnetOwner"
+    trial.run(OWNER, "set_subnet_identity", netuid=NETUID, **subnet)
+    assert trial.api("SubnetInfoRuntimeApi_get_metagraph", NETUID)["name"] == list(b"y")
+
+
+def test_the_newer_runtime_checks_inside_wrappers_first(powerful: Trial) -> None:
+    """A root weight is wrong on both; 424 sees before that that there is too little stake."""
+    powerful.admin("stake_threshold", 10**18)
+    powerful.node.produce(
+        lambda ctx: ctx.put("SubtensorModule", "CommitRevealWeightsEnabled", 0, value=False)
+    )
+    weights = {"netuid": 0, "dests": [1], "weights": [1], "version_key": 0}
+    calls = values(powerful, Call("SubtensorModule", "set_weights", weights))
+    found = powerful.failure(VALIDATOR, "batch_all", "Utility", calls=calls)
+    wanted = {293: "CanNotSetRootNetworkWeights", 424: "NotEnoughStakeToSetWeights"}
+    assert found == wanted[powerful.spec_version]
+
+
 def values(trial: Trial, *calls: Call) -> list[Any]:
     return [trial.node.chain.runtime.value_of(call) for call in calls]
 

@@ -144,3 +144,14 @@ def test_mechanisms_have_weights_of_their_own(new: Trial) -> None:
     assert events[0].content == (4096 + NETUID, 0)
     assert new.get("Weights", 4096 + NETUID, 0) == [(1, 65535)]
     assert new.get("Weights", NETUID, 0) == []
+
+
+def test_older_weights_go_first_on_the_older_runtime(powerful: Trial) -> None:
+    def priority(uri: str) -> int | None:
+        return powerful.priority(uri, "set_weights", **weights([0], [1]))
+
+    powerful.run(VALIDATOR, "set_weights", **weights([1], [5]))
+    if powerful.spec_version == 424:
+        assert priority(VALIDATOR) is None
+    else:
+        assert 0 < (priority(VALIDATOR) or 0) < (priority("//Alice//hk1") or 0) < (1 << 64) - 1

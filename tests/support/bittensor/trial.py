@@ -102,16 +102,23 @@ class Trial:
 
     def refusal(self, uri: str, function: str, /, **args: Any) -> int | str | None:
         """What the pool would say, or None."""
-        check = VALIDATIONS.get(("SubtensorModule", function))
         try:
-            with self.node.chain.state.trial():
-                ctx = self.node.chain.next_block()
-                ctx.origin = Origin(account=key(uri))
-                if check is not None:
-                    check(ctx, **args)
+            self.priority(uri, function, **args)
         except PoolRefusal as refusal:
             return refusal.reason
         return None
+
+    def priority(self, uri: str, function: str, /, **args: Any) -> int | None:
+        """Which place the pool would give it; None: the first.
+
+        Raises:
+            PoolRefusal: none.
+        """
+        check = VALIDATIONS.get(("SubtensorModule", function))
+        with self.node.chain.state.trial():
+            ctx = self.node.chain.next_block()
+            ctx.origin = Origin(account=key(uri))
+            return None if check is None else check(ctx, **args)
 
     def api(self, name: str, *arguments: Any) -> Any:
         """The answer of a runtime API, through its bytes."""

@@ -138,6 +138,9 @@ class Context(Storage):
         outer, self.origin = self.origin, origin
         try:
             with self.savepoint():
+                guard = GUARDS.get((inner.pallet, inner.function))
+                if guard is not None:
+                    guard(self, **inner.args)
                 return rule.run(self, **inner.args)
         finally:
             self.origin = outer
@@ -159,6 +162,7 @@ class CallRule(NamedTuple):
 
 
 CALLS: dict[tuple[str, str], CallRule] = {}
+GUARDS: dict[tuple[str, str], Callable[..., None]] = {}
 VALIDATIONS: dict[tuple[str, str], Callable[..., int | None]] = {}
 APIS: dict[str, Callable[..., Any]] = {}
 ON_INITIALIZE: list[Callable[[Context], None]] = []
@@ -203,6 +207,16 @@ def validates(pallet: str, function: str) -> Callable[[Callable[..., int | None]
 
 
 Answer = TypeVar("Answer", bound=Callable[..., Any])
+
+
+def guards(pallet: str, function: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Registers what is checked before a call is carried out, also inside wrappers: it raises `DispatchError`."""
+
+    def register(check: Callable[..., None]) -> Callable[..., None]:
+        GUARDS[pallet, function] = check
+        return check
+
+    return register
 
 
 def runtime_api(name: str) -> Callable[[Answer], Answer]:

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from strongroom.sandbox.bittensor.dispatch import runtime_api
-from strongroom.sandbox.bittensor.pallets import neurons
+from strongroom.sandbox.bittensor.pallets import epochs, neurons
 from strongroom.sandbox.bittensor.pallets.view import View
 from strongroom.sandbox.bittensor.storage import Storage
 
@@ -91,18 +91,10 @@ def get_subnet_hyperparams_v3(storage: Storage, netuid: int) -> list[dict[str, A
     ]
 
 
-def activity_cutoff(view: View, netuid: int) -> int:
-    """After how many blocks without weights a validator no longer counts."""
-    if view.has_item("ActivityCutoffFactorMilli"):
-        factor = view.get("ActivityCutoffFactorMilli", netuid)
-        return max(1, int(factor * view.get("Tempo", netuid) // 1000))
-    return int(view.get("ActivityCutoff", netuid))
-
-
 def _first(view: View, netuid: int) -> dict[str, Any]:
     low, high = view.get("AlphaValues", netuid)
     values = {name: view.get(item, netuid) for name, item in STORED.items()}
-    cutoff = activity_cutoff(view, netuid)
+    cutoff = epochs.activity_cutoff(view, netuid)
     return values | {"alpha_low": low, "alpha_high": high, "activity_cutoff": cutoff}
 
 

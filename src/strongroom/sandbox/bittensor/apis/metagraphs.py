@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
-from strongroom.sandbox.bittensor.apis.hyperparameters import STORED, activity_cutoff
+from strongroom.sandbox.bittensor.apis.hyperparameters import STORED
 from strongroom.sandbox.bittensor.apis.neurons import axon_of, vectors_of
 from strongroom.sandbox.bittensor.apis.subnets import economy
 from strongroom.sandbox.bittensor.dispatch import runtime_api
-from strongroom.sandbox.bittensor.pallets import neurons, stakes
+from strongroom.sandbox.bittensor.pallets import epochs, neurons, stakes
 from strongroom.sandbox.bittensor.pallets.view import View
 from strongroom.sandbox.bittensor.storage import Storage
 
@@ -91,7 +91,7 @@ def _parameters(view: View, netuid: int) -> dict[str, Any]:
     values = {name: view.get(item, netuid) for name, item in STORED.items()}
     return {
         **values,
-        "activity_cutoff": activity_cutoff(view, netuid),
+        "activity_cutoff": epochs.activity_cutoff(view, netuid),
         "alpha_low": low,
         "alpha_high": high,
         "burn": view.get("Burn", netuid),

@@ -43,6 +43,14 @@ def is_due(view: View, netuid: int) -> bool:
     return bool(view.block - view.get("LastEpochBlock", netuid) >= tempo)
 
 
+def activity_cutoff(view: View, netuid: int) -> int:
+    """After how many blocks without weights a validator no longer counts."""
+    if view.has_item("ActivityCutoffFactorMilli"):
+        factor = view.get("ActivityCutoffFactorMilli", netuid)
+        return max(1, int(factor * view.get("Tempo", netuid) // 1000))
+    return int(view.get("ActivityCutoff", netuid))
+
+
 def current(view: View, netuid: int) -> int:
     """The number of the epoch that a commit in this block belongs to."""
     if view.stateful_epochs:
@@ -73,7 +81,7 @@ def _run(pallet: Pallet, netuid: int) -> None:
     threshold = pallet.get("StakeThreshold")
     weighed = [stakes.weight_of(pallet, netuid, key) for key in keys]
     held = [stake if stake >= threshold else 0 for stake in weighed]
-    updates, cutoff = pallet.get("LastUpdate", netuid), pallet.get("ActivityCutoff", netuid)
+    updates, cutoff = pallet.get("LastUpdate", netuid), activity_cutoff(pallet, netuid)
     active = [update + cutoff >= pallet.block for update in updates[: len(keys)]]
     permits = pallet.get("ValidatorPermit", netuid)
     voters = [here and permitted for here, permitted in zip(active, permits, strict=True)]

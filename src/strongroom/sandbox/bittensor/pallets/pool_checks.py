@@ -6,7 +6,7 @@ Runtime 293 checks stake, staking, registrations and axons; runtime 424 whatever
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from strongroom.sandbox.bittensor.dispatch import Context, validates
+from strongroom.sandbox.bittensor.dispatch import Context, guards, validates
 from strongroom.sandbox.bittensor.failures import DispatchError, PoolRefusal
 from strongroom.sandbox.bittensor.pallets import (
     children,
@@ -25,8 +25,9 @@ from strongroom.sandbox.bittensor.pallets.view import SUBTENSOR, View
 from strongroom.sandbox.bittensor.rules.pool import Side
 from strongroom.sandbox.bittensor.rules.weights import commit_hash
 
-IN_SWAP, ZERO_AMOUNT, INVALID_ROUND = 0, 14, 15
+IN_SWAP, ZERO_AMOUNT = 0, 14
 _BAD_REQUEST: Final = 255
+_LEAST_PRIORITY: Final = (1 << 32) - 1
 _CODES: Final = {
     "AmountTooLow": 1,
     "NotEnoughStakeToSetWeights": 1,
@@ -46,6 +47,7 @@ _CODES_424: Final = {
     "CommittingWeightsTooFast": 6,
     "SettingWeightsTooFast": 6,
     "NetworkTxRateLimitExceeded": 6,
+    "InvalidRevealRound": 15,
     "NoWeightsCommitFound": 16,
     "RevealTooEarly": 17,
     "InputLengthsUnequal": 18,
@@ -55,15 +57,20 @@ _CODES_424: Final = {
     "DelegateTakeTooHigh": 27,
 }
 
-Check = Callable[..., None]
+Check = Callable[..., int | None]
 
 
 def _refuses(*functions: str, since_424: bool | None = None) -> Callable[[Check], Check]:
-    """Registers a check for calls; `since_424` None: on both runtimes, else only on the one or the other."""
+    """Registers a check for calls; `since_424` None: on both runtimes, else only on the one or the other.
+
+    Runtime 424 makes its checks once more before every such call, also inside wrappers, and before the call's own.
+    """
 
     def register(check: Check) -> Check:
         for function in functions:
             validates(SUBTENSOR, function)(_as_validation(check, since_424))
+            if since_424 is not False:
+                guards(SUBTENSOR, function)(_as_guard(check))
         return check
 
     return register
@@ -72,14 +79,23 @@ def _refuses(*functions: str, since_424: bool | None = None) -> Callable[[Check]
 def _as_validation(check: Check, since_424: bool | None) -> Callable[..., int | None]:
     def validate(ctx: Context, **args: Any) -> int | None:
         view = View(ctx)
-        if since_424 is None or since_424 == view.stateful_epochs:
-            try:
-                check(view, ctx.signer, **args)
-            except DispatchError as error:
-                raise PoolRefusal(code_of(view, error)) from error
-        return None
+        if since_424 is not None and since_424 != view.stateful_epochs:
+            return None
+        try:
+            return check(view, ctx.signer, **args)
+        except DispatchError as error:
+            raise PoolRefusal(code_of(view, error)) from error
 
     return validate
+
+
+def _as_guard(check: Check) -> Callable[..., None]:
+    def guard(ctx: Context, **args: Any) -> None:
+        view = View(ctx)
+        if view.stateful_epochs and ctx.origin.account is not None:
+            check(view, ctx.origin.account, **args)
+
+    return guard
 
 
 def code_of(view: View, error: DispatchError) -> int:
@@ -90,41 +106,45 @@ def code_of(view: View, error: DispatchError) -> int:
 
 
 @_refuses("set_weights", "set_mechanism_weights")
-def _set_weights(view: View, hotkey: bytes, *, netuid: int, mecid: int = 0, **_others: Any) -> None:
+def _set_weights(view: View, hotkey: bytes, *, netuid: int, mecid: int = 0, **_others: Any) -> int | None:
     _ensure_stake(view, hotkey, [netuid])
     if view.stateful_epochs and not view.get("CommitRevealWeightsEnabled", netuid):
         _ensure_pace(view, hotkey, netuid, mecid, "SettingWeightsTooFast")
+    return _priority(view, hotkey, netuid)
 
 
 @_refuses("commit_weights", "commit_mechanism_weights")
-def _commit_weights(view: View, hotkey: bytes, *, netuid: int, mecid: int = 0, **_others: Any) -> None:
+def _commit_weights(view: View, hotkey: bytes, *, netuid: int, mecid: int = 0, **_others: Any) -> int | None:
     _ensure_stake(view, hotkey, [netuid])
     if view.stateful_epochs:
         _ensure_pace(view, hotkey, netuid, mecid, "CommittingWeightsTooFast")
+    return _priority(view, hotkey, netuid)
 
 
 @_refuses("commit_crv3_weights")
-def _commit_crv3(view: View, hotkey: bytes, *, netuid: int, **_others: Any) -> None:
+def _commit_crv3(view: View, hotkey: bytes, *, netuid: int, **_others: Any) -> int | None:
     _ensure_stake(view, hotkey, [netuid])
+    return _priority(view, hotkey, netuid)
 
 
 @_refuses("commit_timelocked_weights", "commit_timelocked_mechanism_weights", "commit_crv3_mechanism_weights")
 def _commit_timelocked(view: View, hotkey: bytes, *, netuid: int, reveal_round: int, **_others: Any) -> None:
     _ensure_stake(view, hotkey, [netuid])
     if reveal_round < view.storage.get("Drand", "LastStoredRound"):
-        raise PoolRefusal(INVALID_ROUND)
+        raise view.error("InvalidRevealRound")
 
 
 @_refuses("reveal_weights", "reveal_mechanism_weights")
-def _reveal(view: View, hotkey: bytes, *, netuid: int, mecid: int = 0, **plain: Any) -> None:
+def _reveal(view: View, hotkey: bytes, *, netuid: int, mecid: int = 0, **plain: Any) -> int | None:
     _ensure_stake(view, hotkey, [netuid])
     if view.stateful_epochs:
         reveal = (plain["uids"], plain["values"], plain["salt"], plain["version_key"])
         _ensure_revealable(view, hotkey, netuid, mecid, [reveal])
+    return _priority(view, hotkey, netuid)
 
 
 @_refuses("batch_reveal_weights")
-def _batch_reveal(view: View, hotkey: bytes, *, netuid: int, **lists: Any) -> None:
+def _batch_reveal(view: View, hotkey: bytes, *, netuid: int, **lists: Any) -> int | None:
     if view.stateful_epochs:
         _ensure_equal(view, lists.values())
     _ensure_stake(view, hotkey, [netuid])
@@ -132,6 +152,7 @@ def _batch_reveal(view: View, hotkey: bytes, *, netuid: int, **lists: Any) -> No
         names = ("uids_list", "values_list", "salts_list", "version_keys")
         reveals = list(zip(*(lists[name] for name in names), strict=True))
         _ensure_revealable(view, hotkey, netuid, 0, reveals)
+    return _priority(view, hotkey, netuid)
 
 
 @_refuses("batch_set_weights", "batch_commit_weights", since_424=True)
@@ -233,6 +254,16 @@ def _change_take(view: View, coldkey: bytes, *, hotkey: bytes, take: int) -> Non
     if take > view.get("MaxDelegateTake"):
         raise view.error("DelegateTakeTooHigh")
     children.check_owner(view, coldkey, hotkey)
+
+
+def _priority(view: View, hotkey: bytes, netuid: int) -> int | None:
+    """Runtime 293 puts weights behind all else, those longest without an update first; 424 has no opinion."""
+    if view.stateful_epochs:
+        return None
+    uid = neurons.uid_of(view, netuid, hotkey)
+    if uid is None:
+        return 0
+    return _LEAST_PRIORITY + view.block - neurons.last_update(view, netuid, uid)
 
 
 def _ensure_stake(view: View, hotkey: bytes, netuids: Iterable[int]) -> None:
