@@ -1,12 +1,16 @@
 """`strongroom bittensor` and `strongroom token --ledger bittensor`, as an operator runs them."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from commands.conftest import Ended, run
 from support.bittensor_service import VECTORS, write_wallet
+from support.ports import free_port
 
 ADDRESS = VECTORS["legacy_ansible_vault"]["expected"]["ss58"]
 TOKEN = re.compile(r"sr_(?P<id>[0-9a-f]{16})_[a-z2-7]{52}")
@@ -84,6 +88,48 @@ def test_another_key_does_not_take_a_name(wallet: Path, variables: dict[str, str
     (wallet / "hotkeys" / "default").write_bytes((wallet / "hotkeys" / "other").read_bytes())
     ended = run("bittensor", "import", str(wallet), variables=variables)
     assert (ended.status, ended.stderr) == (1, ["strongroom: validator/default is another key in the vault"])
+
+
+def add(variables: dict[str, str], secret: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "strongroom", "bittensor", "add", "v", "h"]
+    return subprocess.run(
+        command, env=os.environ | variables, input=f"{secret}\n", capture_output=True, text=True, check=False
+    )
+
+
+def test_a_key_is_added_from_its_phrase(variables: dict[str, str]) -> None:
+    vector = VECTORS["mnemonic_24"]
+    ended = add(variables, vector["mnemonic"])
+    assert (ended.returncode, ended.stdout) == (0, f"v/h {vector['expected']['ss58']} imported\n")
+    ended = add(variables, vector["mnemonic"].rpartition(" ")[0])
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        "strongroom: The secret phrase is not one of BIP-39 in English\n",
+    )
+
+
+def test_on_a_real_network_no_development_key_is_added(variables: dict[str, str]) -> None:
+    ended = add(variables | {"network": "finney"}, "//Alice")
+    assert ended.returncode == 1
+    assert "a development key, which everybody has" in ended.stderr
+
+
+def test_doctor_opens_every_key_and_misses_the_one_that_sealed_them(
+    wallet: Path, variables: dict[str, str]
+) -> None:
+    (wallet / "coldkey").unlink()
+    assert run("bittensor", "import", str(wallet), variables=variables).status == 0
+    nowhere = variables | {"chain_endpoint": f"ws://127.0.0.1:{free_port()}"}
+    ended = run("doctor", variables=nowhere)
+    assert ended.status == 1
+    said = {line.split("│")[1].strip(): line for line in ended.stdout if "bittensor" in line and "│" in line}
+    assert "2 keys open, 0 are known by their address alone" in said["bittensor keys"]
+    assert "2 rows verified" in said["bittensor audit trail"]
+    assert "bad" in said["bittensor chain"]
+    (Path(variables["STRONGROOM_DATA"]) / "bittensor.kek").unlink()
+    ended = run("bittensor", "wallets", variables=variables)
+    assert ended.status == 1
+    assert "bittensor.kek is not there: put it back" in " ".join(ended.stderr)
 
 
 def token_id(ended: Ended) -> str:

@@ -14,11 +14,13 @@ from strongroom.bittensor.keyring import Keyring, Passwords
 from strongroom.bittensor.messages import Messages
 from strongroom.bittensor.policy import KeyPolicy
 from strongroom.bittensor.settings import BittensorSettings
+from strongroom.bittensor.stored_keys import has_sealed_keys
 from strongroom.bittensor.wallets import Wallets
 from strongroom.core.audit import Audit
 from strongroom.core.background import Background
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
+from strongroom.core.errors import VaultError
 from strongroom.core.keys.local import key_from_file, key_from_hex
 from strongroom.core.listener import Surface
 from strongroom.core.migrations import Revisions, migrate
@@ -59,7 +61,7 @@ class BittensorLedger:
         self._stack.push_async_callback(self.database.close)
         await self.migrate()
         self._health.report(DATABASE, Status.UP, vital=True)
-        self._vault = Vault(self._key_encryption_key(), self._entropy)
+        self._vault = Vault(await self._key_encryption_key(), self._entropy)
         self._gate = SigningGate(KeyPolicy(), self._audit)
         path = self._settings.wallet_path
         self._folder = None if path is None else WalletFolder(path)
@@ -149,11 +151,17 @@ class BittensorLedger:
             cache_s=self._settings.key_cache_s,
         )
 
-    def _key_encryption_key(self) -> KeyEncryptionKey:
-        given = self._settings.key_encryption_key
+    async def _key_encryption_key(self) -> KeyEncryptionKey:
+        """Raises: VaultError: the installation's own is missing, and there are keys that it sealed."""
+        given, file = self._settings.key_encryption_key, self._settings.key_file
         if given is not None:
             return key_from_hex(given.reveal())
-        return key_from_file(self._settings.key_file, self._entropy)
+        if not file.exists() and await self.database.read(has_sealed_keys):
+            raise VaultError(
+                f"The database has sealed keys, and {file} is not there: put it back, or set"
+                " BITTENSOR_KEY_ENCRYPTION_KEY to what it holds"
+            )
+        return key_from_file(file, self._entropy)
 
     async def _forget_keys(self) -> None:
         while True:

@@ -40,6 +40,11 @@ def load_keys(connection: Connection, wallet: str | None = None) -> list[StoredK
     return [_stored(row) for row in connection.execute(query)]
 
 
+def has_sealed_keys(connection: Connection) -> bool:
+    query = select(_key.c.wallet).where(_key.c.sealed_secret.is_not(None)).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def open_key(vault: Vault, stored: StoredKey) -> Keypair:
     """Raises: VaultError: it was sealed under another key-encryption key, or the row was altered."""
     try:

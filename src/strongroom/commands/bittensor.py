@@ -13,9 +13,10 @@ from rich.text import Text
 
 from strongroom.bittensor.folder import KeyFile, WalletFolder, password_for
 from strongroom.bittensor.names import KeyKind, KeyName, coldkey, hotkey
-from strongroom.bittensor.protocol.errors import KeyFileError, PasswordNeeded
+from strongroom.bittensor.protocol.errors import KeyFileError, PasswordNeeded, ProtocolError
 from strongroom.bittensor.protocol.keyfiles import PublicKey, read_key
 from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.protocol.networks import Network
 from strongroom.bittensor.wallets import KeyEntry, NewKey
 from strongroom.commands.context import administrative_settings, bittensor_ledger, shown
 from strongroom.core.access import OPERATOR
@@ -71,6 +72,37 @@ def import_wallet(
 
 
 @application.command()
+def add(
+    wallet: str,
+    key: Annotated[str, typer.Argument(help="A hotkey's name.")] = "",
+    with_coldkey: Annotated[bool, typer.Option("--coldkey", help="The coldkey.")] = False,
+) -> None:
+    """Take one key into the vault: its phrase, its seed or a URI (phrase//hard/soft), from the terminal or standard input."""
+    settings = _settings()
+    name = _one_key(wallet, key, with_coldkey=with_coldkey)
+    given = (
+        typer.prompt(f"Phrase, seed or URI of {name}", hide_input=True, err=True)
+        if sys.stdin.isatty()
+        else sys.stdin.readline()
+    )
+    uri = given.strip()
+    if uri.startswith("/") and settings.bittensor and settings.bittensor.network is not Network.LOCAL:
+        raise InvalidInput("A URI without a phrase is a development key, which everybody has")
+    try:
+        keypair = Keypair.from_uri(uri)
+    except ProtocolError as error:
+        raise InvalidInput(str(error)) from None
+    new = NewKey(key=name, public_key=keypair.public_key, keypair=keypair)
+
+    async def work() -> list[KeyName]:
+        async with bittensor_ledger(settings) as ledger:
+            return await ledger.wallets.import_(OPERATOR, [new])
+
+    state = "imported" if asyncio.run(work()) else "was there already"
+    typer.echo(f"{name} {keypair.address} {state}")
+
+
+@application.command()
 def wallets() -> None:
     """List the keys that the service can find."""
 
@@ -94,9 +126,7 @@ def remove(
     with_coldkey: Annotated[bool, typer.Option("--coldkey", help="The coldkey.")] = False,
 ) -> None:
     """Delete a key from the vault, for good: there is no other copy here."""
-    if bool(key) == with_coldkey:
-        raise typer.BadParameter("name a hotkey, or --coldkey")
-    name = coldkey(wallet) if with_coldkey else hotkey(wallet, key)
+    name = _one_key(wallet, key, with_coldkey=with_coldkey)
 
     async def work() -> None:
         async with bittensor_ledger(_settings()) as ledger:
@@ -104,6 +134,12 @@ def remove(
 
     asyncio.run(work())
     typer.echo(f"removed {name}")
+
+
+def _one_key(wallet: str, key: str, *, with_coldkey: bool) -> KeyName:
+    if bool(key) == with_coldkey:
+        raise typer.BadParameter("name a hotkey, or --coldkey")
+    return coldkey(wallet) if with_coldkey else hotkey(wallet, key)
 
 
 def _settings() -> Settings:

@@ -14,6 +14,7 @@ from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.gateway.remote_worker import RemoteWorker
 from strongroom.atto.records import WALLET_COLUMNS, WalletRecord, wallet_records
 from strongroom.atto.settings import AttoSettings
+from strongroom.commands.bittensor_doctor import bittensor_checks
 from strongroom.commands.context import administrative_settings, atto_ledger, hathor_ledger, shown
 from strongroom.core.audit import verify
 from strongroom.core.clock import SystemClock, SystemEntropy
@@ -43,6 +44,8 @@ def _checks(settings: Settings) -> dict[str, Check]:
         checks |= _atto_checks(settings, settings.atto)
     if settings.hathor is not None:
         checks |= _hathor_checks(settings, settings.hathor)
+    if settings.bittensor is not None:
+        checks |= bittensor_checks(settings, settings.bittensor)
     return checks
 
 
