@@ -43,6 +43,10 @@ def test_a_good_installation_is_all_good(copy: Installation) -> None:
         "atto work": "good",
         "hathor database": "good",
         "hathor node": "good",
+        "bittensor database": "good",
+        "bittensor audit trail": "good",
+        "bittensor keys": "good",
+        "bittensor chain": "good",
     }
     assert found["atto database"][1] == f"sqlite:///{copy.variables['STRONGROOM_DATA']}/atto.sqlite3"
 
