@@ -11,18 +11,22 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from strongroom.core.bulk import execute
 from strongroom.core.database import Database
+from strongroom.hathor.devices import Device, register_device
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.hathor.protocol.keys import address_chain
+from support.hathor.fcm import running_fcm
 from support.hathor.processes import NodeProgram, WalletProgram, database_variables
 from support.hathor.running import until
 from support.hathor.sockets import ending, hear, join
 from support.hathor.wallets import WALLET, XPUB, insert_wallet
 from support.mariadb import MariaDB
 from support.redis import running_redis
+from support.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
 PATIENCE_S = 30.0
+PHONE = Device(id="phone", wallet_id=WALLET, provider="android", enable_push=True, show_amounts=False)
 
 
 def is_loaded(connection: Connection) -> bool:
@@ -48,12 +52,15 @@ async def test_every_process_tells_its_own_connections(mariadb: MariaDB, tmp_pat
     own = [address_chain(XPUB).child_address(index).encode(PRIVATENET) for index in range(3)]
     async with AsyncExitStack() as stack:
         redis = stack.enter_context(running_redis())
+        fcm = await stack.enter_async_context(running_fcm())
         node = await stack.enter_async_context(NodeProgram(tmp_path / "node"))
         variables = database_variables(url) | {"STRONGROOM_DATA": str(tmp_path), "REDIS_URL": redis.url}
-        daemon = await stack.enter_async_context(WalletProgram(node, variables, sync=True))
+        push = {"FCM_SERVICE_ACCOUNT": fcm.account_file(), "FCM_BASE_URL": fcm.url}
+        daemon = await stack.enter_async_context(WalletProgram(node, variables | push, sync=True))
         database = Database(url)
         stack.push_async_callback(database.close)
         await database.write(insert_wallet)
+        await database.write(lambda connection: register_device(connection, PHONE, 1))
         await until(database, is_loaded)
         serving = [await stack.enter_async_context(WalletProgram(node, variables)) for _ in range(2)]
         clients = [await stack.enter_async_context(connect(program.socket_url)) for program in serving]
@@ -70,6 +77,7 @@ async def test_every_process_tells_its_own_connections(mariadb: MariaDB, tmp_pat
                 assert address in message["data"]["addresses"]
 
         await pay(own[0])
+        await eventually(lambda: [message["token"] for message in fcm.sent] == [PHONE.id])
         redis.stop()
         await pay(own[1])
         for program in (daemon, *serving):

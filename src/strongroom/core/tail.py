@@ -24,18 +24,22 @@ class Told:
 
 
 class Tail:
-    """One reader's place in a destination. It begins at the end."""
+    """One reader's place in a destination. It begins at the end: there where `begin` found it, or the first `read`."""
 
     def __init__(self, database: Database, destination: str) -> None:
         self._database = database
         self._destination = destination
         self._last_id: int | None = None
 
+    async def begin(self) -> None:
+        """What is written from now on will be read."""
+        self._last_id = await self._database.read(self._newest_id)
+
     async def read(self, wanted: Container[str]) -> tuple[list[Told], bool]:
         """The next events of the streams in `wanted`, in order; and whether there may be more at once."""
         last_id = self._last_id
         if last_id is None:
-            self._last_id = await self._database.read(self._newest_id)
+            await self.begin()
             return [], False
         last_id, seen, found = await self._database.read(
             lambda connection: self._page(connection, last_id, wanted)

@@ -19,6 +19,7 @@ from strongroom.core.lease import Lease, Leases
 from strongroom.core.listener import Surface, is_loopback
 from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.outbox import Outbox
+from strongroom.core.tail import Tail
 from strongroom.core.telemetry import Health, Metrics, Status
 from strongroom.core.tokens import Gatekeeper
 from strongroom.core.tokens import Tokens as ApiTokens
@@ -99,6 +100,7 @@ class HathorLedger:
         self.versions = Versions(self.database, self.http_node, clock)
         self._push_node = HttpPushNode(settings.node_url)
         self.bus = Bus()
+        self._tail = Tail(self.database, DESTINATION)
         self._realtime: Realtime | None = None
         self._pusher: Pusher | None = None
         self.api_tokens = ApiTokens(self.database, Audit(clock), clock, entropy)
@@ -115,6 +117,7 @@ class HathorLedger:
         self.stopped = asyncio.get_running_loop().create_future()
         self._leases = Leases(self.database, self._clock, holder=self._entropy.token(HOLDER_BYTES).hex())
         self._open_bus()
+        await self._tail.begin()  # before anybody can join
         self._pusher = self._open_pusher()
         self._sender = Sender(
             node=self._push_node,
@@ -230,7 +233,7 @@ class HathorLedger:
         measures = SocketMeasures(self._metrics)
         subscriptions = Subscriptions(measures)
         self._realtime = Realtime(
-            database=self.database,
+            tail=self._tail,
             bus=self.bus,
             clock=self._clock,
             subscriptions=subscriptions,

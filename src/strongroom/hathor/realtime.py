@@ -12,7 +12,6 @@ from sqlalchemy.exc import DBAPIError
 
 from strongroom.core.bus import Bus
 from strongroom.core.clock import Clock
-from strongroom.core.database import Database
 from strongroom.core.errors import StrongroomError
 from strongroom.core.sockets import text_frame
 from strongroom.core.tail import Tail, Told
@@ -35,7 +34,7 @@ class Realtime:
     def __init__(
         self,
         *,
-        database: Database,
+        tail: Tail,
         bus: Bus,
         clock: Clock,
         subscriptions: Subscriptions,
@@ -47,7 +46,7 @@ class Realtime:
         self._subscriptions = subscriptions
         self._measures = measures
         self._amounts = amounts
-        self._tail = Tail(database, DESTINATION)
+        self._tail = tail
         self._news = asyncio.Event()
         bus.subscribe(DESTINATION, self._news.set)
 

@@ -91,6 +91,12 @@ class FakeFcm:
             token_url=f"{self.url}/token",
         )
 
+    def account_file(self) -> str:
+        """The same as the Firebase console writes it."""
+        fields = {"type": "service_account", "project_id": PROJECT, "private_key_id": "key-7"}
+        secret = {"private_key": private_pem(), "client_email": EMAIL, "token_uri": f"{self.url}/token"}
+        return json.dumps(fields | secret)
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         body = b""
         while (message := await receive())["type"] == "http.request":

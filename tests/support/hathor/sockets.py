@@ -14,6 +14,7 @@ from strongroom.core.bus import Bus
 from strongroom.core.clock import SystemClock
 from strongroom.core.database import Database
 from strongroom.core.listener import Listener, Surface
+from strongroom.core.tail import Tail
 from strongroom.core.telemetry import Metrics
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.api.reading import Reader
@@ -21,6 +22,7 @@ from strongroom.hathor.api.sockets import LARGEST_FRAME, SocketApplication, Sock
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.realtime import Realtime
 from strongroom.hathor.subscriptions import SocketMeasures, Subscriptions
+from strongroom.hathor.sync.messages import DESTINATION
 from strongroom.hathor.tokens import Tokens
 
 RULES = SocketRules(require_token=False, most_connections=100, most_subscriptions=3)
@@ -59,9 +61,10 @@ async def serving_sockets(
     metrics, bus = Metrics("test"), Bus()
     measures = SocketMeasures(metrics)
     subscriptions = Subscriptions(measures)
-    clock = SystemClock()
+    clock, tail = SystemClock(), Tail(database, DESTINATION)
+    await tail.begin()
     realtime = Realtime(
-        database=database,
+        tail=tail,
         bus=bus,
         clock=clock,
         subscriptions=subscriptions,
