@@ -51,6 +51,7 @@ def set_free(ctx: Context, who: bytes, amount: int) -> None:
         ctx.remove("System", "Account", who)
         ctx.deposit_event("System", "KilledAccount", {"account": who})
         if amount:
+            ctx.change("Balances", "TotalIssuance", by=lambda issued: issued - amount)
             ctx.deposit_event("Balances", "DustLost", {"account": who, "amount": amount})
 
 
