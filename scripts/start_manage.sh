@@ -8,6 +8,8 @@ export network=${network:-local} chain_endpoint=${chain_endpoint:-}
 [ -n "$chain_endpoint" ] || unset chain_endpoint
 wallets=$HOME/.bittensor/wallets
 [ -n "${BITTENSOR_WALLET_PATH:-}" ] || [ ! -d "$wallets" ] || export BITTENSOR_WALLET_PATH=$wallets
+# A miner announces where it answers; that takes no money.
+export WALLET_SERVICE_CALLS=${WALLET_SERVICE_CALLS:-weights,SubtensorModule.serve_axon,SubtensorModule.serve_prometheus}
 
 answers() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
 endpoint=${chain_endpoint:-ws://127.0.0.1:9944}

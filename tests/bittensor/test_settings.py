@@ -154,3 +154,14 @@ def test_secrets_are_not_shown() -> None:
     )
     assert "open-sesame" not in shown
     assert "abab" not in shown
+
+
+def test_the_service_token_may_be_given_more_calls() -> None:
+    assert bittensor().service_calls == ("weights",)
+    more = "weights, SubtensorModule.serve_axon"
+    assert bittensor(WALLET_SERVICE_CALLS=more).service_calls == ("weights", "SubtensorModule.serve_axon")
+
+
+def test_no_variable_opens_a_call_that_carries_others() -> None:
+    with pytest.raises(SettingsError, match="WALLET_SERVICE_CALLS"):
+        bittensor(WALLET_SERVICE_CALLS="Utility.batch")

@@ -27,14 +27,15 @@ class Authenticator:
         tokens: Tokens,
         service_token: Secret | None,
         jwt_secret: Secret | None,
-        netuid: int | None,
+        service_limits: Limits,
         clock: Clock,
     ) -> None:
+        """`service_limits` are those of WALLET_SERVICE_TOKEN and of JWTs."""
         self._tokens = tokens
         self._service_token = service_token
         self._jwt_secret = jwt_secret
         self._clock = clock
-        self._limits = encode_limits(Limits(netuids=None if netuid is None else (netuid,)))
+        self._limits = encode_limits(service_limits)
 
     async def identify(self, authorization: str | None) -> Principal:
         """The word `Bearer` may be missing, as with the original.

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from strongroom.bittensor.access import Limits
 from strongroom.bittensor.api.access import Callers
 from strongroom.bittensor.api.application import Services, create_application
 from strongroom.bittensor.api.general import DATABASE
@@ -95,7 +96,9 @@ class BittensorLedger:
             tokens=self.tokens,
             service_token=settings.service_token,
             jwt_secret=settings.jwt_secret,
-            netuid=settings.netuid,
+            service_limits=Limits(
+                netuids=None if settings.netuid is None else (settings.netuid,), calls=settings.service_calls
+            ),
             clock=self._clock,
         )
         application = create_application(

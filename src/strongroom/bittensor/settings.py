@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.engine import URL
 
+from strongroom.bittensor.access import WEIGHTS, Limits, encode_limits
 from strongroom.bittensor.protocol.keyfiles import PASSWORD_PREFIX
 from strongroom.bittensor.protocol.networks import Network
 from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
-from strongroom.core.errors import VaultError
+from strongroom.core.errors import InvalidInput, VaultError
 from strongroom.core.forwarded import TrustedProxies, parse_proxies
 from strongroom.core.keys.local import key_from_hex
 from strongroom.core.listener import is_loopback
@@ -38,6 +39,8 @@ class BittensorSettings:
     database: URL
     service_token: Secret | None
     """None: only issued tokens open the surface."""
+    service_calls: tuple[str, ...]
+    """What WALLET_SERVICE_TOKEN and JWTs may have submitted: `Pallet.function`, or `weights`."""
     jwt_secret: Secret | None
     """None: the original's JWTs are not accepted."""
     key_encryption_key: Secret | None
@@ -75,6 +78,9 @@ def read_bittensor_settings(environment: Environment, data: Path, host: str) -> 
         port=environment.port("BITTENSOR_PORT", _port_of_service_url(environment)),
         database=_database(environment, data),
         service_token=_service_token(environment, network, endpoints, host),
+        service_calls=environment.parsed(
+            "WALLET_SERVICE_CALLS", environment.text("WALLET_SERVICE_CALLS", WEIGHTS), _calls, (WEIGHTS,)
+        ),
         jwt_secret=_jwt_secret(environment),
         key_encryption_key=_key_encryption_key(environment),
         key_file=data / "bittensor.kek",
@@ -101,6 +107,15 @@ def _parse_netuid(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= HIGHEST_NETUID):
         raise ValueError(f"must be a whole number up to {HIGHEST_NETUID}, not {text!r}")
     return int(text)
+
+
+def _calls(text: str) -> tuple[str, ...]:
+    calls = tuple(one.strip() for one in text.split(",") if one.strip())
+    try:
+        encode_limits(Limits(calls=calls))
+    except InvalidInput as error:
+        raise ValueError(error.message) from None
+    return calls
 
 
 def _websocket_urls(text: str) -> tuple[str, ...]:
