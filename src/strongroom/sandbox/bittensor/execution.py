@@ -76,12 +76,19 @@ class BlockExecution:
         actual = _corrected(declared, post)
         fee = inclusion_fee(actual, len(extrinsic.raw)) + extrinsic.tip
         if paid:
-            accounts.deposit(ctx, who, paid - fee)
-            ctx.change("Balances", "TotalIssuance", by=lambda issued: issued - fee)
+            self._settle(who, paid, fee)
         fee_paid = {"who": who, "actual_fee": fee, "tip": extrinsic.tip}
         ctx.deposit_event("TransactionPayment", "TransactionFeePaid", fee_paid)
         self._end(actual, error)
         self.extrinsics.append(extrinsic.raw)
+
+    def _settle(self, who: bytes, paid: int, fee: int) -> None:
+        """Gives back what was paid too much; an account that the call ended gets nothing."""
+        kept = paid
+        if accounts.exists(self.ctx, who):
+            accounts.deposit(self.ctx, who, paid - fee)
+            kept = fee
+        self.ctx.change("Balances", "TotalIssuance", by=lambda issued: issued - kept)
 
     def amend(self, change: Any) -> None:
         """Lets the sandbox change the state by itself, as root, in the block's first phase."""

@@ -34,7 +34,7 @@ class Entry:
 
 
 class KnownError(Exception):
-    """The very same extrinsic waits already."""
+    """The very same extrinsic waits already; its hash."""
 
 
 class LowPriorityError(Exception):
@@ -62,7 +62,7 @@ class Pool:
         if banned and extrinsic.hash in self.banned:
             raise BannedError
         if extrinsic.hash in self.waiting:
-            raise KnownError
+            raise KnownError(_hex(extrinsic.hash))
 
     def add(self, extrinsic: Extrinsic, priority: int, watcher: Watcher | None) -> Entry:
         """Takes an extrinsic that was found valid; it may replace another of its sender.

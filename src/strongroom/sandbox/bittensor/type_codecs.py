@@ -1,4 +1,4 @@
-"""Encodes and decodes values of a runtime's types.
+"""Encodes and decodes values of a runtime's types. It is no client's codec, so that their mistakes do not hide here.
 
 | type | value |
 |---|---|

@@ -61,7 +61,7 @@ def _submit(session: Session, raw: Any, watcher: Watcher | None) -> Extrinsic:
         raise refused(refusal, wording) from refusal
     except BannedError:
         raise RpcError(BANNED, "Transaction is temporarily banned") from None
-    except KnownError:
-        raise RpcError(KNOWN, "Transaction Already Imported") from None
+    except KnownError as error:
+        raise RpcError(KNOWN, "Transaction Already Imported", str(error)) from None
     except LowPriorityError as error:
         raise RpcError(LOW_PRIORITY, f"Priority is too low: {error}", LOW_PRIORITY_REASON) from None

@@ -220,8 +220,8 @@ def _transfer_stake(view: View, coldkey: bytes, **args: Any) -> None:
 
 
 @_refuses("register", "burned_register", since_424=False)
-def _register(view: View, coldkey: bytes, *, netuid: int, **_others: Any) -> None:
-    _ensure_settled(view, coldkey)
+def _register(view: View, signer: bytes, /, *, netuid: int, **_others: Any) -> None:
+    _ensure_settled(view, signer)
     if registration.exceeds_interval(view, netuid):
         raise PoolRefusal(6)
 
