@@ -157,3 +157,28 @@ def _begin(identifier: str, transaction: Transaction, clock: ManualClock) -> par
         tx_id=transaction.id,
         now_ms=clock.now_ms(),
     )
+
+
+async def test_of_different_bytes_at_once_one_goes_out(client: Client) -> None:
+    identifier = await client.propose(payment(1))
+    variants = [payment(1, weight=8.0 + step / 10) for step in range(8)]
+    answers = await asyncio.gather(*(client.send(identifier, each) for each in variants))
+    assert sorted(status for status, _ in answers) == [200] + [400] * 7
+    assert {body["status"] for status, body in answers if status == 400} <= {"sending", "sent"}
+    assert len(set(client.node.pushed)) == 1
+
+
+async def test_what_is_given_up_while_it_is_sent(client: Client) -> None:
+    """One of both wins, and both are told so."""
+    for _ in range(5):
+        transaction = payment(0)
+        identifier = await client.propose(transaction)
+        sent, given_up = await asyncio.gather(
+            client.send(identifier, transaction), client.ask("DELETE", f"/tx/proposal/{identifier}")
+        )
+        assert sorted((sent[0], given_up[0])) == [200, 400]
+        if sent[0] == 200:
+            assert await client.status(identifier) == "sent"
+            return
+        assert await client.status(identifier) == "cancelled"
+    assert client.node.pushed == []
