@@ -5,41 +5,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 from sqlalchemy.engine import URL
 
-from strongroom.core.clock import SystemClock
-from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
+from support.bittensor.live_node import LiveNode, live_node, new_node
+from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, set_weights, settled
 from support.bittensor_service import (
     HOT,
-    HOTKEY,
-    WALLET,
     BittensorService,
     database_variables,
     import_validator,
     running_bittensor,
 )
-from support.waiting import eventually
-
-UIDS, VALUES = [0, 1, 2], [100, 200, 300]
-UPSCALED = [(0, 21845), (1, 43690), (2, 65535)]
-OTHERS = [bytes([number]) * 32 for number in (1, 2, 3)]
-
-
-def body(**more: Any) -> dict[str, Any]:
-    data = {"netuid": NETUID, "uids": UIDS, "weights": VALUES, "version_key": 1} | more
-    return {"wallet_name": WALLET, "hotkey_name": HOTKEY, "transaction_data": data}
-
-
-class Hurried(SystemClock):
-    """Pauses, and the time between them, are twenty times shorter."""
-
-    def monotonic_s(self) -> float:
-        return super().monotonic_s() * 20
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / 20)
 
 
 @pytest.fixture(params=[293, 424])
@@ -54,26 +31,6 @@ async def service(node: LiveNode, database_url: URL, tmp_path: Path) -> AsyncIte
     async with running_bittensor(variables, clock=Hurried()) as running:
         await import_validator(running)
         yield running
-
-
-def set_weights(
-    service: BittensorService, headers: dict[str, str] | None = None, **more: Any
-) -> asyncio.Task[httpx2.Response]:
-    return asyncio.create_task(service.client.post("/wallet/set_weights", json=body(**more), headers=headers))
-
-
-async def pooled(node: LiveNode, count: int = 1) -> None:
-    await eventually(lambda: len(node.node.pool.waiting) == count)
-
-
-async def settled(service: BittensorService, job: str) -> dict[str, Any]:
-    """The job once it has a result."""
-    async with asyncio.timeout(20):
-        while True:
-            found: dict[str, Any] = (await service.client.get(f"/wallet/jobs/{job}")).json()
-            if found.get("result") is not None:
-                return found
-            await asyncio.sleep(0.05)
 
 
 async def test_the_documents_example_is_submitted_and_included(

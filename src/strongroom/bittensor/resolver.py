@@ -79,7 +79,8 @@ class Resolver:
         self._health = health
         self._index = BlockIndex(chain)
         self._offered_s: dict[bytes, float] = {}
-        self._suspect: dict[bytes, Refusal] = {}
+        self._suspect: set[bytes] = set()
+        """Those that a pool did not take again: a reason to ask whether they still can be included."""
         self._news = asyncio.Event()
 
     def wake(self) -> None:
@@ -147,20 +148,18 @@ class Resolver:
         return [] if why is None else [(extrinsic, State.REPLACED, None, why)]
 
     async def _replaced(self, extrinsic: Extrinsic, heads: Heads) -> Failure | None:
-        """What makes it impossible from the final block on. Asked only after a pool has given reason to."""
-        match self._suspect.get(extrinsic.hash):
-            case Refusal.NONCE_TAKEN:
-                item = Item("System", "Account", (extrinsic.public_key,))
-                (account,) = await self._chain.read([item], heads.final.hash)
-                if account["nonce"] > extrinsic.nonce:
-                    docs = "Another extrinsic of the account, made elsewhere, has its nonce"
-                    return Failure(type="Service", name="NonceTaken", docs=docs)
-            case Refusal.BAD_PROOF:
-                item = Item("System", "LastRuntimeUpgrade")
-                (upgrade,) = await self._chain.read([item], heads.final.hash)
-                if upgrade is not None and upgrade["spec_version"] > extrinsic.spec_version:
-                    docs = "The runtime was upgraded before a block took it"
-                    return Failure(type="Service", name="RuntimeUpgraded", docs=docs)
+        """What makes it impossible from the final block on; no block up to it holds the extrinsic."""
+        if extrinsic.hash not in self._suspect:
+            return None
+        item = Item("System", "Account", (extrinsic.public_key,))
+        (account,) = await self._chain.read([item], heads.final.hash)
+        if account["nonce"] > extrinsic.nonce:
+            docs = "Another extrinsic of the account, made elsewhere, has its nonce"
+            return Failure(type="Service", name="NonceTaken", docs=docs)
+        runtime = await self._chain.runtime(after=heads.final.hash)
+        if runtime.spec_version > extrinsic.spec_version:
+            docs = "The runtime was upgraded before a block took it"
+            return Failure(type="Service", name="RuntimeUpgraded", docs=docs)
         return None
 
     async def _inclusion(self, place: Place, seen: dict[bytes, list[Event] | None]) -> Inclusion:
@@ -205,7 +204,8 @@ class Resolver:
         try:
             await self._chain.submit(raw)
         except PoolRefused as error:
-            self._suspect[extrinsic.hash] = error.refusal.kind
+            if error.refusal.kind is not Refusal.KNOWN:
+                self._suspect.add(extrinsic.hash)
             log.info("offered again", hash=extrinsic.hash.hex(), answer=error.message)
             if error.refusal.kind is not Refusal.KNOWN:
                 return
@@ -221,7 +221,7 @@ class Resolver:
     def _report(self, live: Sequence[Extrinsic], why: str | None = None) -> None:
         hashes = {extrinsic.hash for extrinsic in live}
         self._offered_s = {one: at for one, at in self._offered_s.items() if one in hashes}
-        self._suspect = {one: kind for one, kind in self._suspect.items() if one in hashes}
+        self._suspect &= hashes
         oldest_s = (self._clock.now_ms() - live[0].created_at_ms) / 1000 if live else 0.0
         if live and (why is not None or oldest_s > WORRYING_AGE_S):
             detail = f"{len(live)} open, the oldest for {oldest_s:.0f} s" + (f": {why}" if why else "")

@@ -126,8 +126,11 @@ class Runtime(Protocol):
 class Chain(Protocol):
     """Every method raises ChainUnavailable, ChainDishonest or WrongChain when there is no good answer."""
 
-    async def runtime(self, *, fresh: bool = False) -> Runtime:
-        """Of the best block. `fresh`: it is asked for even if it was a moment ago."""
+    async def runtime(self, *, fresh: bool = False, after: bytes | None = None) -> Runtime:
+        """That makes the block after the best one, or after the one with this hash.
+
+        `fresh`: it is asked for even if it was a moment ago.
+        """
         ...
 
     async def heads(self) -> Heads:

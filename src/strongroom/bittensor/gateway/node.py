@@ -51,7 +51,9 @@ class NodeChain:
         self._version = Recent(clock, VERSION_AGE_S, self._current_runtime)
         self._heads = Recent(clock, HEADS_AGE_S, self._read_heads)
 
-    async def runtime(self, *, fresh: bool = False) -> MetadataRuntime:
+    async def runtime(self, *, fresh: bool = False, after: bytes | None = None) -> MetadataRuntime:
+        if after is not None:
+            return await self._runtime_at(after)
         return await self._version.get(fresh=fresh)
 
     async def heads(self) -> Heads:

@@ -1,0 +1,230 @@
+"""Answers that are lost, nodes that go away, blocks that vanish, runtimes that change: one signature takes effect, once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy.engine import URL
+
+from strongroom.sandbox.bittensor.extrinsics import read_extrinsic
+from strongroom.sandbox.bittensor.faults import Refusal
+from strongroom.sandbox.bittensor.genesis import Genesis
+from strongroom.sandbox.bittensor.node import Node, Production
+from strongroom.sandbox.bittensor.runtime import shipped_runtime
+from support.bittensor.live_node import LiveNode, live_node, new_node
+from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, set_weights, settled
+from support.bittensor_service import (
+    HOT,
+    BittensorService,
+    database_variables,
+    import_validator,
+    running_bittensor,
+)
+from support.waiting import eventually
+
+KEY = {"Idempotency-Key": "once"}
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[LiveNode]:
+    async with live_node(new_node(293, [HOT.public_key, *OTHERS])) as live:
+        yield live
+
+
+@pytest.fixture
+def variables(node: LiveNode, database_url: URL, tmp_path: Path) -> dict[str, str]:
+    return database_variables(database_url, tmp_path) | {"chain_endpoint": node.url}
+
+
+@pytest.fixture
+async def service(variables: dict[str, str]) -> AsyncIterator[BittensorService]:
+    async with running_bittensor(variables, clock=Hurried()) as running:
+        await import_validator(running)
+        yield running
+
+
+async def reaches(service: BittensorService, job: str, status: str) -> dict[str, Any]:
+    """The job once it has this status."""
+    async with asyncio.timeout(20):
+        while True:
+            found: dict[str, Any] = (await service.client.get(f"/wallet/jobs/{job}")).json()
+            if found.get("status") == status:
+                return found
+            await asyncio.sleep(0.05)
+
+
+async def answers(service: BittensorService, field: str, value: object, **more: Any) -> httpx2.Response:
+    """Asks for weights until the answer has this."""
+    async with asyncio.timeout(30):
+        while True:
+            response = await set_weights(service, **more)
+            if response.json().get(field) == value:
+                return response
+            await asyncio.sleep(0.05)
+
+
+def made_by_us(node: LiveNode) -> list[bytes]:
+    """The hashes of the hotkey's extrinsics on the best chain."""
+    return [
+        extrinsic.hash
+        for block in node.node.chain.best
+        for extrinsic in (read_extrinsic(raw, block.runtime) for raw in block.extrinsics[1:])
+        if extrinsic.signer == HOT.public_key
+    ]
+
+
+async def test_a_lost_answer_is_found_in_the_blocks(node: LiveNode, service: BittensorService) -> None:
+    node.node.faults.drop_reply = 1
+    response = await set_weights(service, headers=KEY)
+    told = response.json()
+    assert (response.status_code, told["submitted"], told["code"]) == (504, "unknown", "outcome_unknown")
+    await pooled(node)
+    node.produce()
+    found = await settled(service, "once")
+    assert (found["status"], found["result"]["success"]) == ("final", True)
+    assert len(made_by_us(node)) == 1
+
+
+async def test_what_never_arrived_is_offered_again(node: LiveNode, service: BittensorService) -> None:
+    node.node.faults.drop_submission = 1
+    response = await set_weights(service, headers=KEY)
+    assert (response.status_code, response.json()["submitted"]) == (504, "unknown")
+    other = await set_weights(service, weights=[1, 2, 3])
+    assert other.status_code in {409, 503}
+    await pooled(node)
+    node.produce()
+    assert (await settled(service, "once"))["result"]["success"] is True
+    assert node.weights(0) == UPSCALED
+
+
+async def test_a_chain_that_is_away_gets_nothing(node: LiveNode, service: BittensorService) -> None:
+    await node.close()
+    response = await set_weights(service, headers=KEY)
+    told = response.json()
+    assert (response.status_code, told["submitted"], told["code"]) == (503, False, "chain_unavailable")
+    assert (await service.client.get("/wallet/jobs/once")).status_code == 404
+    await node.open()
+    await answers(service, "success", value=True, headers=KEY)
+    assert len(node.node.pool.waiting) == 1
+
+
+async def test_a_block_that_vanishes_takes_its_answer_back(node: LiveNode, service: BittensorService) -> None:
+    node.node.production.finality_stalled = True
+    asked = set_weights(service, headers=KEY, wait_for_inclusion=True)
+    await pooled(node)
+    node.produce()
+    first = (await asked).json()
+    node.node.fork(1, 2, empty=2)
+    assert node.weights(0) == []
+    job = first["job_id"]
+    await reaches(service, job, "pooled")
+    node.node.production.finality_stalled = False
+    node.produce(2)
+    again = await reaches(service, job, "final")
+    assert again["extrinsic_hash"] == first["extrinsic_hash"]
+    assert again["result"]["block_hash"] != first["block_hash"]
+    assert len(made_by_us(node)) == 1
+
+
+async def test_a_pool_that_forgets_is_reminded(node: LiveNode, service: BittensorService) -> None:
+    await set_weights(service, headers=KEY)
+    node.node.drop_pool()
+    await pooled(node)
+    node.produce()
+    await reaches(service, "once", "final")
+    assert len(made_by_us(node)) == 1
+
+
+async def test_an_era_that_ends_frees_the_nonce(node: LiveNode, service: BittensorService) -> None:
+    await set_weights(service, headers=KEY)
+    node.node.faults.refusal = Refusal(method="author_submitExtrinsic", code=-32603, message="no", count=999)
+    node.node.drop_pool()
+    node.produce(31)
+    found = await reaches(service, "once", "expired")
+    assert found["result"]["success"] is False
+    assert found["result"]["error"]["name"] == "Expired"
+    node.node.faults.refusal = None
+    assert (await set_weights(service)).json()["success"] is True
+    assert [entry.extrinsic.nonce for entry in node.node.pool.waiting.values()] == [0]
+
+
+async def test_the_era_is_not_over_before_its_last_block_is_final(
+    node: LiveNode, service: BittensorService
+) -> None:
+    await set_weights(service, headers=KEY)
+    node.node.faults.refusal = Refusal(method="author_submitExtrinsic", code=-32603, message="no", count=999)
+    node.node.drop_pool()
+    node.node.production.finality_stalled = True
+    node.produce(40)
+    asked = len(node.requests)
+    await eventually(lambda: len(node.requests) > asked + 50)
+    assert (await service.client.get("/wallet/jobs/once")).json()["status"] == "pooled"
+
+
+async def test_an_upgrade_between_two_calls_is_followed(node: LiveNode, service: BittensorService) -> None:
+    asked = set_weights(service, wait_for_finalization=True)
+    await pooled(node)
+    node.produce()
+    assert (await asked).json()["success"] is True
+    node.node.produce(empty=True, upgrade=shipped_runtime(424))
+    node.change(WeightsSetRateLimit=1)
+    asked = set_weights(service, weights=[1, 2, 3], wait_for_finalization=True)
+    await pooled(node)
+    node.produce()
+    assert (await asked).json()["success"] is True
+    assert node.weights(0) == [(0, 21845), (1, 43690), (2, 65535)]
+
+
+async def test_an_upgrade_while_it_waits_in_the_pool_is_the_end_of_it(
+    node: LiveNode, service: BittensorService
+) -> None:
+    waits = await service.client.post("/wallet/set_weights", json=body() | {"async": True})
+    await pooled(node)
+    node.node.produce(empty=True, upgrade=shipped_runtime(424))
+    node.produce()
+    await pooled(node)
+    node.produce()
+    found = await settled(service, waits.json()["job_id"])
+    assert (found["status"], found["result"]["success"], found["nonce"]) == ("final", True, 0)
+    assert node.weights(0) == UPSCALED
+
+
+async def test_another_chain_is_not_spoken_to(node: LiveNode, service: BittensorService) -> None:
+    await eventually(lambda: bool(node.requests))
+    other = Node(Genesis(hash=b"\x46" * 32).chain(), Hurried(), Production(interval_ms=None))
+    await node.close()
+    node.node = other
+    await node.open()
+    response = await answers(service, "code", "wrong_chain")
+    assert (response.status_code, response.json()["submitted"]) == (503, False)
+    assert not other.pool.waiting
+
+
+async def test_a_second_endpoint_takes_over_from_a_silent_one(
+    node: LiveNode, database_url: URL, tmp_path: Path
+) -> None:
+    async with live_node(node.node) as second:
+        both = {"chain_endpoint": f"{node.url},{second.url}"}
+        variables = database_variables(database_url, tmp_path) | both
+        async with running_bittensor(variables, clock=Hurried()) as service:
+            await import_validator(service)
+            await eventually(lambda: bool(node.requests))
+            node.silent = True
+            await answers(service, "success", value=True)
+    assert len(node.node.pool.waiting) == 1
+
+
+async def test_two_replicas_sign_once(
+    node: LiveNode, service: BittensorService, variables: dict[str, str]
+) -> None:
+    async with running_bittensor(variables, clock=Hurried()) as replica:
+        asked = [set_weights(one, headers=KEY) for one in (service, replica) for _ in range(4)]
+        told = [(await one).json() for one in asked]
+        assert {answer.get("job_id") for answer in told} == {told[0]["job_id"]}, told
+        node.produce()
+        found = await settled(replica, "once")
+        assert found["result"]["success"] is True
+    assert len(made_by_us(node)) == 1

@@ -1,0 +1,59 @@
+"""Setting weights through the API, and waiting for what becomes of it."""
+
+import asyncio
+from typing import Any
+
+import httpx2
+
+from strongroom.core.clock import SystemClock
+from support.bittensor.live_node import NETUID, LiveNode
+from support.bittensor_service import HOTKEY, WALLET, BittensorService
+from support.waiting import eventually
+
+UIDS, VALUES = [0, 1, 2], [100, 200, 300]
+UPSCALED = [(0, 21845), (1, 43690), (2, 65535)]
+OTHERS = [bytes([number]) * 32 for number in (1, 2, 3)]
+
+
+HURRY = 20
+
+
+class Hurried(SystemClock):
+    """Time goes twenty times as fast, for the service alone."""
+
+    def __init__(self) -> None:
+        self._start_ms = super().now_ms()
+
+    def now_ms(self) -> int:
+        return self._start_ms + (super().now_ms() - self._start_ms) * HURRY
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() * HURRY
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / HURRY)
+
+
+def body(**more: Any) -> dict[str, Any]:
+    data = {"netuid": NETUID, "uids": UIDS, "weights": VALUES, "version_key": 1} | more
+    return {"wallet_name": WALLET, "hotkey_name": HOTKEY, "transaction_data": data}
+
+
+def set_weights(
+    service: BittensorService, headers: dict[str, str] | None = None, **more: Any
+) -> asyncio.Task[httpx2.Response]:
+    return asyncio.create_task(service.client.post("/wallet/set_weights", json=body(**more), headers=headers))
+
+
+async def pooled(node: LiveNode, count: int = 1) -> None:
+    await eventually(lambda: len(node.node.pool.waiting) == count)
+
+
+async def settled(service: BittensorService, job: str) -> dict[str, Any]:
+    """The job once it has a result."""
+    async with asyncio.timeout(20):
+        while True:
+            found: dict[str, Any] = (await service.client.get(f"/wallet/jobs/{job}")).json()
+            if found.get("result") is not None:
+                return found
+            await asyncio.sleep(0.05)
