@@ -82,8 +82,8 @@ async def shell(node: NodeProgram, tmp_path_factory: pytest.TempPathFactory) -> 
 async def test_the_published_wallet(shell: Shell) -> None:
     loaded = await shell.run(LOAD)
     assert loaded["success"] is True
-    assert (loaded["status"]["walletId"], loaded["status"]["status"]) == (THEIRS, "creating")
-    await until_true(lambda: _is_ready(shell, STATUS))
+    assert (loaded["status"]["walletId"], loaded["status"]["status"]) == (THEIRS, "ready")
+    assert await _is_ready(shell, STATUS)
     assert await shell.run(BALANCES) == {"success": True, "balances": []}
     addresses = (await shell.run(ADDRESSES))["addresses"]
     assert len(addresses) == 20

@@ -9,7 +9,7 @@ import pytest
 from strongroom.core.database import Database
 from strongroom.hathor import tables
 from strongroom.hathor.balances import MELT, MINT
-from strongroom.hathor.outputs import Filter, covering, find_outputs, within
+from strongroom.hathor.outputs import Filter, covering, find_outputs, read_outputs, within
 from support.clock import ManualClock
 from support.hathor.api import WALLET_ID, recorded_rows, serving_api
 
@@ -96,5 +96,6 @@ async def test_an_authority_is_a_mask(
             row |= {"value": 0 if authorities else 5, "authorities": authorities}
             await database.write(lambda c, row=row: c.execute(tables.tx_output.insert(), row))  # type: ignore[misc] # bound at once
         wanted = Filter(token_id=TOKEN, authority=authority)
-        rows = await database.read(lambda connection: find_outputs(connection, WALLET_ID, wanted, 0))
-        assert sorted(row._mapping["index"] for row in rows) == found
+        outputs = await read_outputs(database, WALLET_ID, wanted, 0)
+        assert sorted(output.position for output in outputs) == found
+        assert outputs == await database.read(lambda c: find_outputs(c, WALLET_ID, wanted, 0))

@@ -155,11 +155,11 @@ def _largest(
     for token_id, requested in wanted.items():
         wish = Filter(token_id=token_id, skip_locked=True, most=most + 1)
         total = 0
-        for row in find_outputs(connection, wallet_id, wish, now_s):
+        for output in find_outputs(connection, wallet_id, wish, now_s):
             if total >= requested:
                 break
-            chosen[row.tx_id, row._mapping["index"]] = (token_id, row.value)  # noqa: SLF001 - SQLAlchemy's public name
-            total += row.value
+            chosen[output.tx_id, output.position] = (token_id, output.value)
+            total += output.value
     return chosen
 
 

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
-
-from strongroom.core.bulk import select_in
+from strongroom.core.bulk import MAX_IN, chunks
 from strongroom.core.database import Database
 from strongroom.hathor.balances import NATIVE, NATIVE_TOKEN
 
@@ -80,10 +78,13 @@ async def used_beyond_first(database: Database, wallet_id: str) -> bool:
     return bool(await database.query(sql, wallet_id))
 
 
-def owned(connection: Connection, wallet_id: str, addresses: Sequence[str]) -> set[str]:
+async def owned(database: Database, wallet_id: str, addresses: Sequence[str]) -> set[str]:
     """Those of `addresses` that are the wallet's."""
-    sql = "SELECT address FROM address WHERE address IN {in} AND wallet_id = {}"
-    return {row[0] for row in select_in(connection, sql, addresses, wallet_id)}
+    found: set[str] = set()
+    for chunk in chunks(addresses, MAX_IN):
+        sql = f"SELECT address FROM address WHERE wallet_id = {{}} AND address IN ({','.join(['{}'] * len(chunk))})"  # noqa: S608 - marks
+        found.update(row[0] for row in await database.query(sql, wallet_id, *chunk))
+    return found
 
 
 async def tokens(database: Database, wallet_id: str) -> list[str]:

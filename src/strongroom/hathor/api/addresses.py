@@ -59,7 +59,8 @@ class AddressRoutes:
     async def check_mine(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=True)
         asked = MINE.check(await read_body(request))["addresses"]
-        mine = await self._reader.read(principal, lambda c, w: histories.owned(c, w.id, asked))
+        wallet = await self._reader.ready_wallet(principal)
+        mine = await histories.owned(self._reader.database, wallet.id, asked)
         return answer(addresses={address: address in mine for address in asked})
 
     async def used_beyond_first(self, request: Asked) -> Response[bytes]:

@@ -1,11 +1,10 @@
 """Routes about a wallet's outputs: `wallet/tx_outputs`, and its older form `wallet/utxos`."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from litestar import Response
-from sqlalchemy import Connection, Row
 
+from strongroom.core.database import Database
 from strongroom.hathor.api.joi import Key, Schema, amount, flag, number, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal
@@ -14,10 +13,11 @@ from strongroom.hathor.histories import address_path, owned
 from strongroom.hathor.outputs import (
     LARGEST,
     Filter,
+    Output,
     covering,
-    find_output,
-    find_outputs,
     is_locked,
+    read_output,
+    read_outputs,
     within,
 )
 from strongroom.hathor.tokens import Tokens
@@ -65,19 +65,21 @@ class OutputRoutes:
         query = OUTPUTS.check(asked, convert=True)
         query["skipSpent"] = query["skipSpent"] or skip_spent
         now_s = self._reader.now_s
-        rows = await self._reader.read(principal, lambda c, w: _select(c, w.id, query, now_s))
-        return [_encode(row, now_s) for row in rows]
+        wallet = await self._reader.ready_wallet(principal)
+        return [
+            _encode(output, now_s) for output in await _select(self._reader.database, wallet.id, query, now_s)
+        ]
 
 
-def _select(connection: Connection, wallet_id: str, query: dict[str, Any], now_s: int) -> Sequence[Row[Any]]:
+async def _select(database: Database, wallet_id: str, query: dict[str, Any], now_s: int) -> list[Output]:
     if query["txId"] is not None:
-        found = find_output(connection, query["txId"], query["index"], skip_spent=query["skipSpent"])
+        found = await read_output(database, query["txId"], query["index"], skip_spent=query["skipSpent"])
         if found is not None and found.wallet_id != wallet_id:
             raise Refusal(403, "tx-output-not-in-wallet")
         return [] if found is None else [found]
     addresses: list[str] = query["addresses"] or []
     if addresses:
-        mine = owned(connection, wallet_id, addresses)
+        mine = await owned(database, wallet_id, addresses)
         if missing := [address for address in addresses if address not in mine]:
             raise Refusal(400, "address-not-in-wallet", missing=missing)
     if query["kind"] == "shielded":
@@ -92,28 +94,28 @@ def _select(connection: Connection, wallet_id: str, query: dict[str, Any], now_s
         most=min(query["maxOutputs"], 2**31),
         addresses=addresses,
     )
-    rows = find_outputs(connection, wallet_id, wanted, now_s)
+    outputs = await read_outputs(database, wallet_id, wanted, now_s)
     if query["totalAmount"] is not None:
-        return covering(rows, query["totalAmount"])
-    return rows if query["maxAmount"] is None else within(rows, query["maxAmount"])
+        return covering(outputs, query["totalAmount"])
+    return outputs if query["maxAmount"] is None else within(outputs, query["maxAmount"])
 
 
-def _encode(row: Row[Any], now_s: int) -> dict[str, Any]:
+def _encode(output: Output, now_s: int) -> dict[str, Any]:
     return {
-        "txId": row.tx_id,
-        "index": row._mapping["index"],  # noqa: SLF001 - SQLAlchemy's public name; Row.index is a method
-        "tokenId": row.token_id,
-        "address": row.address,
-        "value": row.value,
-        "authorities": row.authorities,
-        "timelock": row.timelock,
-        "heightlock": row.heightlock,
-        "locked": is_locked(row, now_s),
-        "txProposalId": row.tx_proposal,
-        "txProposalIndex": row.tx_proposal_index,
-        "spentBy": row.spent_by,
-        "mode": row.mode,
-        "recoveryState": row.recovery_state,
-        "addressPath": address_path(row.key_index, row.bip32_account or 0),
+        "txId": output.tx_id,
+        "index": output.position,
+        "tokenId": output.token_id,
+        "address": output.address,
+        "value": output.value,
+        "authorities": output.authorities,
+        "timelock": output.timelock,
+        "heightlock": output.heightlock,
+        "locked": is_locked(output, now_s),
+        "txProposalId": output.tx_proposal,
+        "txProposalIndex": output.tx_proposal_index,
+        "spentBy": output.spent_by,
+        "mode": output.mode,
+        "recoveryState": output.recovery_state,
+        "addressPath": address_path(output.key_index or 0, output.account or 0),
         "kind": "transparent",
     }
