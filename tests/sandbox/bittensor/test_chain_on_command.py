@@ -245,3 +245,23 @@ async def test_calls_of_the_new_runtime_work_after_an_upgrade(sandbox: SandboxNo
     await rpc.call("author_submitExtrinsic", "0x" + signed(sandbox.node, "//Alice//hk0", call).hex())
     storage = sandbox.node.chain.storage
     assert storage.get("SubtensorModule", "Weights", 2, 0) == [(1, 32768), (2, 65535)]
+
+
+async def test_a_timelocked_commit_opens_as_it_is_told(sandbox: SandboxNode) -> None:
+    settings = {"CommitRevealWeightsEnabled": True, "Tempo": 5}
+    await sandbox.command("/_subnet", netuid=2, settings=settings)
+    unknown = {"netuid": 2, "hotkey": "//Alice//hk0", "uids": [1, 2], "values": [1, 3]}
+    with pytest.raises(AssertionError, match="no timelocked commit"):
+        await sandbox.command("/_reveal", **unknown)
+    spec_version = sandbox.node.chain.runtime.spec_version
+    commit = {"netuid": 2, "commit": b"sealed", "reveal_round": 1}
+    version = {"commit_reveal_version": 4} if spec_version == 424 else {}
+    name = "commit_timelocked_weights" if spec_version == 424 else "commit_crv3_weights"
+    call = Call("SubtensorModule", name, commit | version)
+    sandbox.node.submit(signed(sandbox.node, "//Alice//hk0", call))
+    await sandbox.command("/_chain", blocks=1)
+    told = await sandbox.command("/_reveal", **unknown)
+    assert told == {"ciphertext": "0x" + b"sealed".hex()}
+    await sandbox.command("/_chain", blocks=12)
+    weights = sandbox.node.chain.storage.get("SubtensorModule", "Weights", 2, 0)
+    assert weights == [(1, 21845), (2, 65535)]

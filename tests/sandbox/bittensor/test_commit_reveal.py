@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from strongroom.sandbox.bittensor.pallets import epochs
-from strongroom.sandbox.bittensor.pallets.timelocked import REVEALS, Plain
+from strongroom.sandbox.bittensor.pallets.timelocked import REVEALS, Plain, last_ciphertext
 from strongroom.sandbox.bittensor.rules.weights import commit_hash
 from support.bittensor.trial import NETUID, OWNER, TEMPO, VALIDATOR, Trial, key, names
 
@@ -185,6 +185,17 @@ def test_the_chain_reveals_what_is_timelocked(hidden: Trial) -> None:
     assert hidden.get("Weights", NETUID, 0) == [(1, 21845), (2, 65535)]
     item = {293: "CRV3WeightCommits", 424: "TimelockedWeightCommits"}[hidden.spec_version]
     assert hidden.view.entries(item, NETUID) == []
+
+
+def test_the_last_ciphertext_of_a_hotkey_is_found(hidden: Trial) -> None:
+    def last(uri: str) -> bytes | None:
+        return last_ciphertext(hidden.view, NETUID, key(uri))
+
+    for ciphertext in (b"first", b"second"):
+        function, arguments = timelocked(hidden, ciphertext)
+        hidden.run(VALIDATOR, function, **arguments)
+        assert last(VALIDATOR) == ciphertext
+    assert last("//Alice//hk1") is None
 
 
 def test_what_cannot_be_opened_is_dropped(hidden: Trial) -> None:

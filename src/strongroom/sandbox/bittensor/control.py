@@ -14,6 +14,9 @@ from strongroom.sandbox.bittensor.failures import DispatchError
 from strongroom.sandbox.bittensor.faults import Count, FaultRequest
 from strongroom.sandbox.bittensor.keys import read_account
 from strongroom.sandbox.bittensor.node import Node, status_of
+from strongroom.sandbox.bittensor.pallets import timelocked
+from strongroom.sandbox.bittensor.pallets.neurons import mechanism_index
+from strongroom.sandbox.bittensor.pallets.view import View
 from strongroom.sandbox.bittensor.rpc import write_hex
 from strongroom.sandbox.bittensor.runtime import SPECS, Runtime, shipped_runtime
 
@@ -73,6 +76,17 @@ class NeuronRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     permit: bool | None = None
 
 
+class RevealRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the last timelocked commit of a hotkey hides; drand, which would tell, does not run here."""
+
+    netuid: Count
+    hotkey: str
+    uids: list[Count]
+    values: list[Count]
+    version_key: Count = 0
+    mechid: Count = 0
+
+
 class StorageRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Accounts are addresses or development URIs, other bytes `0x...`; without a value the item is removed."""
 
@@ -89,6 +103,7 @@ def control_routes(node: Node, connections: Connections) -> list[Any]:
         _route("/_faucet", FaucetRequest, lambda body: _faucet(node, body)),
         _route("/_subnet", SubnetRequest, lambda body: _subnet(node, body)),
         _route("/_neuron", NeuronRequest, lambda body: _neuron(node, body)),
+        _route("/_reveal", RevealRequest, lambda body: _reveal(node, body)),
         _route("/_storage", StorageRequest, lambda body: _storage(node, body)),
     ]
 
@@ -172,6 +187,17 @@ def _neuron(node: Node, body: NeuronRequest) -> dict[str, Any]:
         permit=body.permit,
     )
     return {"uid": _produced(node, changes.add_neuron(neuron))}
+
+
+def _reveal(node: Node, body: RevealRequest) -> dict[str, Any]:
+    view = View(node.chain.storage)
+    index = mechanism_index(body.netuid, body.mechid)
+    ciphertext = timelocked.last_ciphertext(view, index, read_account(body.hotkey))
+    if ciphertext is None:
+        raise ValueError(f"{body.hotkey} has no timelocked commit on netuid {body.netuid}")
+    plain = timelocked.Plain(uids=body.uids, values=body.values, version_key=body.version_key)
+    timelocked.REVEALS.add(ciphertext, plain)
+    return {"ciphertext": write_hex(ciphertext)}
 
 
 def _storage(node: Node, body: StorageRequest) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from strongroom.sandbox.bittensor.dispatch import Context, call
 from strongroom.sandbox.bittensor.pallets import commit_reveal, epochs, neurons, weights
 from strongroom.sandbox.bittensor.pallets.cost import db
-from strongroom.sandbox.bittensor.pallets.view import SUBTENSOR, Pallet
+from strongroom.sandbox.bittensor.pallets.view import SUBTENSOR, Pallet, View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +81,16 @@ def commit_crv3_mechanism_weights(
     _commit(pallet, netuid, mecid, commit, reveal_round, pallet.get("CommitRevealWeightsVersion"))
 
 
+def last_ciphertext(view: View, index: int, hotkey: bytes) -> bytes | None:
+    """Of the commits of a hotkey that wait on a subnet (or a mechanism's index), the last."""
+    epochs_of = sorted(view.entries(_item(view), index), key=lambda entry: entry[0][1])
+    waiting = [entry[-2] for _, entries in epochs_of for entry in entries if entry[0] == hotkey]
+    return waiting[-1] if waiting else None
+
+
 def reveal_due(pallet: Pallet, netuid: int) -> None:
     """Opens the commits whose time has come; on 293 in the block of an epoch, on 424 in every block."""
-    item = "TimelockedWeightCommits" if pallet.stateful_epochs else "CRV3WeightCommits"
+    item = _item(pallet)
     count = pallet.get("MechanismCountCurrent", netuid) if pallet.stateful_epochs else 1
     now, period = epochs.current(pallet, netuid), pallet.get("RevealPeriodEpochs", netuid)
     due = now - (period if pallet.stateful_epochs else max(period - 1, 0))
@@ -124,6 +131,10 @@ def _append(pallet: Pallet, item: str, index: int, epoch: int, entry: tuple[Any,
     if sum(other[0] == pallet.signer for other in stored) >= commit_reveal.MOST_COMMITS:
         raise pallet.error("TooManyUnrevealedCommits")
     pallet.put(item, index, epoch, value=[*stored, entry])
+
+
+def _item(view: View) -> str:
+    return "TimelockedWeightCommits" if view.stateful_epochs else "CRV3WeightCommits"
 
 
 def _is_open(entry: tuple[Any, ...]) -> bool:
