@@ -10,6 +10,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from strongroom.bittensor.api.access import Callers
 from strongroom.bittensor.api.calls import CallsController
+from strongroom.bittensor.api.described_errors import describe_errors
 from strongroom.bittensor.api.documentation import documentation_routes, openapi_config
 from strongroom.bittensor.api.errors import ErrorMapper
 from strongroom.bittensor.api.extrinsics import ExtrinsicsController
@@ -44,7 +45,7 @@ def create_application(services: Services, *, callers: Callers, metrics: Metrics
         "calls": services.calls,
         "lent": services.lent,
     }
-    return Litestar(
+    application = Litestar(
         route_handlers=[
             version,
             read_health,
@@ -65,6 +66,8 @@ def create_application(services: Services, *, callers: Callers, metrics: Metrics
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )
+    describe_errors(application.openapi_schema)
+    return application
 
 
 def _constant(value: object) -> Provide:
