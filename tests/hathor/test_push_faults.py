@@ -181,6 +181,22 @@ async def test_killed_between_storing_and_pushing(payer: Payer, node: NodeProgra
     }
 
 
+async def test_stopped_while_a_push_hangs(payer: Payer, node: NodeProgram, cable: Cable) -> None:
+    """Who waits is told that nobody knows, and the process ends."""
+    transaction = await payer.fund(node, 6)
+    identifier = await payer.propose(transaction)
+    cable.expect(Fault.LATE)
+    waiting = asyncio.ensure_future(payer.send(identifier, transaction))
+    await until_true(lambda: exists(node, transaction))
+    assert await payer.service.terminate() == 0
+    status, body = await waiting
+    assert (status, body["error"], body["txProposalId"]) == (504, "tx-proposal-pending", identifier)
+    cable.release()
+    await payer.service.start()
+    status, body = await payer.send(identifier, transaction)
+    assert (status, body["success"]) == (200, True)
+
+
 async def test_two_processes_race(node: NodeProgram, mariadb: MariaDB, tmp_path: Path) -> None:
     url: URL = mariadb.new_database()
     variables = {"STRONGROOM_DATA": str(tmp_path), "HATHOR_LEGACY_API": "true", **database_variables(url)}
