@@ -66,3 +66,11 @@ def test_revoking_an_unknown_token_says_so(installation: Installation) -> None:
         1,
         ["strongroom: No active token has the id 0123456789abcdef"],
     )
+
+
+def test_a_token_of_bittensor_counts_in_the_service_that_runs(installation: Installation) -> None:
+    made = installation.run("token", "create", "node", "--ledger", "bittensor", "--scope", "bittensor:read")
+    url = f"http://127.0.0.1:{installation.variables['BITTENSOR_PORT']}/wallet/info?wallet_name=nobody"
+    for token, status in ((made.stdout[0], httpx2.codes.NOT_FOUND), ("sr_x", httpx2.codes.UNAUTHORIZED)):
+        answer = httpx2.get(url, headers={"Authorization": f"Bearer {token}"}, trust_env=False)
+        assert answer.status_code == status

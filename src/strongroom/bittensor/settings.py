@@ -88,7 +88,7 @@ def read_bittensor_settings(environment: Environment, data: Path, host: str) -> 
         wallet_password=environment.secret("WALLET_PASSWORD"),
         password_variables=environment.beginning_with(PASSWORD_PREFIX),
         key_cache_s=environment.integer("BITTENSOR_KEY_CACHE_S", 3600, low=0, high=86_400),
-        requests_a_minute=environment.integer("BITTENSOR_REQUESTS_A_MINUTE", 600, low=1, high=1_000_000),
+        requests_a_minute=environment.integer("BITTENSOR_REQUESTS_A_MINUTE", 6000, low=1, high=1_000_000),
         trusted_proxies=environment.parsed(
             "BITTENSOR_TRUSTED_PROXIES",
             environment.text("BITTENSOR_TRUSTED_PROXIES", "0"),

@@ -70,10 +70,11 @@ class LocalNetworks:
             "DEFAULT_SERVER": f"http://{HOST}:{ports.hathor}/v1a",
             "BITTENSOR_NETWORK": "local",
             "chain_endpoint": f"ws://{HOST}:{ports.bittensor}",
+            "BITTENSOR_DB_FILE": BITTENSOR_DB_FILE,
         }
 
     def service_variables(self) -> dict[str, str]:
-        """The same, and what a service beside them needs: a secret for Hathor's tokens, its first API, a database."""
+        """The same, and what a service beside them needs: a secret for Hathor's tokens, its first API."""
         variables = self.default_variables(self._variables)
         variables["HATHOR_LEGACY_API"] = self._variables.get("HATHOR_LEGACY_API") or "true"
         given = any(self._variables.get(name) for name in ("AUTH_SECRET", "AUTH_SECRET_FILE"))
@@ -82,8 +83,6 @@ class LocalNetworks:
             secret = self._data / "hathor-auth-secret"
             make_secret_file(secret, SystemEntropy())
             variables["AUTH_SECRET_FILE"] = str(secret)
-        if "bittensor" in self._ledgers:
-            variables["BITTENSOR_DB_FILE"] = BITTENSOR_DB_FILE
         return variables
 
     def open(self) -> list[Surface]:
