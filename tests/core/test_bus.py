@@ -51,6 +51,7 @@ async def test_without_redis_this_process_is_told() -> None:
 async def test_other_processes_are_told_once(redis: Redis) -> None:
     async with connected(redis) as (here, health), connected(redis) as (there, _):
         mine, theirs, other = Heard(here, "news"), Heard(there, "news"), Heard(there, "other")
+        last_here, last_there = Heard(here, "last"), Heard(there, "last")
         await eventually(lambda: here.is_shared and there.is_shared)
         assert health.components()[COMPONENT].status is Status.UP
         heard = [each.times for each in (mine, theirs, other)]
@@ -59,6 +60,10 @@ async def test_other_processes_are_told_once(redis: Redis) -> None:
         await eventually(lambda: theirs.times == 2)
         there.publish("news")
         await eventually(lambda: mine.times == 3)
+        here.publish("last")
+        await eventually(lambda: last_there.times == 2)
+        there.publish("last")  # what `here` said itself would come before it
+        await eventually(lambda: last_here.times == 3)
         assert (mine.times, theirs.times, other.times) == (3, 3, 1)
 
 

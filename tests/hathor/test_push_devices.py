@@ -75,3 +75,34 @@ async def test_what_is_refused(database: Database, clock: ManualClock) -> None:
                 method, f"/wallet/push/{path}", headers=api.read_only(), json=body
             )
             assert answer.status_code == 403
+
+
+async def test_tokens_of_an_earlier_key_and_of_a_wallet_that_is_gone(
+    database: Database, clock: ManualClock
+) -> None:
+    body = {"pushProvider": "android", "deviceId": "d1"}
+    requests = (
+        ("POST", "register", body),
+        ("PUT", "update", {"deviceId": "d1"}),
+        ("DELETE", "unregister/d1", None),
+    )
+    async with serving_api(database, clock, rows=recorded_rows()) as api:
+
+        async def ask() -> list[tuple[int, Any]]:
+            answers = [
+                await api.client.request(method, f"/wallet/push/{path}", headers=api.full(), json=content)
+                for method, path, content in requests
+            ]
+            return [(answer.status_code, answer.json()) for answer in answers]
+
+        assert await ask() == [OK] * 3
+        await api.client.post("/wallet/push/register", headers=api.full(), json=body)
+        await database.write(lambda c: execute(c, "UPDATE wallet SET auth_xpubkey = xpubkey"))
+        assert await ask() == [(401, {"message": "Unauthorized"})] * 3
+        assert len(await rows(database)) == 1
+        await database.write(lambda c: execute(c, "DELETE FROM wallet"))
+        assert await ask() == [
+            (404, {"success": False, "error": "wallet-not-found"}),
+            (404, {"success": False, "error": "device-not-found"}),
+            OK,
+        ]

@@ -208,6 +208,7 @@ async def test_tokens_where_they_are_required(database: Database) -> None:
     unauthorized = {"type": "error", "message": "Unauthorized"}
     request = {"action": "join", "id": WALLET}
     async with house(database, rules=rules) as sockets:
+        await database.write(partial(another_wallet, name="1" * 64))
         async with sockets.client() as client:
             assert await ask(client, request) == unauthorized
             for wrong in ("", "x.y.z", others, changed):
