@@ -23,6 +23,7 @@ from strongroom.settings import MANAGEMENT, Settings
 log = structlog.get_logger(__name__)
 
 APPLICATION = "strongroom"
+MANY_FILES = 65_536
 
 Ready = Callable[[dict[str, str]], None]
 
@@ -111,8 +112,10 @@ async def serve_networks(networks: LocalNetworks, ready: Ready) -> None:
 
 def _allow_many_connections() -> None:
     """A shell's soft limit is often 1,024 files, and each connection is one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, MANY_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _bind(surfaces: Sequence[Surface]) -> list[Listener]:

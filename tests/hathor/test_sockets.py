@@ -171,6 +171,18 @@ async def test_who_never_reads_is_cut_off(database: Database, monkeypatch: pytes
         slow.close()
 
 
+async def test_who_asks_and_never_reads_is_cut_off(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strongroom.core.sockets.LINGER_S", 0.2)
+    async with house(database) as sockets:
+        for flood in (ping_frame(), masked(b'{"action":"ping"}')):
+            peer = await raw_client(sockets)
+            with pytest.raises(OSError, match=r"reset|Broken pipe"):
+                await asyncio.to_thread(write_on, peer, flood * 1_000)
+            await eventually(lambda: sockets.value("hathor_ws_connections") == 0)
+
+
 async def test_a_dead_peer_is_noticed(database: Database) -> None:
     async with house(database, ping_s=0.1) as sockets:
         silent = await raw_client(sockets)  # never answers a ping
@@ -248,6 +260,18 @@ async def raw_client(sockets: Sockets) -> socket.socket:
 def masked(text: bytes) -> bytes:
     """A client's frame of up to 125 bytes; its mask is zero."""
     return bytes((0x81, 0x80 | len(text), 0, 0, 0, 0)) + text
+
+
+def ping_frame() -> bytes:
+    return bytes((0x89, 0x80 | 125, 0, 0, 0, 0)) + bytes(125)
+
+
+def write_on(peer: socket.socket, frames: bytes) -> None:
+    """Up to 100 MB; what is not taken for 20 seconds is a failure too."""
+    peer.settimeout(20)
+    with peer:
+        for _ in range(100_000_000 // len(frames)):
+            peer.sendall(frames)
 
 
 def read_until(peer: socket.socket, end: bytes) -> None:

@@ -91,6 +91,7 @@ class RedisBus(Bus):
         self._news.set()
 
     async def run(self) -> None:
+        self._health.report(COMPONENT, Status.DEGRADED, "not connected yet")
         running = {asyncio.ensure_future(self._for_ever(work)) for work in (self._send, self._receive)}
         try:
             await asyncio.gather(*running)

@@ -13,6 +13,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame, Opcode
 
 EXTENSION = "strongroom.socket"
+UNREAD_PONGS = 64 * 1024
 LINGER_S = 5.0
 """How long a connection that was told to end may take to read what was sent to it."""
 
@@ -58,6 +59,12 @@ class Socket(WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
         cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self
         await super().run_asgi()
+
+    def handle_ping(self) -> None:
+        """Answers; but a peer that only asks, and reads no answer, is cut off before its answers fill the memory."""
+        super().handle_ping()
+        if self.unread_bytes > UNREAD_PONGS:
+            self.transport.abort()
 
     def keepalive_timeout(self) -> None:
         """A dead peer reads nothing: what waits for it would keep the connection for ever."""
