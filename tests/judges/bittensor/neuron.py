@@ -14,6 +14,15 @@ BOB = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"
 NETUID = 2
 
 
+def remote_wallet() -> Any | None:
+    """A wallet whose keys lie in the wallet service, where the test has one; then there is no key in this process."""
+    if "WALLET_SERVICE_URL" not in os.environ:
+        return None
+    from strongroom.bittensor.client import WalletService  # noqa: PLC0415 - not on the path of the other tests
+
+    return WalletService().wallet("validator")
+
+
 class Report:
     """Carries out steps and prints what became of each, as one line of JSON at the end."""
 

@@ -8,13 +8,20 @@ import tempfile
 from bittensor_wallet import Keypair, Wallet
 
 import bittensor as bt
-from neuron import BOB, COLDKEY, HOTKEY, NETUID, Report
+from neuron import BOB, COLDKEY, HOTKEY, NETUID, Report, remote_wallet
 
 report = Report()
-wallet = Wallet(name="validator", hotkey="default", path=tempfile.mkdtemp())
-wallet.set_coldkey(Keypair.create_from_uri(COLDKEY), encrypt=False)
-wallet.set_coldkeypub(Keypair.create_from_uri(COLDKEY), encrypt=False)
-wallet.set_hotkey(Keypair.create_from_uri(HOTKEY), encrypt=False)
+
+
+def local_wallet() -> Wallet:
+    made = Wallet(name="validator", hotkey="default", path=tempfile.mkdtemp())
+    made.set_coldkey(Keypair.create_from_uri(COLDKEY), encrypt=False)
+    made.set_coldkeypub(Keypair.create_from_uri(COLDKEY), encrypt=False)
+    made.set_hotkey(Keypair.create_from_uri(HOTKEY), encrypt=False)
+    return made
+
+
+wallet = remote_wallet() or local_wallet()
 chain = bt.Subtensor(network=report.url)
 
 

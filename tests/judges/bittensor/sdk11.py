@@ -8,11 +8,17 @@ from types import SimpleNamespace
 from bittensor.sp_core import Keypair
 
 import bittensor as bt
-from neuron import BOB, COLDKEY, HOTKEY, NETUID, Report
+from neuron import BOB, COLDKEY, HOTKEY, NETUID, Report, remote_wallet
 
 report = Report()
-coldkey, hotkey = Keypair.create_from_uri(COLDKEY), Keypair.create_from_uri(HOTKEY)
-wallet = SimpleNamespace(coldkey=coldkey, coldkeypub=coldkey, hotkey=hotkey)
+
+
+def local_wallet() -> SimpleNamespace:
+    coldkey, hotkey = Keypair.create_from_uri(COLDKEY), Keypair.create_from_uri(HOTKEY)
+    return SimpleNamespace(coldkey=coldkey, coldkeypub=coldkey, hotkey=hotkey)
+
+
+wallet = remote_wallet() or local_wallet()
 chain = bt.Subtensor(report.url)
 
 
@@ -38,6 +44,6 @@ report.step("serve_axon", lambda: execute(bt.ServeAxon(netuid=NETUID, ip="1.2.3.
 report.step("transfer", lambda: execute(bt.Transfer(dest_ss58=BOB, amount_tao=1)))
 report.step(
     "add_stake",
-    lambda: execute(bt.AddStake(hotkey_ss58=hotkey.ss58_address, netuid=NETUID, amount_tao=10)),
+    lambda: execute(bt.AddStake(hotkey_ss58=wallet.hotkey.ss58_address, netuid=NETUID, amount_tao=10)),
 )
 report.end()

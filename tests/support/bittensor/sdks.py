@@ -7,12 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parents[2] / "judges" / "bittensor"
+SOURCES = Path(__file__).parents[3] / "src"
 PATIENCE_S = 120.0
 """For one program. A client may try forever: it always gets a limit."""
 
@@ -22,8 +24,12 @@ class Sdk:
     version: str
     python: Path
 
-    async def run(self, program: str, url: str, home: Path) -> dict[str, Any]:
+    async def run(
+        self, program: str, url: str, home: Path, service: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Runs a program against a chain; what became of its steps.
+
+        With the variables of a wallet service it has no keys of its own.
 
         Raises:
             TimeoutError: it did not end in time, and was ended.
@@ -35,6 +41,8 @@ class Sdk:
             "BITTENSOR_RUNTIME_CACHE_DIR": str(home / "runtimes"),
             "BT_NO_PARSE_CLI_ARGS": "1",
         }
+        if service is not None:
+            environment |= {"PYTHONPATH": str(SOURCES), **service}
         process = await asyncio.create_subprocess_exec(
             self.python,
             FOLDER / program,

@@ -1,0 +1,94 @@
+"""The same days of unmodified SDKs, without a key in their process: the wallet service signs for them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strongroom.bittensor.access import WEIGHTS
+from strongroom.bittensor.names import coldkey, hotkey
+from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.wallets import NewKey
+from strongroom.core.access import OPERATOR
+from strongroom.sandbox.bittensor import accounts
+from strongroom.sandbox.bittensor.genesis import BALANCES, RAO
+from strongroom.sandbox.bittensor.keys import development_pair
+from strongroom.sandbox.bittensor.sandbox import HOTKEYS, STAKE_RAO
+from support.bittensor.sandbox_node import SandboxNode, sandbox_node
+from support.bittensor.sdks import sdk
+from support.bittensor_service import BittensorService, running_bittensor
+
+# The first one waits for the installation, which is kept.
+pytestmark = pytest.mark.timeout(600)
+
+CALLS = (
+    WEIGHTS,
+    "SubtensorModule.serve_axon",
+    "SubtensorModule.add_stake",
+    "SubtensorModule.add_stake_limit",
+    "Balances.transfer_keep_alive",
+)
+
+
+@asynccontextmanager
+async def service_of_alice(sandbox: SandboxNode, data: Path) -> AsyncIterator[BittensorService]:
+    """A service that has the keys of the subnet's validator, beside the chain."""
+    variables = {"STRONGROOM_DATA": str(data), "chain_endpoint": sandbox.ws_url}
+    async with running_bittensor(variables) as service:
+        pairs = {coldkey("validator"): "//Alice", hotkey("validator", "default"): HOTKEYS[0]}
+        keys = [
+            NewKey(key=key, public_key=pair.public_key, keypair=pair)
+            for key, pair in ((key, Keypair.from_uri(uri)) for key, uri in pairs.items())
+        ]
+        await service.ledger.wallets.import_(OPERATOR, keys)
+        yield service
+
+
+async def day(version: str, spec_version: int, folder: Path) -> dict[str, Any]:
+    installed = await asyncio.to_thread(sdk, version)
+    async with (
+        sandbox_node(spec_version=spec_version) as sandbox,
+        service_of_alice(sandbox, folder) as service,
+    ):
+        token = await service.token(calls=CALLS, coldkey=True)
+        environment = {
+            "WALLET_SERVICE_URL": str(service.client.base_url),
+            "WALLET_SERVICE_TOKEN": token["Authorization"].removeprefix("Bearer "),
+        }
+        program = f"sdk{version.partition('.')[0]}.py"
+        outcomes = await installed.run(program, sandbox.ws_url, folder, environment)
+        check_chain(sandbox)
+        return outcomes
+
+
+def check_chain(sandbox: SandboxNode) -> None:
+    storage = sandbox.node.chain.storage
+    validator = development_pair(HOTKEYS[0])[0]
+    assert storage.get("SubtensorModule", "Weights", 2, 0) == [(1, 32768), (2, 65535)]
+    assert storage.get("SubtensorModule", "Axons", 2, validator)["port"] == 8091
+    assert accounts.free(storage, development_pair("//Bob")[0]) == BALANCES["//Bob"] + RAO
+    assert storage.get("SubtensorModule", "TotalHotkeyAlpha", validator, 2) > STAKE_RAO
+
+
+async def test_sdk_9(tmp_path: Path) -> None:
+    outcomes = await day("9.8.3", 293, tmp_path)
+    assert outcomes["set_weights"] == [True, "Successfully set weights and Finalized."]
+    assert outcomes["set_weights_unwaited"] == [True, "Not waiting for finalization or inclusion."]
+    assert (outcomes["serve_axon"], outcomes["transfer"], outcomes["add_stake"]) == (True, True, True)
+
+
+async def test_sdk_10(tmp_path: Path) -> None:
+    outcomes = await day("10.5.0", 424, tmp_path)
+    assert outcomes["set_weights"] == [True, "set_weights_extrinsic"]
+    assert outcomes["commit_weights"] == [True, "commit_timelocked_weights_extrinsic"]
+    assert (outcomes["serve_axon"], outcomes["transfer"], outcomes["add_stake"]) == (True, True, True)
+
+
+async def test_sdk_11(tmp_path: Path) -> None:
+    outcomes = await day("11.1.0", 424, tmp_path)
+    assert outcomes["set_weights"] == [True, "WeightsSet"]
+    assert outcomes["commit_weights"] == [True, "TimelockedWeightsCommitted"]
+    assert (outcomes["serve_axon"], outcomes["transfer"], outcomes["add_stake"]) == (True, True, True)
