@@ -91,6 +91,7 @@ class ChainWork:
             clock=clock,
             entropy=entropy,
             metrics=metrics,
+            wake=self._resolver.wake,
         )
         self.weights = Weights(
             chain=self.chain,

@@ -6,7 +6,9 @@ caller's pool may refuse it without a word to us, so eras must be short: until i
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
@@ -32,8 +34,12 @@ from strongroom.core.errors import Conflict, InvalidInput, Unavailable
 from strongroom.core.policy import SigningGate
 from strongroom.core.telemetry import Metrics
 
-LONGEST_PERIOD: Final = 64
+LONGEST_PERIOD: Final = 128
+"""As the SDKs have it."""
 LARGEST_CALL: Final = 100_000
+BUSY: Final = "account_busy"
+BUSY_S: Final = 10.0
+BUSY_POLL_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +74,10 @@ class LentSignatures:
         clock: Clock,
         entropy: Entropy,
         metrics: Metrics,
+        wake: Callable[[], None],
     ) -> None:
+        """`wake` has someone look at the chain for what is under way."""
+        self._wake = wake
         self._chain = chain
         self._database = database
         self._keyring = keyring
@@ -94,12 +103,23 @@ class LentSignatures:
         read = await self._read(wanted)
         require_call(principal, signer, read.call, read.effect)
         keypair = await self._keyring.open(signer.key)
-        next_nonce = await self._chain.next_nonce(keypair.address)
-        signature = await self._database.write(
-            lambda connection: self._store(connection, principal, wanted, read, keypair, next_nonce)
-        )
+        signature = await self._in_turn(principal, wanted, read, keypair)
         self._signatures.labels("bittensor", read.call.name).inc()
         return signature
+
+    async def _in_turn(self, principal: Principal, wanted: Wanted, read: _Read, keypair: Keypair) -> bytes:
+        """Waits for the account's last extrinsic: callers ask for the next as soon as they saw it in a block."""
+        give_up_s = self._clock.monotonic_s() + BUSY_S
+        while True:
+            next_nonce = await self._chain.next_nonce(keypair.address)
+            store = partial(self._store, principal=principal, wanted=wanted, read=read, keypair=keypair)
+            try:
+                return await self._database.write(partial(store, next_nonce=next_nonce))
+            except Unavailable as error:
+                if error.instance_code != BUSY or self._clock.monotonic_s() >= give_up_s:
+                    raise
+            self._wake()
+            await self._clock.sleep(BUSY_POLL_S)
 
     async def _read(self, wanted: Wanted) -> _Read:
         if len(wanted.call) > LARGEST_CALL:
@@ -142,7 +162,7 @@ class LentSignatures:
         if nonce is None:
             raise Unavailable(
                 "An earlier extrinsic of this account was signed, and its fate is not known yet",
-                code="account_busy",
+                code=BUSY,
             )
         if nonce != wanted.nonce:
             raise Conflict(f"The next nonce is {nonce}, not {wanted.nonce}", code="nonce_taken")

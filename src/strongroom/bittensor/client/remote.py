@@ -76,9 +76,11 @@ class RemoteKeypair:
 
 
 class RemoteWallet:
-    """Looks like the SDK's `Wallet`, and like its hotkey, for the parts of the SDK that take either."""
+    """Looks like the SDK's `Wallet`, and enough like its hotkey for the dendrite, which takes either.
 
-    crypto_type = SR25519
+    It must not be all of a keypair: SDK 11 would sign with it whatever the coldkey should.
+    """
+
     path = ""
 
     def __init__(self, service: Service, name: str = "default", hotkey: str = "default") -> None:
@@ -100,10 +102,6 @@ class RemoteWallet:
     @property
     def ss58_address(self) -> str:
         return self.hotkey.ss58_address
-
-    @property
-    def public_key(self) -> bytes:
-        return self.hotkey.public_key
 
     def sign(self, data: str | bytes) -> bytes:
         return self.hotkey.sign(data)
