@@ -1,6 +1,8 @@
 """The Bittensor chain as an operator starts it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -18,11 +20,12 @@ def ask(client: httpx2.Client, method: str, *params: object) -> object:
     return answer
 
 
-@pytest.fixture
-def chain(tmp_path: object) -> Iterator[httpx2.Client]:
+@contextmanager
+def chain(data: Path) -> Iterator[httpx2.Client]:
+    """`strongroom sandbox bittensor`, until it is ended."""
     port = free_port()
     variables = {
-        "STRONGROOM_DATA": str(tmp_path),
+        "STRONGROOM_DATA": str(data),
         "SANDBOX_BITTENSOR_PORT": str(port),
         "SANDBOX_BITTENSOR_SPEC": "293",
         "SANDBOX_BITTENSOR_BLOCK_MS": "0",
@@ -35,12 +38,17 @@ def chain(tmp_path: object) -> Iterator[httpx2.Client]:
         yield client
 
 
-def test_the_chain_alone(chain: httpx2.Client) -> None:
-    version = ask(chain, "state_getRuntimeVersion")
-    assert isinstance(version, dict)
-    assert version["specVersion"] == 293
-    paid = chain.post("/_faucet", json={"address": ALICE, "amount": 5})
-    assert paid.json()["free"] > 10**15
+def test_the_chain_alone_goes_on_after_a_restart(tmp_path: Path) -> None:
+    with chain(tmp_path) as client:
+        version = ask(client, "state_getRuntimeVersion")
+        assert isinstance(version, dict)
+        assert version["specVersion"] == 293
+        paid = client.post("/_faucet", json={"address": ALICE, "amount": 5}).json()
+        head = client.get("/_chain").json()["best"]
+    with chain(tmp_path) as client:
+        assert client.get("/_chain").json()["best"] == head
+        again = client.post("/_faucet", json={"address": ALICE, "amount": 1}).json()
+        assert again["free"] == paid["free"] + 1 > 10**15
 
 
 def test_the_chain_beside_the_service(installation: Installation) -> None:
@@ -57,7 +65,7 @@ def test_the_chain_beside_the_service(installation: Installation) -> None:
         ("SANDBOX_BITTENSOR_BLOCK_MS", "soon", "SANDBOX_BITTENSOR_BLOCK_MS"),
     ],
 )
-def test_a_wrong_variable_is_named(tmp_path: object, name: str, value: str, mistake: str) -> None:
+def test_a_wrong_variable_is_named(tmp_path: Path, name: str, value: str, mistake: str) -> None:
     variables = {"STRONGROOM_DATA": str(tmp_path), "SANDBOX_BITTENSOR_PORT": str(free_port()), name: value}
     ended = run("sandbox", "bittensor", variables=variables)
     assert ended.status == 2

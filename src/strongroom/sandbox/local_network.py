@@ -145,6 +145,7 @@ class LocalNetworks:
             production=Production(
                 interval_ms=chain.interval_ms, finality_lag=FINALITY_LAG if chain.interval_ms else 0
             ),
+            journal=self._data / f"sandbox-bittensor-{chain.spec_version}.journal",
         )
         self._stack.push_async_callback(bittensor.aclose)
         bittensor.start()

@@ -34,7 +34,7 @@ def signed(
     birth, era = chain.genesis_hash, b"\x00"
     if period:
         era, number = era_bytes(period, chain.head.number if born is None else born)
-        birth = chain.best[number].hash
+        birth = chain.best.known(number).hash
     extra = era + compact(node.next_index(public) if nonce is None else nonce) + compact(tip) + b"\x00"
     versions = b"".join(
         version.to_bytes(4, "little")

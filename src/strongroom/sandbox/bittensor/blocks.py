@@ -47,3 +47,13 @@ class Block:
 def slot_log(slot: int) -> bytes:
     """The digest item that says whose turn it was. Here it also sets blocks apart that are otherwise the same."""
     return AURA_PRE_RUNTIME + sized(slot.to_bytes(8, "little"))
+
+
+def slot_of(logs: tuple[bytes, ...]) -> int:
+    """The reverse; 0 for genesis, which has none."""
+    return int.from_bytes(logs[0][-8:], "little") if logs else 0
+
+
+def genesis_block(genesis_hash: bytes, runtime: Runtime, values: dict[bytes, bytes] | None) -> Block:
+    header = Header(number=0, parent=bytes(32), state_root=bytes(32), extrinsics_root=bytes(32), logs=())
+    return Block(header=header, hash=genesis_hash, extrinsics=[], runtime=runtime, values=values)

@@ -1,9 +1,13 @@
 """The chain: its blocks, which of them are on the best branch, and the state after the last one."""
 
+from collections.abc import Sequence
+
 from strongroom.sandbox.bittensor.blocks import Block, Header, slot_log
+from strongroom.sandbox.bittensor.branch import Branch
 from strongroom.sandbox.bittensor.dispatch import Context
 from strongroom.sandbox.bittensor.execution import BlockExecution
 from strongroom.sandbox.bittensor.extrinsics import extrinsics_root
+from strongroom.sandbox.bittensor.journal import Journal, Retract, changed, sealed
 from strongroom.sandbox.bittensor.migration import migrate
 from strongroom.sandbox.bittensor.runtime import Runtime
 from strongroom.sandbox.bittensor.state import State
@@ -16,24 +20,29 @@ KEPT_STATES = 256
 class Chain:
     """Blocks from genesis on. Everything that changes it goes through `begin` and `seal`, or `retract`."""
 
-    def __init__(self, runtime: Runtime, genesis_hash: bytes, state: State) -> None:
-        self.genesis_hash = genesis_hash
-        self.runtime = runtime
-        self.state = state
-        root = Header(number=0, parent=bytes(32), state_root=bytes(32), extrinsics_root=bytes(32), logs=())
-        genesis = Block(
-            header=root, hash=genesis_hash, extrinsics=[], runtime=runtime, values=state.snapshot()
-        )
-        self.blocks: dict[bytes, Block] = {genesis_hash: genesis}
-        self.best: list[Block] = [genesis]
-        """The best branch, by number."""
-        self.finalized = 0
+    def __init__(
+        self,
+        genesis: Block,
+        blocks: Sequence[Block] = (),
+        *,
+        finalized: int = 0,
+        made: int = 0,
+        journal: Journal | None = None,
+    ) -> None:
+        """`blocks` are the last ones of a chain that goes on; the last of them must have its state."""
+        self.genesis_hash = genesis.hash
+        self.best = Branch(genesis, list(blocks) or [genesis])
+        self.blocks: dict[bytes, Block] = {block.hash: block for block in (genesis, *blocks)}
+        self.finalized = finalized
         """Number of the last final block."""
-        self._made = 0
+        self._made = made
+        self._journal = journal
+        self.runtime = self.head.runtime
+        self.state = State(self.head.values)
 
     @property
     def head(self) -> Block:
-        return self.best[-1]
+        return self.best.head
 
     @property
     def storage(self) -> Storage:
@@ -45,7 +54,7 @@ class Chain:
         return self.blocks.get(block_hash)
 
     def is_best(self, block: Block) -> bool:
-        return block.number < len(self.best) and self.best[block.number] is block
+        return self.best.at(block.number) is block
 
     def storage_at(self, block: Block) -> Storage | None:
         """The state after a block; None when it was discarded."""
@@ -80,11 +89,19 @@ class Chain:
             runtime=self.runtime,
             values=self.state.snapshot(),
         )
-        self.blocks[block.hash] = block
-        self.best.append(block)
-        if block.number > KEPT_STATES:
-            self.best[block.number - KEPT_STATES].values = None
+        if self._journal is not None:
+            changes = changed(self.head.values or {}, block.values or {})
+            self._journal.write(sealed(block, changes, self.finalized))
+        self._extend(block)
         return block
+
+    def _extend(self, block: Block) -> None:
+        self.blocks[block.hash] = block
+        for forgotten in self.best.extend(block):
+            del self.blocks[forgotten.hash]
+        old = self.best.at(block.number - KEPT_STATES) if block.number >= KEPT_STATES else None
+        if old is not None:
+            old.values = None
 
     def next_block(self) -> Context:
         """The state with the number of the block to come, to validate against inside `state.trial`."""
@@ -102,10 +119,12 @@ class Chain:
         """
         if not 0 < count <= self.head.number - self.finalized:
             raise ValueError(f"{self.head.number - self.finalized} blocks may be retracted, not {count}")
-        retracted = [self.best.pop() for _ in range(count)]
-        head = self.head
-        if head.values is None:
+        head = self.best.at(self.head.number - count)
+        if head is None or head.values is None:
             raise ValueError("the state to go back to was discarded")
+        if self._journal is not None:
+            self._journal.write(Retract(count))
+        retracted = self.best.retract(count)
         self.state, self.runtime = State(head.values), head.runtime
         return retracted
 
@@ -113,4 +132,4 @@ class Chain:
         """Makes the best branch final up to a number; returns the newly final blocks in order."""
         first = self.finalized + 1
         self.finalized = max(self.finalized, min(number, self.head.number))
-        return self.best[first : self.finalized + 1]
+        return [self.best.known(number) for number in range(first, self.finalized + 1)]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from strongroom.sandbox.bittensor.accounts import NEW_LOGIC_FLAG
+from strongroom.sandbox.bittensor.blocks import Block, genesis_block
 from strongroom.sandbox.bittensor.chain import Chain
 from strongroom.sandbox.bittensor.keys import development_pair
 from strongroom.sandbox.bittensor.runtime import shipped_runtime
@@ -32,7 +33,15 @@ class Genesis:
     now_ms: int = 1
 
     def chain(self) -> Chain:
-        """Raises: FileNotFoundError: no metadata of this runtime is shipped."""
+        """A new chain, kept nowhere."""
+        return Chain(self.block())
+
+    def block(self) -> Block:
+        """Block 0, with its state.
+
+        Raises:
+            FileNotFoundError: no metadata of this runtime is shipped.
+        """
         runtime = shipped_runtime(self.spec_version)
         state = State()
         storage = Storage(runtime, state)
@@ -45,7 +54,7 @@ class Genesis:
         _found_first_subnet(storage)
         storage.put("SubtensorModule", "TotalNetworks", value=2)
         storage.put("SubtensorModule", "TotalIssuance", value=0)
-        return Chain(runtime, self.hash, state)
+        return genesis_block(self.hash, runtime, state.snapshot())
 
     def _endow(self, storage: Storage) -> None:
         for uri, amount in self.balances.items():

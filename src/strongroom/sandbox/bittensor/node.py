@@ -178,7 +178,7 @@ class Node:
         if not self.production.finality_stalled:
             self.finalize(block.number - self.production.finality_lag)
         if block.number - FINALITY_TIMEOUT > self.chain.finalized:
-            self.pool.time_out(self.chain.best[block.number - FINALITY_TIMEOUT].hash)
+            self.pool.time_out(self.chain.best.known(block.number - FINALITY_TIMEOUT).hash)
         self.pool.announce(self.nonce)
 
 
@@ -189,7 +189,7 @@ def status_of(node: Node) -> dict[str, Any]:
         "best": {"number": chain.head.number, "hash": "0x" + chain.head.hash.hex()},
         "finalized": {
             "number": chain.finalized,
-            "hash": "0x" + chain.best[chain.finalized].hash.hex(),
+            "hash": "0x" + chain.best.known(chain.finalized).hash.hex(),
         },
         "genesis": "0x" + chain.genesis_hash.hex(),
         "spec_version": chain.runtime.spec_version,

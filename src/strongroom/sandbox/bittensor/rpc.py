@@ -107,7 +107,7 @@ class Session:
         if block_hash is None:
             return chain.head
         wanted = read_hex(block_hash)
-        found = chain.best[0] if wanted == bytes(32) else chain.block(wanted)
+        found = chain.best.genesis if wanted == bytes(32) else chain.block(wanted)
         if found is None:
             raise RpcError(UNKNOWN_BLOCK, f"Client error: UnknownBlock: Header was not found: {block_hash}")
         return found

@@ -45,8 +45,12 @@ class ModuleError:
 class Runtime:
     """Everything the chain needs to know of one `spec_version`. Values are those of `type_codecs`."""
 
-    def __init__(self, metadata_v15: bytes, metadata_v14: bytes, version: dict[str, Any]) -> None:
+    def __init__(
+        self, metadata_v15: bytes, metadata_v14: bytes, version: dict[str, Any], metadata_of: int
+    ) -> None:
         self.metadata_v15, self.metadata_v14 = metadata_v15, metadata_v14
+        self.metadata_of = metadata_of
+        """Which of `SPECS` the metadata is of."""
         self.version = version
         """The answer of `state_getRuntimeVersion`."""
         self.metadata: Metadata = read_metadata(metadata_v15)
@@ -65,7 +69,8 @@ class Runtime:
 
     def with_spec_version(self, spec_version: int) -> "Runtime":
         """The same runtime under another number, as after an upgrade that changes no type."""
-        return Runtime(self.metadata_v15, self.metadata_v14, self.version | {"specVersion": spec_version})
+        version = self.version | {"specVersion": spec_version}
+        return Runtime(self.metadata_v15, self.metadata_v14, version, self.metadata_of)
 
     # Storage
 
@@ -225,4 +230,4 @@ def shipped_runtime(spec_version: int) -> Runtime:
         return gzip.decompress((folder / f"{spec_version}.v{version}.scale.gz").read_bytes())
 
     version = msgspec.json.decode((folder / f"{spec_version}.version.json").read_bytes())
-    return Runtime(read(15), read(14), version)
+    return Runtime(read(15), read(14), version, spec_version)

@@ -1,6 +1,7 @@
 """A chain with something on it, its node, and the one that makes its blocks."""
 
 import asyncio
+from pathlib import Path
 
 import structlog
 
@@ -10,8 +11,10 @@ from strongroom.sandbox.bittensor.app import create_node_app
 from strongroom.sandbox.bittensor.changes import Neuron
 from strongroom.sandbox.bittensor.dispatch import PanicError, panics
 from strongroom.sandbox.bittensor.genesis import RAO, Genesis
+from strongroom.sandbox.bittensor.journal import Journal
 from strongroom.sandbox.bittensor.keys import development_pair
 from strongroom.sandbox.bittensor.node import Node, Production
+from strongroom.sandbox.bittensor.resume import open_chain
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +29,10 @@ class BittensorSandbox:
     Args:
         genesis: what the chain begins with.
         furnished: whether it has netuid 2 with four neurons of //Alice, the first of them a validator.
+        journal: where it is kept over restarts; None: nowhere.
+
+    Raises:
+        Unavailable: the journal is unreadable.
     """
 
     def __init__(
@@ -36,9 +43,16 @@ class BittensorSandbox:
         genesis: Genesis | None = None,
         production: Production | None = None,
         furnished: bool = True,
+        journal: Path | None = None,
     ) -> None:
-        self.node = Node((genesis or Genesis()).chain(), clock, production)
-        if furnished:
+        genesis = genesis or Genesis()
+        self._journal: Journal | None = None
+        if journal is None:
+            chain = genesis.chain()
+        else:
+            chain, self._journal = open_chain(journal, genesis)
+        self.node = Node(chain, clock, production)
+        if furnished and not chain.head.number:
             furnish(self.node)
         self.application = create_node_app(self.node, entropy)
         self._clock = clock
@@ -52,6 +66,8 @@ class BittensorSandbox:
         if self._producing:
             self._producing.cancel()
             await asyncio.gather(self._producing, return_exceptions=True)
+        if self._journal:
+            self._journal.close()
 
     async def _produce(self) -> None:
         while True:

@@ -16,13 +16,14 @@ def get_block_hash(session: Session, number: Any) -> Any:
     wanted = _number(number)
     if wanted == 0 and lies.genesis_hash:
         return lies.genesis_hash
-    return write_hex(chain.best[wanted].hash) if wanted < len(chain.best) else None
+    block = chain.best.at(wanted)
+    return None if block is None else write_hex(block.hash)
 
 
 @method("chain_getFinalizedHead", "chain_getFinalisedHead")
 def get_finalized_head(session: Session) -> str:
     chain = session.node.chain
-    return write_hex(chain.best[chain.finalized].hash)
+    return write_hex(chain.best.known(chain.finalized).hash)
 
 
 @method("chain_getHeader")
@@ -53,7 +54,7 @@ def subscribe_all_heads(session: Session) -> str:
 @method("chain_subscribeFinalizedHeads", "chain_subscribeFinalisedHeads")
 def subscribe_finalized_heads(session: Session) -> str:
     chain = session.node.chain
-    return _subscribe(session, "finalized", "chain_finalizedHead", chain.best[chain.finalized])
+    return _subscribe(session, "finalized", "chain_finalizedHead", chain.best.known(chain.finalized))
 
 
 @method(
