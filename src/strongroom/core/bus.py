@@ -13,7 +13,6 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
@@ -111,7 +110,7 @@ class RedisBus(Bus):
         while True:
             try:
                 await work(backoff)
-            except (RedisError, OSError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, the connection is made anew
                 self._is_shared = False
                 self._health.report(COMPONENT, Status.DEGRADED, f"not reachable: {type(error).__name__}")
                 if backoff.attempts == 0:

@@ -8,11 +8,9 @@ import asyncio
 from contextlib import suppress
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from strongroom.core.bus import Bus
 from strongroom.core.clock import Clock
-from strongroom.core.errors import StrongroomError
 from strongroom.core.sockets import text_frame
 from strongroom.core.tail import Tail, Told
 from strongroom.hathor.api.amounts import AmountForm
@@ -56,8 +54,8 @@ class Realtime:
             self._news.clear()
             try:
                 is_more = await self._deliver()
-            except (StrongroomError, DBAPIError) as error:
-                log.warning("realtime messages wait for the database", why=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - mostly the database is away; whatever it is, later messages come
+                log.warning("realtime messages wait", why=type(error).__name__)
                 is_more = False
             if not is_more:
                 await self._wait()

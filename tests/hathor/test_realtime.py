@@ -1,0 +1,74 @@
+"""Carrying messages goes on, whatever fails in between."""
+
+import asyncio
+from collections.abc import Container
+from pathlib import Path
+
+import pytest
+
+from strongroom.core.bus import Bus
+from strongroom.core.clock import SystemClock
+from strongroom.core.database import Database, sqlite_url
+from strongroom.core.errors import Unavailable
+from strongroom.core.tail import Tail, Told
+from strongroom.core.telemetry import Metrics
+from strongroom.hathor.realtime import Realtime
+from strongroom.hathor.subscriptions import SocketMeasures, Subscriptions
+from strongroom.hathor.sync.messages import DESTINATION
+from support.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+
+class BrokenTail(Tail):
+    """Fails at every other reading, each time with another error."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, DESTINATION)
+        self._errors: list[Exception] = [Unavailable("away"), RuntimeError("a defect")]
+        self._turn = 0
+
+    async def read(self, wanted: Container[str]) -> tuple[list[Told], bool]:
+        del wanted
+        self._turn += 1
+        if self._turn % 2 and self._errors:
+            raise self._errors.pop(0)
+        return [Told(stream="wallet", payload=f"{self._turn}", created_at_ms=0)], False
+
+
+class Ear:
+    """A connection that keeps what it is told."""
+
+    is_open = True
+    unread_bytes = 0
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+
+    def put(self, frame: bytes) -> None:
+        self.frames.append(frame)
+
+    def end(self, code: int, reason: str) -> None:
+        raise AssertionError((code, reason))
+
+
+async def test_it_goes_on_after_any_failure(tmp_path: Path) -> None:
+    database = Database(sqlite_url(str(tmp_path / "never-read.sqlite3")))
+    measures, bus, ear = SocketMeasures(Metrics("test")), Bus(), Ear()
+    subscriptions = Subscriptions(measures)
+    subscriptions.add("wallet", ear)
+    realtime = Realtime(
+        tail=BrokenTail(database),
+        bus=bus,
+        clock=SystemClock(),
+        subscriptions=subscriptions,
+        measures=measures,
+    )
+    task = asyncio.ensure_future(realtime.run())
+    await eventually(lambda: len(ear.frames) == 1)
+    bus.publish(DESTINATION)
+    await eventually(lambda: len(ear.frames) > 1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await database.close()
+    assert [frame[2:] for frame in ear.frames[:2]] == [b"2", b"4"]
