@@ -43,7 +43,6 @@ class Outcomes:
         self._reached[future] = states
         if self._looking is None or self._looking.done():
             self._looking = self._background.start(self._look())
-        self.changed()
         try:
             async with self._limits.limit(timeout_s):
                 return await future

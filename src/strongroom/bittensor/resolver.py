@@ -98,7 +98,10 @@ class Resolver:
             except (StrongroomError, OSError) as error:
                 log.warning("extrinsics not followed", open=len(live), why=str(error))
                 self._report(live, str(error))
-            await sleep_unless(self._news, self._clock, POLL_S if live else IDLE_S)
+            if live:
+                await self._clock.sleep(POLL_S)
+            else:
+                await sleep_unless(self._news, self._clock, IDLE_S)
 
     async def follow(self, live: Sequence[Extrinsic]) -> None:
         """One look at the chain: settles what it can, and offers again what is in no block."""

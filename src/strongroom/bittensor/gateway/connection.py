@@ -120,6 +120,7 @@ class Connection:
                 ping_timeout=PING_S,
                 close_timeout=1.0,
                 max_size=LARGEST_MESSAGE,
+                compression=None,  # it costs more than it saves: the frames are small but for the metadata
                 proxy=None,
             )
         except (*_OUTSIDE, InvalidURI) as error:

@@ -28,6 +28,7 @@ HEADS_AGE_S = 0.0
 VERSION_AGE_S = 5.0
 SUBMIT_S = 15.0
 RUNTIMES_KEPT = 4
+NUMBERS_KEPT = 64
 METADATA_VERSION = "0x0f000000"
 DISCARDED = ("discarded", "pruned")
 
@@ -47,6 +48,8 @@ class NodeChain:
         self._genesis = b""
         self._connection = Connection(endpoints, self._greet, clock=clock, entropy=entropy)
         self._runtimes: dict[int, MetadataRuntime] = {}
+        self._numbers: dict[bytes, int] = {}
+        """Of the latest heads."""
         self._loading = asyncio.Lock()
         self._version = Recent(clock, VERSION_AGE_S, self._current_runtime)
         self._heads = Recent(clock, HEADS_AGE_S, self._read_heads)
@@ -144,19 +147,26 @@ class NodeChain:
         return await self._connection.call(method, parameters)
 
     async def _read_heads(self) -> Heads:
-        final_hash = _hash(await self._call("chain_getFinalizedHead"))
-        best_hash = _hash(await self._call("chain_getBlockHash"))
-        final, best = await asyncio.gather(self._head(final_hash), self._head(best_hash))
+        final_hash, best_hash = await asyncio.gather(
+            self._call("chain_getFinalizedHead"), self._call("chain_getBlockHash")
+        )
+        final, best = await asyncio.gather(self._head(_hash(final_hash)), self._head(_hash(best_hash)))
         if best.number < final.number:
             raise ChainDishonest("The node's best block is older than its final one")
         return Heads(best=best, final=final)
 
     async def _head(self, block_hash: bytes) -> Head:
-        header = await self._call("chain_getHeader", _hex(block_hash))
-        try:
-            return Head(int(header["number"], 16), block_hash)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ChainDishonest("The node's header is none") from error
+        number = self._numbers.get(block_hash)
+        if number is None:
+            header = await self._call("chain_getHeader", _hex(block_hash))
+            try:
+                number = int(header["number"], 16)
+            except (KeyError, TypeError, ValueError) as error:
+                raise ChainDishonest("The node's header is none") from error
+            if len(self._numbers) >= NUMBERS_KEPT:
+                self._numbers.clear()
+            self._numbers[block_hash] = number
+        return Head(number, block_hash)
 
     async def _current_runtime(self) -> MetadataRuntime:
         return await self._runtime_at(_hash(await self._call("chain_getBlockHash")))

@@ -11,6 +11,7 @@ from scalecodec.exceptions import InvalidScaleTypeValueException, RemainingScale
 from scalecodec.type_registry import load_type_registry_preset
 
 from strongroom.bittensor.gateway import CallUnknown, ChainDishonest, Event, Item
+from strongroom.bittensor.gateway.call_form import NUMBERS, CallForm
 from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.bittensor.protocol.ss58 import PREFIX
@@ -67,9 +68,16 @@ class MetadataRuntime:
         except _CODEC_ERRORS as error:
             raise ChainDishonest(f"The node's metadata cannot be read ({type(error).__name__})") from error
         self._calls = {
-            (pallet.name, call.name) for pallet in self._metadata.pallets for call in pallet.calls or ()
+            (pallet.name, call.name): CallForm.of(pallet.value["index"], call.value, self._primitive)
+            for pallet in self._metadata.pallets
+            for call in pallet.calls or ()
         }
-        self._items: dict[tuple[str, str], Any] = {}
+        self._items = {
+            (pallet.name, item.name): item
+            for pallet in self._metadata.pallets
+            if pallet.storage is not None
+            for item in pallet.storage
+        }
         self._require_known_extensions()
 
     def has(self, pallet: str, function: str) -> bool:
@@ -78,6 +86,9 @@ class MetadataRuntime:
     def encode(self, call: Call) -> bytes:
         if not self.has(call.pallet, call.function):
             raise CallUnknown(f"Runtime {self.spec_version} has no call {call.name}")
+        form = self._calls[call.pallet, call.function]
+        if form.fields is not None:
+            return form.encode(call)
         document = {
             "call_module": call.pallet,
             "call_function": call.function,
@@ -130,8 +141,7 @@ class MetadataRuntime:
         return self._decode(found.get_value_type_string(), raw)
 
     def has_item(self, pallet: str, name: str) -> bool:
-        found = self._metadata.get_metadata_pallet(pallet)
-        return found is not None and found.get_storage_function(name) is not None
+        return (pallet, name) in self._items
 
     def decode_events(self, raw: bytes | None) -> list[Event]:
         if raw is None:
@@ -181,13 +191,20 @@ class MetadataRuntime:
         )
 
     def _item(self, item: Item) -> Any:
-        place = (item.pallet, item.name)
-        if place not in self._items:
-            if not self.has_item(*place):
-                raise ChainDishonest(f"Runtime {self.spec_version} has no storage {item.pallet}.{item.name}")
-            pallet = self._metadata.get_metadata_pallet(item.pallet)
-            self._items[place] = pallet.get_storage_function(item.name)
-        return self._items[place]
+        found = self._items.get((item.pallet, item.name))
+        if found is None:
+            raise ChainDishonest(f"Runtime {self.spec_version} has no storage {item.pallet}.{item.name}")
+        return found
+
+    def _primitive(self, type_id: int) -> str | None:
+        """`u16` for a number, `[u16]` for a list of them, None for anything else."""
+        definition = self._types.create_scale_object(f"scale_info::{type_id}").scale_info_type.value["def"]
+        if "primitive" in definition:
+            return str(definition["primitive"])
+        if "sequence" in definition:
+            inner = self._primitive(definition["sequence"]["type"])
+            return f"[{inner}]" if inner in NUMBERS else None
+        return None
 
     def _decode(self, type_name: str, raw: bytes) -> Any:
         try:
