@@ -282,7 +282,7 @@ class TestLentSignatures:
             (wanted(self.axon(), nonce=7), (409, "nonce_taken")),
             (wanted(self.axon(), tip=1), (400, "tip_refused")),
             (wanted(self.axon(), era="0x00"), (400, "invalid_call")),
-            (wanted(self.axon(), era=Era.starting(1, 128).encode().hex()), (400, "era_too_long")),
+            (wanted(self.axon(), era=Era.starting(1, 256).encode().hex()), (400, "era_too_long")),
             (wanted(self.axon()) | {"call": "0x07"}, (400, "invalid_call")),
             (wanted(self.axon()) | {"call": "zz"}, (422, "invalid_request")),
         ):
