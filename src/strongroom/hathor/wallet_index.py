@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import chunks, execute, execute_many, select_in, upsert_rows
+from strongroom.core.bulk import execute, execute_many, select_in, upsert_rows
 from strongroom.core.errors import Conflict
 from strongroom.hathor import tables
 from strongroom.hathor.sync.addresses import BALANCE_SELECT, BALANCE_VALUES, AddressRow, BalanceRow, Flags
@@ -145,12 +145,12 @@ def _history_pages(connection: Connection, addresses: Sequence[str]) -> Iterator
     """The histories of `addresses`: (tx_id, token_id, balance, timestamp), in pages of bounded size."""
     columns = "SELECT tx_id, token_id, balance, timestamp FROM address_tx_history WHERE voided = 0 AND "
     count = "SELECT address, transactions FROM address WHERE address IN {in}"
-    small = [
-        address
+    small = {
+        address: number
         for address, number in select_in(connection, count, addresses)
         if number <= HISTORY_PAGE // 100
-    ]
-    for group in chunks(small, 100):
+    }
+    for group in _groups(small):
         yield list(select_in(connection, columns + "address IN {in}", group))
     for address in set(addresses).difference(small):
         last = ""
@@ -164,6 +164,20 @@ def _history_pages(connection: Connection, addresses: Sequence[str]) -> Iterator
             sql = columns + "address = {} AND tx_id = {}"
             whole = [row for row in page if row[0] != last]
             yield whole + list(execute(connection, sql, address, last))
+
+
+def _groups(transactions: Mapping[str, int]) -> Iterator[list[str]]:
+    """Addresses whose histories together fit on a page."""
+    group: list[str] = []
+    rows = 0
+    for address, number in transactions.items():
+        if rows + number > HISTORY_PAGE:
+            yield group
+            group, rows = [], 0
+        group.append(address)
+        rows += number
+    if group:
+        yield group
 
 
 def _add_history(connection: Connection, wallet_id: str, page: Iterable[tuple[Any, ...]]) -> dict[str, int]:
