@@ -1,14 +1,18 @@
 """Weights over the whole way: HTTP, database, a node's JSON-RPC, blocks."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from sqlalchemy.engine import URL
 
-from support.bittensor.live_node import LiveNode, live_node, new_node
+from strongroom.bittensor.protocol.ss58 import encode_address
+from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, set_weights, settled
 from support.bittensor_service import (
     HOT,
@@ -195,3 +199,47 @@ async def test_committed_weights_are_revealed_in_their_epoch(
         node.produce()
         await asyncio.sleep(0.3)  # a block, at the pace of the hurried clock
     assert node.weights(0) == [(0, 65535)]
+
+
+async def test_pylons_clients_set_weights_by_hotkey(node: LiveNode, service: BittensorService) -> None:
+    addresses = [encode_address(key) for key in (*OTHERS, b"\x09" * 32)]
+    path = f"/api/v1/identity/validator/subnet/{NETUID}/weights"
+    weights = dict(zip(addresses, [0.5, 1.0, 0.0, 1.0], strict=True))
+    response = await service.client.put(path, json={"weights": weights})
+    answer = response.json()
+    assert response.status_code == 200, answer
+    assert (answer["detail"], answer["count"]) == ("weights update scheduled", 3)
+    assert answer["not_registered"] == [addresses[3]]
+    await pooled(node)
+    node.produce()
+    assert (await settled(service, answer["job_id"]))["result"]["success"] is True
+    assert (await service.client.get(f"{path}/{answer['job_id']}")).json()["status"] == "final"
+    assert node.weights(0) == [(1, 32768), (2, 65535)]
+    nobody = await service.client.put(path, json={"weights": weights}, headers={"Authorization": "Bearer no"})
+    assert nobody.status_code == 401
+
+
+async def test_a_timelocked_commit_where_the_library_is_there(
+    node: LiveNode, service: BittensorService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def seal(*arguments: Any) -> tuple[bytes, int]:
+        asked.append(arguments)
+        return b"\x07" * 300, 12345
+
+    library = ModuleType("bittensor_drand")
+    library.__dict__["get_encrypted_commit_v2"] = seal
+    library.__spec__ = ModuleSpec("bittensor_drand", None)
+    monkeypatch.setitem(sys.modules, "bittensor_drand", library)
+    node.change(CommitRevealWeightsEnabled=True)
+    await set_weights(service)
+    (waiting,) = node.node.pool.waiting.values()
+    call = waiting.extrinsic.call
+    if node.node.chain.runtime.spec_version == 293:
+        assert (call.function, asked) == ("commit_weights", [])
+        return
+    assert call.function == "commit_timelocked_mechanism_weights"
+    assert (call.args["reveal_round"], call.args["commit_reveal_version"]) == (12345, 4)
+    assert asked[0][:3] == ([0, 1, 2], [100, 200, 300], 1)
+    assert asked[0][-1] == HOT.public_key

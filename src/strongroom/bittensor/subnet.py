@@ -1,5 +1,6 @@
 """What the chain says of a hotkey in a subnet, read at one block, and which call sets its weights there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -123,6 +124,13 @@ async def look(chain: Chain, netuid: int, mechid: int, public_key: bytes) -> Sub
         epochs={name: value or 0 for name, value in zip(EPOCHS, epochs, strict=True)},
         timelock_version=timelock_version or TIMELOCK_VERSION,
     )
+
+
+async def read_uids(chain: Chain, netuid: int, hotkeys: Sequence[bytes]) -> list[int | None]:
+    """The hotkeys' uids at the best block; None: not registered there."""
+    heads = await chain.heads()
+    items = [Item(SUBTENSOR, "Uids", (netuid, hotkey)) for hotkey in hotkeys]
+    return await chain.read(items, heads.best.hash)
 
 
 def plan(subnet: Subnet, weights: WeightSet, public_key: bytes, entropy: Entropy) -> Plan:

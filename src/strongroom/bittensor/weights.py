@@ -36,9 +36,16 @@ from strongroom.bittensor.messages import Signer
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.bittensor.protocol.keys import Keypair
-from strongroom.bittensor.protocol.weights import WeightSet, mechanism_index, weight_set
+from strongroom.bittensor.protocol.ss58 import decode_address
+from strongroom.bittensor.protocol.weights import (
+    MECHANISM_STEP,
+    MOST,
+    WeightSet,
+    mechanism_index,
+    weight_set,
+)
 from strongroom.bittensor.submission import Order, Submitter
-from strongroom.bittensor.subnet import Plan, Subnet, look, plan
+from strongroom.bittensor.subnet import Plan, Subnet, look, plan, read_uids
 from strongroom.bittensor.timelock import BLOCK_S
 from strongroom.core.access import Principal
 from strongroom.core.clock import Clock, Entropy
@@ -78,7 +85,7 @@ def weights_request(
 ) -> WeightsRequest:
     """Raises: InvalidInput."""
     check_key(key)
-    if not (0 <= netuid < 4096 and 0 <= mechid <= HIGHEST_MECHID):  # noqa: PLR2004 - both share 16 bits in the storage
+    if not (0 <= netuid < MECHANISM_STEP and 0 <= mechid <= HIGHEST_MECHID):
         raise InvalidInput("A netuid is from 0 to 4095, a mechid from 0 to 15", code="invalid_weights")
     try:
         checked = weight_set(uids, weights, version_key)
@@ -175,6 +182,25 @@ class Weights:
             await self._submit(principal, job, keypair, subnet)
             return True
         return False
+
+    async def uids_of(
+        self, principal: Principal, signer: Signer, netuid: int, addresses: list[str]
+    ) -> dict[str, int]:
+        """The uids of those hotkeys that are registered in the subnet.
+
+        Raises:
+            InvalidInput: one is no address, or there are too many.
+            Forbidden, Unavailable.
+        """
+        require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, netuid=netuid, call=CALL)
+        if not (0 < len(addresses) <= MOST and netuid < MECHANISM_STEP):
+            raise InvalidInput(f"From 1 to {MOST} weights can be set", code="invalid_weights")
+        try:
+            keys = [decode_address(address) for address in addresses]
+        except ProtocolError as error:
+            raise InvalidInput(str(error), code="invalid_weights") from None
+        uids = await read_uids(self._chain, netuid, keys)
+        return {address: uid for address, uid in zip(addresses, uids, strict=True) if uid is not None}
 
     async def find(self, principal: Principal, id_or_key: str) -> Answer | None:
         """A job of the principal."""

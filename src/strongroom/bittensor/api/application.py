@@ -15,6 +15,7 @@ from strongroom.bittensor.api.documentation import documentation_routes, openapi
 from strongroom.bittensor.api.errors import ErrorMapper
 from strongroom.bittensor.api.extrinsics import ExtrinsicsController
 from strongroom.bittensor.api.general import read_health, version
+from strongroom.bittensor.api.pylon import PylonController
 from strongroom.bittensor.api.wallet import WalletController
 from strongroom.bittensor.api.weights import WeightsController
 from strongroom.bittensor.calls import Calls
@@ -51,6 +52,7 @@ def create_application(services: Services, *, callers: Callers, metrics: Metrics
             read_health,
             WalletController,
             WeightsController,
+            PylonController,
             CallsController,
             ExtrinsicsController,
             *documentation_routes(),

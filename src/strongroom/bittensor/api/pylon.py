@@ -1,0 +1,87 @@
+"""The route by which clients of Pylon set weights, by hotkey; with a token that is checked, and a job to ask for."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Response, get, put
+from litestar.di import NamedDependency
+from litestar.params import Body, FromPath
+
+from strongroom.bittensor.access import READ
+from strongroom.bittensor.api.outcomes import job_document
+from strongroom.bittensor.api.weights import IdempotencyKey
+from strongroom.bittensor.jobs import WaitFor
+from strongroom.bittensor.messages import Signer
+from strongroom.bittensor.names import DEFAULT_HOTKEY
+from strongroom.bittensor.weights import Weights, weights_request
+from strongroom.core.access import Principal
+from strongroom.core.errors import InvalidInput, NotFound
+
+
+class PylonWeights(msgspec.Struct, kw_only=True):
+    weights: dict[str, float]
+    """By the neurons' hotkeys."""
+
+
+class PylonController(Controller):
+    path = "/api/v1/identity/{identity:str}/subnet/{netuid:int}"
+    tags = ("Pylon",)
+
+    @put("/weights", status_code=200, summary="Set weights by hotkey, in the background")
+    async def put_weights(
+        self,
+        identity: FromPath[str],
+        netuid: FromPath[int],
+        data: Annotated[PylonWeights, Body()],
+        weights: NamedDependency[Weights],
+        principal: NamedDependency[Principal],
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[dict[str, Any]]:
+        """`identity` is a wallet, or `wallet:hotkey`. Hotkeys that the subnet does not know are left out, and named."""
+        signer = _signer(identity)
+        found = await weights.uids_of(principal, signer, netuid, list(data.weights))
+        missing = [address for address in data.weights if address not in found]
+        if not found:
+            raise InvalidInput("None of these hotkeys is registered in the subnet", code="invalid_weights")
+        request = weights_request(
+            signer=signer,
+            netuid=netuid,
+            mechid=0,
+            uids=list(found.values()),
+            weights=[data.weights[address] for address in found],
+            version_key=0,
+            wait_for=WaitFor.FINAL,
+            key=idempotency_key,
+            in_background=True,
+        )
+        answer = await weights.set(principal, request)
+        return Response(
+            {
+                "detail": "weights update scheduled",
+                "count": len(found),
+                "job_id": answer.job.id,
+                "not_registered": missing,
+            }
+        )
+
+    @get("/weights/{job:str}", summary="What became of weights")
+    async def read_job(
+        self,
+        identity: FromPath[str],
+        netuid: FromPath[int],
+        job: FromPath[str],
+        weights: NamedDependency[Weights],
+        principal: NamedDependency[Principal],
+    ) -> dict[str, Any]:
+        """As `GET /wallet/jobs/{id}`."""
+        principal.require(READ)
+        found = await weights.find(principal, job)
+        facts = {} if found is None else found.job.document
+        if found is None or (facts["wallet"], facts["netuid"]) != (_signer(identity).wallet, netuid):
+            raise NotFound("There is no such job", code="job_not_found")
+        return job_document(found)
+
+
+def _signer(identity: str) -> Signer:
+    wallet, _, hotkey = identity.partition(":")
+    return Signer(wallet=wallet, hotkey=hotkey or DEFAULT_HOTKEY, coldkey=False)
