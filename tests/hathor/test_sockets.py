@@ -2,59 +2,37 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 import httpx2
 import pytest
 from sqlalchemy import Connection
 from websockets.exceptions import InvalidStatus
 
-from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.clock import SystemClock
 from strongroom.core.database import Database
-from strongroom.core.environment import Secret
-from strongroom.core.outbox import Event, Outbox
+from strongroom.core.outbox import Event
 from strongroom.hathor import tables
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.protocol.addresses import MAINNET, parse_address
 from strongroom.hathor.protocol.keys import parse_xpub
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.sync.messages import DESTINATION
-from strongroom.hathor.tokens import Tokens
 from strongroom.hathor.wallet_loading import load_wallet
 from strongroom.sandbox.hathor.vertices import Output, read_output
 from support.hathor.scenes import Scene
-from support.hathor.sockets import RULES, Sockets, ask, ending, hear, join, serving_sockets
-from support.hathor.streams import prepare
-from support.hathor.wallets import WALLET, XPUB, insert_wallet, wallet_addresses
+from support.hathor.sockets import OUTBOX, RULES, TOKENS, Sockets, ask, ending, hear, house, join, tell
+from support.hathor.wallets import WALLET, XPUB, wallet_addresses
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
-TOKENS = Tokens([Secret("foobar")], SystemClock(), SystemEntropy())
 INVALID = {"type": "error", "message": "Invalid parameters"}
-OUTBOX = Outbox(SystemClock())
-
-
-@asynccontextmanager
-async def house(database: Database, **options: Any) -> AsyncGenerator[Sockets]:
-    """Sockets over a database with one wallet."""
-    await prepare(database)
-    await database.write(insert_wallet)
-    async with serving_sockets(database, TOKENS, **options) as sockets:
-        yield sockets
 
 
 def own(index: int, value: int) -> Output:
     address = parse_address(wallet_addresses(20)[index], MAINNET)
     return read_output(value, 0, Payment(address=address).encode(), MAINNET)
-
-
-async def tell(database: Database, sequence: int, payload: str, wallet_id: str = WALLET) -> None:
-    event = Event(stream=wallet_id, sequence=sequence, payload=payload)
-    await database.write(partial(OUTBOX.append, destination=DESTINATION, events=[event]))
 
 
 async def test_what_is_asked_and_answered(database: Database) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, NoReturn
 
 import pytest
@@ -11,9 +12,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from strongroom.core.bus import Bus
-from strongroom.core.clock import SystemClock
+from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.database import Database
+from strongroom.core.environment import Secret
 from strongroom.core.listener import Listener, Surface
+from strongroom.core.outbox import Event, Outbox
 from strongroom.core.tail import Tail
 from strongroom.core.telemetry import Metrics
 from strongroom.hathor.api.amounts import AmountForm
@@ -24,7 +27,11 @@ from strongroom.hathor.realtime import Realtime
 from strongroom.hathor.subscriptions import SocketMeasures, Subscriptions
 from strongroom.hathor.sync.messages import DESTINATION
 from strongroom.hathor.tokens import Tokens
+from support.hathor.streams import prepare
+from support.hathor.wallets import WALLET, insert_wallet
 
+TOKENS = Tokens([Secret("foobar")], SystemClock(), SystemEntropy())
+OUTBOX = Outbox(SystemClock())
 RULES = SocketRules(require_token=False, most_connections=100, most_subscriptions=3)
 
 
@@ -97,6 +104,20 @@ async def serving_sockets(
         tasks[1].cancel()
         listener.stop()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def house(database: Database, **options: Any) -> AsyncGenerator[Sockets]:
+    """Sockets over a database with one wallet."""
+    await prepare(database)
+    await database.write(insert_wallet)
+    async with serving_sockets(database, TOKENS, **options) as sockets:
+        yield sockets
+
+
+async def tell(database: Database, sequence: int, payload: str, wallet_id: str = WALLET) -> None:
+    event = Event(stream=wallet_id, sequence=sequence, payload=payload)
+    await database.write(partial(OUTBOX.append, destination=DESTINATION, events=[event]))
 
 
 async def ask(client: ClientConnection, message: object) -> dict[str, Any]:
