@@ -265,3 +265,28 @@ async def test_a_timelocked_commit_opens_as_it_is_told(sandbox: SandboxNode) -> 
     await sandbox.command("/_chain", blocks=12)
     weights = sandbox.node.chain.storage.get("SubtensorModule", "Weights", 2, 0)
     assert weights == [(1, 21845), (2, 65535)]
+
+
+async def test_a_higher_priority_takes_the_place_of_the_same_nonce(sandbox: SandboxNode, rpc: Rpc) -> None:
+    weights = {"netuid": 2, "dests": [1], "weights": [1], "version_key": 0}
+    axon = {"netuid": 2, "version": 1, "ip": 1 << 24, "port": 80, "ip_type": 4, "protocol": 4}
+    axon |= {"placeholder1": 0, "placeholder2": 0}
+    low = Call("SubtensorModule", "set_weights", weights)
+    high = Call("SubtensorModule", "serve_axon", axon)
+    raw = signed(sandbox.node, "//Alice//hk0", low, nonce=0)
+    await rpc.call("author_submitAndWatchExtrinsic", "0x" + raw.hex())
+    other = "0x" + signed(sandbox.node, "//Alice//hk0", high, nonce=0).hex()
+    winner = await rpc.call("author_submitExtrinsic", other)
+    assert [await rpc.notification() for _ in range(3)][2] == {"usurped": winner}
+    assert await rpc.call("author_pendingExtrinsics") == [other]
+
+
+async def test_watchers_are_told_when_finality_does_not_come(
+    sandbox: SandboxNode, rpc: Rpc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strongroom.sandbox.bittensor.node.FINALITY_TIMEOUT", 3)
+    await sandbox.command("/_chain", finality_stalled=True)
+    await rpc.call("author_submitAndWatchExtrinsic", payment(sandbox, 7))
+    (block, *_) = (await sandbox.command("/_chain", blocks=5))["made"]
+    statuses = [await rpc.notification() for _ in range(4)]
+    assert statuses[2:] == [{"inBlock": block}, {"finalityTimeout": block}]
