@@ -294,6 +294,20 @@ class TestLentSignatures:
             "coldkey_not_allowed",
         )
 
+    async def test_weights_under_way_keep_their_place(
+        self, service: BittensorService, wanted: Callable[..., Any]
+    ) -> None:
+        weights = {"netuid": NETUID, "dests": [0], "weights": [65535], "version_key": 0}
+        call = Call(pallet="SubtensorModule", function="set_weights", arguments=weights)
+        headers = await service.token()
+        assert await self.sign(service, wanted(call), headers) == (200, None)
+        document = {
+            "wallet_name": "payer",
+            "transaction_data": {"netuid": NETUID, "uids": [0], "weights": [1]},
+        }
+        refused = await service.client.post("/wallet/set_weights", json=document, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (409, "weights_in_flight")
+
     async def test_one_at_a_time(self, service: BittensorService, wanted: Callable[..., Any]) -> None:
         """Two payloads for one nonce are never signed."""
         headers = await service.token(calls=(SERVE_AXON,))

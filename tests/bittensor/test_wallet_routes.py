@@ -110,7 +110,9 @@ async def test_what_is_not_there_is_404(
     assert (await service.sign(LOGIN, wallet_name=wallet, hotkey_name=hotkey)).json()["code"] == code
 
 
-@pytest.mark.parametrize("name", ["../validator", "a/b", "", ".", "..", "a\x00b", "~", "ü", "x" * 65, "a\nb"])
+@pytest.mark.parametrize(
+    "name", ["../validator", "a/b", "", ".", "..", "a\x00b", "~", "ü", "x" * 65, "a ", "a\nb"]
+)
 async def test_a_name_is_no_path(start: Start, tmp_path: Path, name: str) -> None:
     write_wallet(tmp_path / "wallets", "mnemonic_12", "validator")
     async with start(BITTENSOR_WALLET_PATH=str(tmp_path / "wallets" / "other")) as service:

@@ -28,10 +28,12 @@ from strongroom.bittensor.jobs import (
 from strongroom.bittensor.keyring import Keyring
 from strongroom.bittensor.messages import Signer
 from strongroom.bittensor.names import KeyKind, hotkey
-from strongroom.bittensor.protocol.calls import Call
+from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
 from strongroom.bittensor.protocol.effects import Effect, effect_of
 from strongroom.bittensor.protocol.errors import ProtocolError
+from strongroom.bittensor.protocol.weights import mechanism_index
 from strongroom.bittensor.submission import Order, Submitter
+from strongroom.bittensor.weights import weights_subject
 from strongroom.core.access import Principal
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
@@ -44,6 +46,20 @@ PAYING: Final = frozenset(
         "SubtensorModule.add_stake_limit",
         "SubtensorModule.remove_stake",
         "Balances.transfer_keep_alive",
+    }
+)
+
+
+SLOT_CALLS: Final = frozenset(
+    {
+        "set_weights",
+        "set_mechanism_weights",
+        "commit_weights",
+        "commit_mechanism_weights",
+        "commit_crv3_weights",
+        "commit_crv3_mechanism_weights",
+        "commit_timelocked_weights",
+        "commit_timelocked_mechanism_weights",
     }
 )
 
@@ -96,14 +112,15 @@ class Calls:
         check_key(request.key)
         signer = request.signer
         require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, coldkey=signer.coldkey)
-        call = await self._build(request)
+        own = await self._keyring.public(hotkey(request.wallet, request.hotkey))
+        call = _build(request, own.public_key)
         effect = effect_of(call)
         require_call(principal, signer, call, effect)
         if call.name in PAYING and request.key is None:
             raise InvalidInput(
                 "A call by which the coldkey pays needs an Idempotency-Key", code="idempotency_key_required"
             )
-        job = self._job(principal, request, call)
+        job = self._job(principal, request, call, slot_of(call, own.public_key))
         try:
             await self._database.read(lambda connection: require_new(connection, job))
             extrinsic = await self._order(principal, signer, call, effect, job)
@@ -112,13 +129,6 @@ class Calls:
         return await self._answers.of_extrinsic(
             replace(job, extrinsic=extrinsic.hash), extrinsic, request.wait_for
         )
-
-    async def _build(self, request: CallRequest) -> Call:
-        own = await self._keyring.public(hotkey(request.wallet, request.hotkey))
-        try:
-            return request.body.call(own.public_key)
-        except ProtocolError as error:
-            raise InvalidInput(str(error), code="invalid_call") from None
 
     async def _order(
         self, principal: Principal, signer: Signer, call: Call, effect: Effect, job: Job
@@ -141,7 +151,7 @@ class Calls:
             )
         )
 
-    def _job(self, principal: Principal, request: CallRequest, call: Call) -> Job:
+    def _job(self, principal: Principal, request: CallRequest, call: Call, slot: bytes | None) -> Job:
         names = {"wallet": request.wallet, "hotkey": request.hotkey}
         asked = msgspec.json.encode([names, call.name, request.body], order="sorted")
         return Job(
@@ -150,12 +160,26 @@ class Calls:
             key=request.key,
             fingerprint=hashlib.sha256(asked).digest(),
             kind=call.function,
-            subject=None,
+            subject=slot,
             document=names,
             in_background=False,
             wait_for=request.wait_for,
             created_at_ms=self._clock.now_ms(),
         )
+
+
+def slot_of(call: Call, public_key: bytes) -> bytes | None:
+    """What the call keeps to itself until its fate is known: a hotkey's weights in a subnet, as `set_weights` does.
+
+    Raises:
+        InvalidInput: it names no such subnet.
+    """
+    if call.function not in SLOT_CALLS or call.pallet != SUBTENSOR:
+        return None
+    netuid, mechid = call.arguments.get("netuid"), call.arguments.get("mecid", 0)
+    if not (isinstance(netuid, int) and isinstance(mechid, int)):
+        raise InvalidInput("The call names no subnet", code="invalid_call")
+    return weights_subject(public_key, mechanism_index(netuid, mechid))
 
 
 def require_call(principal: Principal, signer: Signer, call: Call, effect: Effect) -> None:
@@ -172,3 +196,10 @@ def require_call(principal: Principal, signer: Signer, call: Call, effect: Effec
             amount_rao=effect.amount_rao,
             destination=effect.destination,
         )
+
+
+def _build(request: CallRequest, public_key: bytes) -> Call:
+    try:
+        return request.body.call(public_key)
+    except ProtocolError as error:
+        raise InvalidInput(str(error), code="invalid_call") from None

@@ -14,10 +14,10 @@ from typing import Final
 from sqlalchemy import Connection
 
 from strongroom.bittensor.access import SUBMIT, require_use
-from strongroom.bittensor.calls import require_call
+from strongroom.bittensor.calls import require_call, slot_of
 from strongroom.bittensor.extrinsics import Extrinsic, State, free_nonce, insert_signed
 from strongroom.bittensor.gateway import CallUnknown, Chain
-from strongroom.bittensor.jobs import ID_BYTES, Job, WaitFor, put_job
+from strongroom.bittensor.jobs import ID_BYTES, Job, JobExists, WaitFor, put_job, require_new
 from strongroom.bittensor.keyring import Keyring
 from strongroom.bittensor.messages import Signer
 from strongroom.bittensor.policy import KeyUse
@@ -36,7 +36,7 @@ from strongroom.core.telemetry import Metrics
 
 LONGEST_PERIOD: Final = 128
 """As the SDKs have it."""
-LARGEST_CALL: Final = 100_000
+LARGEST_CALL: Final = 20_000
 BUSY: Final = "account_busy"
 BUSY_S: Final = 10.0
 BUSY_POLL_S: Final = 0.25
@@ -92,7 +92,7 @@ class LentSignatures:
         Raises:
             Forbidden: the token's rights or limits.
             InvalidInput: no call of this chain, an era that is too long, a tip.
-            Conflict: the nonce is not the next one.
+            Conflict: the nonce is not the next one, or weights of this hotkey are under way in the subnet.
             NotFound, Locked: of the key.
             Unavailable: no chain, or an earlier extrinsic of the account has no known fate.
         """
@@ -166,7 +166,13 @@ class LentSignatures:
             )
         if nonce != wanted.nonce:
             raise Conflict(f"The next nonce is {nonce}, not {wanted.nonce}", code="nonce_taken")
-        job = self._job(principal, wanted, read.call)
+        job = self._job(principal, wanted, read.call, slot_of(read.call, keypair.public_key))
+        try:
+            require_new(connection, job)
+        except JobExists as found:
+            raise Conflict(
+                f"The same weights are under way: job {found.job.id}", code="weights_in_flight"
+            ) from None
         payload = read.unsigned.payload
         made: list[bytes] = []
 
@@ -195,14 +201,14 @@ class LentSignatures:
         self._gate.sign(connection, use, lambda _hash: keypair.sign(payload), persist)
         return made[0]
 
-    def _job(self, principal: Principal, wanted: Wanted, call: Call) -> Job:
+    def _job(self, principal: Principal, wanted: Wanted, call: Call, slot: bytes | None) -> Job:
         return Job(
             id=self._entropy.token(ID_BYTES).hex(),
             principal=principal.name,
             key=None,
             fingerprint=hashlib.sha256(wanted.call).digest(),
             kind=call.function,
-            subject=None,
+            subject=slot,
             document={"wallet": wanted.signer.wallet, "hotkey": wanted.signer.hotkey},
             in_background=False,
             wait_for=WaitFor.BLOCK,

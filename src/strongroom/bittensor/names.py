@@ -7,7 +7,7 @@ from typing import Final
 
 from strongroom.core.errors import InvalidInput
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+ -]{0,63}")
+_NAME: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.@+ -]{0,62}[A-Za-z0-9_.@+-])?")
 DEFAULT_HOTKEY: Final = "default"
 
 
@@ -48,7 +48,7 @@ def is_name(text: str) -> bool:
 def _require(text: str, what: str, code: str) -> None:
     if not is_name(text):
         raise InvalidInput(
-            f"The name of a {what} has 1 to 64 letters, digits, spaces and any of _ . @ + -, and begins with a letter,"
-            " a digit or _",
+            f"The name of a {what} has 1 to 64 letters, digits, spaces and any of _ . @ + -, begins with a letter,"
+            " a digit or _, and ends with no space",
             code=code,
         )
