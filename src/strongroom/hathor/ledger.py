@@ -230,6 +230,8 @@ class HathorLedger:
 
     def _socket_surface(self, tokens: Tokens, reader: Reader) -> Surface:
         settings = self._settings.sockets
+        if not settings.require_token and not is_loopback(self._settings.api.host):
+            log.warning("who knows a wallet's id may watch it: HATHOR_WS_REQUIRE_TOKEN is not set")
         measures = SocketMeasures(self._metrics)
         subscriptions = Subscriptions(measures)
         self._realtime = Realtime(
