@@ -187,6 +187,44 @@ def test_the_chain_reveals_what_is_timelocked(hidden: Trial) -> None:
     assert hidden.view.entries(item, NETUID) == []
 
 
+def revealed(trial: Trial, blocks: int) -> list[str]:
+    """The names of the revealing events of the next blocks."""
+    found = []
+    for _ in range(blocks):
+        trial.blocks(1)
+        records = trial.get("Events", pallet="System")
+        found += [record["event"][1][0] for record in records if record["event"][0] == "SubtensorModule"]
+    return [name for name in found if name.endswith("Revealed")]
+
+
+def test_a_reveal_of_the_chain_is_told(hidden: Trial) -> None:
+    ciphertext = b"told on %d" % hidden.spec_version
+    REVEALS.add(ciphertext, Plain(uids=[1], values=[1], version_key=0))
+    function, arguments = timelocked(hidden, ciphertext)
+    hidden.run(VALIDATOR, function, **arguments)
+    name = {293: "CRV3WeightsRevealed", 424: "TimelockedWeightsRevealed"}[hidden.spec_version]
+    assert revealed(hidden, 3 * TEMPO) == [name]
+
+
+def test_a_reveal_of_the_chain_that_fails_is_not_told(hidden: Trial) -> None:
+    ciphertext = b"wrong on %d" % hidden.spec_version
+    REVEALS.add(ciphertext, Plain(uids=[1, 1], values=[1, 3], version_key=0))
+    function, arguments = timelocked(hidden, ciphertext)
+    hidden.run(VALIDATOR, function, **arguments)
+    assert revealed(hidden, 3 * TEMPO) == []
+    assert hidden.get("Weights", NETUID, 0) == []
+
+
+def test_ten_timelocked_commits_may_wait(hidden: Trial) -> None:
+    hidden.admin("tempo", 100, netuid=NETUID)
+    next_epoch(hidden)
+    for number in range(10):
+        function, arguments = timelocked(hidden, bytes([number]))
+        hidden.run(VALIDATOR, function, **arguments)
+    function, arguments = timelocked(hidden, b"eleventh")
+    assert hidden.failure(VALIDATOR, function, **arguments) == "TooManyUnrevealedCommits"
+
+
 def test_the_last_ciphertext_of_a_hotkey_is_found(hidden: Trial) -> None:
     def last(uri: str) -> bytes | None:
         return last_ciphertext(hidden.view, NETUID, key(uri))

@@ -28,6 +28,7 @@ def test_weights_are_stored_upscaled_and_noted(powerful: Trial) -> None:
         (weights([0, 1, 2, 1], [1, 1, 1, 1]), "UidsLengthExceedUidsInSubNet"),
         (weights([1, 1], [1, 2]), "DuplicateUids"),
         (weights([1, 99], [1, 2]), "UidVecContainInvalidOne"),
+        (weights([1, 3], [1, 2]), "UidVecContainInvalidOne"),
         (weights([], []), "WeightVecLengthIsLow"),
     ],
 )
