@@ -11,6 +11,7 @@ from strongroom.hathor.gateway.push import NotDelivered
 from strongroom.hathor.proposal_sweep import LIFE_S
 from strongroom.hathor.proposals import (
     OPEN,
+    SEND_ERROR,
     SENDING,
     SENT,
     Sending,
@@ -146,6 +147,22 @@ async def test_who_meets_no_node_does_not_call_off_what_another_may_have_deliver
     assert await database.write(call_off) == SENDING
     assert (await client.send(identifier, transaction))[0] == 200
     assert await database.write(call_off) == SENT
+
+
+async def test_that_one_node_took_it_outweighs_that_another_refused_it(
+    client: Client, clock: ManualClock
+) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    database = client.api.database
+    first = await database.write(_begin(identifier, transaction, clock))
+    second = await database.write(partial(join_sending, proposal_id=identifier))
+    assert second is not None
+    assert await database.write(partial(settle, sending=second, status=SEND_ERROR, now_s=1)) == SEND_ERROR
+    assert await database.write(partial(settle, sending=first, status=SENT, now_s=1)) == SENT
+    assert await client.status(identifier) == SENT
+    assert await database.write(partial(settle, sending=second, status=SEND_ERROR, now_s=2)) == SENT
+    assert await client.rows_beside() == 0
 
 
 def _begin(identifier: str, transaction: Transaction, clock: ManualClock) -> partial[Sending]:

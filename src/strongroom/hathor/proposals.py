@@ -151,8 +151,10 @@ def settle(connection: Connection, sending: Sending, status: str, now_s: int) ->
     Returns the status that stands: another process may have settled it first.
     """
     proposal = find_proposal(connection, sending.proposal_id, None, lock=True)
-    if proposal.sending_since_ms is None or proposal.tx_id != sending.tx_id:
+    if proposal.tx_id != sending.tx_id:
         return proposal.status
+    if proposal.sending_since_ms is None:
+        return _correct(connection, proposal, status, now_s)
     if status == OPEN and proposal.attempts != sending.attempts:
         return SENDING  # another process may have delivered it
     sql = "UPDATE strongroom_hathor_proposal SET sending_since_ms = NULL WHERE id = {}"
@@ -164,6 +166,15 @@ def settle(connection: Connection, sending: Sending, status: str, now_s: int) ->
     if status == SENT and proposal.proposed and not _outpoints(parse_transaction(proposal.proposed)):
         forget(connection, proposal.id)  # it holds nothing that the chain could show spent
     return status
+
+
+def _correct(connection: Connection, proposal: Proposal, status: str, now_s: int) -> str:
+    """It is settled already. That a node took it outweighs that another one refused it."""
+    if status != SENT or proposal.status != SEND_ERROR:
+        return proposal.status
+    _set_status(connection, proposal.id, SENT, now_s)
+    forget(connection, proposal.id)  # it holds nothing any more
+    return SENT
 
 
 def cancel(connection: Connection, proposal_id: str, wallet_id: str | None, now_s: int) -> None:
