@@ -47,6 +47,7 @@ class Cable:
         """Nobody gets through, and nobody gets on."""
         assert self._server is not None
         self._server.close()
+        await asyncio.sleep(0)  # a connection just accepted gets its task
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -69,11 +70,14 @@ class Cable:
         assert task is not None
         self._tasks.add(task)
         try:
-            target_reader, target_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
+            with contextlib.suppress(OSError):
+                await self._join(reader, writer)
+        finally:
             writer.close()
             self._tasks.discard(task)
-            return
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        target_reader, target_writer = await asyncio.open_connection("127.0.0.1", self._target)
         faults: list[Fault] = []
         ways = [
             asyncio.ensure_future(self._upstream(reader, target_writer, faults)),
@@ -84,10 +88,8 @@ class Cable:
         finally:
             for way in ways:
                 way.cancel()
+            target_writer.close()
             await asyncio.gather(*ways, return_exceptions=True)
-            for end in (writer, target_writer):
-                end.close()
-            self._tasks.discard(task)
 
     async def _upstream(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, faults: list[Fault]
