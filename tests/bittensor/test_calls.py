@@ -41,9 +41,30 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=[293, 424])
+EVERYWHERE = (
+    pytest.mark.parametrize("node", [293, 424], indirect=True),
+    pytest.mark.parametrize("database_url", ["sqlite", "mariadb"], indirect=True),
+)
+
+
+def everywhere(test: Any) -> Any:
+    """On both runtimes and both databases; the other tests take the newer runtime and SQLite."""
+    for mark in EVERYWHERE:
+        test = mark(test)
+    return test
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return URL.create("sqlite", database=str(tmp_path / "bittensor.sqlite3"))
+    found: URL = request.getfixturevalue("mariadb").new_database()
+    return found
+
+
+@pytest.fixture
 async def node(request: pytest.FixtureRequest) -> AsyncIterator[LiveNode]:
-    async with live_node(new_node(request.param, [HOT.public_key])) as live:
+    async with live_node(new_node(getattr(request, "param", 424), [HOT.public_key])) as live:
         yield live
 
 
@@ -102,6 +123,7 @@ async def test_every_other_call_is_off_at_first(service: BittensorService, route
     assert await verify(service.ledger.database) == rows + 1  # the token
 
 
+@everywhere
 async def test_a_transfer_is_paid_once_however_often_it_is_asked_for(
     node: LiveNode, service: BittensorService
 ) -> None:
@@ -156,6 +178,7 @@ async def test_a_token_s_amounts_and_destinations_are_limits(
     assert balance(node, PAID) == TAO
 
 
+@everywhere
 async def test_the_hotkey_announces_its_axon(node: LiveNode, service: BittensorService) -> None:
     headers = await service.token(calls=(SERVE_AXON,))
     asked = asyncio.create_task(ask(service, "serve_axon", headers, key=None, wait_for_inclusion=True))
@@ -165,6 +188,7 @@ async def test_the_hotkey_announces_its_axon(node: LiveNode, service: BittensorS
     assert (axon["ip"], axon["port"], axon["ip_type"]) == (0x01020304, 8091, 4)
 
 
+@everywhere
 async def test_what_the_chain_refuses_is_an_answer(node: LiveNode, service: BittensorService) -> None:
     headers = await paying(service, ADD_STAKE)
     asked = asyncio.create_task(ask(service, "add_stake", headers, netuid=77, wait_for_inclusion=True))
@@ -229,6 +253,7 @@ class TestLentSignatures:
         answer = await service.client.post("/wallet/extrinsics/sign", json=body, headers=headers)
         return answer.status_code, answer.json().get("code")
 
+    @everywhere
     @pytest.mark.filterwarnings("ignore:connect:DeprecationWarning")  # the library's use of websockets
     async def test_the_sdk_s_chain_client_needs_no_key(
         self, node: LiveNode, service: BittensorService, tmp_path: Path
@@ -308,8 +333,11 @@ class TestLentSignatures:
         refused = await service.client.post("/wallet/set_weights", json=document, headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (409, "weights_in_flight")
 
-    async def test_one_at_a_time(self, service: BittensorService, wanted: Callable[..., Any]) -> None:
+    async def test_one_at_a_time(
+        self, service: BittensorService, wanted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Two payloads for one nonce are never signed."""
+        monkeypatch.setattr("strongroom.bittensor.lent_signatures.BUSY_S", 0.0)
         headers = await service.token(calls=(SERVE_AXON,))
         assert await self.sign(service, wanted(self.axon()), headers) == (200, None)
         assert await self.sign(service, wanted(self.axon(port=2)), headers) == (503, "account_busy")
