@@ -5,6 +5,7 @@ set that must be committed first is stored with its salt, and with the job that 
 the commit.
 """
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -253,7 +254,7 @@ class Weights:
         return Answer(job=job, extrinsic=None, result=told)
 
     async def _submit(self, principal: Principal, job: Job, keypair: Keypair, subnet: Subnet) -> Extrinsic:
-        made = plan(subnet, weights_of(job), keypair.public_key, self._entropy)
+        made = await self._plan(subnet, weights_of(job), keypair.public_key)
         reveal = self._reveal(job, made)
 
         def store(connection: Connection, extrinsic: Extrinsic) -> None:
@@ -273,6 +274,11 @@ class Weights:
             facts={"weights": weights_digest(weights_of(job)).hex()},
         )
         return await self._submitter.submit(order)
+
+    async def _plan(self, subnet: Subnet, weights: WeightSet, public_key: bytes) -> Plan:
+        if subnet.commit_reveal:  # sealing takes tens of milliseconds of CPU
+            return await asyncio.to_thread(plan, subnet, weights, public_key, self._entropy)
+        return plan(subnet, weights, public_key, self._entropy)
 
     def _reveal(self, job: Job, made: Plan) -> Job | None:
         """The job that will reveal what is committed now."""
