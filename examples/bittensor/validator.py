@@ -10,6 +10,7 @@ from typing import Any
 
 import bittensor as bt
 from neuron import Neuron, arguments, start_log, until_stopped
+from strongroom.bittensor.client import ServiceError
 from subnet import Square
 
 log = logging.getLogger("validator")
@@ -61,7 +62,11 @@ class Validator:
             return
         number = random.randrange(1_000_000)
         async with bt.Dendrite(wallet=self._neuron.wallet) as dendrite:
-            answers = await dendrite.forward(axons, Square(number=number), timeout=ANSWER_S)
+            try:
+                answers = await dendrite.forward(axons, Square(number=number), timeout=ANSWER_S)
+            except ServiceError as error:
+                log.warning("miners cannot be asked, the questions are not signed: %s", error)
+                return
         for axon, square in zip(axons, answers, strict=True):
             self._scores.add(axon.hotkey, right=square == number * number)
         log.info("asked %d miners, %d were right", len(axons), sum(a == number * number for a in answers))

@@ -105,7 +105,7 @@ class Node:
         self.setter = WeightSetter(
             self.service,  # type: ignore[arg-type]  # the service's network, not its routes, is what is tried
             Journal(self.folder / "state"),
-            Breaker(self.clock, cool_down_s=60),
+            Breaker(self.clock, cool_down_s=60, url=self.service.url),
             clock=self.clock,
             entropy=SeededEntropy(len(self.service.jobs)),
             patience=Patience(follow_s=3),

@@ -53,3 +53,9 @@ def test_where_requests_are_remembered() -> None:
     assert read_settings(environment={"WALLET_SERVICE_STATE": "/s"}).state == Path("/s")
     assert read_settings(environment={"WALLET_SERVICE_STATE": ""}).state is None
     assert read_settings(environment={"XDG_STATE_HOME": "/x"}).state == Path("/x/strongroom/wallet-service")
+
+
+def test_the_cool_down_is_a_number() -> None:
+    assert read_settings(environment={"WALLET_SERVICE_COOL_DOWN_S": "5"}).cool_down_s == 5
+    with pytest.raises(ValueError, match="WALLET_SERVICE_COOL_DOWN_S"):
+        read_settings(environment={"WALLET_SERVICE_COOL_DOWN_S": "soon"})

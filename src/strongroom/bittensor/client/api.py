@@ -12,13 +12,12 @@ from strongroom.bittensor.client.remote import RemoteWallet
 from strongroom.bittensor.client.result import Result
 from strongroom.bittensor.client.service import Service, ServiceError
 from strongroom.bittensor.client.settings import ServiceSettings, read_settings
+from strongroom.bittensor.client.signing import MessageSigner
 from strongroom.bittensor.client.transport import Transport
 from strongroom.bittensor.client.weights import Patience, Request, WeightSetter
 from strongroom.core.clock import Clock, Entropy, SystemClock, SystemEntropy
 
 log = logging.getLogger(__name__)
-
-COOL_DOWN_S = 60.0
 
 
 class WalletService:
@@ -31,24 +30,23 @@ class WalletService:
         local: SetWeights | None = None,
         local_wallet: Any = None,
         patience: Patience | None = None,
-        cool_down_s: float = COOL_DOWN_S,
         clock: Clock | None = None,
         entropy: Entropy | None = None,
     ) -> None:
         """`local` is the SDK's own `subtensor.set_weights`; without it there is no falling back.
 
         `local_wallet`: the SDK's wallet whose hotkey lies on this machine; the one given to `set_weights` when None.
-        `cool_down_s`: for how long a service that is away is not asked again.
         """
         settings = settings or read_settings()
         clock = clock or SystemClock()
         self.service = Service(Transport(settings.url, settings.token))
         self._local = local
         self._local_wallet = local_wallet
+        self._breaker = Breaker(clock, settings.cool_down_s, self.service.url)
         self._setter = WeightSetter(
             self.service,
             Journal(settings.state),
-            Breaker(clock, cool_down_s),
+            self._breaker,
             clock=clock,
             entropy=entropy or SystemEntropy(),
             patience=patience or Patience(),
@@ -62,13 +60,13 @@ class WalletService:
         return cls(read_settings(config), local=local, local_wallet=local_wallet)
 
     def wallet(self, name: str = "default", hotkey: str = "default") -> RemoteWallet:
-        """A wallet for the SDK, without a key on this machine.
+        """A wallet for the SDK, whose keys the service holds. Its messages are signed locally while that is away.
 
         Raises:
             ServiceError: the service is away, or does not know the wallet, or the token may not use it.
         """
         teach()
-        return RemoteWallet(self.service, name, hotkey)
+        return RemoteWallet(MessageSigner(self.service, self._breaker, self._local_wallet), name, hotkey)
 
     def wallet_or_local(self, name: str = "default", hotkey: str = "default") -> Any:
         """The service's wallet; while the service is away, the local wallet if its hotkey lies on this machine.

@@ -1,14 +1,18 @@
 """Stops asking a service that is away, and returns to it."""
 
+import logging
 import threading
 
 from strongroom.core.clock import Clock
+
+log = logging.getLogger(__name__)
 
 
 class Breaker:
     """Open for `cool_down_s` after a failure; then one caller may try while the others keep away."""
 
-    def __init__(self, clock: Clock, cool_down_s: float) -> None:
+    def __init__(self, clock: Clock, cool_down_s: float, url: str) -> None:
+        self._url = url
         self._clock = clock
         self._cool_down_s = cool_down_s
         self._lock = threading.Lock()
@@ -33,9 +37,9 @@ class Breaker:
         with self._lock:
             self._closed_again_s = self._clock.monotonic_s() + self._cool_down_s
 
-    def worked(self) -> bool:
-        """True when the service had been away."""
+    def worked(self) -> None:
         with self._lock:
             was_open = self._closed_again_s is not None
             self._closed_again_s = None
-            return was_open
+        if was_open:
+            log.info("the wallet service at %s is back", self._url)

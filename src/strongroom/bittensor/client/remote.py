@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from strongroom.bittensor.client.service import Service
+from strongroom.bittensor.client.signing import MessageSigner
 
 SR25519 = 1
 SIGNATURE_BYTES = 64
@@ -20,9 +20,10 @@ class RemoteKeypair:
     mnemonic = None
 
     def __init__(
-        self, service: Service, *, wallet_name: str, hotkey_name: str, ss58_address: str, role: str
+        self, signer: MessageSigner, *, wallet_name: str, hotkey_name: str, ss58_address: str, role: str
     ) -> None:
-        self._service = service
+        self._signer = signer
+        self._service = signer.service
         self.wallet_name = wallet_name
         self.hotkey_name = hotkey_name
         self.ss58_address = ss58_address
@@ -37,8 +38,7 @@ class RemoteKeypair:
             ServiceError: the service is away, or refuses (it signs no extrinsic this way).
         """
         kind = "general" if self.role == "hotkey" else "coldkey"
-        answer = self._service.sign(self.wallet_name, self.hotkey_name, _text(data), kind)
-        return bytes.fromhex(answer["signature"].removeprefix("0x"))
+        return self._signer.sign(self, _text(data), kind)
 
     def sign_call(self, call: bytes, era: bytes, nonce: int, tip: int = 0) -> bytes:
         """Signature of an extrinsic: the service reads the call and builds the payload itself.
@@ -83,16 +83,16 @@ class RemoteWallet:
 
     path = ""
 
-    def __init__(self, service: Service, name: str = "default", hotkey: str = "default") -> None:
+    def __init__(self, signer: MessageSigner, name: str = "default", hotkey: str = "default") -> None:
         """Asks the service for the wallet's addresses.
 
         Raises:
             ServiceError: it does not know the wallet, or the token may not use it.
         """
-        info = service.info(name, hotkey)
+        info = signer.service.info(name, hotkey)
         self.name = name
         self.hotkey_str = hotkey
-        self._service = service
+        self._signer = signer
         self.hotkey = self._key("hotkey", info["hotkey_address"])
         self.hotkeypub = self.hotkey
         coldkey = info.get("coldkey_address")
@@ -123,11 +123,11 @@ class RemoteWallet:
         return self.coldkeypub
 
     def __repr__(self) -> str:
-        return f"RemoteWallet({self.name}/{self.hotkey_str} at {self._service.url})"
+        return f"RemoteWallet({self.name}/{self.hotkey_str} at {self._signer.service.url})"
 
     def _key(self, role: str, address: str) -> RemoteKeypair:
         return RemoteKeypair(
-            self._service, wallet_name=self.name, hotkey_name=self.hotkey_str, ss58_address=address, role=role
+            self._signer, wallet_name=self.name, hotkey_name=self.hotkey_str, ss58_address=address, role=role
         )
 
 

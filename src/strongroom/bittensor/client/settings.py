@@ -9,6 +9,7 @@ from typing import Any
 
 DEFAULT_URL = "http://localhost:8000"
 DEFAULT_TOKEN = "default-token"  # noqa: S105 - the published default, good for a sandbox only
+COOL_DOWN_S = 60.0
 ARGUMENTS = {
     "service_url": "URL of the wallet service",
     "service_token": "token of the wallet service",
@@ -22,6 +23,8 @@ class ServiceSettings:
     token: str = field(default=DEFAULT_TOKEN, repr=False)
     state: Path | None = None
     """Folder that remembers requests without a known end over restarts."""
+    cool_down_s: float = COOL_DOWN_S
+    """For how long a service that is away is not asked again."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def read_settings(config: Any = None, environment: Mapping[str, str] | None = None) -> ServiceSettings:
     """Reads a config of the SDK, an `argparse.Namespace`, a mapping or None, then the environment.
 
-    Variables: `WALLET_SERVICE_URL`, `WALLET_SERVICE_TOKEN`, `WALLET_SERVICE_TOKEN_FILE`, `WALLET_SERVICE_STATE`.
+    Variables: `WALLET_SERVICE_URL`, `WALLET_SERVICE_TOKEN`, `WALLET_SERVICE_TOKEN_FILE`, `WALLET_SERVICE_STATE`,
+    `WALLET_SERVICE_COOL_DOWN_S`.
+
+    Raises:
+        ValueError: the cool-down is no number of seconds.
+        OSError: the token's file cannot be read.
     """
     variables = os.environ if environment is None else environment
     token_file = _argument(config, "service_token_file") or variables.get("WALLET_SERVICE_TOKEN_FILE")
@@ -51,6 +59,7 @@ def read_settings(config: Any = None, environment: Mapping[str, str] | None = No
         url=_argument(config, "service_url") or variables.get("WALLET_SERVICE_URL") or DEFAULT_URL,
         token=token or DEFAULT_TOKEN,
         state=_state(variables),
+        cool_down_s=_seconds(variables, "WALLET_SERVICE_COOL_DOWN_S", COOL_DOWN_S),
     )
 
 
@@ -77,3 +86,11 @@ def _state(variables: Mapping[str, str]) -> Path | None:
         Path(variables.get("HOME") or "~").expanduser() / ".local/state"
     )
     return Path(home) / "strongroom" / "wallet-service"
+
+
+def _seconds(variables: Mapping[str, str], name: str, default: float) -> float:
+    text = variables.get(name) or str(default)
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        raise ValueError(f"{name} must be a number of seconds, not {text!r}") from None

@@ -156,8 +156,7 @@ class WeightSetter:
         if not _is_final(answer):
             return self._lost(request, pending, tries=tries)
         self._journal.remove(request.slot)
-        if self._breaker.worked():
-            log.info("the wallet service at %s is back", self._service.url)
+        self._breaker.worked()
         return _refused_or_done(answer)
 
     def _lost(self, request: Request, pending: Pending, *, tries: int = TRIES) -> Result:
