@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-COLDKEY, HOTKEY = "//Alice", "//Alice//hk0"
+COLDKEY, HOTKEY, NEWCOMER = "//Alice", "//Alice//hk0", "//Alice//newcomer"
 BOB = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"
 NETUID = 2
 

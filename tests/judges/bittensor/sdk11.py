@@ -18,7 +18,8 @@ def local_wallet() -> SimpleNamespace:
     return SimpleNamespace(coldkey=coldkey, coldkeypub=coldkey, hotkey=hotkey)
 
 
-wallet = remote_wallet() or local_wallet()
+remote = remote_wallet()
+wallet = remote or local_wallet()
 chain = bt.Subtensor(report.url)
 
 
@@ -46,4 +47,7 @@ report.step(
     "add_stake",
     lambda: execute(bt.AddStake(hotkey_ss58=wallet.hotkey.ss58_address, netuid=NETUID, amount_tao=10)),
 )
+if remote is None:
+    unstake = bt.RemoveStake(hotkey_ss58=wallet.hotkey.ss58_address, netuid=NETUID, amount_alpha=1)
+    report.step("unstake", lambda: execute(unstake))
 report.end()

@@ -8,7 +8,7 @@ import tempfile
 from bittensor_wallet import Keypair, Wallet
 
 import bittensor as bt
-from neuron import BOB, COLDKEY, HOTKEY, NETUID, Report, remote_wallet
+from neuron import BOB, COLDKEY, HOTKEY, NETUID, NEWCOMER, Report, remote_wallet
 
 report = Report()
 
@@ -21,7 +21,8 @@ def local_wallet() -> Wallet:
     return made
 
 
-wallet = remote_wallet() or local_wallet()
+remote = remote_wallet()
+wallet = remote or local_wallet()
 chain = bt.Subtensor(network=report.url)
 
 
@@ -54,6 +55,17 @@ def add_stake() -> bool:
     )
 
 
+def unstake() -> bool:
+    amount, hotkey = bt.Balance.from_tao(1).set_unit(NETUID), wallet.hotkey.ss58_address
+    return bool(chain.unstake(wallet=wallet, netuid=NETUID, hotkey_ss58=hotkey, amount=amount))
+
+
+def burned_register() -> bool:
+    newcomer = Wallet(name="validator", hotkey="newcomer", path=wallet.path)
+    newcomer.set_hotkey(Keypair.create_from_uri(NEWCOMER), encrypt=False)
+    return bool(chain.burned_register(wallet=newcomer, netuid=NETUID))
+
+
 report.step("set_weights", lambda: set_weights(waits=True))
 report.step("set_weights_at_once", lambda: set_weights(waits=True))
 report.step("metagraph", metagraph)
@@ -61,6 +73,9 @@ report.step("serve_axon", serve_axon)
 report.step("transfer", lambda: chain.transfer(wallet=wallet, dest=BOB, amount=bt.Balance.from_tao(1)))
 report.step("add_stake", add_stake)
 report.step("set_weights_unwaited", lambda: set_weights(waits=False))
+if remote is None:
+    report.step("unstake", unstake)
+    report.step("burned_register", burned_register)
 report.step("tempo", lambda: chain.get_subnet_hyperparameters(NETUID).tempo)
 report.step("weights", lambda: chain.weights(NETUID))
 report.end()

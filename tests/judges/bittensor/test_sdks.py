@@ -32,6 +32,11 @@ def check_chain(sandbox: SandboxNode) -> None:
     assert storage.get("SubtensorModule", "TotalHotkeyAlpha", HOTKEY, 2) > STAKE_RAO
 
 
+def check_newcomer(sandbox: SandboxNode) -> None:
+    newcomer = development_pair("//Alice//newcomer")[0]
+    assert sandbox.node.chain.storage.get("SubtensorModule", "Uids", 2, newcomer) == len(HOTKEYS)
+
+
 async def test_sdk_9_on_runtime_293(tmp_path: Path) -> None:
     installed = await asyncio.to_thread(sdk, "9.8.3")
     async with sandbox_node(spec_version=293) as sandbox:
@@ -45,10 +50,13 @@ async def test_sdk_9_on_runtime_293(tmp_path: Path) -> None:
             "serve_axon": True,
             "transfer": True,
             "add_stake": True,
+            "unstake": True,
+            "burned_register": True,
             "tempo": 10,
             "weights": [[0, [list(weight) for weight in WEIGHTS]]],
         }
         check_chain(sandbox)
+        check_newcomer(sandbox)
 
 
 async def test_sdk_10_on_runtime_424(tmp_path: Path) -> None:
@@ -62,10 +70,13 @@ async def test_sdk_10_on_runtime_424(tmp_path: Path) -> None:
             "serve_axon": True,
             "transfer": True,
             "add_stake": True,
+            "unstake": True,
+            "burned_register": True,
             "tempo": 360,
             "weights": [[0, [list(weight) for weight in WEIGHTS]]],
         }
         check_chain(sandbox)
+        check_newcomer(sandbox)
 
 
 async def test_sdk_11_on_runtime_424(tmp_path: Path) -> None:
@@ -79,5 +90,6 @@ async def test_sdk_11_on_runtime_424(tmp_path: Path) -> None:
             "serve_axon": True,
             "transfer": True,
             "add_stake": True,
+            "unstake": True,
         }
         check_chain(sandbox)
