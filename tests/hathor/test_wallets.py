@@ -2,24 +2,32 @@
 
 import asyncio
 import random
+from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 import pytest
+from sqlalchemy import Connection
+from sqlalchemy.engine import URL
 
+from strongroom.core.background import Background
 from strongroom.core.bulk import execute
 from strongroom.core.clock import SystemClock
 from strongroom.core.database import Database
 from strongroom.core.errors import Conflict
+from strongroom.core.mysql import ConnectionSevered
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.protocol.hashes import base58check_decode, base58check_encode
 from strongroom.hathor.protocol.keys import wallet_id
 from strongroom.hathor.sync.batch import Rules
 from strongroom.hathor.sync.events import Event, RawEvent, read_event
-from strongroom.hathor.wallet_loading import Progress, creating_wallets, load_wallet
+from strongroom.hathor.wallet_loading import Progress, WalletLoader, creating_wallets, load_wallet
 from strongroom.sandbox.hathor.generate import START_S, Generator, Plan
 from support.hathor.streams import apply, prepare
 from support.hathor.wallets import WALLET, XPUB, check_wallet, favourites, insert_wallet, wallet_addresses
+from support.hurried_clock import HurriedClock, ShiftedClock
 
+T = TypeVar("T")
 RULES = Rules(network=MAINNET, reward_spend_min_blocks=10)
 
 
@@ -153,3 +161,41 @@ async def test_sums_beyond_every_integer_type_are_exact(database: Database) -> N
     rows = await database.read(lambda c: execute(c, sql, WALLET))
     assert max(int(row[0]) for row in rows) >= 2**64
     assert wallet_addresses(1)
+
+
+class AwayDatabase(Database):
+    """Answers nothing for a while."""
+
+    failures = 0
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        self._count()
+        return await super().read(work)
+
+    async def write(self, work: Callable[[Connection], T], *, answer_s: float | None = None) -> T:
+        self._count()
+        return await super().write(work, answer_s=answer_s)
+
+    def _count(self) -> None:
+        if self.failures > 0:
+            self.failures -= 1
+            raise ConnectionSevered
+
+
+@pytest.mark.parametrize("failures", [1, 2, 5])
+async def test_a_load_outlives_a_database_that_is_away(database_url: URL, failures: int) -> None:
+    database, observer = AwayDatabase(database_url), Database(database_url)
+    await prepare(database)
+    await database.write(insert_wallet)
+    background = Background()
+    loader = WalletLoader(database, HurriedClock(ShiftedClock()), MAINNET, background)
+    database.failures = failures
+    task = background.start(loader.run())
+    async with asyncio.timeout(20):
+        while database.failures or await creating_wallets(observer):  # noqa: ASYNC110 - the loader tells nobody
+            await asyncio.sleep(0.01)
+    assert not task.done()
+    await background.close()
+    assert await observer.read(check_wallet) == 20
+    await database.close()
+    await observer.close()

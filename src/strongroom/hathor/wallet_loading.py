@@ -11,12 +11,13 @@ from functools import lru_cache
 
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from strongroom.core.background import Background
 from strongroom.core.bulk import execute, select_in
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
-from strongroom.core.errors import NotFound
+from strongroom.core.errors import NotFound, OutcomeUnknown, StrongroomError, Unavailable
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.protocol.keys import Xpub, address_chain
 from strongroom.hathor.sync.ledger_lock import lock_ledger
@@ -63,8 +64,11 @@ class WalletLoader:
     async def run(self) -> None:
         """Loads what others inserted and did not load to its end, until cancelled. One process does this."""
         while True:
-            for wallet_id in await creating_wallets(self._database):
-                self.begin(wallet_id)
+            try:
+                for wallet_id in await creating_wallets(self._database):
+                    self.begin(wallet_id)
+            except (StrongroomError, DBAPIError) as error:
+                log.warning("wallets to load were not looked for", why=type(error).__name__)
             await self._clock.sleep(LOOK_S)
 
     async def load(self, wallet_id: str, wait_s: float) -> None:
@@ -87,7 +91,7 @@ class WalletLoader:
             async with self._slots:
                 await load_wallet(self._database, self._clock, self._network, wallet_id, report)
         except Exception as error:  # noqa: BLE001 - its status says so; the other wallets go on
-            log.warning("wallet left in error", wallet=wallet_id, error=type(error).__name__)
+            log.warning("wallet not ready yet", wallet=wallet_id, why=type(error).__name__)
         finally:
             del self.progress[wallet_id], self._loads[wallet_id]
 
@@ -99,7 +103,11 @@ async def load_wallet(
     wallet_id: str,
     report: Callable[[Progress], None] = lambda _progress: None,
 ) -> None:
-    """Brings a wallet in status `creating` to `ready`; on failure to `error`, with one more retry counted."""
+    """Brings a wallet in status `creating` to `ready`; on failure to `error`, with one more retry counted.
+
+    Raises:
+        Unavailable, OutcomeUnknown: the database is away; the wallet stays as it was.
+    """
 
     def step(connection: Connection) -> Progress:
         lock_ledger(connection)
@@ -118,6 +126,8 @@ async def load_wallet(
                 return
     except NotFound:
         log.info("wallet deleted while it was loaded", wallet=wallet_id)
+    except (Unavailable, OutcomeUnknown):
+        raise  # the database is away: the load goes on where it was
     except Exception:
         log.exception("wallet not loaded", wallet=wallet_id)
         failed = (
