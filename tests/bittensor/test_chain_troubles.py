@@ -9,12 +9,19 @@ import httpx2
 import pytest
 from sqlalchemy.engine import URL
 
+from strongroom.bittensor.gateway import ChainUnavailable
+from strongroom.bittensor.names import hotkey
+from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.wallets import NewKey
+from strongroom.core.access import OPERATOR
+from strongroom.sandbox.bittensor import accounts
 from strongroom.sandbox.bittensor.extrinsics import read_extrinsic
-from strongroom.sandbox.bittensor.faults import Refusal
+from strongroom.sandbox.bittensor.faults import Lies, Refusal
 from strongroom.sandbox.bittensor.genesis import Genesis
 from strongroom.sandbox.bittensor.node import Node, Production
-from strongroom.sandbox.bittensor.runtime import shipped_runtime
+from strongroom.sandbox.bittensor.runtime import Call, shipped_runtime
 from support.bittensor.live_node import LiveNode, live_node, new_node
+from support.bittensor.signing import signed
 from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, set_weights, settled
 from support.bittensor_service import (
     HOT,
@@ -228,3 +235,62 @@ async def test_two_replicas_sign_once(
         found = await settled(replica, "once")
         assert found["result"]["success"] is True
     assert len(made_by_us(node)) == 1
+
+
+async def test_what_never_left_leaves_its_key_free(
+    node: LiveNode, service: BittensorService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = service.ledger.chain_work.chain.submit
+
+    async def cut(_raw: bytes) -> None:
+        await asyncio.sleep(0)
+        raise ChainUnavailable("The connection has just ended")
+
+    monkeypatch.setattr(service.ledger.chain_work.chain, "submit", cut)
+    response = await set_weights(service, headers=KEY)
+    assert (response.status_code, response.json()["submitted"]) == (503, False)
+    assert (await service.client.get("/wallet/jobs/once")).status_code == 404
+    monkeypatch.setattr(service.ledger.chain_work.chain, "submit", submit)
+    assert (await set_weights(service, headers=KEY)).json()["success"] is True
+    assert [entry.extrinsic.nonce for entry in node.node.pool.waiting.values()] == [0]
+
+
+async def test_a_nonce_that_another_program_took_is_passed_over(
+    node: LiveNode, service: BittensorService
+) -> None:
+    call = Call("System", "remark", {"remark": b"elsewhere"})
+    node.node.produce(lambda ctx: accounts.deposit(ctx, HOT.public_key, 10**9), empty=True)
+    node.node.submit(signed(node.node, "//Strongroom//hot", call))
+    node.node.faults.lies = Lies(next_index_by=-1)
+    asked = set_weights(service)
+    await eventually(lambda: sum("author_submitExtrinsic" in request for request in node.requests) == 1)
+    node.node.faults.lies = Lies()
+    assert (await asked).json()["success"] is True
+    assert sorted(entry.extrinsic.nonce for entry in node.node.pool.waiting.values()) == [0, 1]
+
+
+async def test_many_validators_at_once(database_url: URL, tmp_path: Path) -> None:
+    pairs = [Keypair.from_uri(f"//Many//{number}") for number in range(48)]
+    async with live_node(new_node(424, [pair.public_key for pair in pairs])) as node:
+        variables = database_variables(database_url, tmp_path) | {"chain_endpoint": node.url}
+        async with running_bittensor(variables) as service:
+            keys = [
+                NewKey(key=hotkey("many", f"h{number}"), public_key=pair.public_key, keypair=pair)
+                for number, pair in enumerate(pairs)
+            ]
+            await service.ledger.wallets.import_(OPERATOR, keys)
+            asked = [
+                service.client.post(
+                    "/wallet/set_weights",
+                    json=body(wait_for_finalization=True)
+                    | {"wallet_name": "many", "hotkey_name": f"h{number}"},
+                )
+                for number in range(len(pairs))
+            ]
+            answers = asyncio.gather(*asked)
+            await pooled(node, len(pairs))
+            node.produce()
+            told = [response.json() for response in await answers]
+    assert all(answer["success"] for answer in told), told
+    assert len({answer["extrinsic_hash"] for answer in told}) == len(pairs)
+    assert [node.weights(number) for number in range(len(pairs))] == [UPSCALED] * len(pairs)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from strongroom.bittensor import tables
 from strongroom.bittensor.extrinsics import Extrinsic, State, load
@@ -206,6 +206,11 @@ def on_settled(connection: Connection, extrinsic: Extrinsic) -> None:
     if row is None or row.extrinsic != extrinsic.hash or not row.is_open:
         return
     job = _job(row)
+    if extrinsic.state is State.WITHDRAWN and not job.in_background:
+        connection.execute(
+            delete(tables.job).where(COLUMNS.id == job.id)
+        )  # nothing happened: its key is free
+        return
     if job.in_background and may_pass(extrinsic):
         retry_job(connection, job.id)
         return

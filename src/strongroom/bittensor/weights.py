@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from strongroom.bittensor.access import SUBMIT, require_use
 from strongroom.bittensor.answers import Answers
@@ -151,7 +152,7 @@ class Weights:
         job = self._job(principal, request, keypair.public_key)
         try:
             if request.in_background:
-                return await self._database.write(lambda connection: _accept(connection, job))
+                return await self._accept(job)
             await self._database.read(lambda connection: require_new(connection, job))
             return await self._now(principal, job, keypair)
         except JobExists as found:
@@ -211,6 +212,12 @@ class Weights:
             return None if job is None else answer(connection, job)
 
         return await self._database.read(work)
+
+    async def _accept(self, job: Job) -> Answer:
+        try:
+            return await self._database.write(lambda connection: _accept(connection, job))
+        except IntegrityError:  # another replica was quicker; its row is there to be read now
+            return await self._database.write(lambda connection: _accept(connection, job))
 
     async def _may_be_submitted(self, principal: Principal, key: str | None) -> bool:
         """Whether the chain may have, or get, something that was signed under this key."""
