@@ -45,7 +45,10 @@ async def test_every_other_route_is_described_and_asks_for_a_token(service: Bitt
     paths = (await service.client.get("/openapi.json")).json()["paths"]
     for path, operations in paths.items():
         for method in operations:
-            answer = await service.client.request(method, path, headers={"Authorization": "Bearer nobody"})
+            somewhere = path.replace("{netuid}", "2")
+            answer = await service.client.request(
+                method, somewhere, headers={"Authorization": "Bearer nobody"}
+            )
             public = path in {"/", "/health"}
             assert answer.status_code == (200 if public else 401), path
     for method, path in GUARDED:

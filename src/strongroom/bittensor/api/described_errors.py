@@ -56,7 +56,7 @@ def describe_errors(document: OpenAPI) -> None:
         raise TypeError("the document has no components as expected")
     document.components.schemas |= {"Error": ERROR, "Unauthenticated": UNAUTHENTICATED}
     for path, item in (document.paths or {}).items():
-        for operation in (item.get, item.post):
+        for operation in (item.get, item.post, item.put):
             if operation is not None:
                 _describe(operation, public=path in PUBLIC_PATHS)
     document.paths = dict(sorted((document.paths or {}).items()))
