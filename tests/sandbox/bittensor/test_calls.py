@@ -63,6 +63,15 @@ def test_an_axon_with_a_certificate(trial: Trial) -> None:
     assert found == {"public_key": b"\x22" * 32, "algorithm": 1}
 
 
+def test_a_certificate_of_a_wrong_length_is_passed_over(trial: Trial) -> None:
+    for uri, certificate in ((VALIDATOR, b"\1"), (HK1, b"\1" * 66)):
+        trial.run(uri, "serve_axon_tls", **AXON, certificate=certificate)
+        assert trial.get("NeuronCertificates", NETUID, key(uri)) is None
+        assert trial.get("Axons", NETUID, key(uri))["port"] == 8091
+    trial.run(HK2, "serve_axon_tls", **AXON, certificate=b"\1" * 65)
+    assert trial.get("NeuronCertificates", NETUID, key(HK2)) is not None
+
+
 def test_prometheus_is_stricter(trial: Trial) -> None:
     trial.run(VALIDATOR, "serve_prometheus", **PROMETHEUS)
     found = trial.failure(HK1, "serve_prometheus", **(PROMETHEUS | {"ip": 0}))

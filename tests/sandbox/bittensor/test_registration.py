@@ -68,6 +68,12 @@ def test_a_registration_with_a_limit(new: Trial) -> None:
     cheap = register() | {"limit_price": 1}
     assert new.failure("//Bob", "register_limit", **cheap) == "RegistrationPriceLimitExceeded"
     assert new.failure("//Bob", "register_limit", **(register() | {"limit_price": RAO})) is None
+    new.admin("min_burn", RAO, netuid=NETUID)
+    new.blocks(1)
+    at_the_limit = register() | {"limit_price": RAO}
+    assert new.failure("//Bob", "register_limit", **at_the_limit) is None
+    below = register() | {"limit_price": RAO - 1}
+    assert new.failure("//Bob", "register_limit", **below) == "RegistrationPriceLimitExceeded"
 
 
 def test_a_full_subnet_gives_away_the_worst_place(powerful: Trial) -> None:
