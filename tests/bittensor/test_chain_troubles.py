@@ -14,6 +14,7 @@ from strongroom.bittensor.names import hotkey
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.wallets import NewKey
 from strongroom.core.access import OPERATOR
+from strongroom.core.errors import Unavailable
 from strongroom.sandbox.bittensor import accounts
 from strongroom.sandbox.bittensor.extrinsics import read_extrinsic
 from strongroom.sandbox.bittensor.faults import Lies, Refusal
@@ -294,3 +295,21 @@ async def test_many_validators_at_once(database_url: URL, tmp_path: Path) -> Non
     assert all(answer["success"] for answer in told), told
     assert len({answer["extrinsic_hash"] for answer in told}) == len(pairs)
     assert [node.weights(number) for number in range(len(pairs))] == [UPSCALED] * len(pairs)
+
+
+async def test_a_repeated_request_is_never_told_that_nothing_was_submitted(
+    node: LiveNode, service: BittensorService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one was; a key that cannot be opened now says nothing about it."""
+    assert (await set_weights(service, headers=KEY)).json()["success"] is True
+
+    async def away(_key: object) -> Keypair:
+        await asyncio.sleep(0)
+        raise Unavailable("The database does not answer")
+
+    monkeypatch.setattr(service.ledger.keyring, "open", away)
+    again = await set_weights(service, headers=KEY)
+    assert (again.status_code, again.json()["submitted"]) == (504, "unknown")
+    new = await set_weights(service, headers={"Idempotency-Key": "another"})
+    assert (new.status_code, new.json()["submitted"]) == (503, False)
+    assert len(node.node.pool.waiting) == 1

@@ -109,6 +109,9 @@ class Calls:
             InvalidInput, NotFound, Locked, IdempotencyMismatch, Unavailable: nothing was signed.
             OutcomeUnknown: it was signed, and whether the chain has it is not known.
         """
+        return await self._answers.of_request(principal, request.key, self._submit(principal, request))
+
+    async def _submit(self, principal: Principal, request: CallRequest) -> Answer:
         check_key(request.key)
         signer = request.signer
         require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, coldkey=signer.coldkey)

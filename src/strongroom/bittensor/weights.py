@@ -24,11 +24,9 @@ from strongroom.bittensor.jobs import (
     Job,
     JobExists,
     WaitFor,
-    answer,
     check_key,
     close_job,
     document,
-    find_job,
     last_job,
     put_job,
     require_new,
@@ -52,7 +50,7 @@ from strongroom.bittensor.timelock import BLOCK_S
 from strongroom.core.access import Principal
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
-from strongroom.core.errors import InvalidInput, OutcomeUnknown, Unavailable
+from strongroom.core.errors import InvalidInput
 
 SET: Final = "set_weights"
 REVEAL: Final = "reveal_weights"
@@ -134,14 +132,7 @@ class Weights:
             Unavailable: nothing was signed.
             OutcomeUnknown: it was signed, and whether the chain has it is not known.
         """
-        try:
-            return await self._set(principal, request)
-        except Unavailable as error:
-            if await self._may_be_submitted(principal, request.key):
-                raise OutcomeUnknown(
-                    f"{error.message}; an earlier request with this Idempotency-Key may have been submitted"
-                ) from error
-            raise
+        return await self._answers.of_request(principal, request.key, self._set(principal, request))
 
     async def _set(self, principal: Principal, request: WeightsRequest) -> Answer:
         signer = request.signer
@@ -156,10 +147,7 @@ class Weights:
             await self._database.read(lambda connection: require_new(connection, job))
             return await self._now(principal, job, keypair)
         except JobExists as found:
-            try:
-                return await self._answers.of_job(found.job, request.wait_for)
-            except Unavailable as error:
-                raise OutcomeUnknown(f"{error.message}; ask GET /wallet/jobs/{found.job.id}") from error
+            return await self._answers.of_job(found.job, request.wait_for)
 
     async def carry_out(self, principal: Principal, job: Job) -> bool:
         """Carries out a job that waits in the background, if the chain takes it now; closes it if it never will.
@@ -206,30 +194,13 @@ class Weights:
 
     async def find(self, principal: Principal, id_or_key: str) -> Answer | None:
         """A job of the principal."""
-
-        def work(connection: Connection) -> Answer | None:
-            job = find_job(connection, principal.name, id_or_key)
-            return None if job is None else answer(connection, job)
-
-        return await self._database.read(work)
+        return await self._answers.find(principal, id_or_key)
 
     async def _accept(self, job: Job) -> Answer:
         try:
             return await self._database.write(lambda connection: _accept(connection, job))
         except IntegrityError:  # another replica was quicker; its row is there to be read now
             return await self._database.write(lambda connection: _accept(connection, job))
-
-    async def _may_be_submitted(self, principal: Principal, key: str | None) -> bool:
-        """Whether the chain may have, or get, something that was signed under this key."""
-        if key is None:
-            return False
-        try:
-            found = await self.find(principal, key)
-        except Unavailable:
-            return True
-        if found is None:
-            return False
-        return found.job.in_background or (found.extrinsic is not None and not found.extrinsic.state.is_dead)
 
     async def _now(self, principal: Principal, job: Job, keypair: Keypair) -> Answer:
         subnet = await self._look(job, keypair)
