@@ -39,7 +39,6 @@ BLOCK_S = 5.0
 FINALITY_LAG = 2
 """Blocks between the best one of the Bittensor sandbox and the last final one, as on the main network."""
 HOST = "127.0.0.1"
-BITTENSOR_DB_FILE = "sandbox-bittensor.sqlite3"
 
 
 class LocalNetworks:
@@ -70,7 +69,7 @@ class LocalNetworks:
             "DEFAULT_SERVER": f"http://{HOST}:{ports.hathor}/v1a",
             "BITTENSOR_NETWORK": "local",
             "chain_endpoint": f"ws://{HOST}:{ports.bittensor}",
-            "BITTENSOR_DB_FILE": BITTENSOR_DB_FILE,
+            "BITTENSOR_DB_FILE": f"sandbox-bittensor-{read_chain_settings(variables).spec_version}.sqlite3",
         }
 
     def service_variables(self) -> dict[str, str]:
@@ -94,7 +93,6 @@ class LocalNetworks:
         if "hathor" in self._ledgers:
             surfaces += self._open_hathor()
         if "bittensor" in self._ledgers:
-            self._forget_bittensor()
             surfaces.append(self._open_bittensor())
         return surfaces
 
@@ -130,11 +128,6 @@ class LocalNetworks:
         self._stack.callback(subscriptions.cut_all)
         application = create_node_app(node, subscriptions)
         return [_surface("sandbox-hathor-node", application, self._ports.hathor)]
-
-    def _forget_bittensor(self) -> None:
-        """The chain begins anew at each start: a service that remembers the last one's nonces would wait for ever."""
-        for suffix in ("", "-wal", "-shm"):
-            (self._data / f"{BITTENSOR_DB_FILE}{suffix}").unlink(missing_ok=True)
 
     def _open_bittensor(self) -> Surface:
         chain = read_chain_settings(self._variables)

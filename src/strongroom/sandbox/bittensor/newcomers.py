@@ -21,7 +21,7 @@ SEED_BYTES = 32
 
 
 async def settle(node: Node, wallets: Wallets, entropy: Entropy) -> None:
-    """Makes the wallets that the service does not have yet, and registers their hotkeys on subnet 2."""
+    """Makes the wallets that the service does not have yet, and registers on subnet 2 the hotkeys that are not."""
     for name, stake in STAKES.items():
         owner, key = coldkey(name), hotkey(name, HOTKEY)
         addresses = await _addresses(wallets)
@@ -29,6 +29,8 @@ async def settle(node: Node, wallets: Wallets, entropy: Entropy) -> None:
             await wallets.import_(OPERATOR, [_new(one, entropy) for one in (owner, key)])
             addresses = await _addresses(wallets)
         public = decode_address(addresses[key])
+        if node.chain.storage.get("SubtensorModule", "Uids", NETUID, public) is not None:
+            continue
         owner_public = decode_address(addresses.get(owner, addresses[key]))
         neuron = Neuron(
             netuid=NETUID, hotkey=public, coldkey=owner_public, stake=stake, permit=stake > 0 or None
