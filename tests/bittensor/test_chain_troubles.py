@@ -31,6 +31,7 @@ from support.bittensor_service import (
     import_validator,
     running_bittensor,
 )
+from support.mariadb import MariaDB
 from support.waiting import eventually
 
 KEY = {"Idempotency-Key": "once"}
@@ -40,6 +41,12 @@ KEY = {"Idempotency-Key": "once"}
 async def node() -> AsyncIterator[LiveNode]:
     async with live_node(new_node(293, [HOT.public_key, *OTHERS])) as live:
         yield live
+
+
+@pytest.fixture
+def database_url(mariadb: MariaDB) -> URL:
+    """The one in which replicas really meet."""
+    return mariadb.new_database()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy.engine import URL
 
 from strongroom.bittensor.protocol.ss58 import encode_address
+from strongroom.core.database import sqlite_url
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, set_weights, settled
 from support.bittensor_service import (
@@ -21,11 +22,27 @@ from support.bittensor_service import (
     import_validator,
     running_bittensor,
 )
+from support.mariadb import MariaDB
 
 
 @pytest.fixture(params=[293, 424])
-async def node(request: pytest.FixtureRequest) -> AsyncIterator[LiveNode]:
-    async with live_node(new_node(request.param, [HOT.public_key, *OTHERS])) as live:
+def spec_version(request: pytest.FixtureRequest) -> int:
+    version: int = request.param
+    return version
+
+
+@pytest.fixture
+def database_url(spec_version: int, request: pytest.FixtureRequest, tmp_path: Path) -> URL:
+    """Each runtime on a database of its own: the two have nothing to do with each other."""
+    if spec_version == 293:
+        return sqlite_url(str(tmp_path / "test.sqlite3"))
+    server: MariaDB = request.getfixturevalue("mariadb")
+    return server.new_database()
+
+
+@pytest.fixture
+async def node(spec_version: int) -> AsyncIterator[LiveNode]:
+    async with live_node(new_node(spec_version, [HOT.public_key, *OTHERS])) as live:
         yield live
 
 
