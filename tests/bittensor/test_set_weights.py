@@ -1,18 +1,18 @@
 """Weights over the whole way: HTTP, database, a node's JSON-RPC, blocks."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from sqlalchemy.engine import URL
 
+from strongroom.bittensor import timelock
 from strongroom.bittensor.protocol.ss58 import encode_address
+from strongroom.bittensor.protocol.weights import WeightSet
 from strongroom.core.database import sqlite_url
+from strongroom.core.errors import Unavailable
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, set_weights, settled
 from support.bittensor_service import (
@@ -23,6 +23,9 @@ from support.bittensor_service import (
     running_bittensor,
 )
 from support.mariadb import MariaDB
+
+FIRST_ROUND_OF_2026 = 24_000_000
+"""Of the beacon, whose rounds take 3 s."""
 
 
 @pytest.fixture(params=[293, 424])
@@ -197,6 +200,7 @@ async def test_a_job_waits_for_its_turn(node: LiveNode, service: BittensorServic
     assert (found["status"], found["result"]["success"]) == ("final", True)
 
 
+@pytest.mark.parametrize("spec_version", [293], indirect=True)
 async def test_committed_weights_are_revealed_in_their_epoch(
     node: LiveNode, service: BittensorService
 ) -> None:
@@ -236,27 +240,40 @@ async def test_pylons_clients_set_weights_by_hotkey(node: LiveNode, service: Bit
     assert nobody.status_code == 401
 
 
-async def test_a_timelocked_commit_where_the_library_is_there(
-    node: LiveNode, service: BittensorService, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("spec_version", [424], indirect=True)
+async def test_weights_are_sealed_until_the_beacon_opens_them(
+    node: LiveNode, service: BittensorService
 ) -> None:
-    asked: list[tuple[Any, ...]] = []
-
-    def seal(*arguments: Any) -> tuple[bytes, int]:
-        asked.append(arguments)
-        return b"\x07" * 300, 12345
-
-    library = ModuleType("bittensor_drand")
-    library.__dict__["get_encrypted_commit_v2"] = seal
-    library.__spec__ = ModuleSpec("bittensor_drand", None)
-    monkeypatch.setitem(sys.modules, "bittensor_drand", library)
+    """With the library that the SDKs seal with; what it hides, only the beacon can tell."""
     node.change(CommitRevealWeightsEnabled=True)
-    await set_weights(service)
+    asked = set_weights(service, wait_for_inclusion=True)
+    await pooled(node)
     (waiting,) = node.node.pool.waiting.values()
     call = waiting.extrinsic.call
-    if node.node.chain.runtime.spec_version == 293:
-        assert (call.function, asked) == ("commit_weights", [])
-        return
-    assert call.function == "commit_timelocked_mechanism_weights"
-    assert (call.args["reveal_round"], call.args["commit_reveal_version"]) == (12345, 4)
-    assert asked[0][:3] == ([0, 1, 2], [100, 200, 300], 1)
-    assert asked[0][-1] == HOT.public_key
+    node.produce()
+    answer = (await asked).json()
+    assert answer["success"] is True, answer
+    assert (call.function, call.args["commit_reveal_version"]) == ("commit_timelocked_mechanism_weights", 4)
+    assert call.args["reveal_round"] > FIRST_ROUND_OF_2026
+    assert len(bytes(call.args["commit"])) > 100
+    assert node.weights(0) == []
+
+
+def test_what_is_sealed_differs_from_time_to_time() -> None:
+    epochs = {
+        "LastEpochBlock": 0,
+        "PendingEpochAt": 0,
+        "SubnetEpochIndex": 1,
+        "Tempo": 360,
+        "BlocksSinceLastStep": 10,
+        "RevealPeriodEpochs": 1,
+    }
+    weights = WeightSet(uids=(1, 2), values=(100, 65535), version_key=1)
+    sealed = [timelock.seal(weights, HOT.public_key, epochs, 10) for _ in range(2)]
+    assert sealed[0][0] != sealed[1][0]
+    assert abs(sealed[0][1] - sealed[1][1]) <= 1
+
+
+def test_what_cannot_be_sealed_is_not_signed() -> None:
+    with pytest.raises(Unavailable, match="cannot be sealed"):
+        timelock.seal(WeightSet(uids=(1,), values=(1,), version_key=0), HOT.public_key, {}, 10)

@@ -151,7 +151,7 @@ def plan(subnet: Subnet, weights: WeightSet, public_key: bytes, entropy: Entropy
 
 def _commit(subnet: Subnet, weights: WeightSet, public_key: bytes, entropy: Entropy) -> Plan:
     runtime, netuid, mechid = subnet.runtime, subnet.netuid, subnet.mechid
-    if runtime.has(SUBTENSOR, "commit_timelocked_mechanism_weights") and timelock.is_available():
+    if runtime.has(SUBTENSOR, "commit_timelocked_mechanism_weights"):
         sealed, round_number = timelock.seal(weights, public_key, subnet.epochs, subnet.block)
         version = subnet.timelock_version
         return Plan(

@@ -1,32 +1,26 @@
-"""Weights sealed until a round of the drand beacon, which the chain opens by itself. Needs the extra `timelock`."""
+"""Weights sealed until a round of the drand beacon, which the chain opens by itself."""
 
-import importlib
-import importlib.util
-from typing import Any, Final
+from typing import Final
+
+import bittensor_drand
 
 from strongroom.bittensor.protocol.weights import WeightSet
 from strongroom.core.errors import Unavailable
 
-LIBRARY: Final = "bittensor_drand"
 BLOCK_S: Final = 12.0
 
 
-def is_available() -> bool:
-    return importlib.util.find_spec(LIBRARY) is not None
-
-
 def seal(weights: WeightSet, public_key: bytes, epochs: dict[str, int], block: int) -> tuple[bytes, int]:
-    """The ciphertext and the round that opens it. Takes milliseconds of CPU; no network.
+    """The ciphertext and the round that opens it. Takes tens of milliseconds of CPU; no network.
 
     `epochs`: Tempo, RevealPeriodEpochs, LastEpochBlock, PendingEpochAt, SubnetEpochIndex and BlocksSinceLastStep as the
     chain has them at `block`.
 
     Raises:
-        Unavailable: the library is missing, or does not accept this.
+        Unavailable: the library does not accept this.
     """
     try:
-        library: Any = importlib.import_module(LIBRARY)
-        commit, round_number = library.get_encrypted_commit_v2(
+        commit, round_number = bittensor_drand.get_encrypted_commit_v2(
             list(weights.uids),
             list(weights.values),
             weights.version_key,
@@ -40,7 +34,7 @@ def seal(weights: WeightSet, public_key: bytes, epochs: dict[str, int], block: i
             BLOCK_S,
             public_key,
         )
-    except (ImportError, AttributeError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise Unavailable(
             f"The weights cannot be sealed ({type(error).__name__}: {error})", code="timelock_unavailable"
         ) from error
