@@ -75,7 +75,7 @@ def environment(stage: list[Step], variables: Mapping[str, str]) -> dict[str, st
 def build(prefix: Path, folder: Path) -> None:
     """Replays the builder stage in `folder`, for `prefix`."""
     builder, _ = stages()
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{_programs(folder)}:{os.environ['PATH']}"
     for step in builder:
         if step.instruction == "COPY":
             *sources, target = step.argument.split()
@@ -92,6 +92,28 @@ def build(prefix: Path, folder: Path) -> None:
                 check=False,
             )
             assert done.returncode == 0, f"{step.argument}\n{done.stdout}\n{done.stderr}"
+
+
+def _programs(folder: Path) -> Path:
+    """A folder with `python3`: our own, but environments are made of a Python that the image's user can reach."""
+    programs = folder.parent / "programs"
+    programs.mkdir()
+    script = programs / "python3"
+    script.write_text(
+        f"""#!/bin/sh
+if [ "$1 $2" = "-m venv" ]; then exec {_reachable_python()} "$@"; fi
+exec {sys.executable} "$@"
+"""
+    )
+    script.chmod(0o755)
+    return programs
+
+
+def _reachable_python() -> Path:
+    """This Python, unless it lies in a folder of its owner's, as root's pyenv does; then the system's."""
+    own = Path(sys.executable).resolve()
+    is_reachable = all(folder.stat().st_mode & 0o001 for folder in own.parents)
+    return own if is_reachable else Path("/usr/bin/python3")
 
 
 def _copy(source: Path, target: Path) -> None:
