@@ -1,20 +1,24 @@
 """The Bittensor service against a sandbox chain, as real processes, in one run.
 
-    .venv/bin/python benchmarks/bittensor.py [--mariadb] [--validators 256] [--rounds 5]
+    .venv/bin/python benchmarks/bittensor.py [--mariadb] [--validators 256] [--rounds 5] [--sdk]
 
 Prints the service's CPU time for one set_weights of 256 weights until the pool has it, one after the other, and how long
 many validators at once take until all of theirs are in the pool; each beside its aim. Node and client share the machine.
+With --sdk the same weights are also submitted by the official SDK (10.5.0), which holds the key itself.
 """
 
 import argparse
 import asyncio
+import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,7 @@ from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.telemetry import Health, Metrics
 from strongroom.settings import read_settings
 from support.bittensor.live_node import NETUID
+from support.bittensor.sdks import sdk
 from support.mariadb import running_mariadb
 from support.ports import free_port
 from support.processes import Process, python, strongroom
@@ -51,9 +56,43 @@ async def main(count):
 
 asyncio.run(main(int(sys.argv[1])))
 """
+SDK = """
+import json, resource, sys, tempfile, time
+import bittensor as bt
+from bittensor_wallet import Keypair, Wallet
+
+url, uri, rounds, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+wallet = Wallet(name="bench", hotkey="default", path=tempfile.mkdtemp())
+wallet.set_coldkeypub(Keypair.create_from_uri(uri), encrypt=False)
+wallet.set_hotkey(Keypair.create_from_uri(uri), encrypt=False)
+chain = bt.Subtensor(network=url)
+
+def until_next_block():
+    block = chain.get_current_block()
+    while chain.get_current_block() == block:
+        time.sleep(0.05)
+
+taken = []
+for first in range(rounds):
+    wall, cpu = time.perf_counter(), time.process_time()
+    weights = [first + number for number in range(count)]
+    answer = chain.set_weights(
+        wallet=wallet, netuid=2, uids=list(range(count)), weights=weights,
+        wait_for_inclusion=False, wait_for_finalization=False, raise_error=True,
+    )
+    assert answer.success, answer
+    taken.append([time.perf_counter() - wall, time.process_time() - cpu])
+    if first + 1 < rounds:
+        until_next_block()
+        until_next_block()
+print(json.dumps(taken), flush=True)
+import os
+os._exit(0)
+"""
 TOKEN = "benchmark-token-0123456789"  # noqa: S105 - for this machine alone
 AIM_CPU_MS = 10.0
 AIM_ALL_S = 1.0
+AIM_COLD, AIM_WARM = 20, 3
 WEIGHTS = 256
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -124,11 +163,20 @@ async def run(options: argparse.Namespace, stack: ExitStack, variables: dict[str
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(headers=headers, connector=connector) as session:
         client = Client(session, f"http://127.0.0.1:{port}")
-        await one_by_one(client, service, options.validators)
+        alone = await one_by_one(client, service, options.validators)
+        if options.sdk:
+            beside_the_sdk(variables["chain_endpoint"], alone)
         await all_at_once(client, service, node, options)
 
 
-async def one_by_one(client: Client, service: Process, validators: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Alone:
+    wall_s: float
+    """Median, as a caller sees it."""
+    cpu_s: float
+
+
+async def one_by_one(client: Client, service: Process, validators: int) -> Alone:
     await client.set_weights(0, 0, final=True)  # metadata and connections
     before_s = cpu_s(service)
     taken_s = [await client.set_weights(number, 0, final=False) for number in range(1, validators)]
@@ -137,6 +185,43 @@ async def one_by_one(client: Client, service: Process, validators: int) -> None:
         f"one by one: CPU {cpu_ms:.2f} ms each (aim {AIM_CPU_MS:g}), p50 {1000 * statistics.median(taken_s):.1f} ms,"
         f" p99 {1000 * statistics.quantiles(taken_s, n=100)[98]:.1f} ms"
     )
+    return Alone(statistics.median(taken_s), cpu_ms / 1000)
+
+
+def beside_the_sdk(chain: str, alone: Alone) -> None:
+    """A process of the SDK from its start until the pool has its weights; and one that goes on setting them."""
+    python_of_sdk = sdk("10.5.0").python
+    cold_s, _ = _sdk(python_of_sdk, chain, "//Bench//0", 1)
+    _, warm = _sdk(python_of_sdk, chain, "//Bench//0", 8)
+    wall_s, cpu_s_each = (statistics.median(column) for column in zip(*warm[1:], strict=True))
+    print(
+        f"the SDK, cold: {cold_s:.2f} s, {cold_s / alone.wall_s:.0f} times the service's {1000 * alone.wall_s:.1f} ms"
+        f" (aim {AIM_COLD})"
+    )
+    print(
+        f"the SDK, warm: {1000 * wall_s:.1f} ms, {wall_s / alone.wall_s:.1f} times (aim {AIM_WARM}); CPU"
+        f" {1000 * cpu_s_each:.1f} ms, {cpu_s_each / alone.cpu_s:.1f} times"
+    )
+
+
+def _sdk(program: Path, chain: str, uri: str, rounds: int) -> tuple[float, list[list[float]]]:
+    """Seconds of the whole process, and (wall, CPU) of each call."""
+    with tempfile.TemporaryDirectory() as home:
+        environment = {"PATH": os.environ["PATH"], "HOME": home, "BT_NO_PARSE_CLI_ARGS": "1"}
+        started_s = time.perf_counter()
+        done = subprocess.run(
+            [program, "-c", SDK, chain, uri, str(rounds), str(WEIGHTS)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        taken_s = time.perf_counter() - started_s
+    if done.returncode != 0:
+        raise SystemExit(done.stderr)
+    calls: list[list[float]] = json.loads(done.stdout.splitlines()[-1])
+    return taken_s, calls
 
 
 async def all_at_once(client: Client, service: Process, node: Process, options: argparse.Namespace) -> None:
@@ -159,6 +244,7 @@ async def all_at_once(client: Client, service: Process, node: Process, options: 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--mariadb", action="store_true", help="instead of SQLite")
+    parser.add_argument("--sdk", action="store_true", help="beside the official SDK")
     parser.add_argument("--validators", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
