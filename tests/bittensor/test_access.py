@@ -9,7 +9,6 @@ from strongroom.bittensor.access import (
     SCOPES,
     SIGN,
     SUBMIT,
-    WEIGHT_CALLS,
     Limits,
     encode_limits,
     limits_of,
@@ -17,6 +16,7 @@ from strongroom.bittensor.access import (
     require_use,
 )
 from strongroom.bittensor.policy import KeyPolicy, KeyUse
+from strongroom.bittensor.protocol.effects import WEIGHT_CALLS
 from strongroom.core.access import Principal
 from strongroom.core.errors import Forbidden, InvalidInput
 from strongroom.core.policy import SignatureRequest

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from strongroom.bittensor.protocol.effects import WEIGHT_CALLS
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.core.access import Principal
@@ -24,24 +25,6 @@ SCOPES: Final = {
 
 WEIGHTS: Final = "weights"
 """Stands for the whole family in a list of calls."""
-WEIGHT_CALLS: Final = frozenset(
-    f"SubtensorModule.{function}"
-    for function in (
-        "set_weights",
-        "set_mechanism_weights",
-        "batch_set_weights",
-        "commit_weights",
-        "commit_mechanism_weights",
-        "batch_commit_weights",
-        "reveal_weights",
-        "reveal_mechanism_weights",
-        "batch_reveal_weights",
-        "commit_crv3_weights",
-        "commit_crv3_mechanism_weights",
-        "commit_timelocked_weights",
-        "commit_timelocked_mechanism_weights",
-    )
-)
 WRAPPERS: Final = frozenset(
     {
         "Contracts",

@@ -7,7 +7,7 @@ from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.ss58 import encode_address
 
-_PAYS_NOTHING: Final = frozenset(
+WEIGHT_CALLS: Final = frozenset(
     f"SubtensorModule.{function}"
     for function in (
         "set_weights",
@@ -23,6 +23,11 @@ _PAYS_NOTHING: Final = frozenset(
         "commit_crv3_mechanism_weights",
         "commit_timelocked_weights",
         "commit_timelocked_mechanism_weights",
+    )
+)
+_PAYS_NOTHING: Final = WEIGHT_CALLS | frozenset(
+    f"SubtensorModule.{function}"
+    for function in (
         "serve_axon",
         "serve_axon_tls",
         "serve_prometheus",
