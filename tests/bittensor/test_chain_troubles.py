@@ -278,7 +278,7 @@ async def test_a_nonce_that_another_program_took_is_passed_over(
 
 
 async def test_many_validators_at_once(database_url: URL, tmp_path: Path) -> None:
-    pairs = [Keypair.from_uri(f"//Many//{number}") for number in range(48)]
+    pairs = [Keypair.from_uri(f"//Many//{number}") for number in range(64)]
     async with live_node(new_node(424, [pair.public_key for pair in pairs])) as node:
         variables = database_variables(database_url, tmp_path) | {"chain_endpoint": node.url}
         async with running_bittensor(variables) as service:

@@ -22,7 +22,7 @@ from support.hathor.wallets import WALLET, XPUB
 from support.processes import strongroom
 from support.waiting import until_true
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio]
 
 THEIRS = "23b44673413f093180ed37ce34b6577d7dedbdec9c1d909fe42be1b0bc341ec9"
 THEIR_XPUB = "xpub6EcBoi2vDFcCW5sPAiQpXDYYtXd1mKhUJD64tUi8CPRG1VQFDkAbL8G5gqTmSZD6oq4Yhr5PZ8pKf3Xmb3W3pGcgqzUdFNaCRKL7TZa3res"
