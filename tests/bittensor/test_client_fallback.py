@@ -26,7 +26,7 @@ POST_FAULTS = [
     "proxy's 502",
     "refused",
 ]
-JOB_FAULTS = ["none", "unreachable", "no answer", "still running"]
+JOB_FAULTS = ["none", "unreachable", "no answer", "still running", "in a block that cannot be read"]
 
 
 @dataclass
@@ -76,7 +76,8 @@ class FlakyService:
             return Answer(404, {})
         if self.job_fault == "still running":
             return Answer(200, {"status": "running"})
-        return Answer(200, {"status": "done", "result": {"success": True, "message": "done"}})
+        success = None if self.job_fault == "in a block that cannot be read" else True
+        return Answer(200, {"status": "done", "result": {"success": success, "message": "done"}})
 
 
 @dataclass
@@ -225,3 +226,15 @@ def test_a_local_attempt_without_an_end_keeps_the_slot_until_its_era_is_over(tmp
     assert "may still be included" in node.set_weights([1]).message
     node.clock.advance(8 * 12 + 24)
     assert node.set_weights([1]).source == "service"
+
+
+def test_weights_in_a_block_that_cannot_be_read_are_not_set_again(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    node.service.post_faults = ["lost after it was taken"]
+    node.service.job_fault = "in a block that cannot be read"
+    assert node.set_weights([1]).fate is Fate.UNKNOWN
+    node.restart()
+    assert node.set_weights([1]).fate is Fate.UNKNOWN
+    assert list(node.service.jobs.values()) == [[1]]
+    assert node.local_sets == []
+    assert node.set_weights([2]).success

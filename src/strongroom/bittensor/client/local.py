@@ -47,10 +47,9 @@ class LocalWallet:
     def set_weights(self, arguments: dict[str, Any]) -> Result:
         """Unknown unless the SDK said that it worked, or that it did not even try."""
         try:
-            answer = self._set_weights(wallet=self._wallet, **self._accepted(arguments))
+            success, message, *_ = self._set_weights(wallet=self._wallet, **self._accepted(arguments))
         except Exception as error:  # noqa: BLE001 - whatever the SDK raises, the node gets an answer
             return self._result(False, f"{type(error).__name__}: {error}")
-        success, message, *_ = answer
         return self._result(success is True, "" if message is None else str(message), untried=message is None)
 
     def _accepted(self, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -52,12 +52,13 @@ class Result:
 
 
 def of_service(document: dict[str, Any], function: str = "set_weights") -> Result:
-    """The result that an answer of the service tells of."""
-    success = document.get("success") is True
+    """The result that an answer of the service tells of; `success: null` is in a block whose events are lost."""
+    success = document.get("success")
+    fate = Fate.ACCEPTED if success is True else Fate.REFUSED if success is False else Fate.UNKNOWN
     return Result(
-        success=success,
-        message=str(document.get("message") or ("accepted" if success else "refused without a reason")),
-        fate=Fate.ACCEPTED if success else Fate.REFUSED,
+        success=fate is Fate.ACCEPTED,
+        message=str(document.get("message") or fate),
+        fate=fate,
         source="service",
         extrinsic_function=function,
         extrinsic_hash=document.get("extrinsic_hash"),

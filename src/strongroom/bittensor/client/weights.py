@@ -122,10 +122,13 @@ class WeightSetter:
                 "an earlier request for these weights may have been signed and the wallet service cannot be"
                 " asked about it: nothing was sent"
             )
+        is_same = pending.digest == request.digest
+        if result.fate is Fate.UNKNOWN and is_same:
+            return (
+                result  # it is in a block, and so are these weights; the note stays, lest they are set again
+            )
         self._journal.remove(request.slot)
-        if result.fate is Fate.ACCEPTED and pending.digest == request.digest:
-            return result
-        return None
+        return result if result.fate is Fate.ACCEPTED and is_same else None
 
     def _ask(self, request: Request) -> Result:
         if not self._breaker.allows():
@@ -170,7 +173,8 @@ class WeightSetter:
             return self._answered(request, pending, answer, tries=tries - 1)
         if result is None or result.fate is Fate.NOT_SENT:
             return unknown(UNTOLD)
-        self._journal.remove(request.slot)
+        if result.fate is not Fate.UNKNOWN:
+            self._journal.remove(request.slot)
         return result
 
     def _follow(self, pending: Pending, follow_s: float) -> Result | None:
