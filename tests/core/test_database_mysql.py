@@ -12,6 +12,7 @@ from strongroom.core.database import ATTEMPTS, Database
 from strongroom.core.mysql import PASSING, CommitUnknown, ConnectionSevered
 from support.databases import execute_elsewhere
 from support.mariadb import MariaDB
+from support.processes import python
 
 
 @pytest.fixture
@@ -103,6 +104,44 @@ async def test_a_commit_whose_connection_breaks_is_not_repeated(database: Databa
         await database.write(work)
     assert runs == 1
     assert await balances(database) == {"a": 0, "b": 0}
+
+
+STOPS_ITSELF = """
+import asyncio, os, signal, sys
+from sqlalchemy.engine import make_url
+from core.accounts import add
+from strongroom.core.database import Database
+
+runs = 0
+
+def work(connection):
+    global runs
+    runs += 1
+    add(connection, "a", 1)
+    if runs == 1:
+        print("locked", flush=True)
+        os.kill(os.getpid(), signal.SIGSTOP)
+    add(connection, "b", 1)
+
+async def main():
+    database = Database(make_url(sys.argv[1]))
+    await database.write(work)
+    await database.close()
+    print("runs", runs, flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_process_stopped_in_the_midst_of_a_unit_does_not_keep_its_rows(database: Database) -> None:
+    with python(STOPS_ITSELF, database.url.render_as_string(hide_password=False)) as stopped:
+        await asyncio.to_thread(stopped.wait_for, "locked")
+        await database.write(lambda connection: add(connection, "a", 10))
+        assert await balances(database) == {"a": 10, "b": 0}
+        stopped.resume()
+        await asyncio.to_thread(stopped.wait_for, "runs 2")
+        assert stopped.wait_end() == 0
+    assert await balances(database) == {"a": 11, "b": 1}
 
 
 async def test_a_reader_whose_connections_were_closed_reads_again(database: Database) -> None:

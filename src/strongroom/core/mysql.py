@@ -22,10 +22,15 @@ FIRST_CLIENT_ERROR = 2000
 # connection may do better.
 PASSING = frozenset({1040, 1053, 1203, 1290, 1792, 1836, 1927})
 
-# A server may be set to cut off what does not fit; a value that was cut must never be committed.
+LOCK_WAIT_S = 20
+IDLE_S = 10
+# A server may be set to cut off what does not fit; a value that was cut must never be committed. A process that was
+# stopped in the midst of a unit, with its machine or by a signal, keeps its rows locked, and its peer's kernel keeps its
+# connection alive: MariaDB ends it before those that wait for the rows give up. MySQL reads the /*M! */ as a comment.
 SESSION = (
-    "SET SESSION time_zone='+00:00', innodb_lock_wait_timeout=20,"
+    f"SET SESSION time_zone='+00:00', innodb_lock_wait_timeout={LOCK_WAIT_S},"
     " sql_mode='STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+    f" /*M! , idle_transaction_timeout={IDLE_S} */"
 )
 
 
