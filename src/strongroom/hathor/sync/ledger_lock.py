@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, select
 
-from strongroom.core.database import locking
+from strongroom.core.database import insert_ignore, locking
 from strongroom.hathor import tables
 
 NO_EVENT = -1
@@ -13,11 +13,10 @@ def lock_ledger(connection: Connection) -> int:
 
     Returns the id of the last event applied, or -1.
     """
-    column = tables.sync_metadata.c.last_event_id
-    row = connection.execute(locking(select(column).where(tables.sync_metadata.c.id == 0))).first()
-    if row is None:
-        connection.execute(
-            tables.sync_metadata.insert(), {"id": 0, "last_event_id": NO_EVENT, "updated_at": "0"}
-        )
-        return NO_EVENT
+    query = locking(select(tables.sync_metadata.c.last_event_id).where(tables.sync_metadata.c.id == 0))
+    row = connection.execute(query).first()
+    if row is None:  # the first two writers may both find none
+        first = {"id": 0, "last_event_id": NO_EVENT, "updated_at": "0"}
+        insert_ignore(connection, tables.sync_metadata, [first])
+        row = connection.execute(query).one()
     return int(row.last_event_id)
