@@ -83,8 +83,7 @@ class MariaDB:
             [
                 program("mariadbd"),
                 "--no-defaults",
-                f"--datadir={self._folder / 'data'}",
-                f"--user={getpass.getuser()}",
+                *_folders(self._folder),
                 f"--init-file={self._folder / 'init.sql'}",
                 f"--socket={self._folder / 'server.sock'}",
                 "--skip-networking=0",
@@ -104,20 +103,30 @@ class MariaDB:
         return process
 
 
+def _folders(folder: Path) -> list[str]:
+    """A server that starts deletes the temporary tables it finds, also those of one that shares the folder."""
+    return [
+        f"--datadir={folder / 'data'}",
+        f"--tmpdir={folder / 'tmp'}",
+        f"--user={getpass.getuser()}",
+    ]
+
+
 @contextmanager
 def running_mariadb(*, durable: bool = False, memory_mib: int = 64) -> Iterator[MariaDB]:
     """`durable`: each commit reaches the disk, as in production; costs time."""
     with tempfile.TemporaryDirectory(prefix="mariadb-") as name:
         folder = Path(name)
+        (folder / "tmp").mkdir()
         install = [
             program("mariadb-install-db"),
             "--no-defaults",
-            f"--datadir={folder / 'data'}",
-            f"--user={getpass.getuser()}",
+            *_folders(folder),
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
         ]
-        subprocess.run(install, check=True, capture_output=True)
+        installed = subprocess.run(install, check=False, capture_output=True, text=True)
+        assert installed.returncode == 0, installed.stdout + installed.stderr
         server = MariaDB(folder, durable=durable, memory_mib=memory_mib)
         try:
             yield server
