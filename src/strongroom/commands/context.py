@@ -3,13 +3,14 @@
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol, TypedDict, TypeVar
 
 import typer
 
 from strongroom.atto.ledger import AttoLedger
 from strongroom.bittensor.ledger import BittensorLedger
-from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.clock import Clock, Entropy, SystemClock, SystemEntropy
 from strongroom.core.database import Database
 from strongroom.core.telemetry import Health, Metrics, configure_logging
 from strongroom.hathor.ledger import HathorLedger
@@ -37,16 +38,9 @@ def print_ready(urls: dict[str, str]) -> None:
 async def atto_ledger(settings: Settings) -> AsyncIterator[AttoLedger]:
     """The Atto ledger with its database migrated and nothing running."""
     if settings.atto is None:
-        typer.echo("strongroom: Atto is not configured", err=True)
-        raise typer.Exit(2)
+        raise _not_configured("Atto")
     settings.data.mkdir(parents=True, exist_ok=True)
-    ledger = AttoLedger(
-        settings.atto,
-        clock=SystemClock(),
-        entropy=SystemEntropy(),
-        health=Health(),
-        metrics=Metrics("strongroom"),
-    )
+    ledger = AttoLedger(settings.atto, **_surroundings())
     try:
         await ledger.migrate()
         yield ledger
@@ -69,41 +63,52 @@ async def migrate_all(settings: Settings) -> list[str]:
     return databases
 
 
-@asynccontextmanager
-async def hathor_ledger(settings: Settings) -> AsyncIterator[HathorLedger]:
+def hathor_ledger(settings: Settings) -> AbstractAsyncContextManager[HathorLedger]:
     """The Hathor ledger, its database migrated and nothing running."""
     if settings.hathor is None:
-        typer.echo("strongroom: Hathor is not configured", err=True)
-        raise typer.Exit(2)
-    settings.data.mkdir(parents=True, exist_ok=True)
-    ledger = HathorLedger(
-        settings.hathor,
-        clock=SystemClock(),
-        entropy=SystemEntropy(),
-        health=Health(),
-        metrics=Metrics("strongroom"),
-    )
-    try:
-        await ledger.open()
-        yield ledger
-    finally:
-        await ledger.close()
+        raise _not_configured("Hathor")
+    return _opened(HathorLedger(settings.hathor, **_surroundings()), settings)
+
+
+def bittensor_ledger(settings: Settings) -> AbstractAsyncContextManager[BittensorLedger]:
+    """The Bittensor ledger, its database migrated and nothing running."""
+    if settings.bittensor is None:
+        raise _not_configured("Bittensor", ": set network")
+    return _opened(BittensorLedger(settings.bittensor, **_surroundings()), settings)
+
+
+class _Surroundings(TypedDict):
+    clock: Clock
+    entropy: Entropy
+    health: Health
+    metrics: Metrics
+
+
+class _Ledger(Protocol):
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+L = TypeVar("L", bound=_Ledger)
+
+
+def _surroundings() -> _Surroundings:
+    return {
+        "clock": SystemClock(),
+        "entropy": SystemEntropy(),
+        "health": Health(),
+        "metrics": Metrics("strongroom"),
+    }
+
+
+def _not_configured(ledger: str, advice: str = "") -> typer.Exit:
+    typer.echo(f"strongroom: {ledger} is not configured{advice}", err=True)
+    return typer.Exit(2)
 
 
 @asynccontextmanager
-async def bittensor_ledger(settings: Settings) -> AsyncIterator[BittensorLedger]:
-    """The Bittensor ledger, its database migrated and nothing running."""
-    if settings.bittensor is None:
-        typer.echo("strongroom: Bittensor is not configured: set network", err=True)
-        raise typer.Exit(2)
+async def _opened(ledger: L, settings: Settings) -> AsyncIterator[L]:
     settings.data.mkdir(parents=True, exist_ok=True)
-    ledger = BittensorLedger(
-        settings.bittensor,
-        clock=SystemClock(),
-        entropy=SystemEntropy(),
-        health=Health(),
-        metrics=Metrics("strongroom"),
-    )
     try:
         await ledger.open()
         yield ledger
