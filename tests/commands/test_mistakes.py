@@ -1,10 +1,12 @@
 """What an operator gets wrong is said in lines that name what to change, never in a traceback."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from commands.conftest import Installation, run
+from support.ports import own_ports
 
 GOOD = {"NETWORK": "local", "NODE_BASE_URL": "http://127.0.0.1:9"}
 
@@ -63,8 +65,22 @@ def test_a_port_in_use_is_named_with_its_surface(installation: Installation) -> 
     port = installation.variables["MANAGEMENT_PORT"]
     assert (ended.status, ended.stderr) == (
         1,
-        [f"strongroom: management cannot listen on 127.0.0.1:{port}: Address already in use"],
+        [
+            (
+                f"strongroom: management cannot listen on 127.0.0.1:{port}: Address already in use."
+                " MANAGEMENT_PORT takes another port"
+            )
+        ],
     )
+
+
+@pytest.mark.parametrize("variable", sorted(own_ports()))
+def test_the_variable_that_moves_a_port_is_named(tmp_path: Path, variable: str) -> None:
+    ports = own_ports()
+    with socket.create_server(("127.0.0.1", int(ports[variable]))):
+        ended = run("serve", "--sandbox", variables=ports | {"STRONGROOM_DATA": str(tmp_path)})
+    assert ended.status == 1
+    assert ended.stderr[-1].endswith(f": Address already in use. {variable} takes another port")
 
 
 def test_migrate_says_which_database_it_brought_up_to_date(tmp_path: Path) -> None:

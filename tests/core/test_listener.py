@@ -99,7 +99,8 @@ async def test_a_busy_port_is_reported_before_anything_is_served() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(
-            Unavailable, match=f"test cannot listen on 127.0.0.1:{port}: Address already in use"
+            Unavailable,
+            match=f"test cannot listen on 127.0.0.1:{port}: Address already in use. TEST_PORT takes another port",
         ):
             listen(Echo(), port)
 

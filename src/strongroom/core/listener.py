@@ -24,6 +24,7 @@ class Surface:
     """What is served where. `authenticated` says whether every caller must present a token."""
 
     name: str
+    """In capitals and with `_PORT` after it, the variable that moves it."""
     application: Any
     host: str
     port: int
@@ -34,6 +35,10 @@ class Surface:
     """Takes 32 KB a connection and processor time for each message, if the client offers it."""
     ping_s: float = PING_S
     """Between pings of a WebSocket; a peer that is silent for as long again is dead (1011)."""
+
+    @property
+    def port_variable(self) -> str:
+        return self.name.upper().replace("-", "_") + "_PORT"
 
 
 class _Server(uvicorn.Server):
@@ -59,7 +64,8 @@ class Listener:
         except OSError as error:
             reason = str(error.strerror).partition(" (")[0]
             raise Unavailable(
-                f"{surface.name} cannot listen on {surface.host}:{surface.port}: {reason}"
+                f"{surface.name} cannot listen on {surface.host}:{surface.port}: {reason}."
+                f" {surface.port_variable} takes another port"
             ) from error
         # Accepted connections inherit it. asyncio sets it by itself only on sockets that were made as TCP by name; without
         # it the second half of an answer waits 40 ms for the acknowledgement of the first.

@@ -127,7 +127,7 @@ class LocalNetworks:
         subscriptions = Subscriptions(node.chain.journal)
         self._stack.callback(subscriptions.cut_all)
         application = create_node_app(node, subscriptions)
-        return [_surface("sandbox-hathor-node", application, self._ports.hathor)]
+        return [_surface("sandbox-hathor", application, self._ports.hathor)]
 
     def _open_bittensor(self) -> Surface:
         chain = read_chain_settings(self._variables)
@@ -143,7 +143,7 @@ class LocalNetworks:
         self._stack.push_async_callback(bittensor.aclose)
         bittensor.start()
         self._bittensor = bittensor
-        return _surface("sandbox-bittensor-node", bittensor.application, self._ports.bittensor)
+        return _surface("sandbox-bittensor", bittensor.application, self._ports.bittensor)
 
     def _telling_node(self, source: Source, background: Background) -> HathorNode:
         if source.recorded is not None:
