@@ -142,6 +142,18 @@ async def test_a_transfer_is_paid_once_however_often_it_is_asked_for(
     assert balance(node, PAID) == TAO
 
 
+async def test_a_payment_is_no_job_of_a_subnet(node: LiveNode, service: BittensorService) -> None:
+    paid = await included(
+        node, asyncio.create_task(ask(service, "transfer", await paying(service, TRANSFER)))
+    )
+    headers = await service.token()
+    job = await service.client.get(f"/wallet/jobs/{paid['job_id']}", headers=headers)
+    assert job.json()["status"] in {"pooled", "in_block", "final"}
+    path = f"/api/v1/identity/payer/subnet/{NETUID}/weights/{paid['job_id']}"
+    weights = await service.client.get(path, headers=headers)
+    assert (weights.status_code, weights.json()["code"]) == (404, "job_not_found")
+
+
 async def test_a_call_that_pays_needs_a_key(service: BittensorService) -> None:
     headers = await paying(service, TRANSFER, ADD_STAKE)
     for route in ("transfer", "add_stake"):

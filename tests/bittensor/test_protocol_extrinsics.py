@@ -138,6 +138,9 @@ def test_integers_pass_unchanged() -> None:
         ([1], [float("nan")]),
         ([1, 2], [0.0, 0.0]),
         ([1], [-0.5]),
+        ([1], [float("inf")]),
+        ([1, 2], [10**400, 0.5]),
+        ([1, 2], [10**400, 1]),
     ],
 )
 def test_weights_that_no_chain_takes_are_refused(uids: list[int], weights: list[float]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from bittensor.conftest import Start
 from strongroom.bittensor.protocol.keys import Keypair, verify
 from strongroom.core.audit import verify as verify_audit
-from support.bittensor_service import COLD, HOT, BittensorService, write_wallet
+from support.bittensor_service import COLD, HOT, WALLET, BittensorService, write_wallet
 
 LOGIN = "1763729464123"
 HEX = "0123456789abcdef"
@@ -129,7 +129,10 @@ async def test_a_name_is_no_path(start: Start, tmp_path: Path, name: str) -> Non
         (b"[]", ["body"]),
         (b'{"wallet_name": "validator"}', ["body"]),
         (b'{"wallet_name": 1, "message": "m"}', ["body", "wallet_name"]),
+        (b'{"wallet_name": "\xff\xfe"}', ["body"]),
+        (b'{"wallet_name": "validator", "more": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", ["body"]),
     ],
+    ids=["cut off", "a list", "a field missing", "a number", "no UTF-8", "deep"],
 )
 async def test_a_wrong_body_is_422_with_a_list(
     service: BittensorService, body: bytes, place: list[str]
@@ -147,6 +150,20 @@ async def test_a_wrong_body_is_422_with_a_list(
 async def test_a_missing_query_is_422(service: BittensorService) -> None:
     answer = await service.client.get("/wallet/info")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize("job", ["%F0%9F%92%A9", "%C3%A9", "%FF%FE", "%00", "a" * 5000])
+async def test_a_job_that_cannot_be_is_not_found(service: BittensorService, job: str) -> None:
+    answer = await service.client.get(f"/wallet/jobs/{job}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+
+
+@pytest.mark.parametrize("netuid", ["-1", "4096", "9" * 30])
+async def test_a_subnet_that_cannot_be_is_refused(service: BittensorService, netuid: str) -> None:
+    answer = await service.client.put(
+        f"/api/v1/identity/{WALLET}/subnet/{netuid}/weights", json={"weights": {HOT.address: 1.0}}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_weights")
 
 
 async def test_a_large_body_is_refused(service: BittensorService) -> None:

@@ -107,7 +107,9 @@ def check_key(key: str | None) -> None:
 
 def find_job(connection: Connection, principal: str, id_or_key: str) -> Job | None:
     """A job of the principal, by its id or its Idempotency-Key."""
-    row = connection.execute(_BY_ID, {"which": id_or_key}).first()
+    row = None
+    if id_or_key.isascii():  # as ids are; MariaDB refuses to compare them with anything else
+        row = connection.execute(_BY_ID, {"which": id_or_key}).first()
     if row is None or row.principal != principal:
         row = connection.execute(_BY_KEY, {"who": principal, "key": id_or_key}).first()
     return None if row is None else _job(row)

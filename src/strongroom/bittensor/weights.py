@@ -183,8 +183,11 @@ class Weights:
             Forbidden, Unavailable.
         """
         require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, netuid=netuid, call=CALL)
-        if not (0 < len(addresses) <= MOST and netuid < MECHANISM_STEP):
-            raise InvalidInput(f"From 1 to {MOST} weights can be set", code="invalid_weights")
+        if not (0 < len(addresses) <= MOST and 0 <= netuid < MECHANISM_STEP):
+            raise InvalidInput(
+                f"From 1 to {MOST} weights can be set, in a subnet from 0 to {MECHANISM_STEP - 1}",
+                code="invalid_weights",
+            )
         try:
             keys = [decode_address(address) for address in addresses]
         except ProtocolError as error:

@@ -78,7 +78,10 @@ def test_what_the_chain_would_refuse_is_refused_here(function: Any, arguments: t
 def test_shares_add_up_to_no_more_than_the_whole() -> None:
     assert (share_of("0"), share_of("1"), share_of("0.5")) == (0, LARGEST_U64, LARGEST_U64 // 2)
     assert sum(share_of("0.1") for _ in range(10)) <= LARGEST_U64
-    for text in ("1.1", "-0.1", "half", "nan", "inf", "1/0"):
+    assert share_of("1e-5") == share_of("0.00001")
+    assert share_of("5E-1") == share_of(".5")
+    too_much = ("1e-999999999", "1e-9999", "0." + "1" * 65)
+    for text in ("1.1", "-0.1", "half", "nan", "inf", "1/0", "1/2", "", ".", "٣", "1e999", *too_much):
         with pytest.raises(ProtocolError):
             share_of(text)
 

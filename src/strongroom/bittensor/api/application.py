@@ -16,6 +16,7 @@ from strongroom.bittensor.api.errors import ErrorMapper
 from strongroom.bittensor.api.extrinsics import ExtrinsicsController
 from strongroom.bittensor.api.general import read_health, version
 from strongroom.bittensor.api.pylon import PylonController
+from strongroom.bittensor.api.requests import JsonRequest
 from strongroom.bittensor.api.wallet import WalletController
 from strongroom.bittensor.api.weights import WeightsController
 from strongroom.bittensor.calls import Calls
@@ -65,6 +66,7 @@ def create_application(services: Services, *, callers: Callers, metrics: Metrics
         exception_handlers=ErrorMapper(metrics).handlers(),
         middleware=[_Timing(metrics)],
         openapi_config=openapi_config(),
+        request_class=JsonRequest,
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )

@@ -76,8 +76,7 @@ class PylonController(Controller):
         """As `GET /wallet/jobs/{id}`."""
         principal.require(READ)
         found = await weights.find(principal, job)
-        facts = {} if found is None else found.job.document
-        if found is None or (facts["wallet"], facts["netuid"]) != (_signer(identity).wallet, netuid):
+        if found is None or not _concerns(found.job.document, _signer(identity), netuid):
             raise NotFound("There is no such job", code="job_not_found")
         return job_document(found)
 
@@ -85,3 +84,8 @@ class PylonController(Controller):
 def _signer(identity: str) -> Signer:
     wallet, _, hotkey = identity.partition(":")
     return Signer(wallet=wallet, hotkey=hotkey or DEFAULT_HOTKEY, coldkey=False)
+
+
+def _concerns(facts: dict[str, Any], signer: Signer, netuid: int) -> bool:
+    """Jobs of calls that set no weights have no subnet."""
+    return (facts["wallet"], facts["hotkey"], facts.get("netuid")) == (signer.wallet, signer.hotkey, netuid)

@@ -1,6 +1,7 @@
 """Calls beside those that set weights: serving, registration, stake, transfers, children. Amounts are rao."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, Final
@@ -11,6 +12,8 @@ from strongroom.bittensor.protocol.errors import ProtocolError
 LARGEST_U64: Final = 2**64 - 1
 MOST_CHILDREN: Final = 5
 DEFAULT_PROTOCOL: Final = 4
+_DECIMAL: Final = re.compile(r"([0-9]{1,20}(\.[0-9]{0,64})?|\.[0-9]{1,64})([eE][+-]?[0-9]{1,3})?")
+"""An exponent of nine digits would be a number of as many: the process would be busy with it for good."""
 
 
 def serve_axon(
@@ -95,11 +98,7 @@ def share_of(proportion: str) -> int:
     Raises:
         ProtocolError: no such number.
     """
-    try:
-        fraction = Fraction(proportion)
-    except (ValueError, ZeroDivisionError):
-        raise ProtocolError("A proportion is a number from 0 to 1") from None
-    if not 0 <= fraction <= 1:
+    if _DECIMAL.fullmatch(proportion) is None or (fraction := Fraction(proportion)) > 1:
         raise ProtocolError("A proportion is a number from 0 to 1")
     return int(fraction * LARGEST_U64)
 

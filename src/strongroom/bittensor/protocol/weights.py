@@ -1,6 +1,6 @@
 """Weights as the chain takes and stores them, and the hash that commits to them."""
 
-import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -49,7 +49,7 @@ def weight_set(uids: Sequence[int], weights: Sequence[int | float], version_key:
 
 
 def _normalised(uids: Sequence[int], weights: Sequence[int | float], version_key: int) -> WeightSet:
-    if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
+    if not all(0 <= weight <= sys.float_info.max for weight in weights):
         raise ProtocolError("A weight is a finite number, 0 or more")
     largest = max(weights)
     if largest == 0:
