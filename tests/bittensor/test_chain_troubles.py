@@ -23,7 +23,7 @@ from strongroom.sandbox.bittensor.node import Node, Production
 from strongroom.sandbox.bittensor.runtime import Call, shipped_runtime
 from support.bittensor.live_node import LiveNode, live_node, new_node
 from support.bittensor.signing import signed
-from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, set_weights, settled
+from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, reaches, set_weights, settled
 from support.bittensor_service import (
     HOT,
     BittensorService,
@@ -59,16 +59,6 @@ async def service(variables: dict[str, str]) -> AsyncIterator[BittensorService]:
     async with running_bittensor(variables, clock=Hurried()) as running:
         await import_validator(running)
         yield running
-
-
-async def reaches(service: BittensorService, job: str, status: str) -> dict[str, Any]:
-    """The job once it has this status."""
-    async with asyncio.timeout(20):
-        while True:
-            found: dict[str, Any] = (await service.client.get(f"/wallet/jobs/{job}")).json()
-            if found.get("status") == status:
-                return found
-            await asyncio.sleep(0.05)
 
 
 async def answers(service: BittensorService, field: str, value: object, **more: Any) -> httpx2.Response:

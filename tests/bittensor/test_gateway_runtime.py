@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from strongroom.bittensor.gateway import CallUnknown, ChainDishonest, Item
+from strongroom.bittensor.gateway import runtime as runtimes
 from strongroom.bittensor.gateway.runtime import MetadataRuntime
 from strongroom.bittensor.protocol import calls
 from strongroom.bittensor.protocol.calls import Call
@@ -129,6 +130,16 @@ def test_recorded_storage_keys(old: MetadataRuntime) -> None:
 
 def _key(value: Any) -> int | bytes:
     return decode_address(value) if isinstance(value, str) else int(value)
+
+
+def test_the_time_between_blocks_is_the_runtimes(old: MetadataRuntime, new: MetadataRuntime) -> None:
+    assert (old.block_s, new.block_s) == (1.0, 12.0)
+
+
+def test_a_runtime_that_signs_in_another_order_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtimes, "SIGNED_EXTENSIONS", tuple(reversed(runtimes.SIGNED_EXTENSIONS)))
+    with pytest.raises(ChainDishonest, match="order"):
+        runtime(424)
 
 
 def test_what_is_no_metadata_is_refused() -> None:

@@ -259,21 +259,32 @@ async def test_weights_are_sealed_until_the_beacon_opens_them(
     assert node.weights(0) == []
 
 
+EPOCHS = {
+    "LastEpochBlock": 0,
+    "PendingEpochAt": 0,
+    "SubnetEpochIndex": 1,
+    "Tempo": 360,
+    "BlocksSinceLastStep": 10,
+    "RevealPeriodEpochs": 1,
+}
+
+
 def test_what_is_sealed_differs_from_time_to_time() -> None:
-    epochs = {
-        "LastEpochBlock": 0,
-        "PendingEpochAt": 0,
-        "SubnetEpochIndex": 1,
-        "Tempo": 360,
-        "BlocksSinceLastStep": 10,
-        "RevealPeriodEpochs": 1,
-    }
     weights = WeightSet(uids=(1, 2), values=(100, 65535), version_key=1)
-    sealed = [timelock.seal(weights, HOT.public_key, epochs, 10) for _ in range(2)]
+    sealed = [timelock.seal(weights, HOT.public_key, EPOCHS, 10, 12.0) for _ in range(2)]
     assert sealed[0][0] != sealed[1][0]
     assert abs(sealed[0][1] - sealed[1][1]) <= 1
 
 
+def test_fast_blocks_bring_the_round_that_opens_it_nearer() -> None:
+    """A local chain for development has 250 ms; its epoch would be long over at the round for 12 s."""
+    weights = WeightSet(uids=(1,), values=(65535,), version_key=1)
+    (_, slow), (_, fast) = (
+        timelock.seal(weights, HOT.public_key, EPOCHS, 10, block_s) for block_s in (12.0, 0.25)
+    )
+    assert slow - fast > 1000  # rounds of three seconds
+
+
 def test_what_cannot_be_sealed_is_not_signed() -> None:
     with pytest.raises(Unavailable, match="cannot be sealed"):
-        timelock.seal(WeightSet(uids=(1,), values=(1,), version_key=0), HOT.public_key, {}, 10)
+        timelock.seal(WeightSet(uids=(1,), values=(1,), version_key=0), HOT.public_key, {}, 10, 12.0)

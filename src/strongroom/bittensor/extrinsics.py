@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, or_, select, update
 from strongroom.bittensor import tables
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.core.database import insert_ignore, locking
+from strongroom.core.errors import Unavailable
 
 COLUMNS = tables.extrinsic.c
 
@@ -101,8 +102,17 @@ def free_nonce(connection: Connection, public_key: bytes, chain_says: int) -> in
     """The next nonce of a locked account; None while an extrinsic of it waits for a pool's first answer.
 
     Only one may wait: should it never arrive, those behind it would hang in the pool.
+
+    Raises:
+        Unavailable: the node knows less of the account than final blocks did: what it says of anything else is old, too.
     """
-    nonce = max(chain_says, lock_account(connection, public_key))
+    nonce, lowest = chain_says, lock_account(connection, public_key)
+    if nonce < lowest:
+        raise Unavailable(
+            f"The node's next nonce of this account is {nonce}, and nonce {lowest - 1} was in a final block: the node"
+            " lags behind, or its chain was started anew and needs a new database here",
+            code="chain_behind",
+        )
     rows = connection.execute(_TAKEN, {"key": public_key, "lowest": nonce}).all()
     if any(row.unheard is not None for row in rows):
         return None

@@ -42,6 +42,8 @@ from strongroom.core.policy import SigningGate
 from strongroom.core.telemetry import Metrics
 
 ERA_BLOCKS = 32
+LONGEST_ERA_BLOCKS = 256
+"""Under an hour on the main network: after that clients take a lost request for over."""
 TURN_S = 20.0
 BUSY_POLL_S = 0.25
 SIGNATURES_A_CALL = 3
@@ -186,7 +188,7 @@ class Submitter:
         if nonce is None:
             return None
         order.check(connection)
-        era = Era.starting(sight.heads.final.number, ERA_BLOCKS)
+        era = _era(sight.heads)
         unsigned = Unsigned(
             call=sight.call,
             era=era.encode(),
@@ -280,6 +282,22 @@ class Submitter:
         if found is None or found.state is State.SIGNED:
             raise unknown_outcome(extrinsic, "The chain has not said what became of it")
         return found
+
+
+def _era(heads: Heads) -> Era:
+    """From the final block on, so that no fork changes its hash; at least half of it lies ahead.
+
+    Raises:
+        Unavailable: it would be over already.
+    """
+    behind = heads.best.number - heads.final.number
+    era = Era.starting(heads.final.number, min(max(ERA_BLOCKS, 2 * behind), LONGEST_ERA_BLOCKS))
+    if era.last <= heads.best.number:
+        raise Unavailable(
+            f"The chain's last final block is {heads.final.number}, {behind} blocks ago",
+            code="finality_stalled",
+        )
+    return era
 
 
 NONCE_TAKEN = "NonceTaken"

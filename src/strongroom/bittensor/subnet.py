@@ -22,6 +22,8 @@ EPOCHS: Final = (
 )
 TIMELOCK_VERSION: Final = 4
 SALT_NUMBERS: Final = 8
+LONGEST_TEMPO: Final = 50_400
+"""Beyond it an epoch is run whatever the subnet's own count says (subtensor, `should_run_epoch`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class Subnet:
     counts_epochs: bool
     """Whether the chain keeps a number of the epoch; before runtime 400 or so it followed from the block's."""
     timelock_version: int
+    mechanisms: int | None
+    """How many the subnet has; None: the runtime knows none."""
 
     @property
     def index(self) -> int:
@@ -59,7 +63,8 @@ class Subnet:
     def next_epoch(self) -> int:
         """The number of the epoch that the next block belongs to, where the chain keeps one."""
         pending, since = self.epochs["PendingEpochAt"], self.block + 1 - self.epochs["LastEpochBlock"]
-        is_due = 0 < pending <= self.block + 1 or since >= self.epochs["Tempo"]
+        tempo, is_overdue = self.epochs["Tempo"], self.epochs["BlocksSinceLastStep"] > LONGEST_TEMPO
+        is_due = tempo > 0 and (0 < pending <= self.block + 1 or is_overdue or since >= tempo)
         return self.epochs["SubnetEpochIndex"] + is_due
 
     def obstacle(self, weights: WeightSet) -> Failure | None:
@@ -68,6 +73,10 @@ class Subnet:
             return _failure("SubNetworkDoesNotExist", "The subnet does not exist.")
         if self.netuid == 0:
             return _failure("CanNotSetRootNetworkWeights", "The root network takes no weights.")
+        if self.mechanisms is not None and self.mechid >= self.mechanisms:
+            return _failure(
+                "MechanismDoesNotExist", f"The subnet has {self.mechanisms} mechanisms, from 0 on."
+            )
         if self.uid is None:
             return _failure(
                 "HotKeyNotRegisteredInSubNet", "The hotkey is not registered in the subnet (or is a coldkey)."
@@ -104,10 +113,13 @@ async def look(chain: Chain, netuid: int, mechid: int, public_key: bytes) -> Sub
         Item(SUBTENSOR, "LastUpdate", (index,)),
         Item(SUBTENSOR, "WeightsVersionKey", (netuid,)),
         Item(SUBTENSOR, "CommitRevealWeightsVersion"),
+        Item(SUBTENSOR, "MechanismCountCurrent", (netuid,)),
         *(Item(SUBTENSOR, name, (netuid,)) for name in EPOCHS),
     ]
     found: list[Any] = await chain.read(items, heads.best.hash)
-    exists, uid, commit_reveal, rate_limit, updates, version_key, timelock_version, *epochs = found
+    exists, uid, commit_reveal, rate_limit, updates, version_key, timelock_version, mechanisms, *epochs = (
+        found
+    )
     known = updates or []
     return Subnet(
         block=heads.best.number,
@@ -123,6 +135,7 @@ async def look(chain: Chain, netuid: int, mechid: int, public_key: bytes) -> Sub
         counts_epochs=epochs[EPOCHS.index("SubnetEpochIndex")] is not None,
         epochs={name: value or 0 for name, value in zip(EPOCHS, epochs, strict=True)},
         timelock_version=timelock_version or TIMELOCK_VERSION,
+        mechanisms=mechanisms,
     )
 
 
@@ -152,7 +165,9 @@ def plan(subnet: Subnet, weights: WeightSet, public_key: bytes, entropy: Entropy
 def _commit(subnet: Subnet, weights: WeightSet, public_key: bytes, entropy: Entropy) -> Plan:
     runtime, netuid, mechid = subnet.runtime, subnet.netuid, subnet.mechid
     if runtime.has(SUBTENSOR, "commit_timelocked_mechanism_weights"):
-        sealed, round_number = timelock.seal(weights, public_key, subnet.epochs, subnet.block)
+        sealed, round_number = timelock.seal(
+            weights, public_key, subnet.epochs, subnet.block, runtime.block_s
+        )
         version = subnet.timelock_version
         return Plan(
             call=calls.commit_timelocked_mechanism_weights(netuid, mechid, sealed, round_number, version)

@@ -10,11 +10,13 @@ from strongroom.core.errors import Unavailable
 BLOCK_S: Final = 12.0
 
 
-def seal(weights: WeightSet, public_key: bytes, epochs: dict[str, int], block: int) -> tuple[bytes, int]:
+def seal(
+    weights: WeightSet, public_key: bytes, epochs: dict[str, int], block: int, block_s: float
+) -> tuple[bytes, int]:
     """The ciphertext and the round that opens it. Takes tens of milliseconds of CPU; no network.
 
     `epochs`: Tempo, RevealPeriodEpochs, LastEpochBlock, PendingEpochAt, SubnetEpochIndex and BlocksSinceLastStep as the
-    chain has them at `block`.
+    chain has them at `block`; `block_s`: seconds from one block to the next, from which the round is computed.
 
     Raises:
         Unavailable: the library does not accept this.
@@ -31,7 +33,7 @@ def seal(weights: WeightSet, public_key: bytes, epochs: dict[str, int], block: i
             epochs["BlocksSinceLastStep"],
             block,
             epochs["RevealPeriodEpochs"],
-            BLOCK_S,
+            block_s,
             public_key,
         )
     except (ValueError, KeyError, TypeError) as error:

@@ -49,6 +49,16 @@ async def pooled(node: LiveNode, count: int = 1) -> None:
     await eventually(lambda: len(node.node.pool.waiting) == count)
 
 
+async def reaches(service: BittensorService, job: str, status: str) -> dict[str, Any]:
+    """The job once it has this status."""
+    async with asyncio.timeout(20):
+        while True:
+            found: dict[str, Any] = (await service.client.get(f"/wallet/jobs/{job}")).json()
+            if found.get("status") == status:
+                return found
+            await asyncio.sleep(0.05)
+
+
 async def settled(service: BittensorService, job: str) -> dict[str, Any]:
     """The job once it has a result."""
     async with asyncio.timeout(20):

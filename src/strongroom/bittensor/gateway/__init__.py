@@ -110,6 +110,11 @@ class Runtime(Protocol):
     @property
     def genesis_hash(self) -> bytes: ...
 
+    @property
+    def block_s(self) -> float:
+        """Seconds from one block to the next."""
+        ...
+
     def has(self, pallet: str, function: str) -> bool:
         """Whether the chain has such a call."""
         ...

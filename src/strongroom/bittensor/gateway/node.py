@@ -83,12 +83,8 @@ class NodeChain:
 
     async def events(self, block: Block) -> list[Event]:
         runtime = await self._runtime_at(block.parent)
-        try:
-            raw = await self._call("state_getStorage", _hex(runtime.storage_key(EVENTS)), _hex(block.hash))
-        except RpcError as error:
-            if any(word in error.rpc_message.lower() for word in DISCARDED):
-                raise StateDiscarded("The node no longer has the state of this block") from error
-            raise
+        key = _hex(runtime.storage_key(EVENTS))
+        raw = await self._call_state("state_getStorage", key, _hex(block.hash))
         return runtime.decode_events(None if raw is None else _bytes(raw))
 
     async def read(self, items: Sequence[Item], block_hash: bytes) -> list[Any]:
@@ -137,6 +133,7 @@ class NodeChain:
         await self._connection.close()
 
     async def _greet(self, call: Call) -> None:
+        await _ensure_synced(call)
         genesis = _hash(await call("chain_getBlockHash", [0]))
         await self._check_genesis(genesis)
         self._genesis = genesis
@@ -145,6 +142,19 @@ class NodeChain:
 
     async def _call(self, method: str, *parameters: Any) -> Any:
         return await self._connection.call(method, parameters)
+
+    async def _call_state(self, method: str, *parameters: Any) -> Any:
+        """What needs the state of a block; the runtime is part of it.
+
+        Raises:
+            StateDiscarded, and as `_call`.
+        """
+        try:
+            return await self._call(method, *parameters)
+        except RpcError as error:
+            if any(word in error.rpc_message.lower() for word in DISCARDED):
+                raise StateDiscarded("The node no longer has the state of this block") from error
+            raise
 
     async def _read_heads(self) -> Heads:
         final_hash, best_hash = await asyncio.gather(
@@ -173,7 +183,7 @@ class NodeChain:
 
     async def _runtime_at(self, block_hash: bytes) -> MetadataRuntime:
         """The runtime that makes, or made, the block after this one."""
-        version = await self._call("state_getRuntimeVersion", _hex(block_hash))
+        version = await self._call_state("state_getRuntimeVersion", _hex(block_hash))
         try:
             spec, transaction = int(version["specVersion"]), int(version["transactionVersion"])
         except (KeyError, TypeError, ValueError) as error:
@@ -207,6 +217,20 @@ class NodeChain:
         if found is None:
             found = _bytes(await call("state_getMetadata", [at], timeout_s=LONG_CALL_S))
         return found
+
+
+async def _ensure_synced(call: Call) -> None:
+    """A node that still fetches blocks knows old nonces and old weights.
+
+    Raises:
+        ChainUnavailable: it says that it does.
+    """
+    try:
+        health = await call("system_health", [])
+    except RpcError:
+        return  # some gateways to nodes do not pass it on
+    if isinstance(health, dict) and health.get("isSyncing") is True:
+        raise ChainUnavailable("The node is still fetching the chain's blocks")
 
 
 class Recent(Generic[T]):

@@ -17,20 +17,18 @@ from strongroom.bittensor.protocol.failures import Failure
 from strongroom.bittensor.protocol.ss58 import PREFIX
 
 EVENTS: Final = Item("System", "Events")
-KNOWN_EXTENSIONS: Final = frozenset(
-    {
-        "CheckSpecVersion",
-        "CheckTxVersion",
-        "CheckGenesis",
-        "CheckMortality",
-        "CheckEra",
-        "CheckNonce",
-        "ChargeTransactionPayment",
-        "ChargeTransactionPaymentWrapper",
-        "CheckMetadataHash",
-    }
+SIGNED_EXTENSIONS: Final = (
+    {"CheckSpecVersion"},
+    {"CheckTxVersion"},
+    {"CheckGenesis"},
+    {"CheckMortality", "CheckEra"},
+    {"CheckNonce"},
+    {"ChargeTransactionPayment", "ChargeTransactionPaymentWrapper"},
+    {"CheckMetadataHash"},
 )
-"""Those whose bytes `protocol.extrinsics` writes."""
+"""Those whose bytes `protocol.extrinsics` writes, in its order; some have had more than one name."""
+BLOCK_S: Final = 12.0
+"""Where the runtime does not say."""
 _MAGIC: Final = b"meta"
 _CODEC_ERRORS: Final = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError),
@@ -79,6 +77,7 @@ class MetadataRuntime:
             for item in pallet.storage
         }
         self._require_known_extensions()
+        self.block_s = self._read_block_s()
 
     def has(self, pallet: str, function: str) -> bool:
         return (pallet, function) in self._calls
@@ -165,12 +164,32 @@ class MetadataRuntime:
 
     def _require_known_extensions(self) -> None:
         """An extension that adds bytes to what is signed, and that this service does not know, makes every payload wrong."""
-        for name, types in self._metadata.get_signed_extensions().items():
-            is_empty = all(self._is_empty(types[part]) for part in ("extrinsic", "additional_signed"))
-            if name not in KNOWN_EXTENSIONS and not is_empty:
+        names = [
+            name
+            for name, types in self._metadata.get_signed_extensions().items()
+            if not all(self._is_empty(types[part]) for part in ("extrinsic", "additional_signed"))
+        ]
+        for name in names:
+            if not any(name in known for known in SIGNED_EXTENSIONS):
                 raise ChainDishonest(
                     f"Runtime {self.spec_version} signs {name}, which this version does not know"
                 )
+        in_order = len(names) == len(SIGNED_EXTENSIONS) and all(
+            name in known for name, known in zip(names, SIGNED_EXTENSIONS, strict=True)
+        )
+        if not in_order:
+            raise ChainDishonest(
+                f"Runtime {self.spec_version} signs in an order that this version does not know: {', '.join(names)}"
+            )
+
+    def _read_block_s(self) -> float:
+        """Nodes make blocks twice as far apart as they must be at least (polkadot-sdk, `pallet_timestamp`)."""
+        for pallet in self._metadata.pallets:
+            for constant in pallet.constants or ():
+                if (pallet.name, constant.name) == ("Timestamp", "MinimumPeriod"):
+                    period_ms: int = self._decode(constant.type, bytes(constant.constant_value))
+                    return 2 * period_ms / 1000
+        return BLOCK_S
 
     def _is_empty(self, type_name: str) -> bool:
         try:

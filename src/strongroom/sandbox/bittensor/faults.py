@@ -35,6 +35,7 @@ class Lies(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     spec_version: int | None = None
     next_index_by: int | None = None
     """Added to every next nonce it names."""
+    is_syncing: bool | None = None
 
 
 class FaultRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -53,11 +53,13 @@ def query_storage_at(session: Session, keys: Any, block_hash: Any) -> list[dict[
 
 @method("state_getMetadata")
 def get_metadata(session: Session, block_hash: Any) -> str:
+    session.storage(block_hash)
     return write_hex(session.block(block_hash).runtime.metadata_v14)
 
 
 @method("state_getRuntimeVersion", "chain_getRuntimeVersion")
 def get_runtime_version(session: Session, block_hash: Any) -> dict[str, Any]:
+    session.storage(block_hash)
     return _version(session, session.block(block_hash))
 
 

@@ -43,8 +43,9 @@ def properties(_session: Session) -> dict[str, Any]:
 
 
 @method("system_health")
-def health(_session: Session) -> dict[str, Any]:
-    return {"peers": 0, "isSyncing": False, "shouldHavePeers": False}
+def health(session: Session) -> dict[str, Any]:
+    is_syncing = bool(session.node.faults.lies.is_syncing)
+    return {"peers": 0, "isSyncing": is_syncing, "shouldHavePeers": False}
 
 
 @method("system_syncState")

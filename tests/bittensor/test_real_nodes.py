@@ -1,0 +1,113 @@
+"""What nodes of real chains do and a chain of one process does not: they prune, fetch blocks, lag, and start anew."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import URL
+
+from strongroom.sandbox.bittensor.faults import Lies
+from support.bittensor.live_node import LiveNode, live_node, new_node
+from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, pooled, reaches, set_weights
+from support.bittensor_service import (
+    HOT,
+    BittensorService,
+    database_variables,
+    import_validator,
+    running_bittensor,
+)
+from support.waiting import eventually
+
+KEY = {"Idempotency-Key": "once"}
+MORE_THAN_NODES_KEEP = 300
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[LiveNode]:
+    async with live_node(new_node(424, [HOT.public_key, *OTHERS])) as live:
+        yield live
+
+
+@pytest.fixture
+def variables(node: LiveNode, tmp_path: Path) -> dict[str, str]:
+    url = URL.create("sqlite", database=str(tmp_path / "bittensor.sqlite3"))
+    return database_variables(url, tmp_path) | {"chain_endpoint": node.url}
+
+
+@pytest.fixture
+async def service(variables: dict[str, str]) -> AsyncIterator[BittensorService]:
+    async with running_bittensor(variables, clock=Hurried()) as running:
+        await import_validator(running)
+        yield running
+
+
+async def refused(service: BittensorService) -> tuple[int, bool, str]:
+    response = await set_weights(service)
+    told = response.json()
+    return response.status_code, told["submitted"], told["code"]
+
+
+async def test_a_block_whose_state_was_pruned_ends_the_search(
+    node: LiveNode, variables: dict[str, str]
+) -> None:
+    """The runtime that made it is part of the state: its version cannot be asked for any more, either."""
+    async with running_bittensor(variables) as service:
+        await import_validator(service)
+        await set_weights(service, headers=KEY)
+    node.produce(MORE_THAN_NODES_KEEP)
+    async with running_bittensor(variables, clock=Hurried()) as service:
+        found = await reaches(service, "once", "final")
+    assert found["result"]["success"] is None
+    assert found["result"]["block_hash"] is not None
+
+
+async def test_a_node_that_fetches_blocks_is_not_spoken_to(node: LiveNode, variables: dict[str, str]) -> None:
+    node.node.faults.lies = Lies(is_syncing=True)
+    async with running_bittensor(variables, clock=Hurried()) as service:
+        await import_validator(service)
+        assert await refused(service) == (503, False, "chain_unavailable")
+        node.node.faults.lies = Lies()
+        await eventually(lambda: any("chain_getFinalizedHead" in one for one in node.requests))
+        assert (await set_weights(service)).json()["success"] is True
+
+
+async def test_a_chain_that_was_started_anew_is_noticed(node: LiveNode, service: BittensorService) -> None:
+    """It has the same genesis: a nonce of the old one would wait in its pool for ever."""
+    asked = set_weights(service, wait_for_finalization=True)
+    await pooled(node)
+    node.produce()
+    assert (await asked).json()["success"] is True
+    await node.close()
+    node.node = new_node(424, [HOT.public_key, *OTHERS])
+    await node.open()
+    told = (503, False, "chain_unavailable")
+    while told[2] == "chain_unavailable":
+        told = await refused(service)
+    assert told == (503, False, "chain_behind")
+    assert not node.node.pool.waiting
+
+
+async def test_weights_are_set_while_finality_stands_still(node: LiveNode, service: BittensorService) -> None:
+    node.node.production.finality_stalled = True
+    node.produce(100)
+    asked = set_weights(service, wait_for_inclusion=True)
+    await pooled(node)
+    node.produce(50)
+    assert (await asked).json()["success"] is True
+    assert node.weights(0) == UPSCALED
+
+
+async def test_nothing_is_signed_for_an_era_that_is_over(node: LiveNode, service: BittensorService) -> None:
+    node.node.production.finality_stalled = True
+    node.produce(MORE_THAN_NODES_KEEP)
+    assert await refused(service) == (503, False, "finality_stalled")
+    assert not node.node.pool.waiting
+
+
+async def test_a_mechanism_that_is_not_there_is_not_signed_for(
+    node: LiveNode, service: BittensorService
+) -> None:
+    answer = (await set_weights(service, mechid=1)).json()
+    assert (answer["success"], answer["error"]["name"]) == (False, "MechanismDoesNotExist")
+    node.change(MechanismCountCurrent=2)
+    assert (await set_weights(service, mechid=1)).json()["success"] is True
