@@ -94,7 +94,7 @@ async def test_only_what_was_proposed_is_sent_and_only_well_signed(client: Clien
     stranger = sign(transaction, {(FUNDS, 1): 5})
     status, body = await client.send(identifier, stranger)
     assert (status, body["error"], body["input"]) == (400, "invalid-tx-signature", 0)
-    light = payment(1, weight=7.0)
+    light = payment(1, weight=0.5)
     status, body = await client.send(identifier, light)
     assert (status, body["error"]) == (400, "invalid-tx-weight")
     lazy = draft([(FUNDS, 1)], transaction.outputs, timestamp_s=NOW_S, weight=60)
@@ -140,6 +140,19 @@ async def test_what_the_node_refuses_may_be_sent_again(client: Client) -> None:
     await client.ask("DELETE", f"/tx/proposal/{rival}")
     assert (await client.send(identifier, transaction))[0] == 200
     assert 1 not in await client.offered()
+
+
+async def test_what_is_refused_here_holds_nothing_either(client: Client) -> None:
+    """The official wallet never gives a proposal up: it announces the next one, and finds its outputs free."""
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    status, body = await client.send(identifier, payment(1, weight=0.5))
+    assert (status, body["error"]) == (400, "invalid-tx-weight")
+    assert await client.status(identifier) == "send_error"
+    assert 1 in await client.offered()
+    assert (await client.send(identifier, transaction))[0] == 200
+    assert 1 not in await client.offered()
+    assert await client.status(identifier) == "sent"
 
 
 async def test_a_sent_transaction_that_the_network_lost_frees_its_outputs(

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from strongroom.core.bulk import execute
 from strongroom.core.database import Database
 from strongroom.hathor.holds import ProposalRefusedError
-from strongroom.hathor.proposals import SENT, begin_sending, cancel, propose, settle
+from strongroom.hathor.proposals import SENT, begin_sending, cancel, propose, refuse, settle
 from strongroom.hathor.protocol.hashes import base58check_decode, sha256d
 from strongroom.hathor.protocol.headers import NanoHeader
 from strongroom.hathor.protocol.transactions import Transaction
@@ -96,6 +96,23 @@ async def test_a_call_of_a_contract_takes_its_sequence_number_and_gives_it_back(
         assert await database.read(seqnum) == expected
     foreign = call(7, "stranger")
     assert await seqnum_after(database, "foreign", foreign) == 6
+
+
+async def test_a_failed_call_that_is_sent_again_takes_its_number_again(
+    database: Database, scene: Scene
+) -> None:
+    scene.send([scene.genesis], [pay(OURS, 1_000)])
+    await scene.sync()
+    await database.write(own)
+    assert await seqnum_after(database, "failed", call(6)) == 6
+    await database.write(partial(refuse, proposal_id="failed", wallet_id="wallet", now_s=NOW_S))
+    assert await seqnum_after(database, "between", call(6)) == 6
+    await database.write(partial(cancel, proposal_id="between", wallet_id="wallet", now_s=NOW_S))
+    assert await database.read(seqnum) == 5
+    await database.write(
+        partial(begin_sending, proposal_id="failed", wallet_id=None, raw=b"raw", tx_id="id", now_ms=0)
+    )
+    assert await database.read(seqnum) == 6
 
 
 def call(number: int, name: str = OURS) -> Transaction:

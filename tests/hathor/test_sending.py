@@ -68,7 +68,7 @@ async def test_a_refusal_of_what_the_node_has_is_none(client: Client) -> None:
 
 
 async def test_a_node_that_is_away_got_nothing(client: Client) -> None:
-    """Nothing left the service: other bytes may be sent, or none."""
+    """Nothing left the service: other bytes may be sent, or none, and another proposal may spend the same."""
     transaction = payment(1)
     identifier = await client.propose(transaction)
 
@@ -78,7 +78,8 @@ async def test_a_node_that_is_away_got_nothing(client: Client) -> None:
     client.node.answers = [gone]
     status, body = await client.send(identifier, transaction)
     assert (status, body["error"]) == (503, "fullnode-unavailable")
-    assert await client.status(identifier) == "open"
+    assert await client.status(identifier) == "send_error"
+    assert 1 in await client.offered()
     assert (await client.send(identifier, payment(1, weight=9.0)))[0] == 200
     assert (await client.status(identifier)) == "sent"
 

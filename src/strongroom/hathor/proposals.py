@@ -5,8 +5,8 @@ is unknown, and the bytes that were sent, stand in our table beside it. That row
 done with.
 
     open ──begin──> being sent ──> sent          outputs stay marked until the chain shows them spent
-      │                 ├────────> send_error    outputs free; may be sent again while nobody else holds them
-      │                 └────────> open          the node was not there: nothing left this service
+      │                 └────────> send_error    outputs free; may be sent again while nobody else holds them
+      ├──refused here────────────> send_error    the same: a wallet that fails begins anew, and needs its outputs
       └──cancel, expiry──> cancelled             outputs free
 """
 
@@ -130,13 +130,21 @@ def begin_sending(
     if proposal.sending_since_ms is not None:
         return _join(connection, proposal)
     if proposal.status == SEND_ERROR and proposal.proposed is not None:
-        hold(connection, proposal.wallet_id, proposal_id, _outpoints(parse_transaction(proposal.proposed)))
+        _take_again(connection, proposal, parse_transaction(proposal.proposed))
     sql = (
         "UPDATE strongroom_hathor_proposal SET signed = {}, tx_id = {}, sending_since_ms = {}, attempts = 1"
         " WHERE id = {}"
     )
     execute(connection, sql, raw, tx_id, now_ms, proposal_id)
     return Sending(proposal_id=proposal_id, raw=raw, tx_id=tx_id, since_ms=now_ms, attempts=1)
+
+
+def _take_again(connection: Connection, proposal: Proposal, transaction: Transaction) -> None:
+    """What was freed when the proposal failed: the place in the caller's count, and the outputs."""
+    if (caller := _raise_seqnum(connection, proposal.wallet_id, transaction)) is not None:
+        sql = "UPDATE strongroom_hathor_proposal SET caller = {}, seqnum_before = {} WHERE id = {}"
+        execute(connection, sql, *caller, proposal.id)
+    hold(connection, proposal.wallet_id, proposal.id, _outpoints(transaction))
 
 
 def join_sending(connection: Connection, proposal_id: str) -> Sending | None:
@@ -146,9 +154,9 @@ def join_sending(connection: Connection, proposal_id: str) -> Sending | None:
 
 
 def settle(connection: Connection, sending: Sending, status: str, now_s: int) -> str:
-    """Ends the sending in `sent`, `send_error` or, when nothing left this service, `open`.
+    """Ends the sending in `sent` or `send_error`; in the latter also when nothing left this service (`open`).
 
-    Returns the status that stands: another process may have settled it first.
+    Returns the status that stands, or `open`: another process may have settled it first.
     """
     proposal = find_proposal(connection, sending.proposal_id, None, lock=True)
     if proposal.tx_id != sending.tx_id:
@@ -159,13 +167,25 @@ def settle(connection: Connection, sending: Sending, status: str, now_s: int) ->
         return SENDING  # another process may have delivered it
     sql = "UPDATE strongroom_hathor_proposal SET sending_since_ms = NULL WHERE id = {}"
     execute(connection, sql, proposal.id)
-    if status == SEND_ERROR:
-        _free(connection, proposal)
-    if status != OPEN:
-        _set_status(connection, proposal.id, status, now_s)
+    if status == SENT:
+        _set_status(connection, proposal.id, SENT, now_s)
+    else:
+        _fail(connection, proposal, now_s)
     if status == SENT and proposal.proposed and not _outpoints(parse_transaction(proposal.proposed)):
         forget(connection, proposal.id)  # it holds nothing that the chain could show spent
     return status
+
+
+def refuse(connection: Connection, proposal_id: str, wallet_id: str | None, now_s: int) -> None:
+    """What was sent for an open proposal is no valid transaction: it ends as if the node had said so."""
+    proposal = find_proposal(connection, proposal_id, wallet_id, lock=True)
+    if proposal.status == OPEN and proposal.sending_since_ms is None:
+        _fail(connection, proposal, now_s)
+
+
+def _fail(connection: Connection, proposal: Proposal, now_s: int) -> None:
+    _free(connection, proposal)
+    _set_status(connection, proposal.id, SEND_ERROR, now_s)
 
 
 def _correct(connection: Connection, proposal: Proposal, status: str, now_s: int) -> str:

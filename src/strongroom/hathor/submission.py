@@ -9,8 +9,8 @@ from strongroom.core.bulk import select_pairs
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
 from strongroom.core.limits import Limits
-from strongroom.hathor.holds import Outpoint
-from strongroom.hathor.proposals import begin_sending, check_sendable, find_proposal
+from strongroom.hathor.holds import Outpoint, ProposalRefusedError
+from strongroom.hathor.proposals import begin_sending, check_sendable, find_proposal, refuse
 from strongroom.hathor.protocol.addresses import Address, Network, parse_address
 from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
 from strongroom.hathor.protocol.work import WeightRule
@@ -60,9 +60,7 @@ class Submitter:
         )
         verify_same(proposed, transaction)
         if self._verify:
-            weights = weight_rule(await self._versions.rules())
-            owners = await self._database.read(partial(self._owners, transaction=transaction))
-            verify_signed(transaction, owners, weights)
+            await self._check(wallet_id, proposal_id, transaction)
         sending = await self._database.write(
             partial(
                 begin_sending,
@@ -78,6 +76,18 @@ class Submitter:
                 return await asyncio.shield(self._sender.send(sending))
         except TimeoutError:
             return None
+
+    async def _check(self, wallet_id: str | None, proposal_id: str, transaction: Transaction) -> None:
+        weights = weight_rule(await self._versions.rules())
+        owners = await self._database.read(partial(self._owners, transaction=transaction))
+        try:
+            verify_signed(transaction, owners, weights)
+        except ProposalRefusedError:
+            now_s = self._clock.now_ms() // 1000
+            await self._database.write(
+                partial(refuse, proposal_id=proposal_id, wallet_id=wallet_id, now_s=now_s)
+            )
+            raise
 
     def wind_down(self) -> None:
         """Whoever waits is told that the outcome is not known yet."""

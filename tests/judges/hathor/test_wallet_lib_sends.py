@@ -5,7 +5,7 @@ import base64
 
 import pytest
 
-from support.hathor.js_wallet import JsClient, JsWallet, amount
+from support.hathor.js_wallet import PIN, JsClient, JsWallet, amount
 from support.hathor.processes import NodeProgram
 from support.js import JsError
 
@@ -13,21 +13,12 @@ pytestmark = pytest.mark.anyio
 
 PATIENCE_S = 20.0
 NOT_ENOUGH = r"UtxoError|SendTxError"
-PIN = {"pinCode": "123456"}
 
 
 @pytest.fixture
 async def rich(judge: JsClient, node: NodeProgram) -> JsWallet:
     """Has 1,000 in one output."""
-    return await funded(judge, node, 1_000)
-
-
-async def funded(judge: JsClient, node: NodeProgram, *values: int) -> JsWallet:
-    wallet = await judge.started(realtime=False)
-    for index, value in enumerate(values):
-        await node.fund(await wallet.address(index), value)
-    await wallet.until_balance(sum(values))
-    return wallet
+    return await judge.funded(node, 1_000)
 
 
 async def test_a_payment_arrives_and_its_change_comes_back(
@@ -64,6 +55,20 @@ async def test_many_outputs_and_data_go_in_one_transaction(
 async def test_more_than_there_is_cannot_be_sent(rich: JsWallet) -> None:
     with pytest.raises(JsError, match=NOT_ENOUGH):
         await rich.send(await rich.address(0), 1_001)
+    assert await rich.balance() == (1_000, 0)
+
+
+async def test_on_a_test_network_any_work_will_do(judge: JsClient, rich: JsWallet) -> None:
+    """As the library's own tests do it. What weighs too little even there leaves the wallet as it was."""
+    try:
+        await judge.set_weight(0.5)
+        with pytest.raises(JsError, match="Error sending tx proposal"):
+            await rich.send(await rich.address(1), 900)
+        await judge.set_weight(1)
+        await rich.send(await rich.address(2), 900)
+        await rich.until_history(2)
+    finally:
+        await judge.set_weight(None)
     assert await rich.balance() == (1_000, 0)
 
 
@@ -128,7 +133,7 @@ async def test_an_nft_is_made(node: NodeProgram, rich: JsWallet) -> None:
 
 
 async def test_chosen_inputs_and_change_address_are_used(judge: JsClient, node: NodeProgram) -> None:
-    wallet = await funded(judge, node, 100, 900)
+    wallet = await judge.funded(node, 100, 900)
     payee = await judge.started(realtime=False)
     chosen = (await wallet.call("getUtxosForAmount", amount(50)))["utxos"][0]
     change = await wallet.address(7)

@@ -6,7 +6,7 @@
 import { createInterface } from "node:readline";
 import wallet_lib from "@hathor/wallet-lib";
 
-const { HathorWalletServiceWallet, Network, config, walletUtils } = wallet_lib;
+const { HathorWalletServiceWallet, Network, Transaction, config, walletUtils } = wallet_lib;
 const { PushNotification } = wallet_lib.PushNotification;
 
 console.log = console.warn = console.info = console.error; // standard output carries answers only
@@ -36,11 +36,13 @@ async function plain(result) {
   return result ?? null;
 }
 
-function open({ wallet, words, xpub, realtime }) {
+// Of words, of their keys alone (`by_keys`), or of a public key.
+function open({ wallet, words, xpub, realtime, by_keys, passphrase, single_address }) {
   const opened = new HathorWalletServiceWallet({
     requestPassword: async () => PIN,
-    seed: words ?? null,
-    xpub: xpub ?? null,
+    ...(by_keys ? keys(words) : { seed: words ?? null, xpub: xpub ?? null }),
+    passphrase: passphrase ?? "",
+    singleAddressMode: single_address ?? false,
     network: new Network(settings.network),
     enableWs: realtime,
   });
@@ -49,6 +51,14 @@ function open({ wallet, words, xpub, realtime }) {
   opened.conn.on("state", (data) => say({ wallet, event: "connection", data }));
   wallets[wallet] = opened;
 }
+
+function keys(words) {
+  const root = walletUtils.getXPrivKeyFromSeed(words, { networkName: settings.network });
+  const authentication = HathorWalletServiceWallet.deriveAuthPrivateKey(root);
+  return { xpriv: root.deriveNonCompliantChild("m/44'/280'/0'").xprivkey, authxpriv: authentication.xprivkey };
+}
+
+const usual_weight = Transaction.prototype.calculateWeight;
 
 const commands = {
   open,
@@ -60,7 +70,15 @@ const commands = {
     return performance.now() - started_ms;
   },
   call: async (it) => plain(await wallets[it.wallet][it.method](...it.arguments)),
+  prepared: async (it) => {
+    const wallet = wallets[it.wallet];
+    const transaction = await wallet[it.method](...it.arguments);
+    await wallet.signTx(transaction, { pinCode: PIN });
+    return plain(await wallet.handleSendPreparedTransaction(transaction));
+  },
   property: (it) => wallets[it.wallet][it.name],
+  // The weight of every transaction from now on; the library's own when none is given.
+  weight: (it) => void (Transaction.prototype.calculateWeight = it.weight ? () => it.weight : usual_weight),
   push: (it) => PushNotification[it.method](wallets[it.wallet], it.payload),
 };
 

@@ -11,6 +11,7 @@ from coincurve import PrivateKey
 
 from strongroom.core.clock import SystemClock
 from strongroom.hathor.protocol.addresses import MAINNET, public_key_address
+from strongroom.hathor.protocol.headers import Fee, FeeHeader
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.protocol.signatures import sign_input
 from strongroom.hathor.protocol.transactions import MINT, Input, Output, TokenInfo, Transaction
@@ -79,6 +80,34 @@ def test_a_token_costs_its_deposit(node: Node) -> None:
     vertex = node.push(finish(draft(node, 995, token=token)))
     assert vertex.tokens == [vertex.hash]
     assert kinds(node, 0)[-1] == "TOKEN_CREATED"
+
+
+def test_a_fee_token_costs_a_fee_for_each_output_and_no_deposit(node: Node) -> None:
+    token = TokenInfo(version=2, name="Fee Token", symbol="FEE")
+
+    def paying(transaction: Transaction, fee: int) -> bytes:
+        return finish(replace(transaction, headers=(FeeHeader(fees=(Fee(token_index=0, value=fee),)),)))
+
+    with pytest.raises(RejectedError, match="Fee amount is different than expected"):
+        node.push(finish(draft(node, 1_000, token=token)))
+    with pytest.raises(RejectedError, match="HTR balance"):
+        node.push(paying(draft(node, 995, token=token), 1))
+    created = node.push(paying(draft(node, 999, token=token), 1))
+
+    authority = Input(tx_id=bytes.fromhex(created.hash), index=2)
+    mint = draft(node, 998)
+    minted = tuple(
+        Output(value=value, token_data=1, script=Payment(address=OWNER).encode()) for value in (300, 400)
+    )
+    mint = replace(
+        mint,
+        inputs=(*mint.inputs, authority),
+        outputs=(*mint.outputs, *minted),
+        token_ids=(bytes.fromhex(created.hash),),
+    )
+    with pytest.raises(RejectedError, match=r"amount=1, expected=2"):
+        node.push(paying(mint, 1))
+    assert node.push(paying(mint, 2)).tokens == [created.hash]
 
 
 @pytest.mark.parametrize(
@@ -151,6 +180,8 @@ async def test_routes(node: Node, api: aiohttp.ClientSession) -> None:
         assert "stop_value" in await response.json()
     async with api.get("graphviz/neighbours.dot/", params={"tx": tx_id, "graph_type": "funds"}) as response:
         assert (await response.json()).startswith("digraph {")
+    async with api.get("graphviz/neighbours.dot/", params={"tx": "00", "graph_type": "funds"}) as response:
+        assert await response.json() == {"success": False, "message": "Transaction not found"}
     async with api.get("version") as response:
         assert (await response.json())["reward_spend_min_blocks"] == 10
     async with api.get("status") as response:

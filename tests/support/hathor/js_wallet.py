@@ -4,12 +4,25 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypedDict, Unpack
 
-from support.js import JsProgram, install, start_node
+from support.js import JsError, JsProgram, install, start_node
 
 FOLDER = Path(__file__).parents[2] / "judges" / "hathor"
 NATIVE = "00"
+PIN = {"pinCode": "123456"}
+
+
+class Kind(TypedDict, total=False):
+    """What else a wallet may be, see `open` of `wallet.mjs`."""
+
+    by_keys: bool
+    passphrase: str
+    single_address: bool
+
+
+class Faucet(Protocol):
+    async def fund(self, address: str, value: int) -> str: ...
 
 
 class JsClient(JsProgram):
@@ -26,20 +39,39 @@ class JsClient(JsProgram):
         return words
 
     async def open(
-        self, words: str | None = None, *, xpub: str | None = None, realtime: bool = True
+        self,
+        words: str | None = None,
+        *,
+        xpub: str | None = None,
+        realtime: bool = True,
+        **kind: Unpack[Kind],
     ) -> "JsWallet":
         """A wallet that is not started; of new words by default."""
         if words is None and xpub is None:
             words = await self.new_words()
         name = f"wallet-{len(self.wallets)}"
-        await self.call("open", wallet=name, words=words, xpub=xpub, realtime=realtime)
+        await self.call("open", wallet=name, words=words, xpub=xpub, realtime=realtime, **kind)
         wallet = self.wallets[name] = JsWallet(self, name, words or "")
         return wallet
 
-    async def started(self, words: str | None = None, *, realtime: bool = True) -> "JsWallet":
-        wallet = await self.open(words, realtime=realtime)
+    async def started(
+        self, words: str | None = None, *, realtime: bool = True, **kind: Unpack[Kind]
+    ) -> "JsWallet":
+        wallet = await self.open(words, realtime=realtime, **kind)
         await wallet.start()
         return wallet
+
+    async def funded(self, node: "Faucet", *values: int) -> "JsWallet":
+        """A new wallet with these values on its first addresses, one each."""
+        wallet = await self.started(realtime=False)
+        for index, value in enumerate(values):
+            await node.fund(await wallet.address(index), value)
+        await wallet.until_balance(sum(values))
+        return wallet
+
+    async def set_weight(self, weight: float | None) -> None:
+        """What every transaction of the client weighs from now on; None: what the library calculates."""
+        await self.call("weight", weight=weight)
 
     def told(self, message: dict[str, Any]) -> None:
         self.wallets[message["wallet"]].note(message["event"], read(message["data"]))
@@ -66,6 +98,14 @@ class JsWallet:
         answer = await self._client.call("call", wallet=self._name, method=method, arguments=list(arguments))
         return read(answer)
 
+    async def prepared(self, method: str, *arguments: object) -> str:
+        """The id of the transaction that a method prepared unsigned: signed and sent afterwards."""
+        sent = await self._client.call(
+            "prepared", wallet=self._name, method=method, arguments=list(arguments)
+        )
+        tx_id: str = sent["hash"]
+        return tx_id
+
     async def push(self, method: str, payload: object) -> Any:
         return await self._client.call("push", wallet=self._name, method=method, payload=payload)
 
@@ -84,7 +124,7 @@ class JsWallet:
 
     async def send(self, address: str, value: int, **options: object) -> str:
         """The id of the transaction, which the node took."""
-        sent = await self.call("sendTransaction", address, amount(value), {"pinCode": "123456", **options})
+        sent = await self.call("sendTransaction", address, amount(value), {**PIN, **options})
         tx_id: str = sent["hash"]
         return tx_id
 
@@ -92,6 +132,18 @@ class JsWallet:
         async with asyncio.timeout(self._client.patience_s):
             while (await self.balance(token))[0] != unlocked:  # noqa: ASYNC110 - another process knows it
                 await asyncio.sleep(0.05)
+
+    async def until_seen(self, tx_id: str) -> None:
+        """Returns when the wallet's transaction can be read."""
+        async with asyncio.timeout(self._client.patience_s):
+            while True:
+                try:
+                    await self.call("getTxById", tx_id)
+                except JsError as error:
+                    assert "TxNotFoundError" in str(error), error  # noqa: PT017 - any other one is a failure
+                    await asyncio.sleep(0.05)
+                else:
+                    return
 
     async def until_history(self, entries: int) -> None:
         async with asyncio.timeout(self._client.patience_s):

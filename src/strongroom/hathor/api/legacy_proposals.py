@@ -28,7 +28,7 @@ from strongroom.hathor.proposals import Proposal, cancel, find_proposal
 from strongroom.hathor.protocol.addresses import Network, parse_address
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.transactions import HASH_SIZE, Transaction, parse_transaction
-from strongroom.hathor.protocol.work import minimum_weight
+from strongroom.hathor.protocol.work import usual_weight
 from strongroom.hathor.submission import Submitter, weight_rule
 from strongroom.hathor.versions import Versions
 
@@ -172,7 +172,7 @@ class LegacyProposalRoutes:
         raise AssertionError("unreachable")
 
     async def _check_weight(self, transaction: Transaction, proposal: Proposal) -> None:
-        least = minimum_weight(transaction, weight_rule(await self._versions.rules()))
+        least = usual_weight(transaction, weight_rule(await self._versions.rules()))
         if not least <= transaction.weight < least * HEAVIER:
             raise Refusal(400, "invalid-tx-weight", status=proposal.status)
 

@@ -23,8 +23,8 @@ class WeightRule:
 MAINNET_WEIGHTS = WeightRule()
 
 
-def minimum_weight(transaction: Transaction, rule: WeightRule = MAINNET_WEIGHTS) -> float:
-    """The least weight (log2 of the expected tries) that the node accepts.
+def usual_weight(transaction: Transaction, rule: WeightRule = MAINNET_WEIGHTS) -> float:
+    """The weight (log2 of the expected tries) that wallets give a transaction: the least that a public network takes.
 
     A transaction that has no parents yet is measured as if it had its two.
     """
@@ -34,6 +34,15 @@ def minimum_weight(transaction: Transaction, rule: WeightRule = MAINNET_WEIGHTS)
     amount = max(1, moved) / DECIMALS
     weight = rule.coefficient * math.log2(size) + 4 / (1 + rule.k / amount) + 4
     return max(rule.minimum, weight)
+
+
+def minimum_weight(transaction: Transaction, rule: WeightRule = MAINNET_WEIGHTS) -> float:
+    """The least weight that the node accepts.
+
+    A network that counts neither size nor amount is a private one, whose nodes run in test mode
+    (`--test-mode-tx-weight`): its wallets may do as little work as they like.
+    """
+    return rule.minimum if rule.coefficient == rule.k == 0 else usual_weight(transaction, rule)
 
 
 def verify_work(transaction: Transaction) -> None:

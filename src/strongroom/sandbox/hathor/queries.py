@@ -9,12 +9,13 @@ MINT = 1
 MELT = 2
 AUTHORITY = 0x80
 MAX_GRAPH_LEVEL = 3
+NOT_FOUND = {"success": False, "message": "Transaction not found"}
 
 
 def transaction(chain: Chain, tx_id: str) -> dict[str, Any]:
     vertex = chain.vertices.get(tx_id)
     if vertex is None:
-        return {"success": False, "message": "Transaction not found"}
+        return dict(NOT_FOUND)
     spent: dict[int, list[str]] = {}
     for index in range(len(vertex.outputs)):
         if spenders := chain.spenders.get((tx_id, index)):
@@ -66,7 +67,7 @@ def confirmation(chain: Chain, tx_id: str) -> dict[str, Any]:
     """How deep a transaction lies: `stop_value` only once it is in a block, as the node does it."""
     vertex = chain.vertices.get(tx_id)
     if vertex is None:
-        return {"success": False, "message": "Transaction not found"}
+        return dict(NOT_FOUND)
     block = chain.vertices.get(vertex.first_block or "")
     answer: dict[str, Any] = {
         "success": True,
@@ -112,8 +113,10 @@ def token(chain: Chain, token_id: str) -> dict[str, Any]:
     }
 
 
-def neighbours(chain: Chain, tx_id: str, graph_type: str, max_level: int) -> str:
-    """The graph around a transaction as DOT text."""
+def neighbours(chain: Chain, tx_id: str, graph_type: str, max_level: int) -> str | dict[str, Any]:
+    """The graph around a transaction as DOT text; of an unknown one the node's refusal."""
+    if tx_id not in chain.vertices:
+        return dict(NOT_FOUND)
     edges: set[tuple[str, str]] = set()
     level = {tx_id}
     for _ in range(min(max_level, MAX_GRAPH_LEVEL)):

@@ -14,6 +14,10 @@ from strongroom.sandbox.hathor.vertices import Outpoint, Output
 
 DEPOSIT_PARTS = 100
 """A deposit token needs one unit of the native token for each hundred of its own."""
+DEPOSIT_TOKEN = 1
+FEE_TOKEN = 2
+FEE_PER_OUTPUT = 1
+"""What each output of value of a fee token costs; a melt that leaves none costs one."""
 MAX_OUTPUTS = 255
 
 
@@ -23,9 +27,13 @@ class RejectedError(Exception):
 
 @dataclass(slots=True)
 class _Sums:
+    """Of one token. `inputs` and `outputs` count those of value."""
+
     spent: int = 0
     made: int = 0
     authorities: int = 0
+    inputs: int = 0
+    outputs: int = 0
 
 
 def verify(transaction: Transaction, chain: Chain, weights: WeightRule) -> None:
@@ -101,6 +109,7 @@ def _verify_sums(transaction: Transaction, chain: Chain) -> None:
             entry.authorities |= source.value
         else:
             entry.spent += source.value
+            entry.inputs += 1
     created = transaction.id if transaction.version == TOKEN_CREATION else None
     if created is not None:
         sums[created].authorities = MINT | MELT
@@ -108,21 +117,15 @@ def _verify_sums(transaction: Transaction, chain: Chain) -> None:
         entry = sums[transaction.token_id(output.token_data)]
         if not output.is_authority:
             entry.made += output.value
+            entry.outputs += 1
         elif output.value & ~entry.authorities:
             raise RejectedError("An authority output has no authority to come from")
-    _balance(transaction, sums)
+    _balance(transaction, sums, chain)
 
 
-def _balance(transaction: Transaction, sums: dict[str, _Sums]) -> None:
+def _balance(transaction: Transaction, sums: dict[str, _Sums], chain: Chain) -> None:
     """Each token in equals out, but for minting and melting, which move a deposit; fees leave too."""
-    due = sum(
-        fee.value
-        for header in transaction.headers
-        if isinstance(header, FeeHeader)
-        for fee in header.fees
-        if fee.token_index == 0
-    )
-    info = transaction.token_info
+    due, fee = 0, 0
     for token_id, entry in sums.items():
         if token_id == "00":  # noqa: S105 - a token's id
             continue
@@ -131,13 +134,38 @@ def _balance(transaction: Transaction, sums: dict[str, _Sums]) -> None:
             raise RejectedError(f"There is a surplus of token {token_id} and no authority to mint")
         if minted < 0 and not entry.authorities & MELT:
             raise RejectedError(f"There is a deficit of token {token_id} and no authority to melt")
-        if info is None or info.version == 1:
+        if _token_version(transaction, token_id, chain) == FEE_TOKEN:
+            fee += FEE_PER_OUTPUT * (entry.outputs or min(entry.inputs, 1))
+        else:
             due += _deposit(minted)
     if _moves_by_contract(transaction):
         return
+    paid = _fees(transaction)
+    if paid != fee:
+        raise RejectedError(f"Fee amount is different than expected. (amount={paid}, expected={fee})")
     native = sums["00"]
+    due += fee
     if native.spent - native.made != due:
         raise RejectedError(f"HTR balance is different than expected: {native.made - native.spent} != {-due}")
+
+
+def _token_version(transaction: Transaction, token_id: str, chain: Chain) -> int:
+    """Of a token that a contract made the chain keeps no version: it counts as one with a deposit."""
+    if transaction.token_info is not None and token_id == transaction.id:
+        return transaction.token_info.version
+    created = chain.vertices.get(token_id)
+    return DEPOSIT_TOKEN if created is None else created.token_version
+
+
+def _fees(transaction: Transaction) -> int:
+    """What the fee headers pay in the native token."""
+    return sum(
+        fee.value
+        for header in transaction.headers
+        if isinstance(header, FeeHeader)
+        for fee in header.fees
+        if fee.token_index == 0
+    )
 
 
 def _deposit(minted: int) -> int:
