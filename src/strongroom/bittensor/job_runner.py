@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from strongroom.bittensor.access import SUBMIT
-from strongroom.bittensor.jobs import Job, waiting_jobs
+from strongroom.bittensor.jobs import Job, JobExists, close_job, document, waiting_jobs
+from strongroom.bittensor.protocol.failures import Failure
 from strongroom.core.access import Principal
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy, sleep_unless
 from strongroom.core.database import Database
-from strongroom.core.errors import StrongroomError
+from strongroom.core.errors import NotFound, StrongroomError, Unauthenticated
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +62,7 @@ class JobRunner:
         async with self._places:
             is_early = False
             try:
-                is_early = not await self._kinds[job.kind](principal_of(job), job)
+                is_early = not await self._carry_out(job)
             except StrongroomError as error:
                 log.info("a job waits", job=job.id, kind=job.kind, why=error.message)
             except Exception:
@@ -70,13 +71,30 @@ class JobRunner:
         pause_s = NOT_YET_S if is_early else backoff.next_delay_s()
         self._pauses[job.id] = (backoff, self._clock.monotonic_s() + pause_s)
 
+    async def _carry_out(self, job: Job) -> bool:
+        try:
+            return await self._kinds[job.kind](principal_of(job), job)
+        except JobExists:
+            log.info("a job was carried out elsewhere", job=job.id, kind=job.kind)
+        except (NotFound, Unauthenticated) as error:  # the key, or the right to use it, was taken away
+            name = "KeyRemoved" if isinstance(error, NotFound) else "TokenRevoked"
+            failure = Failure(type="Service", name=name, docs=error.message)
+            closed = document(job, success=False, failure=failure)
+            await self._database.write(lambda connection: close_job(connection, job.id, closed))
+        return False
+
     def _backoff(self) -> Backoff:
         return Backoff(self._clock, self._entropy, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
 
 
 def principal_of(job: Job) -> Principal:
-    """Who asked, with the rights of then; a reveal belongs to what was allowed with its commit."""
+    """Who asked, with the rights of then."""
     rights = job.document.get("principal")
     if rights is None:
         return Principal(name=job.principal, scopes=frozenset({SUBMIT}))
-    return Principal(name=job.principal, scopes=frozenset(rights["scopes"]), limits=rights["limits"])
+    return Principal(
+        name=job.principal,
+        scopes=frozenset(rights["scopes"]),
+        limits=rights["limits"],
+        token=rights.get("token"),
+    )

@@ -44,6 +44,7 @@ PASSING_FAILURES: Final = frozenset(
         "RateLimitExceeded",
         "NonceTaken",
         "RuntimeUpgraded",
+        "AncientBirthBlock",
         "Future",
         "ImmediatelyDropped",
         "UnknownValidity",
@@ -140,9 +141,26 @@ def require_new(connection: Connection, job: Job) -> None:
             raise JobExists(_job(row))
 
 
+def require_waiting(connection: Connection, job: Job) -> None:
+    """Returns when a job of the background still waits for who carries it out; its account is locked.
+
+    Raises:
+        JobExists: it was carried out meanwhile, by a replica that led while this one stood still.
+    """
+    row = connection.execute(_BY_ID, {"which": job.id}).first()
+    if row is None or not row.is_open or row.extrinsic is not None:
+        raise JobExists(job)
+
+
 def put_job(connection: Connection, job: Job) -> None:
-    """Stores a new job, or gives a stored one its extrinsic."""
-    values = {"extrinsic": job.extrinsic, "is_open": True, "slot": job.subject, "result": None}
+    """Stores a new job, or gives a stored one its extrinsic, and what belongs to that."""
+    values = {
+        "document": msgspec.json.encode(job.document).decode(),
+        "extrinsic": job.extrinsic,
+        "is_open": True,
+        "slot": job.subject,
+        "result": None,
+    }
     if connection.execute(update(tables.job).where(COLUMNS.id == job.id).values(values)).rowcount:
         return
     connection.execute(
@@ -154,7 +172,6 @@ def put_job(connection: Connection, job: Job) -> None:
             "fingerprint": job.fingerprint,
             "kind": job.kind,
             "subject": job.subject,
-            "document": msgspec.json.encode(job.document).decode(),
             "in_background": job.in_background,
             "wait_for": job.wait_for.value,
             "created_at_ms": job.created_at_ms,

@@ -33,6 +33,7 @@ from strongroom.core.database import Database
 from strongroom.core.errors import Conflict, InvalidInput, Unavailable
 from strongroom.core.policy import SigningGate
 from strongroom.core.telemetry import Metrics
+from strongroom.core.tokens import require_unrevoked
 
 LONGEST_PERIOD: Final = 128
 """As the SDKs have it."""
@@ -158,6 +159,7 @@ class LentSignatures:
         keypair: Keypair,
         next_nonce: int,
     ) -> bytes:
+        require_unrevoked(connection, principal)
         nonce = free_nonce(connection, keypair.public_key, next_nonce)
         if nonce is None:
             raise Unavailable(

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from strongroom.bittensor.extrinsics import Extrinsic, State, load
+from strongroom.bittensor.extrinsics import Extrinsic, load
 from strongroom.bittensor.gateway import Chain, Item, Runtime
-from strongroom.bittensor.jobs import Job, close_job, document, put_job
+from strongroom.bittensor.jobs import Job, close_job, document, put_job, require_waiting
 from strongroom.bittensor.keyring import Keyring
 from strongroom.bittensor.protocol import calls
 from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
@@ -42,6 +42,7 @@ class Reveals:
         Returns whether something was signed.
 
         Raises:
+            JobExists: it no longer waits.
             Unavailable: the chain does not answer; the job still waits.
             OutcomeUnknown: the reveal was signed, and is followed.
         """
@@ -50,11 +51,7 @@ class Reveals:
         )
         if committed is None or not committed.state.is_settled:
             return False
-        if (
-            committed.state is not State.FINAL
-            or committed.inclusion is None
-            or not committed.inclusion.success
-        ):
+        if committed.inclusion is None or committed.inclusion.success is False:
             await self._close(job, "NotCommitted", "The commit was not made: there is nothing to reveal")
             return False
         keypair = await self._keyring.open(signer_of(job).key)
@@ -85,7 +82,7 @@ class Reveals:
             call=call,
             job=job.id,
             netuid=job.document["netuid"],
-            check=lambda _connection: None,
+            check=lambda connection: require_waiting(connection, job),
             store=store,
             facts={"commit": job.document["commit"]},
         )

@@ -19,12 +19,10 @@ from strongroom.bittensor.access import SUBMIT
 from strongroom.bittensor.extrinsics import Extrinsic, State, free_nonce, insert_signed, load, move
 from strongroom.bittensor.gateway import (
     Chain,
-    ChainUnavailable,
     Heads,
     PoolRefused,
     Runtime,
     SubmissionUnknown,
-    WrongChain,
 )
 from strongroom.bittensor.messages import Signer
 from strongroom.bittensor.policy import KeyUse
@@ -40,6 +38,7 @@ from strongroom.core.errors import OutcomeUnknown, Unavailable
 from strongroom.core.limits import Limits
 from strongroom.core.policy import SigningGate
 from strongroom.core.telemetry import Metrics
+from strongroom.core.tokens import require_unrevoked
 
 ERA_BLOCKS = 32
 LONGEST_ERA_BLOCKS = 256
@@ -187,6 +186,7 @@ class Submitter:
         nonce = free_nonce(connection, order.key.public_key, sight.next_nonce)
         if nonce is None:
             return None
+        require_unrevoked(connection, order.principal)
         order.check(connection)
         era = _era(sight.heads)
         unsigned = Unsigned(
@@ -234,7 +234,7 @@ class Submitter:
             await self._chain.submit(raw)
         except PoolRefused as error:
             return await self._refused(extrinsic, error)
-        except (ChainUnavailable, WrongChain) as error:
+        except Unavailable as error:  # also what the greeting of a new connection found wrong
             withdrawn = await self._move(
                 extrinsic, State.WITHDRAWN, Failure(type="Service", name="NeverSent")
             )

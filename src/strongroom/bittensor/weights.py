@@ -7,6 +7,7 @@ the commit.
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from strongroom.bittensor.jobs import (
     last_job,
     put_job,
     require_new,
+    require_waiting,
 )
 from strongroom.bittensor.keyring import Keyring
 from strongroom.bittensor.messages import Signer
@@ -155,6 +157,7 @@ class Weights:
         Returns whether something was signed.
 
         Raises:
+            JobExists: it no longer waits.
             As `set`; the job then still waits, or its extrinsic is followed.
         """
         keypair = await self._keyring.open(signer_of(job).key)
@@ -169,7 +172,7 @@ class Weights:
             closed = document(job, success=False, failure=failure)
             await self._database.write(lambda connection: close_job(connection, job.id, closed))
         elif not subnet.blocks_to_wait:
-            await self._submit(principal, job, keypair, subnet)
+            await self._submit(principal, job, keypair, subnet, check=require_waiting)
             return True
         return False
 
@@ -234,7 +237,15 @@ class Weights:
         told = document(job, success=False, failure=failure, blocks_to_wait=blocks)
         return Answer(job=job, extrinsic=None, result=told)
 
-    async def _submit(self, principal: Principal, job: Job, keypair: Keypair, subnet: Subnet) -> Extrinsic:
+    async def _submit(
+        self,
+        principal: Principal,
+        job: Job,
+        keypair: Keypair,
+        subnet: Subnet,
+        *,
+        check: Callable[[Connection, Job], None] = require_new,
+    ) -> Extrinsic:
         made = await self._plan(subnet, weights_of(job), keypair.public_key)
         reveal = self._reveal(job, made)
 
@@ -250,7 +261,7 @@ class Weights:
             call=made.call,
             job=job.id,
             netuid=subnet.netuid,
-            check=lambda connection: require_new(connection, job),
+            check=lambda connection: check(connection, job),
             store=store,
             facts={"weights": weights_digest(weights_of(job)).hex()},
         )
@@ -265,13 +276,15 @@ class Weights:
         """The job that will reveal what is committed now."""
         if made.salt is None or made.commit is None:
             return None
+        rights = {"scopes": [SUBMIT], "limits": "", "token": job.document["principal"]["token"]}
+        facts = {**job.document, "principal": rights}  # it belongs to what was allowed with its commit
         return replace(
             job,
             id=self._entropy.token(ID_BYTES).hex(),
             key=None,
             kind=REVEAL,
             subject=None,
-            document={**job.document, "salt": made.salt, "commit": made.commit.hex()},
+            document={**facts, "salt": made.salt, "commit": made.commit.hex()},
             in_background=True,
             wait_for=WaitFor.FINAL,
             extrinsic=None,
@@ -293,9 +306,12 @@ class Weights:
             "uids": weights.uids,
             "values": weights.values,
             "version_key": weights.version_key,
+            "principal": {
+                "scopes": sorted(principal.scopes),
+                "limits": principal.limits,
+                "token": principal.token,
+            },
         }
-        if request.in_background:
-            facts["principal"] = {"scopes": sorted(principal.scopes), "limits": principal.limits}
         return Job(
             id=self._entropy.token(ID_BYTES).hex(),
             principal=principal.name,

@@ -13,6 +13,8 @@ class Principal:
     scopes: frozenset[str]
     limits: str = ""
     """What narrows the scopes further: a JSON document in the ledger's own terms. Empty: nothing does."""
+    token: str | None = None
+    """Id of the token by which it was recognised; None: it was no issued one."""
 
     def may(self, scope: str) -> bool:
         ledger = scope.partition(":")[0]

@@ -24,6 +24,7 @@ TOKEN_PREFIX = "sr"  # noqa: S105 - the public part of every token
 ID_BYTES = 8
 SECRET_BYTES = 32
 LONGEST_NAME = 100  # the audit trail must have room for it
+REVOKED = "The API token was revoked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,13 +128,14 @@ class Tokens:
         if not hmac.compare_digest(stored, _digest(secret)) or row is None:
             raise Unauthenticated("The API token is not valid")
         if row.revoked_at_ms is not None:
-            raise Unauthenticated("The API token was revoked")
+            raise Unauthenticated(REVOKED)
         if row.expires_at_ms is not None and row.expires_at_ms <= self._clock.now_ms():
             raise Unauthenticated("The API token has expired")
         return Principal(
             name=f"token:{row.name}",
             scopes=frozenset(msgspec.json.decode(row.scopes)),
             limits=row.limits or "",
+            token=row.id,
         )
 
     async def list(self) -> list[Token]:
@@ -186,6 +188,22 @@ class Gatekeeper:
         if scheme.lower() != "bearer":
             raise Unauthenticated("Only bearer tokens are accepted: Authorization: Bearer <token>")
         return await self._tokens.authenticate(credentials.strip())
+
+
+def require_unrevoked(connection: Connection, principal: Principal) -> None:
+    """For what is done some time after the request: in the transaction that does it.
+
+    A token that ran out meanwhile is no obstacle: it was asked for in time.
+
+    Raises:
+        Unauthenticated: the principal's token was revoked since.
+    """
+    if principal.token is None:
+        return
+    query = select(tables.token.c.revoked_at_ms).where(tables.token.c.id == principal.token)
+    row = connection.execute(query).first()
+    if row is None or row.revoked_at_ms is not None:
+        raise Unauthenticated(REVOKED)
 
 
 def _shown(token_id: str, secret: str) -> NewToken:

@@ -166,6 +166,7 @@ class Chain(Protocol):
         Raises:
             PoolRefused: it has not.
             SubmissionUnknown: there was no answer.
+            Unavailable: of whatever kind, no byte of it was sent.
         """
         ...
 

@@ -1,0 +1,180 @@
+"""What changes between two steps of a call: a lead that is lost, a token or a key taken away, finality that stands still."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.engine import URL
+
+from strongroom.bittensor.gateway import ChainDishonest
+from strongroom.bittensor.job_runner import principal_of
+from strongroom.bittensor.jobs import Job, JobExists, find_job
+from strongroom.bittensor.names import hotkey
+from strongroom.core.access import OPERATOR
+from strongroom.core.errors import Unavailable
+from strongroom.sandbox.bittensor import accounts
+from strongroom.sandbox.bittensor.faults import Lies
+from strongroom.sandbox.bittensor.runtime import Call
+from support.bittensor.live_node import LiveNode, live_node, new_node
+from support.bittensor.signing import signed
+from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, set_weights, settled
+from support.bittensor_service import (
+    HOT,
+    HOTKEY,
+    WALLET,
+    BittensorService,
+    database_variables,
+    import_validator,
+    running_bittensor,
+)
+from support.waiting import eventually
+
+KEY = {"Idempotency-Key": "once"}
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[LiveNode]:
+    async with live_node(new_node(293, [HOT.public_key, *OTHERS])) as live:
+        yield live
+
+
+@pytest.fixture
+async def service(node: LiveNode, tmp_path: Path) -> AsyncIterator[BittensorService]:
+    url = URL.create("sqlite", database=str(tmp_path / "bittensor.sqlite3"))
+    variables = database_variables(url, tmp_path) | {"chain_endpoint": node.url}
+    async with running_bittensor(variables, clock=Hurried()) as running:
+        await import_validator(running)
+        yield running
+
+
+async def in_background(service: BittensorService, headers: dict[str, str] | None = None) -> str:
+    """The id of a new job."""
+    asked = await service.client.post("/wallet/set_weights", json=body() | {"async": True}, headers=headers)
+    assert asked.status_code == 202, asked.text
+    job: str = asked.json()["job_id"]
+    return job
+
+
+async def told(service: BittensorService, job: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """The job's result, once there is one."""
+    async with asyncio.timeout(20):
+        while True:
+            found = (await service.client.get(f"/wallet/jobs/{job}", headers=headers)).json()
+            if found.get("result") is not None:
+                result: dict[str, Any] = found["result"]
+                return result
+            await asyncio.sleep(0.05)
+
+
+def signatures(service: BittensorService) -> float:
+    made = service.metrics.registry.get_sample_value
+    labels = {"ledger": "bittensor", "kind": "SubtensorModule.set_weights"}
+    return made("strongroom_signatures_total", labels) or 0.0
+
+
+async def too_soon(node: LiveNode) -> None:
+    """The subnet takes the hotkey's weights in six blocks again."""
+    node.change(LastUpdate=[node.node.chain.head.number, 0, 0, 0], WeightsSetRateLimit=6)
+
+
+@pytest.mark.parametrize("trouble", [ChainDishonest("no genesis"), Unavailable("no database")], ids=str)
+async def test_what_a_new_connection_could_not_take_was_never_sent(
+    node: LiveNode, service: BittensorService, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    """Told that nothing was submitted, the caller may use another way: then it must not be offered later."""
+
+    async def refuse(_raw: bytes) -> None:
+        await asyncio.sleep(0)
+        raise trouble
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.ledger.chain_work.chain, "submit", refuse)
+        answer = await set_weights(service, headers=KEY)
+        assert answer.json()["submitted"] is False
+        assert answer.status_code in {502, 503}
+    assert (await service.client.get("/wallet/jobs/once")).status_code == 404
+    assert (await set_weights(service, weights=[3, 2, 1])).json()["success"] is True
+    assert len(node.node.pool.waiting) == 1
+
+
+async def test_a_replica_that_lost_its_lead_signs_no_job_again(
+    node: LiveNode, service: BittensorService
+) -> None:
+    job_id = await in_background(service)
+    await pooled(node)
+
+    def stale(connection: Connection) -> Job:
+        job = find_job(connection, "service-token", job_id)
+        assert job is not None
+        return replace(job, extrinsic=None)
+
+    job = await service.ledger.database.read(stale)
+    with pytest.raises(JobExists):
+        await service.ledger.chain_work.weights.carry_out(principal_of(job), job)
+    assert len(node.node.pool.waiting) == 1
+    node.change(WeightsSetRateLimit=0)
+    node.produce()
+    assert (await told(service, job_id))["success"] is True
+    with pytest.raises(JobExists):
+        await service.ledger.chain_work.weights.carry_out(principal_of(job), job)
+    assert signatures(service) == 1
+
+
+async def test_a_job_of_a_revoked_token_is_not_signed(node: LiveNode, service: BittensorService) -> None:
+    mine, other = await service.token(), await service.token()
+    await too_soon(node)
+    job = await in_background(service, mine)
+    token_id = mine["Authorization"].split("_")[1]
+    await service.ledger.tokens.revoke(OPERATOR, token_id)
+    node.produce(6)
+    result = await told(service, job, other)
+    assert (result["success"], result["error"]["name"]) == (False, "TokenRevoked")
+    assert signatures(service) == 0
+
+
+async def test_a_job_whose_key_was_removed_keeps_no_place(node: LiveNode, service: BittensorService) -> None:
+    await too_soon(node)
+    job = await in_background(service)
+    await service.ledger.wallets.remove(OPERATOR, hotkey(WALLET, HOTKEY))
+    result = await told(service, job)
+    assert (result["success"], result["error"]["name"]) == (False, "KeyRemoved")
+    await import_validator(service)
+    node.produce(6)
+    assert (await set_weights(service, weights=[3, 2, 1])).json()["success"] is True
+
+
+async def test_weights_are_set_while_finality_stands_still(node: LiveNode, service: BittensorService) -> None:
+    node.node.production.finality_stalled = True
+    node.produce(40)
+    assert (await set_weights(service, headers=KEY)).json()["success"] is True
+    node.produce()
+    assert node.weights(0) == UPSCALED
+    node.node.production.finality_stalled = False
+    node.produce()
+    assert (await settled(service, "once"))["result"]["success"] is True
+
+
+async def test_a_commit_that_was_signed_anew_is_revealed(node: LiveNode, service: BittensorService) -> None:
+    """Its first signature had a nonce that was taken elsewhere; the reveal belongs to the second."""
+    node.node.produce(lambda ctx: accounts.deposit(ctx, HOT.public_key, 10**9), empty=True)
+    node.change(CommitRevealWeightsEnabled=True, Tempo=10)
+    node.node.submit(
+        signed(node.node, "//Strongroom//hot", Call("System", "remark", {"remark": b"elsewhere"}))
+    )
+    node.node.faults.lies = Lies(next_index_by=-1)
+    asked = set_weights(service, uids=[0], weights=[7], wait_for_finalization=True)
+    await eventually(lambda: sum("author_submitExtrinsic" in request for request in node.requests) == 1)
+    node.node.faults.lies = Lies()
+    await pooled(node, 2)
+    node.produce()
+    assert (await asked).json()["success"] is True
+    for _ in range(40):
+        if node.weights(0):
+            break
+        node.produce()
+        await asyncio.sleep(0.3)  # a block, at the pace of the hurried clock
+    assert node.weights(0) == [(0, 65535)]
