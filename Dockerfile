@@ -19,7 +19,8 @@ RUN "$PREFIX/bin/python3" -c "from strongroom.atto.gateway.work_engines import l
 FROM ${PYTHON_IMAGE}
 ARG PREFIX
 COPY --from=builder ${PREFIX} ${PREFIX}
-RUN install -d -o 65532 -g 65532 -m 0700 /data
+# Whichever user it runs as may write there, and read what is his own alone: files are made with mode 0600.
+RUN install -d -m 1777 /data
 # 0.0.0.0 is refused until ATTO_REQUIRE_TOKEN or STRONGROOM_ALLOW_UNAUTHENTICATED says that it is meant.
 ENV PATH=${PREFIX}/bin:${PATH}
 ENV STRONGROOM_HOST=0.0.0.0

@@ -11,12 +11,4 @@ wallets=$HOME/.bittensor/wallets
 # A miner announces where it answers; that takes no money.
 export WALLET_SERVICE_CALLS=${WALLET_SERVICE_CALLS:-weights,SubtensorModule.serve_axon,SubtensorModule.serve_prometheus}
 
-answers() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
-endpoint=${chain_endpoint:-ws://127.0.0.1:9944}
-address=${endpoint#*://} address=${address%%/*}
-if [ "$network" = local ] && ! answers "${address%:*}" "${address##*:}"; then
-  echo "no chain answers at $endpoint: starting a sandbox chain there"
-  export SANDBOX_BITTENSOR_PORT=${address##*:}
-  exec .venv/bin/strongroom serve bittensor --sandbox "$@"
-fi
-exec .venv/bin/strongroom serve bittensor "$@"
+exec .venv/bin/strongroom serve bittensor --or-sandbox "$@"

@@ -10,6 +10,7 @@ import typer
 import uvloop
 
 from strongroom.commands import atto, bittensor, demo, doctor, hathor, token
+from strongroom.commands.absent_chain import absent_chain
 from strongroom.commands.context import administrative_settings, migrate_all, print_ready
 from strongroom.core.clock import SystemClock
 from strongroom.core.environment import SettingsError
@@ -46,10 +47,20 @@ def serve(
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Also start local ledgers and use them.")
     ] = False,
+    or_sandbox: Annotated[
+        bool,
+        typer.Option(
+            "--or-sandbox", help="The same where no chain of Bittensor answers, with network=local."
+        ),
+    ] = False,
 ) -> None:
     """Serve the named ledgers, with their workers and the management surface."""
     variables = dict(os.environ)
     networks = None
+    if or_sandbox and (absent := absent_chain(variables)):
+        typer.echo(f"no chain answers at {absent.endpoint}: starting a sandbox chain there")
+        variables["SANDBOX_BITTENSOR_PORT"] = str(absent.port)
+        sandbox = True
     if sandbox:
         data = Path(variables.get("STRONGROOM_DATA", "./data"))
         networks = LocalNetworks(variables, data, SystemClock(), tuple(ledgers or ()))

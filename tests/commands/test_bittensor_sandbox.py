@@ -8,8 +8,8 @@ import httpx2
 import pytest
 
 from commands.conftest import Installation, run
-from support.ports import free_port
-from support.processes import strongroom
+from support.ports import free_port, own_ports
+from support.processes import Process, strongroom
 
 ALICE = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
 
@@ -56,6 +56,26 @@ def test_the_chain_beside_the_service(installation: Installation) -> None:
     with httpx2.Client(base_url=url, trust_env=False) as client:
         status = client.get("/_chain").json()
     assert (status["spec_version"], status["interval_ms"], status["finality_lag"]) == (424, 1000, 2)
+
+
+def served(data: Path, endpoint: str) -> Process:
+    """What scripts/start_manage.sh and the compose file run."""
+    variables = own_ports() | {
+        "STRONGROOM_DATA": str(data),
+        "network": "local",
+        "chain_endpoint": endpoint,
+        "SANDBOX_BITTENSOR_BLOCK_MS": "0",
+    }
+    return strongroom("serve", "bittensor", "--or-sandbox", environment=variables)
+
+
+def test_a_sandbox_stands_in_where_no_local_chain_answers(tmp_path: Path) -> None:
+    endpoint = f"ws://127.0.0.1:{free_port()}"
+    with served(tmp_path / "first", endpoint) as first:
+        assert endpoint.removeprefix("ws:") in first.wait_ready()
+        with served(tmp_path / "second", endpoint) as second:
+            assert "sandbox" not in second.wait_ready()
+            second.wait_for(f"endpoint={endpoint}")
 
 
 @pytest.mark.parametrize(

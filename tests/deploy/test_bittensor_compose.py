@@ -12,8 +12,9 @@ import yaml
 from strongroom.settings import read_settings
 
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "deploy" / "bittensor"
-COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())
+NODE = ROOT / "deploy" / "bittensor" / "node.Dockerfile"
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+"""Where the document's `docker-compose up -d` is typed."""
 SERVICES = COMPOSE["services"]
 
 
@@ -37,7 +38,24 @@ def test_the_service_takes_the_documents_variables(tmp_path: Path) -> None:
     )
     assert settings.bittensor is not None
     assert settings.host == "127.0.0.1"
-    assert SERVICES["wallet-service"]["command"] == ["serve", "bittensor"]
+    assert SERVICES["wallet-service"]["command"] == ["serve", "bittensor", "--or-sandbox"]
+
+
+def test_the_images_are_built_from_what_is_there() -> None:
+    """Paths are relative to the compose file; what .dockerignore keeps out cannot be copied."""
+    assert (ROOT / SERVICES["wallet-service"]["build"] / "Dockerfile").is_file()
+    for node in ("miner", "validator"):
+        build = SERVICES[node]["build"]
+        assert (ROOT / build["context"] / build["dockerfile"]).resolve() == NODE
+    allowed = [
+        line.removeprefix("!")
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    ]
+    for line in NODE.read_text().splitlines():
+        if line.startswith("COPY "):
+            for source in line.split()[1:-1]:
+                assert any(source == one or source.startswith(f"{one}/") for one in allowed), source
 
 
 def test_nodes_see_the_service_and_no_wallet() -> None:
@@ -51,7 +69,7 @@ def test_nodes_see_the_service_and_no_wallet() -> None:
 
 def test_the_nodes_image_has_all_that_the_client_imports(tmp_path: Path) -> None:
     """The COPY lines, carried out: what they leave out would be missing here."""
-    for line in (FOLDER / "node.Dockerfile").read_text().splitlines():
+    for line in NODE.read_text().splitlines():
         if line.startswith("COPY "):
             *sources, target = line.split()[1:]
             _copy(
