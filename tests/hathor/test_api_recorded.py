@@ -85,7 +85,7 @@ def _without(document: Any, paths: list[str]) -> Any:
 async def _ask(
     api: Api, recorded: dict[str, Any], prefix: str, slash: str, proposal_id: str
 ) -> tuple[int, Any]:
-    headers = {"full": api.full(), "other-wallet": api.read_only("0" * 64), "none": {}}[recorded["auth"]]
+    headers = {"full": api.full(), "other-wallet": api.stranger(), "none": {}}[recorded["auth"]]
     body = recorded["body"]
     content = None if body is None else json.dumps(body).replace('"$now"', str(api.clock.now_ms() // 1000))
     if isinstance(body, dict) and "$raw" in body:
@@ -124,3 +124,22 @@ async def test_the_recorded_answers_come_again(
             found = (status, _without(body, varies))
             assert found == (expected[0], _without(expected[1], varies)), recorded["name"]
     assert canned.asked.count("GET /v1a/version?") == 1
+
+
+async def test_a_further_session(database: Database, clock: ManualClock) -> None:
+    """Refusals of every route, and proposals that are given up, sent and sent again."""
+    proposal_id = ""
+    async with (
+        serving(CannedNode(recorded_node())) as node,
+        serving_api(
+            database, clock, rows=recorded_rows(), node_url=f"{node.url}/v1a/", verify_proposals=False
+        ) as api,
+    ):
+        for place, recorded in enumerate(recorded_answers("further")):
+            status, body = await _ask(api, recorded, "", "", proposal_id)
+            expected = json.dumps(recorded["response"]).replace(str(ROUNDED), str(EXACT))
+            if recorded["status"] == 201:
+                proposal_id = body["txProposalId"]
+            wanted = json.loads(expected.replace("$proposalId", proposal_id))
+            asked = (place, recorded["method"], recorded["path"], recorded["query"], recorded["body"])
+            assert (status, body) == (recorded["status"], wanted), asked

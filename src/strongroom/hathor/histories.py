@@ -8,8 +8,12 @@ from strongroom.core.bulk import MAX_IN, chunks
 from strongroom.core.database import Database
 from strongroom.hathor.balances import NATIVE, NATIVE_TOKEN
 
-ADDRESSES = (
-    "SELECT address, `index`, transactions, seqnum FROM address WHERE wallet_id = {} AND bip32_account = 0"
+SHIELDED_ACCOUNT = 2
+OF_WALLET = "SELECT address, `index`, transactions, seqnum FROM address WHERE wallet_id = {}"
+ADDRESSES = OF_WALLET + " AND bip32_account = 0"
+SHIELDED = (
+    "SELECT address, `index`, transactions, seqnum, ct_address FROM address"
+    " WHERE wallet_id = {} AND bip32_account = 2"
 )
 ENTRIES = (
     "SELECT h.tx_id, h.timestamp, h.voided, h.balance, h.shielded_balance_delta, t.version"
@@ -26,10 +30,10 @@ NEWER = (
     " ORDER BY h.timestamp, h.tx_id LIMIT {}"
 )
 TRANSACTION = (
-    "SELECT h.tx_id, h.timestamp, t.version, h.voided, t.weight, h.balance, h.shielded_balance_delta,"
+    "SELECT h.tx_id, t.timestamp, t.version, t.voided, t.weight, h.balance, h.shielded_balance_delta,"
     " h.token_id, k.name, k.symbol FROM wallet_tx_history h JOIN `transaction` t ON t.tx_id = h.tx_id"
-    " LEFT JOIN token k ON k.id = h.token_id"
-    " WHERE h.wallet_id = {} AND h.tx_id = {} AND h.voided = 0 AND t.voided = 0 ORDER BY h.token_id"
+    " JOIN token k ON k.id = h.token_id"
+    " WHERE h.wallet_id = {} AND h.tx_id = {} AND t.voided = 0 ORDER BY h.token_id"
 )
 Row = dict[str, Any]
 
@@ -62,7 +66,7 @@ async def address_at(database: Database, wallet_id: str, index: float) -> list[R
 async def address_named(database: Database, wallet_id: str, address: str) -> list[Row]:
     """One address, or none when it is not the wallet's."""
     return [
-        _address(row) for row in await database.query(ADDRESSES + " AND address = {}", wallet_id, address)
+        _address(row) for row in await database.query(OF_WALLET + " AND address = {}", wallet_id, address)
     ]
 
 
@@ -73,8 +77,29 @@ async def new_addresses(database: Database, wallet_id: str, last_used: int, most
     return [{"address": row[0], "index": row[1], "addressPath": address_path(row[1])} for row in rows]
 
 
+async def shielded_addresses(database: Database, wallet_id: str, index: float | None) -> list[Row]:
+    """Those of its shielded account, or the one at an index; only wallets that the original made have any."""
+    bound, bounds = (" AND `index` = {}", (index,)) if index is not None else ("", ())
+    rows = await database.query(SHIELDED + bound + " ORDER BY `index`", wallet_id, *bounds)
+    return [{**_address(row), "address": row[4], "spendAddress": row[0]} for row in rows]
+
+
+async def new_shielded_addresses(
+    database: Database, wallet_id: str, last_used: int, most: int
+) -> tuple[list[Row], list[Row]]:
+    """Unused ones after the last used one: what payers are told, and what stands on the chain."""
+    sql = SHIELDED + " AND transactions = 0 AND `index` > {} ORDER BY `index` LIMIT {}"
+    told: list[Row] = []
+    on_chain: list[Row] = []
+    for row in await database.query(sql, wallet_id, last_used, most):
+        place = {"index": row[1], "addressPath": address_path(row[1], SHIELDED_ACCOUNT)}
+        told.append({"address": row[4], **place})
+        on_chain.append({"address": row[0], **place})
+    return told, on_chain
+
+
 async def used_beyond_first(database: Database, wallet_id: str) -> bool:
-    sql = ADDRESSES + " AND `index` > 0 AND transactions > 0 LIMIT 1"
+    sql = OF_WALLET + " AND `index` > 0 AND transactions > 0 LIMIT 1"
     return bool(await database.query(sql, wallet_id))
 
 

@@ -53,7 +53,7 @@ def hold(
     held = _owned(connection, wallet_id, outpoints, rows)
     if any(rows[outpoint].tx_proposal is not None for outpoint in outpoints):
         raise ProposalRefusedError("inputs-already-used")
-    marks = [(proposal_id, place, *outpoint) for place, outpoint in enumerate(outpoints)]
+    marks = [(proposal_id, place, *outpoint) for place, outpoint in enumerate(sorted(outpoints))]
     sql = "UPDATE tx_output SET tx_proposal = {}, tx_proposal_index = {} WHERE tx_id = {} AND `index` = {}"
     execute_many(connection, sql, marks)
     guard = "INSERT INTO strongroom_hathor_held_output (proposal_id, tx_id, `index`) VALUES ({}, {}, {})"

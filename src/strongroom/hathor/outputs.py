@@ -76,8 +76,12 @@ def find_outputs(connection: Connection, wallet_id: str, wanted: Filter, now_s: 
 
 
 async def read_output(database: Database, tx_id: str, index: int, *, skip_spent: bool) -> Output | None:
-    """One output that is not voided, whoever owns it (`wallet_id` of the row)."""
-    sql = WHOEVER + "o.tx_id = {} AND o.`index` = {} AND o.voided = 0" + (UNSPENT if skip_spent else "")
+    """One output that is not voided, whoever owns it (`wallet_id` of the row), held by a proposal or not."""
+    sql = (
+        WHOEVER
+        + "o.tx_id = {} AND o.`index` = {} AND o.voided = 0"
+        + (" AND o.spent_by IS NULL" if skip_spent else "")
+    )
     rows = await database.query(sql, tx_id, index)
     return _load(rows[0]) if rows else None
 

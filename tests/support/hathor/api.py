@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from coincurve import PrivateKey
 from sqlalchemy import Connection
 
 from strongroom.core.audit import Audit
@@ -36,6 +37,8 @@ from strongroom.hathor.api.registration import Registration, RegistrationRules
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.ledger import REVISIONS
 from strongroom.hathor.protocol.addresses import MAINNET
+from strongroom.hathor.protocol.hashes import base58check_encode, hash160
+from strongroom.hathor.protocol.messages import authentication_message, sign_message
 from strongroom.hathor.sending import Sender
 from strongroom.hathor.submission import Submitter
 from strongroom.hathor.supply import Supplies
@@ -51,6 +54,7 @@ NOWHERE = "http://127.0.0.1:9/v1a/"
 """No node: nothing listens there."""
 NO_PROXIES = TrustedProxies()
 HEALTH_KEY = "the key of the health route"
+STRANGER = b"\x07" * 32
 WALLET_ID: str = SIGNED["wallet"]["wallet_id"]
 RULES = RegistrationRules(network=MAINNET, max_gap=10, max_retries=5, confirm_first_address=True)
 LOADED = (
@@ -180,6 +184,16 @@ class Api:
         )
         return {"Authorization": f"Bearer {token}"}
 
+    def stranger(self) -> dict[str, str]:
+        """A full token of a wallet that is not there."""
+        wallet_id = "0" * 64
+        address = base58check_encode(b"\x28" + hash160(PrivateKey(STRANGER).public_key.format()))
+        signature = sign_message(authentication_message(1_700_000_000, wallet_id, address), STRANGER)
+        token = self.tokens.issue_full(
+            signature=signature, timestamp_s=1_700_000_000, address=address, wallet_id=wallet_id
+        )
+        return {"Authorization": f"Bearer {token}"}
+
     def read_only(self, wallet_id: str = WALLET_ID) -> dict[str, str]:
         address = SIGNED["signed_messages"]["sig_auth_mainnet"]["address"]
         token = self.tokens.issue_read_only(wallet_id=wallet_id, auth_address=address)
@@ -244,8 +258,8 @@ def recorded_node() -> dict[str, Any]:
     return node
 
 
-def recorded_answers() -> list[dict[str, Any]]:
-    answers: list[dict[str, Any]] = json.loads((VECTORS / "reference_responses.json").read_text())
+def recorded_answers(session: str = "responses") -> list[dict[str, Any]]:
+    answers: list[dict[str, Any]] = json.loads((VECTORS / f"reference_{session}.json").read_text())
     return answers
 
 

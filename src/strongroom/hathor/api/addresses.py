@@ -31,19 +31,23 @@ class AddressRoutes:
 
     async def addresses(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
-        index = LIST.check(read_query(request), convert=True)["index"]
         wallet, database = await self._reader.ready_wallet(principal), self._reader.database
-        if index is None:
-            return answer(addresses=await histories.all_addresses(database, wallet.id))
-        found = await histories.address_at(database, wallet.id, index)
-        if not found:
+        query = LIST.check(read_query(request), convert=True)
+        index = query["index"]
+        if not query["legacy"]:
+            found = await histories.shielded_addresses(database, wallet.id, index)
+        elif index is None:
+            found = await histories.all_addresses(database, wallet.id)
+        else:
+            found = await histories.address_at(database, wallet.id, index)
+        if index is not None and not found:
             raise Refusal(404, "address-not-found")
         return answer(addresses=found)
 
     async def info(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
-        name = INFO.check(read_query(request), convert=True)["address"]
         wallet = await self._reader.ready_wallet(principal)
+        name = INFO.check(read_query(request), convert=True)["address"]
         found = await histories.address_named(self._reader.database, wallet.id, name)
         if not found:
             raise Refusal(404, "address-not-found")
@@ -51,15 +55,21 @@ class AddressRoutes:
 
     async def new(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
-        NEW.check(read_query(request), convert=True)
+        legacy = NEW.check(read_query(request), convert=True)["legacy"]
         wallet, database = await self._reader.ready_wallet(principal), self._reader.database
         found = await histories.new_addresses(database, wallet.id, wallet.last_used_index, wallet.max_gap)
-        return answer(addresses=found)
+        if legacy:
+            return answer(addresses=found)
+        last = -1 if wallet.last_used_shielded_index is None else wallet.last_used_shielded_index
+        told, on_chain = await histories.new_shielded_addresses(
+            database, wallet.id, last, wallet.shielded_max_gap or 0
+        )
+        return answer(addresses=told, spendAddresses=on_chain, legacyAddresses=found)
 
     async def check_mine(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=True)
-        asked = MINE.check(await read_body(request))["addresses"]
         wallet = await self._reader.ready_wallet(principal)
+        asked = MINE.check(await read_body(request))["addresses"]
         mine = await histories.owned(self._reader.database, wallet.id, asked)
         return answer(addresses={address: address in mine for address in asked})
 

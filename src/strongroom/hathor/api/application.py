@@ -42,7 +42,8 @@ COMPRESS_FROM = 1024
 JSON = "application/json"
 CORS = [
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-headers", b"*"),
+    # The star does not stand for Authorization.
+    (b"access-control-allow-headers", b"Authorization,Content-Type,X-Api-Key,Strongroom-Amounts,*"),
     (b"access-control-allow-methods", b"GET,POST,PUT,DELETE,OPTIONS"),
 ]
 

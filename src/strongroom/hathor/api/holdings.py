@@ -36,14 +36,14 @@ class HoldingRoutes:
 
     async def tokens(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
-        wallet = await self._reader.ready_wallet(principal)
-        return answer(tokens=await histories.tokens(self._reader.database, wallet.id))
+        await self._reader.known_wallet(principal)
+        return answer(tokens=await histories.tokens(self._reader.database, principal.wallet_id))
 
     async def transaction(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
         tx_id = TRANSACTION.check(request.path_params)["txId"]
-        wallet = await self._reader.ready_wallet(principal)
-        found = await histories.transaction_tokens(self._reader.database, wallet.id, tx_id)
+        await self._reader.known_wallet(principal)
+        found = await histories.transaction_tokens(self._reader.database, principal.wallet_id, tx_id)
         if not found:
             raise Refusal(404, "tx-not-found")
         return answer(txTokens=found)

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from strongroom.hathor.api.refusal import Refusal
@@ -15,7 +16,11 @@ from strongroom.hathor.api.refusal import Refusal
 BASE58 = "^[A-HJ-NP-Za-km-z1-9]*$"
 ALPHANUMERIC = "^[A-Za-z0-9]+$"
 LARGEST_SAFE = 2**53 - 1
-AMOUNT_DIGITS = 20
+AMOUNT = r"^\s*(\+?0*[1-9][0-9]*|0[xX]0*[1-9a-fA-F][0-9a-fA-F]*|0[oO]0*[1-7][0-7]*|0[bB]0*1[01]*)\s*$"
+"""What JavaScript's BigInt reads as a positive integer."""
+AMOUNT_LETTERS = 1000
+NO_AMOUNT = r"\s*(\+?0+|-[0-9]+|0[xX]0+|0[oO]0+|0[bB]0+)?\s*"
+"""What it reads as zero or less."""
 
 Messages = list[str]
 
@@ -134,13 +139,13 @@ def text(
     compiled = re.compile(pattern) if pattern else None
 
     def check(value: Any, _convert: bool) -> tuple[Any, Messages]:
-        if only and value not in only:
-            return value, [f"must be one of [{', '.join(only)}]"]
-        if not isinstance(value, str):
-            return value, ["must be a string"]
-        if not value:
-            return value, ["is not allowed to be empty"]
         found: Messages = []
+        if only and value not in only:
+            found.append(f"must be one of [{', '.join(only)}]")
+        if not isinstance(value, str):
+            return value, found or ["must be a string"]
+        if not value:
+            return value, [*found, "is not allowed to be empty"]
         if compiled is not None and not compiled.search(value):
             found.append(f'with value "{value}" fails to match the required pattern: /{pattern}/')
         if alphanumeric and not re.fullmatch(ALPHANUMERIC, value):
@@ -166,10 +171,10 @@ def number(
     def check(value: Any, convert: bool) -> tuple[Any, Messages]:
         if convert and isinstance(value, str):
             value = _number(value)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            return value, ["must be a number"]
-        if abs(value) > LARGEST_SAFE:
-            return value, ["must be a safe number"]
+        elif isinstance(value, float) and math.isinf(value):
+            return value, ["cannot be infinity"]
+        if (wrong := _kind(value)) is not None:
+            return value, [wrong]
         found: Messages = []
         if integer and value != int(value):
             found.append("must be an integer")
@@ -213,13 +218,13 @@ def amount() -> Check:
 
     def check(value: Any, _convert: bool) -> tuple[Any, Messages]:
         written = str(value)
-        if isinstance(value, bool) or not re.fullmatch(f"-?[0-9]{{1,{AMOUNT_DIGITS}}}", written):
-            return value, [f"failed custom validation because Cannot convert {written} to a BigInt"]
-        if int(written) <= 0:
+        if re.fullmatch(NO_AMOUNT, written):
             return value, ["failed custom validation because value must be positive"]
-        return int(written), []
+        if isinstance(value, bool) or len(written) > AMOUNT_LETTERS or not re.fullmatch(AMOUNT, written):
+            return value, [f"failed custom validation because Cannot convert {written} to a BigInt"]
+        return int(written, 0 if written.lstrip()[1:2].isalpha() else 10), []
 
-    return Check(check, {"type": "string", "pattern": "^0*[1-9][0-9]*$", "maxLength": AMOUNT_DIGITS})
+    return Check(check, {"type": "string", "pattern": AMOUNT, "maxLength": AMOUNT_LETTERS})
 
 
 def invalid_payload(problems: Sequence[Problem]) -> Refusal:
@@ -268,9 +273,20 @@ def _lone(present: Sequence[str], missing: Sequence[str]) -> Problem:
     )
 
 
+def _kind(value: object) -> str | None:
+    """What is wrong with it as a number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "must be a number"
+    return "must be a safe number" if abs(value) > LARGEST_SAFE else None
+
+
 def _number(written: str) -> float | int | str:
-    if re.fullmatch(r"\s*[+-]?[0-9]+\s*", written):
+    """Infinity for what a float holds only rounded."""
+    if re.fullmatch(r"\s*[+-]?[0-9]{1,1000}\s*", written):
         return int(written)
-    if re.fullmatch(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", written):
-        return float(written)
-    return written
+    if not re.fullmatch(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", written):
+        return written
+    value = float(written)
+    if not value:
+        return math.inf if re.search("[1-9]", re.split("[eE]", written)[0]) else 0
+    return value if math.isfinite(value) and Decimal(written.strip()) == Decimal(repr(value)) else math.inf

@@ -29,15 +29,15 @@ STATE = Schema(
         "id": Key(check=text(), required=True),
         **{name: Key(check=text(), items=True) for name in LISTS},
         "block_hash": Key(check=text()),
-        "block_height": Key(check=number(integer=True, low=0)),
-        "timestamp": Key(check=number(integer=True, low=0)),
+        "block_height": Key(check=number()),
+        "timestamp": Key(check=number()),
     },
     first_only=True,
 )
 HISTORY = Schema(
     keys={
         "id": Key(check=text(), required=True),
-        "count": Key(check=number(integer=True, positive=True)),
+        "count": Key(check=number()),
         "after": Key(check=text()),
         "before": Key(check=text()),
     },
@@ -49,7 +49,7 @@ BLUEPRINT = Schema(keys={"blueprint_id": Key(check=text(), required=True)}, firs
 class TokenDetails(msgspec.Struct, frozen=True):
     """The node's `thin_wallet/token`; `success` false when it knows no such token."""
 
-    success: bool
+    success: bool = False
     name: str = ""
     symbol: str = ""
     version: int | None = None
@@ -81,14 +81,10 @@ class NodeRoutes:
             raise NodeBabbles(f"The node's details of a token are not understood: {error}") from error
         if not found.success:
             raise Refusal(404, "token-not-found", details=[{"message": "Token not found"}])
+        version = {} if found.version is None else {"version": found.version}
         return answer(
             details={
-                "tokenInfo": {
-                    "id": token_id,
-                    "name": found.name,
-                    "symbol": found.symbol,
-                    "version": found.version,
-                },
+                "tokenInfo": {"id": token_id, "name": found.name, "symbol": found.symbol, **version},
                 "totalSupply": found.total,
                 "totalTransactions": found.transactions_count,
                 "authorities": {"mint": found.can_mint, "melt": found.can_melt},
@@ -126,19 +122,27 @@ class NodeRoutes:
             asked.pop(f"{name}[]", None)
             if values:
                 asked[name] = values
-        checked = STATE.check(asked, convert=True)
+        checked = _of_contract(STATE, asked)
         query = {f"{name}[]" if name in LISTS else name: value for name, value in checked.items()}
         return passed_on(await self._node.get("nano_contract/state", _given(query)))
 
     async def contract_history(self, request: Asked) -> Response[bytes]:
         bearer(request, self._tokens, full=False)
-        checked = HISTORY.check(read_query(request), convert=True)
+        checked = _of_contract(HISTORY, read_query(request))
         return passed_on(await self._node.get("nano_contract/history", _given(checked)), has_amounts=True)
 
     async def blueprint(self, request: Asked) -> Response[bytes]:
         bearer(request, self._tokens, full=False)
-        checked = BLUEPRINT.check(read_query(request), convert=True)
+        checked = _of_contract(BLUEPRINT, read_query(request))
         return passed_on(await self._node.get("nano_contract/blueprint/info", _given(checked)))
+
+
+def _of_contract(schema: Schema, query: dict[str, Any]) -> dict[str, Any]:
+    """The original names no error on these routes. Raises: Refusal."""
+    try:
+        return schema.check(query, convert=True)
+    except Refusal as refusal:
+        raise Refusal(refusal.status, None, **refusal.extras) from refusal
 
 
 def _given(query: dict[str, Any]) -> Query:

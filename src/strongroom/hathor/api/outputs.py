@@ -7,9 +7,9 @@ from litestar import Response
 from strongroom.core.database import Database
 from strongroom.hathor.api.joi import Key, Schema, amount, flag, number, text
 from strongroom.hathor.api.reading import Reader
-from strongroom.hathor.api.refusal import Refusal
+from strongroom.hathor.api.refusal import Refusal, wallet_not_found
 from strongroom.hathor.api.requests import Asked, answer, bearer, read_query
-from strongroom.hathor.histories import address_path, owned
+from strongroom.hathor.histories import address_path, all_addresses, owned
 from strongroom.hathor.outputs import (
     LARGEST,
     Filter,
@@ -21,12 +21,14 @@ from strongroom.hathor.outputs import (
     within,
 )
 from strongroom.hathor.tokens import Tokens
+from strongroom.hathor.wallets import Wallet
 
 MOST_OUTPUTS = 255
+SHIELDED = "shielded"
 OUTPUTS = Schema(
     keys={
         "id": Key(check=text()),
-        "addresses": Key(check=text(), items=True),
+        "addresses": Key(check=text(alphanumeric=True), items=True),
         "tokenId": Key(check=text(), default="00"),
         "authority": Key(check=number(integer=True, positive=True), default=0),
         "ignoreLocked": Key(check=flag(), default=False),
@@ -37,8 +39,8 @@ OUTPUTS = Schema(
         "maxOutputs": Key(check=number(integer=True, positive=True), default=MOST_OUTPUTS),
         "skipSpent": Key(check=flag(), default=True),
         "txId": Key(check=text()),
-        "index": Key(check=number(integer=True, low=0)),
-        "kind": Key(check=text(only=("transparent", "shielded"))),
+        "index": Key(check=number(low=0)),
+        "kind": Key(check=text(only=("transparent", SHIELDED))),
     },
     needs={"txId": "index", "index": "txId"},
     apart=(("totalAmount", "maxAmount"),),
@@ -59,30 +61,36 @@ class OutputRoutes:
 
     async def _outputs(self, request: Asked, *, skip_spent: bool = False) -> list[dict[str, Any]]:
         principal = bearer(request, self._tokens, full=False)
-        asked = {key: value for key, value in read_query(request).items() if key != "addresses"}
+        ignored = {"addresses", "skipSpent"} if skip_spent else {"addresses"}
+        asked = {key: value for key, value in read_query(request).items() if key not in ignored}
         if addresses := request.query_params.getall("addresses[]", []):
             asked["addresses"] = addresses
         query = OUTPUTS.check(asked, convert=True)
-        query["skipSpent"] = query["skipSpent"] or skip_spent
-        now_s = self._reader.now_s
-        wallet = await self._reader.ready_wallet(principal)
-        return [
-            _encode(output, now_s) for output in await _select(self._reader.database, wallet.id, query, now_s)
-        ]
+        now_s, database = self._reader.now_s, self._reader.database
+        wallet = await self._reader.known_wallet(principal)
+        outputs = await _select(database, principal.wallet_id, query, now_s)
+        if not outputs and not query["txId"]:
+            await _check_loaded(database, wallet)
+        return [_encode(output, now_s) for output in outputs]
+
+
+async def _check_loaded(database: Database, wallet: Wallet | None) -> None:
+    """That it has no outputs says nothing while it has no addresses. Raises: Refusal."""
+    if wallet is None:
+        raise wallet_not_found()
+    if wallet.ready_at_s is None and not await all_addresses(database, wallet.id):
+        raise Refusal(400, "wallet-not-ready")
 
 
 async def _select(database: Database, wallet_id: str, query: dict[str, Any], now_s: int) -> list[Output]:
     if query["txId"] is not None:
-        found = await read_output(database, query["txId"], query["index"], skip_spent=query["skipSpent"])
-        if found is not None and found.wallet_id != wallet_id:
-            raise Refusal(403, "tx-output-not-in-wallet")
-        return [] if found is None else [found]
+        return await _named(database, wallet_id, query)
     addresses: list[str] = query["addresses"] or []
     if addresses:
         mine = await owned(database, wallet_id, addresses)
         if missing := [address for address in addresses if address not in mine]:
             raise Refusal(400, "address-not-in-wallet", missing=missing)
-    if query["kind"] == "shielded":
+    if query["kind"] == SHIELDED:
         return []
     wanted = Filter(
         token_id=query["tokenId"],
@@ -98,6 +106,16 @@ async def _select(database: Database, wallet_id: str, query: dict[str, Any], now
     if query["totalAmount"] is not None:
         return covering(outputs, query["totalAmount"])
     return outputs if query["maxAmount"] is None else within(outputs, query["maxAmount"])
+
+
+async def _named(database: Database, wallet_id: str, query: dict[str, Any]) -> list[Output]:
+    """One output, or none. Raises: Refusal."""
+    found = await read_output(database, query["txId"], query["index"], skip_spent=query["skipSpent"])
+    if found is None:
+        return []
+    if found.wallet_id != wallet_id:
+        raise Refusal(403, "tx-output-not-in-wallet")
+    return [] if query["kind"] == SHIELDED else [found]
 
 
 def _encode(output: Output, now_s: int) -> dict[str, Any]:

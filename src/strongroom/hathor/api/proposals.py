@@ -12,21 +12,26 @@ from strongroom.core.database import Database
 from strongroom.core.errors import OutcomeUnknown, StrongroomError
 from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, text
 from strongroom.hathor.api.reading import Reader
-from strongroom.hathor.api.refusal import Refusal
+from strongroom.hathor.api.refusal import Refusal, wallet_not_found
 from strongroom.hathor.api.requests import Asked, answer, bearer, read_body, written
 from strongroom.hathor.histories import address_path
 from strongroom.hathor.holds import Held, ProposalRefusedError
-from strongroom.hathor.proposals import OPEN, SENT, cancel, propose
+from strongroom.hathor.proposals import OPEN, SEND_ERROR, SENT, Proposal, cancel, find_proposal, propose
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.transactions import MAX_COUNT, Transaction, parse_transaction
 from strongroom.hathor.sending import Outcome
 from strongroom.hathor.submission import Submitter
-from strongroom.hathor.tokens import Tokens
+from strongroom.hathor.tokens import Principal, Tokens
 from strongroom.hathor.versions import Versions
 
-PROPOSAL = Schema(keys={"txHex": Key(check=text(alphanumeric=True), required=True)})
+TX_HEX = text(alphanumeric=True)
+PROPOSAL = Schema(keys={"txHex": Key(check=TX_HEX, required=True)})
+SIGNED = Schema(keys={"txHex": Key(check=TX_HEX)})
+"""As `PROPOSAL`; that it is missing is told after what there is to say of the proposal."""
 STATUSES = {"tx-proposal-not-found": 404, "forbidden": 403}
-GUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[45][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
+BARE_GUID = r"[0-9a-f]{8}([:-]?)[0-9a-f]{4}\1?[45][0-9a-f]{3}\1?[89ab][0-9a-f]{3}\1?[0-9a-f]{12}"
+GUID = re.compile(BARE_GUID, re.IGNORECASE)
+BRACKETS = ("{}", "[]", "()")
 ID_BYTES = 16
 
 
@@ -71,6 +76,7 @@ class ProposalRoutes:
             OutcomeUnknown
         ) as error:  # it may hold the outputs: until it expires, or the caller gives it up
             raise Refusal(503, "service-unavailable", txProposalId=proposal_id) from error
+        held.sort(key=lambda each: (each.tx_id, each.index))
         body = {"success": True, "txProposalId": proposal_id, "inputs": [encode_held(each) for each in held]}
         return written(body, 201)
 
@@ -78,11 +84,17 @@ class ProposalRoutes:
         principal = bearer(request, self._tokens, full=True)
         proposal_id = read_proposal_id(request)
         try:
-            tx_hex = PROPOSAL.check(await read_body(request))["txHex"]
+            tx_hex = SIGNED.check(await read_body(request))["txHex"]
         except Refusal as refusal:
             raise Refusal(400, "invalid-payload") from refusal
-        transaction, raw = read_transaction(tx_hex)
-        wallet = await self._reader.wallet(principal)
+        wallet = await self._reader.known_wallet(principal)
+        try:
+            if wallet is None:
+                raise wallet_not_found()
+            transaction, raw = read_transaction(tx_hex)
+        except Refusal:
+            await self._check_open(principal, proposal_id)  # what is wrong with it goes first
+            raise
         outcome = await send(self._submitter, wallet.id, proposal_id, transaction, raw)
         return encode_outcome(outcome, proposal_id, tx_hex)
 
@@ -91,14 +103,29 @@ class ProposalRoutes:
         proposal_id: str = request.path_params["txProposalId"]
 
         def work(connection: Connection) -> None:
-            wallet = self._reader.checked(connection, principal)
-            cancel(connection, proposal_id, wallet.id, self._reader.now_s)
+            if self._reader.known(connection, principal) is None:
+                find_proposal(connection, proposal_id, principal.wallet_id)
+                raise wallet_not_found()
+            cancel(connection, proposal_id, principal.wallet_id, self._reader.now_s)
 
         try:
             await self._database.write(work)
         except ProposalRefusedError as error:
             raise proposal_refusal(error) from error
         return answer(txProposalId=proposal_id)
+
+    async def _check_open(self, principal: Principal, proposal_id: str) -> None:
+        """Raises: Refusal."""
+
+        def find(connection: Connection) -> Proposal:
+            return find_proposal(connection, proposal_id, principal.wallet_id)
+
+        try:
+            proposal = await self._database.read(find)
+        except ProposalRefusedError as error:
+            raise proposal_refusal(error) from error
+        if proposal.status not in {OPEN, SEND_ERROR}:
+            raise Refusal(400, "tx-proposal-not-open", status=proposal.status)
 
 
 async def read_limits(versions: Versions) -> tuple[int, int]:
@@ -117,13 +144,16 @@ def new_proposal_id(entropy: Entropy) -> str:
 def read_proposal_id(request: Asked) -> str:
     """Raises: Refusal: 400 `invalid-parameter`."""
     proposal_id: str = request.path_params["txProposalId"]
-    if not GUID.fullmatch(proposal_id):
+    bare = proposal_id[1:-1] if proposal_id[:1] + proposal_id[-1:] in BRACKETS else proposal_id
+    if not GUID.fullmatch(bare):
         raise Refusal(400, "invalid-parameter", parameter="txProposalId")
     return proposal_id.lower()
 
 
-def read_transaction(tx_hex: str) -> tuple[Transaction, bytes]:
+def read_transaction(tx_hex: str | None) -> tuple[Transaction, bytes]:
     """Raises: Refusal: 400 `invalid-payload`."""
+    if tx_hex is None:
+        raise _wrong_hex("is required")
     try:
         raw = bytes.fromhex(tx_hex)
     except ValueError as error:

@@ -11,7 +11,6 @@ from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Asked, answer, bearer, read_body
 from strongroom.hathor.devices import Device, register_device, remove_device, update_device
 from strongroom.hathor.tokens import Principal, Tokens
-from strongroom.hathor.wallets import find_wallet
 
 DEVICE = Key(check=text(most=256), required=True)
 WISHES = {
@@ -57,7 +56,7 @@ class PushRoutes:
         now_s = self._reader.now_s
 
         def work(connection: Connection) -> bool:
-            return self._is_known(connection, principal) and update_device(
+            return self._reader.known(connection, principal) is not None and update_device(
                 connection,
                 body["deviceId"],
                 principal.wallet_id,
@@ -75,7 +74,7 @@ class PushRoutes:
         device_id = UNREGISTER.check(request.path_params, convert=True)["deviceId"]
 
         def work(connection: Connection) -> None:
-            if self._is_known(connection, principal):
+            if self._reader.known(connection, principal) is not None:
                 remove_device(connection, device_id, principal.wallet_id)
 
         await self._reader.database.write(work)
@@ -84,10 +83,3 @@ class PushRoutes:
     async def _asked(self, request: Asked, schema: Schema) -> tuple[Principal, dict[str, Any]]:
         principal = bearer(request, self._tokens, full=True)
         return principal, schema.check(await read_body(request), convert=True)
-
-    def _is_known(self, connection: Connection, principal: Principal) -> bool:
-        """Whether there is such a wallet, whose key the token's still is. Raises: Refusal."""
-        if find_wallet(connection, principal.wallet_id) is None:
-            return False
-        self._reader.checked(connection, principal)
-        return True

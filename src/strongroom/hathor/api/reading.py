@@ -31,6 +31,11 @@ class Reader:
     async def exists(self, wallet_id: str) -> bool:
         return await self.database.read(lambda connection: find_wallet(connection, wallet_id)) is not None
 
+    async def known_wallet(self, principal: Principal) -> Wallet | None:
+        """The same; None: there is none of this name. Raises: Refusal."""
+        wallet = await read_wallet(self.database, principal.wallet_id)
+        return None if wallet is None else self._admit(principal, wallet)
+
     async def wallet(self, principal: Principal) -> Wallet:
         """The caller's wallet in whatever status. Raises: Refusal."""
         return self._admit(principal, await read_wallet(self.database, principal.wallet_id))
@@ -50,6 +55,11 @@ class Reader:
     def ready(self, connection: Connection, principal: Principal) -> Wallet:
         """As `ready_wallet`, inside a unit of work. Raises: Refusal."""
         return _ready(self.checked(connection, principal))
+
+    def known(self, connection: Connection, principal: Principal) -> Wallet | None:
+        """As `known_wallet`, inside a unit of work. Raises: Refusal."""
+        wallet = find_wallet(connection, principal.wallet_id)
+        return None if wallet is None else self._admit(principal, wallet)
 
     def checked(self, connection: Connection, principal: Principal) -> Wallet:
         """As `wallet`, inside a unit of work. Raises: Refusal."""

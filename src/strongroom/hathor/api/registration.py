@@ -89,7 +89,7 @@ class Registration:
     async def load(self, request: Asked) -> Response[bytes]:
         body = await self._body(request, self.schema)
         self._check_time(body["timestamp"], "invalid-payload")
-        wallet_key = _wallet_id(body["xpubkey"])
+        wallet_key = wallet_id(body["xpubkey"])
         stored = await self._find(wallet_key)
         if stored is not None:
             self._check_may_load(await self._adopt(stored, body))
@@ -108,7 +108,7 @@ class Registration:
     async def change_auth_key(self, request: Asked) -> Response[bytes]:
         body = await self._body(request, self.schema)
         self._check_time(body["timestamp"], "invalid-payload")
-        wallet_key = _wallet_id(body["xpubkey"])
+        wallet_key = wallet_id(body["xpubkey"])
         if await self._find(wallet_key) is None:
             raise wallet_not_found()
         self._check_keys(body, wallet_key)
@@ -145,7 +145,7 @@ class Registration:
 
     async def issue_read_only_token(self, request: Asked) -> Response[bytes]:
         body = await self._body(request, READ_ONLY)
-        wallet = await self._find(_wallet_id(body["xpubkey"]))
+        wallet = await self._find(wallet_id(body["xpubkey"]))
         if wallet is None:
             raise Refusal(400, "wallet-not-found")
         if wallet.status != READY:
@@ -184,21 +184,24 @@ class Registration:
     def _check_keys(self, body: dict[str, Any], wallet_key: str) -> None:
         network = self._rules.network
         try:
-            own, auth = (key_address(body[name], network) for name in ("xpubkey", "authXpubkey"))
             first = first_address(body["xpubkey"], network)
+            self._check_first_address(body["firstAddress"], first)
+            own, auth = (key_address(body[name], network) for name in ("xpubkey", "authXpubkey"))
         except ProtocolError as error:
             raise invalid_payload([Problem(message=f"The xpub is not valid: {error}")]) from error
-        if self._rules.confirm_first_address and body["firstAddress"] != first:
-            message = f"Expected first address to be {body['firstAddress']} but it is {first}"
-            raise Refusal(400, "invalid-payload", details=[{"message": message}])
-        if body[SHIELDED[0]] is not None:
-            raise invalid_payload([Problem(message="Shielded wallets are not supported")])
         try:
             for address, signature in ((own, "xpubkeySignature"), (auth, "authXpubkeySignature")):
                 message = authentication_message(body["timestamp"], wallet_key, address)
                 verify_message(message, body[signature], address)
         except ProtocolError as error:
             raise Refusal(403, None, details=[{"message": "Signatures are not valid"}]) from error
+        if body[SHIELDED[0]] is not None:
+            raise invalid_payload([Problem(message="Shielded wallets are not supported")])
+
+    def _check_first_address(self, expected: str | None, first: str) -> None:
+        if self._rules.confirm_first_address and expected != first:
+            message = f"Expected first address to be {expected} but it is {first}"
+            raise Refusal(400, "invalid-payload", message=message)
 
     def _new(self, body: dict[str, Any], wallet_key: str) -> Wallet:
         return Wallet(
@@ -219,10 +222,3 @@ class Registration:
 
 def _status(wallet: Wallet) -> Response[bytes]:
     return answer(status=wallet.encode())
-
-
-def _wallet_id(xpub: str) -> str:
-    try:
-        return wallet_id(xpub)
-    except UnicodeEncodeError as error:
-        raise invalid_payload([Problem(message="The xpub is not valid")]) from error

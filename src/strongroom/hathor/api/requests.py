@@ -18,11 +18,27 @@ LARGEST_INTEGER = 2**64
 
 async def read_body(request: Asked) -> object:
     """The decoded body; None when it is no JSON, which the schema then refuses."""
+    body = await request.body()
     try:
-        decoded: object = msgspec.json.decode(await request.body())
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        decoded: object = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        return _with_infinities(body) if "out of range" in str(error) else None
+    except UnicodeDecodeError:
         return None
     return decoded
+
+
+def _with_infinities(body: bytes) -> object:
+    """JavaScript reads `1e999` as infinity."""
+    try:
+        decoded: object = json.loads(body.decode(), parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return decoded
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(constant)
 
 
 def read_query(request: Asked) -> dict[str, Any]:

@@ -44,9 +44,13 @@ class AddressEntry(Struct):
     seqnum: int
 
 
+class ListedAddress(AddressEntry, rename="camel"):
+    spend_address: Annotated[str, Meta(description="With `legacy=false`: its form on the chain")] = ""
+
+
 class AddressesAnswer(Struct):
     success: Literal[True]
-    addresses: list[AddressEntry]
+    addresses: list[ListedAddress]
 
 
 class AddressInfoAnswer(Struct):
@@ -60,9 +64,13 @@ class NewAddress(Struct, rename="camel"):
     address_path: str
 
 
-class NewAddressesAnswer(Struct):
+class NewAddressesAnswer(Struct, rename="camel"):
+    """With `legacy=false` also the last two; `addresses` are the shielded ones then."""
+
     success: Literal[True]
     addresses: list[NewAddress]
+    spend_addresses: list[NewAddress] = []
+    legacy_addresses: list[NewAddress] = []
 
 
 class MineAnswer(Struct):

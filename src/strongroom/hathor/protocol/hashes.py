@@ -5,6 +5,8 @@ import hashlib
 from strongroom.hathor.protocol.errors import ProtocolError
 
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+LONGEST_TEXT = 256
+"""An extended key has 111 letters; decoding takes a time that grows with the square of them."""
 CHECKSUM_SIZE = 4
 _DIGITS = {letter: value for value, letter in enumerate(ALPHABET)}
 
@@ -35,6 +37,8 @@ def base58check_decode(text: str) -> bytes:
     Raises:
         ProtocolError: a letter is not of the alphabet, or the checksum is wrong.
     """
+    if len(text) > LONGEST_TEXT:
+        raise ProtocolError("Invalid checksum")
     number = 0
     for letter in text:
         digit = _DIGITS.get(letter)

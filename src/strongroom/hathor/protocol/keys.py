@@ -115,7 +115,7 @@ def address_chain(xpub: str) -> Xpub:
 
 def wallet_id(xpub: str) -> str:
     """Hex of the double SHA-256 of the xpub's letters (not of its bytes), not reversed."""
-    return sha256d(xpub.encode("ascii")).hex()
+    return sha256d(xpub.encode()).hex()
 
 
 def first_address(xpub: str, network: Network) -> str:

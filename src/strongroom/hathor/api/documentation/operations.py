@@ -19,6 +19,11 @@ from strongroom.hathor.api import (
 from strongroom.hathor.api.documentation.operation import Access, Operation
 from strongroom.hathor.api.joi import Key, Schema, text
 
+OUTPUTS = {
+    400: "`invalid-payload`, `address-not-in-wallet` or `wallet-not-ready`",
+    403: "`tx-output-not-in-wallet`",
+    404: "`wallet-not-found`",
+}
 WALLET = {400: "`wallet-not-ready`, or `invalid-payload`", 404: "`wallet-not-found`"}
 NODE = {
     400: "`invalid-payload`, or the node refused: `fullnode-refused`",
@@ -117,7 +122,7 @@ def _wallet() -> Sequence[Operation]:
             query=holdings.BALANCES,
             amounts=True,
         ),
-        _read("/wallet/tokens", "Tokens that it ever had to do with", shapes.TokensAnswer),
+        _read("/wallet/tokens", "Tokens that it ever had to do with", shapes.TokensAnswer, errors={}),
         _read(
             "/wallet/history",
             "Its transactions of a token, the latest first",
@@ -139,7 +144,7 @@ def _wallet() -> Sequence[Operation]:
             shapes.TransactionAnswer,
             inside=holdings.TRANSACTION,
             amounts=True,
-            errors={**WALLET, 404: "`tx-not-found` or `wallet-not-found`"},
+            errors={400: "`invalid-payload`", 404: "`tx-not-found`"},
         ),
         _read(
             "/wallet/tx_outputs",
@@ -147,7 +152,7 @@ def _wallet() -> Sequence[Operation]:
             shapes.OutputsAnswer,
             query=outputs.OUTPUTS,
             amounts=True,
-            errors={**WALLET, 400: "`invalid-payload`, `address-not-in-wallet` or `wallet-not-ready`"},
+            errors=OUTPUTS,
         ),
         _read(
             "/wallet/utxos",
@@ -155,7 +160,7 @@ def _wallet() -> Sequence[Operation]:
             shapes.UtxosAnswer,
             query=outputs.OUTPUTS,
             amounts=True,
-            errors={**WALLET, 400: "`invalid-payload`, `address-not-in-wallet` or `wallet-not-ready`"},
+            errors=OUTPUTS,
         ),
     )
 
