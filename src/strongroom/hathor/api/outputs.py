@@ -1,5 +1,6 @@
 """Routes about a wallet's outputs: `wallet/tx_outputs`, and its older form `wallet/utxos`."""
 
+from dataclasses import replace
 from typing import Any
 
 from litestar import Response
@@ -25,6 +26,7 @@ from strongroom.hathor.wallets import Wallet
 
 MOST_OUTPUTS = 255
 SHIELDED = "shielded"
+SKIP_SPENT = "skipSpent"
 OUTPUTS = Schema(
     keys={
         "id": Key(check=text()),
@@ -37,7 +39,7 @@ OUTPUTS = Schema(
         "totalAmount": Key(check=amount()),
         "maxAmount": Key(check=amount()),
         "maxOutputs": Key(check=number(integer=True, positive=True), default=MOST_OUTPUTS),
-        "skipSpent": Key(check=flag(), default=True),
+        SKIP_SPENT: Key(check=flag(), default=True),
         "txId": Key(check=text()),
         "index": Key(check=number(low=0)),
         "kind": Key(check=text(only=("transparent", SHIELDED))),
@@ -47,6 +49,9 @@ OUTPUTS = Schema(
     unknown=True,
 )
 
+UTXOS = replace(OUTPUTS, keys={name: key for name, key in OUTPUTS.keys.items() if name != SKIP_SPENT})
+"""Spent ones are always skipped."""
+
 
 class OutputRoutes:
     def __init__(self, reader: Reader, tokens: Tokens) -> None:
@@ -54,18 +59,17 @@ class OutputRoutes:
         self._tokens = tokens
 
     async def tx_outputs(self, request: Asked) -> Response[bytes]:
-        return answer(txOutputs=await self._outputs(request))
+        return answer(txOutputs=await self._outputs(request, OUTPUTS))
 
     async def utxos(self, request: Asked) -> Response[bytes]:
-        return answer(utxos=await self._outputs(request, skip_spent=True))
+        return answer(utxos=await self._outputs(request, UTXOS))
 
-    async def _outputs(self, request: Asked, *, skip_spent: bool = False) -> list[dict[str, Any]]:
+    async def _outputs(self, request: Asked, schema: Schema) -> list[dict[str, Any]]:
         principal = bearer(request, self._tokens, full=False)
-        ignored = {"addresses", "skipSpent"} if skip_spent else {"addresses"}
-        asked = {key: value for key, value in read_query(request).items() if key not in ignored}
+        asked = {key: value for key, value in read_query(request).items() if key != "addresses"}
         if addresses := request.query_params.getall("addresses[]", []):
             asked["addresses"] = addresses
-        query = OUTPUTS.check(asked, convert=True)
+        query = {SKIP_SPENT: True, **schema.check(asked, convert=True)}
         now_s, database = self._reader.now_s, self._reader.database
         wallet = await self._reader.known_wallet(principal)
         outputs = await _select(database, principal.wallet_id, query, now_s)
@@ -96,7 +100,7 @@ async def _select(database: Database, wallet_id: str, query: dict[str, Any], now
         token_id=query["tokenId"],
         authority=query["authority"],
         skip_locked=query["ignoreLocked"],
-        skip_spent=query["skipSpent"],
+        skip_spent=query[SKIP_SPENT],
         above=query["biggerThan"],
         below=query["smallerThan"],
         most=min(query["maxOutputs"], 2**31),
@@ -110,7 +114,7 @@ async def _select(database: Database, wallet_id: str, query: dict[str, Any], now
 
 async def _named(database: Database, wallet_id: str, query: dict[str, Any]) -> list[Output]:
     """One output, or none. Raises: Refusal."""
-    found = await read_output(database, query["txId"], query["index"], skip_spent=query["skipSpent"])
+    found = await read_output(database, query["txId"], query["index"], skip_spent=query[SKIP_SPENT])
     if found is None:
         return []
     if found.wallet_id != wallet_id:

@@ -158,7 +158,7 @@ def _wallet() -> Sequence[Operation]:
             "/wallet/utxos",
             "The same, of those that are not spent",
             shapes.UtxosAnswer,
-            query=outputs.OUTPUTS,
+            query=outputs.UTXOS,
             amounts=True,
             errors=OUTPUTS,
         ),
