@@ -1,9 +1,11 @@
 """Composition root: settings in, running ledgers out."""
 
 import asyncio
+import ctypes
 import gc
 import resource
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -24,6 +26,7 @@ from strongroom.settings import MANAGEMENT, Settings
 log = structlog.get_logger(__name__)
 
 APPLICATION = "strongroom"
+PR_SET_DUMPABLE = 4
 MANY_FILES = 65_536
 
 Ready = Callable[[dict[str, str]], None]
@@ -34,6 +37,7 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
 
     `ready` gets the URL of every surface once all of them answer.
     """
+    _keep_memory_private()
     _allow_many_connections()
     health, metrics = Health(), Metrics(APPLICATION)
     settings.data.mkdir(parents=True, exist_ok=True)
@@ -109,6 +113,13 @@ async def serve_networks(networks: LocalNetworks, ready: Ready) -> None:
         await _run(_bind(networks.open()), ready, [networks.close])
     finally:
         await networks.close()
+
+
+def _keep_memory_private() -> None:
+    """It holds opened keys: no core dump, and no look into it by other programs of the same user."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _allow_many_connections() -> None:

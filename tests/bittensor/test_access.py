@@ -25,6 +25,7 @@ SET_WEIGHTS = "SubtensorModule.set_weights"
 ALICE = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
 BOB = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"
 TRANSFER = "Balances.transfer_keep_alive"
+UNSTAKE_ALL = "SubtensorModule.unstake_all"
 
 
 def principal(*scopes: str, **limits: Any) -> Principal:
@@ -90,6 +91,13 @@ def test_a_right_is_needed_and_enough(right: str) -> None:
         ({"netuids": (2, 3)}, Use(netuid=3), None),
         ({"netuids": (2,)}, Use(netuid=3), "netuid_not_allowed"),
         ({"netuids": (2,)}, MESSAGE, None),
+        ({"calls": (UNSTAKE_ALL,)}, Use(call=UNSTAKE_ALL, netuid=None), None),
+        (
+            {"calls": (UNSTAKE_ALL,), "netuids": (2,)},
+            Use(call=UNSTAKE_ALL, netuid=None),
+            "netuid_not_allowed",
+        ),
+        ({"calls": (TRANSFER,), "netuids": (2,)}, Use(call=TRANSFER, netuid=None), None),
         ({}, Use(call=TRANSFER, netuid=None), "call_not_allowed"),
         ({"calls": (TRANSFER,)}, Use(call=TRANSFER, netuid=None), None),
         ({"calls": (TRANSFER,)}, Use(), "call_not_allowed"),

@@ -154,6 +154,15 @@ async def test_a_payment_is_no_job_of_a_subnet(node: LiveNode, service: Bittenso
     assert (weights.status_code, weights.json()["code"]) == (404, "job_not_found")
 
 
+async def test_a_token_of_the_same_name_sees_what_it_reaches_alone(service: BittensorService) -> None:
+    mine = await service.token(calls=(SERVE_AXON,), wallets=("payer",))
+    assert (await ask(service, "serve_axon", mine)).status_code == 200
+    assert (await service.client.get("/wallet/jobs/key-1", headers=mine)).status_code == 200
+    other = await service.token(calls=(SERVE_AXON,), wallets=("mine",))
+    refused = await service.client.get("/wallet/jobs/key-1", headers=other)
+    assert (refused.status_code, refused.json()["code"]) == (403, "wallet_not_allowed")
+
+
 async def test_a_call_that_pays_needs_a_key(service: BittensorService) -> None:
     headers = await paying(service, TRANSFER, ADD_STAKE)
     for route in ("transfer", "add_stake"):
@@ -344,6 +353,42 @@ class TestLentSignatures:
         }
         refused = await service.client.post("/wallet/set_weights", json=document, headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (409, "weights_in_flight")
+
+    async def test_a_batch_keeps_its_place_as_well(
+        self, service: BittensorService, wanted: Callable[..., Any]
+    ) -> None:
+        """Else other weights could be signed for the hotkey while some are under way."""
+
+        def batch(*netuids: int) -> dict[str, Any]:
+            each = len(netuids)
+            arguments = {"netuids": netuids, "weights": [[(0, 7)]] * each, "version_keys": [0] * each}
+            body: dict[str, Any] = wanted(
+                Call(pallet="SubtensorModule", function="batch_set_weights", arguments=arguments)
+            )
+            return body
+
+        headers = await service.token()
+        document = {
+            "wallet_name": "payer",
+            "transaction_data": {"netuid": NETUID, "uids": [0], "weights": [1]},
+        }
+        assert (await service.client.post("/wallet/set_weights", json=document)).json()["success"] is True
+        assert await self.sign(service, batch(NETUID) | {"nonce": 1}, headers) == (409, "weights_in_flight")
+        assert await self.sign(service, batch(NETUID, 3) | {"nonce": 1}, headers) == (400, "invalid_call")
+
+    async def test_a_token_of_a_hotkey_has_the_coldkey_sign_for_no_other(
+        self, service: BittensorService, wanted: Callable[..., Any]
+    ) -> None:
+        def stake(key: Keypair) -> dict[str, Any]:
+            arguments = {"hotkey": key.public_key, "netuid": NETUID, "amount_staked": TAO}
+            body: dict[str, Any] = wanted(
+                Call(pallet="SubtensorModule", function="add_stake", arguments=arguments), signer="coldkey"
+            )
+            return body
+
+        narrow = await paying(service, ADD_STAKE, hotkeys=("default",))
+        assert await self.sign(service, stake(PAID), narrow) == (403, "hotkey_not_allowed")
+        assert await self.sign(service, stake(HOT), narrow) == (200, None)
 
     async def test_one_at_a_time(
         self, service: BittensorService, wanted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch

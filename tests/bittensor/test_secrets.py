@@ -2,12 +2,24 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 
 import httpx2
+import pytest
+from structlog.testing import capture_logs
 
 from strongroom.bittensor.protocol.keyfiles import read_key
-from support.bittensor_service import VECTORS, bearer, write_wallet
+from support.bittensor.live_node import live_node, new_node
+from support.bittensor.weighing import body
+from support.bittensor_service import (
+    HOT,
+    VECTORS,
+    bearer,
+    import_validator,
+    running_bittensor,
+    write_wallet,
+)
 from support.ports import free_port
 from support.processes import strongroom
 
@@ -39,6 +51,8 @@ def test_secrets_stay_where_they_are_handled(tmp_path: Path) -> None:
         logs = importing.logs()
     with strongroom("serve", "bittensor", environment=environment) as process:
         process.wait_ready()
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits), limits
         answers = use_keys(f"http://127.0.0.1:{port}")
         assert process.terminate() == 0
         logs += process.logs()
@@ -63,6 +77,27 @@ def test_secrets_stay_where_they_are_handled(tmp_path: Path) -> None:
             assert form not in "".join(answers).encode(), what
             assert [name for name, content in written.items() if form in content] == [], what
     assert all((data / name).stat().st_mode & 0o077 == 0 for name in written)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_an_endpoint_may_hold_a_key(tmp_path: Path, *, is_there: bool) -> None:
+    """Operators of nodes put it into the path or the query; the message of an error goes to every caller."""
+    async with live_node(new_node(424, [HOT.public_key])) as node:
+        where = f"127.0.0.1:{node.port}"
+        if not is_there:
+            await node.close()
+        variables = {
+            "STRONGROOM_DATA": str(tmp_path),
+            "chain_endpoint": f"ws://operator:s3cret@{where}/s3cret?apikey=s3cret",
+        }
+        with capture_logs() as logs:
+            async with running_bittensor(variables) as service:
+                await import_validator(service)
+                answer = await service.client.post("/wallet/set_weights", json=body())
+                assert answer.status_code == (200 if is_there else 503)
+                told = f"{answer.text} {service.health.components()} {logs}"
+    assert where in told
+    assert "s3cret" not in told
 
 
 def use_keys(url: str) -> list[str]:

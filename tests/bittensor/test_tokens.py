@@ -1,5 +1,6 @@
 """Who is let in: WALLET_SERVICE_TOKEN, issued tokens with their limits, the original's JWTs, and nobody else."""
 
+import base64
 from typing import Any
 
 import httpx2
@@ -13,6 +14,7 @@ from support.clock import START_MS, ManualClock
 
 LOGIN = "1763729464123"
 SECRET = "a secret of the operator, long enough for HS256"
+UNSIGNED = base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")
 GUARDED = [
     ("POST", "/wallet/sign"),
     ("POST", "/wallet/verify"),
@@ -184,6 +186,7 @@ class TestJwt:
             await import_validator(service)
             token = self.token(roles=["node-manage"], sub=7)
             assert await self.status(service, token) == (200, None)
+            assert await self.status(service, self.token(nbf=START_MS // 1000, exp=10**400)) == (200, None)
             assert (await service.sign(LOGIN, bearer(token))).status_code == 200
             clock.advance(61)
             assert await self.status(service, token) == (401, "token_expired")
@@ -199,6 +202,12 @@ class TestJwt:
                 jwt.encode({"exp": START_MS}, None, "none"),  # type: ignore[arg-type]
                 self.token()[:-2],
                 self.token(exp="tomorrow"),
+                self.token(exp=float("nan")),
+                self.token(exp=True),
+                self.token(nbf=START_MS // 1000 + 1),
+                self.token(nbf=float("nan")),
+                f"{UNSIGNED}.{self.token().split('.')[1]}.",
+                f"{UNSIGNED}.{'.'.join(self.token().split('.')[1:])}",
             ]
             for token in forged:
                 assert await self.status(service, token) == (401, "unauthenticated"), token

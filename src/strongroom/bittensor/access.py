@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from strongroom.bittensor.protocol.calls import SUBTENSOR
 from strongroom.bittensor.protocol.effects import WEIGHT_CALLS
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.ss58 import decode_address
@@ -52,6 +53,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     wallets: tuple[str, ...] | None = None
     hotkeys: tuple[str, ...] | None = None
     netuids: tuple[int, ...] | None = None
+    """With it, calls of the subnets' pallet that name no subnet are refused."""
     calls: tuple[str, ...] = (WEIGHTS,)
     """`Pallet.function`, or `weights`."""
     coldkey: bool = False
@@ -126,6 +128,11 @@ def require_use(
         raise Forbidden(f"The token does not reach the hotkey {hotkey}", code="hotkey_not_allowed")
     if netuid is not None and limits.netuids is not None and netuid not in limits.netuids:
         raise Forbidden(f"The token does not reach the subnet {netuid}", code="netuid_not_allowed")
+    if netuid is None and limits.netuids is not None and (call or "").startswith(f"{SUBTENSOR}."):
+        raise Forbidden(
+            f"The token reaches some subnets, and {call} names none: it may concern any",
+            code="netuid_not_allowed",
+        )
     if call is not None and not allows_call(limits, call):
         raise Forbidden(f"The token does not allow {call}", code="call_not_allowed")
     if coldkey and not limits.coldkey:

@@ -1,6 +1,8 @@
 """Who presents which token: WALLET_SERVICE_TOKEN, an issued one, or a JWT of the original."""
 
 import hmac
+import math
+from typing import Any, TypeGuard
 
 import jwt
 
@@ -67,18 +69,24 @@ class Authenticator:
         return Principal(name=name, scopes=frozenset({READ, SIGN, SUBMIT}), limits=self._limits)
 
     def _jwt_subject(self, presented: str, secret: str) -> str:
-        """Its end is checked against our own clock; one without an end is refused."""
+        """Its times are checked against our own clock; one without an end is refused."""
         options = {"require": ["exp"], "verify_exp": False, "verify_nbf": False, "verify_iat": False}
         options |= {"verify_aud": False, "verify_sub": False, "verify_jti": False, "verify_iss": False}
         try:
             claims = jwt.decode(presented, secret, algorithms=[JWT_ALGORITHM], options=options)  # type: ignore[arg-type]
         except jwt.PyJWTError:
             raise Unauthenticated("Invalid token") from None
-        end_s = claims.get("exp")
-        if not isinstance(end_s, int | float):
+        now_s = self._clock.now_ms() / 1000
+        end_s, start_s = claims.get("exp"), claims.get("nbf", 0)
+        if not (_is_time(end_s) and _is_time(start_s)) or start_s > now_s:
             raise Unauthenticated("Invalid token")
-        if end_s * 1000 <= self._clock.now_ms():
+        if end_s <= now_s:
             raise Unauthenticated("Invalid token", code="token_expired")
         subject = str(claims.get("sub") or claims.get("_id") or "")
         shown = "".join(letter for letter in subject if letter.isprintable())[:LONGEST_SUBJECT]
         return f"jwt:{shown}" if shown else "jwt"
+
+
+def _is_time(value: Any) -> TypeGuard[float]:
+    """Seconds; NaN, which JSON's writers let through, would be before no end."""
+    return type(value) is int or (isinstance(value, float) and not math.isnan(value))

@@ -60,8 +60,11 @@ SLOT_CALLS: Final = frozenset(
         "commit_crv3_mechanism_weights",
         "commit_timelocked_weights",
         "commit_timelocked_mechanism_weights",
+        "batch_set_weights",
+        "batch_commit_weights",
     }
 )
+BATCHES: Final = frozenset({"batch_set_weights", "batch_commit_weights"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +183,11 @@ def slot_of(call: Call, public_key: bytes) -> bytes | None:
     if call.function not in SLOT_CALLS or call.pallet != SUBTENSOR:
         return None
     netuid, mechid = call.arguments.get("netuid"), call.arguments.get("mecid", 0)
+    if call.function in BATCHES:
+        netuids = call.arguments.get("netuids")
+        if not isinstance(netuids, list) or len(netuids) != 1:
+            raise InvalidInput("Weights are set for one subnet in a call", code="invalid_call")
+        (netuid,) = netuids
     if not (isinstance(netuid, int) and isinstance(mechid, int)):
         raise InvalidInput("The call names no subnet", code="invalid_call")
     return weights_subject(public_key, mechanism_index(netuid, mechid))

@@ -13,13 +13,14 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from strongroom.bittensor.access import SUBMIT, require_use
+from strongroom.bittensor.access import SUBMIT, limits_of, require_use
 from strongroom.bittensor.calls import require_call, slot_of
 from strongroom.bittensor.extrinsics import Extrinsic, State, free_nonce, insert_signed
 from strongroom.bittensor.gateway import CallUnknown, Chain
 from strongroom.bittensor.jobs import ID_BYTES, Job, JobExists, WaitFor, put_job, require_new
 from strongroom.bittensor.keyring import Keyring
 from strongroom.bittensor.messages import Signer
+from strongroom.bittensor.names import hotkey
 from strongroom.bittensor.policy import KeyUse
 from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.effects import Effect, effect_of
@@ -30,7 +31,7 @@ from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.access import Principal
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
-from strongroom.core.errors import Conflict, InvalidInput, Unavailable
+from strongroom.core.errors import Conflict, Forbidden, InvalidInput, Unavailable
 from strongroom.core.policy import SigningGate
 from strongroom.core.telemetry import Metrics
 from strongroom.core.tokens import require_unrevoked
@@ -103,10 +104,26 @@ class LentSignatures:
             raise InvalidInput("A tip is not paid", code="tip_refused")
         read = await self._read(wanted)
         require_call(principal, signer, read.call, read.effect)
+        await self._require_own_hotkeys(principal, signer, read.effect)
         keypair = await self._keyring.open(signer.key)
         signature = await self._in_turn(principal, wanted, read, keypair)
         self._signatures.labels("bittensor", read.call.name).inc()
         return signature
+
+    async def _require_own_hotkeys(self, principal: Principal, signer: Signer, effect: Effect) -> None:
+        """A token for some hotkeys has the coldkey sign for these alone.
+
+        Raises:
+            Forbidden: the call names another hotkey than the request.
+        """
+        if limits_of(principal).hotkeys is None or not effect.hotkeys:
+            return
+        own = await self._keyring.public(hotkey(signer.wallet, signer.hotkey))
+        if any(address != own.address for address in effect.hotkeys):
+            raise Forbidden(
+                f"The call names another hotkey than {signer.wallet}/{signer.hotkey}",
+                code="hotkey_not_allowed",
+            )
 
     async def _in_turn(self, principal: Principal, wanted: Wanted, read: _Read, keypair: Keypair) -> bytes:
         """Waits for the account's last extrinsic: callers ask for the next as soon as they saw it in a block."""

@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from strongroom.bittensor.access import SUBMIT, require_use
+from strongroom.bittensor.access import READ, SUBMIT, require_use
 from strongroom.bittensor.answers import Answers
 from strongroom.bittensor.extrinsics import Extrinsic
 from strongroom.bittensor.gateway import Chain
@@ -199,8 +199,19 @@ class Weights:
         return {address: uid for address, uid in zip(addresses, uids, strict=True) if uid is not None}
 
     async def find(self, principal: Principal, id_or_key: str) -> Answer | None:
-        """A job of the principal."""
-        return await self._answers.find(principal, id_or_key)
+        """A job of the principal.
+
+        Raises:
+            Forbidden: it may not read, or is another token of the same name and does not reach this hotkey.
+        """
+        principal.require(READ)
+        found = await self._answers.find(principal, id_or_key)
+        if found is not None:
+            facts = found.job.document
+            require_use(
+                principal, READ, wallet=facts["wallet"], hotkey=facts["hotkey"], netuid=facts.get("netuid")
+            )
+        return found
 
     async def _accept(self, job: Job) -> Answer:
         try:

@@ -92,13 +92,34 @@ def test_shares_add_up_to_no_more_than_the_whole() -> None:
         (calls.set_weights(2, weight_set([1], [1], 0)), Effect(netuids=(2,), amount_rao=0, destination=None)),
         (account_calls.serve_axon(3, "1.2.3.4", 1), Effect(netuids=(3,), amount_rao=0, destination=None)),
         (account_calls.transfer(KEY1, 7), Effect(netuids=(), amount_rao=7, destination=HK1)),
-        (account_calls.add_stake(2, KEY0, 7), Effect(netuids=(2,), amount_rao=7, destination=None)),
+        (
+            account_calls.add_stake(2, KEY0, 7),
+            Effect(netuids=(2,), amount_rao=7, destination=None, hotkeys=(HK0,)),
+        ),
         (
             account_calls.add_stake_limit(2, KEY0, 7, 9, allow_partial=True),
-            Effect(netuids=(2,), amount_rao=7, destination=None),
+            Effect(netuids=(2,), amount_rao=7, destination=None, hotkeys=(HK0,)),
         ),
-        (account_calls.remove_stake(2, KEY0, 7), Effect(netuids=(2,), amount_rao=0, destination=None)),
-        (account_calls.burned_register(2, KEY0), Effect(netuids=(2,), amount_rao=None, destination=None)),
+        (
+            account_calls.remove_stake(2, KEY0, 7),
+            Effect(netuids=(2,), amount_rao=0, destination=None, hotkeys=(HK0,)),
+        ),
+        (
+            account_calls.burned_register(2, KEY0),
+            Effect(netuids=(2,), amount_rao=None, destination=None, hotkeys=(HK0,)),
+        ),
+        (
+            Call(pallet="SubtensorModule", function="claim_root", arguments={"subnets": [2, 3]}),
+            Effect(netuids=(2, 3), amount_rao=None, destination=None),
+        ),
+        (
+            Call(
+                pallet="SubtensorModule",
+                function="move_stake",
+                arguments={"origin_hotkey": HK0, "destination_hotkey": "0x" + KEY1.hex()},
+            ),
+            Effect(netuids=(), amount_rao=None, destination=None, hotkeys=(HK0, HK1)),
+        ),
         (
             Call(pallet="SubtensorModule", function="batch_set_weights", arguments={"netuids": [2, 3]}),
             Effect(netuids=(2, 3), amount_rao=0, destination=None),

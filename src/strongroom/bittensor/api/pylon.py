@@ -7,7 +7,6 @@ from litestar import Controller, Response, get, put
 from litestar.di import NamedDependency
 from litestar.params import Body, FromPath
 
-from strongroom.bittensor.access import READ
 from strongroom.bittensor.api.outcomes import job_document
 from strongroom.bittensor.api.weights import IdempotencyKey
 from strongroom.bittensor.jobs import WaitFor
@@ -74,7 +73,6 @@ class PylonController(Controller):
         principal: NamedDependency[Principal],
     ) -> dict[str, Any]:
         """As `GET /wallet/jobs/{id}`."""
-        principal.require(READ)
         found = await weights.find(principal, job)
         if found is None or not _concerns(found.job.document, _signer(identity), netuid):
             raise NotFound("There is no such job", code="job_not_found")

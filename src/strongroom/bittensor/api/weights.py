@@ -7,7 +7,6 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import Body, FromPath, HeaderParameter
 
-from strongroom.bittensor.access import READ
 from strongroom.bittensor.api.outcomes import call_answer, job_document
 from strongroom.bittensor.jobs import WaitFor
 from strongroom.bittensor.messages import Signer
@@ -86,7 +85,6 @@ class WeightsController(Controller):
         self, job: FromPath[str], weights: NamedDependency[Weights], principal: NamedDependency[Principal]
     ) -> dict[str, Any]:
         """A job of the same token, by its id or by the Idempotency-Key of the request."""
-        principal.require(READ)
         found = await weights.find(principal, job)
         if found is None:
             raise NotFound("There is no such job", code="job_not_found")

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -111,7 +112,7 @@ class Connection:
             raise failure
 
     async def _try(self, endpoint: str) -> "_Line":
-        shown = endpoint.rpartition("@")[2]
+        shown = _shown(endpoint)
         try:
             socket = await connect(
                 endpoint,
@@ -206,3 +207,9 @@ class _Line:
         answer = self._waiting.get(number) if isinstance(number, int) else None
         if answer is not None and not answer.done():
             answer.set_result(message)
+
+
+def _shown(endpoint: str) -> str:
+    """Where it is; names, paths and queries of endpoints may hold a key to them."""
+    parts = urlsplit(endpoint)
+    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)

@@ -53,6 +53,8 @@ class Effect:
     """None: it cannot be told from the call, for example how much a registration burns."""
     destination: str | None
     """The address that gets it."""
+    hotkeys: tuple[str, ...] = ()
+    """The addresses of the hotkeys that it names."""
 
 
 def effect_of(call: Call) -> Effect:
@@ -64,14 +66,15 @@ def effect_of(call: Call) -> Effect:
         netuids=tuple(netuid for name, value in call.arguments.items() for netuid in _netuids(name, value)),
         amount_rao=amount,
         destination=_destination(call.arguments),
+        hotkeys=tuple(_address(value) for name, value in call.arguments.items() if name.endswith("hotkey")),
     )
 
 
 def _netuids(name: str, value: Any) -> tuple[int, ...]:
-    """Of `netuid`, `netuids`, `origin_netuid` and their kin."""
-    if name == "netuids":
+    """Of `netuid`, `netuids`, `origin_netuid` and their kin; `claim_root` calls them `subnets`."""
+    if name in {"netuids", "subnets"}:
         if not isinstance(value, list | tuple):
-            raise ProtocolError("netuids is not a list")
+            raise ProtocolError(f"{name} is not a list")
         return tuple(_number(one) for one in value)
     return (_number(value),) if name.endswith("netuid") else ()
 
