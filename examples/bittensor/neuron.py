@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import bittensor as bt
-from strongroom.bittensor.client import WalletService, add_arguments
+from strongroom.bittensor.client import ServiceError, WalletService, add_arguments
 
 log = logging.getLogger("neuron")
 
@@ -55,7 +55,8 @@ def arguments(role: str, environment: Mapping[str, str] = os.environ) -> argpars
 class Neuron:
     """A connection to the chain, and a wallet that the service keeps.
 
-    When the service is away at the start, the local wallet is used, if there is one.
+    When the service is away at the start, the local wallet is used, if there is one. Without chain or wallet the program ends
+    with a sentence.
     """
 
     def __init__(self, config: argparse.Namespace) -> None:
@@ -63,10 +64,18 @@ class Neuron:
         self.netuid: int = config.netuid
         if is_local(config.endpoint):  # the SDK asks hosts of the Internet for this machine's address
             bt.utils.networking.get_external_ip = lambda: LOCAL_ADDRESS
-        self.subtensor = bt.Subtensor(network=config.endpoint)
+        try:
+            self.subtensor = bt.Subtensor(network=config.endpoint)
+        except OSError as error:
+            sys.exit(
+                f"no chain answers at {config.endpoint} ({error}); a local one comes with the wallet service"
+            )
         local = bt.Wallet(name=config.wallet_name, hotkey=config.hotkey_name, path=config.wallet_path)
         self.service = WalletService.from_config(config, local=self.subtensor.set_weights, local_wallet=local)
-        self.wallet: Any = self.service.wallet_or_local(config.wallet_name, config.hotkey_name)
+        try:
+            self.wallet: Any = self.service.wallet_or_local(config.wallet_name, config.hotkey_name)
+        except ServiceError as error:
+            sys.exit(str(error))
         self.hotkey: str = self.wallet.hotkey.ss58_address
         log.info("hotkey %s by %s, chain %s", self.hotkey, type(self.wallet).__name__, config.endpoint)
 

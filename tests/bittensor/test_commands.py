@@ -65,7 +65,11 @@ def test_without_being_asked_for_the_coldkey_stays_outside(wallet: Path, variabl
     ("arguments", "password", "reason"),
     [
         (["--coldkey"], "open sesame", "coldkey: The password does not open the key file"),
-        (["--coldkey"], "", "coldkey: The key file is encrypted, and no password is given for it"),
+        (
+            ["--coldkey"],
+            "",
+            "coldkey: The key file is encrypted, and no password is given for it (WALLET_PASSWORD)",
+        ),
         (["--hotkey", "nobody"], "", "has no hotkey nobody"),
         (["--name", "../v"], "legacy-pw", "The name of a wallet has 1 to 64 letters"),
         ([], "", "without its public file it needs --coldkey"),
@@ -154,7 +158,7 @@ def test_a_token_with_limits_is_made_listed_rotated_and_revoked(variables: dict[
     )
     identity = token_id(made)
     listed = "".join(run("token", "list", "--ledger", "bittensor", variables=variables).stdout)
-    assert '"wallets":["validator"]' in listed.replace(" ", "")
+    assert "wallets:validator" in listed.replace(" ", "")
     rotated = run("token", "rotate", identity, "--ledger", "bittensor", variables=variables)
     assert token_id(rotated) == identity
     assert rotated.stdout != made.stdout

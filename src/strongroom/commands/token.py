@@ -4,8 +4,9 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -120,9 +121,18 @@ def list_tokens(ledger: Ledger = "atto") -> None:
         table.add_column(heading, overflow="fold")
     for token in asyncio.run(work()):
         moments = [token.created_at_ms, token.expires_at_ms, token.revoked_at_ms]
-        narrowed = [Text(token.limits)] if limited else []
-        table.add_row(token.id, Text(token.name), " ".join(token.scopes), *map(_minute, moments), *narrowed)
+        narrowed = [Text(_readable(token.limits))] if limited else []
+        table.add_row(token.id, Text(token.name), "\n".join(token.scopes), *map(_minute, moments), *narrowed)
     Console().print(table)
+
+
+def _readable(limits: str) -> str:
+    """A line for each."""
+    document: dict[str, Any] = msgspec.json.decode(limits) if limits else {}
+    return "\n".join(
+        f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in document.items()
+    )
 
 
 @application.command()

@@ -130,3 +130,15 @@ def test_a_validator_without_a_local_key_says_that_it_has_none(tmp_path: Path) -
         service.kill()
         validator.wait_for("there is no local hotkey at", PATIENCE_S)
         assert "by local:" not in validator.logs()
+
+
+def test_a_node_that_cannot_begin_says_why_in_a_sentence(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        made = Subnet(tmp_path, sdk("10.5.0"), stack, free_port(), free_port())
+        for reason in ("no chain answers at ws://127.0.0.1", "did not answer: ConnectionRefused"):
+            node = made.node("validator.py", f"--wallet.path={tmp_path / 'none'}")
+            node.wait_for(reason, PATIENCE_S)
+            assert node.wait_end() == 1
+            assert "Traceback" not in node.logs()
+            if "chain" in reason:
+                made.strongroom("sandbox", "bittensor")

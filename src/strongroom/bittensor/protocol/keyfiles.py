@@ -62,7 +62,7 @@ def decrypt(data: bytes, password: str | None) -> bytes:
     if encryption is Encryption.NONE:
         return data
     if password is None:
-        raise PasswordNeeded("The key file is encrypted, and no password is given for it")
+        raise PasswordNeeded("The key file is encrypted, and no password is given for it (WALLET_PASSWORD)")
     openers = {
         Encryption.NACL: nacl_file.decrypt,
         Encryption.ANSIBLE_VAULT: ansible_vault.decrypt,
@@ -100,7 +100,7 @@ def read_public(data: bytes) -> PublicKey:
         KeyFileError: no JSON, or no public key in it.
     """
     if encryption_of(data) is not Encryption.NONE:
-        raise PasswordNeeded("The key file is encrypted, and no password is given for it")
+        raise PasswordNeeded("The key file is encrypted, and no password is given for it (WALLET_PASSWORD)")
     fields = _parse(data)
     claimed = _claimed_key(fields)
     if claimed is None:
