@@ -1,6 +1,5 @@
 """Callbacks: every entry of every account, in order within an account, accounts independently."""
 
-import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -155,15 +154,13 @@ async def test_listener_that_is_away_is_told_when_it_is_back(start: Start, netwo
 async def test_missed_entries_are_told_in_order_at_full_speed(
     start: Start, network: AttoNetwork, listener: CallbackListener
 ) -> None:
-    """The original tells one a second."""
+    """The original tells one a second, so 150 of them outlast all patience."""
     async with start(CALLBACK_URL=listener.url) as service:
         wallet = await service.create_wallet()
         address = await act_elsewhere(network, wallet, blocks=150)
-        started_s = time.monotonic()
         assert await service.create_account(wallet) == address
         await eventually(lambda: len(listener.entries) == 150)
     assert listener.heights(address) == list(range(1, 151))
-    assert time.monotonic() - started_s < 6
 
 
 async def test_url_that_is_set_later_is_told_what_happens_from_then_on(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from support.programs import program
+from support.turns import one_process_at_a_time
 
 PATIENCE_S = 30.0
 
@@ -105,16 +106,17 @@ async def start_node(folder: Path, script: str) -> asyncio.subprocess.Process:
 @cache
 def install(folder: Path) -> None:
     """The packages that the folder's lock file names; nothing when they are there."""
-    lock = (folder / "package-lock.json").read_bytes()
+    wanted = (folder / "package-lock.json").read_bytes()
     stamp = folder / "node_modules" / ".installed-package-lock.json"
-    if stamp.exists() and stamp.read_bytes() == lock:
-        return
-    done = subprocess.run(
-        [program("npm"), "ci", "--no-audit", "--no-fund"],
-        cwd=folder,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    stamp.write_bytes(lock)
+    with one_process_at_a_time(folder):
+        if stamp.exists() and stamp.read_bytes() == wanted:
+            return
+        done = subprocess.run(
+            [program("npm"), "ci", "--no-audit", "--no-fund"],
+            cwd=folder,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        stamp.write_bytes(wanted)

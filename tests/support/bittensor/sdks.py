@@ -1,7 +1,6 @@
 """The official SDKs as judges, each in an environment of its own. Their programs are in `tests/judges/bittensor`."""
 
 import asyncio
-import fcntl
 import hashlib
 import json
 import os
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from support.turns import one_process_at_a_time
 
 FOLDER = Path(__file__).parents[2] / "judges" / "bittensor"
 SOURCES = Path(__file__).parents[3] / "src"
@@ -76,8 +77,7 @@ def sdk(version: str) -> Sdk:
     python, stamp = folder / "bin" / "python", folder / ".installed"
     wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{version}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with one_process_at_a_time(folder):
         if not stamp.exists() or stamp.read_text() != wanted:
             _run(sys.executable, "-m", "venv", "--clear", str(folder))
             pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")

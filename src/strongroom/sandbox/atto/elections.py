@@ -88,6 +88,11 @@ class Elections:
                 raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The node is restarting") from None
             raise
 
+    @property
+    def undecided(self) -> int:
+        """How many elections are under way."""
+        return len(self._running)
+
     async def stop(self) -> None:
         """Ends all elections undecided."""
         for task in self._tasks:
