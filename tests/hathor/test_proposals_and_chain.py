@@ -115,6 +115,32 @@ async def test_a_failed_call_that_is_sent_again_takes_its_number_again(
     assert await database.read(seqnum) == 6
 
 
+async def test_a_sequence_number_is_given_back_once(database: Database, scene: Scene) -> None:
+    """The call after a failed one has the same number; that the failed one expires later changes nothing."""
+    scene.send([scene.genesis], [pay(OURS, 1_000)])
+    await scene.sync()
+    await database.write(own)
+    assert await seqnum_after(database, "failed", call(6)) == 6
+    await database.write(partial(refuse, proposal_id="failed", wallet_id="wallet", now_s=NOW_S))
+    assert await seqnum_after(database, "next", call(6)) == 6
+    await database.write(partial(cancel, proposal_id="failed", wallet_id="wallet", now_s=NOW_S))
+    assert await database.read(seqnum) == 6
+
+
+async def test_a_sequence_number_that_the_chain_has_seen_is_not_given_back(
+    database: Database, scene: Scene
+) -> None:
+    """Another client of the same wallet had the same number, and was first."""
+    scene.send([scene.genesis], [pay(OURS, 1_000)])
+    await scene.sync()
+    await database.write(own)
+    assert await seqnum_after(database, "slow", call(6)) == 6
+    sql = "INSERT INTO strongroom_hathor_caller (tx_id, address, seqnum) VALUES ({}, {}, 6)"
+    await database.write(lambda c: execute(c, sql, "ab" * 32, text_address(OURS)))
+    await database.write(partial(cancel, proposal_id="slow", wallet_id="wallet", now_s=NOW_S))
+    assert await database.read(seqnum) == 6
+
+
 def call(number: int, name: str = OURS) -> Transaction:
     payload = base58check_decode(text_address(name))
     header = NanoHeader(

@@ -219,6 +219,9 @@ def forget(connection: Connection, proposal_id: str) -> None:
 def _free(connection: Connection, proposal: Proposal) -> None:
     if proposal.caller is not None and proposal.proposed is not None:
         _lower_seqnum(connection, proposal, parse_transaction(proposal.proposed))
+        # Given back once: by the next time the number may be another proposal's.
+        sql = "UPDATE strongroom_hathor_proposal SET caller = NULL, seqnum_before = NULL WHERE id = {}"
+        execute(connection, sql, proposal.id)
     release(connection, proposal.id)
 
 
@@ -247,13 +250,16 @@ def _raise_seqnum(connection: Connection, wallet_id: str, transaction: Transacti
 
 
 def _lower_seqnum(connection: Connection, proposal: Proposal, transaction: Transaction) -> None:
-    """Else every failed call would leave a gap, and the node allows only small ones."""
+    """Else every failed call would leave a gap, and the node allows only small ones. Never below what the chain saw."""
     header = _nano(transaction)
     if header is None:
         return
     lock_ledger(connection)
+    sql = "SELECT MAX(seqnum) FROM strongroom_hathor_caller WHERE address = {}"
+    seen = execute(connection, sql, proposal.caller)[0][0] or 0
+    floor = max(proposal.seqnum_before or 0, seen)
     sql = "UPDATE address SET seqnum = {} WHERE address = {} AND seqnum = {}"
-    execute(connection, sql, proposal.seqnum_before, proposal.caller, header.seqnum)
+    execute(connection, sql, min(floor, header.seqnum), proposal.caller, header.seqnum)
 
 
 def _nano(transaction: Transaction) -> NanoHeader | None:
