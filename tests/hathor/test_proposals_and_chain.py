@@ -82,6 +82,24 @@ async def test_the_void_of_another_s_transaction_frees_nothing_that_is_held(
     assert await database.read(marks) == (1, 1)
 
 
+async def test_nor_what_is_held_to_be_sent_again(database: Database, scene: Scene) -> None:
+    kept = scene.send([scene.genesis], [pay(OURS, 1_000)])
+    await scene.sync()
+    await database.write(own)
+    transaction = draft([(kept.hash, 0)], [], timestamp_s=NOW_S)
+    await announce(database, "ours", transaction)
+    await database.write(partial(refuse, proposal_id="ours", wallet_id="wallet", now_s=NOW_S))
+    assert await database.read(marks) == (0, 0)
+    await database.write(
+        partial(begin_sending, proposal_id="ours", wallet_id=None, raw=b"raw", tx_id="id", now_ms=0)
+    )
+    rival = scene.send([(kept.hash, 0)], [pay("b", 1_000)])
+    await scene.sync()
+    scene.chain.void(rival)
+    await scene.sync()
+    assert await database.read(marks) == (1, 1)
+
+
 async def test_a_call_of_a_contract_takes_its_sequence_number_and_gives_it_back(
     database: Database, scene: Scene
 ) -> None:

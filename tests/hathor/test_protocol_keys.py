@@ -58,6 +58,22 @@ def test_signed_messages(vectors: dict[str, Any]) -> None:
             verify_message(message + "0", case["signature"], case["address"])
 
 
+def test_base64_of_every_kind(vectors: dict[str, Any]) -> None:
+    """The original's decoder takes them all."""
+    signed = vectors["signed_messages"]["sig_auth_mainnet"]
+    signature: str = signed["signature"]
+    url_safe = signature.replace("+", "-").replace("/", "_")
+    for written in (
+        signature.rstrip("="),
+        url_safe,
+        url_safe.rstrip("="),
+        f"{signature[:40]}\n{signature[40:]}",
+    ):
+        verify_message(signed["message"], written, signed["address"])
+    with pytest.raises(SignatureError):
+        verify_message(signed["message"], signature[:-2], signed["address"])
+
+
 def test_auth_address_is_the_keys_own(vectors: dict[str, Any]) -> None:
     xpub = parse_xpub(vectors["wallet"]["auth_xpub"])
     assert xpub.address().encode(MAINNET) == vectors["signed_messages"]["sig_auth_mainnet"]["address"]

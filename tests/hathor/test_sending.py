@@ -26,6 +26,7 @@ from support.clock import ManualClock
 from support.hathor.api import WALLET_ID
 from support.hathor.proposals import Client, payment
 from support.hathor.running import until
+from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -82,6 +83,36 @@ async def test_a_node_that_is_away_got_nothing(client: Client) -> None:
     assert 1 in await client.offered()
     assert (await client.send(identifier, payment(1, weight=9.0)))[0] == 200
     assert (await client.status(identifier)) == "sent"
+
+
+async def test_two_clients_at_once_meet_a_node_that_is_away(client: Client) -> None:
+    """Both are told so at once: none of them waits for the other's doubt."""
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    second_came = asyncio.Event()
+
+    async def connect(raw: bytes) -> str | None:
+        client.node.pushed.append(raw)
+        await second_came.wait()
+        raise NotDelivered("gone in the meantime")
+
+    client.node.push = connect  # type: ignore[method-assign]
+    first = asyncio.ensure_future(client.send(identifier, transaction))
+    await eventually(lambda: bool(client.node.pushed))
+    second = asyncio.ensure_future(client.send(identifier, transaction))
+    await until(client.api.database, lambda c: _attempts(c) == 2)
+    await eventually(lambda: client.api.sender.joined == 1)
+    second_came.set()
+    async with asyncio.timeout(10):
+        answers = [await first, await second]
+    assert [(status, body["error"]) for status, body in answers] == [(503, "fullnode-unavailable")] * 2
+    assert await client.status(identifier) == "send_error"
+    assert (len(client.node.pushed), 1 in await client.offered()) == (1, True)
+
+
+def _attempts(connection: Connection) -> int:
+    found: int = execute(connection, "SELECT attempts FROM strongroom_hathor_proposal")[0][0]
+    return found
 
 
 async def test_who_waits_too_long_is_told_that_nobody_knows(client: Client, clock: ManualClock) -> None:

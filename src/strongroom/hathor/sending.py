@@ -7,7 +7,8 @@ refuses it and does not have it, or, long after the last push, does not have it 
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -64,6 +65,7 @@ class Sender:
         self._background = background
         self._running: dict[Key, asyncio.Task[Outcome]] = {}
         self._since_s: dict[Key, float] = {}
+        self._joined: Counter[Key] = Counter()
         self._outcomes = metrics.counter(
             "hathor_proposals_settled", "Proposals sent or refused, by outcome.", ("outcome",)
         )
@@ -74,14 +76,21 @@ class Sender:
 
     def send(self, sending: Sending) -> asyncio.Task[Outcome]:
         """Starts, or joins, the sending of a stored transaction. Shield the task when waiting for it with a limit."""
-        key = (sending.proposal_id, sending.tx_id, sending.since_ms)
+        key = _key(sending)
         task = self._running.get(key)
-        if task is None:
+        if task is not None:
+            self._joined[key] += 1
+        else:
             task = self._background.start(self._send(sending))
             self._running[key] = task
             self._since_s[key] = self._clock.monotonic_s()
             task.add_done_callback(lambda _: self._ended(key))
         return task
+
+    @property
+    def joined(self) -> int:
+        """Requests that wait for a sending which another one began."""
+        return self._joined.total()
 
     def is_running(self, proposal_id: str) -> bool:
         return any(key[0] == proposal_id for key in self._running)
@@ -105,8 +114,9 @@ class Sender:
             await backoff.wait()
 
     async def _settle(self, sending: Sending, outcome: Outcome) -> Outcome | None:
-        """None: it is not settled, another process may have delivered it."""
+        """None: it is not settled, another process may have delivered it. Who joined here delivers nothing."""
         now_s = self._clock.now_ms() // 1000
+        sending = replace(sending, attempts=sending.attempts + self._joined[_key(sending)])
         status = await self._database.write(
             partial(settle, sending=sending, status=outcome.status, now_s=now_s)
         )
@@ -119,6 +129,7 @@ class Sender:
     def _ended(self, key: Key) -> None:
         del self._running[key]
         del self._since_s[key]
+        self._joined.pop(key, None)
 
     def _health(self) -> ComponentHealth:
         now_s = self._clock.monotonic_s()
@@ -128,6 +139,10 @@ class Sender:
                 status=Status.DEGRADED, detail=f"{old} transactions with an unknown fate for over a minute"
             )
         return ComponentHealth(status=Status.UP)
+
+
+def _key(sending: Sending) -> Key:
+    return sending.proposal_id, sending.tx_id, sending.since_ms
 
 
 class _Attempt:

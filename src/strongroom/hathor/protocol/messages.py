@@ -10,6 +10,7 @@ from strongroom.hathor.protocol.hashes import base58check_decode, hash160, sha25
 
 PREFIX = b"\x17Hathor Signed Message:\n"
 SIGNATURE_SIZE = 65
+URL_SAFE = str.maketrans("-_", "+/")
 COMPRESSED_HEADER = 31
 """27 plus 4 for a compressed key; the recovery id (0 to 3) is added to it."""
 
@@ -20,7 +21,7 @@ def message_digest(message: str) -> bytes:
 
 
 def verify_message(message: str, signature: str, address: str) -> None:
-    """Checks that the key behind `address` signed `message`; `signature` is base64 of 65 bytes.
+    """Checks that the key behind `address` signed `message`; `signature` is base64 of 65 bytes, padded or not, of either alphabet.
 
     The version byte of the address does not count, its key hash does.
 
@@ -29,7 +30,7 @@ def verify_message(message: str, signature: str, address: str) -> None:
         ProtocolError: the address is malformed.
     """
     try:
-        raw = base64.b64decode(signature, validate=True)
+        raw = _decode_base64(signature)
     except (binascii.Error, ValueError) as error:
         raise SignatureError("The signature is not base64") from error
     if len(raw) != SIGNATURE_SIZE or not COMPRESSED_HEADER <= raw[0] < COMPRESSED_HEADER + 4:
@@ -58,6 +59,11 @@ def authentication_message(timestamp_s: float, wallet_id: str, address: str) -> 
 def deletion_message(timestamp_s: float, wallet_id: str, address: str) -> str:
     """What a wallet signs with its authentication key to be deleted; no other signature of it can be taken for that."""
     return f"delete {authentication_message(timestamp_s, wallet_id, address)}"
+
+
+def _decode_base64(text: str) -> bytes:
+    bare = "".join(text.split()).rstrip("=").translate(URL_SAFE)
+    return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
 
 
 def _varint(number: int) -> bytes:

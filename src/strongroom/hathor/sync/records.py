@@ -29,14 +29,15 @@ HEIGHT = (
     "SELECT height FROM `transaction` WHERE {where} version IN (0, 3, 5) AND height IS NOT NULL"
     " ORDER BY height DESC LIMIT 1"
 )
-# The proposal whose transaction fell; one that is open holds its outputs on.
+# The proposal whose transaction fell; one that is open holds its outputs on, and so does one that is sent again.
 FORGET_PROPOSAL = (
     "UPDATE tx_output SET tx_proposal = NULL, tx_proposal_index = NULL WHERE tx_id = {} AND `index` = {}"
-    " AND NOT EXISTS (SELECT 1 FROM tx_proposal p WHERE p.id = tx_output.tx_proposal AND p.status = 'open')"
+    " AND NOT EXISTS (SELECT 1 FROM tx_proposal p WHERE p.id = tx_output.tx_proposal"
+    " AND p.status IN ('open', 'send_error'))"
 )
 FORGET_HOLD = (
     "DELETE FROM strongroom_hathor_held_output WHERE tx_id = {} AND `index` = {} AND NOT EXISTS (SELECT 1"
-    " FROM tx_proposal p WHERE p.id = strongroom_hathor_held_output.proposal_id AND p.status = 'open')"
+    " FROM tx_proposal p WHERE p.id = strongroom_hathor_held_output.proposal_id AND p.status IN ('open', 'send_error'))"
 )
 CHANGEABLE = ("locked", "spent_by", "voided")
 
