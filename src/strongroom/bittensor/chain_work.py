@@ -1,5 +1,6 @@
 """Everything of the ledger that speaks to the chain, assembled: the gateway, the durable submission, jobs, weights."""
 
+import asyncio
 from typing import Final
 
 from strongroom.bittensor.answers import Answers
@@ -12,6 +13,7 @@ from strongroom.bittensor.keyring import Keyring
 from strongroom.bittensor.lent_signatures import LentSignatures
 from strongroom.bittensor.outcomes import Outcomes
 from strongroom.bittensor.resolver import Resolver
+from strongroom.bittensor.retention import Retention
 from strongroom.bittensor.reveals import Reveals
 from strongroom.bittensor.settings import BittensorSettings
 from strongroom.bittensor.submission import Submitter
@@ -110,6 +112,8 @@ class ChainWork:
             entropy=entropy,
         )
 
+        self._retention = Retention(days=settings.retention_days, database=database, clock=clock)
+
     def start(self) -> None:
         start = self._background.start
         start(self._leases.lead(RESOLVER_LEASE, self._resolve))
@@ -131,7 +135,9 @@ class ChainWork:
         await self._resolver.run()
 
     async def _run_jobs(self, _lease: Lease) -> None:
-        await self._runner.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._runner.run())
+            group.create_task(self._retention.run())
 
     async def _check_chain(self) -> None:
         while True:

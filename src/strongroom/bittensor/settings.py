@@ -54,6 +54,8 @@ class BittensorSettings:
     """`BT_PW_...`, each the password of one key file, as btwallet has them."""
     key_cache_s: int
     """How long a key opened from the folder may stay in memory after its last use."""
+    retention_days: int
+    """How long jobs that are over can be asked for. 0: for ever."""
     requests_a_minute: int
     """Of one token that has no limit of its own."""
     trusted_proxies: TrustedProxies
@@ -88,6 +90,7 @@ def read_bittensor_settings(environment: Environment, data: Path, host: str) -> 
         wallet_password=environment.secret("WALLET_PASSWORD"),
         password_variables=environment.beginning_with(PASSWORD_PREFIX),
         key_cache_s=environment.integer("BITTENSOR_KEY_CACHE_S", 3600, low=0, high=86_400),
+        retention_days=environment.integer("BITTENSOR_RETENTION_DAYS", 30, low=0, high=36_500),
         requests_a_minute=environment.integer("BITTENSOR_REQUESTS_A_MINUTE", 6000, low=1, high=1_000_000),
         trusted_proxies=environment.parsed(
             "BITTENSOR_TRUSTED_PROXIES",

@@ -74,8 +74,9 @@ extrinsic = Table(
     UniqueConstraint("unheard", name="strongroom_bittensor_extrinsic_unheard"),
     Index("strongroom_bittensor_extrinsic_state", "state"),
     Index("strongroom_bittensor_extrinsic_job", "job"),
+    Index("strongroom_bittensor_extrinsic_age", "created_at_ms"),
 )
-"""Every extrinsic that was ever signed. `live_nonce` is NULL when it can never be included; `unheard` is the public key
+"""Every extrinsic that was signed, until it is old and settled. `live_nonce` is NULL when it can never be included; `unheard` is the public key
 until a pool has answered: an account has one such extrinsic at most."""
 
 job = Table(
@@ -99,6 +100,7 @@ job = Table(
     UniqueConstraint("slot", name="strongroom_bittensor_job_slot"),
     Index("strongroom_bittensor_job_open", "is_open", "in_background"),
     Index("strongroom_bittensor_job_subject", "subject", "created_at_ms"),
+    Index("strongroom_bittensor_job_age", "is_open", "created_at_ms"),
 )
 """What was asked for. `subject` is the hash of what it changes (a hotkey's weights in a subnet), `slot` the same while the
 job is open: there is one such job at most. `extrinsic` is the one that carries it out, or did last."""
