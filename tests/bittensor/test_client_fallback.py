@@ -18,10 +18,12 @@ from strongroom.bittensor.client.weights import Patience, Request, WeightSetter
 from support.clock import ManualClock, SeededEntropy
 
 ERA_S = (8 + 2) * 12
+LATE_S = 100
 POST_FAULTS = [
     "unreachable",
     "lost before it was taken",
     "lost after it was taken",
+    "late",
     "not submitted",
     "proxy's 502",
     "refused",
@@ -39,19 +41,37 @@ class FlakyService:
     """What happens to the next requests, one after the other."""
     job_fault: str = "none"
     jobs: dict[str, list[int]] = field(default_factory=dict)
+    late: list[tuple[float, str, list[int]]] = field(default_factory=list)
+    """Requests that arrive when it is this second, however the network is then."""
+    clock: ManualClock = field(default_factory=ManualClock)
     taken: Callable[[list[int]], None] = print
 
+    def arrive(self) -> None:
+        """What was late is signed, unless it was joined or overtaken."""
+        due = [one for one in self.late if one[0] <= self.clock.monotonic_s()]
+        self.late = [one for one in self.late if one not in due]
+        for _, key, weights in due:
+            if key not in self.jobs and all(other < weights for other in self.jobs.values()):
+                self.jobs[key] = weights
+                self.taken(weights)
+
     def probe(self) -> str | None:
+        self.arrive()
         return "away" if self.probe_fault else None
 
     def submit(self, path: str, document: dict[str, Any], key: str, timeout_s: float) -> Answer:
         assert path == "/wallet/set_weights"
         assert timeout_s > 0
+        self.arrive()
         fault = self.post_faults.pop(0) if self.post_faults else "none"
         match fault:
             case "unreachable":
                 raise NotDelivered("refused")
             case "lost before it was taken":
+                raise NoAnswer("reset")
+            case "late":
+                arrives_s = self.clock.monotonic_s() + LATE_S
+                self.late.append((arrives_s, key, document["transaction_data"]["weights"]))
                 raise NoAnswer("reset")
             case "not submitted":
                 return Answer(503, {"submitted": False, "detail": "the chain is away"})
@@ -67,6 +87,7 @@ class FlakyService:
         return Answer(200, {"success": True, "message": "done"})
 
     def job(self, key: str) -> Answer:
+        self.arrive()
         match self.job_fault:
             case "unreachable":
                 raise NotDelivered("refused")
@@ -95,7 +116,7 @@ class Node:
     local_wallet: bool = True
 
     def __post_init__(self) -> None:
-        self.service.taken = self.submitted
+        self.service.taken, self.service.clock = self.submitted, self.clock
         hotkey = self.folder / "validator" / "hotkeys" / "default"
         if self.local_wallet:
             hotkey.parent.mkdir(parents=True, exist_ok=True)
@@ -173,7 +194,29 @@ def test_no_weight_set_is_submitted_twice(tmp_path_factory: Any, moments: list[M
         if node.set_weights([epoch]).success:
             epoch += 1
         node.clock.advance(moment.seconds)
+    node.clock.advance(LATE_S)
+    node.service.arrive()
     assert node.twice == []
+
+
+def test_what_may_yet_arrive_is_not_set_by_the_local_wallet(tmp_path: Path) -> None:
+    """The service does not know the request, and then it is away; the request is still on its way."""
+    node = Node(tmp_path)
+    node.service.post_faults = ["late", "not submitted"]
+    assert node.set_weights([1]).fate is Fate.UNKNOWN
+    node.service.probe_fault = True
+    refused = node.set_weights([1])
+    assert (refused.fate, node.local_sets) == (Fate.NOT_SENT, [])
+    assert "may yet reach it" in refused.message
+    node.restart()
+    assert node.set_weights([1]).fate is Fate.NOT_SENT
+    node.clock.advance(LATE_S)
+    assert node.set_weights([1]).success
+    assert list(node.service.jobs.values()) == [[1]]
+    node.service.probe_fault = False
+    node.clock.advance(180)
+    node.service.probe_fault = True
+    assert node.set_weights([2]).source == "local"
 
 
 def test_it_falls_back_while_the_service_is_away_and_returns_to_it(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ class Pending:
     """Of the request's body: the same body again is the same request."""
     until_ms: int
     """After this it can no longer be included: it is not followed any further."""
+    sent_ms: int = 0
 
 
 class Journal:

@@ -3,7 +3,8 @@
 The rules, in the order in which they are asked:
 
 1. An earlier request of this slot (hotkey, subnet, mechanism) whose end is not known is followed first. Until it is
-   known, nothing else is signed for the slot.
+   known, nothing else is signed for the slot. One that the service does not know may yet arrive, or be in its queue: for
+   a while nobody but the service is asked, which has one set under way at a time.
 2. The service is probed with a request that signs nothing. If that fails, nothing was signed: the local wallet may.
 3. The request is noted, then sent. Only an answer that says `submitted: false`, or no connection at all, proves that
    nothing was signed: the local wallet may. A refusal is an answer: it stands.
@@ -17,7 +18,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -45,6 +46,8 @@ class Patience:
     """How long to wait for the service's answer."""
     follow_s: float = 60.0
     """How long to go on asking what became of a request whose answer was lost."""
+    arrival_s: float = 180.0
+    """How long after its sending a request that the service does not know may yet be signed there."""
     hold_s: float = 3600.0
     """How long a lost request keeps the slot when the service cannot be asked: its job and its era are over then."""
 
@@ -55,6 +58,8 @@ class Request:
     hotkey_name: str
     transaction_data: dict[str, Any]
     local: LocalWallet | None = field(default=None, compare=False)
+    earlier: Pending | None = field(default=None, compare=False)
+    """A request that may yet arrive."""
 
     @property
     def slot(self) -> str:
@@ -101,10 +106,10 @@ class WeightSetter:
     def set_weights(self, request: Request) -> Result:
         with self._turns[request.slot]:
             earlier = self._settle_earlier(request)
-            return earlier or self._ask(request)
+            return earlier if isinstance(earlier, Result) else self._ask(replace(request, earlier=earlier))
 
-    def _settle_earlier(self, request: Request) -> Result | None:
-        """What this call comes to because of an earlier one; None: the slot is free."""
+    def _settle_earlier(self, request: Request) -> Result | Pending | None:
+        """What this call comes to because of an earlier one, or that one if it may yet arrive; None: the slot is free."""
         pending = self._journal.get(request.slot)
         if pending is None:
             return None
@@ -122,6 +127,13 @@ class WeightSetter:
                 "an earlier request for these weights may have been signed and the wallet service cannot be"
                 " asked about it: nothing was sent"
             )
+        return self._followed(request, pending, result)
+
+    def _followed(self, request: Request, pending: Pending, result: Result) -> Result | Pending | None:
+        """As `_settle_earlier`, by what the service says of the earlier request."""
+        arrives_until_ms = pending.sent_ms + self._patience.arrival_s * 1000
+        if result.fate is Fate.NOT_SENT and self._clock.now_ms() < arrives_until_ms:
+            return pending
         is_same = pending.digest == request.digest
         if result.fate is Fate.UNKNOWN and is_same:
             return (
@@ -136,16 +148,18 @@ class WeightSetter:
         why = self._service.probe()
         if why is not None:
             return self._away(request, why)
+        now_ms = self._clock.now_ms()
         pending = Pending(
             key=self._entropy.token(KEY_BYTES).hex(),
             digest=request.digest,
-            until_ms=self._clock.now_ms() + int(self._patience.hold_s * 1000),
+            until_ms=now_ms + int(self._patience.hold_s * 1000),
+            sent_ms=now_ms,
         )
         self._journal.put(request.slot, pending)
         try:
             answer = self._service.submit(PATH, request.document, pending.key, self._patience.answer_s)
         except NotDelivered as error:
-            self._journal.remove(request.slot)
+            self._free(request)
             return self._away(request, str(error))
         except NoAnswer as error:
             log.warning("the wallet service did not answer (%s): asking what became of the request", error)
@@ -154,11 +168,13 @@ class WeightSetter:
 
     def _answered(self, request: Request, pending: Pending, answer: Answer, *, tries: int = TRIES) -> Result:
         if answer.status in AWAY and answer.document.get("submitted") is False:
-            self._journal.remove(request.slot)
+            if tries < TRIES:  # it speaks of this copy of the request; the one before may yet arrive
+                return unknown(UNTOLD)
+            self._free(request)
             return self._away(request, reason(answer))
         if not _is_final(answer):
             return self._lost(request, pending, tries=tries)
-        self._journal.remove(request.slot)
+        self._free(request)
         self._breaker.worked()
         return _refused_or_done(answer)
 
@@ -174,8 +190,14 @@ class WeightSetter:
         if result is None or result.fate is Fate.NOT_SENT:
             return unknown(UNTOLD)
         if result.fate is not Fate.UNKNOWN:
-            self._journal.remove(request.slot)
+            self._free(request)
         return result
+
+    def _free(self, request: Request) -> None:
+        if request.earlier is None:
+            self._journal.remove(request.slot)
+        else:
+            self._journal.put(request.slot, request.earlier)
 
     def _follow(self, pending: Pending, follow_s: float) -> Result | None:
         """The end of a request; None when it cannot be told. A request that never arrived is refused."""
@@ -201,6 +223,8 @@ class WeightSetter:
 
     def _fall_back(self, request: Request, why: str) -> Result:
         missing = "no local wallet was given" if request.local is None else request.local.missing()
+        if request.earlier is not None:
+            missing = "an earlier request may yet reach it"
         if request.local is None or missing is not None:
             log.warning(
                 "the wallet service at %s is unavailable (%s), and %s", self._service.url, why, missing
