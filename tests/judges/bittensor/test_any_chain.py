@@ -127,4 +127,4 @@ async def test_an_axon_is_announced(
     answer = await ask(service, "serve_axon", netuid=netuid, ip="10.0.0.1", port=8091)
     assert answer["success"] is True, answer
     axon = await chain.read(SUBTENSOR, "Axons", netuid, own_hotkey.public_key)
-    assert axon["port"] == 8091  # noqa: PLR2004 - as it was announced
+    assert axon["port"] == 8091
