@@ -116,7 +116,7 @@ def _read_api(environment: Environment, host: str) -> ApiSettings:
         auth_secrets=tuple(secret for secret in secrets if secret is not None),
         confirm_first_address=environment.flag("CONFIRM_FIRST_ADDRESS", False),
         max_load_retries=environment.integer("MAX_LOAD_WALLET_RETRIES", 5, low=0),
-        auth_requests_a_minute=environment.integer("HATHOR_AUTH_REQUESTS_A_MINUTE", 120, low=1),
+        auth_requests_a_minute=environment.integer("HATHOR_AUTH_REQUESTS_A_MINUTE", 1200, low=1),
         proxies=environment.parsed(
             "HATHOR_TRUSTED_PROXIES",
             environment.text("HATHOR_TRUSTED_PROXIES", "0"),
