@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Connection
 
 from strongroom.core.bulk import execute
+from strongroom.hathor.deletion import delete_wallet
 from strongroom.hathor.gateway.push import NotDelivered
 from strongroom.hathor.proposal_sweep import LIFE_S
 from strongroom.hathor.proposals import (
@@ -231,3 +232,38 @@ async def test_what_is_given_up_while_it_is_sent(client: Client) -> None:
             return
         assert await client.status(identifier) == "cancelled"
     assert client.node.pushed == []
+
+
+async def test_what_expires_while_it_is_sent(client: Client, clock: ManualClock) -> None:
+    """It went out, or it is cancelled and did not."""
+    for _ in range(5):
+        transaction = payment(0)
+        identifier = await client.propose(transaction)
+        clock.advance(LIFE_S)
+        (status, body), _ = await asyncio.gather(client.send(identifier, transaction), client.sweep().sweep())
+        if status == 200:
+            assert await client.status(identifier) == "sent"
+            assert client.node.pushed == [transaction.encode()]
+            return
+        assert (status, body["error"], body["status"]) == (400, "tx-proposal-not-open", "cancelled")
+        assert (client.node.pushed, 0 in await client.offered()) == ([], True)
+
+
+async def test_a_wallet_that_is_deleted_while_it_sends(client: Client, clock: ManualClock) -> None:
+    """The payment goes out, or nobody holds anything for it after its five minutes."""
+    transaction = payment(0)
+    identifier = await client.propose(transaction)
+    (status, body), _ = await asyncio.gather(
+        client.send(identifier, transaction),
+        client.api.database.write(lambda c: delete_wallet(c, WALLET_ID)),
+    )
+    if status == 200:
+        assert await client.status(identifier) == "sent"
+        return
+    assert (status, body["error"]) in {(404, "wallet-not-found"), (400, "tx-proposal-no-match")}, body
+    clock.advance(LIFE_S)
+    await client.sweep().sweep()
+    assert client.node.pushed == []
+    assert await client.rows_beside() == 0
+    marked = "SELECT COUNT(*) FROM tx_output WHERE tx_proposal IS NOT NULL"
+    assert await client.api.database.read(lambda c: execute(c, marked)) == [(0,)]
