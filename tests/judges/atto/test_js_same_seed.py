@@ -103,7 +103,9 @@ async def test_two_wallets_that_receive_the_same_do_not_disturb_each_other(
         assert details["height"] == 8
         assert entry(await service.send(address, NOBODY, 6))["height"] == 9
         await assert_agree(service, js, address)
-        assert await service.get(f"/wallets/accounts/{address}/receivables") == []
+        receivables = f"/wallets/accounts/{address}/receivables"
+        # It hears of what the other one received in its own time.
+        await until(lambda: service.get(receivables), lambda found: found == [])
 
 
 async def test_send_that_comes_after_theirs_is_rejected_and_may_be_repeated(
