@@ -1,3 +1,5 @@
+import base64
+import itertools
 from typing import Any
 
 import pytest
@@ -83,6 +85,33 @@ def test_auth_address_is_the_keys_own(vectors: dict[str, Any]) -> None:
 def test_malformed_message_signatures_are_refused(signature: str) -> None:
     with pytest.raises(SignatureError):
         verify_message("text", signature, "HBCQgVR8Xsyv1BLDjf9NJPK1Hwg4rKUh62")
+
+
+def test_signatures_may_lack_leading_zeros() -> None:
+    """bitcore leaves them out; the first is a registration of wallet-lib 4.1.0, which failed by that."""
+    xpub = parse_xpub(
+        "xpub6CY5J71aybeg99AXsi9aanuNV5DCvUt8C2dKmDcLABkJGRnHaNwkeS3FHFinHdYs8rTWgRPj7XrZnAjm6MzXUDsWW5XaUyaQVHjbeapwLwb"
+    )
+    address = xpub.address().encode(TESTNET)
+    message = authentication_message(1795280625, wallet_id(xpub.encode()), address)
+    signature = "IFff02wMn0DwKwSFe0i9UFRA51/uhvyLcgJsBefX15NOR40UfAX90F/KvO+KcocEptbup3Jh1Ug33DVCMTbQGA=="
+    verify_message(message, signature, address)
+    with pytest.raises(SignatureError):
+        verify_message(message + "0", signature, address)
+
+
+@pytest.mark.parametrize("place", [1, 33])
+def test_either_number_of_a_signature_may_be_short(place: int) -> None:
+    key = b"\x07" * 32
+    address = public_key_address(PrivateKey(key).public_key.format()).encode(MAINNET)
+    for number in itertools.count():
+        whole = base64.b64decode(sign_message(str(number), key))
+        if whole[place] == 0:
+            break
+    short = base64.b64encode(whole[:place] + whole[place + 1 :]).decode()
+    verify_message(str(number), short, address)
+    with pytest.raises(SignatureError, match="another key"):
+        verify_message(str(number + 1), short, address)
 
 
 def test_long_messages_sign_and_verify() -> None:

@@ -1,6 +1,6 @@
 // Wallets of the official library at one wallet service, told what to do line by line.
 //
-// First line of standard input: {"service", "socket", "mining", "network"}. Every further line: {"id", "command",
+// First line of standard input: {"service", "socket", "node", "mining", "network"}. Every further line: {"id", "command",
 // ...arguments}. Standard output: {"id", "result"} or {"id", "error"} a line, in the order in which they are ready, and
 // {"wallet", "event", "data"} for what a wallet emits. Amounts are texts like "5n".
 import { createInterface } from "node:readline";
@@ -14,6 +14,7 @@ const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const settings = JSON.parse((await lines.next()).value);
 config.setWalletServiceBaseUrl(settings.service);
 config.setWalletServiceBaseWsUrl(settings.socket);
+config.setServerUrl(settings.node); // the library asks the node itself about contracts
 config.setTxMiningUrl(settings.mining);
 config.setNetwork(settings.network);
 const PIN = "123456";
@@ -75,6 +76,14 @@ const commands = {
     const transaction = await wallet[it.method](...it.arguments);
     await wallet.signTx(transaction, { pinCode: PIN });
     return plain(await wallet.handleSendPreparedTransaction(transaction));
+  },
+  // Calls a contract as another address than the transaction was built for.
+  call_as: async (it) => {
+    const wallet = wallets[it.wallet];
+    const sending = await wallet.createNanoContractTransaction(...it.arguments, { signTx: false });
+    await wallet.setNanoHeaderCaller(sending.transaction.getNanoHeaders()[0], it.caller);
+    await wallet.signTx(sending.transaction, { pinCode: PIN });
+    return plain(await sending.runFromMining());
   },
   property: (it) => wallets[it.wallet][it.name],
   // The weight of every transaction from now on; the library's own when none is given.

@@ -106,6 +106,12 @@ class JsWallet:
         tx_id: str = sent["hash"]
         return tx_id
 
+    async def call_as(self, caller: str, *arguments: object) -> str:
+        """A contract's call (the arguments of `createNanoContractTransaction`), made out to another caller later."""
+        sent = await self._client.call("call_as", wallet=self._name, caller=caller, arguments=list(arguments))
+        tx_id: str = sent["hash"]
+        return tx_id
+
     async def push(self, method: str, payload: object) -> Any:
         return await self._client.call("push", wallet=self._name, method=method, payload=payload)
 
@@ -196,10 +202,11 @@ def read(data: Any) -> Any:
 
 
 @asynccontextmanager
-async def js_client(*, service: str, socket: str, mining: str) -> AsyncIterator[JsClient]:
+async def js_client(*, service: str, socket: str, node: str, mining: str) -> AsyncIterator[JsClient]:
     install(FOLDER)
     client = JsClient(await start_node(FOLDER, "wallet.mjs"))
-    client.write({"service": service, "socket": socket, "mining": mining, "network": "privatenet"})
+    urls = {"service": service, "socket": socket, "node": node, "mining": mining}
+    client.write({**urls, "network": "privatenet"})
     try:
         yield client
         # What the library does not understand in a message or in the version it only logs.

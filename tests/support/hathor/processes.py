@@ -90,7 +90,12 @@ class WalletProgram(Program):
 
     def judge(self) -> AbstractAsyncContextManager[JsClient]:
         """The official library, pointed at this service."""
-        return js_client(service=f"{self.url}/", socket=self.socket_url, mining=self._node.mining_url)
+        return js_client(
+            service=f"{self.url}/",
+            socket=self.socket_url,
+            node=f"{self._node.url}/v1a/",
+            mining=self._node.mining_url,
+        )
 
     async def health(self) -> dict[str, Any]:
         document: dict[str, Any] = (await self.management.get("/health")).json()

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Iterator
 
 from coincurve import PrivateKey, PublicKey
 
@@ -11,6 +12,9 @@ from strongroom.hathor.protocol.hashes import base58check_decode, hash160, sha25
 PREFIX = b"\x17Hathor Signed Message:\n"
 SIGNATURE_SIZE = 65
 URL_SAFE = str.maketrans("-_", "+/")
+NUMBER_SIZE = 32
+MOST_MISSING = 4
+"""Leading zeros that a signature may lack; more come once in 2^32 signatures."""
 COMPRESSED_HEADER = 31
 """27 plus 4 for a compressed key; the recovery id (0 to 3) is added to it."""
 
@@ -23,7 +27,8 @@ def message_digest(message: str) -> bytes:
 def verify_message(message: str, signature: str, address: str) -> None:
     """Checks that the key behind `address` signed `message`; `signature` is base64 of 65 bytes, padded or not, of either alphabet.
 
-    The version byte of the address does not count, its key hash does.
+    Fewer when one of its two numbers is small: the official wallets leave out leading zeros, in one of some hundred
+    signatures. The version byte of the address does not count, its key hash does.
 
     Raises:
         SignatureError: the signature is malformed or of another key.
@@ -33,16 +38,31 @@ def verify_message(message: str, signature: str, address: str) -> None:
         raw = _decode_base64(signature)
     except (binascii.Error, ValueError) as error:
         raise SignatureError("The signature is not base64") from error
-    if len(raw) != SIGNATURE_SIZE or not COMPRESSED_HEADER <= raw[0] < COMPRESSED_HEADER + 4:
+    missing = SIGNATURE_SIZE - len(raw)
+    if not 0 <= missing <= MOST_MISSING or not COMPRESSED_HEADER <= raw[0] < COMPRESSED_HEADER + 4:
         raise SignatureError("The signature is not 65 bytes for a compressed key")
-    try:
-        key = PublicKey.from_signature_and_message(
-            raw[1:] + bytes((raw[0] - COMPRESSED_HEADER,)), message_digest(message), hasher=None
-        )
-    except Exception as error:  # coincurve raises a bare Exception here
-        raise SignatureError("No key can have made the signature") from error
-    if hash160(key.format()) != base58check_decode(address)[1:]:
+    recovery, owner = raw[0] - COMPRESSED_HEADER, base58check_decode(address)[1:]
+    digest = message_digest(message)
+    keys = [_recover(numbers, recovery, digest) for numbers in _completed(raw[1:], missing)]
+    if not any(keys):
+        raise SignatureError("No key can have made the signature")
+    if owner not in {hash160(key) for key in keys if key is not None}:
         raise SignatureError("The signature is of another key")
+
+
+def _completed(numbers: bytes, missing: int) -> Iterator[bytes]:
+    """Both numbers in 32 bytes each, for every way in which the missing zeros may be shared out."""
+    for of_first in range(missing + 1):
+        first, second = numbers[: NUMBER_SIZE - of_first], numbers[NUMBER_SIZE - of_first :]
+        yield first.rjust(NUMBER_SIZE, b"\0") + second.rjust(NUMBER_SIZE, b"\0")
+
+
+def _recover(numbers: bytes, recovery: int, digest: bytes) -> bytes | None:
+    try:
+        key = PublicKey.from_signature_and_message(numbers + bytes((recovery,)), digest, hasher=None)
+    except Exception:  # noqa: BLE001 - coincurve raises a bare Exception here
+        return None
+    return key.format()
 
 
 def sign_message(message: str, private_key: bytes) -> str:

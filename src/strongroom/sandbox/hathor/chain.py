@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from strongroom.hathor.protocol.addresses import MAINNET, Network
+from strongroom.sandbox.hathor.contracts import cannot_run
 from strongroom.sandbox.hathor.journal import Journal
 from strongroom.sandbox.hathor.vertices import TOKEN_CREATION, Outpoint, Output, Vertex
 
@@ -203,7 +204,7 @@ class Chain:
         nano = vertex.nano
         if nano is None:
             return
-        if nano.fails:
+        if nano.fails or cannot_run(vertex, self.vertices.values()):
             vertex.nc_execution = "failure"
             for fallen in self.void(vertex, group)[1:]:
                 fallen.first_block = None

@@ -207,6 +207,9 @@ def _nano_of(header: NanoHeader) -> Nano:
         seqnum=header.seqnum,
         method=header.method,
         address=base58check_encode(header.address[:-4]),
+        arguments=header.arguments,
+        actions=header.actions,
+        vault=True,
     )
 
 

@@ -6,6 +6,7 @@ import msgspec
 from litestar import Litestar, MediaType, Request, Response, WebSocket, get, post, websocket
 from litestar.params import FromQuery, QueryParameter
 
+from strongroom.sandbox.hathor.contract_routes import contract_routes
 from strongroom.sandbox.hathor.event_stream import Subscriptions
 from strongroom.sandbox.hathor.mining import Miner, mining_routes
 from strongroom.sandbox.hathor.node import Node
@@ -52,6 +53,7 @@ def create_node_app(node: Node, subscriptions: Subscriptions | None = None) -> L
         *_event_routes(node, subscriptions),
         *_state_routes(node),
         *_transaction_routes(node),
+        *contract_routes(node),
         *mining_routes(Miner(node)),
         *_sandbox_routes(node, subscriptions),
     ]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from strongroom.sandbox.hathor.chain import Chain
+from strongroom.sandbox.hathor.contracts import describe_call
 from strongroom.sandbox.hathor.vertices import Output, Vertex
 
 MINT = 1
@@ -49,6 +50,7 @@ def _flat(chain: Chain, vertex: Vertex) -> dict[str, Any]:
         "outputs": outputs,
         "tokens": [_named(chain, vertex, token_id) for token_id in vertex.tokens],
         "raw": vertex.raw.hex(),
+        **describe_call(vertex),
     }
 
 

@@ -10,6 +10,7 @@ from strongroom.hathor.protocol.signatures import verify_input
 from strongroom.hathor.protocol.transactions import MELT, MINT, TOKEN_CREATION, Transaction
 from strongroom.hathor.protocol.work import WeightRule, minimum_weight, verify_work
 from strongroom.sandbox.hathor.chain import Chain
+from strongroom.sandbox.hathor.contracts import ACQUIRE, DEPOSIT, WITHDRAWAL, verify_call
 from strongroom.sandbox.hathor.vertices import Outpoint, Output
 
 DEPOSIT_PARTS = 100
@@ -49,6 +50,8 @@ def verify(transaction: Transaction, chain: Chain, weights: WeightRule) -> None:
     try:
         _verify_inputs(transaction, chain)
         _verify_parents(transaction, chain)
+        for header in _calls(transaction):
+            verify_call(transaction, header, chain.vertices.values(), chain.network)
         _verify_sums(transaction, chain)
         if transaction.weight < minimum_weight(transaction, weights) - 1e-6:
             raise RejectedError(f"Invalid transaction weight: {transaction.weight} is too small")
@@ -60,7 +63,7 @@ def verify(transaction: Transaction, chain: Chain, weights: WeightRule) -> None:
 def _verify_inputs(transaction: Transaction, chain: Chain) -> None:
     digest = transaction.signing_digest()
     outpoints: set[Outpoint] = set()
-    if not transaction.inputs and not any(isinstance(h, NanoHeader) for h in transaction.headers):
+    if not transaction.inputs and not _calls(transaction):
         raise RejectedError("Transaction must have at least one input")
     for spent in transaction.inputs:
         outpoint = (spent.tx_id.hex(), spent.index)
@@ -113,6 +116,7 @@ def _verify_sums(transaction: Transaction, chain: Chain) -> None:
     created = transaction.id if transaction.version == TOKEN_CREATION else None
     if created is not None:
         sums[created].authorities = MINT | MELT
+    _add_actions(transaction, sums)
     for output in transaction.outputs:
         entry = sums[transaction.token_id(output.token_data)]
         if not output.is_authority:
@@ -121,6 +125,22 @@ def _verify_sums(transaction: Transaction, chain: Chain) -> None:
         elif output.value & ~entry.authorities:
             raise RejectedError("An authority output has no authority to come from")
     _balance(transaction, sums, chain)
+
+
+def _add_actions(transaction: Transaction, sums: dict[str, _Sums]) -> None:
+    """What goes into a contract is made of the inputs, as outputs are; what comes out of it is spent."""
+    for action in (action for header in _calls(transaction) for action in header.actions):
+        entry = sums[transaction.token_id(action.token_index)]
+        if action.kind == DEPOSIT:
+            entry.made += action.value
+            entry.outputs += 1
+        elif action.kind == WITHDRAWAL:
+            entry.spent += action.value
+            entry.inputs += 1
+        elif action.kind == ACQUIRE:
+            entry.authorities |= action.value
+        elif action.value & ~entry.authorities:
+            raise RejectedError("A grant has no authority to come from")
 
 
 def _balance(transaction: Transaction, sums: dict[str, _Sums], chain: Chain) -> None:
@@ -138,8 +158,6 @@ def _balance(transaction: Transaction, sums: dict[str, _Sums], chain: Chain) -> 
             fee += FEE_PER_OUTPUT * (entry.outputs or min(entry.inputs, 1))
         else:
             due += _deposit(minted)
-    if _moves_by_contract(transaction):
-        return
     paid = _fees(transaction)
     if paid != fee:
         raise RejectedError(f"Fee amount is different than expected. (amount={paid}, expected={fee})")
@@ -173,5 +191,5 @@ def _deposit(minted: int) -> int:
     return -(-minted // DEPOSIT_PARTS)
 
 
-def _moves_by_contract(transaction: Transaction) -> bool:
-    return any(isinstance(header, NanoHeader) and header.actions for header in transaction.headers)
+def _calls(transaction: Transaction) -> list[NanoHeader]:
+    return [header for header in transaction.headers if isinstance(header, NanoHeader)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from strongroom.hathor.protocol.addresses import Network
+from strongroom.hathor.protocol.headers import NanoAction
 from strongroom.hathor.protocol.scripts import Payment, parse_script
 
 Outpoint = tuple[str, int]
@@ -60,6 +61,10 @@ class Nano:
     address: str
     fails: bool = False
     creates_token: str | None = None
+    arguments: bytes = b""
+    actions: tuple[NanoAction, ...] = ()
+    vault: bool = False
+    """Of the sandbox's own blueprint, which runs it; else it ends as `fails` says."""
 
 
 @dataclass(slots=True, kw_only=True)
