@@ -104,10 +104,8 @@ def test_signatures_may_lack_leading_zeros() -> None:
 def test_either_number_of_a_signature_may_be_short(place: int) -> None:
     key = b"\x07" * 32
     address = public_key_address(PrivateKey(key).public_key.format()).encode(MAINNET)
-    for number in itertools.count():
-        whole = base64.b64decode(sign_message(str(number), key))
-        if whole[place] == 0:
-            break
+    signed = ((number, base64.b64decode(sign_message(str(number), key))) for number in itertools.count())
+    number, whole = next((number, whole) for number, whole in signed if whole[place] == 0)
     short = base64.b64encode(whole[:place] + whole[place + 1 :]).decode()
     verify_message(str(number), short, address)
     with pytest.raises(SignatureError, match="another key"):

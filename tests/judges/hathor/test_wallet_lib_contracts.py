@@ -1,6 +1,7 @@
 """The official library calls contracts through our service: deposits, withdrawals, tokens, and calls that fail."""
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 
@@ -24,7 +25,7 @@ async def owner(judge: JsClient, node: NodeProgram) -> JsWallet:
     return wallet
 
 
-async def called(wallet: JsWallet, method: str, caller: str, contract: dict[str, object]) -> str:
+async def called(wallet: JsWallet, method: str, caller: str, contract: Mapping[str, object]) -> str:
     sent = await wallet.call(SEND, method, caller, contract, PIN)
     tx_id: str = sent["hash"]
     await wallet.until_seen(tx_id)

@@ -146,7 +146,7 @@ def describe_call(vertex: Vertex) -> dict[str, Any]:
 
 
 def describe_blueprint() -> dict[str, Any]:
-    method = {"args": [], "return_type": "null", "docstring": None}
+    method: dict[str, Any] = {"args": [], "return_type": "null", "docstring": None}
     return {
         "id": BLUEPRINT,
         "name": NAME,
