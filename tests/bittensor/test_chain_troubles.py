@@ -235,6 +235,34 @@ async def test_two_replicas_sign_once(
     assert len(made_by_us(node)) == 1
 
 
+async def test_of_many_different_sets_one_is_under_way(
+    node: LiveNode, service: BittensorService, variables: dict[str, str]
+) -> None:
+    """Asked for at once by two tokens at two replicas, now and in the background."""
+    tokens = [await service.token(), await service.token()]
+    node.change(WeightsSetRateLimit=0)
+    async with running_bittensor(variables, clock=Hurried()) as replica:
+        asked = [
+            asyncio.create_task(
+                one.client.post(
+                    "/wallet/set_weights",
+                    json=body(weights=[1, 2, 10 + number]) | {"async": number % 4 == 0},
+                    headers=tokens[number // 2 % 2],
+                )
+            )
+            for number, one in enumerate([service, replica] * 6)
+        ]
+        told = [await one for one in asked]
+        taken = [answer for answer in told if answer.status_code in {200, 202}]
+        assert len(taken) == 1, [answer.text for answer in told]
+        codes = {answer.json().get("code") for answer in told if answer not in taken}
+        assert codes <= {"weights_in_flight", "account_busy"}
+        await pooled(node)
+        node.produce(2)
+        await eventually(lambda: not node.node.pool.waiting)
+    assert len(made_by_us(node)) == 1
+
+
 async def test_what_never_left_leaves_its_key_free(
     node: LiveNode, service: BittensorService, monkeypatch: pytest.MonkeyPatch
 ) -> None:

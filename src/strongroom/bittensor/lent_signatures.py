@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from strongroom.bittensor.access import SUBMIT, limits_of, require_use
+from strongroom.bittensor.access import SUBMIT, allows_call, limits_of, require_use
 from strongroom.bittensor.calls import require_call, slot_of
 from strongroom.bittensor.extrinsics import Extrinsic, State, free_nonce, insert_signed
 from strongroom.bittensor.gateway import CallUnknown, Chain
@@ -102,7 +102,7 @@ class LentSignatures:
         require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, coldkey=signer.coldkey)
         if wanted.tip:
             raise InvalidInput("A tip is not paid", code="tip_refused")
-        read = await self._read(wanted)
+        read = await self._read(principal, wanted)
         require_call(principal, signer, read.call, read.effect)
         await self._require_own_hotkeys(principal, signer, read.effect)
         keypair = await self._keyring.open(signer.key)
@@ -139,11 +139,15 @@ class LentSignatures:
             self._wake()
             await self._clock.sleep(BUSY_POLL_S)
 
-    async def _read(self, wanted: Wanted) -> _Read:
+    async def _read(self, principal: Principal, wanted: Wanted) -> _Read:
+        """Raises: Forbidden: before anything of the call but its name is read."""
         if len(wanted.call) > LARGEST_CALL:
             raise InvalidInput("The call is too long", code="invalid_call")
         runtime, heads = await self._chain.runtime(), await self._chain.heads()
         try:
+            name = runtime.call_name(wanted.call)
+            if not allows_call(limits_of(principal), name):
+                raise Forbidden(f"The token does not allow {name}", code="call_not_allowed")
             call = runtime.decode_call(wanted.call)
             effect = effect_of(call)
             era = Era.decode(wanted.era, heads.best.number)

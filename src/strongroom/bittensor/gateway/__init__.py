@@ -123,6 +123,13 @@ class Runtime(Protocol):
         """Raises: CallUnknown."""
         ...
 
+    def call_name(self, data: bytes) -> str:
+        """`Pallet.function` of an encoded call, whose arguments may be anything.
+
+        Raises: CallUnknown.
+        """
+        ...
+
     def decode_call(self, data: bytes) -> Call:
         """Raises: CallUnknown: these bytes are no call of this chain, or more than one."""
         ...

@@ -70,6 +70,11 @@ class MetadataRuntime:
             for pallet in self._metadata.pallets
             for call in pallet.calls or ()
         }
+        self._names = {
+            bytes([pallet.value["index"], call.value["index"]]): f"{pallet.name}.{call.name}"
+            for pallet in self._metadata.pallets
+            for call in pallet.calls or ()
+        }
         self._items = {
             (pallet.name, item.name): item
             for pallet in self._metadata.pallets
@@ -101,6 +106,12 @@ class MetadataRuntime:
             raise CallUnknown(
                 f"Runtime {self.spec_version} takes other arguments of {call.name} ({error})"
             ) from error
+
+    def call_name(self, data: bytes) -> str:
+        name = self._names.get(data[:2])
+        if name is None:
+            raise CallUnknown(f"These bytes are no call of runtime {self.spec_version}")
+        return name
 
     def decode_call(self, data: bytes) -> Call:
         try:
