@@ -163,3 +163,29 @@ async def test_a_web_page_may_send_a_token(database: Database, clock: ManualCloc
             assert response.headers["access-control-allow-origin"] == "*"
             allowed = response.headers["access-control-allow-headers"].lower().split(",")
             assert {"authorization", "content-type", "strongroom-amounts"} <= set(allowed)
+
+
+async def test_strange_keys_are_named_in_the_query_s_order(database: Database, clock: ManualClock) -> None:
+    strange = [f"key{place * 7 % 10}" for place in range(10)]
+    async with serving_api(database, clock, rows=recorded_rows()) as api:
+        answer = await api.client.get(
+            "/wallet/balances", params=[(key, "x") for key in strange], headers=api.full()
+        )
+        assert [detail["path"] for detail in answer.json()["details"]] == [[key] for key in strange]
+
+
+async def test_a_line_feed_is_no_letter(database: Database, clock: ManualClock) -> None:
+    body = {"pushProvider": "android\n", "deviceId": "d"}
+    async with serving_api(database, clock, rows=recorded_rows()) as api:
+        answer = await api.client.post("/wallet/push/register", json=body, headers=api.full())
+        message = (
+            '"pushProvider" with value "android\n" fails to match the required pattern: /^(?:ios|android)$/'
+        )
+        details = [{"message": message, "path": ["pushProvider"]}]
+        assert (answer.status_code, answer.json()["details"]) == (400, details)
+
+
+async def test_nothing_is_missing_where_something_is_too_much(database: Database, clock: ManualClock) -> None:
+    async with serving_api(database, clock, rows=recorded_rows()) as api:
+        answer = await api.client.post("/tx/proposal", json={"hex": "00"}, headers=api.full())
+        assert answer.json()["details"] == [{"message": '"hex" is not allowed', "path": ["hex"]}]

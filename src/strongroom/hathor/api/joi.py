@@ -136,7 +136,8 @@ def text(
     only: Sequence[str] = (),
 ) -> Check:
     """A string that is not empty; lengths in characters."""
-    compiled = re.compile(pattern) if pattern else None
+    # For Python, not for JavaScript, `$` is also before a last line feed.
+    compiled = re.compile(pattern.removesuffix("$") + r"\Z") if pattern else None
 
     def check(value: Any, _convert: bool) -> tuple[Any, Messages]:
         found: Messages = []

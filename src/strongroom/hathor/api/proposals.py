@@ -27,7 +27,7 @@ from strongroom.hathor.versions import Versions
 TX_HEX = text(alphanumeric=True)
 PROPOSAL = Schema(keys={"txHex": Key(check=TX_HEX, required=True)})
 SIGNED = Schema(keys={"txHex": Key(check=TX_HEX)})
-"""As `PROPOSAL`; that it is missing is told after what there is to say of the proposal."""
+"""As `PROPOSAL`; that it is missing is told when there is nothing else to say."""
 STATUSES = {"tx-proposal-not-found": 404, "forbidden": 403}
 BARE_GUID = r"[0-9a-f]{8}([:-]?)[0-9a-f]{4}\1?[45][0-9a-f]{3}\1?[89ab][0-9a-f]{3}\1?[0-9a-f]{12}"
 GUID = re.compile(BARE_GUID, re.IGNORECASE)
@@ -55,7 +55,7 @@ class ProposalRoutes:
 
     async def create(self, request: Asked) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=True)
-        transaction, raw = read_transaction(PROPOSAL.check(await read_body(request))["txHex"])
+        transaction, raw = read_transaction(SIGNED.check(await read_body(request))["txHex"])
         most_inputs, most_outputs = await read_limits(self._versions)
         if len(transaction.outputs) > most_outputs:
             raise Refusal(400, "too-many-outputs", outputs=len(transaction.outputs))

@@ -42,8 +42,8 @@ def _refuse(constant: str) -> object:
 
 
 def read_query(request: Asked) -> dict[str, Any]:
-    """The query by key, but for what every route knows; of a repeated key the last value."""
-    return {key: value for key, value in request.query_params.multi_items() if key != QUERY_KEY}
+    """The query by key, in its order, but for what every route knows; of a repeated key the last value."""
+    return {key: value for key, value in request.query_params.items() if key != QUERY_KEY}
 
 
 def bearer(request: Asked, tokens: Tokens, *, full: bool) -> Principal:
