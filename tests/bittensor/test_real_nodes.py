@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
+from strongroom.bittensor.protocol.account_calls import serve_axon
+from strongroom.bittensor.protocol.eras import Era
 from strongroom.sandbox.bittensor.faults import Lies
-from support.bittensor.live_node import LiveNode, live_node, new_node
+from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, pooled, reaches, set_weights
 from support.bittensor_service import (
     HOT,
@@ -85,6 +87,41 @@ async def test_a_chain_that_was_started_anew_is_noticed(node: LiveNode, service:
         told = await refused(service)
     assert told == (503, False, "chain_behind")
     assert not node.node.pool.waiting
+
+
+async def test_an_account_that_the_chain_removed_begins_at_nonce_0_again(
+    node: LiveNode, service: BittensorService
+) -> None:
+    """As when all its money was sent away, and some came back."""
+    node.change(WeightsSetRateLimit=1)
+    for nonce, weights in ((0, [1, 2, 3]), (1, [4, 5, 6]), (0, [7, 8, 9]), (1, [10, 11, 12])):
+        if weights[0] == 7:
+            node.node.produce(lambda ctx: ctx.remove("System", "Account", HOT.public_key), empty=True)
+        asked = set_weights(service, weights=weights, wait_for_finalization=True)
+        await pooled(node)
+        assert [entry.extrinsic.nonce for entry in node.node.pool.waiting.values()] == [nonce]
+        node.produce()
+        assert (await asked).json()["success"] is True
+
+
+async def test_lent_signatures_begin_again_too(node: LiveNode, service: BittensorService) -> None:
+    asked = set_weights(service, wait_for_finalization=True)
+    await pooled(node)
+    node.produce()
+    assert (await asked).json()["success"] is True
+    node.node.produce(lambda ctx: ctx.remove("System", "Account", HOT.public_key), empty=True)
+    chain = service.ledger.chain_work.chain
+    runtime, heads = await chain.runtime(), await chain.heads()
+    body = {
+        "wallet_name": "validator",
+        "hotkey_name": "default",
+        "call": f"0x{runtime.encode(serve_axon(NETUID, '10.0.0.1', 8091)).hex()}",
+        "era": f"0x{Era.starting(heads.final.number, 16).encode().hex()}",
+        "nonce": 0,
+    }
+    headers = await service.token(calls=("SubtensorModule.serve_axon",))
+    signed = await service.client.post("/wallet/extrinsics/sign", json=body, headers=headers)
+    assert signed.status_code == 200, signed.text
 
 
 async def test_weights_are_set_while_finality_stands_still(node: LiveNode, service: BittensorService) -> None:

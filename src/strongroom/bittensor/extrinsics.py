@@ -42,6 +42,12 @@ class State(enum.StrEnum):
         return self is State.FINAL or self.is_dead
 
 
+class ChainBehind(Unavailable):
+    """What a node says of an account is older than what final blocks said: so may be all else that it says."""
+
+    code = "chain_behind"
+
+
 LIVE: Final = (State.SIGNED, State.POOLED, State.IN_BLOCK)
 DEAD: Final = frozenset({State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.REPLACED})
 
@@ -83,6 +89,12 @@ _LIVE: Final = select(*_SHOWN).where(COLUMNS.state.in_(LIVE)).order_by(COLUMNS.c
 _LOWEST: Final = locking(
     select(tables.account.c.lowest_nonce).where(tables.account.c.public_key == bindparam("key"))
 )
+_NEWEST: Final = (
+    select(COLUMNS.block_number, COLUMNS.block_hash)
+    .where(COLUMNS.state == State.FINAL.value)
+    .order_by(COLUMNS.block_number.desc())
+    .limit(1)
+)
 _TAKEN: Final = select(COLUMNS.live_nonce, COLUMNS.unheard).where(
     COLUMNS.public_key == bindparam("key"),
     or_(COLUMNS.live_nonce >= bindparam("lowest"), COLUMNS.unheard == bindparam("key")),
@@ -104,14 +116,13 @@ def free_nonce(connection: Connection, public_key: bytes, chain_says: int) -> in
     Only one may wait: should it never arrive, those behind it would hang in the pool.
 
     Raises:
-        Unavailable: the node knows less of the account than final blocks did: what it says of anything else is old, too.
+        ChainBehind: the node knows less of the account than final blocks did.
     """
     nonce, lowest = chain_says, lock_account(connection, public_key)
     if nonce < lowest:
-        raise Unavailable(
+        raise ChainBehind(
             f"The node's next nonce of this account is {nonce}, and nonce {lowest - 1} was in a final block: the node"
-            " lags behind, or its chain was started anew and needs a new database here",
-            code="chain_behind",
+            " lags behind, or its chain was started anew and needs a new database here"
         )
     rows = connection.execute(_TAKEN, {"key": public_key, "lowest": nonce}).all()
     if any(row.unheard is not None for row in rows):
@@ -120,6 +131,26 @@ def free_nonce(connection: Connection, public_key: bytes, chain_says: int) -> in
     while nonce in taken:
         nonce += 1
     return nonce
+
+
+def newest_final(connection: Connection) -> tuple[int, bytes] | None:
+    """Number and hash of the last final block that held an extrinsic of any account."""
+    row = connection.execute(_NEWEST).first()
+    return None if row is None else (row.block_number, row.block_hash)
+
+
+def begin_nonces_at(connection: Connection, public_key: bytes, nonce: int) -> None:
+    """For an account that the chain removed and made again. What is not final keeps its place."""
+    if lock_account(connection, public_key) <= nonce:
+        return
+    freed = (
+        COLUMNS.public_key == public_key,
+        COLUMNS.live_nonce >= nonce,
+        COLUMNS.state == State.FINAL.value,
+    )
+    connection.execute(update(tables.extrinsic).where(*freed).values(live_nonce=None))
+    account = tables.account.c.public_key == public_key
+    connection.execute(update(tables.account).where(account).values(lowest_nonce=nonce))
 
 
 def insert_signed(connection: Connection, extrinsic: Extrinsic, raw: bytes) -> None:

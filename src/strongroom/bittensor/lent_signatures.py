@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 
 from strongroom.bittensor.access import SUBMIT, allows_call, limits_of, require_use
 from strongroom.bittensor.calls import require_call, slot_of
-from strongroom.bittensor.extrinsics import Extrinsic, State, free_nonce, insert_signed
+from strongroom.bittensor.ended_accounts import begin_again
+from strongroom.bittensor.extrinsics import ChainBehind, Extrinsic, State, free_nonce, insert_signed
 from strongroom.bittensor.gateway import CallUnknown, Chain
 from strongroom.bittensor.jobs import ID_BYTES, Job, JobExists, WaitFor, put_job, require_new
 from strongroom.bittensor.keyring import Keyring
@@ -128,11 +129,18 @@ class LentSignatures:
     async def _in_turn(self, principal: Principal, wanted: Wanted, read: _Read, keypair: Keypair) -> bytes:
         """Waits for the account's last extrinsic: callers ask for the next as soon as they saw it in a block."""
         give_up_s = self._clock.monotonic_s() + BUSY_S
+        began_again = False
         while True:
             next_nonce = await self._chain.next_nonce(keypair.address)
             store = partial(self._store, principal=principal, wanted=wanted, read=read, keypair=keypair)
             try:
                 return await self._database.write(partial(store, next_nonce=next_nonce))
+            except ChainBehind as error:
+                if began_again:
+                    raise
+                await begin_again(self._chain, self._database, keypair.public_key, error)
+                began_again = True
+                continue
             except Unavailable as error:
                 if error.instance_code != BUSY or self._clock.monotonic_s() >= give_up_s:
                     raise

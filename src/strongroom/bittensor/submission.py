@@ -10,13 +10,23 @@ To add a call: build a `Call`, hand it to `Submitter.submit` in an `Order`, answ
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from strongroom.bittensor.access import SUBMIT
-from strongroom.bittensor.extrinsics import Extrinsic, State, free_nonce, insert_signed, load, move
+from strongroom.bittensor.ended_accounts import begin_again
+from strongroom.bittensor.extrinsics import (
+    ChainBehind,
+    Extrinsic,
+    State,
+    free_nonce,
+    insert_signed,
+    load,
+    move,
+)
 from strongroom.bittensor.gateway import (
     Chain,
     Heads,
@@ -166,11 +176,18 @@ class Submitter:
     async def _sign(self, order: Order, sight: _Sight) -> tuple[Extrinsic, bytes]:
         """Signs and stores. Waits while another replica's extrinsic of this account has no answer yet."""
         give_up_s = self._clock.monotonic_s() + TURN_S
+        began_again = False
         while True:
             try:
-                signed = await self._database.write(lambda connection: self._store(connection, order, sight))
+                signed = await self._database.write(partial(self._store, order=order, sight=sight))
             except IntegrityError:  # another replica was quicker; its row is there to be read now
                 signed = None
+            except ChainBehind as error:
+                if began_again:
+                    raise
+                await begin_again(self._chain, self._database, order.key.public_key, error)
+                began_again, sight = True, await self._look(order, fresh=True)
+                continue
             if signed is not None:
                 self._signatures.labels("bittensor", order.call.name).inc()
                 self._wake()
