@@ -158,6 +158,20 @@ async def test_weights_are_set_while_finality_stands_still(node: LiveNode, servi
     assert (await settled(service, "once"))["result"]["success"] is True
 
 
+async def test_weights_that_another_program_replaced_are_not_told_to_be_set(
+    node: LiveNode, service: BittensorService
+) -> None:
+    """The node's own wallet set others while the service was away."""
+    asked = set_weights(service, wait_for_finalization=True)
+    await pooled(node)
+    node.produce()
+    first = (await asked).json()
+    assert (await set_weights(service)).json() == first
+    node.change(LastUpdate=[node.node.chain.head.number + 1, 0, 0, 0])
+    again = (await set_weights(service)).json()
+    assert (again["success"], again["error"]["name"]) == (False, "TooSoon")
+
+
 async def test_a_commit_that_was_signed_anew_is_revealed(node: LiveNode, service: BittensorService) -> None:
     """Its first signature had a nonce that was taken elsewhere; the reveal belongs to the second."""
     node.node.produce(lambda ctx: accounts.deposit(ctx, HOT.public_key, 10**9), empty=True)

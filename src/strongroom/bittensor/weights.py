@@ -236,7 +236,7 @@ class Weights:
         assert job.subject is not None  # noqa: S101 - for the type checker
         subject = job.subject
         last = await self._database.read(lambda connection: last_job(connection, subject))
-        if last is not None and last.fingerprint == job.fingerprint and (last.result or {}).get("success"):
+        if last is not None and last.fingerprint == job.fingerprint and _set_last(last, subnet):
             return await self._answers.of_job(last, job.wait_for)
         blocks = subnet.blocks_to_wait
         failure = Failure(
@@ -335,6 +335,12 @@ class Weights:
             wait_for=WaitFor.FINAL if request.in_background else request.wait_for,
             created_at_ms=self._clock.now_ms(),
         )
+
+
+def _set_last(job: Job, subnet: Subnet) -> bool:
+    """Whether the job's weights are those that the chain has now: another program may have set others since."""
+    result = job.result or {}
+    return bool(result.get("success")) and result.get("block_number") == subnet.last_update
 
 
 def weights_subject(public_key: bytes, index: int) -> bytes:
