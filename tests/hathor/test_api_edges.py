@@ -135,6 +135,14 @@ def test_other_numbers_are(written: str, value: float) -> None:
     assert number()(written, True) == (value, [])
 
 
+def test_nor_is_any_number() -> None:
+    """A pattern that tries every way to share the digits, or the blanks, would take minutes here."""
+    assert number()("1" * 200_000 + "x", True)[1] == ["must be a number"]
+    blanks = " " * 200_000 + "x"
+    message = f"failed custom validation because Cannot convert {blanks} to a BigInt"
+    assert amount()(blanks, True)[1] == [message]
+
+
 def test_no_key_is_long_enough_to_keep_the_service_busy() -> None:
     with pytest.raises(ProtocolError):
         base58check_decode("z" * 900_000)  # decoding it would take minutes

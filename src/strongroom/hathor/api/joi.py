@@ -219,9 +219,10 @@ def amount() -> Check:
 
     def check(value: Any, _convert: bool) -> tuple[Any, Messages]:
         written = str(value)
-        if re.fullmatch(NO_AMOUNT, written):
+        is_short = len(written) <= AMOUNT_LETTERS
+        if is_short and re.fullmatch(NO_AMOUNT, written):
             return value, ["failed custom validation because value must be positive"]
-        if isinstance(value, bool) or len(written) > AMOUNT_LETTERS or not re.fullmatch(AMOUNT, written):
+        if isinstance(value, bool) or not (is_short and re.fullmatch(AMOUNT, written)):
             return value, [f"failed custom validation because Cannot convert {written} to a BigInt"]
         return int(written, 0 if written.lstrip()[1:2].isalpha() else 10), []
 
@@ -285,7 +286,7 @@ def _number(written: str) -> float | int | str:
     """Infinity for what a float holds only rounded."""
     if re.fullmatch(r"\s*[+-]?[0-9]{1,1000}\s*", written):
         return int(written)
-    if not re.fullmatch(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", written):
+    if not re.fullmatch(r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", written):
         return written
     value = float(written)
     if not value:
