@@ -50,6 +50,8 @@ async def test_8_a_voided_timelocked_output_unlocks_nothing(database: Database, 
     await scene.sync()
     assert await balance(database, "a") == (600, 50, later, 1, 0)
     await idle(database, later)
+    assert await balance(database, "a") == (600, 50, later, 1, 0)
+    await idle(database, later + 1)
     assert await balance(database, "a") == (650, 0, None, 1, 0)
 
 

@@ -54,7 +54,7 @@ async def read_balances(
     """By token id; of one token if it is given, a zero if the wallet never had it and none if nobody knows it."""
     rows = await database.query(*_question(wallet_id, token_id))
     balances = _balances(rows)
-    if any(balance.lock_expires_s is not None and balance.lock_expires_s <= now_s for balance in balances):
+    if any(balance.lock_expires_s is not None and balance.lock_expires_s < now_s for balance in balances):
         return await database.read(lambda connection: balances_within(connection, wallet_id, token_id, now_s))
     return balances if rows or token_id is None else await _nothing_of(database, token_id)
 
@@ -85,14 +85,14 @@ def _unlock(connection: Connection, wallet_id: str, balances: list[Balance], now
     for balance in balances:
         balance.locked_authorities, balance.lock_expires_s = 0, None
         for value, authorities, timelock_s, heightlock in held[balance.token_id]:
-            if timelock_s is not None and timelock_s <= now_s and heightlock is None:
+            if timelock_s is not None and timelock_s < now_s and heightlock is None:
                 if authorities:
                     balance.unlocked_authorities |= authorities
                 else:
                     balance.unlocked, balance.locked = balance.unlocked + value, balance.locked - value
                 continue
             balance.locked_authorities |= authorities
-            if timelock_s is not None and timelock_s > now_s:
+            if timelock_s is not None and timelock_s >= now_s:
                 balance.lock_expires_s = min(timelock_s, balance.lock_expires_s or timelock_s)
 
 

@@ -43,7 +43,7 @@ SELECT = (
 OF_WALLET = SELECT.replace("{join}", "")
 WHOEVER = SELECT.replace("{join}", "LEFT")
 UNSPENT = " AND o.spent_by IS NULL AND o.tx_proposal IS NULL"
-UNLOCKED = " AND (o.locked = 0 OR (o.timelock <= {} AND o.heightlock IS NULL))"
+UNLOCKED = " AND (o.locked = 0 OR (o.timelock < {} AND o.heightlock IS NULL))"
 LARGEST_FIRST = " ORDER BY o.value DESC, o.tx_id, o.`index` LIMIT {}"
 
 
@@ -117,7 +117,7 @@ def within(outputs: Sequence[Output], amount: int) -> list[Output]:
 
 def is_locked(output: Output, now_s: int) -> bool:
     """As of now: the sync clears the stored lock a moment after its time came."""
-    ended = output.timelock is not None and output.timelock <= now_s and output.heightlock is None
+    ended = output.timelock is not None and output.timelock < now_s and output.heightlock is None
     return bool(output.locked) and not ended
 
 

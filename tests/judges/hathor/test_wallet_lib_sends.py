@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import time
 
 import pytest
 
@@ -82,6 +83,18 @@ async def test_a_timelock_holds_until_its_time(judge: JsClient, rich: JsWallet) 
     assert (entry["balance"], entry["lockExpires"]) == ({"unlocked": 0, "locked": 5}, far_s)
     with pytest.raises(JsError, match=NOT_ENOUGH):
         await payee.send(await rich.address(0), 1)
+
+
+async def test_what_a_timelock_let_go_can_be_spent_at_once(judge: JsClient, rich: JsWallet) -> None:
+    """The node wants a newer transaction than the timelock: not before it takes one is the output unlocked."""
+    payee = await judge.started(realtime=False)
+    soon_s = int(time.time()) + 2
+    outputs = [{"address": await payee.address(0), "value": amount(5), "token": "00", "timelock": soon_s}]
+    await rich.call("sendManyOutputsTransaction", outputs, PIN)
+    await rich.until_balance(995)
+    await payee.until_balance(5)
+    await payee.send(await rich.address(0), 5)
+    await rich.until_balance(1_000)
 
 
 async def test_a_token_lives_its_life(judge: JsClient, rich: JsWallet) -> None:

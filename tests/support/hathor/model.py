@@ -92,7 +92,7 @@ class Model:
                 )
                 spender = spent_by.get((tx_id, index))
                 locked = spender is None and bool(
-                    (timelock is not None and timelock > now_s)
+                    (timelock is not None and timelock >= now_s)
                     or (heightlock is not None and heightlock > best)
                 )
                 value, bits = (0, output["value"]) if authority else (output["value"], 0)

@@ -1,7 +1,8 @@
 """Keeps the lock of every unspent output what the rule says: its height reached, its time come.
 
 The rule is applied, not followed event by event: a skipped height, a height lowered by a reorganisation, a spender
-voided, a clock that went on while the process was down all end in the same state.
+voided, a clock that went on while the process was down all end in the same state. A time has come when it is past: the
+node wants a spender to be newer than the timelock.
 """
 
 from sqlalchemy import Connection
@@ -11,8 +12,8 @@ from strongroom.hathor.sync.records import OUTPUTS
 from strongroom.hathor.sync.rows import Heights, OutputRow
 from strongroom.hathor.sync.working import Working
 
-RIPE = OUTPUTS + "locked = 1 AND heightlock <= {} AND (timelock IS NULL OR timelock <= {})"
-DUE = OUTPUTS + "locked = 1 AND timelock <= {} AND (heightlock IS NULL OR heightlock <= {})"
+RIPE = OUTPUTS + "locked = 1 AND heightlock <= {} AND (timelock IS NULL OR timelock < {})"
+DUE = OUTPUTS + "locked = 1 AND timelock < {} AND (heightlock IS NULL OR heightlock <= {})"
 UNRIPE = OUTPUTS + "locked = 0 AND heightlock > {} AND heightlock <= {} AND spent_by IS NULL"
 
 

@@ -163,7 +163,7 @@ class OutputRow:
         self.was_spent = True
 
     def set_lock(self, heights: "Heights", now_s: int) -> None:
-        """Locked while its time or its height has not come. What is spent is not locked.
+        """Locked while its time is not past or its height has not come. What is spent is not locked.
 
         A height that was never reached, and an output spent before it all the same: then the node's rule is not
         ours, and its word counts also when that spender is voided.
@@ -172,7 +172,7 @@ class OutputRow:
         if due_later and self.heightlock is not None and self.heightlock > heights.highest:
             due_later = not (self.was_spent or (self.stored is not None and not self.stored[0]))
         self.locked = self.spent_by is None and (
-            due_later or (self.timelock_s is not None and self.timelock_s > now_s)
+            due_later or (self.timelock_s is not None and self.timelock_s >= now_s)
         )
 
 
