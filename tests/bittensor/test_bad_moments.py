@@ -14,12 +14,15 @@ from strongroom.bittensor.gateway import ChainDishonest
 from strongroom.bittensor.job_runner import principal_of
 from strongroom.bittensor.jobs import Job, JobExists, find_job
 from strongroom.bittensor.names import hotkey
+from strongroom.bittensor.protocol.calls import set_weights as weights_call
+from strongroom.bittensor.protocol.eras import Era
+from strongroom.bittensor.protocol.weights import weight_set
 from strongroom.core.access import OPERATOR
 from strongroom.core.errors import Unavailable
 from strongroom.sandbox.bittensor import accounts
 from strongroom.sandbox.bittensor.faults import Lies
 from strongroom.sandbox.bittensor.runtime import Call
-from support.bittensor.live_node import LiveNode, live_node, new_node
+from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.signing import signed
 from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, set_weights, settled
 from support.bittensor_service import (
@@ -156,6 +159,45 @@ async def test_weights_are_set_while_finality_stands_still(node: LiveNode, servi
     node.node.production.finality_stalled = False
     node.produce()
     assert (await settled(service, "once"))["result"]["success"] is True
+
+
+async def test_what_the_sdk_was_to_submit_is_submitted_by_nobody_else(
+    node: LiveNode, service: BittensorService
+) -> None:
+    """Its caller never got the signature, and will ask again: a payment would be made twice."""
+    chain = service.ledger.chain_work.chain
+    runtime, heads = await chain.runtime(), await chain.heads()
+    call = runtime.encode(weights_call(NETUID, weight_set([0], [1], 0)))
+    document = {
+        "wallet_name": WALLET,
+        "call": call.hex(),
+        "era": Era.starting(heads.final.number, 16).encode().hex(),
+        "nonce": 0,
+    }
+    answer = await service.client.post("/wallet/extrinsics/sign", json=document)
+    assert answer.status_code == 200, answer.text
+
+    def looks() -> int:
+        return sum("getFinalizedHead" in request for request in node.requests)
+
+    before = looks()
+    await eventually(
+        lambda: looks() > before + 60
+    )  # half a second each, of a process that takes over after twenty
+    assert not node.node.pool.waiting
+    node.produce(17)
+    assert (await until_answered(service))["success"] is True
+
+
+async def until_answered(service: BittensorService) -> dict[str, Any]:
+    """Sets other weights, as soon as the account may sign again."""
+    async with asyncio.timeout(20):
+        while True:
+            answer = await set_weights(service, weights=[3, 2, 1])
+            if answer.status_code == 200:
+                document: dict[str, Any] = answer.json()
+                return document
+            await asyncio.sleep(0.05)
 
 
 async def test_weights_that_another_program_replaced_are_not_told_to_be_set(

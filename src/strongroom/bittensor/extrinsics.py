@@ -77,6 +77,7 @@ class Extrinsic:
     last_block: int
     state: State
     attempts: int
+    """How often it was offered by this service. 0: another submits it."""
     created_at_ms: int
     inclusion: Inclusion | None = None
     failure: Failure | None = None

@@ -1,8 +1,9 @@
 """Signatures of extrinsics that the SDK puts together and submits itself.
 
 The service reads the call, holds it against the token's limits, builds the payload for its own chain and notes the extrinsic
-before the signature leaves: its fate is followed as that of any other, and no other extrinsic takes its nonce meanwhile. The
-caller's pool may refuse it without a word to us, so eras must be short: until its era is over the account has to wait.
+before the signature leaves: its fate is followed as that of any other, and no other extrinsic takes its nonce meanwhile. It
+is the caller's to submit: should the answer be lost, nobody has it, and asking again pays once. The caller's pool may refuse
+it without a word to us, so eras must be short: until its era is over the account has to wait.
 """
 
 import hashlib
@@ -219,7 +220,7 @@ class LentSignatures:
                 first_block=read.era.first,
                 last_block=read.era.last,
                 state=State.SIGNED,
-                attempts=1,
+                attempts=0,
                 created_at_ms=job.created_at_ms,
             )
             put_job(connection, replace(job, extrinsic=extrinsic.hash))

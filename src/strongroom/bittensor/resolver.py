@@ -184,6 +184,8 @@ class Resolver:
                 self._settled(connection, moved)
 
     def _is_due(self, extrinsic: Extrinsic) -> bool:
+        if extrinsic.state is State.SIGNED and not extrinsic.attempts:
+            return False
         age_s = (self._clock.now_ms() - extrinsic.created_at_ms) / 1000
         if extrinsic.state is State.SIGNED and age_s < FIRST_OFFER_S:
             return False
