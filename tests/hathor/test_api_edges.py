@@ -1,12 +1,13 @@
 """What stands between the recorded answers: wallets that are not loaded, shielded addresses, odd numbers, web pages."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from strongroom.core.bulk import execute
 from strongroom.core.database import Database
-from strongroom.hathor.api.joi import amount, number
+from strongroom.hathor.api.joi import amount, number, text
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.hashes import base58check_decode
 from support.clock import ManualClock
@@ -197,3 +198,38 @@ async def test_nothing_is_missing_where_something_is_too_much(database: Database
     async with serving_api(database, clock, rows=recorded_rows()) as api:
         answer = await api.client.post("/tx/proposal", json={"hex": "00"}, headers=api.full())
         assert answer.json()["details"] == [{"message": '"hex" is not allowed', "path": ["hex"]}]
+
+
+@pytest.mark.parametrize("name", ["é", "\ud7ff", "💥", "a\0b"])
+async def test_names_of_letters_that_no_id_has(database: Database, clock: ManualClock, name: str) -> None:
+    """They are not found; MariaDB compares no such letters with a column of ASCII."""
+    now_s = clock.now_ms() // 1000
+    auth = {"ts": now_s, "xpub": name, "sign": name, "walletId": name}
+    device = {"pushProvider": "ios", "deviceId": name}
+    written = quote(name)
+    asked: list[tuple[str, str, Any, int]] = [
+        ("GET", f"/wallet/tx_outputs?tokenId={written}", None, 200),
+        ("GET", f"/wallet/tx_outputs?txId={written}&index=0", None, 200),
+        ("GET", f"/wallet/utxos?addresses[]={written}", None, 400),
+        ("GET", f"/wallet/transactions/{quote((name * 64)[: 32 if name == '💥' else 64])}", None, 404),
+        ("GET", f"/wallet/?id={written}", None, 404),
+        ("POST", "/auth/token", auth, 400),
+        ("POST", "/auth/token/readonly", {"xpubkey": name}, 400),
+        ("DELETE", f"/tx/proposal/{written}", None, 404),
+        ("DELETE", f"/txproposals/{written}", None, 404),
+        ("POST", "/wallet/push/register", device, 200),
+        ("PUT", "/wallet/push/update", {"deviceId": name}, 200),
+        ("DELETE", f"/wallet/push/unregister/{written}", None, 200),
+    ]
+    async with serving_api(database, clock, rows=recorded_rows()) as api:
+        for method, path, body, status in asked:
+            first = path.startswith(("/wallet/?", "/txproposals"))
+            headers = {"Host": "localhost"} if first else api.full()
+            answer = await api.client.request(method, path, json=body, headers=headers)
+            assert answer.status_code == status, (method, path, answer.text)
+
+
+def test_lengths_are_javascripts() -> None:
+    check = text(most=4)
+    assert check("💥💥", True)[1] == []
+    assert check("💥💥a", True)[1] == ["length must be less than or equal to 4 characters long"]

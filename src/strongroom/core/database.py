@@ -88,6 +88,11 @@ def ascii_text(length: int) -> TypeEngine[str]:
     return String(length).with_variant(exact, "mysql", "mariadb")
 
 
+def ascii_key(value: str) -> str:
+    """What to look for in a column of `ascii_text`; with other letters MySQL fails where nothing is to be found."""
+    return value if value.isascii() else ""
+
+
 def exact_text(length: int) -> TypeEngine[str]:
     """Unicode text compared byte for byte (MySQL: but for spaces at its end)."""
     exact = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from strongroom.core.bulk import MAX_IN, chunks
-from strongroom.core.database import Database
+from strongroom.core.database import Database, ascii_key
 from strongroom.hathor.balances import NATIVE, NATIVE_TOKEN
 
 SHIELDED_ACCOUNT = 2
@@ -142,7 +142,7 @@ async def history_after(
 async def transaction_tokens(database: Database, wallet_id: str, tx_id: str) -> list[Row]:
     """What a transaction that is not voided changed, by token."""
     found = []
-    for row in await database.query(TRANSACTION, wallet_id, tx_id):
+    for row in await database.query(TRANSACTION, wallet_id, ascii_key(tx_id)):
         name, symbol = NATIVE_TOKEN[:2] if row[7] == NATIVE else row[8:10]
         found.append(
             {

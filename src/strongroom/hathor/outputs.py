@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from strongroom.core.bulk import execute
-from strongroom.core.database import Database
+from strongroom.core.database import Database, ascii_key
 
 LARGEST = 2**63
 """No output has more."""
@@ -82,7 +82,7 @@ async def read_output(database: Database, tx_id: str, index: int, *, skip_spent:
         + "o.tx_id = {} AND o.`index` = {} AND o.voided = 0"
         + (" AND o.spent_by IS NULL" if skip_spent else "")
     )
-    rows = await database.query(sql, tx_id, index)
+    rows = await database.query(sql, ascii_key(tx_id), index)
     return _load(rows[0]) if rows else None
 
 
@@ -123,7 +123,7 @@ def is_locked(output: Output, now_s: int) -> bool:
 
 def _question(wallet_id: str, wanted: Filter, now_s: int, *, is_sqlite: bool) -> tuple[str, list[Any]]:
     sql = OF_WALLET + "a.wallet_id = {} AND o.token_id = {} AND o.voided = 0 AND o.mode = 0"
-    parameters: list[Any] = [wallet_id, wanted.token_id]
+    parameters: list[Any] = [wallet_id, ascii_key(wanted.token_id)]
     if wanted.authority:
         sql += " AND o.authorities & {} > 0"
         parameters.append(wanted.authority)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from strongroom.core.bulk import execute
-from strongroom.core.database import locking
+from strongroom.core.database import ascii_key, locking
 from strongroom.hathor import tables
 from strongroom.hathor.holds import Held, ProposalRefusedError, hold, release
 from strongroom.hathor.protocol.hashes import base58check_encode
@@ -88,7 +88,7 @@ def find_proposal(
     Raises:
         ProposalRefusedError: there is none, or another wallet owns it.
     """
-    query = select(tables.tx_proposal).where(tables.tx_proposal.c.id == proposal_id)
+    query = select(tables.tx_proposal).where(tables.tx_proposal.c.id == ascii_key(proposal_id))
     row = connection.execute(locking(query) if lock else query).first()
     if row is None:
         raise ProposalRefusedError("tx-proposal-not-found")

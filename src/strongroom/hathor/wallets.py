@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from strongroom.core.bulk import execute
-from strongroom.core.database import Database, locking
+from strongroom.core.database import Database, ascii_key, locking
 from strongroom.core.errors import Conflict, NotFound
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import Network
@@ -72,12 +72,12 @@ def key_address(xpub: str, network: Network) -> str:
 
 async def read_wallet(database: Database, wallet_id: str) -> Wallet | None:
     """By the quick way, for what only reads."""
-    rows = await database.query(SELECT, wallet_id)
+    rows = await database.query(SELECT, ascii_key(wallet_id))
     return _load(rows[0]) if rows else None
 
 
 def find_wallet(connection: Connection, wallet_id: str) -> Wallet | None:
-    rows = execute(connection, SELECT, wallet_id)
+    rows = execute(connection, SELECT, ascii_key(wallet_id))
     return _load(rows[0]) if rows else None
 
 

@@ -135,7 +135,7 @@ def text(
     most: int | None = None,
     only: Sequence[str] = (),
 ) -> Check:
-    """A string that is not empty; lengths in characters."""
+    """A string that is not empty; lengths as JavaScript counts them, in units of UTF-16."""
     # For Python, not for JavaScript, `$` is also before a last line feed.
     compiled = re.compile(pattern.removesuffix("$") + r"\Z") if pattern else None
 
@@ -151,9 +151,10 @@ def text(
             found.append(f'with value "{value}" fails to match the required pattern: /{pattern}/')
         if alphanumeric and not re.fullmatch(ALPHANUMERIC, value):
             found.append("must only contain alpha-numeric characters")
-        if len(value) < least:
+        size = len(value) if value.isascii() else len(value.encode("utf-16-le")) // 2
+        if size < least:
             found.append(f"length must be at least {least} characters long")
-        if most is not None and len(value) > most:
+        if most is not None and size > most:
             found.append(f"length must be less than or equal to {most} characters long")
         return value, found
 
