@@ -61,6 +61,19 @@ async def test_new_confirmed_and_voided_transactions_are_told(database: Database
     assert (await told(database))[2][:3] == ("update-tx", paid.hash, True)
 
 
+async def test_what_comes_together_is_told_in_the_order_in_which_it_came(database: Database) -> None:
+    scene = await scene_with_wallet(database)
+    spent, sent = scene.genesis, []
+    for value in range(1, 31):
+        left = scene.chain.output(spent).value - value
+        vertex = scene.send([spent], [pay("stranger", left), own(0, value)])
+        spent = (vertex.hash, 0)
+        sent.append(vertex.hash)
+    await scene.sync(window=200)
+    rows = await database.read(lambda c: execute(c, "SELECT payload FROM strongroom_outbox ORDER BY id"))
+    assert [json.loads(row[0])["data"]["tx_id"] for row in rows] == sent
+
+
 async def test_a_message_is_the_whole_transaction(database: Database) -> None:
     scene = await scene_with_wallet(database)
     paid = scene.send([scene.genesis], [own(0, 600), Output(value=400, token_data=0, script=b"\x51")])

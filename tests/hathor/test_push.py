@@ -42,7 +42,7 @@ from support.hathor.running import until
 from support.hathor.scenes import NOW_S, RULES, Scene, pay
 from support.hathor.streams import prepare
 from support.hathor.wallets import WALLET, insert_wallet, wallet_addresses
-from support.waiting import eventually
+from support.waiting import eventually, until_true
 
 pytestmark = pytest.mark.anyio
 
@@ -154,6 +154,7 @@ async def test_each_device_is_told_in_its_own_words(database: Database, clock: M
             "bodyLocKey": "new_transaction_received_description_with_tokens",
             "bodyLocArgs": '["600 HTR"]',
         }
+        await until_true(made.is_idle)
         made.scene.block()  # it is confirmed: no news
         made.scene.send([(paid.hash, 0)], [pay("stranger", 600)])  # spent: no gain
         await made.sync()

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from strongroom.sandbox.hathor.contracts import BLUEPRINT
 from support.hathor.js_wallet import NATIVE, PIN, JsClient, JsWallet, amount
-from support.hathor.processes import NodeProgram
+from support.hathor.processes import NodeProgram, WalletProgram
 from support.js import JsError
 
 pytestmark = pytest.mark.anyio
@@ -56,7 +57,38 @@ async def test_what_goes_into_a_contract_comes_out_again(owner: JsWallet, node: 
     assert (full["nc_id"], full["nc_blueprint_id"], full["nc_address"]) == (contract_id, BLUEPRINT, caller)
     await called(owner, "noop", caller, withdrawal(contract_id, payee, 40))
     assert await owner.balance() == (940, 0)
-    assert [entry["balance"] for entry in await owner.call("getTxHistory")] == [40, -100, 1_000]
+    history = await owner.call("getTxHistory")
+    assert sorted(entry["balance"] for entry in history) == [-100, 40, 1_000]
+
+
+async def test_contracts_are_read_through_the_service(
+    owner: JsWallet, node: NodeProgram, service: WalletProgram
+) -> None:
+    """By the proxies: the library goes to the node itself."""
+    caller = await owner.address(0)
+    contract_id = await vault(owner, caller, 100)
+    taken = await called(owner, "noop", caller, withdrawal(contract_id, caller, 30))
+    await node.mine()
+    await owner.event("update-tx", tx_id=taken)
+    bearer = {"Authorization": f"Bearer {await owner.property('authToken')}"}
+
+    async def ask(what: str, **query: str | int | list[str]) -> tuple[int, dict[str, Any]]:
+        path = f"/wallet/proxy/nano_contract/{what}"
+        answer = await service.api.get(path, params=dict(query), headers=bearer)
+        return answer.status_code, answer.json()
+
+    _, state = await ask("state", id=contract_id, **{"balances[]": ["00", "__all__"], "fields[]": ["owner"]})
+    assert state["balances"] == {NATIVE: {"value": "70", "can_mint": False, "can_melt": False}}
+    assert (state["blueprint_id"], state["fields"]) == (BLUEPRINT, {"owner": {"errmsg": "field not found"}})
+    _, history = await ask("history", id=contract_id, count=1)
+    assert [entry["hash"] for entry in history["history"]] == [taken]
+    _, older = await ask("history", id=contract_id, after=taken)
+    assert [entry["nc_method"] for entry in older["history"]] == ["initialize"]
+    _, blueprint = await ask("blueprint/info", blueprint_id=BLUEPRINT)
+    assert (blueprint["name"], sorted(blueprint["public_methods"])) == ("Vault", ["initialize", "noop"])
+    for what, name in (("state", "id"), ("history", "id"), ("blueprint/info", "blueprint_id")):
+        status, body = await ask(what, **{name: "ab" * 32})
+        assert (status, body["error"]) == (404, "fullnode-refused"), body
 
 
 async def test_calls_in_a_row_count_on_before_any_is_confirmed(owner: JsWallet, node: NodeProgram) -> None:

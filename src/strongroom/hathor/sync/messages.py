@@ -30,7 +30,8 @@ def append_messages(
 ) -> list[News]:
     """One message a transaction and wallet: `new-tx` when it came, `update-tx` when it changed later.
 
-    The stream is the wallet's id, the sequence the id of the event. Returns what came and is not void.
+    In the events' order. The stream is the wallet's id, the sequence the id of the event. Returns what came and is not
+    void.
     """
     wallets: dict[str, set[str]] = {}
     for wallet_id, tx_ids in touched.items():
@@ -56,8 +57,8 @@ def append_messages(
             news.append(
                 News(tx_id=tx_id, event_id=event_id, timestamp_s=vertex.timestamp, wallets=sorted(owners))
             )
-    outbox.append(connection, DESTINATION, messages)
-    return news
+    outbox.append(connection, DESTINATION, sorted(messages, key=lambda message: message.sequence))
+    return sorted(news, key=lambda each: each.event_id)
 
 
 def transaction_message(working: Working, vertex: Vertex, *, voided: bool) -> dict[str, Any]:
