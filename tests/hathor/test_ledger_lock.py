@@ -1,51 +1,21 @@
 """One writer at a time for what follows from the chain, from the first one on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from functools import partial
 
-import asyncmy
 import pytest
-from asyncmy.cursors import Cursor
 
 from strongroom.core.database import Database
 from strongroom.hathor.deletion import delete_wallet
 from strongroom.hathor.sync.ledger_lock import NO_EVENT, lock_ledger
+from support.another_process import Elsewhere, another_process, until_waiting
 from support.hathor.streams import prepare
 from support.hathor.wallets import WALLET, insert_wallet
-from support.waiting import until_true
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.parametrize("database_url", ["mariadb"], indirect=True),  # SQLite has one writer anyway
 ]
-
-Elsewhere = Callable[[str], list[list[str]]]
-
-
-@asynccontextmanager
-async def another_process(database: Database) -> AsyncIterator[Cursor]:
-    """Its transaction; rolled back at the end."""
-    url = database.url
-    connection = await asyncmy.connect(
-        host=url.host, port=url.port, user=url.username, password=url.password, db=url.database
-    )
-    try:
-        async with connection.cursor() as cursor:
-            yield cursor
-        await connection.rollback()
-    finally:
-        await connection.ensure_closed()
-
-
-async def until_waiting(elsewhere: Elsewhere, number: int) -> None:
-    query = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
-
-    async def are_waiting() -> bool:
-        return await asyncio.to_thread(elsewhere, query) == [[str(number)]]
-
-    await until_true(are_waiting)
 
 
 async def test_the_first_writers_of_a_new_database_take_turns(

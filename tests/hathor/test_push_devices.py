@@ -1,11 +1,13 @@
 """Devices of wallets: who may register, change and remove which."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from strongroom.core.bulk import execute
 from strongroom.core.database import Database
+from support.another_process import Elsewhere, another_process, until_waiting
 from support.clock import ManualClock
 from support.hathor.api import recorded_rows, serving_api
 
@@ -106,3 +108,31 @@ async def test_tokens_of_an_earlier_key_and_of_a_wallet_that_is_gone(
             (404, {"success": False, "error": "device-not-found"}),
             OK,
         ]
+
+
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+@pytest.mark.parametrize(
+    ("meanwhile", "answer"),
+    [
+        ("DELETE FROM wallet", (404, {"success": False, "error": "wallet-not-found"})),
+        ("INSERT INTO push_devices VALUES ('phone', 'ios', '{wallet}', 0, 0, 1)", OK),
+    ],
+)
+async def test_a_registration_waits_for_what_another_process_does(
+    database: Database, clock: ManualClock, elsewhere: Elsewhere, meanwhile: str, answer: tuple[int, Any]
+) -> None:
+    """Two registrations of one device both hold; none is left behind by a wallet that goes."""
+    tables = recorded_rows()
+    async with serving_api(database, clock, rows=tables) as api:
+        async with another_process(database) as other:
+            await other.execute(meanwhile.format(wallet=tables["wallet"][0]["id"]))
+            body = {"pushProvider": "android", "deviceId": "phone"}
+            asked = asyncio.ensure_future(
+                api.client.post("/wallet/push/register", headers=api.full(), json=body)
+            )
+            await until_waiting(elsewhere, 1)
+            await other.execute("COMMIT")
+        answered = await asked
+        assert (answered.status_code, answered.json()) == answer
+        found = [row[0] for row in await rows(database)]
+        assert found == (["phone"] if answer == OK else [])

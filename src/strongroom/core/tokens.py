@@ -17,7 +17,7 @@ from strongroom.core import tables
 from strongroom.core.access import ANONYMOUS, Principal
 from strongroom.core.audit import Audit
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.database import Database
+from strongroom.core.database import Database, ascii_key
 from strongroom.core.errors import InvalidInput, NotFound, Unauthenticated
 
 TOKEN_PREFIX = "sr"  # noqa: S105 - the public part of every token
@@ -101,7 +101,7 @@ class Tokens:
         secret = self._new_secret()
         statement = (
             update(tables.token)
-            .where(tables.token.c.id == token_id, tables.token.c.revoked_at_ms.is_(None))
+            .where(tables.token.c.id == ascii_key(token_id), tables.token.c.revoked_at_ms.is_(None))
             .values(secret_hash=_digest(secret))
         )
 
@@ -156,7 +156,7 @@ class Tokens:
     async def revoke(self, principal: Principal, token_id: str) -> None:
         statement = (
             update(tables.token)
-            .where(tables.token.c.id == token_id, tables.token.c.revoked_at_ms.is_(None))
+            .where(tables.token.c.id == ascii_key(token_id), tables.token.c.revoked_at_ms.is_(None))
             .values(revoked_at_ms=self._clock.now_ms())
         )
 

@@ -7,6 +7,7 @@ from strongroom.core.bulk import execute
 from strongroom.core.errors import NotFound
 from strongroom.hathor.sync.ledger_lock import lock_ledger
 from strongroom.hathor.sync.messages import DESTINATION
+from strongroom.hathor.wallets import lock_wallet
 
 OWNED = ("wallet_balance", "wallet_tx_history", "push_devices")
 FORGET = (
@@ -30,7 +31,7 @@ def delete_wallet(connection: Connection, wallet_id: str) -> None:
         NotFound: there is no such wallet.
     """
     lock_ledger(connection)  # neither the sync nor a load is in the midst of it
-    if not execute(connection, "SELECT 1 FROM wallet WHERE id = {}", wallet_id):
+    if not lock_wallet(connection, wallet_id):  # no device comes to it meanwhile
         raise NotFound("There is no such wallet")
     execute(connection, FORGET, wallet_id)
     execute(connection, UNCLAIM, wallet_id)

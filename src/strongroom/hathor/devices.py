@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 
+from strongroom.core.database import upsert
 from strongroom.hathor import tables
 
 COLUMNS = tables.push_devices.c
@@ -22,7 +23,6 @@ class Device:
 
 def register_device(connection: Connection, device: Device, now_s: int) -> None:
     """A device belongs to one wallet: to the last that named it."""
-    remove_device(connection, device.id)
     row = {
         "device_id": device.id,
         "wallet_id": device.wallet_id,
@@ -31,7 +31,7 @@ def register_device(connection: Connection, device: Device, now_s: int) -> None:
         "enable_show_amounts": device.show_amounts,
         "updated_at": now_s,
     }
-    connection.execute(insert(tables.push_devices), row)
+    upsert(connection, tables.push_devices, [row], [name for name in row if name != "device_id"])
 
 
 def update_device(

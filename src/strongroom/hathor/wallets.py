@@ -81,6 +81,12 @@ def find_wallet(connection: Connection, wallet_id: str) -> Wallet | None:
     return _load(rows[0]) if rows else None
 
 
+def lock_wallet(connection: Connection, wallet_id: str) -> bool:
+    """Whether there is one. It is neither deleted nor changed until the transaction ends."""
+    query = select(tables.wallet.c.id).where(tables.wallet.c.id == wallet_id)
+    return connection.execute(locking(query)).first() is not None
+
+
 def register(connection: Connection, wallet: Wallet) -> Wallet:
     """Inserts the wallet in status `creating`; one in `error` is set to it again.
 
@@ -112,7 +118,7 @@ def register(connection: Connection, wallet: Wallet) -> Wallet:
 def change_auth_key(connection: Connection, wallet_id: str, auth_xpubkey: str) -> Wallet:
     """Raises: NotFound."""
     table = tables.wallet
-    connection.execute(locking(select(table.c.id).where(table.c.id == wallet_id)))
+    lock_wallet(connection, wallet_id)
     connection.execute(table.update().where(table.c.id == wallet_id).values(auth_xpubkey=auth_xpubkey))
     return _existing(connection, wallet_id)
 

@@ -11,6 +11,7 @@ from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Asked, answer, bearer, read_body
 from strongroom.hathor.devices import Device, register_device, remove_device, update_device
 from strongroom.hathor.tokens import Principal, Tokens
+from strongroom.hathor.wallets import lock_wallet
 
 DEVICE = Key(check=text(most=256), required=True)
 WISHES = {
@@ -45,6 +46,7 @@ class PushRoutes:
         now_s = self._reader.now_s
 
         def work(connection: Connection) -> None:
+            lock_wallet(connection, principal.wallet_id)
             self._reader.checked(connection, principal)
             register_device(connection, device, now_s)
 
