@@ -104,6 +104,31 @@ async def test_what_a_new_connection_could_not_take_was_never_sent(
     assert len(node.node.pool.waiting) == 1
 
 
+async def test_a_database_that_goes_away_between_signing_and_the_answer(
+    node: LiveNode, service: BittensorService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was submitted: nobody may be told otherwise, and what was signed is followed once the database is back."""
+    database = service.ledger.database
+    write = database.write
+
+    async def away_after_signing(work: Any, **more: Any) -> Any:
+        if "Submitter._move" in str(work):
+            raise Unavailable("The database does not answer")
+        return await write(work, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "write", away_after_signing)
+        answer = await set_weights(service)
+        assert (answer.status_code, answer.json()["submitted"]) == (504, "unknown")
+        other = await set_weights(service, weights=[3, 2, 1])
+        assert other.status_code in {409, 503}
+    assert len(node.node.pool.waiting) == 1
+    node.produce()
+    job = answer.json()["detail"].rpartition("/")[2]
+    assert (await settled(service, job))["result"]["success"] is True
+    assert node.weights(0) == UPSCALED
+
+
 async def test_a_replica_that_lost_its_lead_signs_no_job_again(
     node: LiveNode, service: BittensorService
 ) -> None:
