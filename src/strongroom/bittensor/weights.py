@@ -287,7 +287,8 @@ class Weights:
         """The job that will reveal what is committed now."""
         if made.salt is None or made.commit is None:
             return None
-        rights = {"scopes": [SUBMIT], "limits": "", "token": job.document["principal"]["token"]}
+        token = job.document["principal"].get("token")  # jobs of an earlier version have none
+        rights = {"scopes": [SUBMIT], "limits": "", "token": token}
         facts = {**job.document, "principal": rights}  # it belongs to what was allowed with its commit
         return replace(
             job,
