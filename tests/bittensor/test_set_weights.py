@@ -238,6 +238,18 @@ async def test_pylons_clients_set_weights_by_hotkey(node: LiveNode, service: Bit
     assert node.weights(0) == [(1, 32768), (2, 65535)]
     nobody = await service.client.put(path, json={"weights": weights}, headers={"Authorization": "Bearer no"})
     assert nobody.status_code == 401
+    assert (await service.client.get("/api/v1/identities")).json() == {"identities": {}}
+    none = await service.client.put(path, json={"weights": None})
+    assert (none.status_code, none.json()["code"]) == (422, "invalid_request")
+
+
+async def test_pylons_clients_are_told_the_subnets_that_are_named(tmp_path: Path) -> None:
+    """They ask without a token: so nothing is told of any other wallet."""
+    variables = {"BITTENSOR_PYLON_IDENTITIES": "validator=2, validator:second=5"}
+    async with running_bittensor({"STRONGROOM_DATA": str(tmp_path)} | variables) as service:
+        answer = await service.client.get("/api/v1/identities", headers={"Authorization": ""})
+    told = {"identities": {"validator": 2, "validator:second": 5}}
+    assert (answer.status_code, answer.json()) == (200, told)
 
 
 @pytest.mark.parametrize("spec_version", [424], indirect=True)

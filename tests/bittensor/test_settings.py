@@ -122,6 +122,14 @@ def test_the_default_token_opens_nothing_else(variables: dict[str, str]) -> None
     [
         ({"network": "main"}, "network: must be local, test, finney, not 'main'"),
         ({"chain_endpoint": "http://node"}, "chain_endpoint: must be a ws or wss URL, not 'http://node'"),
+        (
+            {"BITTENSOR_PYLON_IDENTITIES": "../v=2"},
+            "BITTENSOR_PYLON_IDENTITIES: must be identities as in validator=2,validator:second=5, not '../v=2'",
+        ),
+        (
+            {"BITTENSOR_PYLON_IDENTITIES": "v"},
+            "BITTENSOR_PYLON_IDENTITIES: must be a whole number up to 65535, not ''",
+        ),
         ({"netuid": "65536"}, "netuid: must be a whole number up to 65535, not '65536'"),
         ({"netuid": "two"}, "netuid: must be a whole number up to 65535, not 'two'"),
         ({"MANAGER_JWT_ALGORITHM": "none"}, "MANAGER_JWT_ALGORITHM must be HS256"),

@@ -108,6 +108,7 @@ class BittensorLedger:
                 weights=self.chain_work.weights,
                 calls=self.chain_work.calls,
                 lent=self.chain_work.lent,
+                identities=settings.pylon_identities,
             ),
             callers=Callers(
                 authenticator,

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine import URL
 
 from strongroom.bittensor.access import WEIGHTS, Limits, encode_limits
+from strongroom.bittensor.names import is_name
 from strongroom.bittensor.protocol.keyfiles import PASSWORD_PREFIX
 from strongroom.bittensor.protocol.networks import Network
 from strongroom.core.database import mysql_url, sqlite_url
@@ -56,6 +57,8 @@ class BittensorSettings:
     """How long a key opened from the folder may stay in memory after its last use."""
     retention_days: int
     """How long jobs that are over can be asked for. 0: for ever."""
+    pylon_identities: Mapping[str, int]
+    """The netuid by the identity (a wallet, or `wallet:hotkey`), as anybody is told who asks like Pylon's client."""
     requests_a_minute: int
     """Of one token that has no limit of its own."""
     trusted_proxies: TrustedProxies
@@ -91,6 +94,12 @@ def read_bittensor_settings(environment: Environment, data: Path, host: str) -> 
         password_variables=environment.beginning_with(PASSWORD_PREFIX),
         key_cache_s=environment.integer("BITTENSOR_KEY_CACHE_S", 3600, low=0, high=86_400),
         retention_days=environment.integer("BITTENSOR_RETENTION_DAYS", 30, low=0, high=36_500),
+        pylon_identities=environment.parsed(
+            "BITTENSOR_PYLON_IDENTITIES",
+            environment.text("BITTENSOR_PYLON_IDENTITIES", ""),
+            _pylon_identities,
+            {},
+        ),
         requests_a_minute=environment.integer("BITTENSOR_REQUESTS_A_MINUTE", 6000, low=1, high=1_000_000),
         trusted_proxies=environment.parsed(
             "BITTENSOR_TRUSTED_PROXIES",
@@ -119,6 +128,16 @@ def _calls(text: str) -> tuple[str, ...]:
     except InvalidInput as error:
         raise ValueError(error.message) from None
     return calls
+
+
+def _pylon_identities(text: str) -> Mapping[str, int]:
+    identities: dict[str, int] = {}
+    for one in filter(None, (part.strip() for part in text.split(","))):
+        name, _, netuid = one.partition("=")
+        if not all(is_name(part) for part in name.split(":", 1)) or name in identities:
+            raise ValueError(f"must be identities as in validator=2,validator:second=5, not {one!r}")
+        identities[name] = _parse_netuid(netuid)
+    return identities
 
 
 def _websocket_urls(text: str) -> tuple[str, ...]:

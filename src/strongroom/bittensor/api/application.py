@@ -1,5 +1,6 @@
 """The surface as one ASGI application: routes, documentation, errors, metrics."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -15,7 +16,7 @@ from strongroom.bittensor.api.documentation import documentation_routes, openapi
 from strongroom.bittensor.api.errors import ErrorMapper
 from strongroom.bittensor.api.extrinsics import ExtrinsicsController
 from strongroom.bittensor.api.general import read_health, version
-from strongroom.bittensor.api.pylon import PylonController
+from strongroom.bittensor.api.pylon import PylonController, read_identities
 from strongroom.bittensor.api.requests import JsonRequest
 from strongroom.bittensor.api.wallet import WalletController
 from strongroom.bittensor.api.weights import WeightsController
@@ -37,15 +38,17 @@ class Services:
     weights: Weights
     calls: Calls
     lent: LentSignatures
+    identities: Mapping[str, int]
 
 
 def create_application(services: Services, *, callers: Callers, metrics: Metrics) -> Litestar:
     dependencies = {
         "health": services.health,
         "messages": services.messages,
-        "weights": services.weights,
+        "weight_setter": services.weights,  # a body's field of the same name would be taken for it
         "calls": services.calls,
         "lent": services.lent,
+        "identities": services.identities,
     }
     application = Litestar(
         route_handlers=[
@@ -53,6 +56,7 @@ def create_application(services: Services, *, callers: Callers, metrics: Metrics
             read_health,
             WalletController,
             WeightsController,
+            read_identities,
             PylonController,
             CallsController,
             ExtrinsicsController,

@@ -13,7 +13,7 @@ from litestar.openapi.spec import (
     Schema,
 )
 
-PUBLIC_PATHS: Final = frozenset({"/", "/health"})
+PUBLIC_PATHS: Final = frozenset({"/", "/health", "/api/v1/identities"})
 TEXT: Final = Schema(type=OpenAPIType.STRING)
 FAULT: Final = Schema(
     type=OpenAPIType.OBJECT,

@@ -1,5 +1,6 @@
-"""The route by which clients of Pylon set weights, by hotkey; with a token that is checked, and a job to ask for."""
+"""The routes by which clients of Pylon set weights, by hotkey; with a token that is checked, and a job to ask for."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -7,6 +8,7 @@ from litestar import Controller, Response, get, put
 from litestar.di import NamedDependency
 from litestar.params import Body, FromPath
 
+from strongroom.bittensor.api.access import PUBLIC
 from strongroom.bittensor.api.outcomes import job_document
 from strongroom.bittensor.api.weights import IdempotencyKey
 from strongroom.bittensor.jobs import WaitFor
@@ -22,6 +24,18 @@ class PylonWeights(msgspec.Struct, kw_only=True):
     """By the neurons' hotkeys."""
 
 
+@get(
+    "/api/v1/identities",
+    summary="The subnets of identities",
+    tags=["Pylon"],
+    opt=PUBLIC,
+    sync_to_thread=False,
+)
+def read_identities(identities: NamedDependency[Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """Of those that BITTENSOR_PYLON_IDENTITIES names. Pylon's client asks this first, without its token."""
+    return {"identities": dict(identities)}
+
+
 class PylonController(Controller):
     path = "/api/v1/identity/{identity:str}/subnet/{netuid:int}"
     tags = ("Pylon",)
@@ -32,13 +46,13 @@ class PylonController(Controller):
         identity: FromPath[str],
         netuid: FromPath[int],
         data: Annotated[PylonWeights, Body()],
-        weights: NamedDependency[Weights],
+        weight_setter: NamedDependency[Weights],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[dict[str, Any]]:
         """`identity` is a wallet, or `wallet:hotkey`. Hotkeys that the subnet does not know are left out, and named."""
         signer = _signer(identity)
-        found = await weights.uids_of(principal, signer, netuid, list(data.weights))
+        found = await weight_setter.uids_of(principal, signer, netuid, list(data.weights))
         missing = [address for address in data.weights if address not in found]
         if not found:
             raise InvalidInput("None of these hotkeys is registered in the subnet", code="invalid_weights")
@@ -53,7 +67,7 @@ class PylonController(Controller):
             key=idempotency_key,
             in_background=True,
         )
-        answer = await weights.set(principal, request)
+        answer = await weight_setter.set(principal, request)
         return Response(
             {
                 "detail": "weights update scheduled",
@@ -69,11 +83,11 @@ class PylonController(Controller):
         identity: FromPath[str],
         netuid: FromPath[int],
         job: FromPath[str],
-        weights: NamedDependency[Weights],
+        weight_setter: NamedDependency[Weights],
         principal: NamedDependency[Principal],
     ) -> dict[str, Any]:
         """As `GET /wallet/jobs/{id}`."""
-        found = await weights.find(principal, job)
+        found = await weight_setter.find(principal, job)
         if found is None or not _concerns(found.job.document, _signer(identity), netuid):
             raise NotFound("There is no such job", code="job_not_found")
         return job_document(found)

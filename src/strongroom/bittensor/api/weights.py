@@ -60,7 +60,7 @@ class WeightsController(Controller):
     async def set_weights(
         self,
         data: Annotated[SetWeightsRequest, Body()],
-        weights: NamedDependency[Weights],
+        weight_setter: NamedDependency[Weights],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
         prefer: Prefer = None,
@@ -78,14 +78,17 @@ class WeightsController(Controller):
             key=idempotency_key,
             in_background=data.is_async or RESPOND_ASYNC in (prefer or ""),
         )
-        return call_answer(await weights.set(principal, request))
+        return call_answer(await weight_setter.set(principal, request))
 
     @get("/jobs/{job:str}", summary="What became of a call")
     async def read_job(
-        self, job: FromPath[str], weights: NamedDependency[Weights], principal: NamedDependency[Principal]
+        self,
+        job: FromPath[str],
+        weight_setter: NamedDependency[Weights],
+        principal: NamedDependency[Principal],
     ) -> dict[str, Any]:
         """A job of the same token, by its id or by the Idempotency-Key of the request."""
-        found = await weights.find(principal, job)
+        found = await weight_setter.find(principal, job)
         if found is None:
             raise NotFound("There is no such job", code="job_not_found")
         return job_document(found)
