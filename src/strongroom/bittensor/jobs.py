@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, select, update
 from strongroom.bittensor import tables
 from strongroom.bittensor.extrinsics import Extrinsic, State, load
 from strongroom.bittensor.protocol.failures import Failure
+from strongroom.core.database import ascii_key
 from strongroom.core.errors import Conflict, IdempotencyMismatch, InvalidInput
 
 LONGEST_KEY: Final = 190
@@ -108,9 +109,7 @@ def check_key(key: str | None) -> None:
 
 def find_job(connection: Connection, principal: str, id_or_key: str) -> Job | None:
     """A job of the principal, by its id or its Idempotency-Key."""
-    row = None
-    if id_or_key.isascii():  # as ids are; MariaDB refuses to compare them with anything else
-        row = connection.execute(_BY_ID, {"which": id_or_key}).first()
+    row = connection.execute(_BY_ID, {"which": ascii_key(id_or_key)}).first()
     if row is None or row.principal != principal:
         row = connection.execute(_BY_KEY, {"who": principal, "key": id_or_key}).first()
     return None if row is None else _job(row)
