@@ -31,6 +31,12 @@ def test_the_services_are_those_of_the_document() -> None:
     assert set(SERVICES) == {"wallet-service", "miner", "validator"}
 
 
+def test_it_starts_from_its_folder_too() -> None:
+    (included,) = yaml.safe_load((NODE.parent / "docker-compose.yml").read_text())["include"]
+    assert (NODE.parent / included["path"]).resolve() == ROOT / "docker-compose.yml"
+    assert (NODE.parent / included["project_directory"]).resolve() == ROOT
+
+
 def test_the_service_takes_the_documents_variables(tmp_path: Path) -> None:
     document = {"network": "local", "netuid": "2", "chain_endpoint": "ws://127.0.0.1:9944"}
     settings = read_settings(
