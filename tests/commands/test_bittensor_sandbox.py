@@ -75,7 +75,7 @@ def test_a_sandbox_stands_in_where_no_local_chain_answers(tmp_path: Path) -> Non
         assert endpoint.removeprefix("ws:") in first.wait_ready()
         with served(tmp_path / "second", endpoint) as second:
             assert "sandbox" not in second.wait_ready()
-            second.wait_for(f"endpoint={endpoint}")
+            second.wait_for(f"endpoint={endpoint.removeprefix('ws://')}")
 
 
 @pytest.mark.parametrize(

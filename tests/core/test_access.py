@@ -61,7 +61,8 @@ async def test_a_token_leads_to_its_principal(tokens: Tokens) -> None:
     new = await tokens.create(OPERATOR, "ci", ["atto:send", "atto:read", "atto:send"])
     assert new.secret.startswith(f"sr_{new.id}_")
     principal = await tokens.authenticate(new.secret)
-    assert principal == Principal(name="token:ci", scopes=frozenset({"atto:read", "atto:send"}))
+    scopes = frozenset({"atto:read", "atto:send"})
+    assert principal == Principal(name="token:ci", scopes=scopes, token=new.id)
 
 
 async def test_a_token_s_secret_is_neither_stored_nor_shown(

@@ -36,7 +36,7 @@ FORMS: Json = {
 
 def openapi_document(title: str, operations: Sequence[Operation]) -> Json:
     types = {operation.answer for operation in operations if operation.answer is not None}
-    ordered = sorted(types | {Failure, GatewayFailure}, key=lambda kind: str(kind.__name__))
+    ordered = sorted(types | {Failure, GatewayFailure}, key=str)
     references, schemas = msgspec.json.schema_components(ordered, ref_template=TEMPLATE)
     known = dict(zip(ordered, references, strict=True))
     paths: dict[str, Json] = {}

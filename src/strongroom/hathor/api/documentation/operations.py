@@ -342,8 +342,8 @@ def _node() -> Sequence[Operation]:
                 ),
                 (
                     "/graphviz/neighbours",
-                    "The graph around it, DOT in a string",
-                    str,
+                    "The graph around it, DOT in a string; the node's refusal of an unknown one",
+                    str | shapes.NodeAnswer,
                     None,
                     node.GRAPH,
                     False,
