@@ -1,12 +1,7 @@
 """Whatever the OpenAPI document allows, and much that it does not, is answered as it says, and never with 500."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-import anyio
 import pytest
 from sqlalchemy.engine import URL
 
@@ -19,55 +14,23 @@ from support.bittensor_service import (
     import_validator,
     running_bittensor,
 )
-
-SUPPORT = Path(__file__).parents[1] / "support"
-LEFT_OUT = (
-    "unsupported_method",  # the framework's own answers to OPTIONS and the like
-    "allow_header_conformance",
-    "positive_data_acceptance",  # a document cannot say which wallets exist and what the chain takes
-    "ensure_resource_availability",
-    "use_after_free",
-    "object_level_authorization",
-    "ignored_auth",  # the word Bearer is optional, which the check does not expect; see test_tokens
-)
+from support.fuzzing import fuzz
 
 
-async def fuzz(service: BittensorService, folder: Path, *, seconds: int) -> None:
-    """Fails with the report of schemathesis when it found something."""
+async def ask_anything(service: BittensorService, folder: Path, *, seconds: int) -> None:
     headers = await service.token(
         calls=("weights", "Balances.transfer_keep_alive", "SubtensorModule.serve_axon"),
         coldkey=True,
         any_text=True,
     )
-    known = {
+    known: dict[str, list[str | int]] = {
         "wallet_name": ["validator"],
         "hotkey_name": ["default"],
         "destination": [HOT.address],
         "netuid": [NETUID],
     }
-    command = [
-        str(Path(sys.executable).with_name("schemathesis")),
-        "run",
-        f"{service.client.base_url}/openapi.json".replace("//openapi", "/openapi"),
-        f"--max-time={seconds}",
-        f"--header=Authorization: {headers['Authorization']}",
-        "--checks=all",
-        f"--exclude-checks={','.join(LEFT_OUT)}",
-        "--request-timeout=30",
-        "--generation-database=none",
-        "--warnings=off",
-        "--no-color",
-    ]
-    environment = os.environ | {
-        "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
-        "PYTHONPATH": str(SUPPORT),
-        "KNOWN": json.dumps(known),
-    }
-    done = await anyio.run_process(
-        command, cwd=folder, env=environment, check=False, stderr=subprocess.STDOUT
-    )
-    if done.returncode != 0:
-        pytest.fail(done.stdout.decode(), pytrace=False)
+    document = str(service.client.base_url.join("/openapi.json"))
+    await fuzz(document, folder, seconds=seconds, known=known, headers=headers)
 
 
 async def fuzzed(folder: Path, seconds: int) -> None:
@@ -79,7 +42,7 @@ async def fuzzed(folder: Path, seconds: int) -> None:
         }
         async with running_bittensor(variables) as service:
             await import_validator(service)
-            await fuzz(service, folder, seconds=seconds)
+            await ask_anything(service, folder, seconds=seconds)
             defects = service.metrics.registry.get_sample_value(
                 "strongroom_refusals_total", {"ledger": "bittensor", "code": "internal"}
             )
