@@ -4,7 +4,7 @@ from typing import Any
 
 from strongroom.core.management import create_management
 from strongroom.core.outbound import open_session
-from strongroom.core.telemetry import Health, Metrics, Status
+from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
 from support.serving import serving
 
 
@@ -25,9 +25,12 @@ async def test_health_is_told_part_by_part() -> None:
             "application/json",
             {
                 "status": "DEGRADED",
+                "groups": ["liveness", "readiness"],
                 "components": {
                     "atto.node": {"status": "DOWN", "details": {"message": "connection refused"}},
                     "database": {"status": "UP"},
+                    "livenessState": {"status": "UP"},
+                    "readinessState": {"status": "UP"},
                 },
             },
         )
@@ -40,6 +43,46 @@ async def test_a_vital_part_that_is_down_answers_503() -> None:
         status, _, body = await get(f"{url}/health")
     assert status == 503
     assert body["status"] == "DOWN"
+
+
+async def test_a_process_without_its_database_is_alive_and_not_ready() -> None:
+    health = Health()
+    health.report("node", Status.DOWN)
+    health.report("database", Status.UP, vital=True)
+    async with serving(create_management(health, Metrics("strongroom"))) as url:
+        ready = {"readinessState": {"status": "UP"}, "database": {"status": "UP"}}
+        assert (await get(f"{url}/health/readiness"))[::2] == (200, {"status": "UP", "components": ready})
+        health.report("database", Status.DOWN, "it does not answer", vital=True)
+        alive = {"status": "UP", "components": {"livenessState": {"status": "UP"}}}
+        assert (await get(f"{url}/health/liveness"))[::2] == (200, alive)
+        status, _, body = await get(f"{url}/health/readiness")
+        assert (status, body["status"]) == (503, "DOWN")
+        assert body["components"]["readinessState"] == {"status": "OUT_OF_SERVICE"}
+        assert body["components"]["database"]["status"] == "DOWN"
+        assert (await get(f"{url}/health"))[0] == 503
+
+
+async def test_a_process_that_ends_is_alive_and_out_of_service() -> None:
+    health = Health()
+    health.report("database", Status.UP, vital=True)
+    async with serving(create_management(health, Metrics("strongroom"))) as url:
+        health.drain()
+        assert (await get(f"{url}/health/liveness"))[0] == 200
+        for path in ("/health", "/health/readiness"):
+            status, _, body = await get(url + path)
+            assert (status, body["status"]) == (503, "OUT_OF_SERVICE")
+
+
+async def test_a_part_says_when_it_last_worked_and_when_it_failed() -> None:
+    health = Health()
+    part = ComponentHealth(status=Status.DEGRADED, last_success_ms=1_000, last_failure_ms=62_345)
+    health.watch("sync", lambda: part)
+    async with serving(create_management(health, Metrics("strongroom"))) as url:
+        _, _, body = await get(f"{url}/health")
+    assert body["components"]["sync"]["details"] == {
+        "lastSuccess": "1970-01-01T00:00:01.000Z",
+        "lastFailure": "1970-01-01T00:01:02.345Z",
+    }
 
 
 async def test_metrics_are_scraped_listed_and_read_one_by_one() -> None:

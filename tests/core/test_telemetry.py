@@ -158,3 +158,27 @@ def test_a_watched_part_is_asked_at_each_reading() -> None:
     backlog = 10
     assert health.overall() is DEGRADED
     assert health.components() == {"callbacks": ComponentHealth(status=DEGRADED, detail="10")}
+
+
+def test_a_component_is_as_well_as_its_worst_part() -> None:
+    health = Health()
+    health.report("callbacks", UP, "3 waiting", part="backlog")
+    health.watch("callbacks", lambda: ComponentHealth(status=DEGRADED, detail="no answer", last_failure_ms=7))
+    assert health.components() == {
+        "callbacks": ComponentHealth(status=DEGRADED, detail="no answer", last_failure_ms=7)
+    }
+    health.report("callbacks", DOWN, "too many", part="backlog")
+    assert health.components()["callbacks"].status is DOWN
+    assert health.components()["callbacks"].detail == "too many; no answer"
+
+
+def test_a_process_is_ready_while_its_vital_parts_work_and_it_is_not_told_to_end() -> None:
+    health = Health()
+    health.report("node", DOWN)
+    health.report("database", DEGRADED, vital=True)
+    assert health.is_ready()
+    health.report("database", DOWN, vital=True)
+    assert not health.is_ready()
+    health.report("database", UP, vital=True)
+    health.drain()
+    assert not health.is_ready()

@@ -6,7 +6,7 @@ Secrets do not reach a log because they are never handed to one; `_redact` is th
 import enum
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,16 @@ class Metrics:
             "Requests that ended in an error of the tree, by its code.",
             ("ledger", "code"),
         )
+        self.work_failures = self.counter(
+            "strongroom_work_failures",
+            "Failures of work that runs in the background, by its name.",
+            ("work",),
+        )
+        self.work_success = self.gauge(
+            "strongroom_work_last_success_timestamp_seconds",
+            "When this work last succeeded, in seconds since 1970; none while it has not.",
+            ("work",),
+        )
 
     def counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -119,32 +129,52 @@ class Status(enum.StrEnum):
 class ComponentHealth:
     status: Status
     detail: str | None = None
+    last_success_ms: int | None = None
+    last_failure_ms: int | None = None
 
 
 class Health:
-    """What each part says of itself.
+    """What each component says of itself.
 
-    A `vital` part that is down makes the process useless, and the whole DOWN (503: restart it). Any other
-    part that is not up leaves it DEGRADED (200): restarting would not bring a node back.
+    A component may have several parts, each of which reports or is asked under a name of its own; it is as well as the
+    worst of them. A `vital` component that is down makes the process useless for now, and the whole DOWN (503: send
+    nobody here). Any other that is not up leaves it DEGRADED (200).
     """
 
     def __init__(self) -> None:
-        self._components: dict[str, ComponentHealth] = {}
-        self._checks: dict[str, Callable[[], ComponentHealth]] = {}
+        self._reports: dict[tuple[str, str], ComponentHealth] = {}
+        self._checks: dict[tuple[str, str], Callable[[], ComponentHealth]] = {}
         self._vital: set[str] = set()
+        self.is_draining = False
+        """The process was told to end: no new requests, please."""
 
-    def report(self, name: str, status: Status, detail: str | None = None, *, vital: bool = False) -> None:
-        """Stores the latest word of a part."""
-        self._components[name] = ComponentHealth(status=status, detail=detail)
+    def report(
+        self, name: str, status: Status, detail: str | None = None, *, part: str = "", vital: bool = False
+    ) -> None:
+        """Stores the latest word of a component's part."""
+        self._reports[name, part] = ComponentHealth(status=status, detail=detail)
         if vital:
             self._vital.add(name)
 
-    def watch(self, name: str, check: Callable[[], ComponentHealth]) -> None:
+    def watch(
+        self, name: str, check: Callable[[], ComponentHealth], *, part: str = "", vital: bool = False
+    ) -> None:
         """Asks `check` whenever the health is read; it must be cheap and must not block."""
-        self._checks[name] = check
+        self._checks[name, part] = check
+        if vital:
+            self._vital.add(name)
+
+    def drain(self) -> None:
+        """From now on the process is not ready; what it has begun it ends."""
+        self.is_draining = True
 
     def components(self) -> dict[str, ComponentHealth]:
-        return self._components | {name: check() for name, check in self._checks.items()}
+        parts: dict[str, list[ComponentHealth]] = {}
+        for (name, _part), one in self._reports.items():
+            parts.setdefault(name, []).append(one)
+        for (name, _part), check in self._checks.items():
+            parts.setdefault(name, []).append(check())
+        return {name: _joined(each) for name, each in parts.items()}
 
     def overall(self) -> Status:
         components = self.components()
@@ -153,3 +183,30 @@ class Health:
         if any(part.status is not Status.UP for part in components.values()):
             return Status.DEGRADED
         return Status.UP
+
+    def is_vital(self, name: str) -> bool:
+        return name in self._vital
+
+    def is_ready(self) -> bool:
+        """Whether requests can be answered: every vital component works, and the process is not ending."""
+        components = self.components()
+        return not self.is_draining and all(
+            components[name].status is not Status.DOWN for name in self._vital
+        )
+
+
+def _joined(parts: Sequence[ComponentHealth]) -> ComponentHealth:
+    if len(parts) == 1:
+        return parts[0]
+    status = max((part.status for part in parts), key=list(Status).index)
+    details = [
+        part.detail for part in parts if part.detail and (part.status is not Status.UP or status is Status.UP)
+    ]
+    successes = [part.last_success_ms for part in parts if part.last_success_ms is not None]
+    failures = [part.last_failure_ms for part in parts if part.last_failure_ms is not None]
+    return ComponentHealth(
+        status=status,
+        detail="; ".join(dict.fromkeys(details)) or None,
+        last_success_ms=min(successes, default=None),
+        last_failure_ms=max(failures, default=None),
+    )

@@ -1,0 +1,1 @@
+"""What keeps the work of a process going and says how it goes."""

@@ -1,0 +1,82 @@
+"""The words for an error that anybody may read: in health, which asks for no token, and in logs.
+
+Messages of our own errors are written for readers. Those of other errors may hold whatever was at hand: addresses of
+this network, credentials of a URL, values of a statement, keys. What could be one of these is taken out.
+"""
+
+import ipaddress
+import re
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from strongroom.core.errors import StrongroomError
+from strongroom.core.telemetry import REDACTED, SECRET_WORDS
+
+LONGEST = 300
+PLACE = "[address]"
+URL = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+ADDRESS = re.compile(
+    r"""\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b               # IPv4, with or without a port
+    | \b(?:localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)+):\d{1,5}\b # a host's name and a port
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+COLONS = re.compile(r"\[?(?P<address>(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4})(?:\]:\d+|\])?", re.IGNORECASE)
+"""What may be an IPv6 address, or a time of day."""
+KEYLIKE = re.compile(r"\b(?:0x)?[0-9a-f]{64,}\b", re.IGNORECASE)
+
+
+def fault_text(error: BaseException) -> str:
+    """One line of at most `LONGEST` characters, without secrets and addresses."""
+    error = _first(error)
+    if isinstance(error, StrongroomError):
+        return _shortened(_without_addresses(error.message))
+    name = type(error).__name__
+    if isinstance(error, DBAPIError):
+        code = _code(error)
+        return f"{name}, {code}" if code else name
+    if isinstance(error, OSError):
+        return f"{name}: {error.strerror}" if _is_plain(error.strerror) else name
+    text = str(error)
+    if not text or any(word in text.lower() for word in SECRET_WORDS):
+        return name
+    return _shortened(f"{name}: {KEYLIKE.sub(REDACTED, _without_addresses(text))}")
+
+
+def _first(error: BaseException) -> BaseException:
+    """A task group's error names nothing; the first in it does."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _code(error: DBAPIError) -> str:
+    """The database's code of the error: its text may quote values."""
+    sqlite: str | None = getattr(error.orig, "sqlite_errorname", None)
+    if sqlite is not None:
+        return sqlite
+    arguments: tuple[Any, ...] = getattr(error.orig, "args", ())
+    return f"number {arguments[0]}" if arguments and isinstance(arguments[0], int) else ""
+
+
+def _is_plain(text: str | None) -> bool:
+    """Whether it names no address: the event loop writes there what it could not reach."""
+    return bool(text) and _without_addresses(str(text)) == text and "(" not in str(text)
+
+
+def _without_addresses(text: str) -> str:
+    return COLONS.sub(_without_ipv6, ADDRESS.sub(PLACE, URL.sub(PLACE, text)))
+
+
+def _without_ipv6(found: re.Match[str]) -> str:
+    try:
+        ipaddress.IPv6Address(found["address"])
+    except ValueError:
+        return found[0]
+    return PLACE
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"

@@ -1,0 +1,92 @@
+"""What one piece of work says of itself: it is well after a success, and not after a failure."""
+
+import traceback
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from strongroom.core.clock import Clock
+from strongroom.core.errors import StrongroomError
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.telemetry import ComponentHealth, Metrics, Status
+
+log = structlog.get_logger(__name__)
+
+DOWN_AFTER = 5
+STANDBY = "another process does this work, or will"
+EXPECTED = (StrongroomError, DBAPIError, OSError, TimeoutError)
+"""What the outside does to us. Anything else is a defect, and its place in the code belongs in the log."""
+
+
+class WorkHealth:
+    """UP after a success, DEGRADED after a failure, DOWN after `down_after` failures in a row.
+
+    Work that neither succeeds nor fails for longer than `limit_s` after it began is DEGRADED too.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        down_after: int = DOWN_AFTER,
+        limit_s: float | None = None,
+    ) -> None:
+        self.name = name
+        self.failures = 0
+        """In a row."""
+        self.successes = 0
+        """In all."""
+        self.last_success_ms: int | None = None
+        self.last_failure_ms: int | None = None
+        self._clock = clock
+        self._metrics = metrics
+        self._down_after = down_after
+        self._limit_s = limit_s
+        self._status = Status.UP
+        self._detail: str | None = "not tried yet"
+        self._began_s: float | None = None
+
+    def began(self) -> None:
+        """A piece of it starts; `limit_s` counts from now."""
+        self._began_s = self._clock.monotonic_s()
+
+    def succeeded(self, detail: str | None = None) -> None:
+        if self.failures:
+            log.info("works again", work=self.name, failures=self.failures)
+        self.failures = 0
+        self.successes += 1
+        self.last_success_ms = self._clock.now_ms()
+        self._metrics.work_success.labels(self.name).set(self.last_success_ms / 1000)
+        self._status, self._detail, self._began_s = Status.UP, detail, None
+
+    def failed(self, error: BaseException | str, *, status: Status | None = None) -> None:
+        """`status` where the number of failures does not say how bad it is."""
+        self.failures += 1
+        self.last_failure_ms = self._clock.now_ms()
+        self._metrics.work_failures.labels(self.name).inc()
+        self._detail = error if isinstance(error, str) else fault_text(error)
+        counted = Status.DOWN if self.failures >= self._down_after else Status.DEGRADED
+        self._status, self._began_s = status or counted, None
+        if self.failures == 1 and isinstance(error, Exception) and not isinstance(error, EXPECTED):
+            log.error("a defect", work=self.name, traceback="".join(traceback.format_exception(error)))
+        log.warning("failed", work=self.name, why=self._detail, failures=self.failures)
+
+    def stand_by(self) -> None:
+        """It does not run here, and what failed here before says nothing of it."""
+        self.failures = 0
+        self._status, self._detail, self._began_s = Status.UP, STANDBY, None
+
+    def check(self) -> ComponentHealth:
+        status, detail = self._status, self._detail
+        if self._began_s is not None and self._limit_s is not None and status is Status.UP:
+            running_s = self._clock.monotonic_s() - self._began_s
+            if running_s > self._limit_s:
+                status, detail = Status.DEGRADED, f"has been at it for {running_s:.0f} s without an end"
+        return ComponentHealth(
+            status=status,
+            detail=detail,
+            last_success_ms=self.last_success_ms,
+            last_failure_ms=self.last_failure_ms,
+        )

@@ -1,0 +1,319 @@
+"""Loops that fail, hang, are cancelled from inside, and what health says of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from strongroom.core.background import Background
+from strongroom.core.database import Database, sqlite_url
+from strongroom.core.errors import LeaseLost, Unavailable
+from strongroom.core.lease import DEFAULT_TTL_S, Lease, Leases
+from strongroom.core.migrations import migrate
+from strongroom.core.runtime.loops import LONGEST_PAUSE_S, Again, Loops, Turn
+from strongroom.core.runtime.work_health import STANDBY
+from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
+from support.clock import START_MS, ManualClock, SeededEntropy
+from support.running import PATIENCE_S
+
+UP, DEGRADED, DOWN = Status.UP, Status.DEGRADED, Status.DOWN
+
+
+class House:
+    """Loops over a clock that stands still."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.health = Health()
+        self.metrics = Metrics("strongroom")
+        self.background = Background()
+        self.loops = Loops(
+            health=self.health,
+            metrics=self.metrics,
+            clock=self.clock,
+            entropy=SeededEntropy(),
+            background=self.background,
+        )
+
+    def part(self, name: str) -> ComponentHealth:
+        return self.health.components()[name]
+
+    def status(self, name: str) -> tuple[Status, str | None]:
+        return self.part(name).status, self.part(name).detail
+
+    async def pause_over(self) -> float:
+        """Waits until a loop sleeps, lets its time pass; returns how long it was."""
+        (pause_s, *_) = await self.clock.sleepers()
+        self.clock.advance(pause_s)
+        return pause_s
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    house = House()
+    yield house
+    await house.background.close()
+
+
+class Work:
+    """Does what the test says next; tells when it began."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.result: object = None
+        self.passes = 0
+
+    async def __call__(self) -> object:
+        self.passes += 1
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+async def test_work_runs_at_once_and_then_at_its_pace(house: House) -> None:
+    work = Work()
+    house.loops.start(house.loops.every("purge", 60.0, work))
+    assert house.status("purge") == (UP, "not tried yet")
+    assert [await house.pause_over() for _ in range(3)] == [60.0, 60.0, 60.0]
+    assert house.status("purge") == (UP, None)
+    await house.clock.sleepers()
+    assert work.passes == 4
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unavailable("The node does not answer"),
+        OperationalError("SELECT", None, Exception(2003, "away")),
+        OSError("gone"),
+        KeyError("height"),
+        AssertionError("unreachable"),
+        ExceptionGroup("two", [ValueError("one"), ValueError("other")]),
+        LeaseLost("another process has it"),
+        asyncio.CancelledError(),
+        RecursionError("maximum recursion depth exceeded"),
+        MemoryError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_whatever_it_fails_with_it_is_degraded_then_down_then_up_again(
+    house: House, error: BaseException
+) -> None:
+    work = Work()
+    work.error = error
+    house.loops.start(house.loops.every("sync", 5.0, work))
+    pauses_s = []
+    for number in range(1, 8):
+        await house.clock.sleepers()
+        part = house.part("sync")
+        assert part.status is (DEGRADED if number < 5 else DOWN)
+        assert part.detail
+        assert part.last_failure_ms == house.clock.now_ms()
+        pauses_s.append(await house.pause_over())
+    assert all(before <= after for before, after in zip(pauses_s, pauses_s[2:], strict=False))  # it grows
+    work.error = None
+    await house.pause_over()
+    await house.clock.sleeping_for(5.0)
+    assert house.status("sync") == (UP, None)
+    assert house.part("sync").last_success_ms == house.clock.now_ms()
+    work.error = error
+    await house.pause_over()
+    await house.clock.sleepers()
+    assert house.part("sync").status is DEGRADED  # it counts anew
+
+
+async def test_pauses_after_failures_are_bounded(house: House) -> None:
+    work = Work()
+    work.error = Unavailable("away")
+    house.loops.start(house.loops.every("purge", 3600.0, work))
+    pauses_s = [await house.pause_over() for _ in range(20)]
+    assert max(pauses_s) <= LONGEST_PAUSE_S
+    assert min(pauses_s[8:]) >= LONGEST_PAUSE_S / 2
+    assert len(set(pauses_s)) == len(pauses_s)  # jitter
+
+
+async def test_a_pass_says_when_the_next_one_comes(house: House) -> None:
+    work = Work()
+    work.result = Again(0.5)
+    house.loops.start(house.loops.every("resolver", 2.0, work))
+    assert await house.pause_over() == 0.5
+    work.result = 0.25  # a number means nothing
+    assert [await house.pause_over() for _ in range(2)] == [2.0, 2.0]
+
+
+async def test_a_loop_is_woken_but_not_out_of_the_pause_after_a_failure(house: House) -> None:
+    work, wake = Work(), asyncio.Event()
+    house.loops.start(house.loops.every("history", 60.0, work, wake=wake))
+    await house.clock.sleeping_for(60.0)
+    work.error = Unavailable("away")
+    wake.set()
+    (pause_s, *_) = await house.clock.sleepers()
+    while pause_s == 60.0:
+        await asyncio.sleep(0)
+        (pause_s, *_) = await house.clock.sleepers()
+    assert work.passes == 2
+    wake.set()
+    await asyncio.sleep(0)
+    assert work.passes == 2
+    work.error = None
+    house.clock.advance(pause_s)
+    await until(lambda: work.passes == 4)  # it was woken meanwhile
+
+
+async def test_one_that_fails_stops_no_other(house: House) -> None:
+    good, bad = Work(), Work()
+    bad.error = RuntimeError("broken")
+    house.loops.start(house.loops.every("good", 10.0, good))
+    house.loops.start(house.loops.every("bad", 10.0, bad))
+    for _ in range(4):
+        await house.clock.sleepers(2)
+        house.clock.advance(10.0)
+    await house.clock.sleepers(2)
+    assert (good.passes, bad.passes) == (5, 5)
+    assert house.status("good") == (UP, None)
+    assert house.status("bad") == (DOWN, "RuntimeError: broken")
+
+
+async def test_a_pass_that_hangs_is_seen(house: House) -> None:
+    house.loops.start(house.loops.every("check", 5.0, asyncio.Event().wait, limit_s=30.0))
+    await asyncio.sleep(0)
+    house.clock.advance(30.0)
+    assert house.part("check").status is UP
+    house.clock.advance(1.0)
+    assert house.status("check") == (DEGRADED, "has been at it for 31 s without an end")
+
+
+async def test_a_loop_ends_when_it_is_cancelled_even_if_its_work_turns_that_into_an_error(
+    house: House,
+) -> None:
+    began = asyncio.Event()
+
+    async def work() -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionError("the driver's own word for it") from None
+
+    task = asyncio.create_task(house.loops.every("rude", 1.0, work).run())
+    await began.wait()
+    task.cancel()
+    async with asyncio.timeout(PATIENCE_S):
+        await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_endless_work_that_ends_or_fails_is_started_again(house: House) -> None:
+    turns: asyncio.Queue[Turn] = asyncio.Queue()
+    ends: asyncio.Queue[Exception | None] = asyncio.Queue()
+
+    async def work(turn: Turn) -> None:
+        turns.put_nowait(turn)
+        end = await ends.get()
+        if end is not None:
+            raise end
+
+    house.loops.start(house.loops.run("stream", work, down_after=2))
+    turn = await turns.get()
+    turn.health.succeeded("3 accounts")
+    assert house.status("stream") == (UP, "3 accounts")
+    ends.put_nowait(None)
+    await house.pause_over()
+    assert house.status("stream") == (DEGRADED, "it ended")
+    ends.put_nowait(ValueError("nonsense"))
+    await turns.get()
+    await house.clock.sleepers()
+    assert house.status("stream") == (DOWN, "ValueError: nonsense")
+    house.clock.advance(LONGEST_PAUSE_S)
+    (await turns.get()).health.succeeded()
+    assert house.status("stream") == (UP, None)
+
+
+async def test_the_pause_starts_anew_after_endless_work_went_well(house: House) -> None:
+    good = False
+
+    async def work(turn: Turn) -> None:
+        if good:
+            turn.health.succeeded()
+        raise Unavailable("away")
+
+    house.loops.start(house.loops.run("stream", work))
+    pauses_s = [await house.pause_over() for _ in range(6)]
+    assert pauses_s[-1] > 4
+    good = True
+    await house.pause_over()
+    assert await house.pause_over() <= 0.5
+
+
+async def test_metrics_tell_of_failures_and_the_last_success(house: House) -> None:
+    work = Work()
+    house.loops.start(house.loops.every("purge", 60.0, work, part="keys"))
+    await house.pause_over()
+    work.error = Unavailable("away")
+    await house.clock.sleepers()
+    read = house.metrics.registry.get_sample_value
+    assert read("strongroom_work_failures_total", {"work": "purge.keys"}) == 1
+    assert read("strongroom_work_last_success_timestamp_seconds", {"work": "purge.keys"}) == START_MS / 1000
+
+
+async def test_a_vital_loop_takes_the_whole_down(house: House) -> None:
+    work = Work()
+    work.error = Unavailable("away")
+    house.loops.start(house.loops.every("database", 5.0, work, down_after=1, vital=True))
+    await house.clock.sleepers()
+    assert house.health.overall() is DOWN
+    assert not house.health.is_ready()
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database(sqlite_url(str(tmp_path / "leases.db")))
+    await migrate(database, [])
+    yield database
+    await database.close()
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not is_so():  # noqa: ASYNC110 - threads of the database tell nobody
+            await asyncio.sleep(0.001)
+
+
+async def test_under_a_lease_one_process_works_and_the_other_stands_by(
+    house: House, database: Database
+) -> None:
+    leases: list[Lease] = []
+
+    async def work(turn: Turn) -> None:
+        leases.append(turn.term)
+        turn.health.succeeded("at work")
+        await asyncio.Event().wait()
+
+    bad = Work()
+    bad.error = RuntimeError("broken")
+    loops = house.loops
+    first = [loops.run("sync", work), loops.every("sweep", 5.0, bad)]
+    assert house.status("sync") == (UP, "not tried yet")
+    loops.under(Leases(database, house.clock, holder="one"), "workers", first)
+    await until(lambda: len(leases) == 1)
+    await until(lambda: bad.passes == 1)
+    other = House()
+    try:
+        other.clock = house.clock
+        second = [other.loops.run("sync", work)]
+        other.loops.under(Leases(database, house.clock, holder="two"), "workers", second)
+        await house.clock.sleeping_for(DEFAULT_TTL_S / 4)
+        assert other.status("sync") == (UP, STANDBY)
+        assert house.status("sync") == (UP, "at work")
+        assert house.status("sweep") == (DEGRADED, "RuntimeError: broken")
+        await house.background.close()
+        assert house.status("sync") == (UP, STANDBY)
+        assert house.status("sweep") == (UP, STANDBY)
+        house.clock.advance(DEFAULT_TTL_S)
+        await until(lambda: len(leases) == 2)
+        assert leases[1].fence > leases[0].fence
+        assert other.status("sync") == (UP, "at work")
+    finally:
+        await other.background.close()
