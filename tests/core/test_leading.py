@@ -1,16 +1,22 @@
 """Work that one process does at a time."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from strongroom.core.clock import SystemClock
 from strongroom.core.database import ANSWER_S, Database, T, Work, sqlite_url
 from strongroom.core.lease import DEFAULT_TTL_S, Lease, Leases
 from strongroom.core.migrations import migrate
+from strongroom.core.runtime.keeper import LONGEST_SILENCE_S
 from support.clock import ManualClock
 from support.running import PATIENCE_S, running
 
@@ -43,16 +49,23 @@ class Job:
         return await asyncio.wait_for(self._ended.get(), PATIENCE_S)
 
 
+@dataclass(slots=True)
+class Fault:
+    away: bool = False
+    silent: bool = False
+
+
 class FaultyDatabase(Database):
     """Away, or silent, when the test says so."""
 
-    away = False
-    silent = False
+    def __init__(self, url: URL) -> None:
+        super().__init__(url)
+        self.fault = Fault()  # also that of the lease keeper's
 
     async def write(self, work: Work[T], *, answer_s: float | None = ANSWER_S) -> T:
-        if self.silent:
+        if self.fault.silent:
             await asyncio.Event().wait()
-        if self.away:
+        if self.fault.away:
             raise OperationalError("UPDATE", None, Exception(2003, "away"))
         return await super().write(work, answer_s=answer_s)
 
@@ -143,7 +156,7 @@ async def test_a_passing_fault_of_the_database_ends_no_term(
         await job.start()
         for away in (True, False, True, False, False):
             await clock.sleepers(1)
-            faulty.away = away
+            faulty.fault.away = away
             clock.advance(RENEWAL_S)
         await clock.sleepers(1)
         assert job.is_idle
@@ -155,14 +168,14 @@ async def test_work_ends_before_a_lease_that_cannot_be_renewed(
     job = Job()
     async with running(first.lead("work", job)):
         await job.start()
-        faulty.away = True
+        faulty.fault.away = True
         for _ in range(3):
             assert job.is_idle
             await clock.sleepers(1)
             clock.advance(RENEWAL_S)
         await job.end()
         assert await second.is_held("work")
-        faulty.away = False
+        faulty.fault.away = False
         await clock.sleepers(1)
         clock.advance(RENEWAL_S)
         assert (await job.start()).fence == 2
@@ -174,7 +187,7 @@ async def test_work_ends_also_when_the_database_does_not_answer(tmp_path: Path) 
     job = Job()
     async with running(Leases(faulty, SystemClock(), holder="first", ttl_s=3.2).lead("work", job)):
         await job.start()
-        faulty.silent = True
+        faulty.fault.silent = True
         await job.end()
         assert await Leases(faulty, SystemClock(), holder="second").is_held("work")
     await faulty.close()
@@ -184,10 +197,10 @@ async def test_the_leader_waits_until_the_database_is_there(
     first: Leases, faulty: FaultyDatabase, clock: ManualClock
 ) -> None:
     job = Job()
-    faulty.away = True
+    faulty.fault.away = True
     async with running(first.lead("work", job)):
         await clock.sleepers(1)
-        faulty.away = False
+        faulty.fault.away = False
         clock.advance(RENEWAL_S)
         assert (await job.start()).fence == 1
 
@@ -208,3 +221,60 @@ async def test_work_that_ended_is_started_again_in_a_new_term(
         await clock.sleeping_for(1.0)
         clock.advance(1.0)
         assert (await job.start()).fence == 2
+
+
+def hold_the_event_loop(clock: ManualClock, seconds: float) -> None:
+    """As a large answer or an endless request does; time goes on in steps, and other threads work."""
+    for _ in range(int(seconds / RENEWAL_S)):
+        clock.hold_until(lambda: bool(clock.remaining_s()))
+        clock.advance(RENEWAL_S)
+
+
+async def test_a_lease_outlives_a_busy_event_loop(first: Leases, second: Leases, clock: ManualClock) -> None:
+    job = Job()
+    async with running(first.lead("work", job)):
+        await job.start()
+        await clock.sleepers(1)
+        hold_the_event_loop(clock, 5 * DEFAULT_TTL_S)
+        clock.hold_until(lambda: bool(clock.remaining_s()))
+        assert await second.acquire("work") is None
+        assert job.is_idle
+
+
+async def test_a_hung_event_loop_loses_its_lease(first: Leases, second: Leases, clock: ManualClock) -> None:
+    one = Job()
+    given_up = threading.Event()
+
+    def notice(_logger: object, _method: str, line: EventDict) -> EventDict:
+        if "hung" in line["event"]:
+            given_up.set()
+        return line
+
+    with capture_logs(processors=[notice]) as logs:
+        async with running(first.lead("work", one)):
+            lease = await one.start()
+            await clock.sleepers(1)
+            hold_the_event_loop(clock, LONGEST_SILENCE_S + RENEWAL_S)
+            assert given_up.wait(PATIENCE_S)
+            clock.advance(DEFAULT_TTL_S)
+            successor = await second.acquire("work")
+            assert successor == Lease(name="work", holder="second", fence=lease.fence + 1)
+            assert await one.end() == lease
+    busy = next(line for line in logs if line["event"] == "the event loop is busy")
+    assert "hold_the_event_loop" in busy["at"]
+    assert "the event loop turns again" in [line["event"] for line in logs]
+
+
+async def test_the_keepers_thread_ends_with_the_last_work(first: Leases) -> None:
+    job, other = Job(), Job()
+    async with running(first.lead("work", job)):
+        await job.start()
+        async with running(first.lead("other", other)):
+            await other.start()
+            assert len(keepers()) == 1
+        assert len(keepers()) == 1
+    assert keepers() == []
+
+
+def keepers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "lease-keeper"]

@@ -16,9 +16,10 @@ The statements that differ between the two databases stand here and nowhere else
 """
 
 import asyncio
+import copy
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -108,6 +109,21 @@ class Database:
         self._engine: _Engine = SqliteEngine(url) if self.is_sqlite else MysqlEngine(url, pool_size)
         self._queries = None if self.is_sqlite else QueryPool(url, max(1, pool_size // 2))
         self._units: set[asyncio.Task[Any]] = set()
+        self._owns_engine = True
+
+    def beside(self) -> Self:
+        """The same database for the event loop of another thread. It is closed there, before this one.
+
+        SQLite's writing thread is shared, which lets everybody have his turn; MySQL gets a connection of its own.
+        """
+        other = copy.copy(self)
+        own: dict[str, Any] = {"_units": set()}
+        if self.is_sqlite:
+            own["_owns_engine"] = False
+        else:
+            own |= {"_engine": MysqlEngine(self.url, 1), "_queries": None}
+        vars(other).update(own)
+        return other
 
     async def write(self, work: Work[T], *, answer_s: float | None = ANSWER_S) -> T:
         """Runs `work` in a write transaction: all of it is committed, or none of it. None: it may take long.
@@ -188,7 +204,8 @@ class Database:
             await asyncio.wait(self._units, timeout=CLOSE_S)
         if self._queries is not None:
             self._queries.close()
-        await self._engine.close()
+        if self._owns_engine:
+            await self._engine.close()
 
     def _start(self, run: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         unit = asyncio.create_task(run)

@@ -3,12 +3,15 @@
 A lease has a holder, an expiry and a fence: a number that grows with every change of holder. Work done under a
 lease calls `Lease.check` inside its write transactions; a process that was paused past its expiry then finds a
 higher fence and writes nothing. Hosts that share a database need clocks within a second of each other.
+
+A thread of its own renews (see `core.runtime.keeper`), so that no lease lapses because the event loop is busy.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection, select, update
@@ -18,6 +21,7 @@ from strongroom.core import tables
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database, locking
 from strongroom.core.errors import LeaseLost
+from strongroom.core.runtime.keeper import Keeper, Pulse
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +54,7 @@ class Leases:
     def __init__(self, database: Database, clock: Clock, holder: str, ttl_s: float = DEFAULT_TTL_S) -> None:
         self._database = database
         self._clock = clock
+        self._keeper = Keeper(database)
         self.holder = holder
         self.ttl_s = ttl_s
 
@@ -83,12 +88,12 @@ class Leases:
         Raises:
             LeaseLost: it has another holder.
         """
-        await self._set_expiry(lease, self._clock.now_ms() + int(self.ttl_s * 1000))
+        await self._renew(lease, self._database)
 
     async def release(self, lease: Lease) -> None:
         """Lets the next holder start at once."""
         with contextlib.suppress(LeaseLost):
-            await self._set_expiry(lease, 0)
+            await _set_expiry(self._database, lease, 0)
 
     async def is_held(self, name: str) -> bool:
         row = await self._database.fetch_one(
@@ -101,19 +106,23 @@ class Leases:
 
         `work` is cancelled when the lease cannot be renewed in time, and started again with the next term.
         """
-        while True:
-            lease = await self._acquire_patiently(name)
-            log.info("lease taken", lease=name, fence=lease.fence)
-            worker = asyncio.ensure_future(work(lease))
-            keeper = asyncio.ensure_future(self._keep(lease))
-            try:
-                await asyncio.wait({worker, keeper}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                await _cancel(worker, keeper)
-                await self._release_quietly(lease)
-            if worker.done() and not worker.cancelled() and (error := worker.exception()) is not None:
-                log.error("work under a lease failed", lease=name, error=repr(error))
-            await self._clock.sleep(1.0)
+        async with self._keeper.running():
+            while True:
+                lease = await self._acquire_patiently(name)
+                log.info("lease taken", lease=name, fence=lease.fence)
+                worker = asyncio.ensure_future(work(lease))
+                keeper = asyncio.ensure_future(
+                    self._keeper.run(partial(self._keep, lease, Pulse(self._clock)))
+                )
+                try:
+                    await asyncio.wait({worker, keeper}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    await _cancel(worker, keeper)
+                    # Over the keeper's connection, so behind a renewal that is still under way there.
+                    await self._keeper.run(partial(self._release_quietly, lease))
+                if worker.done() and not worker.cancelled() and (error := worker.exception()) is not None:
+                    log.error("work under a lease failed", lease=name, error=repr(error))
+                await self._clock.sleep(1.0)
 
     async def _acquire_patiently(self, name: str) -> Lease:
         while True:
@@ -126,14 +135,18 @@ class Leases:
                 return lease
             await self._clock.sleep(self.ttl_s / 4)
 
-    async def _keep(self, lease: Lease) -> None:
+    async def _keep(self, lease: Lease, pulse: Pulse, database: Database) -> None:
+        """Renews in the keeper's thread; returns when the term must end."""
         good_until_s = self._clock.monotonic_s() + self.ttl_s
         while True:
             await self._clock.sleep(self.ttl_s / 4)
+            if pulse.is_hung():
+                log.error("the event loop is hung: the lease is left to others", lease=lease.name)
+                return
             started_s = self._clock.monotonic_s()
             try:
                 async with asyncio.timeout(self.ttl_s / 2):
-                    await self.renew(lease)
+                    await self._renew(lease, database)
                 good_until_s = started_s + self.ttl_s
             except LeaseLost:
                 log.warning("lease lost", lease=lease.name)
@@ -143,21 +156,27 @@ class Leases:
                 if self._clock.monotonic_s() >= good_until_s - self.ttl_s / 4:
                     return
 
-    async def _release_quietly(self, lease: Lease) -> None:
+    async def _renew(self, lease: Lease, database: Database) -> None:
+        await _set_expiry(database, lease, self._clock.now_ms() + int(self.ttl_s * 1000))
+
+    async def _release_quietly(self, lease: Lease, database: Database) -> None:
         try:
             async with asyncio.timeout(self.ttl_s / 4):
-                await self.release(lease)
+                await _set_expiry(database, lease, 0)
+        except LeaseLost:
+            return
         except Exception as error:  # noqa: BLE001 - it will expire by itself
             log.warning("lease not released", lease=lease.name, error=type(error).__name__)
 
-    async def _set_expiry(self, lease: Lease, expires_at_ms: int) -> None:
-        statement = (
-            update(tables.lease)
-            .where(tables.lease.c.name == lease.name, tables.lease.c.fence == lease.fence)
-            .values(expires_at_ms=expires_at_ms)
-        )
-        if await self._database.write(lambda connection: connection.execute(statement).rowcount) == 0:
-            raise LeaseLost(f"the lease {lease.name} went to another process")
+
+async def _set_expiry(database: Database, lease: Lease, expires_at_ms: int) -> None:
+    statement = (
+        update(tables.lease)
+        .where(tables.lease.c.name == lease.name, tables.lease.c.fence == lease.fence)
+        .values(expires_at_ms=expires_at_ms)
+    )
+    if await database.write(lambda connection: connection.execute(statement).rowcount) == 0:
+        raise LeaseLost(f"the lease {lease.name} went to another process")
 
 
 async def _cancel(*futures: asyncio.Future[None]) -> None:
