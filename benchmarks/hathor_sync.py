@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from strongroom.core.bulk import execute
 from strongroom.core.clock import SystemClock
 from strongroom.core.database import Database, sqlite_url
-from strongroom.core.listener import Listener, Surface
+from strongroom.core.listener import Access, Listener, Surface
 from strongroom.core.migrations import migrate
 from strongroom.hathor import tables
 from strongroom.hathor.ledger import REVISIONS
@@ -55,7 +55,7 @@ def journal_of(source: str) -> Journal:
 async def serve_node(source: str, port: int) -> None:
     journal = journal_of(source)
     application = create_node_app(replaying_node(journal, SystemClock()))
-    surface = Surface(name="node", application=application, host="127.0.0.1", port=port, authenticated=False)
+    surface = Surface(name="node", application=application, host="127.0.0.1", port=port, access=Access.PUBLIC)
     print(f"serving {len(journal.events)} events", flush=True)
     await Listener(surface).serve()
 

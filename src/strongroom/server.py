@@ -16,7 +16,8 @@ from strongroom.atto.ledger import AttoLedger
 from strongroom.bittensor.ledger import BittensorLedger
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.errors import InvalidInput
-from strongroom.core.listener import Listener, Surface
+from strongroom.core.http.door import AllowedCallers
+from strongroom.core.listener import NOBODY_ELSE, Access, Listener, Surface
 from strongroom.core.management import create_management
 from strongroom.core.telemetry import Health, Metrics
 from strongroom.hathor.ledger import HathorLedger
@@ -48,14 +49,14 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
             stack.push_async_callback(networks.close)
             surfaces += networks.open()
             before_stop.append(networks.close)
-        listeners = _bind(surfaces)
+        listeners = _bind(surfaces, settings.callers)
         if settings.atto is not None:
             ledger = AttoLedger(
                 settings.atto, clock=SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics
             )
             stack.push_async_callback(ledger.close)
             await ledger.open()
-            listeners += _bind(ledger.surfaces())
+            listeners += _bind(ledger.surfaces(), settings.callers)
             before_stop.insert(0, ledger.wind_down)
             ledger.start()
         if settings.hathor is not None:
@@ -64,7 +65,7 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
             )
             stack.push_async_callback(hathor.close)
             await hathor.open()
-            listeners += _bind(hathor.surfaces())
+            listeners += _bind(hathor.surfaces(), settings.callers)
             before_stop.insert(0, hathor.wind_down)
             hathor.start()
         if settings.bittensor is not None:
@@ -79,7 +80,7 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
             await bittensor.open()
             if networks is not None:
                 await networks.welcome(bittensor.wallets)
-            listeners += _bind(bittensor.surfaces())
+            listeners += _bind(bittensor.surfaces(), settings.callers)
             before_stop.insert(0, bittensor.wind_down)
             bittensor.start()
         await _run(listeners, ready, before_stop)
@@ -98,7 +99,7 @@ async def sync_hathor(settings: Settings, ready: Ready) -> None:
     ledger = HathorLedger(
         settings.hathor, clock=SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics
     )
-    listeners = _bind([_management(settings, health, metrics)])
+    listeners = _bind([_management(settings, health, metrics)], settings.callers)
     try:
         await ledger.open()
         ledger.start()
@@ -130,8 +131,8 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _bind(surfaces: Sequence[Surface]) -> list[Listener]:
-    return [Listener(surface) for surface in surfaces]
+def _bind(surfaces: Sequence[Surface], allowed: AllowedCallers = NOBODY_ELSE) -> list[Listener]:
+    return [Listener(surface, allowed) for surface in surfaces]
 
 
 async def _run(
@@ -176,5 +177,5 @@ def _management(settings: Settings, health: Health, metrics: Metrics) -> Surface
         application=create_management(health, metrics),
         host=settings.host,
         port=settings.management_port,
-        authenticated=False,
+        access=Access.REACH,
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 from strongroom.atto.settings import AttoSettings, read_atto_settings
 from strongroom.bittensor.settings import BittensorSettings, read_bittensor_settings
 from strongroom.core.environment import Environment
-from strongroom.core.listener import is_loopback
+from strongroom.core.http.door import AllowedCallers, read_allowed_callers
+from strongroom.core.http.hosts import is_loopback
 from strongroom.hathor.settings import HathorSettings, read_hathor_settings
 
 LEDGERS = ("atto", "hathor", "bittensor")
@@ -28,6 +29,8 @@ class Settings:
     management_port: int
     open_surfaces: frozenset[str]
     """Surfaces that may be reached from elsewhere without a token, because the operator named them."""
+    callers: AllowedCallers
+    """Whom the operator lets through the doors of such surfaces."""
     log_as_json: bool
     log_level: str
     atto: AttoSettings | None
@@ -55,6 +58,7 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
         host=host,
         management_port=environment.port("MANAGEMENT_PORT", 8081),
         open_surfaces=environment.names("STRONGROOM_ALLOW_UNAUTHENTICATED"),
+        callers=read_allowed_callers(environment),
         log_as_json=_log_as_json(environment),
         log_level=_log_level(environment),
         atto=read_atto_settings(environment, data, host) if "atto" in wanted else None,

@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from support.atto_network import AttoNetwork
 from support.atto_service import AttoService, running_service
-from support.programs import program
+from support.browser import browse, requests_of
 
 pytestmark = pytest.mark.anyio
 
@@ -138,30 +137,3 @@ async def test_browser_shows_every_operation(
     asked = requests_of(tmp_path / "net.json", url)
     assert f"{url}/v3/api-docs" in asked
     assert [one for one in asked if not one.startswith(f"{url}/")] == []
-
-
-async def browse(url: str, folder: Path) -> str:
-    """The document as a browser has it after its scripts ran; the browser can reach this machine only."""
-    command = [
-        program("chromium"),
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-        f"--user-data-dir={folder / 'profile'}",
-        f"--log-net-log={folder / 'net.json'}",
-        "--virtual-time-budget=8000",
-        "--dump-dom",
-        url,
-    ]
-    done = await anyio.run_process(command)
-    return done.stdout.decode()
-
-
-def requests_of(log: Path, origin: str) -> list[str]:
-    """URLs that pages of this origin asked for, from the browser's own log of its network."""
-    events = json.loads(log.read_text())
-    kind = events["constants"]["logEventTypes"]["URL_REQUEST_START_JOB"]
-    asked = [event["params"] for event in events["events"] if event["type"] == kind and "params" in event]
-    return [one["url"] for one in asked if one.get("initiator") == origin]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from strongroom.core.errors import Unavailable
-from strongroom.core.listener import Listener, Surface, is_loopback, url_of
+from strongroom.core.listener import Access, Listener, Surface, url_of
 from strongroom.core.outbound import open_session
 from support.ports import free_port
 from support.running import PATIENCE_S
@@ -36,7 +36,7 @@ class Echo:
 
 def listen(application: object, port: int = 0) -> Listener:
     return Listener(
-        Surface(name="test", application=application, host="127.0.0.1", port=port, authenticated=False)
+        Surface(name="test", application=application, host="127.0.0.1", port=port, access=Access.PUBLIC)
     )
 
 
@@ -127,24 +127,6 @@ async def test_a_fixed_port_is_the_one_that_is_bound() -> None:
 )
 def test_the_url_is_one_that_can_be_opened(host: str, url: str) -> None:
     assert url_of(host, 80) == url
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("localhost", True),
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("0.0.0.0", False),  # noqa: S104 - compared, not bound
-        ("::", False),
-        ("10.0.0.1", False),
-        ("127.0.0.1.example", False),
-        ("", False),
-    ],
-)
-def test_only_this_machine_counts_as_loopback(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected
 
 
 async def test_nobody_gives_himself_another_address() -> None:

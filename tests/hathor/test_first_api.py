@@ -200,14 +200,48 @@ async def test_it_needs_a_token_where_others_reach_it(database: Database, clock:
 async def test_a_web_page_does_not_reach_it(client: Client) -> None:
     """Nor one whose name was made to lead here."""
     local = {"Host": "127.0.0.1:3000"}
-    for headers, status in (
-        (local, 200),
-        ({"Host": "[::1]:3000"}, 200),
-        (local | {"Origin": "http://elsewhere"}, 403),
-        ({"Host": "rebound.example:3000"}, 403),
+    for headers, error in (
+        (local, None),
+        ({"Host": "[::1]:3000"}, None),
+        (local | {"Origin": "http://127.0.0.1:3000", "Sec-Fetch-Site": "same-origin"}, None),
+        (local | {"Origin": "http://elsewhere"}, "origin-not-allowed"),
+        (local | {"Origin": "null"}, "origin-not-allowed"),
+        (local | {"Origin": "http://127.0.0.1:3001"}, "origin-not-allowed"),
+        (local | {"Sec-Fetch-Site": "cross-site"}, "cross-site"),
+        (local | {"Sec-Fetch-Site": "same-site"}, "cross-site"),
+        ({"Host": "rebound.example:3000"}, "host-not-allowed"),
     ):
-        answer = await client.api.client.get(f"/wallet/?{NAMED}", headers=headers)
-        assert answer.status_code == status, headers
+        for method, path in (
+            ("GET", f"/wallet/?{NAMED}"),
+            ("GET", f"/balances/?{NAMED}"),
+            ("DELETE", "/txproposals/x"),
+        ):
+            answer = await client.api.client.request(method, path, headers=headers)
+            if error is None:
+                assert answer.status_code in {200, 404}, headers
+            else:
+                assert (answer.status_code, answer.json()["error"]) == (403, error), headers
+                assert answer.json()["success"] is False
+
+
+async def test_its_bodies_are_json(client: Client) -> None:
+    local = {"Host": "localhost"}
+    for path in ("/wallet/", "/txproposals/"):
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+            answer = await client.api.client.post(path, content=b"{}", headers=local | {"Content-Type": kind})
+            assert (answer.status_code, answer.json()["error"]) == (415, "unsupported-media-type"), kind
+        assert (await client.api.client.post(path, json={}, headers=local)).status_code == 400
+
+
+async def test_wallets_in_browsers_call_the_current_api_from_any_origin(client: Client) -> None:
+    page = {"Host": "wallet.example", "Origin": "https://app.example", "Sec-Fetch-Site": "cross-site"}
+    answer = await client.api.client.get("/version", headers=page)
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.status_code != 403
+    answer = await client.api.client.post(
+        "/auth/token", content=b"{}", headers=page | {"Content-Type": "text/plain"}
+    )
+    assert answer.json()["error"] == "invalid-payload"
 
 
 async def test_the_owner_of_a_wallet_of_the_first_api_gets_its_own_key(

@@ -20,6 +20,7 @@ from strongroom.atto.protocol import AccountKeys, Mnemonic
 from strongroom.atto.settings import AttoSettings
 from strongroom.core.audit import verify
 from strongroom.core.clock import SystemEntropy
+from strongroom.core.listener import behind_door
 from strongroom.core.telemetry import Health, Metrics
 from strongroom.settings import read_settings
 from support.atto_account import AttoAccount
@@ -224,7 +225,7 @@ async def running_service(
     try:
         await ledger.open()
         (surface,) = ledger.surfaces()
-        async with serve(surface.application) as url:
+        async with serve(behind_door(surface)) as url:
             ledger.start()
             async with httpx2.AsyncClient(
                 base_url=url, verify=False, trust_env=False, timeout=PATIENCE_S

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Self
 
-from strongroom.core.listener import Listener, Surface
+from strongroom.core.listener import Access, Listener, Surface
 
 Serve = Callable[[Any], AbstractAsyncContextManager[str]]
 
@@ -13,7 +13,7 @@ Serve = Callable[[Any], AbstractAsyncContextManager[str]]
 @asynccontextmanager
 async def serving(application: Any, port: int = 0) -> AsyncIterator[str]:
     """The URL of the application while it is served; stops in a moment unless a response is still open."""
-    surface = Surface(name="test", application=application, host="127.0.0.1", port=port, authenticated=False)
+    surface = Surface(name="test", application=application, host="127.0.0.1", port=port, access=Access.PUBLIC)
     listener = Listener(surface)
     task = asyncio.create_task(listener.serve())
     await listener.started()

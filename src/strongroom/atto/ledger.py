@@ -11,6 +11,8 @@ import structlog
 from strongroom.atto.accounts import Accounts
 from strongroom.atto.adoption import adopt_accounts
 from strongroom.atto.api.application import Services, create_application
+from strongroom.atto.api.documentation import PAGE
+from strongroom.atto.api.errors import ErrorMapper
 from strongroom.atto.blocks import Settled, SignedBlock
 from strongroom.atto.callbacks import Callbacks
 from strongroom.atto.follower import Follower
@@ -41,7 +43,7 @@ from strongroom.core.database import Database
 from strongroom.core.idempotency import Idempotency, instance_lease
 from strongroom.core.keys.local import key_from_file, key_from_hex
 from strongroom.core.lease import Lease, Leases
-from strongroom.core.listener import Surface
+from strongroom.core.listener import Access, Surface
 from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.outbox import Outbox
 from strongroom.core.policy import Policy, SigningGate
@@ -95,11 +97,12 @@ class AttoLedger:
 
     def surfaces(self) -> list[Surface]:
         gatekeeper = Gatekeeper(self.tokens, required=self._settings.require_token)
+        errors = ErrorMapper(self._clock, self._metrics)
         application = create_application(
             self._services,
             idempotency=self._idempotency,
             gatekeeper=gatekeeper,
-            clock=self._clock,
+            errors=errors,
             metrics=self._metrics,
         )
         return [
@@ -108,7 +111,10 @@ class AttoLedger:
                 application=application,
                 host=self._settings.host,
                 port=self._settings.port,
-                authenticated=self._settings.require_token,
+                access=Access.TOKEN if self._settings.require_token else Access.REACH,
+                json_only=True,
+                dialect=errors.refused_at_door,
+                pages=frozenset({PAGE}),
             )
         ]
 

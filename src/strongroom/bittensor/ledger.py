@@ -23,7 +23,7 @@ from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
 from strongroom.core.errors import VaultError
 from strongroom.core.keys.local import key_from_file, key_from_hex
-from strongroom.core.listener import Surface
+from strongroom.core.listener import Access, Surface
 from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.policy import SigningGate
 from strongroom.core.rates import Buckets
@@ -124,7 +124,7 @@ class BittensorLedger:
                 application=application,
                 host=settings.host,
                 port=settings.port,
-                authenticated=True,
+                access=Access.TOKEN,
             )
         ]
 

@@ -15,8 +15,8 @@ from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.errors import InvalidInput, VaultError
 from strongroom.core.forwarded import TrustedProxies, parse_proxies
+from strongroom.core.http.hosts import is_loopback
 from strongroom.core.keys.local import key_from_hex
-from strongroom.core.listener import is_loopback
 
 DEFAULT_PORT = 8000
 HIGHEST_NETUID = 65_535

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from strongroom.bittensor.protocol.networks import Network
-from strongroom.core.listener import is_loopback
+from strongroom.core.http.hosts import is_loopback
 from strongroom.settings import read_settings
 
 ANSWER_S = 2.0

@@ -42,7 +42,8 @@ class Environment:
         self.mistakes: list[str] = []
 
     def mistake(self, text: str) -> None:
-        self.mistakes.append(text)
+        if text not in self.mistakes:  # two ledgers may read the same variable
+            self.mistakes.append(text)
 
     def raise_mistakes(self) -> None:
         if self.mistakes:

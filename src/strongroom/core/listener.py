@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import ipaddress
+import enum
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,24 +11,43 @@ from typing import Any
 import uvicorn
 
 from strongroom.core.errors import Unavailable
+from strongroom.core.http.door import AllowedCallers, Dialect, Door, DoorRules, plain_dialect
 from strongroom.core.sockets import Socket
 
 BACKLOG = 2048
 SHUTDOWN_S = 10
 PING_S = 20.0
 LARGEST_FRAME = 16 * 1024 * 1024
+NOBODY_ELSE = AllowedCallers()
+
+
+class Access(enum.Enum):
+    """What a caller needs."""
+
+    TOKEN = enum.auto()
+    """A token or a signature with each request."""
+    REACH = enum.auto()
+    """To reach it is enough, so the door stands before it: programs come in, web pages of others do not."""
+    PUBLIC = enum.auto()
+    """The same, and web pages come in too: who knows nothing more learns and moves nothing there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
-    """What is served where. `authenticated` says whether every caller must present a token."""
+    """What is served where, and to whom."""
 
     name: str
     """In capitals and with `_PORT` after it, the variable that moves it."""
     application: Any
     host: str
     port: int
-    authenticated: bool
+    access: Access
+    json_only: bool = False
+    """A body that is not JSON is refused before it is read. Where reaching the surface is enough it always is."""
+    dialect: Dialect = plain_dialect
+    """How the door words a refusal."""
+    pages: frozenset[str] = frozenset()
+    """Paths of pages that hold nothing: a link on another site may lead there."""
     largest_frame: int = LARGEST_FRAME
     """Bytes of a message that a WebSocket takes; above, it closes with 1009."""
     compresses_frames: bool = True
@@ -37,8 +56,23 @@ class Surface:
     """Between pings of a WebSocket; a peer that is silent for as long again is dead (1011)."""
 
     @property
+    def authenticated(self) -> bool:
+        """Whether every caller proves who it is."""
+        return self.access is Access.TOKEN
+
+    @property
     def port_variable(self) -> str:
         return self.name.upper().replace("-", "_") + "_PORT"
+
+
+def behind_door(surface: Surface, allowed: AllowedCallers = NOBODY_ELSE) -> Any:
+    """The surface's application as it is served."""
+    if surface.access is Access.REACH:
+        rules = DoorRules(bound_to=surface.host, allowed=allowed, pages=surface.pages)
+        return Door(surface.application, rules=rules, dialect=surface.dialect)
+    if surface.json_only:
+        return Door(surface.application, rules=None, dialect=surface.dialect)
+    return surface.application
 
 
 class _Server(uvicorn.Server):
@@ -52,7 +86,8 @@ class _Server(uvicorn.Server):
 class Listener:
     """Binds at once, so that a busy port is reported before anything starts; then serves until stopped."""
 
-    def __init__(self, surface: Surface) -> None:
+    def __init__(self, surface: Surface, allowed: AllowedCallers = NOBODY_ELSE) -> None:
+        """`allowed`: whom the operator lets through the door."""
         self.surface = surface
         try:
             self._socket = socket.create_server(
@@ -73,7 +108,7 @@ class Listener:
         self.port: int = self._socket.getsockname()[1]
         self._server = _Server(
             uvicorn.Config(
-                surface.application,
+                behind_door(surface, allowed),
                 http="httptools",
                 ws=Socket,
                 ws_max_size=surface.largest_frame,
@@ -110,12 +145,3 @@ def url_of(host: str, port: int) -> str:
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -15,8 +15,10 @@ from strongroom.core.bus import Bus, RedisBus
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
 from strongroom.core.errors import StrongroomError
+from strongroom.core.http.door import DoorRules
+from strongroom.core.http.hosts import is_loopback
 from strongroom.core.lease import Lease, Leases
-from strongroom.core.listener import Surface, is_loopback
+from strongroom.core.listener import Access, Surface
 from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.outbox import Outbox
 from strongroom.core.tail import Tail
@@ -171,7 +173,7 @@ class HathorLedger:
                 application=self._application(tokens, reader),
                 host=api.host,
                 port=api.port,
-                authenticated=True,
+                access=Access.TOKEN,
             ),
             self._socket_surface(tokens, reader),
         ]
@@ -258,7 +260,7 @@ class HathorLedger:
             application=application,
             host=self._settings.api.host,
             port=settings.port,
-            authenticated=settings.require_token,
+            access=Access.TOKEN if settings.require_token else Access.PUBLIC,
             largest_frame=LARGEST_FRAME,
             compresses_frames=False,
         )
@@ -308,7 +310,10 @@ class HathorLedger:
     def _legacy(self, rules: RegistrationRules) -> tuple[LegacyRoutes, LegacyProposalRoutes]:
         """The first API: open on loopback, elsewhere behind API tokens."""
         required = not is_loopback(self._settings.api.host)
-        access = LegacyAccess(Gatekeeper(self.api_tokens, required=required))
+        access = LegacyAccess(
+            Gatekeeper(self.api_tokens, required=required),
+            DoorRules(bound_to=self._settings.api.host, allowed=self._settings.api.callers),
+        )
         wallets = LegacyRoutes(
             database=self.database, clock=self._clock, loader=self.loader, access=access, rules=rules
         )

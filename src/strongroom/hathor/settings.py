@@ -9,6 +9,7 @@ from strongroom.core.bus import read_redis_url
 from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.forwarded import TrustedProxies, parse_proxies
+from strongroom.core.http.door import AllowedCallers, read_allowed_callers
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.protocol.addresses import MAINNET, NETWORKS, Network
 from strongroom.hathor.push_settings import PushSettings, read_push_settings
@@ -78,6 +79,8 @@ class ApiSettings:
     """Signatures, weight and work are checked before the node is asked."""
     legacy: bool
     """The first API is served too."""
+    callers: AllowedCallers
+    """Who may use the first API without a token, beyond programs of this machine."""
 
 
 def read_hathor_settings(environment: Environment, data: Path, host: str) -> HathorSettings:
@@ -134,6 +137,7 @@ def _read_api(environment: Environment, host: str) -> ApiSettings:
         most_blocks_behind=environment.integer("HEALTHCHECK_MAXIMUM_HEIGHT_DIFFERENCE", 5, low=1),
         verify_proposals=environment.flag("HATHOR_VERIFY_PROPOSALS", True),
         legacy=environment.flag("HATHOR_LEGACY_API", False),
+        callers=read_allowed_callers(environment),
     )
 
 

@@ -11,7 +11,7 @@ from strongroom.core.background import Background
 from strongroom.core.clock import Clock, SystemEntropy
 from strongroom.core.environment import Environment
 from strongroom.core.keys.local import make_secret_file
-from strongroom.core.listener import Surface
+from strongroom.core.listener import Access, Surface
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.sandbox.atto import AttoSandbox, Chain, Journal
 from strongroom.sandbox.bittensor.genesis import Genesis
@@ -182,4 +182,4 @@ def _read_ports(variables: Mapping[str, str]) -> _Ports:
 
 
 def _surface(name: str, application: object, port: int) -> Surface:
-    return Surface(name=name, application=application, host=HOST, port=port, authenticated=False)
+    return Surface(name=name, application=application, host=HOST, port=port, access=Access.PUBLIC)

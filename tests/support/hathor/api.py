@@ -16,6 +16,7 @@ from strongroom.core.clock import SystemEntropy
 from strongroom.core.database import Database
 from strongroom.core.environment import Secret
 from strongroom.core.forwarded import TrustedProxies
+from strongroom.core.http.door import DoorRules
 from strongroom.core.migrations import migrate
 from strongroom.core.telemetry import Health, Metrics
 from strongroom.core.tokens import Gatekeeper
@@ -158,7 +159,9 @@ class Api:
 
     def _legacy(self, *, needs_token: bool) -> tuple[LegacyRoutes, LegacyProposalRoutes]:
         self.api_tokens = ApiTokens(self.database, Audit(self.clock), self.clock, SeededEntropy())
-        access = LegacyAccess(Gatekeeper(self.api_tokens, required=needs_token))
+        access = LegacyAccess(
+            Gatekeeper(self.api_tokens, required=needs_token), DoorRules(bound_to="127.0.0.1")
+        )
         wallets = LegacyRoutes(
             database=self.database, clock=self.clock, loader=self.loader, access=access, rules=RULES
         )

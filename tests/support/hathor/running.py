@@ -10,7 +10,7 @@ from strongroom.core.bulk import execute
 from strongroom.core.clock import Clock, SystemClock, SystemEntropy
 from strongroom.core.database import Database
 from strongroom.core.lease import Leases
-from strongroom.core.listener import Listener, Surface
+from strongroom.core.listener import Access, Listener, Surface
 from strongroom.core.outbox import Outbox
 from strongroom.core.telemetry import Health, Metrics
 from strongroom.hathor.gateway.events import HttpEventNode
@@ -30,7 +30,7 @@ PATIENCE_S = 20.0
 @asynccontextmanager
 async def serving(application: object) -> AsyncGenerator[Listener]:
     listener = Listener(
-        Surface(name="node", application=application, host="127.0.0.1", port=0, authenticated=False)
+        Surface(name="node", application=application, host="127.0.0.1", port=0, access=Access.PUBLIC)
     )
     task = asyncio.ensure_future(listener.serve())
     await listener.started()

@@ -15,7 +15,7 @@ from strongroom.core.bus import Bus
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.database import Database
 from strongroom.core.environment import Secret
-from strongroom.core.listener import Listener, Surface
+from strongroom.core.listener import Access, Listener, Surface
 from strongroom.core.outbox import Event, Outbox
 from strongroom.core.tail import Tail
 from strongroom.core.telemetry import Metrics
@@ -90,7 +90,7 @@ async def serving_sockets(
         application=application,
         host="127.0.0.1",
         port=0,
-        authenticated=False,
+        access=Access.PUBLIC,
         largest_frame=LARGEST_FRAME,
         compresses_frames=False,
         ping_s=ping_s,

@@ -24,7 +24,6 @@ from strongroom.atto.receiver import Receiver
 from strongroom.atto.recovery import Recoverer
 from strongroom.atto.transactions import Transactions
 from strongroom.atto.wallets import Wallets
-from strongroom.core.clock import Clock
 from strongroom.core.idempotency import Idempotency
 from strongroom.core.telemetry import Metrics
 from strongroom.core.tokens import Gatekeeper
@@ -47,9 +46,13 @@ class Services:
 
 
 def create_application(
-    services: Services, *, idempotency: Idempotency, gatekeeper: Gatekeeper, clock: Clock, metrics: Metrics
+    services: Services,
+    *,
+    idempotency: Idempotency,
+    gatekeeper: Gatekeeper,
+    errors: ErrorMapper,
+    metrics: Metrics,
 ) -> Litestar:
-    errors = ErrorMapper(clock, metrics)
     idempotent = IdempotentRequests(idempotency, services.transactions, errors)
     dependencies = {
         "wallets": services.wallets,

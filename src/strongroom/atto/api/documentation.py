@@ -24,6 +24,7 @@ from strongroom.atto.api.transactions import NDJSON
 from strongroom.atto.views import EntryView
 from strongroom.core.swagger import swagger_routes
 
+PAGE = "/"
 ERROR_REFERENCE = f"#/components/schemas/{ErrorBody.__name__}"
 
 
@@ -99,4 +100,4 @@ def _error(description: str) -> OpenAPIResponse:
 
 
 def documentation_routes() -> list[Any]:
-    return swagger_routes(page="/", title="Atto Wallet Server API", document="/v3/api-docs")
+    return swagger_routes(page=PAGE, title="Atto Wallet Server API", document="/v3/api-docs")

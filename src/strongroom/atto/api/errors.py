@@ -12,6 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from strongroom.core import errors
 from strongroom.core.clock import Clock, iso_instant
+from strongroom.core.http.door import Refused
 from strongroom.core.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -82,6 +83,9 @@ class ErrorMapper:
 
     def of(self, path: str, error: errors.StrongroomError) -> ErrorBody:
         return self.body(path, status_of(error), error.message, error.instance_code)
+
+    def refused_at_door(self, path: str, refused: Refused) -> bytes:
+        return msgspec.json.encode(self.body(path, refused.status, refused.message, refused.code))
 
     def _of_ours(self, request: Request[Any, Any, Any], error: errors.StrongroomError) -> Response[ErrorBody]:
         body = self.of(request.url.path, error)

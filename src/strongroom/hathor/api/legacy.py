@@ -4,7 +4,6 @@ So it is off unless the operator turns it on, answers on loopback only or to an 
 """
 
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from litestar import Response
 from sqlalchemy import Connection
@@ -12,7 +11,7 @@ from sqlalchemy import Connection
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
 from strongroom.core.errors import Conflict, Forbidden, Unauthenticated
-from strongroom.core.listener import is_loopback
+from strongroom.core.http.door import DoorRules, refused_body
 from strongroom.core.tokens import Gatekeeper
 from strongroom.hathor import histories
 from strongroom.hathor.api.holdings import encode_balance
@@ -49,11 +48,13 @@ HISTORY = Schema(
 class LegacyAccess:
     """Who may use the first API: whoever has an API token with the right, and where none is required everybody."""
 
-    def __init__(self, gatekeeper: Gatekeeper) -> None:
+    def __init__(self, gatekeeper: Gatekeeper, door: DoorRules) -> None:
+        """`door`: who may come without a token, where none is required."""
         self._gatekeeper = gatekeeper
+        self._door = door
 
     async def admit(self, request: Asked, scope: str) -> None:
-        """Raises: Refusal: 401 or 403."""
+        """Raises: Refusal: 401, 403 or 415."""
         authorization = request.headers.get("authorization")
         try:
             (await self._gatekeeper.identify(authorization)).require(scope)
@@ -61,14 +62,10 @@ class LegacyAccess:
             raise unauthorized() from error
         except Forbidden as error:
             raise forbidden_route() from error
-        if authorization is None and _is_from_elsewhere(request):
-            raise forbidden_route()
-
-
-def _is_from_elsewhere(request: Asked) -> bool:
-    """A web page in the operator's own browser reaches loopback too, also under a name of its own; so does a proxy."""
-    name = urlsplit(f"//{request.headers.get('host', '')}").hostname
-    return "origin" in request.headers or name is None or not is_loopback(name)
+        if authorization is None:
+            refused = self._door.caller(request.scope) or await refused_body(request.scope, request.body)
+            if refused is not None:
+                raise Refusal(refused.status, refused.code.replace("_", "-"), message=refused.message)
 
 
 class LegacyRoutes:

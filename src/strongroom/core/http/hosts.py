@@ -1,0 +1,65 @@
+"""Names of hosts as they stand in Host and Origin headers."""
+
+import ipaddress
+import re
+from typing import NamedTuple, Self
+
+AUTHORITY = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
+DEFAULT_PORTS = {"http": 80, "https": 443}
+HIGHEST_PORT = 65_535
+
+
+class Authority(NamedTuple):
+    """`wallet.example:8080`: the name in lower case, without brackets and without the dot at its end."""
+
+    name: str
+    port: int | None
+    """None: the default of the scheme."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises: ValueError: it is no host, with or without a port."""
+        found = AUTHORITY.fullmatch(text)
+        port = int(found["port"]) if found and found["port"] else None
+        name = found["name"].lower().strip("[]").removesuffix(".") if found else ""
+        if not name or (port is not None and port > HIGHEST_PORT) or (":" in name and not _address(name)):
+            raise ValueError(f"must be a host as in wallet.example or wallet.example:8080, not {text!r}")
+        return cls(name, port)
+
+
+class Origin(NamedTuple):
+    """`https://wallet.example:8080`: who a web page is."""
+
+    scheme: str
+    name: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises: ValueError: it is no origin of http or https; `null`, which sandboxed pages have, is none."""
+        scheme, separator, rest = text.partition("://")
+        scheme = scheme.lower()
+        if not separator or scheme not in DEFAULT_PORTS:
+            raise ValueError(f"must be an origin as in https://wallet.example, not {text!r}")
+        authority = Authority.parse(rest)
+        return cls(scheme, authority.name, authority.port or DEFAULT_PORTS[scheme])
+
+    def is_of(self, host: Authority) -> bool:
+        """Whether a page of this origin was served by `host`: a proxy before it may have added TLS."""
+        return self.name == host.name and self.port == (host.port or DEFAULT_PORTS[self.scheme])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a socket that is bound to `host`, or means itself by it."""
+    if host == "localhost":
+        return True
+    address = _address(host)
+    return address is not None and address.is_loopback
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
