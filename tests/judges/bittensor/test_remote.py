@@ -1,25 +1,19 @@
 """The same days of unmodified SDKs, without a key in their process: the wallet service signs for them."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from strongroom.bittensor.access import WEIGHTS
-from strongroom.bittensor.names import coldkey, hotkey
-from strongroom.bittensor.protocol.keys import Keypair
-from strongroom.bittensor.wallets import NewKey
-from strongroom.core.access import OPERATOR
 from strongroom.sandbox.bittensor import accounts
 from strongroom.sandbox.bittensor.genesis import BALANCES, RAO
 from strongroom.sandbox.bittensor.keys import development_pair
 from strongroom.sandbox.bittensor.sandbox import HOTKEYS, STAKE_RAO
+from support.bittensor.alice import service_of_alice
 from support.bittensor.sandbox_node import SandboxNode, sandbox_node
 from support.bittensor.sdks import sdk
-from support.bittensor_service import BittensorService, running_bittensor
 
 # The first one waits for the installation, which is kept.
 pytestmark = pytest.mark.timeout(600)
@@ -31,20 +25,6 @@ CALLS = (
     "SubtensorModule.add_stake_limit",
     "Balances.transfer_keep_alive",
 )
-
-
-@asynccontextmanager
-async def service_of_alice(sandbox: SandboxNode, data: Path) -> AsyncIterator[BittensorService]:
-    """A service that has the keys of the subnet's validator, beside the chain."""
-    variables = {"STRONGROOM_DATA": str(data), "chain_endpoint": sandbox.ws_url}
-    async with running_bittensor(variables) as service:
-        pairs = {coldkey("validator"): "//Alice", hotkey("validator", "default"): HOTKEYS[0]}
-        keys = [
-            NewKey(key=key, public_key=pair.public_key, keypair=pair)
-            for key, pair in ((key, Keypair.from_uri(uri)) for key, uri in pairs.items())
-        ]
-        await service.ledger.wallets.import_(OPERATOR, keys)
-        yield service
 
 
 async def day(version: str, spec_version: int, folder: Path) -> dict[str, Any]:

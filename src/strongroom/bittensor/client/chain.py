@@ -3,26 +3,33 @@
 The SDK has a keypair sign the bytes of a payload, or only their hash. A service that signed bytes would sign anything,
 so the call itself is handed to it: the service reads it, holds it against the token's rights, builds the payload for
 its own chain, notes it, and answers the signature.
+
+SDK 9 and 10 talk to the chain with a library, which is adapted here; SDK 11 has a client of its own (`sdk11`).
 """
 
 import asyncio
 import functools
 import importlib
 import importlib.util
+import inspect
 from typing import Any
 
-from strongroom.bittensor.client.remote import SR25519, RemoteKeypair, RemoteWallet
+from strongroom.bittensor.client import sdk11
+from strongroom.bittensor.client.nonces import Draws, forget, is_nonce_taken, turn
+from strongroom.bittensor.client.remote import PERIOD_BLOCKS, SR25519, RemoteKeypair, RemoteWallet
+from strongroom.bittensor.client.service import ServiceError
 
 LIBRARY = "async_substrate_interface"
 TAUGHT = "_signs_with_remote_keys"
-PERIOD_BLOCKS = 16
-"""The longest era of an extrinsic; the SDK's own are longer, or none at all."""
+SIGNERS = "_remote_signers"
+"""Of a client of the chain: the addresses of the remote keys that have signed through it."""
 
 
 def teach() -> bool:
-    """Teaches the library that the SDK talks to the chain with, once. False where it is not installed."""
+    """Teaches the clients that the SDKs talk to the chain with, once. False where none is installed."""
+    taught = sdk11.teach()
     if importlib.util.find_spec(LIBRARY) is None:
-        return False
+        return taught
     library = importlib.import_module(LIBRARY)
     for chain, adapt in (
         (library.SubstrateInterface, _blocking),
@@ -36,18 +43,27 @@ def teach() -> bool:
 
 def _blocking(chain: Any) -> None:
     create, payment_info = chain.create_signed_extrinsic, chain.get_payment_info
+    names = _names(create)
 
     @functools.wraps(create)
     def create_signed_extrinsic(self: Any, call: Any, keypair: Any, *args: Any, **named: Any) -> Any:
+        named |= dict(zip(names, args, strict=False))
         remote = _remote(keypair)
-        if remote is None or args or named.get("signature") is not None:
-            return create(self, call, keypair, *args, **named)
+        if remote is None or named.get("signature") is not None:
+            return create(self, call, keypair, **named)
         named["era"] = _era(named.get("era"))
         if "current" not in named["era"]:
             named["era"]["current"] = self.get_block_number(self.get_chain_finalised_head())
         if named.get("nonce") is None:
             named["nonce"] = self.get_account_next_index(remote.ss58_address)
-        signature = _signature(remote, call, named)
+        try:
+            signature = _signature(remote, call, named)
+        except ServiceError as error:
+            fresh = self.get_account_next_index(remote.ss58_address) if is_nonce_taken(error) else 0
+            if fresh <= named["nonce"]:  # nothing is kept here, so one ahead was chosen on purpose
+                raise
+            named["nonce"] = fresh
+            signature = _signature(remote, call, named)
         return create(self, call=call, keypair=remote, signature=signature, **named)
 
     @functools.wraps(payment_info)
@@ -58,26 +74,80 @@ def _blocking(chain: Any) -> None:
 
 
 def _asyncio(chain: Any) -> None:
-    create, payment_info = chain.create_signed_extrinsic, chain.get_payment_info
+    create, payment_info, submit = (
+        chain.create_signed_extrinsic,
+        chain.get_payment_info,
+        chain.submit_extrinsic,
+    )
+    next_index, names, draws = chain.get_account_next_index, _names(create), Draws()
+
+    @functools.wraps(next_index)
+    async def get_account_next_index(self: Any, account_address: str, use_cache: bool = True) -> Any:
+        if use_cache:
+            draws.note(self)
+        return await next_index(self, account_address, use_cache)
 
     @functools.wraps(create)
     async def create_signed_extrinsic(self: Any, call: Any, keypair: Any, *args: Any, **named: Any) -> Any:
+        named |= dict(zip(names, args, strict=False))
         remote = _remote(keypair)
-        if remote is None or args or named.get("signature") is not None:
-            return await create(self, call, keypair, *args, **named)
-        named["era"] = _era(named.get("era"))
-        if "current" not in named["era"]:
-            named["era"]["current"] = await self.get_block_number(await self.get_chain_finalised_head())
-        if named.get("nonce") is None:
-            named["nonce"] = await self.get_account_next_index(remote.ss58_address)
-        signature = await asyncio.to_thread(_signature, remote, call, named)
-        return await create(self, call=call, keypair=remote, signature=signature, **named)
+        if remote is None or named.get("signature") is not None:
+            return await create(self, call, keypair, **named)
+        is_pinned = draws.take(self) > 1
+        self.__dict__.setdefault(SIGNERS, set()).add(remote.ss58_address)
+        try:
+            async with turn(self, remote.ss58_address):
+                signature = await _sign_in_turn(self, remote, call, named, is_pinned=is_pinned)
+            return await create(self, call=call, keypair=remote, signature=signature, **named)
+        except BaseException:
+            forget(self, remote.ss58_address)
+            raise
+
+    @functools.wraps(submit)
+    async def submit_extrinsic(self: Any, *args: Any, **named: Any) -> Any:
+        try:
+            return await submit(self, *args, **named)
+        except BaseException:
+            for address in self.__dict__.get(SIGNERS, ()):
+                forget(self, address)
+            raise
 
     @functools.wraps(payment_info)
     async def get_payment_info(self: Any, call: Any, keypair: Any, *args: Any, **named: Any) -> Any:
         return await payment_info(self, call, _public(chain, keypair), *args, **named)
 
     chain.create_signed_extrinsic, chain.get_payment_info = create_signed_extrinsic, get_payment_info
+    chain.get_account_next_index, chain.submit_extrinsic = get_account_next_index, submit_extrinsic
+
+
+async def _sign_in_turn(
+    chain: Any, remote: RemoteKeypair, call: Any, named: dict[str, Any], *, is_pinned: bool
+) -> bytes:
+    """The library counts nonces by itself, and goes on counting after what was never submitted.
+
+    So where the service says that the nonce is not the next one, and has signed nothing, the node is asked for it.
+    """
+    named["era"] = _era(named.get("era"))
+    if "current" not in named["era"]:
+        named["era"]["current"] = await chain.get_block_number(await chain.get_chain_finalised_head())
+    if named.get("nonce") is None:
+        named["nonce"] = await chain.get_account_next_index(remote.ss58_address)
+    try:
+        return await asyncio.to_thread(_signature, remote, call, named)
+    except ServiceError as error:
+        if not is_nonce_taken(error):
+            raise
+        forget(chain, remote.ss58_address)
+        fresh = await chain.get_account_next_index(remote.ss58_address)
+        if fresh == named["nonce"] or (is_pinned and fresh < named["nonce"]):
+            raise
+    named["nonce"] = fresh
+    return await asyncio.to_thread(_signature, remote, call, named)
+
+
+def _names(create: Any) -> list[str]:
+    """The arguments that may follow the call and the keypair by their places."""
+    return list(inspect.signature(create).parameters)[3:]
 
 
 def _remote(keypair: Any) -> RemoteKeypair | None:
@@ -87,11 +157,13 @@ def _remote(keypair: Any) -> RemoteKeypair | None:
 
 
 def _public(chain: Any, keypair: Any) -> Any:
-    """The library's own kind of keypair, without a private half: enough to ask for a fee."""
+    """What the library asks for a fee with. Since its version 1.2 whatever looks like a keypair; before, its own kind."""
     remote = _remote(keypair)
     if remote is None:
         return keypair
     kind = importlib.import_module(chain.__module__).Keypair
+    if isinstance(remote, kind):
+        return remote
     return kind(ss58_address=remote.ss58_address, crypto_type=SR25519)
 
 

@@ -1,11 +1,16 @@
 """Wallets and keys whose private half lies in the service: what the SDK needs of them, and no more."""
 
+import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 from strongroom.bittensor.client.signing import MessageSigner
 
 SR25519 = 1
+SS58_PREFIX = 42
 SIGNATURE_BYTES = 64
+PERIOD_BLOCKS = 16
+"""The longest era of an extrinsic; the SDK's own are longer, or none at all."""
 
 
 class RemoteKeypair:
@@ -15,6 +20,7 @@ class RemoteKeypair:
     """
 
     crypto_type = SR25519
+    ss58_format = SS58_PREFIX
     private_key = None
     seed_hex = None
     mnemonic = None
@@ -57,8 +63,18 @@ class RemoteKeypair:
         }
         return bytes.fromhex(self._service.post("/wallet/extrinsics/sign", document)["signature"])
 
-    def sign_extrinsic_payload(self, payload: dict[str, Any]) -> dict[str, str]:
-        """As SDK 11 asks: a payload in the JSON form that wallets of browsers take; answers `{"signature": "0x01..."}`."""
+    def sign_extrinsic_payload(self, payload: dict[str, Any]) -> dict[str, str] | Awaitable[dict[str, str]]:
+        """As SDK 11 asks: a payload in the JSON form that wallets of browsers take; answers `{"signature": "0x01..."}`.
+
+        In an event loop the answer is to be awaited: the loop may have to submit what the service waits for.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self._sign_payload(payload)
+        return asyncio.to_thread(self._sign_payload, payload)
+
+    def _sign_payload(self, payload: dict[str, Any]) -> dict[str, str]:
         signature = self.sign_call(
             bytes.fromhex(payload["method"].removeprefix("0x")),
             bytes.fromhex(payload["era"].removeprefix("0x")),

@@ -13,10 +13,12 @@ QUESTION_S = 15.0
 class ServiceError(Exception):
     """The service refused, or did not answer, a request that signs nothing on the chain."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, code: str = "") -> None:
         super().__init__(message)
         self.status = status
         """0: there was no answer."""
+        self.code = code
+        """The service's own, which does not change with the wording."""
 
     @property
     def away(self) -> bool:
@@ -97,7 +99,8 @@ class Service:
         except (NotDelivered, NoAnswer) as error:
             raise ServiceError(0, f"the wallet service at {self.url} did not answer: {error}") from error
         if answer.status != HTTPStatus.OK:
-            raise ServiceError(answer.status, f"the wallet service refused: {reason(answer)}")
+            code = str(answer.document.get("code") or "")
+            raise ServiceError(answer.status, f"the wallet service refused: {reason(answer)}", code)
         return answer.document
 
 
