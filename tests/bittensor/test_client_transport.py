@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -58,6 +58,31 @@ def test_an_answer_cut_short() -> None:
         pytest.raises(NoAnswer),
     ):
         Transport(url, "t").ask("GET", "/", timeout_s=5)
+
+
+@contextmanager
+def pouring(piece: bytes) -> Iterator[str]:
+    """A server that sends `piece` again and again after the head of an answer."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                while True:
+                    connection.sendall(piece)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+@pytest.mark.parametrize(("piece", "timeout_s"), [(b"x" * 65536, 60), (b" ", 0.2)])
+def test_an_answer_without_end(piece: bytes, timeout_s: float) -> None:
+    with pouring(piece) as url, pytest.raises(NoAnswer):
+        Transport(url, "t").ask("GET", "/", timeout_s=timeout_s)
 
 
 def test_the_token_goes_into_the_header_and_the_prefix_into_the_path() -> None:

@@ -6,11 +6,11 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
 from strongroom.core.errors import Unavailable
 from strongroom.core.listener import Access, Listener, Surface, url_of
-from strongroom.core.outbound import open_session
 from support.ports import free_port
 from support.running import PATIENCE_S
 
@@ -45,7 +45,7 @@ async def test_a_surface_is_served_until_it_is_stopped() -> None:
     serving = asyncio.create_task(listener.serve())
     await listener.started()
     assert listener.url == f"http://127.0.0.1:{listener.port}"
-    async with open_session({}) as session, session.get(f"{listener.url}/here") as response:
+    async with aiohttp.ClientSession() as session, session.get(f"{listener.url}/here") as response:
         assert response.status == 200
         assert await response.text() == "/here"
         assert "server" not in response.headers
@@ -73,7 +73,7 @@ async def test_a_request_under_way_is_answered_before_the_end() -> None:
     await listener.started()
 
     async def ask() -> str:
-        async with open_session({}) as session, session.get(f"{listener.url}/late") as response:
+        async with aiohttp.ClientSession() as session, session.get(f"{listener.url}/late") as response:
             return await response.text()
 
     asking = asyncio.create_task(ask())
@@ -138,7 +138,7 @@ async def test_nobody_gives_himself_another_address() -> None:
     serving = asyncio.create_task(listener.serve())
     await listener.started()
     forged = {"X-Forwarded-For": "203.0.113.9"}
-    async with open_session(forged) as session, session.get(listener.url) as response:
+    async with aiohttp.ClientSession(headers=forged) as session, session.get(listener.url) as response:
         assert await response.text() == "127.0.0.1"
     listener.stop()
     await serving

@@ -2,14 +2,15 @@
 
 from typing import Any
 
+import aiohttp
+
 from strongroom.core.management import create_management
-from strongroom.core.outbound import open_session
 from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
 from support.serving import serving
 
 
 async def get(url: str) -> tuple[int, str, Any]:
-    async with open_session({}) as session, session.get(url) as response:
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
         is_json = response.content_type == "application/json"
         body = await response.json() if is_json else await response.text()
         return response.status, response.headers["content-type"], body

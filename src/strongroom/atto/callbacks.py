@@ -10,7 +10,6 @@ from functools import partial
 from http import HTTPStatus
 from queue import SimpleQueue
 
-import aiohttp
 import msgspec
 import structlog
 from sqlalchemy import Connection, delete, select
@@ -24,14 +23,14 @@ from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database, upsert_highest
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unavailable
-from strongroom.core.outbound import CONNECT_TIMEOUT_S, open_session
+from strongroom.core.http.outbound import HttpClient, OutboundError
 from strongroom.core.outbox import Dispatcher, Event, Outbox
 from strongroom.core.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
 DESTINATION = "atto.callback"
-LIMIT = aiohttp.ClientTimeout(total=30, sock_connect=CONNECT_TIMEOUT_S)
+TIMEOUT_S = 30.0
 QUIET_TICK_S = 1.0
 MISSED_CHUNK = 500
 
@@ -65,11 +64,11 @@ class Callbacks:
             deliver=self._deliver,
             delivered=_advance,
         )
-        self._session = open_session({"Content-Type": "application/json"})
+        self._client = HttpClient({"Content-Type": "application/json"})
         self._count = metrics.counter("strongroom_atto_callbacks", "Callbacks by result.", ("result",))
 
     async def close(self) -> None:
-        await self._session.close()
+        await self._client.close()
 
     def announce(self, connection: Connection, entries: Sequence[AccountEntry]) -> None:
         """Queues new entries, in the transaction that stores them."""
@@ -103,20 +102,20 @@ class Callbacks:
     async def _deliver(self, event: Event) -> None:
         headers = {self._header[0]: self._header[1].reveal()} if self._header else None
         try:
-            async with self._session.post(
+            answer = await self._client.ask(
+                "POST",
                 self._url or "",
                 data=event.payload.encode(),
                 headers=headers,
-                timeout=LIMIT,
-                allow_redirects=False,
-            ) as response:
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError) as error:
+                timeout_s=TIMEOUT_S,
+                reads_content=False,
+            )
+        except OutboundError as error:
             self._count.labels("failed").inc()
-            raise Unavailable(f"the callback URL does not answer ({type(error).__name__})") from None
-        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+            raise Unavailable(f"the callback URL does not answer ({error})") from None
+        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
             self._count.labels("refused").inc()
-            raise Unavailable(f"the callback URL answered with status {status}")
+            raise Unavailable(f"the callback URL answered with status {answer.status}")
         self._count.labels("delivered").inc()
 
     async def _queue_missed(self) -> None:

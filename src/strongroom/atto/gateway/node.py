@@ -1,12 +1,11 @@
 """The node's REST API over HTTP (reference: node controllers for accounts, receivables, entries, transactions)."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, TypeVar
 
-import aiohttp
 import msgspec
 import structlog
 
@@ -26,7 +25,7 @@ from strongroom.atto.protocol import (
     encode_transaction,
 )
 from strongroom.core.clock import Clock, iso_instant
-from strongroom.core.outbound import CONNECT_TIMEOUT_S, open_session
+from strongroom.core.http.outbound import Answer, ExcessiveAnswer, HttpClient, OutboundError, StreamRefused
 
 log = structlog.get_logger(__name__)
 
@@ -36,22 +35,12 @@ QUERY_TIMEOUT_S = 10.0
 LOOKUP_TIMEOUT_S = 5.0
 CONFIRMATION_TIMEOUT_S = 60.0
 STREAM_IDLE_S = 3600.0
-LONGEST_LINE = 65_536
 ADDRESSES_PER_QUERY = 1000
-
-HTTP_NOT_FOUND = 404
-HTTP_BAD_REQUEST = 400
 
 _REJECTION = re.compile(r"Transaction rejected due to (?P<reason>[A-Z_]+)|Invalid transaction")
 _INSTANT = msgspec.json.Decoder(dict[str, Any])
 # The network has not said no: the same bytes may still be confirmed.
 _OPEN_REASONS = frozenset({"ELECTION_EXPIRED", "TRANSACTION_DROPPED"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    status: int
-    content: bytes
 
 
 class HttpNode:
@@ -60,14 +49,14 @@ class HttpNode:
     def __init__(self, base_url: str, clock: Clock) -> None:
         self._clock = clock
         self._base_url = base_url
-        self._session = open_session({"Content-Type": "application/json", "Accept": "application/json"})
+        self._client = HttpClient({"Content-Type": "application/json", "Accept": "application/json"})
 
     async def close(self) -> None:
-        await self._session.close()
+        await self._client.close()
 
     async def account(self, address: Address) -> AccountState | None:
         response = await self._send("GET", f"/accounts/{address.public_key.hex().upper()}")
-        if response.status == HTTP_NOT_FOUND:
+        if response.status == HTTPStatus.NOT_FOUND:
             return None
         return _decoded(decode_account_state, _body(response))
 
@@ -81,7 +70,7 @@ class HttpNode:
 
     async def transaction(self, transaction_hash: bytes) -> Transaction | None:
         response = await self._send("GET", f"/transactions/{transaction_hash.hex().upper()}")
-        if response.status == HTTP_NOT_FOUND:
+        if response.status == HTTPStatus.NOT_FOUND:
             return None
         transaction = _decoded(decode_transaction, _body(response))
         if transaction.hash != transaction_hash:
@@ -109,7 +98,7 @@ class HttpNode:
             headers={"Accept": "application/x-ndjson"},
             read_timeout_s=CONFIRMATION_TIMEOUT_S,
         )
-        if response.status >= HTTP_BAD_REQUEST:
+        if response.status != HTTPStatus.OK:
             raise _refusal(response)
         line = response.content.split(b"\n", 1)[0]
         if not line:
@@ -158,44 +147,33 @@ class HttpNode:
         headers: Mapping[str, str] | None = None,
         read_timeout_s: float = QUERY_TIMEOUT_S,
     ) -> Answer:
-        limit = aiohttp.ClientTimeout(total=read_timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         url = self._base_url + path
         try:
-            async with self._session.request(
-                method, url, data=content, headers=headers, timeout=limit
-            ) as response:
-                return Answer(status=response.status, content=await response.read())
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise NodeUnavailable(f"The node does not answer ({type(error).__name__})") from error
+            return await self._client.ask(
+                method, url, data=content, headers=headers, timeout_s=read_timeout_s
+            )
+        except ExcessiveAnswer as error:
+            raise NodeDishonest(f"The node does not answer as a node does: {error}") from error
+        except OutboundError as error:
+            raise NodeUnavailable(f"The node does not answer ({error})") from error
 
     async def _lines(
         self, path: str, content: bytes, *, idle_s: float = STREAM_IDLE_S
     ) -> AsyncGenerator[bytes, None]:
-        limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=idle_s)
-        headers = {"Accept": "application/x-ndjson"}
         url = self._base_url + path
+        stream = self._client.lines(
+            url, data=content, headers={"Accept": "application/x-ndjson"}, idle_s=idle_s
+        )
         try:
-            async with self._session.post(url, data=content, headers=headers, timeout=limit) as response:
-                if response.status >= HTTP_BAD_REQUEST:
-                    raise NodeUnavailable(f"The node refused the stream with status {response.status}")
-                async with aclosing(_split(response.content.iter_any())) as lines:
-                    async for line in lines:
-                        yield line
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise NodeUnavailable(f"The node's stream broke ({type(error).__name__})") from error
-
-
-async def _split(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
-    rest = b""
-    async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.strip():
-                yield line
-        if len(rest) > LONGEST_LINE:
-            raise NodeDishonest("The node sent an endless line")
-    if rest.strip():
-        yield rest
+            async with aclosing(stream) as lines:
+                async for line in lines:
+                    yield line
+        except StreamRefused as error:
+            raise NodeUnavailable(f"The node refused the stream with status {error.status}") from error
+        except ExcessiveAnswer as error:
+            raise NodeDishonest(f"The node's stream is not a node's: {error}") from error
+        except OutboundError as error:
+            raise NodeUnavailable(f"The node's stream broke ({error})") from error
 
 
 def _address_search(addresses: Sequence[Address]) -> bytes:
@@ -203,7 +181,7 @@ def _address_search(addresses: Sequence[Address]) -> bytes:
 
 
 def _body(response: Answer) -> bytes:
-    if response.status >= HTTP_BAD_REQUEST:
+    if response.status != HTTPStatus.OK:
         raise NodeUnavailable(f"The node answered with status {response.status}")
     return response.content
 
@@ -214,7 +192,7 @@ def _refusal(response: Answer) -> NodeRejected | NodeUnavailable:
     A 400 without the node's words may come from a proxy that never asked the node.
     """
     found = _REJECTION.search(response.content.decode(errors="replace"))
-    if found is None or response.status != HTTP_BAD_REQUEST:
+    if found is None or response.status != HTTPStatus.BAD_REQUEST:
         said = found["reason"] if found else None
         return NodeUnavailable(f"The node did not confirm ({said or response.status})")
     reason = found["reason"] or "INVALID_TRANSACTION"

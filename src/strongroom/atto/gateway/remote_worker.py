@@ -1,14 +1,17 @@
 """Proof of work from a work server, and the choice between it and this machine."""
 
-import aiohttp
+from http import HTTPStatus
+
 import msgspec
 import structlog
 
 from strongroom.atto.gateway import WorkSource, WorkUnavailable
 from strongroom.atto.protocol import Network, ProtocolError, verify_work
-from strongroom.core.outbound import CONNECT_TIMEOUT_S, open_session
+from strongroom.core.http.outbound import HttpClient, OutboundError
 
 log = structlog.get_logger(__name__)
+
+MAX_ANSWER_BYTES = 4096
 
 
 class _Found(msgspec.Struct):
@@ -20,22 +23,30 @@ class RemoteWorker:
 
     def __init__(self, base_url: str, timeout_s: float) -> None:
         self._url = base_url + "/works"
-        self._limit = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
-        self._session = open_session({"Content-Type": "application/json", "Accept": "application/json"})
+        self._timeout_s = timeout_s
+        self._client = HttpClient({"Content-Type": "application/json", "Accept": "application/json"})
 
     async def close(self) -> None:
-        await self._session.close()
+        await self._client.close()
 
     async def work(self, network: Network, timestamp_ms: int, target: bytes) -> bytes:
         request = {"network": network.name, "timestamp": timestamp_ms, "target": target.hex().upper()}
         try:
-            async with self._session.post(
-                self._url, data=msgspec.json.encode(request), timeout=self._limit
-            ) as response:
-                response.raise_for_status()
-                work = bytes.fromhex(msgspec.json.decode(await response.read(), type=_Found).work)
+            answer = await self._client.ask(
+                "POST",
+                self._url,
+                data=msgspec.json.encode(request),
+                timeout_s=self._timeout_s,
+                max_bytes=MAX_ANSWER_BYTES,
+            )
+        except OutboundError as error:
+            raise WorkUnavailable(f"The work server does not answer ({error})") from error
+        if answer.status != HTTPStatus.OK:
+            raise WorkUnavailable(f"The work server answered with status {answer.status}")
+        try:
+            work = bytes.fromhex(msgspec.json.decode(answer.content, type=_Found).work)
             verify_work(network, timestamp_ms, target, work)
-        except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ProtocolError, ValueError) as error:
+        except (msgspec.MsgspecError, ProtocolError, ValueError) as error:
             raise WorkUnavailable(f"The work server gave no valid work ({type(error).__name__})") from error
         return work
 

@@ -3,9 +3,13 @@
 import http.client
 import json
 import ssl
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+MAX_ANSWER_BYTES = 16 * 2**20
+CHUNK_BYTES = 65_536
 
 
 class NotDelivered(Exception):
@@ -66,7 +70,7 @@ class Transport:
                 sent["Content-Type"] = "application/json"
             connection.request(method, self._prefix + path, body, sent)
             response = connection.getresponse()
-            text = response.read()  # raises where the body is cut short, which read(size) does not
+            text = _read(response, time.monotonic() + timeout_s)
         except (OSError, http.client.HTTPException) as error:
             raise NoAnswer(f"{type(error).__name__}: {error}") from error
         finally:
@@ -86,6 +90,20 @@ class Transport:
             connection.close()
             raise NotDelivered(f"{type(error).__name__}: {error}") from error
         return connection
+
+
+def _read(response: http.client.HTTPResponse, until_s: float) -> bytes:
+    """The whole body, within a size and a time that bound it also when it trickles."""
+    text = b""
+    while chunk := response.read1(CHUNK_BYTES):
+        text += chunk
+        if len(text) > MAX_ANSWER_BYTES:
+            raise http.client.HTTPException("the answer has no end")
+        if time.monotonic() > until_s:
+            raise TimeoutError("the answer did not end in time")
+    if response.length:
+        raise http.client.IncompleteRead(text, response.length)
+    return text
 
 
 def _document(text: bytes) -> dict[str, Any]:

@@ -26,7 +26,8 @@ CONNECT_S = 5.0
 CALL_S = 10.0
 LONG_CALL_S = 60.0
 PING_S = 10.0
-LARGEST_MESSAGE = 64 * 1024 * 1024
+MAX_MESSAGE_BYTES = 16 * 2**20
+"""The metadata, the largest of all answers, has some 2 MiB."""
 _OUTSIDE = (OSError, WebSocketException, TimeoutError)
 
 
@@ -114,13 +115,13 @@ class Connection:
     async def _try(self, endpoint: str) -> "_Line":
         shown = _shown(endpoint)
         try:
-            socket = await connect(
+            socket = await _Connect(
                 endpoint,
                 open_timeout=CONNECT_S,
                 ping_interval=PING_S,
                 ping_timeout=PING_S,
                 close_timeout=1.0,
-                max_size=LARGEST_MESSAGE,
+                max_size=MAX_MESSAGE_BYTES,
                 compression=None,  # it costs more than it saves: the frames are small but for the metadata
                 proxy=None,
             )
@@ -145,6 +146,13 @@ class Connection:
             self._line = None
             self._next += 1
         await line.close()
+
+
+class _Connect(connect):
+    """Follows no redirect: the node does not choose whom this process talks to."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
 
 
 class _Line:

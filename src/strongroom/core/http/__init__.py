@@ -1,1 +1,1 @@
-"""What every HTTP surface shares."""
+"""HTTP, towards clients and towards the outside."""

@@ -4,13 +4,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 import msgspec
 
 from strongroom.core.errors import Unavailable
-from strongroom.core.outbound import open_session
+from strongroom.core.http.outbound import ExcessiveAnswer, HttpClient, OutboundError
 from strongroom.hathor.gateway import NodeVersion
 from strongroom.hathor.sync.events import Frame, Page, decode_frame, decode_page
 
@@ -18,8 +19,14 @@ REQUEST_TIMEOUT_S = 10.0
 PING_S = 5.0
 """A connection whose pong does not come within half of it is closed."""
 MAX_FRAME_BYTES = 16 * 2**20
-PAGE_SIZE = 1_000
-"""The most that a node gives."""
+PAGE_SIZES = (1_000, 50)
+"""The most that a node gives; and what fits into an answer also where every event is as large as one may be."""
+MAX_BYTES_AHEAD = 64 * 2**20
+"""Of frames that wait to be applied; then the node has to wait too."""
+
+
+class _TooMuch(Unavailable):
+    """More than an answer may have."""
 
 
 class HttpEventNode:
@@ -28,7 +35,7 @@ class HttpEventNode:
     def __init__(self, url: str, ws_url: str | None = None) -> None:
         self._url = url.rstrip("/")
         self._ws_url = ws_url or _websocket_url(self._url)
-        self._session: aiohttp.ClientSession | None = None
+        self._client = HttpClient()
 
     async def version(self) -> NodeVersion:
         """Raises: Unavailable."""
@@ -38,10 +45,15 @@ class HttpEventNode:
             raise Unavailable(f"The node's version is not understood: {error}") from error
 
     async def page(self, after_id: int) -> Page:
-        """At most `PAGE_SIZE` events after an id (-1: from the first). Raises: Unavailable."""
+        """At most a thousand events after an id (-1: from the first). Raises: Unavailable."""
         after = {} if after_id < 0 else {"last_ack_event_id": str(after_id)}
+        most, fewer = PAGE_SIZES
         try:
-            return decode_page(await self._get("/event", {"size": str(PAGE_SIZE), **after}))
+            content = await self._get("/event", {"size": str(most), **after})
+        except _TooMuch:
+            content = await self._get("/event", {"size": str(fewer), **after})
+        try:
+            return decode_page(content)
         except msgspec.DecodeError as error:
             raise Unavailable(f"The node's page of events is not understood: {error}") from error
 
@@ -49,12 +61,11 @@ class HttpEventNode:
     async def stream(self) -> AsyncGenerator["WebSocketStream"]:
         """Opens the event stream. Raises: Unavailable."""
         try:
-            async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                socket = await self._open().ws_connect(
-                    self._ws_url, heartbeat=PING_S, max_msg_size=MAX_FRAME_BYTES
-                )
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unavailable(f"The node's event stream does not open ({type(error).__name__})") from error
+            socket = await self._client.open_websocket(
+                self._ws_url, heartbeat_s=PING_S, max_frame_bytes=MAX_FRAME_BYTES, timeout_s=REQUEST_TIMEOUT_S
+            )
+        except OutboundError as error:
+            raise Unavailable(f"The node's event stream does not open ({error})") from error
         stream = WebSocketStream(socket)
         try:
             yield stream
@@ -62,26 +73,20 @@ class HttpEventNode:
             await stream.close()
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = open_session({})
-        return self._session
+        await self._client.close()
 
     async def _get(self, path: str, query: dict[str, str] | None = None) -> bytes:
         try:
-            async with (
-                asyncio.timeout(REQUEST_TIMEOUT_S),
-                self._open().get(self._url + path, params=query) as response,
-            ):
-                body = await response.read()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unavailable(f"The node does not answer ({type(error).__name__})") from error
-        if response.status != 200:  # noqa: PLR2004 - HTTP's OK
-            raise Unavailable(f"The node answers {response.status} to {path}")
-        return body
+            answer = await self._client.ask(
+                "GET", self._url + path, params=query, timeout_s=REQUEST_TIMEOUT_S
+            )
+        except ExcessiveAnswer as error:
+            raise _TooMuch(f"The node does not answer as a node does: {error}") from error
+        except OutboundError as error:
+            raise Unavailable(f"The node does not answer ({error})") from error
+        if answer.status != HTTPStatus.OK:
+            raise Unavailable(f"The node answers {answer.status} to {path}")
+        return answer.content
 
 
 class WebSocketStream:
@@ -90,6 +95,8 @@ class WebSocketStream:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._frames: deque[str] = deque()
+        self._bytes = 0
+        self._room = asyncio.Event()
         self._news = asyncio.Event()
         self._closed = False
         self._reader = asyncio.ensure_future(self._read())
@@ -123,6 +130,8 @@ class WebSocketStream:
         if not self._frames and self._closed:
             raise Unavailable("The node's event stream ended")
         texts = [self._frames.popleft() for _ in range(min(most, len(self._frames)))]
+        self._bytes -= sum(map(len, texts))
+        self._room.set()
         if not self._frames and not self._closed:
             self._news.clear()
         try:
@@ -141,6 +150,10 @@ class WebSocketStream:
                 if message.type is aiohttp.WSMsgType.TEXT:
                     self._frames.append(message.data)
                     self._news.set()
+                    self._bytes += len(message.data)
+                while self._bytes > MAX_BYTES_AHEAD:
+                    self._room.clear()
+                    await self._room.wait()
         finally:
             self._closed = True
             self._news.set()

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
 
-import aiohttp
 import jwt
 import msgspec
 
 from strongroom.core.clock import Clock
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unavailable
-from strongroom.core.outbound import open_session
+from strongroom.core.http.outbound import HttpClient, OutboundError
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -25,6 +24,7 @@ ASSERTION_S = 3600
 EARLY_S = 60.0
 """Before its end an access token is not used any more."""
 TIMEOUT_S = 10.0
+MAX_ANSWER_BYTES = 2**20
 LONGEST_PAUSE_S = 600.0
 
 
@@ -88,7 +88,7 @@ class Fcm:
         self._account = account
         self._url = f"{url.rstrip('/')}/v1/projects/{account.project_id}/messages:send"
         self._clock = clock
-        self._session: aiohttp.ClientSession | None = None
+        self._client = HttpClient()
         self._token = ""
         self._good_until_s = 0.0
         self._turn = asyncio.Lock()
@@ -104,8 +104,7 @@ class Fcm:
         return self._judge(status, answer, pause_s)
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._client.close()
 
     def _judge(self, status: int, answer: bytes, pause_s: float) -> Verdict:
         try:
@@ -153,14 +152,13 @@ class Fcm:
 
     async def _post(self, url: str, **request: Any) -> tuple[int, bytes, float]:
         """Status, body, and the pause that the answer asks for."""
-        if self._session is None:
-            self._session = open_session({})
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                async with self._session.post(url, allow_redirects=False, **request) as response:
-                    return response.status, await response.read(), _pause(response.headers.get("retry-after"))
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise NotSent(f"FCM is not reachable: {type(error).__name__}") from error
+            answer = await self._client.ask(
+                "POST", url, timeout_s=TIMEOUT_S, max_bytes=MAX_ANSWER_BYTES, **request
+            )
+        except OutboundError as error:
+            raise NotSent(f"FCM is not reachable: {error}") from error
+        return answer.status, answer.content, _pause(answer.headers.get("retry-after"))
 
 
 def _message(device_id: str, data: Mapping[str, str]) -> dict[str, Any]:

@@ -1,23 +1,20 @@
 """The full node's HTTP API, for what the service passes on: time limits, a limit of size, a circuit breaker."""
 
-import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from strongroom.core.breaker import Breaker, BreakerState
 from strongroom.core.clock import Clock
-from strongroom.core.outbound import open_session
+from strongroom.core.http.outbound import ExcessiveAnswer, HttpClient, OutboundError
 from strongroom.core.telemetry import ComponentHealth, Metrics, Status
 from strongroom.hathor.gateway import NodeBabbles, NodeFailed, NodeRefused, NodeUnavailable
 
 TIMEOUT_S = 10.0
 PROBE_TIMEOUT_S = 2.0
-LARGEST_ANSWER = 16 * 2**20
 LONGEST_REASON = 500
 AWAY = frozenset(
     {
@@ -48,7 +45,7 @@ class HttpNode:
         self._clock = clock
         self._timeout_s = timeout_s
         self._measures = NodeMeasures(metrics)
-        self._session: aiohttp.ClientSession | None = None
+        self._client = HttpClient({"Accept": "application/json"})
         self.breaker = Breaker(clock, "The node")
         self._measures.open.set_function(lambda: float(self.breaker.state is not BreakerState.CLOSED))
 
@@ -73,8 +70,7 @@ class HttpNode:
         return await self._checked(path, query, math.inf, is_json=False)
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._client.close()
 
     async def _checked(self, path: str, query: Query, timeout_s: float, *, is_json: bool) -> bytes:
         if self.breaker.is_due:  # a question that every node answers: no odd request decides for all
@@ -94,32 +90,17 @@ class HttpNode:
             self._measures.requests.labels(path, outcome).observe(self._clock.monotonic_s() - started_s)
 
     async def _fetch(self, path: str, query: Query, timeout_s: float, *, is_json: bool) -> bytes:
+        limit_s = min(timeout_s, self._timeout_s)
         try:
-            async with (
-                asyncio.timeout(min(timeout_s, self._timeout_s)),
-                self._open().get(self._url + path, params=dict(query)) as response,
-            ):
-                body = await _read(response)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise NodeUnavailable(f"The node does not answer ({type(error).__name__})") from error
-        _check_status(path, response.status, body)
+            answer = await self._client.ask("GET", self._url + path, params=dict(query), timeout_s=limit_s)
+        except ExcessiveAnswer as error:
+            raise NodeBabbles(f"The node does not answer as a node does: {error}") from error
+        except OutboundError as error:
+            raise NodeUnavailable(f"The node does not answer ({error})") from error
+        _check_status(path, answer.status, answer.content)
         if is_json:
-            _check_json(path, body)
-        return body
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = open_session({"Accept": "application/json"})
-        return self._session
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise NodeBabbles("The node's answer has no end")
-    return bytes(body)
+            _check_json(path, answer.content)
+        return answer.content
 
 
 def _check_status(path: str, status: int, body: bytes) -> None:

@@ -3,14 +3,13 @@
 It is asked whatever became of the question before: no breaker stands between, for a transaction may be on its way.
 """
 
-import asyncio
 import enum
+from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 
-import aiohttp
 import msgspec
 
-from strongroom.core.outbound import open_session
+from strongroom.core.http.outbound import HttpClient, NotConnected, OutboundError
 from strongroom.hathor.gateway import NodeUnavailable
 
 T = TypeVar("T")
@@ -60,7 +59,7 @@ class HttpPushNode:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
-        self._session: aiohttp.ClientSession | None = None
+        self._client = HttpClient({"Content-Type": "application/json"})
 
     async def push(self, raw: bytes) -> str | None:
         """None when the node took it, else why it did not.
@@ -90,25 +89,18 @@ class HttpPushNode:
         return Presence.ABSENT
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._client.close()
 
     async def _ask(self, method: str, path: str, kind: type[T], **request: Any) -> T:
-        if self._session is None:
-            self._session = open_session({"Content-Type": "application/json"})
         try:
-            async with (
-                asyncio.timeout(TIMEOUT_S),
-                self._session.request(method, self._url + path, **request) as response,
-            ):
-                body = await response.read()
-        except aiohttp.ClientConnectorError as error:
-            raise NotDelivered(f"The node does not answer ({type(error).__name__})") from error
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise NodeUnavailable(f"The node does not answer ({type(error).__name__})") from error
-        if response.status != 200:  # noqa: PLR2004 - HTTP's OK
-            raise _NotServed(f"The node answers {response.status} to {path}")
+            answer = await self._client.ask(method, self._url + path, timeout_s=TIMEOUT_S, **request)
+        except NotConnected as error:
+            raise NotDelivered(f"The node does not answer ({error})") from error
+        except OutboundError as error:
+            raise NodeUnavailable(f"The node does not answer ({error})") from error
+        if answer.status != HTTPStatus.OK:
+            raise _NotServed(f"The node answers {answer.status} to {path}")
         try:
-            return msgspec.json.decode(body, type=kind)
+            return msgspec.json.decode(answer.content, type=kind)
         except msgspec.DecodeError as error:
             raise NodeUnavailable(f"The node's answer to {path} is not understood: {error}") from error
