@@ -6,9 +6,11 @@ from http import HTTPStatus
 
 import httpx2
 import pytest
+from sqlalchemy import Connection
 
 from atto.conftest import Start
 from strongroom.core.access import OPERATOR
+from strongroom.core.storage.errors import CommitUnknown, ConnectionSevered
 from strongroom.sandbox.atto.faults import FaultRequest
 from support.atto_network import AttoNetwork
 from support.atto_service import ATTO, NOBODY, AttoService, assert_refused, entry, stored_work, until
@@ -200,3 +202,53 @@ async def test_what_was_not_signed_may_be_tried_again_at_once(
         assert_refused(await service.send(address, NOBODY, ATTO, key="a"), 503, words, "unavailable")
         network.heal()
         assert entry(await service.send(address, NOBODY, ATTO, key="a"))["height"] == 2
+
+
+def fail_units(
+    monkeypatch: pytest.MonkeyPatch, service: AttoService, way: str, unit: str, error: type[Exception]
+) -> None:
+    """From now on units of work of this name fail, and all others do not."""
+    database = service.ledger.database
+    real = getattr(database, way)
+
+    async def run(work: Callable[[Connection], object]) -> object:
+        if work.__qualname__.startswith(unit):
+            raise error
+        return await real(work)
+
+    monkeypatch.setattr(database, way, run)
+
+
+async def test_an_answer_is_given_though_it_cannot_be_stored(
+    service: AttoService, network: AttoNetwork, address: str
+) -> None:
+    with pytest.MonkeyPatch.context() as broken:
+        fail_units(broken, service, "write", "Idempotency._write", ConnectionSevered)
+        paid = entry(await service.send(address, NOBODY, ATTO, key="a"))
+    assert entry(await repeat(service, address, "a")) == paid
+    assert height(network, address) == 2
+
+
+async def test_a_repetition_without_the_database_does_not_say_that_nothing_was_signed(
+    service: AttoService, network: AttoNetwork, address: str
+) -> None:
+    with pytest.MonkeyPatch.context() as broken:
+        fail_units(broken, service, "write", "Idempotency._write", ConnectionSevered)
+        paid = entry(await service.send(address, NOBODY, ATTO, key="a"))
+        fail_units(broken, service, "read", "Submitter.await_block", ConnectionSevered)
+        unknown = await service.send(address, NOBODY, ATTO, key="a")
+    assert (unknown.status_code, unknown.json()["code"]) == (504, "outcome_unknown")
+    assert paid["hash"] in unknown.json()["message"]
+    assert entry(await repeat(service, address, "a")) == paid
+    assert height(network, address) == 2
+
+
+async def test_a_key_that_may_be_stored_has_signed_nothing(
+    service: AttoService, network: AttoNetwork, address: str
+) -> None:
+    with pytest.MonkeyPatch.context() as broken:
+        fail_units(broken, service, "write", "Idempotency._insert", CommitUnknown)
+        refused = await service.send(address, NOBODY, ATTO, key="a")
+    assert_refused(refused, 503, "The database does not answer; nothing was signed", "database_unavailable")
+    entry(await repeat(service, address, "a"))
+    assert height(network, address) == 2

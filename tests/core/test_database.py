@@ -3,15 +3,16 @@
 import asyncio
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from sqlalchemy import Connection, select, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import IntegrityError, OperationalError
 
 from core.accounts import account, add, balances, create_accounts
-from strongroom.core.database import ATTEMPTS, MYSQL_DEADLOCK, Database, sqlite_url
+from strongroom.core.database import Database, sqlite_url
+from strongroom.core.storage.errors import DatabaseRefused, DatabaseUnusable, Duplicate, Undone
+from support.clock import SeededEntropy
 from support.processes import python
 
 Elsewhere = Callable[[str], list[list[str]]]
@@ -52,7 +53,7 @@ async def test_a_broken_constraint_rolls_back_what_came_before(database: Databas
         add(connection, "a", 5)
         connection.execute(account.insert(), {"name": "a", "balance_raw": 0})
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(Duplicate):
         await database.write(work)
     assert await balances(database) == {"a": 0}
 
@@ -60,7 +61,7 @@ async def test_a_broken_constraint_rolls_back_what_came_before(database: Databas
 async def test_an_error_does_not_show_the_values_of_its_statement(database: Database) -> None:
     await create_accounts(database)
     row = {"name": "a", "balance_raw": None, "note": "open sesame"}
-    with pytest.raises(IntegrityError) as raised:
+    with pytest.raises(DatabaseRefused) as raised:
         await database.write(lambda connection: connection.execute(account.insert(), row))
     assert "open sesame" not in str(raised.value)
 
@@ -106,13 +107,34 @@ async def test_fetch_one_returns_the_first_row_or_none(database: Database) -> No
     assert await database.fetch_one(query.where(account.c.name == "c")) is None
 
 
-def deadlock() -> OperationalError:
-    return OperationalError(
-        "UPDATE", None, Exception(MYSQL_DEADLOCK, "Deadlock found when trying to get lock")
-    )
+class HurriedClock:
+    """Time passes when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def now_ms(self) -> int:
+        return round(self.monotonic_s() * 1000)
+
+    def monotonic_s(self) -> float:
+        return sum(self.slept)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
 
 
-async def test_a_deadlock_victim_runs_again(database: Database) -> None:
+@pytest.fixture
+async def hurried(database: Database) -> AsyncIterator[tuple[Database, HurriedClock]]:
+    clock = HurriedClock()
+    hurried = Database(database.url, clock=clock, entropy=SeededEntropy())
+    yield hurried, clock
+    await hurried.close()
+
+
+async def test_a_unit_that_was_undone_for_others_sake_runs_again(
+    hurried: tuple[Database, HurriedClock],
+) -> None:
+    database, clock = hurried
     await create_accounts(database, "a")
     runs = 0
 
@@ -120,38 +142,70 @@ async def test_a_deadlock_victim_runs_again(database: Database) -> None:
         nonlocal runs
         runs += 1
         add(connection, "a", 1)
-        if runs < ATTEMPTS:
-            raise deadlock()
+        if runs < 8:
+            raise Undone
 
     await database.write(work)
-    assert runs == ATTEMPTS
+    assert runs == 8
+    assert len(clock.slept) == 7
+    assert clock.slept[0] <= 0.02
+    assert clock.slept[0] < clock.slept[2] < clock.slept[4]
     assert await balances(database) == {"a": 1}
 
 
-async def test_an_endless_deadlock_is_raised(database: Database) -> None:
+async def test_what_others_undo_without_end_is_given_up_after_seconds(
+    hurried: tuple[Database, HurriedClock],
+) -> None:
+    database, clock = hurried
     runs = 0
 
     def work(_: Connection) -> None:
         nonlocal runs
         runs += 1
-        raise deadlock()
+        raise Undone
 
-    with pytest.raises(OperationalError):
-        await database.write(work)
-    assert runs == ATTEMPTS
+    for attempt in (database.write, database.read):
+        runs = 0
+        before_s = clock.monotonic_s()
+        with pytest.raises(Undone, match="nothing was signed"):
+            await attempt(work)
+        assert runs > 10
+        assert 3 < clock.monotonic_s() - before_s <= Undone.patience_s
 
 
-async def test_another_error_is_not_tried_again(database: Database) -> None:
+async def test_pauses_of_two_processes_differ(database: Database) -> None:
+    clocks = HurriedClock(), HurriedClock()
+    for number, clock in enumerate(clocks):
+        other = Database(database.url, clock=clock, entropy=SeededEntropy(number))
+        with pytest.raises(Undone):
+            await other.write(undone)
+        await other.close()
+    assert clocks[0].slept != clocks[1].slept
+
+
+def undone(_: Connection) -> None:
+    raise Undone
+
+
+async def test_a_refused_statement_is_not_tried_again(database: Database) -> None:
     runs = 0
 
     def work(connection: Connection) -> None:
         nonlocal runs
         runs += 1
-        connection.execute(text("SELECT * FROM nothing_of_this_name"))
+        connection.execute(text("SELECT FROM FROM"))
 
-    with pytest.raises(Exception, match="nothing_of_this_name"):
+    with pytest.raises(DatabaseRefused):
         await database.write(work)
     assert runs == 1
+
+
+async def test_a_table_that_is_gone_makes_the_database_unusable(database: Database) -> None:
+    with pytest.raises(DatabaseUnusable, match="nothing was signed"):
+        await database.read(lambda connection: connection.execute(text("SELECT * FROM nowhere")).all())
+    if not database.is_sqlite:
+        with pytest.raises(DatabaseUnusable):
+            await database.query("SELECT * FROM nowhere")
 
 
 def transfer(connection: Connection) -> None:

@@ -4,12 +4,11 @@ import asyncio
 import random
 
 import pytest
-from asyncmy.errors import ProgrammingError
 
 from core.accounts import create_accounts
 from core.test_database_mysql import kill_connections
 from strongroom.core.database import Database
-from strongroom.core.mysql import ConnectionSevered
+from strongroom.core.storage.errors import ConnectionSevered, DatabaseRefused, DatabaseUnusable
 from support.mariadb import MariaDB, running_mariadb
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +62,9 @@ async def test_connections_that_the_server_closed_are_replaced(mariadb: MariaDB)
 
 async def test_a_question_that_makes_no_sense_fails_as_such(mariadb: MariaDB) -> None:
     database = Database(mariadb.new_database())
-    with pytest.raises(ProgrammingError):
+    with pytest.raises(DatabaseRefused):
+        await database.query("SELECT FROM FROM")
+    with pytest.raises(DatabaseUnusable):
         await database.query("SELECT nothing FROM nowhere")
     assert list(await database.query("SELECT 1")) == [(1,)]
     await database.close()

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, event, text
-from sqlalchemy.exc import IntegrityError
 
 from core.accounts import account, add, balances, create_accounts
 from strongroom.core import sqlite
 from strongroom.core.database import Database, sqlite_url
+from strongroom.core.storage.errors import Duplicate
 
 
 @pytest.fixture
@@ -93,9 +93,9 @@ async def test_a_unit_that_fails_undoes_itself_alone(database: Database) -> None
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [
         type(None),
-        IntegrityError,
+        Duplicate,
         type(None),
-        IntegrityError,
+        Duplicate,
         type(None),
     ]
     assert await balances(database) == {"a": 3, "b": 0}
@@ -119,7 +119,7 @@ def give_up(connection: Connection) -> None:
 
 
 def give_up_unnoticed(connection: Connection) -> None:
-    with suppress(IntegrityError):
+    with suppress(Duplicate):
         give_up(connection)
 
 
@@ -132,7 +132,7 @@ async def test_when_sqlite_gives_up_the_transaction_every_unit_in_it_failed(
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert [isinstance(outcome, Exception) for outcome in outcomes] == [True] * 3
     assert await balances(database) == {"a": 0, "b": 0}
-    with pytest.raises((IntegrityError, RuntimeError)):
+    with pytest.raises((Duplicate, RuntimeError)):
         await database.write(work)
     await database.write(one_more)
     assert await balances(database) == {"a": 1, "b": 0}

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -17,6 +16,7 @@ from strongroom.core.database import ANSWER_S, Database, T, Work, sqlite_url
 from strongroom.core.lease import DEFAULT_TTL_S, Lease, Leases
 from strongroom.core.migrations import migrate
 from strongroom.core.runtime.keeper import LONGEST_SILENCE_S
+from strongroom.core.storage.errors import ConnectionSevered
 from support.clock import ManualClock
 from support.running import PATIENCE_S, running
 
@@ -66,7 +66,7 @@ class FaultyDatabase(Database):
         if self.fault.silent:
             await asyncio.Event().wait()
         if self.fault.away:
-            raise OperationalError("UPDATE", None, Exception(2003, "away"))
+            raise ConnectionSevered
         return await super().write(work, answer_s=answer_s)
 
 

@@ -20,7 +20,7 @@ from strongroom.atto.gateway import NodeRejected, NodeUnavailable
 from strongroom.atto.protocol import AccountKeys, Address, Mnemonic, Transaction
 from strongroom.atto.resolver import Outcome
 from strongroom.atto.submission import Order, Signing, Work
-from strongroom.core.mysql import CommitUnknown
+from strongroom.core.storage.errors import CommitUnknown
 from strongroom.sandbox.atto.faults import Refusal
 from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork

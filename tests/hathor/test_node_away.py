@@ -196,5 +196,9 @@ async def test_a_database_that_is_away_is_no_defect(
             answer = await api.client.get(path, headers=api.full())
             assert (answer.status_code, answer.json()) == (
                 503,
-                {"success": False, "error": "service-unavailable"},
+                {
+                    "success": False,
+                    "error": "service-unavailable",
+                    "details": [{"message": "The database does not answer"}],
+                },
             )

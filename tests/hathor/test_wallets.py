@@ -15,7 +15,7 @@ from strongroom.core.bulk import execute
 from strongroom.core.clock import SystemClock
 from strongroom.core.database import Database
 from strongroom.core.errors import Conflict
-from strongroom.core.mysql import ConnectionSevered
+from strongroom.core.storage.errors import ConnectionSevered
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.protocol.hashes import base58check_decode, base58check_encode
 from strongroom.hathor.protocol.keys import wallet_id

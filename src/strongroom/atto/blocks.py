@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
-from sqlalchemy.exc import IntegrityError
 
 from strongroom.atto import tables
 from strongroom.atto.protocol import (
@@ -30,6 +29,7 @@ from strongroom.atto.protocol import (
 )
 from strongroom.atto.records import AccountRecord, load_account, state_values
 from strongroom.core.database import insert_ignore
+from strongroom.core.storage.errors import Duplicate
 
 # Built once, as in `records`.
 _BLOCK = select(tables.block).where(tables.block.c.hash == bindparam("block_hash"))
@@ -91,7 +91,7 @@ def insert_signed(
     }
     try:
         connection.execute(tables.block.insert(), row)
-    except IntegrityError:
+    except Duplicate:
         # An account whose last block is of the future gives its next one always the same timestamp: a repetition of
         # what was refused is then the very same block.
         columns = tables.block.c

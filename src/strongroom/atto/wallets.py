@@ -4,7 +4,6 @@ import unicodedata
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.exc import IntegrityError
 
 from strongroom.atto import tables
 from strongroom.atto.keyring import Keyring
@@ -15,6 +14,7 @@ from strongroom.core.audit import Audit
 from strongroom.core.clock import Entropy
 from strongroom.core.database import Database, locking
 from strongroom.core.errors import Conflict, InvalidInput, NotFound, VaultError
+from strongroom.core.storage.errors import Duplicate
 from strongroom.core.vault import KEY_BYTES, Vault
 
 LONGEST_NAME = 255
@@ -113,7 +113,7 @@ class Wallets:
 
         try:
             await self._database.write(work)
-        except IntegrityError:
+        except Duplicate:
             raise Conflict(f"Wallet with name {name} already exists", code="wallet_exists") from None
         return NewWallet(mnemonic=mnemonic, encryption_key=shown)
 

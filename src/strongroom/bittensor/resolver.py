@@ -95,7 +95,7 @@ class Resolver:
                 if live:
                     await self.follow(live)
                 self._report(live)
-            except (StrongroomError, OSError) as error:
+            except StrongroomError as error:
                 log.warning("extrinsics not followed", open=len(live), why=str(error))
                 self._report(live, str(error))
             if live:

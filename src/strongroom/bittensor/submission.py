@@ -14,7 +14,6 @@ from functools import partial
 from typing import Protocol
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from strongroom.bittensor.access import SUBMIT
 from strongroom.bittensor.ended_accounts import begin_again
@@ -47,6 +46,7 @@ from strongroom.core.database import Database
 from strongroom.core.errors import OutcomeUnknown, Unavailable
 from strongroom.core.limits import Limits
 from strongroom.core.policy import SigningGate
+from strongroom.core.storage.errors import Duplicate
 from strongroom.core.telemetry import Metrics
 from strongroom.core.tokens import require_unrevoked
 
@@ -180,7 +180,7 @@ class Submitter:
         while True:
             try:
                 signed = await self._database.write(partial(self._store, order=order, sight=sight))
-            except IntegrityError:  # another replica was quicker; its row is there to be read now
+            except Duplicate:  # another replica was quicker; its row is there to be read now
                 signed = None
             except ChainBehind as error:
                 if began_again:

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from strongroom.bittensor.access import READ, SUBMIT, require_use
 from strongroom.bittensor.answers import Answers
@@ -53,6 +52,7 @@ from strongroom.core.access import Principal
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
 from strongroom.core.errors import InvalidInput
+from strongroom.core.storage.errors import Duplicate
 
 SET: Final = "set_weights"
 REVEAL: Final = "reveal_weights"
@@ -216,7 +216,7 @@ class Weights:
     async def _accept(self, job: Job) -> Answer:
         try:
             return await self._database.write(lambda connection: _accept(connection, job))
-        except IntegrityError:  # another replica was quicker; its row is there to be read now
+        except Duplicate:  # another replica was quicker; its row is there to be read now
             return await self._database.write(lambda connection: _accept(connection, job))
 
     async def _now(self, principal: Principal, job: Job, keypair: Keypair) -> Answer:

@@ -11,13 +11,14 @@ Hazards:
 * A commit is on disk (synchronous=FULL): a signed intent that is not on disk must never be submitted.
 * A cancelled caller does not undo its unit of work: it commits or rolls back by itself.
 * Errors do not show a statement's values (hide_parameters): some are secrets, and errors are logged.
+* No error of a driver leaves here, nor reaches a unit of work: all are of the house's tree (`core.storage.errors`).
 
 The statements that differ between the two databases stand here and nowhere else.
 """
 
 import asyncio
 import copy
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol, Self, TypeVar
 
@@ -33,23 +34,24 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.schema import Table
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from strongroom.core.backoff import Backoff
 from strongroom.core.bulk import Values, execute, marked
-from strongroom.core.mysql import CommitUnknown, ConnectionSevered, MysqlEngine
+from strongroom.core.clock import Clock, Entropy, SystemClock, SystemEntropy
+from strongroom.core.mysql import MysqlEngine
 from strongroom.core.mysql_queries import QueryPool
 from strongroom.core.sqlite import SqliteEngine
+from strongroom.core.storage.errors import CommitUnknown, ConnectionSevered, DatabaseUnavailable
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
-MYSQL_DEADLOCK = 1213
-MYSQL_LOCK_WAIT = 1205
-ATTEMPTS = 5
+FIRST_PAUSE_S = 0.02
+LONGEST_PAUSE_S = 0.5
 CLOSE_S = 10.0
 ANSWER_S = 30.0
 """A server that is silent for so long, or that keeps a unit waiting for a lock, does not answer. SQLite always does."""
@@ -103,13 +105,19 @@ def exact_text(length: int) -> TypeEngine[str]:
 class Database:
     """Runs units of work. `is_sqlite` and the helpers below are for the few places where dialects differ."""
 
-    def __init__(self, url: URL, *, pool_size: int = 16) -> None:
+    def __init__(
+        self, url: URL, *, pool_size: int = 16, clock: Clock | None = None, entropy: Entropy | None = None
+    ) -> None:
+        """`clock` and `entropy` space the attempts at a unit that may run again."""
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
+        self._clock = clock or SystemClock()
+        self._entropy = entropy or SystemEntropy()
         self._engine: _Engine = SqliteEngine(url) if self.is_sqlite else MysqlEngine(url, pool_size)
         self._queries = None if self.is_sqlite else QueryPool(url, max(1, pool_size // 2))
         self._units: set[asyncio.Task[Any]] = set()
         self._owns_engine = True
+        self._closed = False
 
     def beside(self) -> Self:
         """The same database for the event loop of another thread. It is closed there, before this one.
@@ -128,30 +136,21 @@ class Database:
     async def write(self, work: Work[T], *, answer_s: float | None = ANSWER_S) -> T:
         """Runs `work` in a write transaction: all of it is committed, or none of it. None: it may take long.
 
-        It runs again when the database chose it as a deadlock's victim, or broke the connection before the commit,
-        so it must have no other effect.
+        It runs again when the database undid it for others' sake, or broke the connection before the commit, so it
+        must have no other effect.
 
         Raises:
-            Unavailable: the database does not answer; nothing was committed.
-            OutcomeUnknown: it went silent, and may commit the unit yet.
+            Unavailable: the database does not do it; nothing was committed.
+            OutcomeUnknown: it went silent or failed during the commit, and may commit the unit yet.
+            Duplicate, UnfitValue, DatabaseRefused: it refused a statement of `work`.
         """
         if self.is_sqlite:
-            return await self._write(work)
+            return await self._patiently(lambda: self._engine.write(work))
         try:
             async with asyncio.timeout(answer_s):
-                return await self._write(work)
+                return await self._patiently(lambda: self._shielded(self._engine.write(work)))
         except TimeoutError:
             raise CommitUnknown from None
-
-    async def _write(self, work: Work[T]) -> T:
-        for attempt in range(ATTEMPTS):
-            try:
-                # Shielded: a commit under way when the caller is cancelled must end, not tear the connection.
-                return await asyncio.shield(self._start(self._engine.write(work)))
-            except (DBAPIError, ConnectionSevered) as error:
-                if attempt == ATTEMPTS - 1 or not _may_run_again(error):
-                    raise
-        raise AssertionError("unreachable")
 
     async def read(self, work: Work[T]) -> T:
         """Runs `work` for reading, on one snapshot.
@@ -159,20 +158,13 @@ class Database:
         Raises:
             Unavailable: the database does not answer.
         """
-        if self.is_sqlite:
-            return await self._engine.read(work)  # a thread, which no cancellation reaches
+        if self.is_sqlite:  # a thread, which no cancellation reaches
+            return await self._patiently(lambda: self._engine.read(work))
         try:
             async with asyncio.timeout(ANSWER_S):
-                return await self._read(work)
+                return await self._patiently(lambda: self._shielded(self._engine.read(work)))
         except TimeoutError:
             raise ConnectionSevered from None
-
-    async def _read(self, work: Work[T]) -> T:
-        # Shielded: asyncmy turns a cancellation into a broken connection, and its caller would go on uncancelled.
-        try:
-            return await asyncio.shield(self._start(self._engine.read(work)))
-        except ConnectionSevered:
-            return await asyncio.shield(self._start(self._engine.read(work)))
 
     async def query(self, sql: str, *parameters: Any) -> Sequence[Values]:
         """The rows of one SELECT, `{}` for each parameter: the quick way for hot paths.
@@ -180,15 +172,13 @@ class Database:
         Raises:
             Unavailable: the database does not answer.
         """
-        if self._queries is None:
-            return await self._engine.read(lambda connection: execute(connection, sql, *parameters))
+        queries = self._queries
+        if queries is None:
+            return await self.read(lambda connection: execute(connection, sql, *parameters))
         text = marked(sql, "%s")
         try:
             async with asyncio.timeout(ANSWER_S):
-                try:
-                    return await self._queries.query(text, parameters)
-                except ConnectionSevered:
-                    return await self._queries.query(text, parameters)
+                return await self._patiently(lambda: queries.query(text, parameters))
         except TimeoutError:
             raise ConnectionSevered from None
 
@@ -200,6 +190,7 @@ class Database:
 
     async def close(self) -> None:
         """Waits for the units under way, also those whose caller is gone; not for a database that is silent."""
+        self._closed = True
         if self._units:
             await asyncio.wait(self._units, timeout=CLOSE_S)
         if self._queries is not None:
@@ -207,11 +198,33 @@ class Database:
         if self._owns_engine:
             await self._engine.close()
 
-    def _start(self, run: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Attempts again what left nothing behind, for as long as the error's kind allows.
+
+        The pauses grow and are random: two nodes whose transactions undo each other's must not meet again.
+        """
+        failed_s: float | None = None
+        backoff = Backoff(self._clock, self._entropy, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
+        while True:
+            try:
+                return await attempt()
+            except DatabaseUnavailable as error:
+                pause_s = backoff.next_delay_s()
+                now_s = self._clock.monotonic_s()
+                failed_s = now_s if failed_s is None else failed_s
+                if self._closed or now_s - failed_s + pause_s > error.patience_s:
+                    raise
+            await self._clock.sleep(pause_s)
+
+    async def _shielded(self, run: Coroutine[Any, Any, T]) -> T:
+        """A commit under way when the caller is cancelled must end, and not tear the connection.
+
+        asyncmy turns a cancellation into a broken connection, and its caller would go on uncancelled.
+        """
         unit = asyncio.create_task(run)
         self._units.add(unit)
         unit.add_done_callback(self._ended)
-        return unit
+        return await asyncio.shield(unit)
 
     def _ended(self, unit: asyncio.Task[Any]) -> None:
         self._units.discard(unit)
@@ -288,11 +301,3 @@ class _Engine(Protocol):
     async def write(self, work: Work[T]) -> T: ...
     async def read(self, work: Work[T]) -> T: ...
     async def close(self) -> None: ...
-
-
-def _may_run_again(error: DBAPIError | ConnectionSevered) -> bool:
-    """Nothing of the unit was committed, and the reason is a passing one."""
-    if isinstance(error, ConnectionSevered):
-        return True
-    arguments: tuple[Any, ...] = getattr(error.orig, "args", ())
-    return bool(arguments) and arguments[0] in {MYSQL_DEADLOCK, MYSQL_LOCK_WAIT}

@@ -15,13 +15,19 @@ or no row, and fails its transaction. So a key has one signature, whoever makes 
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Delete, Update, delete, select, update
-from sqlalchemy.exc import IntegrityError
 
 from strongroom.core import tables
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
-from strongroom.core.errors import IdempotencyMismatch, IdempotencyRunning, InvalidInput, LeaseLost
+from strongroom.core.errors import (
+    IdempotencyMismatch,
+    IdempotencyRunning,
+    InvalidInput,
+    LeaseLost,
+    OutcomeUnknown,
+)
 from strongroom.core.lease import Leases
+from strongroom.core.storage.errors import DatabaseUnavailable, Duplicate
 
 RETENTION_MS = 48 * 3600 * 1000
 LONGEST_KEY = 190
@@ -67,6 +73,7 @@ class Idempotency:
         Raises:
             IdempotencyMismatch: the key belongs to a request with other content.
             IdempotencyRunning: the first request has not ended.
+            Unavailable: the database does not say whether it took the key; nothing was signed.
         """
         if not key or len(key) > LONGEST_KEY or not key.isprintable():
             raise InvalidInput(f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters")
@@ -76,6 +83,10 @@ class Idempotency:
         claim = None
         try:
             claim = await self._claim(attempt, fingerprint, is_first=is_first)
+        except (
+            OutcomeUnknown
+        ) as error:  # a claim that may be stored is taken over by the next request with this key
+            raise DatabaseUnavailable("The database does not answer; nothing was signed") from error
         finally:
             if is_first and not isinstance(claim, Attempt):
                 self._running.discard(attempt)
@@ -165,7 +176,7 @@ class Idempotency:
             await self._database.write(
                 lambda connection: connection.execute(tables.idempotency.insert(), row)
             )
-        except IntegrityError:
+        except Duplicate:
             return False
         return True
 

@@ -15,13 +15,13 @@ from functools import partial
 
 import structlog
 from sqlalchemy import Connection, select, update
-from sqlalchemy.exc import IntegrityError
 
 from strongroom.core import tables
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database, locking
 from strongroom.core.errors import LeaseLost
 from strongroom.core.runtime.keeper import Keeper, Pulse
+from strongroom.core.storage.errors import Duplicate
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,7 @@ class Leases:
 
         try:
             fence = await self._database.write(work)
-        except IntegrityError:
+        except Duplicate:
             return None  # another process put the first row in
         return None if fence is None else Lease(name=name, holder=self.holder, fence=fence)
 

@@ -15,7 +15,6 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
 
 from strongroom.core.database import Database
 from strongroom.core.errors import Unavailable
@@ -57,15 +56,14 @@ async def migrate(database: Database, components: Sequence[Revisions]) -> None:
 
     try:
         await database.write(work, answer_s=None)
-    except (OperationalError, Unavailable) as error:
+    except Unavailable as error:
         shown = database.url.render_as_string(hide_password=True)
         raise Unavailable(f"The database {shown} cannot be used: {_reason(error)}") from error
 
 
-def _reason(error: OperationalError | Unavailable) -> str:
+def _reason(error: Unavailable) -> str:
     """The driver's own words where there are some: only a person sees them, at the start of a process."""
-    fault = error.__cause__ if isinstance(error, Unavailable) else error
-    return str(getattr(fault, "orig", None) or error)
+    return str(error.__cause__ or error)
 
 
 @contextmanager

@@ -4,23 +4,26 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from strongroom.core.errors import OutcomeUnknown, Unavailable
+from strongroom.core.errors import StrongroomError
+from strongroom.core.storage.errors import (
+    CommitUnknown,
+    ConnectionSevered,
+    DatabaseUnavailable,
+    Duplicate,
+    Undone,
+    mysql_number,
+    translate_mysql,
+)
+from strongroom.core.storage.numbers import UNDONE_BY_SERVER
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
-
-# Numbers of errors that the server reports; the client library makes its own from 2000 on.
-FIRST_SERVER_ERROR = 1000
-FIRST_CLIENT_ERROR = 2000
-# Too many connections, shutting down, too many of one user, read-only (thrice, after a failover), killed: another
-# connection may do better.
-PASSING = frozenset({1040, 1053, 1203, 1290, 1792, 1836, 1927})
 
 LOCK_WAIT_S = 20
 IDLE_S = 10
@@ -32,28 +35,6 @@ SESSION = (
     " sql_mode='STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
     f" /*M! , idle_transaction_timeout={IDLE_S} */"
 )
-
-
-class ConnectionSevered(Unavailable):
-    """No connection, or one that broke before the commit was asked for: nothing was committed.
-
-    The unit may run again. This spares every unit the round trip of a ping: a connection that the server closed is
-    noticed by its first statement.
-    """
-
-    code = "database_unavailable"
-
-    def __init__(self) -> None:
-        super().__init__("The database does not answer; nothing was changed")
-
-
-class CommitUnknown(OutcomeUnknown):
-    """The connection broke, or all was silent, while the commit may have been under way."""
-
-    code = "database_commit_unknown"
-
-    def __init__(self) -> None:
-        super().__init__("The database went away; whether it committed is not known yet")
 
 
 class MysqlEngine:
@@ -69,10 +50,10 @@ class MysqlEngine:
             result = await connection.run_sync(work)
             try:
                 await connection.commit()
-            except DBAPIError as error:
-                if error.connection_invalidated or _number(error) in PASSING:
-                    raise CommitUnknown from error
-                raise
+            except StrongroomError as error:
+                if _is_surely_undone(error):
+                    raise
+                raise CommitUnknown from error
             return result
 
     async def read(self, work: Work[T]) -> T:
@@ -88,38 +69,29 @@ class MysqlEngine:
 async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         connection = await engine.connect()
-    except (DBAPIError, OSError, PoolTimeout) as error:
-        if _is_refusal(error):
-            raise
+    except (OSError, PoolTimeout) as error:
         raise ConnectionSevered from error
     try:
         yield connection
-    except DBAPIError as error:
-        if _number(error) in PASSING:
-            await connection.invalidate()
-        elif not error.connection_invalidated:
-            raise
-        raise ConnectionSevered from error
+    except ConnectionSevered:
+        await connection.invalidate()  # also one that a server keeps which cannot now: another may do better
+        raise
     finally:
         # The unit has ended, well or not; a connection that breaks only now changes nothing of that.
-        with suppress(DBAPIError):
+        with suppress(DatabaseUnavailable, DBAPIError):
             await connection.close()
 
 
-def _is_refusal(error: Exception) -> bool:
-    """The server is there and says no: wrong password, unknown database. Trying again will not help."""
-    number = _number(error)
-    return FIRST_SERVER_ERROR <= number < FIRST_CLIENT_ERROR and number not in PASSING
-
-
-def _number(error: Exception) -> int:
-    """The server's or the client library's number of the error; 0 where there is none."""
-    arguments: tuple[object, ...] = getattr(getattr(error, "orig", None), "args", ())
-    return arguments[0] if arguments and isinstance(arguments[0], int) else 0
+def _is_surely_undone(error: StrongroomError) -> bool:
+    """What the server said of a COMMIT leaves no doubt that it did nothing of it."""
+    if isinstance(error, Duplicate):  # a constraint that is looked at only then
+        return True
+    cause = error.__cause__
+    return isinstance(error, Undone) and cause is not None and mysql_number(cause) in UNDONE_BY_SERVER
 
 
 def _engine(url: URL, pool_size: int, isolation_level: str) -> AsyncEngine:
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
@@ -129,3 +101,5 @@ def _engine(url: URL, pool_size: int, isolation_level: str) -> AsyncEngine:
         hide_parameters=True,
         connect_args={"init_command": SESSION},
     )
+    event.listen(engine.sync_engine, "handle_error", translate_mysql, retval=True)
+    return engine

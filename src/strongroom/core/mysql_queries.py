@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncmy
-from asyncmy.errors import Error, InterfaceError
+from asyncmy.errors import Error
 from sqlalchemy.engine import URL
 
-from strongroom.core.mysql import FIRST_CLIENT_ERROR, FIRST_SERVER_ERROR, PASSING, SESSION, ConnectionSevered
+from strongroom.core.mysql import SESSION
+from strongroom.core.storage.errors import ConnectionSevered, mysql_error
 
 
 class QueryPool:
@@ -37,7 +38,7 @@ class QueryPool:
 
         Raises:
             ConnectionSevered: the server is away; nothing else is wrong with the question.
-            asyncmy.errors.Error: it is.
+            StrongroomError: it is.
         """
         async with self._slots:
             connection = self._idle.pop() if self._idle else None
@@ -52,10 +53,12 @@ class QueryPool:
                 if connection is not None:
                     connection.close()
                 _end_if_cancelled()
-                if not isinstance(error, Error | OSError) or _is_refusal(error):
+                if not isinstance(error, Error | OSError):
                     raise
-                self.close()  # after one broke, the others are broken as well
-                raise ConnectionSevered from error
+                ours = mysql_error(error, sql, severed=isinstance(error, OSError))
+                if isinstance(ours, ConnectionSevered):
+                    self.close()  # after one broke, the others are broken as well
+                raise ours from error
             self._idle.append(connection)
             return rows
 
@@ -70,10 +73,3 @@ def _end_if_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-def _is_refusal(error: Exception) -> bool:
-    """The server is there and says no."""
-    number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-    from_server = not isinstance(error, OSError | InterfaceError)
-    return from_server and FIRST_SERVER_ERROR <= number < FIRST_CLIENT_ERROR and number not in PASSING

@@ -13,9 +13,17 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
+
+from strongroom.core.storage.errors import (
+    CommitUnknown,
+    DatabaseUnavailable,
+    DatabaseUnusable,
+    translate_sqlite,
+)
+from strongroom.core.storage.numbers import UNSYNCED
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -131,16 +139,34 @@ class _GroupWriter:
 
     def _commit(self, batch: list[_Unit[Any]]) -> None:
         try:
-            with self._engine.begin() as connection:
+            with self._engine.connect() as connection:
+                transaction = connection.begin()
                 for unit in batch:
                     if len(batch) == 1:
                         unit.run_alone(connection)
                     else:
                         unit.run(connection)
                     _check_transaction(connection, unit)
+                _end(transaction)
         except BaseException as error:  # noqa: BLE001 - a commit that failed failed for every unit in it
+            cause = _first_cause(batch, error)
             for unit in batch:
-                unit.error = unit.error or error
+                unit.error = unit.error or cause
+
+
+def _end(transaction: RootTransaction) -> None:
+    try:
+        transaction.commit()
+    except DatabaseUnusable as error:
+        if error.number in UNSYNCED:
+            raise CommitUnknown from error
+        raise
+
+
+def _first_cause(batch: list[_Unit[Any]], error: BaseException) -> BaseException:
+    """Why SQLite gave up the transaction: what a unit met first, not that the savepoints of the later ones are gone."""
+    met = (unit.error for unit in batch if isinstance(unit.error, DatabaseUnavailable))
+    return error if isinstance(error, DatabaseUnavailable) else next(met, error)
 
 
 def _check_transaction(connection: Connection, unit: _Unit[Any]) -> None:
@@ -176,4 +202,5 @@ def _engine(url: URL, *, pool_size: int, begin: str) -> Engine:
     def start(connection: Connection) -> None:
         connection.exec_driver_sql(begin)  # the driver begins none by itself (isolation_level None)
 
+    event.listen(engine, "handle_error", translate_sqlite, retval=True)
     return engine

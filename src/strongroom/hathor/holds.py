@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select
-from sqlalchemy.exc import IntegrityError
 
 from strongroom.core.bulk import chunks, execute, execute_many, select_in
 from strongroom.core.database import locking
+from strongroom.core.storage.errors import Duplicate
 from strongroom.hathor import tables
 
 Outpoint = tuple[str, int]
@@ -59,7 +59,7 @@ def hold(
     guard = "INSERT INTO strongroom_hathor_held_output (proposal_id, tx_id, `index`) VALUES ({}, {}, {})"
     try:
         execute_many(connection, guard, [(proposal_id, *outpoint) for outpoint in outpoints])
-    except IntegrityError as error:
+    except Duplicate as error:
         raise ProposalRefusedError("inputs-already-used") from error
     return held
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import structlog
 from litestar.types import ASGIApp
-from sqlalchemy.exc import DBAPIError
 
 from strongroom.core.audit import Audit
 from strongroom.core.background import Background
@@ -363,6 +362,6 @@ class HathorLedger:
                 await self.database.write(
                     partial(self.outbox.expire, destination=DESTINATION, age_ms=MESSAGE_LIFE_MS)
                 )
-            except (StrongroomError, DBAPIError) as error:
+            except StrongroomError as error:
                 log.warning("old realtime messages are still there", why=type(error).__name__)
             await self._clock.sleep(EXPIRY_S)

@@ -4,7 +4,6 @@ from functools import partial
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from strongroom.core.bulk import execute
 from strongroom.core.clock import Clock
@@ -59,7 +58,7 @@ class ProposalSweep:
         while True:
             try:
                 await self.sweep()
-            except (StrongroomError, DBAPIError) as error:
+            except StrongroomError as error:
                 log.warning("proposals not looked after", why=type(error).__name__)
             await self._clock.sleep(SWEEP_S)
 

@@ -6,7 +6,6 @@ from functools import partial
 import msgspec
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
@@ -88,7 +87,7 @@ class Pusher:
         while True:
             try:
                 await self._dispatcher.run()
-            except* (StrongroomError, DBAPIError) as errors:
+            except* StrongroomError as errors:
                 log.warning("notifications wait for the database", why=type(errors.exceptions[0]).__name__)
             await self._clock.sleep(AGAIN_S)
 
@@ -99,7 +98,7 @@ class Pusher:
             try:
                 expired = await self._database.write(work)
                 self._measures.waiting.set(await self._dispatcher.backlog())
-            except (StrongroomError, DBAPIError) as error:
+            except StrongroomError as error:
                 log.warning("old notifications are still there", why=type(error).__name__)
             else:
                 self._measures.outcomes.labels("expired").inc(expired)

@@ -11,7 +11,6 @@ from functools import lru_cache
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from strongroom.core.background import Background
 from strongroom.core.bulk import execute, select_in
@@ -67,7 +66,7 @@ class WalletLoader:
             try:
                 for wallet_id in await creating_wallets(self._database):
                     self.begin(wallet_id)
-            except (StrongroomError, DBAPIError) as error:
+            except StrongroomError as error:
                 log.warning("wallets to load were not looked for", why=type(error).__name__)
             await self._clock.sleep(LOOK_S)
 

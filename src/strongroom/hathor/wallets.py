@@ -5,11 +5,11 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import IntegrityError
 
 from strongroom.core.bulk import execute
 from strongroom.core.database import Database, ascii_key, locking
 from strongroom.core.errors import Conflict, NotFound
+from strongroom.core.storage.errors import Duplicate
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.protocol.keys import parse_xpub
@@ -110,7 +110,7 @@ def register(connection: Connection, wallet: Wallet) -> Wallet:
         }
         try:
             connection.execute(tables.wallet.insert(), row)
-        except IntegrityError as error:
+        except Duplicate as error:
             raise Conflict("The wallet is already being loaded") from error
     return _existing(connection, wallet.id)
 

@@ -13,6 +13,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from strongroom.core import errors
 from strongroom.core.clock import Clock, iso_instant
 from strongroom.core.http.door import Refused
+from strongroom.core.storage.errors import Duplicate
 from strongroom.core.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,7 @@ STATUSES: dict[type[errors.StrongroomError], int] = {
     errors.Conflict: 409,
     errors.IdempotencyMismatch: 422,
     errors.LedgerRejected: 422,
+    Duplicate: 409,
     errors.Unavailable: 503,
     errors.VaultError: 503,
     errors.LeaseLost: 503,

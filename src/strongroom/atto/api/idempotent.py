@@ -4,15 +4,19 @@ import hashlib
 from collections.abc import Awaitable, Callable
 
 import msgspec
+import structlog
 from litestar import Response
 
 from strongroom.atto.api.errors import ErrorMapper, status_of
 from strongroom.atto.protocol import AccountEntry
+from strongroom.atto.submission import unknown_outcome
 from strongroom.atto.transactions import Transactions
 from strongroom.atto.views import EntryView, entry_view
 from strongroom.core.access import Principal
 from strongroom.core.errors import OutcomeUnknown, StrongroomError
 from strongroom.core.idempotency import Attempt, Idempotency, Replay, Resume
+
+log = structlog.get_logger(__name__)
 
 SERVER_ERROR = 500
 
@@ -54,8 +58,9 @@ class IdempotentRequests:
             raise  # the row keeps its reference: the next repetition asks for the fate again
         except StrongroomError as error:
             if status_of(error) >= SERVER_ERROR:
-                if isinstance(claim, Attempt):
-                    await self._idempotency.forget(claim)
+                if isinstance(claim, Resume):  # nothing new was signed, but something was
+                    raise unknown_outcome(bytes.fromhex(claim.reference)) from error
+                await self._forget(claim)
                 raise
             refusal = self._errors.of(path, error)
             return await self._finish(claim, refusal.status, refusal)
@@ -64,9 +69,19 @@ class IdempotentRequests:
     async def _finish(
         self, claim: Attempt | Resume, status: int, body: msgspec.Struct
     ) -> Response[EntryView]:
+        """The answer stands, stored or not: a repetition finds what was signed, or that nothing was."""
         text = msgspec.json.encode(body).decode()
-        await self._idempotency.finish(claim, status, text)
+        try:
+            await self._idempotency.finish(claim, status, text)
+        except StrongroomError as error:
+            log.warning("an answer is not stored under its Idempotency-Key", why=error.message)
         return _raw(text, status)
+
+    async def _forget(self, claim: Attempt) -> None:
+        try:
+            await self._idempotency.forget(claim)
+        except StrongroomError as error:  # the next request with this key takes it over all the same
+            log.warning("an Idempotency-Key is not free yet", why=error.message)
 
 
 def _raw(body: str, status: int) -> Response[EntryView]:

@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException, SerializationException
 
 from strongroom.bittensor.gateway import ChainDishonest
 from strongroom.core import errors
+from strongroom.core.storage.errors import Duplicate
 from strongroom.core.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -24,6 +25,7 @@ STATUSES: dict[type[errors.StrongroomError], int] = {
     errors.Conflict: 409,
     errors.IdempotencyMismatch: 409,
     errors.LedgerRejected: 422,
+    Duplicate: 409,
     errors.Unavailable: 503,
     ChainDishonest: 502,
     errors.VaultError: 503,

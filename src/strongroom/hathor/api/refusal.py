@@ -3,8 +3,16 @@
 from http import HTTPStatus
 
 from strongroom.core.breaker import BreakerOpen
-from strongroom.core.errors import OutcomeUnknown, StrongroomError, Unavailable
+from strongroom.core.errors import InvalidInput, LeaseLost, OutcomeUnknown, StrongroomError, Unavailable
+from strongroom.core.storage.errors import Duplicate
 from strongroom.hathor.gateway import NodeBabbles, NodeFailed, NodeRefused, NodeUnavailable
+
+OF_HOUSE: tuple[tuple[tuple[type[StrongroomError], ...], int, str], ...] = (
+    ((Unavailable, OutcomeUnknown, LeaseLost), 503, "service-unavailable"),
+    ((Duplicate,), 409, "conflict"),
+    ((InvalidInput,), 400, "invalid-payload"),
+)
+"""What an error that no route expects is answered with."""
 
 
 class Refusal(Exception):
@@ -49,6 +57,7 @@ def refusal_of(error: StrongroomError) -> Refusal | None:
         return Refusal(502, "fullnode-error", details=[{"message": error.message}])
     if isinstance(error, BreakerOpen | NodeUnavailable):
         return Refusal(503, "fullnode-unavailable", details=[{"message": error.message}])
-    if isinstance(error, Unavailable | OutcomeUnknown):
-        return Refusal(503, "service-unavailable")
+    for kinds, status, word in OF_HOUSE:
+        if isinstance(error, kinds):
+            return Refusal(status, word, details=[{"message": error.message}])
     return None

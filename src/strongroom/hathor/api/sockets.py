@@ -8,7 +8,6 @@ import msgspec
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
-from sqlalchemy.exc import DBAPIError
 
 from strongroom.core.errors import StrongroomError
 from strongroom.core.sockets import Socket, socket_of, text_frame
@@ -122,7 +121,7 @@ class SocketApplication:
             raise _Refused("Too many subscriptions")
         try:
             await self._check(wallet_id, wanted["token"] or client.token)
-        except (StrongroomError, DBAPIError) as error:
+        except StrongroomError as error:
             log.warning("join not possible", why=type(error).__name__)
             raise _Refused("Try again later") from error
         if client.socket.is_open:
