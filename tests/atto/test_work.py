@@ -133,3 +133,15 @@ async def test_this_machine_searches_when_there_is_no_work_server(start: Start, 
         address = await service.open_account(network, 100)
         entry(await service.send(address, NOBODY, 1))
     assert len(network.worker.targets) == asked + 1  # the faucet's
+
+
+async def test_a_request_for_work_that_hangs_does_not_hold_its_account(
+    start: Start, network: AttoNetwork, elsewhere: Elsewhere
+) -> None:
+    async with start(ATTO_WORK_HEDGE_S="1") as service:
+        address = await service.open_account(network, 100)
+        await prepared(service, network, address)
+        elsewhere("UPDATE strongroom_atto_account SET work = NULL")
+        network.work_faults.set(FaultRequest(hang_reply=1))
+        assert entry(await service.send(address, NOBODY, 1))["height"] == 2
+        assert network.work_faults.hang_reply == 0

@@ -17,9 +17,10 @@ from strongroom.atto.blocks import Settled, SignedBlock
 from strongroom.atto.callbacks import Callbacks
 from strongroom.atto.follower import Follower
 from strongroom.atto.gateway import WorkSource
+from strongroom.atto.gateway.hedged_worker import HedgedWorker
 from strongroom.atto.gateway.local_worker import LocalWorker
 from strongroom.atto.gateway.node import HttpNode
-from strongroom.atto.gateway.remote_worker import FallbackWorker, RemoteWorker
+from strongroom.atto.gateway.remote_worker import RemoteWorker
 from strongroom.atto.history import History
 from strongroom.atto.keyring import Keyring
 from strongroom.atto.monitored import MonitoredAddresses
@@ -337,7 +338,8 @@ class AttoLedger:
             return local
         remote = RemoteWorker(settings.work_url, settings.work_timeout_s)
         self._stack.push_async_callback(remote.close)
-        return remote if local is None else FallbackWorker(remote, local)
+        sources: list[WorkSource] = [remote, remote, remote] if local is None else [remote, local]
+        return HedgedWorker(sources, self._clock, settings.work_hedge_s)
 
     def _key_encryption_key(self) -> KeyEncryptionKey:
         given = self._settings.key_encryption_key

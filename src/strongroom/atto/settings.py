@@ -23,6 +23,8 @@ class AttoSettings:
     work_url: str | None
     """None: this process searches for proof of work itself."""
     work_timeout_s: int
+    work_hedge_s: int
+    """How long a silent source of work stays alone."""
     work_fallback: bool
     """Search locally when the work server fails."""
     work_threads: int
@@ -60,6 +62,7 @@ def read_atto_settings(environment: Environment, data: Path, host: str) -> AttoS
         node_url=node_url or "",
         work_url=environment.base_url("WORK_BASE_URL"),
         work_timeout_s=environment.integer("WORK_TIMEOUT_IN_SECONDS", 300, low=1),
+        work_hedge_s=environment.integer("ATTO_WORK_HEDGE_S", 5, low=1),
         work_fallback=environment.flag("ATTO_WORK_FALLBACK", default=False),
         work_threads=environment.integer("ATTO_WORK_THREADS", 1, low=1, high=256),
         key_encryption_key=_key_encryption_key(environment),

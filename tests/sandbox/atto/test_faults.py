@@ -26,6 +26,7 @@ ALICE, BOB = account(1), account(2)
 NO_FAULTS = {
     "drop_reply": 0,
     "drop_request": 0,
+    "hang_reply": 0,
     "stall_ms": 0,
     "refusal": None,
     "confirmation_delay_ms": None,

@@ -135,7 +135,10 @@ class HttpNode:
             {"address": one.address.uri, "fromHeight": one.first, "toHeight": one.last} for one in ranges
         ]
         content = msgspec.json.encode({"search": search})
+        left = sum(one.last - one.first + 1 for one in ranges)
         async for line in self._lines("/accounts/entries/stream", content, idle_s=QUERY_TIMEOUT_S):
+            if (left := left - 1) < 0:
+                raise NodeDishonest("The node sent more entries than were asked for")
             yield _decoded(decode_account_entry, line)
 
     async def _send(

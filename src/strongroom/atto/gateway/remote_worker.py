@@ -1,15 +1,12 @@
-"""Proof of work from a work server, and the choice between it and this machine."""
+"""Proof of work from a work server."""
 
 from http import HTTPStatus
 
 import msgspec
-import structlog
 
-from strongroom.atto.gateway import WorkSource, WorkUnavailable
+from strongroom.atto.gateway import WorkUnavailable
 from strongroom.atto.protocol import Network, ProtocolError, verify_work
 from strongroom.core.http.outbound import HttpClient, OutboundError
-
-log = structlog.get_logger(__name__)
 
 MAX_ANSWER_BYTES = 4096
 
@@ -49,18 +46,3 @@ class RemoteWorker:
         except (msgspec.MsgspecError, ProtocolError, ValueError) as error:
             raise WorkUnavailable(f"The work server gave no valid work ({type(error).__name__})") from error
         return work
-
-
-class FallbackWorker:
-    """Asks `first`; when it fails, `second`."""
-
-    def __init__(self, first: WorkSource, second: WorkSource) -> None:
-        self._first = first
-        self._second = second
-
-    async def work(self, network: Network, timestamp_ms: int, target: bytes) -> bytes:
-        try:
-            return await self._first.work(network, timestamp_ms, target)
-        except WorkUnavailable as error:
-            log.warning("searching for work on this machine", why=error.message)
-            return await self._second.work(network, timestamp_ms, target)

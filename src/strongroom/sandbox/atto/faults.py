@@ -40,6 +40,7 @@ class FaultRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     drop_reply: Count | UnsetType = UNSET
     drop_request: Count | UnsetType = UNSET
+    hang_reply: Count | UnsetType = UNSET
     stall_ms: Count | UnsetType = UNSET
     status: HTTPStatus | UnsetType = UNSET
     count: Count = 1
@@ -61,6 +62,8 @@ class Faults(Struct, kw_only=True):
     """The next n publishes (on a work server: requests for work) are carried out and not answered."""
     drop_request: int = 0
     """The next n of them are not even carried out."""
+    hang_reply: int = 0
+    """The next n of them are never answered, over a connection that stays open."""
     stall_ms: int = 0
     """Every request waits this long before anything is done."""
     refusal: Refusal | None = None
@@ -99,6 +102,11 @@ class Faults(Struct, kw_only=True):
     def take_dropped_request(self) -> bool:
         taken = self.drop_request > 0
         self.drop_request -= taken
+        return taken
+
+    def take_hung_reply(self) -> bool:
+        taken = self.hang_reply > 0
+        self.hang_reply -= taken
         return taken
 
     def take_dropped_reply(self) -> bool:

@@ -60,6 +60,9 @@ class FaultGate:
             await self._clock.sleep(self._faults.stall_ms / 1000)
         if status := self._faults.take_refusal(path):
             await self._refuse(path, status, send)
+        elif has_effect and self._faults.take_hung_reply():
+            while (await receive())["type"] != "http.disconnect":
+                pass
         elif has_effect and self._faults.take_dropped_reply():
             await application(scope, receive, _swallow)
             await abort(scope, receive)

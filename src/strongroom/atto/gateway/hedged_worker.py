@@ -1,0 +1,92 @@
+"""Proof of work from whoever answers first: a source that is silent gets company, one that fails a successor."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from strongroom.atto.gateway import WorkSource, WorkUnavailable
+from strongroom.atto.protocol import Network
+from strongroom.core.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+
+class HedgedWorker:
+    """Asks `sources` in their order, the next one as soon as one fails or has been silent for `hedge_s`.
+
+    Each further one waits twice as long as the one before, so that a source that is only slow is not asked many
+    times over. The first answer counts; the others are cancelled.
+    """
+
+    def __init__(self, sources: Sequence[WorkSource], clock: Clock, hedge_s: float) -> None:
+        self._sources = tuple(sources)
+        self._clock = clock
+        self._hedge_s = hedge_s
+
+    async def work(self, network: Network, timestamp_ms: int, target: bytes) -> bytes:
+        """See `WorkSource.work`: it fails when every source has failed. One that failed is not asked again here."""
+        searches: set[asyncio.Future[bytes]] = set()
+        failed: set[WorkSource] = set()
+        failure = WorkUnavailable("No source of proof of work answers")
+        try:
+            for number, source in enumerate(self._sources):
+                if source in failed:
+                    continue
+                search = asyncio.ensure_future(source.work(network, timestamp_ms, target))
+                searches.add(search)
+                try:
+                    work = await self._first(searches, self._pause_s(number))
+                except WorkUnavailable as error:
+                    failed.add(source)
+                    failure = error
+                    log.warning("a source of proof of work failed", why=error.message)
+                else:
+                    if work is not None:
+                        return work
+                    log.warning("a source of proof of work is silent", silent=len(searches))
+            return await _last(searches, failure)
+        finally:
+            await _cancel(*searches)
+
+    def _pause_s(self, number: int) -> float:
+        """Before the source after this one is asked; 0 after the last."""
+        return 0.0 if number == len(self._sources) - 1 else self._hedge_s * 2**number
+
+    async def _first(self, searches: set[asyncio.Future[bytes]], pause_s: float) -> bytes | None:
+        """The work of the first search that ends, which leaves the set; None when none did in time.
+
+        Raises:
+            WorkUnavailable: it failed.
+        """
+        timer = asyncio.ensure_future(self._clock.sleep(pause_s))
+        try:
+            waiting: set[asyncio.Future[bytes] | asyncio.Future[None]] = {*searches, timer}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _cancel(timer)
+        ended = next((search for search in searches if search.done()), None)
+        if ended is None:
+            return None
+        searches.discard(ended)
+        return ended.result()
+
+
+async def _last(searches: set[asyncio.Future[bytes]], failure: WorkUnavailable) -> bytes:
+    """The work of whoever still finds it.
+
+    Raises:
+        WorkUnavailable: nobody does.
+    """
+    for search in asyncio.as_completed(searches):
+        try:
+            return await search
+        except WorkUnavailable as error:
+            failure = error
+    raise failure
+
+
+async def _cancel(*futures: asyncio.Future[bytes] | asyncio.Future[None]) -> None:
+    for future in futures:
+        future.cancel()
+    await asyncio.gather(*futures, return_exceptions=True)
