@@ -18,6 +18,7 @@ from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.sync.daemon import Sync, SyncSettings
 from strongroom.hathor.sync.measures import Measures
 from strongroom.hathor.sync.source import Pins
+from strongroom.sandbox.hathor.event_stream import Subscriptions
 from strongroom.sandbox.hathor.journal import Journal
 from strongroom.sandbox.hathor.node import Node
 from strongroom.sandbox.hathor.node_app import create_node_app
@@ -43,9 +44,9 @@ async def serving(application: object) -> AsyncGenerator[Listener]:
 
 
 @asynccontextmanager
-async def serving_node(node: Node) -> AsyncGenerator[str]:
-    """The base URL of the node's API."""
-    async with serving(create_node_app(node)) as listener:
+async def serving_node(node: Node, subscriptions: Subscriptions | None = None) -> AsyncGenerator[str]:
+    """The base URL of the node's API. `subscriptions` shows the connections of its event stream."""
+    async with serving(create_node_app(node, subscriptions)) as listener:
         yield f"{listener.url}/v1a/"
 
 

@@ -112,6 +112,11 @@ class WebSocketStream:
             request["last_ack_event_id"] = last_event_id
         await self._send(request)
 
+    async def restart(self, last_event_id: int, window: int) -> None:
+        """Goes on after another id. What was on its way still comes, before it."""
+        await self._send({"type": "STOP_STREAM"})
+        await self.start(last_event_id, window)
+
     async def acknowledge(self, event_id: int, window: int) -> None:
         await self._send({"type": "ACK", "ack_event_id": event_id, "window_size": window})
 

@@ -1,7 +1,7 @@
 """The sync: follows the node's events for as long as this process leads.
 
 The stream is read with a window. A batch is whatever came while the one before was applied; one acknowledgement
-follows when all that was received is applied, because the node sends again what it sent after the acknowledged id.
+follows when a whole window is applied, because the node sends again what it sent after the acknowledged id.
 Far behind, pages over HTTP are read instead, the next one while the last is applied.
 """
 
@@ -30,14 +30,15 @@ from strongroom.hathor.sync.ledger_lock import lock_ledger
 from strongroom.hathor.sync.measures import Measures
 from strongroom.hathor.sync.messages import DESTINATION
 from strongroom.hathor.sync.source import Pins, WrongSourceError, check_source
+from strongroom.hathor.sync.window import FIRST, Interrupted, Window
 
 log = structlog.get_logger(__name__)
 
 COMPONENT = "hathorSync"
 IDLE_S = 5.0
 """Silence after which the node is asked whether there is more."""
-FAR = 2
-"""Windows behind from which on pages are read."""
+FAR = 100
+"""Events behind from which on pages are read; `benchmarks/hathor_catch_up.py` compares them with the stream."""
 PAGES_AHEAD = 3
 """Pages read while a batch is applied; the next batch is all of them."""
 WITHOUT_PAGES_S = 60.0
@@ -53,10 +54,6 @@ class SyncSettings:
     idle_s: float = IDLE_S
     push_age_s: int | None = None
     """As in `Rules`."""
-
-
-class Interrupted(Exception):
-    """The stream has to be read again from the last event applied."""
 
 
 class Sync:
@@ -117,31 +114,30 @@ class Sync:
 
     async def _follow(self, lease: Lease, rules: Rules) -> None:
         """One connection."""
-        window = self._settings.window
+        window, checked = Window(self._last_id, self._settings.window, self._measures), False
         async with self._node.stream() as stream:
-            await stream.start(self._last_id, window)
-            received, acknowledged, checked = self._last_id, self._last_id, False
+            await stream.start(self._last_id, FIRST)
             while True:
-                frames = await stream.next_frames(window, self._settings.idle_s)
+                frames = await stream.next_frames(self._settings.window, self._settings.idle_s)
                 if not frames:
-                    await self._ask(lease, rules)
+                    await self._ask(lease, rules, stream, window)
                     continue
-                _refuse_errors(frames)
-                if not checked:
-                    await self._check(frames[0])
+                events = window.events_of(frames)
+                if events and not checked:
+                    await self._check(events[0])
                     checked = True
-                if frames[-1].latest_event_id - received > FAR * window and self._pages_work():
-                    await self._catch_up(lease, rules, stream)
-                    return
-                events = self._in_order(frames, received)
-                received = events[-1].id if events else received
-                await self._apply(lease, rules, events, frames[-1].latest_event_id)
-                if not stream.waiting and received > acknowledged:
-                    await stream.acknowledge(received, window)
-                    acknowledged = received
+                if new := window.new_events(events):
+                    latest_id = events[-1].latest_event_id
+                    await self._apply(lease, rules, new, latest_id)
+                    if latest_id - self._last_id - stream.waiting > FAR and self._pages_work():
+                        await self._catch_up(lease, rules, stream, window)
+                if self._last_id > window.received:
+                    await stream.restart(self._last_id, window.restart(self._last_id))
+                elif window.due:
+                    await stream.acknowledge(*window.acknowledge())
 
-    async def _catch_up(self, lease: Lease, rules: Rules, stream: EventStream) -> None:
-        """Reads pages until the window reaches the end. The stream stays open: it is the checked node."""
+    async def _catch_up(self, lease: Lease, rules: Rules, stream: EventStream, window: Window) -> None:
+        """Reads pages up to the end, or near it. The stream stays open: it is the checked node."""
         log.info("catching up", after=self._last_id)
         pages: asyncio.Queue[Page | Unavailable] = asyncio.Queue(PAGES_AHEAD)
         reader = asyncio.ensure_future(self._read_pages(pages))
@@ -158,8 +154,8 @@ class Sync:
                     log.warning("pages fail, the stream is read instead", error=read[-1].message)
                     self._no_pages_until_s = self._clock.monotonic_s() + WITHOUT_PAGES_S
                     return
-                _refuse_errors(await stream.next_frames(self._settings.window, 0))
-                if not read[-1].events or read[-1].latest_event_id - self._last_id <= self._settings.window:
+                window.events_of(await stream.next_frames(self._settings.window, 0))
+                if not read[-1].events or read[-1].latest_event_id - self._last_id <= FAR:
                     return
         finally:
             reader.cancel()
@@ -183,55 +179,42 @@ class Sync:
                 return
             after = page.events[-1].id
 
-    async def _ask(self, lease: Lease, rules: Rules) -> None:
+    async def _ask(self, lease: Lease, rules: Rules, stream: EventStream, window: Window) -> None:
         """After silence: opens locks whose time has come, and asks the node whether there is more.
 
+        What came is acknowledged, so that the node sends again whatever came after it.
+
         Raises:
-            Interrupted: there is, and the stream did not say so.
+            Interrupted: there is more, and the stream does not say so.
             WrongSourceError: the node's queue ends before what we have.
         """
         await self._apply(lease, rules, [], None)
+        more = await self._has_more()
+        if stream.waiting:
+            return
+        if more:
+            self._measures.gaps.inc()
+        if window.owed:
+            await stream.acknowledge(*window.acknowledge())
+        elif more:
+            raise Interrupted(f"The stream is silent, but there are events after {self._last_id}")
+
+    async def _has_more(self) -> bool:
         try:
             page = await self._node.page(self._last_id)
         except Unavailable as error:
             log.warning("silent node not reachable", error=error.message)
-            return
+            return False
         if page.latest_event_id < self._last_id:
             raise WrongSourceError(
                 f"The node's events end at {page.latest_event_id}, but {self._last_id} was applied: its data was reset"
                 " or restored from a backup. Point the service at the right node, or sync into an empty database"
             )
-        if page.events:
-            self._measures.gaps.inc()
-            raise Interrupted(f"The stream is silent, but there are events after {self._last_id}")
+        return bool(page.events)
 
     async def _check(self, frame: Frame) -> None:
         pins = self._settings.pins
         await self._database.write(lambda connection: check_source(connection, frame, pins))
-
-    def _in_order(self, frames: Sequence[Frame], received: int) -> list[RawEvent]:
-        """The new events of `frames`.
-
-        Raises:
-            Interrupted: an id is missing.
-            WrongSourceError: the stream changed in the middle of the connection.
-        """
-        events: list[RawEvent] = []
-        for frame in frames:
-            event = frame.event
-            if event is None or event.id <= received:
-                self._measures.repeated.inc()
-                continue
-            if event.id != received + 1:
-                self._measures.gaps.inc()
-                if events:
-                    break  # what came before the gap is good; the rest is read again
-                raise Interrupted(f"Event {event.id} came after {received}")
-            if frame.stream_id != frames[0].stream_id or frame.network != frames[0].network:
-                raise Interrupted("The node changed its stream")
-            events.append(event)
-            received = event.id
-        return events
 
     async def _apply(
         self, lease: Lease, rules: Rules, raw: Sequence[RawEvent], latest_id: int | None
@@ -292,11 +275,3 @@ def _read(raw: Sequence[RawEvent]) -> tuple[list[Event], ValueError | None]:
         except msgspec.DecodeError as error:
             return events, ValueError(f"Event {event.id} ({event.type}) is not understood: {error}")
     return events, None
-
-
-def _refuse_errors(frames: Sequence[Frame]) -> None:
-    for frame in frames:
-        if frame.type == "EVENT_WS_NOT_RUNNING":
-            raise Unavailable("The node runs without --enable-event-queue")
-        if frame.type != "EVENT":
-            raise Interrupted(f"The node refused a request: {frame.type} {frame.error_message or ''}")

@@ -12,6 +12,10 @@ class Measures:
         self.refused = metrics.counter(
             "hathor_sync_refused_events", "Impossible events; the sync waits there."
         )
+        self.refused_acknowledgements = metrics.counter(
+            "hathor_sync_refused_acknowledgements",
+            "Acknowledgements that the node refused; they are sent again.",
+        )
         self.reconnects = metrics.counter("hathor_sync_reconnects", "Connections to the node that ended.")
         self.batch = metrics.histogram("hathor_sync_batch_seconds", "Duration of a batch.")
         self.last_event = metrics.gauge("hathor_sync_last_event_id", "The last event applied.")

@@ -36,20 +36,29 @@ class Flow:
         """Begins after `last_ack`, or with the first event.
 
         Raises:
-            RefusedError: it is active already, or a number is impossible.
+            RefusedError: it is active already, or a number is impossible, or an id after this one was acknowledged
+                on this connection. The sender is moved all the same then, as that of the node.
         """
         if self.active:
             raise RefusedError(Refusal.ACTIVE)
         if window < 0 or (last_ack is not None and last_ack < 0):
             raise RefusedError(Refusal.INVALID)
+        self.last_sent = NOTHING if last_ack is None else last_ack
+        if self.last_ack != NOTHING and self.last_sent <= self.last_ack:
+            raise RefusedError(Refusal.ACK_TOO_SMALL)
         self.active, self.window = True, window
-        self.last_ack = self.last_sent = NOTHING if last_ack is None else last_ack
+        self.last_ack = self.last_sent
 
     def acknowledge(self, event_id: int, window: int) -> None:
+        """Grants a window after an event, and moves the sender back to it.
+
+        Raises:
+            RefusedError: nothing is moved.
+        """
+        if window < 0 or event_id < 0:
+            raise RefusedError(Refusal.INVALID)
         if not self.active:
             raise RefusedError(Refusal.INACTIVE)
-        if window < 0:
-            raise RefusedError(Refusal.INVALID)
         if event_id <= self.last_ack:
             raise RefusedError(Refusal.ACK_TOO_SMALL)
         if event_id > self.last_sent:

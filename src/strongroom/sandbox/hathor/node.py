@@ -53,6 +53,8 @@ class Faults:
     """Events sent twice."""
     silent: bool = False
     """The stream stays open and says nothing."""
+    latency_ms: int = 0
+    """How long each message of the stream takes, in each direction."""
     pages_down: int = 0
     """Requests for pages of events answered with 503."""
     push_lost: int = 0

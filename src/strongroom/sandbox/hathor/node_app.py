@@ -38,6 +38,7 @@ class FaultBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     skip_events: int | None = None
     repeat_events: int | None = None
     silent: bool | None = None
+    latency_ms: int | None = None
     pages_down: int | None = None
     push_lost: int | None = None
     drop_streams: bool = False
@@ -80,7 +81,7 @@ def _event_routes(node: Node, subscriptions: Subscriptions) -> list[Any]:
 
     @websocket("/v1a/event_ws")
     async def stream(socket: WebSocket[Any, Any, Any]) -> None:
-        await subscriptions.serve(socket, journal, node.faults)
+        await subscriptions.serve(socket, node)
 
     return [page, stream]
 
@@ -173,7 +174,7 @@ def _sandbox_routes(node: Node, subscriptions: Subscriptions) -> list[Any]:
     @post("/_fault", status_code=200)
     async def fault(request: AnyRequest) -> Response[bytes]:
         body = msgspec.json.decode(await request.body(), type=FaultBody)
-        for name in ("skip_events", "repeat_events", "silent", "pages_down", "push_lost"):
+        for name in ("skip_events", "repeat_events", "silent", "latency_ms", "pages_down", "push_lost"):
             if (value := getattr(body, name)) is not None:
                 setattr(node.faults, name, value)
         for name in ("stream_id", "peer_id", "network"):
