@@ -52,13 +52,19 @@ async def test_health_names_every_part(
     components = answer.json()["components"]
     assert {name: part["status"] for name, part in components.items()} == dict.fromkeys(
         (
+            "attoAccounts",
+            "attoCallbacks",
             "attoDatabase",
             "attoHistory",
             "attoNode",
             "attoPendingBlocks",
+            "attoPurge",
             "attoReceivables",
+            "attoReceiver",
             "attoStates",
             "attoWork",
+            "livenessState",
+            "readinessState",
         ),
         "UP",
     )

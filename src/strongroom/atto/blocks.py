@@ -107,11 +107,11 @@ def load_block(connection: Connection, block_hash: bytes) -> SignedBlock | None:
     return None if row is None else _signed_block(row)
 
 
-def unsettled(connection: Connection) -> list[SignedBlock]:
-    """Every block whose fate is open, oldest first."""
+def unsettled(connection: Connection) -> Sequence[bytes]:
+    """The hash of every block whose fate is open, oldest first."""
     columns = tables.block.c
-    query = select(tables.block).where(columns.state == BlockState.SIGNED).order_by(columns.created_at_ms)
-    return [_signed_block(row) for row in connection.execute(query)]
+    query = select(columns.hash).where(columns.state == BlockState.SIGNED).order_by(columns.created_at_ms)
+    return connection.execute(query).scalars().all()
 
 
 def settle_confirmed(

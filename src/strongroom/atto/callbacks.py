@@ -5,6 +5,7 @@ stopped, and could go back. With no CALLBACK_URL the progress still advances, as
 so that a URL that is set later is told what happens from then on.
 """
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
@@ -25,7 +26,8 @@ from strongroom.core.environment import Secret
 from strongroom.core.errors import Unavailable
 from strongroom.core.http.outbound import HttpClient, OutboundError
 from strongroom.core.outbox import Dispatcher, Event, Outbox
-from strongroom.core.telemetry import Metrics
+from strongroom.core.runtime.loops import Turn
+from strongroom.core.telemetry import ComponentHealth, Metrics, Status
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +55,9 @@ class Callbacks:
         self._header = header
         self._database = database
         self._outbox = outbox
-        self._clock = clock
+        self._heights: dict[str, int] = {}
+        self._missing: dict[str, int] = {}
+        """Heights from which on nothing could be told, by account."""
         self._quiet: SimpleQueue[tuple[str, int]] = SimpleQueue()  # units of work may run in a thread
         self._dispatcher = Dispatcher(
             database=database,
@@ -91,13 +95,23 @@ class Callbacks:
     def committed(self, address: Address) -> None:
         self._outbox.committed(DESTINATION, address.path)
 
-    async def run(self) -> None:
+    async def run(self, turn: Turn) -> None:
         """Delivers until cancelled. Run it under a lease."""
         if self._url is None:
             await self._drop_leftovers()
+            turn.health.succeeded("CALLBACK_URL is not set")
+            await asyncio.Event().wait()
         else:
             await self._queue_missed()
-            await self._dispatcher.run()
+            await self._dispatcher.run(turn.health)
+
+    def deliveries(self) -> ComponentHealth:
+        if self._missing:
+            detail = (
+                f"{len(self._missing)} accounts have entries that are told to nobody: they are not stored"
+            )
+            return ComponentHealth(status=Status.DEGRADED, detail=detail)
+        return self._dispatcher.check()
 
     async def _deliver(self, event: Event) -> None:
         headers = {self._header[0]: self._header[1].reveal()} if self._header else None
@@ -120,6 +134,7 @@ class Callbacks:
 
     async def _queue_missed(self) -> None:
         """Puts in what was stored while no URL was set and the process died before it advanced the progress."""
+        self._missing.clear()
         heights = select(tables.chain.c.address, tables.chain.c.entry_height)
         progress = select(tables.notification_state.c.address, tables.notification_state.c.height)
         notified = {row.address: row.height for row in await self._database.fetch_all(progress)}
@@ -127,6 +142,10 @@ class Callbacks:
             first = notified.get(row.address, 0) + 1
             while first <= row.entry_height:
                 entries = await self._stored(row.address, first)
+                if not entries:
+                    self._missing[row.address] = first
+                    log.error("an entry to tell of is not stored", address=row.address, height=first)
+                    break
                 await self._database.write(partial(self.announce, entries=entries))
                 first = entries[-1].height + 1
 
@@ -142,22 +161,15 @@ class Callbacks:
         return [load_entry(row, public_key) for row in await self._database.fetch_all(query)]
 
     async def advance(self) -> None:
-        """Without a URL, keeps up the progress of what this process stored, until cancelled. Run it in every process."""
-        heights: dict[str, int] = {}
-        while self._url is None:
-            await self._clock.sleep(QUIET_TICK_S)
-            while not self._quiet.empty():
-                path, height = self._quiet.get()
-                heights[path] = max(height, heights.get(path, 0))
-            if not heights:
-                continue
+        """Without a URL, stores the progress of what this process stored. Run it in every process, again and again."""
+        heights = self._heights
+        while not self._quiet.empty():
+            path, height = self._quiet.get()
+            heights[path] = max(height, heights.get(path, 0))
+        if heights:
             rows = [_progress(path, height) for path, height in heights.items()]
-            try:
-                await self._database.write(partial(_advance_to, rows=rows))
-            except Exception as error:  # noqa: BLE001 - the database may be away; the heights are kept
-                log.warning("progress of callbacks not stored", error=type(error).__name__)
-            else:
-                heights.clear()
+            await self._database.write(partial(_advance_to, rows=rows))  # if it fails, the heights are kept
+            heights.clear()
 
     async def _drop_leftovers(self) -> None:
         leftover = delete(core_tables.outbox).where(core_tables.outbox.c.destination == DESTINATION)

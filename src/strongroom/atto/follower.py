@@ -16,9 +16,10 @@ from strongroom.atto.proof import require_signature
 from strongroom.atto.protocol import AccountState, Address, Block, ChangeBlock, Network, OpenBlock
 from strongroom.atto.records import AccountRecord, load_account, state_values
 from strongroom.atto.resolver import Resolver
-from strongroom.core.clock import Clock
 from strongroom.core.database import Database
-from strongroom.core.errors import StrongroomError, Unavailable
+from strongroom.core.errors import Unavailable
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.loops import Incomplete
 from strongroom.core.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -37,7 +38,6 @@ class Follower:
         network: Network,
         monitored: MonitoredAddresses,
         resolver: Resolver,
-        clock: Clock,
         moved: Callable[[AccountState], None],
         metrics: Metrics,
     ) -> None:
@@ -47,10 +47,10 @@ class Follower:
         self._network = network
         self._monitored = monitored
         self._resolver = resolver
-        self._clock = clock
         self._moved = moved
         self._heights: dict[bytes, int] = {}
         self._overdue: dict[bytes, AccountState] = {}
+        self._why = ""
         self._external = metrics.counter(
             "strongroom_atto_external_changes", "Account states taken over from the node."
         )
@@ -64,13 +64,17 @@ class Follower:
         """A block of ours was confirmed: its echo on the stream is no news."""
         self._heights[public_key] = max(height, self._heights.get(public_key, 0))
 
-    async def run(self) -> None:
-        """Tries again what could not be verified: the stream tells of a state once. Until cancelled."""
-        while True:
-            await self._clock.sleep(RETRY_S)
-            overdue, self._overdue = self._overdue, {}
-            for state in overdue.values():
-                await self.handle(state)
+    async def retry(self) -> None:
+        """Tries again what could not be verified: the stream tells of a state once.
+
+        Raises:
+            Incomplete: some of it still cannot be.
+        """
+        overdue, self._overdue = self._overdue, {}
+        for state in overdue.values():
+            await self.handle(state)
+        if self._overdue:
+            raise Incomplete(f"{len(self._overdue)} account states are not taken over: {self._why}")
 
     async def handle(self, state: AccountState) -> None:
         """Takes one item of the accounts stream; one that cannot be verified must wait, and is logged."""
@@ -80,9 +84,10 @@ class Follower:
             return
         try:
             await self.take_over(state)
-        except StrongroomError as error:
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one account, the others are followed
             self._overdue[state.public_key] = state
-            log.warning("account state not taken over yet", why=error.message, height=state.height)
+            self._why = fault_text(error)
+            log.warning("account state not taken over yet", why=self._why, height=state.height)
 
     async def refresh(self, addresses: Sequence[Address]) -> None:
         """Asks the node for the present states, for example of accounts that were just created."""

@@ -7,6 +7,7 @@ account, a change made elsewhere) is fetched from a historical node and checked 
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection, select, update
@@ -17,11 +18,9 @@ from strongroom.atto.callbacks import Callbacks
 from strongroom.atto.gateway import HeightRange, Node, NodeDishonest
 from strongroom.atto.protocol import AccountEntry, AccountState, Address, BlockType, Network
 from strongroom.atto.records import AccountRecord, account_record
-from strongroom.core.backoff import Backoff
-from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
-from strongroom.core.errors import StrongroomError
-from strongroom.core.telemetry import Health, Status
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.loops import Again, Incomplete
 
 log = structlog.get_logger(__name__)
 
@@ -33,11 +32,10 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """An account whose store ends below its height; `balance` is the last stored one."""
+    """An account whose store ends below its height."""
 
     account: AccountRecord
     state: AccountState
-    balance: int
 
 
 class History:
@@ -50,22 +48,15 @@ class History:
         database: Database,
         network: Network,
         callbacks: Callbacks,
-        clock: Clock,
-        entropy: Entropy,
-        health: Health,
     ) -> None:
         self._node = node
         self._database = database
         self._network = network
         self._callbacks = callbacks
-        self._clock = clock
-        self._entropy = entropy
-        self._health = health
-        self._wake = asyncio.Event()
-        health.report(COMPONENT, Status.UP)
+        self.changed = asyncio.Event()
 
     def wake(self) -> None:
-        self._wake.set()
+        self.changed.set()
 
     def write_entries(
         self, connection: Connection, wallet_name: str, entries: Sequence[AccountEntry]
@@ -74,36 +65,30 @@ class History:
         insert_entries(connection, wallet_name, entries)
         self._callbacks.announce(connection, entries)
 
-    async def run(self) -> None:
-        """Fills gaps as they appear, until cancelled."""
-        backoff = Backoff(self._clock, self._entropy, first_s=0.5, cap_s=30.0)
-        while True:
-            self._wake.clear()
-            gaps = await self._gaps()
-            failed = await self.fill(gaps)
-            if failed:
-                self._health.report(
-                    COMPONENT, Status.DEGRADED, f"{len(failed)} accounts wait for their history"
-                )
-                await backoff.wait()
-                continue
-            self._health.report(COMPONENT, Status.UP)
-            backoff.reset()
-            if not gaps:
-                await self._sleep()
+    async def fill_gaps(self) -> Again | None:
+        """Fills the gaps that there are. `changed` says that there may be more.
 
-    async def fill(self, gaps: Iterable[Gap]) -> list[Address]:
-        """Fetches what is missing, accounts in parallel; returns those for which it did not work."""
+        Raises:
+            Incomplete: some accounts have to wait.
+        """
+        gaps = await self._gaps()
+        failed = await self.fill(gaps)
+        if failed:
+            raise Incomplete(f"{len(failed)} accounts wait for their history: {next(iter(failed.values()))}")
+        return Again() if gaps else None
+
+    async def fill(self, gaps: Iterable[Gap]) -> dict[Address, str]:
+        """Fetches what is missing, accounts in parallel; returns those for which it did not work, and why."""
         slots = asyncio.Semaphore(ACCOUNTS_AT_ONCE)
-        failed: list[Address] = []
+        failed: dict[Address, str] = {}
 
         async def one(gap: Gap) -> None:
             async with slots:
                 try:
                     await self._fill(gap)
-                except StrongroomError as error:
-                    failed.append(gap.account.address)
-                    log.warning("history not complete", address=gap.account.address.path, why=error.message)
+                except Exception as error:  # noqa: BLE001 - whatever is wrong with one account, the others are filled
+                    why = failed[gap.account.address] = fault_text(error)
+                    log.warning("history not complete", address=gap.account.address.path, why=why)
 
         async with asyncio.TaskGroup() as group:
             for gap in gaps:
@@ -124,7 +109,7 @@ class History:
     async def _fill(self, gap: Gap) -> None:
         address, state = gap.account.address, gap.state
         first = gap.account.entry_height + 1
-        balance = gap.balance
+        balance = await self._database.read(partial(_balance_at, account=gap.account))
         while first <= state.height:
             last = min(first + CHUNK - 1, state.height)
             span = HeightRange(address=address, first=first, last=last)
@@ -156,19 +141,10 @@ class History:
         def work(connection: Connection) -> list[Gap]:
             accounts = [account_record(row, self._network) for row in connection.execute(query)]
             return [
-                Gap(account=account, state=account.state, balance=_balance_at(connection, account))
-                for account in accounts
-                if account.state is not None
+                Gap(account=account, state=account.state) for account in accounts if account.state is not None
             ]
 
         return await self._database.read(work)
-
-    async def _sleep(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_S):
-                await self._wake.wait()
-        except TimeoutError:
-            return
 
 
 def _balance_at(connection: Connection, account: AccountRecord) -> int:

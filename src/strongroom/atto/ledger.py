@@ -14,23 +14,24 @@ from strongroom.atto.api.application import Services, create_application
 from strongroom.atto.api.documentation import PAGE
 from strongroom.atto.api.errors import ErrorMapper
 from strongroom.atto.blocks import Settled, SignedBlock
-from strongroom.atto.callbacks import Callbacks
-from strongroom.atto.follower import Follower
+from strongroom.atto.callbacks import DESTINATION, QUIET_TICK_S, Callbacks
+from strongroom.atto.follower import RETRY_S, Follower
 from strongroom.atto.gateway import WorkSource
 from strongroom.atto.gateway.hedged_worker import HedgedWorker
 from strongroom.atto.gateway.local_worker import LocalWorker
 from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.gateway.remote_worker import RemoteWorker
-from strongroom.atto.history import History
+from strongroom.atto.history import POLL_S, History
 from strongroom.atto.keyring import Keyring
+from strongroom.atto.monitored import POLL_S as ACCOUNTS_S
 from strongroom.atto.monitored import MonitoredAddresses
-from strongroom.atto.node_clock import NodeClock
+from strongroom.atto.node_clock import REFRESH_S, NodeClock
 from strongroom.atto.progress import ProgressBoard
 from strongroom.atto.protocol import AccountState, Address, Receivable
 from strongroom.atto.queries import Queries
 from strongroom.atto.receiver import Receiver
 from strongroom.atto.recovery import Recoverer
-from strongroom.atto.resolver import Resolver
+from strongroom.atto.resolver import SWEEP_S, Resolver
 from strongroom.atto.settings import AttoSettings
 from strongroom.atto.streams import AddressStream
 from strongroom.atto.submission import Submitter
@@ -45,9 +46,12 @@ from strongroom.core.idempotency import Idempotency, instance_lease
 from strongroom.core.keys.local import key_from_file, key_from_hex
 from strongroom.core.lease import Lease, Leases
 from strongroom.core.listener import Access, Surface
+from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
 from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.outbox import Outbox
 from strongroom.core.policy import Policy, SigningGate
+from strongroom.core.runtime.loops import Loop, Loops
+from strongroom.core.storage.check import database_loop
 from strongroom.core.telemetry import Health, Metrics, Status
 from strongroom.core.tokens import Gatekeeper, Tokens
 from strongroom.core.vault import KeyEncryptionKey, Vault
@@ -57,10 +61,20 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 REVISIONS = Revisions(component="atto", folder=Path(__file__).parent / "revisions")
+# The components of health.
 DATABASE = "attoDatabase"
+NODE = "attoNode"
+ACCOUNTS = "attoAccounts"
+STATES = "attoStates"
+RECEIVABLES = "attoReceivables"
+RECEIVER = "attoReceiver"
+PENDING = "attoPendingBlocks"
+HISTORY = "attoHistory"
+CALLBACKS = "attoCallbacks"
+WORK = "attoWork"
+PURGE = "attoPurge"
 WORKERS_LEASE = "atto.workers"
 PURGE_S = 3600.0
-CHECK_S = 5.0
 HOLDER_BYTES = 8
 
 
@@ -79,6 +93,9 @@ class AttoLedger:
         self._metrics = metrics
         self._stack = AsyncExitStack()
         self._background = Background()
+        self._loops = Loops(
+            health=health, metrics=metrics, clock=clock, entropy=entropy, background=self._background
+        )
         self.database = Database(settings.database)
         self._audit = Audit(clock)
         self.tokens = Tokens(self.database, self._audit, clock, entropy)
@@ -90,7 +107,6 @@ class AttoLedger:
         """Migrates, adopts and assembles. Needs the database, neither node nor work server."""
         self._stack.push_async_callback(self.database.close)
         await self.migrate()
-        self._health.report(DATABASE, Status.UP, vital=True)
         await adopt_accounts(self.database)
         self._assemble()
         await self._monitored.load()
@@ -121,13 +137,24 @@ class AttoLedger:
 
     def start(self) -> None:
         """Starts the workers: some in every process, those that must be alone under a lease."""
-        start = self._background.start
-        start(self._node_clock.run())
-        start(self._monitored.run())
-        start(self._check_database())
-        start(self._callbacks.advance())
-        start(self._leases.lead(instance_lease(self._leases.holder), _live))
-        start(self._leases.lead(WORKERS_LEASE, self._work))
+        loops = self._loops
+        loops.start(database_loop(loops, DATABASE, self.database))
+        loops.start(
+            loops.every(
+                NODE,
+                REFRESH_S,
+                self._node_clock.refresh,
+                down_after=1,
+                longest_pause_s=REFRESH_S,
+                initially=Status.DOWN,
+            )
+        )
+        loops.start(loops.every(ACCOUNTS, ACCOUNTS_S, self._monitored.look))
+        if self._settings.callback_url is None:
+            loops.start(loops.every(CALLBACKS, QUIET_TICK_S, self._callbacks.advance, part="progress"))
+        watch_backlog(loops, CALLBACKS, self._backlog)
+        self._background.start(self._leases.lead(instance_lease(self._leases.holder), _live))
+        loops.under(self._leases, WORKERS_LEASE, self._workers())
 
     async def wind_down(self) -> None:
         """Before the surfaces stop: whoever waits for a confirmation is told what is known."""
@@ -138,19 +165,24 @@ class AttoLedger:
         await self._background.close()
         await self._stack.aclose()
 
-    async def _work(self, _lease: Lease) -> None:
+    def _workers(self) -> list[Loop]:
         """What one process does for all. Two at once would be wasteful, not wrong: blocks are guarded by their slots."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._resolver.sweep())
-            group.create_task(self._follower.run())
-            group.create_task(self._stream("attoStates", self._node.states, self._follower.handle).run())
-            group.create_task(
-                self._stream("attoReceivables", self._open_receivables, self._receiver.handle).run()
-            )
-            group.create_task(self._receiver.run())
-            group.create_task(self._history.run())
-            group.create_task(self._callbacks.run())
-            group.create_task(self._purge())
+        loops = self._loops
+        states = self._stream(STATES, self._node.states, self._follower.handle)
+        receivables = self._stream(RECEIVABLES, self._open_receivables, self._receiver.handle)
+        loops.check(RECEIVER, self._receiver.deposits, part="deposits")
+        loops.check(CALLBACKS, self._callbacks.deliveries, part="deliveries")
+        return [
+            loops.every(PENDING, SWEEP_S, self._resolver.sweep, part="sweep"),
+            loops.every(STATES, RETRY_S, self._follower.retry, part="retry"),
+            loops.run(STATES, states.run),
+            loops.run(RECEIVABLES, receivables.run),
+            loops.run(RECEIVER, self._receiver.store, part="store"),
+            loops.run(RECEIVER, self._receiver.run),
+            loops.every(HISTORY, POLL_S, self._history.fill_gaps, wake=self._history.changed),
+            loops.run(CALLBACKS, self._callbacks.run),
+            loops.every(PURGE, PURGE_S, self._idempotency.purge),
+        ]
 
     def _assemble(self) -> None:
         settings, clock, entropy, database = self._settings, self._clock, self._entropy, self.database
@@ -158,8 +190,8 @@ class AttoLedger:
         self._idempotency = Idempotency(database, clock, self._leases)
         self._node = HttpNode(settings.node_url, clock)
         self._stack.push_async_callback(self._node.close)
-        self._node_clock = NodeClock(self._node, clock, entropy, self._health)
-        self._monitored = MonitoredAddresses(database, clock)
+        self._node_clock = NodeClock(self._node, clock)
+        self._monitored = MonitoredAddresses(database)
         self._outbox = Outbox(clock)
         self._callbacks = Callbacks(
             url=settings.callback_url,
@@ -171,14 +203,14 @@ class AttoLedger:
             metrics=self._metrics,
         )
         self._stack.push_async_callback(self._callbacks.close)
+        self._backlog = BacklogWatch(
+            DESTINATION, database=database, clock=clock, metrics=self._metrics, limits=settings.backlog
+        )
         self._history = History(
             node=self._node,
             database=database,
             network=settings.network,
             callbacks=self._callbacks,
-            clock=clock,
-            entropy=entropy,
-            health=self._health,
         )
         self._assemble_signing()
         self._assemble_following()
@@ -196,7 +228,7 @@ class AttoLedger:
             clock=clock,
             entropy=entropy,
             background=self._background,
-            health=self._health,
+            health=self._loops.watch(WORK, down_after=1),
             metrics=self._metrics,
         )
         self._resolver = Resolver(
@@ -227,14 +259,13 @@ class AttoLedger:
         )
 
     def _assemble_following(self) -> None:
-        settings, clock, entropy, database = self._settings, self._clock, self._entropy, self.database
+        settings, database = self._settings, self.database
         self._follower = Follower(
             node=self._node,
             database=database,
             network=settings.network,
             monitored=self._monitored,
             resolver=self._resolver,
-            clock=clock,
             moved=self._moved,
             metrics=self._metrics,
         )
@@ -244,8 +275,8 @@ class AttoLedger:
             network=settings.network,
             monitored=self._monitored,
             submitter=self._submitter,
-            clock=clock,
-            entropy=entropy,
+            clock=self._clock,
+            entropy=self._entropy,
             default_representative=settings.default_representative,
             minimum_raw=settings.receive_minimum_raw,
             metrics=self._metrics,
@@ -319,7 +350,6 @@ class AttoLedger:
             monitored=self._monitored,
             clock=self._clock,
             entropy=self._entropy,
-            health=self._health,
         )
 
     def _work_source(self) -> WorkSource:
@@ -346,21 +376,6 @@ class AttoLedger:
         if given is not None:
             return key_from_hex(given.reveal())
         return key_from_file(self._settings.key_file, self._entropy)
-
-    async def _check_database(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(CHECK_S):
-                    await self.database.read(lambda connection: connection.exec_driver_sql("SELECT 1").all())
-                self._health.report(DATABASE, Status.UP, vital=True)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the database cannot be used
-                self._health.report(DATABASE, Status.DOWN, type(error).__name__, vital=True)
-            await self._clock.sleep(CHECK_S)
-
-    async def _purge(self) -> None:
-        while True:
-            await self._idempotency.purge()
-            await self._clock.sleep(PURGE_S)
 
 
 async def _live(_lease: Lease) -> None:

@@ -3,15 +3,11 @@
 import asyncio
 from collections.abc import Iterable
 
-import structlog
 from sqlalchemy import func, select
 
 from strongroom.atto import tables
 from strongroom.atto.protocol import Address
-from strongroom.core.clock import Clock
 from strongroom.core.database import Database
-
-log = structlog.get_logger(__name__)
 
 POLL_S = 3.0
 
@@ -19,9 +15,8 @@ POLL_S = 3.0
 class MonitoredAddresses:
     """Grows only. Creations of this process are seen at once, those of other replicas within seconds."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._clock = clock
         self._addresses: dict[Address, None] = {}
         self._changed: set[asyncio.Event] = set()
 
@@ -48,14 +43,8 @@ class MonitoredAddresses:
         rows = await self._database.fetch_all(select(tables.chain.c.public_key))
         self.add(Address(public_key=row.public_key) for row in rows)
 
-    async def run(self) -> None:
-        """Looks for accounts that other replicas created, until cancelled."""
-        count = select(func.count()).select_from(tables.chain)
-        while True:
-            await self._clock.sleep(POLL_S)
-            try:
-                row = await self._database.fetch_one(count)
-                if row is not None and row[0] != len(self._addresses):
-                    await self.load()
-            except Exception as error:  # noqa: BLE001 - the database may be away; other replicas' accounts wait for it
-                log.warning("accounts not looked up", error=type(error).__name__)
+    async def look(self) -> None:
+        """Looks for accounts that other replicas created."""
+        row = await self._database.fetch_one(select(func.count()).select_from(tables.chain))
+        if row is not None and row[0] != len(self._addresses):
+            await self.load()

@@ -5,7 +5,8 @@ be listed. One that cannot be received is tried again with backoff and never sta
 """
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -33,7 +34,9 @@ from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database, upsert
 from strongroom.core.errors import Conflict, LedgerRejected, Locked, StrongroomError, Unavailable
-from strongroom.core.telemetry import Metrics
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.loops import Turn
+from strongroom.core.telemetry import ComponentHealth, Metrics, Status
 
 log = structlog.get_logger(__name__)
 
@@ -55,11 +58,14 @@ class AlreadyReceived(Conflict):
 @dataclass(slots=True)
 class _Trouble:
     backoff: Backoff
+    path: str
+    """Of the account."""
     not_before_s: float = 0.0
+    why: str = ""
 
 
 class Receiver:
-    """`handle` takes the stream's items, `run` works off what is stored."""
+    """`handle` takes the stream's items, `store` stores them, `run` works off what is stored."""
 
     def __init__(
         self,
@@ -85,9 +91,12 @@ class Receiver:
         self._default_representative = default_representative
         self._minimum_raw = minimum_raw
         self._arrived: asyncio.Queue[Receivable] = asyncio.Queue(maxsize=10 * BATCH)
+        self._unstored: list[Receivable] = []
         self._wake = asyncio.Event()
         self._slots = asyncio.Semaphore(ACCOUNTS_AT_ONCE)
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._failing: dict[str, str] = {}
+        """Accounts whose last deposits could not be looked after, and why."""
         self._troubles: dict[bytes, _Trouble] = {}
         self._done: dict[bytes, None] = {}
         self._received = metrics.counter(
@@ -102,36 +111,63 @@ class Receiver:
         """Something may have become receivable: an arrival, an unlocked wallet, an enabled account."""
         self._wake.set()
 
-    async def run(self) -> None:
-        """Stores and receives until cancelled. Run it under a lease, so that replicas do not race."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._store_arrivals())
+    async def run(self, turn: Turn) -> None:
+        """Receives until cancelled. Run it under a lease, so that replicas do not race."""
+        try:
             while True:
                 self._wake.clear()
-                for path in await self._database.read(self._waiting):
+                waiting = await self._database.read(self._waiting)
+                self._forget_troubles(frozenset(waiting))
+                for path in waiting:
                     if path not in self._busy:
-                        task = group.create_task(self._work_off(Address.parse(path)))
+                        task = asyncio.ensure_future(self._look_after(path))
                         self._busy[path] = task
                         task.add_done_callback(partial(self._ended, path))
-                try:
+                turn.health.succeeded()
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
                         await self._wake.wait()
-                except TimeoutError:
-                    continue
+        finally:
+            tasks = list(self._busy.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _ended(self, path: str, _task: asyncio.Task[None]) -> None:
         self._busy.pop(path, None)
 
-    async def _store_arrivals(self) -> None:
+    async def store(self, turn: Turn) -> None:
+        """Stores what `handle` took, until cancelled. A batch that could not be stored is the first of the next run."""
         while True:
-            batch = [await self._arrived.get()]
+            batch = self._unstored or [await self._arrived.get()]
             while len(batch) < BATCH and not self._arrived.empty():
                 batch.append(self._arrived.get_nowait())
+            self._unstored = batch
             rows = [_stored(one) for one in batch if self._is_ours(one)]
             if rows:
                 # Told again, it may be told rightly: what was wrong before must not stay.
                 await self._database.write(partial(upsert, table=tables.receivable, rows=rows, update=TOLD))
                 self.wake()
+            self._unstored = []
+            turn.health.succeeded()
+
+    def deposits(self) -> ComponentHealth:
+        """DEGRADED while there are deposits that could not be received when it was last tried."""
+        reasons = [trouble.why for trouble in self._troubles.values()] + list(self._failing.values())
+        if not reasons:
+            return ComponentHealth(status=Status.UP)
+        detail = f"{len(reasons)} deposits are not received yet: {reasons[-1]}"
+        return ComponentHealth(status=Status.DEGRADED, detail=detail)
+
+    async def _look_after(self, path: str) -> None:
+        """One account, and whatever goes wrong with it goes wrong for no other."""
+        try:
+            await self._work_off(Address.parse(path))
+        except Exception as error:  # noqa: BLE001 - it is tried again with the next look
+            self._failing[path] = fault_text(error)
+            log.warning("an account does not receive", address=path, why=self._failing[path])
+        else:
+            self._failing.pop(path, None)
 
     def _remember(self, receivable_hash: bytes) -> None:
         """A replay that was under way shall not bring back what was just received."""
@@ -164,6 +200,7 @@ class Receiver:
         """Receives what waits for one account, oldest first, passing over what must wait for its next try."""
         while True:
             rows = await self._database.fetch_all(_pending_of(address))
+            self._forget_received(address, frozenset(row.hash for row in rows))
             ready = [row for row in rows if self._is_ready(row.hash)]
             if not ready:
                 return
@@ -171,6 +208,18 @@ class Receiver:
                 async with self._slots:
                     if not await self._receive(_receivable(row, address, self._network)):
                         return  # locked or disabled meanwhile; it stays stored
+
+    def _forget_troubles(self, waiting: Container[str]) -> None:
+        """Those of accounts for which nothing waits any more, or that may not receive now."""
+        self._troubles = {one: trouble for one, trouble in self._troubles.items() if trouble.path in waiting}
+        self._failing = {path: why for path, why in self._failing.items() if path in waiting}
+
+    def _forget_received(self, address: Address, waiting: Container[bytes]) -> None:
+        """Troubles of what another process has received."""
+        path = address.path
+        gone = [one for one, trouble in self._troubles.items() if trouble.path == path and one not in waiting]
+        for receivable_hash in gone:
+            del self._troubles[receivable_hash]
 
     def _is_ready(self, receivable_hash: bytes) -> bool:
         trouble = self._troubles.get(receivable_hash)
@@ -255,8 +304,10 @@ class Receiver:
         trouble = self._troubles.get(receivable.hash)
         if trouble is None:
             trouble = self._troubles[receivable.hash] = _Trouble(
-                Backoff(self._clock, self._entropy, first_s=1.0, cap_s=LONGEST_RETRY_S)
+                Backoff(self._clock, self._entropy, first_s=1.0, cap_s=LONGEST_RETRY_S),
+                Address(public_key=receivable.receiver_public_key).path,
             )
+        trouble.why = error.message
         trouble.not_before_s = self._clock.monotonic_s() + trouble.backoff.next_delay_s()
         log.warning("not received yet", hash=receivable.hash.hex().upper(), why=error.message)
         columns = tables.receivable.c

@@ -31,6 +31,9 @@ from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
 from strongroom.core.errors import Unavailable
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.loops import Incomplete
+from strongroom.core.runtime.work_health import EXPECTED
 from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
 
 log = structlog.get_logger(__name__)
@@ -97,6 +100,8 @@ class Resolver:
         self._overtaken = overtaken
         self._running: dict[bytes, asyncio.Task[Outcome]] = {}
         self._since_s: dict[bytes, float] = {}
+        self._troubles: dict[bytes, str] = {}
+        """Why the last attempt failed."""
         self._seconds = metrics.histogram(
             "strongroom_atto_confirmation_seconds", "From publishing to the block's fate."
         )
@@ -120,14 +125,28 @@ class Resolver:
         return block_hash in self._running
 
     async def sweep(self) -> None:
-        """Takes up blocks that a crash, a shutdown or another replica's death left open; until cancelled."""
-        while True:
-            for signed in await self._database.read(unsettled):
-                old_ms = self._clock.now_ms() - signed.created_at_ms
-                if not self.is_running(signed.transaction.hash):
-                    log.info("taking up a block", hash=signed.transaction.hash.hex().upper(), age_ms=old_ms)
-                    self.resolve(signed)
-            await self._clock.sleep(SWEEP_S)
+        """Takes up blocks that a crash, a shutdown or another replica's death left open.
+
+        Raises:
+            Incomplete: some cannot be taken up.
+        """
+        failed: dict[str, str] = {}
+        for block_hash in await self._database.read(unsettled):
+            if not self.is_running(block_hash):
+                try:
+                    await self._take_up(block_hash)
+                except Exception as error:  # noqa: BLE001 - whatever is wrong with one block, the others are taken up
+                    failed[block_hash.hex().upper()] = fault_text(error)
+        if failed:
+            block_name, why = next(iter(failed.items()))
+            raise Incomplete(f"{len(failed)} blocks are not taken up, {block_name} because of {why}")
+
+    async def _take_up(self, block_hash: bytes) -> None:
+        signed = await self._database.read(lambda connection: load_block(connection, block_hash))
+        if signed is not None and signed.state is BlockState.SIGNED:
+            old_ms = self._clock.now_ms() - signed.created_at_ms
+            log.info("taking up a block", hash=block_hash.hex().upper(), age_ms=old_ms)
+            self.resolve(signed)
 
     async def _resolve(self, signed: SignedBlock) -> Outcome:
         backoff = Backoff(self._clock, self._entropy, first_s=0.25, cap_s=15.0)
@@ -136,15 +155,16 @@ class Resolver:
                 if backoff.attempts and (outcome := await self._settled_elsewhere(signed)) is not None:
                     return outcome
                 return await self._attempt(signed)
-            except Unavailable as error:
+            except Exception as error:
+                block_hash, why = signed.transaction.hash, fault_text(error)
+                self._troubles[block_hash] = why
                 log.warning(
                     "block not resolved yet",
-                    hash=signed.transaction.hash.hex().upper(),
+                    hash=block_hash.hex().upper(),
                     attempt=backoff.attempts + 1,
-                    why=error.message,
+                    why=why,
+                    exc_info=None if isinstance(error, EXPECTED) else error,
                 )
-            except Exception as error:  # noqa: BLE001 - the database may be away; the block must be resolved all the same
-                log.error("block not resolved yet", error=f"{type(error).__name__}: {error}")
             await backoff.wait()
 
     async def _settled_elsewhere(self, signed: SignedBlock) -> Outcome | None:
@@ -240,11 +260,18 @@ class Resolver:
 
     def _ended(self, block_hash: bytes) -> None:
         self._running.pop(block_hash, None)
+        self._troubles.pop(block_hash, None)
         self._seconds.observe(self._clock.monotonic_s() - self._since_s.pop(block_hash))
 
     def _health(self) -> ComponentHealth:
         oldest_s = self._clock.monotonic_s() - min(self._since_s.values(), default=self._clock.monotonic_s())
         if oldest_s > WORRYING_AGE_S:
             detail = f"{len(self._running)} blocks are unresolved, the oldest for {oldest_s:.0f} s"
+            return ComponentHealth(status=Status.DEGRADED, detail=detail)
+        if self._troubles:
+            why = next(reversed(self._troubles.values()))
+            detail = (
+                f"{len(self._running)} blocks are unresolved, {len(self._troubles)} are tried again: {why}"
+            )
             return ComponentHealth(status=Status.DEGRADED, detail=detail)
         return ComponentHealth(status=Status.UP, detail=f"{len(self._running)} in flight")

@@ -10,6 +10,7 @@ from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.errors import VaultError
 from strongroom.core.keys.local import key_from_hex
+from strongroom.core.messaging.backlog import BacklogLimits, read_backlog_limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class AttoSettings:
     """How long a call waits for its turn, work and confirmation."""
     key_cache_s: int
     """How long an opened wallet seed may stay in memory after its last use."""
+    backlog: BacklogLimits
 
 
 def read_atto_settings(environment: Environment, data: Path, host: str) -> AttoSettings:
@@ -78,6 +80,7 @@ def read_atto_settings(environment: Environment, data: Path, host: str) -> AttoS
         scan_limit=environment.integer("ATTO_SCAN_LIMIT", 10_000, low=1, high=1_000_000),
         request_timeout_s=environment.integer("ATTO_REQUEST_TIMEOUT_S", 55, low=1, high=3600),
         key_cache_s=environment.integer("ATTO_KEY_CACHE_S", 60, low=0, high=86_400),
+        backlog=read_backlog_limits(environment),
     )
 
 

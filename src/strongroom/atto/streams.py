@@ -1,8 +1,10 @@
 """Endless streams of the node, kept open: reconnect with backoff and jitter, replay, follow a growing set of addresses."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import structlog
@@ -11,8 +13,9 @@ from strongroom.atto.monitored import MonitoredAddresses
 from strongroom.atto.protocol import Address
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.errors import StrongroomError
-from strongroom.core.telemetry import Health, Status
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.loops import Turn
+from strongroom.core.runtime.work_health import WorkHealth
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +30,7 @@ MOST_SIDE_STREAMS = 8
 class AddressStream(Generic[T]):
     """One stream for all addresses; new ones get a side stream until there are enough to open it anew.
 
-    `handle` gets one item at a time. What it raises, other than a StrongroomError, is a defect and ends `run`.
+    `handle` gets one item at a time. What it raises interrupts that stream alone.
     """
 
     def __init__(
@@ -39,7 +42,6 @@ class AddressStream(Generic[T]):
         monitored: MonitoredAddresses,
         clock: Clock,
         entropy: Entropy,
-        health: Health,
     ) -> None:
         self._name = name
         self._open = open_stream
@@ -47,13 +49,16 @@ class AddressStream(Generic[T]):
         self._monitored = monitored
         self._clock = clock
         self._entropy = entropy
-        self._health = health
+        self._interrupted: set[int] = set()
+        """Streams that are not open, by number."""
 
-    async def run(self) -> None:
+    async def run(self, turn: Turn) -> None:
         """Follows until cancelled."""
+        self._interrupted.clear()
         changed = self._monitored.watch()
         covered: set[Address] = set()
         streams: list[asyncio.Task[None]] = []
+        numbers = itertools.count()
         async with asyncio.TaskGroup() as group:
             while True:
                 changed.clear()
@@ -62,38 +67,54 @@ class AddressStream(Generic[T]):
                     for task in streams:
                         task.cancel()
                     streams.clear()
+                    self._interrupted.clear()
                     fresh = self._monitored.snapshot()
                 if fresh:
                     covered.update(fresh)
-                    streams.append(group.create_task(self._follow(fresh)))
+                    one = _Stream(number=next(numbers), addresses=fresh, health=turn.health)
+                    streams.append(group.create_task(self._follow(one)))
+                elif not streams:
+                    turn.health.succeeded("no accounts yet")
                 await changed.wait()
 
-    async def _follow(self, addresses: Sequence[Address]) -> None:
+    async def _follow(self, stream: "_Stream") -> None:
         backoff = Backoff(self._clock, self._entropy, first_s=0.25, cap_s=10.0)
         while True:
+            limit = asyncio.timeout(LONGEST_S)
             try:
-                async with asyncio.timeout(LONGEST_S):
-                    await self._consume(addresses, backoff)
+                async with limit:
+                    await self._consume(stream, backoff)
                 why = "the node ended it"
-            except TimeoutError:
-                continue
-            except StrongroomError as error:
-                why = error.message
-            self._health.report(self._name, Status.DOWN, why)
+            except Exception as error:  # noqa: BLE001 - whatever it was, it is opened again and the others go on
+                if limit.expired():
+                    continue
+                why = fault_text(error)
+            self._interrupted.add(stream.number)
+            stream.health.failed(why)
             log.warning("stream interrupted", stream=self._name, why=why, attempt=backoff.attempts + 1)
             await backoff.wait()
 
-    async def _consume(self, addresses: Sequence[Address], backoff: Backoff) -> None:
+    async def _consume(self, stream: "_Stream", backoff: Backoff) -> None:
         # Silence is no failure: an open stream that has nothing to say counts as up after a moment.
-        settled = asyncio.get_running_loop().call_later(SETTLED_S, self._settle, backoff)
+        settled = asyncio.get_running_loop().call_later(SETTLED_S, self._settle, stream, backoff)
         try:
-            async with aclosing(self._open(addresses)) as items:
+            async with aclosing(self._open(stream.addresses)) as items:
                 async for item in items:
-                    self._settle(backoff)
                     await self._handle(item)
+                    self._settle(stream, backoff)
         finally:
             settled.cancel()
 
-    def _settle(self, backoff: Backoff) -> None:
+    def _settle(self, stream: "_Stream", backoff: Backoff) -> None:
+        """All is well when the last stream that was interrupted is open again."""
         backoff.reset()
-        self._health.report(self._name, Status.UP)
+        self._interrupted.discard(stream.number)
+        if not self._interrupted:
+            stream.health.succeeded()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stream:
+    number: int
+    addresses: Sequence[Address]
+    health: WorkHealth

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import update
 
 from strongroom.atto import tables
-from strongroom.atto.gateway import WorkSource, WorkUnavailable
+from strongroom.atto.gateway import WorkSource
 from strongroom.atto.node_clock import NodeClock
 from strongroom.atto.protocol import Address, Network, is_work_valid
 from strongroom.atto.records import AccountRecord
@@ -15,11 +15,11 @@ from strongroom.core.background import Background
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
-from strongroom.core.telemetry import Health, Metrics, Status
+from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
-COMPONENT = "attoWork"
 PREPARING_AT_ONCE = 16
 
 
@@ -43,7 +43,7 @@ class WorkDesk:
         clock: Clock,
         entropy: Entropy,
         background: Background,
-        health: Health,
+        health: WorkHealth,
         metrics: Metrics,
     ) -> None:
         self._source = source
@@ -59,7 +59,6 @@ class WorkDesk:
         self._seconds = metrics.histogram(
             "strongroom_atto_work_seconds", "Duration of searches for proof of work."
         )
-        health.report(COMPONENT, Status.UP, "not asked yet")
 
     async def work_for(self, account: AccountRecord) -> bytes:
         """Searches work for the account's next block; tries until found or cancelled."""
@@ -102,11 +101,10 @@ class WorkDesk:
             started_s = self._clock.monotonic_s()
             try:
                 work = await self._source.work(self._network, self._node_clock.now_ms(), target)
-            except WorkUnavailable as error:
-                self._health.report(COMPONENT, Status.DOWN, error.message)
-                log.warning("no proof of work", why=error.message, attempt=backoff.attempts + 1)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the block waits for its work all the same
+                self._health.failed(error)
                 await backoff.wait()
                 continue
-            self._health.report(COMPONENT, Status.UP)
+            self._health.succeeded()
             self._seconds.observe(self._clock.monotonic_s() - started_s)
             return work

@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 
 import structlog
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, select
 
 from strongroom.core import tables
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database, insert_ignore
+from strongroom.core.messaging.backlog import read_backlog
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.telemetry import ComponentHealth, Status
 
 log = structlog.get_logger(__name__)
 
@@ -102,9 +106,15 @@ class Dispatcher:
         self._slots = asyncio.Semaphore(parallel)
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
+        self._failing: dict[str, str] = {}
+        """Why the last attempt failed, by stream."""
 
-    async def run(self) -> None:
-        """Delivers until cancelled. Run it under a lease: two dispatchers would deliver twice."""
+    async def run(self, health: WorkHealth | None = None) -> None:
+        """Delivers until cancelled. Run it under a lease: two dispatchers would deliver twice.
+
+        `health` is told that it looks at the outbox; how the deliveries go says `check`.
+        """
+        self._failing.clear()
         self._outbox.listen(self._destination, self._mark)
         busy: dict[str, asyncio.Task[None]] = {}
         next_scan_s = 0.0
@@ -113,6 +123,8 @@ class Dispatcher:
                 if self._clock.monotonic_s() >= next_scan_s:
                     self._dirty.update(await self._pending_streams())
                     next_scan_s = self._clock.monotonic_s() + POLL_S
+                    if health is not None:
+                        health.succeeded()
                 for stream in [name for name in self._dirty if name not in busy]:
                     self._dirty.discard(stream)
                     task = group.create_task(self._drain(stream))
@@ -129,13 +141,15 @@ class Dispatcher:
 
     async def backlog(self) -> int:
         """Events not delivered yet."""
-        query = (
-            select(func.count())
-            .select_from(tables.outbox)
-            .where(tables.outbox.c.destination == self._destination)
-        )
-        row = await self._database.fetch_one(query)
-        return 0 if row is None else int(row[0])
+        return (await self._database.read(lambda c: read_backlog(c, self._destination))).entries
+
+    def check(self) -> ComponentHealth:
+        """DEGRADED while the last attempt at the next event of some streams has failed."""
+        if not self._failing:
+            return ComponentHealth(status=Status.UP)
+        why = next(reversed(self._failing.values()))
+        detail = f"{len(self._failing)} streams of events are tried again: {why}"
+        return ComponentHealth(status=Status.DEGRADED, detail=detail)
 
     def _mark(self, stream: str) -> None:
         self._dirty.add(stream)
@@ -157,19 +171,22 @@ class Dispatcher:
             try:
                 events = await self._next_events(stream)
                 if not events:
+                    self._failing.pop(stream, None)
                     return
                 for event in events:
                     async with self._slots:
                         await self._deliver(event)
                     await self._forget(event)
+                    self._failing.pop(stream, None)
                     backoff.reset()
             except Exception as error:  # noqa: BLE001 - whatever went wrong, the event stays and is tried again
+                self._failing[stream] = fault_text(error)
                 log.warning(
                     "event not delivered",
                     destination=self._destination,
                     stream=stream,
                     attempt=backoff.attempts + 1,
-                    error=f"{type(error).__name__}: {error}",
+                    error=self._failing[stream],
                 )
                 await backoff.wait()
 

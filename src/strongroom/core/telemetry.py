@@ -98,6 +98,14 @@ class Metrics:
             "Requests that ended in an error of the tree, by its code.",
             ("ledger", "code"),
         )
+        self.outbox_entries = self.gauge(
+            "strongroom_outbox_entries", "Events that wait to be delivered.", ("destination",)
+        )
+        self.outbox_age = self.gauge(
+            "strongroom_outbox_oldest_age_seconds",
+            "How long the oldest of them has waited.",
+            ("destination",),
+        )
         self.work_failures = self.counter(
             "strongroom_work_failures",
             "Failures of work that runs in the background, by its name.",

@@ -15,14 +15,20 @@ from dataclasses import dataclass
 from strongroom.core.background import Background
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy, sleep_unless
-from strongroom.core.errors import LeaseLost
+from strongroom.core.errors import LeaseLost, Unavailable
 from strongroom.core.lease import Lease, Leases
 from strongroom.core.runtime.work_health import DOWN_AFTER, WorkHealth
-from strongroom.core.telemetry import Health, Metrics
+from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 LONGEST_PASS_S = 300.0
+
+
+class Incomplete(Unavailable):
+    """The work goes on, but not for all: a part of it has to be tried again. However often, that is no more than DEGRADED."""
+
+    code = "incomplete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ class Loop:
                 if _is_cancelled():
                     raise
                 self.health.failed("it was cancelled from inside")
+            except Incomplete as error:
+                self.health.failed(error, status=Status.DEGRADED)
             except Exception as error:  # noqa: BLE001 - whatever it was: health says so, and it is tried again
                 self.health.failed(error)
             else:
@@ -100,6 +108,7 @@ class Loops:
         down_after: int = DOWN_AFTER,
         limit_s: float | None = None,
         vital: bool = False,
+        initially: Status = Status.UP,
     ) -> WorkHealth:
         """The health of work that is no loop, under a component's name. `part` where a component has several."""
         work_health = WorkHealth(
@@ -108,9 +117,14 @@ class Loops:
             self._metrics,
             down_after=down_after,
             limit_s=limit_s,
+            initially=initially,
         )
         self._health.watch(name, work_health.check, part=part, vital=vital)
         return work_health
+
+    def check(self, name: str, check: Callable[[], ComponentHealth], *, part: str) -> None:
+        """A part of a component that says itself how it is."""
+        self._health.watch(name, check, part=part)
 
     def every(
         self,
@@ -122,7 +136,9 @@ class Loops:
         wake: asyncio.Event | None = None,
         down_after: int = DOWN_AFTER,
         limit_s: float = LONGEST_PASS_S,
+        longest_pause_s: float = LONGEST_PAUSE_S,
         vital: bool = False,
+        initially: Status = Status.UP,
     ) -> Loop:
         """`work` now and `seconds` after each success, or when `wake` is set, or as an `Again` that it returns says.
 
@@ -139,8 +155,10 @@ class Loops:
                 pause_s = result.after_s if isinstance(result, Again) else seconds
                 await sleep_unless(woken, self._clock, pause_s)
 
-        work_health = self.watch(name, part=part, down_after=down_after, limit_s=limit_s, vital=vital)
-        return Loop(passes, work_health, self._new_backoff())
+        work_health = self.watch(
+            name, part=part, down_after=down_after, limit_s=limit_s, vital=vital, initially=initially
+        )
+        return Loop(passes, work_health, self._new_backoff(longest_pause_s))
 
     def run(
         self, name: str, work: Endless, *, part: str = "", down_after: int = DOWN_AFTER, vital: bool = False
@@ -156,7 +174,7 @@ class Loops:
                 if turn.health.successes != successes:
                     backoff.reset()
 
-        return Loop(endless, work_health, self._new_backoff())
+        return Loop(endless, work_health, self._new_backoff(LONGEST_PAUSE_S))
 
     def start(self, loop: Loop) -> None:
         """In this process, whatever others do."""
@@ -183,8 +201,8 @@ class Loops:
 
         self._background.start(leases.lead(name, term))
 
-    def _new_backoff(self) -> Backoff:
-        return Backoff(self._clock, self._entropy, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
+    def _new_backoff(self, cap_s: float) -> Backoff:
+        return Backoff(self._clock, self._entropy, first_s=FIRST_PAUSE_S, cap_s=cap_s)
 
 
 def _is_cancelled() -> bool:

@@ -32,6 +32,7 @@ class WorkHealth:
         *,
         down_after: int = DOWN_AFTER,
         limit_s: float | None = None,
+        initially: Status = Status.UP,
     ) -> None:
         self.name = name
         self.failures = 0
@@ -44,7 +45,7 @@ class WorkHealth:
         self._metrics = metrics
         self._down_after = down_after
         self._limit_s = limit_s
-        self._status = Status.UP
+        self._status = initially
         self._detail: str | None = "not tried yet"
         self._began_s: float | None = None
 

@@ -1,0 +1,1 @@
+"""Events that are stored with their cause and delivered after it."""

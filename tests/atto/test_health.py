@@ -1,0 +1,109 @@
+"""Work that fails is seen in health, and stops no other work."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from atto.conftest import Start
+from strongroom.atto import tables
+from strongroom.core.telemetry import ComponentHealth, Status
+from support.atto_network import AttoNetwork
+from support.atto_service import NOBODY, AttoService, entry, until
+from support.callback_listener import listening
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strongroom.atto.receiver.POLL_S", 0.1)
+
+
+async def component(service: AttoService, name: str) -> ComponentHealth:
+    return service.health.components()[name]
+
+
+async def until_status(service: AttoService, name: str, status: Status) -> ComponentHealth:
+    return await until(lambda: component(service, name), lambda part: part.status is status)
+
+
+async def lose_block(service: AttoService, address: str) -> None:
+    """Leaves a signed block in the database that nobody can read."""
+    garbage: dict[str, Any] = {
+        "hash": bytes(32),
+        "address": address,
+        "height": 1_000,
+        "slot": bytes(32),
+        "transaction": b"\xff",
+        "sender": None,
+        "state": "SIGNED",
+        "reason": None,
+        "created_at_ms": 1,
+        "resolved_at_ms": None,
+    }
+    await service.ledger.database.write(lambda c: c.execute(insert(tables.block), garbage))
+
+
+async def test_a_block_that_cannot_be_taken_up_is_seen_and_stops_nothing(
+    service: AttoService, network: AttoNetwork
+) -> None:
+    address = await service.open_account(network, 7)
+    await lose_block(service, address)
+    part = await until_status(service, "attoPendingBlocks", Status.DEGRADED)
+    assert part.detail is not None
+    assert "1 blocks are not taken up, 0000" in part.detail
+    assert part.last_failure_ms is not None
+    await network.fund(address, 5)
+    await service.until_balance(address, 12)
+    entry(await service.send(address, NOBODY, 1))
+    for name in ("attoStates", "attoReceivables", "attoReceiver"):
+        assert (await component(service, name)).status is Status.UP
+    await service.ledger.database.write(
+        lambda c: c.execute(
+            update(tables.block).where(tables.block.c.hash == bytes(32)).values(state="REJECTED")
+        )
+    )
+    await until_status(service, "attoPendingBlocks", Status.UP)
+
+
+async def test_an_account_whose_history_is_damaged_is_seen_and_stops_no_other(
+    service: AttoService, network: AttoNetwork
+) -> None:
+    damaged, other = await service.open_account(network, 7), await service.open_account(network, 7)
+    columns = tables.chain.c
+    await service.ledger.database.write(
+        lambda c: c.execute(update(tables.chain).where(columns.address == damaged).values(entry_height=0))
+    )
+    await service.ledger.database.write(
+        lambda c: c.execute(update(tables.chain).where(columns.address == other).values(entry_height=0))
+    )
+    broken = update(tables.chain).where(columns.address == damaged).values(height=9)
+    await service.ledger.database.write(lambda c: c.execute(broken))
+    await until_status(service, "attoHistory", Status.DEGRADED)
+    filled = select(columns.entry_height).where(columns.address == other)
+    await until(
+        lambda: service.ledger.database.fetch_one(filled), lambda row: row is not None and row[0] == 1
+    )
+    assert (await component(service, "attoHistory")).status is Status.DEGRADED
+
+
+async def test_callbacks_that_nobody_takes_are_a_backlog(start: Start, network: AttoNetwork) -> None:
+    async with (
+        listening() as listener,
+        start(CALLBACK_URL=listener.url, STRONGROOM_BACKLOG_ENTRIES="2") as service,
+    ):
+        listener.status = lambda _: 500
+        address = await service.open_account(network, 7)
+        part = await until_status(service, "attoCallbacks", Status.DEGRADED)
+        assert "the callback URL answered with status 500" in (part.detail or "")
+        for _ in range(3):
+            entry(await service.send(address, NOBODY, 1))
+        await until(
+            lambda: component(service, "attoCallbacks"), lambda one: "4 entries" in (one.detail or "")
+        )
+        read = service.metrics.registry.get_sample_value
+        assert read("strongroom_outbox_entries", {"destination": "atto.callback"}) == 4
+        listener.status = lambda _: 200
+        await until_status(service, "attoCallbacks", Status.UP)
+        assert listener.heights(address) == [1, 2, 3, 4]
