@@ -14,7 +14,15 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from packaging.tags import sys_tags
 
 SOURCE = Path("src/strongroom/atto/gateway/blake2b_work.c")
-FLAGS = ["-std=c11", "-O3", "-shared", "-fPIC"]
+FLAGS = ["-std=c11", "-O3", "-shared", "-fPIC", "-Wall", "-Wextra"]
+# The library lies in a process that holds keys: checked buffers, and nothing of it writable and executable at once.
+HARDENING = [
+    "-fstack-protector-strong",
+    "-fstack-clash-protection",
+    "-U_FORTIFY_SOURCE",
+    "-D_FORTIFY_SOURCE=2",
+    "-Wl,-z,relro,-z,now,-z,noexecstack",
+]
 
 
 def find_compiler() -> str | None:
@@ -34,7 +42,7 @@ def build_library(root: Path) -> str | None:
     if compiler is None:
         library.unlink(missing_ok=True)
         return "there is no C compiler ($CC, cc, gcc or clang)"
-    command = [compiler, *FLAGS, "-o", str(fresh), str(source)]
+    command = [compiler, *FLAGS, *HARDENING, "-o", str(fresh), str(source)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own arguments
     if run.returncode:
         library.unlink(missing_ok=True)

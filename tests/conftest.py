@@ -15,6 +15,14 @@ from support.mariadb import MariaDB, running_mariadb
 from support.redis import Redis, running_redis
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Only a test that says why may be run again: `@pytest.mark.flaky(reruns=2, reason="...")`."""
+    for item in items:
+        for mark in item.iter_markers("flaky"):
+            if not mark.kwargs.get("reason"):
+                raise pytest.UsageError(f"{item.nodeid} may be run again, and does not say why")
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"

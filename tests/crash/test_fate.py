@@ -20,6 +20,8 @@ from strongroom.atto.gateway import NodeRejected, NodeUnavailable
 from strongroom.atto.protocol import AccountKeys, Address, Mnemonic, Transaction
 from strongroom.atto.resolver import Outcome
 from strongroom.atto.submission import Order, Signing, Work
+from strongroom.core.database import Database
+from strongroom.core.lease import Lease
 from strongroom.core.storage.errors import CommitUnknown
 from strongroom.sandbox.atto.faults import Refusal
 from support.atto_account import AttoAccount
@@ -251,12 +253,17 @@ async def test_a_process_that_lost_its_request_to_another_signs_nothing_and_says
     service: AttoService, sandbox: AttoNetwork, address: str, tmp_path: Path
 ) -> None:
     """It was paused between the claim of the key and the signature; its lease ran out meanwhile."""
-    submitter = service.ledger._submitter
+    submitter, leases = service.ledger._submitter, service.ledger._leases
     sign = submitter._sign
     answers: list[httpx2.Response] = []
 
+    async def held_back(lease: Lease, database: Database) -> None:
+        del lease, database
+        await asyncio.Event().wait()
+
     async def sign_after_the_other(order: Order, work: Work | None, signing: Signing) -> Any:
         submitter._sign = sign  # type: ignore[method-assign]
+        leases._renew = held_back  # type: ignore[method-assign] # a paused process renews nothing
         sandbox.clock.ahead_ms += 10_000
         async with running_service(sandbox, {"STRONGROOM_DATA": str(tmp_path)}) as other:
             answers.append(await other.send(address, NOBODY, ATTO, key="once"))

@@ -44,7 +44,7 @@ class Image:
 @pytest.fixture(scope="module")
 def image() -> Iterator[Image]:
     if not dockerfile.can_isolate():
-        pytest.skip("needs root and mount namespaces")
+        pytest.fail("The image is built and run in mount namespaces: run the tests as root")
     with tempfile.TemporaryDirectory(prefix="strongroom-image-") as name:
         folder = Path(name)
         folder.chmod(0o755)

@@ -19,8 +19,6 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from strongroom.core.http.json_decoder import decode_json
-
 application = typer.Typer(help="Work with a running Atto service.", no_args_is_help=True)
 
 POLL_S = 0.3
@@ -88,7 +86,7 @@ def _scan(
 def _reason(response: httpx2.Response) -> str:
     """What the service says, or that something else answered."""
     try:
-        return str(decode_json(response.content, _Refusal).message)
+        return str(msgspec.json.decode(response.content, type=_Refusal).message)
     except msgspec.MsgspecError:
         return f"{response.request.url} answered {response.status_code}; is that a Strongroom service?"
 

@@ -19,7 +19,6 @@ from strongroom.core.audit import Audit
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database, ascii_key
 from strongroom.core.errors import InvalidInput, NotFound, Unauthenticated
-from strongroom.core.http.json_decoder import decode_json
 
 TOKEN_PREFIX = "sr"  # noqa: S105 - the public part of every token
 ID_BYTES = 8
@@ -134,7 +133,7 @@ class Tokens:
             raise Unauthenticated("The API token has expired")
         return Principal(
             name=f"token:{row.name}",
-            scopes=frozenset(decode_json(row.scopes)),
+            scopes=frozenset(msgspec.json.decode(row.scopes)),
             limits=row.limits or "",
             token=row.id,
         )
@@ -145,7 +144,7 @@ class Tokens:
             Token(
                 id=row.id,
                 name=row.name,
-                scopes=tuple(decode_json(row.scopes)),
+                scopes=tuple(msgspec.json.decode(row.scopes)),
                 created_at_ms=row.created_at_ms,
                 expires_at_ms=row.expires_at_ms,
                 revoked_at_ms=row.revoked_at_ms,

@@ -3,13 +3,13 @@
 import json
 from functools import partial
 
+import msgspec
 import structlog
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
 from strongroom.core.errors import StrongroomError
-from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.outbox import Dispatcher, Event, Outbox
 from strongroom.core.telemetry import Health, Metrics, Status
 from strongroom.hathor.devices import Device, find_device, remove_device
@@ -107,7 +107,7 @@ class Pusher:
             await self._clock.sleep(EXPIRY_S)
 
     async def _deliver(self, event: Event) -> None:
-        push = decode_json(event.payload, Notification)
+        push = msgspec.json.decode(event.payload, type=Notification)
         device = await self._database.read(lambda c: find_device(c, push.device_id, push.wallet_id))
         if device is None or not device.enable_push or device.provider not in self._providers:
             self._measures.outcomes.labels("unwanted").inc()

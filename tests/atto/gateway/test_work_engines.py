@@ -1,3 +1,4 @@
+import subprocess
 import threading
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from strongroom.atto.gateway.work_engines import (
 from strongroom.atto.protocol import U64_MAX, work_value
 
 with_each_engine = pytest.mark.parametrize("engine", ENGINES)
-needs_library = pytest.mark.skipif(not LIBRARY.exists(), reason="there was no C compiler at install time")
 
 targets = st.binary(min_size=32, max_size=32)
 nonces = st.one_of(st.integers(0, U64_MAX), st.integers(U64_MAX - 60, U64_MAX))
@@ -58,23 +58,29 @@ def test_running_search_ends_when_stopped(engine: Engine) -> None:
     assert results == [None]
 
 
-@needs_library
 @pytest.mark.parametrize("lanes", [0, 2, 16])
 def test_unknown_width_is_refused(lanes: int) -> None:
     with pytest.raises(ValueError, match="width"):
         NativeEngine(lanes)
 
 
-@needs_library
 @pytest.mark.parametrize("size", [0, 31, 33])
 def test_target_of_another_size_never_reaches_the_library(size: int) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         NativeEngine().search(bytes(size), U64_MAX, 0, StopFlag(0))
 
 
-@needs_library
 def test_native_engine_is_chosen_where_it_was_built() -> None:
     assert load_engine().name == "native"
+
+
+def test_the_library_is_hardened() -> None:
+    """It lies in a process that holds keys."""
+    read = subprocess.run(["readelf", "-dlW", LIBRARY], check=True, capture_output=True, text=True).stdout
+    assert "BIND_NOW" in read
+    assert "GNU_RELRO" in read
+    (stack,) = [line.split() for line in read.splitlines() if "GNU_STACK" in line]
+    assert "RW" in stack
 
 
 def test_hashlib_is_chosen_where_it_was_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

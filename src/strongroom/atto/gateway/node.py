@@ -25,7 +25,6 @@ from strongroom.atto.protocol import (
     encode_transaction,
 )
 from strongroom.core.clock import Clock, iso_instant
-from strongroom.core.http.json_decoder import JsonDecoder
 from strongroom.core.http.outbound import Answer, ExcessiveAnswer, HttpClient, OutboundError, StreamRefused
 
 log = structlog.get_logger(__name__)
@@ -39,7 +38,7 @@ STREAM_IDLE_S = 3600.0
 ADDRESSES_PER_QUERY = 1000
 
 _REJECTION = re.compile(r"Transaction rejected due to (?P<reason>[A-Z_]+)|Invalid transaction")
-_INSTANT = JsonDecoder(dict[str, Any])
+_INSTANT = msgspec.json.Decoder(dict[str, Any])
 # The network has not said no: the same bytes may still be confirmed.
 _OPEN_REASONS = frozenset({"ELECTION_EXPIRED", "TRANSACTION_DROPPED"})
 

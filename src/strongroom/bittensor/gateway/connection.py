@@ -19,7 +19,6 @@ from strongroom.bittensor.gateway import ChainUnavailable
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import StrongroomError
-from strongroom.core.http.json_decoder import decode_json
 
 log = structlog.get_logger(__name__)
 
@@ -209,7 +208,7 @@ class _Line:
 
     def _hand_over(self, text: str | bytes) -> None:
         try:
-            message = decode_json(text)
+            message = msgspec.json.decode(text)
         except msgspec.MsgspecError:
             return  # whoever waited for it runs into its time limit
         number = message.get("id") if isinstance(message, dict) else None

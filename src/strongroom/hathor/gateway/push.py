@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.http.outbound import HttpClient, NotConnected, OutboundError
 from strongroom.hathor.gateway import NodeUnavailable
 
@@ -102,6 +101,6 @@ class HttpPushNode:
         if answer.status != HTTPStatus.OK:
             raise _NotServed(f"The node answers {answer.status} to {path}")
         try:
-            return decode_json(answer.content, kind)
+            return msgspec.json.decode(answer.content, type=kind)
         except msgspec.DecodeError as error:
             raise NodeUnavailable(f"The node's answer to {path} is not understood: {error}") from error

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from strongroom.core.clock import Entropy
-from strongroom.core.http.json_decoder import decode_json
 from strongroom.sandbox.bittensor.blocks import Block
 from strongroom.sandbox.bittensor.node import Node
 from strongroom.sandbox.bittensor.storage import Storage
@@ -56,7 +55,7 @@ class Session:
             ConnectionCut: a fault.
         """
         try:
-            body = decode_json(frame)
+            body = msgspec.json.decode(frame)
         except msgspec.DecodeError:
             self._send(_encode(_failed(None, RpcError(PARSE_ERROR, "Parse error"))))
             return

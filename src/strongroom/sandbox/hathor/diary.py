@@ -6,7 +6,6 @@ from pathlib import Path
 import msgspec
 
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.http.json_decoder import JsonDecoder
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.sandbox.hathor.node import Node, new_node
 
@@ -29,7 +28,7 @@ class Mine(msgspec.Struct, tag="mine", frozen=True):
 
 
 Entry = Start | Push | Mine
-_decode = JsonDecoder[Entry](Entry).decode  # type: ignore[arg-type]
+_decode = msgspec.json.Decoder(Entry).decode
 
 
 class _Told:
