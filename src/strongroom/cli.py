@@ -92,6 +92,7 @@ def load_settings(variables: dict[str, str], ledgers: list[str] | None) -> Setti
     _check_names(ledgers)
     settings = read_settings(variables, tuple(ledgers or ()))
     configure_logging(as_json=settings.log_as_json, level=settings.log_level)
+    settings.log_warnings()
     return settings
 
 

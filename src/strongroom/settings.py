@@ -1,8 +1,10 @@
 """Every variable of the process, parsed once, all mistakes reported together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import structlog
 
 from strongroom.atto.settings import AttoSettings, read_atto_settings
 from strongroom.bittensor.settings import BittensorSettings, read_bittensor_settings
@@ -11,10 +13,12 @@ from strongroom.core.http.door import AllowedCallers, read_allowed_callers
 from strongroom.core.http.hosts import is_loopback
 from strongroom.hathor.settings import HathorSettings, read_hathor_settings
 
+log = structlog.get_logger(__name__)
+
 LEDGERS = ("atto", "hathor", "bittensor")
 NAMED_BY = {
     "atto": ("NODE_BASE_URL",),
-    "hathor": ("DEFAULT_SERVER",),
+    "hathor": ("DEFAULT_SERVER", "FULLNODE_HOST"),
     "bittensor": ("BITTENSOR_NETWORK", "network", "CHAIN_NETWORK", "chain_endpoint", "CHAIN_ENDPOINT"),
 }
 MANAGEMENT = "management"
@@ -36,6 +40,12 @@ class Settings:
     atto: AttoSettings | None
     hathor: HathorSettings | None
     bittensor: BittensorSettings | None
+    warnings: tuple[str, ...] = ()
+    """What is set wrongly and not used."""
+
+    def log_warnings(self) -> None:
+        for warning in self.warnings:
+            log.warning("setting", warning=warning)
 
 
 def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -> Settings:
@@ -67,7 +77,7 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
     )
     _check_exposure(environment, settings)
     environment.raise_mistakes()
-    return settings
+    return replace(settings, warnings=tuple(environment.warnings))
 
 
 def configured(variables: Mapping[str, str]) -> tuple[str, ...]:

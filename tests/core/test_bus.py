@@ -105,6 +105,20 @@ async def test_redis_that_is_silent_is_given_up(redis: Redis, monkeypatch: pytes
             {"REDIS_HOST": "cache", "REDIS_PORT": "7", "REDIS_PASSWORD": "a/b@c"},
             "redis://:a%2Fb%40c@cache:7/0",
         ),
+        ({"REDIS_URL": "localhost", "REDIS_PORT": "6379"}, "redis://localhost:6379/0"),
+        ({"REDIS_URL": "cache:6380", "REDIS_PORT": "6379"}, "redis://cache:6380/0"),
+        ({"REDIS_URL": "cache:6380/3", "REDIS_PASSWORD": "p@ss"}, "redis://:p%40ss@cache:6380/3"),
+        ({"REDIS_URL": "127.0.0.1"}, "redis://127.0.0.1:6379/0"),
+        ({"REDIS_URL": "::1", "REDIS_PORT": "6380"}, "redis://[::1]:6380/0"),
+        ({"REDIS_URL": "[fd00::7]:6381"}, "redis://[fd00::7]:6381/0"),
+        ({"REDIS_HOST": "[fd00::7]"}, "redis://[fd00::7]:6379/0"),
+        ({"REDIS_HOST": "cache:6382", "REDIS_PORT": "1"}, "redis://cache:6382/0"),
+        ({"REDIS_URL": "user:secret@cache"}, "redis://user:secret@cache:6379/0"),
+        ({"REDIS_URL": "rediss://cache", "REDIS_PORT": "7", "REDIS_PASSWORD": "p"}, "rediss://:p@cache:7/0"),
+        ({"REDIS_URL": "redis://user@cache/1", "REDIS_PASSWORD": "p"}, "redis://user:p@cache:6379/1"),
+        ({"REDIS_URL": "redis://:given@cache", "REDIS_PASSWORD": "other"}, "redis://:given@cache:6379/0"),
+        ({"REDIS_URL": "unix:///run/redis.sock?db=1"}, "unix:///run/redis.sock?db=1"),
+        ({"REDIS_URL": " localhost "}, "redis://localhost:6379/0"),
     ],
 )
 def test_where_redis_is(variables: dict[str, str], url: str | None) -> None:
@@ -114,7 +128,22 @@ def test_where_redis_is(variables: dict[str, str], url: str | None) -> None:
     assert environment.mistakes == []
 
 
-def test_a_url_of_something_else_is_a_mistake() -> None:
-    environment = Environment({"REDIS_URL": "http://cache"})
+@pytest.mark.parametrize(
+    "place",
+    [
+        "http://cache",
+        "cache:secret",
+        "redis://",
+        "/run/redis.sock",
+        "cache:0",
+        "cache:99999",
+        "a secret place",
+    ],
+)
+@pytest.mark.parametrize("name", ["REDIS_URL", "REDIS_HOST"])
+def test_what_is_no_place_of_redis_is_a_mistake_and_not_shown(name: str, place: str) -> None:
+    environment = Environment({name: place})
     assert read_redis_url(environment) is None
-    assert environment.mistakes == ["REDIS_URL must begin with redis://, rediss:// or unix://"]
+    (mistake,) = environment.mistakes
+    assert mistake.startswith(name)
+    assert "secret" not in mistake

@@ -274,6 +274,33 @@ def test_settings_as_the_original_names_them() -> None:
     assert settings.account.private_key.reveal() == private_pem()
 
 
+PLACEHOLDERS = {
+    "FIREBASE_PROJECT_ID": "some-project",
+    "FIREBASE_CLIENT_EMAIL": "somebody@example.com",
+    "FIREBASE_PRIVATE_KEY": "some private key",
+    "FIREBASE_TOKEN_URI": "some address",
+    "PUSH_ALLOWED_PROVIDERS": "nobody",
+}
+
+
+@pytest.mark.parametrize("name", ["PUSH_NOTIFICATION_ENABLED", "PUSH_NOTIFICATION"])
+def test_what_is_switched_off_is_only_warned_about(name: str) -> None:
+    environment = Environment(PLACEHOLDERS | {name: "false"})
+    settings = read_push_settings(environment)
+    assert environment.mistakes == []
+    assert (settings.enabled, settings.account, settings.providers) == (False, None, frozenset())
+    assert len(environment.warnings) == 3
+    assert all("switched off" in warning for warning in environment.warnings)
+    assert not any("some private key" in warning for warning in environment.warnings)
+
+
+def test_what_is_switched_on_must_be_right() -> None:
+    environment = Environment(PLACEHOLDERS | {"PUSH_NOTIFICATION": "true"})
+    read_push_settings(environment)
+    assert len(environment.mistakes) == 3
+    assert environment.warnings == []
+
+
 def test_an_account_is_enough_and_nothing_is_off() -> None:
     given = read_push_settings(Environment({"FCM_SERVICE_ACCOUNT": account_file()}))
     assert (given.enabled, given.providers) == (True, frozenset({"android"}))

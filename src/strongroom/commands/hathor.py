@@ -33,6 +33,7 @@ def follow() -> None:
     """Follow a Hathor full node's event queue."""
     settings = read_settings(os.environ, ("hathor",))
     configure_logging(as_json=settings.log_as_json, level=settings.log_level)
+    settings.log_warnings()
     try:
         uvloop.run(sync_hathor(settings, print_ready))
     except WrongSourceError as error:

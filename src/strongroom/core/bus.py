@@ -5,8 +5,9 @@ So nothing that matters goes over Redis. While it is away, listeners look at int
 
 import asyncio
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import structlog
 from redis.asyncio import Redis
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 COMPONENT = "redis"
 PREFIX = "strongroom:"
 ANSWER_S = 3.0
+REDIS_PORT = 6379
 LISTEN_S = 5.0
 """Silence after which Redis is asked whether it is there."""
 LONGEST_RETRY_S = 5.0
@@ -158,16 +160,49 @@ class RedisBus(Bus):
 
 
 def read_redis_url(environment: Environment) -> Secret | None:
-    """`REDIS_URL`, or `REDIS_HOST`, `REDIS_PORT` and `REDIS_PASSWORD`; None: this installation has no Redis."""
-    url, host = environment.secret("REDIS_URL"), environment.optional("REDIS_HOST")
-    port, password = environment.port("REDIS_PORT", 6379), environment.secret("REDIS_PASSWORD")
-    if url is not None:
-        if not url.reveal().startswith(("redis://", "rediss://", "unix://")):
-            environment.mistake("REDIS_URL must begin with redis://, rediss:// or unix://")
-            return None
-        return url
-    if host is None:
-        return None
-    return Secret(
-        f"redis://{':' + quote(password.reveal(), safe='') + '@' if password else ''}{host}:{port}/0"
-    )
+    """`REDIS_URL`, or `REDIS_HOST`; with `REDIS_PORT` and `REDIS_PASSWORD`, unless they say these themselves.
+
+    Either may be a host without a scheme, `cache`, `cache:6380` or `::1`. None: this installation has no Redis.
+    """
+    url, host = environment.secret("REDIS_URL"), environment.secret("REDIS_HOST")
+    port, password = environment.port("REDIS_PORT", REDIS_PORT), environment.secret("REDIS_PASSWORD")
+    for name, place in (("REDIS_URL", url), ("REDIS_HOST", host)):
+        if place is not None:
+            try:
+                return Secret(_redis_url(place.reveal().strip(), port, password))
+            except ValueError as error:
+                environment.mistake(f"{name} {error}")
+                return None
+    return None
+
+
+def _redis_url(place: str, port: int, password: Secret | None) -> str:
+    """Raises ValueError with words that show no secret."""
+    if place.startswith("unix://"):
+        return place
+    parts = urlsplit(place if "://" in place else f"redis://{_bracketed(place)}")
+    if parts.scheme not in {"redis", "rediss"}:
+        raise ValueError("must be a host, or begin with redis://, rediss:// or unix://")
+    try:
+        given = parts.port
+    except ValueError:
+        given = 0
+    if not parts.hostname or given == 0 or any(map(str.isspace, parts.hostname)):
+        raise ValueError(
+            "is no place of Redis: say for example localhost, localhost:6379 or redis://localhost:6379/0"
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    user = parts.netloc.rpartition("@")[0]
+    if password is not None and parts.password is None:
+        user = f"{user}:{quote(password.reveal(), safe='')}"
+    path = parts.path if parts.path.strip("/") else "/0"
+    netloc = f"{user}@{host}:{given or port}" if user else f"{host}:{given or port}"
+    return urlunsplit((parts.scheme, netloc, path, parts.query, parts.fragment))
+
+
+def _bracketed(place: str) -> str:
+    """A bare IPv6 address as it stands in a URL."""
+    try:
+        return f"[{IPv6Address(place)}]"
+    except ValueError:
+        return place

@@ -40,10 +40,16 @@ class Environment:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
         self.mistakes: list[str] = []
+        self.warnings: list[str] = []
+        """What is wrong and harms nobody, because it is not used."""
 
     def mistake(self, text: str) -> None:
         if text not in self.mistakes:  # two ledgers may read the same variable
             self.mistakes.append(text)
+
+    def unused(self, why: str) -> "Environment":
+        """The same variables, for settings of what is switched off: their mistakes are warnings here, with the reason."""
+        return _Unused(self._variables, self, why)
 
     def raise_mistakes(self) -> None:
         if self.mistakes:
@@ -124,6 +130,19 @@ class Environment:
         except (ValueError, OSError) as error:
             self.mistake(f"{name}: {error}")
             return default
+
+
+class _Unused(Environment):
+    def __init__(self, variables: Mapping[str, str], user: Environment, why: str) -> None:
+        super().__init__(variables)
+        self._user = user
+        self._why = why
+
+    def mistake(self, text: str) -> None:
+        super().mistake(text)
+        warning = f"{text}; {self._why}"
+        if warning not in self._user.warnings:
+            self._user.warnings.append(warning)
 
 
 def _read_secret(path: str) -> Secret | None:

@@ -27,25 +27,31 @@ class PushSettings:
 
 
 def read_push_settings(environment: Environment) -> PushSettings:
+    """An account and providers that are not understood are mistakes, unless notifications are switched off."""
+    enabled = _read_switch(environment)
+    if enabled is False:
+        environment = environment.unused("push notifications are switched off, so it is not used")
     account = _read_account(environment)
-    wanted = environment.first("PUSH_NOTIFICATION_ENABLED", "PUSH_NOTIFICATION")
-    name = (
-        "PUSH_NOTIFICATION_ENABLED"
-        if environment.is_set("PUSH_NOTIFICATION_ENABLED")
-        else "PUSH_NOTIFICATION"
-    )
     providers = environment.names("PUSH_ALLOWED_PROVIDERS") or frozenset({"android"})
     if unknown := providers - PROVIDERS:
         environment.mistake(
             f"PUSH_ALLOWED_PROVIDERS names {', '.join(sorted(unknown))}; there is android, ios"
         )
     return PushSettings(
-        enabled=account is not None if wanted is None else environment.flag(name, False),
-        providers=providers,
+        enabled=account is not None if enabled is None else enabled,
+        providers=providers & PROVIDERS,
         account=account,
         url=environment.base_url("FCM_BASE_URL") or FCM_URL,
         age_s=environment.integer("HATHOR_PUSH_MAX_AGE_S", ONE_DAY_S, low=60),
     )
+
+
+def _read_switch(environment: Environment) -> bool | None:
+    """None: not said."""
+    for name in ("PUSH_NOTIFICATION_ENABLED", "PUSH_NOTIFICATION"):
+        if environment.is_set(name):
+            return environment.flag(name, False)
+    return None
 
 
 def _read_account(environment: Environment) -> ServiceAccount | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sqlalchemy.engine import URL
 
@@ -88,16 +89,14 @@ def read_hathor_settings(environment: Environment, data: Path, host: str) -> Hat
     name = environment.first("HATHOR_NETWORK", "NETWORK")
     if name is None:
         environment.mistake("NETWORK (or HATHOR_NETWORK) is required: mainnet, testnet or privatenet")
-    node_url = environment.url("DEFAULT_SERVER")
-    if node_url is None:
-        environment.mistake("DEFAULT_SERVER is required: the base URL of a full node, .../v1a/")
+    node_url = _node_url(environment)
     return HathorSettings(
         network=environment.parsed("NETWORK", name or MAINNET.name, _network, MAINNET),
         fullnode_network=environment.text("FULLNODE_NETWORK", name or MAINNET.name),
-        node_url=node_url or "",
+        node_url=node_url,
         ws_url=environment.optional("WS_URL"),
         peer_id=environment.optional("FULLNODE_PEER_ID"),
-        stream_id=environment.optional("FULLNODE_STREAM_ID"),
+        stream_id=environment.first("FULLNODE_STREAM_ID", "STREAM_ID"),
         database=_database(environment, data),
         max_address_gap=environment.integer("MAX_ADDRESS_GAP", DEFAULT_GAP, low=1, high=1_000),
         sync_window=environment.integer("HATHOR_SYNC_WINDOW", 2_000, low=1, high=10_000),
@@ -106,6 +105,21 @@ def read_hathor_settings(environment: Environment, data: Path, host: str) -> Hat
         sockets=_read_sockets(environment),
         push=read_push_settings(environment),
     )
+
+
+def _node_url(environment: Environment) -> str:
+    """`DEFAULT_SERVER`, or the node as the original's daemon names it: `FULLNODE_HOST` and `USE_SSL`, or `WS_URL` alone."""
+    if environment.is_set("DEFAULT_SERVER"):
+        return environment.url("DEFAULT_SERVER") or ""
+    host, stream = environment.optional("FULLNODE_HOST"), urlsplit(environment.text("WS_URL", "/"))
+    if host is not None:
+        scheme = "https" if environment.flag("USE_SSL", False) else "http"
+        return f"{scheme}://{host}/v1a/"
+    if stream.hostname and stream.scheme in {"ws", "wss"}:
+        scheme = "https" if stream.scheme == "wss" else "http"
+        return f"{scheme}://{stream.netloc}{stream.path.removesuffix('/event_ws').rstrip('/') or '/v1a'}/"
+    environment.mistake("DEFAULT_SERVER is required: the base URL of a full node, .../v1a/")
+    return ""
 
 
 def _read_api(environment: Environment, host: str) -> ApiSettings:
