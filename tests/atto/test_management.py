@@ -57,6 +57,7 @@ async def test_health_names_every_part(
             "attoDatabase",
             "attoHistory",
             "attoNode",
+            "attoNodeClock",
             "attoPendingBlocks",
             "attoPurge",
             "attoReceivables",

@@ -29,7 +29,7 @@ async def address(service: AttoService, network: AttoNetwork) -> str:
 async def test_same_send_may_be_tried_again(service: AttoService, network: AttoNetwork, address: str) -> None:
     before = network.state(address)
     assert before is not None
-    meddle(service).refuse_next("INVALID_TIMESTAMP")
+    meddle(service).refuse_next("INVALID_BALANCE")
     refused = await service.send(address, NOBODY, 10)
     assert (refused.status_code, refused.json()["code"]) == (422, "node_rejected")
     sent = entry(await service.send(address, NOBODY, 10))
@@ -42,7 +42,7 @@ async def test_same_receive_is_tried_again(
     service: AttoService, network: AttoNetwork, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("strongroom.atto.receiver.POLL_S", 0.1)
-    meddle(service).refuse_next("INVALID_TIMESTAMP")
+    meddle(service).refuse_next("INVALID_BALANCE")
     await network.fund(address, 7)
     assert (await service.until_balance(address, 106))["height"] == 3
 

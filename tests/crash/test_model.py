@@ -17,7 +17,6 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 
 from strongroom.atto.protocol import AccountKeys, AccountState, Address, Mnemonic, SendBlock, Transaction
-from strongroom.atto.resolver import REPLACED
 from strongroom.sandbox.atto.problems import Problem
 from support.atto_account import AttoAccount, account
 from support.atto_network import AttoNetwork
@@ -112,9 +111,7 @@ class World:
             self._check_refusal(response.status_code, response.json()["message"], dict(body))
 
     def _check_refusal(self, status: int, message: str, body: dict[str, int]) -> None:
-        if status == 422:
-            assert message == REPLACED
-        elif status == 409:
+        if status == 409:
             assert body, message
         else:
             assert (status, message) in {

@@ -29,6 +29,7 @@ from strongroom.atto.protocol import (
 )
 from strongroom.atto.records import AccountRecord, load_account, state_values
 from strongroom.core.database import insert_ignore
+from strongroom.core.errors import LedgerRejected
 from strongroom.core.storage.errors import Duplicate
 
 # Built once, as in `records`.
@@ -46,6 +47,28 @@ class BlockState(enum.StrEnum):
     REJECTED = "REJECTED"
 
 
+class RejectionCause(enum.StrEnum):
+    """Why a block is REJECTED; decisions depend on it, never on the words beside it."""
+
+    SLOT_TAKEN = "SLOT_TAKEN"
+    """Another block, signed with the account's key, is confirmed in its place: it can never be."""
+    RECEIVABLE_NOT_FOUND = "RECEIVABLE_NOT_FOUND"
+    RULE = "RULE"
+    """It breaks another rule of the ledger."""
+    ABANDONED = "ABANDONED"
+    """An operator said that it can never be."""
+
+
+class BlockRejected(LedgerRejected):
+    """The ledger will never have the block."""
+
+    code = "node_rejected"
+
+    def __init__(self, message: str, cause: RejectionCause) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedBlock:
     """A persisted block of ours. `sender` is known for OPEN and RECEIVE."""
@@ -55,6 +78,8 @@ class SignedBlock:
     state: BlockState
     reason: str | None
     created_at_ms: int
+    cause: RejectionCause | None = None
+    """Of a REJECTED one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +121,7 @@ def insert_signed(
         # what was refused is then the very same block.
         columns = tables.block.c
         refused = (columns.hash == block.hash, columns.state == BlockState.REJECTED)
-        anew = row | {"reason": None, "resolved_at_ms": None}
+        anew = row | {"reason": None, "cause": None, "resolved_at_ms": None}
         if connection.execute(update(tables.block).where(*refused).values(anew)).rowcount == 0:
             raise
     connection.execute(_MARK_PENDING, {"path": account.address.path, "block_hash": block.hash})
@@ -120,7 +145,7 @@ def settle_confirmed(
     """Records that the ledger has the block. Doing it twice, or on two replicas, changes nothing more."""
     block = signed.transaction.block
     account = load_account(connection, block.address, network, lock=True)
-    _resolve(connection, block.hash, BlockState.CONFIRMED, None, now_ms)
+    _resolve(connection, block.hash, BlockState.CONFIRMED, now_ms)
     _delete_received(connection, block)
     changes: dict[str, Any] = {} if account.pending != block.hash else {"pending": None}
     entry = None
@@ -139,15 +164,18 @@ def settle_confirmed(
 
 
 def settle_rejected(
-    connection: Connection, signed: SignedBlock, reason: str, now_ms: int, network: Network
+    connection: Connection, signed: SignedBlock, rejected: BlockRejected, now_ms: int, network: Network
 ) -> bool:
     """Records that the ledger refused the block for good: its slot is free again.
 
-    Returns False when the block had another fate already, which stays.
+    Returns False when the block had another fate already, which stays; or when its slot is taken and the account does
+    not stand there yet, so that what is signed next would be for the same slot.
     """
     block = signed.transaction.block
-    load_account(connection, block.address, network, lock=True)
-    if not _resolve(connection, block.hash, BlockState.REJECTED, reason, now_ms):
+    account = load_account(connection, block.address, network, lock=True)
+    if rejected.cause is RejectionCause.SLOT_TAKEN and account.height < block.height:
+        return False
+    if not _resolve(connection, block.hash, BlockState.REJECTED, now_ms, rejected):
         return False
     connection.execute(
         update(tables.chain)
@@ -190,13 +218,17 @@ def load_entry(row: Row[Any], public_key: bytes) -> AccountEntry:
 
 
 def _resolve(
-    connection: Connection, block_hash: bytes, state: BlockState, reason: str | None, now_ms: int
+    connection: Connection,
+    block_hash: bytes,
+    state: BlockState,
+    now_ms: int,
+    rejected: BlockRejected | None = None,
 ) -> bool:
     """Whether that was news."""
-    values: dict[str, Any] = {"state": state, "reason": reason, "resolved_at_ms": now_ms}
+    values: dict[str, Any] = {"state": state, "reason": None, "cause": None, "resolved_at_ms": now_ms}
     before = [BlockState.SIGNED]
-    if state is BlockState.REJECTED:
-        values["slot"] = None
+    if rejected is not None:
+        values |= {"slot": None, "reason": rejected.message, "cause": rejected.cause}
     else:
         before.append(BlockState.REJECTED)
     statement = (
@@ -238,4 +270,5 @@ def _signed_block(row: Row[Any]) -> SignedBlock:
         state=BlockState(row.state),
         reason=row.reason,
         created_at_ms=row.created_at_ms,
+        cause=RejectionCause(row.cause) if row.cause else None,
     )

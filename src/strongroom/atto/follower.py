@@ -22,6 +22,9 @@ from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.loops import Incomplete
 from strongroom.core.telemetry import Metrics
 
+SHOWN = 12
+"""Characters of an address in health: enough to find it in the log, too few to be one."""
+
 log = structlog.get_logger(__name__)
 
 RETRY_S = 3.0
@@ -82,11 +85,13 @@ class Follower:
             state.frontier
         ):
             return
+        self._resolver.moved(state.public_key)
         try:
             await self.take_over(state)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one account, the others are followed
             self._overdue[state.public_key] = state
-            self._why = fault_text(error)
+            path = Address(public_key=state.public_key).path
+            self._why = f"{path[:SHOWN]}…: {fault_text(error)}"
             log.warning("account state not taken over yet", why=self._why, height=state.height)
 
     async def refresh(self, addresses: Sequence[Address]) -> None:

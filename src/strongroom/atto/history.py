@@ -8,9 +8,10 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import structlog
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from strongroom.atto import tables
 from strongroom.atto.blocks import insert_entries
@@ -28,6 +29,8 @@ COMPONENT = "attoHistory"
 POLL_S = 5.0
 ACCOUNTS_AT_ONCE = 8
 CHUNK = 500
+SHOWN = 12
+"""Characters of an address in health."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,8 @@ class History:
         gaps = await self._gaps()
         failed = await self.fill(gaps)
         if failed:
-            raise Incomplete(f"{len(failed)} accounts wait for their history: {next(iter(failed.values()))}")
+            address, why = next(iter(failed.items()))
+            raise Incomplete(f"{len(failed)} accounts wait for their history, {address.path[:SHOWN]}…: {why}")
         return Again() if gaps else None
 
     async def fill(self, gaps: Iterable[Gap]) -> dict[Address, str]:
@@ -139,12 +143,19 @@ class History:
         query = select(tables.chain).where(columns.entry_height < columns.height)
 
         def work(connection: Connection) -> list[Gap]:
-            accounts = [account_record(row, self._network) for row in connection.execute(query)]
-            return [
-                Gap(account=account, state=account.state) for account in accounts if account.state is not None
-            ]
+            found = [self._gap(row) for row in connection.execute(query)]
+            return [gap for gap in found if gap is not None]
 
         return await self._database.read(work)
+
+    def _gap(self, row: Row[Any]) -> Gap | None:
+        """None where what is stored of the account cannot be read."""
+        try:
+            account = account_record(row, self._network)
+        except ValueError as error:
+            log.error("an account cannot be read", address=row.address, why=fault_text(error))
+            return None
+        return None if account.state is None else Gap(account=account, state=account.state)
 
 
 def _balance_at(connection: Connection, account: AccountRecord) -> int:

@@ -25,7 +25,7 @@ from strongroom.atto.history import POLL_S, History
 from strongroom.atto.keyring import Keyring
 from strongroom.atto.monitored import POLL_S as ACCOUNTS_S
 from strongroom.atto.monitored import MonitoredAddresses
-from strongroom.atto.node_clock import REFRESH_S, NodeClock
+from strongroom.atto.node_clock import REFRESH_S, TIME, NodeClock
 from strongroom.atto.progress import ProgressBoard
 from strongroom.atto.protocol import AccountState, Address, Receivable
 from strongroom.atto.queries import Queries
@@ -191,6 +191,7 @@ class AttoLedger:
         self._node = HttpNode(settings.node_url, clock)
         self._stack.push_async_callback(self._node.close)
         self._node_clock = NodeClock(self._node, clock)
+        self._health.watch(TIME, self._node_clock.steadiness)
         self._monitored = MonitoredAddresses(database)
         self._outbox = Outbox(clock)
         self._callbacks = Callbacks(
@@ -236,6 +237,7 @@ class AttoLedger:
             database=database,
             network=settings.network,
             clock=clock,
+            node_clock=self._node_clock,
             entropy=entropy,
             background=self._background,
             write_entries=self._history.write_entries,

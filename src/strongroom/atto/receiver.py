@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Connection, Row, delete, select, update
 
 from strongroom.atto import tables
+from strongroom.atto.blocks import BlockRejected, RejectionCause
 from strongroom.atto.gateway import Node, NodeDishonest
 from strongroom.atto.monitored import MonitoredAddresses
 from strongroom.atto.proof import require_signature
@@ -33,7 +34,7 @@ from strongroom.core.access import system_principal
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database, upsert
-from strongroom.core.errors import Conflict, LedgerRejected, Locked, StrongroomError, Unavailable
+from strongroom.core.errors import Conflict, Locked, OutcomeUnknown, Unavailable
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.loops import Turn
 from strongroom.core.telemetry import ComponentHealth, Metrics, Status
@@ -48,7 +49,8 @@ LONGEST_RETRY_S = 60.0
 BATCH = 500
 REMEMBERED = 20_000
 TOLD = ("address", "amount", "sender", "timestamp_ms", "version")
-GONE = "RECEIVABLE_NOT_FOUND"
+SHOWN = 12
+"""Characters of an address in health: enough to find it in the log, too few to be one."""
 
 
 class AlreadyReceived(Conflict):
@@ -97,6 +99,8 @@ class Receiver:
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._failing: dict[str, str] = {}
         """Accounts whose last deposits could not be looked after, and why."""
+        self._refused: dict[str, str] = {}
+        """Accounts of which an arrival could not be stored, and why."""
         self._troubles: dict[bytes, _Trouble] = {}
         self._done: dict[bytes, None] = {}
         self._received = metrics.counter(
@@ -145,18 +149,39 @@ class Receiver:
             self._unstored = batch
             rows = [_stored(one) for one in batch if self._is_ours(one)]
             if rows:
-                # Told again, it may be told rightly: what was wrong before must not stay.
-                await self._database.write(partial(upsert, table=tables.receivable, rows=rows, update=TOLD))
+                await self._store(rows)
                 self.wake()
             self._unstored = []
             turn.health.succeeded()
 
+    async def _store(self, rows: list[dict[str, Any]]) -> None:
+        """Stores them together or, where one of them is wrong, each by itself."""
+        # Told again, it may be told rightly: what was wrong before must not stay.
+        store = partial(upsert, table=tables.receivable, update=TOLD)
+        try:
+            await self._database.write(partial(store, rows=rows))
+        except (Unavailable, OutcomeUnknown):
+            raise  # the database is away: all are stored with the next run
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are stored
+            if len(rows) == 1:
+                path = rows[0]["address"]
+                self._refused[path] = fault_text(error)
+                log.error("an arrival cannot be stored", address=path, why=self._refused[path])
+                return
+            for row in rows:
+                await self._store([row])
+        else:
+            for row in rows if self._refused else ():
+                self._refused.pop(row["address"], None)
+
     def deposits(self) -> ComponentHealth:
         """DEGRADED while there are deposits that could not be received when it was last tried."""
-        reasons = [trouble.why for trouble in self._troubles.values()] + list(self._failing.values())
+        reasons = [(trouble.path, trouble.why) for trouble in self._troubles.values()]
+        reasons += [*self._failing.items(), *self._refused.items()]
         if not reasons:
             return ComponentHealth(status=Status.UP)
-        detail = f"{len(reasons)} deposits are not received yet: {reasons[-1]}"
+        path, why = reasons[-1]
+        detail = f"{len(reasons)} deposits are not received yet, of {path[:SHOWN]}…: {why}"
         return ComponentHealth(status=Status.DEGRADED, detail=detail)
 
     async def _look_after(self, path: str) -> None:
@@ -234,13 +259,13 @@ class Receiver:
             return False
         except AlreadyReceived:
             self._settle(receivable)
-        except LedgerRejected as error:
+        except BlockRejected as error:
             self._received.labels("rejected").inc()
-            if GONE in error.message:
+            if error.cause is RejectionCause.RECEIVABLE_NOT_FOUND:
                 await self._forget(receivable)  # should the node be behind, its stream will tell of it again
             else:
                 await self._postpone(receivable, error)
-        except StrongroomError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next receivable has its turn
             self._received.labels("failed").inc()
             await self._postpone(receivable, error)
         else:
@@ -300,19 +325,19 @@ class Receiver:
             sender=receivable.sender_public_key,
         )
 
-    async def _postpone(self, receivable: Receivable, error: StrongroomError) -> None:
+    async def _postpone(self, receivable: Receivable, error: Exception) -> None:
         trouble = self._troubles.get(receivable.hash)
         if trouble is None:
             trouble = self._troubles[receivable.hash] = _Trouble(
                 Backoff(self._clock, self._entropy, first_s=1.0, cap_s=LONGEST_RETRY_S),
                 Address(public_key=receivable.receiver_public_key).path,
             )
-        trouble.why = error.message
+        trouble.why = fault_text(error)
         trouble.not_before_s = self._clock.monotonic_s() + trouble.backoff.next_delay_s()
-        log.warning("not received yet", hash=receivable.hash.hex().upper(), why=error.message)
+        log.warning("not received yet", hash=receivable.hash.hex().upper(), why=trouble.why)
         columns = tables.receivable.c
         statement = (
-            update(tables.receivable).where(columns.hash == receivable.hash).values(problem=error.message)
+            update(tables.receivable).where(columns.hash == receivable.hash).values(problem=trouble.why)
         )
         await self._database.write(lambda connection: connection.execute(statement))
 

@@ -9,13 +9,16 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection
 
 from strongroom.atto.blocks import (
+    BlockRejected,
     BlockState,
     EntryWriter,
+    RejectionCause,
     Settled,
     SignedBlock,
     load_block,
@@ -24,8 +27,10 @@ from strongroom.atto.blocks import (
     unsettled,
 )
 from strongroom.atto.gateway import Node, NodeDishonest, NodeRejected
+from strongroom.atto.node_clock import NodeClock
 from strongroom.atto.proof import require_signature
 from strongroom.atto.protocol import AccountEntry, AccountState, Network
+from strongroom.atto.refusals import REPLACED, require_final
 from strongroom.core.background import Background
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
@@ -43,23 +48,6 @@ LOOK_S = 2.0
 WORRYING_AGE_S = 60.0
 COMPONENT = "attoPendingBlocks"
 
-REPLACED = "The account's chain went on with another block"
-# Refusals that depend on nothing but the block and its predecessor. Any other may pass, or is news to us.
-FINAL_REASONS = frozenset(
-    {
-        "INVALID_TRANSACTION",
-        "INVALID_NETWORK",
-        "INVALID_BALANCE",
-        "INVALID_AMOUNT",
-        "INVALID_RECEIVER",
-        "INVALID_CHANGE",
-        "INVALID_TIMESTAMP",
-        "INVALID_VERSION",
-        "INVALID_REPRESENTATIVE",
-        "RECEIVABLE_NOT_FOUND",
-    }
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -68,6 +56,14 @@ class Outcome:
     state: BlockState
     entry: AccountEntry | None = None
     reason: str | None = None
+    cause: RejectionCause | None = None
+
+    def entry_or_raise(self) -> AccountEntry | None:
+        """Raises BlockRejected for a block that the ledger will never have."""
+        if self.state is BlockState.REJECTED:
+            words = self.reason or "The node rejected the transaction"
+            raise BlockRejected(words, self.cause or RejectionCause.RULE)
+        return self.entry
 
 
 class Resolver:
@@ -80,6 +76,7 @@ class Resolver:
         database: Database,
         network: Network,
         clock: Clock,
+        node_clock: NodeClock,
         entropy: Entropy,
         background: Background,
         write_entries: EntryWriter,
@@ -93,6 +90,7 @@ class Resolver:
         self._database = database
         self._network = network
         self._clock = clock
+        self._node_clock = node_clock
         self._entropy = entropy
         self._background = background
         self._write_entries = write_entries
@@ -100,6 +98,7 @@ class Resolver:
         self._overtaken = overtaken
         self._running: dict[bytes, asyncio.Task[Outcome]] = {}
         self._since_s: dict[bytes, float] = {}
+        self._news: dict[bytes, asyncio.Event] = {}
         self._troubles: dict[bytes, str] = {}
         """Why the last attempt failed."""
         self._seconds = metrics.histogram(
@@ -118,8 +117,14 @@ class Resolver:
             task = self._background.start(self._resolve(signed))
             self._running[block_hash] = task
             self._since_s[block_hash] = self._clock.monotonic_s()
-            task.add_done_callback(lambda _: self._ended(block_hash))
+            self._news[signed.transaction.block.public_key] = asyncio.Event()
+            task.add_done_callback(lambda _: self._ended(signed))
         return task
+
+    def moved(self, public_key: bytes) -> None:
+        """The account's chain went on: a block of ours that is under way may have won or lost."""
+        if news := self._news.get(public_key):
+            news.set()
 
     def is_running(self, block_hash: bytes) -> bool:
         return block_hash in self._running
@@ -173,11 +178,13 @@ class Resolver:
             return None
         if stored.state is BlockState.CONFIRMED:
             return await self._confirm(signed)
-        return Outcome(state=stored.state, reason=stored.reason)
+        return Outcome(state=stored.state, reason=stored.reason, cause=stored.cause)
 
     async def _attempt(self, signed: SignedBlock) -> Outcome:
         try:
-            await self._publish(signed)
+            winner = await self._publish(signed)
+            if winner is not None:
+                return await self._compare_with_winner(signed, winner)
         except NodeRejected as rejection:
             return await self._judge(signed, rejection)
         except Unavailable:
@@ -186,20 +193,28 @@ class Resolver:
             raise
         return await self._confirm(signed)
 
-    async def _publish(self, signed: SignedBlock) -> None:
-        """Publishes, and looks for the block meanwhile.
+    async def _publish(self, signed: SignedBlock) -> AccountState | None:
+        """Publishes, and looks for the block meanwhile. Returns the account when it has moved on without the block.
 
-        A node that saw the same bytes within the last minute says nothing for 40 s, confirmed or not.
+        A node says nothing for 40 s of bytes that it saw within the last minute, confirmed or not, and nothing of a
+        block whose place another one took.
         """
+        block = signed.transaction.block
+        news = self._news.get(block.public_key) or asyncio.Event()
         publishing = asyncio.ensure_future(self._node.publish(signed.transaction))
         try:
-            while not (await asyncio.wait({publishing}, timeout=LOOK_S))[0]:
+            while not await _ended_or_news(publishing, news):
+                news.clear()
                 with contextlib.suppress(Unavailable):
                     if await self._is_confirmed(signed):
-                        return
+                        return None
+                    state = await self._node.account(block.address)
+                    if state is not None and state.height >= block.height:
+                        return state
             publishing.result()
         finally:
             publishing.cancel()
+        return None
 
     async def _judge(self, signed: SignedBlock, rejection: NodeRejected) -> Outcome:
         """A refusal ends the matter only when nothing can ever confirm the block.
@@ -214,12 +229,11 @@ class Resolver:
             return await self._compare_with_winner(signed, state)
         if await self._is_confirmed(signed):
             return await self._confirm(signed)
-        if rejection.reason not in FINAL_REASONS:
-            raise Unavailable(f"The node refused the block, which may pass: {rejection.reason}")
+        cause = await require_final(rejection, block, state, self._node, self._node_clock)
         place = (state.height, state.frontier) if state else (0, block.work_target)
         if place != (block.height - 1, block.work_target):
             raise Unavailable("The node does not stand where the block belongs")
-        return await self._reject(signed, rejection.message)
+        return await self._reject(signed, BlockRejected(rejection.message, cause))
 
     async def _compare_with_winner(self, signed: SignedBlock, state: AccountState) -> Outcome:
         """Decides by the block that the account has at this height. The account's own key signed it: that is proof."""
@@ -234,16 +248,18 @@ class Resolver:
         await self._overtaken(
             state
         )  # before the account is free: what is signed next builds on its true state
-        return await self._reject(signed, REPLACED)
+        return await self._reject(signed, BlockRejected(REPLACED, RejectionCause.SLOT_TAKEN))
 
-    async def _reject(self, signed: SignedBlock, reason: str) -> Outcome:
+    async def _reject(self, signed: SignedBlock, rejected: BlockRejected) -> Outcome:
         now_ms = self._clock.now_ms()
         if not await self._database.write(
-            lambda connection: settle_rejected(connection, signed, reason, now_ms, self._network)
+            lambda connection: settle_rejected(connection, signed, rejected, now_ms, self._network)
         ):
-            raise Unavailable("The block was settled by another process")
-        log.warning("block rejected", hash=signed.transaction.hash.hex().upper(), reason=reason)
-        return Outcome(state=BlockState.REJECTED, reason=reason)
+            raise Unavailable(
+                "The block was settled by another process, or its account has not caught up yet"
+            )
+        log.warning("block rejected", hash=signed.transaction.hash.hex().upper(), reason=rejected.message)
+        return Outcome(state=BlockState.REJECTED, reason=rejected.message, cause=rejected.cause)
 
     async def _is_confirmed(self, signed: SignedBlock) -> bool:
         return await self._node.transaction(signed.transaction.hash) is not None
@@ -258,8 +274,10 @@ class Resolver:
         self._settled(signed, settled)
         return Outcome(state=BlockState.CONFIRMED, entry=settled.entry)
 
-    def _ended(self, block_hash: bytes) -> None:
+    def _ended(self, signed: SignedBlock) -> None:
+        block_hash = signed.transaction.hash
         self._running.pop(block_hash, None)
+        self._news.pop(signed.transaction.block.public_key, None)
         self._troubles.pop(block_hash, None)
         self._seconds.observe(self._clock.monotonic_s() - self._since_s.pop(block_hash))
 
@@ -275,3 +293,14 @@ class Resolver:
             )
             return ComponentHealth(status=Status.DEGRADED, detail=detail)
         return ComponentHealth(status=Status.UP, detail=f"{len(self._running)} in flight")
+
+
+async def _ended_or_news(publishing: asyncio.Future[None], news: asyncio.Event) -> bool:
+    """Waits for the end of a publish, for news of the account, or for a while; says whether it was the end."""
+    hearing = asyncio.ensure_future(news.wait())
+    try:
+        both: set[asyncio.Future[Any]] = {publishing, hearing}
+        await asyncio.wait(both, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        hearing.cancel()
+    return publishing.done()

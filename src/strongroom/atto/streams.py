@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ MOST_SIDE_STREAMS = 8
 class AddressStream(Generic[T]):
     """One stream for all addresses; new ones get a side stream until there are enough to open it anew.
 
-    `handle` gets one item at a time. What it raises interrupts that stream alone.
+    `handle` gets one item at a time. What it raises is a defect: it is logged, and the stream goes on with the next.
     """
 
     def __init__(
@@ -100,10 +101,17 @@ class AddressStream(Generic[T]):
         try:
             async with aclosing(self._open(stream.addresses)) as items:
                 async for item in items:
-                    await self._handle(item)
+                    await self._handle_fenced(item)
                     self._settle(stream, backoff)
         finally:
             settled.cancel()
+
+    async def _handle_fenced(self, item: T) -> None:
+        try:
+            await self._handle(item)
+        except Exception as error:  # noqa: BLE001 - one item, so one account, never keeps the others waiting
+            lines = "".join(traceback.format_exception(error))
+            log.error("a defect in handling an item of a stream", stream=self._name, traceback=lines)
 
     def _settle(self, stream: "_Stream", backoff: Backoff) -> None:
         """All is well when the last stream that was interrupted is open again."""

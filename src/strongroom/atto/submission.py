@@ -7,15 +7,16 @@ cannot wait longer gets `OutcomeUnknown` with the hash to ask for.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection
 
-from strongroom.atto.blocks import BlockState, SignedBlock, insert_signed, load_block
+from strongroom.atto.blocks import BlockState, RejectionCause, SignedBlock, insert_signed, load_block
 from strongroom.atto.keyring import Keyring
 from strongroom.atto.node_clock import NodeClock
 from strongroom.atto.protocol import (
+    MAX_FUTURE_MS,
     AccountEntry,
     AccountKeys,
     Address,
@@ -23,6 +24,7 @@ from strongroom.atto.protocol import (
     Network,
     ProtocolError,
     Transaction,
+    is_work_valid,
     sign,
     validate_transaction,
 )
@@ -32,11 +34,14 @@ from strongroom.atto.work import WorkDesk
 from strongroom.core.access import Principal
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
-from strongroom.core.errors import InvalidInput, LedgerRejected, NotFound, OutcomeUnknown, Unavailable
+from strongroom.core.errors import InvalidInput, NotFound, OutcomeUnknown, Unavailable
 from strongroom.core.idempotency import Attempt, Idempotency
 from strongroom.core.limits import Limits
 from strongroom.core.policy import SignatureRequest, SigningGate
 from strongroom.core.telemetry import Metrics
+
+TIME_MARGIN_MS = 5_000
+"""The node's clock is known within some seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +62,20 @@ class Order:
     """Public key of who sent, for OPEN and RECEIVE."""
     attempt: Attempt | None = None
     """The idempotency key under which it was ordered."""
+
+    def instead_of(self, lost: bytes) -> "Order":
+        """The same order after its block lost its place to another."""
+        if self.attempt is None:
+            return self
+        return replace(self, attempt=replace(self.attempt, replaces=lost.hex()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkNeeded:
+    """What must be searched before the account's next block can be signed."""
+
+    target: bytes
+    timestamp_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +104,21 @@ class Signing:
             f"GET /wallets/accounts/transactions/{shown}: if it is not there, nothing was signed. "
             "Or repeat the request with the same Idempotency-Key"
         )
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an order has come, for whoever waits when the time is over."""
+
+    signed: SignedBlock | None = None
+    signing: Signing | None = None
+
+    def given_up(self) -> OutcomeUnknown | Unavailable:
+        if self.signed is not None:
+            return unknown_outcome(self.signed.transaction.hash)
+        if self.signing is not None:
+            return self.signing.unknown()
+        return Unavailable("Timed out before anything was signed; it is safe to try again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,33 +166,39 @@ class Submitter:
         Raises:
             NotFound, Conflict, InvalidInput, Locked, Forbidden: nothing was signed.
             Unavailable: its turn or the work did not come in time; nothing was signed.
-            LedgerRejected: the node refused the block for good.
+            BlockRejected: the node refused the block for good.
             OutcomeUnknown: signed, and its fate is still open; or the database does not say whether it was.
         """
-        signed: SignedBlock | None = None
-        signing: Signing | None = None
+        progress = Progress()
         try:
             async with self._limits.limit(self._timeout_s), self._lock(order.address):
-                work: Work | None = None
-                while signed is None:
-                    signing = Signing()
-                    step = await self._sign(order, work, signing)
-                    signing = None
-                    match step:
-                        case SignedBlock():
-                            signed = step
-                        case Pending():
-                            await asyncio.shield(self._resolver.resolve(step.block))
-                        case AccountRecord():
-                            work = Work(target=step.next_work_target, work=await self._work.work_for(step))
-                outcome = await asyncio.shield(self._resolver.resolve(signed))
+                while True:
+                    signed = await self._sign_patiently(order, progress)
+                    outcome = await asyncio.shield(self._resolver.resolve(signed))
+                    if outcome.cause is not RejectionCause.SLOT_TAKEN:
+                        return outcome.entry_or_raise()
+                    # Surely not paid: the order is checked again, and built on what took its place.
+                    progress.signed = None
+                    order = order.instead_of(signed.transaction.hash)
         except TimeoutError:
-            if signed is not None:
-                raise unknown_outcome(signed.transaction.hash) from None
-            if signing is not None:
-                raise signing.unknown() from None
-            raise Unavailable("Timed out before anything was signed; it is safe to try again") from None
-        return entry_or_raise(outcome)
+            raise progress.given_up() from None
+
+    async def _sign_patiently(self, order: Order, progress: Progress) -> SignedBlock:
+        work: Work | None = None
+        while True:
+            await self._node_clock.require_steady()
+            progress.signing = Signing()
+            step = await self._sign(order, work, progress.signing)
+            progress.signing = None
+            match step:
+                case SignedBlock():
+                    progress.signed = step
+                    return step
+                case Pending():
+                    await asyncio.shield(self._resolver.resolve(step.block))
+                case WorkNeeded():
+                    found = await self._work.work_for(step.target, step.timestamp_ms)
+                    work = Work(target=step.target, work=found)
 
     async def await_block(self, block_hash: bytes) -> Outcome | None:
         """Waits for the fate of a block of ours; None when there is no such block.
@@ -170,7 +210,7 @@ class Submitter:
         if signed is None:
             return None
         if signed.state is not BlockState.SIGNED:
-            return Outcome(state=signed.state, reason=signed.reason)
+            return Outcome(state=signed.state, reason=signed.reason, cause=signed.cause)
         try:
             async with self._limits.limit(self._timeout_s):
                 return await asyncio.shield(self._resolver.resolve(signed))
@@ -189,14 +229,14 @@ class Submitter:
 
     async def _sign(
         self, order: Order, work: Work | None, signing: Signing
-    ) -> SignedBlock | Pending | AccountRecord:
+    ) -> SignedBlock | Pending | WorkNeeded:
         """Checks, signs and persists in one transaction. Cancelled, it may commit all the same: `signing` knows.
 
-        Returns the account instead when it needs work first, and the block in the way when there is one.
+        Returns what work it needs first instead, or the block in the way when there is one.
         """
         now_ms = self._node_clock.now_ms()
 
-        def unit(connection: Connection) -> SignedBlock | Pending | AccountRecord:
+        def unit(connection: Connection) -> SignedBlock | Pending | WorkNeeded:
             signing.block_hash = None
             account = load_account(connection, order.address, self._network, lock=True)
             if (
@@ -204,12 +244,16 @@ class Submitter:
                 and (pending := load_block(connection, account.pending)) is not None
             ):
                 return Pending(block=pending)
+            if order.attempt is not None:
+                self._idempotency.require_current(connection, order.attempt)
             order.check(connection, account)
             keys = self._keyring.keys(_wallet_of(connection, account))  # locked: say so before work is spent
-            found = self._usable_work(account, work)
+            block = _build(order, account, now_ms)
+            _require_in_time(block, now_ms)
+            found = self._usable_work(account, block, work)
             if found is None:
-                return account
-            signed = self._sign_next(connection, order, account, keys, found, now_ms)
+                return WorkNeeded(target=block.work_target, timestamp_ms=block.timestamp)
+            signed = self._sign_block(connection, order, account, keys, block, found)
             signing.block_hash = signed.transaction.hash
             return signed
 
@@ -221,32 +265,35 @@ class Submitter:
             self._signatures.labels("atto", order.kind).inc()
         return step
 
-    def _usable_work(self, account: AccountRecord, work: Work | None) -> bytes | None:
+    def _usable_work(self, account: AccountRecord, block: Block, work: Work | None) -> bytes | None:
         """The work just searched, or the one prepared earlier, if it is for this account's next block."""
-        target = account.next_work_target
         for known, found in (
             (work.target, work.work) if work else (None, None),
             (account.work_target, account.work),
         ):
-            if known == target and found is not None and self._work.is_valid(target, found):
+            is_for_it = known == block.work_target and found is not None
+            if (
+                is_for_it
+                and found
+                and is_work_valid(self._network, block.timestamp, block.work_target, found)
+            ):
                 return found
         return None
 
-    def _sign_next(
+    def _sign_block(
         self,
         connection: Connection,
         order: Order,
         account: AccountRecord,
         keys: AccountKeys,
+        block: Block,
         work: bytes,
-        now_ms: int,
     ) -> SignedBlock:
-        block = _build(order, account, now_ms)
         signed: list[SignedBlock] = []
 
         def persist(signature: bytes) -> None:
             transaction = Transaction(block=block, signature=signature, work=work)
-            validate_transaction(transaction, network=self._network, now_ms=now_ms)
+            _require_valid(transaction, self._network)
             created_at_ms = self._clock.now_ms()
             insert_signed(connection, account, transaction, order.sender, created_at_ms)
             if order.attempt is not None:
@@ -268,12 +315,6 @@ class Submitter:
         return signed[0]
 
 
-def entry_or_raise(outcome: Outcome) -> AccountEntry | None:
-    if outcome.state is BlockState.REJECTED:
-        raise LedgerRejected(outcome.reason or "The node rejected the transaction", code="node_rejected")
-    return outcome.entry
-
-
 def unknown_outcome(block_hash: bytes) -> OutcomeUnknown:
     shown = block_hash.hex().upper()
     return OutcomeUnknown(
@@ -288,6 +329,26 @@ def _build(order: Order, account: AccountRecord, now_ms: int) -> Block:
         return order.build(account, max(now_ms, earliest_ms))
     except ProtocolError as error:
         raise InvalidInput(str(error), code=error.code) from error
+
+
+def _require_in_time(block: Block, now_ms: int) -> None:
+    """An account whose last block is of the future waits for it: before, no node takes the next one."""
+    ahead_ms = block.timestamp - now_ms
+    if ahead_ms > MAX_FUTURE_MS - TIME_MARGIN_MS:
+        wait_s = (ahead_ms - MAX_FUTURE_MS + TIME_MARGIN_MS) // 1000 + 1
+        raise Unavailable(
+            f"The next block of {block.address.uri} would be {ahead_ms // 1000} s ahead of the node's clock, because "
+            f"what it follows is; nothing was signed, try again in {wait_s} s",
+            code="ahead_of_time",
+        )
+
+
+def _require_valid(transaction: Transaction, network: Network) -> None:
+    """The last look at what was just signed; nothing is stored unless a node may take it."""
+    try:
+        validate_transaction(transaction, network=network, now_ms=transaction.block.timestamp)
+    except ProtocolError as error:
+        raise Unavailable(f"The block would not be valid: {error}; nothing was signed") from error
 
 
 def _signature_request(order: Order, block: Block) -> SignatureRequest:

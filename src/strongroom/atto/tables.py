@@ -104,6 +104,7 @@ block = Table(
     Column("sender", binary(32)),
     Column("state", ascii_text(16), nullable=False),
     Column("reason", Text),
+    Column("cause", ascii_text(32)),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("resolved_at_ms", BigInteger),
     Index("strongroom_atto_block_state", "state", "created_at_ms"),

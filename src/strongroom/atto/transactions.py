@@ -18,7 +18,7 @@ from strongroom.atto.protocol import (
     send_block,
 )
 from strongroom.atto.records import AccountRecord
-from strongroom.atto.submission import Order, Submitter, entry_or_raise
+from strongroom.atto.submission import Order, Submitter
 from strongroom.core.access import Principal
 from strongroom.core.database import Database
 from strongroom.core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown
@@ -114,7 +114,7 @@ class Transactions:
         outcome = await self._submitter.await_block(block_hash)
         if outcome is None:
             raise NotFound("The transaction is unknown", code="transaction_not_found")
-        return entry_or_raise(outcome) or await self._stored_entry(block_hash)
+        return outcome.entry_or_raise() or await self._stored_entry(block_hash)
 
     async def find(self, block_hash: bytes) -> TransactionView:
         """A transaction of one of our accounts by its hash.

@@ -9,8 +9,7 @@ from sqlalchemy import update
 from strongroom.atto import tables
 from strongroom.atto.gateway import WorkSource
 from strongroom.atto.node_clock import NodeClock
-from strongroom.atto.protocol import Address, Network, is_work_valid
-from strongroom.atto.records import AccountRecord
+from strongroom.atto.protocol import Address, Network
 from strongroom.core.background import Background
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
@@ -60,15 +59,11 @@ class WorkDesk:
             "strongroom_atto_work_seconds", "Duration of searches for proof of work."
         )
 
-    async def work_for(self, account: AccountRecord) -> bytes:
-        """Searches work for the account's next block; tries until found or cancelled."""
-        search = self._search(account.next_work_target)
+    async def work_for(self, target: bytes, timestamp_ms: int) -> bytes:
+        """Searches work for a block of this timestamp; tries until found or cancelled."""
+        search = self._search(target, timestamp_ms)
         search.wanted = True
         return await asyncio.shield(search.task)
-
-    def is_valid(self, target: bytes, work: bytes) -> bool:
-        """Work that was kept over New Year may have become too weak."""
-        return is_work_valid(self._network, self._node_clock.now_ms(), target, work)
 
     def prepare(self, address: Address, target: bytes) -> None:
         """Searches in the background and stores what it finds for the account's next block."""
@@ -76,7 +71,7 @@ class WorkDesk:
 
     async def _prepare(self, address: Address, target: bytes) -> None:
         async with self._preparing:
-            search = self._search(target)
+            search = self._search(target, self._node_clock.now_ms())
             work = await asyncio.shield(search.task)
         if search.wanted:
             return  # a block is already being built with it
@@ -88,19 +83,23 @@ class WorkDesk:
         )
         await self._database.write(lambda connection: connection.execute(statement))
 
-    def _search(self, target: bytes) -> _Search:
+    def _search(self, target: bytes, timestamp_ms: int) -> _Search:
         search = self._searches.get(target)
         if search is None:
-            search = self._searches[target] = _Search(self._background.start(self._persist(target)))
+            search = self._searches[target] = _Search(
+                self._background.start(self._persist(target, timestamp_ms))
+            )
             search.task.add_done_callback(lambda _: self._searches.pop(target, None))
         return search
 
-    async def _persist(self, target: bytes) -> bytes:
+    async def _persist(self, target: bytes, timestamp_ms: int) -> bytes:
+        """The year decides how hard it is; a block ahead of its time may belong to the next one."""
         backoff = Backoff(self._clock, self._entropy, first_s=0.2, cap_s=10)
         while True:
             started_s = self._clock.monotonic_s()
             try:
-                work = await self._source.work(self._network, self._node_clock.now_ms(), target)
+                moment_ms = max(timestamp_ms, self._node_clock.now_ms())
+                work = await self._source.work(self._network, moment_ms, target)
             except Exception as error:  # noqa: BLE001 - whatever it was, the block waits for its work all the same
                 self._health.failed(error)
                 await backoff.wait()

@@ -8,13 +8,15 @@ A request with a key goes through three steps: `begin` puts its row in, the effe
 * neither, and the process that began it is gone: nothing was signed, it starts afresh;
 * neither, and that process lives: `IdempotencyRunning`.
 
+What was signed may turn out to be without any effect for ever. Then it may be replaced (`Attempt.replaces`), once.
+
 A process that only paused may wake up after its request was taken over: `refer` then finds the other's reference,
 or no row, and fails its transaction. So a key has one signature, whoever makes it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Delete, Update, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Delete, Update, delete, select, update
 
 from strongroom.core import tables
 from strongroom.core.clock import Clock
@@ -51,6 +53,8 @@ class Resume:
 class Attempt:
     scope: str
     key: str
+    replaces: str | None = field(default=None, compare=False)
+    """What was signed for the request before and surely has no effect; the next signature takes its place."""
 
 
 def instance_lease(owner: str) -> str:
@@ -98,8 +102,20 @@ class Idempotency:
         Raises:
             LeaseLost: the request was taken from this process, which had paused; the transaction must not commit.
         """
-        statement = self._open(attempt).where(tables.idempotency.c.reference.is_(None))
+        statement = self._open(attempt).where(_is_reference(attempt.replaces))
         if connection.execute(statement.values(reference=reference)).rowcount == 0:
+            raise LeaseLost("This request was continued by another process")
+
+    def require_current(self, connection: Connection, attempt: Attempt) -> None:
+        """Before the request is judged: a judgement is worth nothing where another process has gone on with it.
+
+        Raises:
+            LeaseLost: as `refer`.
+        """
+        columns = tables.idempotency.c
+        this_one = (columns.scope == attempt.scope, columns.key == attempt.key, columns.status.is_(None))
+        query = select(columns.key).where(*this_one, _is_reference(attempt.replaces))
+        if connection.execute(query).first() is None:
             raise LeaseLost("This request was continued by another process")
 
     async def finish(self, attempt: Attempt | Resume, status: int, body: str) -> None:
@@ -192,3 +208,8 @@ class Idempotency:
         return update(tables.idempotency).where(
             columns.scope == attempt.scope, columns.key == attempt.key, columns.status.is_(None)
         )
+
+
+def _is_reference(reference: str | None) -> ColumnElement[bool]:
+    column = tables.idempotency.c.reference
+    return column.is_(None) if reference is None else column == reference

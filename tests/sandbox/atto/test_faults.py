@@ -34,6 +34,8 @@ NO_FAULTS = {
     "then_confirm": False,
     "silent_duplicates": False,
     "lie": None,
+    "silent_rivals": False,
+    "clock_ahead_ms": 0,
 }
 
 

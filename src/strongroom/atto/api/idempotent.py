@@ -8,6 +8,7 @@ import structlog
 from litestar import Response
 
 from strongroom.atto.api.errors import ErrorMapper, status_of
+from strongroom.atto.blocks import BlockRejected, RejectionCause
 from strongroom.atto.protocol import AccountEntry
 from strongroom.atto.submission import unknown_outcome
 from strongroom.atto.transactions import Transactions
@@ -50,10 +51,7 @@ class IdempotentRequests:
 
     async def _answer(self, claim: Attempt | Resume, path: str, run: Run) -> Response[EntryView]:
         try:
-            if isinstance(claim, Resume):
-                entry = await self._transactions.resume(bytes.fromhex(claim.reference))
-            else:
-                entry = await run(claim)
+            entry = await (self._resume(claim, run) if isinstance(claim, Resume) else run(claim))
         except OutcomeUnknown:
             raise  # the row keeps its reference: the next repetition asks for the fate again
         except StrongroomError as error:
@@ -65,6 +63,15 @@ class IdempotentRequests:
             refusal = self._errors.of(path, error)
             return await self._finish(claim, refusal.status, refusal)
         return await self._finish(claim, 200, entry_view(entry))
+
+    async def _resume(self, claim: Resume, run: Run) -> AccountEntry:
+        """The fate of what was signed; where that lost its place to another block, it is built again."""
+        try:
+            return await self._transactions.resume(bytes.fromhex(claim.reference))
+        except BlockRejected as rejected:
+            if rejected.cause is not RejectionCause.SLOT_TAKEN:
+                raise
+        return await run(Attempt(scope=claim.scope, key=claim.key, replaces=claim.reference))
 
     async def _finish(
         self, claim: Attempt | Resume, status: int, body: msgspec.Struct

@@ -14,7 +14,6 @@ from strongroom.atto.protocol import (
     AccountEntry,
     AccountState,
     Address,
-    ProtocolError,
     Receivable,
     Transaction,
     decode_account_entry,
@@ -37,7 +36,9 @@ CONFIRMATION_TIMEOUT_S = 60.0
 STREAM_IDLE_S = 3600.0
 ADDRESSES_PER_QUERY = 1000
 
-_REJECTION = re.compile(r"Transaction rejected due to (?P<reason>[A-Z_]+)|Invalid transaction")
+_REJECTION = re.compile(
+    r"Transaction rejected due to (?P<reason>[A-Z_]+)|Invalid transaction(?P<network> network)?"
+)
 _INSTANT = msgspec.json.Decoder(dict[str, Any])
 # The network has not said no: the same bytes may still be confirmed.
 _OPEN_REASONS = frozenset({"ELECTION_EXPIRED", "TRANSACTION_DROPPED"})
@@ -198,7 +199,7 @@ def _refusal(response: Answer) -> NodeRejected | NodeUnavailable:
     if found is None or response.status != HTTPStatus.BAD_REQUEST:
         said = found["reason"] if found else None
         return NodeUnavailable(f"The node did not confirm ({said or response.status})")
-    reason = found["reason"] or "INVALID_TRANSACTION"
+    reason = found["reason"] or ("INVALID_NETWORK" if found["network"] else "INVALID_TRANSACTION")
     if reason in _OPEN_REASONS:
         return NodeUnavailable(f"The node did not confirm ({reason})")
     return NodeRejected(f"The node rejected the transaction: {reason}", reason=reason)
@@ -207,7 +208,7 @@ def _refusal(response: Answer) -> NodeRejected | NodeUnavailable:
 def _decoded(decode: Callable[[bytes], T], data: bytes) -> T:
     try:
         return decode(data)
-    except (ProtocolError, msgspec.MsgspecError) as error:
+    except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         raise NodeDishonest(f"The node sent something unreadable: {error}") from error
 
 

@@ -136,8 +136,10 @@ class Elections:
             if rival is None:
                 return await self._decide(transaction, block_hash, slot)
             # The first block in an election wins. A real node leaves the publisher of the other without an
-            # answer; here it is told as soon as the winner is confirmed.
+            # answer; here it is told as soon as the winner is confirmed, unless `silent_rivals`.
             await asyncio.wait([rival])
+            if self._faults.silent_rivals:
+                await asyncio.get_running_loop().create_future()
         return transaction
 
     async def _wait_for_dependencies(self, transaction: Transaction) -> None:

@@ -50,6 +50,8 @@ class FaultRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     then_confirm: bool | UnsetType = UNSET
     silent_duplicates: bool | UnsetType = UNSET
     lie: Lie | UnsetType | None = UNSET
+    silent_rivals: bool | UnsetType = UNSET
+    clock_ahead_ms: int | UnsetType = UNSET
     drop_streams: bool = False
     restart: bool = False
     down_ms: Count = 0
@@ -77,6 +79,10 @@ class Faults(Struct, kw_only=True):
     """Whether a transaction that was published in the last minute is ignored, as by a real node, so that its
     publisher waits in vain. Without it the frontier of an account is acknowledged again at once."""
     lie: Lie | None = None
+    silent_rivals: bool = False
+    """Whether the publisher of a block whose place another one takes is left without an answer, as by a real node."""
+    clock_ahead_ms: int = 0
+    """How far the node's clock is ahead of the true time; negative, behind it."""
 
     def set(self, request: FaultRequest) -> None:
         for name in self.__struct_fields__:

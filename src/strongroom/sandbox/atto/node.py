@@ -13,6 +13,7 @@ from strongroom.sandbox.atto.genesis import sign_genesis
 from strongroom.sandbox.atto.hub import Hub
 from strongroom.sandbox.atto.journal import Journal
 from strongroom.sandbox.atto.ledger import Ledger
+from strongroom.sandbox.atto.node_time import NodeTime
 
 
 class Node:
@@ -28,15 +29,15 @@ class Node:
         confirmation_delay_ms: int = 0,
         reply_timeout_s: float = REPLY_TIMEOUT_S,
     ) -> None:
-        self.clock = clock
         self.faults = Faults()
+        self.clock: Clock = NodeTime(clock, self.faults)
         self.encoder = Encoder(self.faults)
-        self.hub = Hub(clock)
-        self.ledger = Ledger(chain, self.hub, clock, journal)
+        self.hub = Hub(self.clock)
+        self.ledger = Ledger(chain, self.hub, self.clock, journal)
         self.elections = Elections(
             self.ledger,
             self.faults,
-            clock,
+            self.clock,
             delay_ms=confirmation_delay_ms,
             reply_timeout_s=reply_timeout_s,
         )
