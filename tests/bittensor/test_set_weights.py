@@ -136,14 +136,16 @@ async def test_the_chain_takes_the_next_weights_at_the_limit(
 
 
 async def test_a_dispatch_error_is_an_answer(node: LiveNode, service: BittensorService) -> None:
-    asked = set_weights(service, uids=[0, 1, 9], wait_for_inclusion=True)
+    """What changed after the service had looked."""
+    asked = set_weights(service, wait_for_inclusion=True)
     await pooled(node)
+    node.change(WeightsVersionKey=2)
     node.produce()
     response = await asked
     answer = response.json()
     assert (response.status_code, answer["success"]) == (200, False)
     assert answer["error"]["type"] == "Module"
-    assert answer["error"]["name"] == "UidVecContainInvalidOne"
+    assert answer["error"]["name"] == "IncorrectWeightVersionKey"
     assert answer["block_number"] == node.node.chain.head.number
 
 

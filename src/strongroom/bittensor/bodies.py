@@ -80,9 +80,13 @@ class RevealWeights(Body, frozen=True, kw_only=True):
     values: list[U16]
     salt: list[U16]
     version_key: int = 0
+    allow_all_zero_weights: bool = False
+    """As in `set_weights`."""
 
     def call(self, hotkey: bytes) -> Call:  # noqa: ARG002 - it signs
-        weights = weight_set(self.uids, self.values, self.version_key)
+        weights = weight_set(
+            self.uids, self.values, self.version_key, may_be_zero=self.allow_all_zero_weights
+        )
         return calls.reveal_weights(self.netuid, weights, self.salt)
 
 

@@ -22,6 +22,7 @@ from strongroom.bittensor.jobs import (
     JobExists,
     WaitFor,
     check_key,
+    document,
     put_job,
     require_new,
 )
@@ -31,8 +32,9 @@ from strongroom.bittensor.names import KeyKind, hotkey
 from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
 from strongroom.bittensor.protocol.effects import Effect, effect_of
 from strongroom.bittensor.protocol.errors import ProtocolError
-from strongroom.bittensor.protocol.weights import mechanism_index
+from strongroom.bittensor.protocol.weights import AllZero, mechanism_index
 from strongroom.bittensor.submission import Order, Submitter
+from strongroom.bittensor.subnet import Subnets
 from strongroom.bittensor.weights import weights_subject
 from strongroom.core.access import Principal
 from strongroom.core.clock import Clock, Entropy
@@ -90,6 +92,7 @@ class Calls:
     def __init__(
         self,
         *,
+        subnets: Subnets,
         database: Database,
         keyring: Keyring,
         submitter: Submitter,
@@ -97,6 +100,7 @@ class Calls:
         clock: Clock,
         entropy: Entropy,
     ) -> None:
+        self._subnets = subnets
         self._database = database
         self._keyring = keyring
         self._submitter = submitter
@@ -129,6 +133,9 @@ class Calls:
         job = self._job(principal, request, call, slot_of(call, own.public_key))
         try:
             await self._database.read(lambda connection: require_new(connection, job))
+            failure = await self._subnets.obstacle_to(call, own.public_key, may_be_zero=True)
+            if failure is not None:
+                return Answer(job=job, extrinsic=None, result=document(job, success=False, failure=failure))
             extrinsic = await self._order(principal, signer, call, effect, job)
         except JobExists as found:
             return await self._answers.of_job(found.job, request.wait_for)
@@ -212,5 +219,7 @@ def require_call(principal: Principal, signer: Signer, call: Call, effect: Effec
 def _build(request: CallRequest, public_key: bytes) -> Call:
     try:
         return request.body.call(public_key)
+    except AllZero as error:
+        raise InvalidInput(str(error), code="weights_all_zero") from None
     except ProtocolError as error:
         raise InvalidInput(str(error), code="invalid_call") from None

@@ -17,6 +17,7 @@ from strongroom.bittensor.retention import Retention
 from strongroom.bittensor.reveals import Reveals
 from strongroom.bittensor.settings import BittensorSettings
 from strongroom.bittensor.submission import Submitter
+from strongroom.bittensor.subnet import Subnets
 from strongroom.bittensor.weights import REVEAL, SET, Weights
 from strongroom.core.background import Background
 from strongroom.core.clock import Clock, Entropy
@@ -76,8 +77,10 @@ class ChainWork:
             settled=on_settled,
             wake=self._resolver.wake,
         )
+        subnets = Subnets(self.chain, ignore_max_weight=settings.ignore_max_weights_limit)
         answers = Answers(database, self.outcomes)
         self.calls = Calls(
+            subnets=subnets,
             database=database,
             keyring=keyring,
             submitter=self.submitter,
@@ -87,6 +90,7 @@ class ChainWork:
         )
         self.lent = LentSignatures(
             chain=self.chain,
+            subnets=subnets,
             database=database,
             keyring=keyring,
             gate=gate,
@@ -96,7 +100,7 @@ class ChainWork:
             wake=self._resolver.wake,
         )
         self.weights = Weights(
-            chain=self.chain,
+            subnets=subnets,
             database=database,
             keyring=keyring,
             submitter=self.submitter,
@@ -104,7 +108,13 @@ class ChainWork:
             clock=clock,
             entropy=entropy,
         )
-        reveals = Reveals(chain=self.chain, database=database, keyring=keyring, submitter=self.submitter)
+        reveals = Reveals(
+            chain=self.chain,
+            subnets=subnets,
+            database=database,
+            keyring=keyring,
+            submitter=self.submitter,
+        )
         self._runner = JobRunner(
             {SET: self.weights.carry_out, REVEAL: reveals.carry_out},
             database=database,

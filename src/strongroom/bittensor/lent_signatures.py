@@ -30,6 +30,8 @@ from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.extrinsics import Unsigned, blake2_256
 from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.protocol.weights import AllZero
+from strongroom.bittensor.subnet import Subnets
 from strongroom.core.access import Principal
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
@@ -55,6 +57,8 @@ class Wanted:
     era: bytes
     nonce: int
     tip: int
+    may_be_zero: bool = False
+    """Weights that are all zero are meant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,7 @@ class LentSignatures:
         self,
         *,
         chain: Chain,
+        subnets: Subnets,
         database: Database,
         keyring: Keyring,
         gate: SigningGate,
@@ -83,6 +88,7 @@ class LentSignatures:
         """`wake` has someone look at the chain for what is under way."""
         self._wake = wake
         self._chain = chain
+        self._subnets = subnets
         self._database = database
         self._keyring = keyring
         self._gate = gate
@@ -108,9 +114,26 @@ class LentSignatures:
         require_call(principal, signer, read.call, read.effect)
         await self._require_own_hotkeys(principal, signer, read.effect)
         keypair = await self._keyring.open(signer.key)
+        await self._require_weights(read.call, keypair.public_key, may_be_zero=wanted.may_be_zero)
         signature = await self._in_turn(principal, wanted, read, keypair)
         self._signatures.labels("bittensor", read.call.name).inc()
         return signature
+
+    async def _require_weights(self, call: Call, public_key: bytes, *, may_be_zero: bool) -> None:
+        """What the chain would refuse would keep the account until its era is over.
+
+        Raises:
+            InvalidInput: the call sets weights that the chain would refuse, or that are all zero.
+        """
+        slot_of(call, public_key)
+        try:
+            failure = await self._subnets.obstacle_to(call, public_key, may_be_zero=may_be_zero)
+        except AllZero as error:
+            raise InvalidInput(str(error), code="weights_all_zero") from None
+        except ProtocolError as error:
+            raise InvalidInput(str(error), code="invalid_weights") from None
+        if failure is not None:
+            raise InvalidInput(failure.message, code="weights_refused")
 
     async def _require_own_hotkeys(self, principal: Principal, signer: Signer, effect: Effect) -> None:
         """A token for some hotkeys has the coldkey sign for these alone.

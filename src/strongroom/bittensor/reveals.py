@@ -15,7 +15,7 @@ from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.submission import Order, Submitter
-from strongroom.bittensor.subnet import Subnet, look
+from strongroom.bittensor.subnet import Subnet, Subnets
 from strongroom.bittensor.weights import signer_of, weights_of
 from strongroom.core.access import Principal
 from strongroom.core.database import Database
@@ -30,8 +30,11 @@ class Time(enum.Enum):
 
 
 class Reveals:
-    def __init__(self, *, chain: Chain, database: Database, keyring: Keyring, submitter: Submitter) -> None:
+    def __init__(
+        self, *, chain: Chain, subnets: Subnets, database: Database, keyring: Keyring, submitter: Submitter
+    ) -> None:
         self._chain = chain
+        self._subnets = subnets
         self._database = database
         self._keyring = keyring
         self._submitter = submitter
@@ -55,7 +58,7 @@ class Reveals:
             await self._close(job, "NotCommitted", "The commit was not made: there is nothing to reveal")
             return False
         keypair = await self._keyring.open(signer_of(job).key)
-        subnet = await look(self._chain, job.document["netuid"], job.document["mechid"], keypair.public_key)
+        subnet = await self._subnets.look(job.document["netuid"], job.document["mechid"], keypair.public_key)
         item = Item(SUBTENSOR, "WeightCommits", (subnet.index, keypair.public_key))
         heads = await self._chain.heads()
         (commits,) = await self._chain.read([item], heads.best.hash)

@@ -59,6 +59,8 @@ class BittensorSettings:
     """How long jobs that are over can be asked for. 0: for ever."""
     pylon_identities: Mapping[str, int]
     """The netuid by the identity (a wallet, or `wallet:hotkey`), as anybody is told who asks like Pylon's client."""
+    ignore_max_weights_limit: bool
+    """What the chain stores as the largest share of one weight does not hold: runtimes since 2026 do not ask."""
     requests_a_minute: int
     """Of one token that has no limit of its own."""
     trusted_proxies: TrustedProxies
@@ -100,6 +102,7 @@ def read_bittensor_settings(environment: Environment, data: Path, host: str) -> 
             _pylon_identities,
             {},
         ),
+        ignore_max_weights_limit=environment.flag("BITTENSOR_IGNORE_MAX_WEIGHTS_LIMIT", False),
         requests_a_minute=environment.integer("BITTENSOR_REQUESTS_A_MINUTE", 6000, low=1, high=1_000_000),
         trusted_proxies=environment.parsed(
             "BITTENSOR_TRUSTED_PROXIES",

@@ -17,7 +17,6 @@ from sqlalchemy import Connection
 from strongroom.bittensor.access import READ, SUBMIT, require_use
 from strongroom.bittensor.answers import Answers
 from strongroom.bittensor.extrinsics import Extrinsic
-from strongroom.bittensor.gateway import Chain
 from strongroom.bittensor.jobs import (
     ID_BYTES,
     Answer,
@@ -41,12 +40,13 @@ from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.bittensor.protocol.weights import (
     MECHANISM_STEP,
     MOST,
+    AllZero,
     WeightSet,
     mechanism_index,
     weight_set,
 )
 from strongroom.bittensor.submission import Order, Submitter
-from strongroom.bittensor.subnet import Plan, Subnet, look, plan, read_uids
+from strongroom.bittensor.subnet import Plan, Subnet, Subnets, plan
 from strongroom.bittensor.timelock import BLOCK_S
 from strongroom.core.access import Principal
 from strongroom.core.clock import Clock, Entropy
@@ -84,13 +84,16 @@ def weights_request(
     wait_for: WaitFor,
     key: str | None,
     in_background: bool,
+    may_be_zero: bool = False,
 ) -> WeightsRequest:
     """Raises: InvalidInput."""
     check_key(key)
     if not (0 <= netuid < MECHANISM_STEP and 0 <= mechid <= HIGHEST_MECHID):
         raise InvalidInput("A netuid is from 0 to 4095, a mechid from 0 to 15", code="invalid_weights")
     try:
-        checked = weight_set(uids, weights, version_key)
+        checked = weight_set(uids, weights, version_key, may_be_zero=may_be_zero)
+    except AllZero as error:
+        raise InvalidInput(str(error), code="weights_all_zero") from None
     except ProtocolError as error:
         raise InvalidInput(str(error), code="invalid_weights") from None
     return WeightsRequest(
@@ -108,7 +111,7 @@ class Weights:
     def __init__(
         self,
         *,
-        chain: Chain,
+        subnets: Subnets,
         database: Database,
         keyring: Keyring,
         submitter: Submitter,
@@ -116,7 +119,7 @@ class Weights:
         clock: Clock,
         entropy: Entropy,
     ) -> None:
-        self._chain = chain
+        self._subnets = subnets
         self._database = database
         self._keyring = keyring
         self._submitter = submitter
@@ -195,7 +198,7 @@ class Weights:
             keys = [decode_address(address) for address in addresses]
         except ProtocolError as error:
             raise InvalidInput(str(error), code="invalid_weights") from None
-        uids = await read_uids(self._chain, netuid, keys)
+        uids = await self._subnets.uids(netuid, keys)
         return {address: uid for address, uid in zip(addresses, uids, strict=True) if uid is not None}
 
     async def find(self, principal: Principal, id_or_key: str) -> Answer | None:
@@ -305,7 +308,7 @@ class Weights:
 
     async def _look(self, job: Job, keypair: Keypair) -> Subnet:
         facts = job.document
-        return await look(self._chain, facts["netuid"], facts["mechid"], keypair.public_key)
+        return await self._subnets.look(facts["netuid"], facts["mechid"], keypair.public_key)
 
     def _job(self, principal: Principal, request: WeightsRequest, public_key: bytes) -> Job:
         signer, weights = request.signer, request.weights

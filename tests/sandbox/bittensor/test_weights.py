@@ -70,9 +70,20 @@ def test_a_registration_counts_as_an_update(trial: Trial) -> None:
 
 
 def test_without_a_permit_only_a_self_weight_passes(trial: Trial) -> None:
-    assert trial.failure(VALIDATOR, "set_weights", **weights([1], [1])) == "NeuronNoValidatorPermit"
-    assert trial.failure(VALIDATOR, "set_weights", **weights([0, 1], [1, 1])) == "NeuronNoValidatorPermit"
-    assert trial.failure(VALIDATOR, "set_weights", **weights([0], [1])) is None
+    other = "//Alice//hk1"
+    assert trial.failure(other, "set_weights", **weights([0], [1])) == "NeuronNoValidatorPermit"
+    assert trial.failure(other, "set_weights", **weights([0, 1], [1, 1])) == "NeuronNoValidatorPermit"
+    assert trial.failure(other, "set_weights", **weights([1], [1])) is None
+
+
+def test_the_hotkey_of_the_subnets_owner_needs_no_permit_since_2026(trial: Trial) -> None:
+    found = trial.failure(VALIDATOR, "set_weights", **weights([1], [1]))
+    assert found == {293: "NeuronNoValidatorPermit", 424: None}[trial.spec_version]
+
+
+def test_the_newer_runtime_keeps_a_limit_of_shares_and_does_not_look_at_it(new: Trial) -> None:
+    new.node.produce(lambda ctx: ctx.put("SubtensorModule", "MaxWeightsLimit", NETUID, value=100), empty=True)
+    assert new.failure(VALIDATOR, "set_weights", **weights([1, 2], [1, 65535])) is None
 
 
 def test_the_version_key_must_not_be_older(powerful: Trial) -> None:

@@ -25,6 +25,8 @@ class ExtrinsicRequest(msgspec.Struct, kw_only=True):
     era: Hex
     nonce: U64
     tip: U64 = 0
+    allow_all_zero_weights: bool = False
+    """As in `/wallet/set_weights`."""
 
 
 class ExtrinsicSignature(msgspec.Struct, kw_only=True):
@@ -52,6 +54,7 @@ class ExtrinsicsController(Controller):
             era=_bytes(data.era),
             nonce=data.nonce,
             tip=data.tip,
+            may_be_zero=data.allow_all_zero_weights,
         )
         return ExtrinsicSignature(signature=(await lent.sign(principal, wanted)).hex())
 

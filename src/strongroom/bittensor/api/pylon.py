@@ -22,6 +22,8 @@ from strongroom.core.errors import InvalidInput, NotFound
 class PylonWeights(msgspec.Struct, kw_only=True):
     weights: dict[str, float]
     """By the neurons' hotkeys."""
+    allow_all_zero_weights: bool = False
+    """As in `/wallet/set_weights`."""
 
 
 @get(
@@ -63,6 +65,7 @@ class PylonController(Controller):
             uids=list(found.values()),
             weights=[data.weights[address] for address in found],
             version_key=0,
+            may_be_zero=data.allow_all_zero_weights,
             wait_for=WaitFor.FINAL,
             key=idempotency_key,
             in_background=True,

@@ -40,6 +40,8 @@ class WeightsData(msgspec.Struct, kw_only=True):
     """Integers pass unchanged. With a float among them all are divided by the largest and scaled to 65535."""
     version_key: int = 0
     mechid: int = 0
+    allow_all_zero_weights: bool = False
+    """Weights that are all zero take away all that the hotkey has set: only where this says so."""
     wait_for_finalization: bool = False
     wait_for_inclusion: bool = False
 
@@ -74,6 +76,7 @@ class WeightsController(Controller):
             uids=given.uids,
             weights=given.weights,
             version_key=given.version_key,
+            may_be_zero=given.allow_all_zero_weights,
             wait_for=_wait_for(given),
             key=idempotency_key,
             in_background=data.is_async or RESPOND_ASYNC in (prefer or ""),

@@ -9,7 +9,7 @@ from strongroom.bittensor.client.chain import teach
 from strongroom.bittensor.client.journal import Journal
 from strongroom.bittensor.client.local import LocalWallet, SetWeights
 from strongroom.bittensor.client.remote import RemoteWallet
-from strongroom.bittensor.client.result import Result
+from strongroom.bittensor.client.result import Result, not_sent
 from strongroom.bittensor.client.service import Service, ServiceError
 from strongroom.bittensor.client.settings import ServiceSettings, read_settings
 from strongroom.bittensor.client.signing import MessageSigner
@@ -59,14 +59,23 @@ class WalletService:
         """From the arguments of `add_arguments` and the environment."""
         return cls(read_settings(config), local=local, local_wallet=local_wallet)
 
-    def wallet(self, name: str = "default", hotkey: str = "default") -> RemoteWallet:
+    def wallet(
+        self, name: str = "default", hotkey: str = "default", *, allow_all_zero_weights: bool = False
+    ) -> RemoteWallet:
         """A wallet for the SDK, whose keys the service holds. Its messages are signed locally while that is away.
+
+        `allow_all_zero_weights`: the SDK may set weights with it that are all zero.
 
         Raises:
             ServiceError: the service is away, or does not know the wallet, or the token may not use it.
         """
         teach()
-        return RemoteWallet(MessageSigner(self.service, self._breaker, self._local_wallet), name, hotkey)
+        return RemoteWallet(
+            MessageSigner(self.service, self._breaker, self._local_wallet),
+            name,
+            hotkey,
+            allow_all_zero_weights=allow_all_zero_weights,
+        )
 
     def wallet_or_local(self, name: str = "default", hotkey: str = "default") -> Any:
         """The service's wallet; while the service is away, the local wallet if its hotkey lies on this machine.
@@ -94,6 +103,7 @@ class WalletService:
         version_key: int = 0,
         wait_for_inclusion: bool = False,
         wait_for_finalization: bool = False,
+        allow_all_zero_weights: bool = False,
         **_others: Any,
     ) -> Result:
         """Has the service set weights, as the SDK's method of this name would.
@@ -107,19 +117,27 @@ class WalletService:
             version_key: of the subnet's code.
             wait_for_inclusion: answer when it is in a block.
             wait_for_finalization: answer when that block is final.
+            allow_all_zero_weights: weights that are all zero take away all that the hotkey has set; only if this says so.
             _others: what other versions of the SDK take (period, max_attempts, block_time ...); the service decides these.
         """
         name, hotkey = _names(wallet)
+        values = _plain(weights)
+        if not (
+            any(values) or allow_all_zero_weights
+        ):  # nor by the local wallet, whatever the SDK makes of it
+            return not_sent("all weights are zero: where that is meant, say allow_all_zero_weights=True")
         data = {
             "netuid": int(netuid),
             "uids": [int(uid) for uid in _plain(uids)],
-            "weights": _plain(weights),
+            "weights": values,
             "version_key": int(version_key),
             "wait_for_finalization": bool(wait_for_finalization),
             "wait_for_inclusion": bool(wait_for_inclusion),
         }
         if mechid:
             data["mechid"] = int(mechid)
+        if allow_all_zero_weights:
+            data["allow_all_zero_weights"] = True
         request = Request(
             wallet_name=name, hotkey_name=hotkey, transaction_data=data, local=self._fallback(wallet)
         )

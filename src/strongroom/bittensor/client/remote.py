@@ -26,7 +26,14 @@ class RemoteKeypair:
     mnemonic = None
 
     def __init__(
-        self, signer: MessageSigner, *, wallet_name: str, hotkey_name: str, ss58_address: str, role: str
+        self,
+        signer: MessageSigner,
+        *,
+        wallet_name: str,
+        hotkey_name: str,
+        ss58_address: str,
+        role: str,
+        allow_all_zero_weights: bool = False,
     ) -> None:
         self._signer = signer
         self._service = signer.service
@@ -36,6 +43,7 @@ class RemoteKeypair:
         self.role = role
         """`hotkey` or `coldkey`."""
         self.public_key = public_key(ss58_address)
+        self._allow_all_zero_weights = allow_all_zero_weights
 
     def sign(self, data: str | bytes | Any) -> bytes:
         """Signature of a message, 64 bytes.
@@ -61,6 +69,8 @@ class RemoteKeypair:
             "nonce": nonce,
             "tip": tip,
         }
+        if self._allow_all_zero_weights:
+            document["allow_all_zero_weights"] = True
         return bytes.fromhex(self._service.post("/wallet/extrinsics/sign", document)["signature"])
 
     def sign_extrinsic_payload(self, payload: dict[str, Any]) -> dict[str, str] | Awaitable[dict[str, str]]:
@@ -99,7 +109,14 @@ class RemoteWallet:
 
     path = ""
 
-    def __init__(self, signer: MessageSigner, name: str = "default", hotkey: str = "default") -> None:
+    def __init__(
+        self,
+        signer: MessageSigner,
+        name: str = "default",
+        hotkey: str = "default",
+        *,
+        allow_all_zero_weights: bool = False,
+    ) -> None:
         """Asks the service for the wallet's addresses.
 
         Raises:
@@ -109,6 +126,7 @@ class RemoteWallet:
         self.name = name
         self.hotkey_str = hotkey
         self._signer = signer
+        self._allow_all_zero_weights = allow_all_zero_weights
         self.hotkey = self._key("hotkey", info["hotkey_address"])
         self.hotkeypub = self.hotkey
         coldkey = info.get("coldkey_address")
@@ -143,7 +161,12 @@ class RemoteWallet:
 
     def _key(self, role: str, address: str) -> RemoteKeypair:
         return RemoteKeypair(
-            self._signer, wallet_name=self.name, hotkey_name=self.hotkey_str, ss58_address=address, role=role
+            self._signer,
+            wallet_name=self.name,
+            hotkey_name=self.hotkey_str,
+            ss58_address=address,
+            role=role,
+            allow_all_zero_weights=self._allow_all_zero_weights,
         )
 
 

@@ -12,6 +12,7 @@ LARGEST: Final = 65_535
 MOST: Final = 4_096
 """A subnet has 256 neurons; the chain's own limit of an argument is far above."""
 MECHANISM_STEP: Final = 4_096
+PLACES: Final = 32
 LARGEST_VERSION_KEY: Final = 2**64 - 1
 
 
@@ -24,10 +25,17 @@ class WeightSet:
     version_key: int = 0
 
 
-def weight_set(uids: Sequence[int], weights: Sequence[int | float], version_key: int) -> WeightSet:
+class AllZero(ProtocolError):
+    """Weights that are all zero take everything away that a validator has set."""
+
+
+def weight_set(
+    uids: Sequence[int], weights: Sequence[int | float], version_key: int, *, may_be_zero: bool = False
+) -> WeightSet:
     """Integers pass unchanged. If one is a float, all are: divided by the largest, times 65535, zeros left out.
 
     Raises:
+        AllZero: all are, and they may not.
         ProtocolError: lengths, duplicates or ranges.
     """
     if len(uids) != len(weights):
@@ -40,6 +48,13 @@ def weight_set(uids: Sequence[int], weights: Sequence[int | float], version_key:
         raise ProtocolError(f"A uid is from 0 to {LARGEST}")
     if not 0 <= version_key <= LARGEST_VERSION_KEY:
         raise ProtocolError("The version key has 64 bits")
+    if not any(weights):
+        if not may_be_zero:
+            raise AllZero(
+                "All weights are zero: this would take away all that the hotkey has set. Where that is meant, say"
+                " allow_all_zero_weights"
+            )
+        weights = [0] * len(uids)
     if any(isinstance(weight, float) for weight in weights):
         return _normalised(uids, weights, version_key)
     values = tuple(int(weight) for weight in weights)
@@ -52,8 +67,6 @@ def _normalised(uids: Sequence[int], weights: Sequence[int | float], version_key
     if not all(0 <= weight <= sys.float_info.max for weight in weights):
         raise ProtocolError("A weight is a finite number, 0 or more")
     largest = max(weights)
-    if largest == 0:
-        raise ProtocolError("All weights are zero")
     scaled = [(uid, round(weight / largest * LARGEST)) for uid, weight in zip(uids, weights, strict=True)]
     kept = [(uid, value) for uid, value in scaled if value]
     return WeightSet(
@@ -67,6 +80,18 @@ def upscaled(values: Sequence[int]) -> list[int]:
     if largest == 0:
         return list(values)
     return [(2 * value * LARGEST + largest) // (2 * largest) for value in values]
+
+
+def is_self_weight(uid: int, weights: WeightSet) -> bool:
+    """One weight, for the own uid: the chain asks for no permit, no number and no share of it."""
+    return weights.uids == (uid,)
+
+
+def exceeds_share(values: Sequence[int], limit: int) -> bool:
+    """Whether the largest has more of the sum than `limit` of 65535, in the chain's 32 binary places."""
+    scaled = upscaled(values)
+    total = sum(scaled)
+    return total > 0 and (max(scaled) << PLACES) // total > (limit << PLACES) // LARGEST
 
 
 def mechanism_index(netuid: int, mechid: int) -> int:
