@@ -39,6 +39,9 @@ class MonitoredAddresses:
         self._changed.add(event)
         return event
 
+    def unwatch(self, event: asyncio.Event) -> None:
+        self._changed.discard(event)
+
     async def load(self) -> None:
         rows = await self._database.fetch_all(select(tables.chain.c.public_key))
         self.add(Address(public_key=row.public_key) for row in rows)

@@ -13,6 +13,7 @@ import structlog
 from strongroom.atto.monitored import MonitoredAddresses
 from strongroom.atto.protocol import Address
 from strongroom.core.backoff import Backoff
+from strongroom.core.bulk import chunks
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.loops import Turn
@@ -26,10 +27,14 @@ T = TypeVar("T")
 LONGEST_S = 600.0
 SETTLED_S = 6.0  # longer than a connection may take to fail
 MOST_SIDE_STREAMS = 8
+ADDRESSES_A_STREAM = 1000
 
 
 class AddressStream(Generic[T]):
-    """One stream for all addresses; new ones get a side stream until there are enough to open it anew.
+    """Streams of at most a thousand addresses each: a node refuses bodies above 256 KiB.
+
+    New addresses get a side stream of their own. When there are many of those they are merged; a full stream is left
+    alone, however many addresses come after it.
 
     `handle` gets one item at a time. What it raises is a defect: it is logged, and the stream goes on with the next.
     """
@@ -58,25 +63,39 @@ class AddressStream(Generic[T]):
         self._interrupted.clear()
         changed = self._monitored.watch()
         covered: set[Address] = set()
-        streams: list[asyncio.Task[None]] = []
+        sides: list[_Stream] = []
         numbers = itertools.count()
-        async with asyncio.TaskGroup() as group:
-            while True:
-                changed.clear()
-                fresh = [address for address in self._monitored.snapshot() if address not in covered]
-                if fresh and len(streams) > MOST_SIDE_STREAMS:
-                    for task in streams:
-                        task.cancel()
-                    streams.clear()
-                    self._interrupted.clear()
-                    fresh = self._monitored.snapshot()
-                if fresh:
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    changed.clear()
+                    fresh = [address for address in self._monitored.snapshot() if address not in covered]
                     covered.update(fresh)
-                    one = _Stream(number=next(numbers), addresses=fresh, health=turn.health)
-                    streams.append(group.create_task(self._follow(one)))
-                elif not streams:
-                    turn.health.succeeded("no accounts yet")
-                await changed.wait()
+                    merged = sides if fresh and len(sides) >= MOST_SIDE_STREAMS else []
+                    addresses = [address for side in merged for address in side.addresses] + fresh
+                    streams = [
+                        _Stream(number=next(numbers), addresses=chunk, health=turn.health)
+                        for chunk in chunks(addresses, ADDRESSES_A_STREAM)
+                    ]
+                    for stream in streams:
+                        stream.task = group.create_task(self._follow(stream))
+                    self._end(merged)  # the new ones tell again what these have told
+                    sides = [
+                        stream
+                        for stream in (*(sides if not merged else ()), *streams)
+                        if len(stream.addresses) < ADDRESSES_A_STREAM
+                    ]
+                    if not covered:
+                        turn.health.succeeded("no accounts yet")
+                    await changed.wait()
+        finally:
+            self._monitored.unwatch(changed)
+
+    def _end(self, streams: Sequence["_Stream"]) -> None:
+        for stream in streams:
+            self._interrupted.discard(stream.number)
+            if stream.task is not None:
+                stream.task.cancel()
 
     async def _follow(self, stream: "_Stream") -> None:
         backoff = Backoff(self._clock, self._entropy, first_s=0.25, cap_s=10.0)
@@ -121,8 +140,9 @@ class AddressStream(Generic[T]):
             stream.health.succeeded()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Stream:
     number: int
     addresses: Sequence[Address]
     health: WorkHealth
+    task: asyncio.Task[None] | None = None

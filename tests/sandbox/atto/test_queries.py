@@ -180,3 +180,16 @@ async def test_faucet_refuses_what_cannot_be_sent(node: SandboxNode, body: dict[
 async def test_faucet_serves_many_at_once(node: SandboxNode) -> None:
     entries = await asyncio.gather(*(node.sandbox.faucet(ALICE.address, 1) for _ in range(5)))
     assert sorted(entry.height for entry in entries) == [2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    "path", ["/accounts", "/accounts/stream", "/accounts/receivables/stream", "/transactions/stream"]
+)
+async def test_body_above_the_frameworks_limit_is_refused(node: SandboxNode, path: str) -> None:
+    """As by a real node, which keeps the default of its framework."""
+    addresses = [ALICE.address.uri] * 3800
+    response = await node.client.post(path, json={"addresses": addresses})
+    assert response.status_code == 413
+    assert response.json()["message"] == "Exceeded limit on max bytes to buffer : 262144"
+    fits = await node.client.post("/accounts", json={"addresses": addresses[:3500]})
+    assert fits.status_code == 200

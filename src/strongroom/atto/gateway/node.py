@@ -181,6 +181,8 @@ class HttpNode:
 
 
 def _address_search(addresses: Sequence[Address]) -> bytes:
+    if len(addresses) > ADDRESSES_PER_QUERY:
+        raise ValueError(f"{len(addresses)} addresses in one request; a node refuses bodies above 256 KiB")
     return msgspec.json.encode({"addresses": [address.uri for address in addresses]})
 
 

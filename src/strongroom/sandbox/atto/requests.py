@@ -14,6 +14,8 @@ from strongroom.sandbox.atto.problems import AnyRequest, Problem
 
 T = TypeVar("T")
 _KEY_SIZE: Final = 32
+MOST_BODY_BYTES: Final = 256 * 1024
+"""The default of the node's framework (`spring.codec.max-in-memory-size`), which the node leaves as it is."""
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
@@ -45,14 +47,18 @@ async def read_body(request: AnyRequest, parse: Callable[[bytes], T]) -> T:
     """The body, which must be JSON, through `parse`.
 
     Raises:
-        Problem: 415; 400; or 500 for an amount above the supply, which a node does not expect either.
+        Problem: 415; 413 above the framework's limit; 400; or 500 for an amount above the supply, which a node does not expect either.
     """
     content_type, _ = request.content_type
     if content_type != "application/json":
         text = f"Content-Type '{content_type}' is not supported."
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
+    body = await request.body()
+    if len(body) > MOST_BODY_BYTES:
+        text = f"Exceeded limit on max bytes to buffer : {MOST_BODY_BYTES}"
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
     try:
-        return parse(await request.body())
+        return parse(body)
     except InvalidAmount as error:
         raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from None
     except ProtocolError:
