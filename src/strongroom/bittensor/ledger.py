@@ -1,6 +1,5 @@
 """Assembles the Bittensor ledger: its use cases, surface, workers and health."""
 
-import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from strongroom.core.listener import Access, Surface
 from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.policy import SigningGate
 from strongroom.core.rates import Buckets
+from strongroom.core.storage.check import check_database
 from strongroom.core.telemetry import Health, Metrics, Status
 from strongroom.core.tokens import Tokens
 from strongroom.core.vault import KeyEncryptionKey, Vault
@@ -175,8 +175,7 @@ class BittensorLedger:
     async def _check_database(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(CHECK_S):
-                    await self.database.read(lambda connection: connection.exec_driver_sql("SELECT 1").all())
+                await check_database(self.database)
                 self._health.report(DATABASE, Status.UP, vital=True)
             except Exception as error:  # noqa: BLE001 - whatever it is, the database cannot be used
                 self._health.report(DATABASE, Status.DOWN, type(error).__name__, vital=True)

@@ -45,7 +45,12 @@ from strongroom.core.clock import Clock, Entropy, SystemClock, SystemEntropy
 from strongroom.core.mysql import MysqlEngine
 from strongroom.core.mysql_queries import QueryPool
 from strongroom.core.sqlite import SqliteEngine
-from strongroom.core.storage.errors import CommitUnknown, ConnectionSevered, DatabaseUnavailable
+from strongroom.core.storage.errors import (
+    CommitUnknown,
+    ConnectionSevered,
+    DatabaseUnavailable,
+    DatabaseUnusable,
+)
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -112,12 +117,13 @@ class Database:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._clock = clock or SystemClock()
-        self._entropy = entropy or SystemEntropy()
+        self.entropy = entropy or SystemEntropy()
         self._engine: _Engine = SqliteEngine(url) if self.is_sqlite else MysqlEngine(url, pool_size)
         self._queries = None if self.is_sqlite else QueryPool(url, max(1, pool_size // 2))
         self._units: set[asyncio.Task[Any]] = set()
         self._owns_engine = True
         self._closed = False
+        self._failure: DatabaseUnusable | None = None
 
     def beside(self) -> Self:
         """The same database for the event loop of another thread. It is closed there, before this one.
@@ -182,6 +188,11 @@ class Database:
         except TimeoutError:
             raise ConnectionSevered from None
 
+    def take_failure(self) -> DatabaseUnusable | None:
+        """What kept a unit of work from being stored since this was last asked: a small one may fit where it did not."""
+        failure, self._failure = self._failure, None
+        return failure
+
     async def fetch_all(self, statement: Executable) -> Sequence[Row[Any]]:
         return await self.read(lambda connection: connection.execute(statement).all())
 
@@ -204,7 +215,7 @@ class Database:
         The pauses grow and are random: two nodes whose transactions undo each other's must not meet again.
         """
         failed_s: float | None = None
-        backoff = Backoff(self._clock, self._entropy, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
+        backoff = Backoff(self._clock, self.entropy, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
         while True:
             try:
                 return await attempt()
@@ -212,6 +223,8 @@ class Database:
                 pause_s = backoff.next_delay_s()
                 now_s = self._clock.monotonic_s()
                 failed_s = now_s if failed_s is None else failed_s
+                if isinstance(error, DatabaseUnusable):
+                    self._failure = error
                 if self._closed or now_s - failed_s + pause_s > error.patience_s:
                     raise
             await self._clock.sleep(pause_s)

@@ -1,0 +1,158 @@
+"""Two nodes of a Galera cluster on this machine: MariaDB servers that certify each other's transactions."""
+
+import getpass
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from strongroom.core.database import mysql_url
+from support.databases import execute_elsewhere
+from support.mariadb import FAST, INIT_SQL, PASSWORD, USER, VOLATILE
+from support.ports import free_port
+from support.processes import Process
+from support.programs import program
+
+# A node that is away is given up after two seconds; the default is fifteen.
+HASTY = (
+    "evs.keepalive_period=PT0.2S;evs.inactive_check_period=PT0.2S;evs.suspect_timeout=PT1S;"
+    "evs.inactive_timeout=PT2S;evs.install_timeout=PT2S;gcache.size=16M"
+)
+JOINED_S = 25.0
+
+
+class GaleraNode:
+    """One server. Its `url`s are as those of `MariaDB`."""
+
+    def __init__(self, folder: Path, *, peers: list[int], cluster_port: int) -> None:
+        self._folder = folder
+        self._peers = peers
+        self.port = free_port()
+        self.cluster_port = cluster_port
+        self._transfer_port = free_port()
+        self._state_port = free_port()
+        self.process: Process | None = None
+
+    def url(self, name: str = "") -> URL:
+        return mysql_url(host="127.0.0.1", port=self.port, name=name, user=USER, password=PASSWORD)
+
+    def start(self, *, first: bool = False) -> None:
+        """`first`: it begins the cluster."""
+        is_new = not (self._folder / "init.sql").exists()
+        if is_new:
+            (self._folder / "init.sql").write_text(INIT_SQL)
+        address = ",".join(f"127.0.0.1:{port}" for port in self._peers)
+        arguments = [
+            program("mariadbd"),
+            "--no-defaults",
+            f"--datadir={self._folder / 'data'}",
+            f"--tmpdir={self._folder / 'tmp'}",
+            f"--user={getpass.getuser()}",
+            f"--socket={self._folder / 'server.sock'}",
+            "--skip-networking=0",
+            "--bind-address=127.0.0.1",
+            f"--port={self.port}",
+            "--innodb-buffer-pool-size=64M",
+            "--innodb-log-file-size=16M",
+            "--binlog-format=ROW",
+            "--innodb-autoinc-lock-mode=2",
+            "--wsrep-on=ON",
+            f"--wsrep-provider={provider()}",
+            f"--wsrep-cluster-address=gcomm://{'' if first else address}",
+            f"--wsrep-node-address=127.0.0.1:{self.cluster_port}",
+            f"--wsrep-sst-receive-address=127.0.0.1:{self._state_port}",
+            f"--wsrep-provider-options={self._options()}",
+            *([f"--init-file={self._folder / 'init.sql'}"] if is_new else []),
+            *FAST,
+            *VOLATILE,
+        ]
+        process = self.process = Process(arguments)
+        try:
+            process.wait_for("Synchronized with group, ready for connections", JOINED_S)
+            process.wait_for("ready for connections.", JOINED_S)
+        except BaseException:
+            process.kill()
+            raise
+        self.process = process
+
+    def _options(self) -> str:
+        listen, transfer = f"tcp://127.0.0.1:{self.cluster_port}", f"tcp://127.0.0.1:{self._transfer_port}"
+        return f"gmcast.listen_addr={listen};ist.recv_addr={transfer};{HASTY}"
+
+    def kill(self) -> None:
+        """As a power cut would. What is left of a cluster of two has no quorum."""
+        assert self.process is not None
+        self.process.kill()
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.running:
+            self.process.terminate(JOINED_S)
+
+    def has_quorum(self) -> bool:
+        status = execute_elsewhere(self.url(), "SHOW STATUS LIKE 'wsrep_cluster_status'")
+        return status == [["wsrep_cluster_status", "Primary"]]
+
+    def give_quorum(self) -> None:
+        """By hand, as the operator of what is left of a cluster does."""
+        execute_elsewhere(self.url(), "SET GLOBAL wsrep_provider_options = 'pc.bootstrap=YES'")
+
+
+class Galera:
+    def __init__(self, first: GaleraNode, second: GaleraNode) -> None:
+        self.first = first
+        self.second = second
+        self._databases = 0
+
+    def new_database(self) -> str:
+        """Creates an empty database, on both; returns its name."""
+        self._databases += 1
+        name = f"test_{self._databases}"
+        execute_elsewhere(self.first.url(), f"CREATE DATABASE {name}")
+        return name
+
+
+def provider() -> str:
+    """The library that Debian's package galera-4 puts somewhere."""
+    listed = subprocess.run(["dpkg", "-L", "galera-4"], check=True, capture_output=True, text=True)
+    return next(line for line in listed.stdout.splitlines() if line.endswith("libgalera_smm.so"))
+
+
+@contextmanager
+def running_galera() -> Iterator[Galera]:
+    """The second node begins as a copy of the first, so that nothing has to be sent to it."""
+    with tempfile.TemporaryDirectory(prefix="galera-") as name:
+        folders = [Path(name) / "first", Path(name) / "second"]
+        ports = [free_port(), free_port()]
+        (folders[0] / "tmp").mkdir(parents=True)
+        install = [
+            program("mariadb-install-db"),
+            "--no-defaults",
+            f"--datadir={folders[0] / 'data'}",
+            f"--tmpdir={folders[0] / 'tmp'}",
+            f"--user={getpass.getuser()}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+        ]
+        installed = subprocess.run(install, check=False, capture_output=True, text=True)
+        assert installed.returncode == 0, installed.stdout + installed.stderr
+        first, second = (
+            GaleraNode(folder, peers=ports, cluster_port=port)
+            for folder, port in zip(folders, ports, strict=True)
+        )
+        try:
+            first.start(first=True)
+            first.stop()
+            shutil.copytree(folders[0], folders[1])
+            for folder in (Path(name), folders[1], folders[1] / "data"):
+                folder.chmod(0o777)  # rsync, started by root, writes there as nobody that the node may join
+            first.start(first=True)
+            second.start()
+            yield Galera(first, second)
+        finally:
+            for node in (second, first):
+                if node.process is not None:
+                    node.process.kill()
