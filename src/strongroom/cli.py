@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 import uvloop
 
-from strongroom.commands import atto, bittensor, demo, doctor, hathor, token
+from strongroom.commands import atto, bittensor, demo, doctor, hathor, keys, token
 from strongroom.commands.absent_chain import absent_chain
 from strongroom.commands.context import administrative_settings, migrate_all, print_ready
 from strongroom.core.clock import SystemClock
@@ -33,6 +33,7 @@ application.add_typer(atto.application, name="atto")
 application.add_typer(hathor.application, name="hathor")
 application.add_typer(bittensor.application, name="bittensor")
 application.add_typer(hathor.sync, name="sync")
+application.add_typer(keys.application, name="keys")
 application.command("demo")(demo.demo)
 application.command("doctor")(doctor.doctor)
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from strongroom.atto.protocol import AccountKeys, Address, Mnemonic
+from strongroom.core.environment import SettingsError
+from strongroom.core.errors import VaultError
+from strongroom.core.telemetry import Status
 from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork, running_network
 from support.atto_service import (
@@ -21,6 +24,7 @@ from support.atto_service import (
 )
 from support.callback_listener import CallbackListener, listening
 from support.databases import execute_elsewhere
+from support.keys import KEY
 from support.mariadb import MariaDB
 from support.original_database import OriginalAccount, at_rest, write_original
 from support.waiting import eventually
@@ -69,7 +73,7 @@ class Adoption:
 
     def start(self, **variables: str) -> AbstractAsyncContextManager[AttoService]:
         """Our service on the original's database, with the original's key-encryption key."""
-        key = {"CHA_CHA20_KEY_ENCRYPTION_KEY": at_rest()["kek"]}
+        key = {"CHA_CHA20_KEY_ENCRYPTION_KEY": at_rest()["kek"], "STRONGROOM_ALLOW_WEAK_KEYS": "atto"}
         database = database_variables(self.url, self._folder)
         return running_service(self.network, database | key | variables)
 
@@ -168,18 +172,53 @@ async def test_callbacks_wait_for_a_node_that_is_away(adoption: Adoption, listen
         await eventually(lambda: listener.heights(address_of(0)) == [4])
 
 
-async def test_wrong_key_encryption_key_harms_nothing(adoption: Adoption) -> None:
+async def test_wrong_key_encryption_key_is_refused_and_harms_nothing(adoption: Adoption) -> None:
     await adoption.use(0, 1)
     write_original(adoption.url, [OriginalAccount(address=address_of(0), index=0)])
     before = adoption.rows(ORIGINAL_ROWS)
-    async with adoption.start(CHA_CHA20_KEY_ENCRYPTION_KEY="0F" * 32) as service:
-        await service.until_balance(address_of(0), 100)
-        words = "Wallet Treasury was sealed under another key-encryption key than the configured one"
-        assert_refused(await service.send(address_of(0), NOBODY, 1), 503, words, "vault")
+    words = "CHA_CHA20_KEY_ENCRYPTION_KEY is not the one that this database was sealed with.*Treasury"
+    with pytest.raises(VaultError, match=words):
+        async with adoption.start(CHA_CHA20_KEY_ENCRYPTION_KEY=KEY):
+            pass
     assert adoption.rows(ORIGINAL_ROWS) == before
     async with adoption.start() as service:
         await service.until_balance(address_of(0), 100)
         assert entry(await service.send(address_of(0), NOBODY, 1))["balance"] == 99
+
+
+async def test_a_key_of_zeros_needs_a_word_of_the_operator(adoption: Adoption) -> None:
+    """The original took it, so its users may have it."""
+    write_original(adoption.url, [OriginalAccount(address=address_of(0), index=0)])
+    with pytest.raises(SettingsError, match="add atto to STRONGROOM_ALLOW_WEAK_KEYS"):
+        async with adoption.start(STRONGROOM_ALLOW_WEAK_KEYS=""):
+            pass
+
+
+async def test_wallets_are_bound_when_they_are_adopted(adoption: Adoption) -> None:
+    write_original(adoption.url, [OriginalAccount(address=address_of(0), index=0)])
+    bound = "SELECT table_name, row_name, sequence FROM strongroom_binding"
+    async with adoption.start() as service:
+        assert adoption.rows(bound) == [["wallet", "Treasury", "1"]]
+        assert service.health.components()["attoKeys"].status is Status.UP
+    blob = at_rest()["encrypted_encryption_key"]
+    adoption.rows("UPDATE wallet SET encrypted_encryption_key = NULL")
+    async with adoption.start() as service:
+        adoption.rows(f"UPDATE wallet SET encrypted_encryption_key = X'{blob}'")  # noqa: S608 - the test's own
+        await service.create_account(TREASURY)
+
+
+async def test_a_wallet_of_another_mnemonic_than_its_first_account_is_not_bound(adoption: Adoption) -> None:
+    foreign = AttoAccount(bytes(31) + b"\x07").address.path
+    write_original(adoption.url, [OriginalAccount(address=foreign, index=0)])
+    async with adoption.start() as service:
+        health = service.health.components()["attoKeys"]
+        assert (health.status, health.detail) == (
+            Status.DEGRADED,
+            "Treasury was not written by this service",
+        )
+        words = "Wallet Treasury was not written by this service"
+        response = await service.client.post("/wallets/Treasury/accounts")
+        assert_refused(response, 503, words, "sealed_row_altered")
 
 
 async def test_account_that_is_not_the_mnemonics_is_a_conflict(adoption: Adoption) -> None:

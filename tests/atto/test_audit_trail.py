@@ -37,6 +37,7 @@ async def test_every_change_has_its_row(service: AttoService) -> None:
     await client.put(f"/wallets/accounts/{address}/label", json={"label": "Ann"})
     assert len(created) == 3
     assert await trail(service) == [
+        ("system:vault", "vault.bind", "wallet", {"bound": 0, "refused": []}),
         ("anonymous", "wallet.create", "savings", {}),
         ("anonymous", "wallet.import", "twin", {}),
         ("anonymous", "account.create", address, {"index": 0}),

@@ -9,6 +9,7 @@ from strongroom.atto.settings import AttoSettings
 from strongroom.core.environment import SettingsError
 from strongroom.settings import read_settings
 from support.atto_service import NOBODY
+from support.keys import KEY
 
 REQUIRED = {"NETWORK": "live", "NODE_BASE_URL": "http://node:8080/"}
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - read, never bound
@@ -33,7 +34,7 @@ def test_defaults() -> None:
     assert settings.node_url == "http://node:8080"
     assert (settings.work_url, settings.work_timeout_s, settings.work_fallback) == (None, 300, False)
     assert str(settings.database) == "sqlite:///data/atto.sqlite3"
-    assert (settings.key_encryption_key, settings.key_file) == (None, Path("data/atto.kek"))
+    assert (settings.key.given, settings.key.file) == (None, Path("data/atto.kek"))
     assert (settings.callback_url, settings.callback_header) == (None, None)
     assert (settings.default_representative, settings.receive_minimum_raw) == (None, 1)
     assert (settings.scan_limit, settings.request_timeout_s) == (10_000, 55)
@@ -72,21 +73,24 @@ def test_representative_is_a_path_or_a_uri() -> None:
 
 def test_secrets_are_not_shown() -> None:
     settings = atto(
-        CHA_CHA20_KEY_ENCRYPTION_KEY="ab" * 32,
+        CHA_CHA20_KEY_ENCRYPTION_KEY=KEY,
         ATTO_DB_HOST="db",
         ATTO_DB_PASSWORD="open-sesame",
         CALLBACK_HEADER_KEY="X-Key",
         CALLBACK_HEADER_VALUE="open-sesame",
     )
-    assert "abab" not in repr(settings)
+    assert KEY[:8] not in repr(settings)
     assert "open-sesame" not in repr(settings)
 
 
 def test_secrets_may_lie_in_files(tmp_path: Path) -> None:
-    (tmp_path / "kek").write_text("ab" * 32 + "\n")
-    key = atto(CHA_CHA20_KEY_ENCRYPTION_KEY_FILE=str(tmp_path / "kek")).key_encryption_key
-    assert key is not None
-    assert key.reveal() == "ab" * 32
+    path = tmp_path / "kek"
+    path.touch(mode=0o600)
+    path.write_text(f"{KEY}\n")
+    source = atto(CHA_CHA20_KEY_ENCRYPTION_KEY_FILE=str(path)).key
+    assert source.given is not None
+    assert source.given.reveal() == KEY
+    assert source.origin == f"CHA_CHA20_KEY_ENCRYPTION_KEY_FILE ({path})"
 
 
 def test_every_mistake_is_named() -> None:

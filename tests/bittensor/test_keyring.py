@@ -8,6 +8,7 @@ import pytest
 
 from strongroom.bittensor import keyring as keyring_module
 from strongroom.bittensor.folder import WalletFolder
+from strongroom.bittensor.holdings import KEYS
 from strongroom.bittensor.keyring import Keyring, Passwords
 from strongroom.bittensor.ledger import REVISIONS
 from strongroom.bittensor.names import coldkey, hotkey
@@ -20,6 +21,7 @@ from strongroom.core.database import Database
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Conflict, Locked, NotFound, VaultError
 from strongroom.core.migrations import migrate
+from strongroom.core.security.bindings import Bindings
 from strongroom.core.vault import KeyEncryptionKey, Vault
 from support.bittensor_service import VECTORS, write_wallet
 from support.clock import ManualClock, SeededEntropy
@@ -65,25 +67,47 @@ async def ready(database: Database) -> Database:
 
 
 @pytest.fixture
-def make(ready: Database, vault: Vault, folder: Path, clock: ManualClock) -> Make:
+def bindings() -> Bindings:
+    return Bindings(KeyEncryptionKey(bytes(32)), KEYS)
+
+
+@pytest.fixture
+def refused() -> list[tuple[str, str]]:
+    """The keys that a keyring refused, and why."""
+    return []
+
+
+@pytest.fixture
+def make(
+    ready: Database,
+    vault: Vault,
+    bindings: Bindings,
+    folder: Path,
+    clock: ManualClock,
+    refused: list[tuple[str, str]],
+) -> Make:
     def keyring(
         password: str | None = PASSWORD, *, cache_s: int = CACHE_S, other: Vault | None = None
     ) -> Keyring:
         return Keyring(
             database=ready,
             vault=other or vault,
+            bindings=bindings,
             folder=WalletFolder(folder),
             passwords=Passwords(variables={}, general=Secret(password) if password else None),
             clock=clock,
             cache_s=cache_s,
+            refused=lambda name, why: refused.append((name, why)),
         )
 
     return keyring
 
 
 @pytest.fixture
-def wallets(ready: Database, vault: Vault, clock: ManualClock) -> Wallets:
-    return Wallets(database=ready, vault=vault, folder=None, audit=Audit(clock), clock=clock)
+def wallets(ready: Database, vault: Vault, bindings: Bindings, clock: ManualClock) -> Wallets:
+    return Wallets(
+        database=ready, vault=vault, bindings=bindings, folder=None, audit=Audit(clock), clock=clock
+    )
 
 
 async def store(wallets: Wallets, keypair: Keypair, *, secret: bool = True) -> None:

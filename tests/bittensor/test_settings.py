@@ -8,6 +8,7 @@ from strongroom.bittensor.protocol.networks import Network
 from strongroom.bittensor.settings import BittensorSettings
 from strongroom.core.environment import SettingsError
 from strongroom.settings import read_settings
+from support.keys import KEY
 
 TOKEN = "a token of the operator's own"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - read, never bound
@@ -31,8 +32,8 @@ def test_defaults() -> None:
     assert settings.chain_endpoints == ("ws://127.0.0.1:9944",)
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert str(settings.database) == "sqlite:///data/bittensor.sqlite3"
-    assert settings.key_file == Path("data/bittensor.kek")
-    assert (settings.wallet_path, settings.jwt_secret, settings.key_encryption_key) == (None, None, None)
+    assert settings.key.file == Path("data/bittensor.kek")
+    assert (settings.wallet_path, settings.jwt_secret, settings.key.given) == (None, None, None)
 
 
 def test_other_ledgers_are_not_configured_with_it() -> None:
@@ -154,14 +155,14 @@ def test_secrets_are_not_shown() -> None:
         bittensor(
             WALLET_SERVICE_TOKEN="open-sesame-please",
             MANAGER_JWT_SECRET_KEY="open-sesame" * 3,
-            BITTENSOR_KEY_ENCRYPTION_KEY="ab" * 32,
+            BITTENSOR_KEY_ENCRYPTION_KEY=KEY,
             WALLET_PASSWORD="open-sesame",
             BITTENSOR_DB_HOST="db",
             BITTENSOR_DB_PASSWORD="open-sesame",
         )
     )
     assert "open-sesame" not in shown
-    assert "abab" not in shown
+    assert KEY[:8] not in shown
 
 
 def test_the_service_token_may_be_given_more_calls() -> None:

@@ -9,6 +9,7 @@ from deploy import dockerfile
 from deploy.manifests import container, documents, of_kind, pod
 from strongroom.core.environment import SettingsError
 from strongroom.settings import read_settings
+from support.keys import KEY
 
 KUBERNETES = ("1.29", "1.37")  # an old one that many still run, and the newest whose schemas there are
 
@@ -127,7 +128,7 @@ def test_only_pods_of_the_cluster_reach_the_ports_of_the_service() -> None:
 
 
 def test_the_service_takes_the_settings_of_the_pod() -> None:
-    key = "F1" * 32
+    key = KEY
     settings = read_settings(environment(CHA_CHA20_KEY_ENCRYPTION_KEY=key, ATTO_DB_PASSWORD="p@ss/word"))
     atto = settings.atto
     assert atto is not None
@@ -135,8 +136,8 @@ def test_the_service_takes_the_settings_of_the_pod() -> None:
     assert settings.log_as_json
     assert (atto.network.name, atto.port, atto.require_token) == ("LIVE", 8080, False)
     assert (atto.node_url, atto.work_url) == ("http://node-service:8080", "http://work-server-service:8080")
-    assert atto.key_encryption_key is not None
-    assert atto.key_encryption_key.reveal() == key
+    assert atto.key.given is not None
+    assert atto.key.given.reveal() == key
     database = atto.database
     assert (database.host, database.port, database.database) == (
         "wallet-server-mysql-service",
@@ -156,7 +157,7 @@ def test_the_secret_as_it_is_published_opens_nothing() -> None:
 
 
 def test_the_pod_refuses_to_listen_openly_when_nobody_says_that_it_is_meant() -> None:
-    without = environment(CHA_CHA20_KEY_ENCRYPTION_KEY="F1" * 32)
+    without = environment(CHA_CHA20_KEY_ENCRYPTION_KEY=KEY)
     del without["STRONGROOM_ALLOW_UNAUTHENTICATED"]
     with pytest.raises(SettingsError) as refused:
         read_settings(without)

@@ -9,10 +9,10 @@ from typing import Any, Self
 import httpx2
 
 from strongroom.atto.protocol import AccountEntry, Address, decode_account_entry
+from support.keys import KEY
 from support.ports import free_port
 from support.restartable import Program
 
-KEY_ENCRYPTION_KEY = "11" * 32
 REQUEST_TIMEOUT_S = 8
 
 
@@ -90,7 +90,7 @@ class ServiceProgram(Program):
             "serve",
             "atto",
             environment={
-                "CHA_CHA20_KEY_ENCRYPTION_KEY": KEY_ENCRYPTION_KEY,
+                "CHA_CHA20_KEY_ENCRYPTION_KEY": KEY,
                 "ATTO_PORT": str(api_port),
                 "MANAGEMENT_PORT": str(management_port),
                 "ATTO_REQUEST_TIMEOUT_S": str(REQUEST_TIMEOUT_S),

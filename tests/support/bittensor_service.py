@@ -92,10 +92,10 @@ async def running_bittensor(
     ledger = BittensorLedger(
         settings, clock=clock or SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics
     )
-    await ledger.open()
-    ledger.start()
     token = settings.service_token.reveal() if settings.service_token else ""
     try:
+        await ledger.open()
+        ledger.start()
         async with (
             serve(ledger.surfaces()[0].application) as url,
             httpx2.AsyncClient(

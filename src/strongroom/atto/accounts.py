@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import Connection, func, select, update
 
 from strongroom.atto import tables
+from strongroom.atto.holdings import require_own_accounts
 from strongroom.atto.keyring import Keyring
 from strongroom.atto.monitored import MonitoredAddresses
 from strongroom.atto.progress import ProgressBoard
@@ -82,7 +83,7 @@ class Accounts:
         """
 
         def work(connection: Connection) -> Derived:
-            keys = self._keyring.keys(lock_wallet(connection, wallet_name))
+            keys = self._keyring.keys(connection, lock_wallet(connection, wallet_name))
             columns = tables.chain.c
             highest = connection.execute(
                 select(func.max(columns.account_index)).where(columns.wallet_name == wallet_name)
@@ -90,6 +91,7 @@ class Accounts:
             index = 0 if highest is None else highest + 1
             if index > MAX_KEY_INDEX:
                 raise Conflict(f"Wallet {wallet_name} has no account index left", code="no_index_left")
+            require_own_accounts(connection, wallet_name, keys)
             derived = derive(keys, range(index, index + 1))[0]
             insert_accounts(connection, wallet_name, [derived], "CREATED")
             self._audit.append(
@@ -125,7 +127,7 @@ class Accounts:
         query = select(columns.account_index, columns.address).where(columns.wallet_name == wallet_name)
 
         def work(connection: Connection) -> tuple[AccountKeys, dict[int, str]]:
-            keys = self._keyring.keys(lock_wallet(connection, wallet_name))
+            keys = self._keyring.keys(connection, lock_wallet(connection, wallet_name))
             return keys, {row.account_index: row.address for row in connection.execute(query)}
 
         return await self._database.write(work)
@@ -156,7 +158,8 @@ class Accounts:
         if missing:
 
             def work(connection: Connection) -> None:
-                self._keyring.keys(lock_wallet(connection, wallet_name))
+                self._keyring.keys(connection, lock_wallet(connection, wallet_name))
+                require_own_accounts(connection, wallet_name, keys)
                 columns = tables.chain.c
                 there = select(columns.account_index).where(
                     columns.wallet_name == wallet_name,

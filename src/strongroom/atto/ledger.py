@@ -22,6 +22,7 @@ from strongroom.atto.gateway.local_worker import LocalWorker
 from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.gateway.remote_worker import RemoteWorker
 from strongroom.atto.history import POLL_S, History
+from strongroom.atto.holdings import WalletHoldings
 from strongroom.atto.keyring import Keyring
 from strongroom.atto.monitored import POLL_S as ACCOUNTS_S
 from strongroom.atto.monitored import MonitoredAddresses
@@ -43,7 +44,6 @@ from strongroom.core.background import Background
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
 from strongroom.core.idempotency import Idempotency, instance_lease
-from strongroom.core.keys.local import key_from_file, key_from_hex
 from strongroom.core.lease import Lease, Leases
 from strongroom.core.listener import Access, Surface
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
@@ -51,10 +51,13 @@ from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.outbox import Outbox
 from strongroom.core.policy import Policy, SigningGate
 from strongroom.core.runtime.loops import Loop, Loops
+from strongroom.core.security.bindings import Bindings
+from strongroom.core.security.holdings import bind_holdings, open_key
+from strongroom.core.security.watch import KeyWatch
 from strongroom.core.storage.check import database_loop
 from strongroom.core.telemetry import Health, Metrics, Status
 from strongroom.core.tokens import Gatekeeper, Tokens
-from strongroom.core.vault import KeyEncryptionKey, Vault
+from strongroom.core.vault import Vault
 
 T = TypeVar("T")
 
@@ -73,6 +76,7 @@ HISTORY = "attoHistory"
 CALLBACKS = "attoCallbacks"
 WORK = "attoWork"
 PURGE = "attoPurge"
+KEYS = "attoKeys"
 WORKERS_LEASE = "atto.workers"
 PURGE_S = 3600.0
 HOLDER_BYTES = 8
@@ -104,10 +108,15 @@ class AttoLedger:
         await migrate(self.database, [REVISIONS])
 
     async def open(self) -> None:
-        """Migrates, adopts and assembles. Needs the database, neither node nor work server."""
+        """Migrates, adopts and assembles. Needs the database, neither node nor work server.
+
+        Raises:
+            VaultError: the key-encryption key is missing, wrong, weak, or others may read it.
+        """
         self._stack.push_async_callback(self.database.close)
         await self.migrate()
         await adopt_accounts(self.database)
+        await self._open_key()
         self._assemble()
         await self._monitored.load()
         await self._follower.load()
@@ -153,6 +162,7 @@ class AttoLedger:
         if self._settings.callback_url is None:
             loops.start(loops.every(CALLBACKS, QUIET_TICK_S, self._callbacks.advance, part="progress"))
         watch_backlog(loops, CALLBACKS, self._backlog)
+        self._background.start(self.key_watch.run())
         self._background.start(self._leases.lead(instance_lease(self._leases.holder), _live))
         loops.under(self._leases, WORKERS_LEASE, self._workers())
 
@@ -219,8 +229,13 @@ class AttoLedger:
 
     def _assemble_signing(self) -> None:
         settings, clock, entropy, database = self._settings, self._clock, self._entropy, self.database
-        self._vault = Vault(self._key_encryption_key(), entropy)
-        self._keyring = Keyring(self._vault, clock, settings.key_cache_s)
+        self._keyring = Keyring(
+            vault=self._vault,
+            bindings=self._bindings,
+            clock=clock,
+            cache_s=settings.key_cache_s,
+            refused=self.key_watch.notice,
+        )
         self._work_desk = WorkDesk(
             source=self._work_source(),
             database=database,
@@ -302,6 +317,7 @@ class AttoLedger:
             wallets=Wallets(
                 database=self.database,
                 vault=self._vault,
+                bindings=self._bindings,
                 keyring=self._keyring,
                 audit=self._audit,
                 entropy=self._entropy,
@@ -373,11 +389,24 @@ class AttoLedger:
         sources: list[WorkSource] = [remote, remote, remote] if local is None else [remote, local]
         return HedgedWorker(sources, self._clock, settings.work_hedge_s)
 
-    def _key_encryption_key(self) -> KeyEncryptionKey:
-        given = self._settings.key_encryption_key
-        if given is not None:
-            return key_from_hex(given.reveal())
-        return key_from_file(self._settings.key_file, self._entropy)
+    async def _open_key(self) -> None:
+        """The key must fit what the database holds before anything is signed or sealed with it."""
+        source, holdings = self._settings.key, WalletHoldings()
+        key = await open_key(source, self.database, holdings, self._entropy)
+        await bind_holdings(self.database, holdings, key, self._audit)
+        self._vault = Vault(key, self._entropy)
+        self._bindings = Bindings(key, holdings.kind)
+        self.key_watch = KeyWatch(
+            component=KEYS,
+            source=source,
+            key=key,
+            holdings=holdings,
+            database=self.database,
+            audit=self._audit,
+            health=self._health,
+            clock=self._clock,
+        )
+        await self.key_watch.check()
 
 
 async def _live(_lease: Lease) -> None:

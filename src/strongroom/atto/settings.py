@@ -8,9 +8,8 @@ from sqlalchemy.engine import URL
 from strongroom.atto.protocol import Address, Network
 from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
-from strongroom.core.errors import VaultError
-from strongroom.core.keys.local import key_from_hex
 from strongroom.core.messaging.backlog import BacklogLimits, read_backlog_limits
+from strongroom.core.security.keys import KeySource, read_key_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +28,7 @@ class AttoSettings:
     work_fallback: bool
     """Search locally when the work server fails."""
     work_threads: int
-    key_encryption_key: Secret | None
-    """None: the installation keeps its own in `key_file`."""
-    key_file: Path
+    key: KeySource
     callback_url: str | None
     callback_header: tuple[str, Secret] | None = field(repr=False)
     default_representative: Address | None
@@ -67,8 +64,9 @@ def read_atto_settings(environment: Environment, data: Path, host: str) -> AttoS
         work_hedge_s=environment.integer("ATTO_WORK_HEDGE_S", 5, low=1),
         work_fallback=environment.flag("ATTO_WORK_FALLBACK", default=False),
         work_threads=environment.integer("ATTO_WORK_THREADS", 1, low=1, high=256),
-        key_encryption_key=_key_encryption_key(environment),
-        key_file=data / "atto.kek",
+        key=read_key_source(
+            environment, ledger="atto", variable="CHA_CHA20_KEY_ENCRYPTION_KEY", file=data / "atto.kek"
+        ),
         callback_url=environment.url("CALLBACK_URL"),
         callback_header=_callback_header(environment),
         default_representative=environment.parsed(
@@ -95,16 +93,6 @@ def _database(environment: Environment, data: Path) -> URL:
         user=environment.text("ATTO_DB_USER", "root"),
         password=password.reveal() if password else "",
     )
-
-
-def _key_encryption_key(environment: Environment) -> Secret | None:
-    key = environment.secret("CHA_CHA20_KEY_ENCRYPTION_KEY")
-    if key is not None:
-        try:
-            key_from_hex(key.reveal())
-        except VaultError as error:
-            environment.mistake(f"CHA_CHA20_KEY_ENCRYPTION_KEY: {error.message}")
-    return key
 
 
 def _callback_header(environment: Environment) -> tuple[str, Secret] | None:

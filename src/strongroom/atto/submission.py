@@ -34,7 +34,7 @@ from strongroom.atto.work import WorkDesk
 from strongroom.core.access import Principal
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
-from strongroom.core.errors import InvalidInput, NotFound, OutcomeUnknown, Unavailable
+from strongroom.core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown, Unavailable
 from strongroom.core.idempotency import Attempt, Idempotency
 from strongroom.core.limits import Limits
 from strongroom.core.policy import SignatureRequest, SigningGate
@@ -247,7 +247,9 @@ class Submitter:
             if order.attempt is not None:
                 self._idempotency.require_current(connection, order.attempt)
             order.check(connection, account)
-            keys = self._keyring.keys(_wallet_of(connection, account))  # locked: say so before work is spent
+            wallet = _wallet_of(connection, account)
+            keys = self._keyring.keys(connection, wallet)  # locked: say so before work is spent
+            _require_own_key(keys, account)
             block = _build(order, account, now_ms)
             _require_in_time(block, now_ms)
             found = self._usable_work(account, block, work)
@@ -361,6 +363,13 @@ def _signature_request(order: Order, block: Block) -> SignatureRequest:
         amount_raw=order.amount_raw,
         destination=order.destination.path if order.destination else None,
     )
+
+
+def _require_own_key(keys: AccountKeys, account: AccountRecord) -> None:
+    if keys.public_key(account.index) != account.address.public_key:
+        raise Conflict(
+            f"Persisted account index {account.index} does not match wallet mnemonic", code="index_mismatch"
+        )
 
 
 def _wallet_of(connection: Connection, account: AccountRecord) -> WalletRecord:

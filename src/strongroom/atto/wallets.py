@@ -1,19 +1,22 @@
 """Wallets: a mnemonic sealed under its own key, and that key, while unlocked, sealed under the key-encryption key."""
 
+import asyncio
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, select, update
 
 from strongroom.atto import tables
+from strongroom.atto.holdings import held_row, require_own_accounts
 from strongroom.atto.keyring import Keyring
-from strongroom.atto.protocol import Mnemonic
+from strongroom.atto.protocol import AccountKeys, Mnemonic
 from strongroom.atto.records import WALLET_COLUMNS, WalletRecord, load_wallet, wallet_records
 from strongroom.core.access import Principal
 from strongroom.core.audit import Audit
 from strongroom.core.clock import Entropy
 from strongroom.core.database import Database, locking
 from strongroom.core.errors import Conflict, InvalidInput, NotFound, VaultError
+from strongroom.core.security.bindings import Bindings
 from strongroom.core.storage.errors import Duplicate
 from strongroom.core.vault import KEY_BYTES, Vault
 
@@ -32,10 +35,18 @@ class NewWallet:
 
 class Wallets:
     def __init__(
-        self, *, database: Database, vault: Vault, keyring: Keyring, audit: Audit, entropy: Entropy
+        self,
+        *,
+        database: Database,
+        vault: Vault,
+        bindings: Bindings,
+        keyring: Keyring,
+        audit: Audit,
+        entropy: Entropy,
     ) -> None:
         self._database = database
         self._vault = vault
+        self._bindings = bindings
         self._keyring = keyring
         self._audit = audit
         self._entropy = entropy
@@ -63,12 +74,20 @@ class Wallets:
         return await self._insert(principal, "wallet.import", name, mnemonic, encryption_key)
 
     async def lock(self, principal: Principal, name: str) -> None:
-        """Forgets the wallet's key, here and in the database. Locking twice is fine."""
+        """Forgets the wallet's key, here and in the database. Locking twice is fine.
+
+        A wallet whose row was altered is locked too. It stays refused, unless it is then as the service left it when it
+        was locked before.
+        """
 
         def work(connection: Connection) -> WalletRecord:
             wallet = _load_locked(connection, name)
+            locked = replace(wallet, sealed_key=None)
+            is_ours = any(self._bindings.holds(connection, held_row(one)) for one in (wallet, locked))
             _store_key(connection, name, None)
-            self._audit.append(connection, principal, "wallet.lock", name)
+            sequence = self._audit.append(connection, principal, "wallet.lock", name)
+            if is_ours:
+                self._bindings.bind(connection, [held_row(locked)], sequence)
             return wallet
 
         self._keyring.forget(await self._database.write(work))
@@ -78,19 +97,27 @@ class Wallets:
 
         Raises:
             InvalidInput: it is not the wallet's key.
+            VaultError: the wallet's row was altered.
+            Conflict: its first account is of another mnemonic.
         """
         wallet = await self.get(name)
         try:
             key = bytes.fromhex(encryption_key)
-            self._keyring.mnemonic(wallet, key)
+            mnemonic = self._keyring.mnemonic(wallet, key)
         except (ValueError, VaultError):
             raise InvalidInput(f"Invalid encryption key for {name}", code="invalid_encryption_key") from None
+        keys = await asyncio.to_thread(lambda: AccountKeys(mnemonic.seed()))
         sealed = self._vault.seal(key)
 
         def work(connection: Connection) -> None:
-            _load_locked(connection, name)
+            found = _load_locked(connection, name)
+            self._keyring.require_unaltered(connection, found)
+            if found.sealed_entropy != wallet.sealed_entropy:
+                raise Conflict(f"Wallet {name} was changed meanwhile", code="wallet_changed")
+            require_own_accounts(connection, name, keys)
             _store_key(connection, name, sealed)
-            self._audit.append(connection, principal, "wallet.unlock", name)
+            sequence = self._audit.append(connection, principal, "wallet.unlock", name)
+            self._bindings.bind(connection, [held_row(replace(found, sealed_key=sealed))], sequence)
 
         await self._database.write(work)
 
@@ -100,16 +127,22 @@ class Wallets:
         require_name(name)
         shown = encryption_key if encryption_key is not None else self._vault.new_key().hex().upper()
         key = _parse_key(shown)
+        wallet = WalletRecord(
+            name=name,
+            sealed_entropy=self._vault.seal_under(key, mnemonic.entropy),
+            sealed_key=self._vault.seal(key),
+        )
         row = {
             "name": name,
             "version": 0,
-            "encrypted_entropy": self._vault.seal_under(key, mnemonic.entropy),
-            "encrypted_encryption_key": self._vault.seal(key),
+            "encrypted_entropy": wallet.sealed_entropy,
+            "encrypted_encryption_key": wallet.sealed_key,
         }
 
         def work(connection: Connection) -> None:
             connection.execute(tables.wallet.insert(), row)
-            self._audit.append(connection, principal, action, name)
+            sequence = self._audit.append(connection, principal, action, name)
+            self._bindings.bind(connection, [held_row(wallet)], sequence)
 
         try:
             await self._database.write(work)

@@ -6,10 +6,13 @@ memory until it was unused for `cache_s`, or its file changed. It is never writt
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from strongroom.bittensor.folder import KeyFile, WalletFolder, password_for
+from strongroom.bittensor.holdings import held_row
 from strongroom.bittensor.names import KeyKind, KeyName, coldkey, hotkey
 from strongroom.bittensor.protocol.errors import KeyFileError, PasswordNeeded, WrongPassword
 from strongroom.bittensor.protocol.keyfiles import Encryption, PublicKey, encryption_of
@@ -20,6 +23,7 @@ from strongroom.core.clock import Clock
 from strongroom.core.database import Database
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Locked, NotFound, VaultError
+from strongroom.core.security.bindings import Bindings
 from strongroom.core.vault import Vault
 
 Place = tuple[KeyName, tuple[int, int, int]]
@@ -51,13 +55,18 @@ class Keyring:
         *,
         database: Database,
         vault: Vault,
+        bindings: Bindings,
         folder: WalletFolder | None,
         passwords: Passwords,
         clock: Clock,
         cache_s: int,
+        refused: Callable[[str, str], None],
     ) -> None:
+        """`refused` is told of a key of the vault that must not be used, and why."""
         self._database = database
         self._vault = vault
+        self._bindings = bindings
+        self._refused_rows = refused
         self._folder = folder
         self._passwords = passwords
         self._clock = clock
@@ -100,7 +109,11 @@ class Keyring:
         """
         stored = await self._stored(key)
         if stored is not None and stored.sealed_secret is not None:
-            return open_key(self._vault, stored)
+            try:
+                return open_key(self._vault, stored)
+            except VaultError as error:
+                self._refused_rows(str(key), error.message)
+                raise
         file = await self._file(key)
         if file is None:
             if stored is not None:
@@ -190,7 +203,23 @@ class Keyring:
             self._opened.pop(place, None)
 
     async def _stored(self, key: KeyName) -> StoredKey | None:
-        return await self._database.read(lambda connection: load_key(connection, key))
+        """The key's row in the vault.
+
+        Raises:
+            VaultError: it is not as the service left it.
+        """
+
+        def work(connection: Connection) -> StoredKey | None:
+            stored = load_key(connection, key)
+            if stored is not None:
+                self._bindings.require(connection, held_row(stored))
+            return stored
+
+        try:
+            return await self._database.read(work)
+        except VaultError as error:
+            self._refused_rows(str(key), error.message.removeprefix(f"Key {key} "))
+            raise
 
     async def _unknown(self, key: KeyName) -> NotFound:
         """In the original's words."""

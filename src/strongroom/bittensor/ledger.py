@@ -10,28 +10,30 @@ from strongroom.bittensor.api.general import DATABASE
 from strongroom.bittensor.authentication import Authenticator
 from strongroom.bittensor.chain_work import ChainWork
 from strongroom.bittensor.folder import WalletFolder
+from strongroom.bittensor.holdings import KeyHoldings
 from strongroom.bittensor.keyring import Keyring, Passwords
 from strongroom.bittensor.messages import Messages
 from strongroom.bittensor.policy import KeyPolicy
 from strongroom.bittensor.settings import BittensorSettings
-from strongroom.bittensor.stored_keys import has_sealed_keys
 from strongroom.bittensor.wallets import Wallets
 from strongroom.core.audit import Audit
 from strongroom.core.background import Background
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
-from strongroom.core.errors import VaultError
-from strongroom.core.keys.local import key_from_file, key_from_hex
 from strongroom.core.listener import Access, Surface
 from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.policy import SigningGate
 from strongroom.core.rates import Buckets
+from strongroom.core.security.bindings import Bindings
+from strongroom.core.security.holdings import bind_holdings, open_key
+from strongroom.core.security.watch import KeyWatch
 from strongroom.core.storage.check import check_database
 from strongroom.core.telemetry import Health, Metrics, Status
 from strongroom.core.tokens import Tokens
-from strongroom.core.vault import KeyEncryptionKey, Vault
+from strongroom.core.vault import Vault
 
 REVISIONS = Revisions(component="bittensor", folder=Path(__file__).parent / "revisions")
+KEYS = "bittensorKeys"
 CHECK_S = 5.0
 
 
@@ -58,11 +60,15 @@ class BittensorLedger:
         await migrate(self.database, [REVISIONS])
 
     async def open(self) -> None:
-        """Migrates and assembles. Needs the database, no chain."""
+        """Migrates and assembles. Needs the database, no chain.
+
+        Raises:
+            VaultError: the key-encryption key is missing, wrong, weak, or others may read it.
+        """
         self._stack.push_async_callback(self.database.close)
         await self.migrate()
         self._health.report(DATABASE, Status.UP, vital=True)
-        self._vault = Vault(await self._key_encryption_key(), self._entropy)
+        await self._open_key()
         self._gate = SigningGate(KeyPolicy(), self._audit)
         path = self._settings.wallet_path
         self._folder = None if path is None else WalletFolder(path)
@@ -70,6 +76,7 @@ class BittensorLedger:
         self.wallets = Wallets(
             database=self.database,
             vault=self._vault,
+            bindings=self._bindings,
             folder=self._folder,
             audit=self._audit,
             clock=self._clock,
@@ -131,6 +138,7 @@ class BittensorLedger:
     def start(self) -> None:
         """Starts the workers."""
         self._background.start(self._check_database())
+        self._background.start(self.key_watch.run())
         self._background.start(self._forget_keys())
         self.chain_work.start()
 
@@ -147,25 +155,34 @@ class BittensorLedger:
         return Keyring(
             database=self.database,
             vault=self._vault,
+            bindings=self._bindings,
             folder=self._folder,
             passwords=Passwords(
                 variables=self._settings.password_variables, general=self._settings.wallet_password
             ),
             clock=self._clock,
             cache_s=self._settings.key_cache_s,
+            refused=self.key_watch.notice,
         )
 
-    async def _key_encryption_key(self) -> KeyEncryptionKey:
-        """Raises: VaultError: the installation's own is missing, and there are keys that it sealed."""
-        given, file = self._settings.key_encryption_key, self._settings.key_file
-        if given is not None:
-            return key_from_hex(given.reveal())
-        if not file.exists() and await self.database.read(has_sealed_keys):
-            raise VaultError(
-                f"The database has sealed keys, and {file} is not there: put it back, or set"
-                " BITTENSOR_KEY_ENCRYPTION_KEY to what it holds"
-            )
-        return key_from_file(file, self._entropy)
+    async def _open_key(self) -> None:
+        """The key must fit what the database holds before anything is signed or sealed with it."""
+        source, holdings = self._settings.key, KeyHoldings()
+        key = await open_key(source, self.database, holdings, self._entropy)
+        await bind_holdings(self.database, holdings, key, self._audit)
+        self._vault = Vault(key, self._entropy)
+        self._bindings = Bindings(key, holdings.kind)
+        self.key_watch = KeyWatch(
+            component=KEYS,
+            source=source,
+            key=key,
+            holdings=holdings,
+            database=self.database,
+            audit=self._audit,
+            health=self._health,
+            clock=self._clock,
+        )
+        await self.key_watch.check()
 
     async def _forget_keys(self) -> None:
         while True:

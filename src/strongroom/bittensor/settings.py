@@ -13,10 +13,10 @@ from strongroom.bittensor.protocol.keyfiles import PASSWORD_PREFIX
 from strongroom.bittensor.protocol.networks import Network
 from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
-from strongroom.core.errors import InvalidInput, VaultError
+from strongroom.core.errors import InvalidInput
 from strongroom.core.forwarded import TrustedProxies, parse_proxies
 from strongroom.core.http.hosts import is_loopback
-from strongroom.core.keys.local import key_from_hex
+from strongroom.core.security.keys import KeySource, read_key_source
 
 DEFAULT_PORT = 8000
 HIGHEST_NETUID = 65_535
@@ -44,9 +44,7 @@ class BittensorSettings:
     """What WALLET_SERVICE_TOKEN and JWTs may have submitted: `Pallet.function`, or `weights`."""
     jwt_secret: Secret | None
     """None: the original's JWTs are not accepted."""
-    key_encryption_key: Secret | None
-    """None: the installation keeps its own in `key_file`."""
-    key_file: Path
+    key: KeySource
     wallet_path: Path | None
     """A folder of wallets that are used where they lie. None: only those in the vault."""
     wallet_password: Secret | None
@@ -89,8 +87,12 @@ def read_bittensor_settings(environment: Environment, data: Path, host: str) -> 
             "WALLET_SERVICE_CALLS", environment.text("WALLET_SERVICE_CALLS", WEIGHTS), _calls, (WEIGHTS,)
         ),
         jwt_secret=_jwt_secret(environment),
-        key_encryption_key=_key_encryption_key(environment),
-        key_file=data / "bittensor.kek",
+        key=read_key_source(
+            environment,
+            ledger="bittensor",
+            variable="BITTENSOR_KEY_ENCRYPTION_KEY",
+            file=data / "bittensor.kek",
+        ),
         wallet_path=Path(folder).expanduser() if folder else None,
         wallet_password=environment.secret("WALLET_PASSWORD"),
         password_variables=environment.beginning_with(PASSWORD_PREFIX),
@@ -201,16 +203,6 @@ def _jwt_secret(environment: Environment) -> Secret | None:
     elif len(secret.reveal().encode()) < SHORTEST_JWT_SECRET:
         environment.mistake(f"MANAGER_JWT_SECRET_KEY must have {SHORTEST_JWT_SECRET} bytes or more")
     return secret
-
-
-def _key_encryption_key(environment: Environment) -> Secret | None:
-    key = environment.secret("BITTENSOR_KEY_ENCRYPTION_KEY")
-    if key is not None:
-        try:
-            key_from_hex(key.reveal())
-        except VaultError as error:
-            environment.mistake(f"BITTENSOR_KEY_ENCRYPTION_KEY: {error.message}")
-    return key
 
 
 def _database(environment: Environment, data: Path) -> URL:

@@ -28,7 +28,7 @@ class StoredKey:
 
 
 def load_key(connection: Connection, key: KeyName) -> StoredKey | None:
-    found = connection.execute(select(_key).where(*_is(key))).first()
+    found = connection.execute(select(_key).where(*is_key(key))).first()
     return None if found is None else _stored(found)
 
 
@@ -38,11 +38,6 @@ def load_keys(connection: Connection, wallet: str | None = None) -> list[StoredK
     if wallet is not None:
         query = query.where(_key.c.wallet == wallet)
     return [_stored(row) for row in connection.execute(query)]
-
-
-def has_sealed_keys(connection: Connection) -> bool:
-    query = select(_key.c.wallet).where(_key.c.sealed_secret.is_not(None)).limit(1)
-    return connection.execute(query).first() is not None
 
 
 def open_key(vault: Vault, stored: StoredKey) -> Keypair:
@@ -66,7 +61,7 @@ def store_key(
     Raises:
         Conflict: the name belongs to another key.
     """
-    found = connection.execute(locking(select(_key).where(*_is(key)))).first()
+    found = connection.execute(locking(select(_key).where(*is_key(key)))).first()
     if found is None:
         row = {
             "wallet": key.wallet,
@@ -82,11 +77,11 @@ def store_key(
         raise Conflict(f"{key} is another key in the vault", code="key_exists")
     if found.sealed_secret is not None or sealed_secret is None:
         return False
-    connection.execute(update(_key).where(*_is(key)).values(sealed_secret=sealed_secret))
+    connection.execute(update(_key).where(*is_key(key)).values(sealed_secret=sealed_secret))
     return True
 
 
-def _is(key: KeyName) -> tuple[ColumnElement[bool], ...]:
+def is_key(key: KeyName) -> tuple[ColumnElement[bool], ...]:
     return (_key.c.wallet == key.wallet, _key.c.kind == key.kind, _key.c.name == key.name)
 
 

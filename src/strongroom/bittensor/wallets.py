@@ -8,16 +8,18 @@ from sqlalchemy import Connection, delete
 
 from strongroom.bittensor import tables
 from strongroom.bittensor.folder import WalletFolder
+from strongroom.bittensor.holdings import held_row
 from strongroom.bittensor.names import KeyName
 from strongroom.bittensor.protocol.errors import KeyFileError
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.protocol.ss58 import encode_address
-from strongroom.bittensor.stored_keys import load_keys, store_key
+from strongroom.bittensor.stored_keys import load_key, load_keys, store_key
 from strongroom.core.access import Principal
 from strongroom.core.audit import Audit
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
 from strongroom.core.errors import NotFound
+from strongroom.core.security.bindings import Bindings
 from strongroom.core.vault import Vault
 
 
@@ -45,12 +47,14 @@ class Wallets:
         *,
         database: Database,
         vault: Vault,
+        bindings: Bindings,
         folder: WalletFolder | None,
         audit: Audit,
         clock: Clock,
     ) -> None:
         self._database = database
         self._vault = vault
+        self._bindings = bindings
         self._folder = folder
         self._audit = audit
         self._clock = clock
@@ -60,6 +64,7 @@ class Wallets:
 
         Raises:
             Conflict: one of the names belongs to another key.
+            VaultError: the row of one that is there was altered.
         """
         now_ms = self._clock.now_ms()
         sealed = [
@@ -67,6 +72,9 @@ class Wallets:
         ]
 
         def work(connection: Connection) -> list[KeyName]:
+            for new in keys:
+                if (found := load_key(connection, new.key)) is not None:
+                    self._bindings.require(connection, held_row(found))
             added = [
                 new
                 for new, secret in sealed
@@ -74,7 +82,10 @@ class Wallets:
             ]
             for new in added:
                 facts = {"address": encode_address(new.public_key), "secret": new.keypair is not None}
-                self._audit.append(connection, principal, "key.import", str(new.key), facts)
+                sequence = self._audit.append(connection, principal, "key.import", str(new.key), facts)
+                stored = load_key(connection, new.key)
+                assert stored is not None  # noqa: S101 - it was written above
+                self._bindings.bind(connection, [held_row(stored)], sequence)
             return [new.key for new in added]
 
         return await self._database.write(work)
@@ -93,6 +104,7 @@ class Wallets:
         def work(connection: Connection) -> None:
             if connection.execute(statement).rowcount == 0:
                 raise NotFound(f"The vault has no key {key}", code="key_not_found")
+            self._bindings.unbind(connection, str(key))
             self._audit.append(connection, principal, "key.remove", str(key))
 
         await self._database.write(work)

@@ -2,15 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 
+from strongroom.bittensor.holdings import KeyHoldings
 from strongroom.bittensor.ledger import BittensorLedger
 from strongroom.bittensor.settings import BittensorSettings
-from strongroom.bittensor.stored_keys import load_keys, open_key
 from strongroom.commands.context import bittensor_ledger, shown
 from strongroom.core.audit import verify
-from strongroom.core.clock import SystemEntropy
-from strongroom.core.errors import Unavailable, VaultError
-from strongroom.core.keys.local import key_from_hex
-from strongroom.core.vault import KeyEncryptionKey, Vault
+from strongroom.core.errors import Unavailable
+from strongroom.core.security.holdings import inspect_holdings
 from strongroom.settings import Settings
 
 Check = Callable[[], Awaitable[str]]
@@ -46,15 +44,8 @@ async def _audit(ledger: BittensorLedger) -> str:
 
 async def _keys(ledger: BittensorLedger, bittensor: BittensorSettings) -> str:
     """A restored backup is worth nothing without the key that sealed its keys."""
-    stored = await ledger.database.read(load_keys)
-    sealed = [key for key in stored if key.sealed_secret is not None]
-    vault = Vault(_key_encryption_key(bittensor), SystemEntropy())
-    for key in sealed:
-        try:
-            open_key(vault, key)
-        except VaultError as error:
-            raise VaultError(f"of {len(sealed)} keys: {error.message}") from None
-    return f"{len(sealed)} keys open, {len(stored) - len(sealed)} are known by their address alone"
+    found = await inspect_holdings(bittensor.key, ledger.database, KeyHoldings())
+    return f"{found.sealed} keys open, {found.rows - found.sealed} are known by their address alone"
 
 
 async def _chain(ledger: BittensorLedger) -> str:
@@ -63,9 +54,3 @@ async def _chain(ledger: BittensorLedger) -> str:
     except Unavailable as error:
         raise Unavailable(f"the chain: {error.message}") from error
     return f"runtime {runtime.spec_version}, block {heads.best.number}, final {heads.final.number}"
-
-
-def _key_encryption_key(bittensor: BittensorSettings) -> KeyEncryptionKey:
-    """The ledger made the file, if it was not there, when it was opened."""
-    given = bittensor.key_encryption_key
-    return key_from_hex(given.reveal() if given is not None else bittensor.key_file.read_text())

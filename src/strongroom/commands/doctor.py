@@ -7,20 +7,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy import select
 
 from strongroom.atto.gateway.local_worker import LocalWorker
 from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.gateway.remote_worker import RemoteWorker
-from strongroom.atto.records import WALLET_COLUMNS, WalletRecord, wallet_records
+from strongroom.atto.holdings import WalletHoldings
 from strongroom.atto.settings import AttoSettings
 from strongroom.commands.bittensor_doctor import bittensor_checks
 from strongroom.commands.context import administrative_settings, atto_ledger, hathor_ledger, shown
 from strongroom.core.audit import verify
-from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom.core.errors import StrongroomError, Unavailable, VaultError
-from strongroom.core.keys.local import key_from_hex
-from strongroom.core.vault import KeyEncryptionKey, Vault, open_sealed
+from strongroom.core.clock import SystemClock
+from strongroom.core.errors import StrongroomError, Unavailable
+from strongroom.core.security.holdings import inspect_holdings
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.settings import HathorSettings
 from strongroom.settings import Settings
@@ -96,36 +94,8 @@ async def _audit(settings: Settings) -> str:
 async def _wallet_keys(settings: Settings, atto: AttoSettings) -> str:
     """A restored backup is worth nothing without the key that sealed its wallets."""
     async with atto_ledger(settings) as ledger:
-        wallets = wallet_records(await ledger.database.fetch_all(select(*WALLET_COLUMNS)))
-    unlocked = [wallet for wallet in wallets if wallet.sealed_key is not None]
-    if unlocked:
-        vault = Vault(_key_encryption_key(atto), SystemEntropy())
-        sealed_otherwise = [wallet.name for wallet in unlocked if not _opens(vault, wallet)]
-        if sealed_otherwise:
-            raise VaultError(
-                f"{len(sealed_otherwise)} of {len(unlocked)} unlocked wallets were sealed under another"
-                f" key-encryption key, the first is {sealed_otherwise[0]}"
-            )
-    return f"{len(unlocked)} unlocked wallets open, {len(wallets) - len(unlocked)} are locked"
-
-
-def _key_encryption_key(atto: AttoSettings) -> KeyEncryptionKey:
-    if atto.key_encryption_key is not None:
-        return key_from_hex(atto.key_encryption_key.reveal())
-    if not atto.key_file.exists():
-        raise VaultError(
-            f"there are unlocked wallets and no key-encryption key: set CHA_CHA20_KEY_ENCRYPTION_KEY,"
-            f" or put {atto.key_file} back"
-        )
-    return key_from_hex(atto.key_file.read_text())
-
-
-def _opens(vault: Vault, wallet: WalletRecord) -> bool:
-    try:
-        open_sealed(vault.open(wallet.sealed_key or b""), wallet.sealed_entropy)
-    except VaultError:
-        return False
-    return True
+        found = await inspect_holdings(atto.key, ledger.database, WalletHoldings())
+    return f"{found.sealed} unlocked wallets open, {found.rows - found.sealed} are locked"
 
 
 async def _node(atto: AttoSettings) -> str:

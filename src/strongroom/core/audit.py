@@ -53,8 +53,11 @@ class Audit:
         action: str,
         subject: str,
         details: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Adds one row. Call it last in the transaction: it holds the head of the chain until the commit."""
+    ) -> int:
+        """Adds one row and returns its sequence.
+
+        Call it last in the transaction: it holds the head of the chain until the commit.
+        """
         head = connection.execute(_LOCK_HEAD).one()
         sequence = head.sequence + 1
         text = _encoder.encode(details or {}).decode()
@@ -74,6 +77,7 @@ class Audit:
             },
         )
         connection.execute(_MOVE_HEAD, {"new_sequence": sequence, "new_hash": row_hash})
+        return int(sequence)
 
 
 def chain_hash(

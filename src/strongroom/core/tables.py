@@ -88,3 +88,22 @@ lease = Table(
     Column("fence", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False),
 )
+
+binding = Table(
+    "strongroom_binding",
+    metadata,
+    Column("id", binary(32), primary_key=True),
+    Column("table_name", ascii_text(64), nullable=False),
+    Column("row_name", exact_text(255), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("tag", binary(32), nullable=False),
+)
+"""What binds a sealed value to its row (`core.security.bindings`). `sequence` is the audit row that tells of it."""
+
+binding_state = Table(
+    "strongroom_binding_state",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("key_check", binary(32)),
+)
+"""One row, put there when the table is made. `key_check` is of the key that binds; NULL until the first start with it."""

@@ -7,6 +7,8 @@ work under any other key.
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from strongroom.core.clock import Entropy
 from strongroom.core.errors import VaultError
@@ -31,6 +33,10 @@ class KeyEncryptionKey:
 
     def reveal(self) -> bytes:
         return self._key
+
+    def derive(self, purpose: bytes) -> bytes:
+        """A key of 32 bytes for one purpose (HKDF-SHA256, RFC 5869), which tells nothing of this one."""
+        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(self._key)
 
 
 class Vault:

@@ -1,0 +1,167 @@
+"""What an operator decides about sealed rows that the service refuses: accept a row as it stands, or give up its secret.
+
+Both are written into the audit trail. Nothing here is done by the service itself.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from strongroom.core import tables
+from strongroom.core.access import OPERATOR
+from strongroom.core.audit import Audit
+from strongroom.core.clock import Entropy
+from strongroom.core.database import Database
+from strongroom.core.errors import Conflict, InvalidInput, NotFound, VaultError
+from strongroom.core.keys.local import make_secret_file
+from strongroom.core.security.bindings import ABANDONED, ACCEPTED, Bindings, HeldRow
+from strongroom.core.security.holdings import Holdings, lock_state, problems_of, set_key_check
+from strongroom.core.security.keys import KeySource
+from strongroom.core.vault import KeyEncryptionKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was found of one row. `None`: nothing is wrong with it."""
+
+    row: HeldRow
+    content: str | None
+    """Of what it holds: it does not open, or opens to something else than the database says."""
+    binding: str | None
+    """Of its tag: it is not as the service left it."""
+
+    @property
+    def words(self) -> str | None:
+        return self.content or self.binding
+
+
+class Repair:
+    """The rows of one ledger, looked at with the key that is configured."""
+
+    def __init__(self, source: KeySource, database: Database, holdings: Holdings, audit: Audit) -> None:
+        self._source = source
+        self._database = database
+        self._holdings = holdings
+        self._audit = audit
+
+    async def look(self) -> list[Verdict]:
+        """Raises: VaultError: there is no key."""
+        return await self._look(self._key())
+
+    async def accept(self, names: Collection[str] | None) -> list[str]:
+        """Binds rows as they stand, whoever wrote them; None: all that can be. Returns those that were not bound before.
+
+        Raises:
+            NotFound: there is no such row.
+            VaultError: there is no key, or one of the rows does not hold what it should.
+        """
+        key = self._key()
+        verdicts = await self._look(key)
+        chosen = self._chosen(verdicts, names)
+        await self._require_all_if_rebound(key, names)
+        wrong = [verdict for verdict in chosen if verdict.content is not None]
+        if wrong and (names is not None or len(wrong) == len(verdicts)):
+            told = "; ".join(f"{verdict.row.name} {verdict.content}" for verdict in wrong)
+            raise VaultError(f"Not accepted: {told}. Put the right key or row back, or abandon it")
+        accepted = [verdict for verdict in chosen if verdict.content is None and verdict.binding is not None]
+
+        def work(connection: Connection, bindings: Bindings) -> None:
+            self._bind(connection, bindings, accepted, ACCEPTED)
+
+        await self._write(key, verdicts, work)
+        return [verdict.row.name for verdict in accepted]
+
+    async def abandon(self, names: Collection[str] | None, entropy: Entropy) -> list[str]:
+        """Deletes what rows hold that does not open; None: all such. Without a key file, one is made.
+
+        Raises:
+            NotFound: there is no such row.
+            Conflict: a named row opens.
+        """
+        key = self._key_or_new(entropy)
+        verdicts = await self._look(key)
+        chosen = self._chosen(verdicts, names)
+        good = [one.row.name for one in chosen if one.content is None]
+        if names is not None and good:
+            raise Conflict(f"Not abandoned: {', '.join(good)} opens with the configured key")
+        await self._require_all_if_rebound(key, names)
+        lost = [one for one in chosen if one.content is not None]
+        rest = [] if names is not None else [one for one in verdicts if one.content is None and one.binding]
+
+        def work(connection: Connection, bindings: Bindings) -> None:
+            for one in lost:
+                left = self._holdings.give_up(connection, one.row)
+                why = {"why": one.content}
+                sequence = self._audit.append(connection, OPERATOR, ABANDONED, left.name, why)
+                bindings.bind(connection, [left], sequence)
+            self._bind(connection, bindings, rest, ACCEPTED)
+
+        await self._write(key, verdicts, work)
+        return [one.row.name for one in lost]
+
+    def _bind(
+        self, connection: Connection, bindings: Bindings, verdicts: Sequence[Verdict], action: str
+    ) -> None:
+        for one in verdicts:
+            sequence = self._audit.append(connection, OPERATOR, action, one.row.name, {"why": one.binding})
+            bindings.bind(connection, [one.row], sequence)
+
+    async def _look(self, key: KeyEncryptionKey) -> list[Verdict]:
+        bindings = Bindings(key, self._holdings.kind)
+
+        def work(connection: Connection) -> tuple[Sequence[HeldRow], dict[str, str]]:
+            rows = self._holdings.rows(connection, in_full=True)
+            return rows, bindings.problems(connection, rows)
+
+        rows, unbound = await self._database.read(work)
+        content = await problems_of(self._holdings, key, rows)
+        return [
+            Verdict(row=row, content=content.get(row.name), binding=unbound.get(row.name)) for row in rows
+        ]
+
+    async def _write(
+        self, key: KeyEncryptionKey, verdicts: Sequence[Verdict], work: Callable[[Connection, Bindings], None]
+    ) -> None:
+        bindings = Bindings(key, self._holdings.kind)
+        seen = {one.row.name: one.row.values for one in verdicts}
+
+        def unit(connection: Connection) -> None:
+            state = lock_state(connection)
+            if {row.name: row.values for row in self._holdings.rows(connection)} != seen:
+                raise Conflict("The rows were changed meanwhile: stop the service, or try again")
+            work(connection, bindings)
+            if state != bindings.key_check():
+                table = self._holdings.kind.table
+                self._audit.append(connection, OPERATOR, ACCEPTED, table, {"key": "changed"})
+                set_key_check(connection, bindings)
+
+        await self._database.write(unit)
+
+    def _chosen(self, verdicts: Sequence[Verdict], names: Collection[str] | None) -> list[Verdict]:
+        if names is None:
+            return list(verdicts)
+        by_name = {one.row.name: one for one in verdicts}
+        unknown = [name for name in names if name not in by_name]
+        if unknown:
+            raise NotFound(f"There is no {self._holdings.kind.noun.lower()} {', '.join(unknown)}")
+        return [by_name[name] for name in names]
+
+    async def _require_all_if_rebound(self, key: KeyEncryptionKey, names: Collection[str] | None) -> None:
+        state = await self._database.fetch_one(select(tables.binding_state))
+        fits = state is not None and state.key_check == Bindings(key, self._holdings.kind).key_check()
+        if names is not None and not fits:
+            raise InvalidInput(
+                f"The database is not bound with the key in {self._source.origin}: look at every row, then use --all"
+            )
+
+    def _key(self) -> KeyEncryptionKey:
+        key = self._source.load()
+        if key is None:
+            raise VaultError(f"{self._source.file} is not there", code="key_missing")
+        return key
+
+    def _key_or_new(self, entropy: Entropy) -> KeyEncryptionKey:
+        if self._source.load() is None:
+            make_secret_file(self._source.file, entropy)
+        return self._key()

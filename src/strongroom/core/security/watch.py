@@ -1,0 +1,134 @@
+"""Looks after a running ledger's key and sealed rows, and says in health, log and audit trail what is wrong with them."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+from sqlalchemy import Connection
+
+from strongroom.core.audit import Audit
+from strongroom.core.clock import Clock, sleep_unless
+from strongroom.core.database import Database
+from strongroom.core.errors import StrongroomError, VaultError
+from strongroom.core.security.bindings import Bindings, HeldRow
+from strongroom.core.security.holdings import SYSTEM, Holdings
+from strongroom.core.security.keys import KeySource
+from strongroom.core.telemetry import Health, Status
+from strongroom.core.vault import KeyEncryptionKey
+
+log = structlog.get_logger(__name__)
+
+PAUSE_S = 60.0
+REFUSED = "vault.refuse"
+SHOWN = 3
+
+
+class KeyWatch:
+    """Reads every sealed row once a minute, and hears at once of one that was refused."""
+
+    def __init__(
+        self,
+        *,
+        component: str,
+        source: KeySource,
+        key: KeyEncryptionKey,
+        holdings: Holdings,
+        database: Database,
+        audit: Audit,
+        health: Health,
+        clock: Clock,
+    ) -> None:
+        self._component = component
+        self._source = source
+        self._key = key
+        self._holdings = holdings
+        self._bindings = Bindings(key, holdings.kind)
+        self._database = database
+        self._audit = audit
+        self._health = health
+        self._clock = clock
+        self._problems: dict[str, str] = {}
+        self._audited: set[tuple[str, str]] = set()
+        self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def notice(self, name: str, problem: str) -> None:
+        """A row was refused. From any thread."""
+        if self._problems.get(name) != problem:
+            self._loop.call_soon_threadsafe(self._add, name, problem)
+
+    async def check(self) -> dict[str, str]:
+        """What is wrong, by row; health says it too."""
+        self._problems = await self._find()
+        self._report(len(self._problems))
+        await self._write_down()
+        return self._problems
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.check()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next look comes
+                words = error.message if isinstance(error, StrongroomError) else type(error).__name__
+                self._health.report(self._component, Status.DEGRADED, f"cannot be checked: {words}")
+            await sleep_unless(self._wake, self._clock, PAUSE_S)
+
+    async def _find(self) -> dict[str, str]:
+        def work(connection: Connection) -> tuple[Sequence[HeldRow], dict[str, str]]:
+            rows = self._holdings.rows(connection)
+            return rows, self._bindings.problems(connection, rows)
+
+        rows, problems = await self._database.read(work)
+        await asyncio.to_thread(self._add_unopened, rows, problems)
+        return problems
+
+    def _add_unopened(self, rows: Sequence[HeldRow], problems: dict[str, str]) -> None:
+        for row in rows:
+            if self._holdings.is_sealed(row) and not self._holdings.opens(self._key, row):
+                problems[row.name] = "does not open with this key-encryption key"
+
+    def _add(self, name: str, problem: str) -> None:
+        self._problems[name] = problem
+        self._wake.set()
+
+    def _report(self, count: int) -> None:
+        names = list(self._problems)
+        parts = [f"{name} {self._problems[name]}" for name in names[:SHOWN]]
+        if count > SHOWN:
+            parts.append(f"and {count - SHOWN} more")
+        lost = self._lost_file()
+        if lost is not None:
+            parts.append(lost)
+        if parts:
+            self._health.report(self._component, Status.DEGRADED, "; ".join(parts))
+        else:
+            self._health.report(self._component, Status.UP)
+
+    def _lost_file(self) -> str | None:
+        """The installation's own key file may go wrong while its content is still in memory, and can be saved."""
+        if self._source.given is not None:
+            return None
+        try:
+            stored = self._source.load()
+        except VaultError as error:
+            return error.message
+        if stored is None or stored.reveal() != self._key.reveal():
+            state = "is gone" if stored is None else "holds another key"
+            return f"{self._source.file} {state}: put it back before this process ends"
+        return None
+
+    async def _write_down(self) -> None:
+        """One line and one audit row for each problem that was not told yet."""
+        fresh = [told for told in self._problems.items() if told not in self._audited]
+        self._audited &= set(self._problems.items())
+        if not fresh:
+            return
+
+        def work(connection: Connection) -> None:
+            for name, problem in fresh:
+                self._audit.append(connection, SYSTEM, REFUSED, name, {"why": problem})
+
+        await self._database.write(work)
+        for name, problem in fresh:
+            log.error("a sealed row is refused", row=name, why=problem)
+        self._audited.update(fresh)
