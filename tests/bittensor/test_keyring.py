@@ -230,7 +230,7 @@ async def test_a_row_sealed_elsewhere_or_altered_opens_nothing(
         await make(other=Vault(KeyEncryptionKey(b"1" * 32), entropy)).open(KEY)
     other = Keypair.from_uri("//Other").public_key.hex()
     elsewhere(f"UPDATE strongroom_bittensor_key SET public_key = x'{other}'")  # noqa: S608 - ours
-    with pytest.raises(VaultError, match="its row was altered"):
+    with pytest.raises(VaultError, match="was altered in the database"):
         await make().open(KEY)
 
 

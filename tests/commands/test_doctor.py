@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from commands.conftest import Ended, Installation
+from support.keys import KEY
 
 
 def verdicts(ended: Ended) -> dict[str, tuple[str, str]]:
@@ -52,10 +53,10 @@ def test_a_good_installation_is_all_good(copy: Installation) -> None:
 
 
 def test_another_key_encryption_key_is_noticed(copy: Installation) -> None:
-    ended = copy.run("doctor", variables={"CHA_CHA20_KEY_ENCRYPTION_KEY": "ab" * 32})
+    ended = copy.run("doctor", variables={"CHA_CHA20_KEY_ENCRYPTION_KEY": KEY})
     result, detail = verdicts(ended)["atto wallet keys"]
     assert (ended.status, result) == (1, "bad")
-    assert "were sealed under another key-encryption key" in detail
+    assert "is not the one that this database was sealed with" in detail
 
 
 def test_a_lost_key_file_is_noticed_and_not_replaced(copy: Installation) -> None:
@@ -65,8 +66,8 @@ def test_a_lost_key_file_is_noticed_and_not_replaced(copy: Installation) -> None
     assert verdicts(ended)["atto wallet keys"] == (
         "bad",
         (
-            "there are unlocked wallets and no key-encryption key: set CHA_CHA20_KEY_ENCRYPTION_KEY,"
-            f" or put {key} back"
+            f"{key} is not there, and the database was sealed with the key in it: put it back, or set"
+            " CHA_CHA20_KEY_ENCRYPTION_KEY to what it holds. If it is lost, see docs/operations.md, A lost key"
         ),
     )
     assert not key.exists()
