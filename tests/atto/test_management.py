@@ -57,6 +57,7 @@ async def test_health_names_every_part(
             "attoDatabase",
             "attoHistory",
             "attoKeys",
+            "attoNetwork",
             "attoNode",
             "attoNodeClock",
             "attoPendingBlocks",

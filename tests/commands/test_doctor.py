@@ -83,3 +83,11 @@ def test_a_node_that_is_away_is_named(copy: Installation) -> None:
         "http://127.0.0.1:9: The node does not answer (ClientConnectorError)",
     )
     assert found["atto work"][0] == "good"
+
+
+def test_a_node_of_another_network_is_named(copy: Installation) -> None:
+    node = f"http://127.0.0.1:{copy.variables['SANDBOX_ATTO_NODE_PORT']}"
+    beta = {"NETWORK": "beta", "NODE_BASE_URL": node}
+    ended = copy.run("doctor", variables=beta)
+    words = f"{node}: the node is of the network LOCAL, and NETWORK says BETA"
+    assert (ended.status, verdicts(ended)["atto node"]) == (1, ("bad", words))

@@ -27,6 +27,8 @@ from strongroom.atto.keyring import Keyring
 from strongroom.atto.monitored import POLL_S as ACCOUNTS_S
 from strongroom.atto.monitored import MonitoredAddresses
 from strongroom.atto.node_clock import REFRESH_S, TIME, NodeClock
+from strongroom.atto.node_network import CHECK_S, NodeNetwork
+from strongroom.atto.node_network import COMPONENT as NETWORK
 from strongroom.atto.progress import ProgressBoard
 from strongroom.atto.protocol import AccountState, Address, Receivable
 from strongroom.atto.queries import Queries
@@ -152,10 +154,20 @@ class AttoLedger:
             loops.every(
                 NODE,
                 REFRESH_S,
-                self._node_clock.refresh,
+                self._ask_node,
                 down_after=1,
                 longest_pause_s=REFRESH_S,
                 initially=Status.DOWN,
+            )
+        )
+        loops.start(
+            loops.every(
+                NODE,
+                CHECK_S,
+                self._node_network.check,
+                part="network",
+                wake=self._node_network.recheck,
+                longest_pause_s=REFRESH_S,
             )
         )
         loops.start(loops.every(ACCOUNTS, ACCOUNTS_S, self._monitored.look))
@@ -201,6 +213,9 @@ class AttoLedger:
         self._node = HttpNode(settings.node_url, clock)
         self._stack.push_async_callback(self._node.close)
         self._node_clock = NodeClock(self._node, clock)
+        self._node_network = NodeNetwork(self._node, settings.network)
+        self._node_is_away = False
+        self._health.watch(NETWORK, self._node_network.verdict, vital=True)
         self._health.watch(TIME, self._node_clock.steadiness)
         self._monitored = MonitoredAddresses(database)
         self._outbox = Outbox(clock)
@@ -266,6 +281,7 @@ class AttoLedger:
             network=settings.network,
             clock=clock,
             node_clock=self._node_clock,
+            node_network=self._node_network,
             work=self._work_desk,
             keyring=self._keyring,
             gate=SigningGate(Policy(), self._audit),
@@ -336,6 +352,17 @@ class AttoLedger:
             receiver=self._receiver,
             board=board,
         )
+
+    async def _ask_node(self) -> None:
+        """Its time; and its network where it was away, as another one may have taken its address."""
+        try:
+            await self._node_clock.refresh()
+        except Exception:
+            self._node_is_away = True
+            raise
+        if self._node_is_away:
+            self._node_is_away = False
+            self._node_network.recheck.set()
 
     def _settled(self, signed: SignedBlock, settled: Settled) -> None:
         block = signed.transaction.block

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from strongroom.atto.blocks import BlockState, RejectionCause, SignedBlock, insert_signed, load_block
 from strongroom.atto.keyring import Keyring
 from strongroom.atto.node_clock import NodeClock
+from strongroom.atto.node_network import NodeNetwork
 from strongroom.atto.protocol import (
     MAX_FUTURE_MS,
     AccountEntry,
@@ -138,6 +139,7 @@ class Submitter:
         network: Network,
         clock: Clock,
         node_clock: NodeClock,
+        node_network: NodeNetwork,
         work: WorkDesk,
         keyring: Keyring,
         gate: SigningGate,
@@ -150,6 +152,7 @@ class Submitter:
         self._network = network
         self._clock = clock
         self._node_clock = node_clock
+        self._node_network = node_network
         self._work = work
         self._keyring = keyring
         self._gate = gate
@@ -186,6 +189,7 @@ class Submitter:
     async def _sign_patiently(self, order: Order, progress: Progress) -> SignedBlock:
         work: Work | None = None
         while True:
+            await self._node_network.require()
             await self._node_clock.require_steady()
             progress.signing = Signing()
             step = await self._sign(order, work, progress.signing)

@@ -12,6 +12,7 @@ from strongroom.atto.gateway.local_worker import LocalWorker
 from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.gateway.remote_worker import RemoteWorker
 from strongroom.atto.holdings import WalletHoldings
+from strongroom.atto.protocol import Network
 from strongroom.atto.settings import AttoSettings
 from strongroom.commands.bittensor_doctor import bittensor_checks
 from strongroom.commands.context import administrative_settings, atto_ledger, hathor_ledger, shown
@@ -101,11 +102,17 @@ async def _wallet_keys(settings: Settings, atto: AttoSettings) -> str:
 async def _node(atto: AttoSettings) -> str:
     node = HttpNode(atto.node_url, SystemClock())
     try:
+        _require_network(await node.network(), atto.network)
         return f"{atto.node_url}, its clock differs by {await node.clock_offset_ms()} ms"
     except StrongroomError as error:
         raise Unavailable(f"{atto.node_url}: {error.message}") from error
     finally:
         await node.close()
+
+
+def _require_network(found: Network | None, configured: Network) -> None:
+    if found is not None and found is not configured:
+        raise Unavailable(f"the node is of the network {found.name}, and NETWORK says {configured.name}")
 
 
 async def _work(atto: AttoSettings) -> str:

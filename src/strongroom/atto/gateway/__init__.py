@@ -46,6 +46,10 @@ class HeightRange:
 class Node(Protocol):
     """What the ledger asks of a node. Every method raises NodeUnavailable when it gets no usable answer."""
 
+    async def network(self) -> Network | None:
+        """The network that the node is of; None where it does not say."""
+        ...
+
     async def account(self, address: Address) -> AccountState | None: ...
 
     async def accounts(self, addresses: Sequence[Address]) -> list[AccountState]:

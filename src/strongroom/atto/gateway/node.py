@@ -14,6 +14,7 @@ from strongroom.atto.protocol import (
     AccountEntry,
     AccountState,
     Address,
+    Network,
     Receivable,
     Transaction,
     decode_account_entry,
@@ -40,6 +41,11 @@ _REJECTION = re.compile(
     r"Transaction rejected due to (?P<reason>[A-Z_]+)|Invalid transaction(?P<network> network)?"
 )
 _INSTANT = msgspec.json.Decoder(dict[str, Any])
+GENESIS_HASHES = {
+    Network.LIVE: bytes.fromhex("D1C37D6BBB8F9984029EA21712BB1AA6D2B3D0CD9A484C8CC3B967B7A0501C08"),
+    Network.DEV: bytes.fromhex("59F7064570ACDE37CE53AD16D1C87976135AE440C135C6DFC75F694CFB5D8C4E"),
+}
+"""Of the networks that have one first block for everybody."""
 # The network has not said no: the same bytes may still be confirmed.
 _OPEN_REASONS = frozenset({"ELECTION_EXPIRED", "TRANSACTION_DROPPED"})
 
@@ -54,6 +60,20 @@ class HttpNode:
 
     async def close(self) -> None:
         await self._client.close()
+
+    async def network(self) -> Network | None:
+        """By the richest accounts, of which every ledger has one from its first block on; by known first blocks."""
+        response = await self._send("GET", "/accounts/top")
+        if response.status != HTTPStatus.NOT_FOUND:
+            networks = {state.network for state in _decoded(decode_account_states, _body(response))}
+            if len(networks) > 1:
+                raise NodeDishonest("The node has accounts of several networks")
+            if networks:
+                return networks.pop()
+        for network, first_block in GENESIS_HASHES.items():
+            if await self.transaction(first_block) is not None:
+                return network
+        return None
 
     async def account(self, address: Address) -> AccountState | None:
         response = await self._send("GET", f"/accounts/{address.public_key.hex().upper()}")
