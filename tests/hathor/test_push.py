@@ -84,7 +84,7 @@ class House:
             enable_push=push,
             show_amounts=amounts,
         )
-        await self.database.write(lambda connection: register_device(connection, device, NOW_S))
+        await self.database.write(lambda connection: register_device(connection, device))
 
     async def sync(self, *, now_s: int = NOW_S) -> None:
         rules = replace(RULES, push_age_s=AGE_S)
@@ -225,7 +225,11 @@ async def test_wishes_count_when_it_is_sent(database: Database, clock: ManualClo
         await made.receive()
         await eventually(lambda: made.outcome("delayed") == 1)
         stop = partial(
-            update_device, device_id="plain", wallet_id=WALLET, enable_push=False, show_amounts=False, now_s=1
+            update_device,
+            device_id="plain",
+            wallet_id=WALLET,
+            enable_push=False,
+            show_amounts=False,
         )
         await database.write(stop)
         await clock.sleepers(2)

@@ -115,7 +115,10 @@ async def test_tokens_of_an_earlier_key_and_of_a_wallet_that_is_gone(
     ("meanwhile", "answer"),
     [
         ("DELETE FROM wallet", (404, {"success": False, "error": "wallet-not-found"})),
-        ("INSERT INTO push_devices VALUES ('phone', 'ios', '{wallet}', 0, 0, 1)", OK),
+        (
+            "INSERT INTO push_devices (device_id, push_provider, wallet_id) VALUES ('phone', 'ios', '{wallet}')",
+            OK,
+        ),
     ],
 )
 async def test_a_registration_waits_for_what_another_process_does(

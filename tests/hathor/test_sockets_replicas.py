@@ -60,7 +60,7 @@ async def test_every_process_tells_its_own_connections(mariadb: MariaDB, tmp_pat
         database = Database(url)
         stack.push_async_callback(database.close)
         await database.write(insert_wallet)
-        await database.write(lambda connection: register_device(connection, PHONE, 1))
+        await database.write(lambda connection: register_device(connection, PHONE))
         await until(database, is_loaded)
         serving = [await stack.enter_async_context(WalletProgram(node, variables)) for _ in range(2)]
         clients = [await stack.enter_async_context(connect(program.socket_url)) for program in serving]

@@ -21,7 +21,7 @@ class Device:
     show_amounts: bool
 
 
-def register_device(connection: Connection, device: Device, now_s: int) -> None:
+def register_device(connection: Connection, device: Device) -> None:
     """A device belongs to one wallet: to the last that named it."""
     row = {
         "device_id": device.id,
@@ -29,7 +29,6 @@ def register_device(connection: Connection, device: Device, now_s: int) -> None:
         "push_provider": device.provider,
         "enable_push": device.enable_push,
         "enable_show_amounts": device.show_amounts,
-        "updated_at": now_s,
     }
     upsert(connection, tables.push_devices, [row], [name for name in row if name != "device_id"])
 
@@ -41,12 +40,11 @@ def update_device(
     *,
     enable_push: bool,
     show_amounts: bool,
-    now_s: int,
 ) -> bool:
     """False: the wallet has no such device."""
     if find_device(connection, device_id, wallet_id) is None:
         return False
-    values = {"enable_push": enable_push, "enable_show_amounts": show_amounts, "updated_at": now_s}
+    values = {"enable_push": enable_push, "enable_show_amounts": show_amounts}
     connection.execute(update(tables.push_devices).where(COLUMNS.device_id == device_id).values(values))
     return True
 

@@ -314,7 +314,11 @@ version_data = Table(
     Column(
         "timestamp", Integer().with_variant(mysql.BIGINT(unsigned=True), "mysql", "mariadb"), nullable=False
     ),
-    Column("data", Text, nullable=False),
+    Column(
+        "data",
+        Text().with_variant(mysql.TEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"),
+        nullable=False,
+    ),
 )
 
 push_devices = Table(
@@ -326,7 +330,11 @@ push_devices = Table(
     Column("enable_push", Boolean, nullable=False, server_default="0"),
     Column("enable_show_amounts", Boolean, nullable=False, server_default="0"),
     Column(
-        "updated_at", Integer().with_variant(mysql.BIGINT(unsigned=True), "mysql", "mariadb"), nullable=False
+        "updated_at",
+        DateTime().with_variant(mysql.TIMESTAMP(), "mysql", "mariadb"),
+        nullable=False,
+        server_default=NOW,
+        comment="kept by the database",
     ),
 )
 

@@ -43,19 +43,17 @@ class PushRoutes:
             enable_push=body["enablePush"],
             show_amounts=body["enableShowAmounts"],
         )
-        now_s = self._reader.now_s
 
         def work(connection: Connection) -> None:
             lock_wallet(connection, principal.wallet_id)
             self._reader.checked(connection, principal)
-            register_device(connection, device, now_s)
+            register_device(connection, device)
 
         await self._reader.database.write(work)
         return answer()
 
     async def update(self, request: Asked) -> Response[bytes]:
         principal, body = await self._asked(request, UPDATE)
-        now_s = self._reader.now_s
 
         def work(connection: Connection) -> bool:
             return self._reader.known(connection, principal) is not None and update_device(
@@ -64,7 +62,6 @@ class PushRoutes:
                 principal.wallet_id,
                 enable_push=body["enablePush"],
                 show_amounts=body["enableShowAmounts"],
-                now_s=now_s,
             )
 
         if not await self._reader.database.write(work):

@@ -1,0 +1,108 @@
+"""Columns that hold text of others, in tables that an earlier program made with a character set that is too small.
+
+A table in latin1, ascii or utf8mb3 has no room for an emoji: MySQL refuses the row, and with it everything that waits
+for it. Which columns must take any text is said by our own tables: those in utf8mb4.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.sql.schema import Column
+
+CHARSET = "utf8mb4"
+COLLATION = "utf8mb4_bin"
+SHORT_KEYS = frozenset({"COMPACT", "REDUNDANT"})
+"""Row formats whose keys end at 767 bytes: 191 letters of four."""
+ACTUAL = text("""
+SELECT c.TABLE_NAME, c.COLUMN_NAME, c.COLUMN_TYPE, c.IS_NULLABLE = 'YES', c.CHARACTER_SET_NAME, c.COLLATION_NAME,
+ t.ROW_FORMAT, t.TABLE_ROWS
+FROM information_schema.COLUMNS c JOIN information_schema.TABLES t
+ ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME
+WHERE c.TABLE_SCHEMA = DATABASE() AND c.CHARACTER_SET_NAME IS NOT NULL
+ORDER BY c.TABLE_NAME, c.ORDINAL_POSITION
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NarrowColumn:
+    """A column that cannot take what it may be given."""
+
+    table: str
+    column: str
+    type: str
+    nullable: bool
+    charset: str
+    collation: str
+    row_format: str
+    rows: int
+    """Of the table, as the server estimates."""
+
+
+def narrow_columns(connection: Connection, metadata: MetaData) -> list[NarrowColumn]:
+    """Columns of existing tables whose character set is too small, or that are keys and ignore case."""
+    if connection.dialect.name == "sqlite":
+        return []
+    found: list[NarrowColumn] = []
+    for table, name, kind, nullable, charset, collation, row_format, rows in connection.execute(ACTUAL):
+        ours = metadata.tables.get(table)
+        column = None if ours is None else ours.columns.get(name)
+        if (
+            column is None
+            or getattr(column.type.dialect_impl(connection.dialect), "charset", None) != CHARSET
+        ):
+            continue
+        if charset != CHARSET or (_is_key(column) and not collation.endswith("_bin")):
+            found.append(
+                NarrowColumn(
+                    table=table,
+                    column=name,
+                    type=kind,
+                    nullable=bool(nullable),
+                    charset=charset,
+                    collation=collation,
+                    row_format=(row_format or "").upper(),
+                    rows=rows or 0,
+                )
+            )
+    return found
+
+
+def conversions(columns: Sequence[NarrowColumn]) -> list[str]:
+    """The statements, one for each table. Each rewrites its table; indexes are built again."""
+    return [_conversion(table, list(group)) for table, group in groupby(columns, key=attrgetter("table"))]
+
+
+def describe(columns: Sequence[NarrowColumn]) -> list[str]:
+    """The same for a person, before it is done."""
+    sentences = []
+    for table, group in groupby(columns, key=attrgetter("table")):
+        listed = list(group)
+        names = ", ".join(f"{one.column} ({one.collation})" for one in listed)
+        sentences.append(
+            f"{table}: {names} becomes {COLLATION}, to take any text; the table is rewritten (about {listed[0].rows:,} rows)"
+        )
+    return sentences
+
+
+def widen_texts(connection: Connection, metadata: MetaData) -> None:
+    """Converts what is too narrow. What is stored stays the same text."""
+    for statement in conversions(narrow_columns(connection, metadata)):
+        connection.exec_driver_sql(statement)
+
+
+def _conversion(table: str, columns: Sequence[NarrowColumn]) -> str:
+    changes = [
+        f"MODIFY `{one.column}` {one.type} CHARACTER SET {CHARSET} COLLATE {COLLATION}"
+        f"{'' if one.nullable else ' NOT NULL'}"
+        for one in columns
+    ]
+    if columns[0].row_format in SHORT_KEYS:
+        changes.append("ROW_FORMAT=DYNAMIC")
+    return f"ALTER TABLE `{table}` {', '.join(changes)}"
+
+
+def _is_key(column: "Column[object]") -> bool:
+    return column.primary_key or bool(column.unique)
