@@ -55,7 +55,14 @@ def journal_of(source: str) -> Journal:
 async def serve_node(source: str, port: int) -> None:
     journal = journal_of(source)
     application = create_node_app(replaying_node(journal, SystemClock()))
-    surface = Surface(name="node", application=application, host="127.0.0.1", port=port, access=Access.PUBLIC)
+    surface = Surface(
+        name="node",
+        application=application,
+        host="127.0.0.1",
+        port=port,
+        access=Access.PUBLIC,
+        messages_a_minute=1_000_000,
+    )
     print(f"serving {len(journal.events)} events", flush=True)
     await Listener(surface).serve()
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -16,7 +17,9 @@ from strongroom.atto.ledger import AttoLedger
 from strongroom.bittensor.ledger import BittensorLedger
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.errors import InvalidInput
+from strongroom.core.http.admission import Gate
 from strongroom.core.http.door import AllowedCallers
+from strongroom.core.http.limits import ConnectionLimits
 from strongroom.core.listener import NOBODY_ELSE, Access, Listener, Surface
 from strongroom.core.management import create_management
 from strongroom.core.telemetry import Health, Metrics
@@ -29,6 +32,8 @@ log = structlog.get_logger(__name__)
 APPLICATION = "strongroom"
 PR_SET_DUMPABLE = 4
 MANY_FILES = 65_536
+OWN_FILES = 512
+LARGEST_MANAGEMENT_BODY = 64 * 1024
 
 Ready = Callable[[dict[str, str]], None]
 
@@ -49,14 +54,15 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
             stack.push_async_callback(networks.close)
             surfaces += networks.open()
             before_stop.append(networks.close)
-        listeners = _bind(surfaces, settings.callers)
+        listeners = _bind(surfaces, settings.callers, Gate(settings.connections, metrics))
+        gate = _gate(settings.connections, metrics)
         if settings.atto is not None:
             ledger = AttoLedger(
                 settings.atto, clock=SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics
             )
             stack.push_async_callback(ledger.close)
             await ledger.open()
-            listeners += _bind(ledger.surfaces(), settings.callers)
+            listeners += _bind(ledger.surfaces(), settings.callers, gate)
             before_stop.insert(0, ledger.wind_down)
             ledger.start()
         if settings.hathor is not None:
@@ -65,7 +71,7 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
             )
             stack.push_async_callback(hathor.close)
             await hathor.open()
-            listeners += _bind(hathor.surfaces(), settings.callers)
+            listeners += _bind(hathor.surfaces(), settings.callers, gate)
             before_stop.insert(0, hathor.wind_down)
             hathor.start()
         if settings.bittensor is not None:
@@ -80,7 +86,7 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
             await bittensor.open()
             if networks is not None:
                 await networks.welcome(bittensor.wallets)
-            listeners += _bind(bittensor.surfaces(), settings.callers)
+            listeners += _bind(bittensor.surfaces(), settings.callers, gate)
             before_stop.insert(0, bittensor.wind_down)
             bittensor.start()
         await _run(listeners, ready, before_stop)
@@ -99,7 +105,8 @@ async def sync_hathor(settings: Settings, ready: Ready) -> None:
     ledger = HathorLedger(
         settings.hathor, clock=SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics
     )
-    listeners = _bind([_management(settings, health, metrics)], settings.callers)
+    gate = Gate(settings.connections, metrics)
+    listeners = _bind([_management(settings, health, metrics)], settings.callers, gate)
     try:
         await ledger.open()
         ledger.start()
@@ -131,8 +138,20 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _bind(surfaces: Sequence[Surface], allowed: AllowedCallers = NOBODY_ELSE) -> list[Listener]:
-    return [Listener(surface, allowed) for surface in surfaces]
+def _gate(limits: ConnectionLimits, metrics: Metrics) -> Gate:
+    """No more connections than this process may have files, without those that it needs itself."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files != resource.RLIM_INFINITY and files - OWN_FILES < limits.most_connections:
+        most = max(files - OWN_FILES, files // 2)
+        log.warning("the limit of open files allows fewer connections", files=files, connections=most)
+        limits = replace(limits, most_connections=most)
+    return Gate(limits, metrics)
+
+
+def _bind(
+    surfaces: Sequence[Surface], allowed: AllowedCallers = NOBODY_ELSE, gate: Gate | None = None
+) -> list[Listener]:
+    return [Listener(surface, allowed, gate) for surface in surfaces]
 
 
 async def _run(
@@ -178,4 +197,5 @@ def _management(settings: Settings, health: Health, metrics: Metrics) -> Surface
         host=settings.host,
         port=settings.management_port,
         access=Access.REACH,
+        largest_body=LARGEST_MANAGEMENT_BODY,
     )

@@ -11,6 +11,7 @@ from strongroom.bittensor.settings import BittensorSettings, read_bittensor_sett
 from strongroom.core.environment import Environment
 from strongroom.core.http.door import AllowedCallers, read_allowed_callers
 from strongroom.core.http.hosts import is_loopback
+from strongroom.core.http.limits import ConnectionLimits, read_connection_limits
 from strongroom.hathor.settings import HathorSettings, read_hathor_settings
 
 log = structlog.get_logger(__name__)
@@ -35,6 +36,7 @@ class Settings:
     """Surfaces that may be reached from elsewhere without a token, because the operator named them."""
     callers: AllowedCallers
     """Whom the operator lets through the doors of such surfaces."""
+    connections: ConnectionLimits
     log_as_json: bool
     log_level: str
     atto: AttoSettings | None
@@ -69,6 +71,7 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
         management_port=environment.port("MANAGEMENT_PORT", 8081),
         open_surfaces=environment.names("STRONGROOM_ALLOW_UNAUTHENTICATED"),
         callers=read_allowed_callers(environment),
+        connections=read_connection_limits(environment),
         log_as_json=_log_as_json(environment),
         log_level=_log_level(environment),
         atto=read_atto_settings(environment, data, host) if "atto" in wanted else None,

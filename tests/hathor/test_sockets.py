@@ -153,7 +153,7 @@ async def test_who_asks_and_never_reads_is_cut_off(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("strongroom.core.sockets.LINGER_S", 0.2)
-    async with house(database) as sockets:
+    async with house(database, messages_a_minute=10**9) as sockets:
         for flood in (ping_frame(), masked(b'{"action":"ping"}')):
             peer = await raw_client(sockets)
             with pytest.raises(OSError, match=r"reset|Broken pipe"):

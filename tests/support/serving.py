@@ -7,13 +7,21 @@ from typing import Any, Self
 
 from strongroom.core.listener import Access, Listener, Surface
 
+MANY_MESSAGES = 1_000_000  # a chain is asked much over one WebSocket
 Serve = Callable[[Any], AbstractAsyncContextManager[str]]
 
 
 @asynccontextmanager
 async def serving(application: Any, port: int = 0) -> AsyncIterator[str]:
     """The URL of the application while it is served; stops in a moment unless a response is still open."""
-    surface = Surface(name="test", application=application, host="127.0.0.1", port=port, access=Access.PUBLIC)
+    surface = Surface(
+        name="test",
+        application=application,
+        host="127.0.0.1",
+        port=port,
+        access=Access.PUBLIC,
+        messages_a_minute=MANY_MESSAGES,
+    )
     listener = Listener(surface)
     task = asyncio.create_task(listener.serve())
     await listener.started()

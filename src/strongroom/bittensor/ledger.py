@@ -6,6 +6,7 @@ from pathlib import Path
 from strongroom.bittensor.access import Limits
 from strongroom.bittensor.api.access import Callers
 from strongroom.bittensor.api.application import Services, create_application
+from strongroom.bittensor.api.errors import refused_at_door
 from strongroom.bittensor.api.general import DATABASE
 from strongroom.bittensor.authentication import Authenticator
 from strongroom.bittensor.chain_work import ChainWork
@@ -132,6 +133,8 @@ class BittensorLedger:
                 host=settings.host,
                 port=settings.port,
                 access=Access.TOKEN,
+                dialect=refused_at_door,
+                proxies=settings.trusted_proxies,
             )
         ]
 

@@ -32,9 +32,19 @@ class TrustedProxies:
             if address is None:
                 break  # it was not a proxy of ours that wrote this
             client = _name(address)
-            if passed >= self.count and not any(address in network for network in self.networks):
+            if passed >= self.count and not self._knows(address):
                 break
         return client
+
+    def client_beside(self, peer: str) -> str | None:
+        """The name of a peer that is a client itself; None if it is a proxy, which speaks for many."""
+        address = _parse(peer)
+        if self.count or (address is not None and self._knows(address)):
+            return None
+        return peer if address is None else _name(address)
+
+    def _knows(self, address: Address) -> bool:
+        return any(address in network for network in self.networks)
 
 
 def parse_proxies(text: str) -> TrustedProxies:

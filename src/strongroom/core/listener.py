@@ -11,7 +11,12 @@ from typing import Any
 import uvicorn
 
 from strongroom.core.errors import Unavailable
+from strongroom.core.forwarded import TrustedProxies
+from strongroom.core.http.admission import Gate
+from strongroom.core.http.connection import Connection
 from strongroom.core.http.door import AllowedCallers, Dialect, Door, DoorRules, plain_dialect
+from strongroom.core.http.limits import NOBODY
+from strongroom.core.http.refusals import Rules
 from strongroom.core.sockets import Socket
 
 BACKLOG = 2048
@@ -54,6 +59,12 @@ class Surface:
     """Takes 32 KB a connection and processor time for each message, if the client offers it."""
     ping_s: float = PING_S
     """Between pings of a WebSocket; a peer that is silent for as long again is dead (1011)."""
+    largest_body: int | None = None
+    """Bytes of a request's body; above, 413. None: the application says so in its own words."""
+    messages_a_minute: int | None = None
+    """Frames of a WebSocket; None: as for every surface."""
+    proxies: TrustedProxies = NOBODY
+    """Whose connections are those of many clients."""
 
     @property
     def authenticated(self) -> bool:
@@ -86,9 +97,12 @@ class _Server(uvicorn.Server):
 class Listener:
     """Binds at once, so that a busy port is reported before anything starts; then serves until stopped."""
 
-    def __init__(self, surface: Surface, allowed: AllowedCallers = NOBODY_ELSE) -> None:
-        """`allowed`: whom the operator lets through the door."""
+    def __init__(
+        self, surface: Surface, allowed: AllowedCallers = NOBODY_ELSE, gate: Gate | None = None
+    ) -> None:
+        """`allowed`: whom the operator lets through the door. Surfaces with one `gate` share its counts."""
         self.surface = surface
+        gate = gate or Gate()
         try:
             self._socket = socket.create_server(
                 (surface.host, surface.port),
@@ -109,8 +123,8 @@ class Listener:
         self._server = _Server(
             uvicorn.Config(
                 behind_door(surface, allowed),
-                http="httptools",
-                ws=Socket,
+                http=Connection.of(gate, _rules(surface)),
+                ws=Socket,  # made by Connection
                 ws_max_size=surface.largest_frame,
                 ws_per_message_deflate=surface.compresses_frames,
                 ws_ping_interval=surface.ping_s,
@@ -121,7 +135,6 @@ class Listener:
                 server_header=False,
                 proxy_headers=False,  # it would believe whoever comes from this machine; see core.forwarded
                 timeout_graceful_shutdown=SHUTDOWN_S,
-                timeout_keep_alive=75,
             )
         )
 
@@ -138,6 +151,16 @@ class Listener:
 
     def stop(self) -> None:
         self._server.should_exit = True
+
+
+def _rules(surface: Surface) -> Rules:
+    return Rules(
+        surface=surface.name,
+        largest_body=surface.largest_body,
+        messages_a_minute=surface.messages_a_minute,
+        proxies=surface.proxies,
+        dialect=surface.dialect,
+    )
 
 
 def url_of(host: str, port: int) -> str:

@@ -10,8 +10,12 @@ Hazard: this leans on the inside of uvicorn's protocol, whose version the requir
 from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 
+from strongroom.core.http.admission import Admission, Gate, Reason
+from strongroom.core.http.refusals import Rules, answer_of
+
+PIECE = 4096
 EXTENSION = "strongroom.socket"
 UNREAD_PONGS = 64 * 1024
 LINGER_S = 5.0
@@ -25,6 +29,86 @@ def text_frame(text: bytes) -> bytes:
 
 class Socket(WebSocketsSansIOProtocol):
     """One connection. `socket_of(scope)` gives it to the application."""
+
+    def __init__(self, *, gate: Gate, rules: Rules, admission: Admission | None, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self._gate = gate
+        self._rules = rules
+        self._admission = admission
+        self._waiting = b""
+        self._is_deaf = False
+        self._is_feeding = False
+        self._a_minute = rules.messages_a_minute or gate.limits.messages_a_minute
+        self._frames_left = float(self._a_minute)
+        self._counted_s = self.loop.time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_deaf = True
+        self._waiting = b""
+        if self._admission is not None:
+            self._admission.end()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parses in small pieces, and no further than the application follows or the peer may ask."""
+        if not self._is_deaf:
+            self._waiting = self._waiting + data if self._waiting else data
+            self._feed()
+
+    def _feed(self) -> None:
+        if self._is_feeding:
+            return
+        self._is_feeding = True
+        try:
+            while self._waiting and not self.read_paused and not self._is_deaf:
+                piece, self._waiting = self._waiting[:PIECE], self._waiting[PIECE:]
+                super().data_received(piece)
+                if self.conn.handshake_exc is not None and not self.handshake_initiated:
+                    self._refuse_handshake()
+        finally:
+            self._is_feeding = False
+
+    def _refuse_handshake(self) -> None:
+        """What HTTP lets pass and WebSocket does not: a header line above 8 KiB, for example."""
+        self._be_deaf()
+        answer = b"".join(self.conn.data_to_send()) or answer_of(Reason.MALFORMED, self._rules)
+        self._gate.note(self._rules.surface, Reason.MALFORMED, self.client[0] if self.client else "unknown")
+        self.transport.write(answer)
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def handle_events(self) -> None:
+        """Counts frames of every kind: a ping is answered, and costs as much as a message."""
+        if self.handshake_initiated and not self.close_sent and not self._may_say(len(self.conn.events)):
+            self._gate.note(
+                self._rules.surface, Reason.MESSAGES, self.client[0] if self.client else "unknown"
+            )
+            self.conn.events_received()
+            self._be_deaf()
+            if self.is_open:
+                self.end(CloseCode.POLICY_VIOLATION, "Too many messages")
+                self.transport.write_eof()  # its close frame would not be heard
+            else:
+                self.transport.abort()
+            return
+        super().handle_events()
+
+    def _may_say(self, frames: int) -> bool:
+        now_s = self.loop.time()
+        earned = (now_s - self._counted_s) * self._a_minute / 60
+        self._frames_left = min(self._a_minute, self._frames_left + earned) - frames
+        self._counted_s = now_s
+        return self._frames_left >= 0
+
+    def _be_deaf(self) -> None:
+        """What still comes is thrown away."""
+        self._is_deaf = True
+        self._waiting = b""
+
+    async def receive(self) -> Any:
+        message = await super().receive()
+        self._feed()
+        return message
 
     @property
     def is_open(self) -> bool:
@@ -72,7 +156,10 @@ class Socket(WebSocketsSansIOProtocol):
         self.loop.call_later(LINGER_S, self.transport.abort)
 
     def shutdown(self) -> None:
-        super().shutdown()
+        if self._is_deaf:
+            self.transport.close()
+        else:
+            super().shutdown()
         self.loop.call_later(LINGER_S, self.transport.abort)
 
 

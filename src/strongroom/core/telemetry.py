@@ -106,6 +106,12 @@ class Metrics:
             "How long the oldest of them has waited.",
             ("destination",),
         )
+        self.connections = self.gauge("strongroom_connections", "Open connections of clients.")
+        self.connections_refused = self.counter(
+            "strongroom_connections_refused",
+            "Connections and requests that ended before an application saw them, by the reason.",
+            ("surface", "reason"),
+        )
         self.work_failures = self.counter(
             "strongroom_work_failures",
             "Failures of work that runs in the background, by its name.",

@@ -35,6 +35,7 @@ from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes, OperationRules
 from strongroom.hathor.api.proposals import ProposalRoutes
 from strongroom.hathor.api.reading import Reader
+from strongroom.hathor.api.refusal import refused_at_door
 from strongroom.hathor.api.registration import Registration, RegistrationRules
 from strongroom.hathor.api.sockets import LARGEST_FRAME, SocketApplication, SocketRules
 from strongroom.hathor.gateway.events import HttpEventNode
@@ -173,6 +174,8 @@ class HathorLedger:
                 host=api.host,
                 port=api.port,
                 access=Access.TOKEN,
+                dialect=refused_at_door,
+                proxies=api.proxies,
             ),
             self._socket_surface(tokens, reader),
         ]
@@ -262,6 +265,9 @@ class HathorLedger:
             access=Access.TOKEN if settings.require_token else Access.PUBLIC,
             largest_frame=LARGEST_FRAME,
             compresses_frames=False,
+            largest_body=LARGEST_FRAME,
+            dialect=refused_at_door,
+            proxies=self._settings.api.proxies,
         )
 
     def _application(self, tokens: Tokens, reader: Reader) -> ASGIApp:

@@ -10,6 +10,7 @@ from strongroom.bittensor.wallets import Wallets
 from strongroom.core.background import Background
 from strongroom.core.clock import Clock, SystemEntropy
 from strongroom.core.environment import Environment
+from strongroom.core.forwarded import TrustedProxies
 from strongroom.core.keys.local import make_secret_file
 from strongroom.core.listener import Access, Surface
 from strongroom.hathor.protocol.addresses import PRIVATENET
@@ -39,6 +40,8 @@ BLOCK_S = 5.0
 FINALITY_LAG = 2
 """Blocks between the best one of the Bittensor sandbox and the last final one, as on the main network."""
 HOST = "127.0.0.1"
+MANY_MESSAGES = 1_000_000
+EVERYBODY = TrustedProxies(count=1)
 
 
 class LocalNetworks:
@@ -182,4 +185,13 @@ def _read_ports(variables: Mapping[str, str]) -> _Ports:
 
 
 def _surface(name: str, application: object, port: int) -> Surface:
-    return Surface(name=name, application=application, host=HOST, port=port, access=Access.PUBLIC)
+    """A node of a local network serves many, and a chain is asked much over one WebSocket."""
+    return Surface(
+        name=name,
+        application=application,
+        host=HOST,
+        port=port,
+        access=Access.PUBLIC,
+        messages_a_minute=MANY_MESSAGES,
+        proxies=EVERYBODY,
+    )

@@ -31,7 +31,14 @@ PATIENCE_S = 20.0
 @asynccontextmanager
 async def serving(application: object) -> AsyncGenerator[Listener]:
     listener = Listener(
-        Surface(name="node", application=application, host="127.0.0.1", port=0, access=Access.PUBLIC)
+        Surface(
+            name="node",
+            application=application,
+            host="127.0.0.1",
+            port=0,
+            access=Access.PUBLIC,
+            messages_a_minute=1_000_000,  # the event queue is acknowledged over one WebSocket
+        )
     )
     task = asyncio.ensure_future(listener.serve())
     await listener.started()

@@ -62,6 +62,7 @@ async def serving_sockets(
     tokens: Tokens,
     *,
     rules: SocketRules = RULES,
+    messages_a_minute: int | None = None,
     ping_s: float = 20.0,
     amounts: AmountForm = AmountForm.NUMBER,
 ) -> AsyncGenerator[Sockets]:
@@ -94,6 +95,7 @@ async def serving_sockets(
         largest_frame=LARGEST_FRAME,
         compresses_frames=False,
         ping_s=ping_s,
+        messages_a_minute=messages_a_minute,
     )
     listener = Listener(surface)
     tasks = [asyncio.ensure_future(work) for work in (listener.serve(), realtime.run())]

@@ -3,12 +3,14 @@
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException
 
 from strongroom.bittensor.gateway import ChainDishonest
 from strongroom.core import errors
+from strongroom.core.http.door import Refused
 from strongroom.core.storage.errors import Duplicate
 from strongroom.core.telemetry import Metrics
 
@@ -38,6 +40,11 @@ STATUSES: dict[type[errors.StrongroomError], int] = {
 def status_of(error: errors.StrongroomError) -> int:
     """The status of the nearest class in the tree."""
     return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+
+
+def refused_at_door(_path: str, refused: Refused) -> bytes:
+    """The body of what is refused before any route is found."""
+    return msgspec.json.encode({"detail": refused.message, "code": refused.code})
 
 
 def error_body(error: errors.StrongroomError) -> dict[str, Any]:

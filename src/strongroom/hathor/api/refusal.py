@@ -2,8 +2,11 @@
 
 from http import HTTPStatus
 
+import msgspec
+
 from strongroom.core.breaker import BreakerOpen
 from strongroom.core.errors import InvalidInput, LeaseLost, OutcomeUnknown, StrongroomError, Unavailable
+from strongroom.core.http.door import Refused
 from strongroom.core.storage.errors import Duplicate
 from strongroom.hathor.gateway import NodeBabbles, NodeFailed, NodeRefused, NodeUnavailable
 
@@ -46,6 +49,12 @@ def forbidden_route() -> GatewayRefusal:
 
 def wallet_not_found() -> Refusal:
     return Refusal(404, "wallet-not-found")
+
+
+def refused_at_door(_path: str, refused: Refused) -> bytes:
+    """The body of what is refused before any route is found."""
+    refusal = Refusal(refused.status, refused.code.replace("_", "-"), details=[{"message": refused.message}])
+    return msgspec.json.encode(refusal.body())
 
 
 def refusal_of(error: StrongroomError) -> Refusal | None:

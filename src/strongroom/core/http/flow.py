@@ -1,0 +1,63 @@
+"""When a connection is read, and whether its peer reads."""
+
+import asyncio
+from collections.abc import Callable
+
+from uvicorn.protocols.http.flow_control import FlowControl
+
+LEAST_READ = 64 * 1024
+"""Bytes that a peer must take of its answers in the time that it is given."""
+
+
+class HeldFlow(FlowControl):
+    """Reading goes on only when both the application and the connection want it."""
+
+    def __init__(self, transport: asyncio.Transport, resumed: Callable[[], None]) -> None:
+        super().__init__(transport)
+        self._resumed = resumed
+        self._is_held = False
+
+    def pause_reading(self) -> None:
+        """The application has enough: nothing is parsed until it wants more."""
+        self.read_paused = True
+
+    def resume_reading(self) -> None:
+        """The application waits for more."""
+        self.read_paused = False
+        self._resumed()
+
+    def hold(self, held: bool) -> None:
+        """Stops or restarts the socket itself."""
+        if held is not self._is_held and not self._transport.is_closing():
+            self._is_held = held
+            if held:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+
+class ReaderWatch:
+    """Ends a connection whose peer takes next to nothing of what is written to it."""
+
+    def __init__(self, transport: asyncio.Transport, seconds: float, given_up: Callable[[], None]) -> None:
+        self._transport = transport
+        self._seconds = seconds
+        self._given_up = given_up
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """More is written than the peer takes at once."""
+        unread = self._transport.get_write_buffer_size()
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._check, unread)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _check(self, before: int) -> None:
+        if before - self._transport.get_write_buffer_size() >= LEAST_READ:
+            self.start()
+            return
+        self._given_up()
+        self._transport.abort()
