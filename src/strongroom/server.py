@@ -15,6 +15,7 @@ import structlog
 
 from strongroom.atto.ledger import AttoLedger
 from strongroom.bittensor.ledger import BittensorLedger
+from strongroom.core.background import Background
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.errors import InvalidInput
 from strongroom.core.http.admission import Gate
@@ -22,6 +23,7 @@ from strongroom.core.http.door import AllowedCallers
 from strongroom.core.http.limits import ConnectionLimits
 from strongroom.core.listener import NOBODY_ELSE, Access, Listener, Surface
 from strongroom.core.management import create_management
+from strongroom.core.runtime.loop_watch import LoopWatch
 from strongroom.core.telemetry import Health, Metrics
 from strongroom.hathor.ledger import HathorLedger
 from strongroom.sandbox.local_network import LocalNetworks
@@ -54,6 +56,9 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
             stack.push_async_callback(networks.close)
             surfaces += networks.open()
             before_stop.append(networks.close)
+        background = Background()
+        stack.push_async_callback(background.close)
+        background.start(LoopWatch(SystemClock(), health, metrics).run())
         listeners = _bind(surfaces, settings.callers, Gate(settings.connections, metrics))
         gate = _gate(settings.connections, metrics)
         if settings.atto is not None:

@@ -13,6 +13,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode, Frame, Opcode
 
 from strongroom.core.http.admission import Admission, Gate, Reason
+from strongroom.core.http.flow import Inbox
 from strongroom.core.http.refusals import Rules, answer_of
 
 PIECE = 4096
@@ -35,7 +36,7 @@ class Socket(WebSocketsSansIOProtocol):
         self._gate = gate
         self._rules = rules
         self._admission = admission
-        self._waiting = b""
+        self._waiting = Inbox()
         self._is_deaf = False
         self._is_feeding = False
         self._a_minute = rules.messages_a_minute or gate.limits.messages_a_minute
@@ -44,7 +45,7 @@ class Socket(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_deaf = True
-        self._waiting = b""
+        self._waiting.clear()
         if self._admission is not None:
             self._admission.end()
         super().connection_lost(exc)
@@ -52,7 +53,7 @@ class Socket(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         """Parses in small pieces, and no further than the application follows or the peer may ask."""
         if not self._is_deaf:
-            self._waiting = self._waiting + data if self._waiting else data
+            self._waiting.add(data)
             self._feed()
 
     def _feed(self) -> None:
@@ -61,8 +62,7 @@ class Socket(WebSocketsSansIOProtocol):
         self._is_feeding = True
         try:
             while self._waiting and not self.read_paused and not self._is_deaf:
-                piece, self._waiting = self._waiting[:PIECE], self._waiting[PIECE:]
-                super().data_received(piece)
+                super().data_received(self._waiting.take(PIECE))
                 if self.conn.handshake_exc is not None and not self.handshake_initiated:
                     self._refuse_handshake()
         finally:
@@ -103,7 +103,7 @@ class Socket(WebSocketsSansIOProtocol):
     def _be_deaf(self) -> None:
         """What still comes is thrown away."""
         self._is_deaf = True
-        self._waiting = b""
+        self._waiting.clear()
 
     async def receive(self) -> Any:
         message = await super().receive()

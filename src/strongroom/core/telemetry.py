@@ -106,6 +106,9 @@ class Metrics:
             "How long the oldest of them has waited.",
             ("destination",),
         )
+        self.event_loop_lag = self.histogram(
+            "strongroom_event_loop_lag_seconds", "How long everybody waited because the event loop was busy."
+        )
         self.connections = self.gauge("strongroom_connections", "Open connections of clients.")
         self.connections_refused = self.counter(
             "strongroom_connections_refused",

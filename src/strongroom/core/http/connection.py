@@ -18,7 +18,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from strongroom.core.http.admission import Admission, Gate, Reason
-from strongroom.core.http.flow import HeldFlow, ReaderWatch
+from strongroom.core.http.flow import HeldFlow, Inbox, ReaderWatch
 from strongroom.core.http.limits import LARGEST_HEAD, MOST_HEADERS
 from strongroom.core.http.refusals import Rules, answer_of
 
@@ -62,7 +62,7 @@ class Connection(HttpToolsProtocol):
         self._admission: Admission | None = None
         self._peer = "unknown"
         self.url = b""
-        self._waiting = b""
+        self._waiting = Inbox()
         self._is_feeding = False
         self._is_answering = False
         self._is_over = False
@@ -100,7 +100,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_over = True
-        self._waiting = b""
+        self._waiting.clear()
         self._cancel()
         self._reader.stop()
         if self._admission is not None:
@@ -109,7 +109,7 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if not self._is_over:
-            self._waiting = self._waiting + data if self._waiting else data
+            self._waiting.add(data)
             self._feed()
 
     def pause_writing(self) -> None:
@@ -190,7 +190,7 @@ class Connection(HttpToolsProtocol):
         """Hands the connection over, with its place among the open ones."""
         self._cancel()
         self._is_over = True
-        self._waiting = b""
+        self._waiting.clear()
         self._flow.hold(False)
         self.ws_protocol_class = partial(  # type: ignore[assignment]  # it is only called
             cast("Callable[..., Any]", self.config.ws_protocol_class),
@@ -209,8 +209,7 @@ class Connection(HttpToolsProtocol):
         self._is_feeding = True
         try:
             while self._waiting and self._may_parse():
-                piece, self._waiting = self._waiting[:PIECE], self._waiting[PIECE:]
-                self._parse(piece)
+                self._parse(self._waiting.take(PIECE))
         finally:
             self._is_feeding = False
         if not self._is_over:
@@ -260,7 +259,7 @@ class Connection(HttpToolsProtocol):
         self._raw_head_bytes = 0
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._waiting = b"".join([*request, b"\r\n", rest, self._waiting])
+        self._waiting.put_back(b"".join([*request, b"\r\n", rest]))
 
     def _may_upgrade(self) -> bool:
         """Not while answers are under way, and not with a body."""
@@ -317,7 +316,7 @@ class Connection(HttpToolsProtocol):
     def _end(self, answer: bytes | None) -> None:
         """Closes; with an answer, the peer gets a moment to read it, and what it still sends is thrown away."""
         self._is_over = True
-        self._waiting = b""
+        self._waiting.clear()
         self._cancel()
         self.pipeline.clear()
         if answer is None:

@@ -36,6 +36,38 @@ class HeldFlow(FlowControl):
                 self._transport.resume_reading()
 
 
+class Inbox:
+    """What the socket gave and nobody parsed yet."""
+
+    __slots__ = ("_at", "_data")
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._at = 0
+
+    def __bool__(self) -> bool:
+        return self._at < len(self._data)
+
+    def add(self, data: bytes) -> None:
+        self._data = self._data[self._at :] + data if self else data
+        self._at = 0
+
+    def put_back(self, data: bytes) -> None:
+        self._data = data + self._data[self._at :]
+        self._at = 0
+
+    def take(self, size: int) -> bytes:
+        piece = self._data[self._at : self._at + size]
+        self._at += size
+        if not self:
+            self.clear()
+        return piece
+
+    def clear(self) -> None:
+        self._data = b""
+        self._at = 0
+
+
 class ReaderWatch:
     """Ends a connection whose peer takes next to nothing of what is written to it."""
 
