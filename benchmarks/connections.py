@@ -126,7 +126,11 @@ async def load() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
         while time.monotonic() < end_s:
             writer.write(REQUEST)
-            head = await reader.readuntil(b"\r\n\r\n")
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError:  # Hypercorn ends a connection after 1,000 requests
+                reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
+                continue
             if b" 200 " not in head:
                 raise RuntimeError(head.decode())
             await reader.readexactly(len(BODY))
