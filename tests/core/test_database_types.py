@@ -8,6 +8,7 @@ from sqlalchemy.exc import StatementError
 
 from core.accounts import account, balances, create_accounts
 from strongroom.core.database import Database, insert_ignore, upsert, upsert_highest
+from strongroom.core.storage.errors import DatabaseRefused
 
 EDGES = [0, 1, 9, 10, 2**31, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 10**19, 2**64 - 1]
 
@@ -73,7 +74,7 @@ async def test_insert_ignore_leaves_the_row_that_was_there(database: Database) -
 async def test_insert_ignore_hides_no_other_mistake(database: Database) -> None:
     await create_accounts(database)
     row = [{"name": "a", "balance_raw": None, "note": None}]
-    with pytest.raises(Exception, match="balance_raw"):
+    with pytest.raises(DatabaseRefused):
         await database.write(lambda connection: insert_ignore(connection, account, row))
     assert await balances(database) == {}
 

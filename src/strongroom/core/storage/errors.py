@@ -16,6 +16,7 @@ done, so after it only a few numbers say surely that it was not; every other one
 
 import structlog
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
 
 from strongroom.core.errors import InvalidInput, OutcomeUnknown, StrongroomError, Unavailable
 from strongroom.core.storage.numbers import WAITED, Meaning, mysql_meaning, sqlite_meaning
@@ -124,10 +125,11 @@ def translate_sqlite(context: ExceptionContext) -> StrongroomError | None:
 
 
 def _is_for_us(context: ExceptionContext) -> bool:
-    """An error of the driver; not one that SQLAlchemy provokes to see whether a table is there."""
+    """An error of the driver; neither a value that a column's type refuses, nor what SQLAlchemy provokes to see its tables."""
     execution = context.execution_context
     options = {} if execution is None else execution.execution_options
-    return context.sqlalchemy_exception is not None and not options.get("skip_user_error_events", False)
+    is_of_driver = isinstance(context.sqlalchemy_exception, DBAPIError)
+    return is_of_driver and not options.get("skip_user_error_events", False)
 
 
 def mysql_error(
