@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from atto.conftest import Start
 from strongroom.atto.protocol import AccountKeys, Address, Mnemonic
 from strongroom.sandbox.atto.faults import FaultRequest
 from support.atto_network import AttoNetwork
@@ -218,3 +219,20 @@ async def test_progress_of_a_scan(
 async def test_scan_of_an_unknown_wallet_leaves_no_progress(service: AttoService) -> None:
     await service.client.post("/wallets/nowhere/accounts/ranges/3")
     assert (await service.client.get("/wallets/nowhere/progress")).status_code == 404
+
+
+async def test_a_recovery_that_stops_at_the_limit_says_so_and_goes_on_when_repeated(
+    start: Start, network: AttoNetwork
+) -> None:
+    async with start(ATTO_SCAN_LIMIT="4") as service:
+        wallet = await service.create_wallet()
+        for index in (2, 5, 7):
+            await network.fund(wallet.account(index).address.path, 1)
+        path = f"/wallets/{wallet.name}"
+        first = await service.post(f"{path}/recoveries", {"gapLimit": 3})
+        assert (first["toIndex"], first["limitReached"]) == (5, True)
+        assert (await service.get(f"{path}/progress"))["limitReached"] is True
+        while first.get("limitReached"):
+            first = await service.post(f"{path}/recoveries", {"gapLimit": 3})
+        assert first["toIndex"] == 7
+        assert "limitReached" not in await service.get(f"{path}/progress")

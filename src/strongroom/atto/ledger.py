@@ -32,6 +32,8 @@ from strongroom.atto.node_network import COMPONENT as NETWORK
 from strongroom.atto.progress import ProgressBoard
 from strongroom.atto.protocol import AccountState, Address, Receivable
 from strongroom.atto.queries import Queries
+from strongroom.atto.receivable_check import CHECK_S as RECEIVABLES_CHECK_S
+from strongroom.atto.receivable_check import ReceivableCheck
 from strongroom.atto.receiver import Receiver
 from strongroom.atto.recovery import Recoverer
 from strongroom.atto.resolver import SWEEP_S, Resolver
@@ -201,6 +203,7 @@ class AttoLedger:
             loops.run(RECEIVABLES, receivables.run),
             loops.run(RECEIVER, self._receiver.store, part="store"),
             loops.run(RECEIVER, self._receiver.run),
+            loops.every(RECEIVER, RECEIVABLES_CHECK_S, self._receivable_check.check, part="check"),
             loops.every(HISTORY, POLL_S, self._history.fill_gaps, wake=self._history.changed),
             loops.run(CALLBACKS, self._callbacks.run),
             loops.every(PURGE, PURGE_S, self._idempotency.purge),
@@ -313,6 +316,14 @@ class AttoLedger:
             default_representative=settings.default_representative,
             minimum_raw=settings.receive_minimum_raw,
             metrics=self._metrics,
+        )
+
+        self._receivable_check = ReceivableCheck(
+            node=self._node,
+            database=database,
+            network=settings.network,
+            node_network=self._node_network,
+            clock=self._clock,
         )
 
     def _assemble_services(self) -> None:

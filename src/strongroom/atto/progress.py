@@ -22,6 +22,8 @@ class Progress(msgspec.Struct, rename="camel"):
     """None while it is not known where the scan will end."""
     found: int = 0
     running: bool = True
+    limit_reached: bool | msgspec.UnsetType = msgspec.UNSET
+    """It stopped at ATTO_SCAN_LIMIT; repeated, it goes on."""
 
 
 class ProgressBoard:

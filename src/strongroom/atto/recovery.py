@@ -48,6 +48,8 @@ class Recovery:
     gap_count: int
     accounts: list[Scanned]
     """Those of from_index..to_index."""
+    limit_reached: bool
+    """Whether it stopped at ATTO_SCAN_LIMIT before the gap was long enough; repeated, it goes on."""
     existing: frozenset[int]
     """Indexes that were there before."""
 
@@ -81,6 +83,7 @@ class Recoverer:
             scanned_count=len(scanned),
             gap_count=scanned[-1].account.index - used[-1] if used else len(scanned),
             accounts=[one for one in scanned if one.account.index <= last],
+            limit_reached=scan.limit_reached is True,
             existing=frozenset(existing),
         )
 
@@ -115,6 +118,7 @@ class Recoverer:
             if gap >= gap_limit or first + len(scanned) > MAX_KEY_INDEX:
                 return scanned
             if len(scanned) >= self._scan_limit:
+                scan.limit_reached = True
                 log.warning("recovery stopped at ATTO_SCAN_LIMIT; repeat it to go on", wallet=wallet_name)
                 return scanned
 

@@ -49,6 +49,8 @@ def recover(
         f"scanned {result['scannedCount']} indexes from {result['fromIndex']}: {result['recoveredCount']} accounts"
         f" recovered, {result['existingCount']} there already"
     )
+    if result.get("limitReached"):
+        typer.echo("stopped at ATTO_SCAN_LIMIT, and there may be more: repeat the command to go on")
 
 
 @application.command("range")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 from litestar.openapi.spec import OpenAPIType, Schema
+from msgspec import UNSET, UnsetType
 
 from strongroom.atto.accounts import AccountRow, Derived
 from strongroom.atto.blocks import BlockState
@@ -104,6 +105,8 @@ class RecoveredAccount(_Document):
 
 
 class AccountRecoveryResponse(_Document):
+    """`limitReached` is there, and true, when the scan stopped at ATTO_SCAN_LIMIT: repeat it to go on."""
+
     from_index: int
     to_index: int
     scanned_count: int
@@ -111,6 +114,7 @@ class AccountRecoveryResponse(_Document):
     recovered_count: int
     existing_count: int
     accounts: list[RecoveredAccount]
+    limit_reached: bool | UnsetType = UNSET
 
 
 class AccountHeightSearch(_Document):
@@ -220,6 +224,7 @@ def recovery_response(recovery: Recovery) -> AccountRecoveryResponse:
         recovered_count=recovered,
         existing_count=len(accounts) - recovered,
         accounts=accounts,
+        limit_reached=recovery.limit_reached or UNSET,
     )
 
 
