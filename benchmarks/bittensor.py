@@ -89,7 +89,7 @@ print(json.dumps(taken), flush=True)
 import os
 os._exit(0)
 """
-TOKEN = "benchmark-token-0123456789"  # noqa: S105 - for this machine alone
+TOKEN = "benchmark-token-0123456789-0123456789"  # noqa: S105 - for this machine alone
 AIM_CPU_MS = 10.0
 AIM_ALL_S = 1.0
 AIM_COLD, AIM_WARM = 20, 3

@@ -18,7 +18,8 @@ from typing import Any
 
 import uvloop
 
-from strongroom.core.listener import Access, Listener, Surface
+from strongroom.core.http.exposure import Access
+from strongroom.core.listener import Listener, Surface
 
 PORT = 8_399
 MODULE = f"{Path(__file__).stem}:application"

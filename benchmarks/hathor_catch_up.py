@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from strongroom.core.clock import SystemClock
 from strongroom.core.database import Database, sqlite_url
-from strongroom.core.listener import Access, Listener, Surface
+from strongroom.core.http.exposure import Access
+from strongroom.core.listener import Listener, Surface
 from strongroom.hathor.sync import daemon
 from strongroom.hathor.sync.source import Pins
 from strongroom.sandbox.hathor.node_app import create_node_app

@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from strongroom.core.bulk import execute
 from strongroom.core.clock import SystemClock
 from strongroom.core.database import Database, sqlite_url
-from strongroom.core.listener import Access, Listener, Surface
+from strongroom.core.http.exposure import Access
+from strongroom.core.listener import Listener, Surface
 from strongroom.core.migrations import migrate
 from strongroom.hathor import tables
 from strongroom.hathor.ledger import REVISIONS

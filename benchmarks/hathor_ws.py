@@ -78,7 +78,7 @@ def serving(folder: Path, redis_url: str | None) -> Iterator[tuple[Process, int]
     variables = {
         "NETWORK": "mainnet",
         "DEFAULT_SERVER": "http://127.0.0.1:9/v1a/",
-        "AUTH_SECRET": "only-for-benchmarks",
+        "AUTH_SECRET": "only-for-benchmarks-and-long-enough",
         "STRONGROOM_DATA": str(folder),
         "HATHOR_PORT": str(free_port()),
         "HATHOR_WS_PORT": str(port),

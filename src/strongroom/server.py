@@ -17,11 +17,12 @@ from strongroom.atto.ledger import AttoLedger
 from strongroom.bittensor.ledger import BittensorLedger
 from strongroom.core.background import Background
 from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.environment import SettingsError
 from strongroom.core.errors import InvalidInput
 from strongroom.core.http.admission import Gate
-from strongroom.core.http.door import AllowedCallers
+from strongroom.core.http.exposure import Access, exposure_mistakes
 from strongroom.core.http.limits import ConnectionLimits
-from strongroom.core.listener import NOBODY_ELSE, Access, Listener, Surface
+from strongroom.core.listener import Listener, Surface
 from strongroom.core.management import create_management
 from strongroom.core.runtime.loop_watch import LoopWatch
 from strongroom.core.telemetry import Health, Metrics
@@ -59,7 +60,7 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
         background = Background()
         stack.push_async_callback(background.close)
         background.start(LoopWatch(SystemClock(), health, metrics).run())
-        listeners = _bind(surfaces, settings.callers, Gate(settings.connections, metrics))
+        listeners = _bind(surfaces, settings, Gate(settings.connections, metrics))
         gate = _gate(settings.connections, metrics)
         if settings.atto is not None:
             ledger = AttoLedger(
@@ -67,7 +68,7 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
             )
             stack.push_async_callback(ledger.close)
             await ledger.open()
-            listeners += _bind(ledger.surfaces(), settings.callers, gate)
+            listeners += _bind(ledger.surfaces(), settings, gate)
             before_stop.insert(0, ledger.wind_down)
             ledger.start()
         if settings.hathor is not None:
@@ -76,7 +77,7 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
             )
             stack.push_async_callback(hathor.close)
             await hathor.open()
-            listeners += _bind(hathor.surfaces(), settings.callers, gate)
+            listeners += _bind(hathor.surfaces(), settings, gate)
             before_stop.insert(0, hathor.wind_down)
             hathor.start()
         if settings.bittensor is not None:
@@ -91,7 +92,7 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
             await bittensor.open()
             if networks is not None:
                 await networks.welcome(bittensor.wallets)
-            listeners += _bind(bittensor.surfaces(), settings.callers, gate)
+            listeners += _bind(bittensor.surfaces(), settings, gate)
             before_stop.insert(0, bittensor.wind_down)
             bittensor.start()
         await _run(listeners, ready, before_stop)
@@ -111,7 +112,7 @@ async def sync_hathor(settings: Settings, ready: Ready) -> None:
         settings.hathor, clock=SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics
     )
     gate = Gate(settings.connections, metrics)
-    listeners = _bind([_management(settings, health, metrics)], settings.callers, gate)
+    listeners = _bind([_management(settings, health, metrics)], settings, gate)
     try:
         await ledger.open()
         ledger.start()
@@ -123,7 +124,7 @@ async def sync_hathor(settings: Settings, ready: Ready) -> None:
 async def serve_networks(networks: LocalNetworks, ready: Ready) -> None:
     """Runs local networks alone, until a signal."""
     try:
-        await _run(_bind(networks.open()), ready, [networks.close])
+        await _run([Listener(surface) for surface in networks.open()], ready, [networks.close])
     finally:
         await networks.close()
 
@@ -153,10 +154,16 @@ def _gate(limits: ConnectionLimits, metrics: Metrics) -> Gate:
     return Gate(limits, metrics)
 
 
-def _bind(
-    surfaces: Sequence[Surface], allowed: AllowedCallers = NOBODY_ELSE, gate: Gate | None = None
-) -> list[Listener]:
-    return [Listener(surface, allowed, gate) for surface in surfaces]
+def _bind(surfaces: Sequence[Surface], settings: Settings, gate: Gate) -> list[Listener]:
+    """Asks the surfaces themselves once more: one that the settings do not tell of is not opened by accident.
+
+    Raises:
+        SettingsError: the network would reach a surface without authentication.
+    """
+    exposures = [surface.exposure for surface in surfaces]
+    if mistakes := exposure_mistakes(exposures, settings.open_surfaces):
+        raise SettingsError(mistakes)
+    return [Listener(surface, settings.callers, gate) for surface in surfaces]
 
 
 async def _run(

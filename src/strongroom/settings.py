@@ -6,12 +6,15 @@ from pathlib import Path
 
 import structlog
 
+from strongroom.atto import settings as atto
 from strongroom.atto.settings import AttoSettings, read_atto_settings
+from strongroom.bittensor import settings as bittensor
 from strongroom.bittensor.settings import BittensorSettings, read_bittensor_settings
-from strongroom.core.environment import Environment
+from strongroom.core.environment import SHORT_SECRETS_VARIABLE, Environment
 from strongroom.core.http.door import AllowedCallers, read_allowed_callers
-from strongroom.core.http.hosts import is_loopback
+from strongroom.core.http.exposure import ALLOW_VARIABLE, Access, Exposure, exposure_mistakes
 from strongroom.core.http.limits import ConnectionLimits, read_connection_limits
+from strongroom.hathor import settings as hathor
 from strongroom.hathor.settings import HathorSettings, read_hathor_settings
 
 log = structlog.get_logger(__name__)
@@ -23,6 +26,8 @@ NAMED_BY = {
     "bittensor": ("BITTENSOR_NETWORK", "network", "CHAIN_NETWORK", "chain_endpoint", "CHAIN_ENDPOINT"),
 }
 MANAGEMENT = "management"
+SURFACES = (*atto.SURFACES, *hathor.SURFACES, *bittensor.SURFACES)
+CREDENTIALS = (*hathor.CREDENTIALS, *bittensor.CREDENTIALS)
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -49,6 +54,13 @@ class Settings:
         for warning in self.warnings:
             log.warning("setting", warning=warning)
 
+    @property
+    def exposures(self) -> list[Exposure]:
+        """Every surface that these settings open, and who reaches it."""
+        own = Exposure(name=MANAGEMENT, host=self.host, access=Access.REACH)
+        ledgers = [ledger for ledger in (self.atto, self.hathor, self.bittensor) if ledger is not None]
+        return [own, *(exposure for ledger in ledgers for exposure in ledger.exposures)]
+
 
 def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -> Settings:
     """Reads the variables of the named ledgers, or of all that are configured.
@@ -69,7 +81,7 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
         data=data,
         host=host,
         management_port=environment.port("MANAGEMENT_PORT", 8081),
-        open_surfaces=environment.names("STRONGROOM_ALLOW_UNAUTHENTICATED"),
+        open_surfaces=environment.names(ALLOW_VARIABLE),
         callers=read_allowed_callers(environment),
         connections=read_connection_limits(environment),
         log_as_json=_log_as_json(environment),
@@ -79,6 +91,7 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
         bittensor=read_bittensor_settings(environment, data, host) if "bittensor" in wanted else None,
     )
     _check_exposure(environment, settings)
+    _check_credentials(environment)
     environment.raise_mistakes()
     return replace(settings, warnings=tuple(environment.warnings))
 
@@ -105,22 +118,17 @@ def _log_level(environment: Environment) -> str:
 
 
 def _check_exposure(environment: Environment, settings: Settings) -> None:
-    """A surface without authentication listens on loopback only, unless the operator allows it by name."""
-    unknown = settings.open_surfaces - {*LEDGERS, MANAGEMENT}
+    unknown = settings.open_surfaces - {*SURFACES, MANAGEMENT}
+    if unknown:
+        environment.mistake(f"{ALLOW_VARIABLE} names unknown surfaces: {', '.join(sorted(unknown))}")
+    for mistake in exposure_mistakes(settings.exposures, settings.open_surfaces):
+        environment.mistake(mistake)
+
+
+def _check_credentials(environment: Environment) -> None:
+    unknown = environment.names(SHORT_SECRETS_VARIABLE) - {*CREDENTIALS}
     if unknown:
         environment.mistake(
-            f"STRONGROOM_ALLOW_UNAUTHENTICATED names unknown surfaces: {', '.join(sorted(unknown))}"
-        )
-    if is_loopback(settings.host):
-        return
-    exposed = {MANAGEMENT}
-    if settings.atto is not None and not settings.atto.require_token:
-        exposed.add("atto")
-    for surface in sorted(exposed - settings.open_surfaces):
-        or_tokens = (
-            "" if surface == MANAGEMENT else f", or require tokens ({surface.upper()}_REQUIRE_TOKEN=true)"
-        )
-        environment.mistake(
-            f"STRONGROOM_HOST={settings.host} would let the network reach the {surface} surface without"
-            f" authentication. If that is wanted, add {surface} to STRONGROOM_ALLOW_UNAUTHENTICATED{or_tokens}"
+            f"{SHORT_SECRETS_VARIABLE} names what is no secret of callers: {', '.join(sorted(unknown))}; there is"
+            f" {', '.join(CREDENTIALS)}"
         )

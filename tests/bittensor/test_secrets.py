@@ -24,7 +24,7 @@ from support.ports import free_port
 from support.processes import strongroom
 
 PASSWORD = "legacy-pw"
-TOKEN = "a-token-of-the-operator"
+TOKEN = "a-token-of-the-operator-that-is-long"
 
 
 def test_secrets_stay_where_they_are_handled(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from strongroom.core.errors import Unavailable
-from strongroom.core.listener import Access, Listener, Surface, url_of
+from strongroom.core.http.exposure import Access
+from strongroom.core.listener import Listener, Surface, url_of
 from support.ports import free_port
 from support.running import PATIENCE_S
 

@@ -24,7 +24,7 @@ GIVEN = {"NETWORK": "mainnet", "DEFAULT_SERVER": "http://node:8080/v1a/"}
 @pytest.fixture
 def secrets(tmp_path: Path) -> Path:
     for name in ("auth_secret", "database"):
-        (tmp_path / name).write_text(f"the {name}\n")
+        (tmp_path / name).write_text(f"the {name}, which is as long as it has to be\n")
     return tmp_path
 
 
@@ -79,11 +79,13 @@ def check(daemon: Settings, apis: list[Settings]) -> None:
     """They share database, Redis and secret; only the API processes hold the latter."""
     whole = [hathor(settings) for settings in (daemon, *apis)]
     assert len({settings.database for settings in whole}) == 1
-    assert whole[0].database.password == "the database"
+    assert whole[0].database.password == "the database, which is as long as it has to be"
     assert {settings.redis.reveal() for settings in whole if settings.redis} == {whole[0].redis.reveal()}  # type: ignore[union-attr]  # asserted by the comparison
     assert {settings.node_url for settings in whole} == {whole[0].node_url}
     assert [len(settings.api.auth_secrets) for settings in whole] == [0, 1, 1]
-    assert {settings.api.auth_secrets[0].reveal() for settings in whole[1:]} == {"the auth_secret"}
+    assert {settings.api.auth_secrets[0].reveal() for settings in whole[1:]} == {
+        "the auth_secret, which is as long as it has to be"
+    }
 
 
 def test_the_compose_file_fits_together(secrets: Path) -> None:

@@ -137,7 +137,7 @@ async def test_where_others_reach_it_the_operator_gives_tokens(node: NodeProgram
         "STRONGROOM_DATA": str(tmp_path),
         "HATHOR_LEGACY_API": "true",
         "STRONGROOM_HOST": "0.0.0.0",  # noqa: S104 - that is the point
-        "STRONGROOM_ALLOW_UNAUTHENTICATED": "management",
+        "STRONGROOM_ALLOW_UNAUTHENTICATED": "management,hathor-ws",
     }
     async with WalletProgram(node, variables) as program:
         shell = Shell(program)

@@ -8,8 +8,9 @@ from typing import Any
 
 from strongroom.core.http.admission import Gate, Reason
 from strongroom.core.http.door import Dialect, plain_dialect
+from strongroom.core.http.exposure import Access
 from strongroom.core.http.limits import ConnectionLimits
-from strongroom.core.listener import Access, Listener, Surface
+from strongroom.core.listener import Listener, Surface
 from strongroom.core.telemetry import Metrics
 from support.running import PATIENCE_S
 

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Self
 
-from strongroom.core.listener import Access, Listener, Surface
+from strongroom.core.http.exposure import Access
+from strongroom.core.listener import Listener, Surface
 
 MANY_MESSAGES = 1_000_000  # a chain is asked much over one WebSocket
 Serve = Callable[[Any], AbstractAsyncContextManager[str]]

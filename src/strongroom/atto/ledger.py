@@ -49,7 +49,7 @@ from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
 from strongroom.core.idempotency import Idempotency, instance_lease
 from strongroom.core.lease import Lease, Leases
-from strongroom.core.listener import Access, Surface
+from strongroom.core.listener import Surface
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
 from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.outbox import Outbox
@@ -141,7 +141,7 @@ class AttoLedger:
                 application=application,
                 host=self._settings.host,
                 port=self._settings.port,
-                access=Access.TOKEN if self._settings.require_token else Access.REACH,
+                access=self._settings.access,
                 json_only=True,
                 dialect=errors.refused_at_door,
                 pages=frozenset({PAGE}),

@@ -8,8 +8,11 @@ from sqlalchemy.engine import URL
 from strongroom.atto.protocol import Address, Network
 from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
+from strongroom.core.http.exposure import Access, Exposure
 from strongroom.core.messaging.backlog import BacklogLimits, read_backlog_limits
 from strongroom.core.security.keys import KeySource, read_key_source
+
+(API_SURFACE,) = SURFACES = ("atto",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,16 @@ class AttoSettings:
     key_cache_s: int
     """How long an opened wallet seed may stay in memory after its last use."""
     backlog: BacklogLimits
+
+    @property
+    def access(self) -> Access:
+        """Without tokens whoever reaches the API may spend, as with the original."""
+        return Access.TOKEN if self.require_token else Access.REACH
+
+    @property
+    def exposures(self) -> tuple[Exposure, ...]:
+        remedy = "require tokens (ATTO_REQUIRE_TOKEN=true)"
+        return (Exposure(name=API_SURFACE, host=self.host, access=self.access, remedy=remedy),)
 
 
 def read_atto_settings(environment: Environment, data: Path, host: str) -> AttoSettings:

@@ -21,11 +21,12 @@ from strongroom.core.audit import Audit
 from strongroom.core.background import Background
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
-from strongroom.core.listener import Access, Surface
+from strongroom.core.listener import Surface
 from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.policy import SigningGate
 from strongroom.core.rates import Buckets
 from strongroom.core.security.bindings import Bindings
+from strongroom.core.security.credentials import require_long_credentials
 from strongroom.core.security.holdings import bind_holdings, open_key
 from strongroom.core.security.watch import KeyWatch
 from strongroom.core.storage.check import check_database
@@ -58,6 +59,7 @@ class BittensorLedger:
         self.tokens = Tokens(self.database, self._audit, clock, entropy)
 
     async def migrate(self) -> None:
+        await require_long_credentials(self.database, self._settings.short_credentials)
         await migrate(self.database, [REVISIONS])
 
     async def open(self) -> None:
@@ -132,7 +134,7 @@ class BittensorLedger:
                 application=application,
                 host=settings.host,
                 port=settings.port,
-                access=Access.TOKEN,
+                access=settings.access,
                 dialect=refused_at_door,
                 proxies=settings.trusted_proxies,
             )

@@ -15,6 +15,7 @@ from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.errors import InvalidInput
 from strongroom.core.forwarded import TrustedProxies, parse_proxies
+from strongroom.core.http.exposure import Access, Exposure
 from strongroom.core.http.hosts import is_loopback
 from strongroom.core.security.keys import KeySource, read_key_source
 
@@ -23,9 +24,8 @@ HIGHEST_NETUID = 65_535
 DEFAULT_TOKEN = "default-token"  # noqa: S105 - published: it opens nothing but a network on this machine
 DEFAULT_JWT_SECRET = "your-secret-api-key"  # noqa: S105 - published too, and refused
 JWT_ALGORITHM = "HS256"
-SHORTEST_TOKEN = 16
-SHORTEST_JWT_SECRET = 32
-"""Bytes; what RFC 7518 asks of HS256."""
+(API_SURFACE,) = SURFACES = ("bittensor",)
+CREDENTIALS = ("WALLET_SERVICE_TOKEN", "MANAGER_JWT_SECRET_KEY")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,18 @@ class BittensorSettings:
     """Of one token that has no limit of its own."""
     trusted_proxies: TrustedProxies
     """Whose X-Forwarded-For tells where a request comes from."""
+    short_credentials: tuple[str, ...]
+    """Variables whose secrets are short because the operator allows it."""
+
+    @property
+    def access(self) -> Access:
+        """Everybody has the published token, so with it reaching the surface is the permission."""
+        is_published = self.service_token is not None and self.service_token.reveal() == DEFAULT_TOKEN
+        return Access.REACH if is_published else Access.TOKEN
+
+    @property
+    def exposures(self) -> tuple[Exposure, ...]:
+        return (Exposure(name=API_SURFACE, host=self.host, access=self.access),)
 
 
 def read_bittensor_settings(environment: Environment, data: Path, host: str) -> BittensorSettings:
@@ -112,6 +124,7 @@ def read_bittensor_settings(environment: Environment, data: Path, host: str) -> 
             parse_proxies,
             TrustedProxies(),
         ),
+        short_credentials=environment.short_among(CREDENTIALS),
     )
 
 
@@ -168,7 +181,7 @@ def _service_token(
     environment: Environment, network: Network, endpoints: tuple[str, ...], host: str
 ) -> Secret | None:
     """The published default counts only where nobody else comes and no money is."""
-    token = environment.secret("WALLET_SERVICE_TOKEN")
+    token = environment.credential("WALLET_SERVICE_TOKEN", published=DEFAULT_TOKEN)
     is_private = (
         network is Network.LOCAL
         and is_loopback(host)
@@ -184,13 +197,12 @@ def _service_token(
             " network=local and a chain_endpoint on this machine. Set a random one of your own, or issue tokens"
             " with `strongroom token create --ledger bittensor`"
         )
-    elif len(token.reveal()) < SHORTEST_TOKEN:
-        environment.mistake(f"WALLET_SERVICE_TOKEN must have {SHORTEST_TOKEN} characters or more")
+        return None
     return token
 
 
 def _jwt_secret(environment: Environment) -> Secret | None:
-    secret = environment.secret("MANAGER_JWT_SECRET_KEY")
+    secret = environment.credential("MANAGER_JWT_SECRET_KEY", published=DEFAULT_JWT_SECRET)
     if environment.text("MANAGER_JWT_ALGORITHM", JWT_ALGORITHM) != JWT_ALGORITHM:
         environment.mistake(f"MANAGER_JWT_ALGORITHM must be {JWT_ALGORITHM}")
     if secret is None:
@@ -200,8 +212,6 @@ def _jwt_secret(environment: Environment) -> Secret | None:
             f"MANAGER_JWT_SECRET_KEY is {DEFAULT_JWT_SECRET!r}, which everybody knows: whoever reads the original's"
             " source could sign with your keys. Set a random one"
         )
-    elif len(secret.reveal().encode()) < SHORTEST_JWT_SECRET:
-        environment.mistake(f"MANAGER_JWT_SECRET_KEY must have {SHORTEST_JWT_SECRET} bytes or more")
     return secret
 
 

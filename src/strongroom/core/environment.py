@@ -1,6 +1,6 @@
 """Reads environment variables and collects every mistake, so that an operator sees all of them at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -9,6 +9,9 @@ T = TypeVar("T")
 
 TRUE = {"true", "1", "yes", "on"}
 FALSE = {"false", "0", "no", "off"}
+SHORTEST_CREDENTIAL = 32
+"""Bytes; what RFC 7518 asks of a secret of HS256."""
+SHORT_SECRETS_VARIABLE = "STRONGROOM_ALLOW_SHORT_SECRETS"
 
 
 class Secret:
@@ -42,6 +45,7 @@ class Environment:
         self.mistakes: list[str] = []
         self.warnings: list[str] = []
         """What is wrong and harms nobody, because it is not used."""
+        self._short: set[str] = set()
 
     def mistake(self, text: str) -> None:
         if text not in self.mistakes:  # two ledgers may read the same variable
@@ -86,6 +90,28 @@ class Environment:
         if path:
             return self._parse(f"{name}_FILE", path, _read_secret, None)
         return None
+
+    def credential(self, name: str, *, published: str = "") -> Secret | None:
+        """A secret that lets callers in: a short one is a mistake, unless the operator named its variable.
+
+        `published`: a value that everybody knows, which is for the caller to judge.
+        """
+        secret = self.secret(name)
+        if secret is None or secret.reveal() == published:
+            return secret
+        if len(secret.reveal().encode()) < SHORTEST_CREDENTIAL:
+            if name in self.names(SHORT_SECRETS_VARIABLE):
+                self._short.add(name)
+            else:
+                self.mistake(
+                    f"{name} must have {SHORTEST_CREDENTIAL} bytes or more, as `openssl rand -hex 32` makes it. Where callers"
+                    f" of a database that was taken over still need the old one, add {name} to {SHORT_SECRETS_VARIABLE}"
+                )
+        return secret
+
+    def short_among(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those whose secret is short because the operator allows it."""
+        return tuple(name for name in names if name in self._short)
 
     def integer(self, name: str, default: int, *, low: int = 0, high: int = 2**63 - 1) -> int:
         value = self._parse(name, self.text(name, str(default)), _whole_number, default)

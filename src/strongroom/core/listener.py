@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import enum
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from strongroom.core.forwarded import TrustedProxies
 from strongroom.core.http.admission import Gate
 from strongroom.core.http.connection import Connection
 from strongroom.core.http.door import AllowedCallers, Dialect, Door, DoorRules, plain_dialect
+from strongroom.core.http.exposure import Access, Exposure
 from strongroom.core.http.limits import NOBODY
 from strongroom.core.http.refusals import Rules
 from strongroom.core.sockets import Socket
@@ -24,17 +24,6 @@ SHUTDOWN_S = 10
 PING_S = 20.0
 LARGEST_FRAME = 16 * 1024 * 1024
 NOBODY_ELSE = AllowedCallers()
-
-
-class Access(enum.Enum):
-    """What a caller needs."""
-
-    TOKEN = enum.auto()
-    """A token or a signature with each request."""
-    REACH = enum.auto()
-    """To reach it is enough, so the door stands before it: programs come in, web pages of others do not."""
-    PUBLIC = enum.auto()
-    """The same, and web pages come in too: who knows nothing more learns and moves nothing there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +59,10 @@ class Surface:
     def authenticated(self) -> bool:
         """Whether every caller proves who it is."""
         return self.access is Access.TOKEN
+
+    @property
+    def exposure(self) -> Exposure:
+        return Exposure(name=self.name, host=self.host, access=self.access)
 
     @property
     def port_variable(self) -> str:

@@ -15,11 +15,13 @@ from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
 from strongroom.core.errors import StrongroomError
 from strongroom.core.http.door import DoorRules
+from strongroom.core.http.exposure import Access
 from strongroom.core.http.hosts import is_loopback
 from strongroom.core.lease import Lease, Leases
-from strongroom.core.listener import Access, Surface
+from strongroom.core.listener import Surface
 from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.outbox import Outbox
+from strongroom.core.security.credentials import require_long_credentials
 from strongroom.core.tail import Tail
 from strongroom.core.telemetry import Health, Metrics, Status
 from strongroom.core.tokens import Gatekeeper
@@ -46,7 +48,7 @@ from strongroom.hathor.proposal_sweep import ProposalSweep
 from strongroom.hathor.push import Pusher, PushMeasures
 from strongroom.hathor.realtime import Realtime
 from strongroom.hathor.sending import Sender
-from strongroom.hathor.settings import HathorSettings
+from strongroom.hathor.settings import SOCKET_SURFACE, HathorSettings
 from strongroom.hathor.submission import Submitter
 from strongroom.hathor.subscriptions import SocketMeasures, Subscriptions
 from strongroom.hathor.supply import Supplies
@@ -114,6 +116,7 @@ class HathorLedger:
         self._stack.push_async_callback(self.node.close)
         self._stack.push_async_callback(self.http_node.close)
         self._stack.push_async_callback(self._push_node.close)
+        await require_long_credentials(self.database, self._settings.short_credentials)
         await migrate(self.database, [REVISIONS])
         self._health.report(DATABASE, Status.UP, vital=True)
         self.stopped = asyncio.get_running_loop().create_future()
@@ -234,8 +237,6 @@ class HathorLedger:
 
     def _socket_surface(self, tokens: Tokens, reader: Reader) -> Surface:
         settings = self._settings.sockets
-        if not settings.require_token and not is_loopback(self._settings.api.host):
-            log.warning("who knows a wallet's id may watch it: HATHOR_WS_REQUIRE_TOKEN is not set")
         measures = SocketMeasures(self._metrics)
         subscriptions = Subscriptions(measures)
         self._realtime = Realtime(
@@ -258,11 +259,11 @@ class HathorLedger:
             ),
         )
         return Surface(
-            name=f"{self.name}-ws",
+            name=SOCKET_SURFACE,
             application=application,
             host=self._settings.api.host,
             port=settings.port,
-            access=Access.TOKEN if settings.require_token else Access.PUBLIC,
+            access=self._settings.socket_access,
             largest_frame=LARGEST_FRAME,
             compresses_frames=False,
             largest_body=LARGEST_FRAME,

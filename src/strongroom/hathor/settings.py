@@ -11,11 +11,14 @@ from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.forwarded import TrustedProxies, parse_proxies
 from strongroom.core.http.door import AllowedCallers, read_allowed_callers
+from strongroom.core.http.exposure import Access, Exposure
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.protocol.addresses import MAINNET, NETWORKS, Network
 from strongroom.hathor.push_settings import PushSettings, read_push_settings
 
 DEFAULT_GAP = 20
+API_SURFACE, SOCKET_SURFACE = SURFACES = ("hathor", "hathor-ws")
+CREDENTIALS = ("AUTH_SECRET", "AUTH_SECRET_PREVIOUS", "HATHOR_HEALTH_API_KEY")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,24 @@ class HathorSettings:
     api: "ApiSettings"
     sockets: "SocketSettings"
     push: PushSettings
+    short_credentials: tuple[str, ...]
+    """Variables whose secrets are short because the operator allows it."""
+
+    @property
+    def socket_access(self) -> Access:
+        """Without tokens a wallet's id is all that a caller of the WebSocket needs."""
+        return Access.TOKEN if self.sockets.require_token else Access.PUBLIC
+
+    @property
+    def exposures(self) -> tuple[Exposure, ...]:
+        if not self.api.auth_secrets:
+            return ()  # then neither is served
+        host = self.api.host
+        remedy = "require tokens (HATHOR_WS_REQUIRE_TOKEN=true)"
+        return (
+            Exposure(name=API_SURFACE, host=host, access=Access.TOKEN),
+            Exposure(name=SOCKET_SURFACE, host=host, access=self.socket_access, remedy=remedy),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +125,7 @@ def read_hathor_settings(environment: Environment, data: Path, host: str) -> Hat
         api=_read_api(environment, host),
         sockets=_read_sockets(environment),
         push=read_push_settings(environment),
+        short_credentials=environment.short_among(CREDENTIALS),
     )
 
 
@@ -123,7 +145,7 @@ def _node_url(environment: Environment) -> str:
 
 
 def _read_api(environment: Environment, host: str) -> ApiSettings:
-    secrets = (environment.secret("AUTH_SECRET"), environment.secret("AUTH_SECRET_PREVIOUS"))
+    secrets = (environment.credential("AUTH_SECRET"), environment.credential("AUTH_SECRET_PREVIOUS"))
     if secrets[0] is None and secrets[1] is not None:
         environment.mistake("AUTH_SECRET_PREVIOUS is set without AUTH_SECRET")
     return ApiSettings(
@@ -147,7 +169,7 @@ def _read_api(environment: Environment, host: str) -> ApiSettings:
             AmountForm.NUMBER,
         ),
         stage=environment.text("STAGE", "local"),
-        health_key=environment.secret("HATHOR_HEALTH_API_KEY"),
+        health_key=environment.credential("HATHOR_HEALTH_API_KEY"),
         most_blocks_behind=environment.integer("HEALTHCHECK_MAXIMUM_HEIGHT_DIFFERENCE", 5, low=1),
         verify_proposals=environment.flag("HATHOR_VERIFY_PROPOSALS", True),
         legacy=environment.flag("HATHOR_LEGACY_API", False),

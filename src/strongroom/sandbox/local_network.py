@@ -11,8 +11,9 @@ from strongroom.core.background import Background
 from strongroom.core.clock import Clock, SystemEntropy
 from strongroom.core.environment import Environment
 from strongroom.core.forwarded import TrustedProxies
+from strongroom.core.http.exposure import Access
 from strongroom.core.keys.local import make_secret_file
-from strongroom.core.listener import Access, Surface
+from strongroom.core.listener import Surface
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.sandbox.atto import AttoSandbox, Chain, Journal
 from strongroom.sandbox.bittensor.genesis import Genesis

@@ -4,14 +4,20 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from strongroom.core.environment import Environment
+from strongroom import server
+from strongroom.core.environment import Environment, SettingsError
+from strongroom.core.http.admission import Gate
 from strongroom.core.http.door import AllowedCallers, read_allowed_callers
+from strongroom.core.http.exposure import Access
 from strongroom.core.http.hosts import Authority, Origin, is_loopback
-from strongroom.core.listener import Access, Listener, Surface
+from strongroom.core.listener import Listener, Surface
+from strongroom.core.telemetry import Metrics
+from strongroom.settings import read_settings
 
 pytestmark = pytest.mark.anyio
 
@@ -345,6 +351,22 @@ async def test_surfaces_with_tokens_and_public_ones_have_no_such_door() -> None:
         async with house(access) as application:
             assert await application.post("Origin: https://wallet.example", FORM) == OK
             assert await application.get(host="wallet.example") == OK
+
+
+async def test_a_surface_that_the_settings_do_not_tell_of_is_not_opened_by_accident(tmp_path: Path) -> None:
+    """Whichever ledger adds it: the surfaces themselves are asked before they are bound."""
+    variables = {
+        "NETWORK": "LOCAL",
+        "NODE_BASE_URL": "http://node",
+        "STRONGROOM_DATA": str(tmp_path),
+        "STRONGROOM_HOST": EVERYWHERE,
+        "STRONGROOM_ALLOW_UNAUTHENTICATED": "atto,management",
+    }
+    settings = read_settings(variables, ("atto",))
+    for access in (Access.REACH, Access.PUBLIC):
+        later = Surface(name="console", application=House(), host=EVERYWHERE, port=0, access=access)
+        with pytest.raises(SettingsError, match="would let the network reach the console surface"):
+            server._bind([later], settings, Gate(settings.connections, Metrics("test")))
 
 
 def test_the_variables_are_read() -> None:

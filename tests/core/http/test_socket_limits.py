@@ -10,8 +10,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from strongroom.core.http.admission import Gate, Reason
+from strongroom.core.http.exposure import Access
 from strongroom.core.http.limits import ConnectionLimits
-from strongroom.core.listener import Access, Listener, Surface
+from strongroom.core.listener import Listener, Surface
 from strongroom.core.telemetry import Metrics
 from support.running import PATIENCE_S
 from support.waiting import eventually

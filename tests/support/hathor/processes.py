@@ -12,7 +12,7 @@ from support.hathor.js_wallet import JsClient, js_client
 from support.ports import free_port
 from support.restartable import Program
 
-AUTH_SECRET = "only-for-tests"
+AUTH_SECRET = "only-for-tests-and-long-enough-for-them"
 
 
 class NodeProgram(Program):

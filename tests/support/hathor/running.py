@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 from strongroom.core.bulk import execute
 from strongroom.core.clock import Clock, SystemClock, SystemEntropy
 from strongroom.core.database import Database
+from strongroom.core.http.exposure import Access
 from strongroom.core.lease import Leases
-from strongroom.core.listener import Access, Listener, Surface
+from strongroom.core.listener import Listener, Surface
 from strongroom.core.outbox import Outbox
 from strongroom.core.telemetry import Health, Metrics
 from strongroom.hathor.gateway.events import HttpEventNode

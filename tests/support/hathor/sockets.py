@@ -15,7 +15,8 @@ from strongroom.core.bus import Bus
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.database import Database
 from strongroom.core.environment import Secret
-from strongroom.core.listener import Access, Listener, Surface
+from strongroom.core.http.exposure import Access
+from strongroom.core.listener import Listener, Surface
 from strongroom.core.outbox import Event, Outbox
 from strongroom.core.tail import Tail
 from strongroom.core.telemetry import Metrics
