@@ -56,11 +56,6 @@ class Surface:
     """Whose connections are those of many clients."""
 
     @property
-    def authenticated(self) -> bool:
-        """Whether every caller proves who it is."""
-        return self.access is Access.TOKEN
-
-    @property
     def exposure(self) -> Exposure:
         return Exposure(name=self.name, host=self.host, access=self.access)
 
