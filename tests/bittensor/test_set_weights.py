@@ -178,7 +178,7 @@ async def test_a_key_joins_its_request_and_no_other(node: LiveNode, service: Bit
     first = (await set_weights(service, headers=key)).json()
     assert (await set_weights(service, headers=key)).json() == first
     other = await set_weights(service, headers=key, weights=[3, 2, 1])
-    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     assert (await service.client.get("/wallet/jobs/k1")).json()["result"] == first
     missing = await service.client.get("/wallet/jobs/k2")
     assert (missing.status_code, missing.json()["code"]) == (404, "job_not_found")

@@ -151,7 +151,7 @@ async def test_a_token_ends_when_it_is_revoked_rotated_or_over(start: Start) -> 
         assert (await service.sign(LOGIN, bearer(other.secret))).status_code == 200
         clock.advance(61)
         assert (await service.sign(LOGIN, bearer(other.secret))).status_code == 401
-        another = await tokens.create(OPERATOR, "t", ["bittensor:*"])
+        another = await tokens.create(OPERATOR, "t2", ["bittensor:*"])
         await tokens.revoke(OPERATOR, another.id)
         assert (await service.sign(LOGIN, bearer(another.secret))).status_code == 401
 

@@ -1,5 +1,6 @@
 """Tokens and scopes."""
 
+import hashlib
 import hmac
 import json
 from collections.abc import Callable
@@ -11,9 +12,12 @@ from strongroom.core import tables
 from strongroom.core.access import ANONYMOUS, OPERATOR, Principal, system_principal
 from strongroom.core.audit import Audit, verify
 from strongroom.core.database import Database
-from strongroom.core.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
+from strongroom.core.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
+from strongroom.core.migrations import migrate
 from strongroom.core.tokens import Gatekeeper, Token, Tokens
 from support.clock import START_MS, ManualClock, SeededEntropy
+
+Elsewhere = Callable[[str], list[list[str]]]
 
 NOT_VALID = "The API token is not valid"
 
@@ -78,7 +82,7 @@ async def test_a_token_s_secret_is_neither_stored_nor_shown(
 
 
 async def test_each_token_is_another(tokens: Tokens) -> None:
-    made = [await tokens.create(OPERATOR, "ci", ["*"]) for _ in range(5)]
+    made = [await tokens.create(OPERATOR, f"ci-{number}", ["*"]) for number in range(5)]
     assert len({new.id for new in made}) == len({new.secret for new in made}) == 5
 
 
@@ -227,3 +231,55 @@ async def test_creation_and_revocation_leave_their_rows(database: Database, toke
         ("operator", "token.revoke", created.id, {}),
     ]
     assert await verify(database) == 2
+
+
+async def test_a_name_is_given_once(tokens: Tokens) -> None:
+    """Also after its token was revoked: what was asked for under it belongs to it."""
+    new = await tokens.create(OPERATOR, "ci", ["*"])
+    await tokens.create(OPERATOR, "CI", ["*"])
+    with pytest.raises(Conflict, match="There is a token named ci already") as raised:
+        await tokens.create(OPERATOR, "ci", ["atto:read"])
+    assert raised.value.instance_code == "token_exists"
+    await tokens.revoke(OPERATOR, new.id)
+    with pytest.raises(Conflict, match="There is a token named ci already"):
+        await tokens.create(OPERATOR, "ci", ["*"])
+    assert [token.id for token in await _named(tokens, "ci")] == [new.id]
+
+
+async def test_tokens_that_shared_a_name_get_one_each(database: Database, elsewhere: Elsewhere) -> None:
+    """As an earlier version left them. What was answered under a key stays answered, for each of them."""
+    on = " ON strongroom_token" if not database.is_sqlite else ""
+    elsewhere(
+        f"DROP INDEX strongroom_token_name{on}; UPDATE strongroom_version_core SET version_num = 'core_0003'"  # noqa: S608
+    )
+    digest = hashlib.sha256(b"token:shop").hexdigest()
+    for token_id, name, created, revoked in (
+        ("a1", "shop", 3, "NULL"),
+        ("b2", "shop", 2, "NULL"),
+        ("c3", "shop", 1, "5"),
+        ("d4", "SHOP", 4, "NULL"),
+    ):
+        elsewhere(
+            "INSERT INTO strongroom_token (id, name, secret_hash, scopes, created_at_ms, revoked_at_ms)"  # noqa: S608
+            f" VALUES ('{token_id}', '{name}', X'{'00' * 32}', '[]', {created}, {revoked})"
+        )
+    elsewhere(
+        "INSERT INTO strongroom_idempotency (scope, `key`, fingerprint, owner, status, body, created_at_ms, expires_at_ms)"  # noqa: S608
+        f" VALUES ('atto:{digest}', 'order-1', X'{'11' * 32}', 'o', 200, 'paid', 1, 2)"
+    )
+    await migrate(database, [])
+    assert elsewhere("SELECT id, name FROM strongroom_token ORDER BY id") == [
+        ["a1", "shop (a1)"],
+        ["b2", "shop"],
+        ["c3", "shop (c3)"],
+        ["d4", "SHOP"],
+    ]
+    scopes = [
+        hashlib.sha256(f"token:{name}".encode()).hexdigest() for name in ("shop", "shop (a1)", "shop (c3)")
+    ]
+    stored = elsewhere("SELECT scope, body FROM strongroom_idempotency")
+    assert sorted(stored) == sorted([f"atto:{scope}", "paid"] for scope in scopes)
+
+
+async def _named(tokens: Tokens, name: str) -> list[Token]:
+    return [token for token in await tokens.list() if token.name == name]

@@ -39,7 +39,7 @@ async def test_the_core_s_tables_are_what_its_metadata_says(database: Database) 
 async def test_an_audit_head_stands_ready(database: Database, elsewhere: Elsewhere) -> None:
     assert await table_names(database) == {*tables.metadata.tables, CORE.version_table}
     assert elsewhere("SELECT id, sequence, hex(hash) FROM strongroom_audit_head") == [["1", "0", "00" * 32]]
-    assert elsewhere("SELECT version_num FROM strongroom_version_core") == [["core_0003"]]
+    assert elsewhere("SELECT version_num FROM strongroom_version_core") == [["core_0004"]]
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def test_processes_that_start_together_migrate_once(
         failed = [process.logs() for process in processes if process.wait_end() != 0]
     assert failed == []
     assert elsewhere("SELECT id, sequence FROM strongroom_audit_head") == [["1", "0"]]
-    assert elsewhere("SELECT version_num FROM strongroom_version_core") == [["core_0003"]]
+    assert elsewhere("SELECT version_num FROM strongroom_version_core") == [["core_0004"]]
 
 
 async def test_the_lock_is_held_until_the_version_is_committed(mariadb: MariaDB) -> None:
@@ -129,7 +129,7 @@ async def test_the_lock_is_held_until_the_version_is_committed(mariadb: MariaDB)
         event.remove(Engine, "commit", dawdle)
     thread.join()
     await database.close()
-    assert found == [["1"], ["core_0003"]]
+    assert found == [["1"], ["core_0004"]]
 
 
 REVISION = """

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ WALLET = "validator"
 HOTKEY = "default"
 COLD = Keypair.from_uri("//Strongroom//cold")
 HOT = Keypair.from_uri("//Strongroom//hot")
+_names = count(1)
 EVERYTHING = ("bittensor:*",)
 
 _KEY_FILES = json.loads((Path(__file__).parents[1] / "vectors" / "bittensor" / "keyfiles.json").read_text())[
@@ -47,7 +49,7 @@ class BittensorService:
     async def token(self, scopes: tuple[str, ...] = EVERYTHING, **limits: Any) -> dict[str, str]:
         """Headers with a new token."""
         new = await self.ledger.tokens.create(
-            OPERATOR, "test", scopes, limits=encode_limits(Limits(**limits))
+            OPERATOR, f"test-{next(_names)}", scopes, limits=encode_limits(Limits(**limits))
         )
         return bearer(new.secret)
 

@@ -1,5 +1,6 @@
 """Who presents which token: WALLET_SERVICE_TOKEN, an issued one, or a JWT of the original."""
 
+import hashlib
 import hmac
 import math
 from typing import Any, TypeGuard
@@ -17,6 +18,7 @@ from strongroom.core.tokens import TOKEN_PREFIX, Tokens
 BEARER = "bearer "
 LONGEST_TOKEN = 4096
 LONGEST_SUBJECT = 100
+DIGEST_DIGITS = 16
 JWT_DOTS = 2
 
 
@@ -83,8 +85,16 @@ class Authenticator:
         if end_s <= now_s:
             raise Unauthenticated("Invalid token", code="token_expired")
         subject = str(claims.get("sub") or claims.get("_id") or "")
-        shown = "".join(letter for letter in subject if letter.isprintable())[:LONGEST_SUBJECT]
-        return f"jwt:{shown}" if shown else "jwt"
+        return f"jwt:{_shown(subject)}" if subject else "jwt"
+
+
+def _shown(subject: str) -> str:
+    """The subject in the audit trail's room. Jobs belong to it, so two that look alike when cut do not become one."""
+    shown = "".join(letter for letter in subject if letter.isprintable())[:LONGEST_SUBJECT]
+    if shown == subject:
+        return shown
+    digest = hashlib.sha256(subject.encode(errors="surrogatepass")).hexdigest()[:DIGEST_DIGITS]
+    return f"{shown[: LONGEST_SUBJECT - DIGEST_DIGITS - 1]}#{digest}"
 
 
 def _is_time(value: Any) -> TypeGuard[float]:

@@ -78,6 +78,7 @@ token = Table(
     Column("expires_at_ms", BigInteger),
     Column("revoked_at_ms", BigInteger),
     Column("limits", LONG_TEXT),
+    Index("strongroom_token_name", "name", unique=True),
 )
 
 lease = Table(

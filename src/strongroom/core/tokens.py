@@ -18,7 +18,8 @@ from strongroom.core.access import ANONYMOUS, Principal
 from strongroom.core.audit import Audit
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database, ascii_key
-from strongroom.core.errors import InvalidInput, NotFound, Unauthenticated
+from strongroom.core.errors import Conflict, InvalidInput, NotFound, Unauthenticated
+from strongroom.core.storage.errors import Duplicate
 
 TOKEN_PREFIX = "sr"  # noqa: S105 - the public part of every token
 ID_BYTES = 8
@@ -65,7 +66,11 @@ class Tokens:
         expires_at_ms: int | None = None,
         limits: str = "",
     ) -> NewToken:
-        """`limits`: what narrows the scopes, a JSON document in the ledger's own terms."""
+        """`limits`: what narrows the scopes, a JSON document in the ledger's own terms.
+
+        Raises:
+            Conflict: a token has this name, or had it: idempotency keys and jobs belong to it.
+        """
         if not name or len(name) > LONGEST_NAME or not name.isprintable():
             raise InvalidInput(f"A token's name has 1 to {LONGEST_NAME} printable characters")
         if not scopes:
@@ -89,7 +94,15 @@ class Tokens:
             connection.execute(tables.token.insert(), row)
             self._audit.append(connection, principal, "token.create", token_id, granted)
 
-        await self._database.write(work)
+        try:
+            await self._database.write(work)
+        except Duplicate:
+            raise Conflict(
+                f"There is a token named {name} already, perhaps a revoked one. A name is given once, because requests"
+                " that were asked for under it belong to it: take another, or give that token a new secret with"
+                " token rotate",
+                code="token_exists",
+            ) from None
         return _shown(token_id, secret)
 
     async def rotate(self, principal: Principal, token_id: str) -> NewToken:

@@ -25,7 +25,7 @@ STATUSES: dict[type[errors.StrongroomError], int] = {
     errors.NotFound: 404,
     errors.RateLimited: 429,
     errors.Conflict: 409,
-    errors.IdempotencyMismatch: 409,
+    errors.IdempotencyMismatch: 422,
     errors.LedgerRejected: 422,
     Duplicate: 409,
     errors.Unavailable: 503,
