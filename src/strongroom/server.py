@@ -6,16 +6,17 @@ import gc
 import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from strongroom.atto.ledger import AttoLedger
 from strongroom.bittensor.ledger import BittensorLedger
 from strongroom.core.background import Background
+from strongroom.core.backoff import Backoff
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.environment import SettingsError
 from strongroom.core.errors import InvalidInput
@@ -25,6 +26,8 @@ from strongroom.core.http.limits import ConnectionLimits
 from strongroom.core.listener import Listener, Surface
 from strongroom.core.management import create_management
 from strongroom.core.runtime.loop_watch import LoopWatch
+from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.storage.patience import patiently
 from strongroom.core.telemetry import Health, Metrics
 from strongroom.hathor.ledger import HathorLedger
 from strongroom.sandbox.local_network import LocalNetworks
@@ -37,6 +40,8 @@ PR_SET_DUMPABLE = 4
 MANY_FILES = 65_536
 OWN_FILES = 512
 LARGEST_MANAGEMENT_BODY = 64 * 1024
+LONGEST_WAIT_S = 5.0
+"""Between two looks for a database that is away at the start."""
 
 Ready = Callable[[dict[str, str]], None]
 
@@ -52,7 +57,7 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
     settings.data.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         surfaces = [_management(settings, health, metrics)]
-        before_stop: list[Callable[[], Awaitable[None]]] = []
+        before_stop: list[Callable[[], Awaitable[None]]] = [_drain(health)]
         if networks is not None:
             stack.push_async_callback(networks.close)
             surfaces += networks.open()
@@ -62,40 +67,17 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
         background.start(LoopWatch(SystemClock(), health, metrics).run())
         listeners = _bind(surfaces, settings, Gate(settings.connections, metrics))
         gate = _gate(settings.connections, metrics)
-        if settings.atto is not None:
-            ledger = AttoLedger(
-                settings.atto, clock=SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics
-            )
+        ledgers = _ledgers(settings, health, metrics)
+        for ledger in ledgers:
             stack.push_async_callback(ledger.close)
-            await ledger.open()
             listeners += _bind(ledger.surfaces(), settings, gate)
-            before_stop.insert(0, ledger.wind_down)
-            ledger.start()
-        if settings.hathor is not None:
-            hathor = HathorLedger(
-                settings.hathor, clock=SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics
-            )
-            stack.push_async_callback(hathor.close)
-            await hathor.open()
-            listeners += _bind(hathor.surfaces(), settings, gate)
-            before_stop.insert(0, hathor.wind_down)
-            hathor.start()
-        if settings.bittensor is not None:
-            bittensor = BittensorLedger(
-                settings.bittensor,
-                clock=SystemClock(),
-                entropy=SystemEntropy(),
-                health=health,
-                metrics=metrics,
-            )
-            stack.push_async_callback(bittensor.close)
-            await bittensor.open()
-            if networks is not None:
-                await networks.welcome(bittensor.wallets)
-            listeners += _bind(bittensor.surfaces(), settings, gate)
-            before_stop.insert(0, bittensor.wind_down)
-            bittensor.start()
-        await _run(listeners, ready, before_stop)
+        # Now: before anybody can ask whether the process is ready.
+        waiting = [(ledger, ledger.waiting()) for ledger in ledgers]
+
+        async def open_all() -> None:
+            await _together(_open(ledger, waits, before_stop, networks) for ledger, waits in waiting)
+
+        await _run(listeners, ready, before_stop, opening=open_all)
 
 
 async def sync_hathor(settings: Settings, ready: Ready) -> None:
@@ -113,12 +95,82 @@ async def sync_hathor(settings: Settings, ready: Ready) -> None:
     )
     gate = Gate(settings.connections, metrics)
     listeners = _bind([_management(settings, health, metrics)], settings, gate)
+    before_stop, waits = [_drain(health)], ledger.waiting()
+
+    async def open_it() -> None:
+        await _open(ledger, waits, before_stop, None)
+
     try:
-        await ledger.open()
-        ledger.start()
-        await _run(listeners, ready, [], failed=ledger.stopped)
+        await _run(listeners, ready, before_stop, opening=open_it, failed=lambda: ledger.stopped)
     finally:
         await ledger.close()
+
+
+class _Ledger(Protocol):
+    async def prepare(self) -> None: ...
+    def waiting(self) -> WorkHealth: ...
+    async def open(self) -> None: ...
+    def surfaces(self) -> list[Surface]: ...
+    def start(self) -> None: ...
+    async def wind_down(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+def _ledgers(settings: Settings, health: Health, metrics: Metrics) -> list[_Ledger]:
+    clock, entropy = SystemClock(), SystemEntropy()
+    ledgers: list[_Ledger] = []
+    if settings.atto is not None:
+        ledgers.append(
+            AttoLedger(settings.atto, clock=clock, entropy=entropy, health=health, metrics=metrics)
+        )
+    if settings.hathor is not None:
+        ledgers.append(
+            HathorLedger(settings.hathor, clock=clock, entropy=entropy, health=health, metrics=metrics)
+        )
+    if settings.bittensor is not None:
+        ledgers.append(
+            BittensorLedger(settings.bittensor, clock=clock, entropy=entropy, health=health, metrics=metrics)
+        )
+    return ledgers
+
+
+async def _open(
+    ledger: _Ledger,
+    waits: WorkHealth,
+    before_stop: list[Callable[[], Awaitable[None]]],
+    networks: LocalNetworks | None,
+) -> None:
+    """Opens a ledger as soon as its database is there, and starts its work.
+
+    Raises:
+        Unavailable: the database needs a person.
+    """
+    backoff = Backoff(SystemClock(), SystemEntropy(), first_s=0.5, cap_s=LONGEST_WAIT_S)
+    await patiently(ledger.prepare, waits, backoff)
+    await ledger.open()
+    waits.succeeded()
+    if networks is not None and isinstance(ledger, BittensorLedger):
+        await networks.welcome(ledger.wallets)
+    before_stop.insert(1, ledger.wind_down)
+    ledger.start()
+
+
+async def _together(works: Iterable[Awaitable[None]]) -> None:
+    """Ends with the first failure of one of them, and then ends the others."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _drain(health: Health) -> Callable[[], Awaitable[None]]:
+    async def drain() -> None:
+        health.drain()
+
+    return drain
 
 
 async def serve_networks(networks: LocalNetworks, ready: Ready) -> None:
@@ -170,36 +222,60 @@ async def _run(
     listeners: list[Listener],
     ready: Ready,
     before_stop: Sequence[Callable[[], Awaitable[None]]],
-    failed: asyncio.Future[None] | None = None,
+    *,
+    opening: Callable[[], Awaitable[None]] | None = None,
+    failed: Callable[[], asyncio.Future[None] | None] = lambda: None,
 ) -> None:
-    """Serves until a signal says stop (or `failed` fails, which is raised), then lets running requests end.
+    """Serves until a signal says stop (or `opening` or `failed` fails, which is raised), then lets running requests end.
 
-    A server waits for its open responses, so `before_stop` ends what would keep them open.
+    A server waits for its open responses, so `before_stop` ends what would keep them open. The first listener, which has
+    the health, stops last.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     tasks = [asyncio.ensure_future(listener.serve()) for listener in listeners]
+    stopped: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    opened = asyncio.ensure_future(_opened(listeners, opening))
     try:
-        for listener in listeners:
-            await listener.started()
-        gc.collect()
-        gc.freeze()  # the program itself: to look through it again takes 100 ms, in which nobody is answered
-        ready({listener.surface.name: listener.url for listener in listeners})
-        stopped: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
-        waiting = [stopped] if failed is None else [stopped, failed]
-        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
+        if await _first(stopped, opened) is opened:
+            opened.result()
+            gc.collect()
+            gc.freeze()  # the program itself: to look through it again takes 100 ms, in which nobody is answered
+            ready({listener.surface.name: listener.url for listener in listeners})
+            failure = failed()
+            ended = stopped if failure is None else await _first(stopped, failure)
+            await ended
         log.info("stopping")
-        if failed is not None and failed in done:
-            failed.result()
     finally:
+        await _cancel(opened, stopped)
         for end in before_stop:
             await end()
-        for listener in listeners:
+        for listener in listeners[1:]:
             listener.stop()
-        await asyncio.gather(*tasks)
+        await asyncio.gather(*tasks[1:])
+        listeners[0].stop()
+        await tasks[0]
+
+
+async def _opened(listeners: Sequence[Listener], opening: Callable[[], Awaitable[None]] | None) -> None:
+    for listener in listeners:
+        await listener.started()
+    if opening is not None:
+        await opening()
+
+
+async def _first(one: asyncio.Future[Any], other: asyncio.Future[Any]) -> asyncio.Future[Any]:
+    """Whichever is done; `one` if both are."""
+    await asyncio.wait([one, other], return_when=asyncio.FIRST_COMPLETED)
+    return one if one.done() else other
+
+
+async def _cancel(*futures: asyncio.Future[Any]) -> None:
+    for future in futures:
+        future.cancel()
+    await asyncio.gather(*futures, return_exceptions=True)
 
 
 def _management(settings: Settings, health: Health, metrics: Metrics) -> Surface:

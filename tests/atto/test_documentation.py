@@ -112,7 +112,7 @@ async def test_every_error_is_described_in_the_form_that_is_sent(document: dict[
 async def test_document_is_the_same_at_every_start(service: AttoService, document: dict[str, Any]) -> None:
     """No random examples."""
     assert "examples" not in json.dumps(document)
-    assert service.ledger.surfaces()[0].application.openapi_schema.to_schema() == document
+    assert service.ledger.surfaces()[0].application.application.openapi_schema.to_schema() == document
 
 
 async def test_page_asks_nobody_else(service: AttoService) -> None:

@@ -12,7 +12,7 @@ from strongroom.core.database import Database, sqlite_url
 from strongroom.core.errors import LeaseLost, Unavailable
 from strongroom.core.lease import DEFAULT_TTL_S, Lease, Leases
 from strongroom.core.migrations import migrate
-from strongroom.core.runtime.loops import LONGEST_PAUSE_S, Again, Loops, Turn
+from strongroom.core.runtime.loops import LONGEST_PAUSE_S, Again, Incomplete, Loops, Turn
 from strongroom.core.runtime.work_health import STANDBY
 from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
 from support.clock import START_MS, ManualClock, SeededEntropy
@@ -143,6 +143,19 @@ async def test_a_pass_says_when_the_next_one_comes(house: House) -> None:
     assert [await house.pause_over() for _ in range(2)] == [2.0, 2.0]
 
 
+async def test_what_fails_for_a_few_is_degraded_and_slows_down_nobody(house: House) -> None:
+    work = Work()
+    work.error = Incomplete("1 of 7 accounts waits")
+    house.loops.start(house.loops.every("history", 5.0, work))
+    assert [await house.pause_over() for _ in range(9)] == [5.0] * 9
+    await house.clock.sleepers()
+    assert house.status("history") == (DEGRADED, "1 of 7 accounts waits")
+    work.error = None
+    await house.pause_over()
+    await house.clock.sleepers()
+    assert house.status("history") == (UP, None)
+
+
 async def test_a_loop_is_woken_but_not_out_of_the_pause_after_a_failure(house: House) -> None:
     work, wake = Work(), asyncio.Event()
     house.loops.start(house.loops.every("history", 60.0, work, wake=wake))
@@ -215,7 +228,7 @@ async def test_endless_work_that_ends_or_fails_is_started_again(house: House) ->
         if end is not None:
             raise end
 
-    house.loops.start(house.loops.run("stream", work, down_after=2))
+    house.loops.start(house.loops.run("stream", work, health=house.loops.watch("stream", down_after=2)))
     turn = await turns.get()
     turn.health.succeeded("3 accounts")
     assert house.status("stream") == (UP, "3 accounts")

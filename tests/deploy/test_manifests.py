@@ -30,11 +30,12 @@ EXAMPLE_RESOURCES = {
     "requests": {"cpu": "0.5", "memory": "512Mi"},
     "limits": {"cpu": "1", "memory": "1Gi"},
 }
-HEALTH = {"path": "/health", "port": "management"}
+ALIVE = {"path": "/health/liveness", "port": "management"}
+READY = {"path": "/health/readiness", "port": "management"}
 EXAMPLE_PROBES = {
-    "startupProbe": {"httpGet": HEALTH, "failureThreshold": 30, "periodSeconds": 10},
-    "livenessProbe": {"httpGet": HEALTH, "failureThreshold": 3, "periodSeconds": 20},
-    "readinessProbe": {"httpGet": HEALTH, "initialDelaySeconds": 5, "periodSeconds": 10},
+    "startupProbe": {"httpGet": ALIVE, "failureThreshold": 30, "periodSeconds": 10},
+    "livenessProbe": {"httpGet": ALIVE, "failureThreshold": 3, "periodSeconds": 20},
+    "readinessProbe": {"httpGet": READY, "initialDelaySeconds": 5, "periodSeconds": 10},
 }
 LABELS = {"app": "wallet-server"}
 

@@ -1,13 +1,21 @@
 """The sync follows a node over its real protocol, through faults, restarts and rivals."""
 
+from contextlib import AsyncExitStack
+from typing import Any
+
 import pytest
+from sqlalchemy import Connection
 
 from strongroom.core.clock import SystemClock
 from strongroom.core.database import Database
 from strongroom.core.errors import LeaseLost
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.storage.errors import DatabaseRefused, UnfitValue
 from strongroom.core.telemetry import Status
 from strongroom.hathor.protocol.addresses import MAINNET
-from strongroom.hathor.sync.batch import Rules
+from strongroom.hathor.sync import daemon
+from strongroom.hathor.sync.batch import Applied, Rules, apply_batch
+from strongroom.hathor.sync.events import Event
 from strongroom.hathor.sync.source import Pins, WrongSourceError
 from strongroom.sandbox.hathor.generate import Generator
 from strongroom.sandbox.hathor.journal import Journal
@@ -131,6 +139,55 @@ async def test_an_impossible_event_stops_the_sync_there_and_loses_nothing(databa
             health = follower.health.components()["hathorSync"]
             assert health.status is Status.DEGRADED
             assert f"Event {good + 1}" in (health.detail or "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyError("nonce"), TypeError("None"), RecursionError("too deep"), UnfitValue(), DatabaseRefused(1366)],
+    ids=lambda error: type(error).__name__,
+)
+async def test_an_event_that_fails_with_anything_is_named_until_it_works(
+    database: Database, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    await prepare(database)
+    journal = Generator(12).run(50)
+    bad = journal.latest_id - 7
+
+    def refuse(connection: Connection, events: list[Event], *arguments: Any) -> Applied:
+        if any(event.id == bad for event in events):
+            raise error
+        return apply_batch(connection, events, *arguments)
+
+    monkeypatch.setattr(daemon, "apply_batch", refuse)
+    monkeypatch.setattr(daemon, "LONGEST_RETRY_S", 0.1)
+    async with serving_node(replaying(journal)) as url:
+        follower = Following(database, url)
+        async with following(follower):
+            await synced(database, bad - 1)
+            components = follower.health.components
+            await eventually(lambda: components()["hathorSync"].status is Status.DOWN)
+            assert f"Event {bad} (" in (components()["hathorSync"].detail or "")
+            assert fault_text(error) in (components()["hathorSync"].detail or "")
+            assert components()["hathorNode"].status is Status.UP
+            assert follower.sync._last_id == bad - 1
+            monkeypatch.setattr(daemon, "apply_batch", apply_batch)
+            await synced(database, journal.latest_id)
+            await eventually(lambda: components()["hathorSync"].status is Status.UP)
+    await check(database, journal)
+
+
+async def test_a_node_that_goes_away_is_seen(database: Database) -> None:
+    await prepare(database)
+    journal = Generator(13).run(50)
+    follower: Following
+    async with AsyncExitStack() as stack:
+        async with serving_node(replaying(journal)) as url:
+            follower = Following(database, url)
+            await stack.enter_async_context(following(follower))
+            await synced(database, journal.latest_id)
+            await eventually(lambda: follower.health.components()["hathorNode"].last_success_ms is not None)
+        await eventually(lambda: follower.health.components()["hathorNode"].status is not Status.UP)
+        assert follower.health.components()["hathorSync"].status is not Status.UP
 
 
 @pytest.mark.parametrize(

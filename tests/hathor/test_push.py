@@ -1,6 +1,5 @@
 """Notifications: from a transaction of a wallet to its devices, once, whatever FCM says in between."""
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -11,17 +10,20 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
+from strongroom.core.background import Background
 from strongroom.core.bulk import execute
 from strongroom.core.clock import SystemClock
 from strongroom.core.database import Database
 from strongroom.core.environment import Environment
 from strongroom.core.outbox import Outbox
+from strongroom.core.runtime.loops import Loops
 from strongroom.core.telemetry import Health, Metrics, Status
 from strongroom.hathor.devices import Device, register_device, update_device
 from strongroom.hathor.gateway.fcm import Fcm, PushService
+from strongroom.hathor.ledger import PUSH
 from strongroom.hathor.protocol.addresses import MAINNET, parse_address
 from strongroom.hathor.protocol.scripts import Payment
-from strongroom.hathor.push import COMPONENT, Pusher, PushMeasures
+from strongroom.hathor.push import EXPIRY_S, Pusher, PushMeasures
 from strongroom.hathor.push_settings import read_push_settings
 from strongroom.hathor.sync.batch import apply_batch
 from strongroom.hathor.wallet_loading import load_wallet
@@ -63,12 +65,23 @@ class House:
             outbox=self.outbox,
             clock=clock,
             entropy=SeededEntropy(),
-            health=self.health,
             measures=PushMeasures(self._metrics),
             service=service,
             providers=frozenset({"android"}),
             age_s=AGE_S,
         )
+        self.health.watch(PUSH, self.pusher.check)
+
+    def loops(self, clock: ManualClock, background: Background) -> None:
+        loops = Loops(
+            health=self.health,
+            metrics=self._metrics,
+            clock=clock,
+            entropy=SeededEntropy(),
+            background=background,
+        )
+        loops.start(loops.run(PUSH, lambda turn: self.pusher.run(turn.health), part="run"))
+        loops.start(loops.every(PUSH, EXPIRY_S, self.pusher.expire, part="expiry"))
 
     def outcome(self, name: str) -> float:
         return self._metrics.registry.get_sample_value("hathor_push_total", {"outcome": name}) or 0.0
@@ -116,13 +129,12 @@ async def house(
         for _ in range(4):
             made.scene.block()
         await made.sync()
-        tasks = [asyncio.ensure_future(work) for work in (made.pusher.run(), made.pusher.expire())]
+        background = Background()
+        made.loops(clock, background)
         try:
             yield made, fake
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await background.close()
             if service is not None:
                 await service.close()
 
@@ -160,7 +172,7 @@ async def test_each_device_is_told_in_its_own_words(database: Database, clock: M
         await made.sync()
         assert await made.is_idle()
         assert made.outcome("sent") == 2
-        assert made.health.components()[COMPONENT].status is Status.UP
+        assert made.health.components()[PUSH].status is Status.UP
 
 
 async def test_the_largest_amounts_are_named(database: Database, clock: ManualClock) -> None:
@@ -204,8 +216,9 @@ async def test_failures_are_tried_again_and_a_pause_is_kept(database: Database, 
         fake.answers = {"plain": [UNAVAILABLE, INTERNAL]}
         await made.receive()
         await eventually(lambda: made.outcome("delayed") == 1)
-        health = made.health.components()[COMPONENT]
-        assert (health.status, health.detail) == (Status.DEGRADED, "FCM answered 503 UNAVAILABLE")
+        health = made.health.components()[PUSH]
+        assert health.status is Status.DEGRADED
+        assert "FCM answered 503 UNAVAILABLE" in str(health.detail)
         await clock.sleepers(2)  # the dispatcher's pause, and the expiry's
         clock.advance(1)
         await clock.sleeping_for(29)  # what is left of FCM's
@@ -215,7 +228,7 @@ async def test_failures_are_tried_again_and_a_pause_is_kept(database: Database, 
         await clock.sleepers(2)
         clock.advance(2)
         await eventually(lambda: made.outcome("sent") == 1)
-        assert made.health.components()[COMPONENT].status is Status.UP
+        await eventually(lambda: made.health.components()[PUSH].status is Status.UP)
 
 
 async def test_wishes_count_when_it_is_sent(database: Database, clock: ManualClock) -> None:
@@ -247,7 +260,7 @@ async def test_without_credentials_they_are_kept_until_they_are_old(
         await clock.sleepers()
         clock.advance(60)
         await eventually(lambda: made.waiting() == 1)
-        health = made.health.components()[COMPONENT]
+        health = made.health.components()[PUSH]
         assert health.status is Status.DEGRADED
         assert "FCM_SERVICE_ACCOUNT_FILE is not set" in str(health.detail)
         await clock.sleepers()

@@ -10,6 +10,7 @@ from strongroom.core.bus import Bus
 from strongroom.core.clock import SystemClock
 from strongroom.core.database import Database, sqlite_url
 from strongroom.core.errors import Unavailable
+from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.tail import Tail, Told
 from strongroom.core.telemetry import Metrics
 from strongroom.hathor.realtime import Realtime
@@ -64,10 +65,13 @@ async def test_it_goes_on_after_any_failure(tmp_path: Path) -> None:
         subscriptions=subscriptions,
         measures=measures,
     )
-    task = asyncio.ensure_future(realtime.run())
+    health = WorkHealth("realtime", SystemClock(), Metrics("test"))
+    task = asyncio.ensure_future(realtime.run(health))
     await eventually(lambda: len(ear.frames) == 1)
     bus.publish(DESTINATION)
     await eventually(lambda: len(ear.frames) > 1)
+    assert health.last_failure_ms is not None
+    assert health.last_success_ms is not None
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await database.close()

@@ -12,16 +12,18 @@ from sqlalchemy.engine import URL
 
 from strongroom.core.background import Background
 from strongroom.core.bulk import execute
-from strongroom.core.clock import SystemClock
+from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.database import Database
 from strongroom.core.errors import Conflict
+from strongroom.core.runtime.loops import Loops
 from strongroom.core.storage.errors import ConnectionSevered
+from strongroom.core.telemetry import Health, Metrics, Status
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.protocol.hashes import base58check_decode, base58check_encode
 from strongroom.hathor.protocol.keys import wallet_id
 from strongroom.hathor.sync.batch import Rules
 from strongroom.hathor.sync.events import Event, RawEvent, read_event
-from strongroom.hathor.wallet_loading import Progress, WalletLoader, creating_wallets, load_wallet
+from strongroom.hathor.wallet_loading import LOOK_S, Progress, WalletLoader, creating_wallets, load_wallet
 from strongroom.sandbox.hathor.generate import START_S, Generator, Plan
 from support.hathor.streams import apply, prepare
 from support.hathor.wallets import WALLET, XPUB, check_wallet, favourites, insert_wallet, wallet_addresses
@@ -190,11 +192,23 @@ async def test_a_load_outlives_a_database_that_is_away(database_url: URL, failur
     background = Background()
     loader = WalletLoader(database, HurriedClock(ShiftedClock()), MAINNET, background)
     database.failures = failures
-    task = background.start(loader.run())
+    health = Health()
+    clock = HurriedClock(ShiftedClock())
+    loops = Loops(
+        health=health,
+        metrics=Metrics("test"),
+        clock=clock,
+        entropy=SystemEntropy(),
+        background=background,
+    )
+    loops.check("wallets", loader.check, part="loads")
+    loops.start(loops.every("wallets", LOOK_S, loader.look, part="look"))
     async with asyncio.timeout(20):
         while database.failures or await creating_wallets(observer):  # noqa: ASYNC110 - the loader tells nobody
             await asyncio.sleep(0.01)
-    assert not task.done()
+    await loader.recheck()
+    assert health.components()["wallets"].status is Status.UP
+    assert health.components()["wallets"].last_success_ms is not None
     await background.close()
     assert await observer.read(check_wallet) == 20
     await database.close()

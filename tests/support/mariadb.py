@@ -60,6 +60,10 @@ class MariaDB:
         self.kill()
         self.start()
 
+    @property
+    def is_running(self) -> bool:
+        return self._process.running
+
     def kill(self) -> None:
         self._process.kill()
 

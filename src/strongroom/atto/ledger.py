@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import structlog
+from litestar import Litestar
 
 from strongroom.atto.accounts import Accounts
 from strongroom.atto.adoption import adopt_accounts
@@ -47,6 +48,7 @@ from strongroom.core.audit import Audit
 from strongroom.core.background import Background
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
+from strongroom.core.http.opening import Opening
 from strongroom.core.idempotency import Idempotency, instance_lease
 from strongroom.core.lease import Lease, Leases
 from strongroom.core.listener import Surface
@@ -55,6 +57,7 @@ from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.outbox import Outbox
 from strongroom.core.policy import Policy, SigningGate
 from strongroom.core.runtime.loops import Loop, Loops
+from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.holdings import bind_holdings, open_key
 from strongroom.core.security.watch import KeyWatch
@@ -105,11 +108,23 @@ class AttoLedger:
             health=health, metrics=metrics, clock=clock, entropy=entropy, background=self._background
         )
         self.database = Database(settings.database)
+        self._stack.push_async_callback(self.database.close)
+        self._errors = ErrorMapper(clock, metrics)
+        self._opening = Opening(self._errors.refused_at_door)
         self._audit = Audit(clock)
         self.tokens = Tokens(self.database, self._audit, clock, entropy)
 
     async def migrate(self) -> None:
         await migrate(self.database, [REVISIONS])
+
+    async def prepare(self) -> None:
+        """What may be done again and again until the database is there."""
+        await self.migrate()
+        await adopt_accounts(self.database)
+
+    def waiting(self) -> WorkHealth:
+        """The health of the database before the ledger is open."""
+        return self._loops.watch(DATABASE, down_after=1, vital=True, initially=Status.DOWN)
 
     async def open(self) -> None:
         """Migrates, adopts and assembles. Needs the database, neither node nor work server.
@@ -117,33 +132,24 @@ class AttoLedger:
         Raises:
             VaultError: the key-encryption key is missing, wrong, weak, or others may read it.
         """
-        self._stack.push_async_callback(self.database.close)
-        await self.migrate()
-        await adopt_accounts(self.database)
+        await self.prepare()
         await self._open_key()
         self._assemble()
         await self._monitored.load()
         await self._follower.load()
+        self._opening.open(self._application())
 
     def surfaces(self) -> list[Surface]:
-        gatekeeper = Gatekeeper(self.tokens, required=self._settings.require_token)
-        errors = ErrorMapper(self._clock, self._metrics)
-        application = create_application(
-            self._services,
-            idempotency=self._idempotency,
-            gatekeeper=gatekeeper,
-            errors=errors,
-            metrics=self._metrics,
-        )
+        """They say 503 until it is open."""
         return [
             Surface(
                 name="atto",
-                application=application,
+                application=self._opening,
                 host=self._settings.host,
                 port=self._settings.port,
                 access=self._settings.access,
                 json_only=True,
-                dialect=errors.refused_at_door,
+                dialect=self._errors.refused_at_door,
                 pages=frozenset({PAGE}),
             )
         ]
@@ -406,6 +412,15 @@ class AttoLedger:
             monitored=self._monitored,
             clock=self._clock,
             entropy=self._entropy,
+        )
+
+    def _application(self) -> Litestar:
+        return create_application(
+            self._services,
+            idempotency=self._idempotency,
+            gatekeeper=Gatekeeper(self.tokens, required=self._settings.require_token),
+            errors=self._errors,
+            metrics=self._metrics,
         )
 
     def _work_source(self) -> WorkSource:

@@ -1,19 +1,18 @@
 """Everything of the ledger that speaks to the chain, assembled: the gateway, the durable submission, jobs, weights."""
 
-import asyncio
 from typing import Final
 
 from strongroom.bittensor.answers import Answers
 from strongroom.bittensor.calls import Calls
 from strongroom.bittensor.chain_pin import ChainPin
 from strongroom.bittensor.gateway.node import NodeChain
-from strongroom.bittensor.job_runner import JobRunner
+from strongroom.bittensor.job_runner import POLL_S, JobRunner
 from strongroom.bittensor.jobs import on_settled
 from strongroom.bittensor.keyring import Keyring
 from strongroom.bittensor.lent_signatures import LentSignatures
 from strongroom.bittensor.outcomes import Outcomes
-from strongroom.bittensor.resolver import Resolver
-from strongroom.bittensor.retention import Retention
+from strongroom.bittensor.resolver import IDLE_S, Resolver
+from strongroom.bittensor.retention import PURGE_S, Retention
 from strongroom.bittensor.reveals import Reveals
 from strongroom.bittensor.settings import BittensorSettings
 from strongroom.bittensor.submission import Submitter
@@ -22,12 +21,16 @@ from strongroom.bittensor.weights import REVEAL, SET, Weights
 from strongroom.core.background import Background
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
-from strongroom.core.errors import Unavailable
-from strongroom.core.lease import Lease, Leases
+from strongroom.core.lease import Leases
 from strongroom.core.policy import SigningGate
-from strongroom.core.telemetry import Health, Metrics, Status
+from strongroom.core.runtime.loops import Loops
+from strongroom.core.telemetry import Metrics
 
-COMPONENT: Final = "bittensorChain"
+# The components of health.
+CHAIN: Final = "bittensorChain"
+EXTRINSICS: Final = "bittensorExtrinsics"
+JOBS: Final = "bittensorJobs"
+PURGE: Final = "bittensorPurge"
 RESOLVER_LEASE: Final = "bittensor.resolver"
 JOBS_LEASE: Final = "bittensor.jobs"
 CHECK_S: Final = 10.0
@@ -47,12 +50,11 @@ class ChainWork:
         background: Background,
         clock: Clock,
         entropy: Entropy,
-        health: Health,
+        loops: Loops,
         metrics: Metrics,
     ) -> None:
         self._clock = clock
-        self._health = health
-        self._background = background
+        self._loops = loops
         self._leases = Leases(database, clock, holder=entropy.token(HOLDER_BYTES).hex())
         pin = ChainPin(database, settings.network, clock)
         self.chain = NodeChain(
@@ -65,7 +67,6 @@ class ChainWork:
             clock=clock,
             settled=on_settled,
             changed=self._changed,
-            health=health,
         )
         self.submitter = Submitter(
             chain=self.chain,
@@ -125,10 +126,15 @@ class ChainWork:
         self._retention = Retention(days=settings.retention_days, database=database, clock=clock)
 
     def start(self) -> None:
-        start = self._background.start
-        start(self._leases.lead(RESOLVER_LEASE, self._resolve))
-        start(self._leases.lead(JOBS_LEASE, self._run_jobs))
-        start(self._check_chain())
+        loops = self._loops
+        loops.start(loops.every(CHAIN, CHECK_S, self.chain.heads, down_after=1, longest_pause_s=CHECK_S))
+        loops.check(EXTRINSICS, self._resolver.check, part="age")
+        loops.check(JOBS, self._runner.check, part="tries")
+        follow = loops.every(EXTRINSICS, IDLE_S, self._resolver.look, wake=self._resolver.news)
+        loops.under(self._leases, RESOLVER_LEASE, [follow])
+        carry_out = loops.every(JOBS, POLL_S, self._runner.look, wake=self._runner.news)
+        purge = loops.every(PURGE, PURGE_S, self._retention.purge)
+        loops.under(self._leases, JOBS_LEASE, [carry_out, purge])
 
     def wind_down(self) -> None:
         self.submitter.wind_down()
@@ -140,20 +146,3 @@ class ChainWork:
     def _changed(self) -> None:
         self.outcomes.changed()
         self._runner.wake()
-
-    async def _resolve(self, _lease: Lease) -> None:
-        await self._resolver.run()
-
-    async def _run_jobs(self, _lease: Lease) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._runner.run())
-            group.create_task(self._retention.run())
-
-    async def _check_chain(self) -> None:
-        while True:
-            try:
-                await self.chain.heads()
-                self._health.report(COMPONENT, Status.UP)
-            except Unavailable as error:
-                self._health.report(COMPONENT, Status.DOWN, error.message)
-            await self._clock.sleep(CHECK_S)

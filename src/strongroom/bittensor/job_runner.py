@@ -10,9 +10,11 @@ from strongroom.bittensor.jobs import Job, JobExists, close_job, document, waiti
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.core.access import Principal
 from strongroom.core.backoff import Backoff
-from strongroom.core.clock import Clock, Entropy, sleep_unless
+from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
 from strongroom.core.errors import NotFound, StrongroomError, Unauthenticated
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.telemetry import ComponentHealth, Status
 
 log = structlog.get_logger(__name__)
 
@@ -36,27 +38,31 @@ class JobRunner:
         self._database = database
         self._clock = clock
         self._entropy = entropy
-        self._news = asyncio.Event()
+        self.news = asyncio.Event()
+        self._failed: dict[str, str] = {}
+        """Why the last try of a job failed."""
         self._pauses: dict[str, tuple[Backoff, float]] = {}
         self._places = asyncio.Semaphore(AT_ONCE)
 
     def wake(self) -> None:
-        self._news.set()
+        self.news.set()
 
-    async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            try:
-                waiting = await self._database.read(waiting_jobs)
-            except StrongroomError as error:
-                log.warning("jobs not looked up", why=error.message)
-                waiting = []
-            now_s = self._clock.monotonic_s()
-            due = [job for job in waiting if self._pauses.get(job.id, (None, 0.0))[1] <= now_s]
-            await asyncio.gather(*(self._try(job) for job in due))
-            ids = {job.id for job in waiting}
-            self._pauses = {one: pause for one, pause in self._pauses.items() if one in ids}
-            await sleep_unless(self._news, self._clock, POLL_S)
+    async def look(self) -> None:
+        """Tries every job that is due. `news` says that there may be more."""
+        waiting = await self._database.read(waiting_jobs)
+        now_s = self._clock.monotonic_s()
+        ids = {job.id for job in waiting}
+        self._pauses = {one: pause for one, pause in self._pauses.items() if one in ids}
+        self._failed = {one: why for one, why in self._failed.items() if one in ids}
+        due = [job for job in waiting if self._pauses.get(job.id, (None, 0.0))[1] <= now_s]
+        await asyncio.gather(*(self._try(job) for job in due))
+
+    def check(self) -> ComponentHealth:
+        """DEGRADED while the last try of some jobs has failed."""
+        if not self._failed:
+            return ComponentHealth(status=Status.UP)
+        detail = f"{len(self._failed)} jobs are tried again: {next(reversed(self._failed.values()))}"
+        return ComponentHealth(status=Status.DEGRADED, detail=detail)
 
     async def _try(self, job: Job) -> None:
         async with self._places:
@@ -64,9 +70,13 @@ class JobRunner:
             try:
                 is_early = not await self._carry_out(job)
             except StrongroomError as error:
+                self._failed[job.id] = fault_text(error)
                 log.info("a job waits", job=job.id, kind=job.kind, why=error.message)
-            except Exception:
+            except Exception as error:
+                self._failed[job.id] = fault_text(error)
                 log.exception("a job failed", job=job.id, kind=job.kind)
+            else:
+                self._failed.pop(job.id, None)
         backoff, _ = self._pauses.get(job.id, (self._backoff(), 0.0))
         pause_s = NOT_YET_S if is_early else backoff.next_delay_s()
         self._pauses[job.id] = (backoff, self._clock.monotonic_s() + pause_s)

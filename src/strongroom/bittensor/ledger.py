@@ -3,10 +3,12 @@
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from litestar import Litestar
+
 from strongroom.bittensor.access import Limits
 from strongroom.bittensor.api.access import Callers
 from strongroom.bittensor.api.application import Services, create_application
-from strongroom.bittensor.api.errors import refused_at_door
+from strongroom.bittensor.api.errors import before_opening, refused_at_door
 from strongroom.bittensor.api.general import DATABASE
 from strongroom.bittensor.authentication import Authenticator
 from strongroom.bittensor.chain_work import ChainWork
@@ -21,22 +23,25 @@ from strongroom.core.audit import Audit
 from strongroom.core.background import Background
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
+from strongroom.core.http.opening import Opening
 from strongroom.core.listener import Surface
 from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.policy import SigningGate
 from strongroom.core.rates import Buckets
+from strongroom.core.runtime.loops import Loops
+from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.credentials import require_long_credentials
 from strongroom.core.security.holdings import bind_holdings, open_key
 from strongroom.core.security.watch import KeyWatch
-from strongroom.core.storage.check import check_database
+from strongroom.core.storage.check import database_loop
 from strongroom.core.telemetry import Health, Metrics, Status
 from strongroom.core.tokens import Tokens
 from strongroom.core.vault import Vault
 
 REVISIONS = Revisions(component="bittensor", folder=Path(__file__).parent / "revisions")
 KEYS = "bittensorKeys"
-CHECK_S = 5.0
+FORGET_S = 5.0
 
 
 class BittensorLedger:
@@ -54,7 +59,12 @@ class BittensorLedger:
         self._metrics = metrics
         self._stack = AsyncExitStack()
         self._background = Background()
+        self._loops = Loops(
+            health=health, metrics=metrics, clock=clock, entropy=entropy, background=self._background
+        )
         self.database = Database(settings.database)
+        self._stack.push_async_callback(self.database.close)
+        self._opening = Opening(before_opening)
         self._audit = Audit(clock)
         self.tokens = Tokens(self.database, self._audit, clock, entropy)
 
@@ -62,15 +72,21 @@ class BittensorLedger:
         await require_long_credentials(self.database, self._settings.short_credentials)
         await migrate(self.database, [REVISIONS])
 
+    async def prepare(self) -> None:
+        """What may be done again and again until the database is there."""
+        await self.migrate()
+
+    def waiting(self) -> WorkHealth:
+        """The health of the database before the ledger is open."""
+        return self._loops.watch(DATABASE, down_after=1, vital=True, initially=Status.DOWN)
+
     async def open(self) -> None:
         """Migrates and assembles. Needs the database, no chain.
 
         Raises:
             VaultError: the key-encryption key is missing, wrong, weak, or others may read it.
         """
-        self._stack.push_async_callback(self.database.close)
-        await self.migrate()
-        self._health.report(DATABASE, Status.UP, vital=True)
+        await self.prepare()
         await self._open_key()
         self._gate = SigningGate(KeyPolicy(), self._audit)
         path = self._settings.wallet_path
@@ -95,12 +111,43 @@ class BittensorLedger:
             background=self._background,
             clock=self._clock,
             entropy=self._entropy,
-            health=self._health,
+            loops=self._loops,
             metrics=self._metrics,
         )
         self._stack.push_async_callback(self.chain_work.close)
+        self._opening.open(self._application())
 
     def surfaces(self) -> list[Surface]:
+        """They say 503 until it is open."""
+        return [
+            Surface(
+                name=self.name,
+                application=self._opening,
+                host=self._settings.host,
+                port=self._settings.port,
+                access=self._settings.access,
+                dialect=refused_at_door,
+                proxies=self._settings.trusted_proxies,
+            )
+        ]
+
+    def start(self) -> None:
+        """Starts the workers."""
+        self._loops.start(database_loop(self._loops, DATABASE, self.database))
+        self._background.start(self.key_watch.run())
+        self._loops.start(self._loops.every(KEYS, FORGET_S, self._forget_keys, part="memory"))
+        self.chain_work.start()
+
+    async def wind_down(self) -> None:
+        """Before the surfaces stop: whoever waits is told what is known."""
+        self.chain_work.wind_down()
+
+    async def close(self) -> None:
+        """Ends the workers, then what they used."""
+        await self._background.close()
+        await self._stack.aclose()
+
+    def _application(self) -> Litestar:
         settings = self._settings
         authenticator = Authenticator(
             tokens=self.tokens,
@@ -111,7 +158,7 @@ class BittensorLedger:
             ),
             clock=self._clock,
         )
-        application = create_application(
+        return create_application(
             Services(
                 health=self._health,
                 messages=self._messages,
@@ -128,33 +175,6 @@ class BittensorLedger:
             ),
             metrics=self._metrics,
         )
-        return [
-            Surface(
-                name=self.name,
-                application=application,
-                host=settings.host,
-                port=settings.port,
-                access=settings.access,
-                dialect=refused_at_door,
-                proxies=settings.trusted_proxies,
-            )
-        ]
-
-    def start(self) -> None:
-        """Starts the workers."""
-        self._background.start(self._check_database())
-        self._background.start(self.key_watch.run())
-        self._background.start(self._forget_keys())
-        self.chain_work.start()
-
-    async def wind_down(self) -> None:
-        """Before the surfaces stop: whoever waits is told what is known."""
-        self.chain_work.wind_down()
-
-    async def close(self) -> None:
-        """Ends the workers, then what they used."""
-        await self._background.close()
-        await self._stack.aclose()
 
     def _make_keyring(self) -> Keyring:
         return Keyring(
@@ -190,15 +210,4 @@ class BittensorLedger:
         await self.key_watch.check()
 
     async def _forget_keys(self) -> None:
-        while True:
-            self.keyring.forget_unused()
-            await self._clock.sleep(CHECK_S)
-
-    async def _check_database(self) -> None:
-        while True:
-            try:
-                await check_database(self.database)
-                self._health.report(DATABASE, Status.UP, vital=True)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the database cannot be used
-                self._health.report(DATABASE, Status.DOWN, type(error).__name__, vital=True)
-            await self._clock.sleep(CHECK_S)
+        self.keyring.forget_unused()

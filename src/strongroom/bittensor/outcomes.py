@@ -4,12 +4,16 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection
 
+import structlog
+
 from strongroom.bittensor.extrinsics import Extrinsic, State, load_many
 from strongroom.core.background import Background
 from strongroom.core.clock import Clock, sleep_unless
 from strongroom.core.database import Database
-from strongroom.core.errors import StrongroomError
 from strongroom.core.limits import Limits
+from strongroom.core.runtime.fault_text import fault_text
+
+log = structlog.get_logger(__name__)
 
 POLL_S = 0.5
 
@@ -59,7 +63,8 @@ class Outcomes:
             hashes = list(self._waiting)
             try:
                 found = await self._database.read(lambda connection: load_many(connection, hashes))  # noqa: B023
-            except StrongroomError:
+            except Exception as error:  # noqa: BLE001 - whoever waits, waits for the next look
+                log.warning("outcomes not looked up", why=fault_text(error))
                 found = []
             for extrinsic in found:
                 for future in self._waiting.get(extrinsic.hash, ()):

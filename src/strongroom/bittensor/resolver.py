@@ -11,7 +11,9 @@ already has is harmless. Any replica may do all this; it runs under a lease beca
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import structlog
@@ -37,12 +39,16 @@ from strongroom.bittensor.gateway import (
     StateDiscarded,
     SubmissionUnknown,
 )
+from strongroom.bittensor.gateway.connection import Lost, NotSent
 from strongroom.bittensor.protocol.failures import Failure, Refusal
 from strongroom.bittensor.submission import Settled
-from strongroom.core.clock import Clock, sleep_unless
+from strongroom.core.clock import Clock
 from strongroom.core.database import Database
-from strongroom.core.errors import StrongroomError, Unavailable
-from strongroom.core.telemetry import Health, Status
+from strongroom.core.errors import OutcomeUnknown, Unavailable
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.loops import Again, Incomplete
+from strongroom.core.storage.errors import DatabaseUnavailable
+from strongroom.core.telemetry import ComponentHealth, Status
 
 log = structlog.get_logger(__name__)
 
@@ -52,13 +58,14 @@ FIRST_OFFER_S: Final = 20.0
 """So long a process may take to offer what it signed, and to note the answer; then it is taken over."""
 OFFER_AGAIN_S: Final = 30.0
 WORRYING_AGE_S: Final = 900.0
-COMPONENT: Final = "bittensorExtrinsics"
+AWAY = (NotSent, Lost, DatabaseUnavailable, OutcomeUnknown)
+"""The chain or the database does not answer."""
 
 Move = tuple[Extrinsic, State, Inclusion | None, Failure | None]
 
 
 class Resolver:
-    """`run` it under a lease; `wake` it when something was signed."""
+    """Let it `look` again and again, under a lease; `wake` it when something was signed."""
 
     def __init__(
         self,
@@ -68,7 +75,6 @@ class Resolver:
         clock: Clock,
         settled: Settled,
         changed: Callable[[], None],
-        health: Health,
     ) -> None:
         """`settled` is told of new states in their transaction, `changed()` after it."""
         self._chain = chain
@@ -76,66 +82,86 @@ class Resolver:
         self._clock = clock
         self._settled = settled
         self._changed = changed
-        self._health = health
         self._index = BlockIndex(chain)
         self._offered_s: dict[bytes, float] = {}
         self._suspect: set[bytes] = set()
         """Those that a pool did not take again: a reason to ask whether they still can be included."""
-        self._news = asyncio.Event()
+        self._live: Sequence[Extrinsic] = ()
+        """What was open at the last look, oldest first."""
+        self.news = asyncio.Event()
 
     def wake(self) -> None:
-        self._news.set()
+        self.news.set()
 
-    async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            live: list[Extrinsic] = []
-            try:
-                live = await self._database.read(load_live)
-                if live:
-                    await self.follow(live)
-                self._report(live)
-            except StrongroomError as error:
-                log.warning("extrinsics not followed", open=len(live), why=str(error))
-                self._report(live, str(error))
-            if live:
-                await self._clock.sleep(POLL_S)
-            else:
-                await sleep_unless(self._news, self._clock, IDLE_S)
+    async def look(self) -> Again | None:
+        """One look at everything that is open. `news` says that there is more.
 
-    async def follow(self, live: Sequence[Extrinsic]) -> None:
-        """One look at the chain: settles what it can, and offers again what is in no block."""
+        Raises:
+            Incomplete: some extrinsics could not be followed; the others were.
+        """
+        live = self._live = await self._database.read(load_live)
+        hashes = {extrinsic.hash for extrinsic in live}
+        self._offered_s = {one: at for one, at in self._offered_s.items() if one in hashes}
+        self._suspect &= hashes
+        if not live:
+            return None
+        failed = await self.follow(live)
+        if failed:
+            extrinsic_hash, why = next(iter(failed.items()))
+            raise Incomplete(f"{len(failed)} are not followed, {extrinsic_hash.hex()} because of: {why}")
+        return Again(POLL_S)
+
+    async def follow(self, live: Sequence[Extrinsic]) -> dict[bytes, str]:
+        """One look at the chain: settles what it can, and offers again what is in no block.
+
+        Returns those with which something is wrong, and what.
+        """
         heads = await self._chain.heads()
         await self._index.refresh(heads, _wanted(live, heads))
-        moves = await self._moves(live, heads)
-        if moves:
-            await self._database.write(lambda connection: self._move(connection, moves))
-            self._changed()
-        moved = {extrinsic.hash for extrinsic, *_ in moves}
-        for extrinsic in live:
-            if (
-                extrinsic.hash not in moved
-                and extrinsic.state is not State.IN_BLOCK
-                and self._is_due(extrinsic)
-            ):
-                await self._offer(extrinsic)
-
-    async def _moves(self, live: Sequence[Extrinsic], heads: Heads) -> list[Move]:
-        moves: list[Move] = []
+        failed = _Failures()
         events: dict[bytes, list[Event] | None] = {}
+        moves: dict[bytes, list[Move]] = {}
         for extrinsic in live:
-            place = self._index.find(extrinsic.hash)
-            if place is None:
-                moves += await self._missing(extrinsic, heads)
-                continue
-            is_final = place.block.number <= heads.final.number
-            known = extrinsic.inclusion
-            if known is None or known.hash != place.block.hash:
-                known = await self._inclusion(place, events)
-            elif not is_final:
-                continue
-            moves.append((extrinsic, State.FINAL if is_final else State.IN_BLOCK, known, None))
-        return moves
+            with failed.of(extrinsic):
+                moves[extrinsic.hash] = await self._moves(extrinsic, heads, events)
+        await self._settle([extrinsic for extrinsic in live if moves.get(extrinsic.hash)], moves, failed)
+        for extrinsic in live:
+            is_unmoved = moves.get(extrinsic.hash) == [] and extrinsic.state is not State.IN_BLOCK
+            if is_unmoved and self._is_due(extrinsic):
+                with failed.of(extrinsic):
+                    await self._offer(extrinsic)
+        return failed.reasons
+
+    async def _settle(
+        self, moving: Sequence[Extrinsic], moves: Mapping[bytes, list[Move]], failed: "_Failures"
+    ) -> None:
+        """In one transaction; where that fails, in one for each."""
+        if not moving:
+            return
+        together = [move for extrinsic in moving for move in moves[extrinsic.hash]]
+        try:
+            await self._database.write(lambda connection: self._move(connection, together))
+        except AWAY:
+            raise
+        except Exception:  # noqa: BLE001 - it is told below with whom it fails
+            for extrinsic in moving:
+                with failed.of(extrinsic):
+                    await self._database.write(partial(self._move, moves=moves[extrinsic.hash]))
+        self._changed()
+
+    async def _moves(
+        self, extrinsic: Extrinsic, heads: Heads, events: dict[bytes, list[Event] | None]
+    ) -> list[Move]:
+        place = self._index.find(extrinsic.hash)
+        if place is None:
+            return await self._missing(extrinsic, heads)
+        is_final = place.block.number <= heads.final.number
+        known = extrinsic.inclusion
+        if known is None or known.hash != place.block.hash:
+            known = await self._inclusion(place, events)
+        elif not is_final:
+            return []
+        return [(extrinsic, State.FINAL if is_final else State.IN_BLOCK, known, None)]
 
     async def _missing(self, extrinsic: Extrinsic, heads: Heads) -> list[Move]:
         if heads.final.number >= extrinsic.last_block:
@@ -223,16 +249,32 @@ class Resolver:
             )
             self._changed()
 
-    def _report(self, live: Sequence[Extrinsic], why: str | None = None) -> None:
-        hashes = {extrinsic.hash for extrinsic in live}
-        self._offered_s = {one: at for one, at in self._offered_s.items() if one in hashes}
-        self._suspect &= hashes
-        oldest_s = (self._clock.now_ms() - live[0].created_at_ms) / 1000 if live else 0.0
-        if live and (why is not None or oldest_s > WORRYING_AGE_S):
-            detail = f"{len(live)} open, the oldest for {oldest_s:.0f} s" + (f": {why}" if why else "")
-            self._health.report(COMPONENT, Status.DEGRADED, detail)
-        else:
-            self._health.report(COMPONENT, Status.UP)
+    def check(self) -> ComponentHealth:
+        """DEGRADED while something is open for long."""
+        if not self._live:
+            return ComponentHealth(status=Status.UP)
+        oldest_s = (self._clock.now_ms() - self._live[0].created_at_ms) / 1000
+        status = Status.DEGRADED if oldest_s > WORRYING_AGE_S else Status.UP
+        return ComponentHealth(
+            status=status, detail=f"{len(self._live)} open, the oldest for {oldest_s:.0f} s"
+        )
+
+
+class _Failures:
+    """What is wrong with which extrinsic. The others are followed all the same."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[bytes, str] = {}
+
+    @contextmanager
+    def of(self, extrinsic: Extrinsic) -> Iterator[None]:
+        try:
+            yield
+        except AWAY:
+            raise  # for all of them
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this one's
+            why = self.reasons[extrinsic.hash] = fault_text(error)
+            log.warning("extrinsic not followed", hash=extrinsic.hash.hex(), why=why)
 
 
 def read_inclusion(place: Place, events: Sequence[Event] | None) -> Inclusion:

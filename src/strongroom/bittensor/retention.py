@@ -6,16 +6,12 @@ What is still open keeps everything since: a reveal that waits needs the extrins
 from collections.abc import Sequence
 from typing import Any, Final
 
-import structlog
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, select
 
 from strongroom.bittensor import tables
 from strongroom.bittensor.extrinsics import LIVE
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
-from strongroom.core.errors import StrongroomError
-
-log = structlog.get_logger(__name__)
 
 PURGE_S: Final = 3600.0
 AT_ONCE: Final = 500
@@ -25,24 +21,17 @@ JOB, EXTRINSIC = tables.job.c, tables.extrinsic.c
 
 
 class Retention:
-    """`run` it under a lease. `days` is how long a job can be asked for, and its Idempotency-Key counts; 0: for ever."""
+    """`purge` under a lease. `days` is how long a job can be asked for, and its Idempotency-Key counts; 0: for ever."""
 
     def __init__(self, *, days: int, database: Database, clock: Clock) -> None:
         self._days = days
         self._database = database
         self._clock = clock
 
-    async def run(self) -> None:
-        """Until cancelled; at once when everything is kept."""
-        while self._days:
-            try:
-                await self.purge()
-            except StrongroomError as error:
-                log.warning("old jobs not deleted", why=error.message)
-            await self._clock.sleep(PURGE_S)
-
     async def purge(self) -> None:
         """Jobs first: one whose extrinsic is gone would have no answer but its result."""
+        if not self._days:
+            return
         until_ms = self._clock.now_ms() - self._days * DAY_MS
         oldest_ms = await self._database.read(_oldest_open)
         if oldest_ms is not None:

@@ -92,8 +92,9 @@ class RedisBus(Bus):
         self._news.set()
 
     async def run(self) -> None:
-        self._health.report(COMPONENT, Status.DEGRADED, "not connected yet")
-        running = {asyncio.ensure_future(self._for_ever(work)) for work in (self._send, self._receive)}
+        self._health.report(COMPONENT, Status.DEGRADED, "not connected yet", part="receive")
+        works = {"send": self._send, "receive": self._receive}
+        running = {asyncio.ensure_future(self._for_ever(part, work)) for part, work in works.items()}
         try:
             await asyncio.gather(*running)
         finally:
@@ -107,14 +108,16 @@ class RedisBus(Bus):
     async def close(self) -> None:
         await self._redis.aclose()
 
-    async def _for_ever(self, work: Callable[[Backoff], Any]) -> None:
+    async def _for_ever(self, part: str, work: Callable[[Backoff], Any]) -> None:
         backoff = Backoff(self._clock, self._entropy, cap_s=LONGEST_RETRY_S)
         while True:
             try:
                 await work(backoff)
             except Exception as error:  # noqa: BLE001 - whatever it was, the connection is made anew
-                self._is_shared = False
-                self._health.report(COMPONENT, Status.DEGRADED, f"not reachable: {type(error).__name__}")
+                if part == "receive":
+                    self._is_shared = False
+                why = f"not reachable: {type(error).__name__}"
+                self._health.report(COMPONENT, Status.DEGRADED, why, part=part)
                 if backoff.attempts == 0:
                     log.warning("Redis is not reachable", error=type(error).__name__)
             await backoff.wait()
@@ -131,6 +134,7 @@ class RedisBus(Bus):
                     self._news.set()
                     raise
                 self._unsent.discard(topic)
+                self._health.report(COMPONENT, Status.UP, part="send")
                 backoff.reset()
 
     async def _receive(self, backoff: Backoff) -> None:
@@ -141,7 +145,7 @@ class RedisBus(Bus):
             log.info("Redis is connected")
             backoff.reset()
             self._is_shared = True
-            self._health.report(COMPONENT, Status.UP)
+            self._health.report(COMPONENT, Status.UP, part="receive")
             for topic in self._listeners:  # what was told meanwhile
                 self._tell(topic)
             while True:

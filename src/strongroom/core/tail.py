@@ -31,6 +31,11 @@ class Tail:
         self._destination = destination
         self._last_id: int | None = None
 
+    @property
+    def last_id(self) -> int:
+        """The outbox's id of the last event that it has passed; 0 before it has begun."""
+        return self._last_id or 0
+
     async def begin(self) -> None:
         """What is written from now on will be read."""
         self._last_id = await self._database.read(self._newest_id)

@@ -1,6 +1,7 @@
 """Assembles the Hathor ledger: its sync, the loading of wallets, and its health."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -13,20 +14,25 @@ from strongroom.core.background import Background
 from strongroom.core.bus import Bus, RedisBus
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
-from strongroom.core.errors import StrongroomError
 from strongroom.core.http.door import DoorRules
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.hosts import is_loopback
-from strongroom.core.lease import Lease, Leases
+from strongroom.core.http.opening import Opening
+from strongroom.core.http.timing import TimedApplication
+from strongroom.core.lease import Leases
 from strongroom.core.listener import Surface
+from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
 from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.outbox import Outbox
+from strongroom.core.runtime.loops import Loop, Loops, Turn
+from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.credentials import require_long_credentials
+from strongroom.core.storage.check import database_loop
 from strongroom.core.tail import Tail
 from strongroom.core.telemetry import Health, Metrics, Status
 from strongroom.core.tokens import Gatekeeper
 from strongroom.core.tokens import Tokens as ApiTokens
-from strongroom.hathor.api.application import create_application
+from strongroom.hathor.api.application import CORS, create_application
 from strongroom.hathor.api.chain import ChainRoutes
 from strongroom.hathor.api.clients import Clients
 from strongroom.hathor.api.deletion import DeletionRoute
@@ -37,21 +43,22 @@ from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes, OperationRules
 from strongroom.hathor.api.proposals import ProposalRoutes
 from strongroom.hathor.api.reading import Reader
-from strongroom.hathor.api.refusal import refused_at_door
+from strongroom.hathor.api.refusal import before_opening, refused_at_door
 from strongroom.hathor.api.registration import Registration, RegistrationRules
 from strongroom.hathor.api.sockets import LARGEST_FRAME, SocketApplication, SocketRules
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.gateway.fcm import Fcm
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.gateway.push import HttpPushNode
-from strongroom.hathor.proposal_sweep import ProposalSweep
-from strongroom.hathor.push import Pusher, PushMeasures
+from strongroom.hathor.proposal_sweep import SWEEP_S, ProposalSweep
+from strongroom.hathor.push import EXPIRY_S, Pusher, PushMeasures
 from strongroom.hathor.realtime import Realtime
 from strongroom.hathor.sending import Sender
 from strongroom.hathor.settings import SOCKET_SURFACE, HathorSettings
 from strongroom.hathor.submission import Submitter
 from strongroom.hathor.subscriptions import SocketMeasures, Subscriptions
 from strongroom.hathor.supply import Supplies
+from strongroom.hathor.sync import pushes
 from strongroom.hathor.sync.daemon import Sync, SyncSettings
 from strongroom.hathor.sync.measures import Measures
 from strongroom.hathor.sync.messages import DESTINATION
@@ -59,19 +66,28 @@ from strongroom.hathor.sync.source import Pins, WrongSourceError
 from strongroom.hathor.tokens import Tokens
 from strongroom.hathor.verify import Verifier
 from strongroom.hathor.versions import Versions
-from strongroom.hathor.wallet_loading import WalletLoader
+from strongroom.hathor.wallet_loading import LOOK_S, WalletLoader
 
 log = structlog.get_logger(__name__)
 
 REVISIONS = Revisions(component="hathor", folder=Path(__file__).parent / "revisions")
+# The components of health.
 DATABASE = "hathorDatabase"
 API = "hathorApi"
 NODE = "hathorNode"
+SYNC = "hathorSync"
+WALLETS = "hathorWallets"
+PROPOSALS = "hathorProposals"
+REALTIME = "hathorRealtime"
+PUSH = "hathorPush"
+SOCKETS_ROUTE = "/"
 SYNC_LEASE = "hathor.sync"
 HOLDER_BYTES = 8
 LOAD_WAIT_S = 3.0
 """Of the ten seconds that clients wait for an answer."""
-EXPIRY_S = 300.0
+NODE_CHECK_S = 10.0
+RECHECK_S = 10.0
+EXPIRE_MESSAGES_S = 300.0
 MESSAGE_LIFE_MS = 3_600_000
 
 
@@ -96,6 +112,9 @@ class HathorLedger:
         self._metrics = metrics
         self._stack = AsyncExitStack()
         self._background = Background()
+        self._loops = Loops(
+            health=health, metrics=metrics, clock=clock, entropy=entropy, background=self._background
+        )
         self.database = Database(settings.database)
         self.outbox = Outbox(clock)
         self.loader = WalletLoader(self.database, clock, settings.network, self._background)
@@ -109,16 +128,24 @@ class HathorLedger:
         self._pusher: Pusher | None = None
         self.api_tokens = ApiTokens(self.database, Audit(clock), clock, entropy)
         self.stopped: asyncio.Future[None] | None = None
+        self._is_served = False
+        self._opening = Opening(before_opening, CORS)
+        self._sockets_opening = Opening(before_opening)
+        for close in (self.database.close, self.node.close, self.http_node.close, self._push_node.close):
+            self._stack.push_async_callback(close)
+
+    async def prepare(self) -> None:
+        """What may be done again and again until the database is there."""
+        await require_long_credentials(self.database, self._settings.short_credentials)
+        await migrate(self.database, [REVISIONS])
+
+    def waiting(self) -> WorkHealth:
+        """The health of the database before the ledger is open."""
+        return self._loops.watch(DATABASE, down_after=1, vital=True, initially=Status.DOWN)
 
     async def open(self) -> None:
         """Migrates and assembles. Needs the database, no node."""
-        self._stack.push_async_callback(self.database.close)
-        self._stack.push_async_callback(self.node.close)
-        self._stack.push_async_callback(self.http_node.close)
-        self._stack.push_async_callback(self._push_node.close)
-        await require_long_credentials(self.database, self._settings.short_credentials)
-        await migrate(self.database, [REVISIONS])
-        self._health.report(DATABASE, Status.UP, vital=True)
+        await self.prepare()
         self.stopped = asyncio.get_running_loop().create_future()
         self._leases = Leases(self.database, self._clock, holder=self._entropy.token(HOLDER_BYTES).hex())
         self._open_bus()
@@ -141,13 +168,15 @@ class HathorLedger:
             network=self._settings.network,
             verify=self._settings.api.verify_proposals,
         )
+        self._sync_health = self._loops.watch(SYNC)
         self._sync = Sync(
             database=self.database,
             node=self.node,
             clock=self._clock,
             entropy=self._entropy,
             outbox=self.outbox,
-            health=self._health,
+            health=self._sync_health,
+            node_health=self._loops.watch(NODE, part="stream"),
             measures=Measures(self._metrics),
             settings=SyncSettings(
                 network=self._settings.network,
@@ -160,35 +189,65 @@ class HathorLedger:
                 push_age_s=self._settings.push.age_s if self._settings.push.enabled else None,
             ),
         )
+        if self._is_served:
+            tokens = Tokens(self._settings.api.auth_secrets, self._clock, self._entropy)
+            reader = Reader(self.database, self._clock, self._settings.network)
+            self._opening.open(self._application(tokens, reader))
+            self._sockets_opening.open(self._socket_application(tokens, reader))
 
     def surfaces(self) -> list[Surface]:
-        """The API for wallets; none without AUTH_SECRET, for then nobody could hold a token."""
+        """The API for wallets; none without AUTH_SECRET, for then nobody could hold a token.
+
+        Call it before `open`: they say 503 until then.
+        """
         api = self._settings.api
         if not api.auth_secrets:
             self._health.report(API, Status.DEGRADED, "AUTH_SECRET is not set: wallets are not served")
             return []
-        self._health.watch(NODE, self.http_node.health)
-        tokens = Tokens(api.auth_secrets, self._clock, self._entropy)
-        reader = Reader(self.database, self._clock, self._settings.network)
+        self._health.watch(NODE, self.http_node.health, part="breaker")
+        self._is_served = True
+        sockets = self._settings.sockets
+        if not sockets.require_token and not is_loopback(api.host):
+            log.warning("who knows a wallet's id may watch it: HATHOR_WS_REQUIRE_TOKEN is not set")
         return [
             Surface(
                 name=self.name,
-                application=self._application(tokens, reader),
+                application=self._opening,
                 host=api.host,
                 port=api.port,
                 access=Access.TOKEN,
                 dialect=refused_at_door,
                 proxies=api.proxies,
             ),
-            self._socket_surface(tokens, reader),
+            Surface(
+                name=SOCKET_SURFACE,
+                application=TimedApplication(self._sockets_opening, self._metrics, SOCKETS_ROUTE),
+                host=api.host,
+                port=sockets.port,
+                access=self._settings.socket_access,
+                largest_frame=LARGEST_FRAME,
+                compresses_frames=False,
+                largest_body=LARGEST_FRAME,
+                dialect=refused_at_door,
+                proxies=api.proxies,
+            ),
         ]
 
     def start(self) -> None:
         """Starts following the node, when and as long as this process leads, and telling its own connections."""
-        self._background.start(self._leases.lead(SYNC_LEASE, self._lead))
+        loops = self._loops
+        loops.start(database_loop(loops, DATABASE, self.database))
+        loops.start(loops.every(NODE, NODE_CHECK_S, self.http_node.check, part="http", down_after=1))
+        loops.start(loops.every(WALLETS, RECHECK_S, self.loader.recheck, part="recheck"))
+        loops.check(WALLETS, self.loader.check, part="loads")
         self._background.start(self.bus.run())
-        if self._realtime is not None:
-            self._background.start(self._realtime.run())
+        if (realtime := self._realtime) is not None:
+            loops.start(loops.run(REALTIME, lambda turn: realtime.run(turn.health)))
+            watch_backlog(loops, REALTIME, self._backlog(DESTINATION, place=lambda: self._tail.last_id))
+        if self._pusher is not None:
+            loops.check(PUSH, self._pusher.check, part="deliveries")
+            watch_backlog(loops, PUSH, self._backlog(pushes.DESTINATION))
+        loops.under(self._leases, SYNC_LEASE, self._workers())
 
     async def wind_down(self) -> None:
         """Before the surfaces stop: whoever waits for a transaction's fate is told what is known."""
@@ -206,6 +265,16 @@ class HathorLedger:
             clock=self._clock,
             rules=await self._sync.read_rules(),
             repair=repair,
+        )
+
+    def _backlog(self, destination: str, place: Callable[[], int] = lambda: 0) -> BacklogWatch:
+        return BacklogWatch(
+            destination,
+            database=self.database,
+            clock=self._clock,
+            metrics=self._metrics,
+            limits=self._settings.backlog,
+            place=place,
         )
 
     def _open_bus(self) -> None:
@@ -228,14 +297,13 @@ class HathorLedger:
             outbox=self.outbox,
             clock=self._clock,
             entropy=self._entropy,
-            health=self._health,
             measures=PushMeasures(self._metrics),
             service=service,
             providers=push.providers,
             age_s=push.age_s,
         )
 
-    def _socket_surface(self, tokens: Tokens, reader: Reader) -> Surface:
+    def _socket_application(self, tokens: Tokens, reader: Reader) -> SocketApplication:
         settings = self._settings.sockets
         measures = SocketMeasures(self._metrics)
         subscriptions = Subscriptions(measures)
@@ -247,7 +315,7 @@ class HathorLedger:
             measures=measures,
             amounts=self._settings.api.amounts,
         )
-        application = SocketApplication(
+        return SocketApplication(
             reader=reader,
             tokens=tokens,
             subscriptions=subscriptions,
@@ -257,18 +325,6 @@ class HathorLedger:
                 most_connections=settings.most_connections,
                 most_subscriptions=settings.most_subscriptions,
             ),
-        )
-        return Surface(
-            name=SOCKET_SURFACE,
-            application=application,
-            host=self._settings.api.host,
-            port=settings.port,
-            access=self._settings.socket_access,
-            largest_frame=LARGEST_FRAME,
-            compresses_frames=False,
-            largest_body=LARGEST_FRAME,
-            dialect=refused_at_door,
-            proxies=self._settings.api.proxies,
         )
 
     def _application(self, tokens: Tokens, reader: Reader) -> ASGIApp:
@@ -345,30 +401,33 @@ class HathorLedger:
         redis_answers = (lambda: self.bus.is_shared) if self._settings.redis is not None else None
         return OperationRoutes(self.database, self.http_node, self._clock, rules, redis_answers)
 
-    async def _lead(self, lease: Lease) -> None:
+    def _workers(self) -> list[Loop]:
+        """What one process does for all."""
+        loops = self._loops
         sweep = ProposalSweep(self.database, self._sender, self._push_node, self._clock)
-        work = [self.loader.run(), self._expire_messages(), sweep.run()]
-        if self._pusher is not None:
-            work += [self._pusher.run(), self._pusher.expire()]
-        beside = [asyncio.ensure_future(each) for each in work]
+        workers = [
+            loops.run(SYNC, self._follow, health=self._sync_health),
+            loops.every(WALLETS, LOOK_S, self.loader.look, part="look"),
+            loops.every(PROPOSALS, SWEEP_S, sweep.sweep, part="sweep"),
+            loops.every(REALTIME, EXPIRE_MESSAGES_S, self._expire_messages, part="expiry"),
+        ]
+        if (pusher := self._pusher) is not None:
+            workers += [
+                loops.run(PUSH, lambda turn: pusher.run(turn.health)),
+                loops.every(PUSH, EXPIRY_S, pusher.expire, part="expiry"),
+            ]
+        return workers
+
+    async def _follow(self, turn: Turn) -> None:
         try:
-            await self._sync.run(lease)
+            await self._sync.run(turn.term)
         except WrongSourceError as error:
             if self.stopped is not None and not self.stopped.done():
                 self.stopped.set_exception(error)
             await asyncio.Event().wait()  # a person has to act; the lease stays ours, health says why
-        finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _expire_messages(self) -> None:
         """A realtime message that nobody fetched in time is old news: the wallet reads its state instead."""
-        while True:
-            try:
-                await self.database.write(
-                    partial(self.outbox.expire, destination=DESTINATION, age_ms=MESSAGE_LIFE_MS)
-                )
-            except StrongroomError as error:
-                log.warning("old realtime messages are still there", why=type(error).__name__)
-            await self._clock.sleep(EXPIRY_S)
+        await self.database.write(
+            partial(self.outbox.expire, destination=DESTINATION, age_ms=MESSAGE_LIFE_MS)
+        )

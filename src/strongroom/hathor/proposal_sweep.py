@@ -1,14 +1,16 @@
 """Looks after proposals that nobody looks after: too old, left by a dead process, sent and never seen."""
 
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
 import structlog
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import execute
+from strongroom.core.bulk import Values, execute
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
-from strongroom.core.errors import StrongroomError
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.loops import Incomplete
 from strongroom.hathor.gateway.push import Presence, PushNode
 from strongroom.hathor.holds import ProposalRefusedError, release
 from strongroom.hathor.proposals import cancel, forget, join_sending
@@ -53,59 +55,79 @@ class ProposalSweep:
         self._node = node
         self._clock = clock
 
-    async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            try:
-                await self.sweep()
-            except StrongroomError as error:
-                log.warning("proposals not looked after", why=type(error).__name__)
-            await self._clock.sleep(SWEEP_S)
-
     async def sweep(self) -> None:
-        await self._expire()
-        await self._take_up()
-        await self._drop_seen()
-        await self._release_lost()
+        """Looks after each proposal by itself: what is wrong with one keeps no other waiting.
 
-    async def _expire(self) -> None:
+        Raises:
+            Incomplete: some have to wait.
+        """
+        failed: list[str] = []
+        for step in (self._expire, self._take_up, self._drop_seen, self._release_lost):
+            try:
+                failed += await step()
+            except Exception as error:  # noqa: BLE001 - the other steps go on
+                failed.append(fault_text(error))
+        if failed:
+            raise Incomplete(f"{len(failed)} proposals are not looked after: {failed[0]}")
+
+    async def _expire(self) -> list[str]:
         """Also proposals that the original left behind."""
         now_s = self._now_s()
         rows = await self._database.read(lambda c: execute(c, EXPIRED, now_s - LIFE_S, AT_A_TIME))
-        for (proposal_id,) in rows:
-            await self._database.write(partial(_expire, proposal_id=proposal_id, now_s=now_s))
+        return await _each(
+            rows, lambda row: self._database.write(partial(_expire, proposal_id=row[0], now_s=now_s))
+        )
 
-    async def _take_up(self) -> None:
+    async def _take_up(self) -> list[str]:
         before_ms = self._clock.now_ms() - int(ORPHANED_S * 1000)
         rows = await self._database.read(lambda c: execute(c, ORPHANS, before_ms, AT_A_TIME))
-        for (proposal_id,) in rows:
-            if self._sender.is_running(proposal_id):
-                continue
-            sending = await self._database.write(partial(join_sending, proposal_id=proposal_id))
+
+        async def take_up(row: Values) -> None:
+            if self._sender.is_running(row[0]):
+                return
+            sending = await self._database.write(partial(join_sending, proposal_id=row[0]))
             if sending is not None:
                 log.info("taking up a transaction", transaction=sending.tx_id)
                 self._sender.send(sending)
 
-    async def _drop_seen(self) -> None:
-        """What the chain shows spent needs no hold; the mark stays, as the original's does."""
-        for proposal_id, unspent in await self._database.read(lambda c: execute(c, SEEN)):
-            if not unspent:
-                await self._database.write(partial(_drop, proposal_id=proposal_id))
+        return await _each(rows, take_up)
 
-    async def _release_lost(self) -> None:
+    async def _drop_seen(self) -> list[str]:
+        """What the chain shows spent needs no hold; the mark stays, as the original's does."""
+        rows = await self._database.read(lambda c: execute(c, SEEN))
+        seen = [row for row in rows if not row[1]]
+        return await _each(seen, lambda row: self._database.write(partial(_drop, proposal_id=row[0])))
+
+    async def _release_lost(self) -> list[str]:
         """Sent, and yet its outputs are unspent: unless the node has the transaction, they are free again."""
         now_s = self._now_s()
         rows = await self._database.read(
             lambda c: execute(c, UNSEEN, now_s - UNSEEN_S, now_s - UNKNOWN_S, AT_A_TIME)
         )
-        for proposal_id, tx_id in rows:
+
+        async def release_lost(row: Values) -> None:
+            proposal_id, tx_id = row
             if tx_id is not None and await self._node.presence(tx_id) is Presence.LIVE:
-                continue
+                return
             log.warning("a sent transaction is lost; its outputs are free", transaction=tx_id)
             await self._database.write(partial(_release, proposal_id=proposal_id))
 
+        return await _each(rows, release_lost)
+
     def _now_s(self) -> int:
         return self._clock.now_ms() // 1000
+
+
+async def _each(rows: Iterable[Values], work: Callable[[Values], Awaitable[object]]) -> list[str]:
+    """Why it did not work, for each with which it did not."""
+    failed: list[str] = []
+    for row in rows:
+        try:
+            await work(row)
+        except Exception as error:  # noqa: BLE001 - the others go on
+            failed.append(fault_text(error))
+            log.warning("a proposal is not looked after", proposal=row[0], why=failed[-1])
+    return failed
 
 
 def _expire(connection: Connection, proposal_id: str, now_s: int) -> None:

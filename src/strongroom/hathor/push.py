@@ -1,5 +1,6 @@
 """Sends notifications to devices, out of the outbox, at least once, until they are too old to be worth it."""
 
+import asyncio
 import json
 from functools import partial
 
@@ -9,18 +10,17 @@ from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
-from strongroom.core.errors import StrongroomError
 from strongroom.core.outbox import Dispatcher, Event, Outbox
-from strongroom.core.telemetry import Health, Metrics, Status
+from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.telemetry import ComponentHealth, Metrics, Status
 from strongroom.hathor.devices import Device, find_device, remove_device
 from strongroom.hathor.gateway.fcm import NotSent, PushService, Verdict
 from strongroom.hathor.sync.pushes import DESTINATION, Notification
 
 log = structlog.get_logger(__name__)
 
-COMPONENT = "hathorPush"
 EXPIRY_S = 60.0
-AGAIN_S = 1.0
+NO_SERVICE = "notifications are kept, not sent: FCM_SERVICE_ACCOUNT_FILE is not set"
 PARALLEL = 32
 TOKENS_NAMED = 2
 TITLE = "new_transaction_received_title"
@@ -48,7 +48,6 @@ class Pusher:
         outbox: Outbox,
         clock: Clock,
         entropy: Entropy,
-        health: Health,
         measures: PushMeasures,
         service: PushService | None,
         providers: frozenset[str],
@@ -57,7 +56,6 @@ class Pusher:
         self._database = database
         self._outbox = outbox
         self._clock = clock
-        self._health = health
         self._measures = measures
         self._service = service
         self._providers = providers
@@ -74,37 +72,25 @@ class Pusher:
             parallel=PARALLEL,
         )
 
-    async def run(self) -> None:
+    async def run(self, health: WorkHealth) -> None:
         """Sends until cancelled."""
         if self._service is None:
-            self._health.report(
-                COMPONENT,
-                Status.DEGRADED,
-                "notifications are kept, not sent: FCM_SERVICE_ACCOUNT_FILE is not set",
-            )
-            return
-        self._health.report(COMPONENT, Status.UP)
-        while True:
-            try:
-                await self._dispatcher.run()
-            except* StrongroomError as errors:
-                log.warning("notifications wait for the database", why=type(errors.exceptions[0]).__name__)
-            await self._clock.sleep(AGAIN_S)
+            await asyncio.Event().wait()
+        await self._dispatcher.run(health)
+
+    def check(self) -> ComponentHealth:
+        if self._service is None:
+            return ComponentHealth(status=Status.DEGRADED, detail=NO_SERVICE)
+        return self._dispatcher.check()
 
     async def expire(self) -> None:
-        """Drops and counts what is too old, and counts what waits, until cancelled."""
+        """Drops and counts what is too old, and counts what waits."""
         work = partial(self._outbox.expire, destination=DESTINATION, age_ms=self._age_ms)
-        while True:
-            try:
-                expired = await self._database.write(work)
-                self._measures.waiting.set(await self._dispatcher.backlog())
-            except StrongroomError as error:
-                log.warning("old notifications are still there", why=type(error).__name__)
-            else:
-                self._measures.outcomes.labels("expired").inc(expired)
-                if expired:
-                    log.warning("notifications were too old to be sent", count=expired)
-            await self._clock.sleep(EXPIRY_S)
+        expired = await self._database.write(work)
+        self._measures.outcomes.labels("expired").inc(expired)
+        if expired:
+            log.warning("notifications were too old to be sent", count=expired)
+        self._measures.waiting.set(await self._dispatcher.backlog())
 
     async def _deliver(self, event: Event) -> None:
         push = msgspec.json.decode(event.payload, type=Notification)
@@ -129,9 +115,7 @@ class Pusher:
         except NotSent as error:
             self._measures.outcomes.labels("delayed").inc()
             self._not_before_s = max(self._not_before_s, self._clock.monotonic_s() + error.pause_s)
-            self._health.report(COMPONENT, Status.DEGRADED, error.message)
             raise
-        self._health.report(COMPONENT, Status.UP)
         return verdict
 
 

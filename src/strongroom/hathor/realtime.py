@@ -7,17 +7,14 @@ intervals, so messages arrive whoever wrote them and whether Redis lives or not.
 import asyncio
 from contextlib import suppress
 
-import structlog
-
 from strongroom.core.bus import Bus
 from strongroom.core.clock import Clock
+from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.sockets import text_frame
 from strongroom.core.tail import Tail, Told
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.subscriptions import SocketMeasures, Subscriptions
 from strongroom.hathor.sync.messages import DESTINATION
-
-log = structlog.get_logger(__name__)
 
 ALONE_S = 0.5
 """Between looks when no other process can tell us."""
@@ -48,15 +45,17 @@ class Realtime:
         self._news = asyncio.Event()
         bus.subscribe(DESTINATION, self._news.set)
 
-    async def run(self) -> None:
+    async def run(self, health: WorkHealth) -> None:
         """Delivers until cancelled."""
         while True:
             self._news.clear()
             try:
                 is_more = await self._deliver()
             except Exception as error:  # noqa: BLE001 - mostly the database is away; whatever it is, later messages come
-                log.warning("realtime messages wait", why=type(error).__name__)
+                health.failed(error)
                 is_more = False
+            else:
+                health.succeeded()
             if not is_more:
                 await self._wait()
 
@@ -67,8 +66,14 @@ class Realtime:
 
     async def _deliver(self) -> bool:
         messages, is_more = await self._tail.read(self._subscriptions)
+        failures: list[Exception] = []
         for message in messages:
-            await self._tell(message)
+            try:
+                await self._tell(message)
+            except Exception as error:  # noqa: BLE001 - what is wrong with one message keeps no other from its wallet
+                failures.append(error)
+        if failures:
+            raise ExceptionGroup(f"{len(failures)} realtime messages could not be told", failures)
         return is_more
 
     async def _tell(self, message: Told) -> None:

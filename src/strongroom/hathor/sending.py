@@ -17,7 +17,8 @@ from strongroom.core.background import Background
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
-from strongroom.core.errors import Unavailable
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.work_health import EXPECTED
 from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
 from strongroom.hathor.gateway.push import NotDelivered, Presence, PushNode
 from strongroom.hathor.proposals import OPEN, SEND_ERROR, SENDING, SENT, Sending, settle
@@ -66,6 +67,8 @@ class Sender:
         self._running: dict[Key, asyncio.Task[Outcome]] = {}
         self._since_s: dict[Key, float] = {}
         self._joined: Counter[Key] = Counter()
+        self._troubles: dict[Key, str] = {}
+        """Why the last attempt failed."""
         self._outcomes = metrics.counter(
             "hathor_proposals_settled", "Proposals sent or refused, by outcome.", ("outcome",)
         )
@@ -103,13 +106,13 @@ class Sender:
                 outcome = await attempt.make()
                 if outcome is not None and (settled := await self._settle(sending, outcome)) is not None:
                     return settled
-            except Unavailable as error:
-                log.warning("transaction not settled yet", transaction=sending.tx_id, why=error.message)
-            except Exception as error:  # noqa: BLE001 - the database may be away; the fate must be found all the same
-                log.error(
+            except Exception as error:
+                why = self._troubles[_key(sending)] = fault_text(error)
+                log.warning(
                     "transaction not settled yet",
                     transaction=sending.tx_id,
-                    error=f"{type(error).__name__}: {error}",
+                    why=why,
+                    exc_info=None if isinstance(error, EXPECTED) else error,
                 )
             await backoff.wait()
 
@@ -129,6 +132,7 @@ class Sender:
     def _ended(self, key: Key) -> None:
         del self._running[key]
         del self._since_s[key]
+        self._troubles.pop(key, None)
         self._joined.pop(key, None)
 
     def _health(self) -> ComponentHealth:
@@ -138,6 +142,9 @@ class Sender:
             return ComponentHealth(
                 status=Status.DEGRADED, detail=f"{old} transactions with an unknown fate for over a minute"
             )
+        if self._troubles:
+            detail = f"{len(self._troubles)} transactions are tried again: {next(reversed(self._troubles.values()))}"
+            return ComponentHealth(status=Status.DEGRADED, detail=detail)
         return ComponentHealth(status=Status.UP)
 
 

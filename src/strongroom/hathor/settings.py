@@ -12,6 +12,7 @@ from strongroom.core.environment import Environment, Secret
 from strongroom.core.forwarded import TrustedProxies, parse_proxies
 from strongroom.core.http.door import AllowedCallers, read_allowed_callers
 from strongroom.core.http.exposure import Access, Exposure
+from strongroom.core.messaging.backlog import BacklogLimits, read_backlog_limits
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.protocol.addresses import MAINNET, NETWORKS, Network
 from strongroom.hathor.push_settings import PushSettings, read_push_settings
@@ -41,6 +42,7 @@ class HathorSettings:
     api: "ApiSettings"
     sockets: "SocketSettings"
     push: PushSettings
+    backlog: BacklogLimits
     short_credentials: tuple[str, ...]
     """Variables whose secrets are short because the operator allows it."""
 
@@ -126,6 +128,7 @@ def read_hathor_settings(environment: Environment, data: Path, host: str) -> Hat
         sockets=_read_sockets(environment),
         push=read_push_settings(environment),
         short_credentials=environment.short_among(CREDENTIALS),
+        backlog=read_backlog_limits(environment),
     )
 
 

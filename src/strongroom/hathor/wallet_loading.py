@@ -16,7 +16,9 @@ from strongroom.core.background import Background
 from strongroom.core.bulk import execute, select_in
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
-from strongroom.core.errors import NotFound, OutcomeUnknown, StrongroomError, Unavailable
+from strongroom.core.errors import NotFound, OutcomeUnknown, Unavailable
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.telemetry import ComponentHealth, Status
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.protocol.keys import Xpub, address_chain
 from strongroom.hathor.sync.ledger_lock import lock_ledger
@@ -27,6 +29,7 @@ log = structlog.get_logger(__name__)
 PARALLEL = 4
 LOOK_S = 2.0
 """How often to look for wallets that other processes inserted."""
+FAILED_KEPT = 1_000
 STEP = 500
 """Addresses claimed in one transaction: the sync waits no longer than that."""
 
@@ -57,18 +60,32 @@ class WalletLoader:
         self._background = background
         self._slots = asyncio.Semaphore(PARALLEL)
         self._loads: dict[str, asyncio.Task[None]] = {}
+        self._failed: dict[str, str] = {}
+        """Why the last load of a wallet failed here."""
         self.progress: dict[str, Progress] = {}
         """Of the wallets being loaded here."""
 
-    async def run(self) -> None:
-        """Loads what others inserted and did not load to its end, until cancelled. One process does this."""
-        while True:
-            try:
-                for wallet_id in await creating_wallets(self._database):
-                    self.begin(wallet_id)
-            except StrongroomError as error:
-                log.warning("wallets to load were not looked for", why=type(error).__name__)
-            await self._clock.sleep(LOOK_S)
+    async def look(self) -> None:
+        """Begins to load what others inserted and did not load to its end. One process does this again and again."""
+        for wallet_id in await creating_wallets(self._database):
+            self.begin(wallet_id)
+
+    async def recheck(self) -> None:
+        """Forgets failures of wallets that were loaded elsewhere, or deleted."""
+        failed = list(self._failed)
+        sql = "SELECT id FROM wallet WHERE status <> 'ready' AND id IN {in}"
+        rows = await self._database.read(lambda connection: list(select_in(connection, sql, failed)))
+        open_ids = {row[0] for row in rows}
+        for wallet_id in failed:
+            if wallet_id not in open_ids:
+                self._failed.pop(wallet_id, None)
+
+    def check(self) -> ComponentHealth:
+        """DEGRADED while the last loads of some wallets have failed."""
+        if not self._failed:
+            return ComponentHealth(status=Status.UP)
+        detail = f"{len(self._failed)} wallets are not loaded: {next(reversed(self._failed.values()))}"
+        return ComponentHealth(status=Status.DEGRADED, detail=detail)
 
     async def load(self, wallet_id: str, wait_s: float) -> None:
         """Loads it here; returns when that ended, or took so long. Who reads `creating` asks again after a second."""
@@ -90,7 +107,13 @@ class WalletLoader:
             async with self._slots:
                 await load_wallet(self._database, self._clock, self._network, wallet_id, report)
         except Exception as error:  # noqa: BLE001 - its status says so; the other wallets go on
-            log.warning("wallet not ready yet", wallet=wallet_id, why=type(error).__name__)
+            self._failed.pop(wallet_id, None)
+            self._failed[wallet_id] = fault_text(error)
+            while len(self._failed) > FAILED_KEPT:
+                self._failed.pop(next(iter(self._failed)))
+            log.warning("wallet not ready yet", wallet=wallet_id, why=self._failed[wallet_id])
+        else:
+            self._failed.pop(wallet_id, None)
         finally:
             del self.progress[wallet_id], self._loads[wallet_id]
 

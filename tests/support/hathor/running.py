@@ -13,6 +13,7 @@ from strongroom.core.http.exposure import Access
 from strongroom.core.lease import Leases
 from strongroom.core.listener import Listener, Surface
 from strongroom.core.outbox import Outbox
+from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.telemetry import Health, Metrics
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.protocol.addresses import MAINNET
@@ -89,12 +90,18 @@ class Following:
             clock=self.clock,
             entropy=SystemEntropy(),
             outbox=Outbox(self.clock),
-            health=self.health,
+            health=self._part("hathorSync"),
+            node_health=self._part("hathorNode"),
             measures=self.measures,
             settings=SyncSettings(
                 network=MAINNET, pins=pins or Pins(network="mainnet"), window=window, idle_s=0.3
             ),
         )
+
+    def _part(self, name: str) -> WorkHealth:
+        part = WorkHealth(name, self.clock, self.metrics)
+        self.health.watch(name, part.check)
+        return part
 
     def value(self, name: str) -> float:
         return self.metrics.registry.get_sample_value(name) or 0.0

@@ -18,6 +18,7 @@ from strongroom.core.environment import Secret
 from strongroom.core.http.exposure import Access
 from strongroom.core.listener import Listener, Surface
 from strongroom.core.outbox import Event, Outbox
+from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.tail import Tail
 from strongroom.core.telemetry import Metrics
 from strongroom.hathor.api.amounts import AmountForm
@@ -99,7 +100,8 @@ async def serving_sockets(
         messages_a_minute=messages_a_minute,
     )
     listener = Listener(surface)
-    tasks = [asyncio.ensure_future(work) for work in (listener.serve(), realtime.run())]
+    health = WorkHealth("realtime", SystemClock(), metrics)
+    tasks = [asyncio.ensure_future(work) for work in (listener.serve(), realtime.run(health))]
     await listener.started()
     try:
         yield Sockets(listener, metrics, bus)

@@ -1,13 +1,10 @@
 """The surface as one ASGI application: routes, documentation, errors, metrics."""
 
 from dataclasses import dataclass
-from time import perf_counter
 
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from strongroom.atto.accounts import Accounts
 from strongroom.atto.api.access import Callers
@@ -24,6 +21,7 @@ from strongroom.atto.receiver import Receiver
 from strongroom.atto.recovery import Recoverer
 from strongroom.atto.transactions import Transactions
 from strongroom.atto.wallets import Wallets
+from strongroom.core.http.timing import Timing
 from strongroom.core.idempotency import Idempotency
 from strongroom.core.telemetry import Metrics
 from strongroom.core.tokens import Gatekeeper
@@ -80,7 +78,7 @@ def create_application(
             "principal": Provide(callers.principal, sync_to_thread=False),
         },
         exception_handlers=errors.handlers(),
-        middleware=[_Timing(metrics)],
+        middleware=[Timing(metrics)],
         openapi_config=openapi_config(),
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
@@ -92,26 +90,3 @@ def create_application(
 
 def _constant(value: object) -> Provide:
     return Provide(lambda: value, sync_to_thread=False)
-
-
-class _Timing(ASGIMiddleware):
-    """Durations by route template, under the original's metric name."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._requests = metrics.http_requests
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        started_s = perf_counter()
-        status = 500
-
-        async def observe(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await next_app(scope, receive, observe)
-        finally:
-            template = scope.get("path_template", "unknown")
-            self._requests.labels(scope["method"], template, status).observe(perf_counter() - started_s)  # type: ignore[typeddict-item]

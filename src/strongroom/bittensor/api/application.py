@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from time import perf_counter
 
 from litestar import Litestar
 from litestar.di import Provide
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from strongroom.bittensor.api.access import Callers
 from strongroom.bittensor.api.calls import CallsController
@@ -24,6 +21,7 @@ from strongroom.bittensor.calls import Calls
 from strongroom.bittensor.lent_signatures import LentSignatures
 from strongroom.bittensor.messages import Messages
 from strongroom.bittensor.weights import Weights
+from strongroom.core.http.timing import Timing
 from strongroom.core.telemetry import Health, Metrics
 
 LARGEST_BODY = 1_000_000
@@ -68,7 +66,7 @@ def create_application(services: Services, *, callers: Callers, metrics: Metrics
             "principal": Provide(callers.principal, sync_to_thread=False),
         },
         exception_handlers=ErrorMapper(metrics).handlers(),
-        middleware=[_Timing(metrics)],
+        middleware=[Timing(metrics)],
         openapi_config=openapi_config(),
         request_class=JsonRequest,
         request_max_body_size=LARGEST_BODY,
@@ -80,26 +78,3 @@ def create_application(services: Services, *, callers: Callers, metrics: Metrics
 
 def _constant(value: object) -> Provide:
     return Provide(lambda: value, sync_to_thread=False)
-
-
-class _Timing(ASGIMiddleware):
-    """Durations by route template."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._requests = metrics.http_requests
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        started_s = perf_counter()
-        status = 500
-
-        async def observe(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await next_app(scope, receive, observe)
-        finally:
-            template = scope.get("path_template", "unknown")
-            self._requests.labels(scope["method"], template, status).observe(perf_counter() - started_s)  # type: ignore[typeddict-item]

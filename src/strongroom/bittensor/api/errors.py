@@ -17,6 +17,7 @@ from strongroom.core.telemetry import Metrics
 log = structlog.get_logger(__name__)
 
 UNKNOWN = "unknown"
+HEALTH = "/health"
 STATUSES: dict[type[errors.StrongroomError], int] = {
     errors.InvalidInput: 400,
     errors.Locked: 423,
@@ -55,6 +56,13 @@ def error_body(error: errors.StrongroomError) -> dict[str, Any]:
     elif isinstance(error, errors.OutcomeUnknown):
         body["submitted"] = UNKNOWN
     return body
+
+
+def before_opening(path: str, refused: Refused) -> bytes:
+    """The body of every answer until the database is there: as while it is away later."""
+    if path == HEALTH:
+        return msgspec.json.encode({"status": "down", "detail": "The database does not answer"})
+    return msgspec.json.encode({"detail": refused.message, "code": refused.code, "submitted": False})
 
 
 class ErrorMapper:

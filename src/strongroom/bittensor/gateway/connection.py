@@ -126,13 +126,15 @@ class Connection:
                 proxy=None,
             )
         except (*_OUTSIDE, InvalidURI) as error:
-            raise NotSent(f"{shown} cannot be reached ({type(error).__name__})") from error
+            log.warning("node not reached", endpoint=shown, error=type(error).__name__)
+            raise NotSent(f"The chain's node cannot be reached ({type(error).__name__})") from error
         line = _Line(socket)
         try:
             await self._greet(lambda method, parameters: line.call(method, parameters, CALL_S))
         except Lost as error:
             await line.close()
-            raise NotSent(f"{shown} does not answer") from error
+            log.warning("node does not answer", endpoint=shown)
+            raise NotSent("The chain's node does not answer") from error
         except BaseException:
             await line.close()
             raise

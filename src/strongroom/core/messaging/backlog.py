@@ -1,5 +1,6 @@
 """What waits in the outbox for a destination: a receiver that has been away for an hour is seen, not only logged."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
@@ -54,18 +55,28 @@ class BacklogWatch:
     """Looks at one destination's backlog, for health and metrics. Every process may: it only reads."""
 
     def __init__(
-        self, destination: str, *, database: Database, clock: Clock, metrics: Metrics, limits: BacklogLimits
+        self,
+        destination: str,
+        *,
+        database: Database,
+        clock: Clock,
+        metrics: Metrics,
+        limits: BacklogLimits,
+        place: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`place`: how far a reader is that takes nothing out."""
         self._destination = destination
         self._database = database
         self._clock = clock
         self._limits = limits
+        self._place = place
         self._backlog = Backlog(entries=0, oldest_ms=None)
         metrics.outbox_entries.labels(destination).set_function(lambda: self._backlog.entries)
         metrics.outbox_age.labels(destination).set_function(self.age_s)
 
     async def look(self) -> None:
-        self._backlog = await self._database.read(lambda c: read_backlog(c, self._destination))
+        after_id = self._place()
+        self._backlog = await self._database.read(lambda c: read_backlog(c, self._destination, after_id))
 
     def age_s(self) -> float:
         """Of the oldest entry; 0 where there is none."""

@@ -26,7 +26,10 @@ LONGEST_PASS_S = 300.0
 
 
 class Incomplete(Unavailable):
-    """The work goes on, but not for all: a part of it has to be tried again. However often, that is no more than DEGRADED."""
+    """A pass did its work, but not for all: a part has to be tried again.
+
+    However often, that is no more than DEGRADED, and the next pass comes at the usual pace: the others wait for it.
+    """
 
     code = "incomplete"
 
@@ -77,8 +80,6 @@ class Loop:
                 if _is_cancelled():
                     raise
                 self.health.failed("it was cancelled from inside")
-            except Incomplete as error:
-                self.health.failed(error, status=Status.DEGRADED)
             except Exception as error:  # noqa: BLE001 - whatever it was: health says so, and it is tried again
                 self.health.failed(error)
             else:
@@ -148,11 +149,16 @@ class Loops:
 
         async def passes(turn: Turn, backoff: Backoff) -> None:
             while True:
+                pause_s = seconds
                 turn.health.began()
-                result = await work()
-                turn.health.succeeded()
+                try:
+                    result = await work()
+                except Incomplete as error:
+                    turn.health.failed(error, status=Status.DEGRADED)
+                else:
+                    turn.health.succeeded()
+                    pause_s = result.after_s if isinstance(result, Again) else seconds
                 backoff.reset()
-                pause_s = result.after_s if isinstance(result, Again) else seconds
                 await sleep_unless(woken, self._clock, pause_s)
 
         work_health = self.watch(
@@ -160,11 +166,12 @@ class Loops:
         )
         return Loop(passes, work_health, self._new_backoff(longest_pause_s))
 
-    def run(
-        self, name: str, work: Endless, *, part: str = "", down_after: int = DOWN_AFTER, vital: bool = False
-    ) -> Loop:
-        """`work` has its own loop, says by `turn.health` when it goes well, and never ends but by an error."""
-        work_health = self.watch(name, part=part, down_after=down_after, vital=vital)
+    def run(self, name: str, work: Endless, *, part: str = "", health: WorkHealth | None = None) -> Loop:
+        """`work` has its own loop, says by `turn.health` when it goes well, and never ends but by an error.
+
+        `health` where it was made before, by `watch`.
+        """
+        work_health = health or self.watch(name, part=part)
 
         async def endless(turn: Turn, backoff: Backoff) -> None:
             successes = turn.health.successes

@@ -72,7 +72,10 @@ class WorkHealth:
         self._status, self._began_s = status or counted, None
         if self.failures == 1 and isinstance(error, Exception) and not isinstance(error, EXPECTED):
             log.error("a defect", work=self.name, traceback="".join(traceback.format_exception(error)))
-        log.warning("failed", work=self.name, why=self._detail, failures=self.failures)
+        if (
+            self.failures & (self.failures - 1) == 0
+        ):  # the 1st, 2nd, 4th, ...: what fails for a day fills no log
+            log.warning("failed", work=self.name, why=self._detail, failures=self.failures)
 
     def stand_by(self) -> None:
         """It does not run here, and what failed here before says nothing of it."""

@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from strongroom.core.errors import StrongroomError
+from strongroom.core.http.timing import TimedApplication
 from strongroom.core.telemetry import Metrics
 from strongroom.hathor.api.addresses import AddressRoutes
 from strongroom.hathor.api.amounts import AmountForm
@@ -116,7 +117,7 @@ def create_application(
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )
-    return _Door(application, prefix.strip("/"))
+    return TimedApplication(_Door(application, prefix.strip("/")), metrics)
 
 
 def _node_handlers(node: NodeRoutes) -> list[HTTPRouteHandler]:

@@ -70,3 +70,8 @@ def refusal_of(error: StrongroomError) -> Refusal | None:
         if isinstance(error, kinds):
             return Refusal(status, word, details=[{"message": error.message}])
     return None
+
+
+def before_opening(_path: str, refused: Refused) -> bytes:
+    """The body of every answer until the database is there: as while it is away later."""
+    return msgspec.json.encode(Refusal(refused.status, "service-unavailable").body())

@@ -55,6 +55,10 @@ class HttpNode:
             return ComponentHealth(status=Status.UP)
         return ComponentHealth(status=Status.DEGRADED, detail=f"it does not answer; the breaker is {state}")
 
+    async def check(self) -> None:
+        """Asks what every node answers. Raises whatever keeps it from answering."""
+        await self.get("version", timeout_s=PROBE_TIMEOUT_S)
+
     async def get(self, path: str, query: Query | None = None, *, timeout_s: float = math.inf) -> bytes:
         """The body of an answer: JSON, of whatever content. `timeout_s` can only shorten the limit.
 

@@ -17,10 +17,13 @@ from sqlalchemy import Connection
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
-from strongroom.core.errors import Unavailable
+from strongroom.core.errors import LeaseLost, OutcomeUnknown, Unavailable
 from strongroom.core.lease import Lease
 from strongroom.core.outbox import Outbox
-from strongroom.core.telemetry import Health, Status
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.storage.errors import DatabaseUnavailable
+from strongroom.core.telemetry import Status
 from strongroom.hathor.gateway import EventNode, EventStream
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.sync import pushes
@@ -34,7 +37,6 @@ from strongroom.hathor.sync.window import FIRST, Interrupted, Window
 
 log = structlog.get_logger(__name__)
 
-COMPONENT = "hathorSync"
 IDLE_S = 5.0
 """Silence after which the node is asked whether there is more."""
 FAR = 100
@@ -56,6 +58,19 @@ class SyncSettings:
     """As in `Rules`."""
 
 
+class EventRefusedError(Exception):
+    """An event cannot be applied. Nothing after it is, lest the tables say what never was."""
+
+    def __init__(self, event_id: int, kind: str, why: str) -> None:
+        super().__init__(f"Event {event_id} ({kind}) cannot be applied: {why}")
+
+
+OURS = (Interrupted, EventGapError, EventRefusedError)
+"""Their words are for readers."""
+BEYOND_THE_EVENTS = (DatabaseUnavailable, OutcomeUnknown, LeaseLost, EventGapError, WrongSourceError)
+"""Failures of a batch that no event of it has caused."""
+
+
 class Sync:
     """One follower. `run` is the work of a leader: two at once would be refused by the lease's fence."""
 
@@ -67,7 +82,8 @@ class Sync:
         clock: Clock,
         entropy: Entropy,
         outbox: Outbox,
-        health: Health,
+        health: WorkHealth,
+        node_health: WorkHealth,
         measures: Measures,
         settings: SyncSettings,
     ) -> None:
@@ -76,6 +92,7 @@ class Sync:
         self._clock = clock
         self._outbox = outbox
         self._health = health
+        self._node_health = node_health  # the node as this connection sees it
         self._measures = measures
         self._settings = settings
         self._backoff = Backoff(clock, entropy, first_s=FIRST_RETRY_S, cap_s=LONGEST_RETRY_S)
@@ -95,12 +112,15 @@ class Sync:
                 self._last_id = await self._database.write(lock_ledger)
                 await self._follow(lease, rules)
             except WrongSourceError as error:
-                self._health.report(COMPONENT, Status.DOWN, str(error))
+                self._health.failed(str(error), status=Status.DOWN)
                 raise
-            except (Unavailable, Interrupted, EventGapError, ValueError) as error:
+            except LeaseLost:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it was, it is read again from the last event applied
                 self._measures.reconnects.inc()
-                self._health.report(COMPONENT, Status.DEGRADED, str(error))
-                log.warning("sync interrupted", error=str(error), attempt=self._backoff.attempts + 1)
+                self._health.failed(str(error) if isinstance(error, OURS) else error)
+                if isinstance(error, Unavailable) and not isinstance(error, DatabaseUnavailable):
+                    self._node_health.failed(error)
             await self._backoff.wait()
 
     async def read_rules(self) -> Rules:
@@ -203,8 +223,9 @@ class Sync:
         try:
             page = await self._node.page(self._last_id)
         except Unavailable as error:
-            log.warning("silent node not reachable", error=error.message)
+            self._node_health.failed(error)
             return False
+        self._node_health.succeeded()
         if page.latest_event_id < self._last_id:
             raise WrongSourceError(
                 f"The node's events end at {page.latest_event_id}, but {self._last_id} was applied: its data was reset"
@@ -224,10 +245,14 @@ class Sync:
         started_s = self._clock.monotonic_s()
         try:
             applied = await self._write(lease, rules, events)
-        except ValueError:
+        except BEYOND_THE_EVENTS:
+            raise
+        except Exception as error:
+            if not events:
+                raise
             if len(events) == 1:
                 self._measures.refused.inc()
-                raise
+                raise EventRefusedError(events[0].id, events[0].type, fault_text(error)) from error
             half = len(events) // 2
             await self._apply(lease, rules, raw[:half], None)
             await self._apply(lease, rules, raw[half:], latest_id)
@@ -241,7 +266,9 @@ class Sync:
         if broken is not None:
             self._measures.refused.inc()
             raise broken
-        self._health.report(COMPONENT, Status.UP)
+        self._health.succeeded()
+        if events:
+            self._node_health.succeeded()
 
     async def _write(self, lease: Lease, rules: Rules, events: list[Event]) -> Applied:
         now_s = self._clock.now_ms() // 1000
@@ -266,12 +293,12 @@ class Sync:
             measures.behind.set(max(0, latest_id - applied.last_event_id))
 
 
-def _read(raw: Sequence[RawEvent]) -> tuple[list[Event], ValueError | None]:
+def _read(raw: Sequence[RawEvent]) -> tuple[list[Event], EventRefusedError | None]:
     """Decodes events up to the first that cannot be."""
     events: list[Event] = []
     for event in raw:
         try:
             events.append(read_event(event))
         except msgspec.DecodeError as error:
-            return events, ValueError(f"Event {event.id} ({event.type}) is not understood: {error}")
+            return events, EventRefusedError(event.id, event.type, f"it is not understood: {error}")
     return events, None

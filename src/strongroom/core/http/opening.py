@@ -1,0 +1,43 @@
+"""A surface that listens before its application can work: it says 503 in the surface's own words until then."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from strongroom.core.http.door import Dialect, Refused
+
+NOT_YET = Refused(
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    code="database_unavailable",
+    message="The database does not answer; nothing was signed or changed",
+)
+RETRY_AFTER_S = b"5"
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Opening:
+    """An ASGI application: the given one once it is opened."""
+
+    def __init__(self, dialect: Dialect, headers: Headers = ()) -> None:
+        """`headers`: of every answer before that."""
+        self._dialect = dialect
+        self._headers = headers
+        self.application: Any = None
+
+    def open(self, application: Any) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if self.application is not None:
+            await self.application(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await receive()
+            if "websocket.http.response" not in scope.get("extensions", {}):
+                await send({"type": "websocket.close", "code": 1013, "reason": NOT_YET.code})
+                return
+        kind = "websocket.http" if scope["type"] == "websocket" else "http"
+        headers = [(b"content-type", b"application/json"), (b"retry-after", RETRY_AFTER_S), *self._headers]
+        body = self._dialect(scope["path"], NOT_YET)
+        await send({"type": f"{kind}.response.start", "status": NOT_YET.status.value, "headers": headers})
+        await send({"type": f"{kind}.response.body", "body": body, "more_body": False})

@@ -1,0 +1,83 @@
+"""Durations of HTTP requests by method, route and status, under the name that Spring gives them."""
+
+from time import perf_counter
+from typing import Any
+
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import Histogram
+
+from strongroom.core.telemetry import Metrics
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER = "OTHER"
+"""Any other method: whoever sends a new word with each request shall not fill the memory with it."""
+NO_ROUTE = "unknown"
+SWITCHED = 101
+REFUSED = 403
+"""What a server answers to a WebSocket that the application closes before it accepts it."""
+
+
+class Timing(ASGIMiddleware):
+    """For an application of Litestar, as its middleware."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._requests = metrics.http_requests
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        await _timed(self._requests, next_app, scope, receive, send)
+
+
+class TimedApplication:
+    """For any other application. `route` is the one that it has; Litestar behind it tells its own."""
+
+    def __init__(self, application: ASGIApp, metrics: Metrics, route: str = NO_ROUTE) -> None:
+        self._application = application
+        self._requests = metrics.http_requests
+        self._route = route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _timed(self._requests, self._application, scope, receive, send, self._route)
+
+
+async def _timed(
+    requests: Histogram,
+    application: ASGIApp,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    route: str = NO_ROUTE,
+) -> None:
+    """Of a WebSocket the handshake is measured: it goes on for as long as the client likes."""
+    started_s = perf_counter()
+    status = 500
+    is_socket = scope["type"] == ScopeType.WEBSOCKET
+    is_open = True
+
+    def observe() -> None:
+        nonlocal is_open
+        if is_open:
+            is_open = False
+            found: Any = scope
+            method = found.get("method", "GET")
+            labels = (method if method in METHODS else OTHER, found.get("path_template", route), status)
+            requests.labels(*labels).observe(perf_counter() - started_s)
+
+    async def pass_on(message: Message) -> None:
+        nonlocal status
+        kind: str = message["type"]
+        if kind.endswith("response.start"):
+            status = message["status"]  # type: ignore[typeddict-item]
+        elif kind == "websocket.accept":
+            status = SWITCHED
+            observe()
+        elif kind == "websocket.close" and is_open:
+            status = REFUSED
+        await send(message)
+
+    try:
+        await application(scope, receive, pass_on)
+    finally:
+        if not is_socket or status != SWITCHED:
+            observe()
