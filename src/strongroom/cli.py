@@ -19,7 +19,7 @@ from strongroom.core.telemetry import configure_logging
 from strongroom.sandbox.local_network import LocalNetworks
 from strongroom.server import serve as run_service
 from strongroom.server import serve_networks
-from strongroom.settings import LEDGERS, Settings, read_settings
+from strongroom.settings import LEDGERS, Settings, check_names, read_settings
 
 application = typer.Typer(
     name="strongroom",
@@ -74,6 +74,7 @@ def serve(
 def sandbox(ledgers: Ledgers = None) -> None:
     """Run local ledgers alone: nodes and chains to try the service with, and to test against."""
     _check_names(ledgers)
+    check_names(os.environ)
     configure_logging(as_json=os.environ.get("LOG_FORMAT") == "json")
     data = Path(os.environ.get("STRONGROOM_DATA", "./data"))
     networks = LocalNetworks(os.environ, data, SystemClock(), tuple(ledgers or ()))

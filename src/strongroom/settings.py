@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import structlog
@@ -28,6 +29,45 @@ NAMED_BY = {
 MANAGEMENT = "management"
 SURFACES = (*atto.SURFACES, *hathor.SURFACES, *bittensor.SURFACES)
 CREDENTIALS = (*hathor.CREDENTIALS, *bittensor.CREDENTIALS)
+OWN_FAMILIES = (*map(str.upper, LEDGERS), "STRONGROOM", "SANDBOX", "CONSOLE", "MANAGEMENT", "CALLBACK", "CHA")
+OTHER_NAMES = frozenset(
+    {
+        "STRONGROOM_ATTO_URL",
+        "STRONGROOM_ATTO_TOKEN",
+        "SANDBOX_ATTO_NODE_PORT",
+        "SANDBOX_ATTO_WORK_PORT",
+        "SANDBOX_HATHOR_PORT",
+        "SANDBOX_HATHOR_STREAM",
+        "SANDBOX_BITTENSOR_PORT",
+        "SANDBOX_BITTENSOR_SPEC",
+        "SANDBOX_BITTENSOR_BLOCK_MS",
+        "WALLET_SERVICE_STATE",
+        "WALLET_SERVICE_COOL_DOWN_S",
+    }
+)
+"""What commands, the sandbox and the client of the Bittensor service read."""
+OBSOLETE = {
+    "MANAGEMENT_SERVER_PORT": "MANAGEMENT_PORT",
+    "LOGGING_LEVEL_ROOT": "LOG_LEVEL",
+    "SPRING_R2DBC_URL": "ATTO_DB_HOST, with ATTO_DB_PORT and ATTO_DB_NAME,",
+    "SPRING_R2DBC_USERNAME": "ATTO_DB_USER",
+    "SPRING_R2DBC_PASSWORD": "ATTO_DB_PASSWORD",
+    "SPRING_DATASOURCE_URL": "ATTO_DB_HOST, with ATTO_DB_PORT and ATTO_DB_NAME,",
+    "SPRING_DATASOURCE_USERNAME": "ATTO_DB_USER",
+    "SPRING_DATASOURCE_PASSWORD": "ATTO_DB_PASSWORD",
+    "HATHOR_AUTH_SECRET": "AUTH_SECRET",
+    "HATHOR_DB_HOST": "DB_ENDPOINT",
+    "ATTO_NODE_BASE_URL": "NODE_BASE_URL",
+    "ATTO_WORK_BASE_URL": "WORK_BASE_URL",
+    "ATTO_CALLBACK_URL": "CALLBACK_URL",
+}
+"""Names that Spring gave the original's settings, and those that one would give ours."""
+EVERYTHING_SET = {
+    **dict.fromkeys(("ATTO_DB_HOST", "DB_ENDPOINT", "BITTENSOR_DB_HOST", "REDIS_HOST", "FULLNODE_HOST"), "x"),
+    **dict.fromkeys(("FIREBASE_PROJECT_ID", "FIREBASE_CLIENT_EMAIL", "FIREBASE_PRIVATE_KEY"), "x"),
+    "PUSH_NOTIFICATION_ENABLED": "true",
+}
+"""With these, and with none, the readers come to every variable there is."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -69,15 +109,41 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
         SettingsError: with every mistake found.
     """
     environment = Environment(variables)
+    environment.check_names(known_names(), OWN_FAMILIES, OBSOLETE)
+    settings = _read(environment, ledgers or configured(variables))
+    _check_exposure(environment, settings)
+    _check_credentials(environment)
+    environment.raise_mistakes()
+    return replace(settings, warnings=tuple(environment.warnings))
+
+
+@cache
+def known_names() -> frozenset[str]:
+    """Every variable that any ledger, command or sandbox reads, whether it is served or not."""
+    names = {*OTHER_NAMES, SHORT_SECRETS_VARIABLE, *(name for ways in NAMED_BY.values() for name in ways)}
+    for variables in ({}, EVERYTHING_SET):
+        environment = Environment(variables)
+        _read(environment, LEDGERS)
+        names |= environment.names_read
+    return frozenset(names)
+
+
+def check_names(variables: Mapping[str, str]) -> None:
+    """For commands that read no settings. Raises: SettingsError."""
+    environment = Environment(variables)
+    environment.check_names(known_names(), OWN_FAMILIES, OBSOLETE)
+    environment.raise_mistakes()
+
+
+def _read(environment: Environment, wanted: tuple[str, ...]) -> Settings:
     data = Path(environment.text("STRONGROOM_DATA", "./data"))
     host = environment.text("STRONGROOM_HOST", "127.0.0.1")
-    wanted = ledgers or configured(variables)
     if not wanted:
         environment.mistake(
             "no ledger is configured: set NETWORK and NODE_BASE_URL for Atto, NETWORK and DEFAULT_SERVER for"
             " Hathor, network for Bittensor, or start with --sandbox"
         )
-    settings = Settings(
+    return Settings(
         data=data,
         host=host,
         management_port=environment.port("MANAGEMENT_PORT", 8081),
@@ -90,10 +156,6 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
         hathor=read_hathor_settings(environment, data, host) if "hathor" in wanted else None,
         bittensor=read_bittensor_settings(environment, data, host) if "bittensor" in wanted else None,
     )
-    _check_exposure(environment, settings)
-    _check_credentials(environment)
-    environment.raise_mistakes()
-    return replace(settings, warnings=tuple(environment.warnings))
 
 
 def configured(variables: Mapping[str, str]) -> tuple[str, ...]:

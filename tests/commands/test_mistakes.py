@@ -19,7 +19,7 @@ def test_every_mistake_of_the_settings_is_reported_at_once(tmp_path: Path) -> No
         "NETWORK": "moon",
         "NODE_BASE_URL": "node",
         # What Kubernetes puts in for a service called `atto`.
-        "ATTO_PORT": "tcp://10.0.0.1:8080",
+        "ATTO_PORT": "http://10.0.0.1:8080",
         "CHA_CHA20_KEY_ENCRYPTION_KEY": "put 64 hex digits here",
     }
     ended = run("serve", variables=variables)
@@ -29,7 +29,7 @@ def test_every_mistake_of_the_settings_is_reported_at_once(tmp_path: Path) -> No
         "LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, not 'LOUD'",
         "NODE_BASE_URL must be an http or https URL, not 'node'",
         "NETWORK: Unknown network, expected LIVE, BETA, DEV or LOCAL",
-        "ATTO_PORT: must be a whole number, not 'tcp://10.0.0.1:8080'",
+        "ATTO_PORT: must be a whole number, not 'http://10.0.0.1:8080'",
         "CHA_CHA20_KEY_ENCRYPTION_KEY: the key-encryption key must be 64 hex digits",
         (
             "STRONGROOM_HOST=0.0.0.0 would let the network reach the atto surface without authentication. If that is"

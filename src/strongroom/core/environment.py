@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from strongroom.core.variables import misspelt, without_service_links
+
 T = TypeVar("T")
 
 TRUE = {"true", "1", "yes", "on"}
@@ -41,7 +43,8 @@ class Environment:
     """Typed access to variables. A method that finds a mistake notes it and returns a harmless value."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        self._variables = variables
+        self._variables = without_service_links(variables)
+        self.names_read: set[str] = set()
         self.mistakes: list[str] = []
         self.warnings: list[str] = []
         """What is wrong and harms nobody, because it is not used."""
@@ -55,26 +58,35 @@ class Environment:
         """The same variables, for settings of what is switched off: their mistakes are warnings here, with the reason."""
         return _Unused(self._variables, self, why)
 
+    def check_names(self, known: Iterable[str], own: Iterable[str], obsolete: Mapping[str, str]) -> None:
+        """Every variable that is set, misspelt and therefore read by nobody is a mistake."""
+        for mistake in misspelt(self._variables, known, own, obsolete):
+            self.mistake(mistake)
+
     def raise_mistakes(self) -> None:
         if self.mistakes:
             raise SettingsError(self.mistakes)
 
+    def _get(self, name: str) -> str | None:
+        self.names_read.add(name)
+        return self._variables.get(name)
+
     def is_set(self, name: str) -> bool:
-        return bool(self._variables.get(name))
+        return bool(self._get(name))
 
     def text(self, name: str, default: str | None = None) -> str:
-        value = self._variables.get(name) or default
+        value = self._get(name) or default
         if value is None:
             self.mistake(f"{name} is required")
             return ""
         return value
 
     def optional(self, name: str) -> str | None:
-        return self._variables.get(name) or None
+        return self._get(name) or None
 
     def first(self, *names: str) -> str | None:
         """The value of the first of `names` that is set."""
-        return next((self._variables[name] for name in names if self._variables.get(name)), None)
+        return next((value for value in [self._get(name) for name in names] if value), None)
 
     def beginning_with(self, prefix: str) -> dict[str, str]:
         """Every variable whose name begins so."""
@@ -131,7 +143,7 @@ class Environment:
 
     def url(self, name: str) -> str | None:
         """An http or https URL, exactly as it is set."""
-        text = self._variables.get(name) or None
+        text = self._get(name) or None
         if text is not None and not _is_web_url(text):
             shown = text.rpartition("@")[2]  # before it there may be a password
             self.mistake(f"{name} must be an http or https URL, not {shown!r}")
@@ -161,6 +173,7 @@ class Environment:
 class _Unused(Environment):
     def __init__(self, variables: Mapping[str, str], user: Environment, why: str) -> None:
         super().__init__(variables)
+        self.names_read = user.names_read
         self._user = user
         self._why = why
 
