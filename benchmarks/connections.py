@@ -8,6 +8,7 @@ installed (pip install granian hypercorn, in an environment of their own). See d
 
 import asyncio
 import contextlib
+import os
 import resource
 import subprocess
 import sys
@@ -56,15 +57,28 @@ def serve() -> None:
     uvloop.run(Listener(surface).serve())
 
 
-def memory_mb(pid: int) -> float:
-    """Of the process and its children: Granian's workers are processes."""
+def processes(pid: int) -> list[int]:
+    """The process and its children: Granian's workers are processes."""
     pids = [pid]
     for task in pids:
         with contextlib.suppress(OSError):
             children = Path(f"/proc/{task}/task/{task}/children").read_text()
             pids += [int(child) for child in children.split()]
+    return pids
+
+
+def cpu_s(pid: int) -> float:
     total = 0
-    for each in pids:
+    for each in processes(pid):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(pid: int) -> float:
+    total = 0
+    for each in processes(pid):
         with contextlib.suppress(OSError):
             total += int(Path(f"/proc/{each}/statm").read_text().split()[1]) * resource.getpagesize()
     return total / 1e6
@@ -118,8 +132,8 @@ async def slowest(end_s: float) -> float:
     return worst_s
 
 
-async def load() -> None:
-    count = 0
+async def load(pid: int) -> None:
+    count, used_s = 0, cpu_s(pid)
     end_s = time.monotonic() + LOAD_S
 
     async def client() -> None:
@@ -140,7 +154,10 @@ async def load() -> None:
 
     begun_s = time.monotonic()
     await asyncio.gather(*(client() for _ in range(CLIENTS)))
-    print(f"  {count / (time.monotonic() - begun_s):.0f} requests/s over {CLIENTS} connections")
+    print(
+        f"  {count / (time.monotonic() - begun_s):.0f} requests/s over {CLIENTS} connections,"
+        f" {(cpu_s(pid) - used_s) / count * 1e6:.0f} µs of the server's CPU time each"
+    )
 
 
 async def unread(pid: int) -> None:
@@ -168,7 +185,7 @@ async def unread(pid: int) -> None:
 async def measure(pid: int) -> None:
     await asyncio.wait_for(until_up(), 30)
     for _ in range(3):
-        await load()
+        await load(pid)
     await unread(pid)
     await endless_header(pid)
 

@@ -96,7 +96,7 @@ class Connection(HttpToolsProtocol):
             self._end(answer_of(entered, self._rules) if self._admission is not None else None)
             return
         self._admission = entered
-        self._watch()
+        self._watch(may_parse=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_over = True
@@ -108,9 +108,13 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if not self._is_over:
+        if self._is_over:
+            return
+        if len(data) <= PIECE and not self._waiting and self._may_parse():
+            self._parse(data)  # what most requests are: one piece
+        else:
             self._waiting.add(data)
-            self._feed()
+        self._feed()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -213,8 +217,9 @@ class Connection(HttpToolsProtocol):
         finally:
             self._is_feeding = False
         if not self._is_over:
-            self._flow.hold(not self._may_parse())
-            self._watch()
+            may_parse = self._may_parse()
+            self._flow.hold(not may_parse)
+            self._watch(may_parse=may_parse)
 
     def _may_parse(self) -> bool:
         return not (
@@ -329,25 +334,25 @@ class Connection(HttpToolsProtocol):
 
     # The time
 
-    def _watch(self) -> None:
-        due = (self._what_is_due(), self._heads)
+    def _watch(self, *, may_parse: bool) -> None:
+        due = (self._what_is_due() if may_parse else Due.NOTHING, self._heads)
         if due == self._due:
             return
         self._cancel()
         self._due = due
+        if due[0] is Due.NOTHING:
+            return
         limits = self._limits
-        seconds = {
-            Due.HEAD: limits.head_s,
-            Due.BODY: limits.body_s - self._body_used_s,
-            Due.REQUEST: limits.idle_s,
-        }.get(due[0])
-        if seconds is not None:
+        if due[0] is Due.REQUEST:
+            seconds = limits.idle_s
+        elif due[0] is Due.HEAD:
+            seconds = limits.head_s
+        else:
+            seconds = max(0.0, limits.body_s - self._body_used_s)
             self._due_since_s = self.loop.time()
-            self._timer = self.loop.call_later(max(0.0, seconds), self._overdue, due[0])
+        self._timer = self.loop.call_later(seconds, self._overdue, due[0])
 
     def _what_is_due(self) -> "Due":
-        if not self._may_parse():
-            return Due.NOTHING
         if not self._in_head:
             return Due.NOTHING if self.cycle.waiting_for_100_continue else Due.BODY
         if self._is_answering:

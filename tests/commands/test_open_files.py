@@ -1,0 +1,27 @@
+"""The process takes no more connections than it may have files."""
+
+import resource
+
+import pytest
+
+from strongroom.core.http.limits import ConnectionLimits
+from strongroom.core.telemetry import Metrics
+from strongroom.server import OWN_FILES, _gate
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted", "expected"),
+    [
+        (65_536, 24_000, 24_000),
+        (1_024, 24_000, 1_024 - OWN_FILES),
+        (256, 24_000, 128),
+        (1_024, 100, 100),
+        (resource.RLIM_INFINITY, 24_000, 24_000),
+    ],
+)
+def test_connections_leave_files_for_the_process(
+    files: int, wanted: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: (files, files))
+    gate = _gate(ConnectionLimits(most_connections=wanted), Metrics("test"))
+    assert gate.limits.most_connections == expected
