@@ -27,7 +27,7 @@ from support.atto_service import (
     until,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 ELSEWHERE = Address.parse(NOBODY)
 SENDS = 64
@@ -82,6 +82,7 @@ async def rejected(service: AttoService) -> list[Any]:
 async def test_of_64_sends_through_two_services_each_is_made_once(
     service: AttoService, other: AttoService, network: AttoNetwork, address: str, silent: bool
 ) -> None:
+    service.client.timeout = other.client.timeout = 55
     network.faults.confirmation_delay_ms = 10
     network.faults.silent_rivals = silent
     number = SENDS if not silent else SENDS // 4

@@ -113,12 +113,16 @@ class Progress:
 
     signed: SignedBlock | None = None
     signing: Signing | None = None
+    waits_for: SignedBlock | None = None
+    """A block of the account whose fate must be known first."""
 
     def given_up(self) -> OutcomeUnknown | Unavailable:
         if self.signed is not None:
             return unknown_outcome(self.signed.transaction.hash)
         if self.signing is not None:
             return self.signing.unknown()
+        if self.waits_for is not None:
+            return held_by(self.waits_for)
         return Unavailable("Timed out before anything was signed; it is safe to try again")
 
 
@@ -199,7 +203,9 @@ class Submitter:
                     progress.signed = step
                     return step
                 case Pending():
+                    progress.waits_for = step.block
                     await asyncio.shield(self._resolver.resolve(step.block))
+                    progress.waits_for = None
                 case WorkNeeded():
                     found = await self._work.work_for(step.target, step.timestamp_ms)
                     work = Work(target=step.target, work=found)
@@ -319,6 +325,18 @@ class Submitter:
 
         self._gate.sign(connection, _signature_request(order, block), signer, persist)
         return signed[0]
+
+
+def held_by(signed: SignedBlock) -> Unavailable:
+    """The account may sign nothing else; the person who can act on it is told what to do."""
+    block = signed.transaction.block
+    return Unavailable(
+        f"Timed out before anything was signed; it is safe to try again. Account {block.address.uri} waits for its "
+        f"transaction {block.hash.hex().upper()} at height {block.height}, which the network has neither confirmed nor "
+        "refused. If that lasts because the network was reset or the node restored, the operator puts it right with "
+        "`strongroom atto reconcile`",
+        code="account_held",
+    )
 
 
 def unknown_outcome(block_hash: bytes) -> OutcomeUnknown:

@@ -130,9 +130,10 @@ class Transactions:
                 return None
             return TransactionView(
                 hash=block_hash,
-                state=signed.state if signed else BlockState.CONFIRMED,
+                # What the chain has is confirmed, whatever was decided of it here.
+                state=BlockState.CONFIRMED if entry or not signed else signed.state,
                 entry=entry,
-                reason=signed.reason if signed else None,
+                reason=signed.reason if signed and not entry else None,
             )
 
         view = await self._database.read(work)

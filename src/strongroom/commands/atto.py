@@ -19,7 +19,13 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-application = typer.Typer(help="Work with a running Atto service.", no_args_is_help=True)
+from strongroom.commands.atto_reconcile import reconcile
+
+application = typer.Typer(
+    help="Scans of a running Atto service; accounts beside the node's.", no_args_is_help=True
+)
+
+application.command("reconcile")(reconcile)
 
 POLL_S = 0.3
 SCAN_TIMEOUT_S = 3600.0

@@ -1,0 +1,170 @@
+"""`strongroom atto reconcile`: what is stored beside what the node has, and the way out when they differ for good."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from strongroom.atto.abandonment import abandon
+from strongroom.atto.gateway.node import HttpNode
+from strongroom.atto.protocol import Network
+from strongroom.atto.reconciliation import Comparison, Reconciler, require_abandonable
+from strongroom.commands.context import administrative_settings, atto_ledger
+from strongroom.core.access import OPERATOR
+from strongroom.core.audit import Audit
+from strongroom.core.clock import SystemClock
+from strongroom.core.database import Database
+from strongroom.core.errors import Conflict, InvalidInput
+
+RESTART = "Restart the service: it remembers what it has seen of these accounts."
+
+
+def reconcile(
+    as_json: Annotated[bool, typer.Option("--json", help="Show the differences as JSON.")] = False,
+    offer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Hash of an open or last block that the node lacks: offer it, and what precedes it, to the node"
+            " again as the same bytes; repeatable."
+        ),
+    ] = None,
+    abandon_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--abandon",
+            help="Hash of an open or last block that the network can never have: take its account back to where the"
+            " node's chain stands; repeatable. Needs --node.",
+        ),
+    ] = None,
+    node: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --abandon: NODE_BASE_URL once more, to confirm whose word counts; repeatable with further"
+            " nodes of the network, which must agree."
+        ),
+    ] = None,
+) -> None:
+    """Compare the accounts with the node. It changes nothing unless told so by a block's hash."""
+    asyncio.run(_reconcile(as_json=as_json, offered=offer or [], abandoned=abandon_ or [], urls=node or []))
+
+
+async def _reconcile(*, as_json: bool, offered: list[str], abandoned: list[str], urls: list[str]) -> None:
+    settings = administrative_settings(["atto"])
+    async with atto_ledger(settings) as ledger:
+        atto = settings.atto
+        assert atto is not None  # noqa: S101 - `atto_ledger` has ended the command otherwise
+        if abandoned and atto.node_url not in [url.rstrip("/") for url in urls]:
+            raise InvalidInput(
+                f"--abandon needs --node {atto.node_url}, the node that is configured, to confirm it"
+            )
+        others = [url.rstrip("/") for url in urls if url.rstrip("/") != atto.node_url]
+        nodes = [HttpNode(url, SystemClock()) for url in (atto.node_url, *others)]
+        try:
+            readers = [Reconciler(node=one, database=ledger.database, network=atto.network) for one in nodes]
+            for reader in readers:
+                await reader.require_network()
+            for block_hash in offered:
+                await _offer(readers[0], nodes[0], _hash(block_hash))
+            for block_hash in abandoned:
+                await _abandon(readers, ledger.database, atto.network, _hash(block_hash))
+            if not offered and not abandoned:
+                _show(await readers[0].compare(), as_json=as_json)
+        finally:
+            for one in nodes:
+                await one.close()
+
+
+async def _offer(reader: Reconciler, node: HttpNode, block_hash: bytes) -> None:
+    verdict = await reader.judge(block_hash)
+    if not verdict.may_be_accepted:
+        raise Conflict("The node cannot take the block: it has another chain")
+    for transaction in await reader.missing_blocks(verdict):
+        await node.publish(transaction)
+        typer.echo(
+            f"the node has {transaction.hash.hex().upper()} at height {transaction.block.height} again"
+        )
+
+
+async def _abandon(
+    readers: Sequence[Reconciler], database: Database, network: Network, block_hash: bytes
+) -> None:
+    verdict = require_abandonable([await reader.judge(block_hash) for reader in readers])
+    clock = SystemClock()
+    work = partial(
+        abandon,
+        verdict=verdict,
+        principal=OPERATOR,
+        audit=Audit(clock),
+        network=network,
+        now_ms=clock.now_ms(),
+    )
+    hashes = await database.write(work)
+    height = verdict.node.height if verdict.node else 0
+    typer.echo(f"{verdict.account.address.path} stands at height {height}; abandoned blocks: {len(hashes)}")
+    for one in hashes:
+        typer.echo(f"  {one.hex().upper()}")
+    typer.echo(RESTART)
+
+
+def _hash(text: str) -> bytes:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != 32:  # noqa: PLR2004 - BLAKE2b-256
+        raise InvalidInput(f"{text} is no hash: it has 64 hex digits")
+    return value
+
+
+def _show(found: Sequence[Comparison], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode([_document(one) for one in found]).decode())
+        return
+    if not found:
+        typer.echo("Every account stands as at the node, and no block is open.")
+        return
+    table = Table("account", "here", "node", "open block", "standing")
+    for one in found:
+        document = _document(one)
+        block = document["openBlock"]
+        table.add_row(
+            Text(document["address"], overflow="fold"),
+            _place(document["stored"]),
+            _place(document["node"]),
+            Text(f"{block['hash']} at {block['height']}" if block else "", overflow="fold"),
+            document["standing"],
+        )
+    Console().print(table)
+
+
+def _place(state: dict[str, Any] | None) -> Text:
+    return Text("not open" if state is None else f"{state['height']} {state['frontier']}", overflow="fold")
+
+
+def _document(one: Comparison) -> dict[str, Any]:
+    states = {"stored": one.account.state, "node": one.node}
+    block = one.open_block
+    return {
+        "address": one.account.address.path,
+        "wallet": one.account.wallet_name,
+        **{
+            name: None
+            if state is None
+            else {"height": state.height, "frontier": state.frontier.hex().upper(), "balance": state.balance}
+            for name, state in states.items()
+        },
+        "openBlock": None
+        if block is None
+        else {
+            "hash": block.transaction.hash.hex().upper(),
+            "height": block.transaction.block.height,
+            "signedAtMs": block.created_at_ms,
+        },
+        "standing": one.standing.value,
+    }
