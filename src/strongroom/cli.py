@@ -1,6 +1,5 @@
 """The command `strongroom`."""
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -11,7 +10,9 @@ import uvloop
 
 from strongroom.commands import atto, bittensor, demo, doctor, hathor, keys, token
 from strongroom.commands.absent_chain import absent_chain
-from strongroom.commands.context import administrative_settings, migrate_all, print_ready
+from strongroom.commands.context import print_ready
+from strongroom.commands.migrate import DryRun
+from strongroom.commands.migrate import migrate as run_migrations
 from strongroom.core.clock import SystemClock
 from strongroom.core.environment import SettingsError
 from strongroom.core.errors import StrongroomError
@@ -82,11 +83,10 @@ def sandbox(ledgers: Ledgers = None) -> None:
 
 
 @application.command()
-def migrate(ledgers: Ledgers = None) -> None:
+def migrate(ledgers: Ledgers = None, dry_run: DryRun = False) -> None:
     """Bring the databases up to date and end. `serve` does it too."""
     _check_names(ledgers)
-    for database in asyncio.run(migrate_all(administrative_settings(ledgers))):
-        typer.echo(f"{database} is up to date")
+    run_migrations(ledgers, dry_run=dry_run)
 
 
 def load_settings(variables: dict[str, str], ledgers: list[str] | None) -> Settings:

@@ -1,10 +1,17 @@
+import hashlib
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from commands.conftest import Ended, Installation
 from support.keys import KEY
+from support.ports import own_ports
+
+DATABASES = ("atto.sqlite3", "hathor.sqlite3")
+BOOKS = ("atto", "hathor", "bittensor")
 
 
 def verdicts(ended: Ended) -> dict[str, tuple[str, str]]:
@@ -41,8 +48,10 @@ def test_a_good_installation_is_all_good(copy: Installation) -> None:
         "atto audit trail": "good",
         "atto wallet keys": "good",
         "atto node": "good",
+        "atto account states": "good",
         "atto work": "good",
         "hathor database": "good",
+        "hathor audit trail": "good",
         "hathor node": "good",
         "bittensor database": "good",
         "bittensor audit trail": "good",
@@ -91,3 +100,120 @@ def test_a_node_of_another_network_is_named(copy: Installation) -> None:
     ended = copy.run("doctor", variables=beta)
     words = f"{node}: the node is of the network LOCAL, and NETWORK says BETA"
     assert (ended.status, verdicts(ended)["atto node"]) == (1, ("bad", words))
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture
+def backup(installation: Installation, tmp_path: Path) -> Installation:
+    """A copy as the documents say how to make one: whole databases, and the keys beside them."""
+    source, folder = Path(installation.variables["STRONGROOM_DATA"]), tmp_path / "backup"
+    folder.mkdir()
+    for path in source.glob("*.sqlite3"):
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"VACUUM INTO '{folder / path.name}'")
+    for path in source.glob("*.kek"):
+        shutil.copy(path, folder)
+    variables = installation.variables | {"STRONGROOM_DATA": str(folder), "COLUMNS": "300"}
+    return Installation(variables=variables, client=installation.client)
+
+
+def change(copy: Installation, database: str, statement: str) -> None:
+    with closing(sqlite3.connect(Path(copy.variables["STRONGROOM_DATA"]) / database)) as connection:
+        connection.execute(statement)
+        connection.commit()
+        connection.execute("PRAGMA journal_mode=DELETE")
+
+
+def test_a_backup_is_looked_at_and_stays_as_it_was(backup: Installation) -> None:
+    folder = Path(backup.variables["STRONGROOM_DATA"])
+    before = contents(folder)
+    assert {"atto.sqlite3", "hathor.sqlite3", "atto.kek"} <= before.keys()
+    ended = backup.run("doctor")
+    assert ended.status == 0, ended
+    assert contents(folder) == before
+
+
+def test_where_nothing_is_nothing_is_made_and_that_is_bad(installation: Installation, tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    ended = installation.run("doctor", variables={"STRONGROOM_DATA": str(folder), "COLUMNS": "300"})
+    found = verdicts(ended)
+    assert ended.status == 1
+    for ledger in BOOKS:
+        result, detail = found[f"{ledger} database"]
+        assert (result, detail.partition(str(folder))[0]) == ("bad", "There is no database sqlite:///")
+        assert found[f"{ledger} audit trail"] == ("bad", f"not looked at: see {ledger} database")
+    assert found["atto wallet keys"][0] == found["bittensor keys"][0] == "bad"
+    assert found["atto node"][0] == "good"
+    assert not folder.exists()
+
+
+def test_a_schema_that_lacks_something_is_bad_and_stays_so(backup: Installation) -> None:
+    change(backup, "hathor.sqlite3", "UPDATE strongroom_version_hathor SET version_num = 'hathor_0002'")
+    before = contents(Path(backup.variables["STRONGROOM_DATA"]))
+    ended = backup.run("doctor")
+    result, detail = verdicts(ended)["hathor database"]
+    assert (ended.status, result) == (1, "bad")
+    assert "lacks hathor_0003" in detail
+    assert "run `strongroom migrate`" in detail
+    assert contents(Path(backup.variables["STRONGROOM_DATA"])) == before
+
+
+def test_a_broken_audit_trail_of_hathor_is_bad(backup: Installation) -> None:
+    change(backup, "hathor.sqlite3", "UPDATE strongroom_audit_head SET sequence = 5")
+    ended = backup.run("doctor")
+    assert (ended.status, verdicts(ended)["hathor audit trail"][0]) == (1, "bad")
+
+
+def test_a_key_that_is_not_there_is_bad_also_where_nothing_is_sealed(backup: Installation) -> None:
+    change(backup, "atto.sqlite3", "DELETE FROM account")
+    change(backup, "atto.sqlite3", "DELETE FROM wallet")
+    (Path(backup.variables["STRONGROOM_DATA"]) / "atto.kek").unlink()
+    ended = backup.run("doctor")
+    assert (ended.status, verdicts(ended)["atto wallet keys"][0]) == (1, "bad")
+
+
+def test_accounts_that_the_node_does_not_know_are_bad(backup: Installation, tmp_path: Path) -> None:
+    made = backup.client.post(f"/wallets/{tmp_path.name}")
+    assert made.status_code == 200, made.text
+    folder = Path(backup.variables["STRONGROOM_DATA"])
+    account = backup.client.post(f"/wallets/{tmp_path.name}/accounts").json()["address"]
+    row = (account.removeprefix("atto://"), tmp_path.name)
+    with closing(sqlite3.connect(folder / "atto.sqlite3")) as connection:
+        connection.execute(
+            "INSERT INTO strongroom_atto_account (address, public_key, wallet_name, account_index, origin, disabled,"
+            " version, height, balance, frontier, timestamp_ms, entry_height)"
+            " VALUES (?, zeroblob(32), ?, 0, 'CREATED', 0, 0, 7, '7', zeroblob(32), 1, 0)",
+            row,
+        )
+        connection.commit()
+    ended = backup.run("doctor")
+    result, detail = verdicts(ended)["atto account states"]
+    assert (ended.status, result) == (1, "bad")
+    assert f"{row[0]} is at height 7 here and unknown there" in detail
+
+
+@pytest.mark.timeout(240)  # eight processes
+def test_a_newer_schema_is_one_sentence_in_every_command(backup: Installation) -> None:
+    for ledger, database in (("core", "atto.sqlite3"), ("hathor", "hathor.sqlite3")):
+        change(backup, database, f"UPDATE strongroom_version_{ledger} SET version_num = '{ledger}_9999'")  # noqa: S608
+    variables = {"NETWORK": "LOCAL", "NODE_BASE_URL": "http://127.0.0.1:9"}
+    hathor = {"HATHOR_NETWORK": "privatenet", "DEFAULT_SERVER": "http://127.0.0.1:9/v1a"}
+    for arguments, more in (
+        (("serve", "atto"), variables),
+        (("migrate", "atto"), variables),
+        (("migrate", "atto", "--dry-run"), variables),
+        (("token", "list"), variables),
+        (("serve", "hathor"), hathor),
+        (("sync", "hathor"), hathor),
+        (("hathor", "verify"), hathor),
+    ):
+        ended = backup.run(*arguments, variables=more | own_ports())
+        sentence = " ".join(line for line in ended.stderr if line.startswith("strongroom:"))
+        assert ended.status == 1, (arguments, ended)
+        assert "newer than this version of Strongroom" in sentence, (arguments, ended)
+        assert "_9999" in sentence
+    ended = backup.run("doctor")
+    assert "newer than this version of Strongroom" in verdicts(ended)["atto database"][1]

@@ -1,5 +1,6 @@
 """Schemas are brought up to date once, whoever comes first."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -184,3 +185,18 @@ async def test_other_tables_of_the_database_are_left_alone(database_url: URL, el
     await migrate(database, [])
     await database.close()
     assert elsewhere("SELECT id FROM account") == [["7"]]
+
+
+async def test_databases_that_are_migrated_at_once_do_not_meet(
+    database_url: URL, tmp_path: Path, elsewhere: Elsewhere
+) -> None:
+    """There is one `alembic.op` in a process, and ledgers start together."""
+    url = database_url
+    others = [Database(sqlite_url(str(tmp_path / f"other-{number}.sqlite3"))) for number in range(4)]
+    database = Database(url)
+    component = pets(tmp_path / "pets")
+    await asyncio.gather(*(migrate(each, [component]) for each in (database, *others)))
+    for each in (database, *others):
+        assert {"cat", *tables.metadata.tables} <= await table_names(each)
+        await each.close()
+    assert elsewhere("SELECT version_num FROM strongroom_version_pets") == [["pets_0001"]]

@@ -31,6 +31,7 @@ UNSEEN_CODES = {
     "account_disabled",
     "already_received",
     "audit_broken",
+    "schema_unfit",
     "invalid_value",
     "invalid_network",
     "invalid_mnemonic",

@@ -27,15 +27,28 @@ class ChainPin:
         """Raises: WrongChain: this genesis is not that of the network, or not the one seen before."""
         if genesis_hash == self._good:
             return
+        self._require_network(genesis_hash)
+        pinned = await self._database.write(lambda connection: self._pin(connection, genesis_hash))
+        self._require_same(pinned, genesis_hash)
+        self._good = genesis_hash
+
+    async def compare(self, genesis_hash: bytes) -> None:
+        """As `check`, and remembers nothing. Raises: WrongChain."""
+        self._require_network(genesis_hash)
+        pinned = await self._database.read(_pinned)
+        if pinned is not None:
+            self._require_same(pinned, genesis_hash)
+
+    def _require_network(self, genesis_hash: bytes) -> None:
         if (genesis_hash == FINNEY_GENESIS) != (self._network is Network.FINNEY):
             raise WrongChain(f"The node's chain is not {self._network}: its genesis is {genesis_hash.hex()}")
-        pinned = await self._database.write(lambda connection: self._pin(connection, genesis_hash))
+
+    def _require_same(self, pinned: tuple[str, bytes], genesis_hash: bytes) -> None:
         if pinned != (self._network, genesis_hash):
             raise WrongChain(
                 f"This database is for {pinned[0]} with genesis {pinned[1].hex()}; the node serves"
                 f" {self._network} with genesis {genesis_hash.hex()}"
             )
-        self._good = genesis_hash
 
     def _pin(self, connection: Connection, genesis_hash: bytes) -> tuple[str, bytes]:
         row = {
@@ -45,5 +58,12 @@ class ChainPin:
             "seen_at_ms": self._clock.now_ms(),
         }
         insert_ignore(connection, tables.chain, [row])
-        found = connection.execute(select(tables.chain.c.network, tables.chain.c.genesis_hash)).one()
-        return found.network, found.genesis_hash
+        found = _pinned(connection)
+        if found is None:
+            raise WrongChain("The chain that this database is for was taken out of it")
+        return found
+
+
+def _pinned(connection: Connection) -> tuple[str, bytes] | None:
+    found = connection.execute(select(tables.chain.c.network, tables.chain.c.genesis_hash)).first()
+    return None if found is None else (found.network, found.genesis_hash)

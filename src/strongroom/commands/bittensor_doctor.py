@@ -1,56 +1,58 @@
 """What `strongroom doctor` asks of the Bittensor ledger."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
+from strongroom.bittensor.chain_pin import ChainPin
+from strongroom.bittensor.gateway.node import NodeChain
 from strongroom.bittensor.holdings import KeyHoldings
-from strongroom.bittensor.ledger import BittensorLedger
 from strongroom.bittensor.settings import BittensorSettings
-from strongroom.commands.context import bittensor_ledger, shown
+from strongroom.commands.installed import Installed, check_schema, reading
 from strongroom.core.audit import verify
-from strongroom.core.errors import Unavailable
+from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.errors import Unavailable, VaultError
 from strongroom.core.security.holdings import inspect_holdings
-from strongroom.settings import Settings
 
 Check = Callable[[], Awaitable[str]]
-Ask = Callable[[BittensorLedger], Awaitable[str]]
 
 
-def bittensor_checks(settings: Settings, bittensor: BittensorSettings) -> dict[str, Check]:
-    def check(ask: Ask) -> Check:
-        async def run() -> str:
-            async with bittensor_ledger(settings) as ledger:
-                return await ask(ledger)
-
-        return run
-
-    async def keys(ledger: BittensorLedger) -> str:
-        return await _keys(ledger, bittensor)
-
+def bittensor_checks(one: Installed, bittensor: BittensorSettings) -> dict[str, Check]:
     return {
-        "bittensor database": check(_database),
-        "bittensor audit trail": check(_audit),
-        "bittensor keys": check(keys),
-        "bittensor chain": check(_chain),
+        "bittensor database": partial(check_schema, one),
+        "bittensor audit trail": partial(_audit, one),
+        "bittensor keys": partial(_keys, one, bittensor),
+        "bittensor chain": partial(_chain, one, bittensor),
     }
 
 
-async def _database(ledger: BittensorLedger) -> str:
-    return shown(ledger.database)
+async def _audit(one: Installed) -> str:
+    async with reading(one) as database:
+        return f"{await verify(database)} rows verified"
 
 
-async def _audit(ledger: BittensorLedger) -> str:
-    return f"{await verify(ledger.database)} rows verified"
-
-
-async def _keys(ledger: BittensorLedger, bittensor: BittensorSettings) -> str:
+async def _keys(one: Installed, bittensor: BittensorSettings) -> str:
     """A restored backup is worth nothing without the key that sealed its keys."""
-    found = await inspect_holdings(bittensor.key, ledger.database, KeyHoldings())
+    async with reading(one) as database:
+        found = await inspect_holdings(bittensor.key, database, KeyHoldings())
+    if bittensor.key.load() is None:
+        raise VaultError(
+            f"{bittensor.key.file} is not there: `strongroom serve` makes it where nothing was sealed yet, else put it"
+            " back"
+        )
     return f"{found.sealed} keys open, {found.rows - found.sealed} are known by their address alone"
 
 
-async def _chain(ledger: BittensorLedger) -> str:
-    try:
-        runtime, heads = await ledger.chain_work.chain.runtime(), await ledger.chain_work.chain.heads()
-    except Unavailable as error:
-        raise Unavailable(f"the chain: {error.message}") from error
+async def _chain(one: Installed, bittensor: BittensorSettings) -> str:
+    clock = SystemClock()
+    async with reading(one) as database:
+        pin = ChainPin(database, bittensor.network, clock)
+        chain = NodeChain(
+            bittensor.chain_endpoints, check_genesis=pin.compare, clock=clock, entropy=SystemEntropy()
+        )
+        try:
+            runtime, heads = await chain.runtime(), await chain.heads()
+        except Unavailable as error:
+            raise Unavailable(f"the chain: {error.message}") from error
+        finally:
+            await chain.close()
     return f"runtime {runtime.spec_version}, block {heads.best.number}, final {heads.final.number}"

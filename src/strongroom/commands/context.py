@@ -48,21 +48,6 @@ async def atto_ledger(settings: Settings) -> AsyncIterator[AttoLedger]:
         await ledger.database.close()
 
 
-async def migrate_all(settings: Settings) -> list[str]:
-    """Migrates the database of every configured ledger; returns where they are."""
-    databases: list[str] = []
-    if settings.atto is not None:
-        async with atto_ledger(settings) as atto:
-            databases.append(shown(atto.database))
-    if settings.hathor is not None:
-        async with hathor_ledger(settings) as hathor:
-            databases.append(shown(hathor.database))
-    if settings.bittensor is not None:
-        async with bittensor_ledger(settings) as bittensor:
-            databases.append(shown(bittensor.database))
-    return databases
-
-
 def hathor_ledger(settings: Settings) -> AbstractAsyncContextManager[HathorLedger]:
     """The Hathor ledger, its database migrated and nothing running."""
     if settings.hathor is None:

@@ -44,7 +44,7 @@ from strongroom.core.bulk import Values, execute, marked
 from strongroom.core.clock import Clock, Entropy, SystemClock, SystemEntropy
 from strongroom.core.mysql import MysqlEngine
 from strongroom.core.mysql_queries import QueryPool
-from strongroom.core.sqlite import SqliteEngine
+from strongroom.core.sqlite import SqliteEngine, SqliteReader
 from strongroom.core.storage.errors import (
     CommitUnknown,
     ConnectionSevered,
@@ -111,19 +111,31 @@ class Database:
     """Runs units of work. `is_sqlite` and the helpers below are for the few places where dialects differ."""
 
     def __init__(
-        self, url: URL, *, pool_size: int = 16, clock: Clock | None = None, entropy: Entropy | None = None
+        self,
+        url: URL,
+        *,
+        pool_size: int = 16,
+        read_only: bool = False,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
     ) -> None:
-        """`clock` and `entropy` space the attempts at a unit that may run again."""
+        """`read_only`: `write` is an error. `clock` and `entropy` space the attempts at a unit that may run again."""
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._clock = clock or SystemClock()
         self.entropy = entropy or SystemEntropy()
-        self._engine: _Engine = SqliteEngine(url) if self.is_sqlite else MysqlEngine(url, pool_size)
+        self.is_read_only = read_only
+        self._engine = self._open(url, pool_size)
         self._queries = None if self.is_sqlite else QueryPool(url, max(1, pool_size // 2))
         self._units: set[asyncio.Task[Any]] = set()
         self._owns_engine = True
         self._closed = False
         self._failure: DatabaseUnusable | None = None
+
+    def _open(self, url: URL, pool_size: int) -> "_Engine":
+        if not self.is_sqlite:
+            return MysqlEngine(url, pool_size)
+        return SqliteReader(url) if self.is_read_only else SqliteEngine(url)
 
     def beside(self) -> Self:
         """The same database for the event loop of another thread. It is closed there, before this one.
@@ -150,6 +162,8 @@ class Database:
             OutcomeUnknown: it went silent or failed during the commit, and may commit the unit yet.
             Duplicate, UnfitValue, DatabaseRefused: it refused a statement of `work`.
         """
+        if self.is_read_only:
+            raise RuntimeError("this database is only read")
         if self.is_sqlite:
             return await self._patiently(lambda: self._engine.write(work))
         try:
@@ -311,6 +325,6 @@ def mysql_url(*, host: str, port: int, name: str, user: str, password: str) -> U
 
 
 class _Engine(Protocol):
-    async def write(self, work: Work[T]) -> T: ...
-    async def read(self, work: Work[T]) -> T: ...
+    async def write(self, work: Work[T], /) -> T: ...
+    async def read(self, work: Work[T], /) -> T: ...
     async def close(self) -> None: ...

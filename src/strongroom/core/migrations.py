@@ -6,38 +6,35 @@ never rewrites a revision that was released.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import structlog
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from strongroom.core.database import Database
-from strongroom.core.errors import Unavailable
+from strongroom.core.errors import StrongroomError, Unavailable
+from strongroom.core.storage.errors import DatabaseRefused, DatabaseUnusable, Duplicate
+from strongroom.core.storage.schema import (
+    CORE,
+    Revisions,
+    SchemaState,
+    SchemaUnfit,
+    large_tables,
+    one_at_a_time,
+    read_state,
+    shown,
+)
+
+__all__ = ["CORE", "MYSQL_LOCK", "Revisions", "migrate"]
 
 log = structlog.get_logger(__name__)
 
 MYSQL_LOCK = "strongroom_migrate"
 LOCK_WAIT_S = 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revisions:
-    """One component's migrations: `folder` holds the revision files."""
-
-    component: str
-    folder: Path
-
-    @property
-    def version_table(self) -> str:
-        return f"strongroom_version_{self.component}"
-
-
-CORE = Revisions(component="core", folder=Path(__file__).parent / "revisions")
+MISSING = frozenset({1, 1054, 1146})
+"""A table or a column that is not there, as SQLite and MySQL say it."""
 
 
 async def migrate(database: Database, components: Sequence[Revisions]) -> None:
@@ -47,21 +44,38 @@ async def migrate(database: Database, components: Sequence[Revisions]) -> None:
 
     Raises:
         Unavailable: the database does not let us in.
+        SchemaUnfit: it is newer than this version, or was migrated by half.
     """
 
     def work(connection: Connection) -> None:
         with _lock(connection):
-            for component in (CORE, *components):
-                _upgrade(connection, component)
+            # All are looked at first: what is newer is not touched in any part.
+            states = [read_state(connection, component) for component in (CORE, *components)]
+            _tell(connection, states)
+            for component, state in zip((CORE, *components), states, strict=True):
+                _upgrade(connection, component, state)
 
     try:
-        await database.write(work, answer_s=None)
+        async with one_at_a_time():
+            await database.write(work, answer_s=None)
     except Unavailable as error:
-        shown = database.url.render_as_string(hide_password=True)
-        raise Unavailable(f"The database {shown} cannot be used: {_reason(error)}") from error
+        raise Unavailable(f"The database {shown(database)} cannot be used: {_reason(error)}") from error
+    except SchemaUnfit as error:
+        raise SchemaUnfit(f"{shown(database)}: {error.message}") from error
 
 
-def _reason(error: Unavailable) -> str:
+def _tell(connection: Connection, states: Sequence[SchemaState]) -> None:
+    """Names what may take long: whoever waits should know for what."""
+    pending = [revision for state in states for revision in state.pending]
+    if pending and (large := large_tables(connection)):
+        log.warning(
+            "the schema of a large database is being changed; it may take long",
+            revisions=pending,
+            tables=large,
+        )
+
+
+def _reason(error: StrongroomError) -> str:
     """The driver's own words where there are some: only a person sees them, at the start of a process."""
     return str(error.__cause__ or error)
 
@@ -80,15 +94,31 @@ def _lock(connection: Connection) -> Iterator[None]:
         connection.scalar(text(f"SELECT RELEASE_LOCK('{MYSQL_LOCK}')"))
 
 
-def _upgrade(connection: Connection, component: Revisions) -> None:
-    script = ScriptDirectory(str(component.folder), version_locations=[str(component.folder)])
+def _upgrade(connection: Connection, component: Revisions, state: SchemaState) -> None:
+    """Raises: SchemaUnfit: what is there is in the way."""
+    script = component.script
 
     def steps(revision: Any, _context: object) -> Any:
         return script._upgrade_revs("head", revision)  # noqa: SLF001 - what alembic's own `upgrade` command passes
 
-    with EnvironmentContext(Config(), script, fn=steps) as environment:
-        environment.configure(
-            connection=connection, version_table=component.version_table, transactional_ddl=False
-        )
-        environment.run_migrations()
+    try:
+        with EnvironmentContext(Config(), script, fn=steps) as environment:
+            environment.configure(
+                connection=connection, version_table=component.version_table, transactional_ddl=False
+            )
+            environment.run_migrations()
+    except (DatabaseRefused, Duplicate) as error:
+        raise _half_migrated(state, error) from error
+    except DatabaseUnusable as error:
+        if error.number in MISSING:
+            raise _half_migrated(state, error) from error
+        raise
     log.debug("schema is up to date", component=component.component)
+
+
+def _half_migrated(state: SchemaState, error: StrongroomError) -> SchemaUnfit:
+    return SchemaUnfit(
+        f"The migration of {state.component} from {state.current or 'nothing'} meets tables that it did not expect:"
+        f" {_reason(error)}. An earlier one was interrupted, or something else changed them. Restore the backup from"
+        " before it; a database that was new may be dropped and made again"
+    )

@@ -7,11 +7,13 @@ up the whole transaction, all of them have failed.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event
 from sqlalchemy.engine import URL
@@ -32,6 +34,7 @@ READERS = 4
 BUSY_TIMEOUT_S = 30
 MOST_UNITS = 64
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000")
+READ_ONLY_PRAGMAS = ("query_only=ON", "foreign_keys=ON")
 
 
 class SqliteEngine:
@@ -181,7 +184,40 @@ def _answer(batch: list[_Unit[Any]]) -> None:
         unit.answer()
 
 
-def _engine(url: URL, *, pool_size: int, begin: str) -> Engine:
+class SqliteReader:
+    """Reads a file as it lies there, and leaves no trace beside it."""
+
+    def __init__(self, url: URL) -> None:
+        self._engine = _engine(
+            _read_only(Path(url.database or "")), pool_size=1, begin="BEGIN", pragmas=READ_ONLY_PRAGMAS
+        )
+
+    async def write(self, _work: Work[T]) -> T:
+        raise RuntimeError("this database is only read")
+
+    async def read(self, work: Work[T]) -> T:
+        def unit() -> T:
+            with self._engine.connect() as connection:
+                return work(connection)
+
+        return await asyncio.to_thread(unit)
+
+    async def close(self) -> None:
+        self._engine.dispose()
+
+
+def _read_only(path: Path) -> URL:
+    """A file that nobody has open is taken for one that does not change: else SQLite would make files beside it.
+
+    Who has it open, or was killed, has left a write-ahead log, which belongs to what is stored.
+    """
+    log, index = (path.with_name(path.name + ending) for ending in ("-wal", "-shm"))
+    is_in_use = index.exists() or (log.exists() and log.stat().st_size > 0)
+    way = {"mode": "ro"} if is_in_use else {"mode": "ro", "immutable": "1"}
+    return URL.create("sqlite", database=f"file:{quote(str(path.absolute()))}", query={**way, "uri": "true"})
+
+
+def _engine(url: URL, *, pool_size: int, begin: str, pragmas: Sequence[str] = PRAGMAS) -> Engine:
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -194,7 +230,7 @@ def _engine(url: URL, *, pool_size: int, begin: str) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(dbapi_connection: Any, _record: object) -> None:
         cursor = dbapi_connection.cursor()
-        for pragma in PRAGMAS:
+        for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
