@@ -55,7 +55,7 @@ def _is_served(path: str) -> bool:
     return path.startswith(SERVED)
 
 
-def _expected(recorded: dict[str, Any]) -> tuple[int, Any]:
+def _expected(recorded: dict[str, Any], proposal_id: str) -> tuple[int, Any]:
     """What the original answered, but for what its notes call a bug."""
     if recorded["name"] == "init_bad_xpub":
         message = "The xpub is not valid: Invalid checksum"
@@ -63,6 +63,8 @@ def _expected(recorded: dict[str, Any]) -> tuple[int, Any]:
         return 400, {"success": False, "error": "invalid-payload", "details": details}
     if recorded["name"] == "nano_state":  # it reaches the node
         return 200, {"success": False, "message": "Transaction not found"}
+    if recorded["name"] == "send_not_open":  # the bytes of send_ok once more
+        return 200, {"success": True, "txProposalId": proposal_id, **recorded["body"]}
     if (better := BETTER.get(recorded["name"])) is not None:
         return 400, {"success": False, **better}
     text = json.dumps(recorded["response"]).replace(str(ROUNDED), str(EXACT))
@@ -119,7 +121,7 @@ async def test_the_recorded_answers_come_again(
         for recorded in asked:
             status, body = await _ask(api, recorded, prefix, slash, proposal_id)
             proposal_id = body.get("txProposalId", proposal_id)
-            expected = _expected(recorded)
+            expected = _expected(recorded, proposal_id)
             varies = recorded["varies"]
             found = (status, _without(body, varies))
             assert found == (expected[0], _without(expected[1], varies)), recorded["name"]

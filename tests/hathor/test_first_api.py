@@ -100,8 +100,19 @@ async def test_a_payment_with_change_in_two_tokens(client: Client) -> None:
     assert answer == (200, expected)
     assert [parse_transaction(raw).id for raw in client.node.pushed] == [transaction.id]
     assert transaction.parents == PARENTS
-    again = await client.ask_openly("PUT", f"/txproposals/{identifier}/", signature_body(transaction))
-    assert again == (400, {"success": False, "error": "tx-proposal-not-open", "status": "sent"})
+    assert (
+        await client.ask_openly("PUT", f"/txproposals/{identifier}/", signature_body(transaction)) == answer
+    )
+    await client.api.database.write(
+        lambda c: execute(c, "DELETE FROM strongroom_hathor_proposal")
+    )  # it is confirmed
+    assert (
+        await client.ask_openly("PUT", f"/txproposals/{identifier}/", signature_body(transaction)) == answer
+    )
+    later = signature_body(transaction) | {"timestamp": NOW_S + 1}
+    refused = await client.ask_openly("PUT", f"/txproposals/{identifier}/", later)
+    assert refused == (400, {"success": False, "error": "tx-proposal-not-open", "status": "sent"})
+    assert len(client.node.pushed) == 1
 
 
 async def test_chosen_inputs(client: Client) -> None:

@@ -1,6 +1,7 @@
 """A real node that is slow, goes away, comes back as something else, and comes back."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,6 +155,59 @@ async def test_a_version_that_the_original_stored_is_known(database: Database, c
         "genesisBlockHash": None,
         "timestamp": clock.now_ms() // 1000,
     }
+
+
+NEWER = {
+    "version": "0.99.0",
+    "network": "mainnet",
+    "nano_contracts_enabled": "required",
+    "min_tx_weight": 14,
+    "min_tx_weight_coefficient": 1.6,
+    "min_tx_weight_k": 100,
+    "token_deposit_percentage_numerator": 10_000_000,
+    "token_deposit_percentage_denominator": 1_000_000_000,
+    "reward_spend_min_blocks": 300,
+    "max_number_inputs": 255,
+    "max_number_outputs": 255,
+    "decimal_places": None,
+    "display_decimal_places": 3,
+    "token_amount_v1_decimal_places": 2,
+    "genesis_block_hash": "00" * 32,
+    "genesis_tx1_hash": "11" * 32,
+    "native_token": {"name": "Ħathor 🌙", "symbol": "HTR", "version": 0},
+}
+"""A node that dropped what is deprecated, and says more."""
+
+
+async def test_a_newer_node_is_understood_and_what_it_says_is_kept(
+    database: Database, clock: ManualClock
+) -> None:
+    async with (
+        serving(CannedNode({"GET /v1a/version": NEWER})) as listener,
+        serving_api(database, clock, node_url=f"{listener.url}/v1a/") as api,
+    ):
+        data = (await api.client.get("/version")).json()["data"]
+    assert data == {
+        "version": "0.99.0",
+        "network": "mainnet",
+        "nanoContractsEnabled": False,
+        "minWeight": 14,
+        "minTxWeight": 14,
+        "minTxWeightCoefficient": 1.6,
+        "minTxWeightK": 100,
+        "tokenDepositPercentageNumerator": 10_000_000,
+        "tokenDepositPercentageDenominator": 1_000_000_000,
+        "rewardSpendMinBlocks": 300,
+        "maxNumberInputs": 255,
+        "maxNumberOutputs": 255,
+        "decimalPlaces": 2,
+        "nativeTokenName": "Ħathor 🌙",
+        "nativeTokenSymbol": "HTR",
+        "genesisBlockHash": "00" * 32,
+        "timestamp": clock.now_ms() // 1000,
+    }
+    stored = await database.read(lambda connection: execute(connection, "SELECT data FROM version_data"))
+    assert json.loads(stored[0][0]) == NEWER
 
 
 async def test_who_waits_for_the_first_version_waits_once(clock: ManualClock, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ async def test_the_void_of_a_sent_transaction_frees_its_outputs(database: Databa
     sending = await database.write(
         partial(begin_sending, proposal_id="first", wallet_id=None, raw=b"raw", tx_id="id", now_ms=0)
     )
+    assert sending is not None
     await database.write(partial(settle, sending=sending, status=SENT, now_s=NOW_S))
     spender = scene.send([(kept.hash, 0)], [pay("b", 1_000)])
     await scene.sync()

@@ -174,6 +174,7 @@ async def test_who_meets_no_node_does_not_call_off_what_another_may_have_deliver
     identifier = await client.propose(transaction)
     database = client.api.database
     first = await database.write(_begin(identifier, transaction, clock))
+    assert first is not None
     second = await database.write(partial(join_sending, proposal_id=identifier))
     assert (first.attempts, second and second.attempts) == (1, 2)
     call_off = partial(settle, sending=first, status=OPEN, now_s=1)
@@ -189,6 +190,7 @@ async def test_that_one_node_took_it_outweighs_that_another_refused_it(
     identifier = await client.propose(transaction)
     database = client.api.database
     first = await database.write(_begin(identifier, transaction, clock))
+    assert first is not None
     second = await database.write(partial(join_sending, proposal_id=identifier))
     assert second is not None
     assert await database.write(partial(settle, sending=second, status=SEND_ERROR, now_s=1)) == SEND_ERROR
@@ -198,7 +200,7 @@ async def test_that_one_node_took_it_outweighs_that_another_refused_it(
     assert await client.rows_beside() == 0
 
 
-def _begin(identifier: str, transaction: Transaction, clock: ManualClock) -> partial[Sending]:
+def _begin(identifier: str, transaction: Transaction, clock: ManualClock) -> partial[Sending | None]:
     return partial(
         begin_sending,
         proposal_id=identifier,

@@ -15,6 +15,7 @@ from strongroom.hathor.gateway.push import Presence, PushNode
 from strongroom.hathor.holds import ProposalRefusedError, release
 from strongroom.hathor.proposals import cancel, forget, join_sending
 from strongroom.hathor.sending import Sender
+from strongroom.hathor.sent import forget_sent, unsay_sent
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +63,7 @@ class ProposalSweep:
             Incomplete: some have to wait.
         """
         failed: list[str] = []
-        for step in (self._expire, self._take_up, self._drop_seen, self._release_lost):
+        for step in (self._expire, self._take_up, self._drop_seen, self._release_lost, self._forget):
             try:
                 failed += await step()
             except Exception as error:  # noqa: BLE001 - the other steps go on
@@ -114,6 +115,11 @@ class ProposalSweep:
 
         return await _each(rows, release_lost)
 
+    async def _forget(self) -> list[str]:
+        now_s = self._now_s()
+        await self._database.write(partial(forget_sent, now_s=now_s))
+        return []
+
     def _now_s(self) -> int:
         return self._clock.now_ms() // 1000
 
@@ -146,3 +152,4 @@ def _drop(connection: Connection, proposal_id: str) -> None:
 def _release(connection: Connection, proposal_id: str) -> None:
     release(connection, proposal_id)
     forget(connection, proposal_id)
+    unsay_sent(connection, proposal_id)

@@ -21,6 +21,7 @@ from strongroom.hathor.holds import Held, ProposalRefusedError, hold, release
 from strongroom.hathor.protocol.hashes import base58check_encode
 from strongroom.hathor.protocol.headers import NanoHeader
 from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
+from strongroom.hathor.sent import find_sent, is_on_chain, remember_sent
 from strongroom.hathor.sync.ledger_lock import lock_ledger
 
 OPEN = "open"
@@ -109,6 +110,13 @@ def find_proposal(
     )
 
 
+def already_sent(connection: Connection, proposal: Proposal, raw: bytes) -> bool:
+    """Whether these bytes went out for this proposal."""
+    if proposal.status != SENT:
+        return False
+    return raw in (proposal.signed, find_sent(connection, proposal.id))
+
+
 def check_sendable(proposal: Proposal, raw: bytes) -> None:
     """Raises: ProposalRefusedError: it is settled, or being sent with other bytes."""
     if proposal.status not in {OPEN, SEND_ERROR} or proposal.proposed is None:
@@ -119,14 +127,21 @@ def check_sendable(proposal: Proposal, raw: bytes) -> None:
 
 def begin_sending(
     connection: Connection, proposal_id: str, wallet_id: str | None, raw: bytes, tx_id: str, now_ms: int
-) -> Sending:
+) -> Sending | None:
     """Stores the bytes that will be sent: the point of no return. Bytes that are being sent already are joined.
+
+    None: they went out already.
 
     Raises:
         ProposalRefusedError: `check_sendable`, or what a failed proposal spent is no longer free.
     """
     proposal = find_proposal(connection, proposal_id, wallet_id, lock=True)
+    if already_sent(connection, proposal, raw):
+        return None
     check_sendable(proposal, raw)
+    if proposal.status == SEND_ERROR and proposal.signed == raw and is_on_chain(connection, tx_id):
+        _correct(connection, proposal, SENT, raw, now_ms // 1000)
+        return None
     if proposal.sending_since_ms is not None:
         return _join(connection, proposal)
     if proposal.status == SEND_ERROR and proposal.proposed is not None:
@@ -162,13 +177,13 @@ def settle(connection: Connection, sending: Sending, status: str, now_s: int) ->
     if proposal.tx_id != sending.tx_id:
         return proposal.status
     if proposal.sending_since_ms is None:
-        return _correct(connection, proposal, status, now_s)
+        return _correct(connection, proposal, status, sending.raw, now_s)
     if status == OPEN and proposal.attempts != sending.attempts:
         return SENDING  # another process may have delivered it
     sql = "UPDATE strongroom_hathor_proposal SET sending_since_ms = NULL WHERE id = {}"
     execute(connection, sql, proposal.id)
     if status == SENT:
-        _set_status(connection, proposal.id, SENT, now_s)
+        _set_sent(connection, proposal.id, sending.raw, now_s)
     else:
         _fail(connection, proposal, now_s)
     if status == SENT and proposal.proposed and not _outpoints(parse_transaction(proposal.proposed)):
@@ -188,11 +203,11 @@ def _fail(connection: Connection, proposal: Proposal, now_s: int) -> None:
     _set_status(connection, proposal.id, SEND_ERROR, now_s)
 
 
-def _correct(connection: Connection, proposal: Proposal, status: str, now_s: int) -> str:
+def _correct(connection: Connection, proposal: Proposal, status: str, raw: bytes, now_s: int) -> str:
     """It is settled already. That a node took it outweighs that another one refused it."""
     if status != SENT or proposal.status != SEND_ERROR:
         return proposal.status
-    _set_status(connection, proposal.id, SENT, now_s)
+    _set_sent(connection, proposal.id, raw, now_s)
     forget(connection, proposal.id)  # it holds nothing any more
     return SENT
 
@@ -223,6 +238,11 @@ def _free(connection: Connection, proposal: Proposal) -> None:
         sql = "UPDATE strongroom_hathor_proposal SET caller = NULL, seqnum_before = NULL WHERE id = {}"
         execute(connection, sql, proposal.id)
     release(connection, proposal.id)
+
+
+def _set_sent(connection: Connection, proposal_id: str, raw: bytes, now_s: int) -> None:
+    _set_status(connection, proposal_id, SENT, now_s)
+    remember_sent(connection, proposal_id, raw, now_s)
 
 
 def _set_status(connection: Connection, proposal_id: str, status: str, now_s: int) -> None:

@@ -10,7 +10,14 @@ from strongroom.core.clock import Clock
 from strongroom.core.database import Database
 from strongroom.core.limits import Limits
 from strongroom.hathor.holds import Outpoint, ProposalRefusedError
-from strongroom.hathor.proposals import begin_sending, check_sendable, find_proposal, refuse
+from strongroom.hathor.proposals import (
+    SENT,
+    already_sent,
+    begin_sending,
+    check_sendable,
+    find_proposal,
+    refuse,
+)
 from strongroom.hathor.protocol.addresses import Address, Network, parse_address
 from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
 from strongroom.hathor.protocol.work import WeightRule
@@ -58,6 +65,8 @@ class Submitter:
         proposed = await self._database.read(
             partial(_sendable, proposal_id=proposal_id, wallet_id=wallet_id, raw=raw)
         )
+        if proposed is None:
+            return Outcome(status=SENT)
         verify_same(proposed, transaction)
         if self._verify:
             await self._check(wallet_id, proposal_id, transaction)
@@ -71,6 +80,8 @@ class Submitter:
                 now_ms=self._clock.now_ms(),
             )
         )
+        if sending is None:
+            return Outcome(status=SENT)
         try:
             async with self._limits.limit(WAIT_S):
                 return await asyncio.shield(self._sender.send(sending))
@@ -107,7 +118,12 @@ def weight_rule(rules: NetworkRules) -> WeightRule:
     )
 
 
-def _sendable(connection: Connection, proposal_id: str, wallet_id: str | None, raw: bytes) -> Transaction:
+def _sendable(
+    connection: Connection, proposal_id: str, wallet_id: str | None, raw: bytes
+) -> Transaction | None:
+    """What was proposed; None: these bytes went out already."""
     proposal = find_proposal(connection, proposal_id, wallet_id)
+    if already_sent(connection, proposal, raw):
+        return None
     check_sendable(proposal, raw)
     return parse_transaction(proposal.proposed or b"")

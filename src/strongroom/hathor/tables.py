@@ -297,6 +297,16 @@ proposal = Table(
     comment="what tx_proposal has no room for",
 )
 
+sent_proposal = Table(
+    "strongroom_hathor_sent_proposal",
+    metadata,
+    Column("id", ascii_text(36), primary_key=True),
+    Column("signed", RAW, nullable=False, comment="the bytes that went out"),
+    Column("sent_at", BigInteger, nullable=False),
+    Index("strongroom_hathor_sent_proposal_age", "sent_at"),
+    comment="so that the same bytes get the same answer",
+)
+
 held_output = Table(
     "strongroom_hathor_held_output",
     metadata,

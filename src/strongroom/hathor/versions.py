@@ -6,7 +6,7 @@ The copy lies in the table `version_data`, as the original's does, so it outlive
 import asyncio
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -29,6 +29,9 @@ FIRST_PAUSE_S = 1.0
 ROW = 1
 SELECT = f"SELECT timestamp, data FROM version_data WHERE id = {ROW}"  # noqa: S608 - a constant
 
+LARGEST = 60_000
+"""Of a TEXT column."""
+DECIMAL_PLACES = 2
 Number = int | float
 
 
@@ -37,13 +40,17 @@ class NativeToken(msgspec.Struct, frozen=True):
     symbol: str = "HTR"
 
 
-class NetworkRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The node's `version`. The deposit comes as a fraction, as a float, or both."""
+class NetworkRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read of the node's `version`. The deposit comes as a fraction, as a float, or both.
+
+    Nodes call some fields deprecated: without `min_weight` it is `min_tx_weight`, which nodes send as the same.
+    """
 
     version: str
     network: str
-    nano_contracts_enabled: bool | Literal["disabled", "enabled", "feature_activation"]
-    min_weight: Number
+    nano_contracts_enabled: bool | str | None = None
+    """A bool, or in nodes with a bug one of their words."""
+    min_weight: Number | None = None
     min_tx_weight: Number
     min_tx_weight_coefficient: Number
     min_tx_weight_k: Number
@@ -53,7 +60,7 @@ class NetworkRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     reward_spend_min_blocks: int
     max_number_inputs: int
     max_number_outputs: int
-    decimal_places: int = 2
+    decimal_places: int | None = None
     native_token: NativeToken | None = None
     genesis_block_hash: str | None = None
 
@@ -76,7 +83,7 @@ class NetworkRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             "version": self.version,
             "network": self.network,
             "nanoContractsEnabled": self.nano_contracts_enabled in {True, "enabled", "feature_activation"},
-            "minWeight": self.min_weight,
+            "minWeight": self.min_tx_weight if self.min_weight is None else self.min_weight,
             "minTxWeight": self.min_tx_weight,
             "minTxWeightCoefficient": self.min_tx_weight_coefficient,
             "minTxWeightK": self.min_tx_weight_k,
@@ -84,7 +91,7 @@ class NetworkRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             "rewardSpendMinBlocks": self.reward_spend_min_blocks,
             "maxNumberInputs": self.max_number_inputs,
             "maxNumberOutputs": self.max_number_outputs,
-            "decimalPlaces": self.decimal_places,
+            "decimalPlaces": DECIMAL_PLACES if self.decimal_places is None else self.decimal_places,
             "nativeTokenName": token.name,
             "nativeTokenSymbol": token.symbol,
             "genesisBlockHash": self.genesis_block_hash,
@@ -127,7 +134,8 @@ class Versions:
                 raise NodeUnavailable(self._failure)
             return copy
         try:
-            rules = _decode(await self._node.get("version", timeout_s=PATIENCE_S if copy else math.inf))
+            raw = await self._node.get("version", timeout_s=PATIENCE_S if copy else math.inf)
+            rules = _decode(raw)
         except StrongroomError as error:
             self._failure = error.message
             self._not_before_s = self._clock.monotonic_s() + (PAUSE_S if copy else FIRST_PAUSE_S)
@@ -136,7 +144,7 @@ class Versions:
             return copy
         self._failure = None
         now_s = self._clock.now_ms() // 1000
-        await self._database.write(lambda connection: _store(connection, rules, now_s))
+        await self._database.write(lambda connection: _store(connection, raw, now_s))
         return _Copy(rules=rules, fetched_at_s=now_s)
 
     def _is_fresh(self, copy: _Copy) -> bool:
@@ -151,13 +159,16 @@ def _load(connection: Connection) -> _Copy | None:
         return None
 
 
-def _store(connection: Connection, rules: NetworkRules, now_s: int) -> None:
-    row = {"id": ROW, "timestamp": now_s, "data": msgspec.json.encode(rules).decode()}
+def _store(connection: Connection, raw: bytes, now_s: int) -> None:
+    """As the node said it: a later version, and the original, may read more of it. What is too long for that is cut down."""
+    said = raw if len(raw) <= LARGEST else msgspec.json.encode(_decode(raw))
+    row = {"id": ROW, "timestamp": now_s, "data": said.decode()}
     upsert(connection, tables.version_data, [row], ["timestamp", "data"])
 
 
 def _decode(raw: bytes | str) -> NetworkRules:
     try:
-        return msgspec.json.decode(raw, type=NetworkRules)
+        text = raw.decode() if isinstance(raw, bytes) else raw
+        return msgspec.json.decode(text, type=NetworkRules)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NodeBabbles(f"The node's version is not understood: {error}") from error

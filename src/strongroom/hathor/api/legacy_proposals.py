@@ -29,6 +29,7 @@ from strongroom.hathor.protocol.addresses import Network, parse_address
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.transactions import HASH_SIZE, Transaction, parse_transaction
 from strongroom.hathor.protocol.work import usual_weight
+from strongroom.hathor.sent import find_sent
 from strongroom.hathor.submission import Submitter, weight_rule
 from strongroom.hathor.versions import Versions
 
@@ -125,14 +126,14 @@ class LegacyProposalRoutes:
         proposal_id = read_proposal_id(request)
         body = SIGNED.check(await read_body(request))
         try:
-            proposal = await self._database.read(
-                lambda connection: find_proposal(connection, proposal_id, None)
+            proposal, proposed = await self._database.read(
+                lambda connection: _find_with_transaction(connection, proposal_id)
             )
         except ProposalRefusedError as error:
             raise proposal_refusal(error) from error
-        if proposal.proposed is None:
+        if proposed is None:
             raise Refusal(400, "tx-proposal-not-open", status=proposal.status)
-        transaction = _complete(parse_transaction(proposal.proposed), body)
+        transaction = _complete(parse_transaction(proposed), body)
         await self._check_weight(transaction, proposal)
         raw = transaction.encode()
         outcome = await send(self._submitter, None, proposal_id, transaction, raw)
@@ -189,6 +190,12 @@ class LegacyProposalRoutes:
             token_id=output["token"],
             timelock_s=output["timelock"],
         )
+
+
+def _find_with_transaction(connection: Connection, proposal_id: str) -> tuple[Proposal, bytes | None]:
+    """With what was proposed, or went out."""
+    proposal = find_proposal(connection, proposal_id, None)
+    return proposal, proposal.proposed or find_sent(connection, proposal.id)
 
 
 def _complete(proposed: Transaction, body: dict[str, Any]) -> Transaction:

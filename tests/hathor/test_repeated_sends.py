@@ -1,0 +1,114 @@
+"""Who lost the answer sends the same bytes again, and gets the same answer; nothing goes out twice."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from strongroom.core.bulk import execute
+from strongroom.hathor.proposal_sweep import UNSEEN_S
+from strongroom.hathor.protocol.transactions import Transaction
+from strongroom.hathor.sent import KEPT_S
+from support.clock import ManualClock
+from support.hathor.proposals import FUNDS, NOW_S, Client, hexed, payment
+
+pytestmark = pytest.mark.anyio
+
+NOT_OPEN = (400, {"success": False, "error": "tx-proposal-not-open", "status": "sent"})
+
+
+def sent(identifier: str, transaction: Transaction) -> tuple[int, dict[str, Any]]:
+    return 200, {"success": True, "txProposalId": identifier, **hexed(transaction)}
+
+
+async def confirm(client: Client, transaction: Transaction) -> None:
+    """The chain shows it, and what sending needed is dropped."""
+    row = "INSERT INTO `transaction` (tx_id, timestamp, version) VALUES ({}, {}, 1)"
+    await client.api.database.write(lambda c: execute(c, row, transaction.id, NOW_S))
+    spent = "UPDATE tx_output SET spent_by = {} WHERE tx_id = {} AND `index` = 1"
+    await client.api.database.write(lambda c: execute(c, spent, transaction.id, FUNDS))
+    await client.sweep().sweep()
+
+
+async def test_the_same_bytes_get_the_same_answer_before_and_after_the_chain_shows_them(
+    client: Client,
+) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    assert await client.send(identifier, transaction) == sent(identifier, transaction)
+    assert await client.send(identifier, transaction) == sent(identifier, transaction)
+    await confirm(client, transaction)
+    assert await client.rows_beside() == 0
+    again = await asyncio.gather(*(client.send(identifier, transaction) for _ in range(5)))
+    assert again == [sent(identifier, transaction)] * 5
+    assert client.node.pushed == [transaction.encode()]
+
+
+async def test_other_bytes_are_refused_as_ever(client: Client) -> None:
+    transaction, heavier = payment(1), payment(1, weight=9.0)
+    identifier = await client.propose(transaction)
+    assert (await client.send(identifier, transaction))[0] == 200
+    assert await client.send(identifier, heavier) == NOT_OPEN
+    assert await client.send(identifier, payment(0)) == NOT_OPEN
+    await confirm(client, transaction)
+    assert await client.send(identifier, heavier) == NOT_OPEN
+    sql = "UPDATE tx_proposal SET wallet_id = 'other' WHERE id = {}"
+    await client.api.database.write(lambda c: execute(c, sql, identifier))
+    assert await client.send(identifier, transaction) == (403, {"success": False, "error": "forbidden"})
+    assert client.node.pushed == [transaction.encode()]
+
+
+async def test_while_it_is_sent_the_same_bytes_wait_for_the_same_fate(
+    client: Client, clock: ManualClock
+) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    client.node.answers = [client.node.lose_answer]
+    asked = [asyncio.ensure_future(client.send(identifier, transaction)) for _ in range(3)]
+    await clock.sleepers(1)  # the answer was lost; the node is asked a moment later
+    clock.advance(10)
+    assert await asyncio.gather(*asked) == [sent(identifier, transaction)] * 3
+    assert await client.send(identifier, transaction) == sent(identifier, transaction)
+    assert client.node.pushed == [transaction.encode()]
+
+
+async def test_after_a_refusal_the_node_is_asked_again(client: Client) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    client.node.answers = [lambda _raw: "Too early", lambda _raw: "Too early"]
+    refused = await client.send(identifier, transaction)
+    assert (refused[0], refused[1]["error"]) == (400, "tx-proposal-send-error")
+    assert await client.send(identifier, transaction) == refused
+    assert await client.send(identifier, transaction) == sent(identifier, transaction)
+    assert client.node.pushed == [transaction.encode()] * 3
+
+
+async def test_what_was_held_for_refused_and_is_on_the_chain_all_the_same_was_sent(client: Client) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    client.node.answers = [lambda _raw: "No"]
+    assert (await client.send(identifier, transaction))[0] == 400
+    await confirm(client, transaction)
+    assert await client.send(identifier, payment(1, weight=9.0)) != sent(identifier, transaction)
+    assert await client.send(identifier, transaction) == sent(identifier, transaction)
+    assert await client.status(identifier) == "sent"
+    assert client.node.pushed == [transaction.encode()]
+
+
+async def test_a_week_later_or_when_the_network_lost_it_nobody_is_told_that_it_was_sent(
+    client: Client, clock: ManualClock
+) -> None:
+    seen, lost = payment(1), payment(0)
+    identifiers = [await client.propose(each) for each in (seen, lost)]
+    for identifier, transaction in zip(identifiers, (seen, lost), strict=True):
+        assert (await client.send(identifier, transaction))[0] == 200
+    await confirm(client, seen)
+    del client.node.has[lost.id]
+    clock.advance(UNSEEN_S)
+    await client.sweep().sweep()
+    assert await client.send(identifiers[1], lost) == NOT_OPEN
+    assert await client.send(identifiers[0], seen) == sent(identifiers[0], seen)
+    clock.advance(KEPT_S)
+    await client.sweep().sweep()
+    await client.announce()
+    assert await client.send(identifiers[0], seen) == NOT_OPEN
