@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from sqlalchemy import Connection
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from core.accounts import add, balances, create_accounts
 from strongroom.core.database import Database
 from strongroom.core.errors import IdempotencyMismatch, IdempotencyRunning, InvalidInput, LeaseLost
-from strongroom.core.idempotency import RETENTION_MS, Attempt, Idempotency, Replay, Resume, instance_lease
+from strongroom.core.idempotency import Attempt, Idempotency, Replay, Resume, instance_lease
 from strongroom.core.lease import Leases
 from support.clock import ManualClock
 
@@ -33,6 +33,16 @@ class Server(Idempotency):
     async def die(self) -> None:
         assert self.lease is not None
         await self.leases.release(self.lease)
+
+    def before_taking_over(self, first: Callable[[], Awaitable[object]]) -> None:
+        """`first` happens between the look at the owner's lease and what follows from it."""
+
+        async def look(name: str) -> bool:
+            held = await Leases.is_held(self.leases, name)
+            await first()
+            return held
+
+        self.leases.is_held = look  # type: ignore[method-assign]
 
     async def ask(self, key: str = "k", fingerprint: bytes = ONE) -> Replay | Resume | Attempt:
         return await self.begin("atto:ci", key, fingerprint)
@@ -233,6 +243,78 @@ async def test_what_was_signed_is_never_forgotten(server: Server) -> None:
     assert await server.ask() == Resume(scope="atto:ci", key="k", reference="block 1")
 
 
+async def test_a_process_that_wakes_up_too_late_forgets_nothing_of_its_heir(
+    server: Server, second: Server, database: Database
+) -> None:
+    """Else the heir's payment fails, or a third process makes another one."""
+    await server.ask()
+    await server.die()  # it only paused
+    assert await second.ask() == ATTEMPT
+    await server.forget(ATTEMPT)
+    await second.sign(ATTEMPT, "block of the second")
+    await second.finish(ATTEMPT, 200, "{}")
+    assert await second.ask() == Replay(status=200, body="{}")
+    assert await balances(database) == {"a": 1}
+
+
+async def test_what_was_answered_is_never_forgotten(server: Server) -> None:
+    """A refusal signs nothing and is an answer all the same."""
+    await server.ask()
+    await server.finish(ATTEMPT, 422, "refused")
+    await server.forget(ATTEMPT)
+    assert await server.ask() == Replay(status=422, body="refused")
+
+
+async def test_a_request_that_was_signed_meanwhile_is_not_taken_over(
+    server: Server, second: Server, database: Database
+) -> None:
+    """The paused process signs after the other saw that it is dead: the other must not begin anew."""
+    await server.ask()
+    await server.die()  # it only paused
+    second.before_taking_over(lambda: server.sign(ATTEMPT, "block of the first"))
+    assert await is_running(second.ask())
+    second.before_taking_over(_nothing)
+    assert await second.ask() == Resume(scope="atto:ci", key="k", reference="block of the first")
+    assert await balances(database) == {"a": 1}
+
+
+async def test_a_request_that_was_taken_over_meanwhile_is_not_taken_over_again(
+    server: Server, second: Server, database: Database, clock: ManualClock
+) -> None:
+    await server.ask()
+    await server.die()
+    heir = Server(database, clock, "heir")
+    await heir.live()
+    second.before_taking_over(heir.ask)
+    assert await is_running(second.ask())
+    await heir.sign(ATTEMPT, "block of the heir")
+
+
+async def test_a_request_that_was_answered_meanwhile_is_not_taken_over(
+    server: Server, second: Server
+) -> None:
+    await server.ask()
+    await server.die()  # it only paused
+    second.before_taking_over(lambda: server.finish(ATTEMPT, 422, "refused"))
+    assert await is_running(second.ask())
+    assert await second.ask() == Replay(status=422, body="refused")
+
+
+async def test_an_answer_of_a_process_that_lost_its_request_is_not_stored(
+    server: Server, second: Server
+) -> None:
+    await server.ask()
+    await server.die()  # it only paused
+    assert await second.ask() == ATTEMPT
+    await server.finish(ATTEMPT, 400, "refused by the first")
+    await second.finish(ATTEMPT, 200, "paid by the second")
+    assert await second.ask() == Replay(status=200, body="paid by the second")
+
+
+async def _nothing() -> None:
+    """Nothing happens in between."""
+
+
 async def test_a_failed_transaction_leaves_no_reference(server: Server, second: Server) -> None:
     await server.ask()
 
@@ -262,7 +344,7 @@ async def test_a_client_that_hangs_up_while_it_begins_may_ask_again(server: Serv
 async def test_answers_are_kept_for_the_retention_and_then_purged(server: Server, clock: ManualClock) -> None:
     await server.ask()
     await server.finish(ATTEMPT, 200, "{}")
-    clock.advance(RETENTION_MS / 1000)
+    clock.advance(48 * 3600)  # two days, as the documents promise
     await server.purge()
     assert await server.ask() == Replay(status=200, body="{}")
     clock.advance(0.001)
