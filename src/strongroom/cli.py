@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 import uvloop
 
-from strongroom.commands import atto, bittensor, demo, doctor, hathor, keys, token
+from strongroom.commands import atto, backup, bittensor, demo, doctor, hathor, keys, token
 from strongroom.commands.absent_chain import absent_chain
 from strongroom.commands.context import print_ready
 from strongroom.commands.migrate import DryRun
@@ -35,6 +35,7 @@ application.add_typer(hathor.application, name="hathor")
 application.add_typer(bittensor.application, name="bittensor")
 application.add_typer(hathor.sync, name="sync")
 application.add_typer(keys.application, name="keys")
+application.command("backup")(backup.backup)
 application.command("demo")(demo.demo)
 application.command("doctor")(doctor.doctor)
 

@@ -1,0 +1,57 @@
+"""`strongroom backup`: copies of the SQLite databases while the service runs, and of the keys to another place."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy.engine import URL
+
+from strongroom.commands.context import administrative_settings
+from strongroom.core.errors import InvalidInput, Unavailable
+from strongroom.core.storage.backup import copy_database, copy_secret, make_private_folder
+from strongroom.settings import Settings
+
+SECRETS = ("atto.kek", "bittensor.kek", "hathor-auth-secret")
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder for the databases.")],
+    keys: Annotated[
+        Path | None,
+        typer.Option(help="A folder elsewhere, for the key files and secrets that the data folder holds."),
+    ] = None,
+) -> None:
+    """Copy the SQLite databases of all configured ledgers, and the keys to another place. The service may run."""
+    settings = administrative_settings()
+    if keys is not None and keys.absolute().is_relative_to(folder.absolute()):
+        raise InvalidInput("Keep the keys apart from the databases: together they open every unlocked wallet")
+    servers: list[str] = []
+    make_private_folder(folder)
+    for ledger, url in _databases(settings).items():
+        if url.get_backend_name() != "sqlite":
+            servers.append(ledger)
+            continue
+        source = Path(str(url.database))
+        copy_database(source, folder / source.name)
+        typer.echo(f"{ledger}: {source} is in {folder / source.name}")
+    if keys is not None:
+        make_private_folder(keys)
+        for source in (settings.data / name for name in SECRETS):
+            if source.exists():
+                copy_secret(source, keys / source.name)
+                typer.echo(f"{source} is in {keys / source.name}")
+    if servers:
+        raise Unavailable(
+            f"Not copied: {', '.join(servers)}, on a server. Its own tool copies it (docs/operations.md, Back up)"
+        )
+
+
+def _databases(settings: Settings) -> dict[str, URL]:
+    found: dict[str, URL] = {}
+    if settings.atto is not None:
+        found["atto"] = settings.atto.database
+    if settings.hathor is not None:
+        found["hathor"] = settings.hathor.database
+    if settings.bittensor is not None:
+        found["bittensor"] = settings.bittensor.database
+    return found
