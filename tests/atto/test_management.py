@@ -56,6 +56,7 @@ async def test_health_names_every_part(
             "attoCallbacks",
             "attoDatabase",
             "attoHistory",
+            "attoInstance",
             "attoKeys",
             "attoNetwork",
             "attoNode",

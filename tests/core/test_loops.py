@@ -8,12 +8,14 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from strongroom.core.background import Background
-from strongroom.core.database import Database, sqlite_url
+from strongroom.core.database import ANSWER_S, Database, T, sqlite_url
+from strongroom.core.database import Work as Unit
 from strongroom.core.errors import LeaseLost, Unavailable
 from strongroom.core.lease import DEFAULT_TTL_S, Lease, Leases
 from strongroom.core.migrations import migrate
 from strongroom.core.runtime.loops import LONGEST_PAUSE_S, Again, Incomplete, Loops, Turn
 from strongroom.core.runtime.work_health import STANDBY
+from strongroom.core.storage.errors import ConnectionSevered
 from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
 from support.clock import START_MS, ManualClock, SeededEntropy
 from support.running import PATIENCE_S
@@ -330,3 +332,45 @@ async def test_under_a_lease_one_process_works_and_the_other_stands_by(
         assert other.status("sync") == (UP, "at work")
     finally:
         await other.background.close()
+
+
+class AwayDatabase(Database):
+    """Stores nothing while the test says so."""
+
+    away = False
+
+    async def write(self, work: Unit[T], *, answer_s: float | None = ANSWER_S) -> T:
+        if self.away:
+            raise ConnectionSevered
+        return await super().write(work, answer_s=answer_s)
+
+
+async def test_a_lease_that_cannot_be_asked_for_is_seen(house: House, database: Database) -> None:
+    away = AwayDatabase(database.url)
+    away.away = True
+    work = Work()
+    house.loops.under(
+        Leases(away, house.clock, holder="one"), "workers", [house.loops.every("sweep", 5.0, work)]
+    )
+    await until(lambda: house.part("sweep").status is DEGRADED)
+    assert "The database does not answer" in (house.part("sweep").detail or "")
+    assert work.passes == 0
+    away.away = False
+    house.clock.advance(DEFAULT_TTL_S / 4)
+    await until(lambda: work.passes == 1)
+    await until(lambda: house.part("sweep").status is UP)
+    await house.background.close()
+    await away.close()
+
+
+async def test_what_was_known_of_the_work_is_forgotten_with_the_lease(
+    house: House, database: Database
+) -> None:
+    rested: list[str] = []
+    work = Work()
+    loop = house.loops.every("sweep", 5.0, work, rest=lambda: rested.append("sweep"))
+    house.loops.under(Leases(database, house.clock, holder="one"), "workers", [loop])
+    await until(lambda: work.passes == 1)
+    assert rested == []
+    await house.background.close()
+    assert rested == ["sweep"]

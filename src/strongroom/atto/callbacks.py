@@ -105,6 +105,11 @@ class Callbacks:
             await self._queue_missed()
             await self._dispatcher.run(turn.health)
 
+    def rest(self) -> None:
+        """Another process delivers now."""
+        self._missing.clear()
+        self._dispatcher.rest()
+
     def deliveries(self) -> ComponentHealth:
         if self._missing:
             detail = (

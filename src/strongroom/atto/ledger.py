@@ -56,7 +56,7 @@ from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
 from strongroom.core.migrations import Revisions, migrate
 from strongroom.core.outbox import Outbox
 from strongroom.core.policy import Policy, SigningGate
-from strongroom.core.runtime.loops import Loop, Loops
+from strongroom.core.runtime.loops import Loop, Loops, Turn
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.holdings import bind_holdings, open_key
@@ -83,6 +83,7 @@ HISTORY = "attoHistory"
 CALLBACKS = "attoCallbacks"
 WORK = "attoWork"
 PURGE = "attoPurge"
+INSTANCE = "attoInstance"
 KEYS = "attoKeys"
 WORKERS_LEASE = "atto.workers"
 PURGE_S = 3600.0
@@ -183,8 +184,16 @@ class AttoLedger:
             loops.start(loops.every(CALLBACKS, QUIET_TICK_S, self._callbacks.advance, part="progress"))
         watch_backlog(loops, CALLBACKS, self._backlog)
         self._background.start(self.key_watch.run())
-        self._background.start(self._leases.lead(instance_lease(self._leases.holder), _live))
+        loops.start(loops.run(INSTANCE, self._live))
         loops.under(self._leases, WORKERS_LEASE, self._workers())
+
+    async def _live(self, turn: Turn) -> None:
+        """Holds the lease that says that this process lives."""
+
+        async def hold(_lease: Lease) -> None:
+            await asyncio.Event().wait()
+
+        await self._leases.lead(instance_lease(self._leases.holder), hold, turn.health)
 
     async def wind_down(self) -> None:
         """Before the surfaces stop: whoever waits for a confirmation is told what is known."""
@@ -208,10 +217,10 @@ class AttoLedger:
             loops.run(STATES, states.run),
             loops.run(RECEIVABLES, receivables.run),
             loops.run(RECEIVER, self._receiver.store, part="store"),
-            loops.run(RECEIVER, self._receiver.run),
+            loops.run(RECEIVER, self._receiver.run, rest=self._receiver.rest),
             loops.every(RECEIVER, RECEIVABLES_CHECK_S, self._receivable_check.check, part="check"),
             loops.every(HISTORY, POLL_S, self._history.fill_gaps, wake=self._history.changed),
-            loops.run(CALLBACKS, self._callbacks.run),
+            loops.run(CALLBACKS, self._callbacks.run, rest=self._callbacks.rest),
             loops.every(PURGE, PURGE_S, self._idempotency.purge),
         ]
 
@@ -460,8 +469,3 @@ class AttoLedger:
             clock=self._clock,
         )
         await self.key_watch.check()
-
-
-async def _live(_lease: Lease) -> None:
-    """Holds the lease that says that this process lives."""
-    await asyncio.Event().wait()

@@ -174,6 +174,11 @@ class Receiver:
             for row in rows if self._refused else ():
                 self._refused.pop(row["address"], None)
 
+    def rest(self) -> None:
+        """Another process receives now."""
+        self._troubles.clear()
+        self._failing.clear()
+
     def deposits(self) -> ComponentHealth:
         """DEGRADED while there are deposits that could not be received when it was last tried."""
         reasons = [(trouble.path, trouble.why) for trouble in self._troubles.values()]

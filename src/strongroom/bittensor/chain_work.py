@@ -130,9 +130,10 @@ class ChainWork:
         loops.start(loops.every(CHAIN, CHECK_S, self.chain.heads, down_after=1, longest_pause_s=CHECK_S))
         loops.check(EXTRINSICS, self._resolver.check, part="age")
         loops.check(JOBS, self._runner.check, part="tries")
-        follow = loops.every(EXTRINSICS, IDLE_S, self._resolver.look, wake=self._resolver.news)
+        resolver, runner = self._resolver, self._runner
+        follow = loops.every(EXTRINSICS, IDLE_S, resolver.look, wake=resolver.news, rest=resolver.rest)
         loops.under(self._leases, RESOLVER_LEASE, [follow])
-        carry_out = loops.every(JOBS, POLL_S, self._runner.look, wake=self._runner.news)
+        carry_out = loops.every(JOBS, POLL_S, runner.look, wake=runner.news, rest=runner.rest)
         purge = loops.every(PURGE, PURGE_S, self._retention.purge)
         loops.under(self._leases, JOBS_LEASE, [carry_out, purge])
 

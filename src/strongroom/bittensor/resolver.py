@@ -249,6 +249,10 @@ class Resolver:
             )
             self._changed()
 
+    def rest(self) -> None:
+        """Another process follows them now."""
+        self._live = ()
+
     def check(self) -> ComponentHealth:
         """DEGRADED while something is open for long."""
         if not self._live:

@@ -21,6 +21,7 @@ from strongroom.core.clock import Clock
 from strongroom.core.database import Database, locking
 from strongroom.core.errors import LeaseLost
 from strongroom.core.runtime.keeper import Keeper, Pulse
+from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.errors import Duplicate
 
 log = structlog.get_logger(__name__)
@@ -101,14 +102,17 @@ class Leases:
         )
         return row is not None and row.expires_at_ms > self._clock.now_ms()
 
-    async def lead(self, name: str, work: Callable[[Lease], Awaitable[None]]) -> None:
+    async def lead(
+        self, name: str, work: Callable[[Lease], Awaitable[None]], health: WorkHealth | None = None
+    ) -> None:
         """Runs `work` whenever this process holds the lease, until cancelled.
 
-        `work` is cancelled when the lease cannot be renewed in time, and started again with the next term.
+        `work` is cancelled when the lease cannot be renewed in time, and started again with the next term. `health` is
+        told whether the lease can be asked for.
         """
         async with self._keeper.running():
             while True:
-                lease = await self._acquire_patiently(name)
+                lease = await self._acquire_patiently(name, health)
                 log.info("lease taken", lease=name, fence=lease.fence)
                 worker = asyncio.ensure_future(work(lease))
                 keeper = asyncio.ensure_future(
@@ -124,13 +128,18 @@ class Leases:
                     log.error("work under a lease failed", lease=name, error=repr(error))
                 await self._clock.sleep(1.0)
 
-    async def _acquire_patiently(self, name: str) -> Lease:
+    async def _acquire_patiently(self, name: str, health: WorkHealth | None) -> Lease:
         while True:
             try:
                 lease = await self.acquire(name)
             except Exception as error:  # noqa: BLE001 - the database may be away; leadership waits for it
                 log.warning("lease not reachable", lease=name, error=type(error).__name__)
                 lease = None
+                if health is not None:
+                    health.failed(error)
+            else:
+                if health is not None:
+                    health.succeeded()
             if lease is not None:
                 return lease
             await self._clock.sleep(self.ttl_s / 4)

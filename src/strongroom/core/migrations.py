@@ -56,6 +56,8 @@ async def migrate(database: Database, components: Sequence[Revisions]) -> None:
                 _upgrade(connection, component, state)
 
     try:
+        # First, so that a database that is away does not keep the turn from the others of this process.
+        await database.read(lambda connection: connection.exec_driver_sql("SELECT 1").all())
         async with one_at_a_time():
             await database.write(work, answer_s=None)
     except Unavailable as error:

@@ -143,6 +143,10 @@ class Dispatcher:
         """Events not delivered yet."""
         return (await self._database.read(lambda c: read_backlog(c, self._destination))).entries
 
+    def rest(self) -> None:
+        """Another process delivers now."""
+        self._failing.clear()
+
     def check(self) -> ComponentHealth:
         """DEGRADED while the last attempt at the next event of some streams has failed."""
         if not self._failing:

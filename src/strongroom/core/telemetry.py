@@ -224,6 +224,6 @@ def _joined(parts: Sequence[ComponentHealth]) -> ComponentHealth:
     return ComponentHealth(
         status=status,
         detail="; ".join(dict.fromkeys(details)) or None,
-        last_success_ms=min(successes, default=None),
+        last_success_ms=max(successes, default=None),
         last_failure_ms=max(failures, default=None),
     )

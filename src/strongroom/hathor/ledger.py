@@ -169,6 +169,7 @@ class HathorLedger:
             verify=self._settings.api.verify_proposals,
         )
         self._sync_health = self._loops.watch(SYNC)
+        self._stream_health = self._loops.watch(NODE, part="stream")
         self._sync = Sync(
             database=self.database,
             node=self.node,
@@ -176,7 +177,7 @@ class HathorLedger:
             entropy=self._entropy,
             outbox=self.outbox,
             health=self._sync_health,
-            node_health=self._loops.watch(NODE, part="stream"),
+            node_health=self._stream_health,
             measures=Measures(self._metrics),
             settings=SyncSettings(
                 network=self._settings.network,
@@ -406,14 +407,14 @@ class HathorLedger:
         loops = self._loops
         sweep = ProposalSweep(self.database, self._sender, self._push_node, self._clock)
         workers = [
-            loops.run(SYNC, self._follow, health=self._sync_health),
+            loops.run(SYNC, self._follow, health=self._sync_health, rest=self._stream_health.stand_by),
             loops.every(WALLETS, LOOK_S, self.loader.look, part="look"),
             loops.every(PROPOSALS, SWEEP_S, sweep.sweep, part="sweep"),
             loops.every(REALTIME, EXPIRE_MESSAGES_S, self._expire_messages, part="expiry"),
         ]
         if (pusher := self._pusher) is not None:
             workers += [
-                loops.run(PUSH, lambda turn: pusher.run(turn.health)),
+                loops.run(PUSH, lambda turn: pusher.run(turn.health), rest=pusher.rest),
                 loops.every(PUSH, EXPIRY_S, pusher.expire, part="expiry"),
             ]
         return workers

@@ -78,6 +78,10 @@ class Pusher:
             await asyncio.Event().wait()
         await self._dispatcher.run(health)
 
+    def rest(self) -> None:
+        """Another process sends now."""
+        self._dispatcher.rest()
+
     def check(self) -> ComponentHealth:
         if self._service is None:
             return ComponentHealth(status=Status.DEGRADED, detail=NO_SERVICE)

@@ -64,9 +64,15 @@ class Loop:
     """One loop and its health. `Loops` makes and starts it."""
 
     def __init__(
-        self, work: Callable[[Turn, Backoff], Awaitable[None]], health: WorkHealth, backoff: Backoff
+        self,
+        work: Callable[[Turn, Backoff], Awaitable[None]],
+        health: WorkHealth,
+        backoff: Backoff,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
         self.health = health
+        self.rest = rest
+        """Called when it runs no more because its lease is over: what it knows of its work is out of date."""
         self._work = work
         self._backoff = backoff
 
@@ -140,10 +146,11 @@ class Loops:
         longest_pause_s: float = LONGEST_PAUSE_S,
         vital: bool = False,
         initially: Status = Status.UP,
+        rest: Callable[[], None] = lambda: None,
     ) -> Loop:
         """`work` now and `seconds` after each success, or when `wake` is set, or as an `Again` that it returns says.
 
-        A pass that has not ended after `limit_s` is reported.
+        A pass that has not ended after `limit_s` is reported. `rest` as in `Loop`.
         """
         woken = wake or asyncio.Event()
 
@@ -164,9 +171,17 @@ class Loops:
         work_health = self.watch(
             name, part=part, down_after=down_after, limit_s=limit_s, vital=vital, initially=initially
         )
-        return Loop(passes, work_health, self._new_backoff(longest_pause_s))
+        return Loop(passes, work_health, self._new_backoff(longest_pause_s), rest)
 
-    def run(self, name: str, work: Endless, *, part: str = "", health: WorkHealth | None = None) -> Loop:
+    def run(
+        self,
+        name: str,
+        work: Endless,
+        *,
+        part: str = "",
+        health: WorkHealth | None = None,
+        rest: Callable[[], None] = lambda: None,
+    ) -> Loop:
         """`work` has its own loop, says by `turn.health` when it goes well, and never ends but by an error.
 
         `health` where it was made before, by `watch`.
@@ -181,7 +196,7 @@ class Loops:
                 if turn.health.successes != successes:
                     backoff.reset()
 
-        return Loop(endless, work_health, self._new_backoff(LONGEST_PAUSE_S))
+        return Loop(endless, work_health, self._new_backoff(LONGEST_PAUSE_S), rest)
 
     def start(self, loop: Loop) -> None:
         """In this process, whatever others do."""
@@ -205,8 +220,14 @@ class Loops:
                 await asyncio.gather(*tasks, return_exceptions=True)
                 for loop in loops:
                     loop.health.stand_by()
+                    loop.rest()
 
-        self._background.start(leases.lead(name, term))
+        async def lead(turn: Turn) -> None:
+            await leases.lead(name, term, turn.health)
+
+        leading = self.run(loops[0].health.component, lead, part=f"lease {name}")
+        leading.health.stand_by(None)
+        self.start(leading)
 
     def _new_backoff(self, cap_s: float) -> Backoff:
         return Backoff(self._clock, self._entropy, first_s=FIRST_PAUSE_S, cap_s=cap_s)

@@ -35,6 +35,7 @@ class WorkHealth:
         initially: Status = Status.UP,
     ) -> None:
         self.name = name
+        self.component = name.partition(".")[0]
         self.failures = 0
         """In a row."""
         self.successes = 0
@@ -77,10 +78,10 @@ class WorkHealth:
         ):  # the 1st, 2nd, 4th, ...: what fails for a day fills no log
             log.warning("failed", work=self.name, why=self._detail, failures=self.failures)
 
-    def stand_by(self) -> None:
+    def stand_by(self, detail: str | None = STANDBY) -> None:
         """It does not run here, and what failed here before says nothing of it."""
         self.failures = 0
-        self._status, self._detail, self._began_s = Status.UP, STANDBY, None
+        self._status, self._detail, self._began_s = Status.UP, detail, None
 
     def check(self) -> ComponentHealth:
         status, detail = self._status, self._detail

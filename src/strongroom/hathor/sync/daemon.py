@@ -159,7 +159,7 @@ class Sync:
     async def _catch_up(self, lease: Lease, rules: Rules, stream: EventStream, window: Window) -> None:
         """Reads pages up to the end, or near it. The stream stays open: it is the checked node."""
         log.info("catching up", after=self._last_id)
-        pages: asyncio.Queue[Page | Unavailable] = asyncio.Queue(PAGES_AHEAD)
+        pages: asyncio.Queue[Page | Exception] = asyncio.Queue(PAGES_AHEAD)
         reader = asyncio.ensure_future(self._read_pages(pages))
         try:
             while True:
@@ -170,12 +170,15 @@ class Sync:
                 if batch:
                     events = [event for page in batch for event in page.events]
                     await self._apply(lease, rules, events, batch[-1].latest_event_id)
-                if isinstance(read[-1], Unavailable):
-                    log.warning("pages fail, the stream is read instead", error=read[-1].message)
+                last = read[-1]
+                if isinstance(last, Unavailable):
+                    log.warning("pages fail, the stream is read instead", error=last.message)
                     self._no_pages_until_s = self._clock.monotonic_s() + WITHOUT_PAGES_S
                     return
+                if isinstance(last, Exception):
+                    raise last
                 window.events_of(await stream.next_frames(self._settings.window, 0))
-                if not read[-1].events or read[-1].latest_event_id - self._last_id <= FAR:
+                if not last.events or last.latest_event_id - self._last_id <= FAR:
                     return
         finally:
             reader.cancel()
@@ -185,13 +188,13 @@ class Sync:
         """Whether to try pages: a public node limits them, another may have none."""
         return self._clock.monotonic_s() >= self._no_pages_until_s
 
-    async def _read_pages(self, pages: asyncio.Queue[Page | Unavailable]) -> None:
+    async def _read_pages(self, pages: asyncio.Queue[Page | Exception]) -> None:
         """Reads ahead while batches are applied, up to the end or the node's failure."""
         after = self._last_id
         while True:
             try:
                 page = await self._node.page(after)
-            except Unavailable as error:
+            except Exception as error:  # noqa: BLE001 - whoever waits for the page must hear of it
                 await pages.put(error)
                 return
             await pages.put(page)
