@@ -17,6 +17,13 @@ pytestmark = pytest.mark.anyio
 
 RECORDED_MS = 1_700_000_001_000
 INIT: dict[str, Any] = SIGNED["auth_init_body_mainnet"]
+SIGNED_MS = INIT["timestamp"] * 1000
+TOKEN_REQUEST = {
+    "ts": INIT["timestamp"],
+    "xpub": INIT["authXpubkey"],
+    "sign": INIT["authXpubkeySignature"],
+    "walletId": WALLET_ID,
+}
 OWN_AUTH_SIGNATURE = INIT["xpubkeySignature"]
 
 
@@ -82,17 +89,45 @@ async def test_a_wallet_registers_and_gets_its_token(database: Database) -> None
         again = await api.client.post("/wallet/init", json=INIT)
         assert again.status_code == 400
         assert again.json() == {"success": False, "error": "wallet-already-loaded", "status": status}
-        body = {
-            "ts": INIT["timestamp"],
-            "xpub": INIT["authXpubkey"],
-            "sign": INIT["authXpubkeySignature"],
-            "walletId": WALLET_ID,
-        }
-        token = (await api.client.post("/auth/token", json=body)).json()["token"]
+        token = (await api.client.post("/auth/token", json=TOKEN_REQUEST)).json()["token"]
         headers = {"Authorization": f"Bearer {token}"}
         assert (await api.client.get("/wallet/status", headers=headers)).json()["status"] == status
         waiting = await api.client.get("/wallet/balances", headers=headers)
         assert (waiting.status_code, waiting.json()) == (400, {"success": False, "error": "wallet-not-ready"})
+
+
+@pytest.mark.parametrize("shift_s", [-31, 30, 3_000])
+async def test_a_loaded_wallet_is_answered_as_such_whatever_the_client_s_clock_says(
+    database: Database, shift_s: int
+) -> None:
+    clock = ManualClock(SIGNED_MS + shift_s * 1000)
+    shifted = f"The timestamp is shifted {abs(shift_s)}(s). Limit is 30(s)."
+    refusal = {"success": False, "error": "invalid-payload", "details": [{"message": shifted}]}
+    async with serving_api(database, clock) as api:
+        for change in ({}, {"xpubkeySignature": "none"}):
+            answer = await api.client.post("/wallet/init", json=INIT | change)
+            assert (answer.status_code, answer.json()) == (400, refusal)
+    async with serving_api(database, ManualClock(RECORDED_MS)) as api:
+        assert (await api.client.post("/wallet/init", json=INIT)).status_code == 200
+    async with serving_api(database, clock) as api:
+        answer = await api.client.post("/wallet/init", json=INIT)
+        assert (answer.status_code, answer.json()["error"]) == (400, "wallet-already-loaded")
+        assert answer.json()["status"]["walletId"] == WALLET_ID
+        # What is changed by what it signed at another time is not.
+        answer = await api.client.put("/wallet/auth", json=INIT)
+        assert (answer.status_code, answer.json()) == (400, refusal)
+        answer = await api.client.post("/auth/token", json=TOKEN_REQUEST)
+        assert (answer.status_code, answer.json()) == (400, refusal | {"error": "invalid-auth-signature"})
+
+
+async def test_how_far_a_clock_may_be_off_is_a_setting(database: Database) -> None:
+    clock = ManualClock(SIGNED_MS + 599_000)
+    async with serving_api(database, clock, clock_skew_s=600) as api:
+        assert (await api.client.post("/wallet/init", json=INIT)).status_code == 200
+        assert (await api.client.post("/auth/token", json=TOKEN_REQUEST)).status_code == 200
+        clock.advance(1)
+        answer = await api.client.post("/auth/token", json=TOKEN_REQUEST)
+        assert answer.json()["details"] == [{"message": "The timestamp is shifted 600(s). Limit is 600(s)."}]
 
 
 async def test_a_wallet_in_error_loads_again_but_not_for_ever(database: Database) -> None:

@@ -338,6 +338,7 @@ class HathorLedger:
             max_retries=api.max_load_retries,
             confirm_first_address=api.confirm_first_address,
             load_wait_s=LOAD_WAIT_S,
+            clock_skew_s=api.clock_skew_s,
         )
         registration = Registration(
             database=self.database,
@@ -361,7 +362,7 @@ class HathorLedger:
             node=NodeRoutes(self.http_node, self.versions, tokens, self._clock),
             operations=self._operations(),
             chain=ChainRoutes(self.database, supplies, tokens),
-            deletion=DeletionRoute(self.database, reader, tokens, clients),
+            deletion=DeletionRoute(self.database, reader, tokens, clients, api.clock_skew_s),
             tokens=tokens,
             proposals=proposals,
             metrics=self._metrics,

@@ -87,6 +87,8 @@ class ApiSettings:
     """The first one signs tokens; tokens of the others are accepted until they expire. Empty: no surface."""
     confirm_first_address: bool
     max_load_retries: int
+    clock_skew_s: int
+    """From so many seconds on, what a client signed at its time is refused."""
     auth_requests_a_minute: int
     """Of one client."""
     proxies: TrustedProxies
@@ -158,6 +160,7 @@ def _read_api(environment: Environment, host: str) -> ApiSettings:
         auth_secrets=tuple(secret for secret in secrets if secret is not None),
         confirm_first_address=environment.flag("CONFIRM_FIRST_ADDRESS", False),
         max_load_retries=environment.integer("MAX_LOAD_WALLET_RETRIES", 5, low=0),
+        clock_skew_s=environment.integer("HATHOR_CLOCK_SKEW_S", 30, low=1, high=86_400),
         auth_requests_a_minute=environment.integer("HATHOR_AUTH_REQUESTS_A_MINUTE", 1200, low=1),
         proxies=environment.parsed(
             "HATHOR_TRUSTED_PROXIES",

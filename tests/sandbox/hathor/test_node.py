@@ -202,5 +202,13 @@ async def test_token_details(node: Node, api: aiohttp.ClientSession) -> None:
         body = await response.json()
     assert (body["name"], body["symbol"], body["total"]) == ("Test Token", "TST", 500)
     assert (body["can_mint"], body["can_melt"], body["transactions_count"]) == (True, False, 1)
+    # One that names the token and gives none of it on counts too, as every one that the node lists.
+    other = node.faucet(TEXT, 5)
+    other.tokens = [token.hash]
+    async with api.get("thin_wallet/token", params={"id": token.hash}) as response:
+        assert (await response.json())["transactions_count"] == 2
+    other.voided_by.add(other.hash)
+    async with api.get("thin_wallet/token", params={"id": token.hash}) as response:
+        assert (await response.json())["transactions_count"] == 1
     async with api.get("thin_wallet/token", params={"id": "ff"}) as response:
         assert (await response.json())["success"] is False

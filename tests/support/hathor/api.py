@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes, OperationRules
 from strongroom.hathor.api.proposals import ProposalRoutes
 from strongroom.hathor.api.reading import Reader
-from strongroom.hathor.api.registration import Registration, RegistrationRules
+from strongroom.hathor.api.registration import CLOCK_SKEW_S, Registration, RegistrationRules
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.ledger import REVISIONS
 from strongroom.hathor.protocol.addresses import MAINNET
@@ -88,6 +89,7 @@ class Api:
         amounts: AmountForm = AmountForm.NUMBER,
         legacy_needs_token: bool = False,
         redis_answers: Callable[[], bool] | None = None,
+        clock_skew_s: int = CLOCK_SKEW_S,
     ) -> None:
         self.clock = clock
         self.database = database
@@ -101,7 +103,7 @@ class Api:
             tokens=self.tokens,
             loader=self.loader,
             clients=clients,
-            rules=RULES,
+            rules=replace(RULES, clock_skew_s=clock_skew_s),
         )
         self.metrics = Metrics("test")
         self.node = HttpNode(node_url, clock, self.metrics, timeout_s=node_timeout_s)
@@ -115,7 +117,7 @@ class Api:
             node=NodeRoutes(self.node, self.versions, self.tokens, clock),
             operations=OperationRoutes(database, self.node, clock, rules, redis_answers),
             chain=ChainRoutes(database, Supplies(database, clock, MAINNET), self.tokens),
-            deletion=DeletionRoute(database, reader, self.tokens, clients),
+            deletion=DeletionRoute(database, reader, self.tokens, clients, clock_skew_s),
             tokens=self.tokens,
             proposals=self._proposals(reader, verify=verify_proposals),
             metrics=self.metrics,
@@ -227,6 +229,7 @@ async def serving_api(
     amounts: AmountForm = AmountForm.NUMBER,
     legacy_needs_token: bool = False,
     redis_answers: Callable[[], bool] | None = None,
+    clock_skew_s: int = CLOCK_SKEW_S,
 ) -> AsyncGenerator[Api]:
     await migrate(database, [REVISIONS])
     if rows:
@@ -243,6 +246,7 @@ async def serving_api(
         amounts=amounts,
         legacy_needs_token=legacy_needs_token,
         redis_answers=redis_answers,
+        clock_skew_s=clock_skew_s,
     )
     try:
         yield api

@@ -9,6 +9,7 @@ from strongroom.hathor.api.clients import Clients
 from strongroom.hathor.api.joi import Key, Schema, number, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal, wallet_not_found
+from strongroom.hathor.api.registration import CLOCK_SKEW_S, check_clock
 from strongroom.hathor.api.requests import Asked, answer, bearer, read_body
 from strongroom.hathor.deletion import delete_wallet
 from strongroom.hathor.protocol.errors import ProtocolError
@@ -17,7 +18,6 @@ from strongroom.hathor.tokens import Tokens
 
 log = structlog.get_logger(__name__)
 
-SHIFT_LIMIT_S = 30
 DELETION = Schema(
     keys={
         "timestamp": Key(check=number(positive=True), required=True),
@@ -27,7 +27,15 @@ DELETION = Schema(
 
 
 class DeletionRoute:
-    def __init__(self, database: Database, reader: Reader, tokens: Tokens, clients: Clients) -> None:
+    def __init__(
+        self,
+        database: Database,
+        reader: Reader,
+        tokens: Tokens,
+        clients: Clients,
+        clock_skew_s: int = CLOCK_SKEW_S,
+    ) -> None:
+        self._clock_skew_s = clock_skew_s
         self._database = database
         self._reader = reader
         self._tokens = tokens
@@ -38,9 +46,7 @@ class DeletionRoute:
         principal = bearer(request, self._tokens, full=True)
         body = DELETION.check(await read_body(request))
         wallet = await self._reader.wallet(principal)
-        if abs(self._reader.now_s - body["timestamp"]) >= SHIFT_LIMIT_S:
-            message = f"The timestamp is shifted. Limit is {SHIFT_LIMIT_S}(s)."
-            raise Refusal(400, "invalid-auth-signature", details=[{"message": message}])
+        check_clock(self._reader.now_s, body["timestamp"], self._clock_skew_s, "invalid-auth-signature")
         address = principal.auth_address or ""
         try:
             verify_message(

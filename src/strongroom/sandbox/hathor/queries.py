@@ -87,14 +87,14 @@ def token(chain: Chain, token_id: str) -> dict[str, Any]:
     created = chain.vertices.get(token_id)
     if created is None or not created.live or created.token_name is None:
         return {"success": False, "message": "Unknown token"}
-    total, touched, authorities = 0, set[str](), 0
+    total, named, authorities = 0, 0, 0
     for vertex in chain.vertices.values():
         if not vertex.live:
             continue
+        named += token_id in vertex.tokens  # whatever it does with the token: so the node counts
         for index, output in enumerate(vertex.outputs):
             if vertex.token_id(output.token_data) != token_id:
                 continue
-            touched.add(vertex.hash)
             if chain.live_spender((vertex.hash, index)) is not None:
                 continue
             if output.token_data & AUTHORITY:
@@ -107,7 +107,7 @@ def token(chain: Chain, token_id: str) -> dict[str, Any]:
         "symbol": created.token_symbol,
         "version": created.token_version,
         "total": total,
-        "transactions_count": len(touched),
+        "transactions_count": named,
         "can_mint": bool(authorities & MINT),
         "can_melt": bool(authorities & MELT),
         "mint": [],
