@@ -7,9 +7,17 @@ import pytest
 from sqlalchemy.engine import URL
 
 from atto.conftest import Start
+from strongroom.atto.holdings import WalletHoldings
+from strongroom.atto.ledger import REVISIONS
+from strongroom.core.audit import Audit
+from strongroom.core.database import Database
 from strongroom.core.errors import VaultError
+from strongroom.core.migrations import migrate
+from strongroom.core.security.holdings import bind_holdings, open_key
+from strongroom.core.security.keys import KeySource
 from strongroom.core.telemetry import ComponentHealth, Status
 from support.atto_service import AttoService, Wallet, assert_refused
+from support.clock import ManualClock, SeededEntropy
 from support.databases import execute_elsewhere
 from support.keys import KEY, OTHER_KEY
 
@@ -181,3 +189,24 @@ async def test_a_wallet_that_another_process_sealed_otherwise_is_seen(start: Sta
             Status.DEGRADED,
             f"{wallet.name} was altered in the database",
         )
+
+
+async def test_two_first_starts_with_keys_of_their_own_do_not_both_go_on(
+    database_url: URL, clock: ManualClock, entropy: SeededEntropy, tmp_path: Path
+) -> None:
+    """Replicas on one new database whose data folders are not shared."""
+    database = Database(database_url)
+    await migrate(database, [REVISIONS])
+    holdings, audit = WalletHoldings(), Audit(clock)
+    keys = []
+    for name in ("one", "other"):
+        file = tmp_path / name
+        source = KeySource(
+            ledger="atto", variable="CHA_CHA20_KEY_ENCRYPTION_KEY", origin=str(file), given=None, file=file
+        )
+        keys.append(await open_key(source, database, holdings, entropy))
+    await bind_holdings(database, holdings, keys[0], audit)
+    await bind_holdings(database, holdings, keys[0], audit)
+    with pytest.raises(VaultError, match="give every replica the same one"):
+        await bind_holdings(database, holdings, keys[1], audit)
+    await database.close()

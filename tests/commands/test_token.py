@@ -30,6 +30,10 @@ def test_a_token_is_made_listed_and_revoked_while_the_service_runs(installation:
     assert [cell.strip() for cell in row.split("│")][1:4] == [token_id, "shop", "atto:read"]
     assert not any(token in line for line in listed)
 
+    taken = installation.run("token", "create", "shop", "--scope", "atto:read")
+    assert (taken.status, taken.stdout) == (1, [])
+    assert "There is a token named shop already" in " ".join(taken.stderr)
+
     assert installation.run("token", "revoke", token_id).stdout == [f"revoked {token_id}"]
     refused = read(installation, token)
     assert (refused.status_code, refused.json()["message"]) == (401, "The API token was revoked")

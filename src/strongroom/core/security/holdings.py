@@ -143,19 +143,32 @@ async def bind_holdings(database: Database, holdings: Holdings, key: KeyEncrypti
     operator accepts or abandons it.
 
     Raises:
-        VaultError: the audit trail says that it was bound before.
+        VaultError: the audit trail says that it was bound before; or another process, which started at the same time with
+            another key, was quicker.
     """
     held = await database.read(lambda connection: _held(connection, holdings, in_full=True))
-    if held.state is None or held.state.key_check is not None:
-        return
     seen = {row.name: row.values for row in held.rows}
-    problems = await problems_of(holdings, key, held.rows)
     bindings = Bindings(key, holdings.kind)
 
+    def require_same(check: bytes) -> None:
+        if check != bindings.key_check():
+            raise VaultError(
+                "Another process, which started at the same time, uses another key-encryption key: give every replica the"
+                f" same one ({holdings.kind.table})",
+                code="wrong_key",
+            )
+
+    if held.state is not None and held.state.key_check is not None:
+        require_same(held.state.key_check)
+        return
+    problems = await problems_of(holdings, key, held.rows)
+
     def work(connection: Connection) -> None:
-        if lock_state(connection) is not None:
-            return  # another process was quicker
-        if connection.execute(select(tables.audit.c.sequence).where(tables.audit.c.action == BOUND)).first():
+        if (check := lock_state(connection)) is not None:  # another process was quicker
+            require_same(check)
+            return
+        told = select(tables.audit.c.sequence).where(tables.audit.c.action == BOUND).limit(1)
+        if any(connection.execute(one).first() for one in (told, select(tables.binding.c.id).limit(1))):
             raise VaultError(
                 "The database was bound to its key-encryption key before, and the record of it was taken away: somebody"
                 " altered the database. Restore it, or look at it and run strongroom keys accept --all",
