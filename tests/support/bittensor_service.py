@@ -18,6 +18,7 @@ from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.wallets import NewKey
 from strongroom.core.access import OPERATOR
 from strongroom.core.clock import Clock, SystemClock, SystemEntropy
+from strongroom.core.listener import behind_door
 from strongroom.core.telemetry import Health, Metrics
 from strongroom.settings import read_settings
 from support.serving import Serve, serving
@@ -99,7 +100,7 @@ async def running_bittensor(
         await ledger.open()
         ledger.start()
         async with (
-            serve(ledger.surfaces()[0].application) as url,
+            serve(behind_door(ledger.surfaces()[0])) as url,
             httpx2.AsyncClient(
                 base_url=url, headers=bearer(token) if token else {}, trust_env=False, timeout=30
             ) as client,

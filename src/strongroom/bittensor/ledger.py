@@ -8,6 +8,7 @@ from litestar import Litestar
 from strongroom.bittensor.access import Limits
 from strongroom.bittensor.api.access import Callers
 from strongroom.bittensor.api.application import Services, create_application
+from strongroom.bittensor.api.documentation import PAGE
 from strongroom.bittensor.api.errors import before_opening, refused_at_door
 from strongroom.bittensor.api.general import DATABASE
 from strongroom.bittensor.authentication import Authenticator
@@ -126,6 +127,7 @@ class BittensorLedger:
                 host=self._settings.host,
                 port=self._settings.port,
                 access=self._settings.access,
+                pages=frozenset({PAGE}),
                 dialect=refused_at_door,
                 proxies=self._settings.trusted_proxies,
             )

@@ -149,6 +149,23 @@ async def test_a_request_has_one_host(lines: tuple[str, ...], host: str) -> None
         assert application.reached == []
 
 
+async def test_a_target_with_a_host_says_more_than_the_header() -> None:
+    async with house() as application:
+        for target, host, status in (
+            ("http://rebound.example/x", "localhost", 403),
+            ("http://localhost/x", "rebound.example", OK),
+            ("http://localhost:{port}/x?y=http://rebound.example", "localhost", OK),
+            ("http://rebound.example?x", "localhost", 400),
+            ("http://localhost@rebound.example/x", "localhost", 400),
+            ("/http://rebound.example", "localhost", OK),
+            ("/x?http://rebound.example", "localhost", OK),
+        ):
+            got, _, _ = await application.speak(f"GET {target} HTTP/1.1", f"Host: {host}")
+            assert got == status, target
+        two = ("Host: localhost", "Host: localhost")
+        assert (await application.speak("GET http://localhost/x HTTP/1.1", *two))[0] == 400
+
+
 async def test_a_request_of_the_old_protocol_without_a_host_comes_in_where_hosts_are_not_checked() -> None:
     async with house() as application:
         assert (await application.speak("GET /x HTTP/1.0"))[0] == 403

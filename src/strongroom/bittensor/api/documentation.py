@@ -12,6 +12,7 @@ from strongroom.bittensor.api.access import PUBLIC
 from strongroom.core.swagger import swagger_routes
 
 TITLE = "Bittensor wallet service"
+PAGE = "/docs"
 DOCUMENT = "/openapi.json"
 
 
@@ -42,4 +43,4 @@ def openapi_config() -> OpenAPIConfig:
 
 
 def documentation_routes() -> list[Any]:
-    return swagger_routes(page="/docs", title=TITLE, document=DOCUMENT, marks=PUBLIC)
+    return swagger_routes(page=PAGE, title=TITLE, document=DOCUMENT, marks=PUBLIC)

@@ -10,6 +10,7 @@ tests/core/http/test_connection.py meets each of them.
 
 import asyncio
 import enum
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -147,6 +148,7 @@ class Connection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        _take_host_of_target(self.url, self.headers)
         if self.parser.should_upgrade():
             if not self._should_upgrade():
                 return  # see _decline_upgrade
@@ -376,3 +378,12 @@ class Connection(HttpToolsProtocol):
             self._is_over = True
             self.transport.close()
             self.loop.call_later(LINGER_S, self.transport.abort)
+
+
+def _take_host_of_target(url: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    """A target with a host, as proxies are asked, says more than the Host header (RFC 9112, 3.2.2)."""
+    scheme, separator, rest = url.partition(b"://")
+    hosts = [index for index, (name, _) in enumerate(headers) if name == b"host"]
+    if separator and scheme.isalpha() and len(hosts) == 1:
+        authority = re.split(rb"[/?#]", rest, maxsplit=1)[0]
+        headers[hosts[0]] = (b"host", authority)
