@@ -100,10 +100,13 @@ async def sync_hathor(settings: Settings, ready: Ready) -> None:
     async def open_it() -> None:
         await _open(ledger, waits, before_stop, None)
 
+    background = Background()
+    background.start(LoopWatch(SystemClock(), health, metrics).run())
     try:
         await _run(listeners, ready, before_stop, opening=open_it, failed=lambda: ledger.stopped)
     finally:
         await ledger.close()
+        await background.close()
 
 
 class _Ledger(Protocol):
