@@ -121,7 +121,7 @@ def require_new(connection: Connection, job: Job) -> None:
     Raises:
         JobExists: the same was asked for before under this key, or is under way.
         IdempotencyMismatch: something else was asked for under this key.
-        Conflict: something else is under way for the same subject.
+        Conflict: something else is under way for the same subject, and in no block yet.
     """
     if job.key is not None:
         row = connection.execute(_BY_KEY, {"who": job.principal, "key": job.key}).first()
@@ -132,12 +132,19 @@ def require_new(connection: Connection, job: Job) -> None:
     if job.subject is not None:
         row = connection.execute(_BY_SLOT, {"slot": job.subject}).first()
         if row is not None and row.id != job.id:
-            if row.fingerprint != job.fingerprint:
+            if row.fingerprint == job.fingerprint:
+                raise JobExists(_job(row))
+            if not _is_in_block(connection, row):
                 raise Conflict(
                     f"Other weights of this hotkey are under way for this subnet: job {row.id}",
                     code="weights_in_flight",
                 )
-            raise JobExists(_job(row))
+
+
+def _is_in_block(connection: Connection, row: Row[Any]) -> bool:
+    """Then another may follow it: with a higher nonce it comes after it, whatever becomes of the block."""
+    extrinsic = None if row.extrinsic is None else load(connection, row.extrinsic)
+    return extrinsic is not None and extrinsic.state is State.IN_BLOCK
 
 
 def require_waiting(connection: Connection, job: Job) -> None:
@@ -152,7 +159,11 @@ def require_waiting(connection: Connection, job: Job) -> None:
 
 
 def put_job(connection: Connection, job: Job) -> None:
-    """Stores a new job, or gives a stored one its extrinsic, and what belongs to that."""
+    """Stores a new job, or gives a stored one its extrinsic, and what belongs to that.
+
+    `require_new` comes first, in the same transaction: a job whose extrinsic is in a block gives up its slot.
+    """
+    _take_slot(connection, job)
     values = {
         "document": msgspec.json.encode(job.document).decode(),
         "extrinsic": job.extrinsic,
@@ -177,6 +188,15 @@ def put_job(connection: Connection, job: Job) -> None:
             **values,
         },
     )
+
+
+def _take_slot(connection: Connection, job: Job) -> None:
+    """From a job that may give it up: one that took it since `require_new` keeps it, and the insertion fails."""
+    if job.subject is None:
+        return
+    row = connection.execute(_BY_SLOT, {"slot": job.subject}).first()
+    if row is not None and row.id != job.id and _is_in_block(connection, row):
+        connection.execute(update(tables.job).where(COLUMNS.id == row.id).values(slot=None))
 
 
 def close_job(connection: Connection, job_id: str, result: dict[str, Any]) -> None:
@@ -211,6 +231,18 @@ def last_job(connection: Connection, subject: bytes) -> Job | None:
     return None if row is None else _job(row)
 
 
+def last_extrinsic(connection: Connection, job: Job) -> Extrinsic | None:
+    """Of the newest other job of the same subject."""
+    query = (
+        select(COLUMNS.extrinsic)
+        .where(COLUMNS.subject == job.subject, COLUMNS.id != job.id)
+        .order_by(COLUMNS.created_at_ms.desc())
+        .limit(1)
+    )
+    found = connection.execute(query).scalar()
+    return None if found is None else load(connection, found)
+
+
 def answer(connection: Connection, job: Job) -> Answer:
     extrinsic = None if job.extrinsic is None else load(connection, job.extrinsic)
     return Answer(job=job, extrinsic=extrinsic, result=result_of(job, extrinsic))
@@ -229,7 +261,8 @@ def on_settled(connection: Connection, extrinsic: Extrinsic) -> None:
             delete(tables.job).where(COLUMNS.id == job.id)
         )  # nothing happened: its key is free
         return
-    if job.in_background and may_pass(extrinsic):
+    was_followed = job.subject is not None and row.slot is None  # newer weights must stay the newer ones
+    if job.in_background and may_pass(extrinsic) and not was_followed:
         retry_job(connection, job.id)
         return
     close_job(connection, job.id, result_of(job, extrinsic) or {})

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from strongroom.bittensor.access import SUBMIT, allows_call, limits_of, require_use
 from strongroom.bittensor.calls import require_call, slot_of
@@ -102,7 +103,8 @@ class LentSignatures:
         Raises:
             Forbidden: the token's rights or limits.
             InvalidInput: no call of this chain, an era that is too long, a tip.
-            Conflict: the nonce is not the next one, or weights of this hotkey are under way in the subnet.
+            Conflict: the nonce is not the next one, or weights of this hotkey are under way in the subnet, or the era
+                ended while the account was waited for.
             NotFound, Locked: of the key.
             Unavailable: no chain, or an earlier extrinsic of the account has no known fate.
         """
@@ -159,6 +161,10 @@ class LentSignatures:
             store = partial(self._store, principal=principal, wanted=wanted, read=read, keypair=keypair)
             try:
                 return await self._database.write(partial(store, next_nonce=next_nonce))
+            except IntegrityError:  # a job of the background took the slot; its row is there to be read now
+                if self._clock.monotonic_s() >= give_up_s:
+                    raise Unavailable("Other weights keep being asked for", code=BUSY) from None
+                continue
             except ChainBehind as error:
                 if began_again:
                     raise
@@ -170,6 +176,13 @@ class LentSignatures:
                     raise
             self._wake()
             await self._clock.sleep(BUSY_POLL_S)
+            best = (await self._chain.heads()).best.number
+            if best >= read.era.last:  # signed, it would keep the account for nothing
+                raise Conflict(
+                    f"The era ended with block {read.era.last} while an earlier extrinsic of the account was"
+                    " followed, and nothing was signed: ask again with a newer one",
+                    code="era_ended",
+                )
 
     async def _read(self, principal: Principal, wanted: Wanted) -> _Read:
         """Raises: Forbidden: before anything of the call but its name is read."""

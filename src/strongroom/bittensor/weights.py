@@ -26,6 +26,7 @@ from strongroom.bittensor.jobs import (
     check_key,
     close_job,
     document,
+    last_extrinsic,
     last_job,
     put_job,
     require_new,
@@ -174,7 +175,7 @@ class Weights:
         if failure is not None:
             closed = document(job, success=False, failure=failure)
             await self._database.write(lambda connection: close_job(connection, job.id, closed))
-        elif not subnet.blocks_to_wait:
+        elif not await self._blocks_to_wait(job, subnet):
             await self._submit(principal, job, keypair, subnet, check=require_waiting)
             return True
         return False
@@ -227,25 +228,34 @@ class Weights:
         failure = subnet.obstacle(weights_of(job))
         if failure is not None:
             return Answer(job=job, extrinsic=None, result=document(job, success=False, failure=failure))
-        if subnet.blocks_to_wait:
-            return await self._too_soon(job, subnet)
+        blocks = await self._blocks_to_wait(job, subnet)
+        if blocks:
+            return await self._too_soon(job, subnet, blocks)
         extrinsic = await self._submit(principal, job, keypair, subnet)
         return await self._answers.of_extrinsic(
             replace(job, extrinsic=extrinsic.hash), extrinsic, job.wait_for
         )
 
-    async def _too_soon(self, job: Job, subnet: Subnet) -> Answer:
+    async def _blocks_to_wait(self, job: Job, subnet: Subnet) -> int:
+        """By the chain, and by what is in a block that the node asked may not have: it would be too soon after that."""
+        extrinsic = await self._database.read(lambda connection: last_extrinsic(connection, job))
+        inclusion = None if extrinsic is None or extrinsic.state.is_settled else extrinsic.inclusion
+        if inclusion is None or inclusion.success is False:
+            return subnet.blocks_to_wait
+        return replace(subnet, last_update=max(subnet.last_update, inclusion.number)).blocks_to_wait
+
+    async def _too_soon(self, job: Job, subnet: Subnet, blocks: int) -> Answer:
         """The same weights as those that are set now: their answer. Others: how long to wait."""
         assert job.subject is not None  # noqa: S101 - for the type checker
         subject = job.subject
         last = await self._database.read(lambda connection: last_job(connection, subject))
         if last is not None and last.fingerprint == job.fingerprint and _set_last(last, subnet):
             return await self._answers.of_job(last, job.wait_for)
-        blocks = subnet.blocks_to_wait
+        since = subnet.block + 1 - (subnet.rate_limit - blocks)
         failure = Failure(
             type="Service",
             name="TooSoon",
-            docs=f"Block {subnet.block} is {subnet.block - subnet.last_update} blocks after the last weights, and the"
+            docs=f"Block {subnet.block} is {subnet.block - since} blocks after the last weights, and the"
             f" subnet allows them every {subnet.rate_limit}: wait {blocks} blocks. Nothing was signed.",
         )
         told = document(job, success=False, failure=failure, blocks_to_wait=blocks)

@@ -15,7 +15,7 @@ import inspect
 from typing import Any
 
 from strongroom.bittensor.client import sdk11
-from strongroom.bittensor.client.nonces import Draws, forget, is_nonce_taken, turn
+from strongroom.bittensor.client.nonces import Asking, Draws, forget, turn
 from strongroom.bittensor.client.remote import PERIOD_BLOCKS, SR25519, RemoteKeypair, RemoteWallet
 from strongroom.bittensor.client.service import ServiceError
 
@@ -51,19 +51,7 @@ def _blocking(chain: Any) -> None:
         remote = _remote(keypair)
         if remote is None or named.get("signature") is not None:
             return create(self, call, keypair, **named)
-        named["era"] = _era(named.get("era"))
-        if "current" not in named["era"]:
-            named["era"]["current"] = self.get_block_number(self.get_chain_finalised_head())
-        if named.get("nonce") is None:
-            named["nonce"] = self.get_account_next_index(remote.ss58_address)
-        try:
-            signature = _signature(remote, call, named)
-        except ServiceError as error:
-            fresh = self.get_account_next_index(remote.ss58_address) if is_nonce_taken(error) else 0
-            if fresh <= named["nonce"]:  # nothing is kept here, so one ahead was chosen on purpose
-                raise
-            named["nonce"] = fresh
-            signature = _signature(remote, call, named)
+        signature = _sign(self, remote, call, named)
         return create(self, call=call, keypair=remote, signature=signature, **named)
 
     @functools.wraps(payment_info)
@@ -120,29 +108,49 @@ def _asyncio(chain: Any) -> None:
     chain.get_account_next_index, chain.submit_extrinsic = get_account_next_index, submit_extrinsic
 
 
+def _sign(chain: Any, remote: RemoteKeypair, call: Any, named: dict[str, Any]) -> bytes:
+    """Completes the arguments with the era and the nonce that it signs for; the service tells when to take others."""
+    asking = Asking(
+        named.get("nonce"), is_pinned=True
+    )  # this client keeps no count: one ahead was chosen on purpose
+    era = named.get("era")
+    while True:
+        named["era"] = _era(era)
+        if "current" not in named["era"]:
+            named["era"]["current"] = chain.get_block_number(chain.get_chain_finalised_head())
+        if asking.nonce is None:
+            asking.nonce = chain.get_account_next_index(remote.ss58_address)
+        named["nonce"] = asking.nonce
+        try:
+            return _signature(remote, call, named)
+        except ServiceError as error:
+            fresh = chain.get_account_next_index(remote.ss58_address) if asking.may_go_on(error) else None
+            if not asking.goes_on(error, fresh):
+                raise
+
+
 async def _sign_in_turn(
     chain: Any, remote: RemoteKeypair, call: Any, named: dict[str, Any], *, is_pinned: bool
 ) -> bytes:
-    """The library counts nonces by itself, and goes on counting after what was never submitted.
-
-    So where the service says that the nonce is not the next one, and has signed nothing, the node is asked for it.
-    """
-    named["era"] = _era(named.get("era"))
-    if "current" not in named["era"]:
-        named["era"]["current"] = await chain.get_block_number(await chain.get_chain_finalised_head())
-    if named.get("nonce") is None:
-        named["nonce"] = await chain.get_account_next_index(remote.ss58_address)
-    try:
-        return await asyncio.to_thread(_signature, remote, call, named)
-    except ServiceError as error:
-        if not is_nonce_taken(error):
-            raise
-        forget(chain, remote.ss58_address)
-        fresh = await chain.get_account_next_index(remote.ss58_address)
-        if fresh == named["nonce"] or (is_pinned and fresh < named["nonce"]):
-            raise
-    named["nonce"] = fresh
-    return await asyncio.to_thread(_signature, remote, call, named)
+    """As `_sign`. The library counts nonces by itself, and goes on counting after what was never submitted."""
+    asking = Asking(named.get("nonce"), is_pinned=is_pinned)
+    era = named.get("era")
+    while True:
+        named["era"] = _era(era)
+        if "current" not in named["era"]:
+            named["era"]["current"] = await chain.get_block_number(await chain.get_chain_finalised_head())
+        if asking.nonce is None:
+            asking.nonce = await chain.get_account_next_index(remote.ss58_address)
+        named["nonce"] = asking.nonce
+        try:
+            return await asyncio.to_thread(_signature, remote, call, named)
+        except ServiceError as error:
+            fresh = None
+            if asking.may_go_on(error):
+                forget(chain, remote.ss58_address)
+                fresh = await chain.get_account_next_index(remote.ss58_address)
+            if not asking.goes_on(error, fresh):
+                raise
 
 
 def _names(create: Any) -> list[str]:

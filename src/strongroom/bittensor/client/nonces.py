@@ -12,6 +12,10 @@ from strongroom.bittensor.client.service import ServiceError
 
 TURNS = "_remote_turns"
 NONCE_TAKEN = "nonce_taken"
+WAITING = frozenset({"account_busy", "era_ended"})
+"""An earlier extrinsic of the account is followed: one that a pool refused, until its era is over."""
+WAITS = 24
+"""How often the service is asked again, which waits some 10 seconds each time: longer than an era of 16 blocks."""
 
 
 def is_nonce_taken(error: ServiceError) -> bool:
@@ -32,6 +36,50 @@ def turn(chain: Any, address: str) -> asyncio.Lock:
     """One signature of an account at a time: the service would refuse a nonce that comes before the one below it."""
     turns: dict[Any, asyncio.Lock] = chain.__dict__.setdefault(TURNS, {})
     return turns.setdefault((asyncio.get_running_loop(), address), asyncio.Lock())
+
+
+class Asking:
+    """One extrinsic that is to be signed, however often the service is asked for it. It signs one at most.
+
+    `is_pinned`: a nonce that is ahead of the account's was chosen on purpose, and no other will do.
+    """
+
+    def __init__(self, nonce: int | None, *, is_pinned: bool) -> None:
+        self.nonce = nonce
+        """That is asked for next; None: the next one of the account."""
+        self._is_pinned = is_pinned and nonce is not None
+        self._is_renewed = False
+        self._waits = 0
+
+    def may_go_on(self, error: ServiceError) -> bool:
+        """Whether it is worth asking the node for the account's next nonce."""
+        if is_nonce_taken(error):
+            return not self._is_renewed
+        return error.code in WAITING and self._waits < WAITS
+
+    def goes_on(self, error: ServiceError, fresh: int | None) -> bool:
+        """Whether to ask again, with `nonce` and a newer era. `fresh` is the node's next nonce."""
+        if fresh is None or self.nonce is None:
+            return False
+        if is_nonce_taken(error):
+            self._is_renewed = True
+            if fresh == self.nonce or (self._is_pinned and fresh < self.nonce):
+                return False
+        else:
+            self._is_renewed = False
+            self._waits += 1
+            if self._is_pinned and fresh < self.nonce:
+                return True
+        self.nonce = fresh
+        return True
+
+    def repeats(self, error: ServiceError) -> bool:
+        """As both together, for a client that asks the node by itself; a nonce that was given stays."""
+        if not self.may_go_on(error) or (is_nonce_taken(error) and self._is_pinned):
+            return False
+        self._is_renewed = is_nonce_taken(error)
+        self._waits += not self._is_renewed
+        return True
 
 
 class Draws:

@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 from typing import Any
 
-from strongroom.bittensor.client.nonces import forget, is_nonce_taken, turn
+from strongroom.bittensor.client.nonces import Asking, forget, turn
 from strongroom.bittensor.client.remote import PERIOD_BLOCKS, RemoteKeypair
 from strongroom.bittensor.client.service import ServiceError
 
@@ -42,20 +42,14 @@ def _adapt(chain: Any) -> None:
             return await create(self, call, keypair, **named)
         era = dict(named["era"]) if isinstance(named.get("era"), dict) else {}
         named["era"] = era | {"period": min(era.get("period", PERIOD_BLOCKS), PERIOD_BLOCKS)}
+        asking = Asking(named.get("nonce"), is_pinned=True)
         async with turn(self, keypair.ss58_address):
-            try:
-                return await create(self, call, keypair, **named)
-            except ServiceError as error:
-                forget(self, keypair.ss58_address)
-                if not is_nonce_taken(error) or named.get("nonce") is not None:
-                    raise
-            except BaseException:
-                forget(self, keypair.ss58_address)
-                raise
-            try:  # nothing was signed, and the node is asked this time
-                return await create(self, call, keypair, **named)
-            except BaseException:
-                forget(self, keypair.ss58_address)
-                raise
+            while True:
+                try:
+                    return await create(self, call, keypair, **named)
+                except BaseException as error:
+                    forget(self, keypair.ss58_address)
+                    if not (isinstance(error, ServiceError) and asking.repeats(error)):
+                        raise
 
     chain.create_signed_extrinsic = create_signed_extrinsic
