@@ -213,11 +213,11 @@ class Database:
     async def fetch_one(self, statement: Executable) -> Row[Any] | None:
         return await self.read(lambda connection: connection.execute(statement).first())
 
-    async def close(self) -> None:
+    async def close(self, patience_s: float = CLOSE_S) -> None:
         """Waits for the units under way, also those whose caller is gone; not for a database that is silent."""
         self._closed = True
         if self._units:
-            await asyncio.wait(self._units, timeout=CLOSE_S)
+            await asyncio.wait(self._units, timeout=patience_s)
         if self._queries is not None:
             self._queries.close()
         if self._owns_engine:

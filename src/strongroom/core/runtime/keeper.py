@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 LONGEST_SILENCE_S = 60.0
 WORTH_A_LINE_S = 4.0
+CLOSE_S = 1.0
 INNERMOST_FRAMES = 6
 
 
@@ -97,6 +98,11 @@ class Keeper:
         return await self._thread.run(work)
 
 
+async def _close(database: Database) -> None:
+    """A renewal that hangs is worth no waiting: the lease expires by itself."""
+    await database.close(CLOSE_S)
+
+
 class _Thread:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -111,7 +117,7 @@ class _Thread:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), self._loop))
 
     async def end(self) -> None:
-        await self.run(Database.close)
+        await self.run(_close)
         self._loop.call_soon_threadsafe(self._loop.stop)
         await asyncio.to_thread(self._thread.join)
 
