@@ -9,12 +9,13 @@ from sqlalchemy import Connection, select
 from strongroom.core.bulk import execute, execute_many
 from strongroom.core.database import Database
 from strongroom.core.storage.errors import UnfitValue
-from strongroom.core.storage.foreign_text import describe, narrow_columns
+from strongroom.core.storage.foreign_text import narrow_columns
+from strongroom.core.storage.schema import plan
 from strongroom.hathor import tables
 from strongroom.hathor.devices import Device, find_device, register_device
 from strongroom.hathor.sync.events import Event
 from support.hathor.original import create_tables
-from support.hathor.streams import VECTORS, apply, prepare, read_frames
+from support.hathor.streams import HATHOR, VECTORS, apply, prepare, read_frames
 from support.mariadb import MariaDB
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -83,11 +84,12 @@ async def test_tables_in_a_small_character_set_take_any_text_after_adoption(
         await database.write(insert_rocket)
     before = await database.read(token_rows)
 
-    plan = describe(await database.read(lambda connection: narrow_columns(connection, tables.metadata)))
-    assert [sentence.partition(":")[0] for sentence in plan] == ["push_devices", "token", "version_data"]
-    assert "name" in plan[1]
-    assert "symbol" in plan[1]
-    assert charset in plan[1]
+    (step,) = (each for each in (await plan(database, [HATHOR])).steps if each.revision == "hathor_0004")
+    assert [note.partition(":")[0] for note in step.notes] == ["push_devices", "token", "version_data"]
+    assert all(word in step.notes[1] for word in ("name", "symbol", charset, "rows"))
+    assert [statement.split()[:3] for statement in step.statements] == [
+        ["ALTER", "TABLE", f"`{table}`"] for table in ("push_devices", "token", "version_data")
+    ]
     with pytest.raises(UnfitValue):
         await database.write(insert_rocket)  # the plan changed nothing
 

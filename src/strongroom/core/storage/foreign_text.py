@@ -90,7 +90,7 @@ def describe(columns: Sequence[NarrowColumn]) -> list[str]:
 def widen_texts(connection: Connection, metadata: MetaData) -> None:
     """Converts what is too narrow. What is stored stays the same text."""
     for statement in conversions(narrow_columns(connection, metadata)):
-        connection.exec_driver_sql(statement)
+        connection.execute(text(statement))
 
 
 def _conversion(table: str, columns: Sequence[NarrowColumn]) -> str:

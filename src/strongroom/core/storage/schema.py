@@ -229,11 +229,17 @@ def _recorded(connection: Connection, *, dry: bool) -> Iterator[list[str]]:
         is_ddl = isinstance(element, ExecutableDDLElement)
         return DDL(nothing) if is_ddl else text(nothing), [], {}  # type: ignore[no-untyped-call]
 
+    def refuse(_connection: Connection, _cursor: Any, statement: str, *_more: Any) -> None:
+        if dry and statement.lstrip().upper().startswith(CHANGING):
+            raise AssertionError("A revision passes a statement to the driver, where it cannot be held back")
+
     event.listen(connection, "before_execute", note, retval=True)
+    event.listen(connection, "before_cursor_execute", refuse)
     try:
         yield statements
     finally:
         event.remove(connection, "before_execute", note)
+        event.remove(connection, "before_cursor_execute", refuse)
 
 
 def _text(connection: Connection, element: Any) -> str:
