@@ -12,7 +12,7 @@ import pytest
 from strongroom import server
 from strongroom.core.environment import Environment, SettingsError
 from strongroom.core.http.admission import Gate
-from strongroom.core.http.door import AllowedCallers, read_allowed_callers
+from strongroom.core.http.door import AllowedCallers, DoorRules, read_allowed_callers
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.hosts import Authority, Origin, is_loopback
 from strongroom.core.listener import Listener, Surface
@@ -200,6 +200,33 @@ async def test_a_network_surface_is_called_by_any_name_until_names_are_configure
             assert await application.get(host=host) == OK, host
         for host in ("rebound.example", "10.1.2.3:{port}"):
             assert await application.get(host=host) == 403, host
+
+
+@pytest.mark.parametrize(
+    ("own", "host", "comes_in"),
+    [
+        ("10.1.2.3", "10.1.2.3:8081", True),
+        ("::ffff:10.1.2.3", "10.1.2.3:8081", True),  # a socket for both protocols
+        ("fd00::5", "[fd00:0::5]:8081", True),
+        ("10.1.2.3", "10.1.2.4", False),
+        ("10.1.2.3", "10.1.2.3.rebound.example", False),
+        ("", "rebound.example", False),
+    ],
+)
+def test_a_probe_calls_a_pod_by_its_address(own: str, host: str, comes_in: bool) -> None:
+    """An address of the socket is no name that somebody could have pointed here."""
+    named = AllowedCallers(hosts=frozenset({Authority("strongroom", None)}))
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "path": "/health",
+        "headers": [(b"host", host.encode())],
+        "server": (own, 8081),
+    }
+    for bound_to in (EVERYWHERE, "::"):
+        assert (DoorRules(bound_to=bound_to, allowed=named).caller(scope) is None) is comes_in
+    assert DoorRules(bound_to="127.0.0.1", allowed=named).caller(scope) is not None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ can make it ask. Three things give such a request away, and a page can forge non
 - `Content-Type` is one of three harmless-looking ones, unless a preflight allowed another.
 """
 
-import ipaddress
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -18,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from strongroom.core.environment import Environment
-from strongroom.core.http.hosts import Authority, Origin, is_loopback
+from strongroom.core.http.hosts import Authority, Origin, is_loopback, parse_address
 
 T = TypeVar("T")
 
@@ -281,10 +280,8 @@ def _parse_origin(values: list[str]) -> Origin | None:
 
 
 def _same_address(name: str, own: str) -> bool:
-    try:
-        return ipaddress.ip_address(name) == ipaddress.ip_address(own)
-    except ValueError:
-        return False
+    address = parse_address(name)
+    return address is not None and address == parse_address(own)
 
 
 def _read(environment: Environment, variable: str, parse: Callable[[str], T]) -> frozenset[T]:

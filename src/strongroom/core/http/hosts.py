@@ -22,7 +22,11 @@ class Authority(NamedTuple):
         found = AUTHORITY.fullmatch(text)
         port = int(found["port"]) if found and found["port"] else None
         name = found["name"].lower().strip("[]").removesuffix(".") if found else ""
-        if not name or (port is not None and port > HIGHEST_PORT) or (":" in name and not _address(name)):
+        if (
+            not name
+            or (port is not None and port > HIGHEST_PORT)
+            or (":" in name and not parse_address(name))
+        ):
             raise ValueError(f"must be a host as in wallet.example or wallet.example:8080, not {text!r}")
         return cls(name, port)
 
@@ -53,11 +57,12 @@ def is_loopback(host: str) -> bool:
     """Whether only this machine reaches a socket that is bound to `host`, or means itself by it."""
     if host == "localhost":
         return True
-    address = _address(host)
+    address = parse_address(host)
     return address is not None and address.is_loopback
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """None: it is none. An IPv4 address in the form of IPv6, as sockets for both have it, is the IPv4 address."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
