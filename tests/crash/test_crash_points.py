@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 AFTER_EVERY_LEASE_MS = 10_000
 KEY = "the-payment"
-BACKGROUND = ("Leases.", "migrate")
+BACKGROUND = ("Leases.", "_set_expiry.", "_write", "migrate")
 """Writes that are always under way, and say nothing about a payment."""
 
 STARTED = "Idempotency._write.<locals>.<lambda>"

@@ -11,13 +11,15 @@ import structlog
 from sqlalchemy import Row, delete, select
 
 from strongroom.atto import tables
-from strongroom.atto.gateway import Node
+from strongroom.atto.gateway import Node, NodeUnavailable
 from strongroom.atto.node_network import NodeNetwork
 from strongroom.atto.proof import require_signature
 from strongroom.atto.protocol import Address, Network, SendBlock
 from strongroom.atto.records import load_account
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.loops import Incomplete
 
 log = structlog.get_logger(__name__)
 
@@ -52,17 +54,30 @@ class ReceivableCheck:
 
         Raises:
             Unavailable: the node is away, or of another network; nothing is dropped.
+            Incomplete: some could not be checked.
         """
         await self._node_network.require()
         columns = tables.receivable.c
         query = select(tables.receivable).order_by(columns.hash).limit(AT_ONCE)
         rows = await self._database.fetch_all(query.where(columns.hash > self._after))
         self._after = rows[-1].hash if len(rows) == AT_ONCE else b""
+        why = ""
         for row in rows:
-            if await self._is_true(row):
-                self._denied.pop(row.hash, None)
-            elif await self._is_certain(row):
-                await self._drop(row)
+            try:
+                await self._check(row)
+            except NodeUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are checked
+                why = fault_text(error)
+                log.warning("a receivable was not checked", hash=row.hash.hex().upper(), why=why)
+        if why:
+            raise Incomplete(f"some receivables could not be checked: {why}")
+
+    async def _check(self, row: Row[Any]) -> None:
+        if await self._is_true(row):
+            self._denied.pop(row.hash, None)
+        elif await self._is_certain(row):
+            await self._drop(row)
 
     async def _is_true(self, row: Row[Any]) -> bool:
         """Whether the node has the send, and the send is for this account."""
