@@ -27,6 +27,7 @@ from strongroom.core.database import UnsignedBig, ascii_text, binary, exact_text
 metadata = MetaData()
 
 MOMENT = DateTime().with_variant(mysql.TIMESTAMP(fsp=6), "mysql", "mariadb")
+WORDS = Text().with_variant(mysql.TEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
 UNSIGNED_INT = BigInteger().with_variant(mysql.INTEGER(unsigned=True), "mysql", "mariadb")
 UNSIGNED_LONG = BigInteger().with_variant(mysql.BIGINT(unsigned=True), "mysql", "mariadb")
 
@@ -103,7 +104,7 @@ block = Table(
     Column("transaction", binary(206), nullable=False),
     Column("sender", binary(32)),
     Column("state", ascii_text(16), nullable=False),
-    Column("reason", Text),
+    Column("reason", WORDS),
     Column("cause", ascii_text(32)),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("resolved_at_ms", BigInteger),
@@ -136,6 +137,6 @@ receivable = Table(
     Column("sender", binary(32), nullable=False),
     Column("timestamp_ms", BigInteger, nullable=False),
     Column("version", SmallInteger, nullable=False),
-    Column("problem", Text),
+    Column("problem", WORDS),
     Index("strongroom_atto_receivable_address", "address", "timestamp_ms"),
 )
