@@ -95,7 +95,7 @@ class Bench:
         stack.enter_context(strongroom("sandbox", "atto", environment=self._sandbox_environment)).wait_ready()
         self.service: Process
         self.start()
-        limits = httpx2.Limits(max_connections=256, max_keepalive_connections=256)
+        limits = httpx2.Limits(max_connections=200, max_keepalive_connections=200)
         self.client = httpx2.AsyncClient(base_url=self.url, timeout=120, limits=limits, trust_env=False)
 
     def start(self) -> float:

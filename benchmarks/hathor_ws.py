@@ -82,6 +82,7 @@ def serving(folder: Path, redis_url: str | None) -> Iterator[tuple[Process, int]
         "STRONGROOM_DATA": str(folder),
         "HATHOR_PORT": str(free_port()),
         "HATHOR_WS_PORT": str(port),
+        "STRONGROOM_CONNECTIONS_A_PEER": "20000",  # all of them come from this machine
         "MANAGEMENT_PORT": str(free_port()),
         "LOG_LEVEL": "ERROR",
     }
