@@ -34,11 +34,11 @@ class Clients:
         self.local = local_keypair()
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
-        self.blocking = bt.Subtensor(URL) if MAJOR >= 11 else bt.Subtensor(network=URL)
+        self.blocking = new_11() if MAJOR >= 11 else bt.Subtensor(network=URL)
         self.asyncio = self.run(self.open())
 
     async def open(self) -> object:
-        client = bt.Subtensor(URL) if MAJOR >= 11 else bt.AsyncSubtensor(network=URL)
+        client = new_11() if MAJOR >= 11 else bt.AsyncSubtensor(network=URL)
         return await client if MAJOR >= 11 else await client.__aenter__()
 
     def run(self, coroutine: object) -> object:
@@ -60,6 +60,11 @@ class Clients:
             return await act(self, self.asyncio, **command)
         except Exception as error:  # noqa: BLE001 - whatever an SDK raises is an outcome to be judged
             return failed(error)
+
+
+def new_11() -> object:
+    """By default it gives up for good when the chain is away for some seconds, whoever signs."""
+    return bt.Subtensor(URL, retry_forever=True)
 
 
 def local_keypair() -> object:

@@ -43,6 +43,7 @@ class MessageSigner:
             answer = self.service.sign(key.wallet_name, key.hotkey_name, message, kind)
         except ServiceError as error:
             if not error.away:
+                self._breaker.worked()  # a refusal is an answer: the next caller need not keep away
                 raise
             self._breaker.failed()
             if local is None:
