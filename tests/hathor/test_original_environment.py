@@ -1,4 +1,5 @@
-"""The environment of the original's documents, and of the compose file in public use, starts this service as it is."""
+"""The environment of the original's documents, and of the compose file in public use, starts this service as it is, with a
+secret of its own where the documents print one."""
 
 import json
 from pathlib import Path
@@ -6,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from strongroom.core.environment import SettingsError
 from strongroom.settings import read_settings
 from support.hathor.processes import AUTH_SECRET, NodeProgram, WalletProgram, database_variables
 from support.hathor.streams import VECTORS
@@ -24,18 +26,30 @@ NODES = {
 }
 
 
+def of_document(name: str) -> dict[str, str]:
+    """The secrets that the documents print are short, which the operator of a taken-over database may allow."""
+    variables: dict[str, str] = ENVIRONMENTS[name]["variables"]
+    return variables | {"STRONGROOM_ALLOW_SHORT_SECRETS": "AUTH_SECRET"}
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_of_its_variables_only_the_printed_secret_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read_settings(ENVIRONMENTS[name]["variables"], ("hathor",))
+    (mistake,) = raised.value.mistakes
+    assert mistake.startswith("AUTH_SECRET must have 32 bytes or more")
+
+
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_its_variables_are_understood(name: str) -> None:
-    settings = read_settings(ENVIRONMENTS[name]["variables"], ("hathor",))
+    settings = read_settings(of_document(name), ("hathor",))
     assert settings.hathor is not None
     assert settings.hathor.node_url == NODES[name]
     assert bool(settings.warnings) is (name == "compose, service")
 
 
 def test_its_redis_and_its_pins_are_found() -> None:
-    redis = {
-        name: read_settings(ENVIRONMENTS[name]["variables"], ("hathor",)).hathor for name in ENVIRONMENTS
-    }
+    redis = {name: read_settings(of_document(name), ("hathor",)).hathor for name in ENVIRONMENTS}
     urls = {name: found.redis.reveal() for name, found in redis.items() if found and found.redis}
     assert urls == {
         "readme of the service": "redis://localhost:6379/0",
