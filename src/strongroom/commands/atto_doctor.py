@@ -16,7 +16,7 @@ from strongroom.atto.settings import AttoSettings
 from strongroom.commands.installed import Installed, check_schema, reading
 from strongroom.core.audit import verify
 from strongroom.core.clock import SystemClock
-from strongroom.core.errors import Conflict, StrongroomError, Unavailable, VaultError
+from strongroom.core.errors import Conflict, StrongroomError, Unavailable
 from strongroom.core.security.holdings import inspect_holdings
 
 WORK_TIMEOUT_S = 60
@@ -46,9 +46,7 @@ async def _wallet_keys(one: Installed, atto: AttoSettings) -> str:
     async with reading(one) as database:
         found = await inspect_holdings(atto.key, database, WalletHoldings())
     if atto.key.load() is None:
-        raise VaultError(
-            f"{atto.key.file} is not there: `strongroom serve` makes it where nothing was sealed yet, else put it back"
-        )
+        return "nothing was sealed yet, and there is no key: the first `strongroom serve` makes it"
     return f"{found.sealed} unlocked wallets open, {found.rows - found.sealed} are locked"
 
 

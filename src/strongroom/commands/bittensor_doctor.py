@@ -10,7 +10,7 @@ from strongroom.bittensor.settings import BittensorSettings
 from strongroom.commands.installed import Installed, check_schema, reading
 from strongroom.core.audit import verify
 from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom.core.errors import Unavailable, VaultError
+from strongroom.core.errors import Unavailable
 from strongroom.core.security.holdings import inspect_holdings
 
 Check = Callable[[], Awaitable[str]]
@@ -35,10 +35,7 @@ async def _keys(one: Installed, bittensor: BittensorSettings) -> str:
     async with reading(one) as database:
         found = await inspect_holdings(bittensor.key, database, KeyHoldings())
     if bittensor.key.load() is None:
-        raise VaultError(
-            f"{bittensor.key.file} is not there: `strongroom serve` makes it where nothing was sealed yet, else put it"
-            " back"
-        )
+        return "nothing was sealed yet, and there is no key: the first `strongroom serve` makes it"
     return f"{found.sealed} keys open, {found.rows - found.sealed} are known by their address alone"
 
 
