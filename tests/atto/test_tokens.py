@@ -177,6 +177,7 @@ async def test_whoever_acts_is_remembered(guarded: AttoService, network: AttoNet
         select(columns.principal, columns.action).order_by(columns.sequence)
     )
     assert [tuple(row) for row in rows] == [
+        ("system:vault", "vault.bind"),
         ("operator", "token.create"),
         ("token:shop", "wallet.create"),
         ("token:shop", "account.create"),

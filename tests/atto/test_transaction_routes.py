@@ -192,12 +192,15 @@ async def test_unknown_fields_are_ignored(service: AttoService, funded: str) -> 
     assert entry(await service.send(funded, NOBODY, 1, memo="for the cat"))["height"] == 2
 
 
-async def test_body_without_a_content_type_is_read(service: AttoService, funded: str) -> None:
-    """`curl -d` calls it a form."""
+async def test_a_body_that_is_not_declared_as_json_moves_nothing(service: AttoService, funded: str) -> None:
+    """A page on another site can send one without asking; `curl -d` alone calls it a form."""
     content = f'{{"receiverAddress":"{NOBODY}","amount":1}}'
-    for header in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
+    for header in ({}, {"Content-Type": "application/x-www-form-urlencoded"}, {"Content-Type": "text/plain"}):
         response = await service.client.post(path_of(funded, "SEND"), content=content, headers=header)
-        assert response.status_code == 200, response.text
+        assert response.status_code == 415, response.text
+    details = await service.details(funded)
+    assert details is not None
+    assert details["height"] == 1
 
 
 async def test_nobody_sends_to_himself(service: AttoService, untouched: str) -> None:
