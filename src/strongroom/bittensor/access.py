@@ -13,6 +13,7 @@ from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.core.access import Principal
 from strongroom.core.errors import Forbidden, InvalidInput
 from strongroom.core.forwarded import CLIENT_BITS
+from strongroom.core.http.json_decoder import decode_json
 
 READ: Final = "bittensor:read"
 SIGN: Final = "bittensor:sign"
@@ -200,6 +201,6 @@ def _is_wrapper(call: str) -> bool:
 @lru_cache(maxsize=1024)
 def _decode(text: str) -> Limits:
     try:
-        return msgspec.json.decode(text, type=Limits)
+        return decode_json(text, Limits)
     except msgspec.MsgspecError:
         raise Forbidden("The token's limits are not understood by this version") from None

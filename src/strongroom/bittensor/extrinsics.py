@@ -12,6 +12,7 @@ from strongroom.bittensor import tables
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.core.database import insert_ignore, locking
 from strongroom.core.errors import Unavailable
+from strongroom.core.http.json_decoder import decode_json
 
 COLUMNS = tables.extrinsic.c
 
@@ -249,7 +250,7 @@ def _raise_lowest(connection: Connection, extrinsic: Extrinsic) -> None:
 
 
 def _extrinsic(row: Row[Any]) -> Extrinsic:
-    failure = None if row.failure is None else msgspec.json.decode(row.failure, type=Failure)
+    failure = None if row.failure is None else decode_json(row.failure, Failure)
     inclusion = None
     if row.block_hash is not None:
         inclusion = Inclusion(

@@ -16,6 +16,7 @@ from strongroom.bittensor.extrinsics import Extrinsic, State, load
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.core.database import ascii_key
 from strongroom.core.errors import Conflict, IdempotencyMismatch, InvalidInput
+from strongroom.core.http.json_decoder import decode_json
 
 LONGEST_KEY: Final = 190
 ID_BYTES: Final = 16
@@ -328,11 +329,11 @@ def _job(row: Row[Any]) -> Job:
         fingerprint=row.fingerprint,
         kind=row.kind,
         subject=row.subject,
-        document=msgspec.json.decode(row.document),
+        document=decode_json(row.document),
         in_background=row.in_background,
         wait_for=WaitFor(row.wait_for),
         created_at_ms=row.created_at_ms,
         is_open=row.is_open,
         extrinsic=row.extrinsic,
-        result=None if row.result is None else msgspec.json.decode(row.result),
+        result=None if row.result is None else decode_json(row.result),
     )

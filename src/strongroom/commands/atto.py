@@ -20,6 +20,7 @@ from rich.progress import (
 )
 
 from strongroom.commands.atto_reconcile import reconcile
+from strongroom.core.http.json_decoder import decode_json
 
 application = typer.Typer(
     help="Scans of a running Atto service; accounts beside the node's.", no_args_is_help=True
@@ -94,7 +95,7 @@ def _scan(
 def _reason(response: httpx2.Response) -> str:
     """What the service says, or that something else answered."""
     try:
-        return str(msgspec.json.decode(response.content, type=_Refusal).message)
+        return str(decode_json(response.content, _Refusal).message)
     except msgspec.MsgspecError:
         return f"{response.request.url} answered {response.status_code}; is that a Strongroom service?"
 

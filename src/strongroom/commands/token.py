@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeVar
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +25,7 @@ from strongroom.core.access import OPERATOR
 from strongroom.core.clock import SystemClock, iso_instant
 from strongroom.core.database import Database
 from strongroom.core.errors import InvalidInput
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.tokens import NewToken, Token, Tokens
 from strongroom.hathor.api.legacy import SCOPES as HATHOR_SCOPES
 
@@ -128,7 +128,7 @@ def list_tokens(ledger: Ledger = "atto") -> None:
 
 def _readable(limits: str) -> str:
     """A line for each."""
-    document: dict[str, Any] = msgspec.json.decode(limits) if limits else {}
+    document: dict[str, Any] = decode_json(limits) if limits else {}
     return "\n".join(
         f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
         for name, value in document.items()

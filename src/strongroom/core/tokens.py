@@ -19,6 +19,7 @@ from strongroom.core.audit import Audit
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database, ascii_key
 from strongroom.core.errors import Conflict, InvalidInput, NotFound, Unauthenticated
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.storage.errors import Duplicate
 
 TOKEN_PREFIX = "sr"  # noqa: S105 - the public part of every token
@@ -146,7 +147,7 @@ class Tokens:
             raise Unauthenticated("The API token has expired")
         return Principal(
             name=f"token:{row.name}",
-            scopes=frozenset(msgspec.json.decode(row.scopes)),
+            scopes=frozenset(decode_json(row.scopes)),
             limits=row.limits or "",
             token=row.id,
         )
@@ -157,7 +158,7 @@ class Tokens:
             Token(
                 id=row.id,
                 name=row.name,
-                scopes=tuple(msgspec.json.decode(row.scopes)),
+                scopes=tuple(decode_json(row.scopes)),
                 created_at_ms=row.created_at_ms,
                 expires_at_ms=row.expires_at_ms,
                 revoked_at_ms=row.revoked_at_ms,

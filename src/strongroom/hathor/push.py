@@ -4,12 +4,12 @@ import asyncio
 import json
 from functools import partial
 
-import msgspec
 import structlog
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.database import Database
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.outbox import Dispatcher, Event, Outbox
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.telemetry import ComponentHealth, Metrics, Status
@@ -97,7 +97,7 @@ class Pusher:
         self._measures.waiting.set(await self._dispatcher.backlog())
 
     async def _deliver(self, event: Event) -> None:
-        push = msgspec.json.decode(event.payload, type=Notification)
+        push = decode_json(event.payload, Notification)
         device = await self._database.read(lambda c: find_device(c, push.device_id, push.wallet_id))
         if device is None or not device.enable_push or device.provider not in self._providers:
             self._measures.outcomes.labels("unwanted").inc()

@@ -1,12 +1,12 @@
 """The variables of push notifications: those of the original, and a service account's file in their place."""
 
-import json
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from strongroom.core.environment import Environment, Secret
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.hathor.gateway.fcm import ServiceAccount
 
 FCM_URL = "https://fcm.googleapis.com"
@@ -84,7 +84,7 @@ def _read_account(environment: Environment) -> ServiceAccount | None:
 
 def _parse_account(environment: Environment, document: Secret) -> ServiceAccount | None:
     try:
-        fields = json.loads(document.reveal())
+        fields = decode_json(document.reveal())
         account = ServiceAccount(
             project_id=fields["project_id"],
             client_email=fields["client_email"],

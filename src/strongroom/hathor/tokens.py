@@ -23,6 +23,7 @@ import msgspec
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Forbidden, Unauthenticated
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.messages import authentication_message, verify_message
 
@@ -92,13 +93,13 @@ class Tokens:
         try:
             signed, _, seal = token.rpartition(".")
             header, _, payload = signed.partition(".")
-            if len(token) > LARGEST_TOKEN or msgspec.json.decode(_decode(header)).get("alg") != "HS256":
+            if len(token) > LARGEST_TOKEN or decode_json(_decode(header)).get("alg") != "HS256":
                 raise Unauthenticated("The token is not of this service")
             given = _decode(seal)
             fits = [
                 hmac.compare_digest(hmac.digest(key, signed.encode(), "sha256"), given) for key in self._keys
             ]
-            claims = msgspec.json.decode(_decode(payload), type=dict[str, Any])
+            claims = decode_json(_decode(payload), dict[str, Any])
         except (ValueError, AttributeError, binascii.Error) as error:
             raise Unauthenticated("The token is malformed") from error
         expires_s = claims.get("exp")

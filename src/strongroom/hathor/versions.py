@@ -15,6 +15,7 @@ from strongroom.core.bulk import execute
 from strongroom.core.clock import Clock
 from strongroom.core.database import Database, upsert
 from strongroom.core.errors import StrongroomError
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.hathor import tables
 from strongroom.hathor.gateway import NodeBabbles, NodeUnavailable
 from strongroom.hathor.gateway.node import HttpNode
@@ -168,7 +169,6 @@ def _store(connection: Connection, raw: bytes, now_s: int) -> None:
 
 def _decode(raw: bytes | str) -> NetworkRules:
     try:
-        text = raw.decode() if isinstance(raw, bytes) else raw
-        return msgspec.json.decode(text, type=NetworkRules)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return decode_json(raw, NetworkRules)
+    except msgspec.DecodeError as error:
         raise NodeBabbles(f"The node's version is not understood: {error}") from error

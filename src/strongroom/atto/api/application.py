@@ -21,6 +21,7 @@ from strongroom.atto.receiver import Receiver
 from strongroom.atto.recovery import Recoverer
 from strongroom.atto.transactions import Transactions
 from strongroom.atto.wallets import Wallets
+from strongroom.core.http.json_request import JsonRequest
 from strongroom.core.http.timing import Timing
 from strongroom.core.idempotency import Idempotency
 from strongroom.core.telemetry import Metrics
@@ -80,6 +81,7 @@ def create_application(
         exception_handlers=errors.handlers(),
         middleware=[Timing(metrics)],
         openapi_config=openapi_config(),
+        request_class=JsonRequest,
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
         state=State(),

@@ -25,6 +25,7 @@ from strongroom.atto.protocol import (
     encode_transaction,
 )
 from strongroom.core.clock import Clock, iso_instant
+from strongroom.core.http.json_decoder import JsonDecoder
 from strongroom.core.http.outbound import Answer, ExcessiveAnswer, HttpClient, OutboundError, StreamRefused
 
 log = structlog.get_logger(__name__)
@@ -40,7 +41,7 @@ ADDRESSES_PER_QUERY = 1000
 _REJECTION = re.compile(
     r"Transaction rejected due to (?P<reason>[A-Z_]+)|Invalid transaction(?P<network> network)?"
 )
-_INSTANT = msgspec.json.Decoder(dict[str, Any])
+_INSTANT = JsonDecoder(dict[str, Any])
 GENESIS_HASHES = {
     Network.LIVE: bytes.fromhex("D1C37D6BBB8F9984029EA21712BB1AA6D2B3D0CD9A484C8CC3B967B7A0501C08"),
     Network.DEV: bytes.fromhex("59F7064570ACDE37CE53AD16D1C87976135AE440C135C6DFC75F694CFB5D8C4E"),

@@ -6,6 +6,7 @@ import msgspec
 
 from strongroom.atto.gateway import WorkUnavailable
 from strongroom.atto.protocol import Network, ProtocolError, verify_work
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.http.outbound import HttpClient, OutboundError
 
 MAX_ANSWER_BYTES = 4096
@@ -41,7 +42,7 @@ class RemoteWorker:
         if answer.status != HTTPStatus.OK:
             raise WorkUnavailable(f"The work server answered with status {answer.status}")
         try:
-            work = bytes.fromhex(msgspec.json.decode(answer.content, type=_Found).work)
+            work = bytes.fromhex(decode_json(answer.content, _Found).work)
             verify_work(network, timestamp_ms, target, work)
         except (msgspec.MsgspecError, ProtocolError, ValueError) as error:
             raise WorkUnavailable(f"The work server gave no valid work ({type(error).__name__})") from error

@@ -14,13 +14,13 @@ from strongroom.bittensor.api.errors import ErrorMapper
 from strongroom.bittensor.api.extrinsics import ExtrinsicsController
 from strongroom.bittensor.api.general import read_health, version
 from strongroom.bittensor.api.pylon import PylonController, read_identities
-from strongroom.bittensor.api.requests import JsonRequest
 from strongroom.bittensor.api.wallet import WalletController
 from strongroom.bittensor.api.weights import WeightsController
 from strongroom.bittensor.calls import Calls
 from strongroom.bittensor.lent_signatures import LentSignatures
 from strongroom.bittensor.messages import Messages
 from strongroom.bittensor.weights import Weights
+from strongroom.core.http.json_request import JsonRequest
 from strongroom.core.http.timing import Timing
 from strongroom.core.telemetry import Health, Metrics
 

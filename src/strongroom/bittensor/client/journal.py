@@ -38,10 +38,10 @@ class Journal:
             return self._pending.get(slot)
         path = self._path(self._folder, slot)
         try:
-            return Pending(**json.loads(path.read_text()))
+            return Pending(**json.loads(path.read_text()))  # noqa: TID251 - a client has the standard library only
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             log.warning("%s cannot be read (%s): what it tells of is not followed", path, error)
             return None
 

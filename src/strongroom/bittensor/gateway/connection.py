@@ -19,6 +19,7 @@ from strongroom.bittensor.gateway import ChainUnavailable
 from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import StrongroomError
+from strongroom.core.http.json_decoder import decode_json
 
 log = structlog.get_logger(__name__)
 
@@ -210,7 +211,7 @@ class _Line:
 
     def _hand_over(self, text: str | bytes) -> None:
         try:
-            message = msgspec.json.decode(text)
+            message = decode_json(text)
         except msgspec.MsgspecError:
             return  # whoever waited for it runs into its time limit
         number = message.get("id") if isinstance(message, dict) else None

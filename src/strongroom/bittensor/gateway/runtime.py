@@ -32,7 +32,7 @@ BLOCK_S: Final = 12.0
 _MAGIC: Final = b"meta"
 _CODEC_ERRORS: Final = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError),
-    *(RemainingScaleBytesNotEmptyException, InvalidScaleTypeValueException),
+    *(RemainingScaleBytesNotEmptyException, InvalidScaleTypeValueException, RecursionError),
 )
 """What the codec raises of bytes or values that are not what the type says."""
 

@@ -152,8 +152,8 @@ def _reason(message: str, data: Any) -> tuple[str, Any] | None:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text) if text.startswith("{") else None
-    except ValueError:
+        return json.loads(text) if text.startswith("{") else None  # noqa: TID251 - a protocol is pure
+    except (ValueError, RecursionError):
         return None
 
 

@@ -130,8 +130,8 @@ def reveal_password(variable: str, value: str) -> str:
 
 def _parse(plain: bytes) -> dict[str, Any]:
     try:
-        fields = msgspec.json.decode(plain, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        fields = msgspec.json.decode(plain, type=dict[str, Any])  # noqa: TID251 - a protocol is pure
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise KeyFileError("The key file is not JSON") from None
     return {name: value for name, value in fields.items() if value is not None}
 

@@ -6,6 +6,7 @@ import msgspec
 from litestar import Response
 
 from strongroom.core.clock import Clock
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.hathor.api.joi import Key, Schema, number, text
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Asked, answer, bearer, passed_on, read_query
@@ -74,9 +75,7 @@ class NodeRoutes:
         bearer(request, self._tokens, full=False)
         token_id = TOKEN.check(request.path_params)["token_id"]
         try:
-            found = msgspec.json.decode(
-                await self._node.get("thin_wallet/token", {"id": token_id}), type=TokenDetails
-            )
+            found = decode_json(await self._node.get("thin_wallet/token", {"id": token_id}), TokenDetails)
         except msgspec.DecodeError as error:
             raise NodeBabbles(f"The node's details of a token are not understood: {error}") from error
         if not found.success:
@@ -155,7 +154,7 @@ def _given(query: dict[str, Any]) -> Query:
 
 def _is_json(body: bytes) -> bool:
     try:
-        msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        decode_json(body)
+    except msgspec.DecodeError:
         return False
     return True

@@ -13,6 +13,7 @@ from strongroom.core.clock import Clock, iso_instant
 from strongroom.core.database import Database
 from strongroom.core.environment import Secret
 from strongroom.core.errors import StrongroomError
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.hathor.api.refusal import GatewayRefusal
 from strongroom.hathor.api.requests import Asked, written
 from strongroom.hathor.blocks import best_height
@@ -146,6 +147,6 @@ def _redis_verdict(*, answers: bool) -> _Verdict:
 
 def _decode(body: bytes, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=kind)
+        return decode_json(body, kind)
     except msgspec.DecodeError as error:
         raise NodeBabbles("the node's answer is not understood") from error

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request, Response
 
 from strongroom.core.errors import Forbidden, Unauthenticated
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.hathor.api.amounts import QUERY_KEY
 from strongroom.hathor.api.refusal import forbidden_route, unauthorized
 from strongroom.hathor.tokens import Mode, Principal, Tokens
@@ -20,19 +21,17 @@ async def read_body(request: Asked) -> object:
     """The decoded body; None when it is no JSON, which the schema then refuses."""
     body = await request.body()
     try:
-        decoded: object = msgspec.json.decode(body)
+        decoded: object = decode_json(body)
     except msgspec.DecodeError as error:
         return _with_infinities(body) if "out of range" in str(error) else None
-    except UnicodeDecodeError:
-        return None
     return decoded
 
 
 def _with_infinities(body: bytes) -> object:
     """JavaScript reads `1e999` as infinity."""
     try:
-        decoded: object = json.loads(body.decode(), parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        decoded: object = json.loads(body.decode(), parse_constant=_refuse)  # noqa: TID251 - its depth was checked
+    except ValueError:
         return None
     return decoded
 

@@ -10,6 +10,7 @@ from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
 from strongroom.core.errors import StrongroomError
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.sockets import Socket, socket_of, text_frame
 from strongroom.hathor.api.joi import Key, Schema, text
 from strongroom.hathor.api.reading import Reader
@@ -151,8 +152,8 @@ class SocketApplication:
 
 def _decode(message: str | bytes) -> dict[str, Any]:
     try:
-        request = msgspec.json.decode(message)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        request = decode_json(message)
+    except msgspec.DecodeError as error:
         raise _Refused(INVALID) from error
     if not isinstance(request, dict):
         raise _Refused(INVALID)

@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 
 from strongroom.core.errors import Unavailable
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.http.outbound import ExcessiveAnswer, HttpClient, OutboundError
 from strongroom.hathor.gateway import NodeVersion
 from strongroom.hathor.sync.events import Frame, Page, decode_frame, decode_page
@@ -40,7 +41,7 @@ class HttpEventNode:
     async def version(self) -> NodeVersion:
         """Raises: Unavailable."""
         try:
-            return msgspec.json.decode(await self._get("/version"), type=NodeVersion)
+            return decode_json(await self._get("/version"), NodeVersion)
         except msgspec.DecodeError as error:
             raise Unavailable(f"The node's version is not understood: {error}") from error
 

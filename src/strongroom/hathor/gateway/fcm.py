@@ -16,6 +16,7 @@ import msgspec
 from strongroom.core.clock import Clock
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unavailable
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.http.outbound import HttpClient, OutboundError
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
@@ -108,7 +109,7 @@ class Fcm:
 
     def _judge(self, status: int, answer: bytes, pause_s: float) -> Verdict:
         try:
-            error = msgspec.json.decode(answer, type=_Failure).error
+            error = decode_json(answer, _Failure).error
         except msgspec.DecodeError:
             error = _Error()
         codes = {detail.error_code for detail in error.details}
@@ -131,7 +132,7 @@ class Fcm:
                 if status != HTTPStatus.OK:
                     raise NotSent(f"The service account's token was refused with {status}", pause_s)
                 try:
-                    token = msgspec.json.decode(answer, type=_Token)
+                    token = decode_json(answer, _Token)
                 except msgspec.DecodeError as error:
                     raise NotSent("The answer for the service account's token is not understood") from error
                 self._token = token.access_token

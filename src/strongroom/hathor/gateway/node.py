@@ -9,6 +9,7 @@ import msgspec
 
 from strongroom.core.breaker import Breaker, BreakerState
 from strongroom.core.clock import Clock
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.http.outbound import ExcessiveAnswer, HttpClient, OutboundError
 from strongroom.core.telemetry import ComponentHealth, Metrics, Status
 from strongroom.hathor.gateway import NodeBabbles, NodeFailed, NodeRefused, NodeUnavailable
@@ -124,16 +125,16 @@ def _check_status(path: str, status: int, body: bytes) -> None:
 
 def _check_json(path: str, body: bytes) -> None:
     try:
-        msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        decode_json(body)
+    except msgspec.DecodeError as error:
         raise NodeBabbles(f"The node's answer to {path} is not JSON") from error
 
 
 def _reason(body: bytes) -> str | None:
     """What the node gives as its reason, under one of two names; None: these are not the words of a node."""
     try:
-        said: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        said: Any = decode_json(body)
+    except msgspec.DecodeError:
         return None
     reason = (said.get("error") or said.get("message")) if isinstance(said, dict) else None
     return reason[:LONGEST_REASON] if isinstance(reason, str) else "The node does not take the request"

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.http.outbound import HttpClient, NotConnected, OutboundError
 from strongroom.hathor.gateway import NodeUnavailable
 
@@ -101,6 +102,6 @@ class HttpPushNode:
         if answer.status != HTTPStatus.OK:
             raise _NotServed(f"The node answers {answer.status} to {path}")
         try:
-            return msgspec.json.decode(answer.content, type=kind)
+            return decode_json(answer.content, kind)
         except msgspec.DecodeError as error:
             raise NodeUnavailable(f"The node's answer to {path} is not understood: {error}") from error

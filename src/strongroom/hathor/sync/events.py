@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from strongroom.core.http.json_decoder import JsonDecoder
+
 LOAD_EVENTS = frozenset({"LOAD_STARTED", "LOAD_FINISHED", "REORG_FINISHED", "FULL_NODE_CRASHED", "NC_EVENT"})
 NEW_VERTEX = "NEW_VERTEX_ACCEPTED"
 METADATA_CHANGED = "VERTEX_METADATA_CHANGED"
@@ -164,14 +166,14 @@ class Frame(msgspec.Struct, frozen=True):
     error_message: str | None = None
 
 
-_VERTEX = msgspec.json.Decoder(Vertex)
-_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
+_VERTEX = JsonDecoder(Vertex)
+_DECODERS: dict[str, JsonDecoder[Any]] = {
     **dict.fromkeys(VERTEX_EVENTS, _VERTEX),
-    TOKEN_CREATED: msgspec.json.Decoder(TokenCreated),
-    REORG_STARTED: msgspec.json.Decoder(Reorg),
+    TOKEN_CREATED: JsonDecoder(TokenCreated),
+    REORG_STARTED: JsonDecoder(Reorg),
 }
-decode_page = msgspec.json.Decoder(Page).decode
-decode_frame = msgspec.json.Decoder(Frame).decode
+decode_page = JsonDecoder(Page).decode
+decode_frame = JsonDecoder(Frame).decode
 
 
 def read_event(raw: RawEvent) -> Event:

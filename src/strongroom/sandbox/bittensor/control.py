@@ -7,6 +7,7 @@ import msgspec
 from litestar import MediaType, Request, Response, delete, get, post
 from msgspec import UNSET, Struct, UnsetType
 
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.sandbox.bittensor import accounts, changes
 from strongroom.sandbox.bittensor.connections import Connections
 from strongroom.sandbox.bittensor.dispatch import Context
@@ -234,7 +235,7 @@ def _route(path: str, kind: type[Any], act: Callable[[Any], Any]) -> Any:
     @post(path, status_code=200, name=path)
     async def handle(request: AnyRequest) -> Response[bytes]:
         try:
-            return _json(act(msgspec.json.decode(await request.body() or b"{}", type=kind)))
+            return _json(act(decode_json(await request.body() or b"{}", kind)))
         except (msgspec.MsgspecError, ValueError, DispatchError) as error:
             return _json({"error": str(error)}, 400)
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from strongroom.core.clock import Entropy
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.sandbox.bittensor.blocks import Block
 from strongroom.sandbox.bittensor.node import Node
 from strongroom.sandbox.bittensor.storage import Storage
@@ -55,7 +56,7 @@ class Session:
             ConnectionCut: a fault.
         """
         try:
-            body = msgspec.json.decode(frame)
+            body = decode_json(frame)
         except msgspec.DecodeError:
             self._send(_encode(_failed(None, RpcError(PARSE_ERROR, "Parse error"))))
             return

@@ -6,8 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-import msgspec
-
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.sandbox.bittensor.hashers import PREFIX_SIZE, storage_hash, twox_128
 from strongroom.sandbox.bittensor.metadata import Metadata, Method, Pallet, StorageItem, read_metadata
 from strongroom.sandbox.bittensor.scale import Reader, ScaleError, compact
@@ -229,5 +228,5 @@ def shipped_runtime(spec_version: int) -> Runtime:
     def read(version: int) -> bytes:
         return gzip.decompress((folder / f"{spec_version}.v{version}.scale.gz").read_bytes())
 
-    version = msgspec.json.decode((folder / f"{spec_version}.version.json").read_bytes())
+    version = decode_json((folder / f"{spec_version}.version.json").read_bytes())
     return Runtime(read(15), read(14), version, spec_version)

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from strongroom.core.clock import Clock, Entropy
+from strongroom.core.http.json_decoder import JsonDecoder
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.sandbox.hathor.node import Node, new_node
 
@@ -28,7 +29,7 @@ class Mine(msgspec.Struct, tag="mine", frozen=True):
 
 
 Entry = Start | Push | Mine
-_decode = msgspec.json.Decoder(Entry).decode
+_decode = JsonDecoder[Entry](Entry).decode  # type: ignore[arg-type]
 
 
 class _Told:

@@ -9,6 +9,7 @@ from litestar import WebSocket
 from litestar.exceptions import WebSocketDisconnect
 
 from strongroom.core.clock import Clock
+from strongroom.core.http.json_decoder import JsonDecoder
 from strongroom.sandbox.hathor.flow import Flow, Refusal, RefusedError
 from strongroom.sandbox.hathor.journal import Journal
 from strongroom.sandbox.hathor.node import Faults, Node
@@ -28,7 +29,7 @@ class _Stop(msgspec.Struct, tag="STOP_STREAM"):
     pass
 
 
-_decode = msgspec.json.Decoder(_Start | _Ack | _Stop).decode
+_decode = JsonDecoder[_Start | _Ack | _Stop](_Start | _Ack | _Stop).decode  # type: ignore[arg-type]
 
 
 class Subscriptions:

@@ -8,6 +8,7 @@ import msgspec
 from litestar import MediaType, Request, Response, get, post
 from litestar.params import QueryParameter
 
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
 from strongroom.hathor.protocol.work import mine
@@ -108,7 +109,7 @@ def mining_routes(miner: Miner) -> list[Any]:
     @post(f"{PREFIX}/submit-job", status_code=200)
     async def submit(request: AnyRequest) -> Response[bytes]:
         try:
-            job = miner.submit(msgspec.json.decode(await request.body(), type=SubmitBody))
+            job = miner.submit(decode_json(await request.body(), SubmitBody))
         except (ProtocolError, ValueError) as error:
             return _json({"error": "invalid-tx", "message": str(error)}, 400)
         return _json(job.encode())
@@ -120,7 +121,7 @@ def mining_routes(miner: Miner) -> list[Any]:
     @post(f"{PREFIX}/cancel-job", status_code=200)
     async def cancel(request: AnyRequest) -> Response[bytes]:
         try:
-            job = miner.find(msgspec.json.decode(await request.body(), type=CancelBody).job_id)
+            job = miner.find(decode_json(await request.body(), CancelBody).job_id)
         except msgspec.DecodeError as error:
             return _json({"error": "invalid-body", "message": str(error)}, 400)
         if job is not None:

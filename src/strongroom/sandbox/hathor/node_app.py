@@ -6,6 +6,7 @@ import msgspec
 from litestar import Litestar, MediaType, Request, Response, WebSocket, get, post, websocket
 from litestar.params import FromQuery, QueryParameter
 
+from strongroom.core.http.json_decoder import decode_json
 from strongroom.sandbox.hathor.contract_routes import contract_routes
 from strongroom.sandbox.hathor.event_stream import Subscriptions
 from strongroom.sandbox.hathor.mining import Miner, mining_routes
@@ -126,7 +127,7 @@ def _transaction_routes(node: Node) -> list[Any]:
     @post("/v1a/push_tx", status_code=200)
     async def push(request: AnyRequest) -> Response[bytes]:
         try:
-            body = msgspec.json.decode(await request.body(), type=PushBody)
+            body = decode_json(await request.body(), PushBody)
             vertex = node.push(bytes.fromhex(body.hex_tx))
         except (RejectedError, ValueError) as error:
             return _json({"success": False, "message": str(error), "can_force": False})
@@ -160,7 +161,7 @@ def _sandbox_routes(node: Node, subscriptions: Subscriptions) -> list[Any]:
     @post("/_faucet", status_code=200)
     async def faucet(request: AnyRequest) -> Response[bytes]:
         try:
-            body = msgspec.json.decode(await request.body(), type=FaucetBody)
+            body = decode_json(await request.body(), FaucetBody)
             vertex = node.faucet(body.address, body.value)
         except (RejectedError, ValueError) as error:
             return _json({"success": False, "message": str(error)}, 400)
@@ -168,12 +169,12 @@ def _sandbox_routes(node: Node, subscriptions: Subscriptions) -> list[Any]:
 
     @post("/_mine", status_code=200)
     async def mine(request: AnyRequest) -> Response[bytes]:
-        body = msgspec.json.decode(await request.body() or b"{}", type=MineBody)
+        body = decode_json(await request.body() or b"{}", MineBody)
         return _json({"blocks": [node.mine(body.address).hash for _ in range(body.count)]})
 
     @post("/_fault", status_code=200)
     async def fault(request: AnyRequest) -> Response[bytes]:
-        body = msgspec.json.decode(await request.body(), type=FaultBody)
+        body = decode_json(await request.body(), FaultBody)
         for name in ("skip_events", "repeat_events", "silent", "latency_ms", "pages_down", "push_lost"):
             if (value := getattr(body, name)) is not None:
                 setattr(node.faults, name, value)
