@@ -19,7 +19,7 @@ from strongroom.core.clock import SystemClock, SystemEntropy
 from support.bittensor.standing import BOB, Place, Standing, standing
 
 # The first one waits for the installation, which is kept.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
 CLIENTS = ("sync", "async")
 SDKS = [("9.8.3", 293), ("10.5.0", 424), ("11.1.0", 424)]
