@@ -109,6 +109,35 @@ def test_recorded_events_are_read(old: MetadataRuntime, step: dict[str, Any]) ->
             )
 
 
+@pytest.mark.parametrize("depth", [1, 100, 6_600])
+@pytest.mark.parametrize("carrier", ["Utility.batch", "Proxy.proxy", "Sudo.sudo"])
+def test_calls_that_carry_calls_are_refused_before_the_codec_sees_them(
+    old: MetadataRuntime, new: MetadataRuntime, carrier: str, depth: int
+) -> None:
+    """Deep in each other they take the codec's process with them, so the metadata's types alone decide."""
+    between = {"Utility.batch": b"\x04", "Proxy.proxy": b"\x00" + bytes(32) + b"\x00", "Sudo.sudo": b""}[
+        carrier
+    ]
+    for one in (old, new):
+        data = (index_of(one, carrier) + between) * depth + index_of(one, "System.remark") + b"\x00"
+        with pytest.raises(CallUnknown, match=f"{carrier} carries other calls"):
+            one.decode_call(data)
+    remark = index_of(new, "System.remark") + b"\x00"
+    assert new.decode_call(remark).name == "System.remark"
+
+
+def index_of(one: MetadataRuntime, name: str) -> bytes:
+    found = (bytes([high, low]) for high in range(256) for low in range(256))
+    return next(index for index in found if _name(one, index) == name)
+
+
+def _name(one: MetadataRuntime, index: bytes) -> str | None:
+    try:
+        return one.call_name(index)
+    except CallUnknown:
+        return None
+
+
 def test_absent_values_are_the_metadatas_defaults(old: MetadataRuntime, new: MetadataRuntime) -> None:
     item = Item("SubtensorModule", "CommitRevealWeightsEnabled", (2,))
     assert (old.decode_value(item, None), new.decode_value(item, None)) == (False, True)

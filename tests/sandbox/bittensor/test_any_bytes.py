@@ -1,5 +1,6 @@
 """Whatever is handed in, the chain answers in its own words and goes on."""
 
+import contextlib
 import random
 from typing import Any
 
@@ -86,3 +87,16 @@ def test_runtime_apis_answer_any_arguments(node: Node) -> None:
                 continue
             except PanicError as panic:
                 pytest.fail(f"{name}({data.hex()}): {panic}")
+
+
+@pytest.mark.parametrize("depth", [1, 40, 80, 160, 256, 3_000])
+def test_calls_within_calls_end_in_words_of_the_chain(node: Node, depth: int) -> None:
+    runtime = node.chain.runtime
+    batch = bytes([runtime.pallets["Utility"].index, 0]) + b"\x04"
+    call = batch * depth + bytes([runtime.pallets["System"].index, 0, 0])
+    submit(node, signed(node, "//Alice", call))
+    with contextlib.suppress(ScaleError, PanicError):
+        call_api(node.chain.storage, "TransactionPaymentCallApi_query_call_info", call + bytes(4))
+    number = node.chain.head.number
+    node.produce()
+    assert node.chain.head.number == number + 1

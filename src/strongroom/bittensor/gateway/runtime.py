@@ -12,6 +12,7 @@ from scalecodec.type_registry import load_type_registry_preset
 
 from strongroom.bittensor.gateway import CallUnknown, ChainDishonest, Event, Item
 from strongroom.bittensor.gateway.call_form import NUMBERS, CallForm
+from strongroom.bittensor.gateway.carriers import endless
 from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.bittensor.protocol.ss58 import PREFIX
@@ -75,6 +76,7 @@ class MetadataRuntime:
             for pallet in self._metadata.pallets
             for call in pallet.calls or ()
         }
+        self._carriers = self._calls_that_carry()
         self._items = {
             (pallet.name, item.name): item
             for pallet in self._metadata.pallets
@@ -114,6 +116,10 @@ class MetadataRuntime:
         return name
 
     def decode_call(self, data: bytes) -> Call:
+        if (
+            name := self.call_name(data)
+        ) in self._carriers:  # the codec itself dies of calls that lie deep enough
+            raise CallUnknown(f"{name} carries other calls, which are not read")
         try:
             found = self._types.create_scale_object("Call", data=ScaleBytes(data), metadata=self._metadata)
             document = found.decode()
@@ -172,6 +178,15 @@ class MetadataRuntime:
         if found is None:
             return Failure(type=kind, name=f"{detail['index']}.{number}", code=number)
         return Failure(type=kind, name=found.name, docs=" ".join(found.docs).strip(), code=number)
+
+    def _calls_that_carry(self) -> frozenset[str]:
+        types = endless(self._metadata.portable_registry.value["types"])
+        return frozenset(
+            f"{pallet.name}.{call.name}"
+            for pallet in self._metadata.pallets
+            for call in pallet.calls or ()
+            if any(field["type"] in types for field in call.value["fields"])
+        )
 
     def _require_known_extensions(self) -> None:
         """An extension that adds bytes to what is signed, and that this service does not know, makes every payload wrong."""

@@ -1,7 +1,11 @@
 """SCALE: bytes in order, and the two ways to write a length."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+DEEPEST = 64
+"""How often a value may lie within one of its own type, as calls do in batches. The chain's own limit is 256."""
 COMPACT_ONE_BYTE = 1 << 6
 COMPACT_TWO_BYTES = 1 << 14
 COMPACT_FOUR_BYTES = 1 << 30
@@ -17,6 +21,16 @@ class Reader:
 
     data: bytes
     offset: int = 0
+    depth: int = 0
+
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """Reads a value of the same type as the one that it lies in."""
+        if self.depth == DEEPEST:
+            raise ScaleError(f"values lie more than {DEEPEST} deep in each other")
+        self.depth += 1
+        yield
+        self.depth -= 1
 
     def take(self, size: int) -> bytes:
         end = self.offset + size

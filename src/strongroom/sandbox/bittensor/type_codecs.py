@@ -67,7 +67,8 @@ class Types:
             return self._codecs[type_id].encode(value)
 
         def decode(reader: Reader) -> Any:
-            return self._codecs[type_id].decode(reader)
+            with reader.deeper():
+                return self._codecs[type_id].decode(reader)
 
         return Codec(encode, decode)
 
