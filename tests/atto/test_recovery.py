@@ -230,9 +230,23 @@ async def test_a_recovery_that_stops_at_the_limit_says_so_and_goes_on_when_repea
             await network.fund(wallet.account(index).address.path, 1)
         path = f"/wallets/{wallet.name}"
         first = await service.post(f"{path}/recoveries", {"gapLimit": 3})
-        assert (first["toIndex"], first["limitReached"]) == (5, True)
+        assert (first["toIndex"], first["scannedCount"], first["limitReached"]) == (2, 4, True)
         assert (await service.get(f"{path}/progress"))["limitReached"] is True
         while first.get("limitReached"):
             first = await service.post(f"{path}/recoveries", {"gapLimit": 3})
         assert first["toIndex"] == 7
         assert "limitReached" not in await service.get(f"{path}/progress")
+
+
+async def test_a_recovery_whose_gap_is_the_limit_ends_when_repeated(
+    start: Start, network: AttoNetwork
+) -> None:
+    """The account at which it starts over is known, and must not use up what the gap needs."""
+    async with start(ATTO_SCAN_LIMIT="4") as service:
+        wallet = await service.create_wallet()
+        await network.fund(wallet.account(0).address.path, 1)
+        path = f"/wallets/{wallet.name}/recoveries"
+        first = await service.post(path, {"gapLimit": 4})
+        assert (first["toIndex"], first["limitReached"]) == (0, True)
+        again = await service.post(path, {"gapLimit": 4})
+        assert (again["toIndex"], again["gapCount"], again.get("limitReached")) == (0, 4, None)

@@ -73,7 +73,8 @@ class Recoverer:
             raise unknown_wallet(wallet_name) from None
         first = await self._highest_known(wallet_name)
         with self._progress.track(wallet_name, "recovery") as scan:
-            scanned = await self._scan(wallet_name, keys, first, gap_limit, scan)
+            most = self._scan_limit + (first in existing)  # where it starts over was touched before
+            scanned = await self._scan(wallet_name, keys, range(first, first + most), gap_limit, scan)
             used = [one.account.index for one in scanned if one.used]
             last = used[-1] if used else scanned[-1].account.index
             await self._create(principal, wallet_name, keys, existing, last, guess=not used)
@@ -98,15 +99,16 @@ class Recoverer:
         return 0 if row is None or row[0] is None else int(row[0])
 
     async def _scan(
-        self, wallet_name: str, keys: AccountKeys, first: int, gap_limit: int, scan: Progress
+        self, wallet_name: str, keys: AccountKeys, allowed: range, gap_limit: int, scan: Progress
     ) -> list[Scanned]:
+        """At most the allowed indexes."""
         scanned: list[Scanned] = []
         gap = 0
         step = min(gap_limit, CHUNK)
         while True:
-            start = first + len(scanned)
+            start = allowed.start + len(scanned)
             starts = range(start, start + max(gap_limit - gap, 1), step)[:CHUNKS_AT_ONCE]
-            stop = min(start + gap_limit - gap, MAX_KEY_INDEX + 1)
+            stop = min(start + gap_limit - gap, allowed.stop, MAX_KEY_INDEX + 1)
             chunks = [range(one, min(one + step, stop)) for one in starts if one < stop]
             results = await asyncio.gather(*(self._look(keys, chunk) for chunk in chunks))
             for one in (one for result in results for one in result):
@@ -115,9 +117,9 @@ class Recoverer:
                 scan.found += one.used
             scan.done = len(scanned)
             self._progress.advanced(wallet_name, scan)
-            if gap >= gap_limit or first + len(scanned) > MAX_KEY_INDEX:
+            if gap >= gap_limit or allowed.start + len(scanned) > MAX_KEY_INDEX:
                 return scanned
-            if len(scanned) >= self._scan_limit:
+            if len(scanned) >= len(allowed):
                 scan.limit_reached = True
                 log.warning("recovery stopped at ATTO_SCAN_LIMIT; repeat it to go on", wallet=wallet_name)
                 return scanned
