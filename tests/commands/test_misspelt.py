@@ -37,7 +37,12 @@ def mistakes(**variables: str) -> list[str]:
         ("STRONGROOM_ALOW_UNAUTHENTICATED", "STRONGROOM_ALLOW_UNAUTHENTICATED"),
         ("STRONGROOM_ALLOWED_HOST", "STRONGROOM_ALLOWED_HOSTS"),
         ("CHA_CHA20_KEY_ENCRYPTON_KEY", "CHA_CHA20_KEY_ENCRYPTION_KEY"),
-        ("CHACHA20_KEY_ENCRYPTION_KEY", None),
+        ("CHACHA20_KEY_ENCRYPTION_KEY", "CHA_CHA20_KEY_ENCRYPTION_KEY"),
+        ("STRONGROM_HOST", "STRONGROOM_HOST"),
+        ("ATO_REQUIRE_TOKEN", "ATTO_REQUIRE_TOKEN"),
+        ("CALLBCK_URL", "CALLBACK_URL"),
+        ("HAHTOR_LEGACY_API", "HATHOR_LEGACY_API"),
+        ("AUTO_PORT", None),
         ("SANDBOX_ATO_NODE_PORT", "SANDBOX_ATTO_NODE_PORT"),
         ("MANAGEMENT_PROT", "MANAGEMENT_PORT"),
         ("CALLBACK_ULR", "CALLBACK_URL"),
@@ -54,7 +59,7 @@ def mistakes(**variables: str) -> list[str]:
     ],
 )
 def test_a_misspelt_name_is_refused_with_the_nearest(name: str, meant: str | None) -> None:
-    """Of ledgers that are not served too. The last one is no family of ours, and no slip of one letter."""
+    """Of ledgers that are not served too. A short name of another family is somebody else's."""
     found = mistakes(**{name: "1"})
     assert found == ([] if meant is None else [f"{name} is no variable of this service; is {meant} meant?"])
     assert mistakes(**{name: ""}) == []  # as if it were not set

@@ -40,6 +40,8 @@ class Surface:
     """A body that is not JSON is refused before it is read. Where reaching the surface is enough it always is."""
     dialect: Dialect = plain_dialect
     """How the door words a refusal."""
+    controls: str | None = None
+    """Paths with this in them change a surface that is public otherwise: they have the door, and take any kind of body."""
     pages: frozenset[str] = frozenset()
     """Paths of pages that hold nothing: a link on another site may lead there."""
     largest_frame: int = LARGEST_FRAME
@@ -69,9 +71,20 @@ def behind_door(surface: Surface, allowed: AllowedCallers = NOBODY_ELSE) -> Any:
     if surface.access is Access.REACH:
         rules = DoorRules(bound_to=surface.host, allowed=allowed, pages=surface.pages)
         return Door(surface.application, rules=rules, dialect=surface.dialect)
+    if surface.controls is not None:
+        rules = DoorRules(bound_to=surface.host, allowed=allowed)
+        door = Door(surface.application, rules=rules, dialect=surface.dialect, json_only=False)
+        return _on_paths(surface.controls, door, surface.application)
     if surface.json_only:
         return Door(surface.application, rules=None, dialect=surface.dialect)
     return surface.application
+
+
+def _on_paths(part: str, there: Any, elsewhere: Any) -> Any:
+    async def by_path(scope: Any, receive: Any, send: Any) -> None:
+        await (there if part in scope["path"] else elsewhere)(scope, receive, send)
+
+    return by_path
 
 
 class _Server(uvicorn.Server):

@@ -105,6 +105,21 @@ class Socket(WebSocketsSansIOProtocol):
         self._is_deaf = True
         self._waiting.clear()
 
+    def send_receive_event_to_app(self) -> None:
+        """Text that is none ends the connection (1007), without a traceback for each that somebody sends."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self._gate.note(
+                    self._rules.surface, Reason.MALFORMED, self.client[0] if self.client else "unknown"
+                )
+                self.frames = []
+                self.conn.send_close(CloseCode.INVALID_DATA)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
+
     async def receive(self) -> Any:
         message = await super().receive()
         self._feed()

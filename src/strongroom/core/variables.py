@@ -18,6 +18,8 @@ _LINK_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 ALIKE = 0.75
 _SHORTEST_NAME = 7
 """Shared names that are shorter have too many neighbours."""
+_SHORTEST_OWN_NAME = 10
+"""The same of own names, whose family may be misspelt too (`STRONGROM_HOST`)."""
 
 
 def without_service_links(variables: Mapping[str, str]) -> dict[str, str]:
@@ -51,7 +53,7 @@ def misspelt(
                 mistakes.append(
                     f"{name} is no variable of this service" + (f"; is {near[0]} meant?" if near else "")
                 )
-        elif near := sorted(one for one in known if _is_slip(name, one)):
+        elif near := sorted(one for one in known if _is_slip(name, one, own)):
             mistakes.append(f"{name} is no variable of this service; is {near[0]} meant?")
     return mistakes
 
@@ -60,9 +62,11 @@ def _family(name: str) -> str:
     return name.partition("_")[0]
 
 
-def _is_slip(name: str, meant: str) -> bool:
-    """Whether one letter is wrong, missing, too many, or two have changed places. The first word is right."""
-    if "_" not in meant or len(meant) < _SHORTEST_NAME or _family(name) != _family(meant):
+def _is_slip(name: str, meant: str, own: Iterable[str]) -> bool:
+    """Whether one letter is wrong, missing, too many, or two have changed places: of an own name in any word."""
+    if "_" not in meant or len(meant) < _SHORTEST_NAME:
+        return False
+    if _family(name) != _family(meant) and (_family(meant) not in own or len(meant) < _SHORTEST_OWN_NAME):
         return False
     if abs(len(name) - len(meant)) > 1:
         return False

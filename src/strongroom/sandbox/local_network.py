@@ -42,6 +42,8 @@ FINALITY_LAG = 2
 """Blocks between the best one of the Bittensor sandbox and the last final one, as on the main network."""
 HOST = "127.0.0.1"
 MANY_MESSAGES = 1_000_000
+CONTROLS = "/_"
+"""In the paths by which a local network is paid from, broken and moved: no web page of others may do so."""
 EVERYBODY = TrustedProxies(count=1)
 
 
@@ -193,6 +195,7 @@ def _surface(name: str, application: object, port: int) -> Surface:
         host=HOST,
         port=port,
         access=Access.PUBLIC,
+        controls=CONTROLS,
         messages_a_minute=MANY_MESSAGES,
         proxies=EVERYBODY,
     )

@@ -464,3 +464,23 @@ def test_a_wrong_value_is_a_mistake(variable: str, text: str) -> None:
 )
 def test_only_this_machine_counts_as_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize("path", ["/_fault", "//_fault", "/%5ffault", "/_fault/", "/x/_fault"])
+async def test_the_controls_of_a_public_surface_have_the_door(path: str) -> None:
+    """Programs use them with any kind of body, pages of others and rebound names do not."""
+    async with house(Access.PUBLIC, controls="/_") as service:
+
+        async def post(path: str, *headers: str, host: str = "localhost") -> int:
+            status, _, _ = await service.speak(
+                f"POST {path} HTTP/1.1", f"Host: {host}", "Content-Length: 2", *headers, body=b"{}"
+            )
+            return status
+
+        assert await post(path, FORM) == OK
+        assert await post(path, FORM, "Origin: null") == 403
+        assert await post(path, FORM, "Origin: http://evil.example") == 403
+        assert await post(path, JSON, "Sec-Fetch-Site: cross-site") == 403
+        assert await post(path, JSON, host="rebound.example") == 403
+        assert len(service.reached) == 1
+        assert await post("/node", FORM, "Origin: http://evil.example", host="rebound.example") == OK

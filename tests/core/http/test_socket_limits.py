@@ -143,3 +143,24 @@ async def test_a_head_that_stops_amid_a_handshake_is_given_up() -> None:
         answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
         assert int(answer.split()[1]) == 408
         writer.close()
+
+
+async def test_text_that_is_none_ends_the_connection_without_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whole, and in two frames."""
+    async with house(LIMITED) as service:
+        for frames in ([b"\xff\xfe"], [b"a", b"\xff"]):
+            async with connect(service.url) as peer:
+                await peer.send(frames if len(frames) > 1 else frames[0], text=True)
+                with pytest.raises(ConnectionClosed) as closed:
+                    await peer.recv()
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1007
+        assert service.refused(Reason.MALFORMED) == 2
+        async with connect(service.url) as peer:
+            await peer.send(
+                ["\u00e4".encode()[:1], "\u00e4".encode()[1:]], text=True
+            )  # a letter in two frames
+            assert await peer.recv() == "\u00e4"
+    assert "Traceback" not in caplog.text

@@ -186,6 +186,14 @@ async def test_routes(node: Node, api: aiohttp.ClientSession) -> None:
         assert (await response.json())["reward_spend_min_blocks"] == 10
     async with api.get("status") as response:
         assert (await response.json())["dag"]["best_block"]["height"] == node.chain.height
+    for bad in ("", "null", "{", '{"count":0}', '{"count":1000000000}', '{"address":"?"}'):
+        height = node.chain.height
+        async with api.post("/_mine", data=bad or "[") as response:
+            assert response.status == 400
+            assert (await response.json())["success"] is False
+        assert node.chain.height == height
+    async with api.post("/_fault", json={"unknown": 1}) as response:
+        assert response.status == 400
     async with api.post("push_tx", json={"hex_tx": "00"}) as response:
         assert (await response.json())["success"] is False
     async with api.post("push_tx", json={"hex_tx": finish(draft(node, 1_000)).hex()}) as response:

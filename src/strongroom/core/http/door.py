@@ -155,11 +155,14 @@ class DoorRules:
 class Door:
     """ASGI middleware: refuses what must not come in, in the surface's own words, before the application sees it."""
 
-    def __init__(self, application: Any, *, rules: DoorRules | None, dialect: Dialect) -> None:
+    def __init__(
+        self, application: Any, *, rules: DoorRules | None, dialect: Dialect, json_only: bool = True
+    ) -> None:
         """`rules` None: callers prove who they are, and only bodies are looked at."""
         self._application = application
         self._rules = rules
         self._dialect = dialect
+        self._json_only = json_only
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         refused = self._rules.caller(scope) if self._rules else None
@@ -169,7 +172,7 @@ class Door:
         trusted = self._rules.trusted_origin(scope) if self._rules else None
         if trusted is not None:
             send = _readable_by(trusted, send)
-        if refused is None and not _is_json(scope):
+        if refused is None and self._json_only and not _is_json(scope):
             message = await _first_part(receive)
             refused, receive = _not_json(scope, message), _again(message, receive)
         if refused is not None:

@@ -15,6 +15,8 @@ from strongroom.sandbox.hathor.queries import confirmation, neighbours, token, t
 from strongroom.sandbox.hathor.rules import RejectedError
 
 MAX_PAGE = 1_000
+MOST_BLOCKS = 1_000
+"""That one call makes: the node answers nobody meanwhile."""
 AnyRequest = Request[Any, Any, Any]
 
 
@@ -29,7 +31,7 @@ class FaucetBody(msgspec.Struct, frozen=True):
 
 
 class MineBody(msgspec.Struct, frozen=True):
-    count: int = 1
+    count: Annotated[int, msgspec.Meta(ge=1, le=MOST_BLOCKS)] = 1
     address: str | None = None
 
 
@@ -57,7 +59,8 @@ def create_node_app(node: Node, subscriptions: Subscriptions | None = None) -> L
         *_transaction_routes(node),
         *contract_routes(node),
         *mining_routes(Miner(node)),
-        *_sandbox_routes(node, subscriptions),
+        *_sandbox_routes(node),
+        _fault_route(node, subscriptions),
     ]
     return Litestar(route_handlers=handlers, openapi_config=None, logging_config=None)
 
@@ -157,7 +160,7 @@ def _transaction_routes(node: Node) -> list[Any]:
     return [push, read, weight, token_details, graph]
 
 
-def _sandbox_routes(node: Node, subscriptions: Subscriptions) -> list[Any]:
+def _sandbox_routes(node: Node) -> list[Any]:
     @post("/_faucet", status_code=200)
     async def faucet(request: AnyRequest) -> Response[bytes]:
         try:
@@ -169,12 +172,23 @@ def _sandbox_routes(node: Node, subscriptions: Subscriptions) -> list[Any]:
 
     @post("/_mine", status_code=200)
     async def mine(request: AnyRequest) -> Response[bytes]:
-        body = decode_json(await request.body() or b"{}", MineBody)
-        return _json({"blocks": [node.mine(body.address).hash for _ in range(body.count)]})
+        try:
+            body = decode_json(await request.body() or b"{}", MineBody)
+            blocks = [node.mine(body.address).hash for _ in range(body.count)]
+        except ValueError as error:
+            return _json({"success": False, "message": str(error)}, 400)
+        return _json({"blocks": blocks})
 
+    return [faucet, mine]
+
+
+def _fault_route(node: Node, subscriptions: Subscriptions) -> Any:
     @post("/_fault", status_code=200)
     async def fault(request: AnyRequest) -> Response[bytes]:
-        body = decode_json(await request.body(), FaultBody)
+        try:
+            body = decode_json(await request.body(), FaultBody)
+        except msgspec.DecodeError as error:
+            return _json({"success": False, "message": str(error)}, 400)
         for name in ("skip_events", "repeat_events", "silent", "latency_ms", "pages_down", "push_lost"):
             if (value := getattr(body, name)) is not None:
                 setattr(node.faults, name, value)
@@ -186,4 +200,4 @@ def _sandbox_routes(node: Node, subscriptions: Subscriptions) -> list[Any]:
         subscriptions.wake()
         return _json({"streams": subscriptions.count})
 
-    return [faucet, mine, fault]
+    return fault
