@@ -11,6 +11,7 @@ from strongroom.hathor.protocol.transactions import Transaction
 from strongroom.hathor.sent import KEPT_S
 from support.clock import ManualClock
 from support.hathor.proposals import FUNDS, NOW_S, Client, hexed, payment
+from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +70,23 @@ async def test_while_it_is_sent_the_same_bytes_wait_for_the_same_fate(
     clock.advance(10)
     assert await asyncio.gather(*asked) == [sent(identifier, transaction)] * 3
     assert await client.send(identifier, transaction) == sent(identifier, transaction)
+    assert client.node.pushed == [transaction.encode()]
+
+
+async def test_what_is_on_its_way_is_not_refused_because_the_chain_has_changed_since(
+    client: Client, clock: ManualClock
+) -> None:
+    """A reorganisation took back what it spends, and may bring it again: nobody knows, so nobody is told no."""
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    client.node.answers = [client.node.lose_answer]
+    first = asyncio.ensure_future(client.send(identifier, transaction))
+    await clock.sleepers(1)
+    await client.api.database.write(lambda c: execute(c, "DELETE FROM tx_output WHERE tx_id = {}", FUNDS))
+    again = asyncio.ensure_future(client.send(identifier, transaction))
+    await eventually(lambda: client.api.sender.joined == 1 or again.done())
+    clock.advance(10)
+    assert list(await asyncio.gather(first, again)) == [sent(identifier, transaction)] * 2
     assert client.node.pushed == [transaction.encode()]
 
 

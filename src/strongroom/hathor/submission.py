@@ -1,6 +1,7 @@
 """Sends what was proposed: checks it, stores it, and waits for its fate as long as a caller does."""
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import Connection
@@ -28,6 +29,14 @@ from strongroom.hathor.versions import NetworkRules, Versions
 WAIT_S = 45.0
 """Clients wait 60 s."""
 OWNERS = "SELECT tx_id, `index`, address FROM tx_output WHERE {pairs}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proposed:
+    """What was announced. `is_under_way`: these bytes passed every check, and whether they arrived is not known."""
+
+    transaction: Transaction
+    is_under_way: bool
 
 
 class Submitter:
@@ -67,8 +76,8 @@ class Submitter:
         )
         if proposed is None:
             return Outcome(status=SENT)
-        verify_same(proposed, transaction)
-        if self._verify:
+        verify_same(proposed.transaction, transaction)
+        if self._verify and not proposed.is_under_way:
             await self._check(wallet_id, proposal_id, transaction)
         sending = await self._database.write(
             partial(
@@ -120,10 +129,11 @@ def weight_rule(rules: NetworkRules) -> WeightRule:
 
 def _sendable(
     connection: Connection, proposal_id: str, wallet_id: str | None, raw: bytes
-) -> Transaction | None:
+) -> _Proposed | None:
     """What was proposed; None: these bytes went out already."""
     proposal = find_proposal(connection, proposal_id, wallet_id)
     if already_sent(connection, proposal, raw):
         return None
     check_sendable(proposal, raw)
-    return parse_transaction(proposal.proposed or b"")
+    transaction = parse_transaction(proposal.proposed or b"")
+    return _Proposed(transaction=transaction, is_under_way=proposal.sending_since_ms is not None)
