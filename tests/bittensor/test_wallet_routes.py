@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,6 +146,25 @@ async def test_a_wrong_body_is_422_with_a_list(
     assert document["code"] == "invalid_request"
     assert document["detail"][0]["loc"] == place
     assert set(document["detail"][0]) == {"type", "loc", "msg"}
+
+
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [
+        ({"weights": [1, True]}, ["weights", 1]),
+        ({"uids": {"1": 1}}, ["uids"]),
+        ({"netuid": None}, ["netuid"]),
+    ],
+    ids=["in a list", "no list", "nothing"],
+)
+async def test_a_wrong_value_is_named_by_its_place(
+    service: BittensorService, part: dict[str, Any], place: list[str | int]
+) -> None:
+    transaction = {"netuid": 2, "uids": [1, 2], "weights": [1, 2], "version_key": 0} | part
+    body = {"wallet_name": "validator", "transaction_data": transaction}
+    answer = await service.client.post("/wallet/set_weights", json=body)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["detail"][0]["loc"] == ["body", "transaction_data", *place]
 
 
 async def test_a_missing_query_is_422(service: BittensorService) -> None:

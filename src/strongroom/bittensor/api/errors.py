@@ -1,5 +1,6 @@
 """Errors in FastAPI's form, as the original had them: {detail}, a token's {error}; and our stable `code`."""
 
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +18,9 @@ from strongroom.core.telemetry import Metrics
 log = structlog.get_logger(__name__)
 
 UNKNOWN = "unknown"
+TRANSACTION = re.compile(r"^transaction_(?!data)")
+STEP = re.compile(r"[^.\[\]]+")
+"""Of a path such as `weights[3]`; of an object's member `[...]` it does not say which, so that the path ends there."""
 HEALTH = "/health"
 STATUSES: dict[type[errors.StrongroomError], int] = {
     errors.InvalidInput: 400,
@@ -116,7 +120,10 @@ def _faults(error: Exception) -> list[dict[str, Any]]:
     return [{"type": "json_invalid", "loc": ["body"], "msg": detail or "The body is not valid JSON"}]
 
 
-def _place(item: dict[str, Any]) -> list[str]:
-    """`data` is the whole body: the parameter of our own function."""
-    key, source = item.get("key"), str(item.get("source", "body"))
-    return [source, *str(key).split(".")] if key and key != "data" else [source]
+def _place(item: dict[str, Any]) -> list[str | int]:
+    """`data` is the whole body: the parameter of our own function. The framework drops each `data.` of a path."""
+    key, source = str(item.get("key") or "data"), str(item.get("source", "body"))
+    if key == "data":
+        return [source]
+    key = TRANSACTION.sub("transaction_data.", key)
+    return [source, *(int(step) if step.isdigit() else step for step in STEP.findall(key))]
