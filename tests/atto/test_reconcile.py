@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 
 from strongroom.atto import tables
 from strongroom.atto.abandonment import REASON, abandon
+from strongroom.atto.gateway import NodeDishonest
 from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.protocol import Address, Network, Transaction
 from strongroom.atto.reconciliation import Comparison, Reconciler, Standing, require_abandonable
@@ -235,6 +236,33 @@ async def test_a_block_that_is_merely_slow_is_not_abandoned(start: Start, networ
                 await operator.abandon(row.hash.hex())
         network.heal()
         await service.until_balance(address, 49 * ATTO)
+
+
+@pytest.mark.parametrize("known", [1, 0], ids=["an old state", "no state"])
+async def test_a_node_that_contradicts_itself_has_nothing_abandoned(
+    start: Start, network: AttoNetwork, monkeypatch: pytest.MonkeyPatch, known: int
+) -> None:
+    """It tells an old state of the account, and has the blocks after it: it will take the open one."""
+    async with start() as service:
+        wallet = await service.create_wallet()
+        address = await service.open_account(network, 50 * ATTO, wallet)
+        old, twin = network.state(address), wallet.account()
+        assert old is not None
+        await network.publish(twin.send(old, ELSEWHERE, 7))  # its bytes are not known here
+        await service.until_balance(address, 50 * ATTO - 7)
+        network.faults.drop_request = 10**6
+        assert (await service.send(address, NOBODY, ATTO, key="open")).status_code == 504
+        (row,) = await service.ledger.database.fetch_all(_open_blocks())
+        async with Operator(service, network) as operator:
+
+            async def account(_: Address) -> Any:
+                return old if known else None
+
+            monkeypatch.setattr(operator.node, "account", account)
+            with pytest.raises(NodeDishonest, match="of this account"):
+                await operator.abandon(row.hash.hex())
+        network.heal()
+        await service.until_balance(address, 49 * ATTO - 7)
 
 
 async def test_nodes_that_do_not_agree_abandon_nothing(start: Start, network: AttoNetwork) -> None:

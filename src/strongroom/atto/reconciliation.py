@@ -87,6 +87,7 @@ class Reconciler:
         Raises:
             NotFound: it is neither of any account.
             Conflict: the node has it, or the service finds out about it by itself.
+            NodeDishonest: the node contradicts itself.
         """
         account = await self._named(block_hash)
         if await self._node.transaction(block_hash) is not None:
@@ -96,6 +97,7 @@ class Reconciler:
         last = account.height + (account.pending is not None)
         if common >= account.height and state is not None and state.height >= last:
             raise Conflict("Another block has its place: the service finds out by itself")
+        await self._require_absent(account, common)
         first = await self._stored_block(account.address, common + 1)
         return Verdict(
             account=account,
@@ -113,6 +115,21 @@ class Reconciler:
             found.append(block)
             height += 1
         return found
+
+    async def _require_absent(self, account: AccountRecord, common: int) -> None:
+        """A node whose account states are old, or false, may have the very blocks that it says are not there.
+
+        Raises:
+            NodeDishonest: it has one that was confirmed here after the common height.
+        """
+        if account.state is None or common >= account.height:
+            return
+        for ours in (await self._stored_hash(account.address, common + 1), account.state.frontier):
+            if ours is not None and await self._node.transaction(ours) is not None:
+                raise NodeDishonest(
+                    f"The node has {ours.hex().upper()} of this account, and says that the account's chain has it not:"
+                    " ask again when it has caught up with itself"
+                )
 
     async def _named(self, block_hash: bytes) -> AccountRecord:
         columns = tables.chain.c
