@@ -6,11 +6,13 @@ import itertools
 import socket
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 
 from strongroom.core.http.outbound import (
+    LINES_A_TURN,
     Answer,
     ExcessiveAnswer,
     HttpClient,
@@ -266,3 +268,26 @@ async def test_content_that_nobody_needs_is_not_read(client: HttpClient) -> None
         assert (await client.ask("POST", peer.url, data=b"{}", reads_content=False)).status == 200
         await asyncio.wait_for(peer.hung_up.wait(), PATIENCE_S)
         assert peer.sent < BUFFERS_BYTES
+
+
+async def test_lines_without_end_leave_others_their_turn(client: HttpClient) -> None:
+    """The peer sends faster than anybody reads, so there is always a line to take without waiting."""
+    lines = longest = since = 0
+
+    async def others() -> None:
+        nonlocal since
+        while True:
+            since = 0
+            await asyncio.sleep(0)
+
+    piece = b"%x\r\n%s\r\n" % (3 * 2**14, b"{}\n" * 2**14)
+    async with hostile_peer(endless(CHUNKED + b"\r\n", piece)) as peer:
+        running = asyncio.create_task(others())
+        async with aclosing(client.lines(peer.url, data=b"{}", idle_s=PATIENCE_S)) as stream:
+            async for _ in stream:
+                lines, since = lines + 1, since + 1
+                longest = max(longest, since)
+                if lines == 100_000:
+                    break
+        running.cancel()
+    assert longest <= 2 * LINES_A_TURN

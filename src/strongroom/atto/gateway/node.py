@@ -37,6 +37,8 @@ LOOKUP_TIMEOUT_S = 5.0
 CONFIRMATION_TIMEOUT_S = 60.0
 STREAM_IDLE_S = 3600.0
 ADDRESSES_PER_QUERY = 1000
+MOST_UNREADABLE = 100
+"""Items of a stream in a row: one that says nothing else is no node's."""
 
 _REJECTION = re.compile(
     r"Transaction rejected due to (?P<reason>[A-Z_]+)|Invalid transaction(?P<network> network)?"
@@ -140,16 +142,18 @@ class HttpNode:
         return difference - travel_ms
 
     async def states(self, addresses: Sequence[Address]) -> AsyncGenerator[AccountState, None]:
+        tolerance = _Tolerance()
         async for line in self._lines("/accounts/stream", _address_search(addresses)):
-            if (state := _tolerated(decode_account_state, line)) is not None:
+            if (state := tolerance.read(decode_account_state, line)) is not None:
                 yield state
 
     async def receivables(
         self, addresses: Sequence[Address], minimum_raw: int
     ) -> AsyncGenerator[Receivable, None]:
         path = f"/accounts/receivables/stream?minAmount={minimum_raw}"
+        tolerance = _Tolerance()
         async for line in self._lines(path, _address_search(addresses)):
-            if (receivable := _tolerated(decode_receivable, line)) is not None:
+            if (receivable := tolerance.read(decode_receivable, line)) is not None:
                 yield receivable
 
     async def entries(self, ranges: Sequence[HeightRange]) -> AsyncGenerator[AccountEntry, None]:
@@ -235,10 +239,28 @@ def _decoded(decode: Callable[[bytes], T], data: bytes) -> T:
         raise NodeDishonest(f"The node sent something unreadable: {error}") from error
 
 
-def _tolerated(decode: Callable[[bytes], T], line: bytes) -> T | None:
-    """One unreadable item of an endless stream must not stop the others."""
-    try:
-        return _decoded(decode, line)
-    except NodeDishonest as error:
-        log.error("skipped an item of the node's stream", why=error.message)
-        return None
+class _Tolerance:
+    """One unreadable item of an endless stream must not stop the others; nor may such items fill the log."""
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+        self._skipped = 0
+
+    def read(self, decode: Callable[[bytes], T], line: bytes) -> T | None:
+        """None: the line is unreadable.
+
+        Raises:
+            NodeDishonest: so were many before it.
+        """
+        try:
+            item = _decoded(decode, line)
+        except NodeDishonest as error:
+            self._skipped += 1
+            self._in_a_row += 1
+            if self._in_a_row > MOST_UNREADABLE:
+                raise NodeDishonest(f"The node's stream is not a node's: {error.message}") from error
+            if str(self._skipped).strip("0") == "1":  # the first, the tenth, the hundredth
+                log.error("skipped an item of the node's stream", why=error.message, skipped=self._skipped)
+            return None
+        self._in_a_row = 0
+        return item

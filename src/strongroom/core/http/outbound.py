@@ -21,6 +21,8 @@ CONNECT_TIMEOUT_S = 5.0
 ANSWER_S = 10.0
 MAX_ANSWER_BYTES = 16 * 2**20
 MAX_LINE_BYTES = 65_536
+LINES_A_TURN = 32
+"""Of one stream, before others get their turn: a peer may always have more to say."""
 
 
 class OutboundError(Exception):
@@ -126,9 +128,11 @@ class HttpClient:
                 rest = b""
                 async for chunk in decoded(response):
                     *whole, rest = (rest + chunk).split(b"\n")
-                    for line in whole:
+                    for number, line in enumerate(whole, 1):
                         if line.strip():
                             yield line
+                        if number % LINES_A_TURN == 0:
+                            await asyncio.sleep(0)
                     if len(rest) > max_line_bytes:
                         raise ExcessiveAnswer("an endless line")
                 if rest.strip():
