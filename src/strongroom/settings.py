@@ -97,13 +97,20 @@ class Settings:
     @property
     def exposures(self) -> list[Exposure]:
         """Every surface that these settings open, and who reaches it."""
-        own = Exposure(name=MANAGEMENT, host=self.host, access=Access.REACH)
         ledgers = [ledger for ledger in (self.atto, self.hathor, self.bittensor) if ledger is not None]
-        return [own, *(exposure for ledger in ledgers for exposure in ledger.exposures)]
+        return [self.management_exposure, *(exposure for ledger in ledgers for exposure in ledger.exposures)]
+
+    @property
+    def management_exposure(self) -> Exposure:
+        return Exposure(name=MANAGEMENT, host=self.host, access=Access.REACH)
 
 
-def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -> Settings:
+def read_settings(
+    variables: Mapping[str, str], ledgers: tuple[str, ...] = (), *, serves_ledgers: bool = True
+) -> Settings:
     """Reads the variables of the named ledgers, or of all that are configured.
+
+    Not `serves_ledgers`: the management surface is all that the process opens.
 
     Raises:
         SettingsError: with every mistake found.
@@ -111,7 +118,7 @@ def read_settings(variables: Mapping[str, str], ledgers: tuple[str, ...] = ()) -
     environment = Environment(variables)
     environment.check_names(known_names(), OWN_FAMILIES, OBSOLETE)
     settings = _read(environment, ledgers or configured(variables))
-    _check_exposure(environment, settings)
+    _check_exposure(environment, settings, serves_ledgers=serves_ledgers)
     _check_credentials(environment)
     environment.raise_mistakes()
     return replace(settings, warnings=tuple(environment.warnings))
@@ -179,11 +186,12 @@ def _log_level(environment: Environment) -> str:
     return level
 
 
-def _check_exposure(environment: Environment, settings: Settings) -> None:
+def _check_exposure(environment: Environment, settings: Settings, *, serves_ledgers: bool) -> None:
     unknown = settings.open_surfaces - {*SURFACES, MANAGEMENT}
     if unknown:
         environment.mistake(f"{ALLOW_VARIABLE} names unknown surfaces: {', '.join(sorted(unknown))}")
-    for mistake in exposure_mistakes(settings.exposures, settings.open_surfaces):
+    exposures = settings.exposures if serves_ledgers else [settings.management_exposure]
+    for mistake in exposure_mistakes(exposures, settings.open_surfaces):
         environment.mistake(mistake)
 
 

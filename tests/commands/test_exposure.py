@@ -59,6 +59,16 @@ def test_hathors_websocket_is_opened_by_name_or_with_tokens() -> None:
     assert mistakes(outside, {OPEN: "management"}) == []
 
 
+def test_the_sync_alone_opens_no_surface_of_wallets() -> None:
+    outside = {**HATHOR, "AUTH_SECRET": LONG, "STRONGROOM_HOST": EVERYWHERE}
+    assert (
+        read_settings({**outside, OPEN: "management"}, ("hathor",), serves_ledgers=False).hathor is not None
+    )
+    with pytest.raises(SettingsError, match="the management surface") as refused:
+        read_settings(outside, ("hathor",), serves_ledgers=False)
+    assert len(refused.value.mistakes) == 1
+
+
 @pytest.mark.parametrize("host", [EVERYWHERE, "::", "10.0.0.1", "strongroom.example", "[::1]"])
 def test_whatever_is_not_loopback_is_outside(host: str) -> None:
     assert len(mistakes(HATHOR, AUTH_SECRET=LONG, STRONGROOM_HOST=host)) == 2

@@ -31,7 +31,7 @@ def _group() -> None:
 @sync.command("hathor")
 def follow() -> None:
     """Follow a Hathor full node's event queue."""
-    settings = read_settings(os.environ, ("hathor",))
+    settings = read_settings(os.environ, ("hathor",), serves_ledgers=False)
     configure_logging(as_json=settings.log_as_json, level=settings.log_level)
     settings.log_warnings()
     try:
