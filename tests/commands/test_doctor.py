@@ -53,6 +53,7 @@ def test_a_good_installation_is_all_good(copy: Installation) -> None:
         "hathor database": "good",
         "hathor audit trail": "good",
         "hathor node": "good",
+        "hathor events": "good",
         "bittensor database": "good",
         "bittensor audit trail": "good",
         "bittensor keys": "good",
@@ -165,6 +166,32 @@ def test_a_broken_audit_trail_of_hathor_is_bad(backup: Installation) -> None:
     change(backup, "hathor.sqlite3", "UPDATE strongroom_audit_head SET sequence = 5")
     ended = backup.run("doctor")
     assert (ended.status, verdicts(ended)["hathor audit trail"][0]) == (1, "bad")
+
+
+def test_a_hathor_node_that_the_sync_would_refuse_is_bad(backup: Installation) -> None:
+    """Of another network, with another history, or set back: the service would not follow it."""
+    ended = backup.run("doctor", variables={**hathor_of(backup), "FULLNODE_NETWORK": "nano-testnet-bravo"})
+    result, detail = verdicts(ended)["hathor node"]
+    assert (ended.status, result) == (1, "bad")
+    assert "The node is of network 'privatenet', expected 'nano-testnet-bravo'" in detail
+    for statement, words in (
+        ("UPDATE strongroom_hathor_source SET stream_id = 'another'", "but this database follows 'another'"),
+        (
+            "UPDATE sync_metadata SET last_event_id = 999999999",
+            "but 999999999 was applied: its data was reset",
+        ),
+    ):
+        change(backup, "hathor.sqlite3", statement)
+        ended = backup.run("doctor", variables=hathor_of(backup))
+        result, detail = verdicts(ended)["hathor events"]
+        assert (ended.status, result) == (1, "bad")
+        assert words in detail
+
+
+def hathor_of(installation: Installation) -> dict[str, str]:
+    """Its Hathor node alone."""
+    node = f"http://127.0.0.1:{installation.variables['SANDBOX_HATHOR_PORT']}/v1a/"
+    return {"HATHOR_NETWORK": "privatenet", "DEFAULT_SERVER": node}
 
 
 def test_a_key_that_is_not_there_is_bad_also_where_nothing_is_sealed(backup: Installation) -> None:

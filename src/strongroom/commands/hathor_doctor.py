@@ -5,9 +5,19 @@ from functools import partial
 
 from strongroom.commands.installed import Installed, check_schema, reading
 from strongroom.core.audit import verify
-from strongroom.core.errors import StrongroomError, Unavailable
+from strongroom.core.bulk import execute
+from strongroom.core.errors import Conflict, StrongroomError, Unavailable
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.settings import HathorSettings
+from strongroom.hathor.sync.source import (
+    Pins,
+    WrongSourceError,
+    compare_end,
+    compare_network,
+    compare_source,
+)
+
+STREAM_S = 10.0
 
 Check = Callable[[], Awaitable[str]]
 
@@ -17,6 +27,7 @@ def hathor_checks(one: Installed, hathor: HathorSettings) -> dict[str, Check]:
         "hathor database": partial(check_schema, one),
         "hathor audit trail": partial(_audit, one),
         "hathor node": partial(_node, hathor),
+        "hathor events": partial(_events, one, hathor),
     }
 
 
@@ -29,9 +40,47 @@ async def _node(hathor: HathorSettings) -> str:
     node = HttpEventNode(hathor.node_url, hathor.ws_url)
     try:
         version, page = await node.version(), await node.page(-1)
+        compare_network(version.network, _pins(hathor))
+    except WrongSourceError as error:
+        raise Conflict(f"{hathor.node_url}: {error}") from error
     except StrongroomError as error:
         raise Unavailable(f"{hathor.node_url}: {error.message}") from error
     finally:
         await node.close()
     blocks = version.reward_spend_min_blocks
     return f"{hathor.node_url}, {page.latest_event_id + 1} events, rewards are locked for {blocks} blocks"
+
+
+async def _events(one: Installed, hathor: HathorSettings) -> str:
+    """Whether the node's events continue those that were applied: another node, or a reset one, ends the sync."""
+    async with reading(one) as database:
+        rows = await database.read(
+            lambda c: execute(c, "SELECT last_event_id FROM sync_metadata WHERE id = 0")
+        )
+        last_id: int = rows[0][0] if rows else -1
+        node = HttpEventNode(hathor.node_url, hathor.ws_url)
+        try:
+            latest_id = (await node.page(last_id)).latest_event_id
+            compare_end(latest_id, last_id)
+            if latest_id < 0:
+                return "none yet"
+            async with node.stream() as stream:
+                await stream.start(latest_id - 1, 1)
+                frames = await stream.next_frames(1, STREAM_S)
+            for frame in frames:
+                if frame.event is None:
+                    raise Unavailable(f"the event stream is refused: {frame.error_message or frame.type}")
+                await database.read(partial(compare_source, frame=frame, pins=_pins(hathor)))
+        except WrongSourceError as error:
+            raise Conflict(str(error)) from error
+        except StrongroomError as error:
+            raise Unavailable(f"{hathor.ws_url or hathor.node_url}: {error.message}") from error
+        finally:
+            await node.close()
+    if not frames:
+        raise Unavailable(f"{hathor.ws_url or hathor.node_url}: the event stream is silent")
+    return f"{last_id + 1} of {latest_id + 1} applied"
+
+
+def _pins(hathor: HathorSettings) -> Pins:
+    return Pins(network=hathor.fullnode_network, peer_id=hathor.peer_id, stream_id=hathor.stream_id)

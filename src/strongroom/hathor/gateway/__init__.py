@@ -33,6 +33,8 @@ class NodeVersion(msgspec.Struct, frozen=True):
     """What the sync needs of the node's `version`."""
 
     reward_spend_min_blocks: int
+    network: str | None = None
+    """The node's own name for it."""
 
 
 class EventStream(Protocol):

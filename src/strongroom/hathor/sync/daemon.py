@@ -32,7 +32,7 @@ from strongroom.hathor.sync.events import KNOWN_EVENTS, Event, Frame, Page, RawE
 from strongroom.hathor.sync.ledger_lock import lock_ledger
 from strongroom.hathor.sync.measures import Measures
 from strongroom.hathor.sync.messages import DESTINATION
-from strongroom.hathor.sync.source import Pins, WrongSourceError, check_source
+from strongroom.hathor.sync.source import Pins, WrongSourceError, check_source, compare_end
 from strongroom.hathor.sync.window import FIRST, Interrupted, Window
 
 log = structlog.get_logger(__name__)
@@ -229,11 +229,7 @@ class Sync:
             self._node_health.failed(error)
             return False
         self._node_health.succeeded()
-        if page.latest_event_id < self._last_id:
-            raise WrongSourceError(
-                f"The node's events end at {page.latest_event_id}, but {self._last_id} was applied: its data was reset"
-                " or restored from a backup. Point the service at the right node, or sync into an empty database"
-            )
+        compare_end(page.latest_event_id, self._last_id)
         return bool(page.events)
 
     async def _check(self, frame: Frame) -> None:

@@ -23,16 +23,42 @@ class Pins:
 
 
 def check_source(connection: Connection, frame: Frame, pins: Pins) -> None:
-    """Compares a frame with the pins and with the source of all events before; the first one is remembered.
+    """As `compare_source`; the first source is remembered.
 
     Raises:
         WrongSourceError: it comes from elsewhere.
     """
-    if frame.network != pins.network:
+    compare_source(connection, frame, pins)
+    if _remembered(connection) is None:
+        row = {"id": 0, "network": frame.network, "stream_id": frame.stream_id}
+        connection.execute(tables.source.insert(), row)
+
+
+def compare_network(network: str | None, pins: Pins) -> None:
+    """Raises: WrongSourceError: the node's network is another one than the operator's."""
+    if network != pins.network:
         raise WrongSourceError(
-            f"The node is of network {frame.network!r}, expected {pins.network!r}: point DEFAULT_SERVER and WS_URL"
+            f"The node is of network {network!r}, expected {pins.network!r}: point DEFAULT_SERVER and WS_URL"
             " at a node of the right network, or set FULLNODE_NETWORK to the node's name for it"
         )
+
+
+def compare_end(latest_event_id: int, last_id: int) -> None:
+    """Raises: WrongSourceError: the node's queue ends before what was applied here."""
+    if latest_event_id < last_id:
+        raise WrongSourceError(
+            f"The node's events end at {latest_event_id}, but {last_id} was applied: its data was reset"
+            " or restored from a backup. Point the service at the right node, or sync into an empty database"
+        )
+
+
+def compare_source(connection: Connection, frame: Frame, pins: Pins) -> None:
+    """Compares a frame with the pins and with the source of all events before. Reads only.
+
+    Raises:
+        WrongSourceError: it comes from elsewhere.
+    """
+    compare_network(frame.network, pins)
     if pins.peer_id is not None and frame.peer_id != pins.peer_id:
         raise WrongSourceError(
             f"The node is peer {frame.peer_id!r}, expected {pins.peer_id!r}: set FULLNODE_PEER_ID to the new id,"
@@ -45,9 +71,6 @@ def check_source(connection: Connection, frame: Frame, pins: Pins) -> None:
             " do not continue ours. Point the service back at that node, or sync into an empty database"
             " (and change FULLNODE_STREAM_ID if it is set)"
         )
-    if _remembered(connection) is None:
-        row = {"id": 0, "network": frame.network, "stream_id": frame.stream_id}
-        connection.execute(tables.source.insert(), row)
 
 
 def _remembered(connection: Connection) -> str | None:
