@@ -22,7 +22,7 @@ INSERT = (
 
 @pytest.fixture
 def variables(tmp_path: Path) -> dict[str, str]:
-    """A database of the original's wallet, whose key-encryption key is zeros, bound by a first look at it."""
+    """A database of the original's wallet, whose key-encryption key is zeros, bound by nobody."""
     return {
         "STRONGROOM_DATA": str(tmp_path),
         "NETWORK": "local",
@@ -65,6 +65,47 @@ def test_a_row_that_the_original_changed_is_accepted_by_name(variables: dict[str
         ["vault.accept", "operator", "wallet"],
         ["vault.accept", "operator", "Treasury"],
     ]
+
+
+def test_what_no_start_bound_yet_is_not_called_altered(variables: dict[str, str], sql: Sql) -> None:
+    """As after an upgrade, or the adoption of the original's database."""
+    ended = keys(variables, "list", "atto")
+    assert ended.status == 0
+    assert "good, and the next start of the service binds it" in " ".join(ended.stdout)
+    assert keys(variables, "accept", "atto", "--all").status == 0
+    sql("UPDATE strongroom_binding_state SET key_check = NULL")  # it was bound, and somebody hides that
+    sql("UPDATE wallet SET encrypted_encryption_key = NULL, version = 2")
+    ended = keys(variables, "list", "atto")
+    assert ended.status == 1
+    assert "was altered in the database" in " ".join(ended.stdout)
+
+
+def test_doctor_does_not_call_a_hidden_binding_good(variables: dict[str, str], sql: Sql) -> None:
+    assert keys(variables, "accept", "atto", "--all").status == 0
+    sql("UPDATE strongroom_binding_state SET key_check = NULL")
+    told = " ".join(run("doctor", variables=variables).stdout)
+    assert "the record of it was taken away" in told
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("token", "list"),
+        ("token", "revoke", "00"),
+        ("keys", "list", "atto"),
+        ("keys", "abandon", "bittensor", "--all"),
+        ("bittensor", "wallets"),
+        ("hathor", "verify"),
+        ("atto", "reconcile"),
+    ],
+)
+def test_commands_for_what_is_there_make_nothing(command: tuple[str, ...], tmp_path: Path) -> None:
+    """In the wrong folder they say so, instead of an empty list of a database that they made."""
+    data = tmp_path / "data"
+    ended = run(*command, variables={"STRONGROOM_DATA": str(data)})
+    assert (ended.status, ended.stdout) == (1, [])
+    assert "There is no database" in " ".join(ended.stderr)
+    assert not data.exists()
 
 
 def test_what_does_not_open_is_not_accepted(variables: dict[str, str], sql: Sql) -> None:

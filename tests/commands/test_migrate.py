@@ -30,6 +30,16 @@ def test_a_dry_run_shows_everything_and_makes_nothing(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_database_that_does_not_answer_is_named(more: tuple[str, ...], tmp_path: Path) -> None:
+    """A wrong password or name is found only by who is told where it was tried, and what the server said."""
+    nowhere = {"ATTO_DB_HOST": "127.0.0.1", "ATTO_DB_PORT": "9", "ATTO_DB_PASSWORD": "only-for-tests"}
+    ended = run("migrate", "atto", *more, variables=NODES | nowhere | {"STRONGROOM_DATA": str(tmp_path)})
+    assert ended.status == 1
+    assert "@127.0.0.1:9/atto?charset=utf8mb4 cannot be used: (2003, " in ended.stderr[-1]
+    assert "only-for-tests" not in " ".join(ended.stderr)
+
+
 def test_it_brings_databases_up_to_date_and_makes_no_key(tmp_path: Path) -> None:
     variables = NODES | {"STRONGROOM_DATA": str(tmp_path)}
     for _ in range(2):

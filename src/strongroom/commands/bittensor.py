@@ -61,7 +61,7 @@ def import_wallet(
     ]
 
     async def work() -> tuple[list[KeyName], str]:
-        async with bittensor_ledger(settings) as ledger:
+        async with bittensor_ledger(settings, makes=True) as ledger:
             return await ledger.wallets.import_(OPERATOR, keys), shown(ledger.database)
 
     added, database = asyncio.run(work())
@@ -95,7 +95,7 @@ def add(
     new = NewKey(key=name, public_key=keypair.public_key, keypair=keypair)
 
     async def work() -> list[KeyName]:
-        async with bittensor_ledger(settings) as ledger:
+        async with bittensor_ledger(settings, makes=True) as ledger:
             return await ledger.wallets.import_(OPERATOR, [new])
 
     state = "imported" if asyncio.run(work()) else "was there already"

@@ -10,6 +10,7 @@ import typer
 
 from strongroom.atto.ledger import AttoLedger
 from strongroom.bittensor.ledger import BittensorLedger
+from strongroom.commands.installed import require_installed
 from strongroom.core.clock import Clock, Entropy, SystemClock, SystemEntropy
 from strongroom.core.database import Database
 from strongroom.core.telemetry import Health, Metrics, configure_logging
@@ -35,10 +36,12 @@ def print_ready(urls: dict[str, str]) -> None:
 
 
 @asynccontextmanager
-async def atto_ledger(settings: Settings) -> AsyncIterator[AttoLedger]:
-    """The Atto ledger with its database migrated and nothing running."""
+async def atto_ledger(settings: Settings, *, makes: bool = False) -> AsyncIterator[AttoLedger]:
+    """The Atto ledger and nothing running. `makes`: its database is made, or migrated; else it must be there."""
     if settings.atto is None:
         raise _not_configured("Atto")
+    if not makes:
+        await require_installed(settings, "atto")
     settings.data.mkdir(parents=True, exist_ok=True)
     ledger = AttoLedger(settings.atto, **_surroundings())
     try:
@@ -48,18 +51,22 @@ async def atto_ledger(settings: Settings) -> AsyncIterator[AttoLedger]:
         await ledger.database.close()
 
 
-def hathor_ledger(settings: Settings) -> AbstractAsyncContextManager[HathorLedger]:
-    """The Hathor ledger, its database migrated and nothing running."""
+def hathor_ledger(settings: Settings, *, makes: bool = False) -> AbstractAsyncContextManager[HathorLedger]:
+    """The Hathor ledger and nothing running. `makes`: as for Atto."""
     if settings.hathor is None:
         raise _not_configured("Hathor")
-    return _opened(HathorLedger(settings.hathor, **_surroundings()), settings)
+    ledger = HathorLedger(settings.hathor, **_surroundings())
+    return _opened(ledger, settings, None if makes else "hathor")
 
 
-def bittensor_ledger(settings: Settings) -> AbstractAsyncContextManager[BittensorLedger]:
-    """The Bittensor ledger, its database migrated and nothing running."""
+def bittensor_ledger(
+    settings: Settings, *, makes: bool = False
+) -> AbstractAsyncContextManager[BittensorLedger]:
+    """The Bittensor ledger and nothing running. `makes`: as for Atto."""
     if settings.bittensor is None:
         raise _not_configured("Bittensor", ": set network")
-    return _opened(BittensorLedger(settings.bittensor, **_surroundings()), settings)
+    ledger = BittensorLedger(settings.bittensor, **_surroundings())
+    return _opened(ledger, settings, None if makes else "bittensor")
 
 
 class _Surroundings(TypedDict):
@@ -92,7 +99,9 @@ def _not_configured(ledger: str, advice: str = "") -> typer.Exit:
 
 
 @asynccontextmanager
-async def _opened(ledger: L, settings: Settings) -> AsyncIterator[L]:
+async def _opened(ledger: L, settings: Settings, required: str | None) -> AsyncIterator[L]:
+    if required is not None:
+        await require_installed(settings, required)
     settings.data.mkdir(parents=True, exist_ok=True)
     try:
         await ledger.open()

@@ -1,7 +1,7 @@
 """The databases of an installation, each with the migrations that it needs; and a way to look into one without a trace."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy.engine import URL
@@ -22,28 +22,57 @@ class Installed:
     ledger: str
     url: URL
     revisions: tuple[Revisions, ...]
+    short_credentials: tuple[str, ...] = ()
+    """Variables whose secrets are short because the operator allows it, which a new database does not begin with."""
 
 
 def installed(settings: Settings) -> list[Installed]:
     """Of every configured ledger."""
-    found: list[tuple[str, URL, Revisions]] = []
-    if settings.atto is not None:
-        found.append(("atto", settings.atto.database, ATTO))
-    if settings.hathor is not None:
-        found.append(("hathor", settings.hathor.database, HATHOR))
-    if settings.bittensor is not None:
-        found.append(("bittensor", settings.bittensor.database, BITTENSOR))
-    return [Installed(ledger=ledger, url=url, revisions=(revisions,)) for ledger, url, revisions in found]
+    found: list[Installed] = []
+    if (atto := settings.atto) is not None:
+        found.append(Installed(ledger="atto", url=atto.database, revisions=(ATTO,)))
+    if (hathor := settings.hathor) is not None:
+        short = hathor.short_credentials
+        found.append(
+            Installed(ledger="hathor", url=hathor.database, revisions=(HATHOR,), short_credentials=short)
+        )
+    if (bittensor := settings.bittensor) is not None:
+        short = bittensor.short_credentials
+        found.append(
+            Installed(
+                ledger="bittensor", url=bittensor.database, revisions=(BITTENSOR,), short_credentials=short
+            )
+        )
+    return found
 
 
 @asynccontextmanager
 async def looking(one: Installed) -> AsyncIterator[Database]:
-    """The database, opened for reading alone."""
+    """The database, opened for reading alone. Raises as `named`."""
     database = Database(one.url, pool_size=2, read_only=True)
     try:
-        yield database
+        with named(database):
+            yield database
     finally:
         await database.close()
+
+
+@contextmanager
+def named(database: Database) -> Iterator[None]:
+    """An operator is told which database cannot be used, and why in the driver's words.
+
+    Raises:
+        Unavailable: in place of one that the database caused.
+    """
+    try:
+        yield
+    except Unavailable as error:
+        cause: BaseException = error
+        while isinstance(cause, StrongroomError) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        if cause is error:
+            raise
+        raise Unavailable(f"The database {shown(database)} cannot be used: {cause}") from None
 
 
 @asynccontextmanager
@@ -61,13 +90,19 @@ async def reading(one: Installed) -> AsyncIterator[Database]:
         yield database
 
 
+async def require_installed(settings: Settings, ledger: str) -> None:
+    """For commands that work on what is there: none of them makes a database by mistake, or changes its schema.
+
+    Raises: as `require_current`.
+    """
+    for one in installed(settings):
+        if one.ledger == ledger:
+            async with looking(one) as database:
+                await require_current(database, one.revisions)
+
+
 async def check_schema(one: Installed) -> str:
-    """Where the database is. Raises as `require_current`, with the driver's words where there are some."""
+    """Where the database is. Raises as `require_current`."""
     async with looking(one) as database:
-        try:
-            await require_current(database, one.revisions)
-        except Unavailable as error:
-            raise Unavailable(
-                f"The database {shown(database)} cannot be used: {error.__cause__ or error}"
-            ) from error
+        await require_current(database, one.revisions)
         return shown(database)

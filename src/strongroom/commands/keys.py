@@ -11,14 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from strongroom.atto.holdings import WalletHoldings
-from strongroom.atto.ledger import REVISIONS as ATTO_REVISIONS
 from strongroom.bittensor.holdings import KeyHoldings
-from strongroom.bittensor.ledger import REVISIONS as BITTENSOR_REVISIONS
 from strongroom.commands.context import administrative_settings
+from strongroom.commands.installed import require_installed
 from strongroom.core.audit import Audit
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.database import Database
-from strongroom.core.migrations import migrate
 from strongroom.core.security.repair import Repair, Verdict
 
 application = typer.Typer(
@@ -45,7 +43,8 @@ def list_rows(ledger: Ledger) -> None:
     verdicts = asyncio.run(_with(ledger, work))
     table = Table("row", "state")
     for one in verdicts:
-        table.add_row(Text(one.row.name), Text(one.words or "good"))
+        unbound = "" if one.is_bound else ", and the next start of the service binds it"
+        table.add_row(Text(one.row.name), Text(one.words or f"good{unbound}"))
     Console().print(table)
     if any(one.words for one in verdicts):
         raise typer.Exit(1)
@@ -92,15 +91,15 @@ async def _repair(ledger: str) -> AsyncIterator[Repair]:
         raise typer.BadParameter(f"the ledger is {' or '.join(LEDGERS)}")
     settings = administrative_settings([ledger])
     atto, bittensor = settings.atto, settings.bittensor
+    await require_installed(settings, ledger)
     if atto is not None:
-        source, database, revisions = atto.key, Database(atto.database), ATTO_REVISIONS
+        source, database = atto.key, Database(atto.database)
     elif bittensor is not None:
-        source, database, revisions = bittensor.key, Database(bittensor.database), BITTENSOR_REVISIONS
+        source, database = bittensor.key, Database(bittensor.database)
     else:
         raise typer.Exit(2)
     holdings = WalletHoldings() if atto is not None else KeyHoldings()
     try:
-        await migrate(database, [revisions])
         yield Repair(source, database, holdings, Audit(SystemClock()))
     finally:
         await database.close()

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from strongroom.commands.context import administrative_settings
-from strongroom.commands.installed import Installed, installed, looking
+from strongroom.commands.installed import Installed, installed, looking, named
 from strongroom.core.database import Database
 from strongroom.core.migrations import migrate as bring_up_to_date
+from strongroom.core.security.credentials import require_long_credentials
 from strongroom.core.storage.schema import Plan, plan, shown
 from strongroom.settings import Settings
 
@@ -33,7 +34,9 @@ async def _migrate_all(settings: Settings) -> None:
     for one in installed(settings):
         database = Database(one.url, pool_size=2)
         try:
-            await bring_up_to_date(database, one.revisions)
+            with named(database):
+                await require_long_credentials(database, one.short_credentials)
+                await bring_up_to_date(database, one.revisions)
         finally:
             await database.close()
         typer.echo(f"{shown(database)} is up to date")

@@ -99,7 +99,7 @@ def create(
         raise typer.BadParameter("limits are for --ledger bittensor; Atto's tokens have scopes and --expires")
 
     async def work() -> tuple[NewToken, str]:
-        async with _tokens(ledger) as (tokens, database):
+        async with _tokens(ledger, makes=True) as (tokens, database):
             return await tokens.create(OPERATOR, name, scope, expires_at_ms, limits), shown(database)
 
     _show(*asyncio.run(work()))
@@ -159,15 +159,15 @@ def revoke(token_id: TokenId, ledger: Ledger = "atto") -> None:
 
 
 @asynccontextmanager
-async def _tokens(ledger: str) -> AsyncIterator[tuple[Tokens, Database]]:
+async def _tokens(ledger: str, *, makes: bool = False) -> AsyncIterator[tuple[Tokens, Database]]:
     if ledger == "bittensor":
-        async with bittensor_ledger(administrative_settings([ledger])) as bittensor:
+        async with bittensor_ledger(administrative_settings([ledger]), makes=makes) as bittensor:
             yield bittensor.tokens, bittensor.database
     elif ledger == "hathor":
-        async with hathor_ledger(administrative_settings([ledger])) as hathor:
+        async with hathor_ledger(administrative_settings([ledger]), makes=makes) as hathor:
             yield hathor.api_tokens, hathor.database
     elif ledger == "atto":
-        async with atto_ledger(administrative_settings()) as atto:
+        async with atto_ledger(administrative_settings(), makes=makes) as atto:
             yield atto.tokens, atto.database
     else:
         raise InvalidInput(f"No tokens are issued for {ledger}; there are {', '.join(SCOPES)}")

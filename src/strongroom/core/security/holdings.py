@@ -101,6 +101,8 @@ async def inspect_holdings(source: KeySource, database: Database, holdings: Hold
     if held.state is not None and held.state.key_check is not None:
         bindings = Bindings(key, holdings.kind)
         problems = await database.read(lambda connection: bindings.problems(connection, held.rows))
+    else:
+        await database.read(_require_never_bound)
     problems = await problems_of(holdings, key, held.rows) | problems
     if problems:
         told = "; ".join(f"{name} {why}" for name, why in sorted(problems.items()))
@@ -167,13 +169,7 @@ async def bind_holdings(database: Database, holdings: Holdings, key: KeyEncrypti
         if (check := lock_state(connection)) is not None:  # another process was quicker
             require_same(check)
             return
-        told = select(tables.audit.c.sequence).where(tables.audit.c.action == BOUND).limit(1)
-        if any(connection.execute(one).first() for one in (told, select(tables.binding.c.id).limit(1))):
-            raise VaultError(
-                "The database was bound to its key-encryption key before, and the record of it was taken away: somebody"
-                " altered the database. Restore it, or look at it and run strongroom keys accept --all",
-                code="wrong_key",
-            )
+        _require_never_bound(connection)
         rows = holdings.rows(connection)
         good = [row for row in rows if seen.get(row.name) == row.values and row.name not in problems]
         facts = {"bound": len(good), "refused": sorted(problems)}
@@ -184,6 +180,26 @@ async def bind_holdings(database: Database, holdings: Holdings, key: KeyEncrypti
     await database.write(work)
     for name, problem in problems.items():
         log.error("a sealed row is refused", row=name, why=problem)
+
+
+def was_bound(connection: Connection) -> bool:
+    """Whether anything says that the database was ever bound: its record of the key, a tag, the audit trail."""
+    signs = (
+        select(tables.binding_state.c.id).where(tables.binding_state.c.key_check.is_not(None)),
+        select(tables.binding.c.id),
+        select(tables.audit.c.sequence).where(tables.audit.c.action == BOUND),
+    )
+    return any(connection.execute(sign.limit(1)).first() for sign in signs)
+
+
+def _require_never_bound(connection: Connection) -> None:
+    """Raises: VaultError: the record of the key is not there, and once it was."""
+    if was_bound(connection):
+        raise VaultError(
+            "The database was bound to its key-encryption key before, and the record of it was taken away: somebody"
+            " altered the database. Restore it, or look at it and run strongroom keys accept LEDGER --all",
+            code="wrong_key",
+        )
 
 
 async def problems_of(holdings: Holdings, key: KeyEncryptionKey, rows: Sequence[HeldRow]) -> dict[str, str]:

@@ -4,7 +4,7 @@ Both are written into the audit trail. Nothing here is done by the service itsel
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
@@ -16,7 +16,7 @@ from strongroom.core.database import Database
 from strongroom.core.errors import Conflict, InvalidInput, NotFound, VaultError
 from strongroom.core.keys.local import make_secret_file
 from strongroom.core.security.bindings import ABANDONED, ACCEPTED, Bindings, HeldRow
-from strongroom.core.security.holdings import Holdings, lock_state, problems_of, set_key_check
+from strongroom.core.security.holdings import Holdings, lock_state, problems_of, set_key_check, was_bound
 from strongroom.core.security.keys import KeySource
 from strongroom.core.vault import KeyEncryptionKey
 
@@ -30,6 +30,8 @@ class Verdict:
     """Of what it holds: it does not open, or opens to something else than the database says."""
     binding: str | None
     """Of its tag: it is not as the service left it."""
+    is_bound: bool = True
+    """Or the database never was, and the service does it at its start."""
 
     @property
     def words(self) -> str | None:
@@ -46,8 +48,15 @@ class Repair:
         self._audit = audit
 
     async def look(self) -> list[Verdict]:
-        """Raises: VaultError: there is no key."""
-        return await self._look(self._key())
+        """What the service would say of each row.
+
+        Raises:
+            VaultError: there is no key.
+        """
+        verdicts = await self._look(self._key())
+        if await self._database.read(was_bound):
+            return verdicts
+        return [replace(one, binding=None, is_bound=False) for one in verdicts]
 
     async def accept(self, names: Collection[str] | None) -> list[str]:
         """Binds rows as they stand, whoever wrote them; None: all that can be. Returns those that were not bound before.

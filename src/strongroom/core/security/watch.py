@@ -19,6 +19,8 @@ from strongroom.core.vault import KeyEncryptionKey
 log = structlog.get_logger(__name__)
 
 PAUSE_S = 60.0
+RETRY_S = 5.0
+"""After a look that failed."""
 REFUSED = "vault.refuse"
 SHOWN = 3
 
@@ -66,12 +68,14 @@ class KeyWatch:
 
     async def run(self) -> None:
         while True:
+            pause_s = PAUSE_S
             try:
                 await self.check()
             except Exception as error:  # noqa: BLE001 - whatever it is, the next look comes
                 words = error.message if isinstance(error, StrongroomError) else type(error).__name__
                 self._health.report(self._component, Status.DEGRADED, f"cannot be checked: {words}")
-            await sleep_unless(self._wake, self._clock, PAUSE_S)
+                pause_s = RETRY_S
+            await sleep_unless(self._wake, self._clock, pause_s)
 
     async def _find(self) -> dict[str, str]:
         def work(connection: Connection) -> tuple[Sequence[HeldRow], dict[str, str]]:
