@@ -101,6 +101,14 @@ def test_a_body_that_is_no_object_is_empty(body: bytes) -> None:
     assert (answer.status, answer.document, answer.retry_after_s) == (502, {}, 7.0)
 
 
+@pytest.mark.parametrize("text", [b"\xb2", b"-1", b"1e9", b"9" * 400, b"Mon, 30 Nov 2026 03:00:00 GMT"])
+def test_a_time_to_wait_that_is_none(text: bytes) -> None:
+    """Superscript two is a digit to Python, and no number."""
+    with served(b"HTTP/1.1 503 Away\r\nContent-Length: 2\r\nRetry-After: %s\r\n\r\n{}" % text) as (url, _):
+        answer = Transport(url, "t").ask("GET", "/", timeout_s=5)
+    assert (answer.status, answer.retry_after_s) == (503, None)
+
+
 @pytest.mark.parametrize("url", ["ftp://host", "http://", "https:///path"])
 def test_a_url_that_is_none(url: str) -> None:
     with pytest.raises(ValueError, match="wallet service's URL"):

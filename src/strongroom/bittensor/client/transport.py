@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 MAX_ANSWER_BYTES = 16 * 2**20
+MOST_DIGITS = 6
 CHUNK_BYTES = 65_536
 
 
@@ -115,4 +116,6 @@ def _document(text: bytes) -> dict[str, Any]:
 
 
 def _seconds(text: str | None) -> float | None:
-    return float(text) if text is not None and text.isdigit() else None
+    """None: it is no small whole number; others write dates, and "²" is a digit too."""
+    is_number = text is not None and text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+    return float(text) if text is not None and is_number else None
