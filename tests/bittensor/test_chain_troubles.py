@@ -11,7 +11,10 @@ from sqlalchemy.engine import URL
 
 from strongroom.bittensor.gateway import ChainUnavailable
 from strongroom.bittensor.names import hotkey
+from strongroom.bittensor.protocol.calls import set_weights as weights_call
+from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.protocol.weights import weight_set
 from strongroom.bittensor.wallets import NewKey
 from strongroom.core.access import OPERATOR
 from strongroom.core.errors import Unavailable
@@ -21,11 +24,12 @@ from strongroom.sandbox.bittensor.faults import Lies, Refusal
 from strongroom.sandbox.bittensor.genesis import Genesis
 from strongroom.sandbox.bittensor.node import Node, Production
 from strongroom.sandbox.bittensor.runtime import Call, shipped_runtime
-from support.bittensor.live_node import LiveNode, live_node, new_node
+from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.signing import signed
 from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, reaches, set_weights, settled
 from support.bittensor_service import (
     HOT,
+    WALLET,
     BittensorService,
     database_variables,
     import_validator,
@@ -114,6 +118,29 @@ async def test_a_chain_that_is_away_gets_nothing(node: LiveNode, service: Bitten
     await node.open()
     await answers(service, "success", value=True, headers=KEY)
     assert len(node.node.pool.waiting) == 1
+
+
+async def test_what_the_sdk_puts_together_is_signed_once_the_chain_is_back(
+    node: LiveNode, service: BittensorService
+) -> None:
+    """Whoever asks has just talked to the chain; the service may have met it while it began again, and pauses."""
+    chain = service.ledger.chain_work.chain
+    runtime, heads = await chain.runtime(), await chain.heads()
+    document = {
+        "wallet_name": WALLET,
+        "call": runtime.encode(weights_call(NETUID, weight_set([0], [1], 0))).hex(),
+        "era": Era.starting(heads.best.number, 16).encode().hex(),
+        "nonce": 0,
+    }
+    await node.close()
+    for _ in range(3):
+        assert (await set_weights(service)).status_code == 503
+    asked = asyncio.ensure_future(service.client.post("/wallet/extrinsics/sign", json=document))
+    await asyncio.wait([asked], timeout=0.5)
+    assert not asked.done(), asked.result().text
+    await node.open()
+    answer = await asked
+    assert answer.status_code == 200, answer.text
 
 
 async def test_a_block_that_vanishes_takes_its_answer_back(node: LiveNode, service: BittensorService) -> None:

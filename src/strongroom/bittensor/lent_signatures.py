@@ -19,7 +19,7 @@ from strongroom.bittensor.access import SUBMIT, allows_call, limits_of, require_
 from strongroom.bittensor.calls import require_call, slot_of
 from strongroom.bittensor.ended_accounts import begin_again
 from strongroom.bittensor.extrinsics import ChainBehind, Extrinsic, State, free_nonce, insert_signed
-from strongroom.bittensor.gateway import CallUnknown, Chain
+from strongroom.bittensor.gateway import CallUnknown, Chain, ChainUnavailable
 from strongroom.bittensor.jobs import ID_BYTES, Job, JobExists, WaitFor, put_job, require_new
 from strongroom.bittensor.keyring import Keyring
 from strongroom.bittensor.messages import Signer
@@ -112,12 +112,13 @@ class LentSignatures:
         require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, coldkey=signer.coldkey)
         if wanted.tip:
             raise InvalidInput("A tip is not paid", code="tip_refused")
-        read = await self._read(principal, wanted)
+        give_up_s = self._clock.monotonic_s() + BUSY_S
+        read = await self._read_patiently(principal, wanted, give_up_s)
         require_call(principal, signer, read.call, read.effect)
         await self._require_own_hotkeys(principal, signer, read.effect)
         keypair = await self._keyring.open(signer.key)
         await self._require_weights(read.call, keypair.public_key, may_be_zero=wanted.may_be_zero)
-        signature = await self._in_turn(principal, wanted, read, keypair)
+        signature = await self._in_turn(principal, wanted, read, keypair, give_up_s)
         self._signatures.labels("bittensor", read.call.name).inc()
         return signature
 
@@ -152,9 +153,10 @@ class LentSignatures:
                 code="hotkey_not_allowed",
             )
 
-    async def _in_turn(self, principal: Principal, wanted: Wanted, read: _Read, keypair: Keypair) -> bytes:
+    async def _in_turn(
+        self, principal: Principal, wanted: Wanted, read: _Read, keypair: Keypair, give_up_s: float
+    ) -> bytes:
         """Waits for the account's last extrinsic: callers ask for the next as soon as they saw it in a block."""
-        give_up_s = self._clock.monotonic_s() + BUSY_S
         began_again = False
         while True:
             next_nonce = await self._chain.next_nonce(keypair.address)
@@ -183,6 +185,21 @@ class LentSignatures:
                     " followed, and nothing was signed: ask again with a newer one",
                     code="era_ended",
                 )
+
+    async def _read_patiently(self, principal: Principal, wanted: Wanted, give_up_s: float) -> _Read:
+        """Whoever asks has just talked to the chain, so a node of ours that begins again will be there in a moment.
+
+        Raises:
+            ChainUnavailable: it is not.
+        """
+        while True:
+            try:
+                return await self._read(principal, wanted)
+            except ChainUnavailable as error:
+                is_away = error.instance_code == ChainUnavailable.code
+                if not is_away or self._clock.monotonic_s() >= give_up_s:
+                    raise
+            await self._clock.sleep(BUSY_POLL_S)
 
     async def _read(self, principal: Principal, wanted: Wanted) -> _Read:
         """Raises: Forbidden: before anything of the call but its name is read."""
