@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from commands.conftest import Ended, Installation
+from strongroom.commands.installed import require_room
+from strongroom.core.errors import Unavailable
 from support.keys import KEY
 from support.ports import own_ports
 
@@ -166,6 +168,13 @@ def test_a_broken_audit_trail_of_hathor_is_bad(backup: Installation) -> None:
     change(backup, "hathor.sqlite3", "UPDATE strongroom_audit_head SET sequence = 5")
     ended = backup.run("doctor")
     assert (ended.status, verdicts(ended)["hathor audit trail"][0]) == (1, "bad")
+
+
+def test_a_disk_without_room_is_bad(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    require_room(tmp_path, free // 2)
+    with pytest.raises(Unavailable, match=r"has \d+ bytes left, .*: make room"):
+        require_room(tmp_path, free * 2)
 
 
 def test_a_hathor_node_that_the_sync_would_refuse_is_bad(backup: Installation) -> None:

@@ -1,8 +1,10 @@
 """The databases of an installation, each with the migrations that it needs; and a way to look into one without a trace."""
 
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy.engine import URL
 
@@ -13,6 +15,9 @@ from strongroom.core.errors import StrongroomError, Unavailable
 from strongroom.core.storage.schema import Revisions, require_current, shown
 from strongroom.hathor.ledger import REVISIONS as HATHOR
 from strongroom.settings import Settings
+
+LEAST_ROOM = 4 << 20
+"""SQLite's log grows to so many bytes before it goes into the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +107,19 @@ async def require_installed(settings: Settings, ledger: str) -> None:
 
 
 async def check_schema(one: Installed) -> str:
-    """Where the database is. Raises as `require_current`."""
+    """Where the database is. Raises as `require_current`, and where SQLite has no room left."""
     async with looking(one) as database:
         await require_current(database, one.revisions)
+        if database.is_sqlite:
+            require_room(Path(database.url.database or "").parent, LEAST_ROOM)
         return shown(database)
+
+
+def require_room(folder: Path, least: int) -> None:
+    """Raises: Unavailable: fewer bytes than `least` are free there."""
+    free = shutil.disk_usage(folder).free
+    if free < least:
+        raise Unavailable(
+            f"{folder} has {free} bytes left, and its database can take nothing more soon, which the service answers"
+            " with 503: make room"
+        )
