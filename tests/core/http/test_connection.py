@@ -354,6 +354,13 @@ def test_a_gate_counts_an_ipv6_network_as_one_peer() -> None:
     assert gate.enter("2001:db8::1") is Reason.PEER_CONNECTIONS
 
 
+def test_a_peer_s_connections_to_one_surface_keep_it_from_no_other() -> None:
+    gate = Gate(ConnectionLimits(most_of_a_peer=1))
+    assert not isinstance(gate.enter("127.0.0.1", surface="hathor-ws"), Reason)
+    assert gate.enter("127.0.0.1", surface="hathor-ws") is Reason.PEER_CONNECTIONS
+    assert not isinstance(gate.enter("127.0.0.1", surface="atto"), Reason)
+
+
 def test_few_of_the_refused_are_told_why() -> None:
     gate = Gate()
     places = [gate.linger() for _ in range(MOST_LINGERING)]

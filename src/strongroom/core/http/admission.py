@@ -61,7 +61,7 @@ class Gate:
     ) -> None:
         self.limits = limits or ConnectionLimits()
         self._clock = clock or SystemClock()
-        self._of_peer: Counter[str] = Counter()
+        self._of_peer: Counter[tuple[str, str]] = Counter()
         self._open = 0
         self._lingering = 0
         self._logged_s: dict[tuple[str, Reason], float] = {}
@@ -70,11 +70,15 @@ class Gate:
         if metrics is not None:
             self._gauge, self._refused = metrics.connections, metrics.connections_refused
 
-    def enter(self, peer: str, proxies: TrustedProxies = NOBODY) -> Admission | Reason:
-        """A place for a connection from `peer`, or why there is none. `proxies` are not counted as one peer either."""
+    def enter(self, peer: str, proxies: TrustedProxies = NOBODY, surface: str = "") -> Admission | Reason:
+        """A place for a connection from `peer`, or why there is none. `proxies` are not counted as one peer either.
+
+        Each surface counts its peers for itself: a page that opens WebSockets on one keeps nobody from another.
+        """
         if self._open >= self.limits.most_connections:
             return Reason.CONNECTIONS
-        key = self.limits.proxies.client_beside(peer) and proxies.client_beside(peer)
+        client = self.limits.proxies.client_beside(peer) and proxies.client_beside(peer)
+        key = None if client is None else (surface, client)
         if key is not None and self._of_peer.get(key, 0) >= self.limits.most_of_a_peer:
             return Reason.PEER_CONNECTIONS
         if key is not None:
@@ -92,7 +96,7 @@ class Gate:
     def _lingered(self) -> None:
         self._lingering -= 1
 
-    def _left(self, key: str | None) -> None:
+    def _left(self, key: tuple[str, str] | None) -> None:
         if key is not None:
             self._of_peer[key] -= 1
             if not self._of_peer[key]:

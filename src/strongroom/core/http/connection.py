@@ -90,7 +90,7 @@ class Connection(HttpToolsProtocol):
         self.flow = self._flow = HeldFlow(transport, self._feed)
         self._reader = ReaderWatch(transport, self._limits.unread_s, self._unread)
         self._peer = self.client[0] if self.client else "unknown"
-        entered = self._gate.enter(self._peer, self._rules.proxies)
+        entered = self._gate.enter(self._peer, self._rules.proxies, self._rules.surface)
         if isinstance(entered, Reason):
             self._gate.note(self._rules.surface, entered, self._peer)
             self._admission = self._gate.linger()
