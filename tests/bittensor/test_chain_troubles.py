@@ -7,10 +7,13 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import select
 from sqlalchemy.engine import URL
 
+from strongroom.bittensor import tables
 from strongroom.bittensor.gateway import ChainUnavailable
 from strongroom.bittensor.names import hotkey
+from strongroom.bittensor.protocol.calls import set_mechanism_weights as mechanism_call
 from strongroom.bittensor.protocol.calls import set_weights as weights_call
 from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.keys import Keypair
@@ -208,6 +211,28 @@ async def test_an_upgrade_between_two_calls_is_followed(node: LiveNode, service:
     node.produce()
     assert (await asked).json()["success"] is True
     assert node.weights(0) == [(0, 21845), (1, 43690), (2, 65535)]
+
+
+async def test_an_upgrade_is_in_the_next_signature_that_the_sdk_gets(
+    node: LiveNode, service: BittensorService
+) -> None:
+    chain = service.ledger.chain_work.chain
+    node.node.produce(empty=True)
+    assert (await chain.runtime(fresh=True)).spec_version == node.node.chain.runtime.spec_version
+    node.node.produce(empty=True, upgrade=shipped_runtime(424))
+    heads = await chain.heads()
+    weights = mechanism_call(NETUID, 0, weight_set([0], [1], 0))
+    call = (await chain.runtime(after=heads.best.hash)).encode(weights)
+    document = {
+        "wallet_name": WALLET,
+        "call": call.hex(),
+        "era": Era.starting(heads.best.number, 16).encode().hex(),
+        "nonce": 0,
+    }
+    answer = await service.client.post("/wallet/extrinsics/sign", json=document)
+    assert answer.status_code == 200, answer.text
+    (row,) = await service.ledger.database.fetch_all(select(tables.extrinsic.c.spec_version))
+    assert row.spec_version == 424
 
 
 async def test_an_upgrade_while_it_waits_in_the_pool_is_the_end_of_it(

@@ -205,7 +205,8 @@ class LentSignatures:
         """Raises: Forbidden: before anything of the call but its name is read."""
         if len(wanted.call) > LARGEST_CALL:
             raise InvalidInput("The call is too long", code="invalid_call")
-        runtime, heads = await self._chain.runtime(), await self._chain.heads()
+        # Nobody here submits it, and so nobody would see that it was signed for the runtime before an upgrade.
+        runtime, heads = await self._chain.runtime(fresh=True), await self._chain.heads()
         try:
             name = runtime.call_name(wanted.call)
             if not allows_call(limits_of(principal), name):
