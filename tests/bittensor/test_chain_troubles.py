@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 
 from strongroom.bittensor import tables
 from strongroom.bittensor.gateway import ChainUnavailable
+from strongroom.bittensor.gateway.node import NodeChain
 from strongroom.bittensor.names import hotkey
 from strongroom.bittensor.protocol.calls import set_mechanism_weights as mechanism_call
 from strongroom.bittensor.protocol.calls import set_weights as weights_call
@@ -214,9 +215,12 @@ async def test_an_upgrade_between_two_calls_is_followed(node: LiveNode, service:
 
 
 async def test_an_upgrade_is_in_the_next_signature_that_the_sdk_gets(
-    node: LiveNode, service: BittensorService
+    node: LiveNode, service: BittensorService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where the service knows the earlier version from a moment ago."""
     chain = service.ledger.chain_work.chain
+    assert isinstance(chain, NodeChain)
+    monkeypatch.setattr(chain._version, "_age_s", 10**9)
     node.node.produce(empty=True)
     assert (await chain.runtime(fresh=True)).spec_version == node.node.chain.runtime.spec_version
     node.node.produce(empty=True, upgrade=shipped_runtime(424))
