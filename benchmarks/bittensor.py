@@ -26,13 +26,13 @@ import aiohttp
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from strongroom.bittensor.keystore.names import hotkey
+from strongroom.bittensor.keystore.wallets import NewKey
 from strongroom.bittensor.ledger import BittensorLedger
-from strongroom.bittensor.names import hotkey
 from strongroom.bittensor.protocol.keys import Keypair
-from strongroom.bittensor.wallets import NewKey
-from strongroom.core.access import OPERATOR
 from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom.core.telemetry import Health, Metrics
+from strongroom.core.runtime.telemetry import Health, Metrics
+from strongroom.core.security.access import OPERATOR
 from strongroom.settings import read_settings
 from support.bittensor.live_node import NETUID
 from support.bittensor.sdks import sdk

@@ -20,7 +20,7 @@ from typing import Any
 import uvloop
 
 from strongroom.core.http.exposure import Access
-from strongroom.core.listener import Listener, Surface
+from strongroom.core.http.listener import Listener, Surface
 
 PORT = 8_399
 MODULE = f"{Path(__file__).stem}:application"

@@ -30,12 +30,12 @@ from sqlalchemy.engine import URL
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom.core.database import Database
 from strongroom.core.environment import Secret
-from strongroom.core.migrations import migrate
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import migrate
 from strongroom.hathor import tables
 from strongroom.hathor.ledger import REVISIONS
-from strongroom.hathor.tokens import Tokens
+from strongroom.hathor.wallets.jwt import Tokens
 from support.hathor.busy_wallets import (
     Plan,
     chain_addresses,

@@ -20,9 +20,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database, sqlite_url
 from strongroom.core.http.exposure import Access
-from strongroom.core.listener import Listener, Surface
+from strongroom.core.http.listener import Listener, Surface
+from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.hathor.sync import daemon
 from strongroom.hathor.sync.source import Pins
 from strongroom.sandbox.hathor.node_app import create_node_app

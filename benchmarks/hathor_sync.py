@@ -23,12 +23,12 @@ from sqlalchemy.engine import URL
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from strongroom.core.bulk import execute
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database, sqlite_url
 from strongroom.core.http.exposure import Access
-from strongroom.core.listener import Listener, Surface
-from strongroom.core.migrations import migrate
+from strongroom.core.http.listener import Listener, Surface
+from strongroom.core.storage.database import Database, sqlite_url
+from strongroom.core.storage.migrations import migrate
+from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables
 from strongroom.hathor.ledger import REVISIONS
 from strongroom.sandbox.hathor.generate import PAYMENTS_ONLY, Generator, Plan

@@ -18,14 +18,14 @@ from sqlalchemy.engine import URL
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from strongroom.core.bulk import chunks, execute, upsert_rows
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database, sqlite_url
-from strongroom.core.migrations import migrate
+from strongroom.core.storage.database import Database, sqlite_url
+from strongroom.core.storage.migrations import migrate
+from strongroom.core.storage.statements import chunks, execute, upsert_rows
 from strongroom.hathor import tables
 from strongroom.hathor.ledger import REVISIONS
 from strongroom.hathor.protocol.addresses import MAINNET
-from strongroom.hathor.wallet_loading import Progress, load_wallet
+from strongroom.hathor.wallets.loading import Progress, load_wallet
 from support.hathor.wallets import WALLET, insert_wallet, wallet_addresses
 from support.mariadb import running_mariadb
 

@@ -23,14 +23,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from sqlalchemy import Connection
 
-from strongroom.core.bus import Bus, RedisBus
 from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom.core.database import Database, sqlite_url
 from strongroom.core.environment import Secret
-from strongroom.core.outbox import Event, Outbox
-from strongroom.core.telemetry import Health
+from strongroom.core.messaging.bus import Bus, RedisBus
+from strongroom.core.messaging.outbox import Event, Outbox
+from strongroom.core.runtime.telemetry import Health
+from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.hathor import tables
-from strongroom.hathor.sync.messages import DESTINATION
+from strongroom.hathor.notifications.messages import DESTINATION
 from support.hathor.wallets import XPUB
 from support.ports import free_port
 from support.processes import Process, strongroom

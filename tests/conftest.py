@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
-from strongroom.core.database import Database, sqlite_url
-from strongroom.core.migrations import migrate
+from strongroom.core.storage.database import Database, sqlite_url
+from strongroom.core.storage.migrations import migrate
 from support.clock import ManualClock, SeededEntropy
 from support.databases import execute_elsewhere
 from support.mariadb import MariaDB, running_mariadb

@@ -16,7 +16,7 @@ from strongroom.commands.migrate import migrate as run_migrations
 from strongroom.core.clock import SystemClock
 from strongroom.core.environment import SettingsError
 from strongroom.core.errors import StrongroomError
-from strongroom.core.telemetry import configure_logging
+from strongroom.core.runtime.telemetry import configure_logging
 from strongroom.sandbox.local_network import LocalNetworks
 from strongroom.server import serve as run_service
 from strongroom.server import serve_networks

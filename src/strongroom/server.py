@@ -15,20 +15,20 @@ import structlog
 
 from strongroom.atto.ledger import AttoLedger
 from strongroom.bittensor.ledger import BittensorLedger
-from strongroom.core.background import Background
-from strongroom.core.backoff import Backoff
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.environment import SettingsError
 from strongroom.core.errors import InvalidInput
-from strongroom.core.http.admission import Gate
+from strongroom.core.http.connections.admission import Gate
+from strongroom.core.http.connections.limits import ConnectionLimits
 from strongroom.core.http.exposure import Access, exposure_mistakes
-from strongroom.core.http.limits import ConnectionLimits
-from strongroom.core.listener import Listener, Surface
-from strongroom.core.management import create_management
+from strongroom.core.http.listener import Listener, Surface
+from strongroom.core.http.management import create_management
+from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.loop_watch import LoopWatch
+from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.patience import patiently
-from strongroom.core.telemetry import Health, Metrics
 from strongroom.hathor.ledger import HathorLedger
 from strongroom.sandbox.local_network import LocalNetworks
 from strongroom.settings import MANAGEMENT, Settings

@@ -12,9 +12,9 @@ from strongroom.atto.settings import AttoSettings, read_atto_settings
 from strongroom.bittensor import settings as bittensor
 from strongroom.bittensor.settings import BittensorSettings, read_bittensor_settings
 from strongroom.core.environment import SHORT_SECRETS_VARIABLE, Environment
+from strongroom.core.http.connections.limits import ConnectionLimits, read_connection_limits
 from strongroom.core.http.door import AllowedCallers, read_allowed_callers
 from strongroom.core.http.exposure import ALLOW_VARIABLE, Access, Exposure, exposure_mistakes
-from strongroom.core.http.limits import ConnectionLimits, read_connection_limits
 from strongroom.hathor import settings as hathor
 from strongroom.hathor.settings import HathorSettings, read_hathor_settings
 

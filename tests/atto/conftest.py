@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
-from strongroom.core.database import sqlite_url
+from strongroom.core.storage.database import sqlite_url
 from support.atto_network import AttoNetwork, running_network
 from support.atto_service import SQLITE_NAME, AttoService, database_variables, running_service
 from support.mariadb import MariaDB

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from atto.conftest import Start
 from strongroom.atto import tables
 from strongroom.atto.protocol import Address, Receivable, send_block
-from strongroom.core.telemetry import Status
+from strongroom.core.runtime.telemetry import Status
 from support.atto_network import AttoNetwork
 from support.atto_service import ATTO, NOBODY, AttoService, Wallet, entry, until
 from support.meddling_node import meddle
@@ -23,7 +23,7 @@ AHEAD_MS = 300_000
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("strongroom.atto.receiver.POLL_S", 0.1)
+    monkeypatch.setattr("strongroom.atto.receiving.receiver.POLL_S", 0.1)
 
 
 def names(service: AttoService, address: str, *, words: str = "") -> bool:
@@ -247,7 +247,7 @@ async def test_a_clock_of_the_node_that_jumps_is_seen_and_signing_waits(
 async def test_a_clock_that_stays_where_it_jumped_is_followed_in_the_end(
     service: AttoService, network: AttoNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strongroom.atto.node_clock.STEADY_CHECKS", 2)
+    monkeypatch.setattr("strongroom.atto.following.node_clock.STEADY_CHECKS", 2)
     address = await service.open_account(network, 50 * ATTO)
     network.faults.clock_ahead_ms = 40_000
     await eventually(lambda: states(service)["attoNodeClock"] is Status.DEGRADED)

@@ -9,7 +9,7 @@ import pytest
 from strongroom.atto.protocol import AccountKeys, Address, Mnemonic
 from strongroom.core.environment import SettingsError
 from strongroom.core.errors import VaultError
-from strongroom.core.telemetry import Status
+from strongroom.core.runtime.telemetry import Status
 from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork, running_network
 from support.atto_service import (

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from atto.conftest import Start
 from strongroom.atto import tables as atto_tables
-from strongroom.core import tables
+from strongroom.core.storage import tables
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, entry
 

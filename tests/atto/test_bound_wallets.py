@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.engine import URL
 
 from atto.conftest import Start
-from strongroom.core.telemetry import Status
+from strongroom.core.runtime.telemetry import Status
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, Wallet, assert_refused, entry
 from support.databases import execute_elsewhere

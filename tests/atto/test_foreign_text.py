@@ -5,9 +5,9 @@ from sqlalchemy import Connection, select
 
 from strongroom.atto import tables
 from strongroom.atto.ledger import REVISIONS
-from strongroom.core.database import Database
-from strongroom.core.migrations import migrate
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.foreign_text import narrow_columns
+from strongroom.core.storage.migrations import migrate
 from support.mariadb import MariaDB
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def _brief_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("strongroom.atto.recovery.SILENCE_S", 0.02)
+    monkeypatch.setattr("strongroom.atto.wallets.recovery.SILENCE_S", 0.02)
 
 
 async def ask_anything(service: AttoService, network: AttoNetwork, folder: Path, *, seconds: int) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import insert, select, update
 
 from atto.conftest import Start
 from strongroom.atto import tables
-from strongroom.core.telemetry import ComponentHealth, Status
+from strongroom.core.runtime.telemetry import ComponentHealth, Status
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, entry, until
 from support.callback_listener import listening
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("strongroom.atto.receiver.POLL_S", 0.1)
+    monkeypatch.setattr("strongroom.atto.receiving.receiver.POLL_S", 0.1)
 
 
 async def component(service: AttoService, name: str) -> ComponentHealth:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from atto.conftest import Start
-from strongroom.core.access import OPERATOR
+from strongroom.core.security.access import OPERATOR
 from strongroom.core.storage.errors import CommitUnknown, ConnectionSevered
 from strongroom.sandbox.atto.faults import FaultRequest
 from support.atto_network import AttoNetwork

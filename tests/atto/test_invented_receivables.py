@@ -13,8 +13,8 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("strongroom.atto.receivable_check.CERTAIN_S", 1.0)
-    monkeypatch.setattr("strongroom.atto.receiver.POLL_S", 0.1)
+    monkeypatch.setattr("strongroom.atto.receiving.receivable_check.CERTAIN_S", 1.0)
+    monkeypatch.setattr("strongroom.atto.receiving.receiver.POLL_S", 0.1)
 
 
 async def listed(service: AttoService, address: str) -> list[dict[str, Any]]:
@@ -81,7 +81,7 @@ async def test_one_that_a_node_does_not_know_because_it_is_behind_stays(
     async def unknown(_: object) -> None:
         """As from a node that was restored from an old copy and is catching up."""
 
-    monkeypatch.setattr("strongroom.atto.receivable_check.CERTAIN_S", 0.0)
+    monkeypatch.setattr("strongroom.atto.receiving.receivable_check.CERTAIN_S", 0.0)
     monkeypatch.setattr(check._node, "transaction", unknown)
     monkeypatch.setattr(check._node, "account", unknown)
     for _ in range(3):

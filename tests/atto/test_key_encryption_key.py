@@ -7,15 +7,15 @@ import pytest
 from sqlalchemy.engine import URL
 
 from atto.conftest import Start
-from strongroom.atto.holdings import WalletHoldings
 from strongroom.atto.ledger import REVISIONS
-from strongroom.core.audit import Audit
-from strongroom.core.database import Database
+from strongroom.atto.wallets.holdings import WalletHoldings
 from strongroom.core.errors import VaultError
-from strongroom.core.migrations import migrate
+from strongroom.core.runtime.telemetry import ComponentHealth, Status
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.holdings import bind_holdings, open_key
-from strongroom.core.security.keys import KeySource
-from strongroom.core.telemetry import ComponentHealth, Status
+from strongroom.core.security.keys.source import KeySource
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import migrate
 from support.atto_service import AttoService, Wallet, assert_refused
 from support.clock import ManualClock, SeededEntropy
 from support.databases import execute_elsewhere

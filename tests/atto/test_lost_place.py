@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from atto.conftest import Start
 from strongroom.atto import tables
-from strongroom.atto.blocks import RejectionCause, SignedBlock
 from strongroom.atto.protocol import Address, SendBlock
+from strongroom.atto.transactions.store import RejectionCause, SignedBlock
 from strongroom.core.errors import Unavailable
 from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork

@@ -52,8 +52,8 @@ def complaints(monkeypatch: pytest.MonkeyPatch) -> Complaints:
     heard = Complaints()
     for module in ("follower", "receiver"):
         monkeypatch.setattr(f"strongroom.atto.{module}.log", heard)
-    monkeypatch.setattr("strongroom.atto.receiver.POLL_S", 0.1)
-    monkeypatch.setattr("strongroom.atto.history.POLL_S", 0.1)
+    monkeypatch.setattr("strongroom.atto.receiving.receiver.POLL_S", 0.1)
+    monkeypatch.setattr("strongroom.atto.history.store.POLL_S", 0.1)
     return heard
 
 

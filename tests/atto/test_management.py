@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from strongroom.core.management import create_management
+from strongroom.core.http.management import create_management
 from strongroom.sandbox.atto.faults import FaultRequest
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, entry, running_service, until
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def _soon_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that has nothing to say counts as up after a moment."""
-    monkeypatch.setattr("strongroom.atto.streams.SETTLED_S", 0.2)
+    monkeypatch.setattr("strongroom.atto.following.streams.SETTLED_S", 0.2)
 
 
 @pytest.fixture

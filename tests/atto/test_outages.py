@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from atto.conftest import Start
-from strongroom.core.telemetry import Status
+from strongroom.core.runtime.telemetry import Status
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, entry
 from support.hurried_clock import ShiftedClock

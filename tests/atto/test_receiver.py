@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What could not be received is tried again soon."""
-    monkeypatch.setattr("strongroom.atto.receiver.POLL_S", 0.1)
+    monkeypatch.setattr("strongroom.atto.receiving.receiver.POLL_S", 0.1)
 
 
 async def waiting(service: AttoService, address: str) -> list[dict[str, Any]]:

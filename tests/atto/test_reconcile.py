@@ -9,15 +9,15 @@ from sqlalchemy import select
 from sqlalchemy.engine import URL
 
 from strongroom.atto import tables
-from strongroom.atto.abandonment import REASON, abandon
 from strongroom.atto.gateway import NodeDishonest
 from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.protocol import Address, Network, Transaction
-from strongroom.atto.reconciliation import Comparison, Reconciler, Standing, require_abandonable
-from strongroom.core.access import OPERATOR
-from strongroom.core.audit import Audit
+from strongroom.atto.transactions.abandonment import REASON, abandon
+from strongroom.atto.transactions.reconciliation import Comparison, Reconciler, Standing, require_abandonable
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, NotFound
+from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.audit import Audit
 from strongroom.sandbox.atto import Chain
 from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork, running_network

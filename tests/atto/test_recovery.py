@@ -28,7 +28,7 @@ async def wallet(service: AttoService) -> Wallet:
 @pytest.fixture
 def _brief_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sandbox says at once what is receivable."""
-    monkeypatch.setattr("strongroom.atto.recovery.SILENCE_S", 0.1)
+    monkeypatch.setattr("strongroom.atto.wallets.recovery.SILENCE_S", 0.1)
 
 
 brief = pytest.mark.usefixtures("_brief_silence")
@@ -92,7 +92,7 @@ async def test_pending_amount_is_found_at_a_slow_node(
     service: AttoService, network: AttoNetwork, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Silence counts from the node's first word on, however late that comes."""
-    monkeypatch.setattr("strongroom.atto.recovery.SILENCE_S", 0.2)
+    monkeypatch.setattr("strongroom.atto.wallets.recovery.SILENCE_S", 0.2)
     await network.fund(address_of(wallet, 1), 7)
     network.faults.stall_ms = 600
     assert (await recover(service, wallet, 2))["toIndex"] == 1
@@ -194,9 +194,9 @@ async def test_recovery_without_a_node_changes_nothing(
 async def test_progress_of_a_scan(
     service: AttoService, network: AttoNetwork, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strongroom.atto.recovery.CHUNK", 2)
-    monkeypatch.setattr("strongroom.atto.recovery.CHUNKS_AT_ONCE", 1)
-    monkeypatch.setattr("strongroom.atto.recovery.SILENCE_S", 0.2)
+    monkeypatch.setattr("strongroom.atto.wallets.recovery.CHUNK", 2)
+    monkeypatch.setattr("strongroom.atto.wallets.recovery.CHUNKS_AT_ONCE", 1)
+    monkeypatch.setattr("strongroom.atto.wallets.recovery.SILENCE_S", 0.2)
     path = f"/wallets/{wallet.name}/progress"
     words = f"Wallet {wallet.name} has no range or recovery"
     assert_refused(await service.client.get(path), 404, words, "no_progress")

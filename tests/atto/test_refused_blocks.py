@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from atto.conftest import Start
 from strongroom.atto import tables
-from strongroom.atto.blocks import BlockState
 from strongroom.atto.protocol import Address, send_block
+from strongroom.atto.transactions.store import BlockState
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, assert_refused, entry
 from support.meddling_node import meddle
@@ -44,7 +44,7 @@ async def test_same_send_may_be_tried_again(service: AttoService, network: AttoN
 async def test_same_receive_is_tried_again(
     service: AttoService, network: AttoNetwork, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strongroom.atto.receiver.POLL_S", 0.1)
+    monkeypatch.setattr("strongroom.atto.receiving.receiver.POLL_S", 0.1)
     meddle(service).refuse_next("INVALID_BALANCE")
     await network.fund(address, 7)
     assert (await service.until_balance(address, 106))["height"] == 3

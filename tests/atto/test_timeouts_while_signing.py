@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from atto.conftest import Start
-from strongroom.core.database import ANSWER_S
+from strongroom.core.storage.database import ANSWER_S
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, entry
 

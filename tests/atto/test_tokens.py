@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from atto.conftest import Start
-from strongroom.core import tables
-from strongroom.core.access import OPERATOR
+from strongroom.core.security.access import OPERATOR
+from strongroom.core.storage import tables
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, assert_refused, entry
 

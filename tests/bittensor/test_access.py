@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from strongroom.bittensor.access import (
+from strongroom.bittensor.authorization.limits import (
     SCOPES,
     SIGN,
     SUBMIT,
@@ -15,11 +15,11 @@ from strongroom.bittensor.access import (
     require_network,
     require_use,
 )
-from strongroom.bittensor.policy import KeyPolicy, KeyUse
+from strongroom.bittensor.authorization.policy import KeyPolicy, KeyUse
 from strongroom.bittensor.protocol.effects import WEIGHT_CALLS
-from strongroom.core.access import Principal
 from strongroom.core.errors import Forbidden, InvalidInput
-from strongroom.core.policy import SignatureRequest
+from strongroom.core.security.access import Principal
+from strongroom.core.security.policy import SignatureRequest
 
 SET_WEIGHTS = "SubtensorModule.set_weights"
 ALICE = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"

@@ -12,14 +12,14 @@ from sqlalchemy.engine import URL
 
 from strongroom.bittensor import tables
 from strongroom.bittensor.gateway import ChainDishonest
-from strongroom.bittensor.job_runner import principal_of
-from strongroom.bittensor.jobs import Job, JobExists, find_job
-from strongroom.bittensor.names import hotkey
+from strongroom.bittensor.jobs.runner import principal_of
+from strongroom.bittensor.jobs.store import Job, JobExists, find_job
+from strongroom.bittensor.keystore.names import hotkey
 from strongroom.bittensor.protocol.calls import set_weights as weights_call
 from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.weights import weight_set
-from strongroom.core.access import OPERATOR
 from strongroom.core.errors import Unavailable
+from strongroom.core.security.access import OPERATOR
 from strongroom.sandbox.bittensor import accounts
 from strongroom.sandbox.bittensor.faults import Lies
 from strongroom.sandbox.bittensor.runtime import Call

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
-from strongroom.bittensor.names import hotkey
+from strongroom.bittensor.keystore.names import hotkey
+from strongroom.bittensor.keystore.wallets import NewKey
 from strongroom.bittensor.protocol.keys import Keypair
-from strongroom.bittensor.wallets import NewKey
-from strongroom.core.access import OPERATOR
 from strongroom.core.errors import VaultError
-from strongroom.core.telemetry import Status
+from strongroom.core.runtime.telemetry import Status
+from strongroom.core.security.access import OPERATOR
 from support.bittensor_service import (
     HOTKEY,
     WALLET,

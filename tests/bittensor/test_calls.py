@@ -12,13 +12,13 @@ from sqlalchemy.engine import URL
 
 from strongroom.bittensor.client import ServiceSettings, WalletService
 from strongroom.bittensor.gateway.runtime import MetadataRuntime
-from strongroom.bittensor.names import coldkey, hotkey
+from strongroom.bittensor.keystore.names import coldkey, hotkey
+from strongroom.bittensor.keystore.wallets import NewKey
 from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.keys import Keypair
-from strongroom.bittensor.wallets import NewKey
-from strongroom.core.access import OPERATOR
-from strongroom.core.audit import verify
+from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.audit import verify
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor_service import HOT, BittensorService, database_variables, running_bittensor
 from support.waiting import eventually
@@ -391,7 +391,7 @@ class TestLentSignatures:
         self, service: BittensorService, wanted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Two payloads for one nonce are never signed."""
-        monkeypatch.setattr("strongroom.bittensor.lent_signatures.BUSY_S", 0.0)
+        monkeypatch.setattr("strongroom.bittensor.calls.remote_signing.BUSY_S", 0.0)
         headers = await service.token(calls=(SERVE_AXON,))
         assert await self.sign(service, wanted(self.axon()), headers) == (200, None)
         assert await self.sign(service, wanted(self.axon(port=2)), headers) == (503, "account_busy")

@@ -13,15 +13,15 @@ from sqlalchemy.engine import URL
 from strongroom.bittensor import tables
 from strongroom.bittensor.gateway import ChainUnavailable
 from strongroom.bittensor.gateway.node import NodeChain
-from strongroom.bittensor.names import hotkey
+from strongroom.bittensor.keystore.names import hotkey
+from strongroom.bittensor.keystore.wallets import NewKey
 from strongroom.bittensor.protocol.calls import set_mechanism_weights as mechanism_call
 from strongroom.bittensor.protocol.calls import set_weights as weights_call
 from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.protocol.weights import weight_set
-from strongroom.bittensor.wallets import NewKey
-from strongroom.core.access import OPERATOR
 from strongroom.core.errors import Unavailable
+from strongroom.core.security.access import OPERATOR
 from strongroom.sandbox.bittensor import accounts
 from strongroom.sandbox.bittensor.extrinsics import read_extrinsic
 from strongroom.sandbox.bittensor.faults import Lies, Refusal

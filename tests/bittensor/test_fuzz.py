@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
-from strongroom.core.audit import verify
+from strongroom.core.security.audit import verify
 from support.bittensor.live_node import NETUID, live_node, new_node
 from support.bittensor_service import (
     HOT,

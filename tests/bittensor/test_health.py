@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import URL
 
-from strongroom.core.telemetry import ComponentHealth, Status
+from strongroom.core.runtime.telemetry import ComponentHealth, Status
 from support.bittensor.live_node import LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS, Hurried, body
 from support.bittensor_service import (

@@ -6,23 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.bittensor import keyring as keyring_module
-from strongroom.bittensor.folder import WalletFolder
-from strongroom.bittensor.holdings import KEYS
-from strongroom.bittensor.keyring import Keyring, Passwords
+from strongroom.bittensor.keystore import keyring as keyring_module
+from strongroom.bittensor.keystore.decryption import unlock
+from strongroom.bittensor.keystore.holdings import KEYS
+from strongroom.bittensor.keystore.keyfile_folder import WalletFolder
+from strongroom.bittensor.keystore.keyring import Keyring, Passwords
+from strongroom.bittensor.keystore.names import coldkey, hotkey
+from strongroom.bittensor.keystore.wallets import NewKey, Wallets
 from strongroom.bittensor.ledger import REVISIONS
-from strongroom.bittensor.names import coldkey, hotkey
 from strongroom.bittensor.protocol.keys import Keypair
-from strongroom.bittensor.unlocking import unlock
-from strongroom.bittensor.wallets import NewKey, Wallets
-from strongroom.core.access import OPERATOR
-from strongroom.core.audit import Audit, verify
-from strongroom.core.database import Database
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Conflict, Locked, NotFound, VaultError
-from strongroom.core.migrations import migrate
+from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.audit import Audit, verify
 from strongroom.core.security.bindings import Bindings
-from strongroom.core.vault import KeyEncryptionKey, Vault
+from strongroom.core.security.vault import KeyEncryptionKey, Vault
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import migrate
 from support.bittensor_service import VECTORS, write_wallet
 from support.clock import ManualClock, SeededEntropy
 

@@ -8,10 +8,10 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import URL
 
 from strongroom.bittensor import tables
-from strongroom.bittensor.jobs import close_job
-from strongroom.bittensor.retention import DAY_MS, Retention
-from strongroom.core.audit import verify
+from strongroom.bittensor.jobs.retention import DAY_MS, Retention
+from strongroom.bittensor.jobs.store import close_job
 from strongroom.core.clock import SystemClock
+from strongroom.core.security.audit import verify
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS, Hurried, body, pooled, set_weights, settled
 from support.bittensor_service import (

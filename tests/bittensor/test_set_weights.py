@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import URL
 
-from strongroom.bittensor import timelock
 from strongroom.bittensor.protocol.ss58 import encode_address
 from strongroom.bittensor.protocol.weights import WeightSet
-from strongroom.core.database import sqlite_url
+from strongroom.bittensor.weights import timelock
 from strongroom.core.errors import Unavailable
+from strongroom.core.storage.database import sqlite_url
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, set_weights, settled
 from support.bittensor_service import (

@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from bittensor.conftest import Start
-from strongroom.core.access import OPERATOR
+from strongroom.core.security.access import OPERATOR
 from support.bittensor_service import BittensorService, bearer, import_validator
 from support.clock import START_MS, ManualClock
 

@@ -8,7 +8,7 @@ import pytest
 
 from bittensor.conftest import Start
 from strongroom.bittensor.protocol.keys import Keypair, verify
-from strongroom.core.audit import verify as verify_audit
+from strongroom.core.security.audit import verify as verify_audit
 from support.bittensor_service import COLD, HOT, WALLET, BittensorService, write_wallet
 
 LOGIN = "1763729464123"

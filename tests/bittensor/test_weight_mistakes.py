@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from strongroom.bittensor.access import WEIGHTS
+from strongroom.bittensor.authorization.limits import WEIGHTS
 from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.ss58 import encode_address

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
-from strongroom.core.database import Database
 from strongroom.core.environment import SettingsError
 from strongroom.core.http.exposure import Access
-from strongroom.core.migrations import migrate
 from strongroom.core.security.credentials import require_long_credentials
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import migrate
 from strongroom.settings import Settings, read_settings
 from support.processes import strongroom
 

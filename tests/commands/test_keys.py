@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from commands.conftest import Ended, run
-from strongroom.core.database import sqlite_url
+from strongroom.core.storage.database import sqlite_url
 from support.databases import execute_elsewhere
 from support.keys import KEY, OTHER_KEY
 from support.original_database import at_rest

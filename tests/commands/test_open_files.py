@@ -4,8 +4,8 @@ import resource
 
 import pytest
 
-from strongroom.core.http.limits import ConnectionLimits
-from strongroom.core.telemetry import Metrics
+from strongroom.core.http.connections.limits import ConnectionLimits
+from strongroom.core.runtime.telemetry import Metrics
 from strongroom.server import OWN_FILES, _gate
 
 

@@ -9,9 +9,9 @@ import httpx2
 
 from strongroom import server
 from strongroom.core.http.exposure import Access
-from strongroom.core.listener import Listener, Surface
-from strongroom.core.management import create_management
-from strongroom.core.telemetry import Health, Metrics
+from strongroom.core.http.listener import Listener, Surface
+from strongroom.core.http.management import create_management
+from strongroom.core.runtime.telemetry import Health, Metrics
 
 
 def surface(name: str, application: Any) -> Surface:

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Connection, MetaData, Table, select
 
-from strongroom.core.database import Database, UnsignedBig, ascii_text, binary, exact_text, locking
+from strongroom.core.storage.database import Database, UnsignedBig, ascii_text, binary, exact_text, locking
 
 metadata = MetaData()
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from strongroom.core import tables
-from strongroom.core.access import ANONYMOUS, OPERATOR, Principal, system_principal
-from strongroom.core.audit import Audit, verify
-from strongroom.core.database import Database
 from strongroom.core.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
-from strongroom.core.migrations import migrate
-from strongroom.core.tokens import Gatekeeper, Token, Tokens
+from strongroom.core.security.access import ANONYMOUS, OPERATOR, Principal, system_principal
+from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.tokens import Gatekeeper, Token, Tokens
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import migrate
 from support.clock import START_MS, ManualClock, SeededEntropy
 
 Elsewhere = Callable[[str], list[list[str]]]

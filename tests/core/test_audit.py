@@ -11,12 +11,12 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import NoResultFound
 
 from core.accounts import account, add, balances, create_accounts
-from strongroom.core import audit as audit_module
-from strongroom.core import tables
-from strongroom.core.access import Principal
-from strongroom.core.audit import Audit, AuditBroken, chain_hash, verify
-from strongroom.core.database import Database, Work
-from strongroom.core.migrations import migrate
+from strongroom.core.security import audit as audit_module
+from strongroom.core.security.access import Principal
+from strongroom.core.security.audit import Audit, AuditBroken, chain_hash, verify
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import Database, Work
+from strongroom.core.storage.migrations import migrate
 from support.clock import START_MS, ManualClock
 from support.mariadb import MariaDB
 

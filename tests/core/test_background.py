@@ -5,7 +5,7 @@ import gc
 
 from structlog.testing import capture_logs
 
-from strongroom.core.background import Background
+from strongroom.core.runtime.background import Background
 
 
 async def test_a_task_is_kept_until_its_end() -> None:

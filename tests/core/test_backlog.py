@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from strongroom.core.background import Background
-from strongroom.core.database import Database
 from strongroom.core.environment import Environment
 from strongroom.core.messaging.backlog import (
     LOOK_S,
@@ -15,9 +13,11 @@ from strongroom.core.messaging.backlog import (
     read_backlog_limits,
     watch_backlog,
 )
-from strongroom.core.outbox import Event, Outbox
+from strongroom.core.messaging.outbox import Event, Outbox
+from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.loops import Loops
-from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
+from strongroom.core.runtime.telemetry import ComponentHealth, Health, Metrics, Status
+from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
 
 HERE, THERE = "atto.callback", "hathor.push"

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Connection
 
-from strongroom.core.access import OPERATOR
-from strongroom.core.audit import Audit
-from strongroom.core.database import Database
 from strongroom.core.errors import VaultError
+from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings, HeldRow, Kind
-from strongroom.core.vault import KeyEncryptionKey
+from strongroom.core.security.vault import KeyEncryptionKey
+from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 
 pytestmark = pytest.mark.anyio

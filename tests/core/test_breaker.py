@@ -4,8 +4,8 @@ from contextlib import suppress
 
 import pytest
 
-from strongroom.core.breaker import Breaker, BreakerOpen, BreakerState
 from strongroom.core.errors import Unavailable
+from strongroom.core.runtime.breaker import Breaker, BreakerOpen, BreakerState
 from support.clock import ManualClock
 
 

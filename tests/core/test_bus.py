@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from strongroom.core.bus import COMPONENT, Bus, RedisBus, read_redis_url
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.environment import Environment, Secret
-from strongroom.core.telemetry import Health, Status
+from strongroom.core.messaging.bus import COMPONENT, Bus, RedisBus, read_redis_url
+from strongroom.core.runtime.telemetry import Health, Status
 from support.redis import Redis, running_redis
 from support.waiting import eventually
 
@@ -83,8 +83,8 @@ async def test_an_outage_delays_word_and_health_says_so() -> None:
 
 
 async def test_redis_that_is_silent_is_given_up(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("strongroom.core.bus.LISTEN_S", 0.1)
-    monkeypatch.setattr("strongroom.core.bus.ANSWER_S", 0.3)
+    monkeypatch.setattr("strongroom.core.messaging.bus.LISTEN_S", 0.1)
+    monkeypatch.setattr("strongroom.core.messaging.bus.ANSWER_S", 0.3)
     async with connected(redis) as (bus, _):
         await eventually(lambda: bus.is_shared)
         redis.pause()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strongroom.core.backoff import Backoff
 from strongroom.core.clock import SystemClock, SystemEntropy, iso_instant
+from strongroom.core.runtime.backoff import Backoff
 from support.clock import ManualClock, SeededEntropy
 from support.running import running
 

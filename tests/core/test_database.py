@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.engine import URL
 
 from core.accounts import account, add, balances, create_accounts
-from strongroom.core.database import Database, sqlite_url
+from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.errors import DatabaseRefused, DatabaseUnusable, Duplicate, Undone
 from support.clock import SeededEntropy
 from support.processes import python
@@ -319,7 +319,7 @@ import asyncio, sys
 from sqlalchemy.engine import make_url
 from core.accounts import create_accounts
 from core.test_database import transfer
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
 
 async def main():
     database = Database(make_url(sys.argv[1]))

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import Connection, text
 
 from core.accounts import account, create_accounts
-from strongroom.core import tables
-from strongroom.core.database import Database
 from strongroom.core.errors import Unavailable
+from strongroom.core.storage import tables
 from strongroom.core.storage.check import check_database
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import ConnectionSevered, DatabaseUnusable
 from support.databases import execute_elsewhere
 from support.mariadb import MariaDB

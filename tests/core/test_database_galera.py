@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import Connection, text
 
 from core.accounts import add, balances, create_accounts
-from strongroom.core.database import Database
-from strongroom.core.migrations import migrate
 from strongroom.core.storage.check import check_database
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseUnavailable, Undone
+from strongroom.core.storage.migrations import migrate
 from support.galera import Galera, running_galera
 from support.waiting import eventually, until_true
 

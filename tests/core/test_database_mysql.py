@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 
 from core.accounts import account, add, balances, create_accounts
-from strongroom.core.database import Database
 from strongroom.core.errors import StrongroomError
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import (
     CommitUnknown,
     ConnectionSevered,
@@ -118,7 +118,7 @@ STOPS_ITSELF = """
 import asyncio, os, signal, sys
 from sqlalchemy.engine import make_url
 from core.accounts import add
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
 
 runs = 0
 
@@ -180,7 +180,7 @@ async def test_nothing_is_cut_off_though_the_server_would(mariadb: MariaDB) -> N
 async def test_a_server_that_is_silent_does_not_answer(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strongroom.core.database.ANSWER_S", 0.2)
+    monkeypatch.setattr("strongroom.core.storage.database.ANSWER_S", 0.2)
     with pytest.raises(ConnectionSevered):
         await database.read(lambda connection: connection.execute(text("SELECT SLEEP(1)")).all())
 

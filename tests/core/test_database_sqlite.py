@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 
 from core.accounts import account, add, balances, create_accounts
-from strongroom.core import sqlite
-from strongroom.core.database import Database, sqlite_url
+from strongroom.core.storage import sqlite
+from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.errors import Duplicate
 
 

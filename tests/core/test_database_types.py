@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import StatementError
 
 from core.accounts import account, balances, create_accounts
-from strongroom.core.database import Database, insert_ignore, upsert, upsert_highest
+from strongroom.core.storage.database import Database, insert_ignore, upsert, upsert_highest
 from strongroom.core.storage.errors import DatabaseRefused
 
 EDGES = [0, 1, 9, 10, 2**31, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 10**19, 2**64 - 1]

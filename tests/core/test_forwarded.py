@@ -2,7 +2,7 @@
 
 import pytest
 
-from strongroom.core.forwarded import TrustedProxies, parse_proxies
+from strongroom.core.http.forwarded import TrustedProxies, parse_proxies
 
 NOBODY = TrustedProxies()
 ONE = parse_proxies("1")

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import Connection
 
 from core.accounts import add, balances, create_accounts
-from strongroom.core.database import Database
 from strongroom.core.errors import IdempotencyMismatch, IdempotencyRunning, InvalidInput, LeaseLost
-from strongroom.core.idempotency import Attempt, Idempotency, Replay, Resume, instance_lease
-from strongroom.core.lease import Leases
+from strongroom.core.runtime.idempotency import Attempt, Idempotency, Replay, Resume, instance_lease
+from strongroom.core.runtime.lease import Leases
+from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 
 ONE = b"1" * 32

@@ -7,7 +7,7 @@ import pytest
 
 from strongroom.core.environment import Environment
 from strongroom.core.errors import VaultError
-from strongroom.core.security.keys import KeySource, read_key_source
+from strongroom.core.security.keys.source import KeySource, read_key_source
 from support.keys import KEY
 
 VARIABLE = "CHA_CHA20_KEY_ENCRYPTION_KEY"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from strongroom.core.errors import VaultError
-from strongroom.core.keys.local import key_from_file, key_from_hex
+from strongroom.core.security.keys.local import key_from_file, key_from_hex
 from support.clock import SeededEntropy
 
 

@@ -12,11 +12,11 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import ANSWER_S, Database, T, Work, sqlite_url
-from strongroom.core.lease import DEFAULT_TTL_S, Lease, Leases
-from strongroom.core.migrations import migrate
 from strongroom.core.runtime.keeper import LONGEST_SILENCE_S
+from strongroom.core.runtime.lease import DEFAULT_TTL_S, Lease, Leases
+from strongroom.core.storage.database import ANSWER_S, Database, T, Work, sqlite_url
 from strongroom.core.storage.errors import ConnectionSevered
+from strongroom.core.storage.migrations import migrate
 from support.clock import ManualClock
 from support.running import PATIENCE_S, running
 

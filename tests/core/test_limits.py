@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from strongroom.core.limits import Limits
+from strongroom.core.runtime.deadlines import Limits
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import pytest
 
 from strongroom.core.errors import Unavailable
 from strongroom.core.http.exposure import Access
-from strongroom.core.listener import Listener, Surface, url_of
+from strongroom.core.http.listener import Listener, Surface, url_of
 from support.ports import free_port
 from support.running import PATIENCE_S
 

@@ -1,7 +1,7 @@
 """A busy event loop is seen."""
 
 from strongroom.core.runtime.loop_watch import COMPONENT, EVERY_S, REMEMBERED_S, TOO_BUSY_S, LoopWatch
-from strongroom.core.telemetry import Health, Metrics, Status
+from strongroom.core.runtime.telemetry import Health, Metrics, Status
 from support.clock import ManualClock
 from support.running import running
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from strongroom.core.background import Background
-from strongroom.core.database import ANSWER_S, Database, T, sqlite_url
-from strongroom.core.database import Work as Unit
 from strongroom.core.errors import LeaseLost, Unavailable
-from strongroom.core.lease import DEFAULT_TTL_S, Lease, Leases
-from strongroom.core.migrations import migrate
+from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.lease import DEFAULT_TTL_S, Lease, Leases
 from strongroom.core.runtime.loops import LONGEST_PAUSE_S, Again, Incomplete, Loops, Turn
+from strongroom.core.runtime.telemetry import ComponentHealth, Health, Metrics, Status
 from strongroom.core.runtime.work_health import STANDBY
+from strongroom.core.storage.database import ANSWER_S, Database, T, sqlite_url
+from strongroom.core.storage.database import Work as Unit
 from strongroom.core.storage.errors import ConnectionSevered
-from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
+from strongroom.core.storage.migrations import migrate
 from support.clock import START_MS, ManualClock, SeededEntropy
 from support.running import PATIENCE_S
 

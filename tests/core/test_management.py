@@ -4,8 +4,8 @@ from typing import Any
 
 import aiohttp
 
-from strongroom.core.management import create_management
-from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
+from strongroom.core.http.management import create_management
+from strongroom.core.runtime.telemetry import ComponentHealth, Health, Metrics, Status
 from support.serving import serving
 
 

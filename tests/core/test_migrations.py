@@ -12,9 +12,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, event, inspect
 from sqlalchemy.engine import URL
 
-from strongroom.core import tables
-from strongroom.core.database import Database, sqlite_url
-from strongroom.core.migrations import CORE, MYSQL_LOCK, Revisions, migrate
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import Database, sqlite_url
+from strongroom.core.storage.migrations import CORE, MYSQL_LOCK, Revisions, migrate
 from support.databases import execute_elsewhere
 from support.mariadb import MariaDB
 from support.processes import python
@@ -69,8 +69,8 @@ MIGRATE = """
 import asyncio, sys, time
 from pathlib import Path
 from sqlalchemy.engine import make_url
-from strongroom.core.database import Database
-from strongroom.core.migrations import migrate
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import migrate
 
 async def main():
     database = Database(make_url(sys.argv[1]))

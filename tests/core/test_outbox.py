@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import Connection, select
 
 from core.accounts import add, balances, create_accounts
-from strongroom.core import outbox as outbox_module
-from strongroom.core import tables
-from strongroom.core.database import Database
-from strongroom.core.outbox import FIRST_RETRY_S, LONGEST_RETRY_S, POLL_S, Dispatcher, Event, Outbox
+from strongroom.core.messaging import outbox as outbox_module
+from strongroom.core.messaging.outbox import FIRST_RETRY_S, LONGEST_RETRY_S, POLL_S, Dispatcher, Event, Outbox
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import Database
 from support.clock import START_MS, ManualClock, SeededEntropy
 from support.running import PATIENCE_S, running
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from strongroom.core.backoff import Backoff
 from strongroom.core.errors import Unavailable
+from strongroom.core.runtime.backoff import Backoff
+from strongroom.core.runtime.telemetry import Metrics, Status
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.errors import CommitUnknown, ConnectionSevered, DatabaseUnusable, Undone
 from strongroom.core.storage.patience import may_pass, patiently
-from strongroom.core.telemetry import Metrics, Status
 from support.clock import ManualClock, SeededEntropy
 from support.running import running
 

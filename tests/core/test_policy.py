@@ -5,12 +5,12 @@ import json
 import pytest
 from sqlalchemy import Connection, Insert, select
 
-from strongroom.core import tables
-from strongroom.core.access import Principal
-from strongroom.core.audit import Audit, verify
-from strongroom.core.database import Database
 from strongroom.core.errors import Forbidden
-from strongroom.core.policy import Policy, SignatureRequest, SigningGate
+from strongroom.core.security.access import Principal
+from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.policy import Policy, SignatureRequest, SigningGate
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 
 

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy.engine import URL
 
 from core.test_migrations import pets
-from strongroom.core.database import Database, sqlite_url
 from strongroom.core.errors import NotFound
-from strongroom.core.migrations import migrate
+from strongroom.core.storage.database import Database, sqlite_url
+from strongroom.core.storage.migrations import migrate
 from strongroom.core.storage.schema import SchemaUnfit, plan, require_current
 
 Elsewhere = Callable[[str], list[list[str]]]

@@ -4,9 +4,9 @@ from functools import partial
 
 import pytest
 
-from strongroom.core.database import Database
-from strongroom.core.outbox import Event, Outbox
-from strongroom.core.tail import PAGE, Tail
+from strongroom.core.messaging.outbox import Event, Outbox
+from strongroom.core.messaging.outbox_reader import PAGE, Tail
+from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 
 pytestmark = pytest.mark.anyio

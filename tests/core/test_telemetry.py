@@ -5,13 +5,13 @@ import json
 import pytest
 from prometheus_client import generate_latest
 
-from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
+from strongroom.core.runtime.telemetry import ComponentHealth, Health, Metrics, Status
 from support.processes import python
 
 LOG = """
 import logging, sys
 import structlog
-from strongroom.core.telemetry import configure_logging
+from strongroom.core.runtime.telemetry import configure_logging
 
 early = structlog.get_logger("early")
 configure_logging(as_json=sys.argv[1] == "json", level="INFO")

@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from strongroom.core.http.timing import TimedApplication, Timing
-from strongroom.core.telemetry import Metrics
+from strongroom.core.runtime.telemetry import Metrics
 from support.serving import serving
 from support.waiting import eventually
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from strongroom.core.errors import VaultError
-from strongroom.core.vault import KEY_BYTES, KeyEncryptionKey, Vault, open_sealed, seal
+from strongroom.core.security.vault import KEY_BYTES, KeyEncryptionKey, Vault, open_sealed, seal
 from support.clock import SeededEntropy
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors/atto/vectors.json").read_text())["at_rest"]

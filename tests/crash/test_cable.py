@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from sqlalchemy.engine import URL
 
-from strongroom.core.database import sqlite_url
+from strongroom.core.storage.database import sqlite_url
 from support.atto_payments import Books, Payers, new_payment, open_accounts
 from support.atto_processes import NetworkProgram, ServiceProgram, running_network
 from support.atto_service import NOBODY, SQLITE_NAME, database_variables, until

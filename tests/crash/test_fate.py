@@ -15,13 +15,13 @@ import pytest
 from prometheus_client import generate_latest
 from sqlalchemy import Connection
 
-from strongroom.atto.blocks import BlockState, RejectionCause
 from strongroom.atto.gateway import NodeRejected, NodeUnavailable
 from strongroom.atto.protocol import AccountKeys, Address, Mnemonic, Transaction
-from strongroom.atto.resolver import Outcome
-from strongroom.atto.submission import Order, Signing, Work
-from strongroom.core.database import Database
-from strongroom.core.lease import Lease
+from strongroom.atto.transactions.resolver import Outcome
+from strongroom.atto.transactions.store import BlockState, RejectionCause
+from strongroom.atto.transactions.submitter import Order, Signing, Work
+from strongroom.core.runtime.lease import Lease
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import CommitUnknown
 from strongroom.sandbox.atto.faults import Refusal
 from support.atto_account import AttoAccount

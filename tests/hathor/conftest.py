@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 from support.hathor.api import recorded_rows, serving_api
 from support.hathor.proposals import Client

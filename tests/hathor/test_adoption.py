@@ -5,15 +5,15 @@ import json
 import pytest
 from sqlalchemy import Connection
 
-from strongroom.core.background import Background
-from strongroom.core.bulk import execute
-from strongroom.core.database import Database
-from strongroom.core.telemetry import Health, Metrics
-from strongroom.hathor.proposal_sweep import LIFE_S, ProposalSweep
+from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.telemetry import Health, Metrics
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.statements import execute
+from strongroom.hathor.maintenance.verifier import Verifier
+from strongroom.hathor.proposals.broadcaster import Sender
+from strongroom.hathor.proposals.sweeper import LIFE_S, ProposalSweep
 from strongroom.hathor.protocol.addresses import MAINNET
-from strongroom.hathor.sending import Sender
 from strongroom.hathor.sync.batch import Rules
-from strongroom.hathor.verify import Verifier
 from support.clock import ManualClock, SeededEntropy
 from support.hathor.original import fill
 from support.hathor.push_node import ScriptedNode

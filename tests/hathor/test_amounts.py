@@ -2,7 +2,7 @@
 
 import pytest
 
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
 from strongroom.hathor.api.amounts import AmountForm
 from support.clock import ManualClock
 from support.hathor.api import recorded_rows, serving_api

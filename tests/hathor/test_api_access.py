@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from strongroom.core.bulk import execute
-from strongroom.core.database import Database
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Forbidden, Unauthenticated
-from strongroom.core.forwarded import parse_proxies
-from strongroom.hathor.tokens import LIFETIME_S, Mode, Principal, Tokens
+from strongroom.core.http.forwarded import parse_proxies
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.statements import execute
+from strongroom.hathor.wallets.jwt import LIFETIME_S, Mode, Principal, Tokens
 from support.clock import ManualClock, SeededEntropy
 from support.hathor.api import SIGNED, WALLET_ID, recorded_rows, serving_api
 

@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
-from strongroom.core.bulk import execute
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.statements import execute
 from strongroom.hathor.api.joi import amount, number, text
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.hashes import base58check_decode

@@ -3,11 +3,11 @@
 import pytest
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import execute
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables
+from strongroom.hathor.index.supply import BURNT, LIFETIME_S
 from strongroom.hathor.protocol.addresses import MAINNET
-from strongroom.hathor.supply import BURNT, LIFETIME_S
 from support.clock import ManualClock
 from support.hathor.api import Api, recorded_rows, serving_api
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from strongroom.core.database import Database, sqlite_url
+from strongroom.core.storage.database import Database, sqlite_url
 from support.hathor.running import synced
 from support.ports import free_port, own_ports
 from support.processes import Process, strongroom

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from strongroom.core.bulk import execute
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.statements import execute
 from strongroom.sandbox.hathor.generate import Generator
 from strongroom.sandbox.hathor.journal import Journal
 from support.hathor.model import Model, stored_tables

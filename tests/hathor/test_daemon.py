@@ -7,15 +7,15 @@ import pytest
 from sqlalchemy import Connection
 
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database
 from strongroom.core.errors import LeaseLost
 from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.telemetry import Status
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseRefused, UnfitValue
-from strongroom.core.telemetry import Status
 from strongroom.hathor.protocol.addresses import MAINNET
+from strongroom.hathor.protocol.events import Event
 from strongroom.hathor.sync import daemon
 from strongroom.hathor.sync.batch import Applied, Rules, apply_batch
-from strongroom.hathor.sync.events import Event
 from strongroom.hathor.sync.source import Pins, WrongSourceError
 from strongroom.sandbox.hathor.generate import Generator
 from strongroom.sandbox.hathor.journal import Journal

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.core.bulk import execute
-from strongroom.core.database import Database, sqlite_url
+from strongroom.core.storage.database import Database, sqlite_url
+from strongroom.core.storage.statements import execute
 from support.browser import browse
 from support.clock import ManualClock
 from support.hathor.api import SIGNED, serving_api

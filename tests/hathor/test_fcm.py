@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from strongroom.hathor.gateway.fcm import SCOPE, Fcm, NotSent, Verdict
+from strongroom.hathor.notifications.fcm import SCOPE, Fcm, NotSent, Verdict
 from support import clock as clocks
 from support.hathor import fcm as server
 from support.hathor.fcm import Answer, FakeFcm, running_fcm

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from strongroom.core.access import OPERATOR
-from strongroom.core.bulk import execute
-from strongroom.core.database import Database
+from strongroom.core.security.access import OPERATOR
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.statements import execute
 from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
 from support.clock import ManualClock
 from support.hathor.api import SIGNED, WALLET_ID, recorded_rows, serving_api

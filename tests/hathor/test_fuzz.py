@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database, sqlite_url
-from strongroom.core.migrations import migrate
+from strongroom.core.storage.database import Database, sqlite_url
+from strongroom.core.storage.migrations import migrate
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.sandbox.hathor.node import new_node
 from support.clock import ManualClock

@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
-from strongroom.core.database import Database
-from strongroom.hathor.deletion import delete_wallet
-from strongroom.hathor.sync.ledger_lock import NO_EVENT, lock_ledger
+from strongroom.core.storage.database import Database
+from strongroom.hathor.index.writer_lock import NO_EVENT, lock_ledger
+from strongroom.hathor.wallets.deletion import delete_wallet
 from support.another_process import Elsewhere, another_process, until_waiting
 from support.hathor.streams import prepare
 from support.hathor.wallets import WALLET, insert_wallet

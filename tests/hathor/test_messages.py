@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from strongroom.core.bulk import execute
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.statements import execute
 from strongroom.hathor.protocol.addresses import MAINNET, parse_address
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.sync.batch import apply_batch
-from strongroom.hathor.wallet_loading import load_wallet
+from strongroom.hathor.wallets.loading import load_wallet
 from strongroom.sandbox.hathor.vertices import Output, read_output
 from support.hathor.scenes import NOW_S, RULES, Scene, pay
 from support.hathor.streams import OUTBOX, prepare

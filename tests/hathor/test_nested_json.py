@@ -3,9 +3,9 @@
 import pytest
 
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database
 from strongroom.core.errors import StrongroomError, Unauthenticated
-from strongroom.core.telemetry import Metrics
+from strongroom.core.runtime.telemetry import Metrics
+from strongroom.core.storage.database import Database
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.api.sockets import LARGEST_FRAME
 from strongroom.hathor.gateway.events import HttpEventNode

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.core.bulk import execute
-from strongroom.core.database import Database, sqlite_url
 from strongroom.core.errors import Unavailable
-from strongroom.core.migrations import migrate
-from strongroom.core.telemetry import Status
-from strongroom.hathor.versions import LIFETIME_S
+from strongroom.core.runtime.telemetry import Status
+from strongroom.core.storage.database import Database, sqlite_url
+from strongroom.core.storage.migrations import migrate
+from strongroom.core.storage.statements import execute
+from strongroom.hathor.gateway.network_rules import LIFETIME_S
 from support.clock import ManualClock
 from support.hathor.api import Api, recorded_node, serving_api
 from support.hathor.canned_node import CannedNode

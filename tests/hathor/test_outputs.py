@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
 from strongroom.hathor import tables
-from strongroom.hathor.balances import MELT, MINT
-from strongroom.hathor.outputs import Filter, covering, find_outputs, read_outputs, within
+from strongroom.hathor.wallets.balances import MELT, MINT
+from strongroom.hathor.wallets.utxos import Filter, covering, find_outputs, read_outputs, within
 from support.clock import ManualClock
 from support.hathor.api import WALLET_ID, recorded_rows, serving_api
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from strongroom.core.bulk import execute
+from strongroom.core.storage.statements import execute
 from strongroom.hathor.gateway.push import Presence
-from strongroom.hathor.proposal_sweep import LIFE_S, UNSEEN_S
+from strongroom.hathor.proposals.sweeper import LIFE_S, UNSEEN_S
 from support.clock import ManualClock
 from support.hathor.api import WALLET_ID
 from support.hathor.proposals import FUNDS, KEYS, NOW_S, Client, hexed, payment

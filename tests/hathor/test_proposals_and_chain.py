@@ -5,10 +5,10 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import execute
-from strongroom.core.database import Database
-from strongroom.hathor.holds import ProposalRefusedError
-from strongroom.hathor.proposals import SENT, begin_sending, cancel, propose, refuse, settle
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.statements import execute
+from strongroom.hathor.proposals.store import SENT, begin_sending, cancel, propose, refuse, settle
+from strongroom.hathor.proposals.utxo_locks import ProposalRefusedError
 from strongroom.hathor.protocol.hashes import base58check_decode, sha256d
 from strongroom.hathor.protocol.headers import NanoHeader
 from strongroom.hathor.protocol.transactions import Transaction

@@ -10,23 +10,23 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from strongroom.core.background import Background
-from strongroom.core.bulk import execute
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database
 from strongroom.core.environment import Environment
-from strongroom.core.outbox import Outbox
+from strongroom.core.messaging.outbox import Outbox
+from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.loops import Loops
-from strongroom.core.telemetry import Health, Metrics, Status
-from strongroom.hathor.devices import Device, register_device, update_device
-from strongroom.hathor.gateway.fcm import Fcm, PushService
+from strongroom.core.runtime.telemetry import Health, Metrics, Status
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.statements import execute
 from strongroom.hathor.ledger import PUSH
+from strongroom.hathor.notifications.devices import Device, register_device, update_device
+from strongroom.hathor.notifications.fcm import Fcm, PushService
+from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMeasures
+from strongroom.hathor.notifications.settings import read_push_settings
 from strongroom.hathor.protocol.addresses import MAINNET, parse_address
 from strongroom.hathor.protocol.scripts import Payment
-from strongroom.hathor.push import EXPIRY_S, Pusher, PushMeasures
-from strongroom.hathor.push_settings import read_push_settings
 from strongroom.hathor.sync.batch import apply_batch
-from strongroom.hathor.wallet_loading import load_wallet
+from strongroom.hathor.wallets.loading import load_wallet
 from strongroom.sandbox.hathor.vertices import Output, Vertex, read_output
 from support.clock import ManualClock, SeededEntropy
 from support.hathor.fcm import (

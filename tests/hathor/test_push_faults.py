@@ -15,7 +15,7 @@ from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.hathor.protocol.keys import address_chain
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.protocol.transactions import Output, Transaction
-from strongroom.hathor.tokens import Tokens
+from strongroom.hathor.wallets.jwt import Tokens
 from support.cable import Cable, Fault
 from support.hathor.api import SIGNED
 from support.hathor.processes import AUTH_SECRET, NodeProgram, WalletProgram, database_variables

@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import Connection
 
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
+from strongroom.hathor.maintenance.verifier import Verifier
 from strongroom.hathor.protocol.addresses import MAINNET
+from strongroom.hathor.protocol.events import RawEvent, read_event
 from strongroom.hathor.sync.batch import Rules
-from strongroom.hathor.sync.events import RawEvent, read_event
-from strongroom.hathor.verify import Verifier
-from strongroom.hathor.wallet_loading import load_wallet
+from strongroom.hathor.wallets.loading import load_wallet
 from strongroom.sandbox.hathor.generate import START_S, Generator, Plan
 from support.clock import ManualClock
 from support.hathor.streams import apply, prepare

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.core.bus import Bus
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database, sqlite_url
 from strongroom.core.errors import Unavailable
+from strongroom.core.messaging.bus import Bus
+from strongroom.core.messaging.outbox_reader import Tail, Told
+from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.runtime.work_health import WorkHealth
-from strongroom.core.tail import Tail, Told
-from strongroom.core.telemetry import Metrics
-from strongroom.hathor.realtime import Realtime
-from strongroom.hathor.subscriptions import SocketMeasures, Subscriptions
-from strongroom.hathor.sync.messages import DESTINATION
+from strongroom.core.storage.database import Database, sqlite_url
+from strongroom.hathor.api.realtime import Realtime
+from strongroom.hathor.api.subscriptions import SocketMeasures, Subscriptions
+from strongroom.hathor.notifications.messages import DESTINATION
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio

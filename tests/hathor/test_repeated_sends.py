@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from strongroom.core.bulk import execute
-from strongroom.hathor.proposal_sweep import UNSEEN_S
+from strongroom.core.storage.statements import execute
+from strongroom.hathor.proposals.sent import KEPT_S
+from strongroom.hathor.proposals.sweeper import UNSEEN_S
 from strongroom.hathor.protocol.transactions import Transaction
-from strongroom.hathor.sent import KEPT_S
 from support.clock import ManualClock
 from support.hathor.proposals import FUNDS, NOW_S, Client, hexed, payment
 from support.waiting import eventually

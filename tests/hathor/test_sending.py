@@ -6,11 +6,10 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import execute
-from strongroom.hathor.deletion import delete_wallet
+from strongroom.core.storage.statements import execute
 from strongroom.hathor.gateway.push import NotDelivered
-from strongroom.hathor.proposal_sweep import LIFE_S
-from strongroom.hathor.proposals import (
+from strongroom.hathor.proposals.broadcaster import GRACE_S, NEVER_ARRIVED, PUSH_WINDOW_S
+from strongroom.hathor.proposals.store import (
     OPEN,
     SEND_ERROR,
     SENDING,
@@ -20,9 +19,10 @@ from strongroom.hathor.proposals import (
     join_sending,
     settle,
 )
+from strongroom.hathor.proposals.submitter import WAIT_S
+from strongroom.hathor.proposals.sweeper import LIFE_S
 from strongroom.hathor.protocol.transactions import Transaction
-from strongroom.hathor.sending import GRACE_S, NEVER_ARRIVED, PUSH_WINDOW_S
-from strongroom.hathor.submission import WAIT_S
+from strongroom.hathor.wallets.deletion import delete_wallet
 from support.clock import ManualClock
 from support.hathor.api import WALLET_ID
 from support.hathor.proposals import Client, payment

@@ -10,15 +10,15 @@ from sqlalchemy import Connection
 from websockets.exceptions import InvalidStatus
 
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database
-from strongroom.core.outbox import Event
+from strongroom.core.messaging.outbox import Event
+from strongroom.core.storage.database import Database
 from strongroom.hathor import tables
 from strongroom.hathor.api.amounts import AmountForm
+from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.protocol.addresses import MAINNET, parse_address
 from strongroom.hathor.protocol.keys import parse_xpub
 from strongroom.hathor.protocol.scripts import Payment
-from strongroom.hathor.sync.messages import DESTINATION
-from strongroom.hathor.wallet_loading import load_wallet
+from strongroom.hathor.wallets.loading import load_wallet
 from strongroom.sandbox.hathor.vertices import Output, read_output
 from support.hathor.scenes import Scene
 from support.hathor.sockets import OUTBOX, RULES, TOKENS, Sockets, ask, ending, hear, house, join, tell
@@ -136,7 +136,7 @@ async def test_a_slow_reader_is_closed_and_delays_nobody(database: Database) -> 
 
 
 async def test_who_never_reads_is_cut_off(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("strongroom.core.sockets.LINGER_S", 0.2)
+    monkeypatch.setattr("strongroom.core.messaging.websockets.LINGER_S", 0.2)
     async with house(database) as sockets:
         slow = await raw_client(sockets)
         slow.sendall(masked(b'{"action":"join","id":"' + WALLET.encode() + b'"}'))
@@ -152,7 +152,7 @@ async def test_who_never_reads_is_cut_off(database: Database, monkeypatch: pytes
 async def test_who_asks_and_never_reads_is_cut_off(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strongroom.core.sockets.LINGER_S", 0.2)
+    monkeypatch.setattr("strongroom.core.messaging.websockets.LINGER_S", 0.2)
     async with house(database, messages_a_minute=10**9) as sockets:
         for flood in (ping_frame(), masked(b'{"action":"ping"}')):
             peer = await raw_client(sockets)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
 from support.hathor.sockets import ask, hear, house, join, tell
 from support.hathor.wallets import WALLET
 from support.mariadb import running_mariadb

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import Connection
 from websockets.asyncio.client import ClientConnection, connect
 
-from strongroom.core.bulk import execute
-from strongroom.core.database import Database
-from strongroom.hathor.devices import Device, register_device
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.statements import execute
+from strongroom.hathor.notifications.devices import Device, register_device
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.hathor.protocol.keys import address_chain
 from support.hathor.fcm import running_fcm

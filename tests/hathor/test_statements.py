@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from strongroom.core.database import Database
-from strongroom.core.mysql_queries import QueryPool
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.mysql_queries import QueryPool
 from support.clock import ManualClock
 from support.hathor.api import recorded_rows, serving_api
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database
-from strongroom.core.telemetry import Metrics
-from strongroom.hathor.sync.events import Frame, RawEvent
+from strongroom.core.runtime.telemetry import Metrics
+from strongroom.core.storage.database import Database
+from strongroom.hathor.protocol.events import Frame, RawEvent
 from strongroom.hathor.sync.measures import Measures
 from strongroom.hathor.sync.window import FIRST, Window
 from strongroom.sandbox.hathor.event_stream import Subscriptions

@@ -5,10 +5,10 @@ import random
 import msgspec
 import pytest
 
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
 from strongroom.hathor.protocol.addresses import MAINNET
+from strongroom.hathor.protocol.events import Event, RawEvent, read_event
 from strongroom.hathor.sync.batch import EventGapError, Rules
-from strongroom.hathor.sync.events import Event, RawEvent, read_event
 from strongroom.sandbox.hathor.generate import START_S, Generator, Plan
 from support.hathor.model import Model, stored_tables
 from support.hathor.streams import apply, prepare

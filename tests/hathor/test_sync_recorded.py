@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection
 
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
 from strongroom.hathor.sync.batch import apply_batch
 from strongroom.hathor.sync.source import Pins
 from strongroom.sandbox.hathor.replay import recorded_journal

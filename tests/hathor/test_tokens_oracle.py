@@ -8,7 +8,7 @@ import pytest
 
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unauthenticated
-from strongroom.hathor.tokens import LARGEST_TOKEN, LIFETIME_S, Principal, Tokens
+from strongroom.hathor.wallets.jwt import LARGEST_TOKEN, LIFETIME_S, Principal, Tokens
 from support.clock import ManualClock, SeededEntropy
 
 SECRET = "a secret that is as long as the hash"

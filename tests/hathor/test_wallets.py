@@ -10,20 +10,20 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from strongroom.core.background import Background
-from strongroom.core.bulk import execute
 from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom.core.database import Database
 from strongroom.core.errors import Conflict
+from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.loops import Loops
+from strongroom.core.runtime.telemetry import Health, Metrics, Status
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import ConnectionSevered
-from strongroom.core.telemetry import Health, Metrics, Status
+from strongroom.core.storage.statements import execute
 from strongroom.hathor.protocol.addresses import MAINNET
+from strongroom.hathor.protocol.events import Event, RawEvent, read_event
 from strongroom.hathor.protocol.hashes import base58check_decode, base58check_encode
 from strongroom.hathor.protocol.keys import wallet_id
 from strongroom.hathor.sync.batch import Rules
-from strongroom.hathor.sync.events import Event, RawEvent, read_event
-from strongroom.hathor.wallet_loading import LOOK_S, Progress, WalletLoader, creating_wallets, load_wallet
+from strongroom.hathor.wallets.loading import LOOK_S, Progress, WalletLoader, creating_wallets, load_wallet
 from strongroom.sandbox.hathor.generate import START_S, Generator, Plan
 from support.hathor.streams import apply, prepare
 from support.hathor.wallets import WALLET, XPUB, check_wallet, favourites, insert_wallet, wallet_addresses

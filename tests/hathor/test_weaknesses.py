@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from strongroom.core.bulk import execute
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.statements import execute
 from strongroom.hathor.protocol.transactions import HATHOR_TOKEN
 from strongroom.hathor.sync.batch import apply_batch
 from strongroom.sandbox.hathor.vertices import Nano

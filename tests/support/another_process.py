@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import asyncmy
 from asyncmy.cursors import Cursor
 
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
 from support.waiting import until_true
 
 Elsewhere = Callable[[str], list[list[str]]]

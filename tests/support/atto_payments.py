@@ -15,10 +15,10 @@ import httpx2
 import msgspec
 from sqlalchemy.engine import URL
 
+from strongroom.atto.history.views import entry_view
 from strongroom.atto.protocol import Address, BlockType
-from strongroom.atto.views import entry_view
-from strongroom.core.audit import verify
-from strongroom.core.database import Database
+from strongroom.core.security.audit import verify
+from strongroom.core.storage.database import Database
 from support.atto_processes import NetworkProgram, ServiceProgram
 from support.callback_sink import CallbackSink
 from support.databases import execute_elsewhere

@@ -18,10 +18,10 @@ from strongroom.atto import tables
 from strongroom.atto.ledger import AttoLedger
 from strongroom.atto.protocol import AccountKeys, Mnemonic
 from strongroom.atto.settings import AttoSettings
-from strongroom.core.audit import verify
 from strongroom.core.clock import SystemEntropy
-from strongroom.core.listener import behind_door
-from strongroom.core.telemetry import Health, Metrics
+from strongroom.core.http.listener import behind_door
+from strongroom.core.runtime.telemetry import Health, Metrics
+from strongroom.core.security.audit import verify
 from strongroom.settings import read_settings
 from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork

@@ -11,15 +11,15 @@ from typing import Any
 import httpx2
 from sqlalchemy.engine import URL
 
-from strongroom.bittensor.access import Limits, encode_limits
+from strongroom.bittensor.authorization.limits import Limits, encode_limits
+from strongroom.bittensor.keystore.names import coldkey, hotkey
+from strongroom.bittensor.keystore.wallets import NewKey
 from strongroom.bittensor.ledger import BittensorLedger
-from strongroom.bittensor.names import coldkey, hotkey
 from strongroom.bittensor.protocol.keys import Keypair
-from strongroom.bittensor.wallets import NewKey
-from strongroom.core.access import OPERATOR
 from strongroom.core.clock import Clock, SystemClock, SystemEntropy
-from strongroom.core.listener import behind_door
-from strongroom.core.telemetry import Health, Metrics
+from strongroom.core.http.listener import behind_door
+from strongroom.core.runtime.telemetry import Health, Metrics
+from strongroom.core.security.access import OPERATOR
 from strongroom.settings import read_settings
 from support.serving import Serve, serving
 

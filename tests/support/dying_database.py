@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from strongroom.core.database import ANSWER_S, Database
+from strongroom.core.storage.database import ANSWER_S, Database
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from strongroom.core.database import mysql_url
+from strongroom.core.storage.database import mysql_url
 from support.databases import execute_elsewhere
 from support.mariadb import FAST, INIT_SQL, PASSWORD, USER, VOLATILE
 from support.ports import free_port

@@ -6,8 +6,8 @@ from typing import Any
 import anyio
 import msgspec
 
+from strongroom.atto.history.views import entry_view
 from strongroom.atto.protocol import AccountState, Address
-from strongroom.atto.views import entry_view
 from support.atto_network import AttoNetwork
 from support.atto_service import AttoService, until
 from support.js_atto import JsWallet

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from strongroom.core.database import mysql_url
+from strongroom.core.storage.database import mysql_url
 from support.databases import execute_elsewhere
 from support.ports import free_port
 from support.processes import Process

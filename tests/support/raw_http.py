@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from strongroom.core.http.admission import Gate, Reason
+from strongroom.core.http.connections.admission import Gate, Reason
+from strongroom.core.http.connections.limits import ConnectionLimits
 from strongroom.core.http.door import Dialect, plain_dialect
 from strongroom.core.http.exposure import Access
-from strongroom.core.http.limits import ConnectionLimits
-from strongroom.core.listener import Listener, Surface
-from strongroom.core.telemetry import Metrics
+from strongroom.core.http.listener import Listener, Surface
+from strongroom.core.runtime.telemetry import Metrics
 from support.running import PATIENCE_S
 
 Message = dict[str, Any]

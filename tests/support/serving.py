@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Any, Self
 
 from strongroom.core.http.exposure import Access
-from strongroom.core.listener import Listener, Surface
+from strongroom.core.http.listener import Listener, Surface
 
 MANY_MESSAGES = 1_000_000  # a chain is asked much over one WebSocket
 Serve = Callable[[Any], AbstractAsyncContextManager[str]]

@@ -9,62 +9,62 @@ from typing import TypeVar
 import structlog
 from litestar import Litestar
 
-from strongroom.atto.accounts import Accounts
-from strongroom.atto.adoption import adopt_accounts
 from strongroom.atto.api.application import Services, create_application
 from strongroom.atto.api.documentation import PAGE
 from strongroom.atto.api.errors import ErrorMapper
-from strongroom.atto.blocks import Settled, SignedBlock
-from strongroom.atto.callbacks import DESTINATION, QUIET_TICK_S, Callbacks
-from strongroom.atto.follower import RETRY_S, Follower
+from strongroom.atto.following.follower import RETRY_S, Follower
+from strongroom.atto.following.node_clock import REFRESH_S, TIME, NodeClock
+from strongroom.atto.following.node_network import CHECK_S, NodeNetwork
+from strongroom.atto.following.node_network import COMPONENT as NETWORK
+from strongroom.atto.following.streams import AddressStream
+from strongroom.atto.following.watched_addresses import POLL_S as ACCOUNTS_S
+from strongroom.atto.following.watched_addresses import MonitoredAddresses
 from strongroom.atto.gateway import WorkSource
 from strongroom.atto.gateway.hedged_worker import HedgedWorker
 from strongroom.atto.gateway.local_worker import LocalWorker
 from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.gateway.remote_worker import RemoteWorker
-from strongroom.atto.history import POLL_S, History
-from strongroom.atto.holdings import WalletHoldings
-from strongroom.atto.keyring import Keyring
-from strongroom.atto.monitored import POLL_S as ACCOUNTS_S
-from strongroom.atto.monitored import MonitoredAddresses
-from strongroom.atto.node_clock import REFRESH_S, TIME, NodeClock
-from strongroom.atto.node_network import CHECK_S, NodeNetwork
-from strongroom.atto.node_network import COMPONENT as NETWORK
-from strongroom.atto.progress import ProgressBoard
+from strongroom.atto.history.callbacks import DESTINATION, QUIET_TICK_S, Callbacks
+from strongroom.atto.history.queries import Queries
+from strongroom.atto.history.store import POLL_S, History
 from strongroom.atto.protocol import AccountState, Address, Receivable
-from strongroom.atto.queries import Queries
-from strongroom.atto.receivable_check import CHECK_S as RECEIVABLES_CHECK_S
-from strongroom.atto.receivable_check import ReceivableCheck
-from strongroom.atto.receiver import Receiver
-from strongroom.atto.recovery import Recoverer
-from strongroom.atto.resolver import SWEEP_S, Resolver
+from strongroom.atto.receiving.receivable_check import CHECK_S as RECEIVABLES_CHECK_S
+from strongroom.atto.receiving.receivable_check import ReceivableCheck
+from strongroom.atto.receiving.receiver import Receiver
 from strongroom.atto.settings import AttoSettings
-from strongroom.atto.streams import AddressStream
-from strongroom.atto.submission import Submitter
-from strongroom.atto.transactions import Transactions
-from strongroom.atto.wallets import Wallets
-from strongroom.atto.work import WorkDesk
-from strongroom.core.audit import Audit
-from strongroom.core.background import Background
+from strongroom.atto.transactions.resolver import SWEEP_S, Resolver
+from strongroom.atto.transactions.service import Transactions
+from strongroom.atto.transactions.store import Settled, SignedBlock
+from strongroom.atto.transactions.submitter import Submitter
+from strongroom.atto.transactions.work_cache import WorkDesk
+from strongroom.atto.wallets.accounts import Accounts
+from strongroom.atto.wallets.adoption import adopt_accounts
+from strongroom.atto.wallets.holdings import WalletHoldings
+from strongroom.atto.wallets.keyring import Keyring
+from strongroom.atto.wallets.recovery import Recoverer
+from strongroom.atto.wallets.scan_progress import ProgressBoard
+from strongroom.atto.wallets.wallets import Wallets
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.database import Database
+from strongroom.core.http.listener import Surface
 from strongroom.core.http.opening import Opening
-from strongroom.core.idempotency import Idempotency, instance_lease
-from strongroom.core.lease import Lease, Leases
-from strongroom.core.listener import Surface
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
-from strongroom.core.migrations import Revisions, migrate
-from strongroom.core.outbox import Outbox
-from strongroom.core.policy import Policy, SigningGate
+from strongroom.core.messaging.outbox import Outbox
+from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.idempotency import Idempotency, instance_lease
+from strongroom.core.runtime.lease import Lease, Leases
 from strongroom.core.runtime.loops import Loop, Loops, Turn
+from strongroom.core.runtime.telemetry import Health, Metrics, Status
 from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.holdings import bind_holdings, open_key
+from strongroom.core.security.policy import Policy, SigningGate
+from strongroom.core.security.tokens import Gatekeeper, Tokens
+from strongroom.core.security.vault import Vault
 from strongroom.core.security.watch import KeyWatch
 from strongroom.core.storage.check import database_loop
-from strongroom.core.telemetry import Health, Metrics, Status
-from strongroom.core.tokens import Gatekeeper, Tokens
-from strongroom.core.vault import Vault
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import Revisions, migrate
 
 T = TypeVar("T")
 

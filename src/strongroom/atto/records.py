@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Row, bindparam, select
 
 from strongroom.atto import tables
 from strongroom.atto.protocol import AccountState, Address, Network
-from strongroom.core.database import holding, locking
 from strongroom.core.errors import NotFound
+from strongroom.core.storage.database import holding, locking
 
 WALLET_COLUMNS = (
     tables.wallet.c.name,

@@ -6,11 +6,11 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from strongroom.atto.protocol import Address, Network
-from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.http.exposure import Access, Exposure
 from strongroom.core.messaging.backlog import BacklogLimits, read_backlog_limits
-from strongroom.core.security.keys import KeySource, read_key_source
+from strongroom.core.security.keys.source import KeySource, read_key_source
+from strongroom.core.storage.database import mysql_url, sqlite_url
 
 (API_SURFACE,) = SURFACES = ("atto",)
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-from strongroom.core.database import UnsignedBig, ascii_text, binary, exact_text
+from strongroom.core.storage.database import UnsignedBig, ascii_text, binary, exact_text
 
 metadata = MetaData()
 

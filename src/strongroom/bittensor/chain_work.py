@@ -2,29 +2,29 @@
 
 from typing import Final
 
-from strongroom.bittensor.answers import Answers
-from strongroom.bittensor.calls import Calls
-from strongroom.bittensor.chain_pin import ChainPin
+from strongroom.bittensor.calls.remote_signing import LentSignatures
+from strongroom.bittensor.calls.service import Calls
+from strongroom.bittensor.extrinsics.resolver import IDLE_S, Resolver
+from strongroom.bittensor.extrinsics.submitter import Submitter
+from strongroom.bittensor.gateway.genesis_pin import ChainPin
 from strongroom.bittensor.gateway.node import NodeChain
-from strongroom.bittensor.job_runner import POLL_S, JobRunner
-from strongroom.bittensor.jobs import on_settled
-from strongroom.bittensor.keyring import Keyring
-from strongroom.bittensor.lent_signatures import LentSignatures
-from strongroom.bittensor.outcomes import Outcomes
-from strongroom.bittensor.resolver import IDLE_S, Resolver
-from strongroom.bittensor.retention import PURGE_S, Retention
-from strongroom.bittensor.reveals import Reveals
+from strongroom.bittensor.jobs.results import Answers
+from strongroom.bittensor.jobs.retention import PURGE_S, Retention
+from strongroom.bittensor.jobs.runner import POLL_S, JobRunner
+from strongroom.bittensor.jobs.store import on_settled
+from strongroom.bittensor.jobs.waiting import Outcomes
+from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.settings import BittensorSettings
-from strongroom.bittensor.submission import Submitter
-from strongroom.bittensor.subnet import Subnets
-from strongroom.bittensor.weights import REVEAL, SET, Weights
-from strongroom.core.background import Background
+from strongroom.bittensor.weights.revealer import Reveals
+from strongroom.bittensor.weights.setter import REVEAL, SET, Weights
+from strongroom.bittensor.weights.subnet import Subnets
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.database import Database
-from strongroom.core.lease import Leases
-from strongroom.core.policy import SigningGate
+from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.lease import Leases
 from strongroom.core.runtime.loops import Loops
-from strongroom.core.telemetry import Metrics
+from strongroom.core.runtime.telemetry import Metrics
+from strongroom.core.security.policy import SigningGate
+from strongroom.core.storage.database import Database
 
 # The components of health.
 CHAIN: Final = "bittensorChain"

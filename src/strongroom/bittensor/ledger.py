@@ -5,40 +5,40 @@ from pathlib import Path
 
 from litestar import Litestar
 
-from strongroom.bittensor.access import Limits
 from strongroom.bittensor.api.access import Callers
 from strongroom.bittensor.api.application import Services, create_application
 from strongroom.bittensor.api.documentation import PAGE
 from strongroom.bittensor.api.errors import before_opening, refused_at_door
 from strongroom.bittensor.api.general import DATABASE
-from strongroom.bittensor.authentication import Authenticator
+from strongroom.bittensor.authorization.authentication import Authenticator
+from strongroom.bittensor.authorization.limits import Limits
+from strongroom.bittensor.authorization.policy import KeyPolicy
+from strongroom.bittensor.calls.messages import Messages
 from strongroom.bittensor.chain_work import ChainWork
-from strongroom.bittensor.folder import WalletFolder
-from strongroom.bittensor.holdings import KeyHoldings
-from strongroom.bittensor.keyring import Keyring, Passwords
-from strongroom.bittensor.messages import Messages
-from strongroom.bittensor.policy import KeyPolicy
+from strongroom.bittensor.keystore.holdings import KeyHoldings
+from strongroom.bittensor.keystore.keyfile_folder import WalletFolder
+from strongroom.bittensor.keystore.keyring import Keyring, Passwords
+from strongroom.bittensor.keystore.wallets import Wallets
 from strongroom.bittensor.settings import BittensorSettings
-from strongroom.bittensor.wallets import Wallets
-from strongroom.core.audit import Audit
-from strongroom.core.background import Background
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.database import Database
+from strongroom.core.http.listener import Surface
 from strongroom.core.http.opening import Opening
-from strongroom.core.listener import Surface
-from strongroom.core.migrations import Revisions, migrate
-from strongroom.core.policy import SigningGate
-from strongroom.core.rates import Buckets
+from strongroom.core.http.rate_limiter import Buckets
+from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.loops import Loops
+from strongroom.core.runtime.telemetry import Health, Metrics, Status
 from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.credentials import require_long_credentials
 from strongroom.core.security.holdings import bind_holdings, open_key
+from strongroom.core.security.policy import SigningGate
+from strongroom.core.security.tokens import Tokens
+from strongroom.core.security.vault import Vault
 from strongroom.core.security.watch import KeyWatch
 from strongroom.core.storage.check import database_loop
-from strongroom.core.telemetry import Health, Metrics, Status
-from strongroom.core.tokens import Tokens
-from strongroom.core.vault import Vault
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import Revisions, migrate
 
 REVISIONS = Revisions(component="bittensor", folder=Path(__file__).parent / "revisions")
 KEYS = "bittensorKeys"

@@ -7,17 +7,17 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.engine import URL
 
-from strongroom.bittensor.access import WEIGHTS, Limits, encode_limits
-from strongroom.bittensor.names import is_name
+from strongroom.bittensor.authorization.limits import WEIGHTS, Limits, encode_limits
+from strongroom.bittensor.keystore.names import is_name
 from strongroom.bittensor.protocol.keyfiles import PASSWORD_PREFIX
 from strongroom.bittensor.protocol.networks import Network
-from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.errors import InvalidInput
-from strongroom.core.forwarded import TrustedProxies, parse_proxies
 from strongroom.core.http.exposure import Access, Exposure
+from strongroom.core.http.forwarded import TrustedProxies, parse_proxies
 from strongroom.core.http.hosts import is_loopback
-from strongroom.core.security.keys import KeySource, read_key_source
+from strongroom.core.security.keys.source import KeySource, read_key_source
+from strongroom.core.storage.database import mysql_url, sqlite_url
 
 DEFAULT_PORT = 8000
 HIGHEST_NETUID = 65_535

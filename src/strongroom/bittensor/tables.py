@@ -12,8 +12,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from strongroom.core.database import ascii_text, binary, exact_text
-from strongroom.core.tables import LONG_TEXT
+from strongroom.core.storage.database import ascii_text, binary, exact_text
+from strongroom.core.storage.tables import LONG_TEXT
 
 metadata = MetaData()
 

@@ -10,13 +10,13 @@ from strongroom.atto import tables
 from strongroom.atto.gateway.local_worker import LocalWorker
 from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.gateway.remote_worker import RemoteWorker
-from strongroom.atto.holdings import WalletHoldings
 from strongroom.atto.protocol import AccountState, Address, Network
 from strongroom.atto.settings import AttoSettings
+from strongroom.atto.wallets.holdings import WalletHoldings
 from strongroom.commands.installed import Installed, check_schema, reading
-from strongroom.core.audit import verify
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, StrongroomError, Unavailable
+from strongroom.core.security.audit import verify
 from strongroom.core.security.holdings import inspect_holdings
 
 WORK_TIMEOUT_S = 60

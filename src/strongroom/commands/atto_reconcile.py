@@ -11,16 +11,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from strongroom.atto.abandonment import abandon
 from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.protocol import Network
-from strongroom.atto.reconciliation import Comparison, Reconciler, require_abandonable
+from strongroom.atto.transactions.abandonment import abandon
+from strongroom.atto.transactions.reconciliation import Comparison, Reconciler, require_abandonable
 from strongroom.commands.context import administrative_settings, atto_ledger
-from strongroom.core.access import OPERATOR
-from strongroom.core.audit import Audit
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database
 from strongroom.core.errors import Conflict, InvalidInput
+from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.audit import Audit
+from strongroom.core.storage.database import Database
 
 RESTART = "Restart the service: it remembers what it has seen of these accounts."
 

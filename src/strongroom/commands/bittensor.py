@@ -11,17 +11,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from strongroom.bittensor.folder import KeyFile, WalletFolder, password_for
-from strongroom.bittensor.names import KeyKind, KeyName, coldkey, hotkey
+from strongroom.bittensor.keystore.keyfile_folder import KeyFile, WalletFolder, password_for
+from strongroom.bittensor.keystore.names import KeyKind, KeyName, coldkey, hotkey
+from strongroom.bittensor.keystore.wallets import KeyEntry, NewKey
 from strongroom.bittensor.protocol.errors import KeyFileError, PasswordNeeded, ProtocolError
 from strongroom.bittensor.protocol.keyfiles import PublicKey, read_key
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.protocol.networks import Network
-from strongroom.bittensor.wallets import KeyEntry, NewKey
 from strongroom.commands.context import administrative_settings, bittensor_ledger, shown
-from strongroom.core.access import OPERATOR
 from strongroom.core.environment import Secret
 from strongroom.core.errors import InvalidInput, NotFound
+from strongroom.core.security.access import OPERATOR
 from strongroom.settings import Settings
 
 application = typer.Typer(help="Look after the keys of Bittensor wallets.", no_args_is_help=True)

@@ -3,14 +3,14 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from strongroom.bittensor.chain_pin import ChainPin
+from strongroom.bittensor.gateway.genesis_pin import ChainPin
 from strongroom.bittensor.gateway.node import NodeChain
-from strongroom.bittensor.holdings import KeyHoldings
+from strongroom.bittensor.keystore.holdings import KeyHoldings
 from strongroom.bittensor.settings import BittensorSettings
 from strongroom.commands.installed import Installed, check_schema, reading
-from strongroom.core.audit import verify
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.errors import Unavailable
+from strongroom.core.security.audit import verify
 from strongroom.core.security.holdings import inspect_holdings
 
 Check = Callable[[], Awaitable[str]]

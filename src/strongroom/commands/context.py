@@ -12,8 +12,8 @@ from strongroom.atto.ledger import AttoLedger
 from strongroom.bittensor.ledger import BittensorLedger
 from strongroom.commands.installed import require_installed
 from strongroom.core.clock import Clock, Entropy, SystemClock, SystemEntropy
-from strongroom.core.database import Database
-from strongroom.core.telemetry import Health, Metrics, configure_logging
+from strongroom.core.runtime.telemetry import Health, Metrics, configure_logging
+from strongroom.core.storage.database import Database
 from strongroom.hathor.ledger import HathorLedger
 from strongroom.sandbox.local_network import LocalNetworks
 from strongroom.settings import Settings, configured, read_settings

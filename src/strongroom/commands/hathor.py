@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from strongroom.commands.context import administrative_settings, hathor_ledger, print_ready
-from strongroom.core.bulk import execute
-from strongroom.core.telemetry import configure_logging
+from strongroom.core.runtime.telemetry import configure_logging
+from strongroom.core.storage.statements import execute
+from strongroom.hathor.maintenance.verifier import Report
 from strongroom.hathor.sync.source import WrongSourceError
-from strongroom.hathor.verify import Report
 from strongroom.server import sync_hathor
 from strongroom.settings import Settings, read_settings
 

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from strongroom.commands.installed import Installed, check_schema, reading
-from strongroom.core.audit import verify
-from strongroom.core.bulk import execute
 from strongroom.core.errors import Conflict, StrongroomError, Unavailable
+from strongroom.core.security.audit import verify
+from strongroom.core.storage.statements import execute
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.settings import HathorSettings
 from strongroom.hathor.sync.source import (

@@ -10,8 +10,8 @@ from sqlalchemy.engine import URL
 
 from strongroom.atto.ledger import REVISIONS as ATTO
 from strongroom.bittensor.ledger import REVISIONS as BITTENSOR
-from strongroom.core.database import Database
 from strongroom.core.errors import StrongroomError, Unavailable
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.schema import Revisions, require_current, shown
 from strongroom.hathor.ledger import REVISIONS as HATHOR
 from strongroom.settings import Settings

@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from strongroom.atto.holdings import WalletHoldings
-from strongroom.bittensor.holdings import KeyHoldings
+from strongroom.atto.wallets.holdings import WalletHoldings
+from strongroom.bittensor.keystore.holdings import KeyHoldings
 from strongroom.commands.context import administrative_settings
 from strongroom.commands.installed import require_installed
-from strongroom.core.audit import Audit
 from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom.core.database import Database
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.repair import Repair, Verdict
+from strongroom.core.storage.database import Database
 
 application = typer.Typer(
     help="Sealed rows that do not open or were altered: look at them, accept or abandon them.",

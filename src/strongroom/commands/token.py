@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from strongroom.atto.api.access import SCOPES as ATTO_SCOPES
-from strongroom.bittensor.access import SCOPES as BITTENSOR_SCOPES
-from strongroom.bittensor.access import WEIGHTS, Limits, encode_limits
+from strongroom.bittensor.authorization.limits import SCOPES as BITTENSOR_SCOPES
+from strongroom.bittensor.authorization.limits import WEIGHTS, Limits, encode_limits
 from strongroom.commands.context import (
     administrative_settings,
     atto_ledger,
@@ -21,12 +21,12 @@ from strongroom.commands.context import (
     hathor_ledger,
     shown,
 )
-from strongroom.core.access import OPERATOR
 from strongroom.core.clock import SystemClock, iso_instant
-from strongroom.core.database import Database
 from strongroom.core.errors import InvalidInput
 from strongroom.core.http.json_decoder import decode_json
-from strongroom.core.tokens import NewToken, Token, Tokens
+from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.tokens import NewToken, Token, Tokens
+from strongroom.core.storage.database import Database
 from strongroom.hathor.api.legacy import SCOPES as HATHOR_SCOPES
 
 application = typer.Typer(help="API tokens: create, list, rotate, revoke.", no_args_is_help=True)

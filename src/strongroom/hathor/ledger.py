@@ -9,29 +9,29 @@ from pathlib import Path
 import structlog
 from litestar.types import ASGIApp
 
-from strongroom.core.audit import Audit
-from strongroom.core.background import Background
-from strongroom.core.bus import Bus, RedisBus
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.database import Database
 from strongroom.core.http.door import DoorRules
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.hosts import is_loopback
+from strongroom.core.http.listener import Surface
 from strongroom.core.http.opening import Opening
 from strongroom.core.http.timing import TimedApplication
-from strongroom.core.lease import Leases
-from strongroom.core.listener import Surface
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
-from strongroom.core.migrations import Revisions, migrate
-from strongroom.core.outbox import Outbox
+from strongroom.core.messaging.bus import Bus, RedisBus
+from strongroom.core.messaging.outbox import Outbox
+from strongroom.core.messaging.outbox_reader import Tail
+from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.lease import Leases
 from strongroom.core.runtime.loops import Loop, Loops, Turn
+from strongroom.core.runtime.telemetry import Health, Metrics, Status
 from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.credentials import require_long_credentials
+from strongroom.core.security.tokens import Gatekeeper
+from strongroom.core.security.tokens import Tokens as ApiTokens
 from strongroom.core.storage.check import database_loop
-from strongroom.core.tail import Tail
-from strongroom.core.telemetry import Health, Metrics, Status
-from strongroom.core.tokens import Gatekeeper
-from strongroom.core.tokens import Tokens as ApiTokens
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import Revisions, migrate
 from strongroom.hathor.api.application import CORS, create_application
 from strongroom.hathor.api.chain import ChainRoutes
 from strongroom.hathor.api.clients import Clients
@@ -43,30 +43,30 @@ from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes, OperationRules
 from strongroom.hathor.api.proposals import ProposalRoutes
 from strongroom.hathor.api.reading import Reader
+from strongroom.hathor.api.realtime import Realtime
 from strongroom.hathor.api.refusal import before_opening, refused_at_door
 from strongroom.hathor.api.registration import Registration, RegistrationRules
 from strongroom.hathor.api.sockets import LARGEST_FRAME, SocketApplication, SocketRules
+from strongroom.hathor.api.subscriptions import SocketMeasures, Subscriptions
 from strongroom.hathor.gateway.events import HttpEventNode
-from strongroom.hathor.gateway.fcm import Fcm
+from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.gateway.push import HttpPushNode
-from strongroom.hathor.proposal_sweep import SWEEP_S, ProposalSweep
-from strongroom.hathor.push import EXPIRY_S, Pusher, PushMeasures
-from strongroom.hathor.realtime import Realtime
-from strongroom.hathor.sending import Sender
+from strongroom.hathor.index.supply import Supplies
+from strongroom.hathor.maintenance.verifier import Verifier
+from strongroom.hathor.notifications import outbox as pushes
+from strongroom.hathor.notifications.fcm import Fcm
+from strongroom.hathor.notifications.messages import DESTINATION
+from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMeasures
+from strongroom.hathor.proposals.broadcaster import Sender
+from strongroom.hathor.proposals.submitter import Submitter
+from strongroom.hathor.proposals.sweeper import SWEEP_S, ProposalSweep
 from strongroom.hathor.settings import SOCKET_SURFACE, HathorSettings
-from strongroom.hathor.submission import Submitter
-from strongroom.hathor.subscriptions import SocketMeasures, Subscriptions
-from strongroom.hathor.supply import Supplies
-from strongroom.hathor.sync import pushes
 from strongroom.hathor.sync.daemon import Sync, SyncSettings
 from strongroom.hathor.sync.measures import Measures
-from strongroom.hathor.sync.messages import DESTINATION
 from strongroom.hathor.sync.source import Pins, WrongSourceError
-from strongroom.hathor.tokens import Tokens
-from strongroom.hathor.verify import Verifier
-from strongroom.hathor.versions import Versions
-from strongroom.hathor.wallet_loading import LOOK_S, WalletLoader
+from strongroom.hathor.wallets.jwt import Tokens
+from strongroom.hathor.wallets.loading import LOOK_S, WalletLoader
 
 log = structlog.get_logger(__name__)
 

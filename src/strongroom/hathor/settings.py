@@ -6,16 +6,16 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.engine import URL
 
-from strongroom.core.bus import read_redis_url
-from strongroom.core.database import mysql_url, sqlite_url
 from strongroom.core.environment import Environment, Secret
-from strongroom.core.forwarded import TrustedProxies, parse_proxies
 from strongroom.core.http.door import AllowedCallers, read_allowed_callers
 from strongroom.core.http.exposure import Access, Exposure
+from strongroom.core.http.forwarded import TrustedProxies, parse_proxies
 from strongroom.core.messaging.backlog import BacklogLimits, read_backlog_limits
+from strongroom.core.messaging.bus import read_redis_url
+from strongroom.core.storage.database import mysql_url, sqlite_url
 from strongroom.hathor.api.amounts import AmountForm
+from strongroom.hathor.notifications.settings import PushSettings, read_push_settings
 from strongroom.hathor.protocol.addresses import MAINNET, NETWORKS, Network
-from strongroom.hathor.push_settings import PushSettings, read_push_settings
 
 DEFAULT_GAP = 20
 API_SURFACE, SOCKET_SURFACE = SURFACES = ("hathor", "hathor-ws")

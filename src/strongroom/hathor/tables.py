@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from strongroom.core.database import UnsignedBig, ascii_text, binary, exact_text
+from strongroom.core.storage.database import UnsignedBig, ascii_text, binary, exact_text
 
 ADDRESS = ascii_text(34)
 ID = ascii_text(64)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strongroom.atto.gateway.local_worker import LocalWorker
-from strongroom.bittensor.wallets import Wallets
-from strongroom.core.background import Background
+from strongroom.bittensor.keystore.wallets import Wallets
 from strongroom.core.clock import Clock, SystemEntropy
 from strongroom.core.environment import Environment
-from strongroom.core.forwarded import TrustedProxies
 from strongroom.core.http.exposure import Access
-from strongroom.core.keys.local import make_secret_file
-from strongroom.core.listener import Surface
+from strongroom.core.http.forwarded import TrustedProxies
+from strongroom.core.http.listener import Surface
+from strongroom.core.runtime.background import Background
+from strongroom.core.security.keys.local import make_secret_file
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.sandbox.atto import AttoSandbox, Chain, Journal
 from strongroom.sandbox.bittensor.genesis import Genesis

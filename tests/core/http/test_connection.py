@@ -4,12 +4,12 @@ import pytest
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
-from strongroom.core.forwarded import parse_proxies
-from strongroom.core.http.admission import MOST_LINGERING, Gate, Reason
-from strongroom.core.http.connection import MOST_DISCARDED, PIECE
+from strongroom.core.http.connections.admission import MOST_LINGERING, Gate, Reason
+from strongroom.core.http.connections.connection import MOST_DISCARDED, PIECE
+from strongroom.core.http.connections.limits import LARGEST_HEAD, MOST_HEADERS, ConnectionLimits
 from strongroom.core.http.door import Refused
-from strongroom.core.http.limits import LARGEST_HEAD, MOST_HEADERS, ConnectionLimits
-from strongroom.core.telemetry import Metrics
+from strongroom.core.http.forwarded import parse_proxies
+from strongroom.core.runtime.telemetry import Metrics
 from support.clock import ManualClock
 from support.raw_http import house
 from support.waiting import eventually
@@ -30,7 +30,7 @@ def status(answer: str) -> int:
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A peer that reads why it is refused needs no 2 seconds for it."""
-    monkeypatch.setattr("strongroom.core.http.connection.LINGER_S", 0.3)
+    monkeypatch.setattr("strongroom.core.http.connections.connection.LINGER_S", 0.3)
 
 
 ENDLESS = {

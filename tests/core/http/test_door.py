@@ -11,12 +11,12 @@ import pytest
 
 from strongroom import server
 from strongroom.core.environment import Environment, SettingsError
-from strongroom.core.http.admission import Gate
+from strongroom.core.http.connections.admission import Gate
 from strongroom.core.http.door import AllowedCallers, DoorRules, read_allowed_callers
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.hosts import Authority, Origin, is_loopback
-from strongroom.core.listener import Listener, Surface
-from strongroom.core.telemetry import Metrics
+from strongroom.core.http.listener import Listener, Surface
+from strongroom.core.runtime.telemetry import Metrics
 from strongroom.settings import read_settings
 
 pytestmark = pytest.mark.anyio

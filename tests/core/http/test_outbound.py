@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from strongroom.core.http.outbound import (
+from strongroom.core.http.outbound.client import (
     LINES_A_TURN,
     Answer,
     ExcessiveAnswer,
@@ -20,7 +20,7 @@ from strongroom.core.http.outbound import (
     NotConnected,
     StreamRefused,
 )
-from strongroom.core.http.outbound_connections import MAX_HEAD_BYTES, OPTIONS
+from strongroom.core.http.outbound.connections import MAX_HEAD_BYTES, OPTIONS
 from support.hostile_peer import hostile_peer
 from support.serving import serving
 

@@ -9,11 +9,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from strongroom.core.http.admission import Gate, Reason
+from strongroom.core.http.connections.admission import Gate, Reason
+from strongroom.core.http.connections.limits import ConnectionLimits
 from strongroom.core.http.exposure import Access
-from strongroom.core.http.limits import ConnectionLimits
-from strongroom.core.listener import Listener, Surface
-from strongroom.core.telemetry import Metrics
+from strongroom.core.http.listener import Listener, Surface
+from strongroom.core.runtime.telemetry import Metrics
 from support.running import PATIENCE_S
 from support.waiting import eventually
 

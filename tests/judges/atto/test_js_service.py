@@ -75,7 +75,7 @@ async def test_wallet_of_the_same_mnemonic_reads_the_same_accounts(
 async def test_wallet_made_there_is_imported_and_recovered_here(
     service: AttoService, network: AttoNetwork, js_wallet: StartJsWallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strongroom.atto.recovery.SILENCE_S", 0.1)
+    monkeypatch.setattr("strongroom.atto.wallets.recovery.SILENCE_S", 0.1)
     async with js_wallet() as js:
         opened = {index: await open_js_account(js, network, index, ODD + index) for index in (0, 2)}
         phrase = (await js.mnemonic()).phrase

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from strongroom.bittensor.access import WEIGHTS
-from strongroom.bittensor.names import coldkey, hotkey
+from strongroom.bittensor.authorization.limits import WEIGHTS
+from strongroom.bittensor.keystore.names import coldkey, hotkey
+from strongroom.bittensor.keystore.wallets import NewKey
 from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
 from strongroom.bittensor.protocol.keys import Keypair
-from strongroom.bittensor.wallets import NewKey
-from strongroom.core.access import OPERATOR
 from strongroom.core.clock import SystemEntropy
+from strongroom.core.security.access import OPERATOR
 from support.bittensor.outside_chain import ALICE, OutsideChain, chain_url, outside_chain
 from support.bittensor_service import BittensorService, running_bittensor
 

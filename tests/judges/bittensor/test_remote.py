@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from strongroom.bittensor.access import WEIGHTS
+from strongroom.bittensor.authorization.limits import WEIGHTS
 from strongroom.sandbox.bittensor import accounts
 from strongroom.sandbox.bittensor.genesis import BALANCES, RAO
 from strongroom.sandbox.bittensor.keys import development_pair

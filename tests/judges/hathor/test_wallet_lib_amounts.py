@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.core.database import sqlite_url
+from strongroom.core.storage.database import sqlite_url
 from support.databases import execute_elsewhere
 from support.hathor.processes import NodeProgram, WalletProgram
 

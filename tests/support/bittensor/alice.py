@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from strongroom.bittensor.names import coldkey, hotkey
+from strongroom.bittensor.keystore.names import coldkey, hotkey
+from strongroom.bittensor.keystore.wallets import NewKey
 from strongroom.bittensor.protocol.keys import Keypair
-from strongroom.bittensor.wallets import NewKey
-from strongroom.core.access import OPERATOR
+from strongroom.core.security.access import OPERATOR
 from strongroom.sandbox.bittensor.sandbox import HOTKEYS
 from support.bittensor.sandbox_node import SandboxNode
 from support.bittensor_service import BittensorService, running_bittensor

@@ -11,17 +11,17 @@ import httpx2
 from coincurve import PrivateKey
 from sqlalchemy import Connection
 
-from strongroom.core.audit import Audit
-from strongroom.core.background import Background
 from strongroom.core.clock import SystemEntropy
-from strongroom.core.database import Database
 from strongroom.core.environment import Secret
-from strongroom.core.forwarded import TrustedProxies
 from strongroom.core.http.door import DoorRules
-from strongroom.core.migrations import migrate
-from strongroom.core.telemetry import Health, Metrics
-from strongroom.core.tokens import Gatekeeper
-from strongroom.core.tokens import Tokens as ApiTokens
+from strongroom.core.http.forwarded import TrustedProxies
+from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.telemetry import Health, Metrics
+from strongroom.core.security.audit import Audit
+from strongroom.core.security.tokens import Gatekeeper
+from strongroom.core.security.tokens import Tokens as ApiTokens
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import migrate
 from strongroom.hathor import tables
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.api.application import create_application
@@ -36,17 +36,17 @@ from strongroom.hathor.api.operations import OperationRoutes, OperationRules
 from strongroom.hathor.api.proposals import ProposalRoutes
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.registration import CLOCK_SKEW_S, Registration, RegistrationRules
+from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode
+from strongroom.hathor.index.supply import Supplies
 from strongroom.hathor.ledger import REVISIONS
+from strongroom.hathor.proposals.broadcaster import Sender
+from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.protocol.hashes import base58check_encode, hash160
 from strongroom.hathor.protocol.messages import authentication_message, sign_message
-from strongroom.hathor.sending import Sender
-from strongroom.hathor.submission import Submitter
-from strongroom.hathor.supply import Supplies
-from strongroom.hathor.tokens import Tokens
-from strongroom.hathor.versions import Versions
-from strongroom.hathor.wallet_loading import WalletLoader
+from strongroom.hathor.wallets.jwt import Tokens
+from strongroom.hathor.wallets.loading import WalletLoader
 from support.clock import ManualClock, SeededEntropy
 from support.hathor.push_node import ScriptedNode
 

@@ -7,14 +7,14 @@ from coincurve import PrivateKey
 from sqlalchemy import Connection
 from sqlalchemy.sql.schema import Table
 
-from strongroom.core.bulk import Values, upsert_rows
+from strongroom.core.storage.statements import Values, upsert_rows
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.hathor.protocol.hashes import base58check_encode
 from strongroom.hathor.protocol.keys import XPUB_VERSION, address_chain
 from strongroom.hathor.protocol.messages import authentication_message, sign_message
-from strongroom.hathor.tokens import Tokens
-from strongroom.hathor.wallets import key_address
+from strongroom.hathor.wallets.jwt import Tokens
+from strongroom.hathor.wallets.registry import key_address
 
 TOKEN = "aa" * 32
 KEY = b"\5" * 32

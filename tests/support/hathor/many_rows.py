@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import execute, upsert_rows
+from strongroom.core.storage.statements import execute, upsert_rows
 from strongroom.hathor import tables
 
 LOADED_AT_ONCE = 100_000

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import execute
+from strongroom.core.storage.statements import execute
 
 BLOCKS = (0, 3, 5)
 Tables = dict[str, Any]

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from strongroom.core.bulk import execute
+from strongroom.core.storage.statements import execute
 from support.hathor.streams import VECTORS
 
 VALUES = """unlocked_balance BIGINT UNSIGNED NOT NULL, locked_balance BIGINT UNSIGNED NOT NULL,

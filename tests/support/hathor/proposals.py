@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import execute
-from strongroom.core.database import upsert
+from strongroom.core.storage.database import upsert
+from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables
-from strongroom.hathor.proposal_sweep import ProposalSweep
+from strongroom.hathor.proposals.sweeper import ProposalSweep
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.protocol.transactions import Output, Transaction
 from support.hathor.api import Api, recorded_node

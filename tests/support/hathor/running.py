@@ -6,15 +6,15 @@ from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import execute
 from strongroom.core.clock import Clock, SystemClock, SystemEntropy
-from strongroom.core.database import Database
 from strongroom.core.http.exposure import Access
-from strongroom.core.lease import Leases
-from strongroom.core.listener import Listener, Surface
-from strongroom.core.outbox import Outbox
+from strongroom.core.http.listener import Listener, Surface
+from strongroom.core.messaging.outbox import Outbox
+from strongroom.core.runtime.lease import Leases
+from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
-from strongroom.core.telemetry import Health, Metrics
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.statements import execute
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.sync.daemon import Sync, SyncSettings

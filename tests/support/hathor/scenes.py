@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
 from strongroom.hathor.protocol.addresses import MAINNET, Address, AddressKind
+from strongroom.hathor.protocol.events import Event, RawEvent, read_event
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.sync.batch import Rules
-from strongroom.hathor.sync.events import Event, RawEvent, read_event
 from strongroom.sandbox.hathor.chain import Chain
 from strongroom.sandbox.hathor.journal import Journal
 from strongroom.sandbox.hathor.vertices import BLOCK, TOKEN_CREATION, TRANSACTION, Outpoint, Output, Vertex

@@ -11,24 +11,24 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from strongroom.core.bus import Bus
 from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom.core.database import Database
 from strongroom.core.environment import Secret
 from strongroom.core.http.exposure import Access
-from strongroom.core.listener import Listener, Surface
-from strongroom.core.outbox import Event, Outbox
+from strongroom.core.http.listener import Listener, Surface
+from strongroom.core.messaging.bus import Bus
+from strongroom.core.messaging.outbox import Event, Outbox
+from strongroom.core.messaging.outbox_reader import Tail
+from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.runtime.work_health import WorkHealth
-from strongroom.core.tail import Tail
-from strongroom.core.telemetry import Metrics
+from strongroom.core.storage.database import Database
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.api.reading import Reader
+from strongroom.hathor.api.realtime import Realtime
 from strongroom.hathor.api.sockets import LARGEST_FRAME, SocketApplication, SocketRules
+from strongroom.hathor.api.subscriptions import SocketMeasures, Subscriptions
+from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.protocol.addresses import MAINNET
-from strongroom.hathor.realtime import Realtime
-from strongroom.hathor.subscriptions import SocketMeasures, Subscriptions
-from strongroom.hathor.sync.messages import DESTINATION
-from strongroom.hathor.tokens import Tokens
+from strongroom.hathor.wallets.jwt import Tokens
 from support.hathor.streams import prepare
 from support.hathor.wallets import WALLET, insert_wallet
 

@@ -10,15 +10,16 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import execute
 from strongroom.core.clock import SystemClock
-from strongroom.core.database import Database
-from strongroom.core.migrations import Revisions, migrate
-from strongroom.core.outbox import Outbox
+from strongroom.core.messaging.outbox import Outbox
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import Revisions, migrate
+from strongroom.core.storage.statements import execute
 from strongroom.hathor import revisions
+from strongroom.hathor.gateway.events import decode_frame
 from strongroom.hathor.protocol.addresses import MAINNET
+from strongroom.hathor.protocol.events import Event, read_event
 from strongroom.hathor.sync.batch import Applied, Rules, apply_batch
-from strongroom.hathor.sync.events import Event, decode_frame, read_event
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "hathor"
 SCENARIOS = sorted(path.stem for path in (VECTORS / "events").glob("*.json"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import execute
+from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import MAINNET, Address, parse_address
 from strongroom.hathor.protocol.keys import address_chain, wallet_id

@@ -6,8 +6,8 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from strongroom.core.access import Principal
-from strongroom.core.tokens import Gatekeeper
+from strongroom.core.security.access import Principal
+from strongroom.core.security.tokens import Gatekeeper
 
 READ = "atto:read"
 WALLET = "atto:wallet"

@@ -8,7 +8,6 @@ from litestar import Controller, Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import Body, FromPath
 
-from strongroom.atto.accounts import Accounts
 from strongroom.atto.api import access
 from strongroom.atto.api.errors import empty_refusal, refusal
 from strongroom.atto.api.responses import empty
@@ -28,12 +27,13 @@ from strongroom.atto.api.wire import (
     parse_unsigned,
     recovery_response,
 )
-from strongroom.atto.progress import Progress, ProgressBoard
+from strongroom.atto.history.queries import Queries
 from strongroom.atto.protocol import MAX_KEY_INDEX
-from strongroom.atto.queries import Queries
-from strongroom.atto.recovery import Recoverer
-from strongroom.core.access import Principal
+from strongroom.atto.wallets.accounts import Accounts
+from strongroom.atto.wallets.recovery import Recoverer
+from strongroom.atto.wallets.scan_progress import Progress, ProgressBoard
 from strongroom.core.errors import InvalidInput, NotFound
+from strongroom.core.security.access import Principal
 
 LARGEST_INDEX = 2**32 - 1
 INTEGER = re.compile(r"-?[0-9]{1,20}")

@@ -6,7 +6,6 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from strongroom.atto.accounts import Accounts
 from strongroom.atto.api.access import Callers
 from strongroom.atto.api.accounts import AccountController
 from strongroom.atto.api.documentation import complete, documentation_routes, openapi_config
@@ -14,18 +13,19 @@ from strongroom.atto.api.errors import ErrorMapper
 from strongroom.atto.api.idempotent import IdempotentRequests
 from strongroom.atto.api.transactions import TransactionController, noop
 from strongroom.atto.api.wallets import WalletController
-from strongroom.atto.history import History
-from strongroom.atto.progress import ProgressBoard
-from strongroom.atto.queries import Queries
-from strongroom.atto.receiver import Receiver
-from strongroom.atto.recovery import Recoverer
-from strongroom.atto.transactions import Transactions
-from strongroom.atto.wallets import Wallets
+from strongroom.atto.history.queries import Queries
+from strongroom.atto.history.store import History
+from strongroom.atto.receiving.receiver import Receiver
+from strongroom.atto.transactions.service import Transactions
+from strongroom.atto.wallets.accounts import Accounts
+from strongroom.atto.wallets.recovery import Recoverer
+from strongroom.atto.wallets.scan_progress import ProgressBoard
+from strongroom.atto.wallets.wallets import Wallets
 from strongroom.core.http.json_request import JsonRequest
 from strongroom.core.http.timing import Timing
-from strongroom.core.idempotency import Idempotency
-from strongroom.core.telemetry import Metrics
-from strongroom.core.tokens import Gatekeeper
+from strongroom.core.runtime.idempotency import Idempotency
+from strongroom.core.runtime.telemetry import Metrics
+from strongroom.core.security.tokens import Gatekeeper
 
 LARGEST_BODY = 1_000_000
 

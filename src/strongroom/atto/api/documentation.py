@@ -21,8 +21,8 @@ from litestar.openapi.spec import (
 import strongroom
 from strongroom.atto.api.errors import ErrorBody
 from strongroom.atto.api.transactions import NDJSON
-from strongroom.atto.views import EntryView
-from strongroom.core.swagger import swagger_routes
+from strongroom.atto.history.views import EntryView
+from strongroom.core.http.swagger import swagger_routes
 
 PAGE = "/"
 ERROR_REFERENCE = f"#/components/schemas/{ErrorBody.__name__}"

@@ -13,8 +13,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from strongroom.core import errors
 from strongroom.core.clock import Clock, iso_instant
 from strongroom.core.http.door import Refused
+from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage.errors import Duplicate
-from strongroom.core.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 

@@ -8,14 +8,14 @@ import structlog
 from litestar import Response
 
 from strongroom.atto.api.errors import ErrorMapper, status_of
-from strongroom.atto.blocks import BlockRejected, RejectionCause
+from strongroom.atto.history.views import EntryView, entry_view
 from strongroom.atto.protocol import AccountEntry
-from strongroom.atto.submission import unknown_outcome
-from strongroom.atto.transactions import Transactions
-from strongroom.atto.views import EntryView, entry_view
-from strongroom.core.access import Principal
+from strongroom.atto.transactions.service import Transactions
+from strongroom.atto.transactions.store import BlockRejected, RejectionCause
+from strongroom.atto.transactions.submitter import unknown_outcome
 from strongroom.core.errors import OutcomeUnknown, StrongroomError
-from strongroom.core.idempotency import Attempt, Idempotency, Replay, Resume
+from strongroom.core.runtime.idempotency import Attempt, Idempotency, Replay, Resume
+from strongroom.core.security.access import Principal
 
 log = structlog.get_logger(__name__)
 

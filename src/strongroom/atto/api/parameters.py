@@ -4,7 +4,7 @@ from typing import Annotated
 
 from litestar.params import HeaderParameter, QueryParameter
 
-from strongroom.atto.queries import LARGEST_PAGE
+from strongroom.atto.history.queries import LARGEST_PAGE
 
 IdempotencyKey = Annotated[
     str | None,

@@ -28,15 +28,15 @@ from strongroom.atto.api.wire import (
     receivable_view,
     transaction_status,
 )
-from strongroom.atto.history import History
+from strongroom.atto.history.queries import Queries
+from strongroom.atto.history.store import History
+from strongroom.atto.history.views import EntryView, entry_view
 from strongroom.atto.protocol import AccountEntry
-from strongroom.atto.queries import Queries
 from strongroom.atto.records import AccountRecord
-from strongroom.atto.transactions import Transactions
-from strongroom.atto.views import EntryView, entry_view
-from strongroom.core.access import Principal
+from strongroom.atto.transactions.service import Transactions
 from strongroom.core.errors import InvalidInput
-from strongroom.core.idempotency import Attempt
+from strongroom.core.runtime.idempotency import Attempt
+from strongroom.core.security.access import Principal
 
 NDJSON = "application/x-ndjson"
 COMPLETE_TIMEOUT_S = 20.0

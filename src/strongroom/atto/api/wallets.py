@@ -24,11 +24,11 @@ from strongroom.atto.api.wire import (
     wallet_state,
     wallet_totals,
 )
+from strongroom.atto.history.queries import Queries
 from strongroom.atto.protocol import Mnemonic, ProtocolError
-from strongroom.atto.queries import Queries
-from strongroom.atto.receiver import Receiver
-from strongroom.atto.wallets import NewWallet, Wallets, require_name
-from strongroom.core.access import Principal
+from strongroom.atto.receiving.receiver import Receiver
+from strongroom.atto.wallets.wallets import NewWallet, Wallets, require_name
+from strongroom.core.security.access import Principal
 
 NOT_FOUND = {404: refusal("Wallet does not exist")}
 EXISTS = {409: refusal("A wallet with this name exists")}

@@ -6,14 +6,14 @@ import msgspec
 from litestar.openapi.spec import OpenAPIType, Schema
 from msgspec import UNSET, UnsetType
 
-from strongroom.atto.accounts import AccountRow, Derived
-from strongroom.atto.blocks import BlockState
+from strongroom.atto.history.queries import Page, Totals, Waiting
+from strongroom.atto.history.views import EntryView, entry_view
 from strongroom.atto.protocol import MAX_SUPPLY_RAW, U64_MAX, AccountState, Address, ProtocolError
-from strongroom.atto.queries import Page, Totals, Waiting
 from strongroom.atto.records import AccountRecord, WalletRecord
-from strongroom.atto.recovery import Recovery
-from strongroom.atto.transactions import TransactionView
-from strongroom.atto.views import EntryView, entry_view
+from strongroom.atto.transactions.service import TransactionView
+from strongroom.atto.transactions.store import BlockState
+from strongroom.atto.wallets.accounts import AccountRow, Derived
+from strongroom.atto.wallets.recovery import Recovery
 from strongroom.core.errors import InvalidInput
 
 MOST_DIGITS = 20

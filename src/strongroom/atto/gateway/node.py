@@ -26,7 +26,13 @@ from strongroom.atto.protocol import (
 )
 from strongroom.core.clock import Clock, iso_instant
 from strongroom.core.http.json_decoder import JsonDecoder
-from strongroom.core.http.outbound import Answer, ExcessiveAnswer, HttpClient, OutboundError, StreamRefused
+from strongroom.core.http.outbound.client import (
+    Answer,
+    ExcessiveAnswer,
+    HttpClient,
+    OutboundError,
+    StreamRefused,
+)
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ import msgspec
 from strongroom.atto.gateway import WorkUnavailable
 from strongroom.atto.protocol import Network, ProtocolError, verify_work
 from strongroom.core.http.json_decoder import decode_json
-from strongroom.core.http.outbound import HttpClient, OutboundError
+from strongroom.core.http.outbound.client import HttpClient, OutboundError
 
 MAX_ANSWER_BYTES = 4096
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from strongroom.atto.tables import MOMENT, UNSIGNED_INT, UNSIGNED_LONG
-from strongroom.core.database import UnsignedBig, ascii_text, binary, exact_text
+from strongroom.core.storage.database import UnsignedBig, ascii_text, binary, exact_text
 
 revision = "atto_0001"
 down_revision = None

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from strongroom.core.database import ascii_text
+from strongroom.core.storage.database import ascii_text
 
 revision = "atto_0002"
 down_revision = "atto_0001"

@@ -7,12 +7,12 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from strongroom.bittensor.access import limits_of, require_network
-from strongroom.bittensor.authentication import Authenticator
-from strongroom.core.access import Principal
+from strongroom.bittensor.authorization.authentication import Authenticator
+from strongroom.bittensor.authorization.limits import limits_of, require_network
 from strongroom.core.errors import RateLimited
-from strongroom.core.forwarded import TrustedProxies
-from strongroom.core.rates import Buckets
+from strongroom.core.http.forwarded import TrustedProxies
+from strongroom.core.http.rate_limiter import Buckets
+from strongroom.core.security.access import Principal
 
 PUBLIC = {"public": True}
 """The `opt` of routes that ask for no token; every other route does."""

@@ -16,13 +16,13 @@ from strongroom.bittensor.api.general import read_health, version
 from strongroom.bittensor.api.pylon import PylonController, read_identities
 from strongroom.bittensor.api.wallet import WalletController
 from strongroom.bittensor.api.weights import WeightsController
-from strongroom.bittensor.calls import Calls
-from strongroom.bittensor.lent_signatures import LentSignatures
-from strongroom.bittensor.messages import Messages
-from strongroom.bittensor.weights import Weights
+from strongroom.bittensor.calls.messages import Messages
+from strongroom.bittensor.calls.remote_signing import LentSignatures
+from strongroom.bittensor.calls.service import Calls
+from strongroom.bittensor.weights.setter import Weights
 from strongroom.core.http.json_request import JsonRequest
 from strongroom.core.http.timing import Timing
-from strongroom.core.telemetry import Health, Metrics
+from strongroom.core.runtime.telemetry import Health, Metrics
 
 LARGEST_BODY = 1_000_000
 

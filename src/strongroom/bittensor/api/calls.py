@@ -7,12 +7,12 @@ from litestar import Controller, Response, post
 from litestar.di import NamedDependency
 from litestar.params import Body
 
-from strongroom.bittensor import bodies
 from strongroom.bittensor.api.outcomes import call_answer
 from strongroom.bittensor.api.weights import IdempotencyKey
-from strongroom.bittensor.calls import CallRequest, Calls
-from strongroom.bittensor.names import DEFAULT_HOTKEY
-from strongroom.core.access import Principal
+from strongroom.bittensor.calls import requests as bodies
+from strongroom.bittensor.calls.service import CallRequest, Calls
+from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY
+from strongroom.core.security.access import Principal
 
 B = TypeVar("B", bound=bodies.Body)
 Answered = Response[dict[str, Any]]

@@ -9,7 +9,7 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 import strongroom
 from strongroom.bittensor.api.access import PUBLIC
-from strongroom.core.swagger import swagger_routes
+from strongroom.core.http.swagger import swagger_routes
 
 TITLE = "Bittensor wallet service"
 PAGE = "/docs"

@@ -12,8 +12,8 @@ from litestar.exceptions import HTTPException, SerializationException
 from strongroom.bittensor.gateway import ChainDishonest
 from strongroom.core import errors
 from strongroom.core.http.door import Refused
+from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage.errors import Duplicate
-from strongroom.core.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 

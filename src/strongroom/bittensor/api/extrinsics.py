@@ -7,10 +7,10 @@ from litestar import Controller, post
 from litestar.di import NamedDependency
 from litestar.params import Body
 
-from strongroom.bittensor.lent_signatures import LentSignatures, Wanted
-from strongroom.bittensor.messages import Signer
-from strongroom.bittensor.names import DEFAULT_HOTKEY, KeyKind
-from strongroom.core.access import Principal
+from strongroom.bittensor.calls.messages import Signer
+from strongroom.bittensor.calls.remote_signing import LentSignatures, Wanted
+from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY, KeyKind
+from strongroom.core.security.access import Principal
 
 Hex = Annotated[str, msgspec.Meta(pattern="^(0x)?([0-9a-fA-F]{2})*$")]
 U64 = Annotated[int, msgspec.Meta(ge=0)]

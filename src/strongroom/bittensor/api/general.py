@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 
 import strongroom
 from strongroom.bittensor.api.access import PUBLIC
-from strongroom.core.telemetry import Health, Status
+from strongroom.core.runtime.telemetry import Health, Status
 
 DATABASE = "bittensorDatabase"
 

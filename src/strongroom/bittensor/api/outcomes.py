@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Response
 
-from strongroom.bittensor.jobs import Answer
+from strongroom.bittensor.jobs.store import Answer
 
 
 def call_answer(answer: Answer) -> Response[dict[str, Any]]:

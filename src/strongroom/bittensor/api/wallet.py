@@ -7,9 +7,9 @@ from litestar import Controller, get, post
 from litestar.di import NamedDependency
 from litestar.params import Body, FromQuery
 
-from strongroom.bittensor.messages import Messages, Signer
-from strongroom.bittensor.names import DEFAULT_HOTKEY
-from strongroom.core.access import Principal
+from strongroom.bittensor.calls.messages import Messages, Signer
+from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY
+from strongroom.core.security.access import Principal
 
 COLDKEY = "coldkey"
 

@@ -8,12 +8,12 @@ from litestar.di import NamedDependency
 from litestar.params import Body, FromPath, HeaderParameter
 
 from strongroom.bittensor.api.outcomes import call_answer, job_document
-from strongroom.bittensor.jobs import WaitFor
-from strongroom.bittensor.messages import Signer
-from strongroom.bittensor.names import DEFAULT_HOTKEY
-from strongroom.bittensor.weights import Weights, weights_request
-from strongroom.core.access import Principal
+from strongroom.bittensor.calls.messages import Signer
+from strongroom.bittensor.jobs.store import WaitFor
+from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY
+from strongroom.bittensor.weights.setter import Weights, weights_request
 from strongroom.core.errors import NotFound
+from strongroom.core.security.access import Principal
 
 RESPOND_ASYNC = "respond-async"
 

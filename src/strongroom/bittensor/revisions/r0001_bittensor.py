@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from strongroom.core.database import ascii_text, binary
+from strongroom.core.storage.database import ascii_text, binary
 
 revision = "bittensor_0001"
 down_revision = None

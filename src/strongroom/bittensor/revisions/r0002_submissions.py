@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from strongroom.core.database import ascii_text, binary, exact_text
-from strongroom.core.tables import LONG_TEXT
+from strongroom.core.storage.database import ascii_text, binary, exact_text
+from strongroom.core.storage.tables import LONG_TEXT
 
 revision = "bittensor_0002"
 down_revision = "bittensor_0001"

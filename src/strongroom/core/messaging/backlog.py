@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from strongroom.core import tables
 from strongroom.core.clock import Clock
-from strongroom.core.database import Database
 from strongroom.core.environment import Environment
 from strongroom.core.runtime.loops import Loops
-from strongroom.core.telemetry import ComponentHealth, Metrics, Status
+from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import Database
 
 LOOK_S = 10.0
 MOST_ENTRIES = 1_000

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from strongroom.core.errors import StrongroomError
-from strongroom.core.telemetry import REDACTED, SECRET_WORDS
+from strongroom.core.runtime.telemetry import REDACTED, SECRET_WORDS
 
 LONGEST = 300
 PLACE = "[address]"

@@ -16,7 +16,7 @@ from typing import TypeVar
 import structlog
 
 from strongroom.core.clock import Clock
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
 
 log = structlog.get_logger(__name__)
 

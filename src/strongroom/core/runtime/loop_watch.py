@@ -3,7 +3,7 @@
 from collections import deque
 
 from strongroom.core.clock import Clock
-from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
+from strongroom.core.runtime.telemetry import ComponentHealth, Health, Metrics, Status
 
 COMPONENT = "eventLoop"
 EVERY_S = 0.25

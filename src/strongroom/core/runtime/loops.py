@@ -12,13 +12,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from strongroom.core.background import Background
-from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy, sleep_unless
 from strongroom.core.errors import LeaseLost, Unavailable
-from strongroom.core.lease import Lease, Leases
+from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.backoff import Backoff
+from strongroom.core.runtime.lease import Lease, Leases
+from strongroom.core.runtime.telemetry import ComponentHealth, Health, Metrics, Status
 from strongroom.core.runtime.work_health import DOWN_AFTER, WorkHealth
-from strongroom.core.telemetry import ComponentHealth, Health, Metrics, Status
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0

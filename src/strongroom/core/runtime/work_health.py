@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from strongroom.core.clock import Clock
 from strongroom.core.errors import StrongroomError
 from strongroom.core.runtime.fault_text import fault_text
-from strongroom.core.telemetry import ComponentHealth, Metrics, Status
+from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 
 log = structlog.get_logger(__name__)
 

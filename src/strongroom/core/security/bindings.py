@@ -19,10 +19,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, select
 
-from strongroom.core import tables
-from strongroom.core.database import upsert
 from strongroom.core.errors import VaultError
-from strongroom.core.vault import KeyEncryptionKey
+from strongroom.core.security.vault import KeyEncryptionKey
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import upsert
 
 PURPOSE: Final = b"strongroom binding v1"
 KEY_CHECK: Final = b"key check"

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import structlog
 from sqlalchemy import Connection, inspect
 
-from strongroom.core.database import Database
 from strongroom.core.environment import SHORT_SECRETS_VARIABLE, SHORTEST_CREDENTIAL, SettingsError
+from strongroom.core.storage.database import Database
 
 log = structlog.get_logger(__name__)
 

@@ -12,16 +12,16 @@ from typing import Any, Protocol
 import structlog
 from sqlalchemy import Connection, Row, select, update
 
-from strongroom.core import tables
-from strongroom.core.access import system_principal
-from strongroom.core.audit import Audit
 from strongroom.core.clock import Entropy
-from strongroom.core.database import Database, locking
 from strongroom.core.errors import VaultError
-from strongroom.core.keys.local import make_secret_file
+from strongroom.core.security.access import system_principal
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings, HeldRow, Kind
-from strongroom.core.security.keys import KeySource
-from strongroom.core.vault import KeyEncryptionKey
+from strongroom.core.security.keys.local import make_secret_file
+from strongroom.core.security.keys.source import KeySource
+from strongroom.core.security.vault import KeyEncryptionKey
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import Database, locking
 
 log = structlog.get_logger(__name__)
 

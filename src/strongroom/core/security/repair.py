@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
-from strongroom.core import tables
-from strongroom.core.access import OPERATOR
-from strongroom.core.audit import Audit
 from strongroom.core.clock import Entropy
-from strongroom.core.database import Database
 from strongroom.core.errors import Conflict, InvalidInput, NotFound, VaultError
-from strongroom.core.keys.local import make_secret_file
+from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import ABANDONED, ACCEPTED, Bindings, HeldRow
 from strongroom.core.security.holdings import Holdings, lock_state, problems_of, set_key_check, was_bound
-from strongroom.core.security.keys import KeySource
-from strongroom.core.vault import KeyEncryptionKey
+from strongroom.core.security.keys.local import make_secret_file
+from strongroom.core.security.keys.source import KeySource
+from strongroom.core.security.vault import KeyEncryptionKey
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

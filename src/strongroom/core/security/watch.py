@@ -6,15 +6,15 @@ from collections.abc import Sequence
 import structlog
 from sqlalchemy import Connection
 
-from strongroom.core.audit import Audit
 from strongroom.core.clock import Clock, sleep_unless
-from strongroom.core.database import Database
 from strongroom.core.errors import StrongroomError, VaultError
+from strongroom.core.runtime.telemetry import Health, Status
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings, HeldRow
 from strongroom.core.security.holdings import SYSTEM, Holdings
-from strongroom.core.security.keys import KeySource
-from strongroom.core.telemetry import Health, Status
-from strongroom.core.vault import KeyEncryptionKey
+from strongroom.core.security.keys.source import KeySource
+from strongroom.core.security.vault import KeyEncryptionKey
+from strongroom.core.storage.database import Database
 
 log = structlog.get_logger(__name__)
 

@@ -5,10 +5,10 @@ from functools import partial
 
 from sqlalchemy import Connection, delete, select
 
-from strongroom.core import tables
-from strongroom.core.database import ANSWER_S, Database
 from strongroom.core.errors import Unavailable
 from strongroom.core.runtime.loops import Loop, Loops
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import ANSWER_S, Database
 
 CHECK_S = 5.0
 NAME_BYTES = 8

@@ -7,8 +7,8 @@ process ends. A server that is not there yet, is full or busy, or lost its quoru
 import sqlite3
 from collections.abc import Awaitable, Callable
 
-from strongroom.core.backoff import Backoff
 from strongroom.core.errors import OutcomeUnknown, Unavailable
+from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.errors import DatabaseUnusable
 

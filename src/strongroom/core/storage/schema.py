@@ -16,8 +16,8 @@ from sqlalchemy.exc import NoSuchTableError, OperationalError
 from sqlalchemy.schema import ExecutableDDLElement
 from sqlalchemy.sql import column, table
 
-from strongroom.core.database import Database
 from strongroom.core.errors import NotFound, StrongroomError
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseUnusable
 
 CHANGING = ("ALTER", "CREATE", "DELETE", "DROP", "INSERT", "RENAME", "REPLACE", "TRUNCATE", "UPDATE")
@@ -48,7 +48,7 @@ class Revisions:
         return ScriptDirectory(str(self.folder), version_locations=[str(self.folder)])
 
 
-CORE = Revisions(component="core", folder=Path(__file__).parents[1] / "revisions")
+CORE = Revisions(component="core", folder=Path(__file__).parent / "revisions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,12 @@
 
 from litestar import Response
 
-from strongroom.hathor import histories
 from strongroom.hathor.api.joi import BASE58, Key, Schema, flag, number, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Asked, answer, bearer, read_body, read_query
-from strongroom.hathor.tokens import Tokens
+from strongroom.hathor.wallets import history as histories
+from strongroom.hathor.wallets.jwt import Tokens
 
 LEGACY = Key(check=flag(), default=True)
 LIST = Schema(keys={"index": Key(check=number(low=0)), "legacy": LEGACY})

@@ -15,7 +15,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from strongroom.core.errors import StrongroomError
 from strongroom.core.http.timing import TimedApplication
-from strongroom.core.telemetry import Metrics
+from strongroom.core.runtime.telemetry import Metrics
 from strongroom.hathor.api.addresses import AddressRoutes
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.api.chain import ChainRoutes
@@ -34,7 +34,7 @@ from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal, refusal_of
 from strongroom.hathor.api.registration import Registration
 from strongroom.hathor.api.requests import Asked, Foreign, written
-from strongroom.hathor.tokens import Tokens
+from strongroom.hathor.wallets.jwt import Tokens
 
 log = structlog.get_logger(__name__)
 

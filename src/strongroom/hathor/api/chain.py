@@ -2,14 +2,14 @@
 
 from litestar import Response
 
-from strongroom.core.database import Database
 from strongroom.core.errors import NotFound
+from strongroom.core.storage.database import Database
 from strongroom.hathor.api.joi import Key, Schema, text
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Asked, answer, bearer
-from strongroom.hathor.blocks import best_block, miners
-from strongroom.hathor.supply import Supplies
-from strongroom.hathor.tokens import Tokens
+from strongroom.hathor.index.blocks import best_block, miners
+from strongroom.hathor.index.supply import Supplies
+from strongroom.hathor.wallets.jwt import Tokens
 
 TOKEN = Schema(keys={"token_id": Key(check=text(alphanumeric=True, most=64), required=True)})
 

@@ -1,6 +1,6 @@
 """Which client asks, and whether it may yet: the limit on routes that cost a signature check or a wallet."""
 
-from strongroom.core.forwarded import TrustedProxies
+from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.hathor.api.limits import RateLimit
 from strongroom.hathor.api.requests import Asked
 

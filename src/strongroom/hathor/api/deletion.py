@@ -3,18 +3,18 @@
 import structlog
 from litestar import Response
 
-from strongroom.core.database import Database
 from strongroom.core.errors import NotFound
+from strongroom.core.storage.database import Database
 from strongroom.hathor.api.clients import Clients
 from strongroom.hathor.api.joi import Key, Schema, number, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal, wallet_not_found
 from strongroom.hathor.api.registration import CLOCK_SKEW_S, check_clock
 from strongroom.hathor.api.requests import Asked, answer, bearer, read_body
-from strongroom.hathor.deletion import delete_wallet
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.messages import deletion_message, verify_message
-from strongroom.hathor.tokens import Tokens
+from strongroom.hathor.wallets.deletion import delete_wallet
+from strongroom.hathor.wallets.jwt import Tokens
 
 log = structlog.get_logger(__name__)
 

@@ -12,13 +12,13 @@ from litestar import Response
 from litestar.response import Stream
 
 from strongroom.core.clock import iso_instant
-from strongroom.hathor import histories
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.requests import Asked, answer, bearer, encode_json, read_query
-from strongroom.hathor.histories import NEWEST, OLDEST, Place
-from strongroom.hathor.tokens import Principal, Tokens
+from strongroom.hathor.wallets import history as histories
+from strongroom.hathor.wallets.history import NEWEST, OLDEST, Place
+from strongroom.hathor.wallets.jwt import Principal, Tokens
 
 MOST_ENTRIES = 50
 EXPORT_PAGE = 1_000

@@ -4,13 +4,13 @@ from typing import Any
 
 from litestar import Response
 
-from strongroom.hathor import histories
 from strongroom.hathor.api.joi import Key, Schema, flag, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Asked, answer, bearer, read_query
-from strongroom.hathor.balances import MELT, MINT, Balance, read_balances
-from strongroom.hathor.tokens import Tokens
+from strongroom.hathor.wallets import history as histories
+from strongroom.hathor.wallets.balances import MELT, MINT, Balance, read_balances
+from strongroom.hathor.wallets.jwt import Tokens
 
 BALANCES = Schema(
     keys={"token_id": Key(check=text(alphanumeric=True)), "split": Key(check=flag(), default=False)}

@@ -9,21 +9,21 @@ from litestar import Response
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock
-from strongroom.core.database import Database
 from strongroom.core.errors import Conflict, Forbidden, Unauthenticated
 from strongroom.core.http.door import DoorRules, refused_body
-from strongroom.core.tokens import Gatekeeper
-from strongroom.hathor import histories
+from strongroom.core.security.tokens import Gatekeeper
+from strongroom.core.storage.database import Database
 from strongroom.hathor.api.holdings import encode_balance
 from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.api.refusal import Refusal, forbidden_route, unauthorized, wallet_not_found
 from strongroom.hathor.api.registration import RegistrationRules
 from strongroom.hathor.api.requests import Asked, answer, read_body, read_query
-from strongroom.hathor.balances import read_balances
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.keys import first_address, parse_xpub, wallet_id
-from strongroom.hathor.wallet_loading import WalletLoader
-from strongroom.hathor.wallets import CREATING, Wallet, find_wallet, read_wallet, register
+from strongroom.hathor.wallets import history as histories
+from strongroom.hathor.wallets.balances import read_balances
+from strongroom.hathor.wallets.loading import WalletLoader
+from strongroom.hathor.wallets.registry import CREATING, Wallet, find_wallet, read_wallet, register
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from litestar import Response
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
 from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, number, optional, text
 from strongroom.hathor.api.legacy import SEND, LegacyAccess, named_wallet
 from strongroom.hathor.api.proposals import (
@@ -22,16 +22,16 @@ from strongroom.hathor.api.proposals import (
 )
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Asked, answer, read_body, written
-from strongroom.hathor.drafting import Draft, Drafter, Payee, complete
-from strongroom.hathor.holds import Outpoint, ProposalRefusedError
-from strongroom.hathor.proposals import Proposal, cancel, find_proposal
+from strongroom.hathor.gateway.network_rules import Versions
+from strongroom.hathor.proposals.coin_selection import Draft, Drafter, Payee, complete
+from strongroom.hathor.proposals.sent import find_sent
+from strongroom.hathor.proposals.store import Proposal, cancel, find_proposal
+from strongroom.hathor.proposals.submitter import Submitter, weight_rule
+from strongroom.hathor.proposals.utxo_locks import Outpoint, ProposalRefusedError
 from strongroom.hathor.protocol.addresses import Network, parse_address
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.transactions import HASH_SIZE, Transaction, parse_transaction
 from strongroom.hathor.protocol.work import usual_weight
-from strongroom.hathor.sent import find_sent
-from strongroom.hathor.submission import Submitter, weight_rule
-from strongroom.hathor.versions import Versions
 
 USE_LARGER = "USE_LARGER_UTXOS"
 """The only way of choosing inputs there ever was."""

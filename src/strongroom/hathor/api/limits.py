@@ -1,7 +1,7 @@
 """How often one client may ask for a token or a wallet."""
 
 from strongroom.core.clock import Clock
-from strongroom.core.rates import Buckets
+from strongroom.core.http.rate_limiter import Buckets
 from strongroom.hathor.api.refusal import Refusal
 
 

@@ -11,9 +11,9 @@ from strongroom.hathor.api.joi import Key, Schema, number, text
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Asked, answer, bearer, passed_on, read_query
 from strongroom.hathor.gateway import NodeBabbles
+from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode, Query
-from strongroom.hathor.tokens import Tokens
-from strongroom.hathor.versions import Versions
+from strongroom.hathor.wallets.jwt import Tokens
 
 TOKEN = Schema(keys={"token_id": Key(check=text(alphanumeric=True, least=64, most=64), required=True)})
 TRANSACTION = Schema(keys={"txId": Key(check=text(alphanumeric=True), required=True)})

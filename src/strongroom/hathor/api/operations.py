@@ -10,15 +10,15 @@ import msgspec
 from litestar import Response
 
 from strongroom.core.clock import Clock, iso_instant
-from strongroom.core.database import Database
 from strongroom.core.environment import Secret
 from strongroom.core.errors import StrongroomError
 from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.storage.database import Database
 from strongroom.hathor.api.refusal import GatewayRefusal
 from strongroom.hathor.api.requests import Asked, written
-from strongroom.hathor.blocks import best_height
 from strongroom.hathor.gateway import NodeBabbles
 from strongroom.hathor.gateway.node import HttpNode
+from strongroom.hathor.index.blocks import best_height
 
 DESCRIPTION = "Health status of hathor-wallet-service"
 METRIC = "wallet_service:best_block_height"

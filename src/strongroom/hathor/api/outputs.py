@@ -5,13 +5,15 @@ from typing import Any
 
 from litestar import Response
 
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
 from strongroom.hathor.api.joi import Key, Schema, amount, flag, number, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal, wallet_not_found
 from strongroom.hathor.api.requests import Asked, answer, bearer, read_query
-from strongroom.hathor.histories import address_path, all_addresses, owned
-from strongroom.hathor.outputs import (
+from strongroom.hathor.wallets.history import address_path, all_addresses, owned
+from strongroom.hathor.wallets.jwt import Tokens
+from strongroom.hathor.wallets.registry import Wallet
+from strongroom.hathor.wallets.utxos import (
     LARGEST,
     Filter,
     Output,
@@ -21,8 +23,6 @@ from strongroom.hathor.outputs import (
     read_outputs,
     within,
 )
-from strongroom.hathor.tokens import Tokens
-from strongroom.hathor.wallets import Wallet
 
 MOST_OUTPUTS = 255
 SHIELDED = "shielded"

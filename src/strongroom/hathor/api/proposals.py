@@ -8,21 +8,21 @@ from litestar import Response
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Entropy
-from strongroom.core.database import Database
 from strongroom.core.errors import OutcomeUnknown, StrongroomError
+from strongroom.core.storage.database import Database
 from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal, wallet_not_found
 from strongroom.hathor.api.requests import Asked, answer, bearer, read_body, written
-from strongroom.hathor.histories import address_path
-from strongroom.hathor.holds import Held, ProposalRefusedError
-from strongroom.hathor.proposals import OPEN, SEND_ERROR, SENT, Proposal, cancel, find_proposal, propose
+from strongroom.hathor.gateway.network_rules import Versions
+from strongroom.hathor.proposals.broadcaster import Outcome
+from strongroom.hathor.proposals.store import OPEN, SEND_ERROR, SENT, Proposal, cancel, find_proposal, propose
+from strongroom.hathor.proposals.submitter import Submitter
+from strongroom.hathor.proposals.utxo_locks import Held, ProposalRefusedError
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.transactions import MAX_COUNT, Transaction, parse_transaction
-from strongroom.hathor.sending import Outcome
-from strongroom.hathor.submission import Submitter
-from strongroom.hathor.tokens import Principal, Tokens
-from strongroom.hathor.versions import Versions
+from strongroom.hathor.wallets.history import address_path
+from strongroom.hathor.wallets.jwt import Principal, Tokens
 
 TX_HEX = text(alphanumeric=True)
 PROPOSAL = Schema(keys={"txHex": Key(check=TX_HEX, required=True)})

@@ -9,9 +9,9 @@ from strongroom.hathor.api.joi import Key, Schema, flag, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Asked, answer, bearer, read_body
-from strongroom.hathor.devices import Device, register_device, remove_device, update_device
-from strongroom.hathor.tokens import Principal, Tokens
-from strongroom.hathor.wallets import lock_wallet
+from strongroom.hathor.notifications.devices import Device, register_device, remove_device, update_device
+from strongroom.hathor.wallets.jwt import Principal, Tokens
+from strongroom.hathor.wallets.registry import lock_wallet
 
 DEVICE = Key(check=text(most=256), required=True)
 WISHES = {

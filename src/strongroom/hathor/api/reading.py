@@ -7,11 +7,11 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock
-from strongroom.core.database import Database
+from strongroom.core.storage.database import Database
 from strongroom.hathor.api.refusal import Refusal, unauthorized, wallet_not_found
 from strongroom.hathor.protocol.addresses import Network
-from strongroom.hathor.tokens import Principal
-from strongroom.hathor.wallets import Wallet, find_wallet, key_address, read_wallet
+from strongroom.hathor.wallets.jwt import Principal
+from strongroom.hathor.wallets.registry import Wallet, find_wallet, key_address, read_wallet
 
 T = TypeVar("T")
 

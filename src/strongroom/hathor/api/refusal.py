@@ -4,9 +4,9 @@ from http import HTTPStatus
 
 import msgspec
 
-from strongroom.core.breaker import BreakerOpen
 from strongroom.core.errors import InvalidInput, LeaseLost, OutcomeUnknown, StrongroomError, Unavailable
 from strongroom.core.http.door import Refused
+from strongroom.core.runtime.breaker import BreakerOpen
 from strongroom.core.storage.errors import Duplicate
 from strongroom.hathor.gateway import NodeBabbles, NodeFailed, NodeRefused, NodeUnavailable
 

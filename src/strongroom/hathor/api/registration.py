@@ -7,8 +7,8 @@ from typing import Any
 from litestar import Response
 
 from strongroom.core.clock import Clock
-from strongroom.core.database import Database
 from strongroom.core.errors import Conflict, NotFound
+from strongroom.core.storage.database import Database
 from strongroom.hathor.api.clients import Clients
 from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.api.refusal import Refusal, wallet_not_found
@@ -17,9 +17,9 @@ from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.keys import first_address, wallet_id
 from strongroom.hathor.protocol.messages import authentication_message, verify_message
-from strongroom.hathor.tokens import Tokens
-from strongroom.hathor.wallet_loading import WalletLoader
-from strongroom.hathor.wallets import (
+from strongroom.hathor.wallets.jwt import Tokens
+from strongroom.hathor.wallets.loading import WalletLoader
+from strongroom.hathor.wallets.registry import (
     ERROR,
     READY,
     Wallet,

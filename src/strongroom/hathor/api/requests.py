@@ -11,7 +11,7 @@ from strongroom.core.errors import Forbidden, Unauthenticated
 from strongroom.core.http.json_decoder import decode_json
 from strongroom.hathor.api.amounts import QUERY_KEY
 from strongroom.hathor.api.refusal import forbidden_route, unauthorized
-from strongroom.hathor.tokens import Mode, Principal, Tokens
+from strongroom.hathor.wallets.jwt import Mode, Principal, Tokens
 
 Asked = Request[Any, Any, Any]
 LARGEST_INTEGER = 2**64

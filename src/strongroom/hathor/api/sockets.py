@@ -11,12 +11,12 @@ from litestar.types import Receive, Scope, Send
 
 from strongroom.core.errors import StrongroomError
 from strongroom.core.http.json_decoder import decode_json
-from strongroom.core.sockets import Socket, socket_of, text_frame
+from strongroom.core.messaging.websockets import Socket, socket_of, text_frame
 from strongroom.hathor.api.joi import Key, Schema, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.subscriptions import SocketMeasures, Subscriptions
-from strongroom.hathor.tokens import Tokens
+from strongroom.hathor.api.subscriptions import SocketMeasures, Subscriptions
+from strongroom.hathor.wallets.jwt import Tokens
 
 log = structlog.get_logger(__name__)
 

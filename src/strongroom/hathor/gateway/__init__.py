@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from strongroom.core.errors import StrongroomError, Unavailable
-from strongroom.hathor.sync.events import Frame, Page
+from strongroom.hathor.protocol.events import Frame, Page
 
 
 class NodeUnavailable(Unavailable):

@@ -11,10 +11,10 @@ import aiohttp
 import msgspec
 
 from strongroom.core.errors import Unavailable
-from strongroom.core.http.json_decoder import decode_json
-from strongroom.core.http.outbound import ExcessiveAnswer, HttpClient, OutboundError
+from strongroom.core.http.json_decoder import JsonDecoder, decode_json
+from strongroom.core.http.outbound.client import ExcessiveAnswer, HttpClient, OutboundError
 from strongroom.hathor.gateway import NodeVersion
-from strongroom.hathor.sync.events import Frame, Page, decode_frame, decode_page
+from strongroom.hathor.protocol.events import Frame, Page
 
 REQUEST_TIMEOUT_S = 10.0
 PING_S = 5.0
@@ -24,6 +24,10 @@ PAGE_SIZES = (1_000, 50)
 """The most that a node gives; and what fits into an answer also where every event is as large as one may be."""
 MAX_BYTES_AHEAD = 64 * 2**20
 """Of frames that wait to be applied; then the node has to wait too."""
+
+
+decode_page = JsonDecoder(Page).decode
+decode_frame = JsonDecoder(Frame).decode
 
 
 class _TooMuch(Unavailable):

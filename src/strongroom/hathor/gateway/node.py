@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from strongroom.core.breaker import Breaker, BreakerState
 from strongroom.core.clock import Clock
 from strongroom.core.http.json_decoder import decode_json
-from strongroom.core.http.outbound import ExcessiveAnswer, HttpClient, OutboundError
-from strongroom.core.telemetry import ComponentHealth, Metrics, Status
+from strongroom.core.http.outbound.client import ExcessiveAnswer, HttpClient, OutboundError
+from strongroom.core.runtime.breaker import Breaker, BreakerState
+from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.hathor.gateway import NodeBabbles, NodeFailed, NodeRefused, NodeUnavailable
 
 TIMEOUT_S = 10.0

@@ -6,19 +6,14 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import execute
 from strongroom.core.errors import Conflict
-from strongroom.core.outbox import Outbox
-from strongroom.hathor.protocol.addresses import Network
-from strongroom.hathor.sync.addresses import AddressRow, write_addresses, write_balances, write_histories
-from strongroom.hathor.sync.effects import work_out
-from strongroom.hathor.sync.events import Event
-from strongroom.hathor.sync.ledger_lock import lock_ledger
-from strongroom.hathor.sync.locks import settle_locks
-from strongroom.hathor.sync.messages import append_messages
-from strongroom.hathor.sync.miners import write_miners
-from strongroom.hathor.sync.pushes import append_pushes
-from strongroom.hathor.sync.records import (
+from strongroom.core.messaging.outbox import Outbox
+from strongroom.core.storage.statements import execute
+from strongroom.hathor.index.addresses import AddressRow, write_addresses, write_balances, write_histories
+from strongroom.hathor.index.batch_state import Working
+from strongroom.hathor.index.effects import work_out
+from strongroom.hathor.index.miners import write_miners
+from strongroom.hathor.index.records import (
     complete,
     load,
     read_heights,
@@ -26,10 +21,15 @@ from strongroom.hathor.sync.records import (
     write_outputs,
     write_transactions,
 )
-from strongroom.hathor.sync.tokens import write_tokens
-from strongroom.hathor.sync.working import Working
-from strongroom.hathor.wallet_index import write_wallets
-from strongroom.hathor.wallet_loading import extend, note_used
+from strongroom.hathor.index.timelocks import settle_locks
+from strongroom.hathor.index.tokens import write_tokens
+from strongroom.hathor.index.wallets import write_wallets
+from strongroom.hathor.index.writer_lock import lock_ledger
+from strongroom.hathor.notifications.messages import append_messages
+from strongroom.hathor.notifications.outbox import append_pushes
+from strongroom.hathor.protocol.addresses import Network
+from strongroom.hathor.protocol.events import Event
+from strongroom.hathor.wallets.loading import extend, note_used
 
 log = structlog.get_logger(__name__)
 

@@ -14,24 +14,24 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from strongroom.core.backoff import Backoff
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.database import Database
 from strongroom.core.errors import LeaseLost, OutcomeUnknown, Unavailable
-from strongroom.core.lease import Lease
-from strongroom.core.outbox import Outbox
+from strongroom.core.messaging.outbox import Outbox
+from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.lease import Lease
+from strongroom.core.runtime.telemetry import Status
 from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseUnavailable
-from strongroom.core.telemetry import Status
 from strongroom.hathor.gateway import EventNode, EventStream
+from strongroom.hathor.index.writer_lock import lock_ledger
+from strongroom.hathor.notifications import outbox as pushes
+from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.protocol.addresses import Network
-from strongroom.hathor.sync import pushes
+from strongroom.hathor.protocol.events import KNOWN_EVENTS, Event, Frame, Page, RawEvent, read_event
 from strongroom.hathor.sync.batch import Applied, EventGapError, Rules, apply_batch
-from strongroom.hathor.sync.events import KNOWN_EVENTS, Event, Frame, Page, RawEvent, read_event
-from strongroom.hathor.sync.ledger_lock import lock_ledger
 from strongroom.hathor.sync.measures import Measures
-from strongroom.hathor.sync.messages import DESTINATION
 from strongroom.hathor.sync.source import Pins, WrongSourceError, check_source, compare_end
 from strongroom.hathor.sync.window import FIRST, Interrupted, Window
 

@@ -1,6 +1,6 @@
 """The metrics of the sync."""
 
-from strongroom.core.telemetry import Metrics
+from strongroom.core.runtime.telemetry import Metrics
 
 
 class Measures:

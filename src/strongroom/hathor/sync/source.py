@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from strongroom.core.bulk import execute
+from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables
-from strongroom.hathor.sync.events import Frame
+from strongroom.hathor.protocol.events import Frame
 
 
 class WrongSourceError(Exception):

@@ -9,7 +9,7 @@ while. What is refused all the same is acknowledged again when the node has sent
 from collections.abc import Sequence
 
 from strongroom.core.errors import Unavailable
-from strongroom.hathor.sync.events import Frame, RawEvent
+from strongroom.hathor.protocol.events import Frame, RawEvent
 from strongroom.hathor.sync.measures import Measures
 
 FIRST = 1

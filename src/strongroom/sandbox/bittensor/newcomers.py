@@ -1,11 +1,11 @@
 """Wallets for whoever starts service and sandbox together: a validator and a miner, registered on the subnet."""
 
-from strongroom.bittensor.names import KeyName, coldkey, hotkey
+from strongroom.bittensor.keystore.names import KeyName, coldkey, hotkey
+from strongroom.bittensor.keystore.wallets import NewKey, Wallets
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.protocol.ss58 import decode_address
-from strongroom.bittensor.wallets import NewKey, Wallets
-from strongroom.core.access import OPERATOR
 from strongroom.core.clock import Entropy
+from strongroom.core.security.access import OPERATOR
 from strongroom.sandbox.bittensor import changes
 from strongroom.sandbox.bittensor.changes import Neuron
 from strongroom.sandbox.bittensor.genesis import RAO

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from litestar import Response, get
 
-from strongroom.core.swagger import swagger_routes
+from strongroom.core.http.swagger import swagger_routes
 from strongroom.hathor.api.documentation.document import openapi_document
 from strongroom.hathor.api.documentation.legacy import legacy_operations
 from strongroom.hathor.api.documentation.operations import operations

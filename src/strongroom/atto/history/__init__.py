@@ -1,0 +1,1 @@
+"""The entries of accounts: stored, listed, announced to the callback URL."""

@@ -1,0 +1,204 @@
+"""Tells CALLBACK_URL about every entry of every account, in height order per account, accounts independently.
+
+`notification_state` is the original's progress table and is kept exactly: an adopted database goes on where it
+stopped, and could go back. With no CALLBACK_URL the progress still advances, as the original's built-in sink did,
+so that a URL that is set later is told what happens from then on.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from http import HTTPStatus
+from queue import SimpleQueue
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, delete, select
+
+from strongroom.atto import tables
+from strongroom.atto.history.views import entry_view
+from strongroom.atto.protocol import AccountEntry, Address
+from strongroom.atto.transactions.store import load_entry
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.environment import Secret
+from strongroom.core.errors import Unavailable
+from strongroom.core.http.outbound.client import HttpClient, OutboundError
+from strongroom.core.messaging.outbox import Dispatcher, Event, Outbox
+from strongroom.core.runtime.loops import Turn
+from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
+from strongroom.core.storage import tables as core_tables
+from strongroom.core.storage.database import Database, upsert_highest
+
+log = structlog.get_logger(__name__)
+
+DESTINATION = "atto.callback"
+TIMEOUT_S = 30.0
+QUIET_TICK_S = 1.0
+MISSED_CHUNK = 500
+
+
+class Callbacks:
+    """Announces entries in the transactions that store them, and delivers them."""
+
+    def __init__(
+        self,
+        *,
+        url: str | None,
+        header: tuple[str, Secret] | None,
+        database: Database,
+        outbox: Outbox,
+        clock: Clock,
+        entropy: Entropy,
+        metrics: Metrics,
+    ) -> None:
+        self._url = url
+        self._header = header
+        self._database = database
+        self._outbox = outbox
+        self._heights: dict[str, int] = {}
+        self._missing: dict[str, int] = {}
+        """Heights from which on nothing could be told, by account."""
+        self._quiet: SimpleQueue[tuple[str, int]] = SimpleQueue()  # units of work may run in a thread
+        self._dispatcher = Dispatcher(
+            database=database,
+            outbox=outbox,
+            clock=clock,
+            entropy=entropy,
+            destination=DESTINATION,
+            deliver=self._deliver,
+            delivered=_advance,
+        )
+        self._client = HttpClient({"Content-Type": "application/json"})
+        self._count = metrics.counter("strongroom_atto_callbacks", "Callbacks by result.", ("result",))
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def announce(self, connection: Connection, entries: Sequence[AccountEntry]) -> None:
+        """Queues new entries, in the transaction that stores them."""
+        if self._url is None:
+            for entry in entries:
+                self._quiet.put((Address(public_key=entry.public_key).path, entry.height))
+        else:
+            self._outbox.append(connection, DESTINATION, [_event(entry) for entry in entries])
+
+    def announce_missed(
+        self, connection: Connection, address: Address, entries: Sequence[AccountEntry]
+    ) -> None:
+        """Queues those of older entries that were not delivered yet, by the original or by us."""
+        columns = tables.notification_state.c
+        notified = (
+            connection.execute(select(columns.height).where(columns.address == address.path)).scalar() or 0
+        )
+        self.announce(connection, [entry for entry in entries if entry.height > notified])
+
+    def committed(self, address: Address) -> None:
+        self._outbox.committed(DESTINATION, address.path)
+
+    async def run(self, turn: Turn) -> None:
+        """Delivers until cancelled. Run it under a lease."""
+        if self._url is None:
+            await self._drop_leftovers()
+            turn.health.succeeded("CALLBACK_URL is not set")
+            await asyncio.Event().wait()
+        else:
+            await self._queue_missed()
+            await self._dispatcher.run(turn.health)
+
+    def rest(self) -> None:
+        """Another process delivers now."""
+        self._missing.clear()
+        self._dispatcher.rest()
+
+    def deliveries(self) -> ComponentHealth:
+        if self._missing:
+            detail = (
+                f"{len(self._missing)} accounts have entries that are told to nobody: they are not stored"
+            )
+            return ComponentHealth(status=Status.DEGRADED, detail=detail)
+        return self._dispatcher.check()
+
+    async def _deliver(self, event: Event) -> None:
+        headers = {self._header[0]: self._header[1].reveal()} if self._header else None
+        try:
+            answer = await self._client.ask(
+                "POST",
+                self._url or "",
+                data=event.payload.encode(),
+                headers=headers,
+                timeout_s=TIMEOUT_S,
+                reads_content=False,
+            )
+        except OutboundError as error:
+            self._count.labels("failed").inc()
+            raise Unavailable(f"the callback URL does not answer ({error})") from None
+        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            self._count.labels("refused").inc()
+            raise Unavailable(f"the callback URL answered with status {answer.status}")
+        self._count.labels("delivered").inc()
+
+    async def _queue_missed(self) -> None:
+        """Puts in what was stored while no URL was set and the process died before it advanced the progress."""
+        self._missing.clear()
+        heights = select(tables.chain.c.address, tables.chain.c.entry_height)
+        progress = select(tables.notification_state.c.address, tables.notification_state.c.height)
+        notified = {row.address: row.height for row in await self._database.fetch_all(progress)}
+        for row in await self._database.fetch_all(heights):
+            first = notified.get(row.address, 0) + 1
+            while first <= row.entry_height:
+                entries = await self._stored(row.address, first)
+                if not entries:
+                    self._missing[row.address] = first
+                    log.error("an entry to tell of is not stored", address=row.address, height=first)
+                    break
+                await self._database.write(partial(self.announce, entries=entries))
+                first = entries[-1].height + 1
+
+    async def _stored(self, path: str, first: int) -> list[AccountEntry]:
+        columns = tables.entry.c
+        query = (
+            select(tables.entry)
+            .where(columns.address == path, columns.height >= first)
+            .order_by(columns.height)
+            .limit(MISSED_CHUNK)
+        )
+        public_key = Address.parse(path).public_key
+        return [load_entry(row, public_key) for row in await self._database.fetch_all(query)]
+
+    async def advance(self) -> None:
+        """Without a URL, stores the progress of what this process stored. Run it in every process, again and again."""
+        heights = self._heights
+        while not self._quiet.empty():
+            path, height = self._quiet.get()
+            heights[path] = max(height, heights.get(path, 0))
+        if heights:
+            rows = [_progress(path, height) for path, height in heights.items()]
+            await self._database.write(partial(_advance_to, rows=rows))  # if it fails, the heights are kept
+            heights.clear()
+
+    async def _drop_leftovers(self) -> None:
+        leftover = delete(core_tables.outbox).where(core_tables.outbox.c.destination == DESTINATION)
+        dropped = await self._database.write(lambda connection: connection.execute(leftover).rowcount)
+        if dropped:
+            log.warning("CALLBACK_URL is not set any more: undelivered callbacks were dropped", count=dropped)
+
+
+def _event(entry: AccountEntry) -> Event:
+    return Event(
+        stream=Address(public_key=entry.public_key).path,
+        sequence=entry.height,
+        payload=msgspec.json.encode(entry_view(entry)).decode(),
+    )
+
+
+def _advance(connection: Connection, event: Event) -> None:
+    _advance_to(connection, [_progress(event.stream, event.sequence)])
+
+
+def _advance_to(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
+    """Never back: a process that was paused may store late what another has long gone past."""
+    upsert_highest(connection, tables.notification_state, rows, "height")
+
+
+def _progress(path: str, height: int) -> dict[str, object]:
+    return {"address": path, "version": 0, "height": height}

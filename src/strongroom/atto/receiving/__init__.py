@@ -1,0 +1,1 @@
+"""Receives what others sent to our accounts."""

@@ -1,0 +1,392 @@
+"""Automatic receive: whatever arrives for an enabled account of an unlocked wallet is received, accounts in parallel.
+
+Receivables are stored when they are seen, so that locked and disabled accounts lose nothing and pending amounts can
+be listed. One that cannot be received is tried again with backoff and never stands in the way of another.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Row, delete, select, update
+
+from strongroom.atto import tables
+from strongroom.atto.following.proof import require_signature
+from strongroom.atto.following.watched_addresses import MonitoredAddresses
+from strongroom.atto.gateway import Node, NodeDishonest
+from strongroom.atto.protocol import (
+    Address,
+    Block,
+    Network,
+    Receivable,
+    SendBlock,
+    open_block,
+    receive_block,
+)
+from strongroom.atto.records import AccountRecord
+from strongroom.atto.transactions.store import BlockRejected, RejectionCause
+from strongroom.atto.transactions.submitter import Order, Submitter
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.errors import Conflict, Locked, OutcomeUnknown, Unavailable
+from strongroom.core.runtime.backoff import Backoff
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.loops import Turn
+from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
+from strongroom.core.security.access import system_principal
+from strongroom.core.storage.database import Database, upsert
+
+log = structlog.get_logger(__name__)
+
+PRINCIPAL = system_principal("atto-receiver")
+SCOPE = "atto:receive"
+ACCOUNTS_AT_ONCE = 64
+POLL_S = 5.0
+LONGEST_RETRY_S = 60.0
+BATCH = 500
+REMEMBERED = 20_000
+TOLD = ("address", "amount", "sender", "timestamp_ms", "version")
+SHOWN = 12
+"""Characters of an address in health: enough to find it in the log, too few to be one."""
+
+
+class AlreadyReceived(Conflict):
+    """The receivable is not waiting any more."""
+
+
+@dataclass(slots=True)
+class _Trouble:
+    backoff: Backoff
+    path: str
+    """Of the account."""
+    not_before_s: float = 0.0
+    why: str = ""
+
+
+class Receiver:
+    """`handle` takes the stream's items, `store` stores them, `run` works off what is stored."""
+
+    def __init__(
+        self,
+        *,
+        node: Node,
+        database: Database,
+        network: Network,
+        monitored: MonitoredAddresses,
+        submitter: Submitter,
+        clock: Clock,
+        entropy: Entropy,
+        default_representative: Address | None,
+        minimum_raw: int,
+        metrics: Metrics,
+    ) -> None:
+        self._node = node
+        self._database = database
+        self._network = network
+        self._monitored = monitored
+        self._submitter = submitter
+        self._clock = clock
+        self._entropy = entropy
+        self._default_representative = default_representative
+        self._minimum_raw = minimum_raw
+        self._arrived: asyncio.Queue[Receivable] = asyncio.Queue(maxsize=10 * BATCH)
+        self._unstored: list[Receivable] = []
+        self._wake = asyncio.Event()
+        self._slots = asyncio.Semaphore(ACCOUNTS_AT_ONCE)
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._failing: dict[str, str] = {}
+        """Accounts whose last deposits could not be looked after, and why."""
+        self._refused: dict[str, str] = {}
+        """Accounts of which an arrival could not be stored, and why."""
+        self._troubles: dict[bytes, _Trouble] = {}
+        self._done: dict[bytes, None] = {}
+        self._received = metrics.counter(
+            "strongroom_atto_received", "Automatic receives by result.", ("result",)
+        )
+
+    async def handle(self, receivable: Receivable) -> None:
+        """Queues one item of the receivables stream for storing."""
+        await self._arrived.put(receivable)
+
+    def wake(self) -> None:
+        """Something may have become receivable: an arrival, an unlocked wallet, an enabled account."""
+        self._wake.set()
+
+    async def run(self, turn: Turn) -> None:
+        """Receives until cancelled. Run it under a lease, so that replicas do not race."""
+        try:
+            while True:
+                self._wake.clear()
+                waiting = await self._database.read(self._waiting)
+                self._forget_troubles(frozenset(waiting))
+                for path in waiting:
+                    if path not in self._busy:
+                        task = asyncio.ensure_future(self._look_after(path))
+                        self._busy[path] = task
+                        task.add_done_callback(partial(self._ended, path))
+                turn.health.succeeded()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await self._wake.wait()
+        finally:
+            tasks = list(self._busy.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ended(self, path: str, _task: asyncio.Task[None]) -> None:
+        self._busy.pop(path, None)
+
+    async def store(self, turn: Turn) -> None:
+        """Stores what `handle` took, until cancelled. A batch that could not be stored is the first of the next run."""
+        while True:
+            batch = self._unstored or [await self._arrived.get()]
+            while len(batch) < BATCH and not self._arrived.empty():
+                batch.append(self._arrived.get_nowait())
+            self._unstored = batch
+            rows = [_stored(one) for one in batch if self._is_ours(one)]
+            if rows:
+                await self._store(rows)
+                self.wake()
+            self._unstored = []
+            turn.health.succeeded()
+
+    async def _store(self, rows: list[dict[str, Any]]) -> None:
+        """Stores them together or, where one of them is wrong, each by itself."""
+        # Told again, it may be told rightly: what was wrong before must not stay.
+        store = partial(upsert, table=tables.receivable, update=TOLD)
+        try:
+            await self._database.write(partial(store, rows=rows))
+        except (Unavailable, OutcomeUnknown):
+            raise  # the database is away: all are stored with the next run
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are stored
+            if len(rows) == 1:
+                path = rows[0]["address"]
+                self._refused[path] = fault_text(error)
+                log.error("an arrival cannot be stored", address=path, why=self._refused[path])
+                return
+            for row in rows:
+                await self._store([row])
+        else:
+            for row in rows if self._refused else ():
+                self._refused.pop(row["address"], None)
+
+    def rest(self) -> None:
+        """Another process receives now."""
+        self._troubles.clear()
+        self._failing.clear()
+
+    def deposits(self) -> ComponentHealth:
+        """DEGRADED while there are deposits that could not be received when it was last tried."""
+        reasons = [(trouble.path, trouble.why) for trouble in self._troubles.values()]
+        reasons += [*self._failing.items(), *self._refused.items()]
+        if not reasons:
+            return ComponentHealth(status=Status.UP)
+        path, why = reasons[-1]
+        detail = f"{len(reasons)} deposits are not received yet, of {path[:SHOWN]}…: {why}"
+        return ComponentHealth(status=Status.DEGRADED, detail=detail)
+
+    async def _look_after(self, path: str) -> None:
+        """One account, and whatever goes wrong with it goes wrong for no other."""
+        try:
+            await self._work_off(Address.parse(path))
+        except Exception as error:  # noqa: BLE001 - it is tried again with the next look
+            self._failing[path] = fault_text(error)
+            log.warning("an account does not receive", address=path, why=self._failing[path])
+        else:
+            self._failing.pop(path, None)
+
+    def _remember(self, receivable_hash: bytes) -> None:
+        """A replay that was under way shall not bring back what was just received."""
+        self._done[receivable_hash] = None
+        while len(self._done) > REMEMBERED:
+            self._done.pop(next(iter(self._done)))
+
+    def _is_ours(self, receivable: Receivable) -> bool:
+        if receivable.hash in self._done:
+            return False
+        if receivable.network is not self._network:
+            log.error("receivable of another network passed over", network=receivable.network.name)
+            return False
+        address = Address(public_key=receivable.receiver_public_key)
+        return receivable.amount >= self._minimum_raw and address in self._monitored
+
+    def _waiting(self, connection: Connection) -> Sequence[str]:
+        """Accounts that may receive now and have something to."""
+        unlocked = select(tables.wallet.c.name).where(tables.wallet.c.encrypted_encryption_key.is_not(None))
+        names = [row.name for row in connection.execute(unlocked)]
+        query = (
+            select(tables.receivable.c.address)
+            .distinct()
+            .join(tables.chain, tables.chain.c.address == tables.receivable.c.address)
+            .where(tables.chain.c.disabled.is_(False), tables.chain.c.wallet_name.in_(names))
+        )
+        return [row.address for row in connection.execute(query)]
+
+    async def _work_off(self, address: Address) -> None:
+        """Receives what waits for one account, oldest first, passing over what must wait for its next try."""
+        while True:
+            rows = await self._database.fetch_all(_pending_of(address))
+            self._forget_received(address, frozenset(row.hash for row in rows))
+            ready = [row for row in rows if self._is_ready(row.hash)]
+            if not ready:
+                return
+            for row in ready:
+                async with self._slots:
+                    if not await self._receive(_receivable(row, address, self._network)):
+                        return  # locked or disabled meanwhile; it stays stored
+
+    def _forget_troubles(self, waiting: Container[str]) -> None:
+        """Those of accounts for which nothing waits any more, or that may not receive now."""
+        self._troubles = {one: trouble for one, trouble in self._troubles.items() if trouble.path in waiting}
+        self._failing = {path: why for path, why in self._failing.items() if path in waiting}
+
+    def _forget_received(self, address: Address, waiting: Container[bytes]) -> None:
+        """Troubles of what another process has received."""
+        path = address.path
+        gone = [one for one, trouble in self._troubles.items() if trouble.path == path and one not in waiting]
+        for receivable_hash in gone:
+            del self._troubles[receivable_hash]
+
+    def _is_ready(self, receivable_hash: bytes) -> bool:
+        trouble = self._troubles.get(receivable_hash)
+        return trouble is None or self._clock.monotonic_s() >= trouble.not_before_s
+
+    async def _receive(self, receivable: Receivable) -> bool:
+        """Receives one, or notes its trouble; False when the account must not receive now."""
+        try:
+            await self._verify(receivable)
+            await self._submitter.submit(self._order(receivable))
+        except Locked:
+            return False
+        except AlreadyReceived:
+            self._settle(receivable)
+        except BlockRejected as error:
+            self._received.labels("rejected").inc()
+            if error.cause is RejectionCause.RECEIVABLE_NOT_FOUND:
+                await self._forget(receivable)  # should the node be behind, its stream will tell of it again
+            else:
+                await self._postpone(receivable, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next receivable has its turn
+            self._received.labels("failed").inc()
+            await self._postpone(receivable, error)
+        else:
+            self._settle(receivable)
+            self._received.labels("received").inc()
+        return True
+
+    def _settle(self, receivable: Receivable) -> None:
+        """The settlement of a block that received it has deleted the row."""
+        self._troubles.pop(receivable.hash, None)
+        self._remember(receivable.hash)
+
+    async def _verify(self, receivable: Receivable) -> None:
+        """The send must exist, be signed by its sender, and say what the receivable says."""
+        transaction = await self._node.transaction(receivable.hash)
+        if transaction is None:
+            raise Unavailable("The node does not have the transaction of the receivable")
+        block = transaction.block
+        said = (
+            receivable.network,
+            receivable.sender_public_key,
+            receivable.receiver_public_key,
+            receivable.amount,
+            receivable.timestamp_ms,
+        )
+        if not isinstance(block, SendBlock) or said != (
+            block.network,
+            block.public_key,
+            block.receiver_public_key,
+            block.amount,
+            block.timestamp,
+        ):
+            raise NodeDishonest("The receivable is not what its transaction says")
+        require_signature(transaction, "the transaction of the receivable")
+
+    def _order(self, receivable: Receivable) -> Order:
+        address = Address(public_key=receivable.receiver_public_key)
+        representative = (self._default_representative or address).public_key
+
+        def check(connection: Connection, account: AccountRecord) -> None:
+            _require_enabled(account)
+            _require_stored(connection, receivable)
+
+        def build(account: AccountRecord, timestamp_ms: int) -> Block:
+            moment_ms = max(timestamp_ms, receivable.timestamp_ms + 1)
+            if account.state is None:
+                return open_block(receivable, representative, moment_ms)
+            return receive_block(account.state, receivable, moment_ms)
+
+        return Order(
+            principal=PRINCIPAL,
+            scope=SCOPE,
+            address=address,
+            kind="RECEIVE",
+            check=check,
+            build=build,
+            sender=receivable.sender_public_key,
+        )
+
+    async def _postpone(self, receivable: Receivable, error: Exception) -> None:
+        trouble = self._troubles.get(receivable.hash)
+        if trouble is None:
+            trouble = self._troubles[receivable.hash] = _Trouble(
+                Backoff(self._clock, self._entropy, first_s=1.0, cap_s=LONGEST_RETRY_S),
+                Address(public_key=receivable.receiver_public_key).path,
+            )
+        trouble.why = fault_text(error)
+        trouble.not_before_s = self._clock.monotonic_s() + trouble.backoff.next_delay_s()
+        log.warning("not received yet", hash=receivable.hash.hex().upper(), why=trouble.why)
+        columns = tables.receivable.c
+        statement = (
+            update(tables.receivable).where(columns.hash == receivable.hash).values(problem=trouble.why)
+        )
+        await self._database.write(lambda connection: connection.execute(statement))
+
+    async def _forget(self, receivable: Receivable) -> None:
+        self._troubles.pop(receivable.hash, None)
+        statement = delete(tables.receivable).where(tables.receivable.c.hash == receivable.hash)
+        await self._database.write(lambda connection: connection.execute(statement))
+
+
+def _require_enabled(account: AccountRecord) -> None:
+    if account.disabled:
+        raise Locked(f"Account {account.address.uri} is disabled", code="account_disabled")
+
+
+def _require_stored(connection: Connection, receivable: Receivable) -> None:
+    """A block that was signed before, and settled just now, may have received it."""
+    query = select(tables.receivable.c.hash).where(tables.receivable.c.hash == receivable.hash)
+    if connection.execute(query).first() is None:
+        raise AlreadyReceived("It was received by another block", code="already_received")
+
+
+def _pending_of(address: Address) -> Any:
+    columns = tables.receivable.c
+    return select(tables.receivable).where(columns.address == address.path).order_by(columns.timestamp_ms)
+
+
+def _stored(receivable: Receivable) -> dict[str, Any]:
+    return {
+        "hash": receivable.hash,
+        "address": Address(public_key=receivable.receiver_public_key).path,
+        "amount": receivable.amount,
+        "sender": receivable.sender_public_key,
+        "timestamp_ms": receivable.timestamp_ms,
+        "version": receivable.version,
+    }
+
+
+def _receivable(row: Row[Any], address: Address, network: Network) -> Receivable:
+    return Receivable(
+        network=network,
+        hash=row.hash,
+        version=row.version,
+        sender_public_key=row.sender,
+        timestamp_ms=row.timestamp_ms,
+        receiver_public_key=address.public_key,
+        amount=row.amount,
+    )

@@ -1,0 +1,100 @@
+"""Takes an account back to where the node's chain stands, in one transaction and audited."""
+
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from strongroom.atto import tables
+from strongroom.atto.history.callbacks import DESTINATION
+from strongroom.atto.protocol import Network
+from strongroom.atto.records import load_account, state_values
+from strongroom.atto.transactions.reconciliation import Verdict
+from strongroom.atto.transactions.store import BlockState, RejectionCause
+from strongroom.core.errors import Conflict
+from strongroom.core.security.access import Principal
+from strongroom.core.security.audit import Audit
+from strongroom.core.storage import tables as core_tables
+
+REASON = "Abandoned by the operator: the network's chain does not have it"
+UNOPENED: dict[str, Any] = {
+    "version": 0,
+    "height": 0,
+    "balance": 0,
+    "frontier": None,
+    "timestamp_ms": 0,
+    "representative": None,
+}
+
+
+def abandon(
+    connection: Connection,
+    verdict: Verdict,
+    principal: Principal,
+    audit: Audit,
+    network: Network,
+    now_ms: int,
+) -> list[bytes]:
+    """Gives up every block of the account after the common ones; returns their hashes.
+
+    The history ends at the common height and goes on with the node's entries, which are told anew. The blocks keep their rows, as
+    REJECTED, and free their slots.
+
+    Raises:
+        Conflict: the account has changed since the verdict.
+    """
+    judged = verdict.account
+    account = load_account(connection, judged.address, network, lock=True)
+    if (account.pending, account.state) != (judged.pending, judged.state):
+        raise Conflict("The account has just changed: compare again")
+    path, common = account.address.path, verdict.common_height
+    hashes = _give_up_blocks(connection, path, common, now_ms)
+    _cut_history(connection, path, common)
+    values = (UNOPENED if verdict.node is None else state_values(verdict.node)) | {
+        "pending": None,
+        "entry_height": min(common, account.entry_height),
+        "work_target": None,
+        "work": None,
+    }
+    connection.execute(update(tables.chain).where(tables.chain.c.address == path).values(values))
+    details = {
+        "abandoned": [one.hex().upper() for one in hashes],
+        "commonHeight": common,
+        "heightBefore": account.height,
+        "heightNow": verdict.node.height if verdict.node else 0,
+    }
+    audit.append(connection, principal, "atto.abandon", path, details)
+    return hashes
+
+
+def _give_up_blocks(connection: Connection, path: str, common: int, now_ms: int) -> list[bytes]:
+    columns = tables.block.c
+    ours = (
+        columns.address == path,
+        columns.height > common,
+        columns.state.in_([BlockState.SIGNED, BlockState.CONFIRMED]),
+    )
+    hashes = [bytes(row.hash) for row in connection.execute(select(columns.hash).where(*ours))]
+    given_up = {
+        "state": BlockState.REJECTED,
+        "reason": REASON,
+        "cause": RejectionCause.ABANDONED,
+        "slot": None,
+        "resolved_at_ms": now_ms,
+    }
+    connection.execute(update(tables.block).where(*ours).values(given_up))
+    return hashes
+
+
+def _cut_history(connection: Connection, path: str, common: int) -> None:
+    entries, outbox, told = tables.entry.c, core_tables.outbox.c, tables.notification_state.c
+    connection.execute(delete(tables.entry).where(entries.address == path, entries.height > common))
+    connection.execute(
+        delete(core_tables.outbox).where(
+            outbox.destination == DESTINATION, outbox.stream == path, outbox.sequence > common
+        )
+    )
+    connection.execute(
+        update(tables.notification_state)
+        .where(told.address == path, told.height > common)
+        .values(height=common)
+    )

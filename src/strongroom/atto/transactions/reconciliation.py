@@ -1,0 +1,248 @@
+"""Compares what is stored of the accounts with the chain that the node has, and puts an account right by name.
+
+A network that was reset, or a node that was restored from another history, has not what was confirmed here. What the
+node may still take is offered to it again, as the same bytes. What it can never take is abandoned when the operator says so:
+the account then stands where the node's chain stands.
+"""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from strongroom.atto import tables
+from strongroom.atto.following.proof import require_signature
+from strongroom.atto.gateway import Node, NodeDishonest
+from strongroom.atto.protocol import AccountState, Address, Network, OpenBlock, ReceiveBlock, Transaction
+from strongroom.atto.records import AccountRecord, account_record, load_account
+from strongroom.atto.transactions.store import BlockState, SignedBlock, load_block
+from strongroom.core.errors import Conflict, NotFound, Unavailable
+from strongroom.core.storage.database import Database
+
+
+class Standing(enum.StrEnum):
+    """How an account here stands to the node's."""
+
+    SAME = "same"
+    NODE_AHEAD = "the node is ahead: the service follows"
+    NODE_BEHIND = "the node's chain ends before what was confirmed here"
+    FORKED = "the node's chain has other blocks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    account: AccountRecord
+    node: AccountState | None
+    standing: Standing
+    open_block: SignedBlock | None
+
+    @property
+    def differs(self) -> bool:
+        return self.standing is not Standing.SAME or self.open_block is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one account's chain and the node's have in common, and what of ours comes after it."""
+
+    account: AccountRecord
+    node: AccountState | None
+    common_height: int
+    first_missing: Transaction | None
+    """Our block after the common ones; None where another wallet made it."""
+    may_be_accepted: bool
+    """Whether the node could still take that block."""
+
+
+class Reconciler:
+    """Reads. Nothing is signed and nothing changes."""
+
+    def __init__(self, *, node: Node, database: Database, network: Network) -> None:
+        self._node = node
+        self._database = database
+        self._network = network
+
+    async def require_network(self) -> None:
+        """Raises: Conflict: the node is not surely of the configured network."""
+        found = await self._node.network()
+        if found is not self._network:
+            named = found.name if found else "one that it does not name"
+            raise Conflict(
+                f"The node is of the network {named}, not {self._network.name}", code="wrong_network"
+            )
+
+    async def compare(self) -> list[Comparison]:
+        """Every account that differs, or has an open block."""
+        rows = await self._database.fetch_all(select(tables.chain).order_by(tables.chain.c.address))
+        accounts = [account_record(row, self._network) for row in rows]
+        states = await self._node.accounts([account.address for account in accounts]) if accounts else []
+        found = {state.public_key: state for state in states}
+        compared = [await self._compare(one, found.get(one.address.public_key)) for one in accounts]
+        return [one for one in compared if one.differs]
+
+    async def judge(self, block_hash: bytes) -> Verdict:
+        """The account whose open block, or last stored block, this is.
+
+        Raises:
+            NotFound: it is neither of any account.
+            Conflict: the node has it, or the service finds out about it by itself.
+            NodeDishonest: the node contradicts itself.
+        """
+        account = await self._named(block_hash)
+        if await self._node.transaction(block_hash) is not None:
+            raise Conflict("The node has this block: there is nothing to put right")
+        state = await self._verified(account.address)
+        common = await self._common_height(account, state)
+        last = account.height + (account.pending is not None)
+        if common >= account.height and state is not None and state.height >= last:
+            raise Conflict("Another block has its place: the service finds out by itself")
+        await self._require_absent(account, common)
+        first = await self._stored_block(account.address, common + 1)
+        return Verdict(
+            account=account,
+            node=state,
+            common_height=common,
+            first_missing=first,
+            may_be_accepted=first is not None and await self._may_be_accepted(first, state),
+        )
+
+    async def missing_blocks(self, verdict: Verdict) -> list[Transaction]:
+        """Our blocks after the common ones, ascending, as far as we have their bytes without a gap."""
+        found: list[Transaction] = []
+        height = verdict.common_height + 1
+        while (block := await self._stored_block(verdict.account.address, height)) is not None:
+            found.append(block)
+            height += 1
+        return found
+
+    async def _require_absent(self, account: AccountRecord, common: int) -> None:
+        """A node whose account states are old, or false, may have the very blocks that it says are not there.
+
+        Raises:
+            NodeDishonest: it has one that was confirmed here after the common height.
+        """
+        if account.state is None or common >= account.height:
+            return
+        for ours in (await self._stored_hash(account.address, common + 1), account.state.frontier):
+            if ours is not None and await self._node.transaction(ours) is not None:
+                raise NodeDishonest(
+                    f"The node has {ours.hex().upper()} of this account, and says that the account's chain has it not:"
+                    " ask again when it has caught up with itself"
+                )
+
+    async def _named(self, block_hash: bytes) -> AccountRecord:
+        columns = tables.chain.c
+
+        def work(connection: Connection) -> AccountRecord | None:
+            query = select(columns.address).where(
+                (columns.pending == block_hash) | (columns.frontier == block_hash)
+            )
+            row = connection.execute(query).first()
+            return (
+                None if row is None else load_account(connection, Address.parse(row.address), self._network)
+            )
+
+        account = await self._database.read(work)
+        if account is None:
+            shown = block_hash.hex().upper()
+            raise NotFound(f"{shown} is neither an open nor the last block of an account here")
+        return account
+
+    async def _compare(self, account: AccountRecord, state: AccountState | None) -> Comparison:
+        pending = account.pending
+        block = (
+            None
+            if pending is None
+            else await self._database.read(lambda connection: load_block(connection, pending))
+        )
+        standing = await self._standing(account, state)
+        return Comparison(account=account, node=state, standing=standing, open_block=block)
+
+    async def _standing(self, account: AccountRecord, state: AccountState | None) -> Standing:
+        height, frontier = (state.height, state.frontier) if state else (0, None)
+        stored = account.state.frontier if account.state else None
+        if (height, frontier) == (account.height, stored):
+            return Standing.SAME
+        if height > account.height:
+            known = stored is None or await self._node.transaction(stored) is not None
+            return Standing.NODE_AHEAD if known else Standing.FORKED
+        if height < account.height:
+            common = await self._common_height(account, state)
+            return Standing.NODE_BEHIND if common == height else Standing.FORKED
+        return Standing.FORKED
+
+    async def _verified(self, address: Address) -> AccountState | None:
+        """The node's state, which the account's own key signed."""
+        state = await self._node.account(address)
+        if state is None:
+            return None
+        transaction = await self._node.transaction(state.frontier)
+        if transaction is None:
+            raise Unavailable("The node does not have the account's last transaction")
+        require_signature(transaction, "the account's last transaction")
+        block = transaction.block
+        said = (state.network, state.public_key, state.height, state.balance, state.timestamp_ms)
+        signed = (block.network, block.public_key, block.height, block.balance, block.timestamp)
+        if said != signed or block.network is not self._network or block.address != address:
+            raise NodeDishonest("The node's account state is not what its last transaction says")
+        return state
+
+    async def _common_height(self, account: AccountRecord, state: AccountState | None) -> int:
+        """The highest height at which both chains have the same block. Blocks are chained, so halving finds it."""
+        low, high = 0, min(account.height, state.height if state else 0)
+        while low < high:
+            middle = (low + high + 1) // 2
+            ours = await self._stored_hash(account.address, middle)
+            theirs = (await self._node.transaction_at(account.address, middle)).hash
+            low, high = (middle, high) if ours == theirs else (low, middle - 1)
+        return low
+
+    async def _stored_hash(self, address: Address, height: int) -> bytes | None:
+        columns = tables.entry.c
+        query = select(columns.hash).where(columns.address == address.path, columns.height == height)
+        row = await self._database.fetch_one(query)
+        return None if row is None else bytes(row.hash)
+
+    async def _stored_block(self, address: Address, height: int) -> Transaction | None:
+        columns = tables.block.c
+        query = select(columns.transaction).where(
+            columns.address == address.path,
+            columns.height == height,
+            columns.state.in_([BlockState.SIGNED, BlockState.CONFIRMED]),
+        )
+        row = await self._database.fetch_one(query)
+        return None if row is None else Transaction.from_bytes(row.transaction)
+
+    async def _may_be_accepted(self, transaction: Transaction, state: AccountState | None) -> bool:
+        """Whether its predecessor is the node's last block, and the node has what it receives."""
+        block = transaction.block
+        if isinstance(block, OpenBlock):
+            follows = state is None
+        else:
+            follows = state is not None and (state.frontier, state.height + 1) == (
+                block.previous,
+                block.height,
+            )
+        if follows and isinstance(block, OpenBlock | ReceiveBlock):
+            return await self._node.transaction(block.send_hash) is not None
+        return follows
+
+
+def require_abandonable(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict of all nodes that were asked.
+
+    Raises:
+        Conflict: one could still take the block, or they do not agree.
+    """
+    first = verdicts[0]
+    for verdict in verdicts:
+        if verdict.may_be_accepted and verdict.first_missing is not None:
+            shown = verdict.first_missing.hash.hex().upper()
+            raise Conflict(
+                f"The node could still take block {shown} at height {verdict.first_missing.block.height}: "
+                "`strongroom atto reconcile --offer` offers the same bytes again",
+            )
+        if (verdict.common_height, verdict.node) != (first.common_height, first.node):
+            raise Conflict("The nodes do not say the same of the account")
+    return first

@@ -1,0 +1,68 @@
+"""What a node's refusal of a block means: never, or not now."""
+
+from strongroom.atto.following.node_clock import NodeClock
+from strongroom.atto.gateway import Node, NodeRejected
+from strongroom.atto.protocol import MAX_FUTURE_MS, AccountState, Block, OpenBlock, ReceiveBlock
+from strongroom.atto.transactions.store import RejectionCause
+from strongroom.core.errors import Unavailable
+
+REPLACED = "The account's chain went on with another block"
+CLOCK_MARGIN_MS = 10_000
+"""How far the node's clock may have gone on between its refusal and its answer to what time it is."""
+
+# Refusals that depend on nothing but the block and its predecessor. Any other may pass, or is news to us. A node that
+# says INVALID_NETWORK is of another network: it knows nothing of ours.
+FINAL_REASONS = frozenset(
+    {
+        "INVALID_TRANSACTION",
+        "INVALID_BALANCE",
+        "INVALID_AMOUNT",
+        "INVALID_RECEIVER",
+        "INVALID_CHANGE",
+        "INVALID_TIMESTAMP",
+        "INVALID_VERSION",
+        "INVALID_REPRESENTATIVE",
+        "RECEIVABLE_NOT_FOUND",
+    }
+)
+
+
+async def require_final(
+    rejection: NodeRejected, block: Block, state: AccountState | None, node: Node, node_clock: NodeClock
+) -> RejectionCause:
+    """Returns when the ledger will never take the block on its predecessor; `state` is the node's of its account.
+
+    Raises:
+        Unavailable: the refusal may pass.
+    """
+    if rejection.reason not in FINAL_REASONS:
+        raise Unavailable(f"The node refused the block, which may pass: {rejection.reason}")
+    if rejection.reason == "INVALID_TRANSACTION":
+        await _require_in_time(block, node_clock)
+    elif rejection.reason == "INVALID_TIMESTAMP":
+        await _require_not_later(block, state, node)
+    elif rejection.reason == "RECEIVABLE_NOT_FOUND":
+        return RejectionCause.RECEIVABLE_NOT_FOUND
+    return RejectionCause.RULE
+
+
+async def _require_in_time(block: Block, node_clock: NodeClock) -> None:
+    """A block ahead of the node's clock is invalid now, and valid a while later."""
+    await node_clock.refresh()
+    await node_clock.require_steady()
+    ahead_ms = block.timestamp - node_clock.now_ms()
+    if ahead_ms > MAX_FUTURE_MS - CLOCK_MARGIN_MS:
+        raise Unavailable(
+            f"The block is {ahead_ms / 1000:.0f} s ahead of the node's clock; it is offered again"
+        )
+
+
+async def _require_not_later(block: Block, state: AccountState | None, node: Node) -> None:
+    """A timestamp is wrong for good when it is not after the predecessor's and the send's, and only then."""
+    if state is not None and state.timestamp_ms >= block.timestamp:
+        return
+    if isinstance(block, OpenBlock | ReceiveBlock):
+        sent = await node.transaction(block.send_hash)
+        if sent is not None and sent.block.timestamp >= block.timestamp:
+            return
+    raise Unavailable("The node refused the block for its time, which is after all that it must be after")

@@ -1,0 +1,188 @@
+"""SEND and CHANGE: the preconditions in the order that decides the status code, and the words of their errors."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from strongroom.atto import tables
+from strongroom.atto.protocol import (
+    AccountEntry,
+    AccountState,
+    Address,
+    Block,
+    InsufficientBalance,
+    InvalidAmount,
+    InvalidTransaction,
+    change_block,
+    send_block,
+)
+from strongroom.atto.records import AccountRecord
+from strongroom.atto.transactions.store import BlockState, load_block, load_entry
+from strongroom.atto.transactions.submitter import Order, Submitter
+from strongroom.core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown
+from strongroom.core.runtime.idempotency import Attempt
+from strongroom.core.security.access import Principal
+from strongroom.core.storage.database import Database
+
+SEND_SCOPE = "atto:send"
+CHANGE_SCOPE = "atto:change"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionView:
+    """A transaction of one of our accounts. `entry` is there once it is confirmed and in the store."""
+
+    hash: bytes
+    state: BlockState
+    entry: AccountEntry | None
+    reason: str | None
+
+
+class Transactions:
+    """What a client may put on its accounts' chains."""
+
+    def __init__(self, submitter: Submitter, database: Database) -> None:
+        self._submitter = submitter
+        self._database = database
+
+    async def send(
+        self,
+        principal: Principal,
+        *,
+        address: Address,
+        receiver: Address,
+        amount_raw: int,
+        last_height: int | None,
+        attempt: Attempt | None,
+    ) -> AccountEntry:
+        """Sends and returns the confirmed entry. Raises as `Submitter.submit`, and InvalidInput."""
+
+        def check(_connection: Connection, account: AccountRecord) -> None:
+            state = require_open(account)
+            if last_height is not None and state.height != last_height:
+                raise Conflict(
+                    f"Given height for {address.uri} does not match last known height {state.height}. "
+                    "List all the newest transactions and try again!",
+                    code="height_mismatch",
+                )
+            self._build_send(state, receiver, amount_raw, state.timestamp_ms + 1)
+
+        def build(account: AccountRecord, timestamp_ms: int) -> Block:
+            return self._build_send(require_open(account), receiver, amount_raw, timestamp_ms)
+
+        order = Order(
+            principal=principal,
+            scope=SEND_SCOPE,
+            address=address,
+            kind="SEND",
+            check=check,
+            build=build,
+            amount_raw=amount_raw,
+            destination=receiver,
+            attempt=attempt,
+        )
+        return await self._submit(order)
+
+    async def change(
+        self, principal: Principal, *, address: Address, representative: Address, attempt: Attempt | None
+    ) -> AccountEntry:
+        """Changes the representative and returns the confirmed entry. Raises as `send`."""
+
+        def build(account: AccountRecord, timestamp_ms: int) -> Block:
+            state = require_open(account)
+            try:
+                return change_block(state, representative.public_key, timestamp_ms)
+            except InvalidTransaction as error:
+                raise InvalidInput(str(error), code="same_representative") from error
+
+        order = Order(
+            principal=principal,
+            scope=CHANGE_SCOPE,
+            address=address,
+            kind="CHANGE",
+            check=lambda _connection, account: _discard(
+                build(account, account.state.timestamp_ms + 1 if account.state else 0)
+            ),
+            build=build,
+            destination=representative,
+            attempt=attempt,
+        )
+        return await self._submit(order)
+
+    async def resume(self, block_hash: bytes) -> AccountEntry:
+        """The answer to a request whose block was signed before, by this process or by one that is gone."""
+        outcome = await self._submitter.await_block(block_hash)
+        if outcome is None:
+            raise NotFound("The transaction is unknown", code="transaction_not_found")
+        return outcome.entry_or_raise() or await self._stored_entry(block_hash)
+
+    async def find(self, block_hash: bytes) -> TransactionView:
+        """A transaction of one of our accounts by its hash.
+
+        Raises:
+            NotFound: no account of ours has it.
+        """
+
+        def work(connection: Connection) -> TransactionView | None:
+            entry = _entry_by_hash(connection, block_hash)
+            signed = load_block(connection, block_hash)
+            if signed is None and entry is None:
+                return None
+            return TransactionView(
+                hash=block_hash,
+                # What the chain has is confirmed, whatever was decided of it here.
+                state=BlockState.CONFIRMED if entry or not signed else signed.state,
+                entry=entry,
+                reason=signed.reason if signed and not entry else None,
+            )
+
+        view = await self._database.read(work)
+        if view is None:
+            raise NotFound(
+                f"Transaction {block_hash.hex().upper()} wasn't found", code="transaction_not_found"
+            )
+        return view
+
+    async def _submit(self, order: Order) -> AccountEntry:
+        entry = await self._submitter.submit(order)
+        if entry is None:
+            raise AssertionError("SEND and CHANGE tell their entry by themselves")
+        return entry
+
+    async def _stored_entry(self, block_hash: bytes) -> AccountEntry:
+        entry = await self._database.read(lambda connection: _entry_by_hash(connection, block_hash))
+        if entry is None:
+            raise OutcomeUnknown("The transaction is confirmed; its entry is not in the history yet")
+        return entry
+
+    @staticmethod
+    def _build_send(state: AccountState, receiver: Address, amount_raw: int, timestamp_ms: int) -> Block:
+        try:
+            return send_block(state, receiver.public_key, amount_raw, timestamp_ms)
+        except InsufficientBalance as error:
+            raise InvalidInput("Not enough balance.", code="insufficient_balance") from error
+        except (InvalidAmount, InvalidTransaction) as error:
+            raise InvalidInput(str(error), code=error.code) from error
+
+
+def require_open(account: AccountRecord) -> AccountState:
+    """The state of an open account.
+
+    Raises:
+        NotFound: it is not open yet.
+    """
+    if account.state is None:
+        raise NotFound(
+            f"Account {account.address.uri} is not open yet. Please receive some attos before try again",
+            code="account_not_open",
+        )
+    return account.state
+
+
+def _entry_by_hash(connection: Connection, block_hash: bytes) -> AccountEntry | None:
+    row = connection.execute(select(tables.entry).where(tables.entry.c.hash == block_hash)).first()
+    return None if row is None else load_entry(row, Address.parse(row.address).public_key)
+
+
+def _discard(_block: Block) -> None:
+    """Only whether it can be built was asked."""

@@ -1,0 +1,128 @@
+"""What the Atto ledger's database holds sealed: the entropy of each wallet, and the key that opens it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, func, select, update
+
+from strongroom.atto import tables
+from strongroom.atto.protocol import AccountKeys, Address, Mnemonic, ProtocolError
+from strongroom.atto.records import WALLET_COLUMNS, WalletRecord, wallet_records
+from strongroom.core.errors import Conflict, VaultError
+from strongroom.core.security.bindings import HeldRow, Kind
+from strongroom.core.security.vault import KeyEncryptionKey, open_sealed
+
+WALLETS: Final = Kind(
+    table="wallet",
+    columns=("encrypted_entropy", "encrypted_encryption_key"),
+    noun="Wallet",
+    actions=("wallet.create", "wallet.import", "wallet.lock", "wallet.unlock"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstAccounts:
+    """The lowest index of a wallet that has an account, and the addresses stored at it.
+
+    Two, where a wallet of the original has two rows of one index: nothing in its tables forbids that.
+    """
+
+    index: int
+    addresses: frozenset[str]
+
+    def are_of(self, keys: AccountKeys) -> bool:
+        return Address(public_key=keys.public_key(self.index)).path in self.addresses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldWallet(HeldRow):
+    first: FirstAccounts | None = None
+
+
+class WalletHoldings:
+    """See `core.security.holdings.Holdings`."""
+
+    kind = WALLETS
+
+    def rows(self, connection: Connection, *, in_full: bool = False) -> Sequence[HeldWallet]:
+        query = select(*WALLET_COLUMNS).order_by(tables.wallet.c.name)
+        first = first_accounts(connection) if in_full else {}
+        return [
+            HeldWallet(name=one.name, values=held_row(one).values, first=first.get(one.name))
+            for one in wallet_records(connection.execute(query).all())
+        ]
+
+    def is_sealed(self, row: HeldRow) -> bool:
+        return row.values[1] is not None
+
+    def opens(self, key: KeyEncryptionKey, row: HeldRow) -> bool:
+        try:
+            open_sealed(key.reveal(), row.values[1] or b"")
+        except VaultError:
+            return False
+        return True
+
+    def problem(self, key: KeyEncryptionKey, row: HeldRow) -> str | None:
+        entropy, sealed_key = row.values
+        if sealed_key is None:
+            return None
+        try:
+            wallet_key = open_sealed(key.reveal(), sealed_key)
+        except VaultError:
+            return "does not open with this key-encryption key"
+        try:
+            mnemonic = Mnemonic.from_entropy(open_sealed(wallet_key, entropy or b""))
+        except (VaultError, ProtocolError):
+            return "opens, and its entropy does not: the two are not of one wallet"
+        first = row.first if isinstance(row, HeldWallet) else None
+        if first is not None and not first.are_of(AccountKeys(mnemonic.seed())):
+            return f"holds another mnemonic than that of its account {first.index}"
+        return None
+
+    def give_up(self, connection: Connection, row: HeldRow) -> HeldRow:
+        """The wallet is locked."""
+        columns = tables.wallet.c
+        values = {"encrypted_encryption_key": None, "version": columns.version + 1}
+        connection.execute(update(tables.wallet).where(columns.name == row.name).values(values))
+        return HeldWallet(name=row.name, values=(row.values[0], None))
+
+
+def held_row(wallet: WalletRecord) -> HeldRow:
+    return HeldRow(name=wallet.name, values=(wallet.sealed_entropy, wallet.sealed_key))
+
+
+def first_accounts(connection: Connection, wallet_name: str | None = None) -> dict[str, FirstAccounts]:
+    """Those of one wallet or of all, by the wallet's name."""
+    columns = tables.account.c
+    query = select(columns.wallet_name, columns.account_index, columns.address)
+    if wallet_name is None:
+        lowest = (
+            select(columns.wallet_name, func.min(columns.account_index).label("lowest"))
+            .group_by(columns.wallet_name)
+            .subquery()
+        )
+        query = query.join(
+            lowest,
+            (lowest.c.wallet_name == columns.wallet_name) & (lowest.c.lowest == columns.account_index),
+        )
+    else:
+        own = columns.wallet_name == wallet_name
+        lowest_of_it = select(func.min(columns.account_index)).where(own).scalar_subquery()
+        query = query.where(own, columns.account_index == lowest_of_it)
+    found: dict[str, dict[int, set[str]]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.wallet_name, {}).setdefault(row.account_index, set()).add(row.address)
+    return {
+        name: FirstAccounts(index=min(by_index), addresses=frozenset(by_index[min(by_index)]))
+        for name, by_index in found.items()
+    }
+
+
+def require_own_accounts(connection: Connection, wallet_name: str, keys: AccountKeys) -> None:
+    """Raises: Conflict: the wallet's first account is not one of these keys; none of them may be used for it."""
+    first = first_accounts(connection, wallet_name).get(wallet_name)
+    if first is not None and not first.are_of(keys):
+        raise Conflict(
+            f"Persisted account index {first.index} does not match wallet mnemonic", code="index_mismatch"
+        )

@@ -1,0 +1,205 @@
+"""Wallets: a mnemonic sealed under its own key, and that key, while unlocked, sealed under the key-encryption key."""
+
+import asyncio
+import unicodedata
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection, select, update
+
+from strongroom.atto import tables
+from strongroom.atto.protocol import AccountKeys, Mnemonic
+from strongroom.atto.records import WALLET_COLUMNS, WalletRecord, load_wallet, wallet_records
+from strongroom.atto.wallets.holdings import held_row, require_own_accounts
+from strongroom.atto.wallets.keyring import Keyring
+from strongroom.core.clock import Entropy
+from strongroom.core.errors import Conflict, InvalidInput, NotFound, VaultError
+from strongroom.core.security.access import Principal
+from strongroom.core.security.audit import Audit
+from strongroom.core.security.bindings import Bindings
+from strongroom.core.security.vault import KEY_BYTES, Vault
+from strongroom.core.storage.database import Database, locking
+from strongroom.core.storage.errors import Duplicate
+
+LONGEST_NAME = 255
+RESERVED_NAMES = frozenset({"accounts"})
+ENTROPY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewWallet:
+    """What the creator of a wallet is told once."""
+
+    mnemonic: Mnemonic
+    encryption_key: str = field(repr=False)
+
+
+class Wallets:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        vault: Vault,
+        bindings: Bindings,
+        keyring: Keyring,
+        audit: Audit,
+        entropy: Entropy,
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._bindings = bindings
+        self._keyring = keyring
+        self._audit = audit
+        self._entropy = entropy
+
+    async def list(self) -> list[WalletRecord]:
+        return wallet_records(
+            await self._database.fetch_all(select(*WALLET_COLUMNS).order_by(tables.wallet.c.name))
+        )
+
+    async def get(self, name: str) -> WalletRecord:
+        wallet = await self._database.read(lambda connection: load_wallet(connection, name))
+        if wallet is None:
+            raise unknown_wallet(name)
+        return wallet
+
+    async def create(self, principal: Principal, name: str) -> NewWallet:
+        """Makes a wallet with a new mnemonic; it is unlocked."""
+        mnemonic = Mnemonic.from_entropy32(self._entropy.token(ENTROPY_BYTES))
+        return await self._insert(principal, "wallet.create", name, mnemonic, None)
+
+    async def import_(
+        self, principal: Principal, name: str, mnemonic: Mnemonic, encryption_key: str | None
+    ) -> NewWallet:
+        """Stores a mnemonic; it is unlocked. `encryption_key` is 64 hex digits, made when None."""
+        return await self._insert(principal, "wallet.import", name, mnemonic, encryption_key)
+
+    async def lock(self, principal: Principal, name: str) -> None:
+        """Forgets the wallet's key, here and in the database. Locking twice is fine.
+
+        A wallet whose row was altered is locked too. It stays refused, unless it is then as the service left it when it
+        was locked before.
+        """
+
+        def work(connection: Connection) -> WalletRecord:
+            wallet = _load_locked(connection, name)
+            locked = replace(wallet, sealed_key=None)
+            is_ours = any(self._bindings.holds(connection, held_row(one)) for one in (wallet, locked))
+            _store_key(connection, name, None)
+            sequence = self._audit.append(connection, principal, "wallet.lock", name)
+            if is_ours:
+                self._bindings.bind(connection, [held_row(locked)], sequence)
+            return wallet
+
+        self._keyring.forget(await self._database.write(work))
+
+    async def unlock(self, principal: Principal, name: str, encryption_key: str) -> None:
+        """Checks the key against the sealed entropy and keeps it under the key-encryption key.
+
+        Raises:
+            InvalidInput: it is not the wallet's key.
+            VaultError: the wallet's row was altered.
+            Conflict: its first account is of another mnemonic.
+        """
+        wallet = await self.get(name)
+        try:
+            key = bytes.fromhex(encryption_key)
+            mnemonic = self._keyring.mnemonic(wallet, key)
+        except (ValueError, VaultError):
+            raise InvalidInput(f"Invalid encryption key for {name}", code="invalid_encryption_key") from None
+        keys = await asyncio.to_thread(lambda: AccountKeys(mnemonic.seed()))
+        sealed = self._vault.seal(key)
+
+        def work(connection: Connection) -> None:
+            found = _load_locked(connection, name)
+            self._keyring.require_unaltered(connection, found)
+            if found.sealed_entropy != wallet.sealed_entropy:
+                raise Conflict(f"Wallet {name} was changed meanwhile", code="wallet_changed")
+            require_own_accounts(connection, name, keys)
+            _store_key(connection, name, sealed)
+            sequence = self._audit.append(connection, principal, "wallet.unlock", name)
+            self._bindings.bind(connection, [held_row(replace(found, sealed_key=sealed))], sequence)
+
+        await self._database.write(work)
+
+    async def _insert(
+        self, principal: Principal, action: str, name: str, mnemonic: Mnemonic, encryption_key: str | None
+    ) -> NewWallet:
+        require_name(name)
+        shown = encryption_key if encryption_key is not None else self._vault.new_key().hex().upper()
+        key = _parse_key(shown)
+        wallet = WalletRecord(
+            name=name,
+            sealed_entropy=self._vault.seal_under(key, mnemonic.entropy),
+            sealed_key=self._vault.seal(key),
+        )
+        row = {
+            "name": name,
+            "version": 0,
+            "encrypted_entropy": wallet.sealed_entropy,
+            "encrypted_encryption_key": wallet.sealed_key,
+        }
+
+        def work(connection: Connection) -> None:
+            connection.execute(tables.wallet.insert(), row)
+            sequence = self._audit.append(connection, principal, action, name)
+            self._bindings.bind(connection, [held_row(wallet)], sequence)
+
+        try:
+            await self._database.write(work)
+        except Duplicate:
+            raise Conflict(f"Wallet with name {name} already exists", code="wallet_exists") from None
+        return NewWallet(mnemonic=mnemonic, encryption_key=shown)
+
+
+def require_name(name: str) -> None:
+    """Raises InvalidInput for a name that no wallet can have."""
+    if not name or len(name) > LONGEST_NAME:
+        raise InvalidInput(f"A wallet name has 1 to {LONGEST_NAME} characters", code="invalid_wallet_name")
+    if name in RESERVED_NAMES:
+        raise InvalidInput(f"The wallet name {name} is reserved", code="invalid_wallet_name")
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
+        raise InvalidInput("A wallet name has no control characters", code="invalid_wallet_name")
+
+
+def lock_wallet(connection: Connection, name: str) -> WalletRecord:
+    """Holds the wallet's row until the transaction ends: whoever gives out its account indexes goes alone.
+
+    Raises:
+        NotFound: there is no such wallet.
+    """
+    connection.execute(locking(select(tables.wallet.c.name).where(tables.wallet.c.name == name))).all()
+    wallet = load_wallet(connection, name)
+    if wallet is None:
+        raise NotFound(f"Wallet {name} does not exist", code="wallet_not_found")
+    return wallet
+
+
+def unknown_wallet(name: str) -> NotFound:
+    """In the words of the routes about a wallet itself; those about its accounts have others, as in the original."""
+    return NotFound(f"Wallet with {name} not found", code="wallet_not_found")
+
+
+def _load_locked(connection: Connection, name: str) -> WalletRecord:
+    try:
+        return lock_wallet(connection, name)
+    except NotFound:
+        raise unknown_wallet(name) from None
+
+
+def _store_key(connection: Connection, name: str, sealed_key: bytes | None) -> None:
+    columns = tables.wallet.c
+    connection.execute(
+        update(tables.wallet)
+        .where(columns.name == name)
+        .values(encrypted_encryption_key=sealed_key, version=columns.version + 1)
+    )
+
+
+def _parse_key(text: str) -> bytes:
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise InvalidInput(f"encryptionKey must be {2 * KEY_BYTES} hex digits", code="invalid_encryption_key")
+    return key

@@ -1,0 +1,206 @@
+"""Who may use which key for what: rights, the limits of a token, and the one check in front of every use."""
+
+import ipaddress
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from strongroom.bittensor.protocol.calls import SUBTENSOR
+from strongroom.bittensor.protocol.effects import WEIGHT_CALLS
+from strongroom.bittensor.protocol.errors import ProtocolError
+from strongroom.bittensor.protocol.ss58 import decode_address
+from strongroom.core.errors import Forbidden, InvalidInput
+from strongroom.core.http.forwarded import CLIENT_BITS
+from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.security.access import Principal
+
+READ: Final = "bittensor:read"
+SIGN: Final = "bittensor:sign"
+SUBMIT: Final = "bittensor:submit"
+
+SCOPES: Final = {
+    READ: "read wallets' addresses, verify signatures, ask for the fate of a call",
+    SIGN: "sign messages that are no transactions",
+    SUBMIT: "submit the calls that the token's limits allow, by default those that set weights",
+}
+
+WEIGHTS: Final = "weights"
+"""Stands for the whole family in a list of calls."""
+WRAPPERS: Final = frozenset(
+    {
+        "Contracts",
+        "Crowdloan",
+        "EVM",
+        "Ethereum",
+        "MevShield",
+        "Multisig",
+        "Proxy",
+        "SafeMode",
+        "Scheduler",
+        "Sudo",
+        "Triumvirate",
+        "Utility",
+    }
+)
+"""Pallets whose calls carry other calls, or let others call: no token opens them."""
+WRAPPER_CALLS: Final = frozenset({"SubtensorModule.sudo", "SubtensorModule.sudo_unchecked_weight"})
+HIGHEST_NETUID: Final = 65_535
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What narrows a token's rights. None: no limit of this kind."""
+
+    wallets: tuple[str, ...] | None = None
+    hotkeys: tuple[str, ...] | None = None
+    netuids: tuple[int, ...] | None = None
+    """With it, calls of the subnets' pallet that name no subnet are refused."""
+    calls: tuple[str, ...] = (WEIGHTS,)
+    """`Pallet.function`, or `weights`."""
+    coldkey: bool = False
+    """Whether the coldkey may sign, messages and the calls in `calls` that need it."""
+    most_rao: int | None = None
+    """What one call may take from the coldkey. With it, calls whose cost they do not say are refused."""
+    destinations: tuple[str, ...] | None = None
+    """Addresses that may be paid. With it, calls that pay nobody are as free as without."""
+    any_text: bool = False
+    """Whether any printable text may be signed, not only the known forms of messages."""
+    requests_a_minute: int | None = None
+    networks: tuple[str, ...] | None = None
+    """Where requests may come from: CIDR."""
+
+
+def encode_limits(limits: Limits) -> str:
+    """The document for the token's row; empty when nothing differs from the default.
+
+    Raises:
+        InvalidInput: a call that no token may make, a netuid or a network that is none.
+    """
+    for call in limits.calls:
+        _check_call(call)
+    for netuid in limits.netuids or ():
+        if not 0 <= netuid <= HIGHEST_NETUID:
+            raise InvalidInput(f"A netuid is from 0 to {HIGHEST_NETUID}, not {netuid}")
+    if limits.most_rao is not None and limits.most_rao < 0:
+        raise InvalidInput("The most rao are 0 or more")
+    for address in limits.destinations or ():
+        try:
+            decode_address(address)
+        except ProtocolError as error:
+            raise InvalidInput(f"{address!r} is no address: {error}") from None
+    if limits.requests_a_minute is not None and limits.requests_a_minute < 1:
+        raise InvalidInput("The requests a minute are 1 or more")
+    for network in limits.networks or ():
+        _check_network(network)
+    return "" if limits == Limits() else msgspec.json.encode(limits).decode()
+
+
+def limits_of(principal: Principal) -> Limits:
+    """Raises: Forbidden: the row holds what this version does not understand; then nothing is allowed."""
+    return _decode(principal.limits) if principal.limits else Limits()
+
+
+def require_use(
+    principal: Principal,
+    right: str,
+    *,
+    wallet: str,
+    hotkey: str | None,
+    netuid: int | None = None,
+    call: str | None = None,
+    coldkey: bool = False,
+    amount_rao: int | None = 0,
+    destination: str | None = None,
+) -> None:
+    """Returns when the principal may do this with this key.
+
+    `hotkey` is None when the use concerns the coldkey alone, `netuid` when the call concerns no subnet, `call`
+    (`Pallet.function`) for a message. `coldkey`: whether the coldkey is to sign. `amount_rao` is None when the call does
+    not say what it costs.
+
+    Raises:
+        Forbidden: with the first thing that is not allowed; its code says which.
+    """
+    principal.require(right)
+    limits = limits_of(principal)
+    if limits.wallets is not None and wallet not in limits.wallets:
+        raise Forbidden(f"The token does not reach the wallet {wallet}", code="wallet_not_allowed")
+    if hotkey is not None and limits.hotkeys is not None and hotkey not in limits.hotkeys:
+        raise Forbidden(f"The token does not reach the hotkey {hotkey}", code="hotkey_not_allowed")
+    if netuid is not None and limits.netuids is not None and netuid not in limits.netuids:
+        raise Forbidden(f"The token does not reach the subnet {netuid}", code="netuid_not_allowed")
+    if netuid is None and limits.netuids is not None and (call or "").startswith(f"{SUBTENSOR}."):
+        raise Forbidden(
+            f"The token reaches some subnets, and {call} names none: it may concern any",
+            code="netuid_not_allowed",
+        )
+    if call is not None and not allows_call(limits, call):
+        raise Forbidden(f"The token does not allow {call}", code="call_not_allowed")
+    if coldkey and not limits.coldkey:
+        raise Forbidden("The token does not allow the coldkey", code="coldkey_not_allowed")
+    _require_spending(limits, amount_rao, destination)
+
+
+def require_network(principal: Principal, client: str) -> None:
+    """`client`: an address, or the network of 64 bits that one IPv6 client has.
+
+    Raises:
+        Forbidden: the token may not be used from there.
+    """
+    networks = limits_of(principal).networks
+    if networks is not None and not any(_is_within(client, network) for network in networks):
+        raise Forbidden("The token may not be used from this address", code="address_not_allowed")
+
+
+def allows_call(limits: Limits, call: str) -> bool:
+    if _is_wrapper(call):
+        return False
+    return call in limits.calls or (WEIGHTS in limits.calls and call in WEIGHT_CALLS)
+
+
+def _require_spending(limits: Limits, amount_rao: int | None, destination: str | None) -> None:
+    if limits.most_rao is not None and (amount_rao is None or amount_rao > limits.most_rao):
+        raise Forbidden(f"The token allows {limits.most_rao} rao in one call", code="amount_not_allowed")
+    if destination is not None and limits.destinations is not None and destination not in limits.destinations:
+        raise Forbidden(f"The token does not pay {destination}", code="destination_not_allowed")
+
+
+def _is_within(client: str, network: str) -> bool:
+    try:
+        inner, outer = ipaddress.ip_network(client), ipaddress.ip_network(network)
+    except ValueError:
+        return False
+    if isinstance(inner, ipaddress.IPv4Network):
+        return isinstance(outer, ipaddress.IPv4Network) and inner.subnet_of(outer)
+    return isinstance(outer, ipaddress.IPv6Network) and inner.subnet_of(outer)
+
+
+def _check_network(text: str) -> None:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        raise InvalidInput(f"{text!r} is no network: {error}") from None
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen > CLIENT_BITS:
+        raise InvalidInput(f"An IPv6 client has a whole /{CLIENT_BITS}; {text!r} is less")
+
+
+def _check_call(call: str) -> None:
+    pallet, dot, function = call.partition(".")
+    if call == WEIGHTS:
+        return
+    if not (dot and pallet.isidentifier() and function.isidentifier()):
+        raise InvalidInput(f"A call looks like SubtensorModule.set_weights, not {call!r}")
+    if _is_wrapper(call):
+        raise InvalidInput(f"No token may make the call {call}: such carry other calls")
+
+
+def _is_wrapper(call: str) -> bool:
+    return call.partition(".")[0] in WRAPPERS or call in WRAPPER_CALLS
+
+
+@lru_cache(maxsize=1024)
+def _decode(text: str) -> Limits:
+    try:
+        return decode_json(text, Limits)
+    except msgspec.MsgspecError:
+        raise Forbidden("The token's limits are not understood by this version") from None

@@ -1,0 +1,1 @@
+"""Calls other than weights, and signatures for SDKs that hold no key."""

@@ -1,0 +1,134 @@
+"""Signatures of messages, and their verification."""
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from strongroom.bittensor.authorization.limits import READ, SIGN, limits_of, require_use
+from strongroom.bittensor.authorization.policy import KeyUse
+from strongroom.bittensor.keystore.keyring import Keyring, WalletInfo
+from strongroom.bittensor.keystore.names import KeyName, coldkey, hotkey
+from strongroom.bittensor.protocol.errors import RefusedMessage
+from strongroom.bittensor.protocol.keys import SIGNATURE_BYTES, verify
+from strongroom.bittensor.protocol.messages import WRAP_END, WRAP_START, parse_message
+from strongroom.core.errors import InvalidInput
+from strongroom.core.runtime.telemetry import Metrics
+from strongroom.core.security.access import Principal
+from strongroom.core.security.policy import SigningGate
+from strongroom.core.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """Which key of which wallet: the hotkey, or the coldkey."""
+
+    wallet: str
+    hotkey: str
+    coldkey: bool
+
+    @property
+    def key(self) -> KeyName:
+        """Raises: InvalidInput: no valid names."""
+        checked = hotkey(self.wallet, self.hotkey)
+        return coldkey(self.wallet) if self.coldkey else checked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    signature: bytes
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    is_valid: bool
+    address: str
+
+
+class Messages:
+    def __init__(self, *, database: Database, keyring: Keyring, gate: SigningGate, metrics: Metrics) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._gate = gate
+        self._signatures = metrics.signatures
+
+    async def sign(self, principal: Principal, signer: Signer, text: str) -> Signed:
+        """Signs a message that can be no transaction.
+
+        Raises:
+            Forbidden: the token does not allow it.
+            InvalidInput: names, or a message that is not signed.
+            NotFound, Locked, VaultError: of the key.
+        """
+        _require(principal, SIGN, signer)
+        public = await self._keyring.public(signer.key)
+        try:
+            message = parse_message(text, public.address, any_text=limits_of(principal).any_text)
+        except RefusedMessage as error:
+            raise InvalidInput(str(error), code="message_refused") from None
+        keypair = await self._keyring.open(signer.key)
+        request = KeyUse(
+            principal=principal,
+            scope=SIGN,
+            account=keypair.address,
+            kind=f"message:{message.kind}",
+            payload_hash=hashlib.blake2b(message.payload, digest_size=32).digest(),
+            wallet=signer.wallet,
+            hotkey=signer.hotkey,
+            coldkey=signer.coldkey,
+            facts={"wallet": signer.wallet, "hotkey": signer.hotkey},
+        )
+
+        def work(connection: Connection) -> bytes:
+            made: list[bytes] = []
+            self._gate.sign(connection, request, lambda _hash: keypair.sign(message.payload), made.append)
+            return made[0]
+
+        signature = await self._database.write(work)
+        self._signatures.labels("bittensor", request.kind).inc()
+        return Signed(signature=signature, address=keypair.address)
+
+    async def verify(self, principal: Principal, signer: Signer, text: str, signature: str) -> Verdict:
+        """Whether the key signed the message, as it is or wrapped in `<Bytes>`. Opens no key.
+
+        Raises:
+            InvalidInput: the signature is not hex.
+        """
+        _require(principal, READ, signer, opens=False)
+        claimed = _parse_signature(signature)
+        public = await self._keyring.public(signer.key)
+        payloads = (
+            text.encode(errors="surrogatepass"),
+            f"{WRAP_START}{text}{WRAP_END}".encode(errors="surrogatepass"),
+        )
+        return Verdict(
+            is_valid=any(
+                verify(public.public_key, payload, claimed, public.crypto_type) for payload in payloads
+            ),
+            address=public.address,
+        )
+
+    async def info(self, principal: Principal, wallet: str, name: str) -> WalletInfo:
+        _require(principal, READ, Signer(wallet=wallet, hotkey=name, coldkey=False))
+        return await self._keyring.info(wallet, name)
+
+
+def _require(principal: Principal, right: str, signer: Signer, *, opens: bool = True) -> None:
+    require_use(
+        principal, right, wallet=signer.wallet, hotkey=signer.hotkey, coldkey=signer.coldkey and opens
+    )
+
+
+def _parse_signature(text: str) -> bytes:
+    """Hex without 0x, as the original answered and asked for it; with 0x is fine too."""
+    try:
+        signature = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError as error:
+        raise InvalidInput(f"Invalid signature format: {error}", code="invalid_signature") from None
+    if len(signature) != SIGNATURE_BYTES:
+        raise InvalidInput(
+            f"Invalid signature format: it has {SIGNATURE_BYTES} bytes, not {len(signature)}",
+            code="invalid_signature",
+        )
+    return signature

@@ -1,0 +1,324 @@
+"""Signatures of extrinsics that the SDK puts together and submits itself.
+
+The service reads the call, holds it against the token's limits, builds the payload for its own chain and notes the extrinsic
+before the signature leaves: its fate is followed as that of any other, and no other extrinsic takes its nonce meanwhile. It
+is the caller's to submit: should the answer be lost, nobody has it, and asking again pays once. The caller's pool may refuse
+it without a word to us, so eras must be short: until its era is over the account has to wait.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from strongroom.bittensor.authorization.limits import SUBMIT, allows_call, limits_of, require_use
+from strongroom.bittensor.authorization.policy import KeyUse
+from strongroom.bittensor.calls.messages import Signer
+from strongroom.bittensor.calls.service import require_call, slot_of
+from strongroom.bittensor.extrinsics.reaped_accounts import begin_again
+from strongroom.bittensor.extrinsics.store import ChainBehind, Extrinsic, State, free_nonce, insert_signed
+from strongroom.bittensor.gateway import CallUnknown, Chain, ChainUnavailable
+from strongroom.bittensor.jobs.store import ID_BYTES, Job, JobExists, WaitFor, put_job, require_new
+from strongroom.bittensor.keystore.keyring import Keyring
+from strongroom.bittensor.keystore.names import hotkey
+from strongroom.bittensor.protocol.calls import Call
+from strongroom.bittensor.protocol.effects import Effect, effect_of
+from strongroom.bittensor.protocol.eras import Era
+from strongroom.bittensor.protocol.errors import ProtocolError
+from strongroom.bittensor.protocol.extrinsics import Unsigned, blake2_256
+from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.protocol.weights import AllZero
+from strongroom.bittensor.weights.subnet import Subnets
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.errors import Conflict, Forbidden, InvalidInput, Unavailable
+from strongroom.core.runtime.telemetry import Metrics
+from strongroom.core.security.access import Principal
+from strongroom.core.security.policy import SigningGate
+from strongroom.core.security.tokens import require_unrevoked
+from strongroom.core.storage.database import Database
+
+LONGEST_PERIOD: Final = 128
+"""As the SDKs have it."""
+LARGEST_CALL: Final = 20_000
+BUSY: Final = "account_busy"
+BUSY_S: Final = 10.0
+BUSY_POLL_S: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the SDK wants signed: SCALE's bytes of the call and of the era."""
+
+    signer: Signer
+    call: bytes
+    era: bytes
+    nonce: int
+    tip: int
+    may_be_zero: bool = False
+    """Weights that are all zero are meant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What the service made of it."""
+
+    call: Call
+    effect: Effect
+    unsigned: Unsigned
+    era: Era
+
+
+class LentSignatures:
+    def __init__(
+        self,
+        *,
+        chain: Chain,
+        subnets: Subnets,
+        database: Database,
+        keyring: Keyring,
+        gate: SigningGate,
+        clock: Clock,
+        entropy: Entropy,
+        metrics: Metrics,
+        wake: Callable[[], None],
+    ) -> None:
+        """`wake` has someone look at the chain for what is under way."""
+        self._wake = wake
+        self._chain = chain
+        self._subnets = subnets
+        self._database = database
+        self._keyring = keyring
+        self._gate = gate
+        self._clock = clock
+        self._entropy = entropy
+        self._signatures = metrics.signatures
+
+    async def sign(self, principal: Principal, wanted: Wanted) -> bytes:
+        """64 bytes of signature.
+
+        Raises:
+            Forbidden: the token's rights or limits.
+            InvalidInput: no call of this chain, an era that is too long, a tip.
+            Conflict: the nonce is not the next one, or weights of this hotkey are under way in the subnet, or the era
+                ended while the account was waited for.
+            NotFound, Locked: of the key.
+            Unavailable: no chain, or an earlier extrinsic of the account has no known fate.
+        """
+        signer = wanted.signer
+        require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, coldkey=signer.coldkey)
+        if wanted.tip:
+            raise InvalidInput("A tip is not paid", code="tip_refused")
+        give_up_s = self._clock.monotonic_s() + BUSY_S
+        read = await self._read_patiently(principal, wanted, give_up_s)
+        require_call(principal, signer, read.call, read.effect)
+        await self._require_own_hotkeys(principal, signer, read.effect)
+        keypair = await self._keyring.open(signer.key)
+        await self._require_weights(read.call, keypair.public_key, may_be_zero=wanted.may_be_zero)
+        signature = await self._in_turn(principal, wanted, read, keypair, give_up_s)
+        self._signatures.labels("bittensor", read.call.name).inc()
+        return signature
+
+    async def _require_weights(self, call: Call, public_key: bytes, *, may_be_zero: bool) -> None:
+        """What the chain would refuse would keep the account until its era is over.
+
+        Raises:
+            InvalidInput: the call sets weights that the chain would refuse, or that are all zero.
+        """
+        slot_of(call, public_key)
+        try:
+            failure = await self._subnets.obstacle_to(call, public_key, may_be_zero=may_be_zero)
+        except AllZero as error:
+            raise InvalidInput(str(error), code="weights_all_zero") from None
+        except ProtocolError as error:
+            raise InvalidInput(str(error), code="invalid_weights") from None
+        if failure is not None:
+            raise InvalidInput(failure.message, code="weights_refused")
+
+    async def _require_own_hotkeys(self, principal: Principal, signer: Signer, effect: Effect) -> None:
+        """A token for some hotkeys has the coldkey sign for these alone.
+
+        Raises:
+            Forbidden: the call names another hotkey than the request.
+        """
+        if limits_of(principal).hotkeys is None or not effect.hotkeys:
+            return
+        own = await self._keyring.public(hotkey(signer.wallet, signer.hotkey))
+        if any(address != own.address for address in effect.hotkeys):
+            raise Forbidden(
+                f"The call names another hotkey than {signer.wallet}/{signer.hotkey}",
+                code="hotkey_not_allowed",
+            )
+
+    async def _in_turn(
+        self, principal: Principal, wanted: Wanted, read: _Read, keypair: Keypair, give_up_s: float
+    ) -> bytes:
+        """Waits for the account's last extrinsic: callers ask for the next as soon as they saw it in a block."""
+        began_again = False
+        while True:
+            next_nonce = await self._chain.next_nonce(keypair.address)
+            store = partial(self._store, principal=principal, wanted=wanted, read=read, keypair=keypair)
+            try:
+                return await self._database.write(partial(store, next_nonce=next_nonce))
+            except IntegrityError:  # a job of the background took the slot; its row is there to be read now
+                if self._clock.monotonic_s() >= give_up_s:
+                    raise Unavailable("Other weights keep being asked for", code=BUSY) from None
+                continue
+            except ChainBehind as error:
+                if began_again:
+                    raise
+                await begin_again(self._chain, self._database, keypair.public_key, error)
+                began_again = True
+                continue
+            except Unavailable as error:
+                if error.instance_code != BUSY or self._clock.monotonic_s() >= give_up_s:
+                    raise
+            self._wake()
+            await self._clock.sleep(BUSY_POLL_S)
+            best = (await self._chain.heads()).best.number
+            if best >= read.era.last:  # signed, it would keep the account for nothing
+                raise Conflict(
+                    f"The era ended with block {read.era.last} while an earlier extrinsic of the account was"
+                    " followed, and nothing was signed: ask again with a newer one",
+                    code="era_ended",
+                )
+
+    async def _read_patiently(self, principal: Principal, wanted: Wanted, give_up_s: float) -> _Read:
+        """Whoever asks has just talked to the chain, so a node of ours that begins again will be there in a moment.
+
+        Raises:
+            ChainUnavailable: it is not.
+        """
+        while True:
+            try:
+                return await self._read(principal, wanted)
+            except ChainUnavailable as error:
+                is_away = error.instance_code == ChainUnavailable.code
+                if not is_away or self._clock.monotonic_s() >= give_up_s:
+                    raise
+            await self._clock.sleep(BUSY_POLL_S)
+
+    async def _read(self, principal: Principal, wanted: Wanted) -> _Read:
+        """Raises: Forbidden: before anything of the call but its name is read."""
+        if len(wanted.call) > LARGEST_CALL:
+            raise InvalidInput("The call is too long", code="invalid_call")
+        # Nobody here submits it, and so nobody would see that it was signed for the runtime before an upgrade.
+        runtime, heads = await self._chain.runtime(fresh=True), await self._chain.heads()
+        try:
+            name = runtime.call_name(wanted.call)
+            if not allows_call(limits_of(principal), name):
+                raise Forbidden(f"The token does not allow {name}", code="call_not_allowed")
+            call = runtime.decode_call(wanted.call)
+            effect = effect_of(call)
+            era = Era.decode(wanted.era, heads.best.number)
+        except (CallUnknown, ProtocolError) as error:
+            raise InvalidInput(str(error), code="invalid_call") from None
+        if era.period > LONGEST_PERIOD:
+            raise InvalidInput(
+                f"An era has at most {LONGEST_PERIOD} blocks here, not {era.period}", code="era_too_long"
+            )
+        first_hash = await self._chain.block_hash(era.first)
+        if first_hash is None:
+            raise InvalidInput("The era begins in a block that is not there", code="invalid_call")
+        unsigned = Unsigned(
+            call=wanted.call,
+            era=wanted.era,
+            nonce=wanted.nonce,
+            spec_version=runtime.spec_version,
+            transaction_version=runtime.transaction_version,
+            genesis_hash=runtime.genesis_hash,
+            first_hash=first_hash,
+        )
+        return _Read(call=call, effect=effect, unsigned=unsigned, era=era)
+
+    def _store(
+        self,
+        connection: Connection,
+        principal: Principal,
+        wanted: Wanted,
+        read: _Read,
+        keypair: Keypair,
+        next_nonce: int,
+    ) -> bytes:
+        require_unrevoked(connection, principal)
+        nonce = free_nonce(connection, keypair.public_key, next_nonce)
+        if nonce is None:
+            raise Unavailable(
+                "An earlier extrinsic of this account was signed, and its fate is not known yet",
+                code=BUSY,
+            )
+        if nonce != wanted.nonce:
+            raise Conflict(f"The next nonce is {nonce}, not {wanted.nonce}", code="nonce_taken")
+        job = self._job(principal, wanted, read.call, slot_of(read.call, keypair.public_key))
+        try:
+            require_new(connection, job)
+        except JobExists as found:
+            raise Conflict(
+                f"The same weights are under way: job {found.job.id}", code="weights_in_flight"
+            ) from None
+        payload = read.unsigned.payload
+        made: list[bytes] = []
+
+        def persist(signature: bytes) -> None:
+            raw = read.unsigned.signed(keypair.public_key, signature)
+            extrinsic = Extrinsic(
+                hash=blake2_256(raw),
+                job=job.id,
+                public_key=keypair.public_key,
+                nonce=nonce,
+                call_name=read.call.name,
+                spec_version=read.unsigned.spec_version,
+                first_block=read.era.first,
+                last_block=read.era.last,
+                state=State.SIGNED,
+                attempts=0,
+                created_at_ms=job.created_at_ms,
+            )
+            put_job(connection, replace(job, extrinsic=extrinsic.hash))
+            insert_signed(connection, extrinsic, raw)
+            made.append(signature)
+
+        use = _use(
+            principal, wanted.signer, read, keypair.address, {"job": job.id, "nonce": nonce, "lent": 1}
+        )
+        self._gate.sign(connection, use, lambda _hash: keypair.sign(payload), persist)
+        return made[0]
+
+    def _job(self, principal: Principal, wanted: Wanted, call: Call, slot: bytes | None) -> Job:
+        return Job(
+            id=self._entropy.token(ID_BYTES).hex(),
+            principal=principal.name,
+            key=None,
+            fingerprint=hashlib.sha256(wanted.call).digest(),
+            kind=call.function,
+            subject=slot,
+            document={"wallet": wanted.signer.wallet, "hotkey": wanted.signer.hotkey},
+            in_background=False,
+            wait_for=WaitFor.BLOCK,
+            created_at_ms=self._clock.now_ms(),
+        )
+
+
+def _use(
+    principal: Principal, signer: Signer, read: _Read, address: str, facts: dict[str, str | int | None]
+) -> KeyUse:
+    effect = read.effect
+    return KeyUse(
+        principal=principal,
+        scope=SUBMIT,
+        account=address,
+        kind=read.call.name,
+        payload_hash=blake2_256(read.unsigned.payload),
+        amount_raw=effect.amount_rao or 0,
+        is_amount_known=effect.amount_rao is not None,
+        destination=effect.destination,
+        facts=facts,
+        wallet=signer.wallet,
+        hotkey=signer.hotkey,
+        netuid=effect.netuids[0] if effect.netuids else None,
+        call=read.call.name,
+        coldkey=signer.coldkey,
+    )

@@ -1,0 +1,225 @@
+"""Calls beside those that set weights: built here from typed values, signed by the key that the chain wants, submitted once.
+
+Each needs a token whose limits name it. Those by which a coldkey pays need an Idempotency-Key: without one, a client that
+repeats a request whose answer was lost would pay twice.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection
+
+from strongroom.bittensor.authorization.limits import SUBMIT, require_use
+from strongroom.bittensor.calls.messages import Signer
+from strongroom.bittensor.calls.requests import Body
+from strongroom.bittensor.extrinsics.store import Extrinsic
+from strongroom.bittensor.extrinsics.submitter import Order, Submitter
+from strongroom.bittensor.jobs.results import Answers
+from strongroom.bittensor.jobs.store import (
+    ID_BYTES,
+    Answer,
+    Job,
+    JobExists,
+    WaitFor,
+    check_key,
+    document,
+    put_job,
+    require_new,
+)
+from strongroom.bittensor.keystore.keyring import Keyring
+from strongroom.bittensor.keystore.names import KeyKind, hotkey
+from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
+from strongroom.bittensor.protocol.effects import Effect, effect_of
+from strongroom.bittensor.protocol.errors import ProtocolError
+from strongroom.bittensor.protocol.weights import AllZero, mechanism_index
+from strongroom.bittensor.weights.setter import weights_subject
+from strongroom.bittensor.weights.subnet import Subnets
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.errors import InvalidInput
+from strongroom.core.security.access import Principal
+from strongroom.core.storage.database import Database
+
+PAYING: Final = frozenset(
+    {
+        "SubtensorModule.burned_register",
+        "SubtensorModule.add_stake",
+        "SubtensorModule.add_stake_limit",
+        "SubtensorModule.remove_stake",
+        "Balances.transfer_keep_alive",
+    }
+)
+
+
+SLOT_CALLS: Final = frozenset(
+    {
+        "set_weights",
+        "set_mechanism_weights",
+        "commit_weights",
+        "commit_mechanism_weights",
+        "commit_crv3_weights",
+        "commit_crv3_mechanism_weights",
+        "commit_timelocked_weights",
+        "commit_timelocked_mechanism_weights",
+        "batch_set_weights",
+        "batch_commit_weights",
+    }
+)
+BATCHES: Final = frozenset({"batch_set_weights", "batch_commit_weights"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRequest:
+    wallet: str
+    hotkey: str
+    body: Body
+    key: str | None
+    """The Idempotency-Key."""
+
+    @property
+    def signer(self) -> Signer:
+        return Signer(wallet=self.wallet, hotkey=self.hotkey, coldkey=self.body.signer is KeyKind.COLDKEY)
+
+    @property
+    def wait_for(self) -> WaitFor:
+        if self.body.wait_for_finalization:
+            return WaitFor.FINAL
+        return WaitFor.BLOCK if self.body.wait_for_inclusion else WaitFor.POOL
+
+
+class Calls:
+    def __init__(
+        self,
+        *,
+        subnets: Subnets,
+        database: Database,
+        keyring: Keyring,
+        submitter: Submitter,
+        answers: Answers,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._subnets = subnets
+        self._database = database
+        self._keyring = keyring
+        self._submitter = submitter
+        self._answers = answers
+        self._clock = clock
+        self._entropy = entropy
+
+    async def submit(self, principal: Principal, request: CallRequest) -> Answer:
+        """Returns when what the request waits for is reached, or the call has failed.
+
+        Raises:
+            Forbidden: the token's rights or limits; nothing was signed, nor any key opened.
+            InvalidInput, NotFound, Locked, IdempotencyMismatch, Unavailable: nothing was signed.
+            OutcomeUnknown: it was signed, and whether the chain has it is not known.
+        """
+        return await self._answers.of_request(principal, request.key, self._submit(principal, request))
+
+    async def _submit(self, principal: Principal, request: CallRequest) -> Answer:
+        check_key(request.key)
+        signer = request.signer
+        require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, coldkey=signer.coldkey)
+        own = await self._keyring.public(hotkey(request.wallet, request.hotkey))
+        call = _build(request, own.public_key)
+        effect = effect_of(call)
+        require_call(principal, signer, call, effect)
+        if call.name in PAYING and request.key is None:
+            raise InvalidInput(
+                "A call by which the coldkey pays needs an Idempotency-Key", code="idempotency_key_required"
+            )
+        job = self._job(principal, request, call, slot_of(call, own.public_key))
+        try:
+            await self._database.read(lambda connection: require_new(connection, job))
+            failure = await self._subnets.obstacle_to(call, own.public_key, may_be_zero=True)
+            if failure is not None:
+                return Answer(job=job, extrinsic=None, result=document(job, success=False, failure=failure))
+            extrinsic = await self._order(principal, signer, call, effect, job)
+        except JobExists as found:
+            return await self._answers.of_job(found.job, request.wait_for)
+        return await self._answers.of_extrinsic(
+            replace(job, extrinsic=extrinsic.hash), extrinsic, request.wait_for
+        )
+
+    async def _order(
+        self, principal: Principal, signer: Signer, call: Call, effect: Effect, job: Job
+    ) -> Extrinsic:
+        def store(connection: Connection, extrinsic: Extrinsic) -> None:
+            put_job(connection, replace(job, extrinsic=extrinsic.hash))
+
+        return await self._submitter.submit(
+            Order(
+                principal=principal,
+                signer=signer,
+                key=await self._keyring.open(signer.key),
+                call=call,
+                job=job.id,
+                netuid=effect.netuids[0] if effect.netuids else None,
+                amount_rao=effect.amount_rao,
+                destination=effect.destination,
+                check=lambda connection: require_new(connection, job),
+                store=store,
+            )
+        )
+
+    def _job(self, principal: Principal, request: CallRequest, call: Call, slot: bytes | None) -> Job:
+        names = {"wallet": request.wallet, "hotkey": request.hotkey}
+        asked = msgspec.json.encode([names, call.name, request.body], order="sorted")
+        return Job(
+            id=self._entropy.token(ID_BYTES).hex(),
+            principal=principal.name,
+            key=request.key,
+            fingerprint=hashlib.sha256(asked).digest(),
+            kind=call.function,
+            subject=slot,
+            document=names,
+            in_background=False,
+            wait_for=request.wait_for,
+            created_at_ms=self._clock.now_ms(),
+        )
+
+
+def slot_of(call: Call, public_key: bytes) -> bytes | None:
+    """What the call keeps to itself until its fate is known: a hotkey's weights in a subnet, as `set_weights` does.
+
+    Raises:
+        InvalidInput: it names no such subnet.
+    """
+    if call.function not in SLOT_CALLS or call.pallet != SUBTENSOR:
+        return None
+    netuid, mechid = call.arguments.get("netuid"), call.arguments.get("mecid", 0)
+    if call.function in BATCHES:
+        netuids = call.arguments.get("netuids")
+        if not isinstance(netuids, list) or len(netuids) != 1:
+            raise InvalidInput("Weights are set for one subnet in a call", code="invalid_call")
+        (netuid,) = netuids
+    if not (isinstance(netuid, int) and isinstance(mechid, int)):
+        raise InvalidInput("The call names no subnet", code="invalid_call")
+    return weights_subject(public_key, mechanism_index(netuid, mechid))
+
+
+def require_call(principal: Principal, signer: Signer, call: Call, effect: Effect) -> None:
+    """Raises: Forbidden: the principal may not have this key sign this call."""
+    for netuid in effect.netuids or (None,):
+        require_use(
+            principal,
+            SUBMIT,
+            wallet=signer.wallet,
+            hotkey=signer.hotkey,
+            netuid=netuid,
+            call=call.name,
+            coldkey=signer.coldkey,
+            amount_rao=effect.amount_rao,
+            destination=effect.destination,
+        )
+
+
+def _build(request: CallRequest, public_key: bytes) -> Call:
+    try:
+        return request.body.call(public_key)
+    except AllZero as error:
+        raise InvalidInput(str(error), code="weights_all_zero") from None
+    except ProtocolError as error:
+        raise InvalidInput(str(error), code="invalid_call") from None

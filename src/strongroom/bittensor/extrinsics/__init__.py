@@ -1,0 +1,1 @@
+"""A signed extrinsic from its nonce to its finalized block."""

@@ -1,0 +1,1 @@
+"""Requests whose answer takes longer than a client waits."""

@@ -1,0 +1,86 @@
+"""What is known of a job, as soon as it is what the request waits for."""
+
+from collections.abc import Awaitable
+from dataclasses import replace
+from typing import Final
+
+from sqlalchemy import Connection
+
+from strongroom.bittensor.extrinsics.store import Extrinsic
+from strongroom.bittensor.jobs.store import REACHED, Answer, Job, WaitFor, answer, find_job, result_of
+from strongroom.bittensor.jobs.waiting import Outcomes
+from strongroom.core.errors import OutcomeUnknown, Unavailable
+from strongroom.core.security.access import Principal
+from strongroom.core.storage.database import Database
+
+WAIT_S: Final = {WaitFor.POOL: 20.0, WaitFor.BLOCK: 60.0, WaitFor.FINAL: 80.0}
+
+
+class Answers:
+    def __init__(self, database: Database, outcomes: Outcomes) -> None:
+        self._database = database
+        self._outcomes = outcomes
+
+    async def of_request(self, principal: Principal, key: str | None, request: Awaitable[Answer]) -> Answer:
+        """The answer to a request that may repeat an earlier one with the same Idempotency-Key.
+
+        What keeps this one from signing must not be told as "nothing was submitted" if the earlier one may have signed.
+
+        Raises:
+            OutcomeUnknown: instead of Unavailable, where that is so.
+        """
+        try:
+            return await request
+        except Unavailable as error:
+            if await self._may_be_submitted(principal, key):
+                raise OutcomeUnknown(
+                    f"{error.message}; an earlier request with this Idempotency-Key may have been submitted"
+                ) from error
+            raise
+
+    async def find(self, principal: Principal, id_or_key: str) -> Answer | None:
+        """A job of the principal."""
+
+        def work(connection: Connection) -> Answer | None:
+            job = find_job(connection, principal.name, id_or_key)
+            return None if job is None else answer(connection, job)
+
+        return await self._database.read(work)
+
+    async def _may_be_submitted(self, principal: Principal, key: str | None) -> bool:
+        """Whether the chain may have, or get, something that was signed under this key."""
+        if key is None:
+            return False
+        try:
+            found = await self.find(principal, key)
+        except Unavailable:
+            return True
+        if found is None:
+            return False
+        return found.job.in_background or (found.extrinsic is not None and not found.extrinsic.state.is_dead)
+
+    async def of_job(self, job: Job, wait_for: WaitFor) -> Answer:
+        """The answer of a job that another request began.
+
+        Raises:
+            OutcomeUnknown: as `of_extrinsic`.
+        """
+        try:
+            found = await self._database.read(lambda connection: answer(connection, job))
+        except Unavailable as error:  # which would say that nothing was submitted
+            raise OutcomeUnknown(f"{error.message}; ask GET /wallet/jobs/{job.id}") from error
+        if found.extrinsic is None:
+            return found
+        return await self.of_extrinsic(job, found.extrinsic, wait_for)
+
+    async def of_extrinsic(self, job: Job, extrinsic: Extrinsic, wait_for: WaitFor) -> Answer:
+        """Raises: OutcomeUnknown: the time was over first; the extrinsic is followed."""
+        seen = await self._outcomes.wait(extrinsic, REACHED[wait_for], WAIT_S[wait_for])
+        asked = replace(job, wait_for=wait_for)
+        result = result_of(asked, seen)
+        if result is None and not job.in_background:
+            raise OutcomeUnknown(
+                f"Extrinsic 0x{seen.hash.hex()} was signed and is {seen.state}; what was waited for did not come in time."
+                f" It is followed: ask GET /wallet/jobs/{job.id}"
+            )
+        return Answer(job=asked, extrinsic=seen, result=result)

@@ -1,0 +1,114 @@
+"""Carries out jobs that wait in the background, under a lease: each when the chain takes it, until it is done."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from strongroom.bittensor.authorization.limits import SUBMIT
+from strongroom.bittensor.jobs.store import Job, JobExists, close_job, document, waiting_jobs
+from strongroom.bittensor.protocol.failures import Failure
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.errors import NotFound, StrongroomError, Unauthenticated
+from strongroom.core.runtime.backoff import Backoff
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.telemetry import ComponentHealth, Status
+from strongroom.core.security.access import Principal
+from strongroom.core.storage.database import Database
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 2.0
+NOT_YET_S = 4.0
+FIRST_PAUSE_S = 2.0
+LONGEST_PAUSE_S = 12.0
+AT_ONCE = 64
+
+CarryOut = Callable[[Principal, Job], Awaitable[bool]]
+"""Returns whether something was signed; False: it is not time yet, or the job is closed."""
+
+
+class JobRunner:
+    """`kinds` says what carries out which kind of job. It is asked again and again until the job is not waiting."""
+
+    def __init__(
+        self, kinds: Mapping[str, CarryOut], *, database: Database, clock: Clock, entropy: Entropy
+    ) -> None:
+        self._kinds = kinds
+        self._database = database
+        self._clock = clock
+        self._entropy = entropy
+        self.news = asyncio.Event()
+        self._failed: dict[str, str] = {}
+        """Why the last try of a job failed."""
+        self._pauses: dict[str, tuple[Backoff, float]] = {}
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    def wake(self) -> None:
+        self.news.set()
+
+    async def look(self) -> None:
+        """Tries every job that is due. `news` says that there may be more."""
+        waiting = await self._database.read(waiting_jobs)
+        now_s = self._clock.monotonic_s()
+        ids = {job.id for job in waiting}
+        self._pauses = {one: pause for one, pause in self._pauses.items() if one in ids}
+        self._failed = {one: why for one, why in self._failed.items() if one in ids}
+        due = [job for job in waiting if self._pauses.get(job.id, (None, 0.0))[1] <= now_s]
+        await asyncio.gather(*(self._try(job) for job in due))
+
+    def rest(self) -> None:
+        """Another process carries them out now."""
+        self._failed.clear()
+
+    def check(self) -> ComponentHealth:
+        """DEGRADED while the last try of some jobs has failed."""
+        if not self._failed:
+            return ComponentHealth(status=Status.UP)
+        detail = f"{len(self._failed)} jobs are tried again: {next(reversed(self._failed.values()))}"
+        return ComponentHealth(status=Status.DEGRADED, detail=detail)
+
+    async def _try(self, job: Job) -> None:
+        async with self._places:
+            is_early = False
+            try:
+                is_early = not await self._carry_out(job)
+            except StrongroomError as error:
+                self._failed[job.id] = fault_text(error)
+                log.info("a job waits", job=job.id, kind=job.kind, why=error.message)
+            except Exception as error:
+                self._failed[job.id] = fault_text(error)
+                log.exception("a job failed", job=job.id, kind=job.kind)
+            else:
+                self._failed.pop(job.id, None)
+        backoff, _ = self._pauses.get(job.id, (self._backoff(), 0.0))
+        pause_s = NOT_YET_S if is_early else backoff.next_delay_s()
+        self._pauses[job.id] = (backoff, self._clock.monotonic_s() + pause_s)
+
+    async def _carry_out(self, job: Job) -> bool:
+        try:
+            return await self._kinds[job.kind](principal_of(job), job)
+        except JobExists:
+            log.info("a job was carried out elsewhere", job=job.id, kind=job.kind)
+        except (NotFound, Unauthenticated) as error:  # the key, or the right to use it, was taken away
+            name = "KeyRemoved" if isinstance(error, NotFound) else "TokenRevoked"
+            failure = Failure(type="Service", name=name, docs=error.message)
+            closed = document(job, success=False, failure=failure)
+            await self._database.write(lambda connection: close_job(connection, job.id, closed))
+        return False
+
+    def _backoff(self) -> Backoff:
+        return Backoff(self._clock, self._entropy, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
+
+
+def principal_of(job: Job) -> Principal:
+    """Who asked, with the rights of then."""
+    rights = job.document.get("principal")
+    if rights is None:
+        return Principal(name=job.principal, scopes=frozenset({SUBMIT}))
+    return Principal(
+        name=job.principal,
+        scopes=frozenset(rights["scopes"]),
+        limits=rights["limits"],
+        token=rights.get("token"),
+    )

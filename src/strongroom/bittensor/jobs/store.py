@@ -1,0 +1,339 @@
+"""Jobs: what was asked for, until it is done. They make the same request get the same answer.
+
+A request with an Idempotency-Key, and every request that keeps a slot, has one job, whoever repeats it. Its row is written
+in the transaction that signs; one that shall run in the background is written when it is accepted.
+"""
+
+import enum
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
+
+from strongroom.bittensor import tables
+from strongroom.bittensor.extrinsics.store import Extrinsic, State, load
+from strongroom.bittensor.protocol.failures import Failure
+from strongroom.core.errors import Conflict, IdempotencyMismatch, InvalidInput
+from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.storage.database import ascii_key
+
+LONGEST_KEY: Final = 190
+ID_BYTES: Final = 16
+COLUMNS = tables.job.c
+
+
+class WaitFor(enum.StrEnum):
+    """When a call counts as done for who asked."""
+
+    POOL = "pool"
+    BLOCK = "block"
+    FINAL = "final"
+
+
+REACHED: Final = {
+    WaitFor.POOL: frozenset({State.POOLED, State.IN_BLOCK, State.FINAL}),
+    WaitFor.BLOCK: frozenset({State.IN_BLOCK, State.FINAL}),
+    WaitFor.FINAL: frozenset({State.FINAL}),
+}
+PASSING: Final = frozenset({State.WITHDRAWN, State.EXPIRED, State.REPLACED})
+PASSING_FAILURES: Final = frozenset(
+    {
+        "SettingWeightsTooFast",
+        "CommittingWeightsTooFast",
+        "RevealTooEarly",
+        "CommitBlockNotInRevealRange",
+        "RateLimitExceeded",
+        "NonceTaken",
+        "RuntimeUpgraded",
+        "AncientBirthBlock",
+        "Future",
+        "ImmediatelyDropped",
+        "UnknownValidity",
+        "ExhaustsResources",
+    }
+)
+DONE: Final = {
+    State.POOLED: "Submitted. Not waiting for finalization or inclusion.",
+    State.IN_BLOCK: "Included in a block.",
+    State.FINAL: "Included in a final block.",
+}
+UNREADABLE: Final = "Included, but the node no longer has the block's events: success is not known."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    id: str
+    principal: str
+    key: str | None
+    """The Idempotency-Key."""
+    fingerprint: bytes
+    kind: str
+    subject: bytes | None
+    document: dict[str, Any]
+    in_background: bool
+    wait_for: WaitFor
+    created_at_ms: int
+    is_open: bool = True
+    extrinsic: bytes | None = None
+    result: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What is known of a job. `result` is None while it is not done."""
+
+    job: Job
+    extrinsic: Extrinsic | None
+    result: dict[str, Any] | None
+
+
+class JobExists(Exception):
+    """What is asked for is under way or done, as this job."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.id)
+        self.job = job
+
+
+_BY_ID: Final = select(tables.job).where(COLUMNS.id == bindparam("which"))
+_BY_KEY: Final = select(tables.job).where(
+    COLUMNS.principal == bindparam("who"), COLUMNS.idempotency_key == bindparam("key")
+)
+_BY_SLOT: Final = select(tables.job).where(COLUMNS.slot == bindparam("slot"))
+
+
+def check_key(key: str | None) -> None:
+    if key is not None and (not key or len(key) > LONGEST_KEY or not key.isprintable()):
+        raise InvalidInput(f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters")
+
+
+def find_job(connection: Connection, principal: str, id_or_key: str) -> Job | None:
+    """A job of the principal, by its id or its Idempotency-Key."""
+    row = connection.execute(_BY_ID, {"which": ascii_key(id_or_key)}).first()
+    if row is None or row.principal != principal:
+        row = connection.execute(_BY_KEY, {"who": principal, "key": id_or_key}).first()
+    return None if row is None else _job(row)
+
+
+def require_new(connection: Connection, job: Job) -> None:
+    """Returns when the job may be begun, or is itself stored.
+
+    Raises:
+        JobExists: the same was asked for before under this key, or is under way.
+        IdempotencyMismatch: something else was asked for under this key.
+        Conflict: something else is under way for the same subject, and in no block yet.
+    """
+    if job.key is not None:
+        row = connection.execute(_BY_KEY, {"who": job.principal, "key": job.key}).first()
+        if row is not None and row.id != job.id:
+            if row.fingerprint != job.fingerprint:
+                raise IdempotencyMismatch("This Idempotency-Key was used for a request with other content")
+            raise JobExists(_job(row))
+    if job.subject is not None:
+        row = connection.execute(_BY_SLOT, {"slot": job.subject}).first()
+        if row is not None and row.id != job.id:
+            if row.fingerprint == job.fingerprint:
+                raise JobExists(_job(row))
+            if not _is_in_block(connection, row):
+                raise Conflict(
+                    f"Other weights of this hotkey are under way for this subnet: job {row.id}",
+                    code="weights_in_flight",
+                )
+
+
+def _is_in_block(connection: Connection, row: Row[Any]) -> bool:
+    """Then another may follow it: with a higher nonce it comes after it, whatever becomes of the block."""
+    extrinsic = None if row.extrinsic is None else load(connection, row.extrinsic)
+    return extrinsic is not None and extrinsic.state is State.IN_BLOCK
+
+
+def require_waiting(connection: Connection, job: Job) -> None:
+    """Returns when a job of the background still waits for who carries it out; its account is locked.
+
+    Raises:
+        JobExists: it was carried out meanwhile, by a replica that led while this one stood still.
+    """
+    row = connection.execute(_BY_ID, {"which": job.id}).first()
+    if row is None or not row.is_open or row.extrinsic is not None:
+        raise JobExists(job)
+
+
+def put_job(connection: Connection, job: Job) -> None:
+    """Stores a new job, or gives a stored one its extrinsic, and what belongs to that.
+
+    `require_new` comes first, in the same transaction: a job whose extrinsic is in a block gives up its slot.
+    """
+    _take_slot(connection, job)
+    values = {
+        "document": msgspec.json.encode(job.document).decode(),
+        "extrinsic": job.extrinsic,
+        "is_open": True,
+        "slot": job.subject,
+        "result": None,
+    }
+    if connection.execute(update(tables.job).where(COLUMNS.id == job.id).values(values)).rowcount:
+        return
+    connection.execute(
+        tables.job.insert(),
+        {
+            "id": job.id,
+            "principal": job.principal,
+            "idempotency_key": job.key,
+            "fingerprint": job.fingerprint,
+            "kind": job.kind,
+            "subject": job.subject,
+            "in_background": job.in_background,
+            "wait_for": job.wait_for.value,
+            "created_at_ms": job.created_at_ms,
+            **values,
+        },
+    )
+
+
+def _take_slot(connection: Connection, job: Job) -> None:
+    """From a job that may give it up: one that took it since `require_new` keeps it, and the insertion fails."""
+    if job.subject is None:
+        return
+    row = connection.execute(_BY_SLOT, {"slot": job.subject}).first()
+    if row is not None and row.id != job.id and _is_in_block(connection, row):
+        connection.execute(update(tables.job).where(COLUMNS.id == row.id).values(slot=None))
+
+
+def close_job(connection: Connection, job_id: str, result: dict[str, Any]) -> None:
+    connection.execute(
+        update(tables.job)
+        .where(COLUMNS.id == job_id, COLUMNS.is_open)
+        .values(is_open=False, slot=None, result=msgspec.json.encode(result).decode())
+    )
+
+
+def retry_job(connection: Connection, job_id: str) -> None:
+    """The runner takes it up again: what carried it out is dead."""
+    connection.execute(update(tables.job).where(COLUMNS.id == job_id, COLUMNS.is_open).values(extrinsic=None))
+
+
+def waiting_jobs(connection: Connection) -> list[Job]:
+    """Those that the runner has to carry out, the oldest first."""
+    query = (
+        select(tables.job)
+        .where(COLUMNS.is_open, COLUMNS.in_background, COLUMNS.extrinsic.is_(None))
+        .order_by(COLUMNS.created_at_ms)
+    )
+    return [_job(row) for row in connection.execute(query)]
+
+
+def last_job(connection: Connection, subject: bytes) -> Job | None:
+    """The newest of a subject."""
+    query = (
+        select(tables.job).where(COLUMNS.subject == subject).order_by(COLUMNS.created_at_ms.desc()).limit(1)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else _job(row)
+
+
+def last_extrinsic(connection: Connection, job: Job) -> Extrinsic | None:
+    """Of the newest other job of the same subject."""
+    query = (
+        select(COLUMNS.extrinsic)
+        .where(COLUMNS.subject == job.subject, COLUMNS.id != job.id)
+        .order_by(COLUMNS.created_at_ms.desc())
+        .limit(1)
+    )
+    found = connection.execute(query).scalar()
+    return None if found is None else load(connection, found)
+
+
+def answer(connection: Connection, job: Job) -> Answer:
+    extrinsic = None if job.extrinsic is None else load(connection, job.extrinsic)
+    return Answer(job=job, extrinsic=extrinsic, result=result_of(job, extrinsic))
+
+
+def on_settled(connection: Connection, extrinsic: Extrinsic) -> None:
+    """Closes the job of an extrinsic whose fate is known, or hands it back to the runner."""
+    if not extrinsic.state.is_settled:
+        return
+    row = connection.execute(_BY_ID, {"which": extrinsic.job}).first()
+    if row is None or row.extrinsic != extrinsic.hash or not row.is_open:
+        return
+    job = _job(row)
+    if extrinsic.state is State.WITHDRAWN and not job.in_background:
+        connection.execute(
+            delete(tables.job).where(COLUMNS.id == job.id)
+        )  # nothing happened: its key is free
+        return
+    was_followed = job.subject is not None and row.slot is None  # newer weights must stay the newer ones
+    if job.in_background and may_pass(extrinsic) and not was_followed:
+        retry_job(connection, job.id)
+        return
+    close_job(connection, job.id, result_of(job, extrinsic) or {})
+
+
+def may_pass(extrinsic: Extrinsic) -> bool:
+    """Whether what failed may succeed later, as it is."""
+    inclusion = extrinsic.inclusion
+    failure = extrinsic.failure if inclusion is None else inclusion.failure
+    if extrinsic.state in PASSING:
+        return True
+    return failure is not None and failure.name in PASSING_FAILURES
+
+
+def result_of(job: Job, extrinsic: Extrinsic | None) -> dict[str, Any] | None:
+    """The answer to who asked; None while what was waited for is not reached."""
+    if extrinsic is None:
+        return job.result
+    if extrinsic.state.is_dead:
+        return document(job, extrinsic, success=False, failure=extrinsic.failure)
+    if extrinsic.state not in REACHED[job.wait_for]:
+        return None
+    inclusion = extrinsic.inclusion
+    if inclusion is None or inclusion.success:
+        return document(job, extrinsic, success=True, message=DONE[extrinsic.state])
+    message = UNREADABLE if inclusion.success is None else None
+    return document(job, extrinsic, success=inclusion.success, message=message, failure=inclusion.failure)
+
+
+def document(
+    job: Job,
+    extrinsic: Extrinsic | None = None,
+    *,
+    success: bool | None,
+    message: str | None = None,
+    failure: Failure | None = None,
+    blocks_to_wait: int | None = None,
+) -> dict[str, Any]:
+    inclusion = None if extrinsic is None else extrinsic.inclusion
+    return {
+        "success": success,
+        "message": message or (failure.message if failure else "Failed without a reason"),
+        "extrinsic_hash": None if extrinsic is None else f"0x{extrinsic.hash.hex()}",
+        "block_hash": None if inclusion is None else f"0x{inclusion.hash.hex()}",
+        "block_number": None if inclusion is None else inclusion.number,
+        "extrinsic_index": None if inclusion is None else inclusion.index,
+        "fee": None if inclusion is None else inclusion.fee,
+        "error": None if failure is None else _failure(failure),
+        "blocks_to_wait": blocks_to_wait,
+        "job_id": job.id,
+    }
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {"type": failure.type, "name": failure.name, "docs": failure.docs, "code": failure.code}
+
+
+def _job(row: Row[Any]) -> Job:
+    return Job(
+        id=row.id,
+        principal=row.principal,
+        key=row.idempotency_key,
+        fingerprint=row.fingerprint,
+        kind=row.kind,
+        subject=row.subject,
+        document=decode_json(row.document),
+        in_background=row.in_background,
+        wait_for=WaitFor(row.wait_for),
+        created_at_ms=row.created_at_ms,
+        is_open=row.is_open,
+        extrinsic=row.extrinsic,
+        result=None if row.result is None else decode_json(row.result),
+    )

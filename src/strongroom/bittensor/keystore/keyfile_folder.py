@@ -1,0 +1,102 @@
+"""A folder of wallets as btwallet keeps them: <path>/<wallet>/{coldkey, coldkeypub.txt, hotkeys/<name>}."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from strongroom.bittensor.keystore.names import KeyKind, KeyName, coldkey, hotkey, is_name
+from strongroom.bittensor.protocol.errors import KeyFileError
+from strongroom.bittensor.protocol.keyfiles import (
+    LARGEST_FILE,
+    PublicKey,
+    password_variable,
+    read_public,
+    reveal_password,
+)
+
+HOTKEYS = "hotkeys"
+PUBLIC_SUFFIX = "pub.txt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFile:
+    """One file as it was read. `stamp` differs when it may have changed."""
+
+    path: Path
+    stamp: tuple[int, int, int]
+    data: bytes = field(repr=False)
+
+
+class WalletFolder:
+    """Reads files, in the caller's thread. Names are checked before they get here."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    def key_file(self, key: KeyName) -> KeyFile | None:
+        return _read(self.path_of(key))
+
+    def path_of(self, key: KeyName) -> Path:
+        if key.kind is KeyKind.COLDKEY:
+            return self.path / key.wallet / KeyKind.COLDKEY
+        return self.path / key.wallet / HOTKEYS / key.name
+
+    def public(self, key: KeyName) -> PublicKey | None:
+        """From the public file, or from the key file while it is not encrypted.
+
+        Raises:
+            KeyFileError: neither says it.
+        """
+        path = self.path_of(key)
+        public_file = _read(path.with_name(f"{path.name}{PUBLIC_SUFFIX}"))
+        if public_file is not None:
+            return read_public(public_file.data)
+        own_file = _read(path)
+        return None if own_file is None else read_public(own_file.data)
+
+    def has_wallet(self, wallet: str) -> bool:
+        return (self.path / wallet).is_dir()
+
+    def wallets(self) -> list[str]:
+        return sorted(entry.name for entry in _entries(self.path) if entry.is_dir() and is_name(entry.name))
+
+    def keys(self, wallet: str) -> list[KeyName]:
+        """The coldkey, when it or its public half is there, and the hotkeys."""
+        found = [coldkey(wallet)]
+        if not any((self.path / wallet / name).is_file() for name in ("coldkey", "coldkeypub.txt")):
+            found = []
+        names = {entry.name for entry in _entries(self.path / wallet / HOTKEYS) if entry.is_file()}
+        names -= {f"{name}{PUBLIC_SUFFIX}" for name in names}
+        return found + [hotkey(wallet, name) for name in sorted(names) if is_name(name)]
+
+
+def password_for(path: Path, variables: Mapping[str, str], general: str | None) -> str | None:
+    """The password of a key file: of its own variable, else the general one.
+
+    Raises:
+        KeyFileError: the variable's value has not the form that btwallet writes.
+    """
+    variable = password_variable(str(path))
+    value = variables.get(variable)
+    return reveal_password(variable, value) if value else general
+
+
+def _read(path: Path) -> KeyFile | None:
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+            status = path.stat()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except OSError as error:
+        raise KeyFileError(f"The key file cannot be read: {error.strerror}") from None
+    if len(data) > LARGEST_FILE:
+        raise KeyFileError("The key file is too large to be one")
+    return KeyFile(path=path, stamp=(status.st_mtime_ns, status.st_size, status.st_ino), data=data)
+
+
+def _entries(path: Path) -> list[Path]:
+    try:
+        return list(path.iterdir())
+    except OSError:
+        return []

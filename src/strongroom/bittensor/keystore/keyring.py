@@ -1,0 +1,240 @@
+"""Finds and opens keys: those in the vault, then those in a folder of wallets.
+
+A key in the vault is opened for one signature: that takes microseconds. One in the folder may take seconds, so it stays in
+memory until it was unused for `cache_s`, or its file changed. It is never written anywhere.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from strongroom.bittensor.keystore.decryption import unlock
+from strongroom.bittensor.keystore.holdings import held_row
+from strongroom.bittensor.keystore.keyfile_folder import KeyFile, WalletFolder, password_for
+from strongroom.bittensor.keystore.names import KeyKind, KeyName, coldkey, hotkey
+from strongroom.bittensor.keystore.vault_keys import StoredKey, load_key, load_keys, open_key
+from strongroom.bittensor.protocol.errors import KeyFileError, PasswordNeeded, WrongPassword
+from strongroom.bittensor.protocol.keyfiles import Encryption, PublicKey, encryption_of
+from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.core.clock import Clock
+from strongroom.core.environment import Secret
+from strongroom.core.errors import Locked, NotFound, VaultError
+from strongroom.core.security.bindings import Bindings
+from strongroom.core.security.vault import Vault
+from strongroom.core.storage.database import Database
+
+Place = tuple[KeyName, tuple[int, int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletInfo:
+    wallet: str
+    hotkey: str
+    hotkey_address: str
+    coldkey_address: str | None
+    is_unlocked: bool
+    """Whether the hotkey can sign now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passwords:
+    """Of the folder's key files: each may have a variable `BT_PW_...`; the general one is for the others."""
+
+    variables: Mapping[str, str]
+    general: Secret | None
+
+
+class Keyring:
+    """The only place that holds keys in the clear."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        vault: Vault,
+        bindings: Bindings,
+        folder: WalletFolder | None,
+        passwords: Passwords,
+        clock: Clock,
+        cache_s: int,
+        refused: Callable[[str, str], None],
+    ) -> None:
+        """`refused` is told of a key of the vault that must not be used, and why."""
+        self._database = database
+        self._vault = vault
+        self._bindings = bindings
+        self._refused_rows = refused
+        self._folder = folder
+        self._passwords = passwords
+        self._clock = clock
+        self._cache_s = cache_s
+        self._opened: dict[Place, tuple[Keypair, float]] = {}
+        self._refused: dict[Place, KeyFileError] = {}
+        self._unlocking = asyncio.Lock()
+
+    async def public(self, key: KeyName) -> PublicKey:
+        """The public half of a key, without opening it.
+
+        Raises:
+            NotFound: the vault and the folder have no such key.
+            VaultError: the folder's file is damaged.
+        """
+        stored = await self._stored(key)
+        if stored is not None:
+            return stored.public
+        if self._folder is None:
+            raise await self._unknown(key)
+        try:
+            found = await asyncio.to_thread(self._folder.public, key)
+        except PasswordNeeded as error:
+            if key.kind is KeyKind.COLDKEY:  # opened for a use that needs it, not for its address
+                raise _locked(key, error) from None
+            return PublicKey(public_key=(await self.open(key)).public_key)
+        except KeyFileError as error:
+            raise VaultError(f"{key}: {error}") from None
+        if found is None:
+            raise await self._unknown(key)
+        return found
+
+    async def open(self, key: KeyName) -> Keypair:
+        """A key that signs. Ask for it only for a use that is allowed.
+
+        Raises:
+            NotFound: there is no such key.
+            Locked: it is encrypted, and there is no password, or a wrong one; or only its address is known.
+            VaultError: sealed under another key-encryption key, or the file is damaged.
+        """
+        stored = await self._stored(key)
+        if stored is not None and stored.sealed_secret is not None:
+            try:
+                return open_key(self._vault, stored)
+            except VaultError as error:
+                self._refused_rows(str(key), error.message)
+                raise
+        file = await self._file(key)
+        if file is None:
+            if stored is not None:
+                raise Locked(f"Of {key} the address alone is known", code="key_locked")
+            raise await self._unknown(key)
+        keypair = await self._open_file(key, file)
+        if stored is not None and stored.public_key != keypair.public_key:
+            raise VaultError(f"{key} is another key in the folder than in the vault")
+        return keypair
+
+    async def info(self, wallet: str, name: str) -> WalletInfo:
+        """Raises: NotFound: there is no such wallet or hotkey."""
+        signer = hotkey(wallet, name)
+        public = await self.public(signer)
+        try:
+            owner: str | None = (await self.public(coldkey(wallet))).address
+        except (NotFound, Locked, VaultError):
+            owner = None
+        return WalletInfo(
+            wallet=wallet,
+            hotkey=name,
+            hotkey_address=public.address,
+            coldkey_address=owner,
+            is_unlocked=await self._is_open(signer),
+        )
+
+    async def _is_open(self, key: KeyName) -> bool:
+        stored = await self._stored(key)
+        if stored is not None and stored.sealed_secret is not None:
+            return True
+        file = await self._file(key)
+        if file is None:
+            return False
+        self.forget_unused()
+        return (key, file.stamp) in self._opened or encryption_of(file.data) is Encryption.NONE
+
+    async def _file(self, key: KeyName) -> KeyFile | None:
+        if self._folder is None:
+            return None
+        try:
+            return await asyncio.to_thread(self._folder.key_file, key)
+        except KeyFileError as error:
+            raise VaultError(f"{key}: {error}") from None
+
+    async def _open_file(self, key: KeyName, file: KeyFile) -> Keypair:
+        place = (key, file.stamp)
+        async with self._unlocking:  # who waits for the same key finds it open
+            self.forget_unused()
+            found = self._opened.pop(place, None)
+            keypair = found[0] if found else await self._unlock(key, place, file)
+            if self._cache_s:
+                self._opened[place] = (keypair, self._clock.monotonic_s())
+            return keypair
+
+    async def _unlock(self, key: KeyName, place: Place, file: KeyFile) -> Keypair:
+        if place in self._refused:  # seconds and 512 MiB for the same answer
+            raise _locked(key, self._refused[place])
+        general = self._passwords.general
+        try:
+            password = password_for(
+                file.path, self._passwords.variables, general.reveal() if general is not None else None
+            )
+            keypair = await unlock(file.data, password)
+            await self._check_public(key, keypair)
+        except (PasswordNeeded, WrongPassword) as error:
+            self._refused = {at: why for at, why in self._refused.items() if at[0] != key} | {place: error}
+            raise _locked(key, error) from None
+        except KeyFileError as error:
+            raise VaultError(f"{key}: {error}") from None
+        return keypair
+
+    async def _check_public(self, key: KeyName, keypair: Keypair) -> None:
+        """The address that is shown and checked against must be that of the key that signs."""
+        if self._folder is None:
+            return
+        with contextlib.suppress(PasswordNeeded):
+            public = await asyncio.to_thread(self._folder.public, key)
+            if public is not None and public.public_key != keypair.public_key:
+                raise KeyFileError("its public file is that of another key")
+
+    def forget_unused(self) -> None:
+        """Drops the opened keys whose time is over. The first is the longest unused."""
+        while self._opened:
+            place, (_, used_s) = next(iter(self._opened.items()))
+            if used_s + self._cache_s > self._clock.monotonic_s():
+                return
+            self._opened.pop(place, None)
+
+    async def _stored(self, key: KeyName) -> StoredKey | None:
+        """The key's row in the vault.
+
+        Raises:
+            VaultError: it is not as the service left it.
+        """
+
+        def work(connection: Connection) -> StoredKey | None:
+            stored = load_key(connection, key)
+            if stored is not None:
+                self._bindings.require(connection, held_row(stored))
+            return stored
+
+        try:
+            return await self._database.read(work)
+        except VaultError as error:
+            self._refused_rows(str(key), error.message.removeprefix(f"Key {key} "))
+            raise
+
+    async def _unknown(self, key: KeyName) -> NotFound:
+        """In the original's words."""
+        known = await self._database.read(lambda connection: load_keys(connection, key.wallet))
+        if known or (
+            self._folder is not None and await asyncio.to_thread(self._folder.has_wallet, key.wallet)
+        ):
+            if key.kind is KeyKind.COLDKEY:
+                return NotFound(f"Coldkey not found for wallet {key.wallet}", code="coldkey_not_found")
+            return NotFound(
+                f"Hotkey file not found for wallet {key.wallet}, hotkey {key.name}", code="hotkey_not_found"
+            )
+        return NotFound(f"Wallet {key.wallet} not found", code="wallet_not_found")
+
+
+def _locked(key: KeyName, error: KeyFileError) -> Locked:
+    code = "wrong_password" if isinstance(error, WrongPassword) else "key_locked"
+    return Locked(f"{key} is locked: {error}", code=code)

@@ -1,0 +1,93 @@
+"""Keys in the vault: rows with a sealed secret, or with an address alone."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, select, update
+
+from strongroom.bittensor import tables
+from strongroom.bittensor.keystore.names import KeyKind, KeyName
+from strongroom.bittensor.protocol.keyfiles import PublicKey
+from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.core.errors import Conflict, VaultError
+from strongroom.core.security.vault import Vault
+from strongroom.core.storage.database import locking
+
+_key = tables.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredKey:
+    key: KeyName
+    public_key: bytes
+    sealed_secret: bytes | None = field(repr=False)
+
+    @property
+    def public(self) -> PublicKey:
+        return PublicKey(public_key=self.public_key)
+
+
+def load_key(connection: Connection, key: KeyName) -> StoredKey | None:
+    found = connection.execute(select(_key).where(*is_key(key))).first()
+    return None if found is None else _stored(found)
+
+
+def load_keys(connection: Connection, wallet: str | None = None) -> list[StoredKey]:
+    """Those of one wallet or of all, sorted."""
+    query = select(_key).order_by(_key.c.wallet, _key.c.kind, _key.c.name)
+    if wallet is not None:
+        query = query.where(_key.c.wallet == wallet)
+    return [_stored(row) for row in connection.execute(query)]
+
+
+def open_key(vault: Vault, stored: StoredKey) -> Keypair:
+    """Raises: VaultError: it was sealed under another key-encryption key, or the row was altered."""
+    try:
+        keypair = Keypair(vault.open(stored.sealed_secret or b""))
+    except (VaultError, ValueError):
+        raise VaultError(
+            f"The key {stored.key} was sealed under another key-encryption key than the configured one"
+        ) from None
+    if keypair.public_key != stored.public_key:
+        raise VaultError(f"The sealed secret of {stored.key} belongs to another key: its row was altered")
+    return keypair
+
+
+def store_key(
+    connection: Connection, key: KeyName, public_key: bytes, sealed_secret: bytes | None, now_ms: int
+) -> bool:
+    """Adds a key, or the secret of one whose address alone was known. Returns whether anything changed.
+
+    Raises:
+        Conflict: the name belongs to another key.
+    """
+    found = connection.execute(locking(select(_key).where(*is_key(key)))).first()
+    if found is None:
+        row = {
+            "wallet": key.wallet,
+            "kind": key.kind,
+            "name": key.name,
+            "public_key": public_key,
+            "sealed_secret": sealed_secret,
+            "created_at_ms": now_ms,
+        }
+        connection.execute(_key.insert(), row)
+        return True
+    if found.public_key != public_key:
+        raise Conflict(f"{key} is another key in the vault", code="key_exists")
+    if found.sealed_secret is not None or sealed_secret is None:
+        return False
+    connection.execute(update(_key).where(*is_key(key)).values(sealed_secret=sealed_secret))
+    return True
+
+
+def is_key(key: KeyName) -> tuple[ColumnElement[bool], ...]:
+    return (_key.c.wallet == key.wallet, _key.c.kind == key.kind, _key.c.name == key.name)
+
+
+def _stored(row: Row[Any]) -> StoredKey:
+    return StoredKey(
+        key=KeyName(wallet=row.wallet, kind=KeyKind(row.kind), name=row.name),
+        public_key=row.public_key,
+        sealed_secret=row.sealed_secret,
+    )

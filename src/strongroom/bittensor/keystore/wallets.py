@@ -1,0 +1,143 @@
+"""Wallets: taken into the vault, listed, and taken out of it again. Nothing gives a secret out."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, delete
+
+from strongroom.bittensor import tables
+from strongroom.bittensor.keystore.holdings import held_row
+from strongroom.bittensor.keystore.keyfile_folder import WalletFolder
+from strongroom.bittensor.keystore.names import KeyName
+from strongroom.bittensor.keystore.vault_keys import load_key, load_keys, store_key
+from strongroom.bittensor.protocol.errors import KeyFileError
+from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.protocol.ss58 import encode_address
+from strongroom.core.clock import Clock
+from strongroom.core.errors import NotFound
+from strongroom.core.security.access import Principal
+from strongroom.core.security.audit import Audit
+from strongroom.core.security.bindings import Bindings
+from strongroom.core.security.vault import Vault
+from strongroom.core.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A key to be taken into the vault; without its pair it is known by its address alone."""
+
+    key: KeyName
+    public_key: bytes
+    keypair: Keypair | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyEntry:
+    key: KeyName
+    address: str | None
+    """None: the folder's file does not say it without its password."""
+    place: str
+    """`vault`, `vault (address only)` or `folder`."""
+
+
+class Wallets:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        vault: Vault,
+        bindings: Bindings,
+        folder: WalletFolder | None,
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._bindings = bindings
+        self._folder = folder
+        self._audit = audit
+        self._clock = clock
+
+    async def import_(self, principal: Principal, keys: Sequence[NewKey]) -> list[KeyName]:
+        """Seals the keys and stores them, all or none. Returns those that were not there before.
+
+        Raises:
+            Conflict: one of the names belongs to another key.
+            VaultError: the row of one that is there was altered.
+        """
+        now_ms = self._clock.now_ms()
+        sealed = [
+            (new, None if new.keypair is None else self._vault.seal(new.keypair.secret())) for new in keys
+        ]
+
+        def work(connection: Connection) -> list[KeyName]:
+            for new in keys:
+                if (found := load_key(connection, new.key)) is not None:
+                    self._bindings.require(connection, held_row(found))
+            added = [
+                new
+                for new, secret in sealed
+                if store_key(connection, new.key, new.public_key, secret, now_ms)
+            ]
+            for new in added:
+                facts = {"address": encode_address(new.public_key), "secret": new.keypair is not None}
+                sequence = self._audit.append(connection, principal, "key.import", str(new.key), facts)
+                stored = load_key(connection, new.key)
+                assert stored is not None  # noqa: S101 - it was written above
+                self._bindings.bind(connection, [held_row(stored)], sequence)
+            return [new.key for new in added]
+
+        return await self._database.write(work)
+
+    async def remove(self, principal: Principal, key: KeyName) -> None:
+        """Deletes a key from the vault; what lies in the folder stays.
+
+        Raises:
+            NotFound: the vault does not have it.
+        """
+        column = tables.key.c
+        statement = delete(tables.key).where(
+            column.wallet == key.wallet, column.kind == key.kind, column.name == key.name
+        )
+
+        def work(connection: Connection) -> None:
+            if connection.execute(statement).rowcount == 0:
+                raise NotFound(f"The vault has no key {key}", code="key_not_found")
+            self._bindings.unbind(connection, str(key))
+            self._audit.append(connection, principal, "key.remove", str(key))
+
+        await self._database.write(work)
+
+    async def list(self) -> list[KeyEntry]:
+        """The keys in the vault, then those that are in the folder alone."""
+        stored = await self._database.read(load_keys)
+        found = [
+            KeyEntry(
+                key=one.key,
+                address=one.public.address,
+                place="vault" if one.sealed_secret is not None else "vault (address only)",
+            )
+            for one in stored
+        ]
+        in_vault = {one.key for one in stored if one.sealed_secret is not None}
+        if self._folder is not None:
+            in_folder = await asyncio.to_thread(_entries, self._folder)
+            found += [entry for entry in in_folder if entry.key not in in_vault]
+        return found
+
+
+def _entries(folder: WalletFolder) -> list[KeyEntry]:
+    return [
+        KeyEntry(key=key, address=_address(folder, key), place="folder")
+        for wallet in folder.wallets()
+        for key in folder.keys(wallet)
+    ]
+
+
+def _address(folder: WalletFolder, key: KeyName) -> str | None:
+    try:
+        public = folder.public(key)
+    except KeyFileError:
+        return None
+    return None if public is None else public.address

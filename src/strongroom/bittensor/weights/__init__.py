@@ -1,0 +1,1 @@
+"""A set of weights: checked, set or committed, revealed."""

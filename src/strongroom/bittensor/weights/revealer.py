@@ -1,0 +1,118 @@
+"""Reveals weights that were committed, in the blocks in which the chain takes them."""
+
+import enum
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from strongroom.bittensor.extrinsics.store import Extrinsic, load
+from strongroom.bittensor.extrinsics.submitter import Order, Submitter
+from strongroom.bittensor.gateway import Chain, Item, Runtime
+from strongroom.bittensor.jobs.store import Job, close_job, document, put_job, require_waiting
+from strongroom.bittensor.keystore.keyring import Keyring
+from strongroom.bittensor.protocol import calls
+from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
+from strongroom.bittensor.protocol.failures import Failure
+from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.weights.setter import signer_of, weights_of
+from strongroom.bittensor.weights.subnet import Subnet, Subnets
+from strongroom.core.security.access import Principal
+from strongroom.core.storage.database import Database
+
+
+class Time(enum.Enum):
+    """Whether a commit may be revealed in the next block."""
+
+    EARLY = "early"
+    NOW = "now"
+    OVER = "over"
+
+
+class Reveals:
+    def __init__(
+        self, *, chain: Chain, subnets: Subnets, database: Database, keyring: Keyring, submitter: Submitter
+    ) -> None:
+        self._chain = chain
+        self._subnets = subnets
+        self._database = database
+        self._keyring = keyring
+        self._submitter = submitter
+
+    async def carry_out(self, principal: Principal, job: Job) -> bool:
+        """Reveals if it is time; closes the job when there is nothing to reveal, or no longer.
+
+        Returns whether something was signed.
+
+        Raises:
+            JobExists: it no longer waits.
+            Unavailable: the chain does not answer; the job still waits.
+            OutcomeUnknown: the reveal was signed, and is followed.
+        """
+        committed = await self._database.read(
+            lambda connection: load(connection, bytes.fromhex(job.document["committed_in"]))
+        )
+        if committed is None or not committed.state.is_settled:
+            return False
+        if committed.inclusion is None or committed.inclusion.success is False:
+            await self._close(job, "NotCommitted", "The commit was not made: there is nothing to reveal")
+            return False
+        keypair = await self._keyring.open(signer_of(job).key)
+        subnet = await self._subnets.look(job.document["netuid"], job.document["mechid"], keypair.public_key)
+        item = Item(SUBTENSOR, "WeightCommits", (subnet.index, keypair.public_key))
+        heads = await self._chain.heads()
+        (commits,) = await self._chain.read([item], heads.best.hash)
+        match time_to_reveal(subnet, commits, bytes.fromhex(job.document["commit"])):
+            case Time.EARLY:
+                return False
+            case Time.OVER:
+                await self._close(
+                    job, "RevealMissed", "The chain no longer holds the commit, or its time is over"
+                )
+                return False
+        await self._submitter.submit(self._order(principal, job, keypair, reveal_call(subnet.runtime, job)))
+        return True
+
+    @staticmethod
+    def _order(principal: Principal, job: Job, keypair: Keypair, call: Call) -> Order:
+        def store(connection: Connection, extrinsic: Extrinsic) -> None:
+            put_job(connection, replace(job, extrinsic=extrinsic.hash))
+
+        return Order(
+            principal=principal,
+            signer=signer_of(job),
+            key=keypair,
+            call=call,
+            job=job.id,
+            netuid=job.document["netuid"],
+            check=lambda connection: require_waiting(connection, job),
+            store=store,
+            facts={"commit": job.document["commit"]},
+        )
+
+    async def _close(self, job: Job, name: str, docs: str) -> None:
+        failure = Failure(type="Service", name=name, docs=docs)
+        closed = document(job, success=False, failure=failure)
+        await self._database.write(lambda connection: close_job(connection, job.id, closed))
+
+
+def reveal_call(runtime: Runtime, job: Job) -> Call:
+    facts, weights = job.document, weights_of(job)
+    if runtime.has(SUBTENSOR, "reveal_mechanism_weights"):
+        return calls.reveal_mechanism_weights(facts["netuid"], facts["mechid"], weights, facts["salt"])
+    return calls.reveal_weights(facts["netuid"], weights, facts["salt"])
+
+
+def time_to_reveal(subnet: Subnet, commits: Any, digest: bytes) -> Time:
+    """By a decoded `WeightCommits`: (hash, block, first block, last block) each, or (hash, epoch, block, 0)."""
+    entry = next((one for one in commits or () if one[0] == f"0x{digest.hex()}"), None)
+    if entry is None:
+        return Time.OVER
+    _, epoch, first, last = entry
+    now = subnet.block + 1
+    if subnet.counts_epochs:
+        now, first = subnet.next_epoch, epoch + subnet.epochs["RevealPeriodEpochs"]
+        last = first
+    if now < first:
+        return Time.EARLY
+    return Time.NOW if now <= last else Time.OVER

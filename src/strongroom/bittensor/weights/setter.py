@@ -1,0 +1,387 @@
+"""Sets weights: one distinct set of a hotkey in a subnet (and mechanism) at a time, as soon as the chain takes it.
+
+The same set again, while it is under way or before the chain would take another, is the same job and gets its answer. A
+set that must be committed first is stored with its salt, and with the job that reveals it, in the transaction that signs
+the commit.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection
+
+from strongroom.bittensor.authorization.limits import READ, SUBMIT, require_use
+from strongroom.bittensor.calls.messages import Signer
+from strongroom.bittensor.extrinsics.store import Extrinsic
+from strongroom.bittensor.extrinsics.submitter import Order, Submitter
+from strongroom.bittensor.jobs.results import Answers
+from strongroom.bittensor.jobs.store import (
+    ID_BYTES,
+    Answer,
+    Job,
+    JobExists,
+    WaitFor,
+    check_key,
+    close_job,
+    document,
+    last_extrinsic,
+    last_job,
+    put_job,
+    require_new,
+    require_waiting,
+)
+from strongroom.bittensor.keystore.keyring import Keyring
+from strongroom.bittensor.protocol.errors import ProtocolError
+from strongroom.bittensor.protocol.failures import Failure
+from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.protocol.ss58 import decode_address
+from strongroom.bittensor.protocol.weights import (
+    MECHANISM_STEP,
+    MOST,
+    AllZero,
+    WeightSet,
+    mechanism_index,
+    weight_set,
+)
+from strongroom.bittensor.weights.subnet import Plan, Subnet, Subnets, plan
+from strongroom.bittensor.weights.timelock import BLOCK_S
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.errors import InvalidInput
+from strongroom.core.security.access import Principal
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.errors import Duplicate
+
+SET: Final = "set_weights"
+REVEAL: Final = "reveal_weights"
+CALL: Final = "SubtensorModule.set_weights"
+HIGHEST_MECHID: Final = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsRequest:
+    signer: Signer
+    netuid: int
+    mechid: int
+    weights: WeightSet
+    wait_for: WaitFor
+    key: str | None = None
+    """The Idempotency-Key."""
+    in_background: bool = False
+    """Answer at once; wait for the chain's turn, and go on over restarts."""
+
+
+def weights_request(
+    *,
+    signer: Signer,
+    netuid: int,
+    mechid: int,
+    uids: list[int],
+    weights: list[int | float],
+    version_key: int,
+    wait_for: WaitFor,
+    key: str | None,
+    in_background: bool,
+    may_be_zero: bool = False,
+) -> WeightsRequest:
+    """Raises: InvalidInput."""
+    check_key(key)
+    if not (0 <= netuid < MECHANISM_STEP and 0 <= mechid <= HIGHEST_MECHID):
+        raise InvalidInput("A netuid is from 0 to 4095, a mechid from 0 to 15", code="invalid_weights")
+    try:
+        checked = weight_set(uids, weights, version_key, may_be_zero=may_be_zero)
+    except AllZero as error:
+        raise InvalidInput(str(error), code="weights_all_zero") from None
+    except ProtocolError as error:
+        raise InvalidInput(str(error), code="invalid_weights") from None
+    return WeightsRequest(
+        signer=signer,
+        netuid=netuid,
+        mechid=mechid,
+        weights=checked,
+        wait_for=wait_for,
+        key=key,
+        in_background=in_background,
+    )
+
+
+class Weights:
+    def __init__(
+        self,
+        *,
+        subnets: Subnets,
+        database: Database,
+        keyring: Keyring,
+        submitter: Submitter,
+        answers: Answers,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._subnets = subnets
+        self._database = database
+        self._keyring = keyring
+        self._submitter = submitter
+        self._answers = answers
+        self._clock = clock
+        self._entropy = entropy
+
+    async def set(self, principal: Principal, request: WeightsRequest) -> Answer:
+        """Returns when what the request waits for is reached, when it has failed, or at once in the background.
+
+        A `result` of None means that the time was over first, or that the job waits in the background.
+
+        Raises:
+            Forbidden, NotFound, Locked, Conflict, IdempotencyMismatch: nothing was signed.
+            Unavailable: nothing was signed.
+            OutcomeUnknown: it was signed, and whether the chain has it is not known.
+        """
+        return await self._answers.of_request(principal, request.key, self._set(principal, request))
+
+    async def _set(self, principal: Principal, request: WeightsRequest) -> Answer:
+        signer = request.signer
+        require_use(
+            principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, netuid=request.netuid, call=CALL
+        )
+        keypair = await self._keyring.open(signer.key)
+        job = self._job(principal, request, keypair.public_key)
+        try:
+            if request.in_background:
+                return await self._accept(job)
+            await self._database.read(lambda connection: require_new(connection, job))
+            return await self._now(principal, job, keypair)
+        except JobExists as found:
+            return await self._answers.of_job(found.job, request.wait_for)
+
+    async def carry_out(self, principal: Principal, job: Job) -> bool:
+        """Carries out a job that waits in the background, if the chain takes it now; closes it if it never will.
+
+        Returns whether something was signed.
+
+        Raises:
+            JobExists: it no longer waits.
+            As `set`; the job then still waits, or its extrinsic is followed.
+        """
+        keypair = await self._keyring.open(signer_of(job).key)
+        subnet = await self._look(job, keypair)
+        failure = subnet.obstacle(weights_of(job))
+        limit_ms = int(max(subnet.epochs["Tempo"], subnet.rate_limit) * BLOCK_S * 1000)
+        if failure is None and self._clock.now_ms() - job.created_at_ms > limit_ms:
+            failure = Failure(
+                type="Service", name="TempoExpired", docs="No block took the weights within the tempo"
+            )
+        if failure is not None:
+            closed = document(job, success=False, failure=failure)
+            await self._database.write(lambda connection: close_job(connection, job.id, closed))
+        elif not await self._blocks_to_wait(job, subnet):
+            await self._submit(principal, job, keypair, subnet, check=require_waiting)
+            return True
+        return False
+
+    async def uids_of(
+        self, principal: Principal, signer: Signer, netuid: int, addresses: list[str]
+    ) -> dict[str, int]:
+        """The uids of those hotkeys that are registered in the subnet.
+
+        Raises:
+            InvalidInput: one is no address, or there are too many.
+            Forbidden, Unavailable.
+        """
+        require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, netuid=netuid, call=CALL)
+        if not (0 < len(addresses) <= MOST and 0 <= netuid < MECHANISM_STEP):
+            raise InvalidInput(
+                f"From 1 to {MOST} weights can be set, in a subnet from 0 to {MECHANISM_STEP - 1}",
+                code="invalid_weights",
+            )
+        try:
+            keys = [decode_address(address) for address in addresses]
+        except ProtocolError as error:
+            raise InvalidInput(str(error), code="invalid_weights") from None
+        uids = await self._subnets.uids(netuid, keys)
+        return {address: uid for address, uid in zip(addresses, uids, strict=True) if uid is not None}
+
+    async def find(self, principal: Principal, id_or_key: str) -> Answer | None:
+        """A job of the principal.
+
+        Raises:
+            Forbidden: it may not read, or is another token of the same name and does not reach this hotkey.
+        """
+        principal.require(READ)
+        found = await self._answers.find(principal, id_or_key)
+        if found is not None:
+            facts = found.job.document
+            require_use(
+                principal, READ, wallet=facts["wallet"], hotkey=facts["hotkey"], netuid=facts.get("netuid")
+            )
+        return found
+
+    async def _accept(self, job: Job) -> Answer:
+        try:
+            return await self._database.write(lambda connection: _accept(connection, job))
+        except Duplicate:  # another replica was quicker; its row is there to be read now
+            return await self._database.write(lambda connection: _accept(connection, job))
+
+    async def _now(self, principal: Principal, job: Job, keypair: Keypair) -> Answer:
+        subnet = await self._look(job, keypair)
+        failure = subnet.obstacle(weights_of(job))
+        if failure is not None:
+            return Answer(job=job, extrinsic=None, result=document(job, success=False, failure=failure))
+        blocks = await self._blocks_to_wait(job, subnet)
+        if blocks:
+            return await self._too_soon(job, subnet, blocks)
+        extrinsic = await self._submit(principal, job, keypair, subnet)
+        return await self._answers.of_extrinsic(
+            replace(job, extrinsic=extrinsic.hash), extrinsic, job.wait_for
+        )
+
+    async def _blocks_to_wait(self, job: Job, subnet: Subnet) -> int:
+        """By the chain, and by what is in a block that the node asked may not have: it would be too soon after that."""
+        extrinsic = await self._database.read(lambda connection: last_extrinsic(connection, job))
+        inclusion = None if extrinsic is None or extrinsic.state.is_settled else extrinsic.inclusion
+        if inclusion is None or inclusion.success is False:
+            return subnet.blocks_to_wait
+        return replace(subnet, last_update=max(subnet.last_update, inclusion.number)).blocks_to_wait
+
+    async def _too_soon(self, job: Job, subnet: Subnet, blocks: int) -> Answer:
+        """The same weights as those that are set now: their answer. Others: how long to wait."""
+        assert job.subject is not None  # noqa: S101 - for the type checker
+        subject = job.subject
+        last = await self._database.read(lambda connection: last_job(connection, subject))
+        if last is not None and last.fingerprint == job.fingerprint and _set_last(last, subnet):
+            return await self._answers.of_job(last, job.wait_for)
+        since = subnet.block + 1 - (subnet.rate_limit - blocks)
+        failure = Failure(
+            type="Service",
+            name="TooSoon",
+            docs=f"Block {subnet.block} is {subnet.block - since} blocks after the last weights, and the"
+            f" subnet allows them every {subnet.rate_limit}: wait {blocks} blocks. Nothing was signed.",
+        )
+        told = document(job, success=False, failure=failure, blocks_to_wait=blocks)
+        return Answer(job=job, extrinsic=None, result=told)
+
+    async def _submit(
+        self,
+        principal: Principal,
+        job: Job,
+        keypair: Keypair,
+        subnet: Subnet,
+        *,
+        check: Callable[[Connection, Job], None] = require_new,
+    ) -> Extrinsic:
+        made = await self._plan(subnet, weights_of(job), keypair.public_key)
+        reveal = self._reveal(job, made)
+
+        def store(connection: Connection, extrinsic: Extrinsic) -> None:
+            put_job(connection, replace(job, extrinsic=extrinsic.hash))
+            if reveal is not None:
+                put_job(connection, commits(reveal, extrinsic))
+
+        order = Order(
+            principal=principal,
+            signer=signer_of(job),
+            key=keypair,
+            call=made.call,
+            job=job.id,
+            netuid=subnet.netuid,
+            check=lambda connection: check(connection, job),
+            store=store,
+            facts={"weights": weights_digest(weights_of(job)).hex()},
+        )
+        return await self._submitter.submit(order)
+
+    async def _plan(self, subnet: Subnet, weights: WeightSet, public_key: bytes) -> Plan:
+        if subnet.commit_reveal:  # sealing takes tens of milliseconds of CPU
+            return await asyncio.to_thread(plan, subnet, weights, public_key, self._entropy)
+        return plan(subnet, weights, public_key, self._entropy)
+
+    def _reveal(self, job: Job, made: Plan) -> Job | None:
+        """The job that will reveal what is committed now."""
+        if made.salt is None or made.commit is None:
+            return None
+        token = job.document["principal"].get("token")  # jobs of an earlier version have none
+        rights = {"scopes": [SUBMIT], "limits": "", "token": token}
+        facts = {**job.document, "principal": rights}  # it belongs to what was allowed with its commit
+        return replace(
+            job,
+            id=self._entropy.token(ID_BYTES).hex(),
+            key=None,
+            kind=REVEAL,
+            subject=None,
+            document={**facts, "salt": made.salt, "commit": made.commit.hex()},
+            in_background=True,
+            wait_for=WaitFor.FINAL,
+            extrinsic=None,
+            created_at_ms=self._clock.now_ms(),
+        )
+
+    async def _look(self, job: Job, keypair: Keypair) -> Subnet:
+        facts = job.document
+        return await self._subnets.look(facts["netuid"], facts["mechid"], keypair.public_key)
+
+    def _job(self, principal: Principal, request: WeightsRequest, public_key: bytes) -> Job:
+        signer, weights = request.signer, request.weights
+        subject = weights_subject(public_key, mechanism_index(request.netuid, request.mechid))
+        facts: dict[str, Any] = {
+            "wallet": signer.wallet,
+            "hotkey": signer.hotkey,
+            "netuid": request.netuid,
+            "mechid": request.mechid,
+            "uids": weights.uids,
+            "values": weights.values,
+            "version_key": weights.version_key,
+            "principal": {
+                "scopes": sorted(principal.scopes),
+                "limits": principal.limits,
+                "token": principal.token,
+            },
+        }
+        return Job(
+            id=self._entropy.token(ID_BYTES).hex(),
+            principal=principal.name,
+            key=request.key,
+            fingerprint=hashlib.sha256(subject + weights_digest(weights)).digest(),
+            kind=SET,
+            subject=subject,
+            document=facts,
+            in_background=request.in_background,
+            wait_for=WaitFor.FINAL if request.in_background else request.wait_for,
+            created_at_ms=self._clock.now_ms(),
+        )
+
+
+def _set_last(job: Job, subnet: Subnet) -> bool:
+    """Whether the job's weights are those that the chain has now: another program may have set others since."""
+    result = job.result or {}
+    return bool(result.get("success")) and result.get("block_number") == subnet.last_update
+
+
+def weights_subject(public_key: bytes, index: int) -> bytes:
+    """What a set of weights changes."""
+    return hashlib.sha256(b"weights" + public_key + index.to_bytes(4, "little")).digest()
+
+
+def weights_digest(weights: WeightSet) -> bytes:
+    return hashlib.sha256(msgspec.json.encode([weights.uids, weights.values, weights.version_key])).digest()
+
+
+def signer_of(job: Job) -> Signer:
+    return Signer(wallet=job.document["wallet"], hotkey=job.document["hotkey"], coldkey=False)
+
+
+def weights_of(job: Job) -> WeightSet:
+    facts = job.document
+    return WeightSet(
+        uids=tuple(facts["uids"]), values=tuple(facts["values"]), version_key=facts["version_key"]
+    )
+
+
+def commits(reveal: Job, extrinsic: Extrinsic) -> Job:
+    return replace(reveal, document={**reveal.document, "committed_in": extrinsic.hash.hex()})
+
+
+def _accept(connection: Connection, job: Job) -> Answer:
+    require_new(connection, job)
+    put_job(connection, job)
+    return Answer(job=job, extrinsic=None, result=None)

@@ -1,0 +1,56 @@
+"""What one connection, one peer and all of them together may take. The variables are described in docs/operations.md."""
+
+from dataclasses import dataclass
+
+from strongroom.core.environment import Environment
+from strongroom.core.http.forwarded import TrustedProxies, parse_proxies
+
+LARGEST_HEAD = 64 * 1024
+"""Bytes of a request's line and headers, and of what stands around a chunked body's data."""
+MOST_HEADERS = 256
+
+NOBODY = TrustedProxies()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    most_connections: int = 24_000
+    """Of all peers together."""
+    most_of_a_peer: int = 256
+    head_s: float = 30.0
+    """Until a request's head is there, from its first byte or, on a new connection, from the start."""
+    body_s: float = 30.0
+    """From the head until the last byte of the body, without the time in which the service reads none of it."""
+    unread_s: float = 30.0
+    """A peer that takes next to nothing of an answer for so long is cut off."""
+    idle_s: float = 75.0
+    """Between an answer and the next request."""
+    messages_a_minute: int = 600
+    """Frames of one WebSocket, pings too; as many may come at once."""
+    proxies: TrustedProxies = NOBODY
+    """Who speaks for many clients, and is not counted as one peer."""
+
+
+def read_connection_limits(environment: Environment) -> ConnectionLimits:
+    usual = ConnectionLimits()
+
+    def seconds(name: str, default: float) -> float:
+        return environment.integer(name, int(default), low=1, high=86_400)
+
+    return ConnectionLimits(
+        most_connections=environment.integer("STRONGROOM_CONNECTIONS", usual.most_connections, low=16),
+        most_of_a_peer=environment.integer("STRONGROOM_CONNECTIONS_A_PEER", usual.most_of_a_peer, low=1),
+        head_s=seconds("STRONGROOM_HEAD_TIMEOUT_S", usual.head_s),
+        body_s=seconds("STRONGROOM_BODY_TIMEOUT_S", usual.body_s),
+        unread_s=seconds("STRONGROOM_UNREAD_TIMEOUT_S", usual.unread_s),
+        idle_s=seconds("STRONGROOM_IDLE_TIMEOUT_S", usual.idle_s),
+        messages_a_minute=environment.integer(
+            "STRONGROOM_SOCKET_MESSAGES_A_MINUTE", usual.messages_a_minute, low=1
+        ),
+        proxies=environment.parsed(
+            "STRONGROOM_TRUSTED_PROXIES",
+            environment.text("STRONGROOM_TRUSTED_PROXIES", "0"),
+            parse_proxies,
+            NOBODY,
+        ),
+    )

@@ -1,0 +1,171 @@
+"""A surface on a port: one ASGI application under uvicorn, inside the process's event loop."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from strongroom.core.errors import Unavailable
+from strongroom.core.http.connections.admission import Gate
+from strongroom.core.http.connections.connection import Connection
+from strongroom.core.http.connections.limits import NOBODY
+from strongroom.core.http.connections.refusals import Rules
+from strongroom.core.http.door import AllowedCallers, Dialect, Door, DoorRules, plain_dialect
+from strongroom.core.http.exposure import Access, Exposure
+from strongroom.core.http.forwarded import TrustedProxies
+from strongroom.core.messaging.websockets import Socket
+
+BACKLOG = 2048
+SHUTDOWN_S = 10
+PING_S = 20.0
+LARGEST_FRAME = 16 * 1024 * 1024
+NOBODY_ELSE = AllowedCallers()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surface:
+    """What is served where, and to whom."""
+
+    name: str
+    """In capitals and with `_PORT` after it, the variable that moves it."""
+    application: Any
+    host: str
+    port: int
+    access: Access
+    json_only: bool = False
+    """A body that is not JSON is refused before it is read. Where reaching the surface is enough it always is."""
+    dialect: Dialect = plain_dialect
+    """How the door words a refusal."""
+    controls: str | None = None
+    """Paths with this in them change a surface that is public otherwise: they have the door, and take any kind of body."""
+    pages: frozenset[str] = frozenset()
+    """Paths of pages that hold nothing: a link on another site may lead there."""
+    largest_frame: int = LARGEST_FRAME
+    """Bytes of a message that a WebSocket takes; above, it closes with 1009."""
+    compresses_frames: bool = True
+    """Takes 32 KB a connection and processor time for each message, if the client offers it."""
+    ping_s: float = PING_S
+    """Between pings of a WebSocket; a peer that is silent for as long again is dead (1011)."""
+    largest_body: int | None = None
+    """Bytes of a request's body; above, 413. None: the application says so in its own words."""
+    messages_a_minute: int | None = None
+    """Frames of a WebSocket; None: as for every surface."""
+    proxies: TrustedProxies = NOBODY
+    """Whose connections are those of many clients."""
+
+    @property
+    def exposure(self) -> Exposure:
+        return Exposure(name=self.name, host=self.host, access=self.access)
+
+    @property
+    def port_variable(self) -> str:
+        return self.name.upper().replace("-", "_") + "_PORT"
+
+
+def behind_door(surface: Surface, allowed: AllowedCallers = NOBODY_ELSE) -> Any:
+    """The surface's application as it is served."""
+    if surface.access is Access.REACH:
+        rules = DoorRules(bound_to=surface.host, allowed=allowed, pages=surface.pages)
+        return Door(surface.application, rules=rules, dialect=surface.dialect)
+    if surface.controls is not None:
+        rules = DoorRules(bound_to=surface.host, allowed=allowed)
+        door = Door(surface.application, rules=rules, dialect=surface.dialect, json_only=False)
+        return _on_paths(surface.controls, door, surface.application)
+    if surface.json_only:
+        return Door(surface.application, rules=None, dialect=surface.dialect)
+    return surface.application
+
+
+def _on_paths(part: str, there: Any, elsewhere: Any) -> Any:
+    async def by_path(scope: Any, receive: Any, send: Any) -> None:
+        await (there if part in scope["path"] else elsewhere)(scope, receive, send)
+
+    return by_path
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the composition root owns the process's signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Listener:
+    """Binds at once, so that a busy port is reported before anything starts; then serves until stopped."""
+
+    def __init__(
+        self, surface: Surface, allowed: AllowedCallers = NOBODY_ELSE, gate: Gate | None = None
+    ) -> None:
+        """`allowed`: whom the operator lets through the door. Surfaces with one `gate` share its counts."""
+        self.surface = surface
+        gate = gate or Gate()
+        try:
+            self._socket = socket.create_server(
+                (surface.host, surface.port),
+                family=socket.AF_INET6 if ":" in surface.host else socket.AF_INET,
+                dualstack_ipv6=surface.host == "::",
+                backlog=BACKLOG,
+            )
+        except OSError as error:
+            reason = str(error.strerror).partition(" (")[0]
+            raise Unavailable(
+                f"{surface.name} cannot listen on {surface.host}:{surface.port}: {reason}."
+                f" {surface.port_variable} takes another port"
+            ) from error
+        # Accepted connections inherit it. asyncio sets it by itself only on sockets that were made as TCP by name; without
+        # it the second half of an answer waits 40 ms for the acknowledgement of the first.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.port: int = self._socket.getsockname()[1]
+        self._server = _Server(
+            uvicorn.Config(
+                behind_door(surface, allowed),
+                http=Connection.of(gate, _rules(surface)),
+                ws=Socket,  # made by Connection
+                ws_max_size=surface.largest_frame,
+                ws_per_message_deflate=surface.compresses_frames,
+                ws_ping_interval=surface.ping_s,
+                ws_ping_timeout=surface.ping_s,
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                proxy_headers=False,  # it would believe whoever comes from this machine; see core.forwarded
+                timeout_graceful_shutdown=SHUTDOWN_S,
+            )
+        )
+
+    @property
+    def url(self) -> str:
+        return url_of(self.surface.host, self.port)
+
+    async def serve(self) -> None:
+        await self._server.serve(sockets=[self._socket])
+
+    async def started(self) -> None:
+        while not self._server.started:  # noqa: ASYNC110 - uvicorn offers a flag, no event
+            await asyncio.sleep(0.005)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+
+
+def _rules(surface: Surface) -> Rules:
+    return Rules(
+        surface=surface.name,
+        largest_body=surface.largest_body,
+        messages_a_minute=surface.messages_a_minute,
+        proxies=surface.proxies,
+        dialect=surface.dialect,
+    )
+
+
+def url_of(host: str, port: int) -> str:
+    """Where a person on this machine reaches a socket that is bound to `host`."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,1 @@
+"""HTTP to the outside: the one client, and the limits of what a peer may answer."""

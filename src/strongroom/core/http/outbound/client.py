@@ -1,0 +1,200 @@
+"""HTTP to the outside: the one client, and the limits of what a peer may answer.
+
+A node, a work server or a receiver of callbacks may be broken, hostile, or not the one that it is taken for. So every
+answer is bounded in size, time, header and compression, and no redirect is followed: the peer does not choose
+whom this process talks to. aiohttp costs a fifth of the CPU time of httpx2 per request.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+
+from strongroom.core.http.outbound.connections import CappedConnector
+from strongroom.core.http.outbound.content import EncodingRefused, TooLarge, decoded
+
+CONNECT_TIMEOUT_S = 5.0
+ANSWER_S = 10.0
+MAX_ANSWER_BYTES = 16 * 2**20
+MAX_LINE_BYTES = 65_536
+LINES_A_TURN = 32
+"""Of one stream, before others get their turn: a peer may always have more to say."""
+
+
+class OutboundError(Exception):
+    """No usable answer. The text names the kind of the failure, no address."""
+
+
+class NotConnected(OutboundError):
+    """No connection came about: the peer got nothing."""
+
+
+class NoAnswer(OutboundError):
+    """The request may have arrived; no whole answer came in time."""
+
+
+class ExcessiveAnswer(NoAnswer):
+    """The peer answers more than an honest one would, or in a coding that was not asked for."""
+
+
+class StreamRefused(OutboundError):
+    """The peer answered a stream's request with another status than 200."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names compare without case."""
+    content: bytes
+
+
+class HttpClient:
+    """Talks to peers outside; opens its connections when they are first needed. Close it.
+
+    It ignores the environment's proxies, keeps no cookie, follows no redirect, and notices dead peers.
+    """
+
+    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
+        self._headers = {"Accept-Encoding": "gzip", **(headers or {})}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        data: bytes | Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = ANSWER_S,
+        max_bytes: int = MAX_ANSWER_BYTES,
+        reads_content: bool = True,
+    ) -> Answer:
+        """One request and its whole answer, at most `max_bytes` after decompression, within `timeout_s` in all.
+
+        Without `reads_content` the status is the answer, and the content is left unread.
+
+        Raises:
+            NotConnected: the peer got nothing.
+            NoAnswer: what became of the request is unknown.
+        """
+        options: dict[str, Any] = {
+            "data": data,
+            "params": params,
+            "headers": headers,
+            "timeout": aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S),
+            "allow_redirects": False,
+        }
+        with _translated_errors():
+            async with asyncio.timeout(timeout_s), self._open().request(method, url, **options) as response:
+                content = bytearray()
+                if reads_content:
+                    async for chunk in decoded(response, max_bytes):
+                        content += chunk
+                return Answer(status=response.status, headers=response.headers, content=bytes(content))
+
+    async def lines(
+        self,
+        url: str,
+        *,
+        data: bytes,
+        headers: Mapping[str, str] | None = None,
+        idle_s: float,
+        max_line_bytes: int = MAX_LINE_BYTES,
+    ) -> AsyncGenerator[bytes, None]:
+        """The lines of a POST's answer that may never end; a peer that is silent for `idle_s` is left.
+
+        Raises:
+            StreamRefused: the status is not 200.
+            NotConnected, NoAnswer: the stream did not open, or broke.
+        """
+        timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S, sock_read=idle_s)
+        options: dict[str, Any] = {"data": data, "headers": headers, "allow_redirects": False}
+        with _translated_errors():
+            async with self._open().post(url, timeout=timeout, **options) as response:
+                if response.status != HTTPStatus.OK:
+                    raise StreamRefused(response.status)
+                rest = b""
+                async for chunk in decoded(response):
+                    *whole, rest = (rest + chunk).split(b"\n")
+                    for number, line in enumerate(whole, 1):
+                        if line.strip():
+                            yield line
+                        if number % LINES_A_TURN == 0:
+                            await asyncio.sleep(0)
+                    if len(rest) > max_line_bytes:
+                        raise ExcessiveAnswer("an endless line")
+                if rest.strip():
+                    yield rest
+
+    async def open_websocket(
+        self, url: str, *, heartbeat_s: float, max_frame_bytes: int, timeout_s: float = ANSWER_S
+    ) -> aiohttp.ClientWebSocketResponse:
+        """An open WebSocket without compression. Close it.
+
+        Raises:
+            NotConnected, NoAnswer: it does not open.
+        """
+        with _translated_errors():
+            async with asyncio.timeout(timeout_s):
+                return await self._open().ws_connect(url, heartbeat=heartbeat_s, max_msg_size=max_frame_bytes)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=CappedConnector(),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=self._headers,
+                auto_decompress=False,
+                trace_configs=[_no_redirects()],
+            )
+        return self._session
+
+
+class _RedirectRefused(aiohttp.ClientError):
+    """The peer names another address."""
+
+
+class _translated_errors:  # noqa: N801 - reads as the statement that it is
+    """Turns aiohttp's errors into the three of this module."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        match error:
+            case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+                raise NotConnected(type(error).__name__) from error
+            case TooLarge() | EncodingRefused():
+                raise ExcessiveAnswer(str(error)) from error
+            case aiohttp.ClientError() | TimeoutError() | OSError():
+                raise NoAnswer(type(error).__name__.lstrip("_")) from error
+
+
+def _no_redirects() -> aiohttp.TraceConfig:
+    """Refuses a redirect also where aiohttp's API offers no flag for it, as in `ws_connect`."""
+
+    async def refuse(
+        _session: object, _context: SimpleNamespace, sent: aiohttp.TraceRequestRedirectParams
+    ) -> None:
+        sent.response.close()
+        raise _RedirectRefused
+
+    config = aiohttp.TraceConfig()
+    config.on_request_redirect.append(refuse)
+    return config

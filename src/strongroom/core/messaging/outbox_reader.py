@@ -1,0 +1,78 @@
+"""Reads a destination of the outbox without taking from it, so that every process can.
+
+Hazard: an event may only be passed over when none before it can still appear, so the destination's writers must hold
+one lock until their commits.
+"""
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import Database
+
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    stream: str
+    payload: str
+    """JSON text."""
+    created_at_ms: int
+
+
+class Tail:
+    """One reader's place in a destination. It begins at the end: there where `begin` found it, or the first `read`."""
+
+    def __init__(self, database: Database, destination: str) -> None:
+        self._database = database
+        self._destination = destination
+        self._last_id: int | None = None
+
+    @property
+    def last_id(self) -> int:
+        """The outbox's id of the last event that it has passed; 0 before it has begun."""
+        return self._last_id or 0
+
+    async def begin(self) -> None:
+        """What is written from now on will be read."""
+        self._last_id = await self._database.read(self._newest_id)
+
+    async def read(self, wanted: Container[str]) -> tuple[list[Told], bool]:
+        """The next events of the streams in `wanted`, in order; and whether there may be more at once."""
+        last_id = self._last_id
+        if last_id is None:
+            await self.begin()
+            return [], False
+        last_id, seen, found = await self._database.read(
+            lambda connection: self._page(connection, last_id, wanted)
+        )
+        self._last_id = last_id
+        return found, seen == PAGE
+
+    def _newest_id(self, connection: Connection) -> int:
+        columns = tables.outbox.c
+        query = select(func.max(columns.id)).where(columns.destination == self._destination)
+        newest: int | None = connection.execute(query).scalar()
+        return newest or 0
+
+    def _page(
+        self, connection: Connection, last_id: int, wanted: Container[str]
+    ) -> tuple[int, int, list[Told]]:
+        columns = tables.outbox.c
+        query = (
+            select(columns.id, columns.stream)
+            .where(columns.id > last_id, columns.destination == self._destination)
+            .order_by(columns.id)
+            .limit(PAGE)
+        )
+        rows = connection.execute(query).all()
+        if not rows:
+            return last_id, 0, []
+        ids = [row.id for row in rows if row.stream in wanted]
+        payloads = select(columns.stream, columns.payload, columns.created_at_ms).where(columns.id.in_(ids))
+        found = connection.execute(payloads.order_by(columns.id)).all() if ids else ()
+        told = [Told(stream=row[0], payload=row[1], created_at_ms=row[2]) for row in found]
+        return rows[-1].id, len(rows), told

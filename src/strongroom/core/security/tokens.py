@@ -1,0 +1,232 @@
+"""API tokens, and the gate that asks for them.
+
+A token is `sr_<id>_<secret>`: the id finds its row, the secret (256 random bits) is compared with the stored
+SHA-256 in constant time.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from sqlalchemy import Connection, select, update
+
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.errors import Conflict, InvalidInput, NotFound, Unauthenticated
+from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.security.access import ANONYMOUS, Principal
+from strongroom.core.security.audit import Audit
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import Database, ascii_key
+from strongroom.core.storage.errors import Duplicate
+
+TOKEN_PREFIX = "sr"  # noqa: S105 - the public part of every token
+ID_BYTES = 8
+SECRET_BYTES = 32
+LONGEST_NAME = 100  # the audit trail must have room for it
+REVOKED = "The API token was revoked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """What is known of a token; never its secret."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at_ms: int
+    expires_at_ms: int | None
+    revoked_at_ms: int | None
+    limits: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewToken:
+    """Shown once, at its creation."""
+
+    id: str
+    secret: str = field(repr=False)
+
+
+class Tokens:
+    """Issues, checks and revokes the API tokens of one ledger."""
+
+    def __init__(self, database: Database, audit: Audit, clock: Clock, entropy: Entropy) -> None:
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+        self._entropy = entropy
+
+    async def create(
+        self,
+        principal: Principal,
+        name: str,
+        scopes: Sequence[str],
+        expires_at_ms: int | None = None,
+        limits: str = "",
+    ) -> NewToken:
+        """`limits`: what narrows the scopes, a JSON document in the ledger's own terms.
+
+        Raises:
+            Conflict: a token has this name, or had it: idempotency keys and jobs belong to it.
+        """
+        if not name or len(name) > LONGEST_NAME or not name.isprintable():
+            raise InvalidInput(f"A token's name has 1 to {LONGEST_NAME} printable characters")
+        if not scopes:
+            raise InvalidInput("A token needs at least one scope")
+        token_id = self._entropy.token(ID_BYTES).hex()
+        secret = self._new_secret()
+        row = {
+            "id": token_id,
+            "name": name,
+            "secret_hash": _digest(secret),
+            "scopes": msgspec.json.encode(sorted(set(scopes))).decode(),
+            "created_at_ms": self._clock.now_ms(),
+            "expires_at_ms": expires_at_ms,
+            "limits": limits or None,
+        }
+        granted = {"name": name, "scopes": sorted(set(scopes)), "expiresAtMs": expires_at_ms}
+        if limits:
+            granted["limits"] = limits
+
+        def work(connection: Connection) -> None:
+            connection.execute(tables.token.insert(), row)
+            self._audit.append(connection, principal, "token.create", token_id, granted)
+
+        try:
+            await self._database.write(work)
+        except Duplicate:
+            raise Conflict(
+                f"There is a token named {name} already, perhaps a revoked one. A name is given once, because requests"
+                " that were asked for under it belong to it: take another, or give that token a new secret with"
+                " token rotate",
+                code="token_exists",
+            ) from None
+        return _shown(token_id, secret)
+
+    async def rotate(self, principal: Principal, token_id: str) -> NewToken:
+        """Gives an active token another secret; the old one ends at once.
+
+        Raises:
+            NotFound: no active token has this id.
+        """
+        secret = self._new_secret()
+        statement = (
+            update(tables.token)
+            .where(tables.token.c.id == ascii_key(token_id), tables.token.c.revoked_at_ms.is_(None))
+            .values(secret_hash=_digest(secret))
+        )
+
+        def work(connection: Connection) -> None:
+            if connection.execute(statement).rowcount == 0:
+                raise _no_active(token_id)
+            self._audit.append(connection, principal, "token.rotate", token_id)
+
+        await self._database.write(work)
+        return _shown(token_id, secret)
+
+    async def authenticate(self, presented: str) -> Principal:
+        """Returns the token's principal.
+
+        Raises:
+            Unauthenticated: malformed, unknown, expired or revoked; the message does not say which of the first two.
+        """
+        prefix, _, rest = presented.partition("_")
+        token_id, _, secret = rest.partition("_")
+        row = None
+        if prefix == TOKEN_PREFIX and token_id.isascii():
+            row = await self._database.fetch_one(select(tables.token).where(tables.token.c.id == token_id))
+        stored = row.secret_hash if row is not None else bytes(32)
+        if not hmac.compare_digest(stored, _digest(secret)) or row is None:
+            raise Unauthenticated("The API token is not valid")
+        if row.revoked_at_ms is not None:
+            raise Unauthenticated(REVOKED)
+        if row.expires_at_ms is not None and row.expires_at_ms <= self._clock.now_ms():
+            raise Unauthenticated("The API token has expired")
+        return Principal(
+            name=f"token:{row.name}",
+            scopes=frozenset(decode_json(row.scopes)),
+            limits=row.limits or "",
+            token=row.id,
+        )
+
+    async def list(self) -> list[Token]:
+        rows = await self._database.fetch_all(select(tables.token).order_by(tables.token.c.created_at_ms))
+        return [
+            Token(
+                id=row.id,
+                name=row.name,
+                scopes=tuple(decode_json(row.scopes)),
+                created_at_ms=row.created_at_ms,
+                expires_at_ms=row.expires_at_ms,
+                revoked_at_ms=row.revoked_at_ms,
+                limits=row.limits or "",
+            )
+            for row in rows
+        ]
+
+    async def revoke(self, principal: Principal, token_id: str) -> None:
+        statement = (
+            update(tables.token)
+            .where(tables.token.c.id == ascii_key(token_id), tables.token.c.revoked_at_ms.is_(None))
+            .values(revoked_at_ms=self._clock.now_ms())
+        )
+
+        def work(connection: Connection) -> None:
+            if connection.execute(statement).rowcount == 0:
+                raise _no_active(token_id)
+            self._audit.append(connection, principal, "token.revoke", token_id)
+
+        await self._database.write(work)
+
+    def _new_secret(self) -> str:
+        return base64.b32encode(self._entropy.token(SECRET_BYTES)).decode().rstrip("=").lower()
+
+
+class Gatekeeper:
+    """Finds the principal behind an Authorization header."""
+
+    def __init__(self, tokens: Tokens, *, required: bool) -> None:
+        self._tokens = tokens
+        self._required = required
+
+    async def identify(self, authorization: str | None) -> Principal:
+        """A presented token always counts, also where none is required: its scopes then apply."""
+        if authorization is None:
+            if self._required:
+                raise Unauthenticated("This service needs an API token: Authorization: Bearer <token>")
+            return ANONYMOUS
+        scheme, _, credentials = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated("Only bearer tokens are accepted: Authorization: Bearer <token>")
+        return await self._tokens.authenticate(credentials.strip())
+
+
+def require_unrevoked(connection: Connection, principal: Principal) -> None:
+    """For what is done some time after the request: in the transaction that does it.
+
+    A token that ran out meanwhile is no obstacle: it was asked for in time.
+
+    Raises:
+        Unauthenticated: the principal's token was revoked since.
+    """
+    if principal.token is None:
+        return
+    query = select(tables.token.c.revoked_at_ms).where(tables.token.c.id == principal.token)
+    row = connection.execute(query).first()
+    if row is None or row.revoked_at_ms is not None:
+        raise Unauthenticated(REVOKED)
+
+
+def _shown(token_id: str, secret: str) -> NewToken:
+    return NewToken(id=token_id, secret=f"{TOKEN_PREFIX}_{token_id}_{secret}")
+
+
+def _no_active(token_id: str) -> NotFound:
+    return NotFound(f"No active token has the id {token_id}")
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

@@ -1,0 +1,110 @@
+"""The core's tables.
+
+They live in each ledger's own database, so that an effect, its audit row and its event commit together or not
+at all.
+"""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy.dialects import mysql
+
+from strongroom.core.storage.database import ascii_text, binary, exact_text
+
+metadata = MetaData()
+
+BIG_ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself on INTEGER keys alone
+# An adopted database may have another default character set, which loses characters.
+LONG_TEXT = Text().with_variant(
+    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+)
+
+audit = Table(
+    "strongroom_audit",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("principal", exact_text(190), nullable=False),
+    Column("action", ascii_text(64), nullable=False),
+    Column("subject", exact_text(255), nullable=False),
+    Column("details", LONG_TEXT, nullable=False),
+    Column("previous_hash", binary(32), nullable=False),
+    Column("hash", binary(32), nullable=False),
+    Index("strongroom_audit_subject", "subject", "sequence"),
+)
+
+audit_head = Table(
+    "strongroom_audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", binary(32), nullable=False),
+)
+
+outbox = Table(
+    "strongroom_outbox",
+    metadata,
+    Column("id", BIG_ID, primary_key=True, autoincrement=True),
+    Column("destination", ascii_text(64), nullable=False),
+    Column("stream", ascii_text(128), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("payload", LONG_TEXT, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("destination", "stream", "sequence", name="strongroom_outbox_event"),
+    sqlite_autoincrement=True,  # else it gives the id of a deleted last row again, and `core.tail` reads by ids
+)
+
+idempotency = Table(
+    "strongroom_idempotency",
+    metadata,
+    Column("scope", ascii_text(190), primary_key=True),
+    Column("key", exact_text(190), primary_key=True),
+    Column("fingerprint", binary(32), nullable=False),
+    Column("owner", ascii_text(64), nullable=False),
+    Column("reference", ascii_text(128)),
+    Column("status", Integer),
+    Column("body", LONG_TEXT),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Index("strongroom_idempotency_expiry", "expires_at_ms"),
+)
+
+token = Table(
+    "strongroom_token",
+    metadata,
+    Column("id", ascii_text(32), primary_key=True),
+    Column("name", exact_text(190), nullable=False),
+    Column("secret_hash", binary(32), nullable=False),
+    Column("scopes", LONG_TEXT, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("revoked_at_ms", BigInteger),
+    Column("limits", LONG_TEXT),
+    Index("strongroom_token_name", "name", unique=True),
+)
+
+lease = Table(
+    "strongroom_lease",
+    metadata,
+    Column("name", ascii_text(190), primary_key=True),
+    Column("holder", ascii_text(64), nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+)
+
+binding = Table(
+    "strongroom_binding",
+    metadata,
+    Column("id", binary(32), primary_key=True),
+    Column("table_name", ascii_text(64), nullable=False),
+    Column("row_name", exact_text(255), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("tag", binary(32), nullable=False),
+)
+"""What binds a sealed value to its row (`core.security.bindings`). `sequence` is the audit row that tells of it."""
+
+binding_state = Table(
+    "strongroom_binding_state",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("key_check", binary(32)),
+)
+"""One row, put there when the table is made. `key_check` is of the key that binds; NULL until the first start with it."""

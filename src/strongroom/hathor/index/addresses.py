@@ -1,0 +1,200 @@
+"""Writes what a batch did to addresses: their counters, histories and balances."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from strongroom.core.storage.statements import execute_many, select_in, select_pairs, upsert_rows
+from strongroom.hathor import tables
+from strongroom.hathor.index.batch_state import Working
+from strongroom.hathor.index.effects import Delta, Effects, Pair
+
+BALANCE_VALUES = (
+    "unlocked_balance",
+    "locked_balance",
+    "unlocked_authorities",
+    "locked_authorities",
+    "timelock_expires",
+    "transactions",
+    "total_received",
+)
+BALANCE_SELECT = (
+    "SELECT {owner}, token_id, unlocked_balance, locked_balance, unlocked_authorities, locked_authorities,"
+    " timelock_expires, transactions, total_received FROM {table} WHERE "
+)
+HISTORY_COLUMNS = ("address", "tx_id", "token_id", "balance", "timestamp", "voided")
+OWNED = ("address", "token_id")
+MANY = 50
+FLAGGED = (
+    "SELECT address, token_id, locked, authorities, timelock FROM tx_output WHERE {pairs}"
+    " AND spent_by IS NULL AND voided = 0 AND (authorities > 0 OR timelock IS NOT NULL)"
+)
+
+
+@dataclass(slots=True)
+class Flags:
+    """Authorities as bits, and when the next locked output opens (unix seconds)."""
+
+    unlocked: int = 0
+    locked: int = 0
+    expires_s: int | None = None
+
+    def add(self, unlocked: int, locked: int, expires_s: int | None) -> None:
+        self.unlocked |= unlocked
+        self.locked |= locked
+        if expires_s is not None and (self.expires_s is None or expires_s < self.expires_s):
+            self.expires_s = expires_s
+
+
+@dataclass(slots=True)
+class BalanceRow:
+    """A row of `address_balance` or `wallet_balance`."""
+
+    unlocked: int = 0
+    locked: int = 0
+    flags: Flags | None = None
+    transactions: int = 0
+    received: int = 0
+
+    @classmethod
+    def load(cls, values: Sequence[Any]) -> "BalanceRow":
+        """Reads the columns `BALANCE_VALUES`."""
+        unlocked, locked, unlocked_bits, locked_bits, expires_s, transactions, received = values
+        flags = Flags(unlocked_bits, locked_bits, expires_s)
+        return cls(int(unlocked), int(locked), flags, transactions, int(received))
+
+    def add(self, delta: Delta) -> None:
+        self.unlocked += delta.unlocked
+        self.locked += delta.locked
+        self.received += delta.received
+        self.transactions += delta.transactions
+
+    def values(self) -> tuple[object, ...]:
+        flags = self.flags or Flags()
+        return (
+            self.unlocked,
+            self.locked,
+            flags.unlocked,
+            flags.locked,
+            flags.expires_s,
+            max(0, self.transactions),
+            self.received,
+        )
+
+
+@dataclass(slots=True)
+class AddressRow:
+    address: str
+    index: int | None = None
+    wallet_id: str | None = None
+    transactions: int = 0
+    seqnum: int = 0
+    account: int | None = None
+
+
+def load_addresses(connection: Connection, addresses: Iterable[str]) -> dict[str, AddressRow]:
+    sql = "SELECT address, `index`, wallet_id, transactions, seqnum, bip32_account FROM address WHERE address IN {in}"
+    return {row[0]: AddressRow(*row) for row in select_in(connection, sql, addresses)}
+
+
+def write_addresses(connection: Connection, working: Working, effects: Effects) -> dict[str, AddressRow]:
+    """Counts transactions and keeps the highest nano sequence; returns the rows of all addresses concerned."""
+    concerned = {pair[0] for pair in effects.balances} | effects.transactions.keys()
+    # An address keeps its row even if all it did came and went within the batch.
+    concerned.update(output.address for output in working.outputs.values() if output.stored is None)
+    callers = {address for address, _seqnum in working.new_callers.values()}
+    rows = load_addresses(connection, concerned | callers)
+    changed: set[str] = set()
+    for address in concerned | callers:
+        if address not in rows:
+            rows[address] = AddressRow(address)
+            changed.add(address)
+    for address, count in effects.transactions.items():
+        if count:
+            rows[address].transactions = max(0, rows[address].transactions + count)
+            changed.add(address)
+    for address, seqnum in working.new_callers.values():
+        if seqnum > rows[address].seqnum:
+            rows[address].seqnum = seqnum
+            changed.add(address)
+    upsert_rows(
+        connection,
+        tables.address,
+        ("address", "transactions", "seqnum"),
+        [(row.address, row.transactions, row.seqnum) for row in map(rows.__getitem__, sorted(changed))],
+        ("transactions", "seqnum"),
+    )
+    return rows
+
+
+def write_histories(connection: Connection, working: Working, effects: Effects) -> None:
+    gone: list[tuple[str, str, str]] = []
+    rows: list[tuple[object, ...]] = []
+    for tx_id, after in effects.after.items():
+        before = effects.before[tx_id]
+        timestamp_s = working.transactions[tx_id].timestamp_s
+        gone.extend((address, tx_id, token) for address, token in before.keys() - after.keys())
+        rows.extend(
+            (address, tx_id, token, balance, timestamp_s, False)
+            for (address, token), balance in after.items()
+            if before.get((address, token)) != balance
+        )
+    execute_many(
+        connection, "DELETE FROM address_tx_history WHERE address = {} AND tx_id = {} AND token_id = {}", gone
+    )
+    upsert_rows(
+        connection, tables.address_tx_history, HISTORY_COLUMNS, rows, ("balance", "timestamp", "voided")
+    )
+
+
+def write_balances(connection: Connection, effects: Effects) -> None:
+    """Call it after the outputs are written: authorities and timelocks are read from them."""
+    pairs = sorted(
+        pair for pair, delta in effects.balances.items() if delta != Delta() or pair in effects.flags
+    )
+    rows = {(row[0], row[1]): BalanceRow.load(row[2:]) for row in _stored_balances(connection, pairs)}
+    flags = read_flags(connection, sorted(effects.flags))
+    for pair in pairs:
+        row = rows.setdefault(pair, BalanceRow())
+        row.add(effects.balances[pair])
+        if pair in effects.flags:
+            row.flags = flags.get(pair)
+    upsert_rows(
+        connection,
+        tables.address_balance,
+        ("address", "token_id", *BALANCE_VALUES),
+        [(*pair, *rows[pair].values()) for pair in pairs if rows[pair].transactions > 0],
+        BALANCE_VALUES,
+    )
+    execute_many(
+        connection,
+        "DELETE FROM address_balance WHERE address = {} AND token_id = {}",
+        [pair for pair in pairs if rows[pair].transactions <= 0],
+    )
+
+
+def _stored_balances(connection: Connection, pairs: Iterable[Pair]) -> Iterator[Sequence[Any]]:
+    """A token that many addresses moved (mostly the native one) is asked for at once, the others by pairs."""
+    by_token: dict[str, list[str]] = {}
+    for address, token in pairs:
+        by_token.setdefault(token, []).append(address)
+    sql = BALANCE_SELECT.format(owner="address", table="address_balance")
+    rare: list[Pair] = []
+    for token, addresses in by_token.items():
+        if len(addresses) < MANY:
+            rare.extend((address, token) for address in addresses)
+        else:
+            yield from select_in(connection, sql + "address IN {in} AND token_id = {}", addresses, token)
+    yield from select_pairs(connection, sql + "{pairs}", OWNED, rare)
+
+
+def read_flags(connection: Connection, pairs: Iterable[Pair]) -> dict[Pair, Flags]:
+    """Authorities and the earliest timelock of the outputs that an address can still spend."""
+    found: dict[Pair, Flags] = {}
+    for address, token, locked, authorities, timelock_s in select_pairs(connection, FLAGGED, OWNED, pairs):
+        flags = found.setdefault((address, token), Flags())
+        bits = authorities or 0
+        flags.add(0 if locked else bits, bits if locked else 0, timelock_s if locked else None)
+    return found

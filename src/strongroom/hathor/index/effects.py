@@ -1,0 +1,114 @@
+"""What follows from changed outputs: histories, balances and counters of addresses. Pure.
+
+An output that is not voided gives its value to the history of its address in its own transaction, and takes it
+back in the transaction that spends it; unspent, it is part of the balance. That is the whole definition, so the
+effects of a batch are the difference of its values before and after.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from strongroom.hathor.index.rows import OutputRow, OutputState, TransactionRow
+
+HATHOR_TOKEN = "00"  # noqa: S105 - the native token's id
+Pair = tuple[str, str]
+"""(address or wallet, token)"""
+Entries = dict[Pair, int]
+"""The changes of one transaction."""
+
+
+@dataclass(slots=True)
+class Delta:
+    """What a balance row changes by."""
+
+    unlocked: int = 0
+    locked: int = 0
+    received: int = 0
+    transactions: int = 0
+
+    def add(self, other: "Delta") -> None:
+        self.unlocked += other.unlocked
+        self.locked += other.locked
+        self.received += other.received
+        self.transactions += other.transactions
+
+
+@dataclass(slots=True)
+class Effects:
+    before: dict[str, Entries] = field(default_factory=dict)
+    """Transaction to its history entries before the batch."""
+    after: dict[str, Entries] = field(default_factory=dict)
+    balances: dict[Pair, Delta] = field(default_factory=lambda: defaultdict(Delta))
+    flags: set[Pair] = field(default_factory=set)
+    """Where authorities or the earliest timelock have to be read anew."""
+    transactions: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Address to the change of its number of transactions."""
+
+
+def work_out(
+    outputs: Iterable[OutputRow],
+    transactions: Mapping[str, TransactionRow],
+    callers: Mapping[str, tuple[str, int]],
+    affected: set[str],
+) -> Effects:
+    """Compares stored and new states; `outputs` holds every output that an affected transaction makes or spends."""
+    effects = Effects(before={tx_id: {} for tx_id in affected}, after={tx_id: {} for tx_id in affected})
+    for output in outputs:
+        before, after = output.stored, output.state
+        _enter(effects.before, output, before)
+        _enter(effects.after, output, after)
+        if before != after:
+            _balance(effects, output, before, after)
+    for tx_id in affected:
+        if (caller := callers.get(tx_id)) is not None:
+            row = transactions[tx_id]
+            _enter_caller(effects.before[tx_id], caller[0], row.was_live)
+            _enter_caller(effects.after[tx_id], caller[0], row.is_live)
+        _count(effects, effects.before[tx_id], -1)
+        _count(effects, effects.after[tx_id], +1)
+    return effects
+
+
+def _enter(entries: dict[str, Entries], output: OutputRow, state: OutputState | None) -> None:
+    if state is None or state[2]:
+        return
+    pair = (output.address, output.token_id)
+    made = entries.get(output.tx_id)
+    if made is not None:
+        made[pair] = made.get(pair, 0) + output.value
+    if state[1] is not None:
+        spent = entries.get(state[1])
+        if spent is not None:
+            spent[pair] = spent.get(pair, 0) - output.value
+
+
+def _enter_caller(entries: Entries, address: str, is_live: bool) -> None:
+    """Whoever calls a contract takes part in the transaction, even if nothing moves."""
+    if is_live and not any(owner == address for owner, _token in entries):
+        entries[address, HATHOR_TOKEN] = 0
+
+
+def _balance(
+    effects: Effects, output: OutputRow, before: OutputState | None, after: OutputState | None
+) -> None:
+    pair = (output.address, output.token_id)
+    delta = effects.balances[pair]
+    for state, value in ((before, -output.value), (after, output.value)):
+        if state is None or state[2]:
+            continue
+        delta.received += value
+        if state[1] is None:
+            if state[0]:
+                delta.locked += value
+            else:
+                delta.unlocked += value
+    if output.authorities or output.timelock_s is not None:
+        effects.flags.add(pair)
+
+
+def _count(effects: Effects, entries: Entries, sign: int) -> None:
+    for pair in entries:
+        effects.balances[pair].transactions += sign
+    for address in {pair[0] for pair in entries}:
+        effects.transactions[address] += sign

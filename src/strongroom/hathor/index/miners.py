@@ -1,0 +1,68 @@
+"""Counts the blocks of each miner: the address of a block's first output."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from strongroom.core.storage.statements import delete_in, execute, select_in, upsert_rows
+from strongroom.hathor import tables
+from strongroom.hathor.index.batch_state import Working
+from strongroom.hathor.index.rows import TransactionRow
+from strongroom.hathor.protocol.events import BLOCK_VERSIONS
+
+EDGE = (
+    "SELECT t.tx_id FROM `transaction` t JOIN tx_output o ON o.tx_id = t.tx_id AND o.`index` = 0"
+    " WHERE t.voided = 0 AND t.version IN (0, 3, 5) AND o.address = {{}} ORDER BY t.height {order} LIMIT 1"
+)
+
+
+@dataclass(slots=True)
+class _Change:
+    count: int = 0
+    new: list[tuple[int, str]] = field(default_factory=list)
+    """Height and id of blocks on top of all that was known."""
+    in_order: bool = True
+
+
+def write_miners(connection: Connection, working: Working, best_before: int) -> None:
+    """Call it after transactions and outputs are written; `best_before` is the best height before the batch."""
+    changes: dict[str, _Change] = {}
+    for address, row in _turned_blocks(working):
+        change = changes.setdefault(address, _Change())
+        change.count += 1 if row.is_live else -1
+        if row.is_live and row.height is not None and row.height > best_before:
+            change.new.append((row.height, row.tx_id))
+        else:
+            change.in_order = False
+    sql = "SELECT address, first_block, last_block, count FROM miner WHERE address IN {in}"
+    known = {row[0]: row[1:] for row in select_in(connection, sql, changes)}
+    rows: list[tuple[str, str, str, int]] = []
+    for address, change in changes.items():
+        first, last, count = known.get(address, (None, None, 0))
+        count = max(0, count + change.count)
+        if count == 0:
+            continue
+        if change.in_order:
+            first, last = first or min(change.new)[1], max(change.new)[1]
+        else:
+            first, last = _edge(connection, address, "ASC"), _edge(connection, address, "DESC")
+        rows.append((address, first, last, count))
+    columns = ("address", "first_block", "last_block", "count")
+    upsert_rows(connection, tables.miner, columns, rows, columns[1:])
+    gone = changes.keys() - {row[0] for row in rows}
+    delete_in(connection, "DELETE FROM miner WHERE address IN {in}", gone)
+
+
+def _turned_blocks(working: Working) -> Iterator[tuple[str, TransactionRow]]:
+    """Blocks that the batch made part of the chain or took out of it, with their miner."""
+    for row in working.transactions.values():
+        if row.version in BLOCK_VERSIONS and row.was_live != row.is_live:
+            output = working.outputs.get((row.tx_id, 0))
+            if output is not None:
+                yield output.address, row
+
+
+def _edge(connection: Connection, address: str, order: str) -> str:
+    found: str = execute(connection, EDGE.format(order=order), address)[0][0]
+    return found

@@ -1,0 +1,83 @@
+"""Writes tokens, who created them, and how many transactions touched each.
+
+A token's counter leaves out the transaction that created it, as the original does (it counts from the moment when
+the token's row is there).
+"""
+
+from collections import defaultdict
+
+from sqlalchemy import Connection
+
+from strongroom.core.storage.statements import delete_in, execute, execute_many, select_in, upsert_rows
+from strongroom.hathor import tables
+from strongroom.hathor.index.batch_state import Working
+from strongroom.hathor.index.effects import HATHOR_TOKEN, Effects, Entries
+from strongroom.hathor.index.rows import TokenRow
+
+COUNT_TRANSACTIONS = (
+    "SELECT COUNT(DISTINCT tx_id) FROM address_tx_history WHERE token_id = {} AND voided = 0 AND tx_id <> {}"
+)
+
+
+def write_tokens(connection: Connection, working: Working, effects: Effects) -> None:
+    """Call it after the histories are written: a new token is counted from them."""
+    gone = [token_id for token_id in working.stored_tokens if token_id not in working.tokens]
+    delete_in(connection, "DELETE FROM token_creation WHERE token_id IN {in}", gone)
+    delete_in(connection, "DELETE FROM token WHERE id IN {in}", gone)
+    new = [
+        token
+        for token in working.tokens.values()
+        if token.name or working.stored_tokens.get(token.token_id) != (token.tx_id, token.first_block)
+    ]
+    _write_new(connection, new)
+    recounted = {token.token_id for token in new}
+    _add_counts(
+        connection, {id_: n for id_, n in _count(connection, effects).items() if id_ not in recounted}
+    )
+    for token in new:
+        count = execute(connection, COUNT_TRANSACTIONS, token.token_id, token.tx_id)[0][0]
+        execute(connection, "UPDATE token SET transactions = {} WHERE id = {}", count, token.token_id)
+
+
+def _write_new(connection: Connection, new: list[TokenRow]) -> None:
+    upsert_rows(
+        connection,
+        tables.token,
+        ("id", "name", "symbol", "version"),
+        [(token.token_id, token.name, token.symbol, token.version) for token in new],
+        ("name", "symbol", "version"),
+    )
+    upsert_rows(
+        connection,
+        tables.token_creation,
+        ("token_id", "tx_id", "first_block"),
+        [(token.token_id, token.tx_id, token.first_block) for token in new],
+        ("tx_id", "first_block"),
+    )
+
+
+def _count(connection: Connection, effects: Effects) -> dict[str, int]:
+    before = {tx_id: _token_ids(entries) for tx_id, entries in effects.before.items()}
+    after = {tx_id: _token_ids(entries) for tx_id, entries in effects.after.items()}
+    touched = {token for ids in (*before.values(), *after.values()) for token in ids}
+    sql = "SELECT token_id, tx_id FROM token_creation WHERE token_id IN {in}"
+    rows = select_in(connection, sql, touched - {HATHOR_TOKEN})
+    creators = {token_id: tx_id for token_id, tx_id in rows}  # noqa: C416 - a row is a tuple of any length
+    counts: dict[str, int] = defaultdict(int)
+    for sign, ids_by_tx in ((-1, before), (+1, after)):
+        for tx_id, ids in ids_by_tx.items():
+            for token_id in ids:
+                if creators.get(token_id) != tx_id:
+                    counts[token_id] += sign
+    return counts
+
+
+def _token_ids(entries: Entries) -> set[str]:
+    return {token_id for _owner, token_id in entries}
+
+
+def _add_counts(connection: Connection, counts: dict[str, int]) -> None:
+    changed = {token_id: count for token_id, count in counts.items() if count}
+    stored = select_in(connection, "SELECT id, transactions FROM token WHERE id IN {in}", changed)
+    rows = [(max(0, count + changed[token_id]), token_id) for token_id, count in stored]
+    execute_many(connection, "UPDATE token SET transactions = {} WHERE id = {}", rows)

@@ -1,0 +1,201 @@
+"""What wallets see: the sums over the addresses they claimed.
+
+One invariant holds after every commit, for a wallet still loading too: the rows of a wallet are the sums over the
+rows of its addresses. Two operations keep it: `write_wallets` adds the effects of a batch, `adopt` adds all that an
+address did before it was claimed. So loading, and the extension of the gap, need no pause of the sync, and an
+address that was paid before any wallet knew it brings its history along.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from strongroom.core.errors import Conflict
+from strongroom.core.storage.statements import execute, execute_many, select_in, upsert_rows
+from strongroom.hathor import tables
+from strongroom.hathor.index.addresses import BALANCE_SELECT, BALANCE_VALUES, AddressRow, BalanceRow, Flags
+from strongroom.hathor.index.batch_state import Working
+from strongroom.hathor.index.effects import Delta, Effects, Entries, Pair
+
+ACCOUNT = 0
+HISTORY_PAGE = 20_000
+HISTORY_COLUMNS = ("wallet_id", "token_id", "tx_id", "balance", "timestamp", "voided")
+WALLET_BALANCES = BALANCE_SELECT.format(owner="wallet_id", table="wallet_balance")
+ADDRESS_BALANCES = BALANCE_SELECT.format(owner="address", table="address_balance") + "address IN {in}"
+OWNED_FLAGS = (
+    "SELECT b.unlocked_authorities, b.locked_authorities, b.timelock_expires FROM address a"
+    " JOIN address_balance b ON b.address = a.address WHERE a.wallet_id = {} AND b.token_id = {}"
+    " AND (b.unlocked_authorities > 0 OR b.locked_authorities > 0 OR b.timelock_expires IS NOT NULL)"
+)
+
+
+def write_wallets(
+    connection: Connection, working: Working, effects: Effects, addresses: Mapping[str, AddressRow]
+) -> dict[str, set[str]]:
+    """Adds the effects of a batch; returns the transactions that concern each wallet.
+
+    Call it after the addresses' balances are written: authorities and timelocks are read from them.
+    """
+    owners = {row.address: row.wallet_id for row in addresses.values() if row.wallet_id is not None}
+    if not owners:
+        return {}
+    touched: dict[str, set[str]] = defaultdict(set)
+    deltas: dict[Pair, Delta] = defaultdict(Delta)
+    for (address, token), delta in effects.balances.items():
+        if (owner := owners.get(address)) is not None:
+            moved = Delta(delta.unlocked, delta.locked, delta.received)
+            deltas[owner, token].add(moved)
+    rows: list[tuple[Any, ...]] = []
+    gone: list[tuple[str, str, str]] = []
+    for tx_id in effects.after:
+        before, after = _owned(effects.before[tx_id], owners), _owned(effects.after[tx_id], owners)
+        for pair in before.keys() | after.keys():
+            touched[pair[0]].add(tx_id)
+            deltas[pair].transactions += (pair in after) - (pair in before)
+        timestamp_s = working.transactions[tx_id].timestamp_s
+        gone.extend((*pair, tx_id) for pair in before.keys() - after.keys())
+        rows.extend((*pair, tx_id, value, timestamp_s, False) for pair, value in after.items())
+    execute_many(
+        connection,
+        "DELETE FROM wallet_tx_history WHERE wallet_id = {} AND token_id = {} AND tx_id = {}",
+        gone,
+    )
+    upsert_rows(connection, tables.wallet_tx_history, HISTORY_COLUMNS, rows, ("balance", "timestamp"))
+    flagged = {(owners[address], token) for address, token in effects.flags if address in owners}
+    _write_balances(connection, deltas, {pair: _read_flags(connection, pair) for pair in flagged})
+    return touched
+
+
+def adopt(connection: Connection, wallet_id: str, indexes: Mapping[str, int]) -> None:
+    """Claims addresses (by their index in the wallet) and adds what they did before to the wallet's rows.
+
+    Raises:
+        Conflict: another wallet has claimed one of them (the same keys under another extended public key).
+    """
+    sql = "SELECT address, wallet_id, transactions FROM address WHERE address IN {in}"
+    known = {row[0]: row[1:] for row in select_in(connection, sql, indexes)}
+    if any(row[0] not in {None, wallet_id} for row in known.values()):
+        raise Conflict("Another wallet has these addresses already")
+    free = [address for address in indexes if address not in known or known[address][0] is None]
+    upsert_rows(
+        connection,
+        tables.address,
+        ("address", "index", "wallet_id", "transactions", "bip32_account"),
+        [(address, indexes[address], wallet_id, 0, ACCOUNT) for address in free],
+        ("index", "wallet_id", "bip32_account"),
+    )
+    used = [address for address in free if address in known and known[address][1] > 0]
+    deltas: dict[Pair, Delta] = defaultdict(Delta)
+    flags: dict[Pair, Flags] = {}
+    for page in _history_pages(connection, used):
+        for token, count in _add_history(connection, wallet_id, page).items():
+            deltas[wallet_id, token].transactions += count
+    for _address, token, *values in select_in(connection, ADDRESS_BALANCES, used):
+        row = BalanceRow.load(values)
+        deltas[wallet_id, token].add(Delta(row.unlocked, row.locked, row.received))
+        if row.flags is not None:
+            merged = flags.setdefault((wallet_id, token), Flags())
+            merged.add(row.flags.unlocked, row.flags.locked, row.flags.expires_s)
+    _write_balances(connection, deltas, flags, merge=True)
+
+
+def _owned(entries: Entries, owners: Mapping[str, str]) -> Entries:
+    found: Entries = {}
+    for (address, token), value in entries.items():
+        if (owner := owners.get(address)) is not None:
+            found[owner, token] = found.get((owner, token), 0) + value
+    return found
+
+
+def _write_balances(
+    connection: Connection, deltas: Mapping[Pair, Delta], flags: Mapping[Pair, Flags], *, merge: bool = False
+) -> None:
+    """Adds `deltas`; `flags` replace those stored, or are merged into them."""
+    pairs = sorted(deltas.keys() | flags.keys())
+    stored = select_in(connection, WALLET_BALANCES + "wallet_id IN {in}", {pair[0] for pair in pairs})
+    rows = {(row[0], row[1]): BalanceRow.load(row[2:]) for row in stored}
+    for pair in pairs:
+        row = rows.setdefault(pair, BalanceRow(flags=Flags()))
+        row.add(deltas[pair] if pair in deltas else Delta())
+        if (new := flags.get(pair)) is not None:
+            if merge and row.flags is not None:
+                new.add(row.flags.unlocked, row.flags.locked, row.flags.expires_s)
+            row.flags = new
+    upsert_rows(
+        connection,
+        tables.wallet_balance,
+        ("wallet_id", "token_id", *BALANCE_VALUES),
+        [(*pair, *rows[pair].values()) for pair in pairs if rows[pair].transactions > 0],
+        BALANCE_VALUES,
+    )
+    gone = [pair for pair in pairs if rows[pair].transactions <= 0]
+    execute_many(connection, "DELETE FROM wallet_balance WHERE wallet_id = {} AND token_id = {}", gone)
+
+
+def _read_flags(connection: Connection, pair: Pair) -> Flags:
+    flags = Flags()
+    for unlocked, locked, expires_s in execute(connection, OWNED_FLAGS, *pair):
+        flags.add(unlocked, locked, expires_s)
+    return flags
+
+
+def _history_pages(connection: Connection, addresses: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+    """The histories of `addresses`: (tx_id, token_id, balance, timestamp), in pages of bounded size."""
+    columns = "SELECT tx_id, token_id, balance, timestamp FROM address_tx_history WHERE voided = 0 AND "
+    count = "SELECT address, transactions FROM address WHERE address IN {in}"
+    small = {
+        address: number
+        for address, number in select_in(connection, count, addresses)
+        if number <= HISTORY_PAGE // 100
+    }
+    for group in _groups(small):
+        yield list(select_in(connection, columns + "address IN {in}", group))
+    for address in set(addresses).difference(small):
+        last = ""
+        while True:
+            sql = columns + "address = {} AND tx_id > {} ORDER BY tx_id, token_id LIMIT {}"
+            page = list(execute(connection, sql, address, last, HISTORY_PAGE))
+            if len(page) < HISTORY_PAGE:
+                yield page
+                break
+            last = page[-1][0]
+            sql = columns + "address = {} AND tx_id = {}"
+            whole = [row for row in page if row[0] != last]
+            yield whole + list(execute(connection, sql, address, last))
+
+
+def _groups(transactions: Mapping[str, int]) -> Iterator[list[str]]:
+    """Addresses whose histories together fit on a page."""
+    group: list[str] = []
+    rows = 0
+    for address, number in transactions.items():
+        if rows + number > HISTORY_PAGE:
+            yield group
+            group, rows = [], 0
+        group.append(address)
+        rows += number
+    if group:
+        yield group
+
+
+def _add_history(connection: Connection, wallet_id: str, page: Iterable[tuple[Any, ...]]) -> dict[str, int]:
+    """Adds entries to the wallet's history; returns for each token how many transactions are new to it."""
+    entries: dict[Pair, tuple[int, int]] = {}
+    for tx_id, token, balance, timestamp_s in page:
+        before = entries.get((token, tx_id), (0, 0))[0]
+        entries[token, tx_id] = (before + int(balance), timestamp_s)
+    new: dict[str, int] = defaultdict(int)
+    known: dict[Pair, int] = {}
+    sql = "SELECT token_id, tx_id, balance FROM wallet_tx_history WHERE tx_id IN {in} AND wallet_id = {}"
+    for token, tx_id, balance in select_in(connection, sql, {tx_id for _token, tx_id in entries}, wallet_id):
+        known[token, tx_id] = int(balance)
+    for token, _tx_id in entries.keys() - known.keys():
+        new[token] += 1
+    rows = [
+        (wallet_id, token, tx_id, value + known.get((token, tx_id), 0), timestamp_s, False)
+        for (token, tx_id), (value, timestamp_s) in entries.items()
+    ]
+    upsert_rows(connection, tables.wallet_tx_history, HISTORY_COLUMNS, rows, ("balance", "timestamp"))
+    return new

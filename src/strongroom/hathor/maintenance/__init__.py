@@ -1,0 +1,1 @@
+"""Verifies and rebuilds the derived rows."""

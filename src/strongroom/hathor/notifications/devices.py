@@ -1,0 +1,71 @@
+"""Phones and what they want to be told: the rows of `push_devices`."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, select, update
+
+from strongroom.core.storage.database import upsert
+from strongroom.hathor import tables
+
+COLUMNS = tables.push_devices.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    id: str
+    """FCM's registration token."""
+    wallet_id: str
+    provider: str
+    """`ios` or `android`."""
+    enable_push: bool
+    show_amounts: bool
+
+
+def register_device(connection: Connection, device: Device) -> None:
+    """A device belongs to one wallet: to the last that named it."""
+    row = {
+        "device_id": device.id,
+        "wallet_id": device.wallet_id,
+        "push_provider": device.provider,
+        "enable_push": device.enable_push,
+        "enable_show_amounts": device.show_amounts,
+    }
+    upsert(connection, tables.push_devices, [row], [name for name in row if name != "device_id"])
+
+
+def update_device(
+    connection: Connection,
+    device_id: str,
+    wallet_id: str,
+    *,
+    enable_push: bool,
+    show_amounts: bool,
+) -> bool:
+    """False: the wallet has no such device."""
+    if find_device(connection, device_id, wallet_id) is None:
+        return False
+    values = {"enable_push": enable_push, "enable_show_amounts": show_amounts}
+    connection.execute(update(tables.push_devices).where(COLUMNS.device_id == device_id).values(values))
+    return True
+
+
+def find_device(connection: Connection, device_id: str, wallet_id: str) -> Device | None:
+    query = select(tables.push_devices).where(COLUMNS.device_id == device_id, COLUMNS.wallet_id == wallet_id)
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    return Device(
+        id=row.device_id,
+        wallet_id=row.wallet_id,
+        provider=row.push_provider,
+        enable_push=row.enable_push,
+        show_amounts=row.enable_show_amounts,
+    )
+
+
+def remove_device(connection: Connection, device_id: str, wallet_id: str | None = None) -> None:
+    """Of any wallet, or only of `wallet_id`."""
+    statement = delete(tables.push_devices).where(COLUMNS.device_id == device_id)
+    if wallet_id is not None:
+        statement = statement.where(COLUMNS.wallet_id == wallet_id)
+    connection.execute(statement)

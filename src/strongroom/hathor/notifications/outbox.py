@@ -1,0 +1,92 @@
+"""Notifications for the devices of wallets that received something, through the outbox, one a device.
+
+Each device is a stream of its own: one that cannot be reached holds up no other.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import Connection
+
+from strongroom.core.messaging.outbox import Event as Message
+from strongroom.core.messaging.outbox import Outbox
+from strongroom.core.storage.statements import select_in, select_pairs
+
+DESTINATION = "hathor.push"
+DEVICES = "SELECT wallet_id, device_id FROM push_devices WHERE enable_push = 1 AND wallet_id IN {in}"
+MOVED = (
+    "SELECT h.wallet_id, h.tx_id, h.token_id, h.balance, t.symbol FROM wallet_tx_history h"
+    " LEFT JOIN token t ON t.id = h.token_id WHERE {pairs}"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """A transaction that came, and whose it is."""
+
+    tx_id: str
+    event_id: int
+    timestamp_s: int
+    wallets: Sequence[str]
+
+
+class Notification(msgspec.Struct, frozen=True):
+    """What a device is to be told; the words are chosen when it is sent, as its owner then wishes."""
+
+    device_id: str
+    wallet_id: str
+    tx_id: str
+    received: list[tuple[str, int]]
+    """Symbol and change of the balance of each token, the largest first."""
+
+
+def append_pushes(
+    connection: Connection, outbox: Outbox, news: Iterable[News], oldest_s: int
+) -> frozenset[str]:
+    """Adds notifications of transactions that are not older than `oldest_s`; returns their streams."""
+    fresh = [item for item in news if item.timestamp_s >= oldest_s]
+    devices: dict[str, list[str]] = {}
+    owners = {wallet_id for item in fresh for wallet_id in item.wallets}
+    for wallet_id, device_id in select_in(connection, DEVICES, sorted(owners)):
+        devices.setdefault(wallet_id, []).append(device_id)
+    pairs = [(wallet, item.tx_id) for item in fresh for wallet in item.wallets if wallet in devices]
+    received = _received(connection, pairs)
+    events = [
+        Message(
+            stream=stream_of(device_id),
+            sequence=item.event_id,
+            payload=msgspec.json.encode(
+                Notification(device_id, wallet_id, item.tx_id, received[wallet_id, item.tx_id])
+            ).decode(),
+        )
+        for item in fresh
+        for wallet_id in item.wallets
+        if (wallet_id, item.tx_id) in received
+        for device_id in devices[wallet_id]
+    ]
+    outbox.append(connection, DESTINATION, events)
+    return frozenset(event.stream for event in events)
+
+
+def stream_of(device_id: str) -> str:
+    """A device's id may be longer than the name of a stream."""
+    return hashlib.sha256(device_id.encode()).hexdigest()
+
+
+def _received(
+    connection: Connection, pairs: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], list[tuple[str, int]]]:
+    """By wallet and transaction, where the largest change is a gain, as the original judges it."""
+    found: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
+    for wallet_id, tx_id, token_id, balance, symbol in select_pairs(
+        connection, MOVED, ("h.wallet_id", "h.tx_id"), pairs
+    ):
+        found.setdefault((wallet_id, tx_id), []).append((token_id, symbol or token_id, int(balance)))
+    gains: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    for pair, changes in found.items():
+        changes.sort(key=lambda change: (-abs(change[2]), change[0]))
+        if changes[0][2] > 0:
+            gains[pair] = [(symbol, balance) for _, symbol, balance in changes]
+    return gains

@@ -1,0 +1,140 @@
+"""Sends notifications to devices, out of the outbox, at least once, until they are too old to be worth it."""
+
+import asyncio
+import json
+from functools import partial
+
+import structlog
+from sqlalchemy import Connection
+
+from strongroom.core.clock import Clock, Entropy
+from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.messaging.outbox import Dispatcher, Event, Outbox
+from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
+from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.storage.database import Database
+from strongroom.hathor.notifications.devices import Device, find_device, remove_device
+from strongroom.hathor.notifications.fcm import NotSent, PushService, Verdict
+from strongroom.hathor.notifications.outbox import DESTINATION, Notification
+
+log = structlog.get_logger(__name__)
+
+EXPIRY_S = 60.0
+NO_SERVICE = "notifications are kept, not sent: FCM_SERVICE_ACCOUNT_FILE is not set"
+PARALLEL = 32
+TOKENS_NAMED = 2
+TITLE = "new_transaction_received_title"
+WITHOUT_TOKENS = "new_transaction_received_description_without_tokens"
+WITH_TOKENS = "new_transaction_received_description_with_tokens"
+
+
+class PushMeasures:
+    def __init__(self, metrics: Metrics) -> None:
+        self.outcomes = metrics.counter(
+            "hathor_push",
+            "Notifications by outcome: sent, unregistered, refused, unwanted, expired; delayed ones come again.",
+            ("outcome",),
+        )
+        self.waiting = metrics.gauge("hathor_push_waiting", "Notifications not sent yet.")
+
+
+class Pusher:
+    """Run one where the lease of the sync is. Without a `service` it keeps what there is, and says so."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        outbox: Outbox,
+        clock: Clock,
+        entropy: Entropy,
+        measures: PushMeasures,
+        service: PushService | None,
+        providers: frozenset[str],
+        age_s: int,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._clock = clock
+        self._measures = measures
+        self._service = service
+        self._providers = providers
+        self._age_ms = age_s * 1000
+        self._not_before_s = 0.0
+        self._dispatcher = Dispatcher(
+            database=database,
+            outbox=outbox,
+            clock=clock,
+            entropy=entropy,
+            destination=DESTINATION,
+            deliver=self._deliver,
+            delivered=_nothing_more,
+            parallel=PARALLEL,
+        )
+
+    async def run(self, health: WorkHealth) -> None:
+        """Sends until cancelled."""
+        if self._service is None:
+            await asyncio.Event().wait()
+        await self._dispatcher.run(health)
+
+    def rest(self) -> None:
+        """Another process sends now."""
+        self._dispatcher.rest()
+
+    def check(self) -> ComponentHealth:
+        if self._service is None:
+            return ComponentHealth(status=Status.DEGRADED, detail=NO_SERVICE)
+        return self._dispatcher.check()
+
+    async def expire(self) -> None:
+        """Drops and counts what is too old, and counts what waits."""
+        work = partial(self._outbox.expire, destination=DESTINATION, age_ms=self._age_ms)
+        expired = await self._database.write(work)
+        self._measures.outcomes.labels("expired").inc(expired)
+        if expired:
+            log.warning("notifications were too old to be sent", count=expired)
+        self._measures.waiting.set(await self._dispatcher.backlog())
+
+    async def _deliver(self, event: Event) -> None:
+        push = decode_json(event.payload, Notification)
+        device = await self._database.read(lambda c: find_device(c, push.device_id, push.wallet_id))
+        if device is None or not device.enable_push or device.provider not in self._providers:
+            self._measures.outcomes.labels("unwanted").inc()
+            return
+        verdict = await self._send(push, device)
+        self._measures.outcomes.labels(verdict).inc()
+        if verdict is Verdict.UNREGISTERED:
+            await self._database.write(lambda c: remove_device(c, push.device_id, push.wallet_id))
+        elif verdict is Verdict.REFUSED:
+            log.error("FCM will never take this notification", tx=push.tx_id)
+
+    async def _send(self, push: Notification, device: Device) -> Verdict:
+        """Raises: NotSent."""
+        assert self._service is not None  # noqa: S101 - for the type; `run` ends without it
+        while (left_s := self._not_before_s - self._clock.monotonic_s()) > 0:
+            await self._clock.sleep(left_s)
+        try:
+            verdict = await self._service.send(push.device_id, _data(push, show_amounts=device.show_amounts))
+        except NotSent as error:
+            self._measures.outcomes.labels("delayed").inc()
+            self._not_before_s = max(self._not_before_s, self._clock.monotonic_s() + error.pause_s)
+            raise
+        return verdict
+
+
+def _data(push: Notification, *, show_amounts: bool) -> dict[str, str]:
+    """The keys of the app's own texts, and their arguments; amounts are in the token's smallest unit."""
+    data = {"txId": push.tx_id, "titleLocKey": TITLE, "bodyLocKey": WITHOUT_TOKENS}
+    if not show_amounts:
+        return data
+    named = [f"{amount} {symbol}" for symbol, amount in push.received[:TOKENS_NAMED]]
+    rest = len(push.received) - TOKENS_NAMED
+    if rest > 0:
+        named.append(str(rest))
+    arguments = json.dumps(named, separators=(",", ":"), ensure_ascii=False)
+    return data | {"bodyLocKey": WITH_TOKENS, "bodyLocArgs": arguments}
+
+
+def _nothing_more(_connection: Connection, _event: Event) -> None:
+    """The device was dealt with when it was told."""

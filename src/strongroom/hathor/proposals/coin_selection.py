@@ -1,0 +1,192 @@
+"""Makes a transaction for a wallet that only names its payments: what it spends, its change, the order of its outputs.
+
+The first API works so; the wallet then signs, mines and sends what was made for it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from strongroom.core.clock import Entropy
+from strongroom.core.storage.statements import execute, select_pairs
+from strongroom.hathor.proposals.store import propose
+from strongroom.hathor.proposals.utxo_locks import Held, Outpoint, ProposalRefusedError
+from strongroom.hathor.protocol.addresses import Network, parse_address
+from strongroom.hathor.protocol.scripts import Payment
+from strongroom.hathor.protocol.transactions import Input, Output, Transaction
+from strongroom.hathor.wallets.balances import NATIVE, balances_within
+from strongroom.hathor.wallets.registry import Wallet
+from strongroom.hathor.wallets.utxos import Filter, find_outputs
+
+DIE_BYTES = 8
+UNUSED = (
+    "SELECT address FROM address WHERE wallet_id = {} AND bip32_account = 0 AND transactions = 0 AND `index` > {}"
+    " ORDER BY `index` LIMIT {}"
+)
+VALUES = "SELECT tx_id, `index`, token_id, value, authorities FROM tx_output WHERE {pairs} AND voided = 0 AND spent_by IS NULL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payee:
+    address: str
+    value: int
+    token_id: str
+    timelock_s: int | None = None
+
+    def encode(self) -> dict[str, object]:
+        return {
+            "address": self.address,
+            "value": self.value,
+            "token": self.token_id,
+            "timelock": self.timelock_s,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    held: list[Held]
+    payees: list[Payee]
+    """With the change, in the order of the transaction's outputs."""
+    token_ids: list[str]
+    """The native one first if it is there, then those of the transaction, in its order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drafter:
+    network: Network
+    entropy: Entropy
+    most_inputs: int
+    most_outputs: int
+
+    def draft(
+        self,
+        connection: Connection,
+        wallet: Wallet,
+        proposal_id: str,
+        payees: Sequence[Payee],
+        spent: Sequence[Outpoint],
+        now_s: int,
+    ) -> Draft:
+        """Proposes the transaction; `spent` empty: this chooses.
+
+        Raises:
+            ProposalRefusedError: the wallet has too little, or what it names cannot be held.
+        """
+        wanted = _sums((payee.token_id, payee.value) for payee in payees)
+        _check_funds(connection, wallet.id, wanted, now_s)
+        if spent:
+            inputs = _named(connection, spent)
+        else:
+            inputs = _largest(connection, wallet.id, wanted, self.most_inputs, now_s)
+        if len(inputs) > self.most_inputs:
+            raise ProposalRefusedError("too-many-inputs", inputs=len(inputs))
+        all_payees = [*payees, *_change(connection, wallet, wanted, inputs)]
+        if len(all_payees) > self.most_outputs:
+            raise ProposalRefusedError("too-many-outputs", outputs=len(all_payees))
+        # So that nobody can tell the change by its place.
+        all_payees.sort(key=lambda _payee: self.entropy.token(DIE_BYTES))
+        transaction = self._transaction(list(inputs), all_payees)
+        held = propose(connection, proposal_id, wallet.id, transaction, transaction.encode(), now_s)
+        native = [NATIVE] if any(payee.token_id == NATIVE for payee in all_payees) else []
+        tokens = native + [token.hex() for token in transaction.token_ids]
+        return Draft(held=held, payees=all_payees, token_ids=tokens)
+
+    def _transaction(self, spent: Sequence[Outpoint], payees: Sequence[Payee]) -> Transaction:
+        tokens = [token for token in dict.fromkeys(payee.token_id for payee in payees) if token != NATIVE]
+        places = {NATIVE: 0} | {token: place for place, token in enumerate(tokens, 1)}
+        return Transaction(
+            token_ids=tuple(bytes.fromhex(token) for token in tokens),
+            inputs=tuple(Input(tx_id=bytes.fromhex(tx_id), index=index) for tx_id, index in spent),
+            outputs=tuple(
+                Output(
+                    value=payee.value,
+                    token_data=places[payee.token_id],
+                    script=Payment(
+                        address=parse_address(payee.address, self.network), timelock_s=payee.timelock_s
+                    ).encode(),
+                )
+                for payee in payees
+            ),
+        )
+
+
+def complete(
+    proposed: Transaction,
+    *,
+    timestamp_s: int,
+    parents: Sequence[bytes],
+    weight: float,
+    nonce: int,
+    input_data: Sequence[bytes],
+) -> Transaction:
+    """What the wallet adds to the transaction that was made for it; one script for each input, in their order."""
+    signed = proposed.with_input_data(tuple(input_data))
+    return replace(signed, timestamp_s=timestamp_s, parents=tuple(parents), weight=weight, nonce=nonce)
+
+
+def _check_funds(connection: Connection, wallet_id: str, wanted: dict[str, int], now_s: int) -> None:
+    insufficient: list[dict[str, object]] = []
+    for token_id, requested in wanted.items():
+        balances = balances_within(connection, wallet_id, token_id, now_s)
+        available = balances[0].unlocked if balances else 0
+        if requested > available:
+            insufficient.append({"tokenId": token_id, "requested": requested, "available": available})
+    if insufficient:
+        raise ProposalRefusedError("insufficient-funds", insufficient=insufficient)
+
+
+def _named(connection: Connection, spent: Sequence[Outpoint]) -> dict[Outpoint, tuple[str, int]]:
+    """Token and value of outputs that the caller chose; `propose` checks whose they are."""
+    pairs = [(tx_id, str(index)) for tx_id, index in dict.fromkeys(spent)]
+    rows = select_pairs(connection, VALUES, ("tx_id", "`index`"), pairs)
+    found = {(row[0], row[1]): (row[2], int(row[3])) for row in rows if not row[4]}
+    if missing := [outpoint for outpoint in spent if outpoint not in found]:
+        named = [{"txId": tx_id, "index": index} for tx_id, index in missing]
+        raise ProposalRefusedError("inputs-not-found", missing=named)
+    return {outpoint: found[outpoint] for outpoint in dict.fromkeys(spent)}
+
+
+def _largest(
+    connection: Connection, wallet_id: str, wanted: dict[str, int], most: int, now_s: int
+) -> dict[Outpoint, tuple[str, int]]:
+    """The largest free outputs of each token, as few as reach its sum."""
+    chosen: dict[Outpoint, tuple[str, int]] = {}
+    for token_id, requested in wanted.items():
+        wish = Filter(token_id=token_id, skip_locked=True, most=most + 1)
+        total = 0
+        for output in find_outputs(connection, wallet_id, wish, now_s):
+            if total >= requested:
+                break
+            chosen[output.tx_id, output.position] = (token_id, output.value)
+            total += output.value
+    return chosen
+
+
+def _change(
+    connection: Connection,
+    wallet: Wallet,
+    wanted: dict[str, int],
+    inputs: dict[Outpoint, tuple[str, int]],
+) -> list[Payee]:
+    """What is left of the inputs, each token to an unused address, in the addresses' order."""
+    left = _sums(inputs.values())
+    for token_id, requested in wanted.items():
+        left[token_id] = left.get(token_id, 0) - requested
+    if short := [token_id for token_id, rest in left.items() if rest < 0]:
+        raise ProposalRefusedError("insufficient-inputs", insufficient=short)
+    due = [(token_id, rest) for token_id, rest in left.items() if rest]
+    if not due:
+        return []
+    addresses = [row[0] for row in execute(connection, UNUSED, wallet.id, wallet.last_used_index, len(due))]
+    return [
+        Payee(address=addresses[place % len(addresses)], value=rest, token_id=token_id)
+        for place, (token_id, rest) in enumerate(due)
+    ]
+
+
+def _sums(amounts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for token_id, value in amounts:
+        totals[token_id] = totals.get(token_id, 0) + value
+    return totals

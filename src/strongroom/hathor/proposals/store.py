@@ -1,0 +1,298 @@
+"""Proposals: transactions that a wallet is about to send, and the outputs held for them meanwhile.
+
+`tx_proposal.status` is the original's. A proposal that is being sent stays `open` (or `send_error`) there; that its fate
+is unknown, and the bytes that were sent, stand in our table beside it. That row goes when the proposal is settled and
+done with.
+
+    open ──begin──> being sent ──> sent          outputs stay marked until the chain shows them spent
+      │                 └────────> send_error    outputs free; may be sent again while nobody else holds them
+      ├──refused here────────────> send_error    the same: a wallet that fails begins anew, and needs its outputs
+      └──cancel, expiry──> cancelled             outputs free
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from strongroom.core.storage.database import ascii_key, locking
+from strongroom.core.storage.statements import execute
+from strongroom.hathor import tables
+from strongroom.hathor.index.writer_lock import lock_ledger
+from strongroom.hathor.proposals.sent import find_sent, is_on_chain, remember_sent
+from strongroom.hathor.proposals.utxo_locks import Held, ProposalRefusedError, hold, release
+from strongroom.hathor.protocol.hashes import base58check_encode
+from strongroom.hathor.protocol.headers import NanoHeader
+from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
+
+OPEN = "open"
+SENT = "sent"
+SEND_ERROR = "send_error"
+CANCELLED = "cancelled"
+SENDING = "sending"
+"""What a caller is told of a proposal whose fate is unknown."""
+LARGEST_SEQNUM_JUMP = 10
+"""The node takes no greater one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    id: str
+    wallet_id: str
+    status: str
+    proposed: bytes | None
+    """None: the original made it, and nothing is known of its transaction."""
+    signed: bytes | None
+    tx_id: str | None
+    sending_since_ms: int | None
+    attempts: int
+    caller: str | None
+    seqnum_before: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """A signed transaction on its way."""
+
+    proposal_id: str
+    raw: bytes
+    tx_id: str
+    since_ms: int
+    attempts: int
+    """Processes that took it up; with more than one, another may have delivered it."""
+
+
+def propose(
+    connection: Connection, proposal_id: str, wallet_id: str, transaction: Transaction, raw: bytes, now_s: int
+) -> list[Held]:
+    """Stores an open proposal and holds what it spends; returns that, in the inputs' order.
+
+    Raises:
+        ProposalRefusedError: the outputs cannot be held.
+    """
+    caller = _raise_seqnum(connection, wallet_id, transaction)
+    connection.execute(
+        tables.tx_proposal.insert(),
+        {"id": proposal_id, "wallet_id": wallet_id, "status": OPEN, "created_at": now_s},
+    )
+    row: dict[str, object] = {"id": proposal_id, "proposed": raw}
+    if caller is not None:
+        row |= {"caller": caller[0], "seqnum_before": caller[1]}
+    connection.execute(tables.proposal.insert(), row)
+    return hold(connection, wallet_id, proposal_id, _outpoints(transaction))
+
+
+def find_proposal(
+    connection: Connection, proposal_id: str, wallet_id: str | None, *, lock: bool = False
+) -> Proposal:
+    """`wallet_id` None: whoever owns it. `lock` keeps it from changing until the commit.
+
+    Raises:
+        ProposalRefusedError: there is none, or another wallet owns it.
+    """
+    query = select(tables.tx_proposal).where(tables.tx_proposal.c.id == ascii_key(proposal_id))
+    row = connection.execute(locking(query) if lock else query).first()
+    if row is None:
+        raise ProposalRefusedError("tx-proposal-not-found")
+    if wallet_id is not None and row.wallet_id != wallet_id:
+        raise ProposalRefusedError("forbidden")
+    ours = connection.execute(select(tables.proposal).where(tables.proposal.c.id == proposal_id)).first()
+    return Proposal(
+        id=row.id,
+        wallet_id=row.wallet_id,
+        status=row.status,
+        proposed=ours.proposed if ours else None,
+        signed=ours.signed if ours else None,
+        tx_id=ours.tx_id if ours else None,
+        sending_since_ms=ours.sending_since_ms if ours else None,
+        attempts=ours.attempts if ours else 0,
+        caller=ours.caller if ours else None,
+        seqnum_before=ours.seqnum_before if ours else None,
+    )
+
+
+def already_sent(connection: Connection, proposal: Proposal, raw: bytes) -> bool:
+    """Whether these bytes went out for this proposal."""
+    if proposal.status != SENT:
+        return False
+    return raw in (proposal.signed, find_sent(connection, proposal.id))
+
+
+def check_sendable(proposal: Proposal, raw: bytes) -> None:
+    """Raises: ProposalRefusedError: it is settled, or being sent with other bytes."""
+    if proposal.status not in {OPEN, SEND_ERROR} or proposal.proposed is None:
+        raise ProposalRefusedError("tx-proposal-not-open", status=proposal.status)
+    if proposal.sending_since_ms is not None and proposal.signed != raw:
+        raise ProposalRefusedError("tx-proposal-not-open", status=SENDING)
+
+
+def begin_sending(
+    connection: Connection, proposal_id: str, wallet_id: str | None, raw: bytes, tx_id: str, now_ms: int
+) -> Sending | None:
+    """Stores the bytes that will be sent: the point of no return. Bytes that are being sent already are joined.
+
+    None: they went out already.
+
+    Raises:
+        ProposalRefusedError: `check_sendable`, or what a failed proposal spent is no longer free.
+    """
+    proposal = find_proposal(connection, proposal_id, wallet_id, lock=True)
+    if already_sent(connection, proposal, raw):
+        return None
+    check_sendable(proposal, raw)
+    if proposal.status == SEND_ERROR and proposal.signed == raw and is_on_chain(connection, tx_id):
+        _correct(connection, proposal, SENT, raw, now_ms // 1000)
+        return None
+    if proposal.sending_since_ms is not None:
+        return _join(connection, proposal)
+    if proposal.status == SEND_ERROR and proposal.proposed is not None:
+        _take_again(connection, proposal, parse_transaction(proposal.proposed))
+    sql = (
+        "UPDATE strongroom_hathor_proposal SET signed = {}, tx_id = {}, sending_since_ms = {}, attempts = 1"
+        " WHERE id = {}"
+    )
+    execute(connection, sql, raw, tx_id, now_ms, proposal_id)
+    return Sending(proposal_id=proposal_id, raw=raw, tx_id=tx_id, since_ms=now_ms, attempts=1)
+
+
+def _take_again(connection: Connection, proposal: Proposal, transaction: Transaction) -> None:
+    """What was freed when the proposal failed: the place in the caller's count, and the outputs."""
+    if (caller := _raise_seqnum(connection, proposal.wallet_id, transaction)) is not None:
+        sql = "UPDATE strongroom_hathor_proposal SET caller = {}, seqnum_before = {} WHERE id = {}"
+        execute(connection, sql, *caller, proposal.id)
+    hold(connection, proposal.wallet_id, proposal.id, _outpoints(transaction))
+
+
+def join_sending(connection: Connection, proposal_id: str) -> Sending | None:
+    """Notes that one more process pushes the transaction; None when its fate is known by now."""
+    proposal = find_proposal(connection, proposal_id, None, lock=True)
+    return None if proposal.sending_since_ms is None else _join(connection, proposal)
+
+
+def settle(connection: Connection, sending: Sending, status: str, now_s: int) -> str:
+    """Ends the sending in `sent` or `send_error`; in the latter also when nothing left this service (`open`).
+
+    Returns the status that stands, or `open`: another process may have settled it first.
+    """
+    proposal = find_proposal(connection, sending.proposal_id, None, lock=True)
+    if proposal.tx_id != sending.tx_id:
+        return proposal.status
+    if proposal.sending_since_ms is None:
+        return _correct(connection, proposal, status, sending.raw, now_s)
+    if status == OPEN and proposal.attempts != sending.attempts:
+        return SENDING  # another process may have delivered it
+    sql = "UPDATE strongroom_hathor_proposal SET sending_since_ms = NULL WHERE id = {}"
+    execute(connection, sql, proposal.id)
+    if status == SENT:
+        _set_sent(connection, proposal.id, sending.raw, now_s)
+    else:
+        _fail(connection, proposal, now_s)
+    if status == SENT and proposal.proposed and not _outpoints(parse_transaction(proposal.proposed)):
+        forget(connection, proposal.id)  # it holds nothing that the chain could show spent
+    return status
+
+
+def refuse(connection: Connection, proposal_id: str, wallet_id: str | None, now_s: int) -> None:
+    """What was sent for an open proposal is no valid transaction: it ends as if the node had said so."""
+    proposal = find_proposal(connection, proposal_id, wallet_id, lock=True)
+    if proposal.status == OPEN and proposal.sending_since_ms is None:
+        _fail(connection, proposal, now_s)
+
+
+def _fail(connection: Connection, proposal: Proposal, now_s: int) -> None:
+    _free(connection, proposal)
+    _set_status(connection, proposal.id, SEND_ERROR, now_s)
+
+
+def _correct(connection: Connection, proposal: Proposal, status: str, raw: bytes, now_s: int) -> str:
+    """It is settled already. That a node took it outweighs that another one refused it."""
+    if status != SENT or proposal.status != SEND_ERROR:
+        return proposal.status
+    _set_sent(connection, proposal.id, raw, now_s)
+    forget(connection, proposal.id)  # it holds nothing any more
+    return SENT
+
+
+def cancel(connection: Connection, proposal_id: str, wallet_id: str | None, now_s: int) -> None:
+    """Gives up a proposal and frees its outputs.
+
+    Raises:
+        ProposalRefusedError: it is not there, or not open, or being sent.
+    """
+    proposal = find_proposal(connection, proposal_id, wallet_id, lock=True)
+    if proposal.status not in {OPEN, SEND_ERROR} or proposal.sending_since_ms is not None:
+        raise ProposalRefusedError("tx-proposal-not-open")
+    _free(connection, proposal)
+    forget(connection, proposal_id)
+    _set_status(connection, proposal_id, CANCELLED, now_s)
+
+
+def forget(connection: Connection, proposal_id: str) -> None:
+    """Drops what only sending needed; the original's row stays."""
+    execute(connection, "DELETE FROM strongroom_hathor_proposal WHERE id = {}", proposal_id)
+
+
+def _free(connection: Connection, proposal: Proposal) -> None:
+    if proposal.caller is not None and proposal.proposed is not None:
+        _lower_seqnum(connection, proposal, parse_transaction(proposal.proposed))
+        # Given back once: by the next time the number may be another proposal's.
+        sql = "UPDATE strongroom_hathor_proposal SET caller = NULL, seqnum_before = NULL WHERE id = {}"
+        execute(connection, sql, proposal.id)
+    release(connection, proposal.id)
+
+
+def _set_sent(connection: Connection, proposal_id: str, raw: bytes, now_s: int) -> None:
+    _set_status(connection, proposal_id, SENT, now_s)
+    remember_sent(connection, proposal_id, raw, now_s)
+
+
+def _set_status(connection: Connection, proposal_id: str, status: str, now_s: int) -> None:
+    sql = "UPDATE tx_proposal SET status = {}, updated_at = {} WHERE id = {}"
+    execute(connection, sql, status, now_s, proposal_id)
+
+
+def _outpoints(transaction: Transaction) -> list[tuple[str, int]]:
+    return [(spent.tx_id.hex(), spent.index) for spent in transaction.inputs]
+
+
+def _raise_seqnum(connection: Connection, wallet_id: str, transaction: Transaction) -> tuple[str, int] | None:
+    """The next call of a contract by the same address counts on from this one; returns what to go back to."""
+    header = _nano(transaction)
+    if header is None:
+        return None
+    lock_ledger(connection)
+    address = base58check_encode(header.address[:-4])
+    sql = "SELECT seqnum FROM address WHERE address = {} AND wallet_id = {}"
+    rows = execute(connection, sql, address, wallet_id)
+    if not rows or not 0 < header.seqnum - rows[0][0] <= LARGEST_SEQNUM_JUMP:
+        return None
+    execute(connection, "UPDATE address SET seqnum = {} WHERE address = {}", header.seqnum, address)
+    return address, rows[0][0]
+
+
+def _lower_seqnum(connection: Connection, proposal: Proposal, transaction: Transaction) -> None:
+    """Else every failed call would leave a gap, and the node allows only small ones. Never below what the chain saw."""
+    header = _nano(transaction)
+    if header is None:
+        return
+    lock_ledger(connection)
+    sql = "SELECT MAX(seqnum) FROM strongroom_hathor_caller WHERE address = {}"
+    seen = execute(connection, sql, proposal.caller)[0][0] or 0
+    floor = max(proposal.seqnum_before or 0, seen)
+    sql = "UPDATE address SET seqnum = {} WHERE address = {} AND seqnum = {}"
+    execute(connection, sql, min(floor, header.seqnum), proposal.caller, header.seqnum)
+
+
+def _nano(transaction: Transaction) -> NanoHeader | None:
+    return next((header for header in transaction.headers if isinstance(header, NanoHeader)), None)
+
+
+def _join(connection: Connection, proposal: Proposal) -> Sending:
+    sql = "UPDATE strongroom_hathor_proposal SET attempts = attempts + 1 WHERE id = {}"
+    execute(connection, sql, proposal.id)
+    return Sending(
+        proposal_id=proposal.id,
+        raw=proposal.signed or b"",
+        tx_id=proposal.tx_id or "",
+        since_ms=proposal.sending_since_ms or 0,
+        attempts=proposal.attempts + 1,
+    )

@@ -1,0 +1,139 @@
+"""Sends what was proposed: checks it, stores it, and waits for its fate as long as a caller does."""
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Connection
+
+from strongroom.core.clock import Clock
+from strongroom.core.runtime.deadlines import Limits
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.statements import select_pairs
+from strongroom.hathor.gateway.network_rules import NetworkRules, Versions
+from strongroom.hathor.proposals.broadcaster import Outcome, Sender
+from strongroom.hathor.proposals.checks import verify_same, verify_signed
+from strongroom.hathor.proposals.store import (
+    SENT,
+    already_sent,
+    begin_sending,
+    check_sendable,
+    find_proposal,
+    refuse,
+)
+from strongroom.hathor.proposals.utxo_locks import Outpoint, ProposalRefusedError
+from strongroom.hathor.protocol.addresses import Address, Network, parse_address
+from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
+from strongroom.hathor.protocol.work import WeightRule
+
+WAIT_S = 45.0
+"""Clients wait 60 s."""
+OWNERS = "SELECT tx_id, `index`, address FROM tx_output WHERE {pairs}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proposed:
+    """What was announced. `is_under_way`: these bytes passed every check, and whether they arrived is not known."""
+
+    transaction: Transaction
+    is_under_way: bool
+
+
+class Submitter:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        sender: Sender,
+        versions: Versions,
+        clock: Clock,
+        network: Network,
+        verify: bool,
+    ) -> None:
+        """`verify`: signatures, weight and work are checked here before the node does."""
+        self._database = database
+        self._sender = sender
+        self._versions = versions
+        self._clock = clock
+        self._network = network
+        self._verify = verify
+        self._limits = Limits()
+
+    async def send(
+        self, wallet_id: str | None, proposal_id: str, transaction: Transaction, raw: bytes
+    ) -> Outcome | None:
+        """The outcome, or None while it is unknown. The same bytes may be sent again at any time.
+
+        `wallet_id` None: of whatever wallet the proposal is.
+
+        Raises:
+            ProposalRefusedError: nothing is sent.
+            StrongroomError: the node or the database is away; nothing is sent.
+            OutcomeUnknown: the database may have stored it; then it will be sent.
+        """
+        proposed = await self._database.read(
+            partial(_sendable, proposal_id=proposal_id, wallet_id=wallet_id, raw=raw)
+        )
+        if proposed is None:
+            return Outcome(status=SENT)
+        verify_same(proposed.transaction, transaction)
+        if self._verify and not proposed.is_under_way:
+            await self._check(wallet_id, proposal_id, transaction)
+        sending = await self._database.write(
+            partial(
+                begin_sending,
+                proposal_id=proposal_id,
+                wallet_id=wallet_id,
+                raw=raw,
+                tx_id=transaction.id,
+                now_ms=self._clock.now_ms(),
+            )
+        )
+        if sending is None:
+            return Outcome(status=SENT)
+        try:
+            async with self._limits.limit(WAIT_S):
+                return await asyncio.shield(self._sender.send(sending))
+        except TimeoutError:
+            return None
+
+    async def _check(self, wallet_id: str | None, proposal_id: str, transaction: Transaction) -> None:
+        weights = weight_rule(await self._versions.rules())
+        owners = await self._database.read(partial(self._owners, transaction=transaction))
+        try:
+            verify_signed(transaction, owners, weights)
+        except ProposalRefusedError:
+            now_s = self._clock.now_ms() // 1000
+            await self._database.write(
+                partial(refuse, proposal_id=proposal_id, wallet_id=wallet_id, now_s=now_s)
+            )
+            raise
+
+    def wind_down(self) -> None:
+        """Whoever waits is told that the outcome is not known yet."""
+        self._limits.end()
+
+    def _owners(self, connection: Connection, transaction: Transaction) -> dict[Outpoint, Address]:
+        outpoints = [(spent.tx_id.hex(), str(spent.index)) for spent in transaction.inputs]
+        rows = select_pairs(connection, OWNERS, ("tx_id", "`index`"), outpoints)
+        return {(tx_id, index): parse_address(address, self._network) for tx_id, index, address in rows}
+
+
+def weight_rule(rules: NetworkRules) -> WeightRule:
+    return WeightRule(
+        minimum=rules.min_tx_weight,
+        coefficient=rules.min_tx_weight_coefficient,
+        k=rules.min_tx_weight_k,
+    )
+
+
+def _sendable(
+    connection: Connection, proposal_id: str, wallet_id: str | None, raw: bytes
+) -> _Proposed | None:
+    """What was proposed; None: these bytes went out already."""
+    proposal = find_proposal(connection, proposal_id, wallet_id)
+    if already_sent(connection, proposal, raw):
+        return None
+    check_sendable(proposal, raw)
+    transaction = parse_transaction(proposal.proposed or b"")
+    return _Proposed(transaction=transaction, is_under_way=proposal.sending_since_ms is not None)

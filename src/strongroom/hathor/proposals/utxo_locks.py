@@ -1,0 +1,108 @@
+"""Outputs that a proposal holds: nobody else's proposal may spend them.
+
+The mark is the original's, `tx_output.tx_proposal`. It is set under the output's row lock; behind it a row for each
+held output is unique. Marks of a sent proposal stay, as in the original: `spent_by` takes over from them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, or_, select
+
+from strongroom.core.storage.database import locking
+from strongroom.core.storage.errors import Duplicate
+from strongroom.core.storage.statements import chunks, execute, execute_many, select_in
+from strongroom.hathor import tables
+
+Outpoint = tuple[str, int]
+LOCKED_AT_A_TIME = 100
+
+
+class ProposalRefusedError(Exception):
+    """What was asked of a proposal is not done; `error` is the original's code for it."""
+
+    def __init__(self, error: str, /, **details: object) -> None:
+        super().__init__(error)
+        self.error = error
+        self.details = details
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An output of the wallet, and the place of its key."""
+
+    tx_id: str
+    index: int
+    address: str
+    key_index: int
+    account: int
+
+
+def hold(
+    connection: Connection, wallet_id: str, proposal_id: str, outpoints: Sequence[Outpoint]
+) -> list[Held]:
+    """Holds outputs for a proposal: all of them, or none.
+
+    Raises:
+        ProposalRefusedError: one is unknown, spent, voided, another wallet's, or held already.
+    """
+    rows = _lock(connection, outpoints)
+    if missing := [outpoint for outpoint in outpoints if not _is_free(rows.get(outpoint))]:
+        raise ProposalRefusedError("inputs-not-found", missing=_encode(missing))
+    held = _owned(connection, wallet_id, outpoints, rows)
+    if any(rows[outpoint].tx_proposal is not None for outpoint in outpoints):
+        raise ProposalRefusedError("inputs-already-used")
+    marks = [(proposal_id, place, *outpoint) for place, outpoint in enumerate(sorted(outpoints))]
+    sql = "UPDATE tx_output SET tx_proposal = {}, tx_proposal_index = {} WHERE tx_id = {} AND `index` = {}"
+    execute_many(connection, sql, marks)
+    guard = "INSERT INTO strongroom_hathor_held_output (proposal_id, tx_id, `index`) VALUES ({}, {}, {})"
+    try:
+        execute_many(connection, guard, [(proposal_id, *outpoint) for outpoint in outpoints])
+    except Duplicate as error:
+        raise ProposalRefusedError("inputs-already-used") from error
+    return held
+
+
+def release(connection: Connection, proposal_id: str) -> None:
+    """Nothing is held for the proposal any more."""
+    sql = "UPDATE tx_output SET tx_proposal = NULL, tx_proposal_index = NULL WHERE tx_proposal = {}"
+    execute(connection, sql, proposal_id)
+    execute(connection, "DELETE FROM strongroom_hathor_held_output WHERE proposal_id = {}", proposal_id)
+
+
+def _lock(connection: Connection, outpoints: Sequence[Outpoint]) -> dict[Outpoint, Row[Any]]:
+    """In one order everywhere, so that two proposals never wait for each other."""
+    table = tables.tx_output
+    columns = (table.c.tx_id, table.c.index, table.c.address, table.c.spent_by, table.c.voided)
+    found: dict[Outpoint, Row[Any]] = {}
+    for chunk in chunks(sorted(outpoints), LOCKED_AT_A_TIME):
+        wanted = or_(*(and_(table.c.tx_id == tx_id, table.c.index == index) for tx_id, index in chunk))
+        query = locking(select(*columns, table.c.tx_proposal).where(wanted))
+        found.update(((row[0], row[1]), row) for row in connection.execute(query))
+    return found
+
+
+def _is_free(row: Row[Any] | None) -> bool:
+    return row is not None and row.spent_by is None and not row.voided
+
+
+def _owned(
+    connection: Connection, wallet_id: str, outpoints: Sequence[Outpoint], rows: dict[Outpoint, Row[Any]]
+) -> list[Held]:
+    sql = "SELECT address, `index`, bip32_account FROM address WHERE address IN {in} AND wallet_id = {}"
+    addresses = {rows[outpoint].address for outpoint in outpoints}
+    keys = {row[0]: row for row in select_in(connection, sql, sorted(addresses), wallet_id)}
+    if denied := [outpoint for outpoint in outpoints if rows[outpoint].address not in keys]:
+        raise ProposalRefusedError("inputs-not-in-wallet", missing=_encode(denied))
+    held: list[Held] = []
+    for tx_id, index in outpoints:
+        address, key_index, account = keys[rows[tx_id, index].address]
+        held.append(
+            Held(tx_id=tx_id, index=index, address=address, key_index=key_index, account=account or 0)
+        )
+    return held
+
+
+def _encode(outpoints: Sequence[Outpoint]) -> list[dict[str, object]]:
+    return [{"txId": tx_id, "index": index} for tx_id, index in outpoints]

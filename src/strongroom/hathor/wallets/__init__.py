@@ -1,0 +1,1 @@
+"""Wallets: registered, loaded, and what they read of themselves."""

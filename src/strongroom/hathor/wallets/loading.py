@@ -1,0 +1,216 @@
+"""Claims a wallet's addresses: from its first up to the gap after its last used one.
+
+`extend` is one step of it, in the caller's transaction; loading repeats it until nothing is left to claim, and the
+sync takes one step whenever a claimed address is used. A load that dies goes on where it was.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import structlog
+from sqlalchemy import Connection
+
+from strongroom.core.clock import Clock
+from strongroom.core.errors import NotFound, OutcomeUnknown, Unavailable
+from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.runtime.telemetry import ComponentHealth, Status
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.statements import execute, select_in
+from strongroom.hathor.index.wallets import adopt
+from strongroom.hathor.index.writer_lock import lock_ledger
+from strongroom.hathor.protocol.addresses import Network
+from strongroom.hathor.protocol.keys import Xpub, address_chain
+
+log = structlog.get_logger(__name__)
+
+PARALLEL = 4
+LOOK_S = 2.0
+"""How often to look for wallets that other processes inserted."""
+FAILED_KEPT = 1_000
+STEP = 500
+"""Addresses claimed in one transaction: the sync waits no longer than that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a wallet is: the highest index it claimed, the last one used."""
+
+    claimed: int
+    last_used: int
+    complete: bool
+
+
+chain_of = lru_cache(maxsize=1024)(address_chain)
+
+
+class WalletLoader:
+    """Loads wallets in status `creating`, several at a time.
+
+    Two processes may load the same one: each step is a transaction of its own under the ledger's lock, so they take
+    turns and end in the same rows.
+    """
+
+    def __init__(self, database: Database, clock: Clock, network: Network, background: Background) -> None:
+        self._database = database
+        self._clock = clock
+        self._network = network
+        self._background = background
+        self._slots = asyncio.Semaphore(PARALLEL)
+        self._loads: dict[str, asyncio.Task[None]] = {}
+        self._failed: dict[str, str] = {}
+        """Why the last load of a wallet failed here."""
+        self.progress: dict[str, Progress] = {}
+        """Of the wallets being loaded here."""
+
+    async def look(self) -> None:
+        """Begins to load what others inserted and did not load to its end. One process does this again and again."""
+        for wallet_id in await creating_wallets(self._database):
+            self.begin(wallet_id)
+
+    async def recheck(self) -> None:
+        """Forgets failures of wallets that were loaded elsewhere, or deleted."""
+        failed = list(self._failed)
+        sql = "SELECT id FROM wallet WHERE status <> 'ready' AND id IN {in}"
+        rows = await self._database.read(lambda connection: list(select_in(connection, sql, failed)))
+        open_ids = {row[0] for row in rows}
+        for wallet_id in failed:
+            if wallet_id not in open_ids:
+                self._failed.pop(wallet_id, None)
+
+    def check(self) -> ComponentHealth:
+        """DEGRADED while the last loads of some wallets have failed."""
+        if not self._failed:
+            return ComponentHealth(status=Status.UP)
+        detail = f"{len(self._failed)} wallets are not loaded: {next(reversed(self._failed.values()))}"
+        return ComponentHealth(status=Status.DEGRADED, detail=detail)
+
+    async def load(self, wallet_id: str, wait_s: float) -> None:
+        """Loads it here; returns when that ended, or took so long. Who reads `creating` asks again after a second."""
+        if wait_s:
+            await asyncio.wait([self.begin(wallet_id)], timeout=wait_s)
+
+    def begin(self, wallet_id: str) -> asyncio.Task[None]:
+        """The load of this wallet, begun unless it is under way. It fails with nothing: the wallet's status tells."""
+        if wallet_id not in self._loads:
+            self._loads[wallet_id] = self._background.start(self._load(wallet_id))
+        return self._loads[wallet_id]
+
+    async def _load(self, wallet_id: str) -> None:
+        def report(progress: Progress) -> None:
+            self.progress[wallet_id] = progress
+
+        report(Progress(claimed=-1, last_used=-1, complete=False))
+        try:
+            async with self._slots:
+                await load_wallet(self._database, self._clock, self._network, wallet_id, report)
+        except Exception as error:  # noqa: BLE001 - its status says so; the other wallets go on
+            self._failed.pop(wallet_id, None)
+            self._failed[wallet_id] = fault_text(error)
+            while len(self._failed) > FAILED_KEPT:
+                self._failed.pop(next(iter(self._failed)))
+            log.warning("wallet not ready yet", wallet=wallet_id, why=self._failed[wallet_id])
+        else:
+            self._failed.pop(wallet_id, None)
+        finally:
+            del self.progress[wallet_id], self._loads[wallet_id]
+
+
+async def load_wallet(
+    database: Database,
+    clock: Clock,
+    network: Network,
+    wallet_id: str,
+    report: Callable[[Progress], None] = lambda _progress: None,
+) -> None:
+    """Brings a wallet in status `creating` to `ready`; on failure to `error`, with one more retry counted.
+
+    Raises:
+        Unavailable, OutcomeUnknown: the database is away; the wallet stays as it was.
+    """
+
+    def step(connection: Connection) -> Progress:
+        lock_ledger(connection)
+        progress = extend(connection, network, wallet_id, STEP)
+        if progress.complete:
+            sql = "UPDATE wallet SET status = 'ready', ready_at = {} WHERE id = {} AND status = 'creating'"
+            execute(connection, sql, clock.now_ms() // 1000, wallet_id)
+        return progress
+
+    try:
+        while True:
+            progress = await database.write(step)
+            report(progress)
+            if progress.complete:
+                log.info("wallet loaded", wallet=wallet_id, addresses=progress.claimed + 1)
+                return
+    except NotFound:
+        log.info("wallet deleted while it was loaded", wallet=wallet_id)
+    except (Unavailable, OutcomeUnknown):
+        raise  # the database is away: the load goes on where it was
+    except Exception:
+        log.exception("wallet not loaded", wallet=wallet_id)
+        failed = (
+            "UPDATE wallet SET status = 'error', retry_count = retry_count + 1"
+            " WHERE id = {} AND status = 'creating'"
+        )
+        await database.write(lambda connection: execute(connection, failed, wallet_id))
+        raise
+
+
+async def creating_wallets(database: Database) -> list[str]:
+    """Wallets whose loading was begun and not ended."""
+    sql = "SELECT id FROM wallet WHERE status = 'creating'"
+    return [row[0] for row in await database.read(lambda connection: execute(connection, sql))]
+
+
+def extend(connection: Connection, network: Network, wallet_id: str, most: int) -> Progress:
+    """Claims at most `most` further addresses, as far as the gap after the last used one reaches.
+
+    Raises:
+        NotFound: there is no such wallet.
+    """
+    sql = "SELECT xpubkey, max_gap, last_used_address_index FROM wallet WHERE id = {}"
+    rows = execute(connection, sql, wallet_id)
+    if not rows:
+        raise NotFound("There is no such wallet")
+    xpub, gap, last_used = rows[0]
+    claimed = claimed_index(connection, wallet_id)
+    indexes = _derive(chain_of(xpub), network, range(claimed + 1, claimed + 1 + most))
+    used = _used(connection, indexes)
+    taken: dict[str, int] = {}
+    for address, index in indexes.items():
+        if index > last_used + gap:
+            break
+        taken[address] = index
+        if address in used:
+            last_used = index
+    if taken:
+        adopt(connection, wallet_id, taken)
+        claimed = max(taken.values())
+    note_used(connection, wallet_id, last_used)
+    return Progress(claimed=claimed, last_used=last_used, complete=claimed >= last_used + gap)
+
+
+def note_used(connection: Connection, wallet_id: str, index: int) -> None:
+    """Raises the last used index; it never goes back."""
+    sql = "UPDATE wallet SET last_used_address_index = {} WHERE id = {} AND last_used_address_index < {}"
+    execute(connection, sql, index, wallet_id, index)
+
+
+def claimed_index(connection: Connection, wallet_id: str) -> int:
+    """The highest index claimed, or -1."""
+    sql = "SELECT MAX(`index`) FROM address WHERE wallet_id = {} AND bip32_account = 0"
+    highest = execute(connection, sql, wallet_id)[0][0]
+    return -1 if highest is None else int(highest)
+
+
+def _derive(chain: Xpub, network: Network, indexes: range) -> dict[str, int]:
+    return {chain.child_address(index).encode(network): index for index in indexes}
+
+
+def _used(connection: Connection, addresses: dict[str, int]) -> set[str]:
+    sql = "SELECT address FROM address WHERE address IN {in} AND transactions > 0"
+    return {row[0] for row in select_in(connection, sql, addresses)}

@@ -1,0 +1,147 @@
+"""The wallets themselves: reading one, registering one, changing its authentication key."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from strongroom.core.errors import Conflict, NotFound
+from strongroom.core.storage.database import Database, ascii_key, locking
+from strongroom.core.storage.errors import Duplicate
+from strongroom.core.storage.statements import execute
+from strongroom.hathor import tables
+from strongroom.hathor.protocol.addresses import Network
+from strongroom.hathor.protocol.keys import parse_xpub
+
+READY = "ready"
+CREATING = "creating"
+ERROR = "error"
+COLUMNS = (
+    "id, xpubkey, auth_xpubkey, status, retry_count, max_gap, created_at, ready_at, last_used_address_index,"
+    " shielded_max_gap, last_used_shielded_index, ct_status"
+)
+SELECT = f"SELECT {COLUMNS} FROM wallet WHERE id = {{}}"  # noqa: S608 - our own names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wallet:
+    id: str
+    xpubkey: str
+    auth_xpubkey: str
+    own_status: str
+    retry_count: int
+    max_gap: int
+    created_at_s: int
+    ready_at_s: int | None
+    last_used_index: int
+    shielded_max_gap: int | None
+    last_used_shielded_index: int | None
+    shielded_status: str
+
+    @property
+    def status(self) -> str:
+        """One status of both halves, transparent and shielded."""
+        if self.shielded_status == "none":
+            return self.own_status
+        halves = {self.own_status, self.shielded_status}
+        return next((status for status in (ERROR, CREATING) if status in halves), READY)
+
+    def encode(self) -> dict[str, Any]:
+        """The `status` object of the API."""
+        return {
+            "walletId": self.id,
+            "xpubkey": self.xpubkey,
+            "authXpubkey": self.auth_xpubkey,
+            "status": self.status,
+            "retryCount": self.retry_count,
+            "maxGap": self.max_gap,
+            "createdAt": self.created_at_s,
+            "readyAt": self.ready_at_s,
+            "lastUsedAddressIndex": self.last_used_index,
+            "shieldedMaxGap": self.shielded_max_gap,
+            "lastUsedShieldedIndex": self.last_used_shielded_index,
+        }
+
+
+@lru_cache(maxsize=16_384)
+def key_address(xpub: str, network: Network) -> str:
+    """The address of an xpub's own key: it signs the authentication messages. Raises: ProtocolError."""
+    return parse_xpub(xpub).address().encode(network)
+
+
+async def read_wallet(database: Database, wallet_id: str) -> Wallet | None:
+    """By the quick way, for what only reads."""
+    rows = await database.query(SELECT, ascii_key(wallet_id))
+    return _load(rows[0]) if rows else None
+
+
+def find_wallet(connection: Connection, wallet_id: str) -> Wallet | None:
+    rows = execute(connection, SELECT, ascii_key(wallet_id))
+    return _load(rows[0]) if rows else None
+
+
+def lock_wallet(connection: Connection, wallet_id: str) -> bool:
+    """Whether there is one. It is neither deleted nor changed until the transaction ends."""
+    query = select(tables.wallet.c.id).where(tables.wallet.c.id == wallet_id)
+    return connection.execute(locking(query)).first() is not None
+
+
+def register(connection: Connection, wallet: Wallet) -> Wallet:
+    """Inserts the wallet in status `creating`; one in `error` is set to it again.
+
+    Raises:
+        Conflict: another request did it first.
+    """
+    stored = find_wallet(connection, wallet.id)
+    if stored is not None:
+        table = tables.wallet
+        again = table.update().where(table.c.id == wallet.id, table.c.status == ERROR)
+        if connection.execute(again.values(status=CREATING)).rowcount == 0:
+            raise Conflict("The wallet is already being loaded")
+    else:
+        row = {
+            "id": wallet.id,
+            "xpubkey": wallet.xpubkey,
+            "auth_xpubkey": wallet.auth_xpubkey,
+            "status": CREATING,
+            "max_gap": wallet.max_gap,
+            "created_at": wallet.created_at_s,
+        }
+        try:
+            connection.execute(tables.wallet.insert(), row)
+        except Duplicate as error:
+            raise Conflict("The wallet is already being loaded") from error
+    return _existing(connection, wallet.id)
+
+
+def change_auth_key(connection: Connection, wallet_id: str, auth_xpubkey: str) -> Wallet:
+    """Raises: NotFound."""
+    table = tables.wallet
+    lock_wallet(connection, wallet_id)
+    connection.execute(table.update().where(table.c.id == wallet_id).values(auth_xpubkey=auth_xpubkey))
+    return _existing(connection, wallet_id)
+
+
+def _existing(connection: Connection, wallet_id: str) -> Wallet:
+    wallet = find_wallet(connection, wallet_id)
+    if wallet is None:
+        raise NotFound("There is no such wallet")
+    return wallet
+
+
+def _load(row: tuple[Any, ...]) -> Wallet:
+    return Wallet(
+        id=row[0],
+        xpubkey=row[1],
+        auth_xpubkey=row[2],
+        own_status=row[3],
+        retry_count=row[4],
+        max_gap=row[5],
+        created_at_s=row[6],
+        ready_at_s=row[7],
+        last_used_index=row[8],
+        shielded_max_gap=row[9],
+        last_used_shielded_index=row[10],
+        shielded_status=row[11],
+    )
