@@ -43,7 +43,7 @@ def test_every_mistake_of_the_settings_is_reported_at_once(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", [["serve"], ["migrate"], ["token", "list"]])
+@pytest.mark.parametrize("command", [["migrate"], ["token", "list"]])
 def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path, command: list[str]) -> None:
     variables = GOOD | {
         "STRONGROOM_DATA": str(tmp_path),

@@ -16,6 +16,7 @@ from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit, AuditBroken, chain_hash, verify
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, Work
+from strongroom.core.storage.errors import Duplicate
 from strongroom.core.storage.migrations import migrate
 from support.clock import START_MS, ManualClock
 from support.mariadb import MariaDB
@@ -189,7 +190,7 @@ async def test_a_unit_that_fails_leaves_no_row(database: Database, audit: Audit)
         audit.append(connection, ALICE, "create", "a")
         connection.execute(account.insert(), {"name": "a", "balance_raw": 0})
 
-    with pytest.raises(Exception, match="account"):
+    with pytest.raises(Duplicate):
         await database.write(work)
     assert await verify(database) == 0
     await record(database, audit, "a")
