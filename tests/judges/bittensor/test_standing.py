@@ -184,8 +184,9 @@ async def test_calls_at_once_go_through_though_one_of_them_is_refused(watch: Wat
     await watch.allowed(why="calls at once")
 
 
+@pytest.mark.parametrize("watch", SDKS[1:], ids=lambda pair: f"sdk-{pair[0]}", indirect=True)
 async def test_weights_are_set_after_such_that_were_refused(watch: Watch) -> None:
-    """The SDKs themselves want a block between two settings, even where the subnet has no limit."""
+    """SDK 9.8.3 repeats refused weights without end by itself, whoever signs them. The SDKs themselves want a block between two settings, even where the subnet has no limit."""
     for client in CLIENTS:
         refused = await watch.clients.ask(client, "set_weights", weights=[1, 2, 3, 4, 5, 6])
         assert refused["success"] is False, refused
