@@ -37,7 +37,7 @@ def copy(installation: Installation, tmp_path: Path) -> Installation:
     assert installation.client.post(f"/wallets/{tmp_path.name}").status_code == 200
     folder = tmp_path / "restored"
     shutil.copytree(installation.variables["STRONGROOM_DATA"], folder)
-    variables = installation.variables | {"STRONGROOM_DATA": str(folder), "COLUMNS": "300"}
+    variables = installation.variables | {"STRONGROOM_DATA": str(folder), "COLUMNS": "1000"}
     return Installation(variables=variables, client=installation.client)
 
 
@@ -119,7 +119,7 @@ def backup(installation: Installation, tmp_path: Path) -> Installation:
             connection.execute(f"VACUUM INTO '{folder / path.name}'")
     for path in source.glob("*.kek"):
         shutil.copy(path, folder)
-    variables = installation.variables | {"STRONGROOM_DATA": str(folder), "COLUMNS": "300"}
+    variables = installation.variables | {"STRONGROOM_DATA": str(folder), "COLUMNS": "1000"}
     return Installation(variables=variables, client=installation.client)
 
 
@@ -141,7 +141,7 @@ def test_a_backup_is_looked_at_and_stays_as_it_was(backup: Installation) -> None
 
 def test_where_nothing_is_nothing_is_made_and_that_is_bad(installation: Installation, tmp_path: Path) -> None:
     folder = tmp_path / "empty"
-    ended = installation.run("doctor", variables={"STRONGROOM_DATA": str(folder), "COLUMNS": "300"})
+    ended = installation.run("doctor", variables={"STRONGROOM_DATA": str(folder), "COLUMNS": "1000"})
     found = verdicts(ended)
     assert ended.status == 1
     for ledger in BOOKS:
