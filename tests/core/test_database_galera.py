@@ -30,6 +30,7 @@ async def nodes(galera: Galera) -> AsyncIterator[tuple[Database, Database]]:
     first, second = Database(galera.first.url(name)), Database(galera.second.url(name))
     await migrate(first, [])
     await create_accounts(first, "a", "b")
+    await until_same(first, second)  # the other node applies what it gets a moment later
     yield first, second
     await first.close()
     await second.close()
@@ -39,7 +40,10 @@ async def until_same(first: Database, second: Database) -> dict[str, int]:
     """A node may be a moment behind the other."""
 
     async def is_same() -> bool:
-        return await balances(first) == await balances(second)
+        try:
+            return await balances(first) == await balances(second)
+        except DatabaseUnavailable:  # it has not made the table yet
+            return False
 
     await until_true(is_same)
     return await balances(first)
