@@ -15,9 +15,11 @@ from litestar.openapi.spec import (
 
 PUBLIC_PATHS: Final = frozenset({"/", "/health", "/api/v1/identities"})
 TEXT: Final = Schema(type=OpenAPIType.STRING)
+STEP: Final = Schema(any_of=[TEXT, Schema(type=OpenAPIType.INTEGER)])
+"""A member's name, or an item's place in a list, as FastAPI tells it."""
 FAULT: Final = Schema(
     type=OpenAPIType.OBJECT,
-    properties={"type": TEXT, "loc": Schema(type=OpenAPIType.ARRAY, items=TEXT), "msg": TEXT},
+    properties={"type": TEXT, "loc": Schema(type=OpenAPIType.ARRAY, items=STEP), "msg": TEXT},
     required=["type", "loc", "msg"],
 )
 ERROR: Final = Schema(
