@@ -44,7 +44,8 @@ class HedgedWorker:
                 else:
                     if work is not None:
                         return work
-                    log.warning("a source of proof of work is silent", silent=len(searches))
+                    if self._pause_s(number):  # the last one has just been asked
+                        log.warning("a source of proof of work is silent", silent=len(searches))
             return await _last(searches, failure)
         finally:
             await _cancel(*searches)
