@@ -234,6 +234,15 @@ async def test_what_comes_after_an_early_answer_is_thrown_away_within_limits() -
             assert await peer.rest() == ""
 
 
+async def test_a_body_that_is_larger_than_what_waits_for_the_application_may_be_answered_unread() -> None:
+    """The body fills the application's buffer before the application answers without it; the next request is read."""
+    async with house() as service, service.peer() as peer:
+        await peer.send(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + b"y" * 100_000)
+        assert status(await peer.answer()) == 200
+        await peer.send(LAST)
+        assert (await peer.rest()).endswith("/last 0")
+
+
 @pytest.mark.parametrize(
     "request_head",
     [

@@ -185,6 +185,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._is_answering = False
+        self._flow.read_paused = False  # an application that answers early wants no more of its body
         if self.transport.is_closing():
             self.loop.call_later(
                 self._limits.unread_s, self.transport.abort
