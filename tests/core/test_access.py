@@ -250,7 +250,7 @@ async def test_tokens_that_shared_a_name_get_one_each(database: Database, elsewh
     """As an earlier version left them. What was answered under a key stays answered, for each of them."""
     on = " ON strongroom_token" if not database.is_sqlite else ""
     elsewhere(
-        f"DROP INDEX strongroom_token_name{on}; UPDATE strongroom_version_core SET version_num = 'core_0003'"  # noqa: S608
+        f"DROP INDEX strongroom_token_name{on}; DROP TABLE strongroom_intent; UPDATE strongroom_version_core SET version_num = 'core_0003'"  # noqa: S608
     )
     digest = hashlib.sha256(b"token:shop").hexdigest()
     for token_id, name, created, revoked in (

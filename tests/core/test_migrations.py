@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, event, inspect
 from sqlalchemy.engine import URL
 
+from strongroom.core.intents import tables as _intents  # noqa: F401 - its table is part of the metadata
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import CORE, MYSQL_LOCK, Revisions, migrate
@@ -40,7 +41,7 @@ async def test_the_core_s_tables_are_what_its_metadata_says(database: Database) 
 async def test_an_audit_head_stands_ready(database: Database, elsewhere: Elsewhere) -> None:
     assert await table_names(database) == {*tables.metadata.tables, CORE.version_table}
     assert elsewhere("SELECT id, sequence, hex(hash) FROM strongroom_audit_head") == [["1", "0", "00" * 32]]
-    assert elsewhere("SELECT version_num FROM strongroom_version_core") == [["core_0004"]]
+    assert elsewhere("SELECT version_num FROM strongroom_version_core") == [["core_0005"]]
 
 
 @contextmanager
@@ -98,7 +99,7 @@ def test_processes_that_start_together_migrate_once(
         failed = [process.logs() for process in processes if process.wait_end() != 0]
     assert failed == []
     assert elsewhere("SELECT id, sequence FROM strongroom_audit_head") == [["1", "0"]]
-    assert elsewhere("SELECT version_num FROM strongroom_version_core") == [["core_0004"]]
+    assert elsewhere("SELECT version_num FROM strongroom_version_core") == [["core_0005"]]
 
 
 async def test_the_lock_is_held_until_the_version_is_committed(mariadb: MariaDB) -> None:
@@ -130,7 +131,7 @@ async def test_the_lock_is_held_until_the_version_is_committed(mariadb: MariaDB)
         event.remove(Engine, "commit", dawdle)
     thread.join()
     await database.close()
-    assert found == [["1"], ["core_0004"]]
+    assert found == [["1"], ["core_0005"]]
 
 
 REVISION = """

@@ -43,9 +43,11 @@ def gate(clock: ManualClock) -> SigningGate:
 
 
 async def sign(database: Database, gate: SigningGate, asked: SignatureRequest, signer: Signer) -> bytes:
-    persisted: list[bytes] = []
-    await database.write(lambda connection: gate.sign(connection, asked, signer, persisted.append))
-    return persisted[0]
+    def work(connection: Connection) -> bytes:
+        with gate.sign(connection, asked, signer) as signature:
+            return signature
+
+    return await database.write(work)
 
 
 async def test_a_signature_is_persisted_with_its_audit_row(database: Database, gate: SigningGate) -> None:
@@ -92,19 +94,28 @@ async def test_a_signer_that_fails_leaves_no_row(database: Database, gate: Signi
     def broken(_: bytes) -> bytes:
         raise RuntimeError("no key")
 
-    persisted: list[bytes] = []
+    stored: list[bytes] = []
+
+    def work(connection: Connection) -> None:
+        with gate.sign(connection, request("*"), broken) as signature:
+            stored.append(signature)
+
     with pytest.raises(RuntimeError, match="no key"):
-        await database.write(lambda connection: gate.sign(connection, request("*"), broken, persisted.append))
-    assert persisted == []
+        await database.write(work)
+    assert stored == []
     assert await verify(database) == 0
 
 
 async def test_what_cannot_be_persisted_leaves_no_row(database: Database, gate: SigningGate) -> None:
-    def full(_: bytes) -> None:
-        raise RuntimeError("disk full")
+    signer = Signer()
+
+    def work(connection: Connection) -> None:
+        with gate.sign(connection, request("*"), signer):
+            raise RuntimeError("disk full")
 
     with pytest.raises(RuntimeError, match="disk full"):
-        await database.write(lambda connection: gate.sign(connection, request("*"), Signer(), full))
+        await database.write(work)
+    assert len(signer.signed) == 1
     assert await verify(database) == 0
 
 
@@ -114,7 +125,8 @@ async def test_nothing_is_persisted_when_the_row_cannot_be_written(
     def work(connection: Connection) -> None:
         connection.execute(token_row())
         connection.execute(tables.audit_head.delete())
-        gate.sign(connection, request("*"), Signer(), lambda _: None)
+        with gate.sign(connection, request("*"), Signer()):
+            pass
 
     with pytest.raises(Exception, match="No row was found"):
         await database.write(work)

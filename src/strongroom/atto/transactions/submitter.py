@@ -307,30 +307,23 @@ class Submitter:
         block: Block,
         work: bytes,
     ) -> SignedBlock:
-        signed: list[SignedBlock] = []
+        def signer(message: bytes) -> bytes:
+            return sign(keys.private_key(account.index), message)
 
-        def persist(signature: bytes) -> None:
+        with self._gate.sign(connection, _signature_request(order, block), signer) as signature:
             transaction = Transaction(block=block, signature=signature, work=work)
             _require_valid(transaction, self._network)
             created_at_ms = self._clock.now_ms()
             insert_signed(connection, account, transaction, order.sender, created_at_ms)
             if order.attempt is not None:
                 self._idempotency.refer(connection, order.attempt, block.hash.hex())
-            signed.append(
-                SignedBlock(
-                    transaction=transaction,
-                    sender=order.sender,
-                    state=BlockState.SIGNED,
-                    reason=None,
-                    created_at_ms=created_at_ms,
-                )
-            )
-
-        def signer(message: bytes) -> bytes:
-            return sign(keys.private_key(account.index), message)
-
-        self._gate.sign(connection, _signature_request(order, block), signer, persist)
-        return signed[0]
+        return SignedBlock(
+            transaction=transaction,
+            sender=order.sender,
+            state=BlockState.SIGNED,
+            reason=None,
+            created_at_ms=created_at_ms,
+        )
 
 
 def held_by(signed: SignedBlock) -> Unavailable:

@@ -81,9 +81,8 @@ class Messages:
         )
 
         def work(connection: Connection) -> bytes:
-            made: list[bytes] = []
-            self._gate.sign(connection, request, lambda _hash: keypair.sign(message.payload), made.append)
-            return made[0]
+            with self._gate.sign(connection, request, lambda _hash: keypair.sign(message.payload)) as made:
+                return made
 
         signature = await self._database.write(work)
         self._signatures.labels("bittensor", request.kind).inc()

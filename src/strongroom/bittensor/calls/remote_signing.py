@@ -260,9 +260,10 @@ class LentSignatures:
                 f"The same weights are under way: job {found.job.id}", code="weights_in_flight"
             ) from None
         payload = read.unsigned.payload
-        made: list[bytes] = []
-
-        def persist(signature: bytes) -> None:
+        use = _use(
+            principal, wanted.signer, read, keypair.address, {"job": job.id, "nonce": nonce, "lent": 1}
+        )
+        with self._gate.sign(connection, use, lambda _hash: keypair.sign(payload)) as signature:
             raw = read.unsigned.signed(keypair.public_key, signature)
             extrinsic = Extrinsic(
                 hash=blake2_256(raw),
@@ -279,13 +280,7 @@ class LentSignatures:
             )
             put_job(connection, replace(job, extrinsic=extrinsic.hash))
             insert_signed(connection, extrinsic, raw)
-            made.append(signature)
-
-        use = _use(
-            principal, wanted.signer, read, keypair.address, {"job": job.id, "nonce": nonce, "lent": 1}
-        )
-        self._gate.sign(connection, use, lambda _hash: keypair.sign(payload), persist)
-        return made[0]
+        return signature
 
     def _job(self, principal: Principal, wanted: Wanted, call: Call, slot: bytes | None) -> Job:
         return Job(

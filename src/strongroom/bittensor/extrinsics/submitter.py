@@ -215,9 +215,9 @@ class Submitter:
             genesis_hash=sight.runtime.genesis_hash,
             first_hash=sight.heads.final.hash,
         )
-        signed: list[tuple[Extrinsic, bytes]] = []
-
-        def persist(signature: bytes) -> None:
+        payload = unsigned.payload
+        use = _use(order, nonce, blake2_256(payload))
+        with self._gate.sign(connection, use, lambda _hash: order.key.sign(payload)) as signature:
             raw = unsigned.signed(order.key.public_key, signature)
             extrinsic = Extrinsic(
                 hash=blake2_256(raw),
@@ -234,16 +234,7 @@ class Submitter:
             )
             order.store(connection, extrinsic)
             insert_signed(connection, extrinsic, raw)
-            signed.append((extrinsic, raw))
-
-        payload = unsigned.payload
-        self._gate.sign(
-            connection,
-            _use(order, nonce, blake2_256(payload)),
-            lambda _hash: order.key.sign(payload),
-            persist,
-        )
-        return signed[0]
+        return extrinsic, raw
 
     async def _offer(self, extrinsic: Extrinsic, raw: bytes) -> Extrinsic:
         """The first offer, whose refusal is final."""

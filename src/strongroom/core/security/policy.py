@@ -4,8 +4,10 @@ A signature that does not pass through `SigningGate.sign` does not exist: the ga
 ledger's signer sign, and writes the audit row in the caller's transaction. A refusal leaves no signature.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -51,27 +53,32 @@ class SigningGate:
         self._policy = policy
         self._audit = audit
 
+    @contextmanager
     def sign(
-        self,
-        connection: Connection,
-        request: SignatureRequest,
-        signer: Callable[[bytes], bytes],
-        persist: Callable[[bytes], None],
-    ) -> None:
-        """Signs `request.payload_hash` and hands the signature to `persist`, which stores what was signed.
+        self, connection: Connection, request: SignatureRequest, signer: Callable[[bytes], bytes]
+    ) -> Iterator[bytes]:
+        """Signs `request.payload_hash`; the block under it stores what was signed.
 
-        The audit row comes last: the head of its chain is locked from there to the commit.
+            with gate.sign(connection, request, signer) as signature:
+                ...
+
+        The audit row is written at the end of the block, because the head of its chain is locked from there to the commit. A
+        block that raises leaves no row, and its caller lets the transaction fail.
 
         Raises:
             Forbidden: the policy refused; nothing was signed.
         """
         self._policy.authorize(request)
-        persist(signer(request.payload_hash))
-        details = {
-            "kind": request.kind,
-            "hash": request.payload_hash.hex().upper(),
-            "amountRaw": str(request.amount_raw),
-            "destination": request.destination,
-            **request.facts,
-        }
-        self._audit.append(connection, request.principal, "sign", request.account, details)
+        yield signer(request.payload_hash)
+        self._audit.append(connection, request.principal, "sign", request.account, details_of(request))
+
+
+def details_of(request: SignatureRequest) -> dict[str, Any]:
+    """What the audit trail says of a signature."""
+    return {
+        "kind": request.kind,
+        "hash": request.payload_hash.hex().upper(),
+        "amountRaw": str(request.amount_raw),
+        "destination": request.destination,
+        **request.facts,
+    }

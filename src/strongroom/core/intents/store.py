@@ -1,0 +1,229 @@
+"""Intents in the database. Every function is part of a unit of work of the caller's.
+
+OPEN ──> ACCEPTED
+ └─────> REJECTED ──> OPEN       the same bytes are adopted or signed again
+                 └──> ACCEPTED   the ledger has the last word
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
+
+from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
+from strongroom.core.intents.tables import intent as table
+from strongroom.core.storage.errors import Duplicate
+
+_COLUMNS = table.c
+# Built once: every payment runs them, and building costs as much as executing.
+_BY_ID = select(table).where(_COLUMNS.id == bindparam("intent_id"))
+_BY_SLOT = select(table).where(_COLUMNS.slot == bindparam("wanted_slot"))
+_OPEN_IDS = (
+    select(_COLUMNS.id)
+    .where(_COLUMNS.outcome == Outcome.OPEN, _COLUMNS.created_at_ms <= bindparam("latest_ms"))
+    .order_by(_COLUMNS.created_at_ms)
+)
+_SAME_OPEN = (
+    _COLUMNS.id == bindparam("intent_id"),
+    _COLUMNS.outcome == Outcome.OPEN,
+    # One that was rejected and opened again is another matter than the one that is known here.
+    _COLUMNS.created_at_ms == bindparam("known_created_at_ms"),
+)
+_ACCEPT = (
+    update(table)
+    .where(_COLUMNS.id == bindparam("intent_id"), _COLUMNS.outcome != Outcome.ACCEPTED)
+    .values(
+        outcome=Outcome.ACCEPTED,
+        stage=bindparam("new_stage"),
+        reason=None,
+        resolved_at_ms=bindparam("now_ms"),
+    )
+)
+_REJECT = (
+    update(table)
+    .where(*_SAME_OPEN)
+    .values(
+        outcome=Outcome.REJECTED,
+        slot=None,
+        stage=bindparam("new_stage"),
+        reason=bindparam("new_reason"),
+        resolved_at_ms=bindparam("now_ms"),
+    )
+)
+_REJECT_UNSHARED = _REJECT.where(_COLUMNS.attempts == bindparam("known_attempts"))
+_MOVE = (
+    update(table)
+    .where(*_SAME_OPEN, _COLUMNS.stage == bindparam("known_stage"))
+    .values(stage=bindparam("new_stage"))
+)
+_COUNT_ATTEMPT = update(table).where(*_SAME_OPEN).values(attempts=_COLUMNS.attempts + 1)
+_MAX_IN = 500
+
+
+def adopt(connection: Connection, intent: Intent) -> Intent:
+    """Stores a signed payload, before it is submitted. Returns it as it now stands.
+
+    What was REJECTED and is given again is OPEN again. What is OPEN or ACCEPTED already is returned as stored, not `is_new`.
+
+    Raises:
+        Duplicate: its slot belongs to another payload.
+    """
+    try:
+        connection.execute(table.insert(), _row(intent))
+    except Duplicate:
+        # The same bytes can come again: a client repeats what was refused, or a block is built anew for the same moment.
+        again = {**_row(intent), "attempts": _COLUMNS.attempts + 1}
+        rejected = (_COLUMNS.id == intent.id, _COLUMNS.outcome == Outcome.REJECTED)
+        is_reopened = connection.execute(update(table).where(*rejected).values(again)).rowcount > 0
+        stored = load_intent(connection, intent.id)
+        if stored is None:
+            raise  # the slot is another's
+        return replace(stored, is_new=is_reopened)
+    return replace(intent, is_new=True)
+
+
+def load_intent(connection: Connection, intent_id: bytes) -> Intent | None:
+    row = connection.execute(_BY_ID, {"intent_id": intent_id}).first()
+    return None if row is None else intent_of(row)
+
+
+def load_by_slot(connection: Connection, slot: bytes) -> Intent | None:
+    """The intent that has the slot, OPEN or ACCEPTED; None: the slot is free."""
+    row = connection.execute(_BY_SLOT, {"wanted_slot": slot}).first()
+    return None if row is None else intent_of(row)
+
+
+def load_open(connection: Connection, *, latest_ms: int = 2**62, but: Collection[bytes] = ()) -> list[Intent]:
+    """Every OPEN intent that was stored until then, the oldest first, without those named in `but`."""
+    ids = [
+        found
+        for found in connection.execute(_OPEN_IDS, {"latest_ms": latest_ms}).scalars()
+        if found not in but
+    ]
+    by_id: dict[bytes, Intent] = {}
+    for start in range(0, len(ids), _MAX_IN):
+        query = select(table).where(_COLUMNS.id.in_(ids[start : start + _MAX_IN]))
+        by_id |= {row.id: intent_of(row) for row in connection.execute(query)}
+    return [by_id[one] for one in ids if one in by_id]
+
+
+def list_intents(
+    connection: Connection,
+    *,
+    outcome: Outcome | None = None,
+    account: str | None = None,
+    latest_ms: int = 2**62,
+    limit: int = 100,
+) -> list[Intent]:
+    """The newest first; of one outcome, of one account, stored until `latest_ms`: for lists that people read."""
+    query = select(table).where(_COLUMNS.created_at_ms <= latest_ms)
+    if outcome is not None:
+        query = query.where(_COLUMNS.outcome == outcome)
+    if account is not None:
+        query = query.where(_COLUMNS.account == account)
+    newest_first = query.order_by(_COLUMNS.created_at_ms.desc(), _COLUMNS.id).limit(limit)
+    return [intent_of(row) for row in connection.execute(newest_first)]
+
+
+def record_accepted(connection: Connection, intent: Intent, verdict: Accepted, now_ms: int) -> Intent | None:
+    """The intent, ACCEPTED; None: it was so already."""
+    values = {"intent_id": intent.id, "new_stage": verdict.stage, "now_ms": now_ms}
+    if connection.execute(_ACCEPT, values).rowcount != 1:
+        return None
+    return replace(
+        intent,
+        outcome=Outcome.ACCEPTED,
+        stage=verdict.stage,
+        reason=None,
+        resolved_at_ms=now_ms,
+        is_new=False,
+    )
+
+
+def record_rejected(connection: Connection, intent: Intent, verdict: Rejected, now_ms: int) -> Intent | None:
+    """The intent, REJECTED, and its slot free; None: it is not OPEN as it is known here."""
+    values = _known(intent) | {"new_stage": verdict.stage, "new_reason": verdict.reason, "now_ms": now_ms}
+    statement = _REJECT
+    if verdict.if_unshared:
+        statement = _REJECT_UNSHARED
+        values["known_attempts"] = intent.attempts
+    if connection.execute(statement, values).rowcount != 1:
+        return None
+    return replace(
+        intent,
+        outcome=Outcome.REJECTED,
+        slot=None,
+        stage=verdict.stage,
+        reason=verdict.reason,
+        resolved_at_ms=now_ms,
+        is_new=False,
+    )
+
+
+def record_pending(connection: Connection, intent: Intent, verdict: Pending) -> Intent | None:
+    """The intent in its new stage; None: it is no longer OPEN, or in another stage than is known here."""
+    values = _known(intent) | {"known_stage": intent.stage, "new_stage": verdict.stage}
+    if connection.execute(_MOVE, values).rowcount != 1:
+        return None
+    return replace(intent, stage=verdict.stage, is_new=False)
+
+
+def count_attempt(connection: Connection, intent: Intent) -> Intent | None:
+    """The intent as it stands, with one attempt more, before it is offered again; None: it is not OPEN any more.
+
+    From here on no answer to an earlier offer proves that nobody has the bytes.
+    """
+    if connection.execute(_COUNT_ATTEMPT, _known(intent)).rowcount != 1:
+        return None
+    return load_intent(connection, intent.id)
+
+
+def forget_resolved(connection: Connection, before_ms: int) -> int:
+    """Deletes what was resolved before then; returns how many. Only for a ledger on which no answer depends on them."""
+    old = (_COLUMNS.outcome != Outcome.OPEN, _COLUMNS.resolved_at_ms < before_ms)
+    return connection.execute(delete(table).where(*old)).rowcount
+
+
+def intent_of(row: Row[Any]) -> Intent:
+    return Intent(
+        id=row.id,
+        account=row.account,
+        slot=row.slot,
+        kind=row.kind,
+        payload=row.payload,
+        principal=row.principal,
+        request=row.request,
+        stage=row.stage,
+        outcome=Outcome(row.outcome),
+        reason=row.reason,
+        attempts=row.attempts,
+        created_at_ms=row.created_at_ms,
+        resolved_at_ms=row.resolved_at_ms,
+    )
+
+
+def intents_of(rows: Sequence[Row[Any]]) -> list[Intent]:
+    return [intent_of(row) for row in rows]
+
+
+def _known(intent: Intent) -> dict[str, Any]:
+    return {"intent_id": intent.id, "known_created_at_ms": intent.created_at_ms}
+
+
+def _row(intent: Intent) -> dict[str, Any]:
+    return {
+        "id": intent.id,
+        "account": intent.account,
+        "slot": intent.slot,
+        "kind": intent.kind,
+        "payload": intent.payload,
+        "principal": intent.principal,
+        "request": intent.request,
+        "stage": intent.stage,
+        "outcome": intent.outcome.value,
+        "reason": intent.reason,
+        "attempts": intent.attempts,
+        "created_at_ms": intent.created_at_ms,
+        "resolved_at_ms": intent.resolved_at_ms,
+    }

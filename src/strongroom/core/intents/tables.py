@@ -1,0 +1,30 @@
+"""The table of signed intents. It lives in each ledger's own database."""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table
+from sqlalchemy.dialects import mysql
+
+from strongroom.core.storage.database import ascii_text, binary, exact_text
+from strongroom.core.storage.tables import LONG_TEXT, metadata
+
+PAYLOAD = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
+
+intent = Table(
+    "strongroom_intent",
+    metadata,
+    Column("id", binary(32), primary_key=True),
+    Column("account", ascii_text(128), nullable=False),
+    # NULL once the ledger can never take the payload: then another one may have the slot.
+    Column("slot", binary(64), unique=True),
+    Column("kind", ascii_text(128), nullable=False),
+    Column("payload", PAYLOAD, nullable=False),
+    Column("principal", exact_text(190), nullable=False),
+    Column("request", LONG_TEXT, nullable=False),
+    Column("stage", ascii_text(32), nullable=False),
+    Column("outcome", ascii_text(8), nullable=False),
+    Column("reason", LONG_TEXT),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("resolved_at_ms", BigInteger),
+    Index("strongroom_intent_outcome", "outcome", "created_at_ms"),
+    Index("strongroom_intent_account", "account", "created_at_ms"),
+)

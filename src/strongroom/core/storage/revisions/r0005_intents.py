@@ -1,0 +1,32 @@
+"""Signed intents of every ledger."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from strongroom.core.intents.tables import PAYLOAD
+from strongroom.core.storage.database import ascii_text, binary, exact_text
+from strongroom.core.storage.tables import LONG_TEXT
+
+revision = "core_0005"
+down_revision = "core_0004"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "strongroom_intent",
+        sa.Column("id", binary(32), primary_key=True),
+        sa.Column("account", ascii_text(128), nullable=False),
+        sa.Column("slot", binary(64), unique=True),
+        sa.Column("kind", ascii_text(128), nullable=False),
+        sa.Column("payload", PAYLOAD, nullable=False),
+        sa.Column("principal", exact_text(190), nullable=False),
+        sa.Column("request", LONG_TEXT, nullable=False),
+        sa.Column("stage", ascii_text(32), nullable=False),
+        sa.Column("outcome", ascii_text(8), nullable=False),
+        sa.Column("reason", LONG_TEXT),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("created_at_ms", sa.BigInteger, nullable=False),
+        sa.Column("resolved_at_ms", sa.BigInteger),
+        sa.Index("strongroom_intent_outcome", "outcome", "created_at_ms"),
+        sa.Index("strongroom_intent_account", "account", "created_at_ms"),
+    )
