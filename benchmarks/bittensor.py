@@ -26,11 +26,12 @@ import aiohttp
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from strongroom.bittensor.definition import LEDGER
 from strongroom.bittensor.keystore.names import hotkey
 from strongroom.bittensor.keystore.wallets import NewKey
-from strongroom.bittensor.ledger import BittensorLedger
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.runtime.ledger import Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.access import OPERATOR
 from strongroom.settings import read_settings
@@ -99,11 +100,12 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 async def prepare(variables: Mapping[str, str], count: int) -> None:
     """Makes the database, with a hotkey for every validator."""
-    settings = read_settings(variables, ("bittensor",)).bittensor
+    settings = read_settings(variables, ("bittensor",)).of(LEDGER)
     if settings is None:
         raise SystemExit("no settings")
-    ledger = BittensorLedger(
-        settings, clock=SystemClock(), entropy=SystemEntropy(), health=Health(), metrics=Metrics("bench")
+    ledger = LEDGER.make(
+        settings,
+        Surroundings(clock=SystemClock(), entropy=SystemEntropy(), health=Health(), metrics=Metrics("bench")),
     )
     await ledger.open()
     pairs = [Keypair.from_uri(f"//Bench//{number}") for number in range(count)]

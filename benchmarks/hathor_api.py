@@ -34,7 +34,7 @@ from strongroom.core.environment import Secret
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
 from strongroom.hathor import tables
-from strongroom.hathor.ledger import REVISIONS
+from strongroom.hathor.definition import REVISIONS
 from strongroom.hathor.wallets.jwt import Tokens
 from support.hathor.busy_wallets import (
     Plan,

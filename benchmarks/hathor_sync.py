@@ -30,7 +30,7 @@ from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate
 from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables
-from strongroom.hathor.ledger import REVISIONS
+from strongroom.hathor.definition import REVISIONS
 from strongroom.sandbox.hathor.generate import PAYMENTS_ONLY, Generator, Plan
 from strongroom.sandbox.hathor.journal import Journal
 from strongroom.sandbox.hathor.node_app import create_node_app

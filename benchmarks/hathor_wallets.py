@@ -23,7 +23,7 @@ from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate
 from strongroom.core.storage.statements import chunks, execute, upsert_rows
 from strongroom.hathor import tables
-from strongroom.hathor.ledger import REVISIONS
+from strongroom.hathor.definition import REVISIONS
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.wallets.loading import Progress, load_wallet
 from support.hathor.wallets import WALLET, insert_wallet, wallet_addresses

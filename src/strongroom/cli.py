@@ -8,39 +8,39 @@ from typing import Annotated, NoReturn
 import typer
 import uvloop
 
-from strongroom.commands import atto, backup, bittensor, demo, doctor, hathor, keys, token
-from strongroom.commands.absent_chain import absent_chain
-from strongroom.commands.context import print_ready
+from strongroom.commands import backup, doctor
+from strongroom.commands.context import Administrator, print_ready, require_known
+from strongroom.commands.lazy import LazyCommands, titles
 from strongroom.commands.migrate import DryRun
 from strongroom.commands.migrate import migrate as run_migrations
+from strongroom.commands.sync import sync
 from strongroom.core.clock import SystemClock
 from strongroom.core.environment import SettingsError
 from strongroom.core.errors import StrongroomError
+from strongroom.core.runtime.ledger import AbsentNetwork
 from strongroom.core.runtime.telemetry import configure_logging
+from strongroom.registry import LEDGERS
 from strongroom.sandbox.local_network import LocalNetworks
 from strongroom.server import serve as run_service
 from strongroom.server import serve_networks
-from strongroom.settings import LEDGERS, Settings, check_names, read_settings
+from strongroom.settings import Settings, check_names, read_settings
+
+NAMES = ", ".join(ledger.name for ledger in LEDGERS)
 
 application = typer.Typer(
     name="strongroom",
-    help="One self-hosted wallet service for Atto, Hathor and Bittensor clients.",
+    cls=LazyCommands,
+    help=f"One self-hosted wallet service for {titles()} clients.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-application.add_typer(token.application, name="token")
-application.add_typer(atto.application, name="atto")
-application.add_typer(hathor.application, name="hathor")
-application.add_typer(bittensor.application, name="bittensor")
-application.add_typer(hathor.sync, name="sync")
-application.add_typer(keys.application, name="keys")
+application.command("sync")(sync)
 application.command("backup")(backup.backup)
-application.command("demo")(demo.demo)
 application.command("doctor")(doctor.doctor)
 
 Ledgers = Annotated[
-    list[str] | None, typer.Argument(help=f"Which ledgers: {', '.join(LEDGERS)}. Default: all configured.")
+    list[str] | None, typer.Argument(help=f"Which ledgers: {NAMES}. Default: all configured.")
 ]
 
 
@@ -60,10 +60,11 @@ def serve(
     """Serve the named ledgers, with their workers and the management surface."""
     variables = dict(os.environ)
     networks = None
-    if or_sandbox and (absent := absent_chain(variables)):
-        typer.echo(f"no chain answers at {absent.endpoint}: starting a sandbox chain there")
-        variables["SANDBOX_BITTENSOR_PORT"] = str(absent.port)
-        sandbox = True
+    if or_sandbox:
+        for absent in _absent_networks(variables, tuple(ledgers or ())):
+            typer.echo(f"no chain answers at {absent.endpoint}: starting a sandbox chain there")
+            variables |= absent.variables
+            sandbox = True
     if sandbox:
         data = Path(variables.get("STRONGROOM_DATA", "./data"))
         networks = LocalNetworks(variables, data, SystemClock(), tuple(ledgers or ()))
@@ -75,7 +76,7 @@ def serve(
 @application.command()
 def sandbox(ledgers: Ledgers = None) -> None:
     """Run local ledgers alone: nodes and chains to try the service with, and to test against."""
-    _check_names(ledgers)
+    require_known(ledgers)
     check_names(os.environ)
     configure_logging(as_json=os.environ.get("LOG_FORMAT") == "json")
     data = Path(os.environ.get("STRONGROOM_DATA", "./data"))
@@ -86,24 +87,35 @@ def sandbox(ledgers: Ledgers = None) -> None:
 @application.command()
 def migrate(ledgers: Ledgers = None, dry_run: DryRun = False) -> None:
     """Bring the databases up to date and end. `serve` does it too."""
-    _check_names(ledgers)
+    require_known(ledgers)
     run_migrations(ledgers, dry_run=dry_run)
 
 
 def load_settings(variables: dict[str, str], ledgers: list[str] | None) -> Settings:
     """Settings of the process, and its log as they say."""
-    _check_names(ledgers)
+    require_known(ledgers)
     settings = read_settings(variables, tuple(ledgers or ()))
     configure_logging(as_json=settings.log_as_json, level=settings.log_level)
     settings.log_warnings()
     return settings
 
 
+def _absent_networks(variables: dict[str, str], ledgers: tuple[str, ...]) -> list[AbsentNetwork]:
+    """The local networks that these variables name and nobody serves.
+
+    Raises:
+        SettingsError.
+    """
+    settings = read_settings(variables, ledgers)
+    found = [ledger.absent_network(own) for ledger in LEDGERS if (own := settings.of(ledger)) is not None]
+    return [absent for absent in found if absent is not None]
+
+
 def main() -> None:
     """Status 2: the command or a setting is wrong. Status 1: it could not be done. Either way, a line says why."""
     os.umask(0o077)  # databases and keys are for their owner alone
     try:
-        application()
+        application(obj=Administrator())
     except SettingsError as error:
         _end(2, *error.mistakes)
     except StrongroomError as error:
@@ -116,13 +128,3 @@ def _end(status: int, *reasons: str) -> NoReturn:
     for reason in reasons:
         typer.secho(f"strongroom: {reason}", err=True, fg="red")
     sys.exit(status)
-
-
-def _check_names(ledgers: list[str] | None) -> None:
-    unknown = set(ledgers or ()) - set(LEDGERS)
-    if unknown:
-        typer.echo(
-            f"strongroom: unknown ledger {', '.join(sorted(unknown))}; there is {', '.join(LEDGERS)}",
-            err=True,
-        )
-        raise typer.Exit(2)

@@ -9,15 +9,12 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
-from strongroom.atto.ledger import AttoLedger
-from strongroom.bittensor.ledger import BittensorLedger
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.environment import SettingsError
-from strongroom.core.errors import InvalidInput
 from strongroom.core.http.connections.admission import Gate
 from strongroom.core.http.connections.limits import ConnectionLimits
 from strongroom.core.http.exposure import Access, exposure_mistakes
@@ -25,11 +22,12 @@ from strongroom.core.http.listener import Listener, Surface
 from strongroom.core.http.management import create_management
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.backoff import Backoff
+from strongroom.core.runtime.ledger import Ledger, Surroundings
 from strongroom.core.runtime.loop_watch import LoopWatch
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.patience import patiently
-from strongroom.hathor.ledger import HathorLedger
+from strongroom.registry import LEDGERS
 from strongroom.sandbox.local_network import LocalNetworks
 from strongroom.settings import MANAGEMENT, Settings
 
@@ -46,10 +44,16 @@ LONGEST_WAIT_S = 5.0
 Ready = Callable[[dict[str, str]], None]
 
 
-async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None = None) -> None:
+async def serve(
+    settings: Settings, ready: Ready, networks: LocalNetworks | None = None, *, workers_alone: bool = False
+) -> None:
     """Runs until SIGTERM or SIGINT, with local networks beside it if given.
 
-    `ready` gets the URL of every surface once all of them answer.
+    `ready` gets the URL of every surface once all of them answer. `workers_alone`: the ledgers' surfaces stay closed, and
+    a ledger whose work waits for a person ends the process.
+
+    Raises:
+        Exception: what such a ledger failed with.
     """
     _keep_memory_private()
     _allow_many_connections()
@@ -70,75 +74,31 @@ async def serve(settings: Settings, ready: Ready, networks: LocalNetworks | None
         ledgers = _ledgers(settings, health, metrics)
         for ledger in ledgers:
             stack.push_async_callback(ledger.close)
-            listeners += _bind(ledger.surfaces(), settings, gate)
+            if not workers_alone:
+                listeners += _bind(ledger.surfaces(), settings, gate)
         # Now: before anybody can ask whether the process is ready.
         waiting = [(ledger, ledger.waiting()) for ledger in ledgers]
 
         async def open_all() -> None:
             await _together(_open(ledger, waits, before_stop, networks) for ledger, waits in waiting)
 
-        await _run(listeners, ready, before_stop, opening=open_all)
+        def failures() -> list[asyncio.Future[None]]:
+            return [ledger.failed for ledger in ledgers] if workers_alone else []
+
+        await _run(listeners, ready, before_stop, opening=open_all, failures=failures)
 
 
-async def sync_hathor(settings: Settings, ready: Ready) -> None:
-    """Runs the sync of Hathor and the management surface until a signal.
-
-    Raises:
-        WrongSourceError: the node is not the one that the database follows.
-    """
-    if settings.hathor is None:
-        raise InvalidInput("Hathor is not configured")
-    health, metrics = Health(), Metrics(APPLICATION)
-    settings.data.mkdir(parents=True, exist_ok=True)
-    ledger = HathorLedger(
-        settings.hathor, clock=SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics
-    )
-    gate = Gate(settings.connections, metrics)
-    listeners = _bind([_management(settings, health, metrics)], settings, gate)
-    before_stop, waits = [_drain(health)], ledger.waiting()
-
-    async def open_it() -> None:
-        await _open(ledger, waits, before_stop, None)
-
-    background = Background()
-    background.start(LoopWatch(SystemClock(), health, metrics).run())
-    try:
-        await _run(listeners, ready, before_stop, opening=open_it, failed=lambda: ledger.stopped)
-    finally:
-        await ledger.close()
-        await background.close()
-
-
-class _Ledger(Protocol):
-    async def prepare(self) -> None: ...
-    def waiting(self) -> WorkHealth: ...
-    async def open(self) -> None: ...
-    def surfaces(self) -> list[Surface]: ...
-    def start(self) -> None: ...
-    async def wind_down(self) -> None: ...
-    async def close(self) -> None: ...
-
-
-def _ledgers(settings: Settings, health: Health, metrics: Metrics) -> list[_Ledger]:
-    clock, entropy = SystemClock(), SystemEntropy()
-    ledgers: list[_Ledger] = []
-    if settings.atto is not None:
-        ledgers.append(
-            AttoLedger(settings.atto, clock=clock, entropy=entropy, health=health, metrics=metrics)
-        )
-    if settings.hathor is not None:
-        ledgers.append(
-            HathorLedger(settings.hathor, clock=clock, entropy=entropy, health=health, metrics=metrics)
-        )
-    if settings.bittensor is not None:
-        ledgers.append(
-            BittensorLedger(settings.bittensor, clock=clock, entropy=entropy, health=health, metrics=metrics)
-        )
-    return ledgers
+def _ledgers(settings: Settings, health: Health, metrics: Metrics) -> list[Ledger]:
+    surroundings = Surroundings(clock=SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics)
+    return [
+        definition.make(own, surroundings)
+        for definition in LEDGERS
+        if (own := settings.of(definition)) is not None
+    ]
 
 
 async def _open(
-    ledger: _Ledger,
+    ledger: Ledger,
     waits: WorkHealth,
     before_stop: list[Callable[[], Awaitable[None]]],
     networks: LocalNetworks | None,
@@ -152,9 +112,9 @@ async def _open(
     await patiently(ledger.prepare, waits, backoff)
     await ledger.open()
     waits.succeeded()
-    if networks is not None and isinstance(ledger, BittensorLedger):
-        await networks.welcome(ledger.wallets)
-    before_stop.insert(1, ledger.wind_down)
+    if networks is not None:
+        await networks.welcome(ledger)
+    before_stop.insert(1, ledger.drain)
     ledger.start()
 
 
@@ -227,9 +187,9 @@ async def _run(
     before_stop: Sequence[Callable[[], Awaitable[None]]],
     *,
     opening: Callable[[], Awaitable[None]] | None = None,
-    failed: Callable[[], asyncio.Future[None] | None] = lambda: None,
+    failures: Callable[[], Sequence[asyncio.Future[None]]] = tuple,
 ) -> None:
-    """Serves until a signal says stop (or `opening` or `failed` fails, which is raised), then lets running requests end.
+    """Serves until a signal says stop (or `opening` or one of the `failures` fails, which is raised), then lets running requests end.
 
     A server waits for its open responses, so `before_stop` ends what would keep them open. The first listener, which has
     the health, stops last.
@@ -247,9 +207,7 @@ async def _run(
             gc.collect()
             gc.freeze()  # the program itself: to look through it again takes 100 ms, in which nobody is answered
             ready({listener.surface.name: listener.url for listener in listeners})
-            failure = failed()
-            ended = stopped if failure is None else await _first(stopped, failure)
-            await ended
+            await (await _first(stopped, *failures()))
         log.info("stopping")
     finally:
         await _cancel(opened, stopped)
@@ -269,10 +227,10 @@ async def _opened(listeners: Sequence[Listener], opening: Callable[[], Awaitable
         await opening()
 
 
-async def _first(one: asyncio.Future[Any], other: asyncio.Future[Any]) -> asyncio.Future[Any]:
-    """Whichever is done; `one` if both are."""
-    await asyncio.wait([one, other], return_when=asyncio.FIRST_COMPLETED)
-    return one if one.done() else other
+async def _first(*futures: asyncio.Future[Any]) -> asyncio.Future[Any]:
+    """The first of them that is done."""
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+    return next(one for one in futures if one.done())
 
 
 async def _cancel(*futures: asyncio.Future[Any]) -> None:

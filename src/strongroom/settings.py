@@ -4,69 +4,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import structlog
 
-from strongroom.atto import settings as atto
-from strongroom.atto.settings import AttoSettings, read_atto_settings
-from strongroom.bittensor import settings as bittensor
-from strongroom.bittensor.settings import BittensorSettings, read_bittensor_settings
 from strongroom.core.environment import SHORT_SECRETS_VARIABLE, Environment
 from strongroom.core.http.connections.limits import ConnectionLimits, read_connection_limits
 from strongroom.core.http.door import AllowedCallers, read_allowed_callers
 from strongroom.core.http.exposure import ALLOW_VARIABLE, Access, Exposure, exposure_mistakes
-from strongroom.hathor import settings as hathor
-from strongroom.hathor.settings import HathorSettings, read_hathor_settings
+from strongroom.core.runtime.ledger import LedgerDefinition, LedgerSettings
+from strongroom.registry import LEDGERS
 
 log = structlog.get_logger(__name__)
 
-LEDGERS = ("atto", "hathor", "bittensor")
-NAMED_BY = {
-    "atto": ("NODE_BASE_URL",),
-    "hathor": ("DEFAULT_SERVER", "FULLNODE_HOST"),
-    "bittensor": ("BITTENSOR_NETWORK", "network", "CHAIN_NETWORK", "chain_endpoint", "CHAIN_ENDPOINT"),
-}
+S = TypeVar("S", bound=LedgerSettings)
+
+NAMES = tuple(ledger.name for ledger in LEDGERS)
 MANAGEMENT = "management"
-SURFACES = (*atto.SURFACES, *hathor.SURFACES, *bittensor.SURFACES)
-CREDENTIALS = (*hathor.CREDENTIALS, *bittensor.CREDENTIALS)
-OWN_FAMILIES = (*map(str.upper, LEDGERS), "STRONGROOM", "SANDBOX", "CONSOLE", "MANAGEMENT", "CALLBACK", "CHA")
-OTHER_NAMES = frozenset(
-    {
-        "STRONGROOM_ATTO_URL",
-        "STRONGROOM_ATTO_TOKEN",
-        "SANDBOX_ATTO_NODE_PORT",
-        "SANDBOX_ATTO_WORK_PORT",
-        "SANDBOX_HATHOR_PORT",
-        "SANDBOX_HATHOR_STREAM",
-        "SANDBOX_BITTENSOR_PORT",
-        "SANDBOX_BITTENSOR_SPEC",
-        "SANDBOX_BITTENSOR_BLOCK_MS",
-        "WALLET_SERVICE_STATE",
-        "WALLET_SERVICE_COOL_DOWN_S",
-    }
+SURFACES = tuple(surface for ledger in LEDGERS for surface in ledger.surfaces)
+CREDENTIALS = tuple(name for ledger in LEDGERS for name in ledger.credentials)
+OWN_FAMILIES = (
+    "STRONGROOM",
+    "SANDBOX",
+    "CONSOLE",
+    "MANAGEMENT",
+    *(family for ledger in LEDGERS for family in ledger.variables.families),
 )
-"""What commands, the sandbox and the client of the Bittensor service read."""
+OTHER_NAMES = frozenset(name for ledger in LEDGERS for name in ledger.variables.others)
 OBSOLETE = {
     "MANAGEMENT_SERVER_PORT": "MANAGEMENT_PORT",
     "LOGGING_LEVEL_ROOT": "LOG_LEVEL",
-    "SPRING_R2DBC_URL": "ATTO_DB_HOST, with ATTO_DB_PORT and ATTO_DB_NAME,",
-    "SPRING_R2DBC_USERNAME": "ATTO_DB_USER",
-    "SPRING_R2DBC_PASSWORD": "ATTO_DB_PASSWORD",
-    "SPRING_DATASOURCE_URL": "ATTO_DB_HOST, with ATTO_DB_PORT and ATTO_DB_NAME,",
-    "SPRING_DATASOURCE_USERNAME": "ATTO_DB_USER",
-    "SPRING_DATASOURCE_PASSWORD": "ATTO_DB_PASSWORD",
-    "HATHOR_AUTH_SECRET": "AUTH_SECRET",
-    "HATHOR_DB_HOST": "DB_ENDPOINT",
-    "ATTO_NODE_BASE_URL": "NODE_BASE_URL",
-    "ATTO_WORK_BASE_URL": "WORK_BASE_URL",
-    "ATTO_CALLBACK_URL": "CALLBACK_URL",
+    **{name: ours for ledger in LEDGERS for name, ours in ledger.variables.obsolete.items()},
 }
-"""Names that Spring gave the original's settings, and those that one would give ours."""
-EVERYTHING_SET = {
-    **dict.fromkeys(("ATTO_DB_HOST", "DB_ENDPOINT", "BITTENSOR_DB_HOST", "REDIS_HOST", "FULLNODE_HOST"), "x"),
-    **dict.fromkeys(("FIREBASE_PROJECT_ID", "FIREBASE_CLIENT_EMAIL", "FIREBASE_PRIVATE_KEY"), "x"),
-    "PUSH_NOTIFICATION_ENABLED": "true",
-}
+"""Names that other programs gave such settings, and ours."""
+EVERYTHING_SET = {name: value for ledger in LEDGERS for name, value in ledger.variables.all_set.items()}
 """With these, and with none, the readers come to every variable there is."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -84,11 +55,15 @@ class Settings:
     connections: ConnectionLimits
     log_as_json: bool
     log_level: str
-    atto: AttoSettings | None
-    hathor: HathorSettings | None
-    bittensor: BittensorSettings | None
+    ledgers: Mapping[str, LedgerSettings]
+    """Of each ledger that is read, by its name."""
     warnings: tuple[str, ...] = ()
     """What is set wrongly and not used."""
+
+    def of(self, ledger: LedgerDefinition[S, Any]) -> S | None:
+        """The settings of one ledger; None: it is not configured, or not asked for."""
+        found: Any = self.ledgers.get(ledger.name)
+        return None if found is None else cast("S", found)
 
     def log_warnings(self) -> None:
         for warning in self.warnings:
@@ -97,8 +72,8 @@ class Settings:
     @property
     def exposures(self) -> list[Exposure]:
         """Every surface that these settings open, and who reaches it."""
-        ledgers = [ledger for ledger in (self.atto, self.hathor, self.bittensor) if ledger is not None]
-        return [self.management_exposure, *(exposure for ledger in ledgers for exposure in ledger.exposures)]
+        of_ledgers = (exposure for ledger in self.ledgers.values() for exposure in ledger.exposures)
+        return [self.management_exposure, *of_ledgers]
 
     @property
     def management_exposure(self) -> Exposure:
@@ -127,10 +102,10 @@ def read_settings(
 @cache
 def known_names() -> frozenset[str]:
     """Every variable that any ledger, command or sandbox reads, whether it is served or not."""
-    names = {*OTHER_NAMES, SHORT_SECRETS_VARIABLE, *(name for ways in NAMED_BY.values() for name in ways)}
+    names = {*OTHER_NAMES, SHORT_SECRETS_VARIABLE, *(name for ledger in LEDGERS for name in ledger.named_by)}
     for variables in ({}, EVERYTHING_SET):
         environment = Environment(variables)
-        _read(environment, LEDGERS)
+        _read(environment, NAMES)
         names |= environment.names_read
     return frozenset(names)
 
@@ -146,10 +121,8 @@ def _read(environment: Environment, wanted: tuple[str, ...]) -> Settings:
     data = Path(environment.text("STRONGROOM_DATA", "./data"))
     host = environment.text("STRONGROOM_HOST", "127.0.0.1")
     if not wanted:
-        environment.mistake(
-            "no ledger is configured: set NETWORK and NODE_BASE_URL for Atto, NETWORK and DEFAULT_SERVER for"
-            " Hathor, network for Bittensor, or start with --sandbox"
-        )
+        ways = ", ".join(f"{ledger.example} for {ledger.title}" for ledger in LEDGERS)
+        environment.mistake(f"no ledger is configured: set {ways}, or start with --sandbox")
     return Settings(
         data=data,
         host=host,
@@ -159,15 +132,17 @@ def _read(environment: Environment, wanted: tuple[str, ...]) -> Settings:
         connections=read_connection_limits(environment),
         log_as_json=_log_as_json(environment),
         log_level=_log_level(environment),
-        atto=read_atto_settings(environment, data, host) if "atto" in wanted else None,
-        hathor=read_hathor_settings(environment, data, host) if "hathor" in wanted else None,
-        bittensor=read_bittensor_settings(environment, data, host) if "bittensor" in wanted else None,
+        ledgers={
+            ledger.name: ledger.read_settings(environment, data, host)
+            for ledger in LEDGERS
+            if ledger.name in wanted
+        },
     )
 
 
 def configured(variables: Mapping[str, str]) -> tuple[str, ...]:
     """The ledgers whose outside is named."""
-    return tuple(ledger for ledger, names in NAMED_BY.items() if any(variables.get(name) for name in names))
+    return tuple(ledger.name for ledger in LEDGERS if any(variables.get(name) for name in ledger.named_by))
 
 
 def _log_as_json(environment: Environment) -> bool:

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from strongroom.atto import tables
-from strongroom.atto.ledger import REVISIONS
+from strongroom.atto.definition import REVISIONS
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.foreign_text import narrow_columns
 from strongroom.core.storage.migrations import migrate

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.engine import URL
 
 from atto.conftest import Start
-from strongroom.atto.ledger import REVISIONS
+from strongroom.atto.definition import REVISIONS
 from strongroom.atto.wallets.holdings import WalletHoldings
 from strongroom.core.errors import VaultError
 from strongroom.core.runtime.telemetry import ComponentHealth, Status

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from strongroom.atto.definition import LEDGER
 from strongroom.atto.protocol import Address, Network
 from strongroom.atto.settings import AttoSettings
 from strongroom.core.environment import SettingsError
@@ -16,7 +17,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - read, never bound
 
 
 def atto(**variables: str) -> AttoSettings:
-    settings = read_settings(REQUIRED | variables).atto
+    settings = read_settings(REQUIRED | variables).of(LEDGER)
     assert settings is not None
     return settings
 

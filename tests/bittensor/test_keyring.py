@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from strongroom.bittensor.definition import REVISIONS
 from strongroom.bittensor.keystore import keyring as keyring_module
 from strongroom.bittensor.keystore.decryption import unlock
 from strongroom.bittensor.keystore.holdings import KEYS
@@ -13,7 +14,6 @@ from strongroom.bittensor.keystore.keyfile_folder import WalletFolder
 from strongroom.bittensor.keystore.keyring import Keyring, Passwords
 from strongroom.bittensor.keystore.names import coldkey, hotkey
 from strongroom.bittensor.keystore.wallets import NewKey, Wallets
-from strongroom.bittensor.ledger import REVISIONS
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Conflict, Locked, NotFound, VaultError

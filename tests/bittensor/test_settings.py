@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from strongroom.bittensor.definition import LEDGER
 from strongroom.bittensor.protocol.networks import Network
 from strongroom.bittensor.settings import BittensorSettings
 from strongroom.core.environment import SettingsError
@@ -15,7 +16,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - read, never bound
 
 
 def bittensor(**variables: str) -> BittensorSettings:
-    settings = read_settings({"network": "local"} | variables).bittensor
+    settings = read_settings({"network": "local"} | variables).of(LEDGER)
     assert settings is not None
     return settings
 
@@ -38,7 +39,7 @@ def test_defaults() -> None:
 
 def test_other_ledgers_are_not_configured_with_it() -> None:
     settings = read_settings({"network": "local"})
-    assert (settings.atto, settings.hathor) == (None, None)
+    assert settings.ledgers.keys() == {"bittensor"}
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commands.conftest import Installation
+from strongroom.atto.commands.demo import format_atto
 from strongroom.atto.protocol import MAX_SUPPLY_RAW, RAW_PER_ATTO
-from strongroom.commands.demo import format_atto
 
 
 def test_the_demo_tells_a_payment_from_the_faucet_to_the_history(installation: Installation) -> None:

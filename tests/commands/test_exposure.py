@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
+from strongroom.bittensor.definition import LEDGER
 from strongroom.core.environment import SettingsError
 from strongroom.core.http.exposure import Access
 from strongroom.core.security.credentials import require_long_credentials
@@ -61,9 +62,8 @@ def test_hathors_websocket_is_opened_by_name_or_with_tokens() -> None:
 
 def test_the_sync_alone_opens_no_surface_of_wallets() -> None:
     outside = {**HATHOR, "AUTH_SECRET": LONG, "STRONGROOM_HOST": EVERYWHERE}
-    assert (
-        read_settings({**outside, OPEN: "management"}, ("hathor",), serves_ledgers=False).hathor is not None
-    )
+    sync_alone = read_settings({**outside, OPEN: "management"}, ("hathor",), serves_ledgers=False)
+    assert sync_alone.ledgers.keys() == {"hathor"}
     with pytest.raises(SettingsError, match="the management surface") as refused:
         read_settings(outside, ("hathor",), serves_ledgers=False)
     assert len(refused.value.mistakes) == 1
@@ -120,7 +120,7 @@ def test_only_secrets_of_callers_may_be_short() -> None:
 def test_with_the_published_token_reaching_the_surface_is_the_permission() -> None:
     given: dict[str, str]
     for given, access in ({}, Access.REACH), ({"WALLET_SERVICE_TOKEN": LONG}, Access.TOKEN):
-        private = settings({"network": "local"}, given).bittensor
+        private = settings({"network": "local"}, given).of(LEDGER)
         assert private is not None
         assert private.access is access
     named = {ALLOW_SHORT: "WALLET_SERVICE_TOKEN,MANAGER_JWT_SECRET_KEY"}

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from strongroom.atto.definition import LEDGER as ATTO_LEDGER
 from strongroom.core.environment import SettingsError
+from strongroom.hathor.definition import LEDGER as HATHOR_LEDGER
 from strongroom.settings import OBSOLETE, OWN_FAMILIES, check_names, known_names, read_settings
 from support.processes import strongroom
 
@@ -124,12 +126,13 @@ def test_what_kubernetes_tells_a_pod_stops_none() -> None:
     }
     bittensor = {"BITTENSOR_NETWORK": "local"}
     settings = read_settings(ATTO | hathor | bittensor | SERVICE_LINKS)
-    assert settings.atto is not None
-    assert settings.hathor is not None
-    assert (settings.atto.port, settings.management_port) == (8080, 8081)
-    assert (settings.hathor.sockets.port, settings.hathor.database.port) == (3001, 3306)
-    assert settings.hathor.redis is not None
-    assert settings.hathor.redis.reveal() == "redis://redis:6379/0"
+    of_atto, of_hathor = settings.of(ATTO_LEDGER), settings.of(HATHOR_LEDGER)
+    assert of_atto is not None
+    assert of_hathor is not None
+    assert (of_atto.port, settings.management_port) == (8080, 8081)
+    assert (of_hathor.sockets.port, of_hathor.database.port) == (3001, 3306)
+    assert of_hathor.redis is not None
+    assert of_hathor.redis.reveal() == "redis://redis:6379/0"
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,7 @@ async def test_a_process_that_lost_its_request_to_another_signs_nothing_and_says
     service: AttoService, sandbox: AttoNetwork, address: str, tmp_path: Path
 ) -> None:
     """It was paused between the claim of the key and the signature; its lease ran out meanwhile."""
-    submitter, leases = service.ledger._submitter, service.ledger._leases
+    submitter, leases = service.ledger._submitter, service.ledger.leases
     sign = submitter._sign
     answers: list[httpx2.Response] = []
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from strongroom.bittensor.definition import LEDGER
 from strongroom.settings import read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +43,7 @@ def test_the_service_takes_the_documents_variables(tmp_path: Path) -> None:
     settings = read_settings(
         variables("wallet-service", **document) | {"STRONGROOM_DATA": str(tmp_path)}, ("bittensor",)
     )
-    assert settings.bittensor is not None
+    assert settings.of(LEDGER) is not None
     assert settings.host == "127.0.0.1"
     assert SERVICES["wallet-service"]["command"] == ["serve", "bittensor", "--or-sandbox"]
 

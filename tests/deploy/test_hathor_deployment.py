@@ -10,6 +10,7 @@ import yaml
 
 from deploy import dockerfile
 from strongroom.core.environment import SettingsError
+from strongroom.hathor.definition import LEDGER
 from strongroom.hathor.settings import HathorSettings
 from strongroom.settings import Settings, read_settings
 
@@ -71,8 +72,9 @@ def assignments(text: str) -> dict[str, str]:
 
 
 def hathor(settings: Settings) -> HathorSettings:
-    assert settings.hathor is not None
-    return settings.hathor
+    found = settings.of(LEDGER)
+    assert found is not None
+    return found
 
 
 def check(daemon: Settings, apis: list[Settings]) -> None:

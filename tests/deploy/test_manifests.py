@@ -7,6 +7,7 @@ import pytest
 
 from deploy import dockerfile
 from deploy.manifests import container, documents, of_kind, pod
+from strongroom.atto.definition import LEDGER
 from strongroom.core.environment import SettingsError
 from strongroom.settings import read_settings
 from support.keys import KEY
@@ -131,7 +132,7 @@ def test_only_pods_of_the_cluster_reach_the_ports_of_the_service() -> None:
 def test_the_service_takes_the_settings_of_the_pod() -> None:
     key = KEY
     settings = read_settings(environment(CHA_CHA20_KEY_ENCRYPTION_KEY=key, ATTO_DB_PASSWORD="p@ss/word"))
-    atto = settings.atto
+    atto = settings.of(LEDGER)
     assert atto is not None
     assert (str(settings.data), settings.host, settings.management_port) == ("/data", "0.0.0.0", 8081)  # noqa: S104 - expected
     assert settings.log_as_json

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from strongroom.core.environment import SettingsError
+from strongroom.hathor.definition import LEDGER
 from strongroom.settings import read_settings
 from support.hathor.processes import AUTH_SECRET, NodeProgram, WalletProgram, database_variables
 from support.hathor.streams import VECTORS
@@ -43,13 +44,14 @@ def test_of_its_variables_only_the_printed_secret_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_its_variables_are_understood(name: str) -> None:
     settings = read_settings(of_document(name), ("hathor",))
-    assert settings.hathor is not None
-    assert settings.hathor.node_url == NODES[name]
+    hathor = settings.of(LEDGER)
+    assert hathor is not None
+    assert hathor.node_url == NODES[name]
     assert bool(settings.warnings) is (name == "compose, service")
 
 
 def test_its_redis_and_its_pins_are_found() -> None:
-    redis = {name: read_settings(of_document(name), ("hathor",)).hathor for name in ENVIRONMENTS}
+    redis = {name: read_settings(of_document(name), ("hathor",)).of(LEDGER) for name in ENVIRONMENTS}
     urls = {name: found.redis.reveal() for name, found in redis.items() if found and found.redis}
     assert urls == {
         "readme of the service": "redis://localhost:6379/0",

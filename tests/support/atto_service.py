@@ -15,11 +15,13 @@ from sqlalchemy import select
 from sqlalchemy.engine import URL
 
 from strongroom.atto import tables
+from strongroom.atto.definition import LEDGER
 from strongroom.atto.ledger import AttoLedger
 from strongroom.atto.protocol import AccountKeys, Mnemonic
 from strongroom.atto.settings import AttoSettings
 from strongroom.core.clock import SystemEntropy
 from strongroom.core.http.listener import behind_door
+from strongroom.core.runtime.ledger import Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.audit import verify
 from strongroom.settings import read_settings
@@ -215,16 +217,13 @@ async def running_service(
     `serve` puts it behind HTTP.
     """
     health, metrics = Health(), Metrics("strongroom")
-    ledger = AttoLedger(
-        _settings(network, variables),
-        clock=HurriedClock(network.clock),
-        entropy=SystemEntropy(),
-        health=health,
-        metrics=metrics,
+    surroundings = Surroundings(
+        clock=HurriedClock(network.clock), entropy=SystemEntropy(), health=health, metrics=metrics
     )
+    ledger = LEDGER.make(_settings(network, variables), surroundings)
     try:
-        await ledger.open()
         (surface,) = ledger.surfaces()
+        await ledger.open()
         async with serve(behind_door(surface)) as url:
             ledger.start()
             async with httpx2.AsyncClient(
@@ -236,7 +235,7 @@ async def running_service(
 
 
 def _settings(network: AttoNetwork, variables: Mapping[str, str]) -> AttoSettings:
-    settings = read_settings({**network.variables, "ATTO_REQUEST_TIMEOUT_S": "8", **variables}).atto
+    settings = read_settings({**network.variables, "ATTO_REQUEST_TIMEOUT_S": "8", **variables}).of(LEDGER)
     assert settings is not None
     return settings
 

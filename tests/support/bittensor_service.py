@@ -12,12 +12,14 @@ import httpx2
 from sqlalchemy.engine import URL
 
 from strongroom.bittensor.authorization.limits import Limits, encode_limits
+from strongroom.bittensor.definition import LEDGER
 from strongroom.bittensor.keystore.names import coldkey, hotkey
 from strongroom.bittensor.keystore.wallets import NewKey
 from strongroom.bittensor.ledger import BittensorLedger
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.clock import Clock, SystemClock, SystemEntropy
 from strongroom.core.http.listener import behind_door
+from strongroom.core.runtime.ledger import Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.access import OPERATOR
 from strongroom.settings import read_settings
@@ -89,18 +91,20 @@ def database_variables(url: URL, data: Path) -> dict[str, str]:
 async def running_bittensor(
     variables: Mapping[str, str], serve: Serve = serving, clock: Clock | None = None
 ) -> AsyncIterator[BittensorService]:
-    settings = read_settings({"network": "local"} | dict(variables), ("bittensor",)).bittensor
+    settings = read_settings({"network": "local"} | dict(variables), ("bittensor",)).of(LEDGER)
     assert settings is not None
     health, metrics = Health(), Metrics("test")
-    ledger = BittensorLedger(
-        settings, clock=clock or SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics
+    surroundings = Surroundings(
+        clock=clock or SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics
     )
+    ledger = LEDGER.make(settings, surroundings)
     token = settings.service_token.reveal() if settings.service_token else ""
     try:
+        (surface,) = ledger.surfaces()
         await ledger.open()
         ledger.start()
         async with (
-            serve(behind_door(ledger.surfaces()[0])) as url,
+            serve(behind_door(surface)) as url,
             httpx2.AsyncClient(
                 base_url=url, headers=bearer(token) if token else {}, trust_env=False, timeout=30
             ) as client,

@@ -1,10 +1,8 @@
 """Assembles the Atto ledger: its use cases, surface, workers and health."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import structlog
 from litestar import Litestar
@@ -31,7 +29,7 @@ from strongroom.atto.protocol import AccountState, Address, Receivable
 from strongroom.atto.receiving.receivable_check import CHECK_S as RECEIVABLES_CHECK_S
 from strongroom.atto.receiving.receivable_check import ReceivableCheck
 from strongroom.atto.receiving.receiver import Receiver
-from strongroom.atto.settings import AttoSettings
+from strongroom.atto.settings import API_SURFACE, AttoSettings
 from strongroom.atto.transactions.resolver import SWEEP_S, Resolver
 from strongroom.atto.transactions.service import Transactions
 from strongroom.atto.transactions.store import Settled, SignedBlock
@@ -39,40 +37,27 @@ from strongroom.atto.transactions.submitter import Submitter
 from strongroom.atto.transactions.work_cache import WorkDesk
 from strongroom.atto.wallets.accounts import Accounts
 from strongroom.atto.wallets.adoption import adopt_accounts
-from strongroom.atto.wallets.holdings import WalletHoldings
 from strongroom.atto.wallets.keyring import Keyring
 from strongroom.atto.wallets.recovery import Recoverer
 from strongroom.atto.wallets.scan_progress import ProgressBoard
 from strongroom.atto.wallets.wallets import Wallets
-from strongroom.core.clock import Clock, Entropy
 from strongroom.core.http.listener import Surface
-from strongroom.core.http.opening import Opening
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
 from strongroom.core.messaging.outbox import Outbox
-from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.idempotency import Idempotency, instance_lease
-from strongroom.core.runtime.lease import Lease, Leases
-from strongroom.core.runtime.loops import Loop, Loops, Turn
-from strongroom.core.runtime.telemetry import Health, Metrics, Status
-from strongroom.core.runtime.work_health import WorkHealth
-from strongroom.core.security.audit import Audit
-from strongroom.core.security.bindings import Bindings
-from strongroom.core.security.holdings import bind_holdings, open_key
+from strongroom.core.runtime.lease import Lease
+from strongroom.core.runtime.ledger import AnyLedger, Surroundings
+from strongroom.core.runtime.ledger_base import LedgerBase
+from strongroom.core.runtime.loops import Loop, Turn
+from strongroom.core.runtime.telemetry import Status
 from strongroom.core.security.policy import Policy, SigningGate
-from strongroom.core.security.tokens import Gatekeeper, Tokens
-from strongroom.core.security.vault import Vault
-from strongroom.core.security.watch import KeyWatch
-from strongroom.core.storage.check import database_loop
-from strongroom.core.storage.database import Database
-from strongroom.core.storage.migrations import Revisions, migrate
+from strongroom.core.security.tokens import Gatekeeper
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-REVISIONS = Revisions(component="atto", folder=Path(__file__).parent / "revisions")
 # The components of health.
-DATABASE = "attoDatabase"
 NODE = "attoNode"
 ACCOUNTS = "attoAccounts"
 STATES = "attoStates"
@@ -84,81 +69,45 @@ CALLBACKS = "attoCallbacks"
 WORK = "attoWork"
 PURGE = "attoPurge"
 INSTANCE = "attoInstance"
-KEYS = "attoKeys"
-WORKERS_LEASE = "atto.workers"
+WORKERS_LEASE = "workers"
 PURGE_S = 3600.0
-HOLDER_BYTES = 8
 
 
-class AttoLedger:
-    """One running Atto wallet server. `open`, `start`, then `close`."""
+class AttoLedger(LedgerBase[AttoSettings]):
+    """One running Atto wallet server."""
 
-    name = "atto"
+    def __init__(self, definition: AnyLedger, settings: AttoSettings, surroundings: Surroundings) -> None:
+        super().__init__(definition, settings, surroundings)
+        self._errors = ErrorMapper(self.clock, self.metrics)
 
-    def __init__(
-        self, settings: AttoSettings, *, clock: Clock, entropy: Entropy, health: Health, metrics: Metrics
-    ) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._entropy = entropy
-        self._health = health
-        self._metrics = metrics
-        self._stack = AsyncExitStack()
-        self._background = Background()
-        self._loops = Loops(
-            health=health, metrics=metrics, clock=clock, entropy=entropy, background=self._background
-        )
-        self.database = Database(settings.database)
-        self._stack.push_async_callback(self.database.close)
-        self._errors = ErrorMapper(clock, metrics)
-        self._opening = Opening(self._errors.refused_at_door)
-        self._audit = Audit(clock)
-        self.tokens = Tokens(self.database, self._audit, clock, entropy)
-
-    async def migrate(self) -> None:
-        await migrate(self.database, [REVISIONS])
-
-    async def prepare(self) -> None:
-        """What may be done again and again until the database is there."""
-        await self.migrate()
+    async def adopt(self) -> None:
         await adopt_accounts(self.database)
 
-    def waiting(self) -> WorkHealth:
-        """The health of the database before the ledger is open."""
-        return self._loops.watch(DATABASE, down_after=1, vital=True, initially=Status.DOWN)
-
-    async def open(self) -> None:
-        """Migrates, adopts and assembles. Needs the database, neither node nor work server.
-
-        Raises:
-            VaultError: the key-encryption key is missing, wrong, weak, or others may read it.
-        """
-        await self.prepare()
-        await self._open_key()
+    async def assemble(self) -> None:
         self._assemble()
         await self._monitored.load()
         await self._follower.load()
-        self._opening.open(self._application())
 
     def surfaces(self) -> list[Surface]:
-        """They say 503 until it is open."""
         return [
             Surface(
-                name="atto",
-                application=self._opening,
-                host=self._settings.host,
-                port=self._settings.port,
-                access=self._settings.access,
+                name=API_SURFACE,
+                application=self.opening(API_SURFACE, self._errors.refused_at_door),
+                host=self.settings.host,
+                port=self.settings.port,
+                access=self.settings.access,
                 json_only=True,
                 dialect=self._errors.refused_at_door,
                 pages=frozenset({PAGE}),
             )
         ]
 
-    def start(self) -> None:
-        """Starts the workers: some in every process, those that must be alone under a lease."""
-        loops = self._loops
-        loops.start(database_loop(loops, DATABASE, self.database))
+    def applications(self) -> Mapping[str, Any]:
+        return {API_SURFACE: self._application()}
+
+    def start_loops(self) -> None:
+        """Some in every process, those that must be alone under a lease."""
+        loops = self.loops
         loops.start(
             loops.every(
                 NODE,
@@ -180,12 +129,11 @@ class AttoLedger:
             )
         )
         loops.start(loops.every(ACCOUNTS, ACCOUNTS_S, self._monitored.look))
-        if self._settings.callback_url is None:
+        if self.settings.callback_url is None:
             loops.start(loops.every(CALLBACKS, QUIET_TICK_S, self._callbacks.advance, part="progress"))
         watch_backlog(loops, CALLBACKS, self._backlog)
-        self._background.start(self.key_watch.run())
         loops.start(loops.run(INSTANCE, self._live))
-        loops.under(self._leases, WORKERS_LEASE, self._workers())
+        self.under(WORKERS_LEASE, self._workers())
 
     async def _live(self, turn: Turn) -> None:
         """Holds the lease that says that this process lives."""
@@ -193,20 +141,14 @@ class AttoLedger:
         async def hold(_lease: Lease) -> None:
             await asyncio.Event().wait()
 
-        await self._leases.lead(instance_lease(self._leases.holder), hold, turn.health)
+        await self.leases.lead(instance_lease(self.leases.holder), hold, turn.health)
 
-    async def wind_down(self) -> None:
-        """Before the surfaces stop: whoever waits for a confirmation is told what is known."""
+    def finish_waits(self) -> None:
         self._submitter.wind_down()
-
-    async def close(self) -> None:
-        """Ends the workers, then what they used."""
-        await self._background.close()
-        await self._stack.aclose()
 
     def _workers(self) -> list[Loop]:
         """What one process does for all. Two at once would be wasteful, not wrong: blocks are guarded by their slots."""
-        loops = self._loops
+        loops = self.loops
         states = self._stream(STATES, self._node.states, self._follower.handle)
         receivables = self._stream(RECEIVABLES, self._open_receivables, self._receiver.handle)
         loops.check(RECEIVER, self._receiver.deposits, part="deposits")
@@ -225,16 +167,15 @@ class AttoLedger:
         ]
 
     def _assemble(self) -> None:
-        settings, clock, entropy, database = self._settings, self._clock, self._entropy, self.database
-        self._leases = Leases(database, clock, holder=entropy.token(HOLDER_BYTES).hex())
-        self._idempotency = Idempotency(database, clock, self._leases)
+        settings, clock, entropy, database = self.settings, self.clock, self.entropy, self.database
+        self._idempotency = Idempotency(database, clock, self.leases)
         self._node = HttpNode(settings.node_url, clock)
-        self._stack.push_async_callback(self._node.close)
+        self.stack.push_async_callback(self._node.close)
         self._node_clock = NodeClock(self._node, clock)
         self._node_network = NodeNetwork(self._node, settings.network)
         self._node_is_away = False
-        self._health.watch(NETWORK, self._node_network.verdict, vital=True)
-        self._health.watch(TIME, self._node_clock.steadiness)
+        self.health.watch(NETWORK, self._node_network.verdict, vital=True)
+        self.health.watch(TIME, self._node_clock.steadiness)
         self._monitored = MonitoredAddresses(database)
         self._outbox = Outbox(clock)
         self._callbacks = Callbacks(
@@ -244,11 +185,11 @@ class AttoLedger:
             outbox=self._outbox,
             clock=clock,
             entropy=entropy,
-            metrics=self._metrics,
+            metrics=self.metrics,
         )
-        self._stack.push_async_callback(self._callbacks.close)
+        self.stack.push_async_callback(self._callbacks.close)
         self._backlog = BacklogWatch(
-            DESTINATION, database=database, clock=clock, metrics=self._metrics, limits=settings.backlog
+            DESTINATION, database=database, clock=clock, metrics=self.metrics, limits=settings.backlog
         )
         self._history = History(
             node=self._node,
@@ -261,10 +202,10 @@ class AttoLedger:
         self._assemble_services()
 
     def _assemble_signing(self) -> None:
-        settings, clock, entropy, database = self._settings, self._clock, self._entropy, self.database
+        settings, clock, entropy, database = self.settings, self.clock, self.entropy, self.database
         self._keyring = Keyring(
-            vault=self._vault,
-            bindings=self._bindings,
+            vault=self.vault,
+            bindings=self.bindings,
             clock=clock,
             cache_s=settings.key_cache_s,
             refused=self.key_watch.notice,
@@ -276,9 +217,9 @@ class AttoLedger:
             node_clock=self._node_clock,
             clock=clock,
             entropy=entropy,
-            background=self._background,
-            health=self._loops.watch(WORK, down_after=1),
-            metrics=self._metrics,
+            background=self.background,
+            health=self.loops.watch(WORK, down_after=1),
+            metrics=self.metrics,
         )
         self._resolver = Resolver(
             node=self._node,
@@ -287,12 +228,12 @@ class AttoLedger:
             clock=clock,
             node_clock=self._node_clock,
             entropy=entropy,
-            background=self._background,
+            background=self.background,
             write_entries=self._history.write_entries,
             settled=self._settled,
             overtaken=self._overtaken,
-            health=self._health,
-            metrics=self._metrics,
+            health=self.health,
+            metrics=self.metrics,
         )
         self._submitter = Submitter(
             database=database,
@@ -302,15 +243,15 @@ class AttoLedger:
             node_network=self._node_network,
             work=self._work_desk,
             keyring=self._keyring,
-            gate=SigningGate(Policy(), self._audit),
+            gate=SigningGate(Policy(), self.audit),
             idempotency=self._idempotency,
             resolver=self._resolver,
-            metrics=self._metrics,
+            metrics=self.metrics,
             timeout_s=settings.request_timeout_s,
         )
 
     def _assemble_following(self) -> None:
-        settings, database = self._settings, self.database
+        settings, database = self.settings, self.database
         self._follower = Follower(
             node=self._node,
             database=database,
@@ -318,7 +259,7 @@ class AttoLedger:
             monitored=self._monitored,
             resolver=self._resolver,
             moved=self._moved,
-            metrics=self._metrics,
+            metrics=self.metrics,
         )
         self._receiver = Receiver(
             node=self._node,
@@ -326,11 +267,11 @@ class AttoLedger:
             network=settings.network,
             monitored=self._monitored,
             submitter=self._submitter,
-            clock=self._clock,
-            entropy=self._entropy,
+            clock=self.clock,
+            entropy=self.entropy,
             default_representative=settings.default_representative,
             minimum_raw=settings.receive_minimum_raw,
-            metrics=self._metrics,
+            metrics=self.metrics,
         )
 
         self._receivable_check = ReceivableCheck(
@@ -338,31 +279,31 @@ class AttoLedger:
             database=database,
             network=settings.network,
             node_network=self._node_network,
-            clock=self._clock,
+            clock=self.clock,
         )
 
     def _assemble_services(self) -> None:
-        board = ProgressBoard(self._clock)
+        board = ProgressBoard(self.clock)
         accounts = Accounts(
             database=self.database,
-            network=self._settings.network,
+            network=self.settings.network,
             keyring=self._keyring,
-            audit=self._audit,
-            clock=self._clock,
+            audit=self.audit,
+            clock=self.clock,
             monitored=self._monitored,
             progress=board,
             refresh=self._follower.refresh,
             wake_receiver=self._receiver.wake,
-            scan_limit=self._settings.scan_limit,
+            scan_limit=self.settings.scan_limit,
         )
         self._services = Services(
             wallets=Wallets(
                 database=self.database,
-                vault=self._vault,
-                bindings=self._bindings,
+                vault=self.vault,
+                bindings=self.bindings,
                 keyring=self._keyring,
-                audit=self._audit,
-                entropy=self._entropy,
+                audit=self.audit,
+                entropy=self.entropy,
             ),
             accounts=accounts,
             recoverer=Recoverer(
@@ -370,10 +311,10 @@ class AttoLedger:
                 node=self._node,
                 database=self.database,
                 progress=board,
-                scan_limit=self._settings.scan_limit,
+                scan_limit=self.settings.scan_limit,
             ),
             transactions=Transactions(self._submitter, self.database),
-            queries=Queries(self.database, self._settings.network),
+            queries=Queries(self.database, self.settings.network),
             history=self._history,
             receiver=self._receiver,
             board=board,
@@ -406,7 +347,7 @@ class AttoLedger:
         self._work_desk.prepare(Address(public_key=state.public_key), state.frontier)
 
     def _open_receivables(self, addresses: Sequence[Address]) -> AsyncGenerator[Receivable, None]:
-        return self._node.receivables(addresses, self._settings.receive_minimum_raw)
+        return self._node.receivables(addresses, self.settings.receive_minimum_raw)
 
     def _stream(
         self,
@@ -419,25 +360,25 @@ class AttoLedger:
             open_stream=open_stream,
             handle=handle,
             monitored=self._monitored,
-            clock=self._clock,
-            entropy=self._entropy,
+            clock=self.clock,
+            entropy=self.entropy,
         )
 
     def _application(self) -> Litestar:
         return create_application(
             self._services,
             idempotency=self._idempotency,
-            gatekeeper=Gatekeeper(self.tokens, required=self._settings.require_token),
+            gatekeeper=Gatekeeper(self.tokens, required=self.settings.require_token),
             errors=self._errors,
-            metrics=self._metrics,
+            metrics=self.metrics,
         )
 
     def _work_source(self) -> WorkSource:
-        settings = self._settings
+        settings = self.settings
         local: LocalWorker | None = None
         if settings.work_url is None or settings.work_fallback:
             local = LocalWorker(settings.work_threads)
-            self._stack.push_async_callback(local.close)
+            self.stack.push_async_callback(local.close)
             log.info(
                 "this machine can search for proof of work",
                 engine=local.engine,
@@ -447,25 +388,6 @@ class AttoLedger:
             assert local is not None  # noqa: S101 - for the type checker
             return local
         remote = RemoteWorker(settings.work_url, settings.work_timeout_s)
-        self._stack.push_async_callback(remote.close)
+        self.stack.push_async_callback(remote.close)
         sources: list[WorkSource] = [remote, remote, remote] if local is None else [remote, local]
-        return HedgedWorker(sources, self._clock, settings.work_hedge_s)
-
-    async def _open_key(self) -> None:
-        """The key must fit what the database holds before anything is signed or sealed with it."""
-        source, holdings = self._settings.key, WalletHoldings()
-        key = await open_key(source, self.database, holdings, self._entropy)
-        await bind_holdings(self.database, holdings, key, self._audit)
-        self._vault = Vault(key, self._entropy)
-        self._bindings = Bindings(key, holdings.kind)
-        self.key_watch = KeyWatch(
-            component=KEYS,
-            source=source,
-            key=key,
-            holdings=holdings,
-            database=self.database,
-            audit=self._audit,
-            health=self._health,
-            clock=self._clock,
-        )
-        await self.key_watch.check()
+        return HedgedWorker(sources, self.clock, settings.work_hedge_s)

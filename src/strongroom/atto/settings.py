@@ -44,6 +44,8 @@ class AttoSettings:
     key_cache_s: int
     """How long an opened wallet seed may stay in memory after its last use."""
     backlog: BacklogLimits
+    short_credentials: tuple[str, ...] = ()
+    """No variable holds a secret of its callers."""
 
     @property
     def access(self) -> Access:

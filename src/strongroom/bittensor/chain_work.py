@@ -34,7 +34,6 @@ PURGE: Final = "bittensorPurge"
 RESOLVER_LEASE: Final = "bittensor.resolver"
 JOBS_LEASE: Final = "bittensor.jobs"
 CHECK_S: Final = 10.0
-HOLDER_BYTES: Final = 8
 
 
 class ChainWork:
@@ -51,11 +50,12 @@ class ChainWork:
         clock: Clock,
         entropy: Entropy,
         loops: Loops,
+        leases: Leases,
         metrics: Metrics,
     ) -> None:
         self._clock = clock
         self._loops = loops
-        self._leases = Leases(database, clock, holder=entropy.token(HOLDER_BYTES).hex())
+        self._leases = leases
         pin = ChainPin(database, settings.network, clock)
         self.chain = NodeChain(
             settings.chain_endpoints, check_genesis=pin.check, clock=clock, entropy=entropy

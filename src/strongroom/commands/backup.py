@@ -4,14 +4,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy.engine import URL
 
 from strongroom.commands.context import administrative_settings
 from strongroom.core.errors import InvalidInput, Unavailable
 from strongroom.core.storage.backup import copy_database, copy_secret, make_private_folder
-from strongroom.settings import Settings
+from strongroom.registry import LEDGERS
 
-SECRETS = ("atto.kek", "bittensor.kek", "hathor-auth-secret")
+SECRETS = tuple(name for ledger in LEDGERS for name in ledger.secret_files)
 
 
 def backup(
@@ -27,7 +26,8 @@ def backup(
         raise InvalidInput("Keep the keys apart from the databases: together they open every unlocked wallet")
     servers: list[str] = []
     make_private_folder(folder)
-    for ledger, url in _databases(settings).items():
+    for ledger, own in settings.ledgers.items():
+        url = own.database
         if url.get_backend_name() != "sqlite":
             servers.append(ledger)
             continue
@@ -44,14 +44,3 @@ def backup(
         raise Unavailable(
             f"Not copied: {', '.join(servers)}, on a server. Its own tool copies it (docs/operations.md, Back up)"
         )
-
-
-def _databases(settings: Settings) -> dict[str, URL]:
-    found: dict[str, URL] = {}
-    if settings.atto is not None:
-        found["atto"] = settings.atto.database
-    if settings.hathor is not None:
-        found["hathor"] = settings.hathor.database
-    if settings.bittensor is not None:
-        found["bittensor"] = settings.bittensor.database
-    return found

@@ -3,20 +3,22 @@
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol, TypedDict, TypeVar
+from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import typer
 
-from strongroom.atto.ledger import AttoLedger
-from strongroom.bittensor.ledger import BittensorLedger
 from strongroom.commands.installed import require_installed
-from strongroom.core.clock import Clock, Entropy, SystemClock, SystemEntropy
+from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.runtime.ledger import AnyLedger, Ledger, LedgerDefinition, LedgerSettings, Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics, configure_logging
 from strongroom.core.storage.database import Database
-from strongroom.hathor.ledger import HathorLedger
+from strongroom.registry import BY_NAME
 from strongroom.sandbox.local_network import LocalNetworks
 from strongroom.settings import Settings, configured, read_settings
+
+S = TypeVar("S", bound=LedgerSettings)
+L = TypeVar("L", bound=Ledger)
 
 
 def administrative_settings(ledgers: list[str] | None = None) -> Settings:
@@ -35,81 +37,67 @@ def print_ready(urls: dict[str, str]) -> None:
     sys.stdout.flush()
 
 
-@asynccontextmanager
-async def atto_ledger(settings: Settings, *, makes: bool = False) -> AsyncIterator[AttoLedger]:
-    """The Atto ledger and nothing running. `makes`: its database is made, or migrated; else it must be there."""
-    if settings.atto is None:
-        raise _not_configured("Atto")
-    if not makes:
-        await require_installed(settings, "atto")
-    settings.data.mkdir(parents=True, exist_ok=True)
-    ledger = AttoLedger(settings.atto, **_surroundings())
-    try:
-        await ledger.migrate()
-        yield ledger
-    finally:
-        await ledger.database.close()
+def require_known(ledgers: list[str] | None) -> None:
+    """Ends the command where one of these names is no ledger's."""
+    unknown = set(ledgers or ()) - set(BY_NAME)
+    if unknown:
+        typer.echo(
+            f"strongroom: unknown ledger {', '.join(sorted(unknown))}; there is {', '.join(BY_NAME)}",
+            err=True,
+        )
+        raise typer.Exit(2)
 
 
-def hathor_ledger(settings: Settings, *, makes: bool = False) -> AbstractAsyncContextManager[HathorLedger]:
-    """The Hathor ledger and nothing running. `makes`: as for Atto."""
-    if settings.hathor is None:
-        raise _not_configured("Hathor")
-    ledger = HathorLedger(settings.hathor, **_surroundings())
-    return _opened(ledger, settings, None if makes else "hathor")
+class Administrator:
+    """See `core.runtime.ledger.Administration`."""
+
+    def settings(self, ledger: LedgerDefinition[S, L]) -> S:
+        return own_settings(ledger, administrative_settings([ledger.name]))
+
+    @asynccontextmanager
+    async def prepared(self, ledger: LedgerDefinition[S, L], *, makes: bool = False) -> AsyncIterator[L]:
+        settings = administrative_settings([ledger.name])
+        if not makes:
+            await require_installed(settings, ledger)
+        settings.data.mkdir(parents=True, exist_ok=True)
+        running = ledger.make(own_settings(ledger, settings), surroundings())
+        try:
+            await running.prepare()
+            yield running
+        finally:
+            await running.close()
+
+    @asynccontextmanager
+    async def opened(self, ledger: LedgerDefinition[S, L], *, makes: bool = False) -> AsyncIterator[L]:
+        async with self.prepared(ledger, makes=makes) as running:
+            await running.open()
+            yield running
 
 
-def bittensor_ledger(
-    settings: Settings, *, makes: bool = False
-) -> AbstractAsyncContextManager[BittensorLedger]:
-    """The Bittensor ledger and nothing running. `makes`: as for Atto."""
-    if settings.bittensor is None:
-        raise _not_configured("Bittensor", ": set network")
-    ledger = BittensorLedger(settings.bittensor, **_surroundings())
-    return _opened(ledger, settings, None if makes else "bittensor")
+def own_settings(ledger: LedgerDefinition[S, L], settings: Settings) -> S:
+    """Ends the command where the ledger is not configured."""
+    found = settings.of(ledger)
+    if found is None:
+        typer.echo(f"strongroom: {ledger.title} is not configured: set {ledger.example}", err=True)
+        raise typer.Exit(2)
+    return found
 
 
-class _Surroundings(TypedDict):
-    clock: Clock
-    entropy: Entropy
-    health: Health
-    metrics: Metrics
-
-
-class _Ledger(Protocol):
-    async def open(self) -> None: ...
-    async def close(self) -> None: ...
-
-
-L = TypeVar("L", bound=_Ledger)
-
-
-def _surroundings() -> _Surroundings:
-    return {
-        "clock": SystemClock(),
-        "entropy": SystemEntropy(),
-        "health": Health(),
-        "metrics": Metrics("strongroom"),
-    }
-
-
-def _not_configured(ledger: str, advice: str = "") -> typer.Exit:
-    typer.echo(f"strongroom: {ledger} is not configured{advice}", err=True)
-    return typer.Exit(2)
-
-
-@asynccontextmanager
-async def _opened(ledger: L, settings: Settings, required: str | None) -> AsyncIterator[L]:
-    if required is not None:
-        await require_installed(settings, required)
-    settings.data.mkdir(parents=True, exist_ok=True)
-    try:
-        await ledger.open()
-        yield ledger
-    finally:
-        await ledger.close()
+def surroundings() -> Surroundings:
+    """Of a command: its health and metrics are asked by nobody."""
+    return Surroundings(
+        clock=SystemClock(), entropy=SystemEntropy(), health=Health(), metrics=Metrics("strongroom")
+    )
 
 
 def shown(database: Database) -> str:
     """Where a database is, without its password."""
     return database.url.render_as_string(hide_password=True)
+
+
+def named_ledger(name: str, among: list[AnyLedger]) -> AnyLedger:
+    """Raises: BadParameter: the name is none of these ledgers'."""
+    for ledger in among:
+        if ledger.name == name:
+            return ledger
+    raise typer.BadParameter(f"the ledger is {' or '.join(one.name for one in among)}")

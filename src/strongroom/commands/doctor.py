@@ -1,22 +1,22 @@
 """`strongroom doctor`: is everything that this installation needs there and in order? It only looks."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
+from functools import partial
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from strongroom.commands.atto_doctor import atto_checks
-from strongroom.commands.bittensor_doctor import bittensor_checks
 from strongroom.commands.context import administrative_settings
-from strongroom.commands.hathor_doctor import hathor_checks
 from strongroom.commands.installed import installed
 from strongroom.core.errors import StrongroomError
+from strongroom.core.runtime.ledger import Check
+from strongroom.core.security.audit import verify
+from strongroom.core.storage.installed import Installed, check_schema, reading
+from strongroom.registry import BY_NAME
 from strongroom.settings import Settings
-
-Check = Callable[[], Awaitable[str]]
 
 
 def doctor() -> None:
@@ -28,18 +28,20 @@ def doctor() -> None:
 
 def _checks(settings: Settings) -> dict[str, Check]:
     """What there is to check, by its name."""
-    databases = {one.ledger: one for one in installed(settings)}
     checks: dict[str, Check] = {}
-    if settings.atto is not None:
-        checks |= atto_checks(databases["atto"], settings.atto)
-    if settings.hathor is not None:
-        checks |= hathor_checks(databases["hathor"], settings.hathor)
-    if settings.bittensor is not None:
-        checks |= bittensor_checks(databases["bittensor"], settings.bittensor)
+    for one in installed(settings):
+        checks[f"{one.ledger} database"] = partial(check_schema, one)
+        checks[f"{one.ledger} audit trail"] = partial(_audit_trail, one)
+        checks |= BY_NAME[one.ledger].checks(one, settings.ledgers[one.ledger])
     return checks
 
 
-async def _report(checks: dict[str, Check]) -> bool:
+async def _audit_trail(one: Installed) -> str:
+    async with reading(one) as database:
+        return f"{await verify(database)} rows verified"
+
+
+async def _report(checks: Mapping[str, Check]) -> bool:
     table = Table("check", "result")
     table.add_column("detail", overflow="fold")
     healthy = True

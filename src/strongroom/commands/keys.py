@@ -10,14 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from strongroom.atto.wallets.holdings import WalletHoldings
-from strongroom.bittensor.keystore.holdings import KeyHoldings
-from strongroom.commands.context import administrative_settings
+from strongroom.commands.context import administrative_settings, named_ledger, own_settings
 from strongroom.commands.installed import require_installed
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.repair import Repair, Verdict
 from strongroom.core.storage.database import Database
+from strongroom.registry import LEDGERS
 
 application = typer.Typer(
     help="Sealed rows that do not open or were altered: look at them, accept or abandon them.",
@@ -26,9 +25,9 @@ application = typer.Typer(
 
 T = TypeVar("T")
 
-LEDGERS = ("atto", "bittensor")
+SEALING = [ledger for ledger in LEDGERS if ledger.holdings() is not None]
 
-Ledger = Annotated[str, typer.Argument(help="atto or bittensor.")]
+Ledger = Annotated[str, typer.Argument(help=f"{' or '.join(one.name for one in SEALING)}.")]
 Names = Annotated[list[str] | None, typer.Argument(help="Wallets, or keys as WALLET/HOTKEY.")]
 All = Annotated[bool, typer.Option("--all", help="Every row that it concerns.")]
 
@@ -64,7 +63,7 @@ def accept(ledger: Ledger, names: Names = None, every: All = False) -> None:
 
 @application.command()
 def abandon(ledger: Ledger, names: Names = None, every: All = False) -> None:
-    """Give up what does not open, because its key is lost: Atto's wallet is locked, of Bittensor's key the address is kept."""
+    """Give up what does not open, because its key is lost: a wallet is locked, of a key the address is kept."""
     chosen = _chosen(names, every=every)
 
     async def work(repair: Repair) -> list[str]:
@@ -87,19 +86,13 @@ async def _with(ledger: str, work: Callable[[Repair], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def _repair(ledger: str) -> AsyncIterator[Repair]:
-    if ledger not in LEDGERS:
-        raise typer.BadParameter(f"the ledger is {' or '.join(LEDGERS)}")
+    definition = named_ledger(ledger, SEALING)
     settings = administrative_settings([ledger])
-    atto, bittensor = settings.atto, settings.bittensor
-    await require_installed(settings, ledger)
-    if atto is not None:
-        source, database = atto.key, Database(atto.database)
-    elif bittensor is not None:
-        source, database = bittensor.key, Database(bittensor.database)
-    else:
-        raise typer.Exit(2)
-    holdings = WalletHoldings() if atto is not None else KeyHoldings()
+    await require_installed(settings, definition)
+    own, holdings = own_settings(definition, settings), definition.holdings()
+    assert holdings is not None  # noqa: S101 - for the type checker: the ledger is one of SEALING
+    database = Database(own.database)
     try:
-        yield Repair(source, database, holdings, Audit(SystemClock()))
+        yield Repair(own.key, database, holdings, Audit(SystemClock()))
     finally:
         await database.close()

@@ -1,102 +1,53 @@
 """`strongroom token`: API tokens."""
 
 import asyncio
+import inspect
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from strongroom.atto.api.access import SCOPES as ATTO_SCOPES
-from strongroom.bittensor.authorization.limits import SCOPES as BITTENSOR_SCOPES
-from strongroom.bittensor.authorization.limits import WEIGHTS, Limits, encode_limits
-from strongroom.commands.context import (
-    administrative_settings,
-    atto_ledger,
-    bittensor_ledger,
-    hathor_ledger,
-    shown,
-)
+from strongroom.commands.context import Administrator, named_ledger, shown
 from strongroom.core.clock import SystemClock, iso_instant
-from strongroom.core.errors import InvalidInput
 from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.runtime.ledger import AnyLedger
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.tokens import NewToken, Token, Tokens
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.legacy import SCOPES as HATHOR_SCOPES
+from strongroom.registry import BY_NAME, LEDGERS
 
 application = typer.Typer(help="API tokens: create, list, rotate, revoke.", no_args_is_help=True)
 
-T = TypeVar("T")
-
 UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
-SCOPES = {"atto": ATTO_SCOPES, "bittensor": BITTENSOR_SCOPES, "hathor": HATHOR_SCOPES}
+ISSUING = [ledger for ledger in LEDGERS if ledger.scopes()]
+DEFAULT = ISSUING[0].name
+SCOPES_HELP = "A right, repeatable: " + "; ".join(
+    f"{', '.join(ledger.scopes())}, {ledger.name}:* or *"
+    if ledger.name == DEFAULT
+    else f"with --ledger {ledger.name} {', '.join(ledger.scopes())}, {ledger.name}:* or *"
+    for ledger in ISSUING
+)
 
-Ledger = Annotated[str, typer.Option(help="Whose token: atto, bittensor or hathor.")]
+Ledger = Annotated[str, typer.Option(help=f"Whose token: {' or '.join(one.name for one in ISSUING)}.")]
 TokenId = Annotated[str, typer.Argument(help="The id that `token list` shows.")]
 
 
-@application.command()
 def create(
     name: Annotated[str, typer.Argument(help="Who will use it; it appears in the audit trail.")],
-    scope: Annotated[
-        list[str],
-        typer.Option(
-            help=f"A right, repeatable: {', '.join(ATTO_SCOPES)}, atto:* or *; with --ledger bittensor"
-            f" {', '.join(BITTENSOR_SCOPES)}, bittensor:* or *; with --ledger hathor (its first API)"
-            f" {', '.join(HATHOR_SCOPES)}, hathor:* or *."
-        ),
-    ],
+    scope: Annotated[list[str], typer.Option(help=f"{SCOPES_HELP}.")],
     expires: Annotated[str | None, typer.Option(help="For example 90d, 12h, 30m. Default: never.")] = None,
-    ledger: Ledger = "atto",
-    wallet: Annotated[list[str] | None, typer.Option(help="Bittensor: only this wallet; repeatable.")] = None,
-    hotkey: Annotated[list[str] | None, typer.Option(help="Bittensor: only this hotkey; repeatable.")] = None,
-    netuid: Annotated[list[int] | None, typer.Option(help="Bittensor: only this subnet; repeatable.")] = None,
-    call: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Bittensor: a call that may be submitted, Pallet.function; repeatable. Default: weights,"
-            " all that set weights."
-        ),
-    ] = None,
-    coldkey: Annotated[bool, typer.Option("--coldkey", help="Bittensor: the coldkey may sign.")] = False,
-    most_rao: Annotated[
-        int | None, typer.Option(help="Bittensor: what one call may take from the coldkey, in rao.")
-    ] = None,
-    destination: Annotated[
-        list[str] | None, typer.Option(help="Bittensor: only this address may be paid; repeatable.")
-    ] = None,
-    any_text: Annotated[
-        bool, typer.Option("--any-text", help="Bittensor: any printable text may be signed.")
-    ] = False,
-    rate: Annotated[int | None, typer.Option(help="Bittensor: requests a minute.")] = None,
-    network: Annotated[
-        list[str] | None, typer.Option(help="Bittensor: only from there, for example 10.0.0.0/8; repeatable.")
-    ] = None,
+    ledger: Ledger = DEFAULT,
+    **narrowed: Any,
 ) -> None:
     """Create a token and print it, once."""
     _check_scopes(ledger, scope)
     expires_at_ms = None if expires is None else SystemClock().now_ms() + _duration_ms(expires)
-    limits = encode_limits(
-        Limits(
-            wallets=_some(wallet),
-            hotkeys=_some(hotkey),
-            netuids=_some(netuid),
-            calls=_some(call) or (WEIGHTS,),
-            coldkey=coldkey,
-            most_rao=most_rao,
-            destinations=_some(destination),
-            any_text=any_text,
-            requests_a_minute=rate,
-            networks=_some(network),
-        )
-    )
-    if limits and ledger != "bittensor":
-        raise typer.BadParameter("limits are for --ledger bittensor; Atto's tokens have scopes and --expires")
+    limits = _limits(ledger, narrowed)
 
     async def work() -> tuple[NewToken, str]:
         async with _tokens(ledger, makes=True) as (tokens, database):
@@ -105,8 +56,49 @@ def create(
     _show(*asyncio.run(work()))
 
 
+def _limits(ledger: str, given: Mapping[str, Any]) -> str:
+    """As the ledger stores them.
+
+    Raises:
+        BadParameter: one of the options is for the tokens of another ledger.
+    """
+    own = _options(BY_NAME[ledger])
+    foreign = [one for one, value in given.items() if one not in own and value not in (None, False, [])]
+    if foreign:
+        options = ", ".join("--" + one.replace("_", "-") for one in foreign)
+        limited = ", ".join(one.name for one in ISSUING if set(foreign) & _options(one).keys())
+        raise typer.BadParameter(
+            f"limits are for --ledger {limited}: {options}; tokens of {ledger} have scopes and --expires"
+        )
+    limit = BY_NAME[ledger].token_limits()
+    return "" if limit is None else limit(**{name: given[name] for name in own})
+
+
+def _options(ledger: AnyLedger) -> Mapping[str, inspect.Parameter]:
+    """Those of `token create` that narrow a token of this ledger."""
+    limit = ledger.token_limits()
+    return {} if limit is None else inspect.signature(limit).parameters
+
+
+def _with_limits(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with every ledger's options: Typer reads them from the signature."""
+    signature = inspect.signature(command)
+    own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    options = {name: option for ledger in ISSUING for name, option in _options(ledger).items()}
+    parameters = [
+        *own,
+        *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in options.values()),
+    ]
+    changed: Any = command
+    changed.__signature__ = signature.replace(parameters=parameters)
+    return command
+
+
+application.command()(_with_limits(create))
+
+
 @application.command("list")
-def list_tokens(ledger: Ledger = "atto") -> None:
+def list_tokens(ledger: Ledger = DEFAULT) -> None:
     """List tokens, without their secrets."""
 
     async def work() -> list[Token]:
@@ -116,7 +108,7 @@ def list_tokens(ledger: Ledger = "atto") -> None:
     table = Table()
     table.add_column("id", no_wrap=True)
     headings = ["name", "scopes", "created", "expires", "revoked"]
-    limited = ledger == "bittensor"
+    limited = bool(_options(named_ledger(ledger, ISSUING)))
     for heading in [*headings, "limits"] if limited else headings:
         table.add_column(heading, overflow="fold")
     for token in asyncio.run(work()):
@@ -136,7 +128,7 @@ def _readable(limits: str) -> str:
 
 
 @application.command()
-def rotate(token_id: TokenId, ledger: Ledger = "atto") -> None:
+def rotate(token_id: TokenId, ledger: Ledger = DEFAULT) -> None:
     """Give a token another secret and print it, once. The old one ends at once."""
 
     async def work() -> tuple[NewToken, str]:
@@ -147,7 +139,7 @@ def rotate(token_id: TokenId, ledger: Ledger = "atto") -> None:
 
 
 @application.command()
-def revoke(token_id: TokenId, ledger: Ledger = "atto") -> None:
+def revoke(token_id: TokenId, ledger: Ledger = DEFAULT) -> None:
     """Revoke a token at once."""
 
     async def work() -> None:
@@ -160,32 +152,18 @@ def revoke(token_id: TokenId, ledger: Ledger = "atto") -> None:
 
 @asynccontextmanager
 async def _tokens(ledger: str, *, makes: bool = False) -> AsyncIterator[tuple[Tokens, Database]]:
-    if ledger == "bittensor":
-        async with bittensor_ledger(administrative_settings([ledger]), makes=makes) as bittensor:
-            yield bittensor.tokens, bittensor.database
-    elif ledger == "hathor":
-        async with hathor_ledger(administrative_settings([ledger]), makes=makes) as hathor:
-            yield hathor.api_tokens, hathor.database
-    elif ledger == "atto":
-        async with atto_ledger(administrative_settings(), makes=makes) as atto:
-            yield atto.tokens, atto.database
-    else:
-        raise InvalidInput(f"No tokens are issued for {ledger}; there are {', '.join(SCOPES)}")
+    definition = named_ledger(ledger, ISSUING)
+    async with Administrator().prepared(definition, makes=makes) as running:
+        yield running.tokens, running.database
 
 
 def _check_scopes(ledger: str, scopes: list[str]) -> None:
-    if ledger not in SCOPES:
-        raise typer.BadParameter(f"--ledger is {' or '.join(SCOPES)}")
-    known = SCOPES[ledger]
+    known = named_ledger(ledger, ISSUING).scopes()
     unknown = [one for one in scopes if one not in known and one not in {"*", f"{ledger}:*"}]
     if unknown:
         raise typer.BadParameter(
             f"unknown scope {', '.join(unknown)}; there are {', '.join(known)}, {ledger}:* and *"
         )
-
-
-def _some(values: list[T] | None) -> tuple[T, ...] | None:
-    return tuple(values) if values else None
 
 
 def _show(token: NewToken, database: str) -> None:

@@ -45,6 +45,8 @@ class HathorSettings:
     backlog: BacklogLimits
     short_credentials: tuple[str, ...]
     """Variables whose secrets are short because the operator allows it."""
+    key: None = None
+    """Nothing is sealed: the clients have the keys."""
 
     @property
     def socket_access(self) -> Access:

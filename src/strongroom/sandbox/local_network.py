@@ -13,6 +13,7 @@ from strongroom.core.http.exposure import Access
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.listener import Surface
 from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.ledger import Ledger
 from strongroom.core.security.keys.local import make_secret_file
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.sandbox.atto import AttoSandbox, Chain, Journal
@@ -102,9 +103,10 @@ class LocalNetworks:
             surfaces.append(self._open_bittensor())
         return surfaces
 
-    async def welcome(self, wallets: Wallets) -> None:
+    async def welcome(self, ledger: Ledger) -> None:
         """Gives a Bittensor service beside the chain wallets to begin with."""
-        if self._bittensor is not None:
+        wallets = getattr(ledger, "wallets", None)
+        if self._bittensor is not None and isinstance(wallets, Wallets):
             await settle(self._bittensor.node, wallets, SystemEntropy())
 
     async def close(self) -> None:

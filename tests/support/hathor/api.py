@@ -36,10 +36,10 @@ from strongroom.hathor.api.operations import OperationRoutes, OperationRules
 from strongroom.hathor.api.proposals import ProposalRoutes
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.registration import CLOCK_SKEW_S, Registration, RegistrationRules
+from strongroom.hathor.definition import REVISIONS
 from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.index.supply import Supplies
-from strongroom.hathor.ledger import REVISIONS
 from strongroom.hathor.proposals.broadcaster import Sender
 from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.protocol.addresses import MAINNET

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Connection
@@ -25,26 +26,28 @@ REFUSED = "vault.refuse"
 SHOWN = 3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A ledger's key-encryption key, where it came from, and the rows that it sealed."""
+
+    component: str
+    """Of health."""
+    source: KeySource
+    key: KeyEncryptionKey
+    holdings: Holdings
+
+
 class KeyWatch:
     """Reads every sealed row once a minute, and hears at once of one that was refused."""
 
     def __init__(
-        self,
-        *,
-        component: str,
-        source: KeySource,
-        key: KeyEncryptionKey,
-        holdings: Holdings,
-        database: Database,
-        audit: Audit,
-        health: Health,
-        clock: Clock,
+        self, watched: Watched, *, database: Database, audit: Audit, health: Health, clock: Clock
     ) -> None:
-        self._component = component
-        self._source = source
-        self._key = key
-        self._holdings = holdings
-        self._bindings = Bindings(key, holdings.kind)
+        self._component = watched.component
+        self._source = watched.source
+        self._key = watched.key
+        self._holdings = watched.holdings
+        self._bindings = Bindings(watched.key, watched.holdings.kind)
         self._database = database
         self._audit = audit
         self._health = health

@@ -1,6 +1,6 @@
 """What `strongroom doctor` asks of the Atto ledger."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,32 +13,23 @@ from strongroom.atto.gateway.remote_worker import RemoteWorker
 from strongroom.atto.protocol import AccountState, Address, Network
 from strongroom.atto.settings import AttoSettings
 from strongroom.atto.wallets.holdings import WalletHoldings
-from strongroom.commands.installed import Installed, check_schema, reading
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, StrongroomError, Unavailable
-from strongroom.core.security.audit import verify
+from strongroom.core.runtime.ledger import Check
 from strongroom.core.security.holdings import inspect_holdings
+from strongroom.core.storage.installed import Installed, reading
 
 WORK_TIMEOUT_S = 60
 SHOWN = 3
 
-Check = Callable[[], Awaitable[str]]
-
 
 def atto_checks(one: Installed, atto: AttoSettings) -> dict[str, Check]:
     return {
-        "atto database": partial(check_schema, one),
-        "atto audit trail": partial(_audit, one),
         "atto wallet keys": partial(_wallet_keys, one, atto),
         "atto node": partial(_node, atto),
         "atto account states": partial(_states, one, atto),
         "atto work": partial(_work, atto),
     }
-
-
-async def _audit(one: Installed) -> str:
-    async with reading(one) as database:
-        return f"{await verify(database)} rows verified"
 
 
 async def _wallet_keys(one: Installed, atto: AttoSettings) -> str:

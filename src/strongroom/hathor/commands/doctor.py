@@ -1,11 +1,10 @@
 """What `strongroom doctor` asks of the Hathor ledger."""
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 
-from strongroom.commands.installed import Installed, check_schema, reading
 from strongroom.core.errors import Conflict, StrongroomError, Unavailable
-from strongroom.core.security.audit import verify
+from strongroom.core.runtime.ledger import Check
+from strongroom.core.storage.installed import Installed, reading
 from strongroom.core.storage.statements import execute
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.settings import HathorSettings
@@ -19,21 +18,12 @@ from strongroom.hathor.sync.source import (
 
 STREAM_S = 10.0
 
-Check = Callable[[], Awaitable[str]]
-
 
 def hathor_checks(one: Installed, hathor: HathorSettings) -> dict[str, Check]:
     return {
-        "hathor database": partial(check_schema, one),
-        "hathor audit trail": partial(_audit, one),
         "hathor node": partial(_node, hathor),
         "hathor events": partial(_events, one, hathor),
     }
-
-
-async def _audit(one: Installed) -> str:
-    async with reading(one) as database:
-        return f"{await verify(database)} rows verified"
 
 
 async def _node(hathor: HathorSettings) -> str:

@@ -19,7 +19,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from strongroom.commands.atto_reconcile import reconcile
+from strongroom.atto.commands.reconcile import reconcile
 from strongroom.core.http.json_decoder import decode_json
 
 application = typer.Typer(

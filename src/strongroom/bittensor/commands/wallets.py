@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from strongroom.bittensor.definition import LEDGER
 from strongroom.bittensor.keystore.keyfile_folder import KeyFile, WalletFolder, password_for
 from strongroom.bittensor.keystore.names import KeyKind, KeyName, coldkey, hotkey
 from strongroom.bittensor.keystore.wallets import KeyEntry, NewKey
@@ -18,11 +19,11 @@ from strongroom.bittensor.protocol.errors import KeyFileError, PasswordNeeded, P
 from strongroom.bittensor.protocol.keyfiles import PublicKey, read_key
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.protocol.networks import Network
-from strongroom.commands.context import administrative_settings, bittensor_ledger, shown
 from strongroom.core.environment import Secret
 from strongroom.core.errors import InvalidInput, NotFound
+from strongroom.core.runtime.ledger import administration_of
 from strongroom.core.security.access import OPERATOR
-from strongroom.settings import Settings
+from strongroom.core.storage.schema import shown
 
 application = typer.Typer(help="Look after the keys of Bittensor wallets.", no_args_is_help=True)
 
@@ -31,6 +32,7 @@ Hotkeys = Annotated[list[str] | None, typer.Option("--hotkey", help="Only these;
 
 @application.command("import")
 def import_wallet(
+    context: typer.Context,
     path: Annotated[
         Path, typer.Argument(help="A wallet's folder, for example ~/.bittensor/wallets/validator.")
     ],
@@ -41,7 +43,8 @@ def import_wallet(
     ] = False,
 ) -> None:
     """Take a wallet's keys into the vault. The folder stays as it is."""
-    settings = _settings()
+    administration = administration_of(context)
+    settings = administration.settings(LEDGER)
     path = path.expanduser().absolute()
     if not path.is_dir():
         raise NotFound(f"There is no folder {path}")
@@ -54,14 +57,14 @@ def import_wallet(
         found = [key for key in found if key.kind is KeyKind.COLDKEY or key.name in hotkeys]
     if not found:
         raise NotFound(f"{path} is no wallet: it has neither a coldkey nor hotkeys")
-    password = settings.bittensor.wallet_password if settings.bittensor else None
+    password = settings.wallet_password
     keys = [
         _read(folder, key, name or path.name, password, secret=with_coldkey or key.kind is KeyKind.HOTKEY)
         for key in found
     ]
 
     async def work() -> tuple[list[KeyName], str]:
-        async with bittensor_ledger(settings, makes=True) as ledger:
+        async with administration.opened(LEDGER, makes=True) as ledger:
             return await ledger.wallets.import_(OPERATOR, keys), shown(ledger.database)
 
     added, database = asyncio.run(work())
@@ -73,12 +76,14 @@ def import_wallet(
 
 @application.command()
 def add(
+    context: typer.Context,
     wallet: str,
     key: Annotated[str, typer.Argument(help="A hotkey's name.")] = "",
     with_coldkey: Annotated[bool, typer.Option("--coldkey", help="The coldkey.")] = False,
 ) -> None:
     """Take one key into the vault: its phrase, its seed or a URI (phrase//hard/soft), from the terminal or standard input."""
-    settings = _settings()
+    administration = administration_of(context)
+    settings = administration.settings(LEDGER)
     name = _one_key(wallet, key, with_coldkey=with_coldkey)
     given = (
         typer.prompt(f"Phrase, seed or URI of {name}", hide_input=True, err=True)
@@ -86,7 +91,7 @@ def add(
         else sys.stdin.readline()
     )
     uri = given.strip()
-    if uri.startswith("/") and settings.bittensor and settings.bittensor.network is not Network.LOCAL:
+    if uri.startswith("/") and settings.network is not Network.LOCAL:
         raise InvalidInput("A URI without a phrase is a development key, which everybody has")
     try:
         keypair = Keypair.from_uri(uri)
@@ -95,7 +100,7 @@ def add(
     new = NewKey(key=name, public_key=keypair.public_key, keypair=keypair)
 
     async def work() -> list[KeyName]:
-        async with bittensor_ledger(settings, makes=True) as ledger:
+        async with administration.opened(LEDGER, makes=True) as ledger:
             return await ledger.wallets.import_(OPERATOR, [new])
 
     state = "imported" if asyncio.run(work()) else "was there already"
@@ -103,11 +108,11 @@ def add(
 
 
 @application.command()
-def wallets() -> None:
+def wallets(context: typer.Context) -> None:
     """List the keys that the service can find."""
 
     async def work() -> list[KeyEntry]:
-        async with bittensor_ledger(_settings()) as ledger:
+        async with administration_of(context).opened(LEDGER) as ledger:
             return await ledger.wallets.list()
 
     table = Table()
@@ -121,6 +126,7 @@ def wallets() -> None:
 
 @application.command()
 def remove(
+    context: typer.Context,
     wallet: str,
     key: Annotated[str, typer.Argument(help="A hotkey's name.")] = "",
     with_coldkey: Annotated[bool, typer.Option("--coldkey", help="The coldkey.")] = False,
@@ -129,7 +135,7 @@ def remove(
     name = _one_key(wallet, key, with_coldkey=with_coldkey)
 
     async def work() -> None:
-        async with bittensor_ledger(_settings()) as ledger:
+        async with administration_of(context).opened(LEDGER) as ledger:
             await ledger.wallets.remove(OPERATOR, name)
 
     asyncio.run(work())
@@ -140,10 +146,6 @@ def _one_key(wallet: str, key: str, *, with_coldkey: bool) -> KeyName:
     if bool(key) == with_coldkey:
         raise typer.BadParameter("name a hotkey, or --coldkey")
     return coldkey(wallet) if with_coldkey else hotkey(wallet, key)
-
-
-def _settings() -> Settings:
-    return administrative_settings(["bittensor"])
 
 
 def _read(folder: WalletFolder, key: KeyName, wallet: str, general: Secret | None, *, secret: bool) -> NewKey:

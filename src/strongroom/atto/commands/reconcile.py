@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from strongroom.atto.definition import LEDGER
 from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.protocol import Network
 from strongroom.atto.transactions.abandonment import abandon
 from strongroom.atto.transactions.reconciliation import Comparison, Reconciler, require_abandonable
-from strongroom.commands.context import administrative_settings, atto_ledger
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, InvalidInput
+from strongroom.core.runtime.ledger import Administration, administration_of
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage.database import Database
@@ -26,6 +27,7 @@ RESTART = "Restart the service: it remembers what it has seen of these accounts.
 
 
 def reconcile(
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Show the differences as JSON.")] = False,
     offer: Annotated[
         list[str] | None,
@@ -51,14 +53,27 @@ def reconcile(
     ] = None,
 ) -> None:
     """Compare the accounts with the node. It changes nothing unless told so by a block's hash."""
-    asyncio.run(_reconcile(as_json=as_json, offered=offer or [], abandoned=abandon_ or [], urls=node or []))
+    asyncio.run(
+        _reconcile(
+            administration_of(context),
+            as_json=as_json,
+            offered=offer or [],
+            abandoned=abandon_ or [],
+            urls=node or [],
+        )
+    )
 
 
-async def _reconcile(*, as_json: bool, offered: list[str], abandoned: list[str], urls: list[str]) -> None:
-    settings = administrative_settings(["atto"])
-    async with atto_ledger(settings) as ledger:
-        atto = settings.atto
-        assert atto is not None  # noqa: S101 - `atto_ledger` has ended the command otherwise
+async def _reconcile(
+    administration: Administration,
+    *,
+    as_json: bool,
+    offered: list[str],
+    abandoned: list[str],
+    urls: list[str],
+) -> None:
+    atto = administration.settings(LEDGER)
+    async with administration.prepared(LEDGER) as ledger:
         if abandoned and atto.node_url not in [url.rstrip("/") for url in urls]:
             raise InvalidInput(
                 f"--abandon needs --node {atto.node_url}, the node that is configured, to confirm it"

@@ -1,33 +1,23 @@
 """What `strongroom doctor` asks of the Bittensor ledger."""
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 from strongroom.bittensor.gateway.genesis_pin import ChainPin
 from strongroom.bittensor.gateway.node import NodeChain
 from strongroom.bittensor.keystore.holdings import KeyHoldings
 from strongroom.bittensor.settings import BittensorSettings
-from strongroom.commands.installed import Installed, check_schema, reading
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.errors import Unavailable
-from strongroom.core.security.audit import verify
+from strongroom.core.runtime.ledger import Check
 from strongroom.core.security.holdings import inspect_holdings
-
-Check = Callable[[], Awaitable[str]]
+from strongroom.core.storage.installed import Installed, reading
 
 
 def bittensor_checks(one: Installed, bittensor: BittensorSettings) -> dict[str, Check]:
     return {
-        "bittensor database": partial(check_schema, one),
-        "bittensor audit trail": partial(_audit, one),
         "bittensor keys": partial(_keys, one, bittensor),
         "bittensor chain": partial(_chain, one, bittensor),
     }
-
-
-async def _audit(one: Installed) -> str:
-    async with reading(one) as database:
-        return f"{await verify(database)} rows verified"
 
 
 async def _keys(one: Installed, bittensor: BittensorSettings) -> str:

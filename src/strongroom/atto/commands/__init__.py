@@ -1,0 +1,1 @@
+"""The subcommands of `strongroom atto`, and what `strongroom doctor` asks of it."""

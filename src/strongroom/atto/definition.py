@@ -1,0 +1,89 @@
+"""What the house knows of the Atto ledger without running it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from strongroom.atto.settings import SURFACES, AttoSettings, read_atto_settings
+from strongroom.core.environment import Environment
+from strongroom.core.runtime.ledger import Check, LedgerDefinition, OwnVariables, Surroundings
+from strongroom.core.security.holdings import Holdings
+from strongroom.core.storage.installed import Installed
+from strongroom.core.storage.schema import Revisions
+
+if TYPE_CHECKING:
+    from strongroom.atto.ledger import AttoLedger
+
+REVISIONS = Revisions(component="atto", folder=Path(__file__).parent / "revisions")
+
+
+class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
+    """See `core.runtime.ledger`."""
+
+    name = "atto"
+    title = "Atto"
+    named_by = ("NODE_BASE_URL",)
+    example = "NETWORK and NODE_BASE_URL"
+    surfaces = SURFACES
+    variables = OwnVariables(
+        families=("ATTO", "CALLBACK", "CHA"),
+        others=(
+            "STRONGROOM_ATTO_URL",
+            "STRONGROOM_ATTO_TOKEN",
+            "SANDBOX_ATTO_NODE_PORT",
+            "SANDBOX_ATTO_WORK_PORT",
+        ),
+        obsolete={
+            "SPRING_R2DBC_URL": "ATTO_DB_HOST, with ATTO_DB_PORT and ATTO_DB_NAME,",
+            "SPRING_R2DBC_USERNAME": "ATTO_DB_USER",
+            "SPRING_R2DBC_PASSWORD": "ATTO_DB_PASSWORD",
+            "SPRING_DATASOURCE_URL": "ATTO_DB_HOST, with ATTO_DB_PORT and ATTO_DB_NAME,",
+            "SPRING_DATASOURCE_USERNAME": "ATTO_DB_USER",
+            "SPRING_DATASOURCE_PASSWORD": "ATTO_DB_PASSWORD",
+            "ATTO_NODE_BASE_URL": "NODE_BASE_URL",
+            "ATTO_WORK_BASE_URL": "WORK_BASE_URL",
+            "ATTO_CALLBACK_URL": "CALLBACK_URL",
+        },
+        all_set={"ATTO_DB_HOST": "x"},
+    )
+    secret_files = ("atto.kek",)
+    revisions = REVISIONS
+
+    def read_settings(self, environment: Environment, data: Path, host: str) -> AttoSettings:
+        return read_atto_settings(environment, data, host)
+
+    def make(self, settings: AttoSettings, surroundings: Surroundings) -> "AttoLedger":
+        from strongroom.atto.ledger import AttoLedger
+
+        return AttoLedger(self, settings, surroundings)
+
+    def holdings(self) -> Holdings:
+        from strongroom.atto.wallets.holdings import WalletHoldings
+
+        return WalletHoldings()
+
+    def scopes(self) -> Mapping[str, str]:
+        from strongroom.atto.api.access import SCOPES
+
+        return SCOPES
+
+    def checks(self, installed: Installed, settings: AttoSettings) -> Mapping[str, Check]:
+        from strongroom.atto.commands.doctor import atto_checks
+
+        return atto_checks(installed, settings)
+
+    def commands(self) -> Any:
+        from strongroom.atto.commands.scans import application
+
+        return application
+
+    def root_commands(self) -> Mapping[str, Callable[[], Callable[..., Any]]]:
+        def load_demo() -> Callable[..., Any]:
+            from strongroom.atto.commands.demo import demo
+
+            return demo
+
+        return {"demo": load_demo}
+
+
+LEDGER = AttoDefinition()

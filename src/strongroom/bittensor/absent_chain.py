@@ -1,0 +1,29 @@
+"""Whether a sandbox chain should stand in for a local chain."""
+
+import socket
+from urllib.parse import urlsplit
+
+from strongroom.bittensor.protocol.networks import Network
+from strongroom.bittensor.settings import BittensorSettings
+from strongroom.core.http.hosts import is_loopback
+from strongroom.core.runtime.ledger import AbsentNetwork
+
+ANSWER_S = 2.0
+DEFAULT_PORT = 80
+"""Of a `ws` URL without one."""
+
+
+def absent_chain(settings: BittensorSettings) -> AbsentNetwork | None:
+    """The chain that the settings name, if it is local, on this machine, and nobody listens there."""
+    if settings.network is not Network.LOCAL or len(settings.chain_endpoints) > 1:
+        return None
+    (endpoint,) = settings.chain_endpoints
+    parts = urlsplit(endpoint)
+    host, port = parts.hostname or "", parts.port or DEFAULT_PORT
+    if parts.scheme != "ws" or not is_loopback(host):
+        return None
+    try:
+        socket.create_connection((host, port), ANSWER_S).close()
+    except OSError:
+        return AbsentNetwork(endpoint, {"SANDBOX_BITTENSOR_PORT": str(port)})
+    return None

@@ -1,0 +1,1 @@
+"""The subcommands of `strongroom bittensor`, and what `strongroom doctor` asks of it."""

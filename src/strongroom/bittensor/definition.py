@@ -1,0 +1,93 @@
+"""What the house knows of the Bittensor ledger without running it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from strongroom.bittensor.settings import (
+    CREDENTIALS,
+    SURFACES,
+    BittensorSettings,
+    read_bittensor_settings,
+)
+from strongroom.core.environment import Environment
+from strongroom.core.runtime.ledger import (
+    AbsentNetwork,
+    Check,
+    LedgerDefinition,
+    OwnVariables,
+    Surroundings,
+)
+from strongroom.core.security.holdings import Holdings
+from strongroom.core.storage.installed import Installed
+from strongroom.core.storage.schema import Revisions
+
+if TYPE_CHECKING:
+    from strongroom.bittensor.ledger import BittensorLedger
+
+REVISIONS = Revisions(component="bittensor", folder=Path(__file__).parent / "revisions")
+
+
+class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]):
+    """See `core.runtime.ledger`."""
+
+    name = "bittensor"
+    title = "Bittensor"
+    named_by = ("BITTENSOR_NETWORK", "network", "CHAIN_NETWORK", "chain_endpoint", "CHAIN_ENDPOINT")
+    example = "network"
+    surfaces = SURFACES
+    credentials = CREDENTIALS
+    variables = OwnVariables(
+        families=("BITTENSOR",),
+        others=(
+            "SANDBOX_BITTENSOR_PORT",
+            "SANDBOX_BITTENSOR_SPEC",
+            "SANDBOX_BITTENSOR_BLOCK_MS",
+            "WALLET_SERVICE_STATE",
+            "WALLET_SERVICE_COOL_DOWN_S",
+        ),
+        all_set={"BITTENSOR_DB_HOST": "x"},
+    )
+    secret_files = ("bittensor.kek",)
+    revisions = REVISIONS
+
+    def read_settings(self, environment: Environment, data: Path, host: str) -> BittensorSettings:
+        return read_bittensor_settings(environment, data, host)
+
+    def make(self, settings: BittensorSettings, surroundings: Surroundings) -> "BittensorLedger":
+        from strongroom.bittensor.ledger import BittensorLedger
+
+        return BittensorLedger(self, settings, surroundings)
+
+    def holdings(self) -> Holdings:
+        from strongroom.bittensor.keystore.holdings import KeyHoldings
+
+        return KeyHoldings()
+
+    def scopes(self) -> Mapping[str, str]:
+        from strongroom.bittensor.authorization.limits import SCOPES
+
+        return SCOPES
+
+    def checks(self, installed: Installed, settings: BittensorSettings) -> Mapping[str, Check]:
+        from strongroom.bittensor.commands.doctor import bittensor_checks
+
+        return bittensor_checks(installed, settings)
+
+    def commands(self) -> Any:
+        from strongroom.bittensor.commands.wallets import application
+
+        return application
+
+    def token_limits(self) -> Callable[..., str]:
+        from strongroom.bittensor.commands.token_limits import token_limits
+
+        return token_limits
+
+    def absent_network(self, settings: BittensorSettings) -> AbsentNetwork | None:
+        from strongroom.bittensor.absent_chain import absent_chain
+
+        return absent_chain(settings)
+
+
+LEDGER = BittensorDefinition()

@@ -1,0 +1,194 @@
+"""The half of a running ledger that all of them share: database, key, leases, tokens, loops, doors and the order of things.
+
+A ledger subclasses `LedgerBase` and says what differs: `surfaces`, `assemble`, `applications`, `start_loops`, and where it
+has them `adopt` and `finish_waits`.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Generic, TypeVar
+
+from strongroom.core.errors import VaultError
+from strongroom.core.http.door import Dialect
+from strongroom.core.http.listener import Surface
+from strongroom.core.http.opening import Headers, Opening
+from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.lease import Leases
+from strongroom.core.runtime.ledger import AnyLedger, LedgerSettings, Surroundings
+from strongroom.core.runtime.loops import Loop, Loops
+from strongroom.core.runtime.telemetry import Status
+from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.security.audit import Audit
+from strongroom.core.security.bindings import Bindings
+from strongroom.core.security.credentials import require_long_credentials
+from strongroom.core.security.holdings import Holdings, bind_holdings, open_key
+from strongroom.core.security.keys.source import KeySource
+from strongroom.core.security.tokens import Tokens
+from strongroom.core.security.vault import Vault
+from strongroom.core.security.watch import KeyWatch, Watched
+from strongroom.core.storage.check import database_loop
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import migrate
+
+HOLDER_BYTES = 8
+
+S = TypeVar("S", bound=LedgerSettings)
+
+
+class LedgerBase(Generic[S]):
+    """See `core.runtime.ledger.Ledger`. Attributes with a name of the house are for the ledger that builds on it."""
+
+    def __init__(self, definition: AnyLedger, settings: S, surroundings: Surroundings) -> None:
+        self.definition = definition
+        self.settings = settings
+        self.surroundings = surroundings
+        self.clock = surroundings.clock
+        self.entropy = surroundings.entropy
+        self.health = surroundings.health
+        self.metrics = surroundings.metrics
+        self.stack = AsyncExitStack()
+        """Closes what the ledger opened; the last first."""
+        self.background = Background()
+        self.loops = Loops(
+            health=self.health,
+            metrics=self.metrics,
+            clock=self.clock,
+            entropy=self.entropy,
+            background=self.background,
+        )
+        self.database = Database(settings.database)
+        self.stack.push_async_callback(self.database.close)
+        self.audit = Audit(self.clock)
+        self.tokens = Tokens(self.database, self.audit, self.clock, self.entropy)
+        self.leases = Leases(self.database, self.clock, holder=self.entropy.token(HOLDER_BYTES).hex())
+        self._sealed: _Sealed | None = None
+        self._openings: dict[str, Opening] = {}
+        self._failed: asyncio.Future[None] | None = None
+
+    # What a ledger says.
+
+    def surfaces(self) -> list[Surface]:
+        """What it serves, each with `self.opening(name, ...)` as its application."""
+        raise NotImplementedError
+
+    async def adopt(self) -> None:
+        """Takes over what another program left in the database. It may run again and again."""
+
+    async def assemble(self) -> None:
+        """Makes everything. The database is there, and its key is open."""
+        raise NotImplementedError
+
+    def applications(self) -> Mapping[str, Any]:
+        """The ASGI application of each surface, by its name. Asked after `assemble`, if anything is served."""
+        raise NotImplementedError
+
+    def start_loops(self) -> None:
+        """Starts the ledger's loops: `self.loops.start(self.loops.every(...))`, `self.under(...)`."""
+        raise NotImplementedError
+
+    def finish_waits(self) -> None:
+        """The process stops soon: whoever waits for an outcome is told what is known."""
+
+    # What the house does with it.
+
+    def component(self, part: str) -> str:
+        """A name for health: `toyNode` for the part `Node` of the ledger `toy`."""
+        return f"{self.definition.name}{part}"
+
+    def opening(self, surface: str, dialect: Dialect, headers: Headers = ()) -> Opening:
+        """What a surface serves: 503 in these words until the ledger is open, then its application."""
+        return self._openings.setdefault(surface, Opening(dialect, headers))
+
+    @property
+    def is_served(self) -> bool:
+        """Whether this process serves the surfaces; known before the ledger is open."""
+        return bool(self._openings)
+
+    @property
+    def vault(self) -> Vault:
+        return self._key.vault
+
+    @property
+    def bindings(self) -> Bindings:
+        return self._key.bindings
+
+    @property
+    def key_watch(self) -> KeyWatch:
+        return self._key.watch
+
+    async def prepare(self) -> None:
+        await require_long_credentials(self.database, self.settings.short_credentials)
+        await migrate(self.database, [self.definition.revisions])
+        await self.adopt()
+
+    def waiting(self) -> WorkHealth:
+        return self.loops.watch(self.component("Database"), down_after=1, vital=True, initially=Status.DOWN)
+
+    async def open(self) -> None:
+        """Raises: VaultError: the key-encryption key is missing, wrong, weak, or others may read it."""
+        await self.prepare()
+        self._failed = asyncio.get_running_loop().create_future()
+        holdings = self.definition.holdings()
+        if holdings is not None and self.settings.key is not None:
+            self._sealed = await self._open_key(self.settings.key, holdings)
+        await self.assemble()
+        if self.is_served:
+            for name, application in self.applications().items():
+                self._openings[name].open(application)
+
+    @property
+    def failed(self) -> asyncio.Future[None]:
+        if self._failed is None:
+            raise AssertionError("the ledger is not open")
+        return self._failed
+
+    def fail(self, error: Exception) -> None:
+        """A person must act before the work goes on: a process that does nothing else ends with this."""
+        if not self.failed.done():
+            self.failed.set_exception(error)
+            self.failed.exception()  # where nobody waits for it, health has said it
+
+    def start(self) -> None:
+        self.loops.start(database_loop(self.loops, self.component("Database"), self.database))
+        if self._sealed is not None:
+            self.background.start(self._sealed.watch.run())
+        self.start_loops()
+
+    def under(self, lease: str, loops: Sequence[Loop]) -> None:
+        """Loops of the one process that holds the lease."""
+        self.loops.under(self.leases, f"{self.definition.name}.{lease}", loops)
+
+    async def drain(self) -> None:
+        self.finish_waits()
+
+    async def close(self) -> None:
+        await self.background.close()
+        await self.stack.aclose()
+
+    @property
+    def _key(self) -> "_Sealed":
+        if self._sealed is None:
+            raise VaultError(f"the ledger {self.definition.name} has no key-encryption key")
+        return self._sealed
+
+    async def _open_key(self, source: KeySource, holdings: Holdings) -> "_Sealed":
+        """The key must fit what the database holds before anything is signed or sealed with it."""
+        key = await open_key(source, self.database, holdings, self.entropy)
+        await bind_holdings(self.database, holdings, key, self.audit)
+        watch = KeyWatch(
+            Watched(component=self.component("Keys"), source=source, key=key, holdings=holdings),
+            database=self.database,
+            audit=self.audit,
+            health=self.health,
+            clock=self.clock,
+        )
+        await watch.check()
+        return _Sealed(Vault(key, self.entropy), Bindings(key, holdings.kind), watch)
+
+
+class _Sealed:
+    def __init__(self, vault: Vault, bindings: Bindings, watch: KeyWatch) -> None:
+        self.vault = vault
+        self.bindings = bindings
+        self.watch = watch

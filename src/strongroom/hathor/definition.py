@@ -1,0 +1,66 @@
+"""What the house knows of the Hathor ledger without running it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from strongroom.core.environment import Environment
+from strongroom.core.runtime.ledger import Check, LedgerDefinition, OwnVariables, Surroundings
+from strongroom.core.storage.installed import Installed
+from strongroom.core.storage.schema import Revisions
+from strongroom.hathor.settings import CREDENTIALS, SURFACES, HathorSettings, read_hathor_settings
+
+if TYPE_CHECKING:
+    from strongroom.hathor.ledger import HathorLedger
+
+REVISIONS = Revisions(component="hathor", folder=Path(__file__).parent / "revisions")
+
+
+class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
+    """See `core.runtime.ledger`."""
+
+    name = "hathor"
+    title = "Hathor"
+    named_by = ("DEFAULT_SERVER", "FULLNODE_HOST")
+    example = "NETWORK and DEFAULT_SERVER"
+    surfaces = SURFACES
+    credentials = CREDENTIALS
+    variables = OwnVariables(
+        families=("HATHOR",),
+        others=("SANDBOX_HATHOR_PORT", "SANDBOX_HATHOR_STREAM"),
+        obsolete={"HATHOR_AUTH_SECRET": "AUTH_SECRET", "HATHOR_DB_HOST": "DB_ENDPOINT"},
+        all_set={
+            **dict.fromkeys(("DB_ENDPOINT", "REDIS_HOST", "FULLNODE_HOST"), "x"),
+            **dict.fromkeys(("FIREBASE_PROJECT_ID", "FIREBASE_CLIENT_EMAIL", "FIREBASE_PRIVATE_KEY"), "x"),
+            "PUSH_NOTIFICATION_ENABLED": "true",
+        },
+    )
+    secret_files = ("hathor-auth-secret",)
+    works_alone = True
+    revisions = REVISIONS
+
+    def read_settings(self, environment: Environment, data: Path, host: str) -> HathorSettings:
+        return read_hathor_settings(environment, data, host)
+
+    def make(self, settings: HathorSettings, surroundings: Surroundings) -> "HathorLedger":
+        from strongroom.hathor.ledger import HathorLedger
+
+        return HathorLedger(self, settings, surroundings)
+
+    def scopes(self) -> Mapping[str, str]:
+        from strongroom.hathor.api.legacy import SCOPES
+
+        return SCOPES
+
+    def checks(self, installed: Installed, settings: HathorSettings) -> Mapping[str, Check]:
+        from strongroom.hathor.commands.doctor import hathor_checks
+
+        return hathor_checks(installed, settings)
+
+    def commands(self) -> Any:
+        from strongroom.hathor.commands.verify import application
+
+        return application
+
+
+LEDGER = HathorDefinition()
