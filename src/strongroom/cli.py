@@ -53,7 +53,7 @@ def serve(
     or_sandbox: Annotated[
         bool,
         typer.Option(
-            "--or-sandbox", help="The same where no chain of Bittensor answers, with network=local."
+            "--or-sandbox", help="The same where the settings name a local network and nobody serves it."
         ),
     ] = False,
 ) -> None:

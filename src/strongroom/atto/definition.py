@@ -32,6 +32,7 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
             "STRONGROOM_ATTO_TOKEN",
             "SANDBOX_ATTO_NODE_PORT",
             "SANDBOX_ATTO_WORK_PORT",
+            "ATTO_WORK_QUEUE_SIZE",  # read by a work server
         ),
         obsolete={
             "SPRING_R2DBC_URL": "ATTO_DB_HOST, with ATTO_DB_PORT and ATTO_DB_NAME,",

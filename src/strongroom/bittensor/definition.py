@@ -45,6 +45,7 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
             "SANDBOX_BITTENSOR_BLOCK_MS",
             "WALLET_SERVICE_STATE",
             "WALLET_SERVICE_COOL_DOWN_S",
+            "BITTENSOR_RUNTIME_CACHE_DIR",  # read by the SDK
         ),
         all_set={"BITTENSOR_DB_HOST": "x"},
     )

@@ -1,6 +1,6 @@
 """Names of variables: a misspelt one is worse than a wrong value, for nobody tells that the right one is not set.
 
-A family is what stands before the first `_` of a name that is read. In the service's own families (ATTO, STRONGROOM, ...)
+A family is what stands before the first `_` of a name that is read. In the service's own families (STRONGROOM, SANDBOX, ...)
 every name that is not read is a mistake. Families that other programs use too (DB, REDIS, LOG, ...) may hold anything but a
 slip of the pen: a name one letter away from one that is read.
 """
@@ -9,10 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-FOREIGN = re.compile(
-    r"BITTENSOR_RUNTIME_CACHE_DIR|HATHOR_CONFIG_(YAML|FILE)|ATTO_WORK_QUEUE_SIZE|STRONGROOM_TEST_\w+"
-)
-"""What the Bittensor SDK, a Hathor node, an Atto work server and the service's own tests read."""
+OF_TESTS = re.compile(r"STRONGROOM_TEST_\w+")
 _SERVICE_LINK = re.compile(r"\w+_SERVICE_(HOST|PORT(_\w+)?)|\w+_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?")
 _LINK_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 ALIKE = 0.75
@@ -23,7 +20,7 @@ _SHORTEST_OWN_NAME = 10
 
 
 def without_service_links(variables: Mapping[str, str]) -> dict[str, str]:
-    """Without what Kubernetes tells every pod of each Service: one called `atto` sets `ATTO_PORT=tcp://10.0.0.1:8080`."""
+    """Without what Kubernetes tells every pod of each Service: one called `sandbox` sets `SANDBOX_PORT=tcp://10.0.0.1:8080`."""
     return {
         name: value
         for name, value in variables.items()
@@ -48,7 +45,7 @@ def misspelt(
         if name in obsolete:
             mistakes.append(f"{name} is not read any more; {obsolete[name]} replaced it")
         elif "_" in name and _family(name).upper() in families:
-            if not FOREIGN.fullmatch(name):
+            if not OF_TESTS.fullmatch(name):
                 near = get_close_matches(name.upper(), known, n=1, cutoff=ALIKE)
                 mistakes.append(
                     f"{name} is no variable of this service" + (f"; is {near[0]} meant?" if near else "")

@@ -27,7 +27,12 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
     credentials = CREDENTIALS
     variables = OwnVariables(
         families=("HATHOR",),
-        others=("SANDBOX_HATHOR_PORT", "SANDBOX_HATHOR_STREAM"),
+        others=(
+            "SANDBOX_HATHOR_PORT",
+            "SANDBOX_HATHOR_STREAM",
+            "HATHOR_CONFIG_YAML",  # read by a node, as is the next
+            "HATHOR_CONFIG_FILE",
+        ),
         obsolete={"HATHOR_AUTH_SECRET": "AUTH_SECRET", "HATHOR_DB_HOST": "DB_ENDPOINT"},
         all_set={
             **dict.fromkeys(("DB_ENDPOINT", "REDIS_HOST", "FULLNODE_HOST"), "x"),

@@ -101,7 +101,7 @@ class OwnVariables:
     families: tuple[str, ...] = ()
     """What stands before the first `_` of names that only this service reads."""
     others: tuple[str, ...] = ()
-    """Names that its commands and its sandbox read, beside those of its settings."""
+    """Names that its commands, its sandbox and other programs read, beside those of its settings."""
     obsolete: Mapping[str, str] = field(default_factory=dict)
     """Names of other programs that an operator may try, and the one to use instead."""
     all_set: Mapping[str, str] = field(default_factory=dict)

@@ -3,9 +3,9 @@
 A loop that fails, with whatever exception, is started again after a pause that grows, with jitter and a limit. Nothing
 but its cancellation ends it.
 
-    loops.start(loops.every("attoDatabase", 5.0, check))
-    loops.start(loops.run("attoStates", follow))
-    loops.under(leases, "atto.workers", [loops.every("attoBlocks", 2.0, sweep), ...])
+    loops.start(loops.every("toyDatabase", 5.0, check))
+    loops.start(loops.run("toyStates", follow))
+    loops.under(leases, "toy.workers", [loops.every("toyBlocks", 2.0, sweep), ...])
 """
 
 import asyncio

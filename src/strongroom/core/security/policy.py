@@ -21,7 +21,7 @@ class SignatureRequest:
 
     principal: Principal
     scope: str
-    """The right that the principal needs, for example `atto:send`."""
+    """The right that the principal needs, for example `toy:send`."""
     account: str
     """Address of the signing account."""
     kind: str

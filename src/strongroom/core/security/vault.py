@@ -1,7 +1,7 @@
 """Seals and opens secrets with ChaCha20-Poly1305 (RFC 8439).
 
-A sealed blob is nonce (12) || ciphertext || tag (16), without associated data: the layout of the Atto Wallet
-Server, so that its database is opened in place. `Vault` seals under the key-encryption key; `seal` and `open_sealed`
+A sealed blob is nonce (12) || ciphertext || tag (16), without associated data: the layout of a wallet
+server whose database is opened in place. `Vault` seals under the key-encryption key; `seal` and `open_sealed`
 work under any other key.
 """
 
