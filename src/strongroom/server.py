@@ -37,8 +37,8 @@ APPLICATION = "strongroom"
 PR_SET_DUMPABLE = 4
 MANY_FILES = 65_536
 OWN_FILES = 512
-LARGEST_MANAGEMENT_BODY = 64 * 1024
-LONGEST_WAIT_S = 5.0
+MAX_MANAGEMENT_BODY = 64 * 1024
+MAX_WAIT_S = 5.0
 """Between two looks for a database that is away at the start."""
 
 Ready = Callable[[dict[str, str]], None]
@@ -108,12 +108,12 @@ async def _open(
     Raises:
         Unavailable: the database needs a person.
     """
-    backoff = Backoff(SystemClock(), SystemEntropy(), first_s=0.5, cap_s=LONGEST_WAIT_S)
+    backoff = Backoff(SystemClock(), SystemEntropy(), first_s=0.5, cap_s=MAX_WAIT_S)
     await patiently(ledger.prepare, waits, backoff)
     await ledger.open()
     waits.succeeded()
     if networks is not None:
-        await networks.welcome(ledger)
+        await networks.seed_wallets(ledger)
     before_stop.insert(1, ledger.drain)
     ledger.start()
 
@@ -162,10 +162,10 @@ def _allow_many_connections() -> None:
 def _gate(limits: ConnectionLimits, metrics: Metrics) -> Gate:
     """No more connections than this process may have files, without those that it needs itself."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if files != resource.RLIM_INFINITY and files - OWN_FILES < limits.most_connections:
+    if files != resource.RLIM_INFINITY and files - OWN_FILES < limits.max_connections:
         most = max(files - OWN_FILES, files // 2)
         log.warning("the limit of open files allows fewer connections", files=files, connections=most)
-        limits = replace(limits, most_connections=most)
+        limits = replace(limits, max_connections=most)
     return Gate(limits, metrics)
 
 
@@ -246,5 +246,5 @@ def _management(settings: Settings, health: Health, metrics: Metrics) -> Surface
         host=settings.host,
         port=settings.management_port,
         access=Access.REACH,
-        largest_body=LARGEST_MANAGEMENT_BODY,
+        max_body=MAX_MANAGEMENT_BODY,
     )

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.engine import URL
 
 from strongroom.atto import tables
-from strongroom.atto.gateway import NodeDishonest
+from strongroom.atto.gateway import InvalidNodeResponse
 from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.protocol import Address, Network, Transaction
 from strongroom.atto.transactions.abandonment import REASON, abandon
@@ -259,7 +259,7 @@ async def test_a_node_that_contradicts_itself_has_nothing_abandoned(
                 return old if known else None
 
             monkeypatch.setattr(operator.node, "account", account)
-            with pytest.raises(NodeDishonest, match="of this account"):
+            with pytest.raises(InvalidNodeResponse, match="of this account"):
                 await operator.abandon(row.hash.hex())
         network.heal()
         await service.until_balance(address, 49 * ATTO - 7)

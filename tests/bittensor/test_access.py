@@ -9,14 +9,14 @@ from strongroom.bittensor.authorization.limits import (
     SCOPES,
     SIGN,
     SUBMIT,
-    Limits,
+    TokenLimits,
     encode_limits,
     limits_of,
     require_network,
     require_use,
 )
 from strongroom.bittensor.authorization.policy import KeyPolicy, KeyUse
-from strongroom.bittensor.protocol.effects import WEIGHT_CALLS
+from strongroom.bittensor.protocol.call_reach import WEIGHT_CALLS
 from strongroom.core.errors import Forbidden, InvalidInput
 from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import SignatureRequest
@@ -32,7 +32,7 @@ def principal(*scopes: str, **limits: Any) -> Principal:
     return Principal(
         name="token:test",
         scopes=frozenset(scopes or {"bittensor:*"}),
-        limits=encode_limits(Limits(**limits)),
+        limits=encode_limits(TokenLimits(**limits)),
     )
 
 
@@ -175,12 +175,12 @@ def test_limits_that_are_not_understood_allow_nothing(limits: str) -> None:
 )
 def test_wrong_limits_are_refused_when_a_token_is_made(limits: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
-        encode_limits(Limits(**limits))
+        encode_limits(TokenLimits(**limits))
 
 
 def test_limits_go_to_the_row_and_back() -> None:
-    assert encode_limits(Limits()) == ""
-    limits = Limits(
+    assert encode_limits(TokenLimits()) == ""
+    limits = TokenLimits(
         wallets=("a",), netuids=(2,), calls=("weights", TRANSFER), coldkey=True, networks=("10.0.0.0/8",)
     )
     assert limits_of(Principal(name="x", scopes=frozenset(), limits=encode_limits(limits))) == limits

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.engine import URL
 
 from strongroom.bittensor import tables
-from strongroom.bittensor.gateway import ChainDishonest
+from strongroom.bittensor.gateway import InvalidNodeResponse
 from strongroom.bittensor.jobs.runner import principal_of
 from strongroom.bittensor.jobs.store import Job, JobExists, find_job
 from strongroom.bittensor.keystore.names import hotkey
@@ -96,7 +96,7 @@ async def too_soon(node: LiveNode) -> None:
     node.change(LastUpdate=[node.node.chain.head.number, 0, 0, 0], WeightsSetRateLimit=6)
 
 
-@pytest.mark.parametrize("trouble", [ChainDishonest("no genesis"), Unavailable("no database")], ids=str)
+@pytest.mark.parametrize("trouble", [InvalidNodeResponse("no genesis"), Unavailable("no database")], ids=str)
 async def test_what_a_new_connection_could_not_take_was_never_sent(
     node: LiveNode, service: BittensorService, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:

@@ -13,7 +13,7 @@ from strongroom.bittensor.client.breaker import Breaker
 from strongroom.bittensor.client.journal import Journal
 from strongroom.bittensor.client.local import LocalWallet
 from strongroom.bittensor.client.result import Fate, Result
-from strongroom.bittensor.client.transport import Answer, NoAnswer, NotDelivered
+from strongroom.bittensor.client.transport import NoAnswer, NotDelivered, ServiceResponse
 from strongroom.bittensor.client.weights import Patience, Request, WeightSetter
 from support.clock import ManualClock, SeededEntropy
 
@@ -59,7 +59,7 @@ class FlakyService:
         self.arrive()
         return "away" if self.probe_fault else None
 
-    def submit(self, path: str, document: dict[str, Any], key: str, timeout_s: float) -> Answer:
+    def submit(self, path: str, document: dict[str, Any], key: str, timeout_s: float) -> ServiceResponse:
         assert path == "/wallet/set_weights"
         assert timeout_s > 0
         self.arrive()
@@ -74,19 +74,19 @@ class FlakyService:
                 self.late.append((arrives_s, key, document["transaction_data"]["weights"]))
                 raise NoAnswer("reset")
             case "not submitted":
-                return Answer(503, {"submitted": False, "detail": "the chain is away"})
+                return ServiceResponse(503, {"submitted": False, "detail": "the chain is away"})
             case "proxy's 502":
-                return Answer(502, {})
+                return ServiceResponse(502, {})
             case "refused":
-                return Answer(403, {"detail": "not this wallet"})
+                return ServiceResponse(403, {"detail": "not this wallet"})
         if key not in self.jobs:
             self.jobs[key] = document["transaction_data"]["weights"]
             self.taken(self.jobs[key])
         if fault == "lost after it was taken":
             raise NoAnswer("timed out")
-        return Answer(200, {"success": True, "message": "done"})
+        return ServiceResponse(200, {"success": True, "message": "done"})
 
-    def job(self, key: str) -> Answer:
+    def job(self, key: str) -> ServiceResponse:
         self.arrive()
         match self.job_fault:
             case "unreachable":
@@ -94,11 +94,11 @@ class FlakyService:
             case "no answer":
                 raise NoAnswer("reset")
         if key not in self.jobs:
-            return Answer(404, {})
+            return ServiceResponse(404, {})
         if self.job_fault == "still running":
-            return Answer(200, {"status": "running"})
+            return ServiceResponse(200, {"status": "running"})
         success = None if self.job_fault == "in a block that cannot be read" else True
-        return Answer(200, {"status": "done", "result": {"success": success, "message": "done"}})
+        return ServiceResponse(200, {"status": "done", "result": {"success": success, "message": "done"}})
 
 
 @dataclass

@@ -23,5 +23,5 @@ def test_connections_leave_files_for_the_process(
     files: int, wanted: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _kind: (files, files))
-    gate = _gate(ConnectionLimits(most_connections=wanted), Metrics("test"))
-    assert gate.limits.most_connections == expected
+    gate = _gate(ConnectionLimits(max_connections=wanted), Metrics("test"))
+    assert gate.limits.max_connections == expected

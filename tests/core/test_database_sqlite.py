@@ -77,7 +77,7 @@ async def test_units_that_wait_together_share_one_commit(database: Database) -> 
 
 
 async def test_a_batch_has_a_limit(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "MOST_UNITS", 8)
+    monkeypatch.setattr(sqlite, "MAX_UNITS", 8)
     with commits_counted() as commits:
         async with writer_held(database):
             waiting = [asyncio.create_task(database.write(one_more)) for _ in range(20)]

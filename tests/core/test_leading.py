@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from strongroom.core.clock import SystemClock
-from strongroom.core.runtime.keeper import LONGEST_SILENCE_S
+from strongroom.core.runtime.keeper import MAX_SILENCE_S
 from strongroom.core.runtime.lease import DEFAULT_TTL_S, Lease, Leases
 from strongroom.core.storage.database import ANSWER_S, Database, T, Work, sqlite_url
 from strongroom.core.storage.errors import ConnectionSevered
@@ -254,7 +254,7 @@ async def test_a_hung_event_loop_loses_its_lease(first: Leases, second: Leases, 
         async with running(first.lead("work", one)):
             lease = await one.start()
             await clock.sleepers(1)
-            hold_the_event_loop(clock, LONGEST_SILENCE_S + RENEWAL_S)
+            hold_the_event_loop(clock, MAX_SILENCE_S + RENEWAL_S)
             assert given_up.wait(PATIENCE_S)
             clock.advance(DEFAULT_TTL_S)
             successor = await second.acquire("work")

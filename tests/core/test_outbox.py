@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from core.accounts import add, balances, create_accounts
 from strongroom.core.messaging import outbox as outbox_module
-from strongroom.core.messaging.outbox import FIRST_RETRY_S, LONGEST_RETRY_S, POLL_S, Dispatcher, Event, Outbox
+from strongroom.core.messaging.outbox import FIRST_RETRY_S, MAX_RETRY_S, POLL_S, Dispatcher, Event, Outbox
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import START_MS, ManualClock, SeededEntropy
@@ -77,7 +77,7 @@ class House:
             Event(stream=stream, sequence=sequence, payload=f'{{"n":{sequence}}}') for sequence in sequences
         ]
         await self.database.write(lambda connection: self.outbox.append(connection, destination, events))
-        self.outbox.committed(destination, stream)
+        self.outbox.wake_delivery(destination, stream)
 
     async def until_empty(self) -> None:
         """Every delivery is recorded."""
@@ -193,7 +193,7 @@ async def test_a_refused_stream_does_not_hold_up_the_others(database: Database, 
         await house.receiver.until(lambda: house.receiver.of("good") == [1, 2, 3, 4, 5])
         assert house.receiver.refusals == 1
         house.receiver.refused = set()
-        clock.advance(LONGEST_RETRY_S)
+        clock.advance(MAX_RETRY_S)
         await house.until_empty()
     assert house.receiver.of("bad") == [1, 2]
 
@@ -203,7 +203,7 @@ async def test_a_refused_event_is_tried_again_after_ever_longer_pauses(
 ) -> None:
     house.receiver.refused = {"s"}
     await house.send("s", 1, 2)
-    ceilings = [min(LONGEST_RETRY_S, FIRST_RETRY_S * 2**number) for number in range(10)]
+    ceilings = [min(MAX_RETRY_S, FIRST_RETRY_S * 2**number) for number in range(10)]
     async with running(house.dispatcher.run()):
         for number, ceiling in enumerate(ceilings):
             [pause] = await clock.sleepers(1)
@@ -294,7 +294,7 @@ async def test_random_faults_neither_lose_nor_reorder(
 
         async with running(house.dispatcher.run()):
             await send()
-            clock.advance(LONGEST_RETRY_S)
+            clock.advance(MAX_RETRY_S)
         taken += house.receiver.taken
     house = House(database, clock)
     async with running(house.dispatcher.run()):

@@ -20,7 +20,7 @@ SENDS = 200
 ACCOUNTS = 6
 CLIENTS = 12
 KILLS = 6
-LONGEST_PAUSE_S = 0.15
+MAX_PAUSE_S = 0.15
 TROUBLES: tuple[dict[str, object], ...] = (
     {},
     {"drop_reply": 4},
@@ -58,7 +58,7 @@ async def kill_at_random(
         while len(payers.answers) < threshold:  # noqa: ASYNC110 - clients work meanwhile, and tell nobody
             await asyncio.sleep(0.005)
         await trouble()
-        await asyncio.sleep(source.uniform(0, LONGEST_PAUSE_S))
+        await asyncio.sleep(source.uniform(0, MAX_PAUSE_S))
         service.kill()
         await service.start()
 

@@ -7,7 +7,7 @@ import pytest
 
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import execute
-from strongroom.hathor.api.joi import amount, number, text
+from strongroom.hathor.api.validation import amount, number, text
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.hashes import base58check_decode
 from support.clock import ManualClock

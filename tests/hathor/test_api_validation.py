@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from strongroom.hathor.api import addresses, history, holdings, node, outputs, proposals, push, registration
-from strongroom.hathor.api.joi import Schema
 from strongroom.hathor.api.refusal import Refusal
+from strongroom.hathor.api.validation import Schema
 from strongroom.hathor.protocol.addresses import MAINNET
 
 RULES = registration.RegistrationRules(network=MAINNET, max_gap=20, max_retries=5, confirm_first_address=True)

@@ -159,7 +159,7 @@ async def test_an_event_that_fails_with_anything_is_named_until_it_works(
         return apply_batch(connection, events, *arguments)
 
     monkeypatch.setattr(daemon, "apply_batch", refuse)
-    monkeypatch.setattr(daemon, "LONGEST_RETRY_S", 0.1)
+    monkeypatch.setattr(daemon, "MAX_RETRY_S", 0.1)
     async with serving_node(replaying(journal)) as url:
         follower = Following(database, url)
         async with following(follower):

@@ -7,7 +7,7 @@ from strongroom.core.errors import StrongroomError, Unauthenticated
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.amounts import AmountForm
-from strongroom.hathor.api.sockets import LARGEST_FRAME
+from strongroom.hathor.api.sockets import MAX_FRAME
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.gateway.push import HttpPushNode
@@ -64,7 +64,7 @@ async def test_a_token_is_refused(database: Database, clock: ManualClock) -> Non
 
 async def test_a_frame_is_refused_and_the_connection_goes_on(database: Database) -> None:
     async with house(database) as sockets, sockets.client("/") as client:
-        for data in (one for one in NESTED if len(one) <= LARGEST_FRAME):
+        for data in (one for one in NESTED if len(one) <= MAX_FRAME):
             for frame in (data, data.decode()):
                 assert await ask(client, frame) == {"type": "error", "message": "Invalid parameters"}
         assert await ask(client, {"action": "ping"}) == {"type": "pong", "message": "pong"}

@@ -21,7 +21,7 @@ from strongroom.core.storage.statements import execute
 from strongroom.hathor.ledger import PUSH
 from strongroom.hathor.notifications.devices import Device, register_device, update_device
 from strongroom.hathor.notifications.fcm import Fcm, PushService
-from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMeasures
+from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMetrics
 from strongroom.hathor.notifications.settings import read_push_settings
 from strongroom.hathor.protocol.addresses import MAINNET, parse_address
 from strongroom.hathor.protocol.scripts import Payment
@@ -65,7 +65,7 @@ class House:
             outbox=self.outbox,
             clock=clock,
             entropy=SeededEntropy(),
-            measures=PushMeasures(self._metrics),
+            metrics=PushMetrics(self._metrics),
             service=service,
             providers=frozenset({"android"}),
             age_s=AGE_S,
@@ -105,7 +105,7 @@ class House:
         applied = await self.database.write(work)
         self.scene.applied = len(self.scene.chain.journal.events)
         for stream in applied.devices:
-            self.outbox.committed("hathor.push", stream)
+            self.outbox.wake_delivery("hathor.push", stream)
 
     async def receive(self, value: int = 600) -> Vertex:
         paid = self.scene.send([self.scene.genesis], [own(0, value), pay("stranger", 1_000 - value)])

@@ -9,19 +9,19 @@ import pytest
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Unavailable
 from strongroom.core.messaging.bus import Bus
-from strongroom.core.messaging.outbox_reader import Tail, Told
+from strongroom.core.messaging.outbox_reader import OutboxReader, OutboxRecord
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.hathor.api.realtime import Realtime
-from strongroom.hathor.api.subscriptions import SocketMeasures, Subscriptions
+from strongroom.hathor.api.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.notifications.messages import DESTINATION
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
 
-class BrokenTail(Tail):
+class BrokenReader(OutboxReader):
     """Fails at every other reading, each time with another error."""
 
     def __init__(self, database: Database) -> None:
@@ -29,12 +29,12 @@ class BrokenTail(Tail):
         self._errors: list[Exception] = [Unavailable("away"), RuntimeError("a defect")]
         self._turn = 0
 
-    async def read(self, wanted: Container[str]) -> tuple[list[Told], bool]:
+    async def read(self, wanted: Container[str]) -> tuple[list[OutboxRecord], bool]:
         del wanted
         self._turn += 1
         if self._turn % 2 and self._errors:
             raise self._errors.pop(0)
-        return [Told(stream="wallet", payload=f"{self._turn}", created_at_ms=0)], False
+        return [OutboxRecord(stream="wallet", payload=f"{self._turn}", created_at_ms=0)], False
 
 
 class Ear:
@@ -55,15 +55,15 @@ class Ear:
 
 async def test_it_goes_on_after_any_failure(tmp_path: Path) -> None:
     database = Database(sqlite_url(str(tmp_path / "never-read.sqlite3")))
-    measures, bus, ear = SocketMeasures(Metrics("test")), Bus(), Ear()
-    subscriptions = Subscriptions(measures)
+    metrics, bus, ear = SocketMetrics(Metrics("test")), Bus(), Ear()
+    subscriptions = Subscriptions(metrics)
     subscriptions.add("wallet", ear)
     realtime = Realtime(
-        tail=BrokenTail(database),
+        outbox_reader=BrokenReader(database),
         bus=bus,
         clock=SystemClock(),
         subscriptions=subscriptions,
-        measures=measures,
+        metrics=metrics,
     )
     health = WorkHealth("realtime", SystemClock(), Metrics("test"))
     task = asyncio.ensure_future(realtime.run(health))

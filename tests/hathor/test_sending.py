@@ -122,7 +122,7 @@ async def test_who_waits_too_long_is_told_that_nobody_knows(client: Client, cloc
     client.node.answers = [client.node.lose_push]
     asked = asyncio.ensure_future(client.send(identifier, transaction))
     await clock.sleepers()
-    client.api.submitter.wind_down()
+    client.api.submitter.drain()
     status, body = await asked
     assert (status, body["error"]) == (504, "tx-proposal-pending")
     assert WAIT_S < 60  # the client's patience

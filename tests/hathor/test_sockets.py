@@ -172,7 +172,7 @@ async def test_a_dead_peer_is_noticed(database: Database) -> None:
 
 
 async def test_limits(database: Database) -> None:
-    rules = RULES.__class__(require_token=False, most_connections=2, most_subscriptions=1)
+    rules = RULES.__class__(require_token=False, max_connections=2, max_subscriptions=1)
     async with house(database, rules=rules) as sockets:
         await database.write(partial(another_wallet, name="1" * 64))
         async with sockets.client() as client, sockets.client() as other:
@@ -190,7 +190,7 @@ async def test_limits(database: Database) -> None:
 
 
 async def test_tokens_where_they_are_required(database: Database) -> None:
-    rules = RULES.__class__(require_token=True, most_connections=9, most_subscriptions=1)
+    rules = RULES.__class__(require_token=True, max_connections=9, max_subscriptions=1)
     address = parse_xpub(XPUB).address().encode(MAINNET)
     token = TOKENS.issue_read_only(wallet_id=WALLET, auth_address=address)
     others = TOKENS.issue_read_only(wallet_id="1" * 64, auth_address=address)

@@ -10,7 +10,7 @@ from strongroom.core.clock import SystemClock
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage.database import Database
 from strongroom.hathor.protocol.events import Frame, RawEvent
-from strongroom.hathor.sync.measures import Measures
+from strongroom.hathor.sync.metrics import SyncMetrics
 from strongroom.hathor.sync.window import FIRST, Window
 from strongroom.sandbox.hathor.event_stream import Subscriptions
 from strongroom.sandbox.hathor.flow import Flow, RefusedError
@@ -72,7 +72,7 @@ class Connection:
 
     def __post_init__(self) -> None:
         self.metrics = Metrics("test")
-        self.window = Window(-1, self.size, Measures(self.metrics))
+        self.window = Window(-1, self.size, SyncMetrics(self.metrics))
         self.random = random.Random(self.seed)
         self.flow.start(FIRST, None)
 
@@ -160,7 +160,7 @@ def test_whatever_crosses_nothing_is_lost_and_the_last_event_is_acknowledged(siz
 
 
 def test_a_refused_acknowledgement_is_sent_again_when_the_node_has_come_that_far() -> None:
-    window = Window(-1, 10, Measures(Metrics("test")))
+    window = Window(-1, 10, SyncMetrics(Metrics("test")))
     assert state_after(window, frames(0)) == "due"
     assert window.acknowledge() == (0, 10)
     assert state_after(window, frames(*range(1, 11))) == "due"

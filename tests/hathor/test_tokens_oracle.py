@@ -8,7 +8,7 @@ import pytest
 
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unauthenticated
-from strongroom.hathor.wallets.jwt import LARGEST_TOKEN, LIFETIME_S, Principal, Tokens
+from strongroom.hathor.wallets.jwt import LIFETIME_S, MAX_TOKEN, Principal, Tokens
 from support.clock import ManualClock, SeededEntropy
 
 SECRET = "a secret that is as long as the hash"
@@ -48,7 +48,7 @@ def test_each_takes_the_others(clock: ManualClock) -> None:
         {"exp": 1},
         {"wid": None},
         {"wid": 7},
-        {"jti": "x" * LARGEST_TOKEN},
+        {"jti": "x" * MAX_TOKEN},
     ],
 )
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 from sqlalchemy.engine import URL
 
-from strongroom.bittensor.authorization.limits import Limits, encode_limits
+from strongroom.bittensor.authorization.limits import TokenLimits, encode_limits
 from strongroom.bittensor.definition import LEDGER
 from strongroom.bittensor.keystore.names import coldkey, hotkey
 from strongroom.bittensor.keystore.wallets import NewKey
@@ -52,7 +52,7 @@ class BittensorService:
     async def token(self, scopes: tuple[str, ...] = EVERYTHING, **limits: Any) -> dict[str, str]:
         """Headers with a new token."""
         new = await self.ledger.tokens.create(
-            OPERATOR, f"test-{next(_names)}", scopes, limits=encode_limits(Limits(**limits))
+            OPERATOR, f"test-{next(_names)}", scopes, limits=encode_limits(TokenLimits(**limits))
         )
         return bearer(new.secret)
 

@@ -133,7 +133,7 @@ class Peer:
 async def house(
     limits: ConnectionLimits | None = None,
     *,
-    largest_body: int | None = None,
+    max_body: int | None = None,
     dialect: Dialect = plain_dialect,
 ) -> AsyncIterator[House]:
     application, metrics = Application(), Metrics("test")
@@ -143,7 +143,7 @@ async def house(
         host="127.0.0.1",
         port=0,
         access=Access.PUBLIC,
-        largest_body=largest_body,
+        max_body=max_body,
         dialect=dialect,
     )
     listener = Listener(surface, gate=Gate(limits, metrics))

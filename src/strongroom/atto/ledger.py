@@ -34,12 +34,12 @@ from strongroom.atto.transactions.resolver import SWEEP_S, Resolver
 from strongroom.atto.transactions.service import Transactions
 from strongroom.atto.transactions.store import Settled, SignedBlock
 from strongroom.atto.transactions.submitter import Submitter
-from strongroom.atto.transactions.work_cache import WorkDesk
+from strongroom.atto.transactions.work_cache import WorkCache
 from strongroom.atto.wallets.accounts import Accounts
 from strongroom.atto.wallets.adoption import adopt_accounts
 from strongroom.atto.wallets.keyring import Keyring
 from strongroom.atto.wallets.recovery import Recoverer
-from strongroom.atto.wallets.scan_progress import ProgressBoard
+from strongroom.atto.wallets.scan_progress import ScanProgress
 from strongroom.atto.wallets.wallets import Wallets
 from strongroom.core.http.listener import Surface
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
@@ -114,7 +114,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
                 REFRESH_S,
                 self._ask_node,
                 down_after=1,
-                longest_pause_s=REFRESH_S,
+                max_pause_s=REFRESH_S,
                 initially=Status.DOWN,
             )
         )
@@ -125,7 +125,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
                 self._node_network.check,
                 part="network",
                 wake=self._node_network.recheck,
-                longest_pause_s=REFRESH_S,
+                max_pause_s=REFRESH_S,
             )
         )
         loops.start(loops.every(ACCOUNTS, ACCOUNTS_S, self._monitored.look))
@@ -144,7 +144,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
         await self.leases.lead(instance_lease(self.leases.holder), hold, turn.health)
 
     def finish_waits(self) -> None:
-        self._submitter.wind_down()
+        self._submitter.drain()
 
     def _workers(self) -> list[Loop]:
         """What one process does for all. Two at once would be wasteful, not wrong: blocks are guarded by their slots."""
@@ -210,7 +210,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
             cache_s=settings.key_cache_s,
             refused=self.key_watch.notice,
         )
-        self._work_desk = WorkDesk(
+        self._work_desk = WorkCache(
             source=self._work_source(),
             database=database,
             network=settings.network,
@@ -229,7 +229,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
             node_clock=self._node_clock,
             entropy=entropy,
             background=self.background,
-            write_entries=self._history.write_entries,
+            store_and_announce=self._history.store_and_announce,
             settled=self._settled,
             overtaken=self._overtaken,
             health=self.health,
@@ -283,7 +283,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
         )
 
     def _assemble_services(self) -> None:
-        board = ProgressBoard(self.clock)
+        scan_progress = ScanProgress(self.clock)
         accounts = Accounts(
             database=self.database,
             network=self.settings.network,
@@ -291,7 +291,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
             audit=self.audit,
             clock=self.clock,
             monitored=self._monitored,
-            progress=board,
+            progress=scan_progress,
             refresh=self._follower.refresh,
             wake_receiver=self._receiver.wake,
             scan_limit=self.settings.scan_limit,
@@ -310,14 +310,14 @@ class AttoLedger(LedgerBase[AttoSettings]):
                 accounts=accounts,
                 node=self._node,
                 database=self.database,
-                progress=board,
+                progress=scan_progress,
                 scan_limit=self.settings.scan_limit,
             ),
             transactions=Transactions(self._submitter, self.database),
             queries=Queries(self.database, self.settings.network),
             history=self._history,
             receiver=self._receiver,
-            board=board,
+            scan_progress=scan_progress,
         )
 
     async def _ask_node(self) -> None:
@@ -334,7 +334,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
     def _settled(self, signed: SignedBlock, settled: Settled) -> None:
         block = signed.transaction.block
         self._follower.settled(block.public_key, block.height)
-        self._callbacks.committed(block.address)
+        self._callbacks.wake_delivery(block.address)
         self._work_desk.prepare(block.address, block.hash)
         if not settled.is_complete:
             self._history.wake()

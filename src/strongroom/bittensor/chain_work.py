@@ -2,17 +2,17 @@
 
 from typing import Final
 
-from strongroom.bittensor.calls.remote_signing import LentSignatures
+from strongroom.bittensor.calls.remote_signing import RemoteSigning
 from strongroom.bittensor.calls.service import Calls
 from strongroom.bittensor.extrinsics.resolver import IDLE_S, Resolver
 from strongroom.bittensor.extrinsics.submitter import Submitter
-from strongroom.bittensor.gateway.genesis_pin import ChainPin
+from strongroom.bittensor.gateway.genesis_pin import GenesisPin
 from strongroom.bittensor.gateway.node import NodeChain
-from strongroom.bittensor.jobs.results import Answers
+from strongroom.bittensor.jobs.results import JobResults
 from strongroom.bittensor.jobs.retention import PURGE_S, Retention
 from strongroom.bittensor.jobs.runner import POLL_S, JobRunner
 from strongroom.bittensor.jobs.store import on_settled
-from strongroom.bittensor.jobs.waiting import Outcomes
+from strongroom.bittensor.jobs.waiting import OutcomeWaiter
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.settings import BittensorSettings
 from strongroom.bittensor.weights.revealer import Reveals
@@ -37,7 +37,7 @@ CHECK_S: Final = 10.0
 
 
 class ChainWork:
-    """`start`, then `wind_down` and `close`."""
+    """`start`, then `drain` and `close`."""
 
     def __init__(
         self,
@@ -56,11 +56,11 @@ class ChainWork:
         self._clock = clock
         self._loops = loops
         self._leases = leases
-        pin = ChainPin(database, settings.network, clock)
+        pin = GenesisPin(database, settings.network, clock)
         self.chain = NodeChain(
             settings.chain_endpoints, check_genesis=pin.check, clock=clock, entropy=entropy
         )
-        self.outcomes = Outcomes(database, clock, background)
+        self.outcomes = OutcomeWaiter(database, clock, background)
         self._resolver = Resolver(
             chain=self.chain,
             database=database,
@@ -79,17 +79,17 @@ class ChainWork:
             wake=self._resolver.wake,
         )
         subnets = Subnets(self.chain, ignore_max_weight=settings.ignore_max_weights_limit)
-        answers = Answers(database, self.outcomes)
+        results = JobResults(database, self.outcomes)
         self.calls = Calls(
             subnets=subnets,
             database=database,
             keyring=keyring,
             submitter=self.submitter,
-            answers=answers,
+            results=results,
             clock=clock,
             entropy=entropy,
         )
-        self.lent = LentSignatures(
+        self.remote_signing = RemoteSigning(
             chain=self.chain,
             subnets=subnets,
             database=database,
@@ -105,7 +105,7 @@ class ChainWork:
             database=database,
             keyring=keyring,
             submitter=self.submitter,
-            answers=answers,
+            results=results,
             clock=clock,
             entropy=entropy,
         )
@@ -127,7 +127,7 @@ class ChainWork:
 
     def start(self) -> None:
         loops = self._loops
-        loops.start(loops.every(CHAIN, CHECK_S, self.chain.heads, down_after=1, longest_pause_s=CHECK_S))
+        loops.start(loops.every(CHAIN, CHECK_S, self.chain.heads, down_after=1, max_pause_s=CHECK_S))
         loops.check(EXTRINSICS, self._resolver.check, part="age")
         loops.check(JOBS, self._runner.check, part="tries")
         resolver, runner = self._resolver, self._runner
@@ -137,9 +137,9 @@ class ChainWork:
         purge = loops.every(PURGE, PURGE_S, self._retention.purge)
         loops.under(self._leases, JOBS_LEASE, [carry_out, purge])
 
-    def wind_down(self) -> None:
-        self.submitter.wind_down()
-        self.outcomes.wind_down()
+    def drain(self) -> None:
+        self.submitter.drain()
+        self.outcomes.drain()
 
     async def close(self) -> None:
         await self.chain.close()

@@ -10,7 +10,7 @@ from strongroom.bittensor.api.application import Services, create_application
 from strongroom.bittensor.api.documentation import PAGE
 from strongroom.bittensor.api.errors import before_opening, refused_at_door
 from strongroom.bittensor.authorization.authentication import Authenticator
-from strongroom.bittensor.authorization.limits import Limits
+from strongroom.bittensor.authorization.limits import TokenLimits
 from strongroom.bittensor.authorization.policy import KeyPolicy
 from strongroom.bittensor.calls.messages import Messages
 from strongroom.bittensor.chain_work import ChainWork
@@ -19,7 +19,7 @@ from strongroom.bittensor.keystore.keyring import Keyring, Passwords
 from strongroom.bittensor.keystore.wallets import Wallets
 from strongroom.bittensor.settings import API_SURFACE, BittensorSettings
 from strongroom.core.http.listener import Surface
-from strongroom.core.http.rate_limiter import Buckets
+from strongroom.core.http.rate_limiter import RateLimiter
 from strongroom.core.runtime.ledger_base import LedgerBase
 from strongroom.core.security.policy import SigningGate
 
@@ -82,7 +82,7 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
         self.chain_work.start()
 
     def finish_waits(self) -> None:
-        self.chain_work.wind_down()
+        self.chain_work.drain()
 
     def _application(self) -> Litestar:
         settings = self.settings
@@ -90,7 +90,7 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
             tokens=self.tokens,
             service_token=settings.service_token,
             jwt_secret=settings.jwt_secret,
-            service_limits=Limits(
+            service_limits=TokenLimits(
                 netuids=None if settings.netuid is None else (settings.netuid,), calls=settings.service_calls
             ),
             clock=self.clock,
@@ -101,12 +101,12 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
                 messages=self._messages,
                 weights=self.chain_work.weights,
                 calls=self.chain_work.calls,
-                lent=self.chain_work.lent,
+                remote_signing=self.chain_work.remote_signing,
                 identities=settings.pylon_identities,
             ),
             callers=Callers(
                 authenticator,
-                Buckets(self.clock),
+                RateLimiter(self.clock),
                 requests_a_minute=settings.requests_a_minute,
                 proxies=settings.trusted_proxies,
             ),

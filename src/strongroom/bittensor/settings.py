@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.engine import URL
 
-from strongroom.bittensor.authorization.limits import WEIGHTS, Limits, encode_limits
+from strongroom.bittensor.authorization.limits import WEIGHTS, TokenLimits, encode_limits
 from strongroom.bittensor.keystore.names import is_name
 from strongroom.bittensor.protocol.keyfiles import PASSWORD_PREFIX
 from strongroom.bittensor.protocol.networks import Network
@@ -20,7 +20,7 @@ from strongroom.core.security.keys.source import KeySource, read_key_source
 from strongroom.core.storage.database import mysql_url, sqlite_url
 
 DEFAULT_PORT = 8000
-HIGHEST_NETUID = 65_535
+MAX_NETUID = 65_535
 DEFAULT_TOKEN = "default-token"  # noqa: S105 - published: it opens nothing but a network on this machine
 DEFAULT_JWT_SECRET = "your-secret-api-key"  # noqa: S105 - published too, and refused
 JWT_ALGORITHM = "HS256"
@@ -134,15 +134,15 @@ def _netuid(environment: Environment) -> int | None:
 
 
 def _parse_netuid(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= HIGHEST_NETUID):
-        raise ValueError(f"must be a whole number up to {HIGHEST_NETUID}, not {text!r}")
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_NETUID):
+        raise ValueError(f"must be a whole number up to {MAX_NETUID}, not {text!r}")
     return int(text)
 
 
 def _calls(text: str) -> tuple[str, ...]:
     calls = tuple(one.strip() for one in text.split(",") if one.strip())
     try:
-        encode_limits(Limits(calls=calls))
+        encode_limits(TokenLimits(calls=calls))
     except InvalidInput as error:
         raise ValueError(error.message) from None
     return calls

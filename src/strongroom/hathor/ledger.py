@@ -17,7 +17,7 @@ from strongroom.core.http.timing import TimedApplication
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
 from strongroom.core.messaging.bus import Bus, RedisBus
 from strongroom.core.messaging.outbox import Outbox
-from strongroom.core.messaging.outbox_reader import Tail
+from strongroom.core.messaging.outbox_reader import OutboxReader
 from strongroom.core.runtime.ledger import AnyLedger, Surroundings
 from strongroom.core.runtime.ledger_base import LedgerBase
 from strongroom.core.runtime.loops import Loop, Turn
@@ -37,8 +37,8 @@ from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.realtime import Realtime
 from strongroom.hathor.api.refusal import before_opening, refused_at_door
 from strongroom.hathor.api.registration import Registration, RegistrationRules
-from strongroom.hathor.api.sockets import LARGEST_FRAME, SocketApplication, SocketRules
-from strongroom.hathor.api.subscriptions import SocketMeasures, Subscriptions
+from strongroom.hathor.api.sockets import MAX_FRAME, SocketApplication, SocketRules
+from strongroom.hathor.api.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode
@@ -48,13 +48,13 @@ from strongroom.hathor.maintenance.verifier import Verifier
 from strongroom.hathor.notifications import outbox as pushes
 from strongroom.hathor.notifications.fcm import Fcm
 from strongroom.hathor.notifications.messages import DESTINATION
-from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMeasures
+from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMetrics
 from strongroom.hathor.proposals.broadcaster import Sender
 from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.proposals.sweeper import SWEEP_S, ProposalSweep
 from strongroom.hathor.settings import API_SURFACE, SOCKET_SURFACE, HathorSettings
 from strongroom.hathor.sync.daemon import Sync, SyncSettings
-from strongroom.hathor.sync.measures import Measures
+from strongroom.hathor.sync.metrics import SyncMetrics
 from strongroom.hathor.sync.source import Pins, WrongSourceError
 from strongroom.hathor.wallets.jwt import Tokens
 from strongroom.hathor.wallets.loading import LOOK_S, WalletLoader
@@ -92,7 +92,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
         self.versions = Versions(self.database, self.http_node, clock)
         self._push_node = HttpPushNode(settings.node_url)
         self.bus = Bus()
-        self._tail = Tail(self.database, DESTINATION)
+        self._outbox_reader = OutboxReader(self.database, DESTINATION)
         self._realtime: Realtime | None = None
         self._pusher: Pusher | None = None
         for close in (self.node.close, self.http_node.close, self._push_node.close):
@@ -100,7 +100,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
 
     async def assemble(self) -> None:
         self._open_bus()
-        await self._tail.begin()  # before anybody can join
+        await self._outbox_reader.begin()  # before anybody can join
         self._pusher = self._open_pusher()
         self._sender = Sender(
             node=self._push_node,
@@ -129,7 +129,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
             outbox=self.outbox,
             health=self._sync_health,
             node_health=self._stream_health,
-            measures=Measures(self.metrics),
+            metrics=SyncMetrics(self.metrics),
             settings=SyncSettings(
                 network=self.settings.network,
                 pins=Pins(
@@ -178,9 +178,9 @@ class HathorLedger(LedgerBase[HathorSettings]):
                 host=api.host,
                 port=sockets.port,
                 access=self.settings.socket_access,
-                largest_frame=LARGEST_FRAME,
+                max_frame=MAX_FRAME,
                 compresses_frames=False,
-                largest_body=LARGEST_FRAME,
+                max_body=MAX_FRAME,
                 dialect=refused_at_door,
                 proxies=api.proxies,
             ),
@@ -195,14 +195,16 @@ class HathorLedger(LedgerBase[HathorSettings]):
         self.background.start(self.bus.run())
         if (realtime := self._realtime) is not None:
             loops.start(loops.run(REALTIME, lambda turn: realtime.run(turn.health)))
-            watch_backlog(loops, REALTIME, self._backlog(DESTINATION, place=lambda: self._tail.last_id))
+            watch_backlog(
+                loops, REALTIME, self._backlog(DESTINATION, place=lambda: self._outbox_reader.last_id)
+            )
         if self._pusher is not None:
             loops.check(PUSH, self._pusher.check, part="deliveries")
             watch_backlog(loops, PUSH, self._backlog(pushes.DESTINATION))
         self.under(SYNC_LEASE, self._workers())
 
     def finish_waits(self) -> None:
-        self._submitter.wind_down()
+        self._submitter.drain()
 
     async def verifier(self, *, repair: bool) -> Verifier:
         """Compares the derived rows with the chain's record; needs the node for its rules."""
@@ -243,7 +245,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
             outbox=self.outbox,
             clock=self.clock,
             entropy=self.entropy,
-            measures=PushMeasures(self.metrics),
+            metrics=PushMetrics(self.metrics),
             service=service,
             providers=push.providers,
             age_s=push.age_s,
@@ -251,25 +253,25 @@ class HathorLedger(LedgerBase[HathorSettings]):
 
     def _socket_application(self, tokens: Tokens, reader: Reader) -> SocketApplication:
         settings = self.settings.sockets
-        measures = SocketMeasures(self.metrics)
-        subscriptions = Subscriptions(measures)
+        metrics = SocketMetrics(self.metrics)
+        subscriptions = Subscriptions(metrics)
         self._realtime = Realtime(
-            tail=self._tail,
+            outbox_reader=self._outbox_reader,
             bus=self.bus,
             clock=self.clock,
             subscriptions=subscriptions,
-            measures=measures,
+            metrics=metrics,
             amounts=self.settings.api.amounts,
         )
         return SocketApplication(
             reader=reader,
             tokens=tokens,
             subscriptions=subscriptions,
-            measures=measures,
+            metrics=metrics,
             rules=SocketRules(
                 require_token=settings.require_token,
-                most_connections=settings.most_connections,
-                most_subscriptions=settings.most_subscriptions,
+                max_connections=settings.max_connections,
+                max_subscriptions=settings.max_subscriptions,
             ),
         )
 
@@ -343,7 +345,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
             network=self.settings.network.name,
             stage=api.stage,
             health_key=api.health_key,
-            most_blocks_behind=api.most_blocks_behind,
+            max_blocks_behind=api.max_blocks_behind,
         )
         redis_answers = (lambda: self.bus.is_shared) if self.settings.redis is not None else None
         return OperationRoutes(self.database, self.http_node, self.clock, rules, redis_answers)

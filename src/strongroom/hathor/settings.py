@@ -71,9 +71,9 @@ class SocketSettings:
 
     port: int
     require_token: bool
-    most_connections: int
+    max_connections: int
     """Of this process."""
-    most_subscriptions: int
+    max_subscriptions: int
     """Of one connection."""
 
 
@@ -101,7 +101,7 @@ class ApiSettings:
     """The deployment's name in the metrics."""
     health_key: Secret | None
     """What `GET /health` asks for; None: it is closed."""
-    most_blocks_behind: int
+    max_blocks_behind: int
     """Of a database that `GET /health` calls healthy, plus one."""
     verify_proposals: bool
     """Signatures, weight and work are checked before the node is asked."""
@@ -178,7 +178,7 @@ def _read_api(environment: Environment, host: str) -> ApiSettings:
         ),
         stage=environment.text("STAGE", "local"),
         health_key=environment.credential("HATHOR_HEALTH_API_KEY"),
-        most_blocks_behind=environment.integer("HEALTHCHECK_MAXIMUM_HEIGHT_DIFFERENCE", 5, low=1),
+        max_blocks_behind=environment.integer("HEALTHCHECK_MAXIMUM_HEIGHT_DIFFERENCE", 5, low=1),
         verify_proposals=environment.flag("HATHOR_VERIFY_PROPOSALS", True),
         legacy=environment.flag("HATHOR_LEGACY_API", False),
         callers=read_allowed_callers(environment),
@@ -189,8 +189,8 @@ def _read_sockets(environment: Environment) -> SocketSettings:
     return SocketSettings(
         port=environment.port("HATHOR_WS_PORT", 3001),
         require_token=environment.flag("HATHOR_WS_REQUIRE_TOKEN", False),
-        most_connections=environment.integer("HATHOR_WS_MAX_CONNECTIONS", 20_000, low=1),
-        most_subscriptions=environment.integer("HATHOR_WS_MAX_SUBSCRIPTIONS", 10, low=1),
+        max_connections=environment.integer("HATHOR_WS_MAX_CONNECTIONS", 20_000, low=1),
+        max_subscriptions=environment.integer("HATHOR_WS_MAX_SUBSCRIPTIONS", 10, low=1),
     )
 
 

@@ -18,11 +18,10 @@ from strongroom.core.security.keys.local import make_secret_file
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.sandbox.atto import AttoSandbox, Chain, Journal
 from strongroom.sandbox.bittensor.genesis import Genesis
-from strongroom.sandbox.bittensor.newcomers import settle
 from strongroom.sandbox.bittensor.node import Production
 from strongroom.sandbox.bittensor.sandbox import BittensorSandbox
+from strongroom.sandbox.bittensor.seed_wallets import seed_wallets
 from strongroom.sandbox.bittensor.settings import read_chain_settings
-from strongroom.sandbox.hathor.diary import open_node
 from strongroom.sandbox.hathor.event_stream import Subscriptions
 from strongroom.sandbox.hathor.generate import Generator
 from strongroom.sandbox.hathor.journal import Journal as HathorJournal
@@ -35,6 +34,7 @@ from strongroom.sandbox.hathor.replay import (
     recorded_journal,
     replaying_node,
 )
+from strongroom.sandbox.hathor.restart_journal import open_node
 
 LEDGERS = ("atto", "hathor", "bittensor")
 BLOCK_S = 5.0
@@ -103,11 +103,11 @@ class LocalNetworks:
             surfaces.append(self._open_bittensor())
         return surfaces
 
-    async def welcome(self, ledger: Ledger) -> None:
+    async def seed_wallets(self, ledger: Ledger) -> None:
         """Gives a Bittensor service beside the chain wallets to begin with."""
         wallets = getattr(ledger, "wallets", None)
         if self._bittensor is not None and isinstance(wallets, Wallets):
-            await settle(self._bittensor.node, wallets, SystemEntropy())
+            await seed_wallets(self._bittensor.node, wallets, SystemEntropy())
 
     async def close(self) -> None:
         await self._stack.aclose()

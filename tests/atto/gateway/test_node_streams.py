@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from strongroom.atto.gateway import NodeDishonest
-from strongroom.atto.gateway.node import MOST_UNREADABLE, HttpNode
+from strongroom.atto.gateway import InvalidNodeResponse
+from strongroom.atto.gateway.node import MAX_UNREADABLE, HttpNode
 from strongroom.atto.protocol import Address
 from strongroom.core.clock import SystemClock
 from support.atto_service import NOBODY
@@ -37,7 +37,7 @@ async def test_a_stream_of_nothing_readable_ends_without_filling_the_log(stream:
             if stream == "states"
             else node.receivables([Address.parse(NOBODY)], 1)
         )
-        with capture_logs() as logs, pytest.raises(NodeDishonest, match="not a node's"):
+        with capture_logs() as logs, pytest.raises(InvalidNodeResponse, match="not a node's"):
             await consume(items)
         await node.close()
-    assert [entry["skipped"] for entry in logs] == [1, 10, MOST_UNREADABLE]
+    assert [entry["skipped"] for entry in logs] == [1, 10, MAX_UNREADABLE]

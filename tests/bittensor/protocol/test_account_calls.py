@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from strongroom.bittensor.protocol import account_calls, calls
-from strongroom.bittensor.protocol.account_calls import LARGEST_U64, share_of
+from strongroom.bittensor.protocol.account_calls import MAX_U64, share_of
+from strongroom.bittensor.protocol.call_reach import CallReach, reach_of
 from strongroom.bittensor.protocol.calls import Call
-from strongroom.bittensor.protocol.effects import Effect, effect_of
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.ss58 import decode_address, encode_address
 from strongroom.bittensor.protocol.weights import weight_set
@@ -66,7 +66,7 @@ def test_ipv6_is_served_too() -> None:
         (account_calls.transfer, (KEY0, -1)),
         (account_calls.set_children, (2, KEY0, [(1, KEY0)])),
         (account_calls.set_children, (2, KEY0, [(1, KEY1), (1, KEY1)])),
-        (account_calls.set_children, (2, KEY0, [(LARGEST_U64, KEY1), (1, bytes(32))])),
+        (account_calls.set_children, (2, KEY0, [(MAX_U64, KEY1), (1, bytes(32))])),
         (account_calls.set_children, (2, KEY0, [(1, bytes([n]) * 32) for n in range(6)])),
     ],
 )
@@ -76,8 +76,8 @@ def test_what_the_chain_would_refuse_is_refused_here(function: Any, arguments: t
 
 
 def test_shares_add_up_to_no_more_than_the_whole() -> None:
-    assert (share_of("0"), share_of("1"), share_of("0.5")) == (0, LARGEST_U64, LARGEST_U64 // 2)
-    assert sum(share_of("0.1") for _ in range(10)) <= LARGEST_U64
+    assert (share_of("0"), share_of("1"), share_of("0.5")) == (0, MAX_U64, MAX_U64 // 2)
+    assert sum(share_of("0.1") for _ in range(10)) <= MAX_U64
     assert share_of("1e-5") == share_of("0.00001")
     assert share_of("5E-1") == share_of(".5")
     too_much = ("1e-999999999", "1e-9999", "0." + "1" * 65)
@@ -87,30 +87,33 @@ def test_shares_add_up_to_no_more_than_the_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "effect"),
+    ("call", "reach"),
     [
-        (calls.set_weights(2, weight_set([1], [1], 0)), Effect(netuids=(2,), amount_rao=0, destination=None)),
-        (account_calls.serve_axon(3, "1.2.3.4", 1), Effect(netuids=(3,), amount_rao=0, destination=None)),
-        (account_calls.transfer(KEY1, 7), Effect(netuids=(), amount_rao=7, destination=HK1)),
+        (
+            calls.set_weights(2, weight_set([1], [1], 0)),
+            CallReach(netuids=(2,), amount_rao=0, destination=None),
+        ),
+        (account_calls.serve_axon(3, "1.2.3.4", 1), CallReach(netuids=(3,), amount_rao=0, destination=None)),
+        (account_calls.transfer(KEY1, 7), CallReach(netuids=(), amount_rao=7, destination=HK1)),
         (
             account_calls.add_stake(2, KEY0, 7),
-            Effect(netuids=(2,), amount_rao=7, destination=None, hotkeys=(HK0,)),
+            CallReach(netuids=(2,), amount_rao=7, destination=None, hotkeys=(HK0,)),
         ),
         (
             account_calls.add_stake_limit(2, KEY0, 7, 9, allow_partial=True),
-            Effect(netuids=(2,), amount_rao=7, destination=None, hotkeys=(HK0,)),
+            CallReach(netuids=(2,), amount_rao=7, destination=None, hotkeys=(HK0,)),
         ),
         (
             account_calls.remove_stake(2, KEY0, 7),
-            Effect(netuids=(2,), amount_rao=0, destination=None, hotkeys=(HK0,)),
+            CallReach(netuids=(2,), amount_rao=0, destination=None, hotkeys=(HK0,)),
         ),
         (
             account_calls.burned_register(2, KEY0),
-            Effect(netuids=(2,), amount_rao=None, destination=None, hotkeys=(HK0,)),
+            CallReach(netuids=(2,), amount_rao=None, destination=None, hotkeys=(HK0,)),
         ),
         (
             Call(pallet="SubtensorModule", function="claim_root", arguments={"subnets": [2, 3]}),
-            Effect(netuids=(2, 3), amount_rao=None, destination=None),
+            CallReach(netuids=(2, 3), amount_rao=None, destination=None),
         ),
         (
             Call(
@@ -118,11 +121,11 @@ def test_shares_add_up_to_no_more_than_the_whole() -> None:
                 function="move_stake",
                 arguments={"origin_hotkey": HK0, "destination_hotkey": "0x" + KEY1.hex()},
             ),
-            Effect(netuids=(), amount_rao=None, destination=None, hotkeys=(HK0, HK1)),
+            CallReach(netuids=(), amount_rao=None, destination=None, hotkeys=(HK0, HK1)),
         ),
         (
             Call(pallet="SubtensorModule", function="batch_set_weights", arguments={"netuids": [2, 3]}),
-            Effect(netuids=(2, 3), amount_rao=0, destination=None),
+            CallReach(netuids=(2, 3), amount_rao=0, destination=None),
         ),
         (
             Call(
@@ -130,16 +133,16 @@ def test_shares_add_up_to_no_more_than_the_whole() -> None:
                 function="transfer_stake",
                 arguments={"destination_coldkey": HK1, "origin_netuid": 1, "destination_netuid": 2},
             ),
-            Effect(netuids=(1, 2), amount_rao=None, destination=HK1),
+            CallReach(netuids=(1, 2), amount_rao=None, destination=HK1),
         ),
         (
             Call(pallet="Balances", function="transfer_all", arguments={"dest": {"Id": "0x" + KEY1.hex()}}),
-            Effect(netuids=(), amount_rao=None, destination=HK1),
+            CallReach(netuids=(), amount_rao=None, destination=HK1),
         ),
     ],
 )
-def test_what_a_call_would_do(call: Call, effect: Effect) -> None:
-    assert effect_of(call) == effect
+def test_what_a_call_would_do(call: Call, reach: CallReach) -> None:
+    assert reach_of(call) == reach
 
 
 @pytest.mark.parametrize(
@@ -155,4 +158,4 @@ def test_what_a_call_would_do(call: Call, effect: Effect) -> None:
 )
 def test_a_call_whose_effect_cannot_be_read_is_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError):
-        effect_of(Call(pallet="Balances", function="transfer_keep_alive", arguments=arguments))
+        reach_of(Call(pallet="Balances", function="transfer_keep_alive", arguments=arguments))

@@ -4,9 +4,9 @@ import pytest
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
-from strongroom.core.http.connections.admission import MOST_LINGERING, Gate, Reason
-from strongroom.core.http.connections.connection import MOST_DISCARDED, PIECE
-from strongroom.core.http.connections.limits import LARGEST_HEAD, MOST_HEADERS, ConnectionLimits
+from strongroom.core.http.connections.admission import MAX_LINGERING, Gate, Reason
+from strongroom.core.http.connections.connection import MAX_DISCARDED, PIECE
+from strongroom.core.http.connections.limits import MAX_HEAD, MAX_HEADERS, ConnectionLimits
 from strongroom.core.http.door import Refused
 from strongroom.core.http.forwarded import parse_proxies
 from strongroom.core.runtime.telemetry import Metrics
@@ -72,7 +72,7 @@ async def test_what_has_no_end_is_refused(what: str) -> None:
     beginning, more, expected, reason = ENDLESS[what]
     async with house() as service, service.peer() as peer:
         await peer.send(beginning)
-        await peer.send(more * (2 * LARGEST_HEAD // len(more)))
+        await peer.send(more * (2 * MAX_HEAD // len(more)))
         answer = await peer.rest()
         assert status(answer) == expected
         assert "connection: close" in answer
@@ -84,7 +84,7 @@ async def test_what_has_no_end_is_refused(what: str) -> None:
 async def test_the_largest_head_passes_and_one_byte_more_does_not() -> None:
     async with house() as service:
         for more, expected in ((0, 200), (1, 431)):
-            name = "x" * (LARGEST_HEAD - len("/") - len("Host: x\r\n") - len(": \r\n") - 1 + more)
+            name = "x" * (MAX_HEAD - len("/") - len("Host: x\r\n") - len(": \r\n") - 1 + more)
             request = f"GET / HTTP/1.1\r\nHost: x\r\n{name}: y\r\n\r\n".encode()
             async with service.peer() as peer:
                 await peer.send(request)
@@ -94,9 +94,7 @@ async def test_the_largest_head_passes_and_one_byte_more_does_not() -> None:
 async def test_many_headers_are_refused() -> None:
     async with house() as service:
         for more, expected in ((0, 200), (1, 431)):
-            request = (
-                KEPT + "".join(f"h{number}: v\r\n" for number in range(MOST_HEADERS - 1 + more)) + "\r\n"
-            )
+            request = KEPT + "".join(f"h{number}: v\r\n" for number in range(MAX_HEADERS - 1 + more)) + "\r\n"
             async with service.peer() as peer:
                 await peer.send(request.encode())
                 assert status(await peer.answer()) == expected
@@ -230,7 +228,7 @@ async def test_what_comes_after_an_early_answer_is_thrown_away_within_limits() -
         async with service.peer() as peer:
             await peer.send(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
             assert status(await peer.answer()) == 200
-            await peer.send(b"y" * 2 * MOST_DISCARDED)
+            await peer.send(b"y" * 2 * MAX_DISCARDED)
             assert await peer.rest() == ""
 
 
@@ -253,7 +251,7 @@ async def test_a_body_that_is_larger_than_what_waits_for_the_application_may_be_
     ],
 )
 async def test_a_body_above_the_surfaces_limit_is_refused(request_head: bytes) -> None:
-    async with house(largest_body=100) as service:
+    async with house(max_body=100) as service:
         assert status(await service.ask(request_head)) == 413
         await eventually(lambda: service.application.running == 0)
 
@@ -315,7 +313,7 @@ async def test_an_offer_of_another_protocol_is_not_taken_and_the_request_is_answ
 
 
 async def test_a_peer_has_so_many_connections_and_gets_them_back() -> None:
-    limits = ConnectionLimits(most_of_a_peer=2)
+    limits = ConnectionLimits(max_per_peer=2)
     async with house(limits) as service, service.peer() as first, service.peer() as second:
         for peer in (first, second):
             await peer.send(head())
@@ -332,7 +330,7 @@ async def test_a_peer_has_so_many_connections_and_gets_them_back() -> None:
 
 @pytest.mark.parametrize("proxies", ["1", "127.0.0.0/8"])
 async def test_a_trusted_proxy_is_not_one_peer(proxies: str) -> None:
-    limits = ConnectionLimits(most_of_a_peer=1, most_connections=3, proxies=parse_proxies(proxies))
+    limits = ConnectionLimits(max_per_peer=1, max_connections=3, proxies=parse_proxies(proxies))
     async with house(limits) as service, service.peer() as first, service.peer() as second, service.peer():
         for peer in (first, second):
             await peer.send(head())
@@ -352,7 +350,7 @@ async def test_a_refusal_is_worded_as_the_surface_does() -> None:
 
 
 def test_a_gate_counts_an_ipv6_network_as_one_peer() -> None:
-    gate = Gate(ConnectionLimits(most_of_a_peer=1))
+    gate = Gate(ConnectionLimits(max_per_peer=1))
     first = gate.enter("2001:db8::1")
     assert not isinstance(first, Reason)
     assert gate.enter("2001:db8::2") is Reason.PEER_CONNECTIONS
@@ -364,7 +362,7 @@ def test_a_gate_counts_an_ipv6_network_as_one_peer() -> None:
 
 
 def test_a_peer_s_connections_to_one_surface_keep_it_from_no_other() -> None:
-    gate = Gate(ConnectionLimits(most_of_a_peer=1))
+    gate = Gate(ConnectionLimits(max_per_peer=1))
     assert not isinstance(gate.enter("127.0.0.1", surface="hathor-ws"), Reason)
     assert gate.enter("127.0.0.1", surface="hathor-ws") is Reason.PEER_CONNECTIONS
     assert not isinstance(gate.enter("127.0.0.1", surface="atto"), Reason)
@@ -372,7 +370,7 @@ def test_a_peer_s_connections_to_one_surface_keep_it_from_no_other() -> None:
 
 def test_few_of_the_refused_are_told_why() -> None:
     gate = Gate()
-    places = [gate.linger() for _ in range(MOST_LINGERING)]
+    places = [gate.linger() for _ in range(MAX_LINGERING)]
     assert gate.linger() is None
     assert places[0] is not None
     places[0].end()

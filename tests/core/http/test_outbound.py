@@ -13,11 +13,11 @@ import pytest
 
 from strongroom.core.http.outbound.client import (
     LINES_A_TURN,
-    Answer,
     ExcessiveAnswer,
     HttpClient,
     NoAnswer,
     NotConnected,
+    OutboundResponse,
     StreamRefused,
 )
 from strongroom.core.http.outbound.connections import MAX_HEAD_BYTES, OPTIONS
@@ -254,7 +254,7 @@ async def test_no_redirect_is_followed(client: HttpClient, status: int) -> None:
             elsewhere.url.encode(),
         )
         async with hostile_peer(lambda: [head]) as peer:
-            answer: Answer = await client.ask("GET", peer.url)
+            answer: OutboundResponse = await client.ask("GET", peer.url)
             assert answer.status == status
             with pytest.raises(StreamRefused):
                 await first_line(client, peer.url)

@@ -106,7 +106,7 @@ async def test_frames_of_every_kind_count(flood: bytes) -> None:
 
 
 async def test_a_socket_keeps_its_place_among_the_connections() -> None:
-    async with house(ConnectionLimits(most_of_a_peer=1)) as service:
+    async with house(ConnectionLimits(max_per_peer=1)) as service:
         async with connect(service.url):
             with pytest.raises(InvalidStatus) as refused:
                 await connect(service.url)

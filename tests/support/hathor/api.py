@@ -109,7 +109,7 @@ class Api:
         self.node = HttpNode(node_url, clock, self.metrics, timeout_s=node_timeout_s)
         self.versions = Versions(database, self.node, clock)
         rules = OperationRules(
-            network="mainnet", stage="local", health_key=Secret(HEALTH_KEY), most_blocks_behind=5
+            network="mainnet", stage="local", health_key=Secret(HEALTH_KEY), max_blocks_behind=5
         )
         application: Any = create_application(
             registration=registration,

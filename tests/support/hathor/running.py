@@ -18,7 +18,7 @@ from strongroom.core.storage.statements import execute
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.sync.daemon import Sync, SyncSettings
-from strongroom.hathor.sync.measures import Measures
+from strongroom.hathor.sync.metrics import SyncMetrics
 from strongroom.hathor.sync.source import Pins
 from strongroom.sandbox.hathor.event_stream import Subscriptions
 from strongroom.sandbox.hathor.journal import Journal
@@ -81,7 +81,7 @@ class Following:
         self.clock = clock or SystemClock()
         self.health = Health()
         self.metrics = Metrics("test")
-        self.measures = Measures(self.metrics)
+        self.sync_metrics = SyncMetrics(self.metrics)
         self.node = HttpEventNode(url)
         self.leases = Leases(database, self.clock, holder, ttl_s=ttl_s)
         self.sync = Sync(
@@ -92,7 +92,7 @@ class Following:
             outbox=Outbox(self.clock),
             health=self._part("hathorSync"),
             node_health=self._part("hathorNode"),
-            measures=self.measures,
+            metrics=self.sync_metrics,
             settings=SyncSettings(
                 network=MAINNET, pins=pins or Pins(network="mainnet"), window=window, idle_s=0.3
             ),

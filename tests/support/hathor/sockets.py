@@ -17,15 +17,15 @@ from strongroom.core.http.exposure import Access
 from strongroom.core.http.listener import Listener, Surface
 from strongroom.core.messaging.bus import Bus
 from strongroom.core.messaging.outbox import Event, Outbox
-from strongroom.core.messaging.outbox_reader import Tail
+from strongroom.core.messaging.outbox_reader import OutboxReader
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.realtime import Realtime
-from strongroom.hathor.api.sockets import LARGEST_FRAME, SocketApplication, SocketRules
-from strongroom.hathor.api.subscriptions import SocketMeasures, Subscriptions
+from strongroom.hathor.api.sockets import MAX_FRAME, SocketApplication, SocketRules
+from strongroom.hathor.api.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.wallets.jwt import Tokens
@@ -34,7 +34,7 @@ from support.hathor.wallets import WALLET, insert_wallet
 
 TOKENS = Tokens([Secret("foobar")], SystemClock(), SystemEntropy())
 OUTBOX = Outbox(SystemClock())
-RULES = SocketRules(require_token=False, most_connections=100, most_subscriptions=3)
+RULES = SocketRules(require_token=False, max_connections=100, max_subscriptions=3)
 
 
 class Sockets:
@@ -69,23 +69,23 @@ async def serving_sockets(
     amounts: AmountForm = AmountForm.NUMBER,
 ) -> AsyncGenerator[Sockets]:
     metrics, bus = Metrics("test"), Bus()
-    measures = SocketMeasures(metrics)
-    subscriptions = Subscriptions(measures)
-    clock, tail = SystemClock(), Tail(database, DESTINATION)
-    await tail.begin()
+    socket_metrics = SocketMetrics(metrics)
+    subscriptions = Subscriptions(socket_metrics)
+    clock, outbox_reader = SystemClock(), OutboxReader(database, DESTINATION)
+    await outbox_reader.begin()
     realtime = Realtime(
-        tail=tail,
+        outbox_reader=outbox_reader,
         bus=bus,
         clock=clock,
         subscriptions=subscriptions,
-        measures=measures,
+        metrics=socket_metrics,
         amounts=amounts,
     )
     application = SocketApplication(
         reader=Reader(database, clock, MAINNET),
         tokens=tokens,
         subscriptions=subscriptions,
-        measures=measures,
+        metrics=socket_metrics,
         rules=rules,
     )
     surface = Surface(
@@ -94,7 +94,7 @@ async def serving_sockets(
         host="127.0.0.1",
         port=0,
         access=Access.PUBLIC,
-        largest_frame=LARGEST_FRAME,
+        max_frame=MAX_FRAME,
         compresses_frames=False,
         ping_s=ping_s,
         messages_a_minute=messages_a_minute,

@@ -31,11 +31,11 @@ from strongroom.atto.history.queries import Queries
 from strongroom.atto.protocol import MAX_KEY_INDEX
 from strongroom.atto.wallets.accounts import Accounts
 from strongroom.atto.wallets.recovery import Recoverer
-from strongroom.atto.wallets.scan_progress import Progress, ProgressBoard
+from strongroom.atto.wallets.scan_progress import Progress, ScanProgress
 from strongroom.core.errors import InvalidInput, NotFound
 from strongroom.core.security.access import Principal
 
-LARGEST_INDEX = 2**32 - 1
+MAX_INDEX = 2**32 - 1
 INTEGER = re.compile(r"-?[0-9]{1,20}")
 NO_ACCOUNT = {404: refusal("The address is none of this service's accounts")}
 NO_ROW = {404: empty_refusal("The address is none of this service's accounts; the body is empty")}
@@ -108,12 +108,12 @@ class AccountController(Controller):
     async def progress(
         self,
         walletName: FromPath[str],
-        board: NamedDependency[ProgressBoard],
+        scan_progress: NamedDependency[ScanProgress],
         principal: NamedDependency[Principal],
     ) -> Progress:
         """How far the wallet's latest range or recovery has come, in the process that answers."""
         principal.require(access.READ)
-        scan = board.of(walletName)
+        scan = scan_progress.of(walletName)
         if scan is None:
             raise NotFound(f"Wallet {walletName} has no range or recovery", code="no_progress")
         return scan
@@ -230,6 +230,6 @@ def _bounded(name: str, value: float | str, *, low: int) -> int:
     if number < low:
         bound = "greater than 0" if low else "greater than or equal to 0"
         raise InvalidInput(f"{name} must be {bound}", code="invalid_number")
-    if number > LARGEST_INDEX:
-        raise InvalidInput(f"{name} must be less than or equal to {LARGEST_INDEX}", code="invalid_number")
+    if number > MAX_INDEX:
+        raise InvalidInput(f"{name} must be less than or equal to {MAX_INDEX}", code="invalid_number")
     return number

@@ -19,7 +19,7 @@ from strongroom.atto.receiving.receiver import Receiver
 from strongroom.atto.transactions.service import Transactions
 from strongroom.atto.wallets.accounts import Accounts
 from strongroom.atto.wallets.recovery import Recoverer
-from strongroom.atto.wallets.scan_progress import ProgressBoard
+from strongroom.atto.wallets.scan_progress import ScanProgress
 from strongroom.atto.wallets.wallets import Wallets
 from strongroom.core.http.json_request import JsonRequest
 from strongroom.core.http.timing import Timing
@@ -27,7 +27,7 @@ from strongroom.core.runtime.idempotency import Idempotency
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.tokens import Gatekeeper
 
-LARGEST_BODY = 1_000_000
+MAX_BODY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Services:
     queries: Queries
     history: History
     receiver: Receiver
-    board: ProgressBoard
+    scan_progress: ScanProgress
 
 
 def create_application(
@@ -61,7 +61,7 @@ def create_application(
         "queries": services.queries,
         "history": services.history,
         "receiver": services.receiver,
-        "board": services.board,
+        "scan_progress": services.scan_progress,
         "idempotent": idempotent,
     }
     callers = Callers(gatekeeper)
@@ -82,7 +82,7 @@ def create_application(
         middleware=[Timing(metrics)],
         openapi_config=openapi_config(),
         request_class=JsonRequest,
-        request_max_body_size=LARGEST_BODY,
+        request_max_body_size=MAX_BODY,
         logging_config=None,
         state=State(),
     )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from litestar.params import HeaderParameter, QueryParameter
 
-from strongroom.atto.history.queries import LARGEST_PAGE
+from strongroom.atto.history.queries import MAX_PAGE
 
 IdempotencyKey = Annotated[
     str | None,
@@ -15,4 +15,4 @@ IdempotencyKey = Annotated[
     ),
 ]
 Cursor = Annotated[str | None, QueryParameter(description="`nextCursor` of the page before", required=False)]
-Limit = Annotated[int, QueryParameter(ge=1, le=LARGEST_PAGE, description="Most entries of a page")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="Most entries of a page")]

@@ -6,7 +6,7 @@ import msgspec
 from litestar.openapi.spec import OpenAPIType, Schema
 from msgspec import UNSET, UnsetType
 
-from strongroom.atto.history.queries import Page, Totals, Waiting
+from strongroom.atto.history.queries import Page, PendingReceivable, Totals
 from strongroom.atto.history.views import EntryView, entry_view
 from strongroom.atto.protocol import MAX_SUPPLY_RAW, U64_MAX, AccountState, Address, ProtocolError
 from strongroom.atto.records import AccountRecord, WalletRecord
@@ -16,7 +16,7 @@ from strongroom.atto.wallets.accounts import AccountRow, Derived
 from strongroom.atto.wallets.recovery import Recovery
 from strongroom.core.errors import InvalidInput
 
-MOST_DIGITS = 20
+MAX_DIGITS = 20
 
 _INTEGER = Schema(type=OpenAPIType.INTEGER, minimum=0)
 _DECIMAL = Schema(type=OpenAPIType.STRING, pattern="^[0-9]+$")
@@ -252,7 +252,7 @@ def entry_page(page: Page) -> EntryPage:
     return EntryPage(entries=[entry_view(entry) for entry in page.entries], next_cursor=page.next_cursor)
 
 
-def receivable_view(waiting: Waiting) -> ReceivableView:
+def receivable_view(waiting: PendingReceivable) -> ReceivableView:
     return ReceivableView(
         hash=waiting.receivable.hash.hex().upper(),
         address=Address(public_key=waiting.receivable.receiver_public_key).path,
@@ -272,7 +272,7 @@ def parse_unsigned(value: float | str, name: str, *, high: int = U64_MAX) -> int
     text = str(value)
     if (
         isinstance(value, float)
-        or not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS)
+        or not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS)
         or int(text) > high
     ):
         raise InvalidInput(f"{name} must be an integer from 0 to {high}", code="invalid_number")

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from strongroom.atto import tables
 from strongroom.atto.following.proof import require_signature
 from strongroom.atto.following.watched_addresses import MonitoredAddresses
-from strongroom.atto.gateway import Node, NodeDishonest
+from strongroom.atto.gateway import InvalidNodeResponse, Node
 from strongroom.atto.protocol import AccountState, Address, Block, ChangeBlock, Network, OpenBlock
 from strongroom.atto.records import AccountRecord, load_account, state_values
 from strongroom.atto.transactions.resolver import Resolver
@@ -106,7 +106,7 @@ class Follower:
         it than the node's history.
 
         Raises:
-            NodeDishonest: it is not what the account's key signed.
+            InvalidNodeResponse: it is not what the account's key signed.
         """
         address = Address(public_key=state.public_key)
         if address not in self._monitored:
@@ -133,7 +133,7 @@ class Follower:
     async def _verify(self, state: AccountState) -> Block:
         """The account's last block, which says what the state says."""
         if state.network is not self._network:
-            raise NodeDishonest(
+            raise InvalidNodeResponse(
                 f"The node speaks for the network {state.network.name}, not {self._network.name}"
             )
         transaction = await self._node.transaction(state.frontier)
@@ -144,7 +144,7 @@ class Follower:
         said = (state.network, state.public_key, state.height, state.balance, state.timestamp_ms)
         signed = (block.network, block.public_key, block.height, block.balance, block.timestamp)
         if said != signed:
-            raise NodeDishonest("The node's account state is not what its last transaction says")
+            raise InvalidNodeResponse("The node's account state is not what its last transaction says")
         return block
 
 
@@ -157,4 +157,6 @@ def _require_follows(account: AccountRecord, block: Block, state: AccountState) 
     else:
         return
     if representative != state.representative_public_key:
-        raise NodeDishonest("The node's account state has another representative than the account chose")
+        raise InvalidNodeResponse(
+            "The node's account state has another representative than the account chose"
+        )

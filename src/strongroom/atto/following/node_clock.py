@@ -7,7 +7,7 @@ network, or holds its account until that time has come.
 
 import structlog
 
-from strongroom.atto.gateway import Node, NodeDishonest
+from strongroom.atto.gateway import InvalidNodeResponse, Node
 from strongroom.core.clock import Clock
 from strongroom.core.errors import Unavailable
 from strongroom.core.runtime.telemetry import ComponentHealth, Status
@@ -61,7 +61,7 @@ class NodeClock:
 
         Raises:
             NodeUnavailable
-            NodeDishonest: its time is days away from this machine's; nothing is signed with such a timestamp.
+            InvalidNodeResponse: its time is days away from this machine's; nothing is signed with such a timestamp.
         """
         offset_ms = await self._node.clock_offset_ms()
         wall_ms, monotonic_s = self._clock.now_ms(), self._clock.monotonic_s()
@@ -70,7 +70,7 @@ class NodeClock:
             words = "The node's clock and this machine's are more than a day apart"
             if self._base is not None:
                 self._note_jump(words)
-            raise NodeDishonest(words)
+            raise InvalidNodeResponse(words)
         if (
             self._base is not None
             and abs(moved_ms) > JUMP_MS

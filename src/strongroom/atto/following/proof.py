@@ -1,13 +1,13 @@
 """The node is believed about an account when the account's own key signed what it says."""
 
-from strongroom.atto.gateway import NodeDishonest
+from strongroom.atto.gateway import InvalidNodeResponse
 from strongroom.atto.protocol import ProtocolError, Transaction, verify
 
 
 def require_signature(transaction: Transaction, what: str) -> None:
-    """Raises NodeDishonest unless the key of the block's account signed it; `what` says which block it is."""
+    """Raises InvalidNodeResponse unless the key of the block's account signed it; `what` says which block it is."""
     block = transaction.block
     try:
         verify(block.public_key, block.hash, transaction.signature)
     except ProtocolError as error:
-        raise NodeDishonest(f"The signature is wrong of {what}") from error
+        raise InvalidNodeResponse(f"The signature is wrong of {what}") from error

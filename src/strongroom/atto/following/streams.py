@@ -24,9 +24,9 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 # Every stream is opened anew from time to time: the replay heals whatever went by unseen.
-LONGEST_S = 600.0
+MAX_S = 600.0
 SETTLED_S = 6.0  # longer than a connection may take to fail
-MOST_SIDE_STREAMS = 8
+MAX_SIDE_STREAMS = 8
 ADDRESSES_A_STREAM = 1000
 
 
@@ -71,7 +71,7 @@ class AddressStream(Generic[T]):
                     changed.clear()
                     fresh = [address for address in self._monitored.snapshot() if address not in covered]
                     covered.update(fresh)
-                    merged = sides if fresh and len(sides) >= MOST_SIDE_STREAMS else []
+                    merged = sides if fresh and len(sides) >= MAX_SIDE_STREAMS else []
                     addresses = [address for side in merged for address in side.addresses] + fresh
                     streams = [
                         _Stream(number=next(numbers), addresses=chunk, health=turn.health)
@@ -100,7 +100,7 @@ class AddressStream(Generic[T]):
     async def _follow(self, stream: "_Stream") -> None:
         backoff = Backoff(self._clock, self._entropy, first_s=0.25, cap_s=10.0)
         while True:
-            limit = asyncio.timeout(LONGEST_S)
+            limit = asyncio.timeout(MAX_S)
             try:
                 async with limit:
                     await self._consume(stream, backoff)

@@ -24,7 +24,7 @@ class NodeRejected(LedgerRejected):
         self.reason = reason
 
 
-class NodeDishonest(Unavailable):
+class InvalidNodeResponse(Unavailable):
     """What the node said contradicts itself, its signatures or the configured network."""
 
     code = "node_dishonest"

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from strongroom.atto.gateway import HeightRange, NodeDishonest, NodeRejected, NodeUnavailable
+from strongroom.atto.gateway import HeightRange, InvalidNodeResponse, NodeRejected, NodeUnavailable
 from strongroom.atto.protocol import (
     AccountEntry,
     AccountState,
@@ -27,10 +27,10 @@ from strongroom.atto.protocol import (
 from strongroom.core.clock import Clock, iso_instant
 from strongroom.core.http.json_decoder import JsonDecoder
 from strongroom.core.http.outbound.client import (
-    Answer,
     ExcessiveAnswer,
     HttpClient,
     OutboundError,
+    OutboundResponse,
     StreamRefused,
 )
 
@@ -43,7 +43,7 @@ LOOKUP_TIMEOUT_S = 5.0
 CONFIRMATION_TIMEOUT_S = 60.0
 STREAM_IDLE_S = 3600.0
 ADDRESSES_PER_QUERY = 1000
-MOST_UNREADABLE = 100
+MAX_UNREADABLE = 100
 """Items of a stream in a row: one that says nothing else is no node's."""
 
 _REJECTION = re.compile(
@@ -76,7 +76,7 @@ class HttpNode:
         if response.status != HTTPStatus.NOT_FOUND:
             networks = {state.network for state in _decoded(decode_account_states, _body(response))}
             if len(networks) > 1:
-                raise NodeDishonest("The node has accounts of several networks")
+                raise InvalidNodeResponse("The node has accounts of several networks")
             if networks:
                 return networks.pop()
         for network, first_block in GENESIS_HASHES.items():
@@ -104,7 +104,7 @@ class HttpNode:
             return None
         transaction = _decoded(decode_transaction, _body(response))
         if transaction.hash != transaction_hash:
-            raise NodeDishonest("The node answered with another transaction than the one asked for")
+            raise InvalidNodeResponse("The node answered with another transaction than the one asked for")
         return transaction
 
     async def transaction_at(self, address: Address, height: int) -> Transaction:
@@ -134,7 +134,7 @@ class HttpNode:
         if not line:
             raise NodeUnavailable("The node ended the confirmation without a word")
         if _decoded(decode_transaction, line).hash != transaction.hash:
-            raise NodeDishonest("The node confirmed another transaction than the one published")
+            raise InvalidNodeResponse("The node confirmed another transaction than the one published")
 
     async def clock_offset_ms(self) -> int:
         before_s = self._clock.monotonic_s()
@@ -143,7 +143,7 @@ class HttpNode:
         answer = _decoded(_INSTANT.decode, _body(response))
         difference = answer.get("differenceMillis")
         if not isinstance(difference, int):
-            raise NodeDishonest("The node's time has no differenceMillis")
+            raise InvalidNodeResponse("The node's time has no differenceMillis")
         travel_ms = int((self._clock.monotonic_s() - before_s) * 500)
         return difference - travel_ms
 
@@ -170,7 +170,7 @@ class HttpNode:
         left = sum(one.last - one.first + 1 for one in ranges)
         async for line in self._lines("/accounts/entries/stream", content, idle_s=QUERY_TIMEOUT_S):
             if (left := left - 1) < 0:
-                raise NodeDishonest("The node sent more entries than were asked for")
+                raise InvalidNodeResponse("The node sent more entries than were asked for")
             yield _decoded(decode_account_entry, line)
 
     async def _send(
@@ -181,14 +181,14 @@ class HttpNode:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         read_timeout_s: float = QUERY_TIMEOUT_S,
-    ) -> Answer:
+    ) -> OutboundResponse:
         url = self._base_url + path
         try:
             return await self._client.ask(
                 method, url, data=content, headers=headers, timeout_s=read_timeout_s
             )
         except ExcessiveAnswer as error:
-            raise NodeDishonest(f"The node does not answer as a node does: {error}") from error
+            raise InvalidNodeResponse(f"The node does not answer as a node does: {error}") from error
         except OutboundError as error:
             raise NodeUnavailable(f"The node does not answer ({error})") from error
 
@@ -206,7 +206,7 @@ class HttpNode:
         except StreamRefused as error:
             raise NodeUnavailable(f"The node refused the stream with status {error.status}") from error
         except ExcessiveAnswer as error:
-            raise NodeDishonest(f"The node's stream is not a node's: {error}") from error
+            raise InvalidNodeResponse(f"The node's stream is not a node's: {error}") from error
         except OutboundError as error:
             raise NodeUnavailable(f"The node's stream broke ({error})") from error
 
@@ -217,13 +217,13 @@ def _address_search(addresses: Sequence[Address]) -> bytes:
     return msgspec.json.encode({"addresses": [address.uri for address in addresses]})
 
 
-def _body(response: Answer) -> bytes:
+def _body(response: OutboundResponse) -> bytes:
     if response.status != HTTPStatus.OK:
         raise NodeUnavailable(f"The node answered with status {response.status}")
     return response.content
 
 
-def _refusal(response: Answer) -> NodeRejected | NodeUnavailable:
+def _refusal(response: OutboundResponse) -> NodeRejected | NodeUnavailable:
     """A refusal is the node's reasoned no; anything else leaves the transaction's fate open.
 
     A 400 without the node's words may come from a proxy that never asked the node.
@@ -242,7 +242,7 @@ def _decoded(decode: Callable[[bytes], T], data: bytes) -> T:
     try:
         return decode(data)
     except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-        raise NodeDishonest(f"The node sent something unreadable: {error}") from error
+        raise InvalidNodeResponse(f"The node sent something unreadable: {error}") from error
 
 
 class _Tolerance:
@@ -256,15 +256,15 @@ class _Tolerance:
         """None: the line is unreadable.
 
         Raises:
-            NodeDishonest: so were many before it.
+            InvalidNodeResponse: so were many before it.
         """
         try:
             item = _decoded(decode, line)
-        except NodeDishonest as error:
+        except InvalidNodeResponse as error:
             self._skipped += 1
             self._in_a_row += 1
-            if self._in_a_row > MOST_UNREADABLE:
-                raise NodeDishonest(f"The node's stream is not a node's: {error.message}") from error
+            if self._in_a_row > MAX_UNREADABLE:
+                raise InvalidNodeResponse(f"The node's stream is not a node's: {error.message}") from error
             if str(self._skipped).strip("0") == "1":  # the first, the tenth, the hundredth
                 log.error("skipped an item of the node's stream", why=error.message, skipped=self._skipped)
             return None

@@ -92,8 +92,8 @@ class Callbacks:
         )
         self.announce(connection, [entry for entry in entries if entry.height > notified])
 
-    def committed(self, address: Address) -> None:
-        self._outbox.committed(DESTINATION, address.path)
+    def wake_delivery(self, address: Address) -> None:
+        self._outbox.wake_delivery(DESTINATION, address.path)
 
     async def run(self, turn: Turn) -> None:
         """Delivers until cancelled. Run it under a lease."""

@@ -15,7 +15,7 @@ from strongroom.atto.transactions.store import load_entry
 from strongroom.core.errors import InvalidInput, NotFound
 from strongroom.core.storage.database import Database
 
-LARGEST_PAGE = 1000
+MAX_PAGE = 1000
 RANGES_PER_STATEMENT = 200
 
 
@@ -28,7 +28,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class PendingReceivable:
     """Something receivable, and why it was not received yet, if that was tried."""
 
     receivable: Receivable
@@ -113,23 +113,23 @@ class Queries:
             query = query.where(tables.chain.c.disabled.is_(False))
         return [account_record(row, self._network) for row in await self._database.fetch_all(query)]
 
-    async def waiting(self, address: Address) -> list[Waiting]:
+    async def waiting(self, address: Address) -> list[PendingReceivable]:
         """What an account could receive, oldest first."""
         columns = tables.receivable.c
         query = (
             select(tables.receivable).where(columns.address == address.path).order_by(columns.timestamp_ms)
         )
 
-        def work(connection: Connection) -> list[Waiting]:
+        def work(connection: Connection) -> list[PendingReceivable]:
             load_account(connection, address, self._network)
             return self._waiting(connection, query)
 
         return await self._database.read(work)
 
-    async def waiting_of_wallet(self, wallet_name: str) -> list[Waiting]:
+    async def waiting_of_wallet(self, wallet_name: str) -> list[PendingReceivable]:
         """What the accounts of a wallet could receive, oldest first."""
 
-        def work(connection: Connection) -> list[Waiting]:
+        def work(connection: Connection) -> list[PendingReceivable]:
             _require_wallet(connection, wallet_name)
             query = _receivables_of(wallet_name).order_by(tables.receivable.c.timestamp_ms)
             return self._waiting(connection, query)
@@ -166,9 +166,9 @@ class Queries:
 
         return await self._database.read(work)
 
-    def _waiting(self, connection: Connection, query: Select[Any]) -> list[Waiting]:
+    def _waiting(self, connection: Connection, query: Select[Any]) -> list[PendingReceivable]:
         return [
-            Waiting(
+            PendingReceivable(
                 receivable=Receivable(
                     network=self._network,
                     hash=row.hash,

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Connection, Row, select, update
 
 from strongroom.atto import tables
-from strongroom.atto.gateway import HeightRange, Node, NodeDishonest
+from strongroom.atto.gateway import HeightRange, InvalidNodeResponse, Node
 from strongroom.atto.history.callbacks import Callbacks
 from strongroom.atto.protocol import AccountEntry, AccountState, Address, BlockType, Network
 from strongroom.atto.records import AccountRecord, account_record
@@ -61,7 +61,7 @@ class History:
     def wake(self) -> None:
         self.changed.set()
 
-    def write_entries(
+    def store_and_announce(
         self, connection: Connection, wallet_name: str, entries: Sequence[AccountEntry]
     ) -> None:
         """Stores entries and their callbacks in the caller's transaction."""
@@ -136,7 +136,7 @@ class History:
                 self._callbacks.announce_missed(connection, account.address, lines)
 
         await self._database.write(work)
-        self._callbacks.committed(account.address)
+        self._callbacks.wake_delivery(account.address)
 
     async def _gaps(self) -> list[Gap]:
         columns = tables.chain.c
@@ -169,19 +169,19 @@ def _balance_at(connection: Connection, account: AccountRecord) -> int:
 
 
 def _check(lines: Sequence[AccountEntry], span: HeightRange, balance: int, state: AccountState) -> None:
-    """Raises NodeDishonest unless the lines are complete, add up and end in the verified state."""
+    """Raises InvalidNodeResponse unless the lines are complete, add up and end in the verified state."""
     if len(lines) != span.last - span.first + 1:
-        raise NodeDishonest(
+        raise InvalidNodeResponse(
             f"The node gave {len(lines)} of {span.last - span.first + 1} entries; is it historical?"
         )
     for height, line in enumerate(lines, span.first):
         if line.public_key != span.address.public_key or line.height != height:
-            raise NodeDishonest(f"The node gave another entry than the one at height {height}")
+            raise InvalidNodeResponse(f"The node gave another entry than the one at height {height}")
         if line.previous_balance != balance or not _moves_rightly(line):
-            raise NodeDishonest(f"The entry at height {height} does not add up")
+            raise InvalidNodeResponse(f"The entry at height {height} does not add up")
         balance = line.balance
     if span.last == state.height and (lines[-1].hash, lines[-1].balance) != (state.frontier, state.balance):
-        raise NodeDishonest("The entries do not end in the account's last transaction")
+        raise InvalidNodeResponse("The entries do not end in the account's last transaction")
 
 
 def _moves_rightly(line: AccountEntry) -> bool:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 from strongroom.atto import tables
 from strongroom.atto.following.proof import require_signature
 from strongroom.atto.following.watched_addresses import MonitoredAddresses
-from strongroom.atto.gateway import Node, NodeDishonest
+from strongroom.atto.gateway import InvalidNodeResponse, Node
 from strongroom.atto.protocol import (
     Address,
     Block,
@@ -45,7 +45,7 @@ PRINCIPAL = system_principal("atto-receiver")
 SCOPE = "atto:receive"
 ACCOUNTS_AT_ONCE = 64
 POLL_S = 5.0
-LONGEST_RETRY_S = 60.0
+MAX_RETRY_S = 60.0
 BATCH = 500
 REMEMBERED = 20_000
 TOLD = ("address", "amount", "sender", "timestamp_ms", "version")
@@ -303,7 +303,7 @@ class Receiver:
             block.amount,
             block.timestamp,
         ):
-            raise NodeDishonest("The receivable is not what its transaction says")
+            raise InvalidNodeResponse("The receivable is not what its transaction says")
         require_signature(transaction, "the transaction of the receivable")
 
     def _order(self, receivable: Receivable) -> Order:
@@ -334,7 +334,7 @@ class Receiver:
         trouble = self._troubles.get(receivable.hash)
         if trouble is None:
             trouble = self._troubles[receivable.hash] = _Trouble(
-                Backoff(self._clock, self._entropy, first_s=1.0, cap_s=LONGEST_RETRY_S),
+                Backoff(self._clock, self._entropy, first_s=1.0, cap_s=MAX_RETRY_S),
                 Address(public_key=receivable.receiver_public_key).path,
             )
         trouble.why = fault_text(error)

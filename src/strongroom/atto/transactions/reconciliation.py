@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 
 from strongroom.atto import tables
 from strongroom.atto.following.proof import require_signature
-from strongroom.atto.gateway import Node, NodeDishonest
+from strongroom.atto.gateway import InvalidNodeResponse, Node
 from strongroom.atto.protocol import AccountState, Address, Network, OpenBlock, ReceiveBlock, Transaction
 from strongroom.atto.records import AccountRecord, account_record, load_account
 from strongroom.atto.transactions.store import BlockState, SignedBlock, load_block
@@ -87,7 +87,7 @@ class Reconciler:
         Raises:
             NotFound: it is neither of any account.
             Conflict: the node has it, or the service finds out about it by itself.
-            NodeDishonest: the node contradicts itself.
+            InvalidNodeResponse: the node contradicts itself.
         """
         account = await self._named(block_hash)
         if await self._node.transaction(block_hash) is not None:
@@ -120,13 +120,13 @@ class Reconciler:
         """A node whose account states are old, or false, may have the very blocks that it says are not there.
 
         Raises:
-            NodeDishonest: it has one that was confirmed here after the common height.
+            InvalidNodeResponse: it has one that was confirmed here after the common height.
         """
         if account.state is None or common >= account.height:
             return
         for ours in (await self._stored_hash(account.address, common + 1), account.state.frontier):
             if ours is not None and await self._node.transaction(ours) is not None:
-                raise NodeDishonest(
+                raise InvalidNodeResponse(
                     f"The node has {ours.hex().upper()} of this account, and says that the account's chain has it not:"
                     " ask again when it has caught up with itself"
                 )
@@ -185,7 +185,7 @@ class Reconciler:
         said = (state.network, state.public_key, state.height, state.balance, state.timestamp_ms)
         signed = (block.network, block.public_key, block.height, block.balance, block.timestamp)
         if said != signed or block.network is not self._network or block.address != address:
-            raise NodeDishonest("The node's account state is not what its last transaction says")
+            raise InvalidNodeResponse("The node's account state is not what its last transaction says")
         return state
 
     async def _common_height(self, account: AccountRecord, state: AccountState | None) -> int:

@@ -16,16 +16,16 @@ from sqlalchemy import Connection
 
 from strongroom.atto.following.node_clock import NodeClock
 from strongroom.atto.following.proof import require_signature
-from strongroom.atto.gateway import Node, NodeDishonest, NodeRejected
+from strongroom.atto.gateway import InvalidNodeResponse, Node, NodeRejected
 from strongroom.atto.protocol import AccountEntry, AccountState, Network
 from strongroom.atto.transactions.refusals import REPLACED, require_final
 from strongroom.atto.transactions.store import (
     BlockRejected,
     BlockState,
-    EntryWriter,
     RejectionCause,
     Settled,
     SignedBlock,
+    StoreAndAnnounce,
     load_block,
     settle_confirmed,
     settle_rejected,
@@ -79,7 +79,7 @@ class Resolver:
         node_clock: NodeClock,
         entropy: Entropy,
         background: Background,
-        write_entries: EntryWriter,
+        store_and_announce: StoreAndAnnounce,
         settled: Callable[[SignedBlock, Settled], None],
         overtaken: Callable[[AccountState], Awaitable[None]],
         health: Health,
@@ -93,7 +93,7 @@ class Resolver:
         self._node_clock = node_clock
         self._entropy = entropy
         self._background = background
-        self._write_entries = write_entries
+        self._store_and_announce = store_and_announce
         self._settled = settled
         self._overtaken = overtaken
         self._running: dict[bytes, asyncio.Task[Outcome]] = {}
@@ -244,7 +244,7 @@ class Resolver:
         require_signature(winner, "the block that the node has in the place of ours")
         said = (winner.block.network, winner.block.public_key, winner.block.height)
         if said != (self._network, block.public_key, block.height):
-            raise NodeDishonest("The node has a block in the place of ours that does not belong there")
+            raise InvalidNodeResponse("The node has a block in the place of ours that does not belong there")
         await self._overtaken(
             state
         )  # before the account is free: what is signed next builds on its true state
@@ -268,7 +268,7 @@ class Resolver:
         now_ms = self._clock.now_ms()
 
         def work(connection: Connection) -> Settled:
-            return settle_confirmed(connection, signed, self._network, now_ms, self._write_entries)
+            return settle_confirmed(connection, signed, self._network, now_ms, self._store_and_announce)
 
         settled = await self._database.write(work)
         self._settled(signed, settled)

@@ -91,7 +91,7 @@ class Settled:
     """Whether the account's stored entries reach up to this block."""
 
 
-EntryWriter = Callable[[Connection, str, Sequence[AccountEntry]], None]
+StoreAndAnnounce = Callable[[Connection, str, Sequence[AccountEntry]], None]
 """Stores entries of one wallet and whatever must be told about them, in the caller's transaction."""
 
 
@@ -140,7 +140,11 @@ def unsettled(connection: Connection) -> Sequence[bytes]:
 
 
 def settle_confirmed(
-    connection: Connection, signed: SignedBlock, network: Network, now_ms: int, write_entries: EntryWriter
+    connection: Connection,
+    signed: SignedBlock,
+    network: Network,
+    now_ms: int,
+    store_and_announce: StoreAndAnnounce,
 ) -> Settled:
     """Records that the ledger has the block. Doing it twice, or on two replicas, changes nothing more."""
     block = signed.transaction.block
@@ -153,7 +157,7 @@ def settle_confirmed(
         changes |= state_values(state_after(block, account.state))
         entry = entry_of(block, account.state, signed.sender)
         if account.entry_height == account.height:
-            write_entries(connection, account.wallet_name, [entry])
+            store_and_announce(connection, account.wallet_name, [entry])
             changes["entry_height"] = block.height
     if changes:
         connection.execute(

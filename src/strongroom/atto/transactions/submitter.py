@@ -36,11 +36,11 @@ from strongroom.atto.transactions.store import (
     insert_signed,
     load_block,
 )
-from strongroom.atto.transactions.work_cache import WorkDesk
+from strongroom.atto.transactions.work_cache import WorkCache
 from strongroom.atto.wallets.keyring import Keyring
 from strongroom.core.clock import Clock
 from strongroom.core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown, Unavailable
-from strongroom.core.runtime.deadlines import Limits
+from strongroom.core.runtime.deadlines import Deadlines
 from strongroom.core.runtime.idempotency import Attempt, Idempotency
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import Principal
@@ -150,7 +150,7 @@ class Submitter:
         clock: Clock,
         node_clock: NodeClock,
         node_network: NodeNetwork,
-        work: WorkDesk,
+        work: WorkCache,
         keyring: Keyring,
         gate: SigningGate,
         idempotency: Idempotency,
@@ -170,7 +170,7 @@ class Submitter:
         self._resolver = resolver
         self._timeout_s = timeout_s
         self._signatures = metrics.signatures
-        self._limits = Limits()
+        self._deadlines = Deadlines()
         self._locks: WeakValueDictionary[Address, asyncio.Lock] = WeakValueDictionary()
 
     async def submit(self, order: Order) -> AccountEntry | None:
@@ -184,7 +184,7 @@ class Submitter:
         """
         progress = Progress()
         try:
-            async with self._limits.limit(self._timeout_s), self._lock(order.address):
+            async with self._deadlines.limit(self._timeout_s), self._lock(order.address):
                 while True:
                     signed = await self._sign_patiently(order, progress)
                     outcome = await asyncio.shield(self._resolver.resolve(signed))
@@ -228,14 +228,14 @@ class Submitter:
         if signed.state is not BlockState.SIGNED:
             return Outcome(state=signed.state, reason=signed.reason, cause=signed.cause)
         try:
-            async with self._limits.limit(self._timeout_s):
+            async with self._deadlines.limit(self._timeout_s):
                 return await asyncio.shield(self._resolver.resolve(signed))
         except TimeoutError:
             raise unknown_outcome(block_hash) from None
 
-    def wind_down(self) -> None:
+    def drain(self) -> None:
         """Answers whoever waits with what is known now: the process is about to stop."""
-        self._limits.end()
+        self._deadlines.end()
 
     def _lock(self, address: Address) -> asyncio.Lock:
         lock = self._locks.get(address)

@@ -29,7 +29,7 @@ class _Search:
     """A block waits for it: then storing it would be in vain."""
 
 
-class WorkDesk:
+class WorkCache:
     """One search for a target at a time, however many ask for it."""
 
     def __init__(

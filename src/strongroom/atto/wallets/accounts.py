@@ -15,7 +15,7 @@ from strongroom.atto.protocol import MAX_KEY_INDEX, AccountKeys, Address, Networ
 from strongroom.atto.records import AccountRecord, load_account
 from strongroom.atto.wallets.holdings import require_own_accounts
 from strongroom.atto.wallets.keyring import Keyring
-from strongroom.atto.wallets.scan_progress import ProgressBoard
+from strongroom.atto.wallets.scan_progress import ScanProgress
 from strongroom.atto.wallets.wallets import lock_wallet
 from strongroom.core.clock import Clock
 from strongroom.core.errors import Conflict, InvalidInput, NotFound, StrongroomError
@@ -26,7 +26,7 @@ from strongroom.core.storage.database import Database
 log = structlog.get_logger(__name__)
 
 DERIVE_CHUNK = 250
-LONGEST_LABEL = 255
+MAX_LABEL = 255
 REFRESH_TIMEOUT_S = 2.0
 
 
@@ -57,7 +57,7 @@ class Accounts:
         audit: Audit,
         clock: Clock,
         monitored: MonitoredAddresses,
-        progress: ProgressBoard,
+        progress: ScanProgress,
         refresh: Callable[[Sequence[Address]], Awaitable[None]],
         wake_receiver: Callable[[], None],
         scan_limit: int,
@@ -231,8 +231,8 @@ class Accounts:
         self._wake_receiver()
 
     async def set_label(self, principal: Principal, address: Address, label: str | None) -> None:
-        if label is not None and (not label or len(label) > LONGEST_LABEL or not label.isprintable()):
-            raise InvalidInput(f"A label has 1 to {LONGEST_LABEL} printable characters", code="invalid_label")
+        if label is not None and (not label or len(label) > MAX_LABEL or not label.isprintable()):
+            raise InvalidInput(f"A label has 1 to {MAX_LABEL} printable characters", code="invalid_label")
 
         def work(connection: Connection) -> None:
             load_account(connection, address, self._network, lock=True)

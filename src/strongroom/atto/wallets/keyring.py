@@ -18,7 +18,7 @@ from strongroom.core.errors import Locked, VaultError
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.vault import Vault, open_sealed
 
-MOST_WALLETS = 256
+MAX_WALLETS = 256
 
 
 class Keyring:
@@ -100,6 +100,6 @@ class Keyring:
     def _drop_unused(self, now_s: float) -> None:
         while self._opened:
             place, (_, used_s) = next(iter(self._opened.items()))
-            if used_s + self._cache_s > now_s and len(self._opened) <= MOST_WALLETS:
+            if used_s + self._cache_s > now_s and len(self._opened) <= MAX_WALLETS:
                 return
             self._opened.pop(place, None)

@@ -17,7 +17,7 @@ from strongroom.atto import tables
 from strongroom.atto.gateway import Node
 from strongroom.atto.protocol import MAX_KEY_INDEX, AccountKeys, AccountState, Address
 from strongroom.atto.wallets.accounts import Accounts, Derived, derive
-from strongroom.atto.wallets.scan_progress import Progress, ProgressBoard
+from strongroom.atto.wallets.scan_progress import Progress, ScanProgress
 from strongroom.atto.wallets.wallets import unknown_wallet
 from strongroom.core.errors import NotFound
 from strongroom.core.security.access import Principal
@@ -56,7 +56,7 @@ class Recovery:
 
 class Recoverer:
     def __init__(
-        self, *, accounts: Accounts, node: Node, database: Database, progress: ProgressBoard, scan_limit: int
+        self, *, accounts: Accounts, node: Node, database: Database, progress: ScanProgress, scan_limit: int
     ) -> None:
         self._scan_limit = scan_limit
         self._accounts = accounts

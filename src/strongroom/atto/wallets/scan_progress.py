@@ -26,7 +26,7 @@ class Progress(msgspec.Struct, rename="camel"):
     """It stopped at ATTO_SCAN_LIMIT; repeated, it goes on."""
 
 
-class ProgressBoard:
+class ScanProgress:
     """The latest scan of each wallet, in this process."""
 
     def __init__(self, clock: Clock) -> None:

@@ -20,7 +20,7 @@ from strongroom.core.security.vault import KEY_BYTES, Vault
 from strongroom.core.storage.database import Database, locking
 from strongroom.core.storage.errors import Duplicate
 
-LONGEST_NAME = 255
+MAX_NAME = 255
 RESERVED_NAMES = frozenset({"accounts"})
 ENTROPY_BYTES = 32
 
@@ -153,8 +153,8 @@ class Wallets:
 
 def require_name(name: str) -> None:
     """Raises InvalidInput for a name that no wallet can have."""
-    if not name or len(name) > LONGEST_NAME:
-        raise InvalidInput(f"A wallet name has 1 to {LONGEST_NAME} characters", code="invalid_wallet_name")
+    if not name or len(name) > MAX_NAME:
+        raise InvalidInput(f"A wallet name has 1 to {MAX_NAME} characters", code="invalid_wallet_name")
     if name in RESERVED_NAMES:
         raise InvalidInput(f"The wallet name {name} is reserved", code="invalid_wallet_name")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):

@@ -11,7 +11,7 @@ from strongroom.bittensor.authorization.authentication import Authenticator
 from strongroom.bittensor.authorization.limits import limits_of, require_network
 from strongroom.core.errors import RateLimited
 from strongroom.core.http.forwarded import TrustedProxies
-from strongroom.core.http.rate_limiter import Buckets
+from strongroom.core.http.rate_limiter import RateLimiter
 from strongroom.core.security.access import Principal
 
 PUBLIC = {"public": True}
@@ -24,13 +24,13 @@ class Callers:
     def __init__(
         self,
         authenticator: Authenticator,
-        buckets: Buckets,
+        rate_limiter: RateLimiter,
         *,
         requests_a_minute: int,
         proxies: TrustedProxies,
     ) -> None:
         self._authenticator = authenticator
-        self._buckets = buckets
+        self._rate_limiter = rate_limiter
         self._requests_a_minute = requests_a_minute
         self._proxies = proxies
 
@@ -44,7 +44,7 @@ class Callers:
             principal, self._proxies.client(peer, connection.headers.getall("x-forwarded-for", []))
         )
         a_minute = limits_of(principal).requests_a_minute or self._requests_a_minute
-        wait_s = self._buckets.take(principal.name, a_minute)
+        wait_s = self._rate_limiter.take(principal.name, a_minute)
         if wait_s:
             raise RateLimited(
                 f"More than {a_minute} requests a minute with this token", retry_after_s=math.ceil(wait_s)

@@ -17,14 +17,14 @@ from strongroom.bittensor.api.pylon import PylonController, read_identities
 from strongroom.bittensor.api.wallet import WalletController
 from strongroom.bittensor.api.weights import WeightsController
 from strongroom.bittensor.calls.messages import Messages
-from strongroom.bittensor.calls.remote_signing import LentSignatures
+from strongroom.bittensor.calls.remote_signing import RemoteSigning
 from strongroom.bittensor.calls.service import Calls
 from strongroom.bittensor.weights.setter import Weights
 from strongroom.core.http.json_request import JsonRequest
 from strongroom.core.http.timing import Timing
 from strongroom.core.runtime.telemetry import Health, Metrics
 
-LARGEST_BODY = 1_000_000
+MAX_BODY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Services:
     messages: Messages
     weights: Weights
     calls: Calls
-    lent: LentSignatures
+    remote_signing: RemoteSigning
     identities: Mapping[str, int]
 
 
@@ -45,7 +45,7 @@ def create_application(services: Services, *, callers: Callers, metrics: Metrics
         "messages": services.messages,
         "weight_setter": services.weights,  # a body's field of the same name would be taken for it
         "calls": services.calls,
-        "lent": services.lent,
+        "remote_signing": services.remote_signing,
         "identities": services.identities,
     }
     application = Litestar(
@@ -69,7 +69,7 @@ def create_application(services: Services, *, callers: Callers, metrics: Metrics
         middleware=[Timing(metrics)],
         openapi_config=openapi_config(),
         request_class=JsonRequest,
-        request_max_body_size=LARGEST_BODY,
+        request_max_body_size=MAX_BODY,
         logging_config=None,
     )
     describe_errors(application.openapi_schema)

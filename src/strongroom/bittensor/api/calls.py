@@ -9,12 +9,12 @@ from litestar.params import Body
 
 from strongroom.bittensor.api.outcomes import call_answer
 from strongroom.bittensor.api.weights import IdempotencyKey
-from strongroom.bittensor.calls import requests as bodies
+from strongroom.bittensor.calls import requests
 from strongroom.bittensor.calls.service import CallRequest, Calls
 from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY
 from strongroom.core.security.access import Principal
 
-B = TypeVar("B", bound=bodies.Body)
+B = TypeVar("B", bound=requests.Body)
 Answered = Response[dict[str, Any]]
 
 
@@ -36,7 +36,7 @@ class CallsController(Controller):
     @post("/serve_axon", status_code=200, summary="Announce an axon")
     async def serve_axon(
         self,
-        data: Annotated[Envelope[bodies.ServeAxon], Body()],
+        data: Annotated[Envelope[requests.ServeAxon], Body()],
         calls: NamedDependency[Calls],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
@@ -47,7 +47,7 @@ class CallsController(Controller):
     @post("/serve_prometheus", status_code=200, summary="Announce metrics")
     async def serve_prometheus(
         self,
-        data: Annotated[Envelope[bodies.ServePrometheus], Body()],
+        data: Annotated[Envelope[requests.ServePrometheus], Body()],
         calls: NamedDependency[Calls],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
@@ -58,7 +58,7 @@ class CallsController(Controller):
     @post("/commit_weights", status_code=200, summary="Commit to weights")
     async def commit_weights(
         self,
-        data: Annotated[Envelope[bodies.CommitWeights], Body()],
+        data: Annotated[Envelope[requests.CommitWeights], Body()],
         calls: NamedDependency[Calls],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
@@ -69,7 +69,7 @@ class CallsController(Controller):
     @post("/reveal_weights", status_code=200, summary="Reveal weights")
     async def reveal_weights(
         self,
-        data: Annotated[Envelope[bodies.RevealWeights], Body()],
+        data: Annotated[Envelope[requests.RevealWeights], Body()],
         calls: NamedDependency[Calls],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
@@ -80,7 +80,7 @@ class CallsController(Controller):
     @post("/burned_register", status_code=200, summary="Register a hotkey")
     async def burned_register(
         self,
-        data: Annotated[Envelope[bodies.BurnedRegister], Body()],
+        data: Annotated[Envelope[requests.BurnedRegister], Body()],
         calls: NamedDependency[Calls],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
@@ -91,7 +91,7 @@ class CallsController(Controller):
     @post("/add_stake", status_code=200, summary="Add stake")
     async def add_stake(
         self,
-        data: Annotated[Envelope[bodies.AddStake], Body()],
+        data: Annotated[Envelope[requests.AddStake], Body()],
         calls: NamedDependency[Calls],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
@@ -102,7 +102,7 @@ class CallsController(Controller):
     @post("/remove_stake", status_code=200, summary="Remove stake")
     async def remove_stake(
         self,
-        data: Annotated[Envelope[bodies.RemoveStake], Body()],
+        data: Annotated[Envelope[requests.RemoveStake], Body()],
         calls: NamedDependency[Calls],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
@@ -113,7 +113,7 @@ class CallsController(Controller):
     @post("/transfer", status_code=200, summary="Transfer TAO")
     async def transfer(
         self,
-        data: Annotated[Envelope[bodies.Transfer], Body()],
+        data: Annotated[Envelope[requests.Transfer], Body()],
         calls: NamedDependency[Calls],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
@@ -124,7 +124,7 @@ class CallsController(Controller):
     @post("/set_children", status_code=200, summary="Set children")
     async def set_children(
         self,
-        data: Annotated[Envelope[bodies.SetChildren], Body()],
+        data: Annotated[Envelope[requests.SetChildren], Body()],
         calls: NamedDependency[Calls],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,

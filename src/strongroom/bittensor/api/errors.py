@@ -9,7 +9,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException
 
-from strongroom.bittensor.gateway import ChainDishonest
+from strongroom.bittensor.gateway import InvalidNodeResponse
 from strongroom.core import errors
 from strongroom.core.http.door import Refused
 from strongroom.core.runtime.telemetry import Metrics
@@ -34,7 +34,7 @@ STATUSES: dict[type[errors.StrongroomError], int] = {
     errors.LedgerRejected: 422,
     Duplicate: 409,
     errors.Unavailable: 503,
-    ChainDishonest: 502,
+    InvalidNodeResponse: 502,
     errors.VaultError: 503,
     errors.LeaseLost: 503,
     errors.OutcomeUnknown: 504,

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import Body
 
 from strongroom.bittensor.calls.messages import Signer
-from strongroom.bittensor.calls.remote_signing import LentSignatures, Wanted
+from strongroom.bittensor.calls.remote_signing import RemoteSigning, Wanted
 from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY, KeyKind
 from strongroom.core.security.access import Principal
 
@@ -42,7 +42,7 @@ class ExtrinsicsController(Controller):
     async def sign(
         self,
         data: Annotated[ExtrinsicRequest, Body()],
-        lent: NamedDependency[LentSignatures],
+        remote_signing: NamedDependency[RemoteSigning],
         principal: NamedDependency[Principal],
     ) -> ExtrinsicSignature:
         """Reads the call, holds it against the token's limits, and signs the payload that it builds for its own chain."""
@@ -56,7 +56,7 @@ class ExtrinsicsController(Controller):
             tip=data.tip,
             may_be_zero=data.allow_all_zero_weights,
         )
-        return ExtrinsicSignature(signature=(await lent.sign(principal, wanted)).hex())
+        return ExtrinsicSignature(signature=(await remote_signing.sign(principal, wanted)).hex())
 
 
 def _bytes(text: str) -> bytes:

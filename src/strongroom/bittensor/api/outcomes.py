@@ -4,10 +4,10 @@ from typing import Any
 
 from litestar import Response
 
-from strongroom.bittensor.jobs.store import Answer
+from strongroom.bittensor.jobs.store import JobResult
 
 
-def call_answer(answer: Answer) -> Response[dict[str, Any]]:
+def call_answer(answer: JobResult) -> Response[dict[str, Any]]:
     """200 with the result, or 202 and where to ask for it."""
     if answer.result is not None:
         return Response(answer.result, status_code=200)
@@ -16,7 +16,7 @@ def call_answer(answer: Answer) -> Response[dict[str, Any]]:
     )
 
 
-def job_document(answer: Answer) -> dict[str, Any]:
+def job_document(answer: JobResult) -> dict[str, Any]:
     job, extrinsic = answer.job, answer.extrinsic
     return {
         "job_id": job.id,
@@ -29,7 +29,7 @@ def job_document(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _status(answer: Answer) -> str:
+def _status(answer: JobResult) -> str:
     if answer.extrinsic is not None:
         return answer.extrinsic.state.value
     return "done" if answer.result is not None else "waiting"

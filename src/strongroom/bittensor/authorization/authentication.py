@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 import jwt
 from jwt.utils import base64url_decode
 
-from strongroom.bittensor.authorization.limits import READ, SIGN, SUBMIT, Limits, encode_limits
+from strongroom.bittensor.authorization.limits import READ, SIGN, SUBMIT, TokenLimits, encode_limits
 from strongroom.bittensor.settings import JWT_ALGORITHM
 from strongroom.core.clock import Clock
 from strongroom.core.environment import Secret
@@ -18,8 +18,8 @@ from strongroom.core.security.access import Principal
 from strongroom.core.security.tokens import TOKEN_PREFIX, Tokens
 
 BEARER = "bearer "
-LONGEST_TOKEN = 4096
-LONGEST_SUBJECT = 100
+MAX_TOKEN = 4096
+MAX_SUBJECT = 100
 DIGEST_DIGITS = 16
 JWT_DOTS = 2
 
@@ -33,7 +33,7 @@ class Authenticator:
         tokens: Tokens,
         service_token: Secret | None,
         jwt_secret: Secret | None,
-        service_limits: Limits,
+        service_limits: TokenLimits,
         clock: Clock,
     ) -> None:
         """`service_limits` are those of WALLET_SERVICE_TOKEN and of JWTs."""
@@ -54,7 +54,7 @@ class Authenticator:
             presented = presented[len(BEARER) :].strip()
         if not presented or presented.lower() == BEARER.strip():
             raise Unauthenticated("Missing or invalid token", code="token_missing")
-        if len(presented) > LONGEST_TOKEN:
+        if len(presented) > MAX_TOKEN:
             raise Unauthenticated("Invalid token")
         if self._is_service_token(presented):
             return self._principal("service-token")
@@ -94,11 +94,11 @@ class Authenticator:
 
 def _shown(subject: str) -> str:
     """The subject in the audit trail's room. Jobs belong to it, so two that look alike when cut do not become one."""
-    shown = "".join(letter for letter in subject if letter.isprintable())[:LONGEST_SUBJECT]
+    shown = "".join(letter for letter in subject if letter.isprintable())[:MAX_SUBJECT]
     if shown == subject:
         return shown
     digest = hashlib.sha256(subject.encode(errors="surrogatepass")).hexdigest()[:DIGEST_DIGITS]
-    return f"{shown[: LONGEST_SUBJECT - DIGEST_DIGITS - 1]}#{digest}"
+    return f"{shown[: MAX_SUBJECT - DIGEST_DIGITS - 1]}#{digest}"
 
 
 def _is_time(value: Any) -> TypeGuard[float]:

@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
+from strongroom.bittensor.protocol.call_reach import WEIGHT_CALLS
 from strongroom.bittensor.protocol.calls import SUBTENSOR
-from strongroom.bittensor.protocol.effects import WEIGHT_CALLS
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.core.errors import Forbidden, InvalidInput
@@ -45,10 +45,10 @@ WRAPPERS: Final = frozenset(
 )
 """Pallets whose calls carry other calls, or let others call: no token opens them."""
 WRAPPER_CALLS: Final = frozenset({"SubtensorModule.sudo", "SubtensorModule.sudo_unchecked_weight"})
-HIGHEST_NETUID: Final = 65_535
+MAX_NETUID: Final = 65_535
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class TokenLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What narrows a token's rights. None: no limit of this kind."""
 
     wallets: tuple[str, ...] | None = None
@@ -70,7 +70,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Where requests may come from: CIDR."""
 
 
-def encode_limits(limits: Limits) -> str:
+def encode_limits(limits: TokenLimits) -> str:
     """The document for the token's row; empty when nothing differs from the default.
 
     Raises:
@@ -79,8 +79,8 @@ def encode_limits(limits: Limits) -> str:
     for call in limits.calls:
         _check_call(call)
     for netuid in limits.netuids or ():
-        if not 0 <= netuid <= HIGHEST_NETUID:
-            raise InvalidInput(f"A netuid is from 0 to {HIGHEST_NETUID}, not {netuid}")
+        if not 0 <= netuid <= MAX_NETUID:
+            raise InvalidInput(f"A netuid is from 0 to {MAX_NETUID}, not {netuid}")
     if limits.most_rao is not None and limits.most_rao < 0:
         raise InvalidInput("The most rao are 0 or more")
     for address in limits.destinations or ():
@@ -92,12 +92,12 @@ def encode_limits(limits: Limits) -> str:
         raise InvalidInput("The requests a minute are 1 or more")
     for network in limits.networks or ():
         _check_network(network)
-    return "" if limits == Limits() else msgspec.json.encode(limits).decode()
+    return "" if limits == TokenLimits() else msgspec.json.encode(limits).decode()
 
 
-def limits_of(principal: Principal) -> Limits:
+def limits_of(principal: Principal) -> TokenLimits:
     """Raises: Forbidden: the row holds what this version does not understand; then nothing is allowed."""
-    return _decode(principal.limits) if principal.limits else Limits()
+    return _decode(principal.limits) if principal.limits else TokenLimits()
 
 
 def require_use(
@@ -152,13 +152,13 @@ def require_network(principal: Principal, client: str) -> None:
         raise Forbidden("The token may not be used from this address", code="address_not_allowed")
 
 
-def allows_call(limits: Limits, call: str) -> bool:
+def allows_call(limits: TokenLimits, call: str) -> bool:
     if _is_wrapper(call):
         return False
     return call in limits.calls or (WEIGHTS in limits.calls and call in WEIGHT_CALLS)
 
 
-def _require_spending(limits: Limits, amount_rao: int | None, destination: str | None) -> None:
+def _require_spending(limits: TokenLimits, amount_rao: int | None, destination: str | None) -> None:
     if limits.most_rao is not None and (amount_rao is None or amount_rao > limits.most_rao):
         raise Forbidden(f"The token allows {limits.most_rao} rao in one call", code="amount_not_allowed")
     if destination is not None and limits.destinations is not None and destination not in limits.destinations:
@@ -199,8 +199,8 @@ def _is_wrapper(call: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _decode(text: str) -> Limits:
+def _decode(text: str) -> TokenLimits:
     try:
-        return decode_json(text, Limits)
+        return decode_json(text, TokenLimits)
     except msgspec.MsgspecError:
         raise Forbidden("The token's limits are not understood by this version") from None

@@ -25,8 +25,8 @@ from strongroom.bittensor.gateway import CallUnknown, Chain, ChainUnavailable
 from strongroom.bittensor.jobs.store import ID_BYTES, Job, JobExists, WaitFor, put_job, require_new
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.keystore.names import hotkey
+from strongroom.bittensor.protocol.call_reach import CallReach, reach_of
 from strongroom.bittensor.protocol.calls import Call
-from strongroom.bittensor.protocol.effects import Effect, effect_of
 from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.extrinsics import Unsigned, blake2_256
@@ -41,9 +41,9 @@ from strongroom.core.security.policy import SigningGate
 from strongroom.core.security.tokens import require_unrevoked
 from strongroom.core.storage.database import Database
 
-LONGEST_PERIOD: Final = 128
+MAX_PERIOD: Final = 128
 """As the SDKs have it."""
-LARGEST_CALL: Final = 20_000
+MAX_CALL: Final = 20_000
 BUSY: Final = "account_busy"
 BUSY_S: Final = 10.0
 BUSY_POLL_S: Final = 0.25
@@ -67,12 +67,12 @@ class _Read:
     """What the service made of it."""
 
     call: Call
-    effect: Effect
+    reach: CallReach
     unsigned: Unsigned
     era: Era
 
 
-class LentSignatures:
+class RemoteSigning:
     def __init__(
         self,
         *,
@@ -114,8 +114,8 @@ class LentSignatures:
             raise InvalidInput("A tip is not paid", code="tip_refused")
         give_up_s = self._clock.monotonic_s() + BUSY_S
         read = await self._read_patiently(principal, wanted, give_up_s)
-        require_call(principal, signer, read.call, read.effect)
-        await self._require_own_hotkeys(principal, signer, read.effect)
+        require_call(principal, signer, read.call, read.reach)
+        await self._require_own_hotkeys(principal, signer, read.reach)
         keypair = await self._keyring.open(signer.key)
         await self._require_weights(read.call, keypair.public_key, may_be_zero=wanted.may_be_zero)
         signature = await self._in_turn(principal, wanted, read, keypair, give_up_s)
@@ -138,16 +138,16 @@ class LentSignatures:
         if failure is not None:
             raise InvalidInput(failure.message, code="weights_refused")
 
-    async def _require_own_hotkeys(self, principal: Principal, signer: Signer, effect: Effect) -> None:
+    async def _require_own_hotkeys(self, principal: Principal, signer: Signer, reach: CallReach) -> None:
         """A token for some hotkeys has the coldkey sign for these alone.
 
         Raises:
             Forbidden: the call names another hotkey than the request.
         """
-        if limits_of(principal).hotkeys is None or not effect.hotkeys:
+        if limits_of(principal).hotkeys is None or not reach.hotkeys:
             return
         own = await self._keyring.public(hotkey(signer.wallet, signer.hotkey))
-        if any(address != own.address for address in effect.hotkeys):
+        if any(address != own.address for address in reach.hotkeys):
             raise Forbidden(
                 f"The call names another hotkey than {signer.wallet}/{signer.hotkey}",
                 code="hotkey_not_allowed",
@@ -203,7 +203,7 @@ class LentSignatures:
 
     async def _read(self, principal: Principal, wanted: Wanted) -> _Read:
         """Raises: Forbidden: before anything of the call but its name is read."""
-        if len(wanted.call) > LARGEST_CALL:
+        if len(wanted.call) > MAX_CALL:
             raise InvalidInput("The call is too long", code="invalid_call")
         # Nobody here submits it, and so nobody would see that it was signed for the runtime before an upgrade.
         runtime, heads = await self._chain.runtime(fresh=True), await self._chain.heads()
@@ -212,13 +212,13 @@ class LentSignatures:
             if not allows_call(limits_of(principal), name):
                 raise Forbidden(f"The token does not allow {name}", code="call_not_allowed")
             call = runtime.decode_call(wanted.call)
-            effect = effect_of(call)
+            reach = reach_of(call)
             era = Era.decode(wanted.era, heads.best.number)
         except (CallUnknown, ProtocolError) as error:
             raise InvalidInput(str(error), code="invalid_call") from None
-        if era.period > LONGEST_PERIOD:
+        if era.period > MAX_PERIOD:
             raise InvalidInput(
-                f"An era has at most {LONGEST_PERIOD} blocks here, not {era.period}", code="era_too_long"
+                f"An era has at most {MAX_PERIOD} blocks here, not {era.period}", code="era_too_long"
             )
         first_hash = await self._chain.block_hash(era.first)
         if first_hash is None:
@@ -232,7 +232,7 @@ class LentSignatures:
             genesis_hash=runtime.genesis_hash,
             first_hash=first_hash,
         )
-        return _Read(call=call, effect=effect, unsigned=unsigned, era=era)
+        return _Read(call=call, reach=reach, unsigned=unsigned, era=era)
 
     def _store(
         self,
@@ -300,20 +300,20 @@ class LentSignatures:
 def _use(
     principal: Principal, signer: Signer, read: _Read, address: str, facts: dict[str, str | int | None]
 ) -> KeyUse:
-    effect = read.effect
+    reach = read.reach
     return KeyUse(
         principal=principal,
         scope=SUBMIT,
         account=address,
         kind=read.call.name,
         payload_hash=blake2_256(read.unsigned.payload),
-        amount_raw=effect.amount_rao or 0,
-        is_amount_known=effect.amount_rao is not None,
-        destination=effect.destination,
+        amount_raw=reach.amount_rao or 0,
+        is_amount_known=reach.amount_rao is not None,
+        destination=reach.destination,
         facts=facts,
         wallet=signer.wallet,
         hotkey=signer.hotkey,
-        netuid=effect.netuids[0] if effect.netuids else None,
+        netuid=reach.netuids[0] if reach.netuids else None,
         call=read.call.name,
         coldkey=signer.coldkey,
     )

@@ -16,12 +16,12 @@ from strongroom.bittensor.calls.messages import Signer
 from strongroom.bittensor.calls.requests import Body
 from strongroom.bittensor.extrinsics.store import Extrinsic
 from strongroom.bittensor.extrinsics.submitter import Order, Submitter
-from strongroom.bittensor.jobs.results import Answers
+from strongroom.bittensor.jobs.results import JobResults
 from strongroom.bittensor.jobs.store import (
     ID_BYTES,
-    Answer,
     Job,
     JobExists,
+    JobResult,
     WaitFor,
     check_key,
     document,
@@ -30,8 +30,8 @@ from strongroom.bittensor.jobs.store import (
 )
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.keystore.names import KeyKind, hotkey
+from strongroom.bittensor.protocol.call_reach import CallReach, reach_of
 from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
-from strongroom.bittensor.protocol.effects import Effect, effect_of
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.weights import AllZero, mechanism_index
 from strongroom.bittensor.weights.setter import weights_subject
@@ -96,7 +96,7 @@ class Calls:
         database: Database,
         keyring: Keyring,
         submitter: Submitter,
-        answers: Answers,
+        results: JobResults,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
@@ -104,11 +104,11 @@ class Calls:
         self._database = database
         self._keyring = keyring
         self._submitter = submitter
-        self._answers = answers
+        self._results = results
         self._clock = clock
         self._entropy = entropy
 
-    async def submit(self, principal: Principal, request: CallRequest) -> Answer:
+    async def submit(self, principal: Principal, request: CallRequest) -> JobResult:
         """Returns when what the request waits for is reached, or the call has failed.
 
         Raises:
@@ -116,16 +116,16 @@ class Calls:
             InvalidInput, NotFound, Locked, IdempotencyMismatch, Unavailable: nothing was signed.
             OutcomeUnknown: it was signed, and whether the chain has it is not known.
         """
-        return await self._answers.of_request(principal, request.key, self._submit(principal, request))
+        return await self._results.of_request(principal, request.key, self._submit(principal, request))
 
-    async def _submit(self, principal: Principal, request: CallRequest) -> Answer:
+    async def _submit(self, principal: Principal, request: CallRequest) -> JobResult:
         check_key(request.key)
         signer = request.signer
         require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, coldkey=signer.coldkey)
         own = await self._keyring.public(hotkey(request.wallet, request.hotkey))
         call = _build(request, own.public_key)
-        effect = effect_of(call)
-        require_call(principal, signer, call, effect)
+        reach = reach_of(call)
+        require_call(principal, signer, call, reach)
         if call.name in PAYING and request.key is None:
             raise InvalidInput(
                 "A call by which the coldkey pays needs an Idempotency-Key", code="idempotency_key_required"
@@ -135,16 +135,18 @@ class Calls:
             await self._database.read(lambda connection: require_new(connection, job))
             failure = await self._subnets.obstacle_to(call, own.public_key, may_be_zero=True)
             if failure is not None:
-                return Answer(job=job, extrinsic=None, result=document(job, success=False, failure=failure))
-            extrinsic = await self._order(principal, signer, call, effect, job)
+                return JobResult(
+                    job=job, extrinsic=None, result=document(job, success=False, failure=failure)
+                )
+            extrinsic = await self._order(principal, signer, call, reach, job)
         except JobExists as found:
-            return await self._answers.of_job(found.job, request.wait_for)
-        return await self._answers.of_extrinsic(
+            return await self._results.of_job(found.job, request.wait_for)
+        return await self._results.of_extrinsic(
             replace(job, extrinsic=extrinsic.hash), extrinsic, request.wait_for
         )
 
     async def _order(
-        self, principal: Principal, signer: Signer, call: Call, effect: Effect, job: Job
+        self, principal: Principal, signer: Signer, call: Call, reach: CallReach, job: Job
     ) -> Extrinsic:
         def store(connection: Connection, extrinsic: Extrinsic) -> None:
             put_job(connection, replace(job, extrinsic=extrinsic.hash))
@@ -156,9 +158,9 @@ class Calls:
                 key=await self._keyring.open(signer.key),
                 call=call,
                 job=job.id,
-                netuid=effect.netuids[0] if effect.netuids else None,
-                amount_rao=effect.amount_rao,
-                destination=effect.destination,
+                netuid=reach.netuids[0] if reach.netuids else None,
+                amount_rao=reach.amount_rao,
+                destination=reach.destination,
                 check=lambda connection: require_new(connection, job),
                 store=store,
             )
@@ -200,9 +202,9 @@ def slot_of(call: Call, public_key: bytes) -> bytes | None:
     return weights_subject(public_key, mechanism_index(netuid, mechid))
 
 
-def require_call(principal: Principal, signer: Signer, call: Call, effect: Effect) -> None:
+def require_call(principal: Principal, signer: Signer, call: Call, reach: CallReach) -> None:
     """Raises: Forbidden: the principal may not have this key sign this call."""
-    for netuid in effect.netuids or (None,):
+    for netuid in reach.netuids or (None,):
         require_use(
             principal,
             SUBMIT,
@@ -211,8 +213,8 @@ def require_call(principal: Principal, signer: Signer, call: Call, effect: Effec
             netuid=netuid,
             call=call.name,
             coldkey=signer.coldkey,
-            amount_rao=effect.amount_rao,
-            destination=effect.destination,
+            amount_rao=reach.amount_rao,
+            destination=reach.destination,
         )
 
 

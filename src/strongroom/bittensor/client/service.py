@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from strongroom.bittensor.client.transport import Answer, NoAnswer, NotDelivered, Transport
+from strongroom.bittensor.client.transport import NoAnswer, NotDelivered, ServiceResponse, Transport
 
 PROBE_S = 5.0
 QUESTION_S = 15.0
@@ -45,7 +45,7 @@ class Service:
             else f"its health answered {answer.status}"
         )
 
-    def submit(self, path: str, document: dict[str, Any], key: str, timeout_s: float) -> Answer:
+    def submit(self, path: str, document: dict[str, Any], key: str, timeout_s: float) -> ServiceResponse:
         """Has the service sign and submit.
 
         Raises:
@@ -55,7 +55,7 @@ class Service:
             "POST", path, document, headers={"Idempotency-Key": key}, timeout_s=timeout_s
         )
 
-    def job(self, key: str) -> Answer:
+    def job(self, key: str) -> ServiceResponse:
         """What became of the request with this key.
 
         Raises:
@@ -104,7 +104,7 @@ class Service:
         return answer.document
 
 
-def reason(answer: Answer) -> str:
+def reason(answer: ServiceResponse) -> str:
     """What the service's error body says, for a person."""
     said = answer.document.get("detail") or answer.document.get("error") or answer.document.get("message")
     if isinstance(said, dict):

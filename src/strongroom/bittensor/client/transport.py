@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 MAX_ANSWER_BYTES = 16 * 2**20
-MOST_DIGITS = 6
+MAX_DIGITS = 6
 CHUNK_BYTES = 65_536
 
 
@@ -22,7 +22,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServiceResponse:
     status: int
     document: dict[str, Any]
     """The JSON object of the body; empty when the body is none."""
@@ -55,7 +55,7 @@ class Transport:
         *,
         headers: dict[str, str] | None = None,
         timeout_s: float,
-    ) -> Answer:
+    ) -> ServiceResponse:
         """Asks once.
 
         Raises:
@@ -76,7 +76,7 @@ class Transport:
             raise NoAnswer(f"{type(error).__name__}: {error}") from error
         finally:
             connection.close()
-        return Answer(response.status, _document(text), _seconds(response.getheader("Retry-After")))
+        return ServiceResponse(response.status, _document(text), _seconds(response.getheader("Retry-After")))
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._tls is None:
@@ -117,5 +117,5 @@ def _document(text: bytes) -> dict[str, Any]:
 
 def _seconds(text: str | None) -> float | None:
     """None: it is no small whole number; others write dates, and "²" is a digit too."""
-    is_number = text is not None and text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+    is_number = text is not None and text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
     return float(text) if text is not None and is_number else None

@@ -27,7 +27,7 @@ from strongroom.bittensor.client.journal import Journal, Pending
 from strongroom.bittensor.client.local import BLOCK_S, LOCAL_PERIOD_BLOCKS, LocalWallet
 from strongroom.bittensor.client.result import Fate, Result, not_sent, of_service, unknown
 from strongroom.bittensor.client.service import Service, reason
-from strongroom.bittensor.client.transport import Answer, NoAnswer, NotDelivered
+from strongroom.bittensor.client.transport import NoAnswer, NotDelivered, ServiceResponse
 from strongroom.core.clock import Clock, Entropy
 
 log = logging.getLogger(__name__)
@@ -166,7 +166,9 @@ class WeightSetter:
             return self._lost(request, pending)
         return self._answered(request, pending, answer)
 
-    def _answered(self, request: Request, pending: Pending, answer: Answer, *, tries: int = TRIES) -> Result:
+    def _answered(
+        self, request: Request, pending: Pending, answer: ServiceResponse, *, tries: int = TRIES
+    ) -> Result:
         if answer.status in AWAY and answer.document.get("submitted") is False:
             if tries < TRIES:  # it speaks of this copy of the request; the one before may yet arrive
                 return unknown(UNTOLD)
@@ -243,14 +245,14 @@ class WeightSetter:
         return result
 
 
-def _is_final(answer: Answer) -> bool:
+def _is_final(answer: ServiceResponse) -> bool:
     """Whether it says what became of the request. A proxy's error page, or any 5xx, does not."""
     if answer.status == HTTPStatus.OK:
         return isinstance(answer.document.get("success"), bool)
     return HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def _refused_or_done(answer: Answer) -> Result:
+def _refused_or_done(answer: ServiceResponse) -> Result:
     if answer.status == HTTPStatus.OK:
         return of_service(answer.document)
     message = f"the wallet service refused: {reason(answer)}"
@@ -264,7 +266,7 @@ def _refused_or_done(answer: Answer) -> Result:
     )
 
 
-def _ended(answer: Answer) -> Result | None:
+def _ended(answer: ServiceResponse) -> Result | None:
     """The result of a job that has ended."""
     outcome = answer.document.get("result")
     if answer.status == HTTPStatus.OK and isinstance(outcome, dict):

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from strongroom.bittensor.gateway.genesis_pin import ChainPin
+from strongroom.bittensor.gateway.genesis_pin import GenesisPin
 from strongroom.bittensor.gateway.node import NodeChain
 from strongroom.bittensor.keystore.holdings import KeyHoldings
 from strongroom.bittensor.settings import BittensorSettings
@@ -32,7 +32,7 @@ async def _keys(one: Installed, bittensor: BittensorSettings) -> str:
 async def _chain(one: Installed, bittensor: BittensorSettings) -> str:
     clock = SystemClock()
     async with reading(one) as database:
-        pin = ChainPin(database, bittensor.network, clock)
+        pin = GenesisPin(database, bittensor.network, clock)
         chain = NodeChain(
             bittensor.chain_endpoints, check_genesis=pin.compare, clock=clock, entropy=SystemEntropy()
         )

@@ -4,7 +4,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from strongroom.bittensor.authorization.limits import WEIGHTS, Limits, encode_limits
+from strongroom.bittensor.authorization.limits import WEIGHTS, TokenLimits, encode_limits
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ def token_limits(
 ) -> str:
     """The document for the token's row; empty when no option was given."""
     return encode_limits(
-        Limits(
+        TokenLimits(
             wallets=_some(wallet),
             hotkeys=_some(hotkey),
             netuids=_some(netuid),

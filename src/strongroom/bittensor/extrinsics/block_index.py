@@ -4,13 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from strongroom.bittensor.gateway import Block, Chain, ChainDishonest, ChainUnavailable, Heads
+from strongroom.bittensor.gateway import Block, Chain, ChainUnavailable, Heads, InvalidNodeResponse
 
 KEPT: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class BlockPosition:
     """Where an extrinsic is."""
 
     block: Block
@@ -24,13 +24,13 @@ class BlockIndex:
         self._chain = chain
         self._known: dict[bytes, Block] = {}
         self._canonical: dict[int, Block] = {}
-        self._places: dict[bytes, Place] = {}
+        self._places: dict[bytes, BlockPosition] = {}
 
     async def refresh(self, heads: Heads, wanted: Collection[int]) -> None:
         """Makes the view that of `heads`, with every block of `wanted` that exists.
 
         Raises:
-            ChainUnavailable, ChainDishonest: the view is as it was.
+            ChainUnavailable, InvalidNodeResponse: the view is as it was.
         """
         canonical = await self._open_end(heads, min(wanted, default=heads.best.number))
         for number in sorted(wanted, reverse=True):
@@ -38,14 +38,14 @@ class BlockIndex:
                 canonical[number] = await self._final(number, canonical.get(number + 1))
         self._canonical = canonical
         self._places = {
-            extrinsic: Place(block=block, index=index)
+            extrinsic: BlockPosition(block=block, index=index)
             for block in canonical.values()
             for index, extrinsic in enumerate(block.extrinsics)
         }
         if len(self._known) > KEPT:
             self._known = {block.hash: block for block in canonical.values()}
 
-    def find(self, extrinsic_hash: bytes) -> Place | None:
+    def find(self, extrinsic_hash: bytes) -> BlockPosition | None:
         return self._places.get(extrinsic_hash)
 
     async def _open_end(self, heads: Heads, lowest: int) -> dict[int, Block]:
@@ -73,5 +73,5 @@ class BlockIndex:
         if block is None:
             block = self._known[block_hash] = await self._chain.block(block_hash)
         if block.number != number:
-            raise ChainDishonest("The node's blocks do not follow each other")
+            raise InvalidNodeResponse("The node's blocks do not follow each other")
         return block

@@ -19,7 +19,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from strongroom.bittensor.extrinsics.block_index import BlockIndex, Place
+from strongroom.bittensor.extrinsics.block_index import BlockIndex, BlockPosition
 from strongroom.bittensor.extrinsics.store import (
     Extrinsic,
     Inclusion,
@@ -191,7 +191,7 @@ class Resolver:
             return Failure(type="Service", name="RuntimeUpgraded", docs=docs)
         return None
 
-    async def _inclusion(self, place: Place, seen: dict[bytes, list[Event] | None]) -> Inclusion:
+    async def _inclusion(self, place: BlockPosition, seen: dict[bytes, list[Event] | None]) -> Inclusion:
         block = place.block
         if block.hash not in seen:
             seen[block.hash] = await self._events(block)
@@ -281,7 +281,7 @@ class _Failures:
             log.warning("extrinsic not followed", hash=extrinsic.hash.hex(), why=why)
 
 
-def read_inclusion(place: Place, events: Sequence[Event] | None) -> Inclusion:
+def read_inclusion(place: BlockPosition, events: Sequence[Event] | None) -> Inclusion:
     """What the block's events say of the extrinsic. Inclusion is not success."""
     success: bool | None = None
     failure: Failure | None = None

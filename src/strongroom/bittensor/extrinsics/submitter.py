@@ -42,7 +42,7 @@ from strongroom.bittensor.protocol.failures import Failure, Refusal
 from strongroom.core.clock import Clock
 from strongroom.core.errors import OutcomeUnknown, Unavailable
 from strongroom.core.runtime.background import Background
-from strongroom.core.runtime.deadlines import Limits
+from strongroom.core.runtime.deadlines import Deadlines
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import SigningGate
@@ -51,7 +51,7 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import Duplicate
 
 ERA_BLOCKS = 32
-LONGEST_ERA_BLOCKS = 256
+MAX_ERA_BLOCKS = 256
 """Under an hour on the main network: after that clients take a lost request for over."""
 TURN_S = 20.0
 BUSY_POLL_S = 0.25
@@ -91,7 +91,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sight:
+class SigningContext:
     """What the chain said just before signing."""
 
     runtime: Runtime
@@ -128,7 +128,7 @@ class Submitter:
         self._signatures = metrics.signatures
         self._settled = settled
         self._wake = wake
-        self._limits = Limits()
+        self._deadlines = Deadlines()
         self._turns: dict[bytes, asyncio.Lock] = {}
 
     async def submit(self, order: Order) -> Extrinsic:
@@ -141,7 +141,7 @@ class Submitter:
         """
         lock = self._turns.setdefault(order.key.public_key, asyncio.Lock())
         try:
-            async with self._limits.limit(TURN_S):
+            async with self._deadlines.limit(TURN_S):
                 await lock.acquire()
         except TimeoutError:
             raise Unavailable(
@@ -150,14 +150,14 @@ class Submitter:
         # The caller may go away; what is signed is offered all the same.
         return await asyncio.shield(self._background.start(self._in_turn(order, lock)))
 
-    def wind_down(self) -> None:
+    def drain(self) -> None:
         """Answers whoever waits for its turn: the process is about to stop."""
-        self._limits.end()
+        self._deadlines.end()
 
     async def _in_turn(self, order: Order, lock: asyncio.Lock) -> Extrinsic:
         try:
             for last in range(SIGNATURES_A_CALL):
-                extrinsic = await self._sign(order, await self._look(order, fresh=last > 0))
+                extrinsic = await self._sign(order, await self._read_context(order, fresh=last > 0))
                 heard = await self._offer(extrinsic[0], extrinsic[1])
                 if not _may_sign_again(heard) or last == SIGNATURES_A_CALL - 1:
                     return heard
@@ -165,28 +165,28 @@ class Submitter:
         finally:
             lock.release()
 
-    async def _look(self, order: Order, *, fresh: bool) -> _Sight:
+    async def _read_context(self, order: Order, *, fresh: bool) -> SigningContext:
         runtime, heads, nonce = await asyncio.gather(
             self._chain.runtime(fresh=fresh),
             self._chain.heads(),
             self._chain.next_nonce(order.key.address),
         )
-        return _Sight(runtime=runtime, heads=heads, next_nonce=nonce, call=runtime.encode(order.call))
+        return SigningContext(runtime=runtime, heads=heads, next_nonce=nonce, call=runtime.encode(order.call))
 
-    async def _sign(self, order: Order, sight: _Sight) -> tuple[Extrinsic, bytes]:
+    async def _sign(self, order: Order, context: SigningContext) -> tuple[Extrinsic, bytes]:
         """Signs and stores. Waits while another replica's extrinsic of this account has no answer yet."""
         give_up_s = self._clock.monotonic_s() + TURN_S
         began_again = False
         while True:
             try:
-                signed = await self._database.write(partial(self._store, order=order, sight=sight))
+                signed = await self._database.write(partial(self._store, order=order, context=context))
             except Duplicate:  # another replica was quicker; its row is there to be read now
                 signed = None
             except ChainBehind as error:
                 if began_again:
                     raise
                 await begin_again(self._chain, self._database, order.key.public_key, error)
-                began_again, sight = True, await self._look(order, fresh=True)
+                began_again, context = True, await self._read_context(order, fresh=True)
                 continue
             if signed is not None:
                 self._signatures.labels("bittensor", order.call.name).inc()
@@ -199,21 +199,23 @@ class Submitter:
                 )
             await self._clock.sleep(BUSY_POLL_S)
 
-    def _store(self, connection: Connection, order: Order, sight: _Sight) -> tuple[Extrinsic, bytes] | None:
-        nonce = free_nonce(connection, order.key.public_key, sight.next_nonce)
+    def _store(
+        self, connection: Connection, order: Order, context: SigningContext
+    ) -> tuple[Extrinsic, bytes] | None:
+        nonce = free_nonce(connection, order.key.public_key, context.next_nonce)
         if nonce is None:
             return None
         require_unrevoked(connection, order.principal)
         order.check(connection)
-        era = _era(sight.heads)
+        era = _era(context.heads)
         unsigned = Unsigned(
-            call=sight.call,
+            call=context.call,
             era=era.encode(),
             nonce=nonce,
-            spec_version=sight.runtime.spec_version,
-            transaction_version=sight.runtime.transaction_version,
-            genesis_hash=sight.runtime.genesis_hash,
-            first_hash=sight.heads.final.hash,
+            spec_version=context.runtime.spec_version,
+            transaction_version=context.runtime.transaction_version,
+            genesis_hash=context.runtime.genesis_hash,
+            first_hash=context.heads.final.hash,
         )
         payload = unsigned.payload
         use = _use(order, nonce, blake2_256(payload))
@@ -299,7 +301,7 @@ def _era(heads: Heads) -> Era:
         Unavailable: it would be over already.
     """
     behind = heads.best.number - heads.final.number
-    era = Era.starting(heads.final.number, min(max(ERA_BLOCKS, 2 * behind), LONGEST_ERA_BLOCKS))
+    era = Era.starting(heads.final.number, min(max(ERA_BLOCKS, 2 * behind), MAX_ERA_BLOCKS))
     if era.last <= heads.best.number:
         raise Unavailable(
             f"The chain's last final block is {heads.final.number}, {behind} blocks ago",

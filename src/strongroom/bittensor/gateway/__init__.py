@@ -18,7 +18,7 @@ class ChainUnavailable(Unavailable):
     code = "chain_unavailable"
 
 
-class ChainDishonest(Unavailable):
+class InvalidNodeResponse(Unavailable):
     """A node answers with what cannot be."""
 
     code = "chain_answer_invalid"
@@ -136,7 +136,7 @@ class Runtime(Protocol):
 
 
 class Chain(Protocol):
-    """Every method raises ChainUnavailable, ChainDishonest or WrongChain when there is no good answer."""
+    """Every method raises ChainUnavailable, InvalidNodeResponse or WrongChain when there is no good answer."""
 
     async def runtime(self, *, fresh: bool = False, after: bytes | None = None) -> Runtime:
         """That makes the block after the best one, or after the one with this hash.

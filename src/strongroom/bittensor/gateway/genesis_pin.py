@@ -14,7 +14,7 @@ FINNEY_GENESIS: Final = bytes.fromhex("2f0555cc76fc2840a25a6ea3b9637146806f1f44b
 ROW: Final = 1
 
 
-class ChainPin:
+class GenesisPin:
     """Keeps what the first node said; whoever says otherwise later is not spoken to."""
 
     def __init__(self, database: Database, network: Network, clock: Clock) -> None:

@@ -6,11 +6,11 @@ from typing import Any, Generic, TypeVar
 
 from strongroom.bittensor.gateway import (
     Block,
-    ChainDishonest,
     ChainUnavailable,
     Event,
     Head,
     Heads,
+    InvalidNodeResponse,
     Item,
     PoolRefused,
     StateDiscarded,
@@ -75,7 +75,7 @@ class NodeChain:
                 extrinsics=tuple(blake2_256(_bytes(one)) for one in block["extrinsics"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ChainDishonest("The node's block is none") from error
+            raise InvalidNodeResponse("The node's block is none") from error
 
     async def block_hash(self, number: int) -> bytes | None:
         found = await self._call("chain_getBlockHash", number)
@@ -98,7 +98,7 @@ class NodeChain:
         try:
             values = {key: value for change in found for key, value in change["changes"]}
         except (KeyError, TypeError, ValueError) as error:
-            raise ChainDishonest("The node's storage values are none") from error
+            raise InvalidNodeResponse("The node's storage values are none") from error
 
         def value(item: Item) -> Any:
             raw = values.get(keys[item])
@@ -109,7 +109,7 @@ class NodeChain:
     async def next_nonce(self, address: str) -> int:
         nonce = await self._call("system_accountNextIndex", address)
         if not isinstance(nonce, int) or nonce < 0:
-            raise ChainDishonest("The node's nonce is none")
+            raise InvalidNodeResponse("The node's nonce is none")
         return nonce
 
     async def submit(self, extrinsic: bytes) -> None:
@@ -162,7 +162,7 @@ class NodeChain:
         )
         final, best = await asyncio.gather(self._head(_hash(final_hash)), self._head(_hash(best_hash)))
         if best.number < final.number:
-            raise ChainDishonest("The node's best block is older than its final one")
+            raise InvalidNodeResponse("The node's best block is older than its final one")
         return Heads(best=best, final=final)
 
     async def _head(self, block_hash: bytes) -> Head:
@@ -172,7 +172,7 @@ class NodeChain:
             try:
                 number = int(header["number"], 16)
             except (KeyError, TypeError, ValueError) as error:
-                raise ChainDishonest("The node's header is none") from error
+                raise InvalidNodeResponse("The node's header is none") from error
             if len(self._numbers) >= NUMBERS_KEPT:
                 self._numbers.clear()
             self._numbers[block_hash] = number
@@ -187,7 +187,7 @@ class NodeChain:
         try:
             spec, transaction = int(version["specVersion"]), int(version["transactionVersion"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ChainDishonest("The node's runtime version is none") from error
+            raise InvalidNodeResponse("The node's runtime version is none") from error
         async with self._loading:
             known = self._runtimes.get(spec)
             if known is None or known.genesis_hash != self._genesis:
@@ -269,11 +269,11 @@ def _bytes(text: Any) -> bytes:
     try:
         return bytes.fromhex(text.removeprefix("0x"))
     except (AttributeError, ValueError, TypeError) as error:
-        raise ChainDishonest("The node sent what is no hex") from error
+        raise InvalidNodeResponse("The node sent what is no hex") from error
 
 
 def _hash(text: Any) -> bytes:
     raw = _bytes(text)
     if len(raw) != HASH_BYTES:
-        raise ChainDishonest("The node sent what is no hash")
+        raise InvalidNodeResponse("The node sent what is no hash")
     return raw

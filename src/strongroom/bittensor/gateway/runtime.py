@@ -10,7 +10,7 @@ from scalecodec.base import RuntimeConfigurationObject, ScaleBytes  # type: igno
 from scalecodec.exceptions import InvalidScaleTypeValueException, RemainingScaleBytesNotEmptyException
 from scalecodec.type_registry import load_type_registry_preset
 
-from strongroom.bittensor.gateway import CallUnknown, ChainDishonest, Event, Item
+from strongroom.bittensor.gateway import CallUnknown, Event, InvalidNodeResponse, Item
 from strongroom.bittensor.gateway.call_form import NUMBERS, CallForm
 from strongroom.bittensor.gateway.carriers import endless
 from strongroom.bittensor.protocol.calls import Call
@@ -47,10 +47,10 @@ class MetadataRuntime:
         """From metadata of version 14 or 15.
 
         Raises:
-            ChainDishonest: it is none.
+            InvalidNodeResponse: it is none.
         """
         if not metadata.startswith(_MAGIC):
-            raise ChainDishonest("The node's metadata is none")
+            raise InvalidNodeResponse("The node's metadata is none")
         self.spec_version = spec_version
         self.transaction_version = transaction_version
         self.genesis_hash = genesis_hash
@@ -65,7 +65,9 @@ class MetadataRuntime:
             self._types.implements_scale_info = True
             self._types.add_portable_registry(self._metadata)
         except _CODEC_ERRORS as error:
-            raise ChainDishonest(f"The node's metadata cannot be read ({type(error).__name__})") from error
+            raise InvalidNodeResponse(
+                f"The node's metadata cannot be read ({type(error).__name__})"
+            ) from error
         self._calls = {
             (pallet.name, call.name): CallForm.of(pallet.value["index"], call.value, self._primitive)
             for pallet in self._metadata.pallets
@@ -134,13 +136,15 @@ class MetadataRuntime:
         return call
 
     def storage_key(self, item: Item) -> bytes:
-        """Raises: ChainDishonest: the runtime has no such item."""
+        """Raises: InvalidNodeResponse: the runtime has no such item."""
         found = self._item(item)
         prefix = self._metadata.get_metadata_pallet(item.pallet).value["storage"]["prefix"]
         key = _twox_128(prefix) + _twox_128(item.name)
         types = found.get_params_type_string()
         if len(types) != len(item.keys):
-            raise ChainDishonest(f"Storage {item.pallet}.{item.name} has {len(types)} keys in this runtime")
+            raise InvalidNodeResponse(
+                f"Storage {item.pallet}.{item.name} has {len(types)} keys in this runtime"
+            )
         hashers = found.get_param_hashers() if types else ()  # the codec names one for a plain value, too
         for value, type_name, hasher in zip(item.keys, types, hashers, strict=True):
             encoded = bytes(self._types.create_scale_object(type_name).encode(_plain(value)).data)
@@ -197,14 +201,14 @@ class MetadataRuntime:
         ]
         for name in names:
             if not any(name in known for known in SIGNED_EXTENSIONS):
-                raise ChainDishonest(
+                raise InvalidNodeResponse(
                     f"Runtime {self.spec_version} signs {name}, which this version does not know"
                 )
         in_order = len(names) == len(SIGNED_EXTENSIONS) and all(
             name in known for name, known in zip(names, SIGNED_EXTENSIONS, strict=True)
         )
         if not in_order:
-            raise ChainDishonest(
+            raise InvalidNodeResponse(
                 f"Runtime {self.spec_version} signs in an order that this version does not know: {', '.join(names)}"
             )
 
@@ -238,7 +242,7 @@ class MetadataRuntime:
     def _item(self, item: Item) -> Any:
         found = self._items.get((item.pallet, item.name))
         if found is None:
-            raise ChainDishonest(f"Runtime {self.spec_version} has no storage {item.pallet}.{item.name}")
+            raise InvalidNodeResponse(f"Runtime {self.spec_version} has no storage {item.pallet}.{item.name}")
         return found
 
     def _primitive(self, type_id: int) -> str | None:
@@ -256,7 +260,9 @@ class MetadataRuntime:
             found = self._types.create_scale_object(type_name, data=ScaleBytes(raw), metadata=self._metadata)
             return found.decode()
         except _CODEC_ERRORS as error:
-            raise ChainDishonest(f"The node sent what is no {type_name} ({type(error).__name__})") from error
+            raise InvalidNodeResponse(
+                f"The node sent what is no {type_name} ({type(error).__name__})"
+            ) from error
 
 
 def read_option(raw: bytes) -> bytes | None:
@@ -286,7 +292,7 @@ def _hashed(hasher: str, encoded: bytes) -> bytes:
         case "Blake2_128Concat":
             return hashlib.blake2b(encoded, digest_size=16).digest() + encoded
         case other:
-            raise ChainDishonest(f"The hasher {other} is not known")
+            raise InvalidNodeResponse(f"The hasher {other} is not known")
 
 
 @lru_cache(maxsize=256)

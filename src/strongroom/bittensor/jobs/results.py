@@ -7,8 +7,8 @@ from typing import Final
 from sqlalchemy import Connection
 
 from strongroom.bittensor.extrinsics.store import Extrinsic
-from strongroom.bittensor.jobs.store import REACHED, Answer, Job, WaitFor, answer, find_job, result_of
-from strongroom.bittensor.jobs.waiting import Outcomes
+from strongroom.bittensor.jobs.store import REACHED, Job, JobResult, WaitFor, answer, find_job, result_of
+from strongroom.bittensor.jobs.waiting import OutcomeWaiter
 from strongroom.core.errors import OutcomeUnknown, Unavailable
 from strongroom.core.security.access import Principal
 from strongroom.core.storage.database import Database
@@ -16,12 +16,14 @@ from strongroom.core.storage.database import Database
 WAIT_S: Final = {WaitFor.POOL: 20.0, WaitFor.BLOCK: 60.0, WaitFor.FINAL: 80.0}
 
 
-class Answers:
-    def __init__(self, database: Database, outcomes: Outcomes) -> None:
+class JobResults:
+    def __init__(self, database: Database, outcomes: OutcomeWaiter) -> None:
         self._database = database
         self._outcomes = outcomes
 
-    async def of_request(self, principal: Principal, key: str | None, request: Awaitable[Answer]) -> Answer:
+    async def of_request(
+        self, principal: Principal, key: str | None, request: Awaitable[JobResult]
+    ) -> JobResult:
         """The answer to a request that may repeat an earlier one with the same Idempotency-Key.
 
         What keeps this one from signing must not be told as "nothing was submitted" if the earlier one may have signed.
@@ -38,10 +40,10 @@ class Answers:
                 ) from error
             raise
 
-    async def find(self, principal: Principal, id_or_key: str) -> Answer | None:
+    async def find(self, principal: Principal, id_or_key: str) -> JobResult | None:
         """A job of the principal."""
 
-        def work(connection: Connection) -> Answer | None:
+        def work(connection: Connection) -> JobResult | None:
             job = find_job(connection, principal.name, id_or_key)
             return None if job is None else answer(connection, job)
 
@@ -59,7 +61,7 @@ class Answers:
             return False
         return found.job.in_background or (found.extrinsic is not None and not found.extrinsic.state.is_dead)
 
-    async def of_job(self, job: Job, wait_for: WaitFor) -> Answer:
+    async def of_job(self, job: Job, wait_for: WaitFor) -> JobResult:
         """The answer of a job that another request began.
 
         Raises:
@@ -73,7 +75,7 @@ class Answers:
             return found
         return await self.of_extrinsic(job, found.extrinsic, wait_for)
 
-    async def of_extrinsic(self, job: Job, extrinsic: Extrinsic, wait_for: WaitFor) -> Answer:
+    async def of_extrinsic(self, job: Job, extrinsic: Extrinsic, wait_for: WaitFor) -> JobResult:
         """Raises: OutcomeUnknown: the time was over first; the extrinsic is followed."""
         seen = await self._outcomes.wait(extrinsic, REACHED[wait_for], WAIT_S[wait_for])
         asked = replace(job, wait_for=wait_for)
@@ -83,4 +85,4 @@ class Answers:
                 f"Extrinsic 0x{seen.hash.hex()} was signed and is {seen.state}; what was waited for did not come in time."
                 f" It is followed: ask GET /wallet/jobs/{job.id}"
             )
-        return Answer(job=asked, extrinsic=seen, result=result)
+        return JobResult(job=asked, extrinsic=seen, result=result)

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 POLL_S = 2.0
 NOT_YET_S = 4.0
 FIRST_PAUSE_S = 2.0
-LONGEST_PAUSE_S = 12.0
+MAX_PAUSE_S = 12.0
 AT_ONCE = 64
 
 CarryOut = Callable[[Principal, Job], Awaitable[bool]]
@@ -98,7 +98,7 @@ class JobRunner:
         return False
 
     def _backoff(self) -> Backoff:
-        return Backoff(self._clock, self._entropy, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
+        return Backoff(self._clock, self._entropy, first_s=FIRST_PAUSE_S, cap_s=MAX_PAUSE_S)
 
 
 def principal_of(job: Job) -> Principal:

@@ -18,7 +18,7 @@ from strongroom.core.errors import Conflict, IdempotencyMismatch, InvalidInput
 from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.storage.database import ascii_key
 
-LONGEST_KEY: Final = 190
+MAX_KEY: Final = 190
 ID_BYTES: Final = 16
 COLUMNS = tables.job.c
 
@@ -80,7 +80,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class JobResult:
     """What is known of a job. `result` is None while it is not done."""
 
     job: Job
@@ -104,8 +104,8 @@ _BY_SLOT: Final = select(tables.job).where(COLUMNS.slot == bindparam("slot"))
 
 
 def check_key(key: str | None) -> None:
-    if key is not None and (not key or len(key) > LONGEST_KEY or not key.isprintable()):
-        raise InvalidInput(f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters")
+    if key is not None and (not key or len(key) > MAX_KEY or not key.isprintable()):
+        raise InvalidInput(f"An Idempotency-Key has 1 to {MAX_KEY} printable characters")
 
 
 def find_job(connection: Connection, principal: str, id_or_key: str) -> Job | None:
@@ -244,9 +244,9 @@ def last_extrinsic(connection: Connection, job: Job) -> Extrinsic | None:
     return None if found is None else load(connection, found)
 
 
-def answer(connection: Connection, job: Job) -> Answer:
+def answer(connection: Connection, job: Job) -> JobResult:
     extrinsic = None if job.extrinsic is None else load(connection, job.extrinsic)
-    return Answer(job=job, extrinsic=extrinsic, result=result_of(job, extrinsic))
+    return JobResult(job=job, extrinsic=extrinsic, result=result_of(job, extrinsic))
 
 
 def on_settled(connection: Connection, extrinsic: Extrinsic) -> None:

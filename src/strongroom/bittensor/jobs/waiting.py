@@ -9,7 +9,7 @@ import structlog
 from strongroom.bittensor.extrinsics.store import Extrinsic, State, load_many
 from strongroom.core.clock import Clock, sleep_unless
 from strongroom.core.runtime.background import Background
-from strongroom.core.runtime.deadlines import Limits
+from strongroom.core.runtime.deadlines import Deadlines
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.storage.database import Database
 
@@ -18,14 +18,14 @@ log = structlog.get_logger(__name__)
 POLL_S = 0.5
 
 
-class Outcomes:
+class OutcomeWaiter:
     """`changed` makes it look at once; without it, it looks twice a second while somebody waits."""
 
     def __init__(self, database: Database, clock: Clock, background: Background) -> None:
         self._database = database
         self._clock = clock
         self._background = background
-        self._limits = Limits()
+        self._deadlines = Deadlines()
         self._waiting: defaultdict[bytes, set[asyncio.Future[Extrinsic]]] = defaultdict(set)
         self._reached: dict[asyncio.Future[Extrinsic], Collection[State]] = {}
         self._news = asyncio.Event()
@@ -34,9 +34,9 @@ class Outcomes:
     def changed(self) -> None:
         self._news.set()
 
-    def wind_down(self) -> None:
+    def drain(self) -> None:
         """Answers whoever waits with what is known now: the process is about to stop."""
-        self._limits.end()
+        self._deadlines.end()
 
     async def wait(self, extrinsic: Extrinsic, states: Collection[State], timeout_s: float) -> Extrinsic:
         """The extrinsic once it is dead or in one of the states; as it was last seen when the time is over."""
@@ -48,7 +48,7 @@ class Outcomes:
         if self._looking is None or self._looking.done():
             self._looking = self._background.start(self._look())
         try:
-            async with self._limits.limit(timeout_s):
+            async with self._deadlines.limit(timeout_s):
                 return await future
         except TimeoutError:
             return extrinsic

@@ -7,7 +7,7 @@ from pathlib import Path
 from strongroom.bittensor.keystore.names import KeyKind, KeyName, coldkey, hotkey, is_name
 from strongroom.bittensor.protocol.errors import KeyFileError
 from strongroom.bittensor.protocol.keyfiles import (
-    LARGEST_FILE,
+    MAX_FILE,
     PublicKey,
     password_variable,
     read_public,
@@ -84,13 +84,13 @@ def password_for(path: Path, variables: Mapping[str, str], general: str | None) 
 def _read(path: Path) -> KeyFile | None:
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
+            data = file.read(MAX_FILE + 1)
             status = path.stat()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     except OSError as error:
         raise KeyFileError(f"The key file cannot be read: {error.strerror}") from None
-    if len(data) > LARGEST_FILE:
+    if len(data) > MAX_FILE:
         raise KeyFileError("The key file is too large to be one")
     return KeyFile(path=path, stamp=(status.st_mtime_ns, status.st_size, status.st_ino), data=data)
 

@@ -26,7 +26,7 @@ from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.vault import Vault
 from strongroom.core.storage.database import Database
 
-Place = tuple[KeyName, tuple[int, int, int]]
+CacheKey = tuple[KeyName, tuple[int, int, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +71,8 @@ class Keyring:
         self._passwords = passwords
         self._clock = clock
         self._cache_s = cache_s
-        self._opened: dict[Place, tuple[Keypair, float]] = {}
-        self._refused: dict[Place, KeyFileError] = {}
+        self._opened: dict[CacheKey, tuple[Keypair, float]] = {}
+        self._refused: dict[CacheKey, KeyFileError] = {}
         self._unlocking = asyncio.Lock()
 
     async def public(self, key: KeyName) -> PublicKey:
@@ -159,18 +159,18 @@ class Keyring:
             raise VaultError(f"{key}: {error}") from None
 
     async def _open_file(self, key: KeyName, file: KeyFile) -> Keypair:
-        place = (key, file.stamp)
+        cache_key = (key, file.stamp)
         async with self._unlocking:  # who waits for the same key finds it open
             self.forget_unused()
-            found = self._opened.pop(place, None)
-            keypair = found[0] if found else await self._unlock(key, place, file)
+            found = self._opened.pop(cache_key, None)
+            keypair = found[0] if found else await self._unlock(key, cache_key, file)
             if self._cache_s:
-                self._opened[place] = (keypair, self._clock.monotonic_s())
+                self._opened[cache_key] = (keypair, self._clock.monotonic_s())
             return keypair
 
-    async def _unlock(self, key: KeyName, place: Place, file: KeyFile) -> Keypair:
-        if place in self._refused:  # seconds and 512 MiB for the same answer
-            raise _locked(key, self._refused[place])
+    async def _unlock(self, key: KeyName, cache_key: CacheKey, file: KeyFile) -> Keypair:
+        if cache_key in self._refused:  # seconds and 512 MiB for the same answer
+            raise _locked(key, self._refused[cache_key])
         general = self._passwords.general
         try:
             password = password_for(
@@ -179,7 +179,9 @@ class Keyring:
             keypair = await unlock(file.data, password)
             await self._check_public(key, keypair)
         except (PasswordNeeded, WrongPassword) as error:
-            self._refused = {at: why for at, why in self._refused.items() if at[0] != key} | {place: error}
+            self._refused = {at: why for at, why in self._refused.items() if at[0] != key} | {
+                cache_key: error
+            }
             raise _locked(key, error) from None
         except KeyFileError as error:
             raise VaultError(f"{key}: {error}") from None
@@ -197,10 +199,10 @@ class Keyring:
     def forget_unused(self) -> None:
         """Drops the opened keys whose time is over. The first is the longest unused."""
         while self._opened:
-            place, (_, used_s) = next(iter(self._opened.items()))
+            cache_key, (_, used_s) = next(iter(self._opened.items()))
             if used_s + self._cache_s > self._clock.monotonic_s():
                 return
-            self._opened.pop(place, None)
+            self._opened.pop(cache_key, None)
 
     async def _stored(self, key: KeyName) -> StoredKey | None:
         """The key's row in the vault.

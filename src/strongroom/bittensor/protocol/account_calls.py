@@ -9,8 +9,8 @@ from typing import Any, Final
 from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
 from strongroom.bittensor.protocol.errors import ProtocolError
 
-LARGEST_U64: Final = 2**64 - 1
-MOST_CHILDREN: Final = 5
+MAX_U64: Final = 2**64 - 1
+MAX_CHILDREN: Final = 5
 DEFAULT_PROTOCOL: Final = 4
 _DECIMAL: Final = re.compile(r"([0-9]{1,20}(\.[0-9]{0,64})?|\.[0-9]{1,64})([eE][+-]?[0-9]{1,3})?")
 """An exponent of nine digits would be a number of as many: the process would be busy with it for good."""
@@ -79,12 +79,12 @@ def set_children(netuid: int, hotkey: bytes, children: Sequence[tuple[int, bytes
     Raises:
         ProtocolError: too many, one twice, the hotkey itself, or shares above the whole.
     """
-    if len(children) > MOST_CHILDREN:
-        raise ProtocolError(f"A hotkey has at most {MOST_CHILDREN} children, not {len(children)}")
+    if len(children) > MAX_CHILDREN:
+        raise ProtocolError(f"A hotkey has at most {MAX_CHILDREN} children, not {len(children)}")
     keys = [child for _, child in children]
     if hotkey in keys or len(set(keys)) != len(keys):
         raise ProtocolError("A child is there twice, or is the hotkey itself")
-    if sum(share for share, _ in children) > LARGEST_U64:
+    if sum(share for share, _ in children) > MAX_U64:
         raise ProtocolError("The children's proportions are more than the whole")
     return _subtensor(
         "set_children",
@@ -100,7 +100,7 @@ def share_of(proportion: str) -> int:
     """
     if _DECIMAL.fullmatch(proportion) is None or (fraction := Fraction(proportion)) > 1:
         raise ProtocolError("A proportion is a number from 0 to 1")
-    return int(fraction * LARGEST_U64)
+    return int(fraction * MAX_U64)
 
 
 def _endpoint(netuid: int, ip: str, port: int, version: int) -> dict[str, int]:
@@ -120,7 +120,7 @@ def _endpoint(netuid: int, ip: str, port: int, version: int) -> dict[str, int]:
 
 
 def _amount(amount: int) -> int:
-    if not 1 <= amount <= LARGEST_U64:
+    if not 1 <= amount <= MAX_U64:
         raise ProtocolError("An amount is from 1 to 2^64-1")
     return amount
 

@@ -14,7 +14,7 @@ from typing import Final
 HASH_BYTES: Final = 32
 KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
-LONGEST_SIGNED: Final = 256
+MAX_SIGNED: Final = 256
 _SIGNED_V4: Final = b"\x84"
 _ACCOUNT_ID: Final = b"\x00"
 _SR25519: Final = b"\x01"
@@ -48,7 +48,7 @@ class Unsigned:
                 _NO_METADATA_HASH,
             )
         )
-        return blake2_256(raw) if len(raw) > LONGEST_SIGNED else raw
+        return blake2_256(raw) if len(raw) > MAX_SIGNED else raw
 
     def signed(self, public_key: bytes, signature: bytes) -> bytes:
         """The extrinsic as it is submitted: 32 bytes of sr25519 public key, 64 of signature."""

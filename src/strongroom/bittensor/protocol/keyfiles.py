@@ -16,7 +16,7 @@ from strongroom.bittensor.protocol.errors import KeyFileError, PasswordNeeded, P
 from strongroom.bittensor.protocol.keys import CryptoType, Keypair, mnemonic_seed
 from strongroom.bittensor.protocol.ss58 import KEY_BYTES, decode_address, encode_address
 
-LARGEST_FILE: Final = 65_536
+MAX_FILE: Final = 65_536
 PASSWORD_PREFIX: Final = "BT_PW_"  # noqa: S105 - the start of a name
 
 

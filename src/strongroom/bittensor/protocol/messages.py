@@ -21,7 +21,7 @@ from strongroom.bittensor.protocol.errors import RefusedMessage
 
 WRAP_START: Final = "<Bytes>"
 WRAP_END: Final = "</Bytes>"
-LARGEST_MESSAGE: Final = 65_536
+MAX_MESSAGE: Final = 65_536
 DIGEST_BYTES: Final = 32
 _ADDRESS: Final = r"[1-9A-HJ-NP-Za-km-z]{46,48}"
 _UUID: Final = r"[0-9a-fA-F-]{1,64}"
@@ -78,8 +78,8 @@ def _encode(text: str) -> bytes:
         payload = text.encode()
     except UnicodeEncodeError:
         raise RefusedMessage("The message is not text") from None
-    if not text or len(payload) > LARGEST_MESSAGE:
-        raise RefusedMessage(f"A message has 1 to {LARGEST_MESSAGE} bytes")
+    if not text or len(payload) > MAX_MESSAGE:
+        raise RefusedMessage(f"A message has 1 to {MAX_MESSAGE} bytes")
     if any(ord(letter) < ord(" ") and letter not in _LINE_ENDS for letter in text):
         raise RefusedMessage("A message with control characters could be a transaction")
     return payload

@@ -12,7 +12,7 @@ PREFIX: Final = 42
 KEY_BYTES: Final = 32
 _CHECKSUM_BYTES: Final = 2
 _SIZE: Final = 1 + KEY_BYTES + _CHECKSUM_BYTES
-_LONGEST: Final = 48
+_MAX_LENGTH: Final = 48
 _ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _DIGITS: Final = {letter: digit for digit, letter in enumerate(_ALPHABET)}
 _BASE: Final = len(_ALPHABET)
@@ -43,7 +43,7 @@ def decode_address(address: str) -> bytes:
     Raises:
         ProtocolError: an unknown letter, another size or prefix, or a wrong checksum.
     """
-    if not address or len(address) > _LONGEST:
+    if not address or len(address) > _MAX_LENGTH:
         raise ProtocolError("An address has 1 to 48 letters")
     number = 0
     for letter in address:

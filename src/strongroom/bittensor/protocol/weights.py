@@ -13,7 +13,7 @@ MOST: Final = 4_096
 """A subnet has 256 neurons; the chain's own limit of an argument is far above."""
 MECHANISM_STEP: Final = 4_096
 PLACES: Final = 32
-LARGEST_VERSION_KEY: Final = 2**64 - 1
+MAX_VERSION_KEY: Final = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def weight_set(
         raise ProtocolError("A uid is there twice")
     if not all(0 <= uid <= LARGEST for uid in uids):
         raise ProtocolError(f"A uid is from 0 to {LARGEST}")
-    if not 0 <= version_key <= LARGEST_VERSION_KEY:
+    if not 0 <= version_key <= MAX_VERSION_KEY:
         raise ProtocolError("The version key has 64 bits")
     if not any(weights):
         if not may_be_zero:

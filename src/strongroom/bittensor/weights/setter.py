@@ -18,12 +18,12 @@ from strongroom.bittensor.authorization.limits import READ, SUBMIT, require_use
 from strongroom.bittensor.calls.messages import Signer
 from strongroom.bittensor.extrinsics.store import Extrinsic
 from strongroom.bittensor.extrinsics.submitter import Order, Submitter
-from strongroom.bittensor.jobs.results import Answers
+from strongroom.bittensor.jobs.results import JobResults
 from strongroom.bittensor.jobs.store import (
     ID_BYTES,
-    Answer,
     Job,
     JobExists,
+    JobResult,
     WaitFor,
     check_key,
     close_job,
@@ -58,7 +58,7 @@ from strongroom.core.storage.errors import Duplicate
 SET: Final = "set_weights"
 REVEAL: Final = "reveal_weights"
 CALL: Final = "SubtensorModule.set_weights"
-HIGHEST_MECHID: Final = 15
+MAX_MECHID: Final = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ def weights_request(
 ) -> WeightsRequest:
     """Raises: InvalidInput."""
     check_key(key)
-    if not (0 <= netuid < MECHANISM_STEP and 0 <= mechid <= HIGHEST_MECHID):
+    if not (0 <= netuid < MECHANISM_STEP and 0 <= mechid <= MAX_MECHID):
         raise InvalidInput("A netuid is from 0 to 4095, a mechid from 0 to 15", code="invalid_weights")
     try:
         checked = weight_set(uids, weights, version_key, may_be_zero=may_be_zero)
@@ -116,7 +116,7 @@ class Weights:
         database: Database,
         keyring: Keyring,
         submitter: Submitter,
-        answers: Answers,
+        results: JobResults,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
@@ -124,11 +124,11 @@ class Weights:
         self._database = database
         self._keyring = keyring
         self._submitter = submitter
-        self._answers = answers
+        self._results = results
         self._clock = clock
         self._entropy = entropy
 
-    async def set(self, principal: Principal, request: WeightsRequest) -> Answer:
+    async def set(self, principal: Principal, request: WeightsRequest) -> JobResult:
         """Returns when what the request waits for is reached, when it has failed, or at once in the background.
 
         A `result` of None means that the time was over first, or that the job waits in the background.
@@ -138,9 +138,9 @@ class Weights:
             Unavailable: nothing was signed.
             OutcomeUnknown: it was signed, and whether the chain has it is not known.
         """
-        return await self._answers.of_request(principal, request.key, self._set(principal, request))
+        return await self._results.of_request(principal, request.key, self._set(principal, request))
 
-    async def _set(self, principal: Principal, request: WeightsRequest) -> Answer:
+    async def _set(self, principal: Principal, request: WeightsRequest) -> JobResult:
         signer = request.signer
         require_use(
             principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, netuid=request.netuid, call=CALL
@@ -153,7 +153,7 @@ class Weights:
             await self._database.read(lambda connection: require_new(connection, job))
             return await self._now(principal, job, keypair)
         except JobExists as found:
-            return await self._answers.of_job(found.job, request.wait_for)
+            return await self._results.of_job(found.job, request.wait_for)
 
     async def carry_out(self, principal: Principal, job: Job) -> bool:
         """Carries out a job that waits in the background, if the chain takes it now; closes it if it never will.
@@ -202,14 +202,14 @@ class Weights:
         uids = await self._subnets.uids(netuid, keys)
         return {address: uid for address, uid in zip(addresses, uids, strict=True) if uid is not None}
 
-    async def find(self, principal: Principal, id_or_key: str) -> Answer | None:
+    async def find(self, principal: Principal, id_or_key: str) -> JobResult | None:
         """A job of the principal.
 
         Raises:
             Forbidden: it may not read, or is another token of the same name and does not reach this hotkey.
         """
         principal.require(READ)
-        found = await self._answers.find(principal, id_or_key)
+        found = await self._results.find(principal, id_or_key)
         if found is not None:
             facts = found.job.document
             require_use(
@@ -217,22 +217,22 @@ class Weights:
             )
         return found
 
-    async def _accept(self, job: Job) -> Answer:
+    async def _accept(self, job: Job) -> JobResult:
         try:
             return await self._database.write(lambda connection: _accept(connection, job))
         except Duplicate:  # another replica was quicker; its row is there to be read now
             return await self._database.write(lambda connection: _accept(connection, job))
 
-    async def _now(self, principal: Principal, job: Job, keypair: Keypair) -> Answer:
+    async def _now(self, principal: Principal, job: Job, keypair: Keypair) -> JobResult:
         subnet = await self._look(job, keypair)
         failure = subnet.obstacle(weights_of(job))
         if failure is not None:
-            return Answer(job=job, extrinsic=None, result=document(job, success=False, failure=failure))
+            return JobResult(job=job, extrinsic=None, result=document(job, success=False, failure=failure))
         blocks = await self._blocks_to_wait(job, subnet)
         if blocks:
             return await self._too_soon(job, subnet, blocks)
         extrinsic = await self._submit(principal, job, keypair, subnet)
-        return await self._answers.of_extrinsic(
+        return await self._results.of_extrinsic(
             replace(job, extrinsic=extrinsic.hash), extrinsic, job.wait_for
         )
 
@@ -244,13 +244,13 @@ class Weights:
             return subnet.blocks_to_wait
         return replace(subnet, last_update=max(subnet.last_update, inclusion.number)).blocks_to_wait
 
-    async def _too_soon(self, job: Job, subnet: Subnet, blocks: int) -> Answer:
+    async def _too_soon(self, job: Job, subnet: Subnet, blocks: int) -> JobResult:
         """The same weights as those that are set now: their answer. Others: how long to wait."""
         assert job.subject is not None  # noqa: S101 - for the type checker
         subject = job.subject
         last = await self._database.read(lambda connection: last_job(connection, subject))
         if last is not None and last.fingerprint == job.fingerprint and _set_last(last, subnet):
-            return await self._answers.of_job(last, job.wait_for)
+            return await self._results.of_job(last, job.wait_for)
         since = subnet.block + 1 - (subnet.rate_limit - blocks)
         failure = Failure(
             type="Service",
@@ -259,7 +259,7 @@ class Weights:
             f" subnet allows them every {subnet.rate_limit}: wait {blocks} blocks. Nothing was signed.",
         )
         told = document(job, success=False, failure=failure, blocks_to_wait=blocks)
-        return Answer(job=job, extrinsic=None, result=told)
+        return JobResult(job=job, extrinsic=None, result=told)
 
     async def _submit(
         self,
@@ -381,7 +381,7 @@ def commits(reveal: Job, extrinsic: Extrinsic) -> Job:
     return replace(reveal, document={**reveal.document, "committed_in": extrinsic.hash.hex()})
 
 
-def _accept(connection: Connection, job: Job) -> Answer:
+def _accept(connection: Connection, job: Job) -> JobResult:
     require_new(connection, job)
     put_job(connection, job)
-    return Answer(job=job, extrinsic=None, result=None)
+    return JobResult(job=job, extrinsic=None, result=None)

@@ -38,7 +38,7 @@ EPOCHS: Final = (
 )
 TIMELOCK_VERSION: Final = 4
 SALT_NUMBERS: Final = 8
-LONGEST_TEMPO: Final = 50_400
+MAX_TEMPO: Final = 50_400
 """Beyond it an epoch is run whatever the subnet's own count says (subtensor, `should_run_epoch`)."""
 
 
@@ -89,7 +89,7 @@ class Subnet:
     def next_epoch(self) -> int:
         """The number of the epoch that the next block belongs to, where the chain keeps one."""
         pending, since = self.epochs["PendingEpochAt"], self.block + 1 - self.epochs["LastEpochBlock"]
-        tempo, is_overdue = self.epochs["Tempo"], self.epochs["BlocksSinceLastStep"] > LONGEST_TEMPO
+        tempo, is_overdue = self.epochs["Tempo"], self.epochs["BlocksSinceLastStep"] > MAX_TEMPO
         is_due = tempo > 0 and (0 < pending <= self.block + 1 or is_overdue or since >= tempo)
         return self.epochs["SubnetEpochIndex"] + is_due
 

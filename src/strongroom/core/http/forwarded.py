@@ -7,7 +7,7 @@ from dataclasses import dataclass
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-MOST_PROXIES = 16
+MAX_PROXIES = 16
 CLIENT_BITS = 64
 """One IPv6 client has a whole network of so many bits: it is one client."""
 
@@ -25,7 +25,7 @@ class TrustedProxies:
         `peer` is the other end of the connection, `forwarded` the values of every X-Forwarded-For header in order.
         """
         hops = [*",".join(forwarded).split(","), peer] if forwarded else [peer]
-        hops = hops[-MOST_PROXIES - 1 :]
+        hops = hops[-MAX_PROXIES - 1 :]
         client = peer
         for passed, hop in enumerate(reversed(hops)):
             address = _parse(hop)
@@ -51,8 +51,8 @@ def parse_proxies(text: str) -> TrustedProxies:
     """`2`, or networks and addresses with commas between. Raises: ValueError."""
     if text.strip().isdigit():
         count = int(text)
-        if count > MOST_PROXIES:
-            raise ValueError(f"at most {MOST_PROXIES} proxies, not {count}")
+        if count > MAX_PROXIES:
+            raise ValueError(f"at most {MAX_PROXIES} proxies, not {count}")
         return TrustedProxies(count=count)
     networks = tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     return TrustedProxies(networks=networks)

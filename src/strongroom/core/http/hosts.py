@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 AUTHORITY = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
 DEFAULT_PORTS = {"http": 80, "https": 443}
-HIGHEST_PORT = 65_535
+MAX_PORT = 65_535
 
 
 class Authority(NamedTuple):
@@ -22,11 +22,7 @@ class Authority(NamedTuple):
         found = AUTHORITY.fullmatch(text)
         port = int(found["port"]) if found and found["port"] else None
         name = found["name"].lower().strip("[]").removesuffix(".") if found else ""
-        if (
-            not name
-            or (port is not None and port > HIGHEST_PORT)
-            or (":" in name and not parse_address(name))
-        ):
+        if not name or (port is not None and port > MAX_PORT) or (":" in name and not parse_address(name)):
             raise ValueError(f"must be a host as in wallet.example or wallet.example:8080, not {text!r}")
         return cls(name, port)
 

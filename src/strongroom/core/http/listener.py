@@ -22,7 +22,7 @@ from strongroom.core.messaging.websockets import Socket
 BACKLOG = 2048
 SHUTDOWN_S = 10
 PING_S = 20.0
-LARGEST_FRAME = 16 * 1024 * 1024
+MAX_FRAME = 16 * 1024 * 1024
 NOBODY_ELSE = AllowedCallers()
 
 
@@ -44,13 +44,13 @@ class Surface:
     """Paths with this in them change a surface that is public otherwise: they have the door, and take any kind of body."""
     pages: frozenset[str] = frozenset()
     """Paths of pages that hold nothing: a link on another site may lead there."""
-    largest_frame: int = LARGEST_FRAME
+    max_frame: int = MAX_FRAME
     """Bytes of a message that a WebSocket takes; above, it closes with 1009."""
     compresses_frames: bool = True
     """Takes 32 KB a connection and processor time for each message, if the client offers it."""
     ping_s: float = PING_S
     """Between pings of a WebSocket; a peer that is silent for as long again is dead (1011)."""
-    largest_body: int | None = None
+    max_body: int | None = None
     """Bytes of a request's body; above, 413. None: the application says so in its own words."""
     messages_a_minute: int | None = None
     """Frames of a WebSocket; None: as for every surface."""
@@ -126,7 +126,7 @@ class Listener:
                 behind_door(surface, allowed),
                 http=Connection.of(gate, _rules(surface)),
                 ws=Socket,  # made by Connection
-                ws_max_size=surface.largest_frame,
+                ws_max_size=surface.max_frame,
                 ws_per_message_deflate=surface.compresses_frames,
                 ws_ping_interval=surface.ping_s,
                 ws_ping_timeout=surface.ping_s,
@@ -157,7 +157,7 @@ class Listener:
 def _rules(surface: Surface) -> Rules:
     return Rules(
         surface=surface.name,
-        largest_body=surface.largest_body,
+        max_body=surface.max_body,
         messages_a_minute=surface.messages_a_minute,
         proxies=surface.proxies,
         dialect=surface.dialect,

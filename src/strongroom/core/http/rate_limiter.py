@@ -4,10 +4,10 @@ from collections import OrderedDict
 
 from strongroom.core.clock import Clock
 
-MOST_NAMES = 10_000
+MAX_NAMES = 10_000
 
 
-class Buckets:
+class RateLimiter:
     """`a_minute` requests at once, and as many in a minute on average. A name forgotten for others starts anew."""
 
     def __init__(self, clock: Clock) -> None:
@@ -21,6 +21,6 @@ class Buckets:
         left = min(a_minute, left + (now_s - since_s) * a_minute / 60)
         taken = 1 if left >= 1 else 0
         self._buckets[name] = (left - taken, now_s)
-        if len(self._buckets) > MOST_NAMES:
+        if len(self._buckets) > MAX_NAMES:
             self._buckets.popitem(last=False)
         return 0.0 if taken else (1 - left) * 60 / a_minute

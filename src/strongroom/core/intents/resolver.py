@@ -83,7 +83,7 @@ class Pace:
     """What an operator reads: `blocks`."""
     first_pause_s: float = 0.25
     """After a failure. The pauses grow from there."""
-    longest_pause_s: float = 15.0
+    max_pause_s: float = 15.0
     pending_pause_s: float = 1.0
     """Between two questions about what is Pending."""
     worrying_age_s: float = 60.0
@@ -219,7 +219,7 @@ class Resolver(Generic[R]):
             self._clock,
             self._entropy,
             first_s=self._pace.first_pause_s,
-            cap_s=self._pace.longest_pause_s,
+            cap_s=self._pace.max_pause_s,
         )
         is_first = running.intent.is_new
         while True:

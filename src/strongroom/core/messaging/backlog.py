@@ -13,24 +13,24 @@ from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 
 LOOK_S = 10.0
-MOST_ENTRIES = 1_000
-LONGEST_WAIT_S = 300
+MAX_ENTRIES = 1_000
+MAX_WAIT_S = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacklogLimits:
     """From which backlog on a component is DEGRADED."""
 
-    entries: int = MOST_ENTRIES
-    age_s: int = LONGEST_WAIT_S
+    entries: int = MAX_ENTRIES
+    age_s: int = MAX_WAIT_S
     """Of the oldest entry."""
 
 
 def read_backlog_limits(environment: Environment) -> BacklogLimits:
     """`STRONGROOM_BACKLOG_ENTRIES` and `STRONGROOM_BACKLOG_AGE_S`: one pair for all ledgers."""
     return BacklogLimits(
-        entries=environment.integer("STRONGROOM_BACKLOG_ENTRIES", MOST_ENTRIES, low=1),
-        age_s=environment.integer("STRONGROOM_BACKLOG_AGE_S", LONGEST_WAIT_S, low=1),
+        entries=environment.integer("STRONGROOM_BACKLOG_ENTRIES", MAX_ENTRIES, low=1),
+        age_s=environment.integer("STRONGROOM_BACKLOG_AGE_S", MAX_WAIT_S, low=1),
     )
 
 

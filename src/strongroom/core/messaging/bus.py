@@ -28,7 +28,7 @@ ANSWER_S = 3.0
 REDIS_PORT = 6379
 LISTEN_S = 5.0
 """Silence after which Redis is asked whether it is there."""
-LONGEST_RETRY_S = 5.0
+MAX_RETRY_S = 5.0
 CANCEL_S = 0.5
 
 Listener = Callable[[], None]
@@ -109,7 +109,7 @@ class RedisBus(Bus):
         await self._redis.aclose()
 
     async def _for_ever(self, part: str, work: Callable[[Backoff], Any]) -> None:
-        backoff = Backoff(self._clock, self._entropy, cap_s=LONGEST_RETRY_S)
+        backoff = Backoff(self._clock, self._entropy, cap_s=MAX_RETRY_S)
         while True:
             try:
                 await work(backoff)

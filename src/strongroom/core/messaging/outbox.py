@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 BATCH = 100
 POLL_S = 5.0
 FIRST_RETRY_S = 0.5
-LONGEST_RETRY_S = 60.0
+MAX_RETRY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class Outbox:
         )
         return connection.execute(statement).rowcount
 
-    def committed(self, destination: str, stream: str) -> None:
+    def wake_delivery(self, destination: str, stream: str) -> None:
         """Wakes the dispatcher; call it after the commit."""
         if listener := self._listeners.get(destination):
             listener(stream)
@@ -170,7 +170,7 @@ class Dispatcher:
         return [row.stream for row in await self._database.fetch_all(query)]
 
     async def _drain(self, stream: str) -> None:
-        backoff = Backoff(self._clock, self._entropy, first_s=FIRST_RETRY_S, cap_s=LONGEST_RETRY_S)
+        backoff = Backoff(self._clock, self._entropy, first_s=FIRST_RETRY_S, cap_s=MAX_RETRY_S)
         while True:
             try:
                 events = await self._next_events(stream)

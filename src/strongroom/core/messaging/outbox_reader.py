@@ -16,14 +16,14 @@ PAGE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class OutboxRecord:
     stream: str
     payload: str
     """JSON text."""
     created_at_ms: int
 
 
-class Tail:
+class OutboxReader:
     """One reader's place in a destination. It begins at the end: there where `begin` found it, or the first `read`."""
 
     def __init__(self, database: Database, destination: str) -> None:
@@ -40,7 +40,7 @@ class Tail:
         """What is written from now on will be read."""
         self._last_id = await self._database.read(self._newest_id)
 
-    async def read(self, wanted: Container[str]) -> tuple[list[Told], bool]:
+    async def read(self, wanted: Container[str]) -> tuple[list[OutboxRecord], bool]:
         """The next events of the streams in `wanted`, in order; and whether there may be more at once."""
         last_id = self._last_id
         if last_id is None:
@@ -60,7 +60,7 @@ class Tail:
 
     def _page(
         self, connection: Connection, last_id: int, wanted: Container[str]
-    ) -> tuple[int, int, list[Told]]:
+    ) -> tuple[int, int, list[OutboxRecord]]:
         columns = tables.outbox.c
         query = (
             select(columns.id, columns.stream)
@@ -74,5 +74,5 @@ class Tail:
         ids = [row.id for row in rows if row.stream in wanted]
         payloads = select(columns.stream, columns.payload, columns.created_at_ms).where(columns.id.in_(ids))
         found = connection.execute(payloads.order_by(columns.id)).all() if ids else ()
-        told = [Told(stream=row[0], payload=row[1], created_at_ms=row[2]) for row in found]
+        told = [OutboxRecord(stream=row[0], payload=row[1], created_at_ms=row[2]) for row in found]
         return rows[-1].id, len(rows), told

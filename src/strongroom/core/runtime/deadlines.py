@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Limits:
+class Deadlines:
     """`end` is for the moment before the listeners stop: whoever waits is then answered instead of cut off."""
 
     def __init__(self) -> None:

@@ -32,7 +32,7 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseUnavailable, Duplicate
 
 RETENTION_MS = 48 * 3600 * 1000
-LONGEST_KEY = 190
+MAX_KEY = 190
 STILL_RUNNING = "The first request with this Idempotency-Key is still being processed"
 
 
@@ -79,8 +79,8 @@ class Idempotency:
             IdempotencyRunning: the first request has not ended.
             Unavailable: the database does not say whether it took the key; nothing was signed.
         """
-        if not key or len(key) > LONGEST_KEY or not key.isprintable():
-            raise InvalidInput(f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters")
+        if not key or len(key) > MAX_KEY or not key.isprintable():
+            raise InvalidInput(f"An Idempotency-Key has 1 to {MAX_KEY} printable characters")
         attempt = Attempt(scope=scope, key=key)
         is_first = attempt not in self._running
         self._running.add(attempt)  # before the first await: of two requests at once, one must not pass

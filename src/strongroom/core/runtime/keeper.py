@@ -2,7 +2,7 @@
 
 A process whose event loop is busy, with a large answer or with somebody's endless request, is alive: what it leads must not
 go to another. A process that is stopped as a whole stops this thread too, and its leases lapse. An event loop that is silent
-for `LONGEST_SILENCE_S` is taken for hung: nothing is renewed for it any more.
+for `MAX_SILENCE_S` is taken for hung: nothing is renewed for it any more.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-LONGEST_SILENCE_S = 60.0
+MAX_SILENCE_S = 60.0
 WORTH_A_LINE_S = 4.0
 CLOSE_S = 1.0
 INNERMOST_FRAMES = 6
@@ -52,7 +52,7 @@ class Pulse:
         if silent_s >= WORTH_A_LINE_S and not self._is_told:
             self._is_told = True
             log.warning("the event loop is busy", seconds=round(silent_s, 1), at=self._place())
-        return silent_s >= LONGEST_SILENCE_S
+        return silent_s >= MAX_SILENCE_S
 
     def _answer(self) -> None:
         if self._is_told and self._asked_s is not None:

@@ -21,8 +21,8 @@ from strongroom.core.runtime.telemetry import ComponentHealth, Health, Metrics, 
 from strongroom.core.runtime.work_health import DOWN_AFTER, WorkHealth
 
 FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
-LONGEST_PASS_S = 300.0
+MAX_PAUSE_S = 30.0
+MAX_PASS_S = 300.0
 
 
 class Incomplete(Unavailable):
@@ -142,8 +142,8 @@ class Loops:
         part: str = "",
         wake: asyncio.Event | None = None,
         down_after: int = DOWN_AFTER,
-        limit_s: float = LONGEST_PASS_S,
-        longest_pause_s: float = LONGEST_PAUSE_S,
+        limit_s: float = MAX_PASS_S,
+        max_pause_s: float = MAX_PAUSE_S,
         vital: bool = False,
         initially: Status = Status.UP,
         rest: Callable[[], None] = lambda: None,
@@ -171,7 +171,7 @@ class Loops:
         work_health = self.watch(
             name, part=part, down_after=down_after, limit_s=limit_s, vital=vital, initially=initially
         )
-        return Loop(passes, work_health, self._new_backoff(longest_pause_s), rest)
+        return Loop(passes, work_health, self._new_backoff(max_pause_s), rest)
 
     def run(
         self,
@@ -196,7 +196,7 @@ class Loops:
                 if turn.health.successes != successes:
                     backoff.reset()
 
-        return Loop(endless, work_health, self._new_backoff(LONGEST_PAUSE_S), rest)
+        return Loop(endless, work_health, self._new_backoff(MAX_PAUSE_S), rest)
 
     def start(self, loop: Loop) -> None:
         """In this process, whatever others do."""

@@ -25,7 +25,7 @@ from strongroom.core.storage.errors import Duplicate
 TOKEN_PREFIX = "sr"  # noqa: S105 - the public part of every token
 ID_BYTES = 8
 SECRET_BYTES = 32
-LONGEST_NAME = 100  # the audit trail must have room for it
+MAX_NAME = 100  # the audit trail must have room for it
 REVOKED = "The API token was revoked"
 
 
@@ -72,8 +72,8 @@ class Tokens:
         Raises:
             Conflict: a token has this name, or had it: idempotency keys and jobs belong to it.
         """
-        if not name or len(name) > LONGEST_NAME or not name.isprintable():
-            raise InvalidInput(f"A token's name has 1 to {LONGEST_NAME} printable characters")
+        if not name or len(name) > MAX_NAME or not name.isprintable():
+            raise InvalidInput(f"A token's name has 1 to {MAX_NAME} printable characters")
         if not scopes:
             raise InvalidInput("A token needs at least one scope")
         token_id = self._entropy.token(ID_BYTES).hex()

@@ -38,7 +38,7 @@ async def check_database(database: Database) -> None:
 def database_loop(loops: Loops, name: str, database: Database) -> Loop:
     """The vital component `name`: DOWN with the first failure, UP with the first success."""
     check = partial(check_database, database)
-    return loops.every(name, CHECK_S, check, down_after=1, longest_pause_s=CHECK_S, vital=True)
+    return loops.every(name, CHECK_S, check, down_after=1, max_pause_s=CHECK_S, vital=True)
 
 
 def _read(connection: Connection) -> None:

@@ -56,7 +56,7 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 FIRST_PAUSE_S = 0.02
-LONGEST_PAUSE_S = 0.5
+MAX_PAUSE_S = 0.5
 CLOSE_S = 10.0
 ANSWER_S = 30.0
 """A server that is silent for so long, or that keeps a unit waiting for a lock, does not answer. SQLite always does."""
@@ -229,7 +229,7 @@ class Database:
         The pauses grow and are random: two nodes whose transactions undo each other's must not meet again.
         """
         failed_s: float | None = None
-        backoff = Backoff(self._clock, self.entropy, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
+        backoff = Backoff(self._clock, self.entropy, first_s=FIRST_PAUSE_S, cap_s=MAX_PAUSE_S)
         while True:
             try:
                 return await attempt()

@@ -23,7 +23,7 @@ from strongroom.core.storage.numbers import WAITED, Meaning, mysql_meaning, sqli
 
 log = structlog.get_logger(__name__)
 
-LONGEST_STATEMENT = 300
+MAX_STATEMENT = 300
 """How much of a refused statement is logged; its values are not."""
 
 
@@ -158,9 +158,7 @@ def _error_of(meaning: Meaning, number: int, error: BaseException, statement: st
         case Meaning.UNUSABLE:
             log.warning("the database cannot be used", number=number, error=type(error).__name__)
             return DatabaseUnusable(number, _why(number, error))
-    log.error(
-        "the database refused a statement", number=number, statement=(statement or "")[:LONGEST_STATEMENT]
-    )
+    log.error("the database refused a statement", number=number, statement=(statement or "")[:MAX_STATEMENT])
     return UnfitValue() if meaning is Meaning.UNFIT else DatabaseRefused(number)
 
 

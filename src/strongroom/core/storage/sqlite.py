@@ -32,7 +32,7 @@ Work = Callable[[Connection], T]
 
 READERS = 4
 BUSY_TIMEOUT_S = 30
-MOST_UNITS = 64
+MAX_UNITS = 64
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000")
 READ_ONLY_PRAGMAS = ("query_only=ON", "foreign_keys=ON")
 
@@ -129,7 +129,7 @@ class _GroupWriter:
         while (unit := self._queue.get()) is not None:
             batch = [unit]
             with contextlib.suppress(Empty):
-                while len(batch) < MOST_UNITS:
+                while len(batch) < MAX_UNITS:
                     following = self._queue.get_nowait()
                     if following is None:
                         self._queue.put(None)  # the end comes after this batch

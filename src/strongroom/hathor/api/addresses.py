@@ -2,10 +2,10 @@
 
 from litestar import Response
 
-from strongroom.hathor.api.joi import BASE58, Key, Schema, flag, number, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.requests import Asked, answer, bearer, read_body, read_query
+from strongroom.hathor.api.requests import Request, answer, bearer, read_body, read_query
+from strongroom.hathor.api.validation import BASE58, Key, Schema, flag, number, text
 from strongroom.hathor.wallets import history as histories
 from strongroom.hathor.wallets.jwt import Tokens
 
@@ -25,11 +25,11 @@ class AddressRoutes:
         self._reader = reader
         self._tokens = tokens
 
-    async def status(self, request: Asked) -> Response[bytes]:
+    async def status(self, request: Request) -> Response[bytes]:
         wallet = await self._reader.wallet(bearer(request, self._tokens, full=False))
         return answer(status=wallet.encode())
 
-    async def addresses(self, request: Asked) -> Response[bytes]:
+    async def addresses(self, request: Request) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
         wallet, database = await self._reader.ready_wallet(principal), self._reader.database
         query = LIST.check(read_query(request), convert=True)
@@ -44,7 +44,7 @@ class AddressRoutes:
             raise Refusal(404, "address-not-found")
         return answer(addresses=found)
 
-    async def info(self, request: Asked) -> Response[bytes]:
+    async def info(self, request: Request) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
         wallet = await self._reader.ready_wallet(principal)
         name = INFO.check(read_query(request), convert=True)["address"]
@@ -53,7 +53,7 @@ class AddressRoutes:
             raise Refusal(404, "address-not-found")
         return answer(data=found[0])
 
-    async def new(self, request: Asked) -> Response[bytes]:
+    async def new(self, request: Request) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
         legacy = NEW.check(read_query(request), convert=True)["legacy"]
         wallet, database = await self._reader.ready_wallet(principal), self._reader.database
@@ -66,14 +66,14 @@ class AddressRoutes:
         )
         return answer(addresses=told, spendAddresses=on_chain, legacyAddresses=found)
 
-    async def check_mine(self, request: Asked) -> Response[bytes]:
+    async def check_mine(self, request: Request) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=True)
         wallet = await self._reader.ready_wallet(principal)
         asked = MINE.check(await read_body(request))["addresses"]
         mine = await histories.owned(self._reader.database, wallet.id, asked)
         return answer(addresses={address: address in mine for address in asked})
 
-    async def used_beyond_first(self, request: Asked) -> Response[bytes]:
+    async def used_beyond_first(self, request: Request) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
         wallet = await self._reader.ready_wallet(principal)
         used = await histories.used_beyond_first(self._reader.database, wallet.id)

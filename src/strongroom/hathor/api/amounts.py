@@ -9,7 +9,7 @@ from typing import Any
 
 from litestar import Request
 
-from strongroom.hathor.api.joi import LARGEST_SAFE, Problem, invalid_payload
+from strongroom.hathor.api.validation import MAX_SAFE, Problem, invalid_payload
 
 HEADER = "strongroom-amounts"
 QUERY_KEY = "amounts"
@@ -65,4 +65,4 @@ class AmountForm(enum.StrEnum):
     def _value(self, key: str, value: Any) -> Any:
         if key not in AMOUNTS or type(value) is not int:  # a bool is no amount
             return self.applied(value)
-        return str(value) if self is AmountForm.STRING or abs(value) > LARGEST_SAFE else value
+        return str(value) if self is AmountForm.STRING or abs(value) > MAX_SAFE else value

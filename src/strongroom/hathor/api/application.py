@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from litestar import Litestar, Request, Response, route
+from litestar import Litestar, Response, route
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.enums import ScopeType
@@ -33,12 +33,12 @@ from strongroom.hathor.api.push import PushRoutes
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal, refusal_of
 from strongroom.hathor.api.registration import Registration
-from strongroom.hathor.api.requests import Asked, Foreign, written
+from strongroom.hathor.api.requests import ProxiedResponse, Request, written
 from strongroom.hathor.wallets.jwt import Tokens
 
 log = structlog.get_logger(__name__)
 
-LARGEST_BODY = 1_000_000
+MAX_BODY = 1_000_000
 COMPRESS_FROM = 1024
 JSON = "application/json"
 CORS = [
@@ -48,7 +48,7 @@ CORS = [
     (b"access-control-allow-methods", b"GET,POST,PUT,DELETE,OPTIONS"),
 ]
 
-Action = Callable[[Asked], Awaitable[Response[Any]]]
+Action = Callable[[Request], Awaitable[Response[Any]]]
 
 
 def create_application(
@@ -114,10 +114,10 @@ def create_application(
         compression_config=CompressionConfig(backend="gzip", minimum_size=COMPRESS_FROM),
         openapi_config=None,
         state=State({"amounts": amounts}),
-        request_max_body_size=LARGEST_BODY,
+        request_max_body_size=MAX_BODY,
         logging_config=None,
     )
-    return TimedApplication(_Door(application, prefix.strip("/")), metrics)
+    return TimedApplication(_PrefixMiddleware(application, prefix.strip("/")), metrics)
 
 
 def _node_handlers(node: NodeRoutes) -> list[HTTPRouteHandler]:
@@ -148,13 +148,13 @@ def _legacy_handlers(wallets: LegacyRoutes, proposals: LegacyProposalRoutes) -> 
 
 
 def _handler(method: Any, path: str, action: Action) -> HTTPRouteHandler:
-    async def handle(request: Request[Any, Any, Any]) -> Response[Any]:
+    async def handle(request: Request) -> Response[Any]:
         form = AmountForm.of(request)
         response = await action(request)
         if (
             form is not AmountForm.NUMBER
             and response.media_type == JSON
-            and not isinstance(response, Foreign)
+            and not isinstance(response, ProxiedResponse)
         ):
             response.content = form.rewritten(response.content)
         return response
@@ -174,24 +174,24 @@ class _Errors:
             Exception: self._defect,
         }
 
-    def _refused(self, _request: Asked, refusal: Refusal) -> Response[bytes]:
+    def _refused(self, _request: Request, refusal: Refusal) -> Response[bytes]:
         self._refusals.labels("hathor", refusal.error or str(refusal.status)).inc()
         return written(refusal.body(), refusal.status)
 
-    def _of_litestar(self, _request: Asked, error: HTTPException) -> Response[bytes]:
+    def _of_litestar(self, _request: Request, error: HTTPException) -> Response[bytes]:
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
         return self._refused(_request, Refusal(error.status_code, code))
 
-    def _of_house(self, request: Asked, error: StrongroomError) -> Response[bytes]:
+    def _of_house(self, request: Request, error: StrongroomError) -> Response[bytes]:
         refusal = refusal_of(error)
         return self._defect(request, error) if refusal is None else self._refused(request, refusal)
 
-    def _defect(self, request: Asked, error: Exception) -> Response[bytes]:
+    def _defect(self, request: Request, error: Exception) -> Response[bytes]:
         log.error("defect", path=request.url.path, error=type(error).__name__, exc_info=error)
         return self._refused(request, Refusal(500, "internal-server-error"))
 
 
-class _Door:
+class _PrefixMiddleware:
     """Takes the prefix off, answers preflights, and lets every answer be read from any web page."""
 
     def __init__(self, application: ASGIApp, prefix: str) -> None:

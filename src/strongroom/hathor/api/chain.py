@@ -4,9 +4,9 @@ from litestar import Response
 
 from strongroom.core.errors import NotFound
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.joi import Key, Schema, text
 from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.requests import Asked, answer, bearer
+from strongroom.hathor.api.requests import Request, answer, bearer
+from strongroom.hathor.api.validation import Key, Schema, text
 from strongroom.hathor.index.blocks import best_block, miners
 from strongroom.hathor.index.supply import Supplies
 from strongroom.hathor.wallets.jwt import Tokens
@@ -20,15 +20,15 @@ class ChainRoutes:
         self._supplies = supplies
         self._tokens = tokens
 
-    async def miners(self, request: Asked) -> Response[bytes]:
+    async def miners(self, request: Request) -> Response[bytes]:
         bearer(request, self._tokens, full=False)
         return answer(miners=await self._database.read(miners))
 
-    async def latest_block(self, request: Asked) -> Response[bytes]:
+    async def latest_block(self, request: Request) -> Response[bytes]:
         bearer(request, self._tokens, full=False)
         return answer(block=await self._database.read(best_block))
 
-    async def total_supply(self, request: Asked) -> Response[bytes]:
+    async def total_supply(self, request: Request) -> Response[bytes]:
         bearer(request, self._tokens, full=False)
         token_id = TOKEN.check(request.path_params)["token_id"]
         try:

@@ -2,7 +2,7 @@
 
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.hathor.api.limits import RateLimit
-from strongroom.hathor.api.requests import Asked
+from strongroom.hathor.api.requests import Request
 
 
 class Clients:
@@ -10,7 +10,7 @@ class Clients:
         self._limit = limit
         self._proxies = proxies
 
-    def take(self, request: Asked) -> None:
+    def take(self, request: Request) -> None:
         """Raises: Refusal: 429 `too-many-requests`."""
         peer = request.client.host if request.client else ""
         self._limit.take(self._proxies.client(peer, request.headers.getall("x-forwarded-for", [])))

@@ -6,11 +6,11 @@ from litestar import Response
 from strongroom.core.errors import NotFound
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.clients import Clients
-from strongroom.hathor.api.joi import Key, Schema, number, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal, wallet_not_found
 from strongroom.hathor.api.registration import CLOCK_SKEW_S, check_clock
-from strongroom.hathor.api.requests import Asked, answer, bearer, read_body
+from strongroom.hathor.api.requests import Request, answer, bearer, read_body
+from strongroom.hathor.api.validation import Key, Schema, number, text
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.messages import deletion_message, verify_message
 from strongroom.hathor.wallets.deletion import delete_wallet
@@ -41,7 +41,7 @@ class DeletionRoute:
         self._tokens = tokens
         self._clients = clients
 
-    async def delete(self, request: Asked) -> Response[bytes]:
+    async def delete(self, request: Request) -> Response[bytes]:
         self._clients.take(request)
         principal = bearer(request, self._tokens, full=True)
         body = DELETION.check(await read_body(request))

@@ -13,14 +13,14 @@ from litestar.response import Stream
 
 from strongroom.core.clock import iso_instant
 from strongroom.hathor.api.amounts import AmountForm
-from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.api.reading import Reader
-from strongroom.hathor.api.requests import Asked, answer, bearer, encode_json, read_query
+from strongroom.hathor.api.requests import Request, answer, bearer, encode_json, read_query
+from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.wallets import history as histories
-from strongroom.hathor.wallets.history import NEWEST, OLDEST, Place
+from strongroom.hathor.wallets.history import NEWEST, OLDEST, HistoryCursor
 from strongroom.hathor.wallets.jwt import Principal, Tokens
 
-MOST_ENTRIES = 50
+MAX_ENTRIES = 50
 EXPORT_PAGE = 1_000
 FIRST = "first"
 CSV, LINES = "csv", "jsonl"
@@ -31,7 +31,7 @@ HISTORY = Schema(
     keys={
         "token_id": Key(check=text(alphanumeric=True), default="00"),
         "skip": Key(check=number(integer=True, low=0), default=0),
-        "count": Key(check=number(integer=True, positive=True, high=MOST_ENTRIES), default=MOST_ENTRIES),
+        "count": Key(check=number(integer=True, positive=True, high=MAX_ENTRIES), default=MAX_ENTRIES),
         "cursor": Key(check=text()),
     },
     apart=(("skip", "cursor"),),
@@ -49,7 +49,7 @@ class HistoryRoutes:
         self._reader = reader
         self._tokens = tokens
 
-    async def history(self, request: Asked) -> Response[bytes]:
+    async def history(self, request: Request) -> Response[bytes]:
         """With `cursor` also `nextCursor`: what to send for the next page, null behind the last."""
         principal = bearer(request, self._tokens, full=False)
         query = HISTORY.check(read_query(request), convert=True)
@@ -59,15 +59,17 @@ class HistoryRoutes:
             wallet = await self._reader.ready_wallet(principal)
             found = await histories.history(database, wallet.id, token, skip, count)
             return answer(history=found, skip=skip, count=count)
-        place = _read_cursor(query["cursor"])
+        cursor = _read_cursor(query["cursor"])
         wallet = await self._reader.ready_wallet(principal)
-        found = await histories.history_before(database, wallet.id, token, place, count)
+        found = await histories.history_before(database, wallet.id, token, cursor, count)
         more = len(found) == count
         return answer(
-            history=found, count=count, nextCursor=_write_cursor(Place.behind(found[-1])) if more else None
+            history=found,
+            count=count,
+            nextCursor=_write_cursor(HistoryCursor.behind(found[-1])) if more else None,
         )
 
-    async def export(self, request: Asked) -> Response[Any]:
+    async def export(self, request: Request) -> Response[Any]:
         """One token's history after the other, the oldest entry first; never more than a page in memory."""
         principal = bearer(request, self._tokens, full=False)
         query = EXPORT.check(read_query(request), convert=True)
@@ -83,13 +85,13 @@ class HistoryRoutes:
 
     async def _pages(self, principal: Principal, tokens: list[str]) -> AsyncIterator[list[dict[str, Any]]]:
         for token in tokens:
-            place: Place | None = OLDEST
-            while place is not None:
+            cursor: HistoryCursor | None = OLDEST
+            while cursor is not None:
                 wallet = await self._reader.ready_wallet(principal)  # a token may end on the way
                 page = await histories.history_after(
-                    self._reader.database, wallet.id, token, place, EXPORT_PAGE
+                    self._reader.database, wallet.id, token, cursor, EXPORT_PAGE
                 )
-                place = Place.behind(page[-1]) if len(page) == EXPORT_PAGE else None
+                cursor = HistoryCursor.behind(page[-1]) if len(page) == EXPORT_PAGE else None
                 yield [{**entry, "tokenId": token} for entry in page]
 
 
@@ -107,7 +109,7 @@ async def _lines(pages: AsyncIterator[list[dict[str, Any]]], form: AmountForm) -
         yield b"".join(encode_json(form.applied(entry)) + b"\n" for entry in page)
 
 
-def _read_cursor(written: str) -> Place:
+def _read_cursor(written: str) -> HistoryCursor:
     """Raises: Refusal."""
     if written == FIRST:
         return NEWEST
@@ -119,8 +121,8 @@ def _read_cursor(written: str) -> Place:
     if found is None:
         message = '"cursor" must be "first" or a nextCursor of this service'
         raise invalid_payload([Problem(message=message, path=("cursor",))])
-    return Place(timestamp_s=int(found[1]), tx_id=found[2])
+    return HistoryCursor(timestamp_s=int(found[1]), tx_id=found[2])
 
 
-def _write_cursor(place: Place) -> str:
-    return base64.urlsafe_b64encode(f"{place.timestamp_s}.{place.tx_id}".encode()).decode()
+def _write_cursor(cursor: HistoryCursor) -> str:
+    return base64.urlsafe_b64encode(f"{cursor.timestamp_s}.{cursor.tx_id}".encode()).decode()

@@ -4,10 +4,10 @@ from typing import Any
 
 from litestar import Response
 
-from strongroom.hathor.api.joi import Key, Schema, flag, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.requests import Asked, answer, bearer, read_query
+from strongroom.hathor.api.requests import Request, answer, bearer, read_query
+from strongroom.hathor.api.validation import Key, Schema, flag, text
 from strongroom.hathor.wallets import history as histories
 from strongroom.hathor.wallets.balances import MELT, MINT, Balance, read_balances
 from strongroom.hathor.wallets.jwt import Tokens
@@ -23,7 +23,7 @@ class HoldingRoutes:
         self._reader = reader
         self._tokens = tokens
 
-    async def balances(self, request: Asked) -> Response[bytes]:
+    async def balances(self, request: Request) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
         query = BALANCES.check(read_query(request), convert=True)
         wallet = await self._reader.ready_wallet(principal)
@@ -34,12 +34,12 @@ class HoldingRoutes:
             status=wallet.status,
         )
 
-    async def tokens(self, request: Asked) -> Response[bytes]:
+    async def tokens(self, request: Request) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
         await self._reader.known_wallet(principal)
         return answer(tokens=await histories.tokens(self._reader.database, principal.wallet_id))
 
-    async def transaction(self, request: Asked) -> Response[bytes]:
+    async def transaction(self, request: Request) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=False)
         tx_id = TRANSACTION.check(request.path_params)["txId"]
         await self._reader.known_wallet(principal)

@@ -14,10 +14,10 @@ from strongroom.core.http.door import DoorRules, refused_body
 from strongroom.core.security.tokens import Gatekeeper
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.holdings import encode_balance
-from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.api.refusal import Refusal, forbidden_route, unauthorized, wallet_not_found
 from strongroom.hathor.api.registration import RegistrationRules
-from strongroom.hathor.api.requests import Asked, answer, read_body, read_query
+from strongroom.hathor.api.requests import Request, answer, read_body, read_query
+from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.keys import first_address, parse_xpub, wallet_id
 from strongroom.hathor.wallets import history as histories
@@ -30,7 +30,7 @@ T = TypeVar("T")
 READ = "hathor:read"
 SEND = "hathor:send"
 SCOPES = {READ: "read and load wallets", SEND: "make, send and give up proposals"}
-MOST_ENTRIES = 15
+MAX_ENTRIES = 15
 ID = Key(check=text(), required=True)
 TOKEN_ID = text(alphanumeric=True)
 NAMED = Schema(keys={"id": ID})
@@ -40,7 +40,7 @@ HISTORY = Schema(
         "id": ID,
         "token_id": Key(check=TOKEN_ID, default="00"),
         "skip": Key(check=number(integer=True, low=0), default=0),
-        "count": Key(check=number(integer=True, positive=True, high=MOST_ENTRIES), default=MOST_ENTRIES),
+        "count": Key(check=number(integer=True, positive=True, high=MAX_ENTRIES), default=MAX_ENTRIES),
     }
 )
 
@@ -53,7 +53,7 @@ class LegacyAccess:
         self._gatekeeper = gatekeeper
         self._door = door
 
-    async def admit(self, request: Asked, scope: str) -> None:
+    async def admit(self, request: Request, scope: str) -> None:
         """Raises: Refusal: 401, 403 or 415."""
         authorization = request.headers.get("authorization")
         try:
@@ -92,7 +92,7 @@ class LegacyRoutes:
             }
         )
 
-    async def load(self, request: Asked) -> Response[bytes]:
+    async def load(self, request: Request) -> Response[bytes]:
         """The account's key becomes the authentication key too, until the wallet registers one."""
         await self._access.admit(request, READ)
         body = self.load_schema.check(await read_body(request))
@@ -107,11 +107,11 @@ class LegacyRoutes:
         await self._loader.load(registered.id, self._rules.load_wait_s)
         return answer(status=_status(await read_wallet(self._database, registered.id) or registered))
 
-    async def status(self, request: Asked) -> Response[bytes]:
+    async def status(self, request: Request) -> Response[bytes]:
         wallet, _ = await self._asked(request, NAMED)
         return answer(status=_status(wallet))
 
-    async def balances(self, request: Asked) -> Response[bytes]:
+    async def balances(self, request: Request) -> Response[bytes]:
         wallet, query = await self._asked(request, BALANCES)
         now_s = self._clock.now_ms() // 1000
         found = await read_balances(self._database, loaded(wallet).id, query["token_id"], now_s)
@@ -120,19 +120,19 @@ class LegacyRoutes:
             del document["token"]["version"]
         return answer(balances=documents)
 
-    async def addresses(self, request: Asked) -> Response[bytes]:
+    async def addresses(self, request: Request) -> Response[bytes]:
         wallet, _ = await self._asked(request, NAMED)
         rows = await histories.all_addresses(self._database, loaded(wallet).id)
         return answer(addresses=[_only(row, "address", "index", "transactions") for row in rows])
 
-    async def history(self, request: Asked) -> Response[bytes]:
+    async def history(self, request: Request) -> Response[bytes]:
         wallet, query = await self._asked(request, HISTORY)
         skip, count = query["skip"], query["count"]
         rows = await histories.history(self._database, loaded(wallet).id, query["token_id"], skip, count)
         entries = [_only(row, "txId", "timestamp", "balance") for row in rows]
         return answer(history=entries, skip=skip, count=count)
 
-    async def _asked(self, request: Asked, schema: Schema) -> tuple[Wallet, dict[str, Any]]:
+    async def _asked(self, request: Request, schema: Schema) -> tuple[Wallet, dict[str, Any]]:
         """The wallet that the query names, in whatever status, and the query."""
         await self._access.admit(request, READ)
         query = schema.check(read_query(request), convert=True)

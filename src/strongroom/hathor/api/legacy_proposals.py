@@ -9,10 +9,9 @@ from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, number, optional, text
 from strongroom.hathor.api.legacy import SEND, LegacyAccess, named_wallet
 from strongroom.hathor.api.proposals import (
-    encode_held,
+    encode_locked_utxo,
     encode_outcome,
     new_proposal_id,
     proposal_refusal,
@@ -21,7 +20,8 @@ from strongroom.hathor.api.proposals import (
     send,
 )
 from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.requests import Asked, answer, read_body, written
+from strongroom.hathor.api.requests import Request, answer, read_body, written
+from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, optional, text
 from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.proposals.coin_selection import Draft, Drafter, Payee, complete
 from strongroom.hathor.proposals.sent import find_sent
@@ -38,7 +38,7 @@ USE_LARGER = "USE_LARGER_UTXOS"
 CHOICES = 8
 """Another proposal may take what was chosen; then this chooses again."""
 LATEST_S = 2**32 - 1
-LARGEST_NONCE = 2**32 - 1
+MAX_NONCE = 2**32 - 1
 HEAVIER = 1.1
 """A transaction may weigh that many times what it needs."""
 ALPHANUMERIC = text(alphanumeric=True)
@@ -59,18 +59,18 @@ SPENT = Schema(
 DRAFT = Schema(
     keys={
         "id": Key(check=text(), required=True),
-        "outputs": Key(objects=PAYEE, items=True, required=True, most_items=10_000),
-        "inputs": Key(objects=SPENT, items=True, least_items=0, most_items=10_000),
+        "outputs": Key(objects=PAYEE, items=True, required=True, max_items=10_000),
+        "inputs": Key(objects=SPENT, items=True, min_items=0, max_items=10_000),
         "inputSelectionAlgo": Key(check=text()),
     }
 )
 SIGNED = Schema(
     keys={
         "timestamp": Key(check=number(integer=True, low=0, high=LATEST_S), required=True),
-        "parents": Key(check=text(), items=True, required=True, least_items=2, most_items=2),
+        "parents": Key(check=text(), items=True, required=True, min_items=2, max_items=2),
         "weight": Key(check=number(), required=True),
-        "nonce": Key(check=number(integer=True, low=0, high=LARGEST_NONCE), required=True),
-        "inputsSignatures": Key(check=text(), items=True, required=True, least_items=0),
+        "nonce": Key(check=number(integer=True, low=0, high=MAX_NONCE), required=True),
+        "inputsSignatures": Key(check=text(), items=True, required=True, min_items=0),
     }
 )
 
@@ -97,17 +97,17 @@ class LegacyProposalRoutes:
         self._submitter = submitter
         self._versions = versions
 
-    async def create(self, request: Asked) -> Response[bytes]:
+    async def create(self, request: Request) -> Response[bytes]:
         await self._access.admit(request, SEND)
         body = DRAFT.check(await read_body(request))
-        most_inputs, most_outputs = await read_limits(self._versions)
-        if len(body["outputs"]) > most_outputs:
+        max_inputs, max_outputs = await read_limits(self._versions)
+        if len(body["outputs"]) > max_outputs:
             raise Refusal(400, "too-many-outputs", outputs=len(body["outputs"]))
         payees = [self._payee(place, output) for place, output in enumerate(body["outputs"])]
         if body["inputSelectionAlgo"] not in {None, USE_LARGER}:
             raise Refusal(400, "invalid-selection-algorithm")
         drafter = Drafter(
-            network=self._network, entropy=self._entropy, most_inputs=most_inputs, most_outputs=most_outputs
+            network=self._network, entropy=self._entropy, max_inputs=max_inputs, max_outputs=max_outputs
         )
         spent = [(each["txId"], each["index"]) for each in body["inputs"] or []]
         proposal_id = new_proposal_id(self._entropy)
@@ -115,13 +115,13 @@ class LegacyProposalRoutes:
         document = {
             "success": True,
             "txProposalId": proposal_id,
-            "inputs": [encode_held(held) for held in draft.held],
+            "inputs": [encode_locked_utxo(held) for held in draft.held],
             "outputs": [payee.encode() for payee in draft.payees],
             "tokens": draft.token_ids,
         }
         return written(document, 201)
 
-    async def send(self, request: Asked) -> Response[bytes]:
+    async def send(self, request: Request) -> Response[bytes]:
         await self._access.admit(request, SEND)
         proposal_id = read_proposal_id(request)
         body = SIGNED.check(await read_body(request))
@@ -139,7 +139,7 @@ class LegacyProposalRoutes:
         outcome = await send(self._submitter, None, proposal_id, transaction, raw)
         return encode_outcome(outcome, proposal_id, raw.hex())
 
-    async def destroy(self, request: Asked) -> Response[bytes]:
+    async def destroy(self, request: Request) -> Response[bytes]:
         await self._access.admit(request, SEND)
         proposal_id: str = request.path_params["txProposalId"]
         now_s = self._clock.now_ms() // 1000

@@ -7,10 +7,10 @@ from litestar import Response
 
 from strongroom.core.clock import Clock
 from strongroom.core.http.json_decoder import decode_json
-from strongroom.hathor.api.joi import Key, Schema, number, text
 from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.requests import Asked, answer, bearer, passed_on, read_query
-from strongroom.hathor.gateway import NodeBabbles
+from strongroom.hathor.api.requests import Request, answer, bearer, passed_on, read_query
+from strongroom.hathor.api.validation import Key, Schema, number, text
+from strongroom.hathor.gateway import InvalidNodeResponse
 from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode, Query
 from strongroom.hathor.wallets.jwt import Tokens
@@ -67,17 +67,17 @@ class NodeRoutes:
         self._tokens = tokens
         self._clock = clock
 
-    async def version(self, _request: Asked) -> Response[bytes]:
+    async def version(self, _request: Request) -> Response[bytes]:
         rules = await self._versions.rules()
         return answer(data={**rules.encode(), "timestamp": self._clock.now_ms() // 1000})
 
-    async def token_details(self, request: Asked) -> Response[bytes]:
+    async def token_details(self, request: Request) -> Response[bytes]:
         bearer(request, self._tokens, full=False)
         token_id = TOKEN.check(request.path_params)["token_id"]
         try:
             found = decode_json(await self._node.get("thin_wallet/token", {"id": token_id}), TokenDetails)
         except msgspec.DecodeError as error:
-            raise NodeBabbles(f"The node's details of a token are not understood: {error}") from error
+            raise InvalidNodeResponse(f"The node's details of a token are not understood: {error}") from error
         if not found.success:
             raise Refusal(404, "token-not-found", details=[{"message": "Token not found"}])
         version = {} if found.version is None else {"version": found.version}
@@ -90,17 +90,17 @@ class NodeRoutes:
             }
         )
 
-    async def transaction(self, request: Asked) -> Response[bytes]:
+    async def transaction(self, request: Request) -> Response[bytes]:
         bearer(request, self._tokens, full=False)
         tx_id = TRANSACTION.check(request.path_params)["txId"]
         return passed_on(await self._node.get("transaction", {"id": tx_id}), has_amounts=True)
 
-    async def confirmation(self, request: Asked) -> Response[bytes]:
+    async def confirmation(self, request: Request) -> Response[bytes]:
         bearer(request, self._tokens, full=False)
         tx_id = TRANSACTION.check(request.path_params)["txId"]
         return passed_on(await self._node.get("transaction_acc_weight", {"id": tx_id}))
 
-    async def neighbours(self, request: Asked) -> Response[bytes]:
+    async def neighbours(self, request: Request) -> Response[bytes]:
         """The graph's text as a JSON string, whether the node wrapped it so or not."""
         bearer(request, self._tokens, full=False)
         asked = GRAPH.check(read_query(request), convert=True)
@@ -112,7 +112,7 @@ class NodeRoutes:
         graph = await self._node.get_text("graphviz/neighbours.dot/", query)
         return passed_on(graph if _is_json(graph) else msgspec.json.encode(graph.decode(errors="replace")))
 
-    async def contract_state(self, request: Asked) -> Response[bytes]:
+    async def contract_state(self, request: Request) -> Response[bytes]:
         """A list comes as a repeated key, `fields` or `fields[]`; the node knows the second form."""
         bearer(request, self._tokens, full=False)
         asked: dict[str, Any] = read_query(request)
@@ -125,12 +125,12 @@ class NodeRoutes:
         query = {f"{name}[]" if name in LISTS else name: value for name, value in checked.items()}
         return passed_on(await self._node.get("nano_contract/state", _given(query)))
 
-    async def contract_history(self, request: Asked) -> Response[bytes]:
+    async def contract_history(self, request: Request) -> Response[bytes]:
         bearer(request, self._tokens, full=False)
         checked = _of_contract(HISTORY, read_query(request))
         return passed_on(await self._node.get("nano_contract/history", _given(checked)), has_amounts=True)
 
-    async def blueprint(self, request: Asked) -> Response[bytes]:
+    async def blueprint(self, request: Request) -> Response[bytes]:
         bearer(request, self._tokens, full=False)
         checked = _of_contract(BLUEPRINT, read_query(request))
         return passed_on(await self._node.get("nano_contract/blueprint/info", _given(checked)))

@@ -15,8 +15,8 @@ from strongroom.core.errors import StrongroomError
 from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.refusal import GatewayRefusal
-from strongroom.hathor.api.requests import Asked, written
-from strongroom.hathor.gateway import NodeBabbles
+from strongroom.hathor.api.requests import Request, written
+from strongroom.hathor.gateway import InvalidNodeResponse
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.index.blocks import best_height
 
@@ -38,7 +38,7 @@ class OperationRules:
     stage: str
     health_key: Secret | None
     """None: the route `health` is closed."""
-    most_blocks_behind: int
+    max_blocks_behind: int
 
 
 class _BestBlock(msgspec.Struct, frozen=True):
@@ -79,12 +79,12 @@ class OperationRoutes:
         self._rules = rules
         self._redis_answers = redis_answers
 
-    async def metrics(self, _request: Asked) -> Response[bytes]:
+    async def metrics(self, _request: Request) -> Response[bytes]:
         height = await self._database.read(best_height)
         text = METRICS.format(network=self._rules.network, stage=self._rules.stage, height=height)
         return Response(text.encode(), media_type="text/plain; version=0.0.4")
 
-    async def health(self, request: Asked) -> Response[bytes]:
+    async def health(self, request: Request) -> Response[bytes]:
         """503 when a part fails; the original's key `redis:connection` is absent where no Redis is used."""
         self._check_key(request.headers.get("x-api-key", ""))
         height, node = await asyncio.gather(self._check_height(), self._check_node())
@@ -108,7 +108,7 @@ class OperationRoutes:
             raise GatewayRefusal(403, None, message="Forbidden")
 
     async def _check_height(self) -> _Verdict:
-        most = self._rules.most_blocks_behind
+        most = self._rules.max_blocks_behind
         try:
             ours = await self._database.read(best_height)
             theirs = _decode(await self._node.get("status"), _NodeStatus).dag.best_block.height
@@ -149,4 +149,4 @@ def _decode(body: bytes, kind: type[T]) -> T:
     try:
         return decode_json(body, kind)
     except msgspec.DecodeError as error:
-        raise NodeBabbles("the node's answer is not understood") from error
+        raise InvalidNodeResponse("the node's answer is not understood") from error

@@ -6,10 +6,10 @@ from typing import Any
 from litestar import Response
 
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.joi import Key, Schema, amount, flag, number, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal, wallet_not_found
-from strongroom.hathor.api.requests import Asked, answer, bearer, read_query
+from strongroom.hathor.api.requests import Request, answer, bearer, read_query
+from strongroom.hathor.api.validation import Key, Schema, amount, flag, number, text
 from strongroom.hathor.wallets.history import address_path, all_addresses, owned
 from strongroom.hathor.wallets.jwt import Tokens
 from strongroom.hathor.wallets.registry import Wallet
@@ -24,7 +24,7 @@ from strongroom.hathor.wallets.utxos import (
     within,
 )
 
-MOST_OUTPUTS = 255
+MAX_OUTPUTS = 255
 SHIELDED = "shielded"
 SKIP_SPENT = "skipSpent"
 OUTPUTS = Schema(
@@ -38,7 +38,7 @@ OUTPUTS = Schema(
         "smallerThan": Key(check=amount(), default=LARGEST + 1),
         "totalAmount": Key(check=amount()),
         "maxAmount": Key(check=amount()),
-        "maxOutputs": Key(check=number(integer=True, positive=True), default=MOST_OUTPUTS),
+        "maxOutputs": Key(check=number(integer=True, positive=True), default=MAX_OUTPUTS),
         SKIP_SPENT: Key(check=flag(), default=True),
         "txId": Key(check=text()),
         "index": Key(check=number(low=0)),
@@ -58,13 +58,13 @@ class OutputRoutes:
         self._reader = reader
         self._tokens = tokens
 
-    async def tx_outputs(self, request: Asked) -> Response[bytes]:
+    async def tx_outputs(self, request: Request) -> Response[bytes]:
         return answer(txOutputs=await self._outputs(request, OUTPUTS))
 
-    async def utxos(self, request: Asked) -> Response[bytes]:
+    async def utxos(self, request: Request) -> Response[bytes]:
         return answer(utxos=await self._outputs(request, UTXOS))
 
-    async def _outputs(self, request: Asked, schema: Schema) -> list[dict[str, Any]]:
+    async def _outputs(self, request: Request, schema: Schema) -> list[dict[str, Any]]:
         principal = bearer(request, self._tokens, full=False)
         asked = {key: value for key, value in read_query(request).items() if key != "addresses"}
         if addresses := request.query_params.getall("addresses[]", []):

@@ -10,15 +10,15 @@ from sqlalchemy import Connection
 from strongroom.core.clock import Entropy
 from strongroom.core.errors import OutcomeUnknown, StrongroomError
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal, wallet_not_found
-from strongroom.hathor.api.requests import Asked, answer, bearer, read_body, written
+from strongroom.hathor.api.requests import Request, answer, bearer, read_body, written
+from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, text
 from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.proposals.broadcaster import Outcome
 from strongroom.hathor.proposals.store import OPEN, SEND_ERROR, SENT, Proposal, cancel, find_proposal, propose
 from strongroom.hathor.proposals.submitter import Submitter
-from strongroom.hathor.proposals.utxo_locks import Held, ProposalRefusedError
+from strongroom.hathor.proposals.utxo_locks import LockedUtxo, ProposalRefusedError
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.transactions import MAX_COUNT, Transaction, parse_transaction
 from strongroom.hathor.wallets.history import address_path
@@ -53,18 +53,18 @@ class ProposalRoutes:
         self._versions = versions
         self._entropy = entropy
 
-    async def create(self, request: Asked) -> Response[bytes]:
+    async def create(self, request: Request) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=True)
         transaction, raw = read_transaction(SIGNED.check(await read_body(request))["txHex"])
-        most_inputs, most_outputs = await read_limits(self._versions)
-        if len(transaction.outputs) > most_outputs:
+        max_inputs, max_outputs = await read_limits(self._versions)
+        if len(transaction.outputs) > max_outputs:
             raise Refusal(400, "too-many-outputs", outputs=len(transaction.outputs))
         proposal_id = new_proposal_id(self._entropy)
 
-        def work(connection: Connection) -> list[Held]:
+        def work(connection: Connection) -> list[LockedUtxo]:
             wallet = self._reader.ready(connection, principal)
             held = propose(connection, proposal_id, wallet.id, transaction, raw, self._reader.now_s)
-            if len(held) > most_inputs:
+            if len(held) > max_inputs:
                 raise ProposalRefusedError("too-many-inputs", inputs=len(held))
             return held
 
@@ -77,10 +77,14 @@ class ProposalRoutes:
         ) as error:  # it may hold the outputs: until it expires, or the caller gives it up
             raise Refusal(503, "service-unavailable", txProposalId=proposal_id) from error
         held.sort(key=lambda each: (each.tx_id, each.index))
-        body = {"success": True, "txProposalId": proposal_id, "inputs": [encode_held(each) for each in held]}
+        body = {
+            "success": True,
+            "txProposalId": proposal_id,
+            "inputs": [encode_locked_utxo(each) for each in held],
+        }
         return written(body, 201)
 
-    async def send(self, request: Asked) -> Response[bytes]:
+    async def send(self, request: Request) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=True)
         proposal_id = read_proposal_id(request)
         try:
@@ -98,7 +102,7 @@ class ProposalRoutes:
         outcome = await send(self._submitter, wallet.id, proposal_id, transaction, raw)
         return encode_outcome(outcome, proposal_id, tx_hex)
 
-    async def destroy(self, request: Asked) -> Response[bytes]:
+    async def destroy(self, request: Request) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=True)
         proposal_id: str = request.path_params["txProposalId"]
 
@@ -141,7 +145,7 @@ def new_proposal_id(entropy: Entropy) -> str:
     return str(uuid.UUID(bytes=entropy.token(ID_BYTES), version=4))
 
 
-def read_proposal_id(request: Asked) -> str:
+def read_proposal_id(request: Request) -> str:
     """Raises: Refusal: 400 `invalid-parameter`."""
     proposal_id: str = request.path_params["txProposalId"]
     bare = proposal_id[1:-1] if proposal_id[:1] + proposal_id[-1:] in BRACKETS else proposal_id
@@ -194,7 +198,7 @@ def encode_outcome(outcome: Outcome | None, proposal_id: str, tx_hex: str) -> Re
     raise Refusal(400, "tx-proposal-send-error", message=outcome.message, **known)
 
 
-def encode_held(held: Held) -> dict[str, Any]:
+def encode_locked_utxo(held: LockedUtxo) -> dict[str, Any]:
     return {
         "txId": held.tx_id,
         "index": held.index,

@@ -5,10 +5,10 @@ from typing import Any
 from litestar import Response
 from sqlalchemy import Connection
 
-from strongroom.hathor.api.joi import Key, Schema, flag, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.requests import Asked, answer, bearer, read_body
+from strongroom.hathor.api.requests import Request, answer, bearer, read_body
+from strongroom.hathor.api.validation import Key, Schema, flag, text
 from strongroom.hathor.notifications.devices import Device, register_device, remove_device, update_device
 from strongroom.hathor.wallets.jwt import Principal, Tokens
 from strongroom.hathor.wallets.registry import lock_wallet
@@ -34,7 +34,7 @@ class PushRoutes:
         self._reader = reader
         self._tokens = tokens
 
-    async def register(self, request: Asked) -> Response[bytes]:
+    async def register(self, request: Request) -> Response[bytes]:
         principal, body = await self._asked(request, REGISTER)
         device = Device(
             id=body["deviceId"],
@@ -52,7 +52,7 @@ class PushRoutes:
         await self._reader.database.write(work)
         return answer()
 
-    async def update(self, request: Asked) -> Response[bytes]:
+    async def update(self, request: Request) -> Response[bytes]:
         principal, body = await self._asked(request, UPDATE)
 
         def work(connection: Connection) -> bool:
@@ -68,7 +68,7 @@ class PushRoutes:
             raise Refusal(404, "device-not-found")
         return answer()
 
-    async def unregister(self, request: Asked) -> Response[bytes]:
+    async def unregister(self, request: Request) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=True)
         device_id = UNREGISTER.check(request.path_params, convert=True)["deviceId"]
 
@@ -79,6 +79,6 @@ class PushRoutes:
         await self._reader.database.write(work)
         return answer()
 
-    async def _asked(self, request: Asked, schema: Schema) -> tuple[Principal, dict[str, Any]]:
+    async def _asked(self, request: Request, schema: Schema) -> tuple[Principal, dict[str, Any]]:
         principal = bearer(request, self._tokens, full=True)
         return principal, schema.check(await read_body(request), convert=True)

@@ -9,11 +9,11 @@ from contextlib import suppress
 
 from strongroom.core.clock import Clock
 from strongroom.core.messaging.bus import Bus
-from strongroom.core.messaging.outbox_reader import Tail, Told
+from strongroom.core.messaging.outbox_reader import OutboxReader, OutboxRecord
 from strongroom.core.messaging.websockets import text_frame
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.hathor.api.amounts import AmountForm
-from strongroom.hathor.api.subscriptions import SocketMeasures, Subscriptions
+from strongroom.hathor.api.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.notifications.messages import DESTINATION
 
 ALONE_S = 0.5
@@ -29,19 +29,19 @@ class Realtime:
     def __init__(
         self,
         *,
-        tail: Tail,
+        outbox_reader: OutboxReader,
         bus: Bus,
         clock: Clock,
         subscriptions: Subscriptions,
-        measures: SocketMeasures,
+        metrics: SocketMetrics,
         amounts: AmountForm = AmountForm.NUMBER,
     ) -> None:
         self._bus = bus
         self._clock = clock
         self._subscriptions = subscriptions
-        self._measures = measures
+        self._metrics = metrics
         self._amounts = amounts
-        self._tail = tail
+        self._outbox_reader = outbox_reader
         self._news = asyncio.Event()
         bus.subscribe(DESTINATION, self._news.set)
 
@@ -65,7 +65,7 @@ class Realtime:
                 await self._news.wait()
 
     async def _deliver(self) -> bool:
-        messages, is_more = await self._tail.read(self._subscriptions)
+        messages, is_more = await self._outbox_reader.read(self._subscriptions)
         failures: list[Exception] = []
         for message in messages:
             try:
@@ -76,7 +76,7 @@ class Realtime:
             raise ExceptionGroup(f"{len(failures)} realtime messages could not be told", failures)
         return is_more
 
-    async def _tell(self, message: Told) -> None:
+    async def _tell(self, message: OutboxRecord) -> None:
         payload = message.payload.encode()
         frame = text_frame(
             payload if self._amounts is AmountForm.NUMBER else self._amounts.rewritten(payload)
@@ -85,4 +85,4 @@ class Realtime:
             self._subscriptions.tell(connection, frame)
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
-        self._measures.delay.observe(max(0, self._clock.now_ms() - message.created_at_ms) / 1000)
+        self._metrics.delay.observe(max(0, self._clock.now_ms() - message.created_at_ms) / 1000)

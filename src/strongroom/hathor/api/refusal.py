@@ -8,7 +8,7 @@ from strongroom.core.errors import InvalidInput, LeaseLost, OutcomeUnknown, Stro
 from strongroom.core.http.door import Refused
 from strongroom.core.runtime.breaker import BreakerOpen
 from strongroom.core.storage.errors import Duplicate
-from strongroom.hathor.gateway import NodeBabbles, NodeFailed, NodeRefused, NodeUnavailable
+from strongroom.hathor.gateway import InvalidNodeResponse, NodeFailed, NodeRefused, NodeUnavailable
 
 OF_HOUSE: tuple[tuple[tuple[type[StrongroomError], ...], int, str], ...] = (
     ((Unavailable, OutcomeUnknown, LeaseLost), 503, "service-unavailable"),
@@ -62,7 +62,7 @@ def refusal_of(error: StrongroomError) -> Refusal | None:
     if isinstance(error, NodeRefused):
         status = 404 if error.status == HTTPStatus.NOT_FOUND else 400
         return Refusal(status, "fullnode-refused", details=[{"message": error.message}])
-    if isinstance(error, NodeBabbles | NodeFailed):
+    if isinstance(error, InvalidNodeResponse | NodeFailed):
         return Refusal(502, "fullnode-error", details=[{"message": error.message}])
     if isinstance(error, BreakerOpen | NodeUnavailable):
         return Refusal(503, "fullnode-unavailable", details=[{"message": error.message}])

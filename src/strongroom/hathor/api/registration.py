@@ -10,9 +10,9 @@ from strongroom.core.clock import Clock
 from strongroom.core.errors import Conflict, NotFound
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.clients import Clients
-from strongroom.hathor.api.joi import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.api.refusal import Refusal, wallet_not_found
-from strongroom.hathor.api.requests import Asked, answer, read_body
+from strongroom.hathor.api.requests import Request, answer, read_body
+from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.keys import first_address, wallet_id
@@ -89,7 +89,7 @@ class Registration:
         self._rules = rules
         self.schema = registration_schema(rules)
 
-    async def load(self, request: Asked) -> Response[bytes]:
+    async def load(self, request: Request) -> Response[bytes]:
         body = await self._body(request, self.schema)
         wallet_key = wallet_id(body["xpubkey"])
         stored = await self._find(wallet_key)
@@ -110,7 +110,7 @@ class Registration:
         await self._loader.load(registered.id, self._rules.load_wait_s)
         return _status(await self._find(registered.id) or registered)
 
-    async def change_auth_key(self, request: Asked) -> Response[bytes]:
+    async def change_auth_key(self, request: Request) -> Response[bytes]:
         body = await self._body(request, self.schema)
         self._check_time(body["timestamp"], "invalid-payload")
         wallet_key = wallet_id(body["xpubkey"])
@@ -125,7 +125,7 @@ class Registration:
             raise wallet_not_found() from error
         return _status(wallet)
 
-    async def issue_token(self, request: Asked) -> Response[bytes]:
+    async def issue_token(self, request: Request) -> Response[bytes]:
         body = await self._body(request, TOKEN)
         wallet = await self._find(body["walletId"])
         if wallet is None:
@@ -148,7 +148,7 @@ class Registration:
         )
         return answer(token=token)
 
-    async def issue_read_only_token(self, request: Asked) -> Response[bytes]:
+    async def issue_read_only_token(self, request: Request) -> Response[bytes]:
         body = await self._body(request, READ_ONLY)
         wallet = await self._find(wallet_id(body["xpubkey"]))
         if wallet is None:
@@ -158,7 +158,7 @@ class Registration:
         address = key_address(wallet.auth_xpubkey, self._rules.network)
         return answer(token=self._tokens.issue_read_only(wallet_id=wallet.id, auth_address=address))
 
-    async def _body(self, request: Asked, schema: Schema) -> dict[str, Any]:
+    async def _body(self, request: Request, schema: Schema) -> dict[str, Any]:
         self._clients.take(request)
         return schema.check(await read_body(request))
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from litestar import Request, Response
+from litestar import Request as LitestarRequest
+from litestar import Response
 
 from strongroom.core.errors import Forbidden, Unauthenticated
 from strongroom.core.http.json_decoder import decode_json
@@ -13,11 +14,11 @@ from strongroom.hathor.api.amounts import QUERY_KEY
 from strongroom.hathor.api.refusal import forbidden_route, unauthorized
 from strongroom.hathor.wallets.jwt import Mode, Principal, Tokens
 
-Asked = Request[Any, Any, Any]
-LARGEST_INTEGER = 2**64
+Request = LitestarRequest[Any, Any, Any]
+MAX_INTEGER = 2**64
 
 
-async def read_body(request: Asked) -> object:
+async def read_body(request: Request) -> object:
     """The decoded body; None when it is no JSON, which the schema then refuses."""
     body = await request.body()
     try:
@@ -40,12 +41,12 @@ def _refuse(constant: str) -> object:
     raise ValueError(constant)
 
 
-def read_query(request: Asked) -> dict[str, Any]:
+def read_query(request: Request) -> dict[str, Any]:
     """The query by key, in its order, but for what every route knows; of a repeated key the last value."""
     return {key: value for key, value in request.query_params.items() if key != QUERY_KEY}
 
 
-def bearer(request: Asked, tokens: Tokens, *, full: bool) -> Principal:
+def bearer(request: Request, tokens: Tokens, *, full: bool) -> Principal:
     """The caller; `full` for routes that a read-only token does not open.
 
     Raises:
@@ -73,13 +74,13 @@ def written(body: Mapping[str, object], status: int) -> Response[bytes]:
     return Response(encode_json(body), status_code=status, media_type="application/json")
 
 
-class Foreign(Response[bytes]):
+class ProxiedResponse(Response[bytes]):
     """An answer whose numbers are not ours to tell from amounts."""
 
 
 def passed_on(body: bytes, *, has_amounts: bool = False) -> Response[bytes]:
     """200 with the node's own JSON."""
-    kind = Response if has_amounts else Foreign
+    kind = Response if has_amounts else ProxiedResponse
     return kind(body, status_code=200, media_type="application/json")
 
 

@@ -12,15 +12,15 @@ from litestar.types import Receive, Scope, Send
 from strongroom.core.errors import StrongroomError
 from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.messaging.websockets import Socket, socket_of, text_frame
-from strongroom.hathor.api.joi import Key, Schema, text
 from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.subscriptions import SocketMeasures, Subscriptions
+from strongroom.hathor.api.subscriptions import SocketMetrics, Subscriptions
+from strongroom.hathor.api.validation import Key, Schema, text
 from strongroom.hathor.wallets.jwt import Tokens
 
 log = structlog.get_logger(__name__)
 
-LARGEST_FRAME = 8 * 1024
+MAX_FRAME = 8 * 1024
 PONG = text_frame(b'{"type":"pong","message":"pong"}')
 INVALID = "Invalid parameters"
 JOIN = Schema(
@@ -36,9 +36,9 @@ JOIN = Schema(
 class SocketRules:
     require_token: bool
     """A wallet is joined with a token of it; otherwise by its id, as the original's clients do."""
-    most_connections: int
+    max_connections: int
     """Of this process."""
-    most_subscriptions: int
+    max_subscriptions: int
     """Of one connection."""
 
 
@@ -62,13 +62,13 @@ class SocketApplication:
         reader: Reader,
         tokens: Tokens,
         subscriptions: Subscriptions,
-        measures: SocketMeasures,
+        metrics: SocketMetrics,
         rules: SocketRules,
     ) -> None:
         self._reader = reader
         self._tokens = tokens
         self._subscriptions = subscriptions
-        self._measures = measures
+        self._metrics = metrics
         self._rules = rules
         self._connections = 0
 
@@ -77,19 +77,19 @@ class SocketApplication:
             await _answer(send, "http", 426, b"This port speaks WebSocket")
             return
         await receive()
-        if self._connections >= self._rules.most_connections:
-            self._measures.refused.labels("connections").inc()
+        if self._connections >= self._rules.max_connections:
+            self._metrics.refused.labels("connections").inc()
             await _answer(send, "websocket.http", 503, b"Too many connections")
             return
         self._connections += 1
-        self._measures.connections.set(self._connections)
+        self._metrics.connections.set(self._connections)
         client = _Client(socket=socket_of(scope), token=_token(scope))
         try:
             await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
             await self._serve(client, receive)
         finally:
             self._connections -= 1
-            self._measures.connections.set(self._connections)
+            self._metrics.connections.set(self._connections)
             for wallet_id in client.joined:
                 self._subscriptions.remove(wallet_id, client.socket)
 
@@ -109,7 +109,7 @@ class SocketApplication:
                 await self._join(client, request)
         except _Refused as refused:
             reason = str(refused)
-            self._measures.refused.labels(reason.lower().replace(" ", "-")).inc()
+            self._metrics.refused.labels(reason.lower().replace(" ", "-")).inc()
             self._tell(client, {"type": "error", "message": reason})
 
     async def _join(self, client: _Client, request: dict[str, Any]) -> None:
@@ -118,7 +118,7 @@ class SocketApplication:
         except Refusal as refusal:
             raise _Refused(INVALID) from refusal
         wallet_id: str = wanted["id"]
-        if wallet_id not in client.joined and len(client.joined) >= self._rules.most_subscriptions:
+        if wallet_id not in client.joined and len(client.joined) >= self._rules.max_subscriptions:
             raise _Refused("Too many subscriptions")
         try:
             await self._check(wallet_id, wanted["token"] or client.token)

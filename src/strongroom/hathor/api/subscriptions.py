@@ -4,7 +4,7 @@ from typing import Protocol
 
 from strongroom.core.runtime.telemetry import Metrics
 
-LARGEST_UNREAD = 256 * 1024
+MAX_UNREAD = 256 * 1024
 """Bytes that wait for one connection before it counts as too slow."""
 SLOW = 1013
 SLOW_REASON = "reads too slowly"
@@ -21,7 +21,7 @@ class Connection(Protocol):
     def end(self, code: int, reason: str) -> None: ...
 
 
-class SocketMeasures:
+class SocketMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self.connections = metrics.gauge("hathor_ws_connections", "Open connections.")
         self.subscriptions = metrics.gauge("hathor_ws_subscriptions", "Wallets joined, over all connections.")
@@ -43,9 +43,9 @@ class SocketMeasures:
 class Subscriptions:
     """Wallets and their connections. Its keys are the wallets that somebody wants to hear of."""
 
-    def __init__(self, measures: SocketMeasures) -> None:
+    def __init__(self, metrics: SocketMetrics) -> None:
         self._by_wallet: dict[str, dict[Connection, None]] = {}
-        self._measures = measures
+        self._metrics = metrics
 
     def __contains__(self, wallet_id: object) -> bool:
         return wallet_id in self._by_wallet
@@ -54,13 +54,13 @@ class Subscriptions:
         joined = self._by_wallet.setdefault(wallet_id, {})
         if connection not in joined:
             joined[connection] = None
-            self._measures.subscriptions.inc()
+            self._metrics.subscriptions.inc()
 
     def remove(self, wallet_id: str, connection: Connection) -> None:
         joined = self._by_wallet.get(wallet_id, {})
         if connection in joined:
             del joined[connection]
-            self._measures.subscriptions.dec()
+            self._metrics.subscriptions.dec()
         if not joined:
             self._by_wallet.pop(wallet_id, None)
 
@@ -70,11 +70,11 @@ class Subscriptions:
     def tell(self, connection: Connection, frame: bytes) -> None:
         """Hands a frame on. A connection that is too far behind is closed instead, and delays nobody."""
         if not connection.is_open:
-            self._measures.dropped.inc()
-        elif connection.unread_bytes > LARGEST_UNREAD:
-            self._measures.dropped.inc()
-            self._measures.slow.inc()
+            self._metrics.dropped.inc()
+        elif connection.unread_bytes > MAX_UNREAD:
+            self._metrics.dropped.inc()
+            self._metrics.slow.inc()
             connection.end(SLOW, SLOW_REASON)
         else:
             connection.put(frame)
-            self._measures.delivered.inc()
+            self._metrics.delivered.inc()

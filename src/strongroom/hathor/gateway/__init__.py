@@ -13,7 +13,7 @@ class NodeUnavailable(Unavailable):
     """No answer, or none that says anything."""
 
 
-class NodeBabbles(NodeUnavailable):
+class InvalidNodeResponse(NodeUnavailable):
     """An answer that is not in the form of a node's."""
 
 

@@ -17,7 +17,7 @@ from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.storage.database import Database, upsert
 from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables
-from strongroom.hathor.gateway import NodeBabbles, NodeUnavailable
+from strongroom.hathor.gateway import InvalidNodeResponse, NodeUnavailable
 from strongroom.hathor.gateway.node import HttpNode
 
 LIFETIME_S = 3600
@@ -156,7 +156,7 @@ def _load(connection: Connection) -> _Copy | None:
     rows = execute(connection, SELECT)
     try:
         return _Copy(rules=_decode(rows[0][1]), fetched_at_s=rows[0][0]) if rows else None
-    except NodeBabbles:  # of a version that knew less
+    except InvalidNodeResponse:  # of a version that knew less
         return None
 
 
@@ -171,4 +171,4 @@ def _decode(raw: bytes | str) -> NetworkRules:
     try:
         return decode_json(raw, NetworkRules)
     except msgspec.DecodeError as error:
-        raise NodeBabbles(f"The node's version is not understood: {error}") from error
+        raise InvalidNodeResponse(f"The node's version is not understood: {error}") from error

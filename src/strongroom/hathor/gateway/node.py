@@ -12,11 +12,11 @@ from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.http.outbound.client import ExcessiveAnswer, HttpClient, OutboundError
 from strongroom.core.runtime.breaker import Breaker, BreakerState
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
-from strongroom.hathor.gateway import NodeBabbles, NodeFailed, NodeRefused, NodeUnavailable
+from strongroom.hathor.gateway import InvalidNodeResponse, NodeFailed, NodeRefused, NodeUnavailable
 
 TIMEOUT_S = 10.0
 PROBE_TIMEOUT_S = 2.0
-LONGEST_REASON = 500
+MAX_REASON = 500
 AWAY = frozenset(
     {
         HTTPStatus.TOO_MANY_REQUESTS,
@@ -30,7 +30,7 @@ AWAY = frozenset(
 Query = Mapping[str, str | Sequence[str]]
 
 
-class NodeMeasures:
+class NodeMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self.requests = metrics.histogram(
             "hathor_node_requests_seconds", "Duration of requests to the full node.", ("path", "outcome")
@@ -45,10 +45,10 @@ class HttpNode:
         self._url = url.rstrip("/") + "/"
         self._clock = clock
         self._timeout_s = timeout_s
-        self._measures = NodeMeasures(metrics)
+        self._metrics = NodeMetrics(metrics)
         self._client = HttpClient({"Accept": "application/json"})
         self.breaker = Breaker(clock, "The node")
-        self._measures.open.set_function(lambda: float(self.breaker.state is not BreakerState.CLOSED))
+        self._metrics.open.set_function(lambda: float(self.breaker.state is not BreakerState.CLOSED))
 
     def health(self) -> ComponentHealth:
         state = self.breaker.state
@@ -92,14 +92,14 @@ class HttpNode:
             outcome = type(error).__name__
             raise
         finally:
-            self._measures.requests.labels(path, outcome).observe(self._clock.monotonic_s() - started_s)
+            self._metrics.requests.labels(path, outcome).observe(self._clock.monotonic_s() - started_s)
 
     async def _fetch(self, path: str, query: Query, timeout_s: float, *, is_json: bool) -> bytes:
         limit_s = min(timeout_s, self._timeout_s)
         try:
             answer = await self._client.ask("GET", self._url + path, params=dict(query), timeout_s=limit_s)
         except ExcessiveAnswer as error:
-            raise NodeBabbles(f"The node does not answer as a node does: {error}") from error
+            raise InvalidNodeResponse(f"The node does not answer as a node does: {error}") from error
         except OutboundError as error:
             raise NodeUnavailable(f"The node does not answer ({error})") from error
         _check_status(path, answer.status, answer.content)
@@ -116,7 +116,7 @@ def _check_status(path: str, status: int, body: bytes) -> None:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise NodeFailed(f"The node answers {status} to {path}")
     if status < HTTPStatus.BAD_REQUEST:
-        raise NodeBabbles(f"The node answers {status} to {path}")
+        raise InvalidNodeResponse(f"The node answers {status} to {path}")
     reason = _reason(body)
     if reason is None:
         raise NodeFailed(f"The node answers {status} to {path}")
@@ -127,7 +127,7 @@ def _check_json(path: str, body: bytes) -> None:
     try:
         decode_json(body)
     except msgspec.DecodeError as error:
-        raise NodeBabbles(f"The node's answer to {path} is not JSON") from error
+        raise InvalidNodeResponse(f"The node's answer to {path} is not JSON") from error
 
 
 def _reason(body: bytes) -> str | None:
@@ -137,4 +137,4 @@ def _reason(body: bytes) -> str | None:
     except msgspec.DecodeError:
         return None
     reason = (said.get("error") or said.get("message")) if isinstance(said, dict) else None
-    return reason[:LONGEST_REASON] if isinstance(reason, str) else "The node does not take the request"
+    return reason[:MAX_REASON] if isinstance(reason, str) else "The node does not take the request"

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.storage.statements import execute_many, select_in, select_pairs, upsert_rows
 from strongroom.hathor import tables
-from strongroom.hathor.index.batch_state import Working
+from strongroom.hathor.index.batch_state import BatchState
 from strongroom.hathor.index.effects import Delta, Effects, Pair
 
 BALANCE_VALUES = (
@@ -99,12 +99,12 @@ def load_addresses(connection: Connection, addresses: Iterable[str]) -> dict[str
     return {row[0]: AddressRow(*row) for row in select_in(connection, sql, addresses)}
 
 
-def write_addresses(connection: Connection, working: Working, effects: Effects) -> dict[str, AddressRow]:
+def write_addresses(connection: Connection, state: BatchState, effects: Effects) -> dict[str, AddressRow]:
     """Counts transactions and keeps the highest nano sequence; returns the rows of all addresses concerned."""
     concerned = {pair[0] for pair in effects.balances} | effects.transactions.keys()
     # An address keeps its row even if all it did came and went within the batch.
-    concerned.update(output.address for output in working.outputs.values() if output.stored is None)
-    callers = {address for address, _seqnum in working.new_callers.values()}
+    concerned.update(output.address for output in state.outputs.values() if output.stored is None)
+    callers = {address for address, _seqnum in state.new_callers.values()}
     rows = load_addresses(connection, concerned | callers)
     changed: set[str] = set()
     for address in concerned | callers:
@@ -115,7 +115,7 @@ def write_addresses(connection: Connection, working: Working, effects: Effects) 
         if count:
             rows[address].transactions = max(0, rows[address].transactions + count)
             changed.add(address)
-    for address, seqnum in working.new_callers.values():
+    for address, seqnum in state.new_callers.values():
         if seqnum > rows[address].seqnum:
             rows[address].seqnum = seqnum
             changed.add(address)
@@ -129,12 +129,12 @@ def write_addresses(connection: Connection, working: Working, effects: Effects) 
     return rows
 
 
-def write_histories(connection: Connection, working: Working, effects: Effects) -> None:
+def write_histories(connection: Connection, state: BatchState, effects: Effects) -> None:
     gone: list[tuple[str, str, str]] = []
     rows: list[tuple[object, ...]] = []
     for tx_id, after in effects.after.items():
         before = effects.before[tx_id]
-        timestamp_s = working.transactions[tx_id].timestamp_s
+        timestamp_s = state.transactions[tx_id].timestamp_s
         gone.extend((address, tx_id, token) for address, token in before.keys() - after.keys())
         rows.extend(
             (address, tx_id, token, balance, timestamp_s, False)

@@ -20,7 +20,7 @@ AUTHORITY = 0x80
 Outpoint = tuple[str, int]
 
 
-class Working:
+class BatchState:
     """The rows that a batch works on. The caller loads them (`load_*`) before it applies events."""
 
     def __init__(self, reward_spend_min_blocks: int) -> None:

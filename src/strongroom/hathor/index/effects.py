@@ -46,7 +46,7 @@ class Effects:
     """Address to the change of its number of transactions."""
 
 
-def work_out(
+def compute_effects(
     outputs: Iterable[OutputRow],
     transactions: Mapping[str, TransactionRow],
     callers: Mapping[str, tuple[str, int]],

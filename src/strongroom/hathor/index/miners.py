@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.storage.statements import delete_in, execute, select_in, upsert_rows
 from strongroom.hathor import tables
-from strongroom.hathor.index.batch_state import Working
+from strongroom.hathor.index.batch_state import BatchState
 from strongroom.hathor.index.rows import TransactionRow
 from strongroom.hathor.protocol.events import BLOCK_VERSIONS
 
@@ -25,10 +25,10 @@ class _Change:
     in_order: bool = True
 
 
-def write_miners(connection: Connection, working: Working, best_before: int) -> None:
+def write_miners(connection: Connection, state: BatchState, best_before: int) -> None:
     """Call it after transactions and outputs are written; `best_before` is the best height before the batch."""
     changes: dict[str, _Change] = {}
-    for address, row in _turned_blocks(working):
+    for address, row in _turned_blocks(state):
         change = changes.setdefault(address, _Change())
         change.count += 1 if row.is_live else -1
         if row.is_live and row.height is not None and row.height > best_before:
@@ -54,11 +54,11 @@ def write_miners(connection: Connection, working: Working, best_before: int) -> 
     delete_in(connection, "DELETE FROM miner WHERE address IN {in}", gone)
 
 
-def _turned_blocks(working: Working) -> Iterator[tuple[str, TransactionRow]]:
+def _turned_blocks(state: BatchState) -> Iterator[tuple[str, TransactionRow]]:
     """Blocks that the batch made part of the chain or took out of it, with their miner."""
-    for row in working.transactions.values():
+    for row in state.transactions.values():
         if row.version in BLOCK_VERSIONS and row.was_live != row.is_live:
-            output = working.outputs.get((row.tx_id, 0))
+            output = state.outputs.get((row.tx_id, 0))
             if output is not None:
                 yield output.address, row
 

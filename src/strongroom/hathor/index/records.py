@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.storage.statements import delete_in, execute, execute_many, select_in, upsert_rows
 from strongroom.hathor import tables
-from strongroom.hathor.index.batch_state import TOKEN_CREATION, Working
+from strongroom.hathor.index.batch_state import TOKEN_CREATION, BatchState
 from strongroom.hathor.index.rows import (
     OUTPUT_COLUMNS,
     TRANSACTION_COLUMNS,
@@ -42,13 +42,13 @@ FORGET_HOLD = (
 CHANGEABLE = ("locked", "spent_by", "voided")
 
 
-def load(connection: Connection, working: Working, events: Iterable[Event]) -> None:
+def load(connection: Connection, state: BatchState, events: Iterable[Event]) -> None:
     """Reads what `events` may change: the vertices they name, and the outputs these make and spend."""
     vertices = [event.data for event in events if isinstance(event.data, Vertex)]
     created = [event.data for event in events if isinstance(event.data, TokenCreated)]
-    load_transactions(connection, working, {vertex.hash for vertex in vertices})
-    known = working.transactions
-    turning = [vertex for vertex in vertices if _may_turn(working, vertex)]
+    load_transactions(connection, state, {vertex.hash for vertex in vertices})
+    known = state.transactions
+    turning = [vertex for vertex in vertices if _may_turn(state, vertex)]
     wanted = {vertex.hash for vertex in turning if vertex.hash in known}
     fresh = {vertex.hash for vertex in turning}
     wanted.update(
@@ -57,63 +57,61 @@ def load(connection: Connection, working: Working, events: Iterable[Event]) -> N
         for spent in vertex.inputs
         if spent.tx_id in known or spent.tx_id not in fresh
     )
-    working.load_outputs(map(OutputRow.load, select_in(connection, OUTPUTS + "tx_id IN {in}", wanted)))
+    state.load_outputs(map(OutputRow.load, select_in(connection, OUTPUTS + "tx_id IN {in}", wanted)))
     creators = {vertex.hash for vertex in vertices if vertex.headers or vertex.version == TOKEN_CREATION}
     creators.update(token.creator for token in created)
     for column, values in (("tx_id", creators), ("token_id", {token.token_uid for token in created})):
         rows = select_in(connection, f"{TOKENS}{column} IN {{in}}", values)
-        working.load_tokens(TokenRow(*row) for row in rows)
+        state.load_tokens(TokenRow(*row) for row in rows)
 
 
-def load_transactions(connection: Connection, working: Working, tx_ids: Iterable[str]) -> None:
+def load_transactions(connection: Connection, state: BatchState, tx_ids: Iterable[str]) -> None:
     rows = select_in(connection, TRANSACTIONS + "tx_id IN {in}", tx_ids)
-    working.load_transactions(map(TransactionRow.load, rows))
+    state.load_transactions(map(TransactionRow.load, rows))
 
 
-def complete(connection: Connection, working: Working, affected: set[str]) -> None:
+def complete(connection: Connection, state: BatchState, affected: set[str]) -> None:
     """Reads the rest of the affected transactions: every output they make or spend, and who called them."""
-    load_transactions(connection, working, affected - working.transactions.keys())
-    known = [tx_id for tx_id in affected if working.transactions[tx_id].stored is not None]
+    load_transactions(connection, state, affected - state.transactions.keys())
+    known = [tx_id for tx_id in affected if state.transactions[tx_id].stored is not None]
     for column in ("tx_id", "spent_by"):
         rows = select_in(connection, f"{OUTPUTS}{column} IN {{in}}", known)
-        working.load_outputs(map(OutputRow.load, rows))
+        state.load_outputs(map(OutputRow.load, rows))
     sql = "SELECT tx_id, address, seqnum FROM strongroom_hathor_caller WHERE tx_id IN {in}"
     for tx_id, address, seqnum in select_in(connection, sql, known):
-        working.callers.setdefault(tx_id, (address, seqnum))
+        state.callers.setdefault(tx_id, (address, seqnum))
 
 
-def write_transactions(connection: Connection, working: Working) -> None:
+def write_transactions(connection: Connection, state: BatchState) -> None:
     rows = [
-        row.values()
-        for row in working.transactions.values()
-        if not row.removed and row.stored != row.values()
+        row.values() for row in state.transactions.values() if not row.removed and row.stored != row.values()
     ]
     upsert_rows(
         connection, tables.transaction, TRANSACTION_COLUMNS, rows, ("voided", "height", "first_block")
     )
-    removed = [row.tx_id for row in working.transactions.values() if row.removed and row.stored is not None]
+    removed = [row.tx_id for row in state.transactions.values() if row.removed and row.stored is not None]
     delete_in(connection, "DELETE FROM `transaction` WHERE tx_id IN {in}", removed)
 
 
-def write_callers(connection: Connection, working: Working) -> None:
+def write_callers(connection: Connection, state: BatchState) -> None:
     """Call it when the batch is complete: what is deleted here was part of what was before."""
-    removed = [row.tx_id for row in working.transactions.values() if row.removed and row.stored is not None]
+    removed = [row.tx_id for row in state.transactions.values() if row.removed and row.stored is not None]
     delete_in(connection, "DELETE FROM strongroom_hathor_caller WHERE tx_id IN {in}", removed)
     callers = [
         (tx_id, address, seqnum)
-        for tx_id, (address, seqnum) in working.new_callers.items()
-        if not working.transactions[tx_id].removed
+        for tx_id, (address, seqnum) in state.new_callers.items()
+        if not state.transactions[tx_id].removed
     ]
     upsert_rows(connection, tables.caller, ("tx_id", "address", "seqnum"), callers, ("address", "seqnum"))
 
 
-def write_outputs(connection: Connection, working: Working) -> None:
-    changed = [output for output in working.outputs.values() if output.stored != output.state]
+def write_outputs(connection: Connection, state: BatchState) -> None:
+    changed = [output for output in state.outputs.values() if output.stored != output.state]
     rows = [output.values() for output in changed if not output.removed]
     upsert_rows(connection, tables.tx_output, OUTPUT_COLUMNS, rows, CHANGEABLE)
     removed = [(output.tx_id, output.index) for output in changed if output.removed]
     execute_many(connection, "DELETE FROM tx_output WHERE tx_id = {} AND `index` = {}", removed)
-    freed = [(output.tx_id, output.index) for output in working.released if output.spent_by is None]
+    freed = [(output.tx_id, output.index) for output in state.released if output.spent_by is None]
     execute_many(connection, FORGET_PROPOSAL, freed)
     execute_many(connection, FORGET_HOLD, freed)
 
@@ -123,9 +121,9 @@ def read_heights(connection: Connection) -> Heights:
     return Heights(best=best[0][0] if best else -1, highest=highest[0][0] if highest else -1)
 
 
-def _may_turn(working: Working, vertex: Vertex) -> bool:
+def _may_turn(state: BatchState, vertex: Vertex) -> bool:
     """Whether the event may make a transaction part of the ledger, or take it out."""
-    row = working.transactions.get(vertex.hash)
+    row = state.transactions.get(vertex.hash)
     if row is None:
         return not vertex.voided
     return vertex.metadata is None or vertex.voided != row.voided

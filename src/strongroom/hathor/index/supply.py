@@ -13,7 +13,7 @@ from strongroom.hathor.protocol.addresses import MAINNET, Network, parse_address
 BURNT = parse_address("HDeadDeadDeadDeadDeadDeadDeagTPgmn", MAINNET)
 """Nobody has its key; on every network it is the same one under another version byte."""
 LIFETIME_S = 60.0
-MOST_KEPT = 1_000
+MAX_KEPT = 1_000
 UNSPENT = (
     " FROM tx_output WHERE token_id = {} AND spent_by IS NULL AND voided = 0 AND authorities = 0 AND mode = 0"
     " AND address <> {}"
@@ -44,7 +44,7 @@ class Supplies:
             if (kept := self._fresh(token_id)) is not None:
                 return kept
             total = await self._database.read(lambda c: total_supply(c, token_id, self._burnt))
-            if len(self._kept) >= MOST_KEPT:
+            if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
             self._kept[token_id] = (total, self._clock.monotonic_s())
             return total

@@ -8,7 +8,7 @@ node wants a spender to be newer than the timelock.
 from sqlalchemy import Connection
 
 from strongroom.core.storage.statements import execute
-from strongroom.hathor.index.batch_state import Working
+from strongroom.hathor.index.batch_state import BatchState
 from strongroom.hathor.index.records import OUTPUTS
 from strongroom.hathor.index.rows import Heights, OutputRow
 
@@ -17,13 +17,13 @@ DUE = OUTPUTS + "locked = 1 AND timelock < {} AND (heightlock IS NULL OR heightl
 UNRIPE = OUTPUTS + "locked = 0 AND heightlock > {} AND heightlock <= {} AND spent_by IS NULL"
 
 
-def settle_locks(connection: Connection, working: Working, heights: Heights, now_s: int) -> None:
+def settle_locks(connection: Connection, state: BatchState, heights: Heights, now_s: int) -> None:
     """Sets the locks of the batch's outputs, and of those stored ones whose time or height has come (or gone)."""
     for rows in (
         execute(connection, RIPE, heights.best, now_s),
         execute(connection, DUE, now_s, heights.best),
         execute(connection, UNRIPE, heights.best, heights.highest),
     ):
-        working.load_outputs(map(OutputRow.load, rows))
-    for output in working.outputs.values():
+        state.load_outputs(map(OutputRow.load, rows))
+    for output in state.outputs.values():
         output.set_lock(heights, now_s)

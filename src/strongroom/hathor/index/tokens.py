@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.storage.statements import delete_in, execute, execute_many, select_in, upsert_rows
 from strongroom.hathor import tables
-from strongroom.hathor.index.batch_state import Working
+from strongroom.hathor.index.batch_state import BatchState
 from strongroom.hathor.index.effects import HATHOR_TOKEN, Effects, Entries
 from strongroom.hathor.index.rows import TokenRow
 
@@ -19,15 +19,15 @@ COUNT_TRANSACTIONS = (
 )
 
 
-def write_tokens(connection: Connection, working: Working, effects: Effects) -> None:
+def write_tokens(connection: Connection, state: BatchState, effects: Effects) -> None:
     """Call it after the histories are written: a new token is counted from them."""
-    gone = [token_id for token_id in working.stored_tokens if token_id not in working.tokens]
+    gone = [token_id for token_id in state.stored_tokens if token_id not in state.tokens]
     delete_in(connection, "DELETE FROM token_creation WHERE token_id IN {in}", gone)
     delete_in(connection, "DELETE FROM token WHERE id IN {in}", gone)
     new = [
         token
-        for token in working.tokens.values()
-        if token.name or working.stored_tokens.get(token.token_id) != (token.tx_id, token.first_block)
+        for token in state.tokens.values()
+        if token.name or state.stored_tokens.get(token.token_id) != (token.tx_id, token.first_block)
     ]
     _write_new(connection, new)
     recounted = {token.token_id for token in new}

@@ -16,7 +16,7 @@ from strongroom.core.errors import Conflict
 from strongroom.core.storage.statements import execute, execute_many, select_in, upsert_rows
 from strongroom.hathor import tables
 from strongroom.hathor.index.addresses import BALANCE_SELECT, BALANCE_VALUES, AddressRow, BalanceRow, Flags
-from strongroom.hathor.index.batch_state import Working
+from strongroom.hathor.index.batch_state import BatchState
 from strongroom.hathor.index.effects import Delta, Effects, Entries, Pair
 
 ACCOUNT = 0
@@ -32,7 +32,7 @@ OWNED_FLAGS = (
 
 
 def write_wallets(
-    connection: Connection, working: Working, effects: Effects, addresses: Mapping[str, AddressRow]
+    connection: Connection, state: BatchState, effects: Effects, addresses: Mapping[str, AddressRow]
 ) -> dict[str, set[str]]:
     """Adds the effects of a batch; returns the transactions that concern each wallet.
 
@@ -54,7 +54,7 @@ def write_wallets(
         for pair in before.keys() | after.keys():
             touched[pair[0]].add(tx_id)
             deltas[pair].transactions += (pair in after) - (pair in before)
-        timestamp_s = working.transactions[tx_id].timestamp_s
+        timestamp_s = state.transactions[tx_id].timestamp_s
         gone.extend((*pair, tx_id) for pair in before.keys() - after.keys())
         rows.extend((*pair, tx_id, value, timestamp_s, False) for pair, value in after.items())
     execute_many(

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.storage.statements import execute, select_in
 from strongroom.hathor.index.addresses import BALANCE_SELECT, BalanceRow, Flags, read_flags
-from strongroom.hathor.index.effects import Pair, work_out
+from strongroom.hathor.index.effects import Pair, compute_effects
 from strongroom.hathor.index.records import OUTPUTS, TRANSACTIONS
 from strongroom.hathor.index.rows import OutputRow, TransactionRow
 
@@ -39,7 +39,7 @@ def rebuild_addresses(connection: Connection, addresses: Sequence[str]) -> Deriv
     for transaction in transactions.values():
         transaction.stored = None
     known = tx_ids & transactions.keys()
-    effects = work_out(outputs, transactions, callers, known)
+    effects = compute_effects(outputs, transactions, callers, known)
     derived = Derived()
     for tx_id, entries in effects.after.items():
         timestamp_s = transactions[tx_id].timestamp_s

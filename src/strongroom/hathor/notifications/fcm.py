@@ -26,7 +26,7 @@ EARLY_S = 60.0
 """Before its end an access token is not used any more."""
 TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 2**20
-LONGEST_PAUSE_S = 600.0
+MAX_PAUSE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,4 +176,4 @@ def _pause(retry_after: str | None) -> float:
     """Of a header in seconds; FCM sends no dates."""
     if retry_after is None or not retry_after.isdecimal():
         return 0.0
-    return min(float(retry_after), LONGEST_PAUSE_S)
+    return min(float(retry_after), MAX_PAUSE_S)

@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 from strongroom.core.messaging.outbox import Event as Message
 from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.storage.statements import select_in
-from strongroom.hathor.index.batch_state import Working
+from strongroom.hathor.index.batch_state import BatchState
 from strongroom.hathor.index.records import complete
-from strongroom.hathor.notifications.outbox import News
+from strongroom.hathor.notifications.outbox import NewTransaction
 from strongroom.hathor.protocol.events import Output, SpentOutput, Vertex
 
 DESTINATION = "hathor.wallets"
@@ -25,9 +25,9 @@ OWNERS = "SELECT DISTINCT wallet_id, tx_id FROM wallet_tx_history WHERE tx_id IN
 def append_messages(
     connection: Connection,
     outbox: Outbox,
-    working: Working,
+    state: BatchState,
     touched: Mapping[str, set[str]],
-) -> list[News]:
+) -> list[NewTransaction]:
     """One message a transaction and wallet: `new-tx` when it came, `update-tx` when it changed later.
 
     In the events' order. The stream is the wallet's id, the sequence the id of the event. Returns what came and is not
@@ -37,31 +37,33 @@ def append_messages(
     for wallet_id, tx_ids in touched.items():
         for tx_id in tx_ids:
             wallets.setdefault(tx_id, set()).add(wallet_id)
-    confirmed = [tx_id for tx_id in working.changed if tx_id not in wallets]
+    confirmed = [tx_id for tx_id in state.changed if tx_id not in wallets]
     for wallet_id, tx_id in select_in(connection, OWNERS, confirmed):
         wallets.setdefault(tx_id, set()).add(wallet_id)
-    complete(connection, working, set(wallets))
+    complete(connection, state, set(wallets))
     messages: list[Message] = []
-    news: list[News] = []
+    news: list[NewTransaction] = []
     for tx_id, owners in wallets.items():
-        told = working.accepted.get(tx_id) or working.changed.get(tx_id)
+        told = state.accepted.get(tx_id) or state.changed.get(tx_id)
         if told is None:
             continue
         event_id, vertex = told
-        row = working.transactions[tx_id]
+        row = state.transactions[tx_id]
         kind = "new-tx" if row.stored is None else "update-tx"
-        body = {"type": kind, "data": transaction_message(working, vertex, voided=not row.is_live)}
+        body = {"type": kind, "data": transaction_message(state, vertex, voided=not row.is_live)}
         payload = msgspec.json.encode(body).decode()
         messages.extend(Message(stream=owner, sequence=event_id, payload=payload) for owner in sorted(owners))
         if row.stored is None and row.is_live:
             news.append(
-                News(tx_id=tx_id, event_id=event_id, timestamp_s=vertex.timestamp, wallets=sorted(owners))
+                NewTransaction(
+                    tx_id=tx_id, event_id=event_id, timestamp_s=vertex.timestamp, wallets=sorted(owners)
+                )
             )
     outbox.append(connection, DESTINATION, sorted(messages, key=lambda message: message.sequence))
     return sorted(news, key=lambda each: each.event_id)
 
 
-def transaction_message(working: Working, vertex: Vertex, *, voided: bool) -> dict[str, Any]:
+def transaction_message(state: BatchState, vertex: Vertex, *, voided: bool) -> dict[str, Any]:
     return {
         "tx_id": vertex.hash,
         "nonce": vertex.nonce,
@@ -70,30 +72,30 @@ def transaction_message(working: Working, vertex: Vertex, *, voided: bool) -> di
         "voided": voided,
         "weight": vertex.weight,
         "parents": vertex.parents,
-        "inputs": _inputs(working, vertex),
-        "outputs": _outputs(working, vertex),
+        "inputs": _inputs(state, vertex),
+        "outputs": _outputs(state, vertex),
         "headers": vertex.headers,
         "height": vertex.height,
         "token_name": vertex.token_name,
         "token_symbol": vertex.token_symbol,
         "signal_bits": vertex.signal_bits,
         "shielded_outputs": [],
-        "addresses": sorted(_addresses(working, vertex)),
+        "addresses": sorted(_addresses(state, vertex)),
     }
 
 
-def _addresses(working: Working, vertex: Vertex) -> set[str]:
+def _addresses(state: BatchState, vertex: Vertex) -> set[str]:
     outpoints = [(vertex.hash, index) for index in range(len(vertex.outputs))]
     outpoints += [(spent.tx_id, spent.index) for spent in vertex.inputs]
-    found = {row.address for outpoint in outpoints if (row := working.outputs.get(outpoint)) is not None}
-    caller = working.callers.get(vertex.hash)
+    found = {row.address for outpoint in outpoints if (row := state.outputs.get(outpoint)) is not None}
+    caller = state.callers.get(vertex.hash)
     return found if caller is None else found | {caller[0]}
 
 
-def _inputs(working: Working, vertex: Vertex) -> list[dict[str, Any]]:
+def _inputs(state: BatchState, vertex: Vertex) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for spent in vertex.inputs:
-        source = working.outputs.get((spent.tx_id, spent.index))
+        source = state.outputs.get((spent.tx_id, spent.index))
         if source is None:
             continue  # no address owned it, so no wallet misses it
         found.append(
@@ -110,10 +112,10 @@ def _inputs(working: Working, vertex: Vertex) -> list[dict[str, Any]]:
     return found
 
 
-def _outputs(working: Working, vertex: Vertex) -> list[dict[str, Any]]:
+def _outputs(state: BatchState, vertex: Vertex) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for index, output in enumerate(vertex.outputs):
-        row = working.outputs.get((vertex.hash, index))
+        row = state.outputs.get((vertex.hash, index))
         if row is None:
             continue
         found.append(

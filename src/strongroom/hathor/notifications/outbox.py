@@ -23,7 +23,7 @@ MOVED = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class NewTransaction:
     """A transaction that came, and whose it is."""
 
     tx_id: str
@@ -43,7 +43,7 @@ class Notification(msgspec.Struct, frozen=True):
 
 
 def append_pushes(
-    connection: Connection, outbox: Outbox, news: Iterable[News], oldest_s: int
+    connection: Connection, outbox: Outbox, news: Iterable[NewTransaction], oldest_s: int
 ) -> frozenset[str]:
     """Adds notifications of transactions that are not older than `oldest_s`; returns their streams."""
     fresh = [item for item in news if item.timestamp_s >= oldest_s]

@@ -28,7 +28,7 @@ WITHOUT_TOKENS = "new_transaction_received_description_without_tokens"
 WITH_TOKENS = "new_transaction_received_description_with_tokens"
 
 
-class PushMeasures:
+class PushMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self.outcomes = metrics.counter(
             "hathor_push",
@@ -48,7 +48,7 @@ class Pusher:
         outbox: Outbox,
         clock: Clock,
         entropy: Entropy,
-        measures: PushMeasures,
+        metrics: PushMetrics,
         service: PushService | None,
         providers: frozenset[str],
         age_s: int,
@@ -56,7 +56,7 @@ class Pusher:
         self._database = database
         self._outbox = outbox
         self._clock = clock
-        self._measures = measures
+        self._metrics = metrics
         self._service = service
         self._providers = providers
         self._age_ms = age_s * 1000
@@ -91,19 +91,19 @@ class Pusher:
         """Drops and counts what is too old, and counts what waits."""
         work = partial(self._outbox.expire, destination=DESTINATION, age_ms=self._age_ms)
         expired = await self._database.write(work)
-        self._measures.outcomes.labels("expired").inc(expired)
+        self._metrics.outcomes.labels("expired").inc(expired)
         if expired:
             log.warning("notifications were too old to be sent", count=expired)
-        self._measures.waiting.set(await self._dispatcher.backlog())
+        self._metrics.waiting.set(await self._dispatcher.backlog())
 
     async def _deliver(self, event: Event) -> None:
         push = decode_json(event.payload, Notification)
         device = await self._database.read(lambda c: find_device(c, push.device_id, push.wallet_id))
         if device is None or not device.enable_push or device.provider not in self._providers:
-            self._measures.outcomes.labels("unwanted").inc()
+            self._metrics.outcomes.labels("unwanted").inc()
             return
         verdict = await self._send(push, device)
-        self._measures.outcomes.labels(verdict).inc()
+        self._metrics.outcomes.labels(verdict).inc()
         if verdict is Verdict.UNREGISTERED:
             await self._database.write(lambda c: remove_device(c, push.device_id, push.wallet_id))
         elif verdict is Verdict.REFUSED:
@@ -117,7 +117,7 @@ class Pusher:
         try:
             verdict = await self._service.send(push.device_id, _data(push, show_amounts=device.show_amounts))
         except NotSent as error:
-            self._measures.outcomes.labels("delayed").inc()
+            self._metrics.outcomes.labels("delayed").inc()
             self._not_before_s = max(self._not_before_s, self._clock.monotonic_s() + error.pause_s)
             raise
         return verdict

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from strongroom.core.clock import Entropy
 from strongroom.core.storage.statements import execute, select_pairs
 from strongroom.hathor.proposals.store import propose
-from strongroom.hathor.proposals.utxo_locks import Held, Outpoint, ProposalRefusedError
+from strongroom.hathor.proposals.utxo_locks import LockedUtxo, Outpoint, ProposalRefusedError
 from strongroom.hathor.protocol.addresses import Network, parse_address
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.protocol.transactions import Input, Output, Transaction
@@ -45,7 +45,7 @@ class Payee:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    held: list[Held]
+    held: list[LockedUtxo]
     payees: list[Payee]
     """With the change, in the order of the transaction's outputs."""
     token_ids: list[str]
@@ -56,8 +56,8 @@ class Draft:
 class Drafter:
     network: Network
     entropy: Entropy
-    most_inputs: int
-    most_outputs: int
+    max_inputs: int
+    max_outputs: int
 
     def draft(
         self,
@@ -78,11 +78,11 @@ class Drafter:
         if spent:
             inputs = _named(connection, spent)
         else:
-            inputs = _largest(connection, wallet.id, wanted, self.most_inputs, now_s)
-        if len(inputs) > self.most_inputs:
+            inputs = _largest(connection, wallet.id, wanted, self.max_inputs, now_s)
+        if len(inputs) > self.max_inputs:
             raise ProposalRefusedError("too-many-inputs", inputs=len(inputs))
         all_payees = [*payees, *_change(connection, wallet, wanted, inputs)]
-        if len(all_payees) > self.most_outputs:
+        if len(all_payees) > self.max_outputs:
             raise ProposalRefusedError("too-many-outputs", outputs=len(all_payees))
         # So that nobody can tell the change by its place.
         all_payees.sort(key=lambda _payee: self.entropy.token(DIE_BYTES))

@@ -19,7 +19,7 @@ from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables
 from strongroom.hathor.index.writer_lock import lock_ledger
 from strongroom.hathor.proposals.sent import find_sent, is_on_chain, remember_sent
-from strongroom.hathor.proposals.utxo_locks import Held, ProposalRefusedError, hold, release
+from strongroom.hathor.proposals.utxo_locks import LockedUtxo, ProposalRefusedError, hold, release
 from strongroom.hathor.protocol.hashes import base58check_encode
 from strongroom.hathor.protocol.headers import NanoHeader
 from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
@@ -30,7 +30,7 @@ SEND_ERROR = "send_error"
 CANCELLED = "cancelled"
 SENDING = "sending"
 """What a caller is told of a proposal whose fate is unknown."""
-LARGEST_SEQNUM_JUMP = 10
+MAX_SEQNUM_JUMP = 10
 """The node takes no greater one."""
 
 
@@ -63,7 +63,7 @@ class Sending:
 
 def propose(
     connection: Connection, proposal_id: str, wallet_id: str, transaction: Transaction, raw: bytes, now_s: int
-) -> list[Held]:
+) -> list[LockedUtxo]:
     """Stores an open proposal and holds what it spends; returns that, in the inputs' order.
 
     Raises:
@@ -263,7 +263,7 @@ def _raise_seqnum(connection: Connection, wallet_id: str, transaction: Transacti
     address = base58check_encode(header.address[:-4])
     sql = "SELECT seqnum FROM address WHERE address = {} AND wallet_id = {}"
     rows = execute(connection, sql, address, wallet_id)
-    if not rows or not 0 < header.seqnum - rows[0][0] <= LARGEST_SEQNUM_JUMP:
+    if not rows or not 0 < header.seqnum - rows[0][0] <= MAX_SEQNUM_JUMP:
         return None
     execute(connection, "UPDATE address SET seqnum = {} WHERE address = {}", header.seqnum, address)
     return address, rows[0][0]

@@ -7,7 +7,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock
-from strongroom.core.runtime.deadlines import Limits
+from strongroom.core.runtime.deadlines import Deadlines
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import select_pairs
 from strongroom.hathor.gateway.network_rules import NetworkRules, Versions
@@ -57,7 +57,7 @@ class Submitter:
         self._clock = clock
         self._network = network
         self._verify = verify
-        self._limits = Limits()
+        self._deadlines = Deadlines()
 
     async def send(
         self, wallet_id: str | None, proposal_id: str, transaction: Transaction, raw: bytes
@@ -92,7 +92,7 @@ class Submitter:
         if sending is None:
             return Outcome(status=SENT)
         try:
-            async with self._limits.limit(WAIT_S):
+            async with self._deadlines.limit(WAIT_S):
                 return await asyncio.shield(self._sender.send(sending))
         except TimeoutError:
             return None
@@ -109,9 +109,9 @@ class Submitter:
             )
             raise
 
-    def wind_down(self) -> None:
+    def drain(self) -> None:
         """Whoever waits is told that the outcome is not known yet."""
-        self._limits.end()
+        self._deadlines.end()
 
     def _owners(self, connection: Connection, transaction: Transaction) -> dict[Outpoint, Address]:
         outpoints = [(spent.tx_id.hex(), str(spent.index)) for spent in transaction.inputs]

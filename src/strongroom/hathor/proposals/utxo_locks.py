@@ -29,7 +29,7 @@ class ProposalRefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class LockedUtxo:
     """An output of the wallet, and the place of its key."""
 
     tx_id: str
@@ -41,7 +41,7 @@ class Held:
 
 def hold(
     connection: Connection, wallet_id: str, proposal_id: str, outpoints: Sequence[Outpoint]
-) -> list[Held]:
+) -> list[LockedUtxo]:
     """Holds outputs for a proposal: all of them, or none.
 
     Raises:
@@ -89,17 +89,17 @@ def _is_free(row: Row[Any] | None) -> bool:
 
 def _owned(
     connection: Connection, wallet_id: str, outpoints: Sequence[Outpoint], rows: dict[Outpoint, Row[Any]]
-) -> list[Held]:
+) -> list[LockedUtxo]:
     sql = "SELECT address, `index`, bip32_account FROM address WHERE address IN {in} AND wallet_id = {}"
     addresses = {rows[outpoint].address for outpoint in outpoints}
     keys = {row[0]: row for row in select_in(connection, sql, sorted(addresses), wallet_id)}
     if denied := [outpoint for outpoint in outpoints if rows[outpoint].address not in keys]:
         raise ProposalRefusedError("inputs-not-in-wallet", missing=_encode(denied))
-    held: list[Held] = []
+    held: list[LockedUtxo] = []
     for tx_id, index in outpoints:
         address, key_index, account = keys[rows[tx_id, index].address]
         held.append(
-            Held(tx_id=tx_id, index=index, address=address, key_index=key_index, account=account or 0)
+            LockedUtxo(tx_id=tx_id, index=index, address=address, key_index=key_index, account=account or 0)
         )
     return held
 

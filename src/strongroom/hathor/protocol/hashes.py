@@ -5,7 +5,7 @@ import hashlib
 from strongroom.hathor.protocol.errors import ProtocolError
 
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-LONGEST_TEXT = 256
+MAX_TEXT = 256
 """An extended key has 111 letters; decoding takes a time that grows with the square of them."""
 CHECKSUM_SIZE = 4
 _DIGITS = {letter: value for value, letter in enumerate(ALPHABET)}
@@ -37,7 +37,7 @@ def base58check_decode(text: str) -> bytes:
     Raises:
         ProtocolError: a letter is not of the alphabet, or the checksum is wrong.
     """
-    if len(text) > LONGEST_TEXT:
+    if len(text) > MAX_TEXT:
         raise ProtocolError("Invalid checksum")
     number = 0
     for letter in text:

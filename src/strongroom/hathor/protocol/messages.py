@@ -13,7 +13,7 @@ PREFIX = b"\x17Hathor Signed Message:\n"
 SIGNATURE_SIZE = 65
 URL_SAFE = str.maketrans("-_", "+/")
 NUMBER_SIZE = 32
-MOST_MISSING = 4
+MAX_MISSING = 4
 """Leading zeros that a signature may lack; more come once in 2^32 signatures."""
 COMPRESSED_HEADER = 31
 """27 plus 4 for a compressed key; the recovery id (0 to 3) is added to it."""
@@ -39,7 +39,7 @@ def verify_message(message: str, signature: str, address: str) -> None:
     except (binascii.Error, ValueError) as error:
         raise SignatureError("The signature is not base64") from error
     missing = SIGNATURE_SIZE - len(raw)
-    if not 0 <= missing <= MOST_MISSING or not COMPRESSED_HEADER <= raw[0] < COMPRESSED_HEADER + 4:
+    if not 0 <= missing <= MAX_MISSING or not COMPRESSED_HEADER <= raw[0] < COMPRESSED_HEADER + 4:
         raise SignatureError("The signature is not 65 bytes for a compressed key")
     recovery, owner = raw[0] - COMPRESSED_HEADER, base58check_decode(address)[1:]
     digest = message_digest(message)

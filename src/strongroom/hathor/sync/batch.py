@@ -10,8 +10,8 @@ from strongroom.core.errors import Conflict
 from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.storage.statements import execute
 from strongroom.hathor.index.addresses import AddressRow, write_addresses, write_balances, write_histories
-from strongroom.hathor.index.batch_state import Working
-from strongroom.hathor.index.effects import work_out
+from strongroom.hathor.index.batch_state import BatchState
+from strongroom.hathor.index.effects import compute_effects
 from strongroom.hathor.index.miners import write_miners
 from strongroom.hathor.index.records import (
     complete,
@@ -80,11 +80,11 @@ def apply_batch(
     for expected, event in enumerate(new, last_event_id + 1):
         if event.id != expected:
             raise EventGapError(expected - 1, event.id)
-    working = Working(rules.reward_spend_min_blocks)
-    load(connection, working, new)
+    state = BatchState(rules.reward_spend_min_blocks)
+    load(connection, state, new)
     for event in new:
-        working.apply(event)
-    wallets, devices = _write(connection, working, rules, outbox, now_s)
+        state.apply(event)
+    wallets, devices = _write(connection, state, rules, outbox, now_s)
     if new:
         last_event_id = new[-1].id
         sql = "UPDATE sync_metadata SET last_event_id = {}, updated_at = {} WHERE id = 0"
@@ -93,25 +93,25 @@ def apply_batch(
 
 
 def _write(
-    connection: Connection, working: Working, rules: Rules, outbox: Outbox, now_s: int
+    connection: Connection, state: BatchState, rules: Rules, outbox: Outbox, now_s: int
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Returns the wallets and the devices that are to be told."""
     best_before = read_heights(connection).best
-    write_transactions(connection, working)
-    settle_locks(connection, working, read_heights(connection), now_s)
-    affected = working.affected()
-    complete(connection, working, affected)
-    effects = work_out(working.outputs.values(), working.transactions, working.callers, affected)
-    write_callers(connection, working)
-    write_outputs(connection, working)
-    write_miners(connection, working, best_before)
-    addresses = write_addresses(connection, working, effects)
-    write_histories(connection, working, effects)
+    write_transactions(connection, state)
+    settle_locks(connection, state, read_heights(connection), now_s)
+    affected = state.affected()
+    complete(connection, state, affected)
+    effects = compute_effects(state.outputs.values(), state.transactions, state.callers, affected)
+    write_callers(connection, state)
+    write_outputs(connection, state)
+    write_miners(connection, state, best_before)
+    addresses = write_addresses(connection, state, effects)
+    write_histories(connection, state, effects)
     write_balances(connection, effects)
-    write_tokens(connection, working, effects)
-    touched = write_wallets(connection, working, effects, addresses)
+    write_tokens(connection, state, effects)
+    touched = write_wallets(connection, state, effects, addresses)
     _extend_gaps(connection, rules.network, addresses)
-    news = append_messages(connection, outbox, working, touched)
+    news = append_messages(connection, outbox, state, touched)
     devices: frozenset[str] = frozenset()
     if rules.push_age_s is not None:
         devices = append_pushes(connection, outbox, news, now_s - rules.push_age_s)

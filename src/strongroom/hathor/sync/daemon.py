@@ -31,7 +31,7 @@ from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.protocol.events import KNOWN_EVENTS, Event, Frame, Page, RawEvent, read_event
 from strongroom.hathor.sync.batch import Applied, EventGapError, Rules, apply_batch
-from strongroom.hathor.sync.measures import Measures
+from strongroom.hathor.sync.metrics import SyncMetrics
 from strongroom.hathor.sync.source import Pins, WrongSourceError, check_source, compare_end
 from strongroom.hathor.sync.window import FIRST, Interrupted, Window
 
@@ -45,7 +45,7 @@ PAGES_AHEAD = 3
 """Pages read while a batch is applied; the next batch is all of them."""
 WITHOUT_PAGES_S = 60.0
 FIRST_RETRY_S = 0.25
-LONGEST_RETRY_S = 8.0
+MAX_RETRY_S = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class Sync:
         outbox: Outbox,
         health: WorkHealth,
         node_health: WorkHealth,
-        measures: Measures,
+        metrics: SyncMetrics,
         settings: SyncSettings,
     ) -> None:
         self._database = database
@@ -93,9 +93,9 @@ class Sync:
         self._outbox = outbox
         self._health = health
         self._node_health = node_health  # the node as this connection sees it
-        self._measures = measures
+        self._metrics = metrics
         self._settings = settings
-        self._backoff = Backoff(clock, entropy, first_s=FIRST_RETRY_S, cap_s=LONGEST_RETRY_S)
+        self._backoff = Backoff(clock, entropy, first_s=FIRST_RETRY_S, cap_s=MAX_RETRY_S)
         self._last_id = -1
         self._no_pages_until_s = -math.inf
 
@@ -117,7 +117,7 @@ class Sync:
             except LeaseLost:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it was, it is read again from the last event applied
-                self._measures.reconnects.inc()
+                self._metrics.reconnects.inc()
                 self._health.failed(str(error) if isinstance(error, OURS) else error)
                 if isinstance(error, Unavailable) and not isinstance(error, DatabaseUnavailable):
                     self._node_health.failed(error)
@@ -134,7 +134,7 @@ class Sync:
 
     async def _follow(self, lease: Lease, rules: Rules) -> None:
         """One connection."""
-        window, checked = Window(self._last_id, self._settings.window, self._measures), False
+        window, checked = Window(self._last_id, self._settings.window, self._metrics), False
         async with self._node.stream() as stream:
             await stream.start(self._last_id, FIRST)
             while True:
@@ -216,7 +216,7 @@ class Sync:
         if stream.waiting:
             return
         if more:
-            self._measures.gaps.inc()
+            self._metrics.gaps.inc()
         if window.owed:
             await stream.acknowledge(*window.acknowledge())
         elif more:
@@ -250,7 +250,7 @@ class Sync:
             if not events:
                 raise
             if len(events) == 1:
-                self._measures.refused.inc()
+                self._metrics.refused.inc()
                 raise EventRefusedError(events[0].id, events[0].type, fault_text(error)) from error
             half = len(events) // 2
             await self._apply(lease, rules, raw[:half], None)
@@ -258,12 +258,12 @@ class Sync:
             return
         self._last_id = applied.last_event_id
         for wallet_id in applied.wallets:
-            self._outbox.committed(DESTINATION, wallet_id)
+            self._outbox.wake_delivery(DESTINATION, wallet_id)
         for device in applied.devices:
-            self._outbox.committed(pushes.DESTINATION, device)
+            self._outbox.wake_delivery(pushes.DESTINATION, device)
         self._note(events, applied, latest_id, self._clock.monotonic_s() - started_s)
         if broken is not None:
-            self._measures.refused.inc()
+            self._metrics.refused.inc()
             raise broken
         self._health.succeeded()
         if events:
@@ -279,17 +279,17 @@ class Sync:
         return await self._database.write(work)
 
     def _note(self, events: list[Event], applied: Applied, latest_id: int | None, took_s: float) -> None:
-        measures = self._measures
+        metrics = self._metrics
         for event in events:
             if event.type not in KNOWN_EVENTS:
-                measures.unknown.labels(event.type).inc()
+                metrics.unknown.labels(event.type).inc()
         if applied.events:
-            measures.events.inc(applied.events)
-            measures.batch.observe(took_s)
+            metrics.events.inc(applied.events)
+            metrics.batch.observe(took_s)
             self._backoff.reset()
-        measures.last_event.set(applied.last_event_id)
+        metrics.last_event.set(applied.last_event_id)
         if latest_id is not None:
-            measures.behind.set(max(0, latest_id - applied.last_event_id))
+            metrics.behind.set(max(0, latest_id - applied.last_event_id))
 
 
 def _read(raw: Sequence[RawEvent]) -> tuple[list[Event], EventRefusedError | None]:

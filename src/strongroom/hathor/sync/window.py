@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from strongroom.core.errors import Unavailable
 from strongroom.hathor.protocol.events import Frame, RawEvent
-from strongroom.hathor.sync.measures import Measures
+from strongroom.hathor.sync.metrics import SyncMetrics
 
 FIRST = 1
 """The first window of a connection: one event says which node it is, and how far behind we are."""
@@ -26,9 +26,9 @@ class Interrupted(Exception):
 class Window:
     """The node's flow control as it is seen from here."""
 
-    def __init__(self, after_id: int, size: int, measures: Measures) -> None:
+    def __init__(self, after_id: int, size: int, metrics: SyncMetrics) -> None:
         self._size = size
-        self._measures = measures
+        self._metrics = metrics
         self._granted = FIRST
         self._received = after_id
         self._acknowledged = after_id
@@ -59,7 +59,7 @@ class Window:
             if frame.type == "EVENT":
                 self._seen = frame.event.id if frame.event else self._seen
             elif frame.type in (TOO_LARGE, TOO_SMALL):
-                self._measures.refused_acknowledgements.inc()
+                self._metrics.refused_acknowledgements.inc()
                 if frame.type == TOO_LARGE:
                     self._acknowledged = self._seen = self._before
                     self._refused = True
@@ -79,10 +79,10 @@ class Window:
         for frame in frames:
             event = frame.event
             if event is None or event.id <= self._received or self._is_old(event.id):
-                self._measures.repeated.inc()
+                self._metrics.repeated.inc()
                 continue
             if event.id != self._received + 1:
-                self._measures.gaps.inc()
+                self._metrics.gaps.inc()
                 if events:
                     break  # what came before the gap is good; the rest is read again
                 raise Interrupted(f"Event {event.id} came after {self._received}")

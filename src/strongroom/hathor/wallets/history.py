@@ -39,19 +39,19 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class HistoryCursor:
     """Where one stands in a history: just behind this entry, in the order of reading."""
 
     timestamp_s: int
     tx_id: str
 
     @classmethod
-    def behind(cls, entry: Row) -> "Place":
+    def behind(cls, entry: Row) -> "HistoryCursor":
         return cls(timestamp_s=entry["timestamp"], tx_id=entry["txId"])
 
 
-OLDEST = Place(timestamp_s=-1, tx_id="")
-NEWEST = Place(timestamp_s=2**32, tx_id="")
+OLDEST = HistoryCursor(timestamp_s=-1, tx_id="")
+NEWEST = HistoryCursor(timestamp_s=2**32, tx_id="")
 
 
 async def all_addresses(database: Database, wallet_id: str) -> list[Row]:
@@ -92,9 +92,9 @@ async def new_shielded_addresses(
     told: list[Row] = []
     on_chain: list[Row] = []
     for row in await database.query(sql, wallet_id, last_used, most):
-        place = {"index": row[1], "addressPath": address_path(row[1], SHIELDED_ACCOUNT)}
-        told.append({"address": row[4], **place})
-        on_chain.append({"address": row[0], **place})
+        cursor = {"index": row[1], "addressPath": address_path(row[1], SHIELDED_ACCOUNT)}
+        told.append({"address": row[4], **cursor})
+        on_chain.append({"address": row[0], **cursor})
     return told, on_chain
 
 
@@ -124,18 +124,18 @@ async def history(database: Database, wallet_id: str, token_id: str, skip: int, 
 
 
 async def history_before(
-    database: Database, wallet_id: str, token_id: str, place: Place, count: int
+    database: Database, wallet_id: str, token_id: str, cursor: HistoryCursor, count: int
 ) -> list[Row]:
     """The next older entries. Whatever comes meanwhile moves none of them."""
-    bounds = (place.timestamp_s, place.timestamp_s, place.tx_id)
+    bounds = (cursor.timestamp_s, cursor.timestamp_s, cursor.tx_id)
     return [_entry(row) for row in await database.query(OLDER, wallet_id, token_id, *bounds, count)]
 
 
 async def history_after(
-    database: Database, wallet_id: str, token_id: str, place: Place, count: int
+    database: Database, wallet_id: str, token_id: str, cursor: HistoryCursor, count: int
 ) -> list[Row]:
     """The next newer entries, the oldest first."""
-    bounds = (place.timestamp_s, place.timestamp_s, place.tx_id)
+    bounds = (cursor.timestamp_s, cursor.timestamp_s, cursor.tx_id)
     return [_entry(row) for row in await database.query(NEWER, wallet_id, token_id, *bounds, count)]
 
 

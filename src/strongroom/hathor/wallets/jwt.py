@@ -29,7 +29,7 @@ from strongroom.hathor.protocol.messages import authentication_message, verify_m
 
 LIFETIME_S = 1800
 HEADER = {"alg": "HS256", "typ": "JWT"}
-LARGEST_TOKEN = 4096
+MAX_TOKEN = 4096
 
 
 class Mode(enum.StrEnum):
@@ -93,7 +93,7 @@ class Tokens:
         try:
             signed, _, seal = token.rpartition(".")
             header, _, payload = signed.partition(".")
-            if len(token) > LARGEST_TOKEN or decode_json(_decode(header)).get("alg") != "HS256":
+            if len(token) > MAX_TOKEN or decode_json(_decode(header)).get("alg") != "HS256":
                 raise Unauthenticated("The token is not of this service")
             given = _decode(seal)
             fits = [

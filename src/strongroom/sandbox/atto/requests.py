@@ -14,7 +14,7 @@ from strongroom.sandbox.atto.problems import AnyRequest, Problem
 
 T = TypeVar("T")
 _KEY_SIZE: Final = 32
-MOST_BODY_BYTES: Final = 256 * 1024
+MAX_BODY_BYTES: Final = 256 * 1024
 """The default of the node's framework (`spring.codec.max-in-memory-size`), which the node leaves as it is."""
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
@@ -54,8 +54,8 @@ async def read_body(request: AnyRequest, parse: Callable[[bytes], T]) -> T:
         text = f"Content-Type '{content_type}' is not supported."
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
     body = await request.body()
-    if len(body) > MOST_BODY_BYTES:
-        text = f"Exceeded limit on max bytes to buffer : {MOST_BODY_BYTES}"
+    if len(body) > MAX_BODY_BYTES:
+        text = f"Exceeded limit on max bytes to buffer : {MAX_BODY_BYTES}"
         raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
     try:
         return parse(body)

@@ -6,7 +6,7 @@ from strongroom.sandbox.bittensor.extrinsics import Extrinsic
 from strongroom.sandbox.bittensor.failures import PoolRefusal
 from strongroom.sandbox.bittensor.fees import inclusion_fee
 
-HIGHEST_PRIORITY = (1 << 64) - 1
+MAX_PRIORITY = (1 << 64) - 1
 
 
 def validate(ctx: Context, extrinsic: Extrinsic, genesis: bytes) -> int:
@@ -26,7 +26,7 @@ def validate(ctx: Context, extrinsic: Extrinsic, genesis: bytes) -> int:
     check = VALIDATIONS.get((extrinsic.call.pallet, extrinsic.call.function))
     ctx.origin = Origin(account=extrinsic.signer)
     priority = None if check is None else check(ctx, **extrinsic.call.args)
-    return HIGHEST_PRIORITY if priority is None else priority
+    return MAX_PRIORITY if priority is None else priority
 
 
 def check_signature(ctx: Context, extrinsic: Extrinsic, genesis: bytes) -> None:

@@ -16,7 +16,7 @@ from strongroom.sandbox.hathor.contracts import (
 from strongroom.sandbox.hathor.node import Node
 from strongroom.sandbox.hathor.queries import transaction
 
-MOST_CALLS = 499
+MAX_CALLS = 499
 
 
 def contract_routes(node: Node) -> list[Any]:
@@ -41,7 +41,7 @@ def contract_routes(node: Node) -> list[Any]:
     @get("/v1a/nano_contract/history")
     async def history(
         contract_id: Annotated[str, QueryParameter(name="id")],
-        count: Annotated[int, QueryParameter(ge=1, le=MOST_CALLS)] = 100,
+        count: Annotated[int, QueryParameter(ge=1, le=MAX_CALLS)] = 100,
         after: FromQuery[str | None] = None,
     ) -> Response[bytes]:
         called = [vertex.hash for vertex in reversed(calls(vertices.values(), contract_id))]

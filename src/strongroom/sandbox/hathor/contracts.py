@@ -22,7 +22,7 @@ BLUEPRINT = hashlib.sha256(b"sandbox vault").hexdigest()
 NAME = "Vault"
 INITIALIZE = "initialize"
 METHODS = (INITIALIZE, "noop")
-LARGEST_SEQNUM_JUMP = 10
+MAX_SEQNUM_JUMP = 10
 SUCCESS = "success"
 
 DEPOSIT, WITHDRAWAL, GRANT, ACQUIRE = 1, 2, 3, 4
@@ -116,7 +116,7 @@ def verify_call(
         raise ProtocolError(f"Contract {contract_id} does not exist")
     caller = base58check_encode(header.address[:-4])
     jump = header.seqnum - last_seqnum(everything, caller)
-    if not 0 < jump <= LARGEST_SEQNUM_JUMP:
+    if not 0 < jump <= MAX_SEQNUM_JUMP:
         raise ProtocolError(f"The sequence number {header.seqnum} jumps by {jump}")
     verify_input(transaction.signing_digest(), header.script, Payment(address=parse_address(caller, network)))
 

@@ -15,7 +15,7 @@ from strongroom.sandbox.hathor.queries import confirmation, neighbours, token, t
 from strongroom.sandbox.hathor.rules import RejectedError
 
 MAX_PAGE = 1_000
-MOST_BLOCKS = 1_000
+MAX_BLOCKS = 1_000
 """That one call makes: the node answers nobody meanwhile."""
 AnyRequest = Request[Any, Any, Any]
 
@@ -31,7 +31,7 @@ class FaucetBody(msgspec.Struct, frozen=True):
 
 
 class MineBody(msgspec.Struct, frozen=True):
-    count: Annotated[int, msgspec.Meta(ge=1, le=MOST_BLOCKS)] = 1
+    count: Annotated[int, msgspec.Meta(ge=1, le=MAX_BLOCKS)] = 1
     address: str | None = None
 
 

@@ -17,7 +17,7 @@ from strongroom.core.runtime.telemetry import Metrics
 log = structlog.get_logger(__name__)
 
 LOG_EVERY_S = 60.0
-MOST_LINGERING = 256
+MAX_LINGERING = 256
 
 
 class Reason(enum.StrEnum):
@@ -75,11 +75,11 @@ class Gate:
 
         Each surface counts its peers for itself: a page that opens WebSockets on one keeps nobody from another.
         """
-        if self._open >= self.limits.most_connections:
+        if self._open >= self.limits.max_connections:
             return Reason.CONNECTIONS
         client = self.limits.proxies.client_beside(peer) and proxies.client_beside(peer)
         key = None if client is None else (surface, client)
-        if key is not None and self._of_peer.get(key, 0) >= self.limits.most_of_a_peer:
+        if key is not None and self._of_peer.get(key, 0) >= self.limits.max_per_peer:
             return Reason.PEER_CONNECTIONS
         if key is not None:
             self._of_peer[key] += 1
@@ -88,7 +88,7 @@ class Gate:
 
     def linger(self) -> Admission | None:
         """A place for a connection that is told why it is refused, if there is one: else it is cut off."""
-        if self._lingering >= MOST_LINGERING:
+        if self._lingering >= MAX_LINGERING:
             return None
         self._lingering += 1
         return Admission(self._lingered)

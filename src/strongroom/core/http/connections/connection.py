@@ -20,13 +20,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from strongroom.core.http.connections.admission import Admission, Gate, Reason
 from strongroom.core.http.connections.flow import HeldFlow, Inbox, ReaderWatch
-from strongroom.core.http.connections.limits import LARGEST_HEAD, MOST_HEADERS
+from strongroom.core.http.connections.limits import MAX_HEAD, MAX_HEADERS
 from strongroom.core.http.connections.refusals import Rules, answer_of
 
 PIECE = 1024
 LINGER_S = 2.0
 """How long a refused peer may take to read why."""
-MOST_DISCARDED = 1024 * 1024
+MAX_DISCARDED = 1024 * 1024
 """Bytes of a body that come after its answer and are thrown away for the connection's sake."""
 FRAMING_A_BYTE = 8
 """A chunked body in chunks of one byte has five bytes more for each."""
@@ -136,14 +136,14 @@ class Connection(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
-        if len(self.url) > LARGEST_HEAD:
+        if len(self.url) > MAX_HEAD:
             raise _Refused(Reason.LINE_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
             return  # a trailer must not pass for a header
         self._head_bytes += len(name) + len(value) + HEADER_MARKS
-        if self._head_bytes + len(self.url) > LARGEST_HEAD or len(self.headers) >= MOST_HEADERS:
+        if self._head_bytes + len(self.url) > MAX_HEAD or len(self.headers) >= MAX_HEADERS:
             raise _Refused(Reason.HEAD_TOO_LARGE)
         super().on_header(name, value)
 
@@ -165,12 +165,12 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
-        largest = self._rules.largest_body
+        largest = self._rules.max_body
         if largest is not None and self._body_bytes > largest:
             raise _Refused(Reason.BODY_TOO_LARGE)
         if self.cycle.response_complete:
             self._discarded_bytes += len(body)
-            if self._discarded_bytes > MOST_DISCARDED:
+            if self._discarded_bytes > MAX_DISCARDED:
                 raise _Refused(Reason.BODY_TOO_LARGE)
         super().on_body(body)
 
@@ -281,14 +281,14 @@ class Connection(HttpToolsProtocol):
         """Bytes that belong to a head which is not whole yet."""
         self._head_begun = True
         self._raw_head_bytes += size
-        if self._raw_head_bytes > LARGEST_HEAD:
-            is_line = not self.headers and len(self.url) > LARGEST_HEAD // 2
+        if self._raw_head_bytes > MAX_HEAD:
+            is_line = not self.headers and len(self.url) > MAX_HEAD // 2
             self._refuse(Reason.LINE_TOO_LONG if is_line else Reason.HEAD_TOO_LARGE)
 
     def _count_framing(self, size: int) -> None:
         """Sizes of chunks, their extensions, trailers."""
         self._framing_bytes += size
-        if self._framing_bytes > LARGEST_HEAD + FRAMING_A_BYTE * self._body_bytes:
+        if self._framing_bytes > MAX_HEAD + FRAMING_A_BYTE * self._body_bytes:
             self._refuse(Reason.FRAMING)
 
     def _continue(self) -> None:

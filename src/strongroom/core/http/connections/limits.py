@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from strongroom.core.environment import Environment
 from strongroom.core.http.forwarded import TrustedProxies, parse_proxies
 
-LARGEST_HEAD = 64 * 1024
+MAX_HEAD = 64 * 1024
 """Bytes of a request's line and headers, and of what stands around a chunked body's data."""
-MOST_HEADERS = 256
+MAX_HEADERS = 256
 
 NOBODY = TrustedProxies()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    most_connections: int = 24_000
+    max_connections: int = 24_000
     """Of all peers together."""
-    most_of_a_peer: int = 256
+    max_per_peer: int = 256
     head_s: float = 30.0
     """Until a request's head is there, from its first byte or, on a new connection, from the start."""
     body_s: float = 30.0
@@ -38,8 +38,8 @@ def read_connection_limits(environment: Environment) -> ConnectionLimits:
         return environment.integer(name, int(default), low=1, high=86_400)
 
     return ConnectionLimits(
-        most_connections=environment.integer("STRONGROOM_CONNECTIONS", usual.most_connections, low=16),
-        most_of_a_peer=environment.integer("STRONGROOM_CONNECTIONS_A_PEER", usual.most_of_a_peer, low=1),
+        max_connections=environment.integer("STRONGROOM_CONNECTIONS", usual.max_connections, low=16),
+        max_per_peer=environment.integer("STRONGROOM_CONNECTIONS_A_PEER", usual.max_per_peer, low=1),
         head_s=seconds("STRONGROOM_HEAD_TIMEOUT_S", usual.head_s),
         body_s=seconds("STRONGROOM_BODY_TIMEOUT_S", usual.body_s),
         unread_s=seconds("STRONGROOM_UNREAD_TIMEOUT_S", usual.unread_s),

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from strongroom.core.http.connections.admission import Reason
-from strongroom.core.http.connections.limits import LARGEST_HEAD, MOST_HEADERS
+from strongroom.core.http.connections.limits import MAX_HEAD, MAX_HEADERS
 from strongroom.core.http.door import Dialect, Refused
 from strongroom.core.http.forwarded import TrustedProxies
 
@@ -20,7 +20,7 @@ WORDS = {
     Reason.LINE_TOO_LONG: (HTTPStatus.REQUEST_URI_TOO_LONG, "The request's URL is too long."),
     Reason.HEAD_TOO_LARGE: (
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-        f"A request's head may have {LARGEST_HEAD} bytes and {MOST_HEADERS} headers.",
+        f"A request's head may have {MAX_HEAD} bytes and {MAX_HEADERS} headers.",
     ),
     Reason.FRAMING: (
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -37,7 +37,7 @@ class Rules:
     """What a surface wants of its connections."""
 
     surface: str
-    largest_body: int | None
+    max_body: int | None
     """None: the application has a limit, and words of its own for it."""
     messages_a_minute: int | None
     """None: as the gate says."""

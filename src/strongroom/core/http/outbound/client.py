@@ -50,7 +50,7 @@ class StreamRefused(OutboundError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class OutboundResponse:
     """A whole answer, whatever its status."""
 
     status: int
@@ -80,7 +80,7 @@ class HttpClient:
         timeout_s: float = ANSWER_S,
         max_bytes: int = MAX_ANSWER_BYTES,
         reads_content: bool = True,
-    ) -> Answer:
+    ) -> OutboundResponse:
         """One request and its whole answer, at most `max_bytes` after decompression, within `timeout_s` in all.
 
         Without `reads_content` the status is the answer, and the content is left unread.
@@ -102,7 +102,9 @@ class HttpClient:
                 if reads_content:
                     async for chunk in decoded(response, max_bytes):
                         content += chunk
-                return Answer(status=response.status, headers=response.headers, content=bytes(content))
+                return OutboundResponse(
+                    status=response.status, headers=response.headers, content=bytes(content)
+                )
 
     async def lines(
         self,

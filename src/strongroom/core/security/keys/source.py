@@ -19,7 +19,7 @@ from strongroom.core.security.vault import KEY_BYTES, KeyEncryptionKey
 ALLOW_WEAK = "STRONGROOM_ALLOW_WEAK_KEYS"
 ALLOW_READABLE = "STRONGROOM_ALLOW_READABLE_KEYS"
 FEWEST_VALUES = 8
-LARGEST_FILE = 4096
+MAX_FILE = 4096
 ROOT = 0
 
 
@@ -111,7 +111,7 @@ def read_key_file(path: Path, *, allow_readable: bool, ledger: str) -> str:
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("it is no regular file")
         require_private(found, allow_readable=allow_readable, ledger=ledger)
-        data = file.read(LARGEST_FILE)
+        data = file.read(MAX_FILE)
     if not data.strip():
         raise ValueError("the file is empty: put the key back from where it is kept")
     return data.decode(errors="replace")

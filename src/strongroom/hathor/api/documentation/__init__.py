@@ -9,7 +9,7 @@ from strongroom.core.http.swagger import swagger_routes
 from strongroom.hathor.api.documentation.document import openapi_document
 from strongroom.hathor.api.documentation.legacy import legacy_operations
 from strongroom.hathor.api.documentation.operations import operations
-from strongroom.hathor.api.joi import Schema
+from strongroom.hathor.api.validation import Schema
 
 TITLE = "Hathor wallet service API"
 DOCUMENT = "/api-docs"

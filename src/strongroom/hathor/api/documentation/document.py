@@ -8,8 +8,8 @@ import msgspec
 import strongroom
 from strongroom.hathor.api.amounts import HEADER, QUERY_KEY, AmountForm
 from strongroom.hathor.api.documentation.operation import JSON, Access, Operation
-from strongroom.hathor.api.joi import Key, Schema
 from strongroom.hathor.api.shapes import Failure, GatewayFailure
+from strongroom.hathor.api.validation import Key, Schema
 
 Json = dict[str, Any]
 TEMPLATE = "#/components/schemas/{name}"
@@ -98,8 +98,8 @@ def _value(key: Key) -> Json:
         return {
             "type": "array",
             "items": described,
-            "minItems": key.least_items,
-            "maxItems": key.most_items,
+            "minItems": key.min_items,
+            "maxItems": key.max_items,
         }
     return described if key.default is None else described | {"default": key.default}
 

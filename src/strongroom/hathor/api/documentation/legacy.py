@@ -5,7 +5,7 @@ from typing import Any
 
 from strongroom.hathor.api import legacy, legacy_proposals, shapes
 from strongroom.hathor.api.documentation.operation import Access, Operation
-from strongroom.hathor.api.joi import Key, Schema, text
+from strongroom.hathor.api.validation import Key, Schema, text
 
 TAG = "The first API"
 PROPOSAL_ID = Schema(keys={"txProposalId": Key(check=text(), required=True)})

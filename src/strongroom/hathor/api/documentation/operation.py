@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from strongroom.hathor.api.joi import Schema
+from strongroom.hathor.api.validation import Schema
 
 JSON = "application/json"
 

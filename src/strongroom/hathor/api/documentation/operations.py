@@ -17,7 +17,7 @@ from strongroom.hathor.api import (
     shapes,
 )
 from strongroom.hathor.api.documentation.operation import Access, Operation
-from strongroom.hathor.api.joi import Key, Schema, text
+from strongroom.hathor.api.validation import Key, Schema, text
 
 OUTPUTS = {
     400: "`invalid-payload`, `address-not-in-wallet` or `wallet-not-ready`",

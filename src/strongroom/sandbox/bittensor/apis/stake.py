@@ -8,7 +8,7 @@ from strongroom.sandbox.bittensor.pallets.view import View
 from strongroom.sandbox.bittensor.rules.pool import fee_of
 from strongroom.sandbox.bittensor.storage import Storage
 
-Place = tuple[bytes, int]
+StakePosition = tuple[bytes, int]
 
 
 @runtime_api("StakeInfoRuntimeApi_get_stake_info_for_hotkey_coldkey_netuid")
@@ -45,9 +45,9 @@ def get_stake_info_for_coldkeys(
 @runtime_api("StakeInfoRuntimeApi_get_stake_fee")
 def get_stake_fee(
     storage: Storage,
-    origin: Place | None,
+    origin: StakePosition | None,
     _origin_coldkey: bytes,
-    destination: Place | None,
+    destination: StakePosition | None,
     _destination_coldkey: bytes,
     amount: int,
 ) -> int:

@@ -9,7 +9,7 @@ from strongroom.sandbox.bittensor.rpc import INVALID_PARAMS, RpcError, Session, 
 from strongroom.sandbox.bittensor.scale import ScaleError
 
 EXECUTION_FAILED = 4003
-MOST_KEYS = 1000
+MAX_KEYS = 1000
 
 
 @method("state_getStorage", "state_getStorageAt")
@@ -37,8 +37,8 @@ def get_keys(session: Session, prefix: Any, block_hash: Any) -> list[str]:
 
 @method("state_getKeysPaged", "state_getKeysPagedAt")
 def get_keys_paged(session: Session, prefix: Any, count: Any, start: Any, block_hash: Any) -> list[str]:
-    if not isinstance(count, int) or not 0 <= count <= MOST_KEYS:
-        raise RpcError(INVALID_PARAMS, "Invalid params", f"count must be at most {MOST_KEYS}")
+    if not isinstance(count, int) or not 0 <= count <= MAX_KEYS:
+        raise RpcError(INVALID_PARAMS, "Invalid params", f"count must be at most {MAX_KEYS}")
     keys = session.storage(block_hash).state.keys(read_hex(prefix or "0x"))
     after = read_hex(start) if start else b""
     return [write_hex(key) for key in keys if not after or key > after][:count]

@@ -8,7 +8,7 @@ from strongroom.sandbox.bittensor.pallets.cost import db
 from strongroom.sandbox.bittensor.pallets.view import SUBTENSOR, Pallet, View
 
 ROOT: Final = 0
-_MOST_CHILDREN: Final = 5
+_MAX_CHILDREN: Final = 5
 _U64_MAX: Final = (1 << 64) - 1
 _SET_CHILDREN, _SET_TAKE = 0, 1
 _SET_CHILDREN_PACE: Final = 150
@@ -111,7 +111,7 @@ def _check(view: View, hotkey: bytes, children: Children) -> None:
     keys = [child for _, child in children]
     if view.stateful_epochs and len(set(keys)) != len(keys):
         raise view.error("DuplicateChild")
-    if len(children) > _MOST_CHILDREN:
+    if len(children) > _MAX_CHILDREN:
         raise view.error("TooManyChildren")
     if hotkey in keys:
         raise view.error("InvalidChild")

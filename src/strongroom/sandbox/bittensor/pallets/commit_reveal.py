@@ -9,7 +9,7 @@ from strongroom.sandbox.bittensor.pallets.view import SUBTENSOR, Pallet, View
 from strongroom.sandbox.bittensor.rules import epochs as schedule
 from strongroom.sandbox.bittensor.rules.weights import commit_hash
 
-MOST_COMMITS = 10
+MAX_COMMITS = 10
 
 # Runtime 293 stores (hash, block, first reveal block, last reveal block), runtime 424 (hash, epoch, block, 0).
 Commit = tuple[bytes, int, int, int]
@@ -115,7 +115,7 @@ def _commit(pallet: Pallet, netuid: int, mechanism: int, digest: bytes) -> None:
     _ensure_hidden(pallet, netuid)
     uid = prepare(pallet, netuid, index)
     commits, _ = _split(pallet, netuid, pallet.get("WeightCommits", index, pallet.signer) or [])
-    if len(commits) >= MOST_COMMITS:
+    if len(commits) >= MAX_COMMITS:
         raise pallet.error("TooManyUnrevealedCommits")
     pallet.put("WeightCommits", index, pallet.signer, value=[*commits, _new(pallet, netuid, digest)])
     pallet.event("WeightsCommitted", pallet.signer, index, digest)

@@ -10,7 +10,7 @@ from strongroom.sandbox.bittensor.pallets.view import Pallet, View
 from strongroom.sandbox.bittensor.rules import consensus
 from strongroom.sandbox.bittensor.rules import epochs as schedule
 
-_LONGEST_TEMPO: Final = 50_400
+_MAX_TEMPO: Final = 50_400
 _VECTORS: Final = {
     "StakeWeight": "stake",
     "ValidatorPermit": "permits",
@@ -38,7 +38,7 @@ def is_due(view: View, netuid: int) -> bool:
     if not view.stateful_epochs:
         return schedule.blocks_until(netuid, tempo, view.block) == 0
     pending = view.get("PendingEpochAt", netuid)
-    if 0 < pending <= view.block or view.get("BlocksSinceLastStep", netuid) > _LONGEST_TEMPO:
+    if 0 < pending <= view.block or view.get("BlocksSinceLastStep", netuid) > _MAX_TEMPO:
         return True
     return bool(view.block - view.get("LastEpochBlock", netuid) >= tempo)
 

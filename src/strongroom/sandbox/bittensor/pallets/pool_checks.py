@@ -15,7 +15,7 @@ from strongroom.sandbox.bittensor.pallets import (
     staking,
 )
 from strongroom.sandbox.bittensor.pallets.pool_codes import IN_SWAP, RATE_LIMIT, ZERO_AMOUNT, refuses
-from strongroom.sandbox.bittensor.pallets.stake_moves import Place
+from strongroom.sandbox.bittensor.pallets.stake_moves import StakePosition
 from strongroom.sandbox.bittensor.pallets.view import View
 from strongroom.sandbox.bittensor.rules.pool import Side
 
@@ -64,17 +64,17 @@ def _unstake_all_alpha(view: View, coldkey: bytes, *, hotkey: bytes) -> None:
 @refuses("move_stake", since_424=False)
 def _move_stake(view: View, coldkey: bytes, **args: Any) -> None:
     _ensure_settled(view, coldkey)
-    source = Place(args["origin_hotkey"], coldkey, args["origin_netuid"])
-    target = Place(args["destination_hotkey"], coldkey, args["destination_netuid"])
+    source = StakePosition(args["origin_hotkey"], coldkey, args["origin_netuid"])
+    target = StakePosition(args["destination_hotkey"], coldkey, args["destination_netuid"])
     stake_moves.check(view, source, target, args["alpha_amount"])
 
 
 @refuses("transfer_stake", "swap_stake", since_424=False)
 def _transfer_stake(view: View, coldkey: bytes, **args: Any) -> None:
     _ensure_settled(view, coldkey)
-    source = Place(args["hotkey"], coldkey, args["origin_netuid"])
+    source = StakePosition(args["hotkey"], coldkey, args["origin_netuid"])
     owner = args.get("destination_coldkey", coldkey)
-    target = Place(args["hotkey"], owner, args["destination_netuid"])
+    target = StakePosition(args["hotkey"], owner, args["destination_netuid"])
     stake_moves.check(view, source, target, args["alpha_amount"])
 
 

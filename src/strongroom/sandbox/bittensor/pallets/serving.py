@@ -9,7 +9,7 @@ from strongroom.sandbox.bittensor.pallets.view import SUBTENSOR, Pallet, View
 
 _IPV4, _IPV6 = 4, 6
 _LOCALHOST_V4: Final = 0x7F000001
-_LONGEST_CERTIFICATE: Final = 65
+_MAX_CERTIFICATE: Final = 65
 
 
 @call(SUBTENSOR, "serve_axon", ref_time=db(35_670_000, reads=4, writes=1), pays_fee=False)
@@ -57,7 +57,7 @@ def check_prometheus(view: View, hotkey: bytes, netuid: int, endpoint: dict[str,
 
 def _serve(pallet: Pallet, netuid: int, endpoint: dict[str, int], certificate: bytes = b"") -> None:
     check_axon(pallet, pallet.signer, netuid, endpoint)
-    if 1 < len(certificate) <= _LONGEST_CERTIFICATE:
+    if 1 < len(certificate) <= _MAX_CERTIFICATE:
         value = {"public_key": certificate[1:], "algorithm": certificate[0]}
         pallet.put("NeuronCertificates", netuid, pallet.signer, value=value)
     pallet.put("Axons", netuid, pallet.signer, value={"block": pallet.block, **endpoint})

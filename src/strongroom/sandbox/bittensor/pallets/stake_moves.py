@@ -10,7 +10,7 @@ from strongroom.sandbox.bittensor.pallets.view import SUBTENSOR, Pallet, View
 from strongroom.sandbox.bittensor.rules.pool import Side
 
 
-class Place(NamedTuple):
+class StakePosition(NamedTuple):
     """Where stake lies."""
 
     hotkey: bytes
@@ -32,8 +32,8 @@ def move_stake(
     alpha_amount: int,
 ) -> None:
     pallet = Pallet(ctx)
-    source = Place(origin_hotkey, ctx.signer, origin_netuid)
-    target = Place(destination_hotkey, ctx.signer, destination_netuid)
+    source = StakePosition(origin_hotkey, ctx.signer, origin_netuid)
+    target = StakePosition(destination_hotkey, ctx.signer, destination_netuid)
     tao = _move(pallet, source, target, alpha_amount)
     pallet.event(
         "StakeMoved", ctx.signer, origin_hotkey, origin_netuid, destination_hotkey, destination_netuid, tao
@@ -54,8 +54,8 @@ def transfer_stake(
     alpha_amount: int,
 ) -> None:
     pallet = Pallet(ctx)
-    source = Place(hotkey, ctx.signer, origin_netuid)
-    target = Place(hotkey, destination_coldkey, destination_netuid)
+    source = StakePosition(hotkey, ctx.signer, origin_netuid)
+    target = StakePosition(hotkey, destination_coldkey, destination_netuid)
     tao = _move(pallet, source, target, alpha_amount)
     pallet.event(
         "StakeTransferred", ctx.signer, destination_coldkey, hotkey, origin_netuid, destination_netuid, tao
@@ -71,12 +71,12 @@ def swap_stake(
     ctx: Context, hotkey: bytes, origin_netuid: int, destination_netuid: int, alpha_amount: int
 ) -> None:
     pallet = Pallet(ctx)
-    source = Place(hotkey, ctx.signer, origin_netuid)
-    tao = _move(pallet, source, Place(hotkey, ctx.signer, destination_netuid), alpha_amount)
+    source = StakePosition(hotkey, ctx.signer, origin_netuid)
+    tao = _move(pallet, source, StakePosition(hotkey, ctx.signer, destination_netuid), alpha_amount)
     pallet.event("StakeSwapped", ctx.signer, hotkey, origin_netuid, destination_netuid, tao)
 
 
-def check(view: View, source: Place, target: Place, amount: int) -> None:
+def check(view: View, source: StakePosition, target: StakePosition, amount: int) -> None:
     """In the chain's order.
 
     Raises:
@@ -98,7 +98,7 @@ def check(view: View, source: Place, target: Place, amount: int) -> None:
         _ensure_transferable(view, source, target)
 
 
-def _check_places(view: View, source: Place, target: Place) -> None:
+def _check_places(view: View, source: StakePosition, target: StakePosition) -> None:
     netuids = (source.netuid, target.netuid)
     if not all(neurons.exists(view, netuid) for netuid in netuids):
         raise view.error("SubnetNotExists")
@@ -108,13 +108,13 @@ def _check_places(view: View, source: Place, target: Place) -> None:
         raise view.error("HotKeyAccountNotExists")
 
 
-def _ensure_transferable(view: View, source: Place, target: Place) -> None:
+def _ensure_transferable(view: View, source: StakePosition, target: StakePosition) -> None:
     for netuid in (source.netuid, target.netuid):
         if not view.get("TransferToggle", netuid):
             raise view.error("TransferDisallowed")
 
 
-def _move(pallet: Pallet, source: Place, target: Place, amount: int) -> int:
+def _move(pallet: Pallet, source: StakePosition, target: StakePosition, amount: int) -> int:
     """Gives the TAO that went through."""
     check(pallet, source, target, amount)
     tao = staking.unstake(pallet, source.hotkey, source.coldkey, source.netuid, amount, free=True)

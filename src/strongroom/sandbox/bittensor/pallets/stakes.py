@@ -22,7 +22,7 @@ ROOT: Final = 0
 LEAST_STAKE: Final = 2_000_000
 DYNAMIC: Final = 1
 LEAST_RESERVE: Final = 1_000_000
-_MOST_INPUT: Final = 1_000
+_MAX_INPUT: Final = 1_000
 _U64_MAX: Final = (1 << 64) - 1
 
 
@@ -178,7 +178,7 @@ def most_until(view: View, netuid: int, side: Side, limit: int) -> int:
     if not is_dynamic(view, netuid):
         return _U64_MAX if (limit >= RAO if side is Side.BUY else limit <= RAO) else 0
     pool = pool_of(view, netuid)
-    most = _U64_MAX if view.other("Swap").has_item("AlphaSqrtPrice") else pool.tao * _MOST_INPUT
+    most = _U64_MAX if view.other("Swap").has_item("AlphaSqrtPrice") else pool.tao * _MAX_INPUT
     swap = simulate(view, netuid, side, most, min(limit, MAX_PRICE))
     return swap.paid_in + swap.fee
 

@@ -11,7 +11,7 @@ from strongroom.sandbox.bittensor.rules import pool
 from strongroom.sandbox.bittensor.rules.pool import MIN_PRICE, Side
 
 ROOT: Final = 0
-_MOST_INPUT: Final = 1_000
+_MAX_INPUT: Final = 1_000
 
 
 @call(SUBTENSOR, "add_stake", weight=free_once(345_500_000, reads=26, writes=15))
@@ -265,7 +265,7 @@ def _remove(
 
 def _check_depth(view: View, netuid: int, amount: int) -> None:
     """Runtime 424 takes no more than a thousand times what the pool has."""
-    deepest = view.get("SubnetTAO", netuid) * _MOST_INPUT
+    deepest = view.get("SubnetTAO", netuid) * _MAX_INPUT
     if view.stateful_epochs and stakes.is_dynamic(view, netuid) and amount > deepest:
         raise view.error("InsufficientLiquidity")
 

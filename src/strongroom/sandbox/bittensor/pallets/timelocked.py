@@ -128,7 +128,7 @@ def _commit(
 
 def _append(pallet: Pallet, item: str, index: int, epoch: int, entry: tuple[Any, ...]) -> None:
     stored = pallet.get(item, index, epoch)
-    if sum(other[0] == pallet.signer for other in stored) >= commit_reveal.MOST_COMMITS:
+    if sum(other[0] == pallet.signer for other in stored) >= commit_reveal.MAX_COMMITS:
         raise pallet.error("TooManyUnrevealedCommits")
     pallet.put(item, index, epoch, value=[*stored, entry])
 

@@ -20,7 +20,7 @@ BALANCE_RAO = 1_000 * RAO
 SEED_BYTES = 32
 
 
-async def settle(node: Node, wallets: Wallets, entropy: Entropy) -> None:
+async def seed_wallets(node: Node, wallets: Wallets, entropy: Entropy) -> None:
     """Makes the wallets that the service does not have yet, and registers on subnet 2 the hotkeys that are not."""
     for name, stake in STAKES.items():
         owner, key = coldkey(name), hotkey(name, HOTKEY)

@@ -47,7 +47,7 @@ _PAYS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
+class CallReach:
     netuids: tuple[int, ...]
     amount_rao: int | None
     """None: it cannot be told from the call, for example how much a registration burns."""
@@ -57,12 +57,12 @@ class Effect:
     """The addresses of the hotkeys that it names."""
 
 
-def effect_of(call: Call) -> Effect:
+def reach_of(call: Call) -> CallReach:
     """Raises: ProtocolError: an argument that names a subnet, an amount or an account is none."""
     amount: int | None = 0 if call.name in _PAYS_NOTHING else None
     if call.name in _PAYS:
         amount = _number(call.arguments.get(_PAYS[call.name]))
-    return Effect(
+    return CallReach(
         netuids=tuple(netuid for name, value in call.arguments.items() for netuid in _netuids(name, value)),
         amount_rao=amount,
         destination=_destination(call.arguments),

@@ -4,44 +4,44 @@ import asyncio
 
 import pytest
 
-from strongroom.core.runtime.deadlines import Limits
+from strongroom.core.runtime.deadlines import Deadlines
 
 pytestmark = pytest.mark.anyio
 
 
-async def wait_under(limits: Limits, seconds: float) -> None:
-    async with limits.limit(seconds):
+async def wait_under(deadlines: Deadlines, seconds: float) -> None:
+    async with deadlines.limit(seconds):
         await asyncio.Event().wait()
 
 
 async def test_a_limit_ends_what_takes_longer() -> None:
     with pytest.raises(TimeoutError):
-        await wait_under(Limits(), 0.01)
+        await wait_under(Deadlines(), 0.01)
 
 
 async def test_what_ends_in_time_is_left_alone() -> None:
-    limits = Limits()
-    async with limits.limit(0.01):
+    deadlines = Deadlines()
+    async with deadlines.limit(0.01):
         pass
-    limits.end()
+    deadlines.end()
     await asyncio.sleep(0.02)  # longer than the limit that was
 
 
 async def test_the_end_comes_for_all_who_wait_and_for_who_comes_later() -> None:
-    limits = Limits()
-    waiting = [asyncio.create_task(wait_under(limits, 3600)) for _ in range(3)]
+    deadlines = Deadlines()
+    waiting = [asyncio.create_task(wait_under(deadlines, 3600)) for _ in range(3)]
     await asyncio.sleep(0)
-    limits.end()
+    deadlines.end()
     async with asyncio.timeout(5):
-        ends = await asyncio.gather(*waiting, wait_under(limits, 3600), return_exceptions=True)
+        ends = await asyncio.gather(*waiting, wait_under(deadlines, 3600), return_exceptions=True)
     assert [type(end) for end in ends] == [TimeoutError] * 4
 
 
 async def test_the_end_may_come_twice_and_while_a_limit_runs_out() -> None:
-    limits = Limits()
-    waiting = asyncio.create_task(wait_under(limits, 3600))
+    deadlines = Deadlines()
+    waiting = asyncio.create_task(wait_under(deadlines, 3600))
     await asyncio.sleep(0)
-    limits.end()
-    limits.end()
+    deadlines.end()
+    deadlines.end()
     with pytest.raises(TimeoutError):
         await waiting

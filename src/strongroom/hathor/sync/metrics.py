@@ -3,7 +3,7 @@
 from strongroom.core.runtime.telemetry import Metrics
 
 
-class Measures:
+class SyncMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self.events = metrics.counter("hathor_sync_events", "Events applied.")
         self.unknown = metrics.counter("hathor_sync_unknown_events", "Events of an unknown kind.", ("kind",))

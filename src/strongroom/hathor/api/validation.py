@@ -15,7 +15,7 @@ from strongroom.hathor.api.refusal import Refusal
 
 BASE58 = "^[A-HJ-NP-Za-km-z1-9]*$"
 ALPHANUMERIC = "^[A-Za-z0-9]+$"
-LARGEST_SAFE = 2**53 - 1
+MAX_SAFE = 2**53 - 1
 AMOUNT = r"^\s*(\+?0*[1-9][0-9]*|0[xX]0*[1-9a-fA-F][0-9a-fA-F]*|0[oO]0*[1-7][0-7]*|0[bB]0*1[01]*)\s*$"
 """What JavaScript's BigInt reads as a positive integer."""
 AMOUNT_LETTERS = 1000
@@ -55,9 +55,9 @@ class Key:
     required: bool = False
     default: Any = None
     items: bool = False
-    """The check is of each item of an array of 1 to `most_items`."""
-    most_items: int = 512
-    least_items: int = 1
+    """The check is of each item of an array of 1 to `max_items`."""
+    max_items: int = 512
+    min_items: int = 1
     objects: "Schema | None" = None
     """What each item must be, instead of `check`."""
 
@@ -189,11 +189,11 @@ def number(
         return (int(value) if value == int(value) else value), found
 
     described: dict[str, object] = {"type": "integer" if integer else "number"}
-    described["maximum"] = LARGEST_SAFE if high is None else high
+    described["maximum"] = MAX_SAFE if high is None else high
     if positive:
         described["exclusiveMinimum"] = 0
     else:
-        described["minimum"] = -LARGEST_SAFE if low is None else low
+        described["minimum"] = -MAX_SAFE if low is None else low
     return Check(check, described)
 
 
@@ -243,12 +243,12 @@ def _check_items(name: str, key: Key, value: Any, *, convert: bool) -> tuple[Any
         checked, problems = _check_item(f"{name}[{index}]", (name, index), key, item, convert=convert)
         values.append(checked)
         found += problems
-    if len(value) < key.least_items:
-        found.append(Problem(message=f'"{name}" must contain at least {key.least_items} items', path=(name,)))
-    if len(value) > key.most_items:
+    if len(value) < key.min_items:
+        found.append(Problem(message=f'"{name}" must contain at least {key.min_items} items', path=(name,)))
+    if len(value) > key.max_items:
         found.append(
             Problem(
-                message=f'"{name}" must contain less than or equal to {key.most_items} items', path=(name,)
+                message=f'"{name}" must contain less than or equal to {key.max_items} items', path=(name,)
             )
         )
     return values, found
@@ -280,7 +280,7 @@ def _kind(value: object) -> str | None:
     """What is wrong with it as a number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "must be a number"
-    return "must be a safe number" if abs(value) > LARGEST_SAFE else None
+    return "must be a safe number" if abs(value) > MAX_SAFE else None
 
 
 def _number(written: str) -> float | int | str:

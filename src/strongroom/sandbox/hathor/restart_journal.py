@@ -32,7 +32,7 @@ Entry = Start | Push | Mine
 _decode = JsonDecoder[Entry](Entry).decode  # type: ignore[arg-type]
 
 
-class _Told:
+class _ReplayClock:
     """The time at which a line was written."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ def open_node(path: Path, clock: Clock, entropy: Entropy, network: Network) -> N
     if not isinstance(start, Start):
         start = Start(now_s=clock.now_ms() // 1000, stream_id=f"sandbox-{entropy.token(8).hex()}")
         _write(path, start)
-    told = _Told()
+    told = _ReplayClock()
     told.now_s = start.now_s
     node = new_node(told, network)
     node.chain.journal.stream_id = start.stream_id
