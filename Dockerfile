@@ -11,7 +11,7 @@ COPY requirements/runtime.txt requirements/build.txt requirements/
 # The environment gets no pip of its own: the image that runs cannot install anything into it.
 RUN python3 -m venv --without-pip "$PREFIX" && python3 -m pip --python "$PREFIX/bin/python3" install --require-hashes --no-deps -r requirements/runtime.txt
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
-COPY src src
+COPY src/strongroom src/strongroom
 RUN python3 -m pip install --require-hashes --no-deps -r requirements/build.txt && python3 -m pip wheel --no-build-isolation --no-deps --wheel-dir dist . && python3 -m pip --python "$PREFIX/bin/python3" install --no-deps dist/*.whl
 # A compiler that fails leaves a wheel without the native proof-of-work search: no image then.
 RUN "$PREFIX/bin/python3" -c "from strongroom.atto.gateway.work_engines import load_engine; assert load_engine().name == 'native'"

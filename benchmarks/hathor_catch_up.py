@@ -25,8 +25,8 @@ from strongroom.core.http.listener import Listener, Surface
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.hathor.sync import daemon
 from strongroom.hathor.sync.source import Pins
-from strongroom.sandbox.hathor.node_app import create_node_app
-from strongroom.sandbox.hathor.replay import recorded_journal, replaying_node
+from strongroom_sandbox.hathor.node_app import create_node_app
+from strongroom_sandbox.hathor.replay import recorded_journal, replaying_node
 from support.hathor.running import Following, following
 from support.hathor.streams import prepare
 from support.ports import free_port

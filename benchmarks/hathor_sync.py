@@ -31,10 +31,10 @@ from strongroom.core.storage.migrations import migrate
 from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables
 from strongroom.hathor.definition import REVISIONS
-from strongroom.sandbox.hathor.generate import PAYMENTS_ONLY, Generator, Plan
-from strongroom.sandbox.hathor.journal import Journal
-from strongroom.sandbox.hathor.node_app import create_node_app
-from strongroom.sandbox.hathor.replay import recorded_journal, replaying_node
+from strongroom_sandbox.hathor.generate import PAYMENTS_ONLY, Generator, Plan
+from strongroom_sandbox.hathor.journal import Journal
+from strongroom_sandbox.hathor.node_app import create_node_app
+from strongroom_sandbox.hathor.replay import recorded_journal, replaying_node
 from support.hathor.many_rows import LOADED_AT_ONCE, load_rows
 from support.mariadb import running_mariadb
 from support.ports import free_port

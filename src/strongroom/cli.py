@@ -18,9 +18,9 @@ from strongroom.core.clock import SystemClock
 from strongroom.core.environment import SettingsError
 from strongroom.core.errors import StrongroomError
 from strongroom.core.runtime.ledger import AbsentNetwork
+from strongroom.core.runtime.local_networks import require_local_networks
 from strongroom.core.runtime.telemetry import configure_logging
 from strongroom.registry import LEDGERS
-from strongroom.sandbox.local_network import LocalNetworks
 from strongroom.server import serve as run_service
 from strongroom.server import serve_networks
 from strongroom.settings import Settings, check_names, read_settings
@@ -67,7 +67,7 @@ def serve(
             sandbox = True
     if sandbox:
         data = Path(variables.get("STRONGROOM_DATA", "./data"))
-        networks = LocalNetworks(variables, data, SystemClock(), tuple(ledgers or ()))
+        networks = require_local_networks().make(variables, data, SystemClock(), tuple(ledgers or ()))
         variables |= networks.service_variables()
     settings = load_settings(variables, ledgers)
     uvloop.run(run_service(settings, print_ready, networks))
@@ -80,7 +80,7 @@ def sandbox(ledgers: Ledgers = None) -> None:
     check_names(os.environ)
     configure_logging(as_json=os.environ.get("LOG_FORMAT") == "json")
     data = Path(os.environ.get("STRONGROOM_DATA", "./data"))
-    networks = LocalNetworks(os.environ, data, SystemClock(), tuple(ledgers or ()))
+    networks = require_local_networks().make(os.environ, data, SystemClock(), tuple(ledgers or ()))
     uvloop.run(serve_networks(networks, print_ready))
 
 

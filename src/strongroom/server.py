@@ -23,12 +23,12 @@ from strongroom.core.http.management import create_management
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.ledger import Ledger, Surroundings
+from strongroom.core.runtime.local_networks import LocalNetworks
 from strongroom.core.runtime.loop_watch import LoopWatch
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.patience import patiently
 from strongroom.registry import LEDGERS
-from strongroom.sandbox.local_network import LocalNetworks
 from strongroom.settings import MANAGEMENT, Settings
 
 log = structlog.get_logger(__name__)

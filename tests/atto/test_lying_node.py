@@ -14,7 +14,7 @@ from strongroom.atto.protocol import (
     SendBlock,
     Transaction,
 )
-from strongroom.sandbox.atto.faults import Lie
+from strongroom_sandbox.atto.faults import Lie
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, entry, until
 from support.waiting import eventually

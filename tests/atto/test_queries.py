@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from strongroom.sandbox.atto import GENESIS_ADDRESS
+from strongroom_sandbox.atto import GENESIS_ADDRESS
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, Wallet, assert_refused, entry, until
 

@@ -18,7 +18,7 @@ from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, NotFound
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
-from strongroom.sandbox.atto import Chain
+from strongroom_sandbox.atto import Chain
 from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork, running_network
 from support.atto_service import (

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from strongroom.atto.protocol import MAX_SUPPLY_RAW
-from strongroom.sandbox.atto import GENESIS_ADDRESS
+from strongroom_sandbox.atto import GENESIS_ADDRESS
 from support.atto_network import AttoNetwork
 from support.atto_service import ATTO, NOBODY, AttoService, assert_refused, entry
 

@@ -11,7 +11,7 @@ from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.protocol import Network
 from strongroom.core.clock import SystemClock
 from strongroom.core.runtime.telemetry import Status
-from strongroom.sandbox.atto.faults import Lie, Refusal
+from strongroom_sandbox.atto.faults import Lie, Refusal
 from support.atto_network import AttoNetwork, running_network
 from support.atto_service import NOBODY, AttoService, entry
 from support.waiting import eventually

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 
 from strongroom.atto.protocol import AccountKeys, AccountState, Address, Mnemonic, SendBlock, Transaction
-from strongroom.sandbox.atto.problems import Problem
+from strongroom_sandbox.atto.problems import Problem
 from support.atto_account import AttoAccount, account
 from support.atto_network import AttoNetwork
 from support.atto_network import running_network as running_sandbox

@@ -12,7 +12,9 @@ import pytest
 
 from deploy import dockerfile
 from deploy.manifests import container
+from strongroom_sandbox.ports import default_variables
 from support.ports import own_ports
+from support.processes import strongroom
 
 # Building takes about 20 s of processor time, and this machine may be busy.
 pytestmark = pytest.mark.timeout(240)
@@ -89,11 +91,17 @@ def test_the_build_context_is_what_the_image_is_made_of() -> None:
     assert rules == ["*", *(f"!{source}" for source in copied + nodes), "**/__pycache__", "**/*.so"]
 
 
-def test_the_image_serves_and_answers_its_probes_where_only_data_can_be_written(image: Image) -> None:
-    variables = image.variables | own_ports()
+def test_the_image_serves_and_answers_its_probes_where_only_data_can_be_written(
+    image: Image, tmp_path: Path
+) -> None:
+    networks = own_ports() | {"STRONGROOM_DATA": str(tmp_path)}
+    variables = image.variables | own_ports() | default_variables(networks)
     api, management = variables["ATTO_PORT"], variables["MANAGEMENT_PORT"]
-    (serve,) = [image.command()]
-    with dockerfile.run(image.data, *serve, "--sandbox", variables=variables) as service:
+    with (
+        strongroom("sandbox", "atto", environment=networks) as sandbox,
+        dockerfile.run(image.data, *image.command(), "atto", variables=variables) as service,
+    ):
+        sandbox.wait_ready()
         service.wait_ready()
         with httpx2.Client(trust_env=False, timeout=10) as client:
             for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
@@ -101,7 +109,10 @@ def test_the_image_serves_and_answers_its_probes_where_only_data_can_be_written(
                 answer = client.get(f"http://127.0.0.1:{management}{path}")
                 assert answer.status_code == httpx2.codes.OK, answer.text
             assert client.get(f"http://127.0.0.1:{api}/").status_code == httpx2.codes.OK
-        with dockerfile.run(image.data, *image.command("demo"), variables=variables) as demo:
+        demo_variables = variables | {
+            name: value for name, value in networks.items() if name.startswith("SANDBOX_")
+        }
+        with dockerfile.run(image.data, *image.command("demo"), variables=demo_variables) as demo:
             assert demo.wait_end() == 0, demo.logs()
         assert service.terminate() == 0, service.logs()
     owners = {path.stat().st_uid for path in image.data.iterdir()}
@@ -125,3 +136,10 @@ def test_the_image_can_install_nothing_into_itself(image: Image) -> None:
     commands = {path.name for path in (image.prefix / "bin").iterdir()}
     assert "strongroom" in commands
     assert not any(name.startswith("pip") for name in commands)
+
+
+def test_the_image_has_nothing_of_the_sandbox(image: Image) -> None:
+    assert not list(image.prefix.rglob("strongroom_sandbox*"))
+    with dockerfile.run(image.data, *image.command("sandbox"), variables=image.variables) as command:
+        assert command.wait_end() == 2
+        assert "strongroom-sandbox" in command.logs()

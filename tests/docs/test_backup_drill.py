@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from docs.test_docs import OPERATIONS
-from strongroom.sandbox.local_network import LocalNetworks
+from strongroom_sandbox.ports import default_variables
 from support.atto_service import ATTO, NOBODY
 from support.mariadb import PASSWORD, USER, MariaDB
 from support.ports import own_ports
@@ -92,7 +92,7 @@ def networks(ports: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     folder = {"STRONGROOM_DATA": str(tmp_path_factory.mktemp("networks"))}
     with strongroom("sandbox", environment=ports | folder) as process:
         process.wait_ready(60)
-        yield ports | LocalNetworks.default_variables(ports)
+        yield ports | default_variables(ports)
 
 
 def make_wallet(client: httpx2.Client, machine: Machine) -> str:

@@ -12,8 +12,8 @@ from sqlalchemy.engine import URL
 from strongroom.core.clock import SystemClock
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import execute
-from strongroom.sandbox.hathor.generate import Generator
-from strongroom.sandbox.hathor.journal import Journal
+from strongroom_sandbox.hathor.generate import Generator
+from strongroom_sandbox.hathor.journal import Journal
 from support.hathor.model import Model, stored_tables
 from support.hathor.running import replaying, serving_node, synced
 from support.hathor.streams import prepare

@@ -17,8 +17,8 @@ from strongroom.hathor.protocol.events import Event
 from strongroom.hathor.sync import daemon
 from strongroom.hathor.sync.batch import Applied, Rules, apply_batch
 from strongroom.hathor.sync.source import Pins, WrongSourceError
-from strongroom.sandbox.hathor.generate import Generator
-from strongroom.sandbox.hathor.journal import Journal
+from strongroom_sandbox.hathor.generate import Generator
+from strongroom_sandbox.hathor.journal import Journal
 from support.hathor.model import Model, stored_tables
 from support.hathor.running import Following, following, replaying, serving_node, synced
 from support.hathor.streams import prepare

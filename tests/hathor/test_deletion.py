@@ -19,7 +19,7 @@ from strongroom.hathor.protocol.messages import authentication_message, deletion
 from strongroom.hathor.sync.batch import Rules
 from strongroom.hathor.wallets.deletion import delete_wallet
 from strongroom.hathor.wallets.loading import load_wallet
-from strongroom.sandbox.hathor.generate import START_S, Generator, Plan
+from strongroom_sandbox.hathor.generate import START_S, Generator, Plan
 from support.clock import ManualClock
 from support.hathor.api import SIGNED, WALLET_ID, Api, recorded_rows, serving_api
 from support.hathor.streams import apply, prepare

@@ -8,7 +8,7 @@ from strongroom.core.clock import SystemClock
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate
 from strongroom.hathor.protocol.addresses import MAINNET
-from strongroom.sandbox.hathor.node import new_node
+from strongroom_sandbox.hathor.node import new_node
 from support.clock import ManualClock
 from support.fuzzing import fuzz
 from support.hathor.api import HEALTH_KEY, WALLET_ID, recorded_rows, serving_api

@@ -9,7 +9,7 @@ import pytest
 
 from strongroom.core.errors import Unavailable
 from strongroom.hathor.gateway.events import MAX_BYTES_AHEAD, HttpEventNode
-from strongroom.sandbox.hathor.generate import Generator
+from strongroom_sandbox.hathor.generate import Generator
 from support.hathor.running import serving
 from support.hostile_peer import hostile_peer
 from support.serving import serving as serving_http

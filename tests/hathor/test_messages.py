@@ -12,7 +12,7 @@ from strongroom.hathor.protocol.addresses import MAINNET, parse_address
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.sync.batch import apply_batch
 from strongroom.hathor.wallets.loading import load_wallet
-from strongroom.sandbox.hathor.vertices import Output, read_output
+from strongroom_sandbox.hathor.vertices import Output, read_output
 from support.hathor.scenes import NOW_S, RULES, Scene, pay
 from support.hathor.streams import OUTBOX, prepare
 from support.hathor.wallets import WALLET, insert_wallet, wallet_addresses

@@ -27,7 +27,7 @@ from strongroom.hathor.protocol.addresses import MAINNET, parse_address
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.sync.batch import apply_batch
 from strongroom.hathor.wallets.loading import load_wallet
-from strongroom.sandbox.hathor.vertices import Output, Vertex, read_output
+from strongroom_sandbox.hathor.vertices import Output, Vertex, read_output
 from support.clock import ManualClock, SeededEntropy
 from support.hathor.fcm import (
     EMAIL,

@@ -19,7 +19,7 @@ from strongroom.hathor.protocol.addresses import MAINNET, parse_address
 from strongroom.hathor.protocol.keys import parse_xpub
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.wallets.loading import load_wallet
-from strongroom.sandbox.hathor.vertices import Output, read_output
+from strongroom_sandbox.hathor.vertices import Output, read_output
 from support.hathor.scenes import Scene
 from support.hathor.sockets import OUTBOX, RULES, TOKENS, Sockets, ask, ending, hear, house, join, tell
 from support.hathor.wallets import WALLET, XPUB, wallet_addresses

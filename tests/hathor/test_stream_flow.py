@@ -12,9 +12,9 @@ from strongroom.core.storage.database import Database
 from strongroom.hathor.protocol.events import Frame, RawEvent
 from strongroom.hathor.sync.metrics import SyncMetrics
 from strongroom.hathor.sync.window import FIRST, Window
-from strongroom.sandbox.hathor.event_stream import Subscriptions
-from strongroom.sandbox.hathor.flow import Flow, RefusedError
-from strongroom.sandbox.hathor.generate import PAYMENTS_ONLY, Generator, Plan
+from strongroom_sandbox.hathor.event_stream import Subscriptions
+from strongroom_sandbox.hathor.flow import Flow, RefusedError
+from strongroom_sandbox.hathor.generate import PAYMENTS_ONLY, Generator, Plan
 from support.hathor.model import Model, stored_tables
 from support.hathor.running import Following, following, replaying, serving_node, synced
 from support.hathor.streams import prepare

@@ -9,7 +9,7 @@ from strongroom.core.storage.database import Database
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.protocol.events import Event, RawEvent, read_event
 from strongroom.hathor.sync.batch import EventGapError, Rules
-from strongroom.sandbox.hathor.generate import START_S, Generator, Plan
+from strongroom_sandbox.hathor.generate import START_S, Generator, Plan
 from support.hathor.model import Model, stored_tables
 from support.hathor.streams import apply, prepare
 

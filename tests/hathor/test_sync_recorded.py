@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from strongroom.core.storage.database import Database
 from strongroom.hathor.sync.batch import apply_batch
 from strongroom.hathor.sync.source import Pins
-from strongroom.sandbox.hathor.replay import recorded_journal
+from strongroom_sandbox.hathor.replay import recorded_journal
 from support.hathor.running import Following, following, replaying, serving_node, synced
 from support.hathor.streams import (
     NOW_S,

@@ -13,7 +13,7 @@ from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.protocol.events import RawEvent, read_event
 from strongroom.hathor.sync.batch import Rules
 from strongroom.hathor.wallets.loading import load_wallet
-from strongroom.sandbox.hathor.generate import START_S, Generator, Plan
+from strongroom_sandbox.hathor.generate import START_S, Generator, Plan
 from support.clock import ManualClock
 from support.hathor.model import stored_tables
 from support.hathor.streams import apply, prepare

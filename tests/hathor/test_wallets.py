@@ -24,7 +24,7 @@ from strongroom.hathor.protocol.hashes import base58check_decode, base58check_en
 from strongroom.hathor.protocol.keys import wallet_id
 from strongroom.hathor.sync.batch import Rules
 from strongroom.hathor.wallets.loading import LOOK_S, Progress, WalletLoader, creating_wallets, load_wallet
-from strongroom.sandbox.hathor.generate import START_S, Generator, Plan
+from strongroom_sandbox.hathor.generate import START_S, Generator, Plan
 from support.hathor.streams import apply, prepare
 from support.hathor.wallets import WALLET, XPUB, check_wallet, favourites, insert_wallet, wallet_addresses
 from support.hurried_clock import HurriedClock, ShiftedClock

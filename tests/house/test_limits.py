@@ -35,9 +35,9 @@ TOO_LARGE: dict[Measure, set[str]] = {
         "strongroom/hathor/notifications/push.py Pusher",
     },
     folders: {
-        "strongroom/sandbox/bittensor",
-        "strongroom/sandbox/atto",
-        "strongroom/sandbox/bittensor/pallets",
+        "strongroom_sandbox/bittensor",
+        "strongroom_sandbox/atto",
+        "strongroom_sandbox/bittensor/pallets",
         "strongroom/hathor/api",
         "strongroom/bittensor/protocol",
     },

@@ -16,7 +16,7 @@ from strongroom.atto.protocol import (
     decode_account_state,
     encode_transaction,
 )
-from strongroom.sandbox.atto import AttoSandbox
+from strongroom_sandbox.atto import AttoSandbox
 from support.atto_account import AttoAccount
 from support.serving import serving
 from support.waiting import PATIENCE_S, eventually

@@ -11,10 +11,10 @@ import typer
 from strongroom.commands.installed import require_installed
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.runtime.ledger import AnyLedger, Ledger, LedgerDefinition, LedgerSettings, Surroundings
+from strongroom.core.runtime.local_networks import find_local_networks
 from strongroom.core.runtime.telemetry import Health, Metrics, configure_logging
 from strongroom.core.storage.database import Database
 from strongroom.registry import BY_NAME
-from strongroom.sandbox.local_network import LocalNetworks
 from strongroom.settings import Settings, configured, read_settings
 
 S = TypeVar("S", bound=LedgerSettings)
@@ -24,8 +24,8 @@ L = TypeVar("L", bound=Ledger)
 def administrative_settings(ledgers: list[str] | None = None) -> Settings:
     """Settings of the environment; where no node is named, those of `serve --sandbox` in the same folder."""
     variables = dict(os.environ)
-    if not configured(variables):
-        variables = LocalNetworks.default_variables(variables) | variables
+    if not configured(variables) and (networks := find_local_networks()) is not None:
+        variables = networks.default_variables(variables) | variables
     settings = read_settings(variables, tuple(ledgers or ()))
     configure_logging(as_json=settings.log_as_json, level="WARNING")
     return settings

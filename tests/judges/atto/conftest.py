@@ -7,7 +7,7 @@ import pytest
 
 from atto.conftest import network, shared_database_url, shared_network, shared_service
 from strongroom.atto.protocol import Mnemonic
-from strongroom.sandbox.atto import GENESIS_ADDRESS
+from strongroom_sandbox.atto import GENESIS_ADDRESS
 from support.atto_network import AttoNetwork
 from support.js_atto import JsAtto, JsWallet, installed
 

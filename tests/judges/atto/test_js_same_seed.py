@@ -7,7 +7,7 @@ import pytest
 
 from judges.atto.conftest import StartJsWallet
 from strongroom.atto.protocol import Address
-from strongroom.sandbox.atto import GENESIS_ADDRESS
+from strongroom_sandbox.atto import GENESIS_ADDRESS
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, Wallet, entry, until
 from support.js import JsError

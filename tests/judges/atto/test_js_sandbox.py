@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from strongroom.atto.protocol import AccountEntry, Address, BlockType, Mnemonic
-from strongroom.sandbox.atto import GENESIS_ADDRESS, AttoSandbox
-from strongroom.sandbox.atto.faults import Lie
+from strongroom_sandbox.atto import GENESIS_ADDRESS, AttoSandbox
+from strongroom_sandbox.atto.faults import Lie
 from support.atto_account import account
 from support.atto_network import AttoNetwork, running_network
 from support.js import JsError

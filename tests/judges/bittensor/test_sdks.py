@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from strongroom.bittensor.protocol.ss58 import encode_address
-from strongroom.sandbox.bittensor import accounts
-from strongroom.sandbox.bittensor.genesis import BALANCES, RAO
-from strongroom.sandbox.bittensor.keys import development_pair
-from strongroom.sandbox.bittensor.sandbox import HOTKEYS, STAKE_RAO
+from strongroom_sandbox.bittensor import accounts
+from strongroom_sandbox.bittensor.genesis import BALANCES, RAO
+from strongroom_sandbox.bittensor.keys import development_pair
+from strongroom_sandbox.bittensor.sandbox import HOTKEYS, STAKE_RAO
 from support.bittensor.sandbox_node import SandboxNode, sandbox_node
 from support.bittensor.sdks import sdk
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from strongroom.sandbox.hathor.contracts import BLUEPRINT
+from strongroom_sandbox.hathor.contracts import BLUEPRINT
 from support.hathor.js_wallet import NATIVE, PIN, JsClient, JsWallet, amount
 from support.hathor.processes import NodeProgram, WalletProgram
 from support.js import JsError

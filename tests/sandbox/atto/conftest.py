@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from strongroom.sandbox.atto import AttoSandbox, Chain
+from strongroom_sandbox.atto import AttoSandbox, Chain
 from support.atto_sandbox import SandboxNode, running
 from support.clock import ManualClock
 

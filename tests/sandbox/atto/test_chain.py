@@ -17,7 +17,7 @@ from strongroom.atto.protocol import (
     open_block,
     receive_block,
 )
-from strongroom.sandbox.atto import GENESIS_ADDRESS, Chain, Confirmation, Reason, Rejected
+from strongroom_sandbox.atto import GENESIS_ADDRESS, Chain, Confirmation, Reason, Rejected
 from support.atto_account import account
 
 NOW_MS = 1_800_000_000_000
@@ -170,7 +170,7 @@ class TestRefusal:
         chain.apply(opening, NOW_MS - 59_000)
 
     def test_invalid_network(self, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("strongroom.sandbox.atto.chain.validate_transaction", lambda *_, **__: None)
+        monkeypatch.setattr("strongroom_sandbox.atto.chain.validate_transaction", lambda *_, **__: None)
         opening = ALICE.open(fund(chain))
         foreign = replace(opening, block=replace(opening.block, network=Network.DEV))
         assert refusal(chain, foreign) is Reason.INVALID_NETWORK

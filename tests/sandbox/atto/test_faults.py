@@ -15,7 +15,7 @@ from strongroom.atto.protocol import (
     encode_transaction,
     validate_transaction,
 )
-from strongroom.sandbox.atto import AttoSandbox, Chain, Journal
+from strongroom_sandbox.atto import AttoSandbox, Chain, Journal
 from support.atto_account import account
 from support.atto_sandbox import JSON, SandboxNode, running
 from support.clock import ManualClock

@@ -12,7 +12,7 @@ from strongroom.atto.protocol import (
     decode_transaction,
     encode_transaction,
 )
-from strongroom.sandbox.atto import AttoSandbox, Chain, Journal, Reason, Rejected
+from strongroom_sandbox.atto import AttoSandbox, Chain, Journal, Reason, Rejected
 from support.atto_account import account
 from support.atto_sandbox import running
 from support.clock import START_MS, ManualClock

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from strongroom.atto.protocol import MAX_SUPPLY_RAW, Network, encode_transaction
-from strongroom.sandbox.atto import AttoSandbox, Chain
+from strongroom_sandbox.atto import AttoSandbox, Chain
 from support.atto_account import account
 from support.atto_sandbox import JSON, SandboxNode, running
 from support.clock import ManualClock
@@ -66,7 +66,7 @@ async def test_transaction_of_another_network_is_refused(
 ) -> None:
     opening = ALICE.open(await node.fund(ALICE))
     foreign = replace(opening, block=replace(opening.block, network=Network.DEV))
-    monkeypatch.setattr("strongroom.sandbox.atto.chain.validate_transaction", lambda *_, **__: None)
+    monkeypatch.setattr("strongroom_sandbox.atto.chain.validate_transaction", lambda *_, **__: None)
     assert message(await node.publish(foreign)) == (400, "Invalid transaction network")
 
 

@@ -10,7 +10,7 @@ from strongroom.atto.protocol import (
     decode_account_states,
     encode_transaction,
 )
-from strongroom.sandbox.atto import GENESIS_ADDRESS
+from strongroom_sandbox.atto import GENESIS_ADDRESS
 from support.atto_account import account
 from support.atto_sandbox import SandboxNode
 from support.clock import START_MS

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from strongroom.atto.protocol import Address, send_block
-from strongroom.sandbox.atto import GENESIS_ADDRESS
+from strongroom_sandbox.atto import GENESIS_ADDRESS
 from support.atto_account import account
 from support.atto_sandbox import SandboxNode
 from support.clock import ManualClock

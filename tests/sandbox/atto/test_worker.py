@@ -9,7 +9,7 @@ import pytest
 from strongroom.atto.gateway import WorkUnavailable
 from strongroom.atto.gateway.remote_worker import RemoteWorker
 from strongroom.atto.protocol import Network, verify_work
-from strongroom.sandbox.atto import AttoSandbox, Chain, WorkServer, create_work_app
+from strongroom_sandbox.atto import AttoSandbox, Chain, WorkServer, create_work_app
 from support.clock import START_MS, ManualClock
 from support.serving import serving
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from strongroom.sandbox.bittensor.dispatch import PanicError, call_api
-from strongroom.sandbox.bittensor.failures import PoolRefusal
-from strongroom.sandbox.bittensor.genesis import Genesis
-from strongroom.sandbox.bittensor.node import Node
-from strongroom.sandbox.bittensor.runtime import SPECS
-from strongroom.sandbox.bittensor.sandbox import furnish
-from strongroom.sandbox.bittensor.scale import Reader, ScaleError
+from strongroom_sandbox.bittensor.dispatch import PanicError, call_api
+from strongroom_sandbox.bittensor.failures import PoolRefusal
+from strongroom_sandbox.bittensor.genesis import Genesis
+from strongroom_sandbox.bittensor.node import Node
+from strongroom_sandbox.bittensor.runtime import SPECS
+from strongroom_sandbox.bittensor.sandbox import furnish
+from strongroom_sandbox.bittensor.scale import Reader, ScaleError
 from support.bittensor.recorded import recorded_steps, unhex
 from support.bittensor.signing import signed
 from support.clock import ManualClock

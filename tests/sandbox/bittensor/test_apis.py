@@ -2,9 +2,9 @@
 
 import pytest
 
-from strongroom.sandbox.bittensor.dispatch import APIS, call_api
-from strongroom.sandbox.bittensor.runtime import shipped_runtime
-from strongroom.sandbox.bittensor.scale import ScaleError
+from strongroom_sandbox.bittensor.dispatch import APIS, call_api
+from strongroom_sandbox.bittensor.runtime import shipped_runtime
+from strongroom_sandbox.bittensor.scale import ScaleError
 from support.bittensor.trial import NETUID, OWNER, RAO, TEMPO, VALIDATOR, Trial, key
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strongroom.sandbox.bittensor import accounts
-from strongroom.sandbox.bittensor.failures import DispatchError
-from strongroom.sandbox.bittensor.pallets import coldkeys, neurons, stakes
+from strongroom_sandbox.bittensor import accounts
+from strongroom_sandbox.bittensor.failures import DispatchError
+from strongroom_sandbox.bittensor.pallets import coldkeys, neurons, stakes
 from support.bittensor.trial import NETUID, OWNER, RAO, VALIDATOR, Trial, key
 
 PEOPLE = (OWNER, "//Bob", "//Dave")

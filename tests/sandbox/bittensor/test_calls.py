@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from strongroom.sandbox.bittensor import accounts
-from strongroom.sandbox.bittensor.runtime import Call
+from strongroom_sandbox.bittensor import accounts
+from strongroom_sandbox.bittensor.runtime import Call
 from support.bittensor.trial import NETUID, OWNER, RAO, TEMPO, VALIDATOR, Trial, key, names
 
 HK1, HK2 = "//Alice//hk1", "//Alice//hk2"

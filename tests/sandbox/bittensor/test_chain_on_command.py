@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import websockets
 
-from strongroom.sandbox.bittensor import accounts, dispatch
-from strongroom.sandbox.bittensor.keys import development_pair
-from strongroom.sandbox.bittensor.runtime import Call
+from strongroom_sandbox.bittensor import accounts, dispatch
+from strongroom_sandbox.bittensor.keys import development_pair
+from strongroom_sandbox.bittensor.runtime import Call
 from support.bittensor.sandbox_node import Rpc, RpcFailed, SandboxNode, sandbox_node
 from support.bittensor.signing import signed
 
@@ -284,7 +284,7 @@ async def test_a_higher_priority_takes_the_place_of_the_same_nonce(sandbox: Sand
 async def test_watchers_are_told_when_finality_does_not_come(
     sandbox: SandboxNode, rpc: Rpc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strongroom.sandbox.bittensor.node.FINALITY_TIMEOUT", 3)
+    monkeypatch.setattr("strongroom_sandbox.bittensor.node.FINALITY_TIMEOUT", 3)
     await sandbox.command("/_chain", finality_stalled=True)
     await rpc.call("author_submitAndWatchExtrinsic", payment(sandbox, 7))
     (block, *_) = (await sandbox.command("/_chain", blocks=5))["made"]

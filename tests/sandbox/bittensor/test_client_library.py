@@ -9,8 +9,8 @@ from async_substrate_interface import AsyncSubstrateInterface
 from async_substrate_interface.errors import SubstrateRequestException
 
 from strongroom.bittensor.protocol.ss58 import encode_address
-from strongroom.sandbox.bittensor.keys import development_pair
-from strongroom.sandbox.bittensor.runtime import SPECS
+from strongroom_sandbox.bittensor.keys import development_pair
+from strongroom_sandbox.bittensor.runtime import SPECS
 from support.bittensor.sandbox_node import SandboxNode, sandbox_node
 
 BOB = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"

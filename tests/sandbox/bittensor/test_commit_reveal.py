@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from strongroom.sandbox.bittensor.pallets import epochs
-from strongroom.sandbox.bittensor.pallets.timelocked import REVEALS, Plain, last_ciphertext
-from strongroom.sandbox.bittensor.rules.weights import commit_hash
+from strongroom_sandbox.bittensor.pallets import epochs
+from strongroom_sandbox.bittensor.pallets.timelocked import REVEALS, Plain, last_ciphertext
+from strongroom_sandbox.bittensor.rules.weights import commit_hash
 from support.bittensor.trial import NETUID, OWNER, TEMPO, VALIDATOR, Trial, key, names
 
 REVEAL: dict[str, Any] = {

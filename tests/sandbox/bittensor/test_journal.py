@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from strongroom.core.errors import Unavailable
-from strongroom.sandbox.bittensor import accounts, changes
-from strongroom.sandbox.bittensor import chain as chains
-from strongroom.sandbox.bittensor.genesis import GENESIS_HASH, Genesis
-from strongroom.sandbox.bittensor.keys import development_pair
-from strongroom.sandbox.bittensor.node import Node, Production
-from strongroom.sandbox.bittensor.resume import open_chain
-from strongroom.sandbox.bittensor.runtime import Call, shipped_runtime
-from strongroom.sandbox.bittensor.sandbox import furnish
+from strongroom_sandbox.bittensor import accounts, changes
+from strongroom_sandbox.bittensor import chain as chains
+from strongroom_sandbox.bittensor.genesis import GENESIS_HASH, Genesis
+from strongroom_sandbox.bittensor.keys import development_pair
+from strongroom_sandbox.bittensor.node import Node, Production
+from strongroom_sandbox.bittensor.resume import open_chain
+from strongroom_sandbox.bittensor.runtime import Call, shipped_runtime
+from strongroom_sandbox.bittensor.sandbox import furnish
 from support.bittensor.signing import signed
 from support.clock import ManualClock
 
@@ -92,7 +92,7 @@ def test_a_block_cut_off_by_a_crash_is_left_out(path: Path, opened: Opened) -> N
 
 
 def test_only_the_last_blocks_are_kept(path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("strongroom.sandbox.bittensor.resume.KEPT_STATES", 4)
+    monkeypatch.setattr("strongroom_sandbox.bittensor.resume.KEPT_STATES", 4)
     before = opened()
     for _ in range(20):
         before.produce()
@@ -107,7 +107,7 @@ def test_only_the_last_blocks_are_kept(path: Path, opened: Opened, monkeypatch: 
 
 
 def test_a_branch_forgets_old_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("strongroom.sandbox.bittensor.branch.KEPT_BLOCKS", 5)
+    monkeypatch.setattr("strongroom_sandbox.bittensor.branch.KEPT_BLOCKS", 5)
     monkeypatch.setattr(chains, "KEPT_STATES", 3)
     node = Node(Genesis(spec_version=293).chain(), ManualClock())
     made = [node.produce() for _ in range(9)]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from strongroom.sandbox.bittensor import accounts
-from strongroom.sandbox.bittensor.pallets import coldkeys
+from strongroom_sandbox.bittensor import accounts
+from strongroom_sandbox.bittensor.pallets import coldkeys
 from support.bittensor.trial import NETUID, OWNER, RAO, TEMPO, VALIDATOR, Trial, key, names
 
 NEW = "//Bob//new"

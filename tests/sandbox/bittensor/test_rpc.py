@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from strongroom.sandbox.bittensor.keys import development_pair
-from strongroom.sandbox.bittensor.runtime import Call
+from strongroom_sandbox.bittensor.keys import development_pair
+from strongroom_sandbox.bittensor.runtime import Call
 from support.bittensor.sandbox_node import Rpc, RpcFailed, SandboxNode, sandbox_node
 from support.bittensor.signing import signed
 

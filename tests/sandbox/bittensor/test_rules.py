@@ -6,8 +6,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strongroom.sandbox.bittensor.rules import consensus, epochs, fixed, prices, shares, weights
-from strongroom.sandbox.bittensor.rules.pool import (
+from strongroom_sandbox.bittensor.rules import consensus, epochs, fixed, prices, shares, weights
+from strongroom_sandbox.bittensor.rules.pool import (
     RAO,
     Pool,
     Side,

@@ -2,10 +2,10 @@
 
 import pytest
 
-from strongroom.sandbox.bittensor.dispatch import Context
-from strongroom.sandbox.bittensor.runtime import SPECS, Call, Event, Runtime, shipped_runtime
-from strongroom.sandbox.bittensor.scale import Reader, ScaleError
-from strongroom.sandbox.bittensor.state import State
+from strongroom_sandbox.bittensor.dispatch import Context
+from strongroom_sandbox.bittensor.runtime import SPECS, Call, Event, Runtime, shipped_runtime
+from strongroom_sandbox.bittensor.scale import Reader, ScaleError
+from strongroom_sandbox.bittensor.state import State
 from support.bittensor.recorded import recorded_steps, unhex
 
 HOTKEY = bytes(range(32))

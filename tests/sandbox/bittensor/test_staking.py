@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from strongroom.sandbox.bittensor import accounts
-from strongroom.sandbox.bittensor.pallets import stakes
-from strongroom.sandbox.bittensor.runtime import Call
+from strongroom_sandbox.bittensor import accounts
+from strongroom_sandbox.bittensor.pallets import stakes
+from strongroom_sandbox.bittensor.runtime import Call
 from support.bittensor.trial import NETUID, OWNER, RAO, VALIDATOR, Trial, key, names
 
 ROOT = 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from strongroom.sandbox.hathor.flow import Flow, Refusal, RefusedError
+from strongroom_sandbox.hathor.flow import Flow, Refusal, RefusedError
 
 
 def sent(flow: Flow, latest_id: int = 99) -> list[int]:

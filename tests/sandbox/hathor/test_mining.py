@@ -13,7 +13,7 @@ from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.protocol.signatures import sign_input
 from strongroom.hathor.protocol.transactions import Transaction
 from strongroom.hathor.protocol.work import minimum_weight, verify_work
-from strongroom.sandbox.hathor.node import WEIGHTS, Node, new_node
+from strongroom_sandbox.hathor.node import WEIGHTS, Node, new_node
 from support.hathor.running import serving_node
 
 pytestmark = pytest.mark.anyio

@@ -16,8 +16,8 @@ from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.protocol.signatures import sign_input
 from strongroom.hathor.protocol.transactions import MINT, Input, Output, TokenInfo, Transaction
 from strongroom.hathor.protocol.work import mine, minimum_weight
-from strongroom.sandbox.hathor.node import WEIGHTS, Node, new_node
-from strongroom.sandbox.hathor.rules import RejectedError
+from strongroom_sandbox.hathor.node import WEIGHTS, Node, new_node
+from strongroom_sandbox.hathor.rules import RejectedError
 from support.hathor.running import serving_node
 
 KEY = b"\7" * 32

@@ -6,8 +6,8 @@ import aiohttp
 import pytest
 
 from strongroom.core.errors import InvalidInput
-from strongroom.sandbox.hathor.generate import Generator
-from strongroom.sandbox.hathor.replay import Source, feed, parse_source, recorded_journal
+from strongroom_sandbox.hathor.generate import Generator
+from strongroom_sandbox.hathor.replay import Source, feed, parse_source, recorded_journal
 from support.clock import ManualClock
 from support.hathor.running import replaying, serving_node
 from support.hathor.streams import SCENARIOS, VECTORS

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from strongroom.hathor.protocol.addresses import PRIVATENET
-from strongroom.sandbox.hathor.restart_journal import open_node
+from strongroom_sandbox.hathor.restart_journal import open_node
 from support.clock import ManualClock, SeededEntropy
 
 ADDRESS = "WTMKB5FdxqGpzUw5YW8tJXHy4bBCHRTdZU"

@@ -8,7 +8,7 @@ from strongroom.bittensor.keystore.names import coldkey, hotkey
 from strongroom.bittensor.keystore.wallets import NewKey
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.security.access import OPERATOR
-from strongroom.sandbox.bittensor.sandbox import HOTKEYS
+from strongroom_sandbox.bittensor.sandbox import HOTKEYS
 from support.bittensor.sandbox_node import SandboxNode
 from support.bittensor_service import BittensorService, running_bittensor
 

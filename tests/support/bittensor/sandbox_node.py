@@ -11,9 +11,9 @@ import httpx2
 import websockets
 
 from strongroom.core.clock import Clock, SystemClock, SystemEntropy
-from strongroom.sandbox.bittensor.genesis import Genesis
-from strongroom.sandbox.bittensor.node import Node, Production
-from strongroom.sandbox.bittensor.sandbox import BittensorSandbox
+from strongroom_sandbox.bittensor.genesis import Genesis
+from strongroom_sandbox.bittensor.node import Node, Production
+from strongroom_sandbox.bittensor.sandbox import BittensorSandbox
 from support.serving import serving
 
 PATIENCE_S = 10.0

@@ -4,10 +4,10 @@ from hashlib import blake2b
 
 import sr25519
 
-from strongroom.sandbox.bittensor.keys import development_pair
-from strongroom.sandbox.bittensor.node import Node
-from strongroom.sandbox.bittensor.runtime import Call
-from strongroom.sandbox.bittensor.scale import compact, sized
+from strongroom_sandbox.bittensor.keys import development_pair
+from strongroom_sandbox.bittensor.node import Node
+from strongroom_sandbox.bittensor.runtime import Call
+from strongroom_sandbox.bittensor.scale import compact, sized
 
 
 def era_bytes(period: int, current: int) -> tuple[bytes, int]:

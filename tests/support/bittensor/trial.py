@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from strongroom.sandbox.bittensor.dispatch import ON_INITIALIZE, ROOT, VALIDATIONS, Context, Origin, call_api
-from strongroom.sandbox.bittensor.failures import DispatchError, PoolRefusal
-from strongroom.sandbox.bittensor.genesis import Genesis
-from strongroom.sandbox.bittensor.keys import development_pair
-from strongroom.sandbox.bittensor.node import Node
-from strongroom.sandbox.bittensor.pallets.view import View
-from strongroom.sandbox.bittensor.runtime import Call, Event
+from strongroom_sandbox.bittensor.dispatch import ON_INITIALIZE, ROOT, VALIDATIONS, Context, Origin, call_api
+from strongroom_sandbox.bittensor.failures import DispatchError, PoolRefusal
+from strongroom_sandbox.bittensor.genesis import Genesis
+from strongroom_sandbox.bittensor.keys import development_pair
+from strongroom_sandbox.bittensor.node import Node
+from strongroom_sandbox.bittensor.pallets.view import View
+from strongroom_sandbox.bittensor.runtime import Call, Event
 from support.clock import ManualClock
 
 RAO = 10**9

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from strongroom.sandbox.bittensor.failures import PoolRefusal
-from strongroom.sandbox.bittensor.faults import Wording
-from strongroom.sandbox.bittensor.genesis import Genesis
-from strongroom.sandbox.bittensor.node import Node
-from strongroom.sandbox.bittensor.refusals import bad_format, refused
-from strongroom.sandbox.bittensor.rpc import RpcError
-from strongroom.sandbox.bittensor.scale import ScaleError
+from strongroom_sandbox.bittensor.failures import PoolRefusal
+from strongroom_sandbox.bittensor.faults import Wording
+from strongroom_sandbox.bittensor.genesis import Genesis
+from strongroom_sandbox.bittensor.node import Node
+from strongroom_sandbox.bittensor.refusals import bad_format, refused
+from strongroom_sandbox.bittensor.rpc import RpcError
+from strongroom_sandbox.bittensor.scale import ScaleError
 from support.bittensor.recorded import recorded_steps, unhex
 from support.bittensor.signing import signed
 from support.clock import ManualClock

@@ -20,11 +20,11 @@ from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.sync.daemon import Sync, SyncSettings
 from strongroom.hathor.sync.metrics import SyncMetrics
 from strongroom.hathor.sync.source import Pins
-from strongroom.sandbox.hathor.event_stream import Subscriptions
-from strongroom.sandbox.hathor.journal import Journal
-from strongroom.sandbox.hathor.node import Node
-from strongroom.sandbox.hathor.node_app import create_node_app
-from strongroom.sandbox.hathor.replay import replaying_node
+from strongroom_sandbox.hathor.event_stream import Subscriptions
+from strongroom_sandbox.hathor.journal import Journal
+from strongroom_sandbox.hathor.node import Node
+from strongroom_sandbox.hathor.node_app import create_node_app
+from strongroom_sandbox.hathor.replay import replaying_node
 
 LEASE = "hathor.sync"
 PATIENCE_S = 20.0

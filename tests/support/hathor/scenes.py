@@ -10,9 +10,9 @@ from strongroom.hathor.protocol.addresses import MAINNET, Address, AddressKind
 from strongroom.hathor.protocol.events import Event, RawEvent, read_event
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.sync.batch import Rules
-from strongroom.sandbox.hathor.chain import Chain
-from strongroom.sandbox.hathor.journal import Journal
-from strongroom.sandbox.hathor.vertices import BLOCK, TOKEN_CREATION, TRANSACTION, Outpoint, Output, Vertex
+from strongroom_sandbox.hathor.chain import Chain
+from strongroom_sandbox.hathor.journal import Journal
+from strongroom_sandbox.hathor.vertices import BLOCK, TOKEN_CREATION, TRANSACTION, Outpoint, Output, Vertex
 from support.hathor.streams import apply
 
 NOW_S = 1_700_000_000

@@ -1,5 +1,0 @@
-"""What the runtime answers: importing this registers every runtime API."""
-
-from strongroom.sandbox.bittensor.apis import hyperparameters, metagraphs, neurons, stake, subnets, swap
-
-__all__ = ["hyperparameters", "metagraphs", "neurons", "stake", "subnets", "swap"]

@@ -1,0 +1,25 @@
+"""An Atto network for tests and newcomers: a LOCAL node and a work server, honest unless told otherwise."""
+
+from strongroom_sandbox.atto.chain import Chain, Confirmation
+from strongroom_sandbox.atto.genesis import GENESIS_ADDRESS, GENESIS_PRIVATE_KEY
+from strongroom_sandbox.atto.journal import Journal
+from strongroom_sandbox.atto.node import Node
+from strongroom_sandbox.atto.node_app import create_node_app
+from strongroom_sandbox.atto.rejection import Reason, Rejected
+from strongroom_sandbox.atto.sandbox import AttoSandbox
+from strongroom_sandbox.atto.worker import WorkServer, create_work_app
+
+__all__ = [
+    "GENESIS_ADDRESS",
+    "GENESIS_PRIVATE_KEY",
+    "AttoSandbox",
+    "Chain",
+    "Confirmation",
+    "Journal",
+    "Node",
+    "Reason",
+    "Rejected",
+    "WorkServer",
+    "create_node_app",
+    "create_work_app",
+]
