@@ -30,7 +30,7 @@ class LocalNetworks(Protocol):
     def open(self) -> list[Surface]:
         """Makes the networks, from their journals where there are any."""
 
-    async def welcome(self, ledger: Ledger) -> None:
+    async def seed_wallets(self, ledger: Ledger) -> None:
         """Gives an opened ledger of the service what it should have to begin with."""
 
     async def close(self) -> None: ...
