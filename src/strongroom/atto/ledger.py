@@ -370,7 +370,6 @@ class AttoLedger(LedgerBase[AttoSettings]):
             idempotency=self._idempotency,
             gatekeeper=Gatekeeper(self.tokens, required=self.settings.require_token),
             errors=self._errors,
-            metrics=self.metrics,
         )
 
     def _work_source(self) -> WorkSource:

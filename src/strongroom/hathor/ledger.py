@@ -13,7 +13,6 @@ from strongroom.core.http.door import DoorRules
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.hosts import is_loopback
 from strongroom.core.http.listener import Surface
-from strongroom.core.http.timing import TimedApplication
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
 from strongroom.core.messaging.bus import Bus, RedisBus
 from strongroom.core.messaging.outbox import Outbox
@@ -172,9 +171,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
             ),
             Surface(
                 name=SOCKET_SURFACE,
-                application=TimedApplication(
-                    self.opening(SOCKET_SURFACE, before_opening), self.metrics, SOCKETS_ROUTE
-                ),
+                application=self.opening(SOCKET_SURFACE, before_opening, route=SOCKETS_ROUTE),
                 host=api.host,
                 port=sockets.port,
                 access=self.settings.socket_access,

@@ -15,6 +15,7 @@ from strongroom.core.clock import SystemEntropy
 from strongroom.core.environment import Secret
 from strongroom.core.http.door import DoorRules
 from strongroom.core.http.forwarded import TrustedProxies
+from strongroom.core.http.timing import TimedApplication
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.audit import Audit
@@ -125,10 +126,9 @@ class Api:
             prefix="dev",
             amounts=amounts,
         )
-        self.application = application
-        self.client = httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(app=application), base_url="http://wallets"
-        )
+        timed: Any = TimedApplication(application, self.metrics)
+        self.application = timed
+        self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=timed), base_url="http://wallets")
 
     def _proposals(self, reader: Reader, *, verify: bool) -> ProposalRoutes:
         self.push_node = ScriptedNode()

@@ -22,9 +22,7 @@ from strongroom.atto.wallets.recovery import Recoverer
 from strongroom.atto.wallets.scan_progress import ScanProgress
 from strongroom.atto.wallets.wallets import Wallets
 from strongroom.core.http.json_request import JsonRequest
-from strongroom.core.http.timing import Timing
 from strongroom.core.runtime.idempotency import Idempotency
-from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.tokens import Gatekeeper
 
 MAX_BODY = 1_000_000
@@ -50,7 +48,6 @@ def create_application(
     idempotency: Idempotency,
     gatekeeper: Gatekeeper,
     errors: ErrorMapper,
-    metrics: Metrics,
 ) -> Litestar:
     idempotent = IdempotentRequests(idempotency, services.transactions, errors)
     dependencies = {
@@ -79,7 +76,6 @@ def create_application(
             "principal": Provide(callers.principal, sync_to_thread=False),
         },
         exception_handlers=errors.handlers(),
-        middleware=[Timing(metrics)],
         openapi_config=openapi_config(),
         request_class=JsonRequest,
         request_max_body_size=MAX_BODY,

@@ -21,7 +21,6 @@ from strongroom.bittensor.calls.remote_signing import RemoteSigning
 from strongroom.bittensor.calls.service import Calls
 from strongroom.bittensor.weights.setter import Weights
 from strongroom.core.http.json_request import JsonRequest
-from strongroom.core.http.timing import Timing
 from strongroom.core.runtime.telemetry import Health, Metrics
 
 MAX_BODY = 1_000_000
@@ -66,7 +65,6 @@ def create_application(services: Services, *, callers: Callers, metrics: Metrics
             "principal": Provide(callers.principal, sync_to_thread=False),
         },
         exception_handlers=ErrorMapper(metrics).handlers(),
-        middleware=[Timing(metrics)],
         openapi_config=openapi_config(),
         request_class=JsonRequest,
         request_max_body_size=MAX_BODY,

@@ -4,7 +4,6 @@ from time import perf_counter
 from typing import Any
 
 from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import Histogram
 
@@ -19,18 +18,8 @@ REFUSED = 403
 """What a server answers to a WebSocket that the application closes before it accepts it."""
 
 
-class Timing(ASGIMiddleware):
-    """For an application of Litestar, as its middleware."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._requests = metrics.http_requests
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        await _timed(self._requests, next_app, scope, receive, send)
-
-
 class TimedApplication:
-    """For any other application. `route` is the one that it has; Litestar behind it tells its own."""
+    """Any application. `route` is the one that it has; Litestar behind it tells its own."""
 
     def __init__(self, application: ASGIApp, metrics: Metrics, route: str = NO_ROUTE) -> None:
         self._application = application

@@ -13,6 +13,7 @@ from strongroom.core.errors import VaultError
 from strongroom.core.http.door import Dialect
 from strongroom.core.http.listener import Surface
 from strongroom.core.http.opening import Headers, Opening
+from strongroom.core.http.timing import NO_ROUTE, TimedApplication
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.lease import Leases
 from strongroom.core.runtime.ledger import AnyLedger, LedgerSettings, Surroundings
@@ -96,9 +97,15 @@ class LedgerBase(Generic[S]):
         """A name for health: `toyNode` for the part `Node` of the ledger `toy`."""
         return f"{self.definition.name}{part}"
 
-    def opening(self, surface: str, dialect: Dialect, headers: Headers = ()) -> Opening:
-        """What a surface serves: 503 in these words until the ledger is open, then its application."""
-        return self._openings.setdefault(surface, Opening(dialect, headers))
+    def opening(
+        self, surface: str, dialect: Dialect, headers: Headers = (), route: str = NO_ROUTE
+    ) -> TimedApplication:
+        """What a surface serves: 503 in these words until the ledger is open, then its application; every request is timed.
+
+        `route`: what metrics call the requests of an application that has no routes of its own.
+        """
+        self._openings[surface] = opening = Opening(dialect, headers)
+        return TimedApplication(opening, self.metrics, route)
 
     @property
     def is_served(self) -> bool:

@@ -14,7 +14,6 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from strongroom.core.errors import StrongroomError
-from strongroom.core.http.timing import TimedApplication
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.hathor.api.addresses import AddressRoutes
 from strongroom.hathor.api.amounts import AmountForm
@@ -117,7 +116,7 @@ def create_application(
         request_max_body_size=MAX_BODY,
         logging_config=None,
     )
-    return TimedApplication(_PrefixMiddleware(application, prefix.strip("/")), metrics)
+    return _PrefixMiddleware(application, prefix.strip("/"))
 
 
 def _node_handlers(node: NodeRoutes) -> list[HTTPRouteHandler]:

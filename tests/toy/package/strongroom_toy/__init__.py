@@ -1,0 +1,1 @@
+"""A wallet service for the toy ledger, beside those of Strongroom."""

@@ -1,0 +1,98 @@
+"""Accounts: their keys are made here, sealed in the vault, and opened only to sign."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select, update
+
+from strongroom.core.clock import Entropy
+from strongroom.core.errors import NotFound, VaultError
+from strongroom.core.security.access import Principal
+from strongroom.core.security.audit import Audit
+from strongroom.core.security.bindings import Bindings, HeldRow, Kind
+from strongroom.core.security.vault import KeyEncryptionKey, Vault, open_sealed
+from strongroom.core.storage.database import Database, locking
+from strongroom_toy import tables
+from strongroom_toy.protocol import Key
+
+SEED_BYTES = 32
+ACCOUNTS: Final = Kind(
+    table="toy_account", columns=("sealed_seed",), noun="Account", actions=("account.create",)
+)
+
+
+class AccountHoldings:
+    """See `core.security.holdings.Holdings`: with it doctor, `strongroom keys` and the watch over the key work."""
+
+    kind = ACCOUNTS
+
+    def rows(self, connection: Connection, *, in_full: bool = False) -> Sequence[HeldRow]:
+        del in_full  # a row says itself whose seed it holds
+        query = select(tables.account).order_by(tables.account.c.address)
+        return [held_row(row) for row in connection.execute(query)]
+
+    def is_sealed(self, row: HeldRow) -> bool:
+        return row.values[0] is not None
+
+    def opens(self, key: KeyEncryptionKey, row: HeldRow) -> bool:
+        return self.problem(key, row) is None
+
+    def problem(self, key: KeyEncryptionKey, row: HeldRow) -> str | None:
+        sealed = row.values[0]
+        if sealed is None:
+            return None
+        try:
+            seed = open_sealed(key.reveal(), sealed)
+        except VaultError:
+            return "does not open with this key-encryption key"
+        return None if Key(seed).address == row.name else "holds the seed of another address"
+
+    def give_up(self, connection: Connection, row: HeldRow) -> HeldRow:
+        columns = tables.account.c
+        connection.execute(update(tables.account).where(columns.address == row.name).values(sealed_seed=None))
+        return HeldRow(name=row.name, values=(None,))
+
+
+def held_row(row: Row[Any]) -> HeldRow:
+    return HeldRow(name=row.address, values=(row.sealed_seed,))
+
+
+class Accounts:
+    def __init__(
+        self, *, database: Database, vault: Vault, bindings: Bindings, audit: Audit, entropy: Entropy
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._bindings = bindings
+        self._audit = audit
+        self._entropy = entropy
+
+    async def create(self, principal: Principal) -> str:
+        """The address of a new account."""
+        principal.require("toy:account")
+        seed = self._entropy.token(SEED_BYTES)
+        address, sealed = Key(seed).address, self._vault.seal(seed)
+
+        def work(connection: Connection) -> None:
+            row = {"address": address, "sealed_seed": sealed, "next_number": 0}
+            connection.execute(tables.account.insert(), row)
+            sequence = self._audit.append(connection, principal, "account.create", address)
+            self._bindings.bind(connection, [HeldRow(name=address, values=(sealed,))], sequence)
+
+        await self._database.write(work)
+        return address
+
+    def lock(self, connection: Connection, address: str) -> Row[Any]:
+        """The account's row, which no other transaction reads until this one ends. Raises: NotFound."""
+        query = locking(select(tables.account).where(tables.account.c.address == address))
+        row = connection.execute(query).first()
+        if row is None:
+            raise NotFound(f"There is no account {address}")
+        return row
+
+    def open_key(self, connection: Connection, row: Row[Any]) -> Key:
+        """Raises: VaultError: the row was altered, or sealed under another key."""
+        self._bindings.require(connection, held_row(row))
+        if row.sealed_seed is None:
+            raise VaultError(f"The seed of {row.address} was given up")
+        return Key(self._vault.open(row.sealed_seed))

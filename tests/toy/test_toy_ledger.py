@@ -1,0 +1,184 @@
+"""A fourth ledger, installed as a package of its own beside an unchanged service: it pays, is killed, and resumes."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from strongroom_toy.protocol import Key
+from support.ports import free_port
+from support.processes import Process, strongroom
+from support.toy_chain import GENESIS_BALANCE, ToyNode, running_toy_node
+from support.waiting import until_true
+
+MAX_LINES = 2_500
+RECEIVER = Key(bytes(32)).address
+TIMEOUT_S = 30
+UP = "UP"
+
+
+class Installation:
+    """The service with the toy ledger, and what an operator does with it."""
+
+    def __init__(self, site: Path, data: Path, node: ToyNode) -> None:
+        self.node = node
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.management = f"http://127.0.0.1:{free_port()}"
+        self.variables = {
+            "PYTHONPATH": str(site),
+            "STRONGROOM_DATA": str(data),
+            "TOY_NODE_URL": node.url,
+            "TOY_PORT": self.url.rpartition(":")[2],
+            "MANAGEMENT_PORT": self.management.rpartition(":")[2],
+        }
+
+    async def start(self) -> Process:
+        process = await asyncio.to_thread(strongroom, "serve", "toy", environment=self.variables)
+        try:
+            await asyncio.to_thread(process.wait_ready)
+        except BaseException:
+            process.kill()
+            raise
+        return process
+
+    async def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("strongroom")), *arguments]
+        environment = {"PATH": "/usr/bin:/bin", "COLUMNS": "200", **self.variables, **variables}
+        return await asyncio.to_thread(
+            subprocess.run, command, env=environment, capture_output=True, text=True, check=False
+        )
+
+    async def create_account(self, headers: dict[str, str] | None = None) -> str:
+        async with self.client() as client:
+            response = await client.post("/accounts", headers=headers)
+        assert response.status_code == 201, response.text
+        address: str = response.json()["address"]
+        return address
+
+    async def pay(
+        self, account: str, reference: str, amount: int, headers: dict[str, str] | None = None
+    ) -> httpx2.Response:
+        body = {"receiver": RECEIVER, "amount": amount}
+        async with self.client() as client:
+            return await client.put(f"/accounts/{account}/payments/{reference}", json=body, headers=headers)
+
+    async def find(self, account: str, reference: str) -> Any:
+        async with self.client() as client:
+            return (await client.get(f"/accounts/{account}/payments/{reference}")).json()
+
+    async def health(self) -> dict[str, Any]:
+        async with httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
+            components: dict[str, Any] = (await client.get(f"{self.management}/health")).json()["components"]
+        return components
+
+    def client(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(base_url=self.url, timeout=TIMEOUT_S, trust_env=False)
+
+
+@pytest.fixture
+async def installation(installed: Path, tmp_path: Path) -> AsyncIterator[Installation]:
+    async with running_toy_node() as node:
+        yield Installation(installed, tmp_path, node)
+
+
+async def test_it_pays_and_refuses(installation: Installation) -> None:
+    with await installation.start() as process:
+        account = await installation.create_account()
+        paid = await installation.pay(account, "first", 10)
+        assert (paid.status_code, paid.json()["outcome"]) == (200, "ACCEPTED"), paid.text
+        assert (await installation.pay(account, "first", 10)).json() == paid.json()
+        assert (await installation.pay(account, "first", 11)).status_code == 409
+        refused = await installation.pay(account, "large", GENESIS_BALANCE)
+        assert (refused.json()["outcome"], refused.json()["reason"]) == ("REJECTED", "not enough")
+        second = await installation.pay(account, "second", 20)
+        assert second.json()["outcome"] == "ACCEPTED"
+        assert (await installation.pay("0" * 64, "first", 1)).status_code == 404
+        assert (await installation.pay(account, "none", 0)).status_code == 400
+        health = await installation.health()
+        assert process.terminate() == 0
+    chain = installation.node.chain
+    assert [one.transfer.amount for one in chain.taken] == [10, 20]
+    assert chain.balance(account) == GENESIS_BALANCE - 30
+    expected = {"toyDatabase", "toyKeys", "toyNode", "toyPayments"}
+    assert {name for name, part in health.items() if part["status"] == UP} >= expected
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("arrives", [False, True], ids=["before it left", "before the answer"])
+async def test_killed_in_the_midst_it_resumes_and_pays_once(
+    installation: Installation, *, arrives: bool
+) -> None:
+    node = installation.node
+    with await installation.start() as first:
+        account = await installation.create_account()
+        node.fall_silent(deaf=not arrives)
+        asked = asyncio.create_task(installation.pay(account, "rent", 100))
+        await node.asked.wait()
+        await asyncio.to_thread(first.kill)
+        with pytest.raises(httpx2.TransportError):
+            await asked
+    assert len(node.chain.taken) == int(arrives)
+    node.recover()
+    with await installation.start():
+        await _until_resumed(installation, account)
+        again = await installation.pay(account, "rent", 100)
+        assert (again.status_code, again.json()["outcome"]) == (200, "ACCEPTED"), again.text
+        following = await installation.pay(account, "food", 5)
+        assert following.json()["outcome"] == "ACCEPTED"
+    assert [one.transfer.amount for one in node.chain.taken] == [100, 5]
+    verified = await installation.run("doctor")
+    assert "4 rows verified" in verified.stdout, verified.stdout  # the key, an account, two signatures
+
+
+async def test_tokens_open_it_and_their_scopes_hold(installation: Installation) -> None:
+    migrated = await installation.run("migrate")
+    assert (migrated.returncode, "toy.sqlite3 is up to date" in migrated.stdout) == (0, True)
+    made = await installation.run("token", "create", "shop", "--scope", "toy:pay", "--ledger", "toy")
+    assert made.returncode == 0, made.stderr
+    maker = await installation.run("token", "create", "maker", "--scope", "toy:account", "--ledger", "toy")
+    shop, other = ({"Authorization": f"Bearer {one.stdout.strip()}"} for one in (made, maker))
+    installation.variables["TOY_REQUIRE_TOKEN"] = "true"
+    with await installation.start():
+        account = await installation.create_account(other)
+        assert (await installation.pay(account, "one", 1)).status_code == 401
+        assert (await installation.pay(account, "one", 1, other)).status_code == 403
+        assert (await installation.pay(account, "one", 1, shop)).json()["outcome"] == "ACCEPTED"
+    listed = await installation.run("token", "list", "--ledger", "toy")
+    assert {"shop", "maker"} <= set(listed.stdout.split())
+
+
+async def test_an_operator_finds_it_in_every_command(installation: Installation, tmp_path: Path) -> None:
+    with await installation.start():
+        await installation.create_account()
+        kept = await installation.run("doctor")
+        assert kept.returncode == 0, kept.stdout + kept.stderr
+    checks = [line.split("│")[1].strip() for line in kept.stdout.splitlines() if line.startswith("│")]
+    assert checks == ["toy database", "toy audit trail", "toy keys", "toy node"]
+    sealed = await installation.run("keys", "list", "toy")
+    assert (sealed.returncode, "good" in sealed.stdout) == (0, True)
+    folder, keys = tmp_path / "copy", tmp_path / "keys"
+    copied = await installation.run("backup", str(folder), "--keys", str(keys))
+    assert copied.returncode == 0, copied.stderr
+    assert [path.name for path in (*folder.iterdir(), *keys.iterdir())] == ["toy.sqlite3", "toy.kek"]
+    misspelt = await installation.run("doctor", TOY_PROT="1")
+    assert (misspelt.returncode, "is TOY_PORT meant?" in misspelt.stderr) == (2, True)
+    open_to_all = await installation.run("serve", "toy", STRONGROOM_HOST="0.0.0.0")  # noqa: S104 - refused
+    assert (open_to_all.returncode, "TOY_REQUIRE_TOKEN=true" in open_to_all.stderr) == (2, True)
+
+
+def test_it_is_small() -> None:
+    package = Path(__file__).parent / "package"
+    lines = sum(len(path.read_text().splitlines()) for path in package.rglob("*.py"))
+    assert 0 < lines <= MAX_LINES
+
+
+async def _until_resumed(installation: Installation, account: str) -> None:
+    async def is_accepted() -> bool:
+        return bool((await installation.find(account, "rent"))["outcome"] == "ACCEPTED")
+
+    await until_true(is_accepted)
