@@ -2,6 +2,8 @@
 
 import sys
 
+from strongroom.core.environment import SettingsError
+
 
 def main() -> None:
     """Runs the command line. Status 1 where only the light client is installed."""
@@ -11,6 +13,8 @@ def main() -> None:
         sys.exit(
             f"{error.name} is missing: this environment has the client only; the service is strongroom[server]"
         )
+    except SettingsError as error:  # of a ledger that is installed beside the service
+        sys.exit("\n".join(f"strongroom: {mistake}" for mistake in error.mistakes))
     run()
 
 

@@ -23,11 +23,17 @@ def find_ledgers(installed: Iterable[EntryPoint]) -> tuple[AnyLedger, ...]:
     """This package's ledgers, then the installed ones in the order of their names.
 
     Raises:
-        SettingsError: an entry point names no definition, or two ledgers share a name or a surface's name.
+        SettingsError: an entry point cannot be loaded or names no definition, or two ledgers share a name or a surface's name.
     """
     found = list(OWN)
     for entry in sorted(installed, key=lambda one: one.name):
-        definition = entry.load()
+        try:
+            definition = entry.load()
+        except Exception as error:  # whatever a package of others does when it is imported
+            what = f"{type(error).__name__}: {error}"
+            raise SettingsError(
+                [f"the ledger {entry.name} = {entry.value} cannot be loaded: {what}"]
+            ) from error
         if not isinstance(definition, LedgerDefinition):
             raise SettingsError([f"the entry point {entry.name} = {entry.value} is no LedgerDefinition"])
         found.append(definition)

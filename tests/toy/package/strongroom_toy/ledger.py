@@ -50,7 +50,7 @@ class ToyLedger(LedgerBase[ToySettings]):
             audit=self.audit,
             entropy=self.entropy,
         )
-        self._resolver = Resolver[None](
+        self._resolver: Resolver[None] = Resolver(
             network=self._node,
             effects=PaymentEffects(self._accounts),
             database=self.database,
