@@ -70,11 +70,11 @@ class BatchState:
             before, after = output.stored, output.state
             if before == after:
                 continue
-            if before is None or after is None or before[2] != after[2]:
+            if before is None or after is None or before.voided != after.voided:
                 found.add(output.tx_id)
             for state in (before, after):
-                if state is not None and state[1] is not None:
-                    found.add(state[1])
+                if state is not None and state.spent_by is not None:
+                    found.add(state.spent_by)
         found.update(self.new_callers)
         found.update(row.tx_id for row in self.transactions.values() if row.was_live != row.is_live)
         return found

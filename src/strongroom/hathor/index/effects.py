@@ -71,14 +71,14 @@ def compute_effects(
 
 
 def _enter(entries: dict[str, Entries], output: OutputRow, state: OutputState | None) -> None:
-    if state is None or state[2]:
+    if state is None or state.voided:
         return
     pair = (output.address, output.token_id)
     made = entries.get(output.tx_id)
     if made is not None:
         made[pair] = made.get(pair, 0) + output.value
-    if state[1] is not None:
-        spent = entries.get(state[1])
+    if state.spent_by is not None:
+        spent = entries.get(state.spent_by)
         if spent is not None:
             spent[pair] = spent.get(pair, 0) - output.value
 
@@ -95,11 +95,11 @@ def _balance(
     pair = (output.address, output.token_id)
     delta = effects.balances[pair]
     for state, value in ((before, -output.value), (after, output.value)):
-        if state is None or state[2]:
+        if state is None or state.voided:
             continue
         delta.received += value
-        if state[1] is None:
-            if state[0]:
+        if state.spent_by is None:
+            if state.locked:
                 delta.locked += value
             else:
                 delta.unlocked += value

@@ -1,10 +1,16 @@
 """Rows of the record of the chain while a batch works on them: what is stored, and what will be."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-OutputState = tuple[bool, str | None, bool]
-"""locked, spent_by, voided: all that may change in an output."""
+
+class OutputState(NamedTuple):
+    """All that may change in an output."""
+
+    locked: bool
+    spent_by: str | None
+    voided: bool
+
 
 TRANSACTION_COLUMNS = ("tx_id", "timestamp", "version", "voided", "height", "weight", "first_block")
 OUTPUT_COLUMNS = (
@@ -136,7 +142,7 @@ class OutputRow:
         tx_id, index, token_id, address, value, authorities, timelock_s, heightlock = row[:8]
         loaded = cls(tx_id, index, token_id, address, int(value), authorities or 0, timelock_s, heightlock)
         loaded.locked, loaded.spent_by, loaded.voided = bool(row[8]), row[9], bool(row[10])
-        loaded.stored = (loaded.locked, loaded.spent_by, loaded.voided)
+        loaded.stored = OutputState(loaded.locked, loaded.spent_by, loaded.voided)
         return loaded
 
     def values(self) -> tuple[Any, ...]:
@@ -156,7 +162,7 @@ class OutputRow:
 
     @property
     def state(self) -> OutputState | None:
-        return None if self.removed else (self.locked, self.spent_by, self.voided)
+        return None if self.removed else OutputState(self.locked, self.spent_by, self.voided)
 
     def spend(self, tx_id: str) -> None:
         self.spent_by = tx_id
@@ -170,7 +176,7 @@ class OutputRow:
         """
         due_later = self.heightlock is not None and self.heightlock > heights.best
         if due_later and self.heightlock is not None and self.heightlock > heights.highest:
-            due_later = not (self.was_spent or (self.stored is not None and not self.stored[0]))
+            due_later = not (self.was_spent or (self.stored is not None and not self.stored.locked))
         self.locked = self.spent_by is None and (
             due_later or (self.timelock_s is not None and self.timelock_s >= now_s)
         )
