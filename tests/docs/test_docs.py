@@ -12,7 +12,7 @@ ATTO = (ROOT / "docs" / "atto.md").read_text()
 HATHOR = (ROOT / "docs" / "hathor.md").read_text()
 BITTENSOR = (ROOT / "docs" / "bittensor.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 VARIABLE = re.compile(
     r'(?:environment\.\w+\(|environ\.get\(|envvar=|parsed\()\s*((?:"[A-Z][A-Z0-9_]+",?\s*)+)'
 )
@@ -77,7 +77,7 @@ def test_every_error_code_is_documented() -> None:
     assert {code for code in codes if f"`{code}`" not in ATTO + BITTENSOR + OPERATIONS} == set()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.name))
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_leads_somewhere(document: Path) -> None:
     for path, fragment in LINK.findall(document.read_text()):
         target = (document.parent / path).resolve() if path else document
