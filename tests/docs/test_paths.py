@@ -33,3 +33,10 @@ def test_every_path_exists(page: Path) -> None:
 
 def test_a_path_that_is_gone_is_noticed() -> None:
     assert list(named("see `core/gone.py`, `name` and `scripts/check`")) == ["core/gone.py", "scripts/check"]
+
+
+def test_the_drawn_folders_exist() -> None:
+    tree = (ROOT / "docs" / "architecture.md").read_text().partition("```")[2].partition("```")[0]
+    drawn = re.findall(r"\b([a-z_]+(?:\.py|/))", tree)
+    assert len(drawn) > 40
+    assert [name for name in drawn if next((ROOT / "src").rglob(name.rstrip("/")), None) is None] == ["src/"]
