@@ -39,4 +39,4 @@ def test_the_drawn_folders_exist() -> None:
     tree = (ROOT / "docs" / "architecture.md").read_text().partition("```")[2].partition("```")[0]
     drawn = re.findall(r"\b([a-z_]+(?:\.py|/))", tree)
     assert len(drawn) > 40
-    assert [name for name in drawn if next((ROOT / "src").rglob(name.rstrip("/")), None) is None] == ["src/"]
+    assert {name for name in drawn if next((ROOT / "src").rglob(name.rstrip("/")), None) is None} == {"src/"}
