@@ -1,6 +1,6 @@
 """What every test may use. Servers start with the first test that asks for them."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -8,11 +8,15 @@ import pytest
 from sqlalchemy.engine import URL
 
 from strongroom.core.storage.database import Database, sqlite_url
-from strongroom.core.storage.migrations import migrate
+from strongroom.core.storage.migrations import Revisions
 from support.clock import ManualClock, SeededEntropy
 from support.databases import execute_elsewhere
 from support.mariadb import MariaDB, running_mariadb
+from support.memory import prefer_memory
 from support.redis import Redis, running_redis
+from support.schema import Schemas
+
+prefer_memory()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,11 +59,24 @@ def elsewhere(database_url: URL) -> Callable[[str], list[list[str]]]:
     return partial(execute_elsewhere, database_url)
 
 
+@pytest.fixture(scope="session")
+def schemas(tmp_path_factory: pytest.TempPathFactory) -> Schemas:
+    return Schemas(tmp_path_factory.mktemp("schemas"))
+
+
+@pytest.fixture(scope="session")
+def components() -> Sequence[Revisions]:
+    """Whose tables a fresh database has besides the core's."""
+    return ()
+
+
 @pytest.fixture
-async def database(database_url: URL) -> AsyncIterator[Database]:
-    """A fresh database on each engine, with the core's tables."""
+async def database(
+    database_url: URL, schemas: Schemas, components: Sequence[Revisions]
+) -> AsyncIterator[Database]:
+    """A fresh database on each engine, with its tables."""
+    schemas.fill(database_url, components)
     database = Database(database_url)
-    await migrate(database, [])
     yield database
     await database.close()
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
+from strongroom.atto.definition import REVISIONS
 from strongroom.core.storage.database import sqlite_url
 from support.atto_network import AttoNetwork, running_network
 from support.atto_service import SQLITE_NAME, AttoService, database_variables, running_service
 from support.mariadb import MariaDB
+from support.schema import Schemas
 from support.serving import Servers
 
 Start = Callable[..., AbstractAsyncContextManager[AttoService]]
@@ -38,7 +40,7 @@ def network(shared_network: AttoNetwork) -> Iterator[AttoNetwork]:
 
 @pytest.fixture(params=["sqlite", "mariadb"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
-    """An empty database on each engine, where the service looks for it."""
+    """A fresh database on each engine, where the service looks for it."""
     return _new_database(request, tmp_path)
 
 
@@ -76,7 +78,8 @@ async def shared_service(
 
 
 def _new_database(request: pytest.FixtureRequest, folder: Path) -> URL:
+    schemas: Schemas = request.getfixturevalue("schemas")
     if request.param == "sqlite":
-        return sqlite_url(str(folder / SQLITE_NAME))
+        return schemas.fill(sqlite_url(str(folder / SQLITE_NAME)), [REVISIONS])
     server: MariaDB = request.getfixturevalue("mariadb")
-    return server.new_database()
+    return schemas.fill(server.new_database(), [REVISIONS])

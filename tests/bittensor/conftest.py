@@ -7,13 +7,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
+from strongroom.bittensor.definition import REVISIONS
 from strongroom.core.clock import Clock
+from strongroom.core.storage.database import Database, sqlite_url
 from support.bittensor_service import (
     BittensorService,
     database_variables,
     import_validator,
     running_bittensor,
 )
+from support.mariadb import MariaDB
+from support.schema import Schemas
 from support.serving import Servers
 
 Start = Callable[..., AbstractAsyncContextManager[BittensorService]]
@@ -25,13 +29,31 @@ async def servers() -> AsyncIterator[Servers]:
         yield servers
 
 
+@pytest.fixture
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], URL]:
+    """Makes a fresh database on the engine of this name."""
+
+    def new(engine: str) -> URL:
+        schemas: Schemas = request.getfixturevalue("schemas")
+        if engine == "sqlite":
+            return schemas.fill(sqlite_url(str(tmp_path / "bittensor.sqlite3")), [REVISIONS])
+        server: MariaDB = request.getfixturevalue("mariadb")
+        return schemas.fill(server.new_database(), [REVISIONS])
+
+    return new
+
+
 @pytest.fixture(params=["sqlite", "mariadb"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
-    """An empty database on each engine, where the service looks for it."""
-    if request.param == "sqlite":
-        return URL.create("sqlite", database=str(tmp_path / "bittensor.sqlite3"))
-    found: URL = request.getfixturevalue("mariadb").new_database()
-    return found
+def database_url(request: pytest.FixtureRequest, new_database: Callable[[str], URL]) -> URL:
+    """A fresh database on each engine, where the service looks for it."""
+    return new_database(request.param)
+
+
+@pytest.fixture
+async def database(database_url: URL) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    yield database
+    await database.close()
 
 
 @pytest.fixture

@@ -55,11 +55,8 @@ def everywhere(test: Any) -> Any:
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
-    if getattr(request, "param", "sqlite") == "sqlite":
-        return URL.create("sqlite", database=str(tmp_path / "bittensor.sqlite3"))
-    found: URL = request.getfixturevalue("mariadb").new_database()
-    return found
+def database_url(request: pytest.FixtureRequest, new_database: Callable[[str], URL]) -> URL:
+    return new_database(getattr(request, "param", "sqlite"))
 
 
 @pytest.fixture

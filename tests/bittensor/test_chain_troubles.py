@@ -1,7 +1,7 @@
 """Answers that are lost, nodes that go away, blocks that vanish, runtimes that change: one signature takes effect, once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,6 @@ from support.bittensor_service import (
     import_validator,
     running_bittensor,
 )
-from support.mariadb import MariaDB
 from support.waiting import eventually
 
 KEY = {"Idempotency-Key": "once"}
@@ -52,9 +51,9 @@ async def node() -> AsyncIterator[LiveNode]:
 
 
 @pytest.fixture
-def database_url(mariadb: MariaDB) -> URL:
+def database_url(new_database: Callable[[str], URL]) -> URL:
     """The one in which replicas really meet."""
-    return mariadb.new_database()
+    return new_database("mariadb")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.bittensor.definition import REVISIONS
 from strongroom.bittensor.keystore import keyring as keyring_module
 from strongroom.bittensor.keystore.decryption import unlock
 from strongroom.bittensor.keystore.holdings import KEYS
@@ -22,7 +21,6 @@ from strongroom.core.security.audit import Audit, verify
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.vault import KeyEncryptionKey, Vault
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.migrations import migrate
 from support.bittensor_service import VECTORS, write_wallet
 from support.clock import ManualClock, SeededEntropy
 
@@ -61,12 +59,6 @@ def vault(entropy: SeededEntropy) -> Vault:
 
 
 @pytest.fixture
-async def ready(database: Database) -> Database:
-    await migrate(database, [REVISIONS])
-    return database
-
-
-@pytest.fixture
 def bindings() -> Bindings:
     return Bindings(KeyEncryptionKey(bytes(32)), KEYS)
 
@@ -79,7 +71,7 @@ def refused() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def make(
-    ready: Database,
+    database: Database,
     vault: Vault,
     bindings: Bindings,
     folder: Path,
@@ -90,7 +82,7 @@ def make(
         password: str | None = PASSWORD, *, cache_s: int = CACHE_S, other: Vault | None = None
     ) -> Keyring:
         return Keyring(
-            database=ready,
+            database=database,
             vault=other or vault,
             bindings=bindings,
             folder=WalletFolder(folder),
@@ -104,9 +96,9 @@ def make(
 
 
 @pytest.fixture
-def wallets(ready: Database, vault: Vault, bindings: Bindings, clock: ManualClock) -> Wallets:
+def wallets(database: Database, vault: Vault, bindings: Bindings, clock: ManualClock) -> Wallets:
     return Wallets(
-        database=ready, vault=vault, bindings=bindings, folder=None, audit=Audit(clock), clock=clock
+        database=database, vault=vault, bindings=bindings, folder=None, audit=Audit(clock), clock=clock
     )
 
 

@@ -1,7 +1,7 @@
 """Weights over the whole way: HTTP, database, a node's JSON-RPC, blocks."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from strongroom.bittensor.protocol.ss58 import encode_address
 from strongroom.bittensor.protocol.weights import WeightSet
 from strongroom.bittensor.weights import timelock
 from strongroom.core.errors import Unavailable
-from strongroom.core.storage.database import sqlite_url
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, set_weights, settled
 from support.bittensor_service import (
@@ -22,7 +21,6 @@ from support.bittensor_service import (
     import_validator,
     running_bittensor,
 )
-from support.mariadb import MariaDB
 
 FIRST_ROUND_OF_2026 = 24_000_000
 """Of the beacon, whose rounds take 3 s."""
@@ -35,12 +33,9 @@ def spec_version(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def database_url(spec_version: int, request: pytest.FixtureRequest, tmp_path: Path) -> URL:
+def database_url(spec_version: int, new_database: Callable[[str], URL]) -> URL:
     """Each runtime on a database of its own: the two have nothing to do with each other."""
-    if spec_version == 293:
-        return sqlite_url(str(tmp_path / "test.sqlite3"))
-    server: MariaDB = request.getfixturevalue("mariadb")
-    return server.new_database()
+    return new_database("sqlite" if spec_version == 293 else "mariadb")
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import Revisions
+from strongroom.hathor.definition import REVISIONS
 from support.clock import ManualClock
 from support.hathor.api import recorded_rows, serving_api
 from support.hathor.proposals import Client
@@ -17,6 +19,12 @@ VECTORS = Path(__file__).parents[1] / "vectors" / "hathor"
 def vectors() -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((VECTORS / "vectors.json").read_text())
     return loaded
+
+
+@pytest.fixture(scope="session")
+def components() -> Sequence[Revisions]:
+    """A fresh database has the tables of Hathor, too."""
+    return (REVISIONS,)
 
 
 @pytest.fixture

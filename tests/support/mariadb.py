@@ -25,6 +25,7 @@ FAST = (
     "--skip-name-resolve",
     "--performance-schema=OFF",
     "--innodb-fast-shutdown=3",
+    "--innodb-file-per-table=0",  # a schema of thirty tables takes a tenth of the room, and less time
 )
 # Survives a kill of the server, not a power cut.
 VOLATILE = (

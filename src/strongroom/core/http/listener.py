@@ -21,6 +21,11 @@ from strongroom.core.messaging.websockets import Socket
 
 BACKLOG = 2048
 SHUTDOWN_S = 10
+DATE_S = 1.0
+"""The header Date is made anew so often; to uvicorn that is a tick whose number ends in 0."""
+DATE_TICK = 0
+LOOK_S = 0.005
+"""uvicorn offers no event for a connection that has closed."""
 PING_S = 20.0
 MAX_FRAME = 16 * 1024 * 1024
 NOBODY_ELSE = AllowedCallers()
@@ -88,11 +93,52 @@ def _on_paths(part: str, there: Any, elsewhere: Any) -> Any:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the composition root owns the process's signals."""
+    """uvicorn without its signal handlers, and without its looks ten times a second whether it is to stop.
+
+    The composition root owns the process's signals.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+        self._stopping = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._stopping.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(DATE_TICK):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), DATE_S)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Takes no more connections, and ends when the last request is answered or `SHUTDOWN_S` are over."""
+        for server in self.servers:
+            server.close()
+        for each in sockets or ():
+            each.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SHUTDOWN_S):
+                await asyncio.sleep(LOOK_S)  # one that was just accepted is not known before
+                while self._is_busy:  # noqa: ASYNC110 - as `LOOK_S` says
+                    await asyncio.sleep(LOOK_S)
+        for task in self.server_state.tasks:
+            task.cancel(msg="the server stops")
+
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self.server_state.connections or self.server_state.tasks)
 
 
 class Listener:
@@ -135,7 +181,6 @@ class Listener:
                 log_config=None,
                 server_header=False,
                 proxy_headers=False,  # it would believe whoever comes from this machine; see core.forwarded
-                timeout_graceful_shutdown=SHUTDOWN_S,
             )
         )
 
@@ -147,11 +192,10 @@ class Listener:
         await self._server.serve(sockets=[self._socket])
 
     async def started(self) -> None:
-        while not self._server.started:  # noqa: ASYNC110 - uvicorn offers a flag, no event
-            await asyncio.sleep(0.005)
+        await self._server.up.wait()
 
     def stop(self) -> None:
-        self._server.should_exit = True
+        self._server.stop()
 
 
 def _rules(surface: Surface) -> Rules:
