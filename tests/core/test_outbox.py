@@ -8,7 +8,15 @@ from sqlalchemy import Connection, select
 
 from core.accounts import add, balances, create_accounts
 from strongroom.core.messaging import outbox as outbox_module
-from strongroom.core.messaging.outbox import FIRST_RETRY_S, MAX_RETRY_S, POLL_S, Dispatcher, Event, Outbox
+from strongroom.core.messaging.outbox import (
+    FIRST_RETRY_S,
+    MAX_RETRY_S,
+    POLL_S,
+    Destination,
+    Dispatcher,
+    Event,
+    Outbox,
+)
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import START_MS, ManualClock, SeededEntropy
@@ -56,14 +64,11 @@ class House:
         self.receiver = Receiver()
         self.fail_to_record = 0
         self.dispatcher = Dispatcher(
+            Destination(name=HOOK, deliver=self.receiver, delivered=self._record, parallel=parallel),
             database=database,
             outbox=self.outbox,
             clock=clock,
             entropy=SeededEntropy(),
-            destination=HOOK,
-            deliver=self.receiver,
-            delivered=self._record,
-            parallel=parallel,
         )
 
     def _record(self, connection: Connection, event: Event) -> None:

@@ -21,7 +21,7 @@ from strongroom.core.storage.statements import execute
 from strongroom.hathor.ledger import PUSH
 from strongroom.hathor.notifications.devices import Device, register_device, update_device
 from strongroom.hathor.notifications.fcm import Fcm, PushService
-from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMetrics
+from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMetrics, PushRules
 from strongroom.hathor.notifications.settings import read_push_settings
 from strongroom.hathor.protocol.addresses import MAINNET, parse_address
 from strongroom.hathor.protocol.scripts import Payment
@@ -67,8 +67,7 @@ class House:
             entropy=SeededEntropy(),
             metrics=PushMetrics(self._metrics),
             service=service,
-            providers=frozenset({"android"}),
-            age_s=AGE_S,
+            rules=PushRules(providers=frozenset({"android"}), age_s=AGE_S),
         )
         self.health.watch(PUSH, self.pusher.check)
 

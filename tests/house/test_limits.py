@@ -27,12 +27,8 @@ TOO_LARGE: dict[Measure, set[str]] = {
         "strongroom/bittensor/chain_work.py ChainWork",
         "strongroom/atto/transactions/work_cache.py WorkCache",
         "strongroom/bittensor/calls/remote_signing.py RemoteSigning",
-        "strongroom/hathor/sync/daemon.py Sync",
         "strongroom/bittensor/extrinsics/submitter.py Submitter",
         "strongroom/bittensor/keystore/keyring.py Keyring",
-        "strongroom/core/messaging/outbox.py Dispatcher",
-        "strongroom/hathor/index/rows.py OutputRow",
-        "strongroom/hathor/notifications/push.py Pusher",
     },
     folders: {
         "strongroom_sandbox/bittensor",

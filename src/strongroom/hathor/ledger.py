@@ -47,12 +47,12 @@ from strongroom.hathor.maintenance.verifier import Verifier
 from strongroom.hathor.notifications import outbox as pushes
 from strongroom.hathor.notifications.fcm import Fcm
 from strongroom.hathor.notifications.messages import DESTINATION
-from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMetrics
+from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMetrics, PushRules
 from strongroom.hathor.proposals.broadcaster import Sender
 from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.proposals.sweeper import SWEEP_S, ProposalSweep
 from strongroom.hathor.settings import API_SURFACE, SOCKET_SURFACE, HathorSettings
-from strongroom.hathor.sync.daemon import Sync, SyncSettings
+from strongroom.hathor.sync.daemon import Sync, SyncReports, SyncSettings
 from strongroom.hathor.sync.metrics import SyncMetrics
 from strongroom.hathor.sync.source import Pins, WrongSourceError
 from strongroom.hathor.wallets.jwt import Tokens
@@ -126,9 +126,11 @@ class HathorLedger(LedgerBase[HathorSettings]):
             clock=self.clock,
             entropy=self.entropy,
             outbox=self.outbox,
-            health=self._sync_health,
-            node_health=self._stream_health,
-            metrics=SyncMetrics(self.metrics),
+            reports=SyncReports(
+                health=self._sync_health,
+                node_health=self._stream_health,
+                metrics=SyncMetrics(self.metrics),
+            ),
             settings=SyncSettings(
                 network=self.settings.network,
                 pins=Pins(
@@ -244,8 +246,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
             entropy=self.entropy,
             metrics=PushMetrics(self.metrics),
             service=service,
-            providers=push.providers,
-            age_s=push.age_s,
+            rules=PushRules(providers=push.providers, age_s=push.age_s),
         )
 
     def _socket_application(self, tokens: Tokens, reader: Reader) -> SocketApplication:

@@ -17,7 +17,7 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import execute
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.protocol.addresses import MAINNET
-from strongroom.hathor.sync.daemon import Sync, SyncSettings
+from strongroom.hathor.sync.daemon import Sync, SyncReports, SyncSettings
 from strongroom.hathor.sync.metrics import SyncMetrics
 from strongroom.hathor.sync.source import Pins
 from strongroom_sandbox.hathor.event_stream import Subscriptions
@@ -90,9 +90,11 @@ class Following:
             clock=self.clock,
             entropy=SystemEntropy(),
             outbox=Outbox(self.clock),
-            health=self._part("hathorSync"),
-            node_health=self._part("hathorNode"),
-            metrics=self.sync_metrics,
+            reports=SyncReports(
+                health=self._part("hathorSync"),
+                node_health=self._part("hathorNode"),
+                metrics=self.sync_metrics,
+            ),
             settings=SyncSettings(
                 network=MAINNET, pins=pins or Pins(network="mainnet"), window=window, idle_s=0.3
             ),

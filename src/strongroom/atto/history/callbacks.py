@@ -23,7 +23,7 @@ from strongroom.core.clock import Clock, Entropy
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unavailable
 from strongroom.core.http.outbound.client import HttpClient, OutboundError
-from strongroom.core.messaging.outbox import Dispatcher, Event, Outbox
+from strongroom.core.messaging.outbox import Destination, Dispatcher, Event, Outbox
 from strongroom.core.runtime.loops import Turn
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.storage import tables as core_tables
@@ -60,13 +60,11 @@ class Callbacks:
         """Heights from which on nothing could be told, by account."""
         self._quiet: SimpleQueue[tuple[str, int]] = SimpleQueue()  # units of work may run in a thread
         self._dispatcher = Dispatcher(
+            Destination(name=DESTINATION, deliver=self._deliver, delivered=_advance),
             database=database,
             outbox=outbox,
             clock=clock,
             entropy=entropy,
-            destination=DESTINATION,
-            deliver=self._deliver,
-            delivered=_advance,
         )
         self._client = HttpClient({"Content-Type": "application/json"})
         self._count = metrics.counter("strongroom_atto_callbacks", "Callbacks by result.", ("result",))

@@ -80,30 +80,39 @@ class Outbox:
         self._listeners[destination] = listener
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where events of one name go."""
+
+    name: str
+    deliver: Callable[[Event], Awaitable[None]]
+    """Raises to be called again."""
+    delivered: Callable[[Connection, Event], None]
+    """Writes in the transaction that removes the event, once."""
+    parallel: int = 32
+    """Streams that are told at a time."""
+
+
 class Dispatcher:
     """Delivers the events of one destination: in order within a stream, streams in parallel."""
 
     def __init__(
         self,
+        destination: Destination,
         *,
         database: Database,
         outbox: Outbox,
         clock: Clock,
         entropy: Entropy,
-        destination: str,
-        deliver: Callable[[Event], Awaitable[None]],
-        delivered: Callable[[Connection, Event], None],
-        parallel: int = 32,
     ) -> None:
-        """`deliver` raises to be called again; `delivered` writes in the transaction that removes the event, once."""
         self._database = database
         self._outbox = outbox
         self._clock = clock
         self._entropy = entropy
-        self._destination = destination
-        self._deliver = deliver
-        self._delivered = delivered
-        self._slots = asyncio.Semaphore(parallel)
+        self._destination = destination.name
+        self._deliver = destination.deliver
+        self._delivered = destination.delivered
+        self._slots = asyncio.Semaphore(destination.parallel)
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
         self._failing: dict[str, str] = {}

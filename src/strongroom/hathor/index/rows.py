@@ -91,51 +91,24 @@ class TransactionRow:
         return not self.removed and not self.voided
 
 
+@dataclass(slots=True, eq=False)
 class OutputRow:
     """`stored` is what may change, as it is in the database; None for a new one."""
 
-    __slots__ = (
-        "address",
-        "authorities",
-        "heightlock",
-        "index",
-        "locked",
-        "removed",
-        "spent_by",
-        "stored",
-        "timelock_s",
-        "token_id",
-        "tx_id",
-        "value",
-        "voided",
-        "was_spent",
-    )
-
-    def __init__(
-        self,
-        tx_id: str,
-        index: int,
-        token_id: str,
-        address: str,
-        value: int,
-        authorities: int,
-        timelock_s: int | None,
-        heightlock: int | None,
-    ) -> None:
-        self.tx_id = tx_id
-        self.index = index
-        self.token_id = token_id
-        self.address = address
-        self.value = value
-        self.authorities = authorities
-        self.timelock_s = timelock_s
-        self.heightlock = heightlock
-        self.locked = False
-        self.spent_by: str | None = None
-        self.voided = False
-        self.removed = False
-        self.was_spent = False
-        self.stored: OutputState | None = None
+    tx_id: str
+    index: int
+    token_id: str
+    address: str
+    value: int
+    authorities: int
+    timelock_s: int | None
+    heightlock: int | None
+    locked: bool = False
+    spent_by: str | None = None
+    voided: bool = False
+    removed: bool = False
+    was_spent: bool = False
+    stored: OutputState | None = None
 
     @classmethod
     def load(cls, row: tuple[Any, ...]) -> "OutputRow":

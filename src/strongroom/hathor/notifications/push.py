@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -9,7 +10,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.http.json_decoder import decode_json
-from strongroom.core.messaging.outbox import Dispatcher, Event, Outbox
+from strongroom.core.messaging.outbox import Destination, Dispatcher, Event, Outbox
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.database import Database
@@ -38,6 +39,16 @@ class PushMetrics:
         self.waiting = metrics.gauge("hathor_push_waiting", "Notifications not sent yet.")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushRules:
+    """What is sent at all."""
+
+    providers: frozenset[str]
+    """Kinds of devices."""
+    age_s: int
+    """What is older is dropped."""
+
+
 class Pusher:
     """Run one where the lease of the sync is. Without a `service` it keeps what there is, and says so."""
 
@@ -50,26 +61,22 @@ class Pusher:
         entropy: Entropy,
         metrics: PushMetrics,
         service: PushService | None,
-        providers: frozenset[str],
-        age_s: int,
+        rules: PushRules,
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._clock = clock
         self._metrics = metrics
         self._service = service
-        self._providers = providers
-        self._age_ms = age_s * 1000
+        self._providers = rules.providers
+        self._age_ms = rules.age_s * 1000
         self._not_before_s = 0.0
         self._dispatcher = Dispatcher(
+            Destination(name=DESTINATION, deliver=self._deliver, delivered=_nothing_more, parallel=PARALLEL),
             database=database,
             outbox=outbox,
             clock=clock,
             entropy=entropy,
-            destination=DESTINATION,
-            deliver=self._deliver,
-            delivered=_nothing_more,
-            parallel=PARALLEL,
         )
 
     async def run(self, health: WorkHealth) -> None:

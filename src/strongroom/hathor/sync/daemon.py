@@ -58,6 +58,16 @@ class SyncSettings:
     """As in `Rules`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncReports:
+    """Where the sync tells how it is."""
+
+    health: WorkHealth
+    node_health: WorkHealth
+    """The node as this connection sees it."""
+    metrics: SyncMetrics
+
+
 class EventRefusedError(Exception):
     """An event cannot be applied. Nothing after it is, lest the tables say what never was."""
 
@@ -82,18 +92,16 @@ class Sync:
         clock: Clock,
         entropy: Entropy,
         outbox: Outbox,
-        health: WorkHealth,
-        node_health: WorkHealth,
-        metrics: SyncMetrics,
+        reports: SyncReports,
         settings: SyncSettings,
     ) -> None:
         self._database = database
         self._node = node
         self._clock = clock
         self._outbox = outbox
-        self._health = health
-        self._node_health = node_health  # the node as this connection sees it
-        self._metrics = metrics
+        self._health = reports.health
+        self._node_health = reports.node_health
+        self._metrics = reports.metrics
         self._settings = settings
         self._backoff = Backoff(clock, entropy, first_s=FIRST_RETRY_S, cap_s=MAX_RETRY_S)
         self._last_id = -1
