@@ -18,9 +18,17 @@ from support.schema import Schemas
 
 prefer_memory()
 
+TESTS = Path(__file__).parent
+
+
+LONGEST_FIRST = ("judges", "crash", "deploy", "docs", "commands", "bittensor", "hathor", "atto")
+"""Folders whose files take longest: where several processes share the files, none is left with a long one at the end."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Only a test that says why may be run again: `@pytest.mark.flaky(reruns=2, reason="...")`."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.relative_to(TESTS).parts[0], len(ranks)))
     for item in items:
         for mark in item.iter_markers("flaky"):
             if not mark.kwargs.get("reason"):

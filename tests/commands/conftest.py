@@ -50,7 +50,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     url = f"http://127.0.0.1:{variables['ATTO_PORT']}"
     with (
         strongroom("serve", "--sandbox", environment=variables) as process,
-        httpx2.Client(base_url=url, trust_env=False, timeout=30) as client,
+        httpx2.Client(base_url=url, trust_env=False, verify=False, timeout=30) as client,
     ):
         process.wait_ready()
         yield Installation(variables=variables, client=client)

@@ -32,7 +32,7 @@ async def test_from_sigterm_on_it_is_not_ready_and_still_alive() -> None:
     ready: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
     running = asyncio.ensure_future(server._run(listeners, ready.set_result, [server._drain(health)]))
     urls = await ready
-    async with httpx2.AsyncClient(trust_env=False, timeout=10) as client:
+    async with httpx2.AsyncClient(verify=False, trust_env=False, timeout=10) as client:
 
         async def status(path: str) -> int:
             return (await client.get(urls["management"] + path)).status_code

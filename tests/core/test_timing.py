@@ -42,7 +42,10 @@ async def raw(scope: Any, receive: Any, send: Any) -> None:
 async def test_requests_count_by_route() -> None:
     metrics = Metrics("test")
     application = TimedApplication(Litestar([read_thing]), metrics)
-    async with serving(application) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as client:
+    async with (
+        serving(application) as url,
+        httpx2.AsyncClient(base_url=url, trust_env=False, verify=False) as client,
+    ):
         for name in ("a", "b", "c"):
             await client.get(f"/things/{name}")
         await client.get("/nothing")
@@ -56,7 +59,7 @@ async def test_requests_count_by_route() -> None:
 async def test_of_a_websocket_the_handshake_counts() -> None:
     metrics = Metrics("test")
     async with serving(TimedApplication(raw, metrics, "/")) as url:
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(verify=False, trust_env=False) as client:
             await client.get(url)
         socket_url = url.replace("http", "ws")
         async with connect(f"{socket_url}/in", proxy=None):

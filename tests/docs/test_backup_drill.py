@@ -47,7 +47,7 @@ class Machine:
 
     def client(self) -> httpx2.Client:
         url = f"http://127.0.0.1:{self.variables['ATTO_PORT']}"
-        return httpx2.Client(base_url=url, trust_env=False, timeout=PATIENCE_S)
+        return httpx2.Client(base_url=url, trust_env=False, verify=False, timeout=PATIENCE_S)
 
     def fund(self, address: str, amount_raw: int) -> None:
         url = f"http://127.0.0.1:{self.variables['SANDBOX_ATTO_NODE_PORT']}/_faucet"

@@ -112,6 +112,8 @@ class SandboxNode:
 async def running(sandbox: AttoSandbox) -> AsyncIterator[SandboxNode]:
     """The sandbox's node behind HTTP; closes both."""
     async with serving(sandbox.node_app) as url:
-        async with httpx2.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE_S) as client:
+        async with httpx2.AsyncClient(
+            base_url=url, trust_env=False, verify=False, timeout=PATIENCE_S
+        ) as client:
             yield SandboxNode(sandbox, client)
         await sandbox.aclose()

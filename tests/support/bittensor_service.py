@@ -106,7 +106,11 @@ async def running_bittensor(
         async with (
             serve(behind_door(surface)) as url,
             httpx2.AsyncClient(
-                base_url=url, headers=bearer(token) if token else {}, trust_env=False, timeout=30
+                base_url=url,
+                headers=bearer(token) if token else {},
+                trust_env=False,
+                verify=False,
+                timeout=30,
             ) as client,
         ):
             yield BittensorService(ledger, client, health, metrics)

@@ -23,7 +23,7 @@ async def server(clock: ManualClock) -> AsyncIterator[httpx2.AsyncClient]:
     sandbox = AttoSandbox(Chain(), clock)
     async with (
         serving(sandbox.work_app) as url,
-        httpx2.AsyncClient(base_url=url, trust_env=False) as client,
+        httpx2.AsyncClient(base_url=url, trust_env=False, verify=False) as client,
     ):
         yield client
     await sandbox.aclose()
@@ -94,7 +94,7 @@ class _Exhausted:
 async def test_worker_without_work_is_unavailable(clock: ManualClock) -> None:
     async with (
         serving(create_work_app(WorkServer(_Exhausted(), clock))) as url,
-        httpx2.AsyncClient(base_url=url, trust_env=False) as client,
+        httpx2.AsyncClient(base_url=url, trust_env=False, verify=False) as client,
     ):
         response = await client.post("/works", json=REQUEST)
     assert (response.status_code, response.json()["message"]) == (503, f"No work for LOCAL {START_MS} 32")

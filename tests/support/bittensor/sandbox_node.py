@@ -111,7 +111,7 @@ async def sandbox_node(
     sandbox.start()
     async with (
         serving(sandbox.application) as url,
-        httpx2.AsyncClient(base_url=url) as client,
+        httpx2.AsyncClient(base_url=url, verify=False) as client,
     ):
         try:
             yield SandboxNode(sandbox, url, client)

@@ -128,7 +128,9 @@ class Api:
         )
         timed: Any = TimedApplication(application, self.metrics)
         self.application = timed
-        self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=timed), base_url="http://wallets")
+        self.client = httpx2.AsyncClient(
+            verify=False, transport=httpx2.ASGITransport(app=timed), base_url="http://wallets"
+        )
 
     def _proposals(self, reader: Reader, *, verify: bool) -> ProposalRoutes:
         self.push_node = ScriptedNode()
