@@ -39,7 +39,7 @@ MANY_FILES = 65_536
 OWN_FILES = 512
 MAX_MANAGEMENT_BODY = 64 * 1024
 MAX_WAIT_S = 5.0
-"""Between two looks for a database that is away at the start."""
+"""Seconds between two looks for a database that is away at the start."""
 
 Ready = Callable[[dict[str, str]], None]
 
@@ -145,7 +145,7 @@ async def serve_networks(networks: LocalNetworks, ready: Ready) -> None:
 
 
 def _keep_memory_private() -> None:
-    """It holds opened keys: no core dump, and no look into it by other programs of the same user."""
+    """Forbids core dumps, and other programs of the same user to look in: the memory holds opened keys."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -170,7 +170,7 @@ def _gate(limits: ConnectionLimits, metrics: Metrics) -> Gate:
 
 
 def _bind(surfaces: Sequence[Surface], settings: Settings, gate: Gate) -> list[Listener]:
-    """Asks the surfaces themselves once more: one that the settings do not tell of is not opened by accident.
+    """Checks the surfaces themselves once more, so that none is opened by accident which the settings do not name.
 
     Raises:
         SettingsError: the network would reach a surface without authentication.
@@ -228,7 +228,7 @@ async def _opened(listeners: Sequence[Listener], opening: Callable[[], Awaitable
 
 
 async def _first(*futures: asyncio.Future[Any]) -> asyncio.Future[Any]:
-    """The first of them that is done."""
+    """Returns the first of the tasks that is done."""
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
     return next(one for one in futures if one.done())
 

@@ -51,14 +51,14 @@ class Settings:
     open_surfaces: frozenset[str]
     """Surfaces that may be reached from elsewhere without a token, because the operator named them."""
     callers: AllowedCallers
-    """Whom the operator lets through the doors of such surfaces."""
+    """Callers that the operator lets through the doors of such surfaces."""
     connections: ConnectionLimits
     log_as_json: bool
     log_level: str
     ledgers: Mapping[str, LedgerSettings]
-    """Of each ledger that is read, by its name."""
+    """The settings of each ledger that is read, by its name."""
     warnings: tuple[str, ...] = ()
-    """What is set wrongly and not used."""
+    """Mistakes in variables that are not used."""
 
     def of(self, ledger: LedgerDefinition[S, Any]) -> S | None:
         """The settings of one ledger; None: it is not configured, or not asked for."""

@@ -45,7 +45,7 @@ class SystemEntropy:
 
 
 async def sleep_unless(event: asyncio.Event, clock: Clock, seconds: float) -> None:
-    """Waits for so long, or until the event is set if that is sooner; clears it."""
+    """Sleeps for `seconds`, or until the event is set if that is sooner; clears the event."""
     sleeping = asyncio.ensure_future(clock.sleep(seconds))
     waking = asyncio.ensure_future(event.wait())
     try:

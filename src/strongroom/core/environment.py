@@ -47,7 +47,7 @@ class Environment:
         self.names_read: set[str] = set()
         self.mistakes: list[str] = []
         self.warnings: list[str] = []
-        """What is wrong and harms nobody, because it is not used."""
+        """Mistakes that do no harm, because the value is not used."""
         self._short: set[str] = set()
 
     def mistake(self, text: str) -> None:
@@ -55,11 +55,11 @@ class Environment:
             self.mistakes.append(text)
 
     def unused(self, why: str) -> "Environment":
-        """The same variables, for settings of what is switched off: their mistakes are warnings here, with the reason."""
+        """Reads the settings of a part that is switched off: a mistake is a warning here, with the reason."""
         return _Unused(self._variables, self, why)
 
     def check_names(self, known: Iterable[str], own: Iterable[str], obsolete: Mapping[str, str]) -> None:
-        """Every variable that is set, misspelt and therefore read by nobody is a mistake."""
+        """Notes a mistake for every variable that is set but misspelt, so that nothing reads it."""
         for mistake in misspelt(self._variables, known, own, obsolete):
             self.mistake(mistake)
 
@@ -89,7 +89,7 @@ class Environment:
         return next((value for value in [self._get(name) for name in names] if value), None)
 
     def beginning_with(self, prefix: str) -> dict[str, str]:
-        """Every variable whose name begins so."""
+        """Returns every variable whose name begins with `prefix`."""
         return {name: value for name, value in self._variables.items() if name.startswith(prefix)}
 
     def secret(self, name: str) -> Secret | None:
@@ -122,7 +122,7 @@ class Environment:
         return secret
 
     def short_among(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Those whose secret is short because the operator allows it."""
+        """Names the variables whose secret is short because the operator allows it."""
         return tuple(name for name in names if name in self._short)
 
     def integer(self, name: str, default: int, *, low: int = 0, high: int = 2**63 - 1) -> int:

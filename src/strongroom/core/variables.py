@@ -14,7 +14,7 @@ _SERVICE_LINK = re.compile(r"\w+_SERVICE_(HOST|PORT(_\w+)?)|\w+_PORT_\d+_(TCP|UD
 _LINK_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 ALIKE = 0.75
 _SHORTEST_NAME = 7
-"""Shared names that are shorter have too many neighbours."""
+"""The shortest shared name that is checked; shorter ones have too many neighbours."""
 _SHORTEST_OWN_NAME = 10
 """The same of own names, whose family may be misspelt too (`STRONGROM_HOST`)."""
 

@@ -24,7 +24,7 @@ T = TypeVar("T")
 HOSTS_VARIABLE = "STRONGROOM_ALLOWED_HOSTS"
 ORIGINS_VARIABLE = "STRONGROOM_ALLOWED_ORIGINS"
 OWN_SITES = frozenset({"same-origin", "none"})
-"""Of Sec-Fetch-Site: the service's own page, and a person who typed the address."""
+"""Values of Sec-Fetch-Site: the service's own page, and a person who typed the address."""
 JSON_TYPES = ("application/json", "+json")
 MAX_SHOWN = 100
 PREFLIGHT_HEADERS = [
@@ -43,7 +43,7 @@ class AllowedCallers:
     hosts: frozenset[Authority] = frozenset()
     """Names that the service is called by; one without a port stands for every port."""
     origins: frozenset[Origin] = frozenset()
-    """Of web pages elsewhere that may call it."""
+    """Origins of web pages elsewhere that may call it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ def read_allowed_callers(environment: Environment) -> AllowedCallers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorRules:
-    """Who comes in. `bound_to` is the address that the surface listens on."""
+    """Decides who comes in. `bound_to` is the address that the surface listens on."""
 
     bound_to: str
     allowed: AllowedCallers = field(default_factory=AllowedCallers)
@@ -222,7 +222,7 @@ def _not_json(scope: Any, message: Message) -> Refused | None:
 
 
 def _again(message: Message, receive: Any) -> Any:
-    """What was received already is there to be received by the application."""
+    """Gives the application again what was received already."""
     pending = [message]
 
     async def receive_again() -> Message:

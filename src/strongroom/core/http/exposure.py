@@ -16,7 +16,7 @@ class Access(enum.Enum):
     TOKEN = enum.auto()
     """A token or a signature with each request."""
     REACH = enum.auto()
-    """To reach it is enough, so the door stands before it: programs come in, web pages of others do not."""
+    """Reaching it is enough. The door stands before it: programs come in, web pages of others do not."""
     PUBLIC = enum.auto()
     """The same, and web pages come in too: who knows nothing more learns and moves nothing there."""
 

@@ -9,7 +9,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_PROXIES = 16
 CLIENT_BITS = 64
-"""One IPv6 client has a whole network of so many bits: it is one client."""
+"""Bits of the network that one IPv6 client has; the whole network counts as one client."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

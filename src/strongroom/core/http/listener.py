@@ -60,7 +60,7 @@ class Surface:
     messages_a_minute: int | None = None
     """Frames of a WebSocket; None: as for every surface."""
     proxies: TrustedProxies = NOBODY
-    """Whose connections are those of many clients."""
+    """Proxies, whose connections are those of many clients."""
 
     @property
     def exposure(self) -> Exposure:
@@ -180,7 +180,7 @@ class Listener:
                 access_log=False,
                 log_config=None,
                 server_header=False,
-                proxy_headers=False,  # it would believe whoever comes from this machine; see core.forwarded
+                proxy_headers=False,  # uvicorn would believe every peer on this machine; see core.http.forwarded
             )
         )
 

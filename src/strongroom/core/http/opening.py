@@ -19,7 +19,7 @@ class Opening:
     """An ASGI application: the given one once it is opened."""
 
     def __init__(self, dialect: Dialect, headers: Headers = ()) -> None:
-        """`headers`: of every answer before that."""
+        """`headers` go into every answer before that."""
         self._dialect = dialect
         self._headers = headers
         self.application: Any = None

@@ -11,7 +11,7 @@ from strongroom.core.runtime.telemetry import Metrics
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "OTHER"
-"""Any other method: whoever sends a new word with each request shall not fill the memory with it."""
+"""Stands for any other method, so that a client which sends a new word with each request does not fill the memory."""
 NO_ROUTE = "unknown"
 SWITCHED = 101
 REFUSED = 403
@@ -19,7 +19,7 @@ REFUSED = 403
 
 
 class TimedApplication:
-    """Any application. `route` is the one that it has; Litestar behind it tells its own."""
+    """Times any application. `route` is its only route; a Litestar application behind it tells its own."""
 
     def __init__(self, application: ASGIApp, metrics: Metrics, route: str = NO_ROUTE) -> None:
         self._application = application
@@ -38,7 +38,7 @@ async def _timed(
     send: Send,
     route: str = NO_ROUTE,
 ) -> None:
-    """Of a WebSocket the handshake is measured: it goes on for as long as the client likes."""
+    """For a WebSocket only the handshake is measured, because the rest lasts as long as the client likes."""
     started_s = perf_counter()
     status = 500
     is_socket = scope["type"] == ScopeType.WEBSOCKET

@@ -1,4 +1,4 @@
-"""What waits in the outbox for a destination: a receiver that has been away for an hour is seen, not only logged."""
+"""Measures what waits in the outbox for a destination, so that health shows a receiver that has been away for an hour."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ MAX_WAIT_S = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacklogLimits:
-    """From which backlog on a component is DEGRADED."""
+    """The backlog at which a component becomes DEGRADED."""
 
     entries: int = MAX_ENTRIES
     age_s: int = MAX_WAIT_S
-    """Of the oldest entry."""
+    """Age of the oldest entry."""
 
 
 def read_backlog_limits(environment: Environment) -> BacklogLimits:
@@ -64,7 +64,7 @@ class BacklogWatch:
         limits: BacklogLimits,
         place: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`place`: how far a reader is that takes nothing out."""
+        """`place`: the last id that a reader has passed which takes nothing out."""
         self._destination = destination
         self._database = database
         self._clock = clock
@@ -79,7 +79,7 @@ class BacklogWatch:
         self._backlog = await self._database.read(lambda c: read_backlog(c, self._destination, after_id))
 
     def age_s(self) -> float:
-        """Of the oldest entry; 0 where there is none."""
+        """Age of the oldest entry; 0 where there is none."""
         oldest_ms = self._backlog.oldest_ms
         return 0.0 if oldest_ms is None else max(0, self._clock.now_ms() - oldest_ms) / 1000
 
@@ -93,6 +93,6 @@ class BacklogWatch:
 
 
 def watch_backlog(loops: Loops, name: str, watch: BacklogWatch) -> None:
-    """As two parts of the component `name`: what waits, and whether it can be looked at."""
+    """Reports two parts of the component `name`: how much waits, and whether that can be read."""
     loops.check(name, watch.check, part="backlog")
     loops.start(loops.every(name, LOOK_S, watch.look, part="look"))

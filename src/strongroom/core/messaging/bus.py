@@ -1,4 +1,4 @@
-"""Tells processes that something is new, not what: whoever hears a topic looks into the database.
+"""Tells processes that something is new, not what it is: a listener then reads the database.
 
 So nothing that matters goes over Redis. While it is away, listeners look at intervals instead.
 """
@@ -48,7 +48,7 @@ class Bus:
         self._listeners.setdefault(topic, []).append(listener)
 
     def publish(self, topic: str) -> None:
-        """Tells every listener; never waits, and may tell once for many calls."""
+        """Tells every listener. It never waits, and one telling may stand for many calls."""
         self._tell(topic)
 
     async def run(self) -> None:

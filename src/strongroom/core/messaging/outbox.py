@@ -121,7 +121,7 @@ class Dispatcher:
     async def run(self, health: WorkHealth | None = None) -> None:
         """Delivers until cancelled. Run it under a lease: two dispatchers would deliver twice.
 
-        `health` is told that it looks at the outbox; how the deliveries go says `check`.
+        `health` learns whether the outbox can be read; `check` tells how the deliveries go.
         """
         self._failing.clear()
         self._outbox.listen(self._destination, self._mark)
@@ -153,7 +153,7 @@ class Dispatcher:
         return (await self._database.read(lambda c: read_backlog(c, self._destination))).entries
 
     def rest(self) -> None:
-        """Another process delivers now."""
+        """Forgets what is known of deliveries, because another process delivers now."""
         self._failing.clear()
 
     def check(self) -> ComponentHealth:

@@ -24,7 +24,7 @@ class OutboxRecord:
 
 
 class OutboxReader:
-    """One reader's place in a destination. It begins at the end: there where `begin` found it, or the first `read`."""
+    """One reader's position in a destination. It begins at the end, as `begin` or else the first `read` finds it."""
 
     def __init__(self, database: Database, destination: str) -> None:
         self._database = database
@@ -37,11 +37,11 @@ class OutboxReader:
         return self._last_id or 0
 
     async def begin(self) -> None:
-        """What is written from now on will be read."""
+        """Sets the position to the end: the reader gets what is written from now on."""
         self._last_id = await self._database.read(self._newest_id)
 
     async def read(self, wanted: Container[str]) -> tuple[list[OutboxRecord], bool]:
-        """The next events of the streams in `wanted`, in order; and whether there may be more at once."""
+        """Returns the next events of the streams in `wanted`, in order, and whether more may be ready now."""
         last_id = self._last_id
         if last_id is None:
             await self.begin()

@@ -69,7 +69,7 @@ class Socket(WebSocketsSansIOProtocol):
             self._is_feeding = False
 
     def _refuse_handshake(self) -> None:
-        """What HTTP lets pass and WebSocket does not: a header line above 8 KiB, for example."""
+        """Refuses what HTTP allows and WebSocket does not, for example a header line above 8 KiB."""
         self._be_deaf()
         answer = b"".join(self.conn.data_to_send()) or answer_of(Reason.MALFORMED, self._rules)
         self._gate.note(self._rules.surface, Reason.MALFORMED, self.client[0] if self.client else "unknown")
@@ -101,12 +101,12 @@ class Socket(WebSocketsSansIOProtocol):
         return self._frames_left >= 0
 
     def _be_deaf(self) -> None:
-        """What still comes is thrown away."""
+        """Throws away what still comes."""
         self._is_deaf = True
         self._waiting.clear()
 
     def send_receive_event_to_app(self) -> None:
-        """Text that is none ends the connection (1007), without a traceback for each that somebody sends."""
+        """Ends the connection (1007) where a text frame is no UTF-8, without a traceback for each such frame."""
         if self.curr_msg_data_type == "text" and not self.close_sent:
             try:
                 b"".join(self.frames).decode()
@@ -160,13 +160,13 @@ class Socket(WebSocketsSansIOProtocol):
         await super().run_asgi()
 
     def handle_ping(self) -> None:
-        """Answers; but a peer that only asks, and reads no answer, is cut off before its answers fill the memory."""
+        """Answers a ping. A peer that reads no answers is cut off before they fill the memory."""
         super().handle_ping()
         if self.unread_bytes > UNREAD_PONGS:
             self.transport.abort()
 
     def keepalive_timeout(self) -> None:
-        """A dead peer reads nothing: what waits for it would keep the connection for ever."""
+        """Aborts the connection: a dead peer reads nothing, and what waits for it would keep the connection for ever."""
         super().keepalive_timeout()
         self.loop.call_later(LINGER_S, self.transport.abort)
 

@@ -1,4 +1,4 @@
-"""A circuit breaker: whoever asks a service that is away is told so at once, instead of waiting for its time limit."""
+"""A circuit breaker: a call to a service that is away fails at once, instead of waiting for its time limit."""
 
 import enum
 from collections.abc import Iterator
@@ -103,5 +103,5 @@ class Breaker:
         self._open_until_s = self._clock.monotonic_s() + pause_s
 
     def _close(self) -> None:
-        """Also a call that began before it opened and has just been answered says that the service is there."""
+        """Closes the breaker, also for a call that began before it opened: its answer says that the service is there."""
         self._failed, self._pause_s = 0, 0.0

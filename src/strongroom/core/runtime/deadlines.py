@@ -1,4 +1,4 @@
-"""Time limits of calls that wait for something outside, which end together when the process is told to stop."""
+"""Time limits of calls that wait for the outside. All of them end together when the process is told to stop."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 
 class Deadlines:
-    """`end` is for the moment before the listeners stop: whoever waits is then answered instead of cut off."""
+    """The time limits of one part. Call `end` before the listeners stop, so that waiting callers get an answer."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Timeout] = set()

@@ -45,7 +45,7 @@ def fault_text(error: BaseException) -> str:
 
 
 def _first(error: BaseException) -> BaseException:
-    """A task group's error names nothing; the first in it does."""
+    """Returns the first error of a task group, whose own error names nothing."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
@@ -61,7 +61,7 @@ def _code(error: DBAPIError) -> str:
 
 
 def _is_plain(text: str | None) -> bool:
-    """Whether it names no address: the event loop writes there what it could not reach."""
+    """Whether the text names no address: the event loop writes into it what it could not reach."""
     return bool(text) and _without_addresses(str(text)) == text and "(" not in str(text)
 
 

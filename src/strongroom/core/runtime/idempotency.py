@@ -11,7 +11,7 @@ A request with a key goes through three steps: `begin` puts its row in, the effe
 What was signed may turn out to be without any effect for ever. Then it may be replaced (`Attempt.replaces`), once.
 
 A process that only paused may wake up after its request was taken over: `refer` then finds the other's reference,
-or no row, and fails its transaction. So a key has one signature, whoever makes it.
+or no row, and fails its transaction. So a key has one signature, whichever process makes it.
 """
 
 from dataclasses import dataclass, field
@@ -107,7 +107,7 @@ class Idempotency:
             raise LeaseLost("This request was continued by another process")
 
     def require_current(self, connection: Connection, attempt: Attempt) -> None:
-        """Before the request is judged: a judgement is worth nothing where another process has gone on with it.
+        """Makes sure that the request is still this process's, before it is judged.
 
         Raises:
             LeaseLost: as `refer`.

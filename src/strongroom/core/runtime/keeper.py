@@ -99,7 +99,7 @@ class Keeper:
 
 
 async def _close(database: Database) -> None:
-    """A renewal that hangs is worth no waiting: the lease expires by itself."""
+    """Ends the thread without waiting for a renewal that hangs: the lease expires by itself."""
     await database.close(CLOSE_S)
 
 

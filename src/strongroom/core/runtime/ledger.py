@@ -75,7 +75,7 @@ class Ledger(Protocol):
         """The health of its database before the ledger is open."""
 
     async def prepare(self) -> None:
-        """What may be done again and again until the database is there: its schema is brought up to date."""
+        """Brings the database's schema up to date. It may run again and again until the database is there."""
 
     async def open(self) -> None:
         """Assembles the ledger. Needs the database, nothing else outside."""
@@ -85,10 +85,10 @@ class Ledger(Protocol):
 
     @property
     def failed(self) -> asyncio.Future[None]:
-        """Gets an exception when a person must act before its work can go on; there from `open` on."""
+        """A future that gets an exception when a person must act before the work can go on. It exists from `open` on."""
 
     async def drain(self) -> None:
-        """Before the surfaces stop: a caller who waits is told what is known."""
+        """Answers callers that wait with what is known, before the surfaces stop."""
 
     async def close(self) -> None:
         """Ends the loops, then what they used."""
@@ -203,12 +203,12 @@ class Administration(Protocol):
     def prepared(
         self, ledger: LedgerDefinition[S, L], *, makes: bool = False
     ) -> AbstractAsyncContextManager[L]:
-        """The ledger with its database, not open. `makes`: that is made, or migrated; else it must be there."""
+        """Gives the ledger with its database, not open. `makes`: the database is made or migrated; else it must exist."""
 
     def opened(
         self, ledger: LedgerDefinition[S, L], *, makes: bool = False
     ) -> AbstractAsyncContextManager[L]:
-        """The same, open, with nothing running."""
+        """Gives the ledger open, with no loop running."""
 
 
 def administration_of(context: Any) -> Administration:

@@ -89,7 +89,7 @@ class LedgerBase(Generic[S]):
         raise NotImplementedError
 
     def finish_waits(self) -> None:
-        """The process stops soon: whoever waits for an outcome is told what is known."""
+        """Answers callers that wait for an outcome with what is known, because the process stops soon."""
 
     # What the house does with it.
 
@@ -151,7 +151,7 @@ class LedgerBase(Generic[S]):
         return self._failed
 
     def fail(self, error: Exception) -> None:
-        """A person must act before the work goes on: a process that does nothing else ends with this."""
+        """Reports that a person must act before the work goes on. A process that does nothing else ends with it."""
         if not self.failed.done():
             self.failed.set_exception(error)
             self.failed.exception()  # where nobody waits for it, health has said it

@@ -1,4 +1,4 @@
-"""Sees when the event loop was busy for so long that everybody waited."""
+"""Notices when the event loop was busy for so long that every client waited."""
 
 from collections import deque
 
@@ -12,7 +12,7 @@ REMEMBERED_S = 60.0
 
 
 class LoopWatch:
-    """Sleeps a moment again and again; what it oversleeps, every client waited."""
+    """Sleeps for a moment again and again. What it oversleeps is the time that every client waited."""
 
     def __init__(self, clock: Clock, health: Health, metrics: Metrics) -> None:
         self._clock = clock

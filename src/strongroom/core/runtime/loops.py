@@ -1,4 +1,4 @@
-"""Loops that say how they are: each reports its successes and failures to health by itself, and none ends another.
+"""Loops that report to health: each tells its own successes and failures, and none ends another.
 
 A loop that fails, with whatever exception, is started again after a pause that grows, with jitter and a limit. Nothing
 but its cancellation ends it.
@@ -26,7 +26,7 @@ MAX_PASS_S = 300.0
 
 
 class Incomplete(Unavailable):
-    """A pass did its work, but not for all: a part has to be tried again.
+    """Raised by a pass that did a part of its work and has to try the rest again.
 
     However often, that is no more than DEGRADED, and the next pass comes at the usual pace: the others wait for it.
     """
@@ -72,7 +72,7 @@ class Loop:
     ) -> None:
         self.health = health
         self.rest = rest
-        """Called when it runs no more because its lease is over: what it knows of its work is out of date."""
+        """Called when the loop ends with its lease, because what it knows of its work is then out of date."""
         self._work = work
         self._backoff = backoff
 
@@ -199,13 +199,13 @@ class Loops:
         return Loop(endless, work_health, self._new_backoff(MAX_PAUSE_S), rest)
 
     def start(self, loop: Loop) -> None:
-        """In this process, whatever others do."""
+        """Starts the loop in this process, whatever other processes do."""
         self._background.start(loop.run())
 
     def under(self, leases: Leases, name: str, loops: Sequence[Loop]) -> None:
-        """In the one process that holds the lease. In the others they stand by.
+        """Starts the loops in the process that holds the lease; in the others they stand by.
 
-        A loop that finds the lease lost fails like any other: whoever renews the lease ends the term.
+        A loop that finds the lease lost fails like any other. The renewal of the lease ends the term.
         """
         for loop in loops:
             loop.health.stand_by()

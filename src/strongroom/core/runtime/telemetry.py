@@ -163,7 +163,7 @@ class Health:
         self._checks: dict[tuple[str, str], Callable[[], ComponentHealth]] = {}
         self._vital: set[str] = set()
         self.is_draining = False
-        """The process was told to end: no new requests, please."""
+        """The process was told to end and should get no new requests."""
 
     def report(
         self, name: str, status: Status, detail: str | None = None, *, part: str = "", vital: bool = False
@@ -182,7 +182,7 @@ class Health:
             self._vital.add(name)
 
     def drain(self) -> None:
-        """From now on the process is not ready; what it has begun it ends."""
+        """Makes the process not ready from now on. It finishes what it has begun."""
         self.is_draining = True
 
     def components(self) -> dict[str, ComponentHealth]:

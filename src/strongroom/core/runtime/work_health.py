@@ -1,4 +1,4 @@
-"""What one piece of work says of itself: it is well after a success, and not after a failure."""
+"""The health of one piece of work: well after a success, not well after a failure."""
 
 import traceback
 
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 DOWN_AFTER = 5
 STANDBY = "another process does this work, or will"
 EXPECTED = (StrongroomError, DBAPIError, OSError, TimeoutError)
-"""What the outside does to us. Anything else is a defect, and its place in the code belongs in the log."""
+"""Errors that the outside causes. Any other is a defect, so its place in the code is logged."""
 
 
 class WorkHealth:
@@ -37,9 +37,9 @@ class WorkHealth:
         self.name = name
         self.component = name.partition(".")[0]
         self.failures = 0
-        """In a row."""
+        """Failures in a row."""
         self.successes = 0
-        """In all."""
+        """Failures in all."""
         self.last_success_ms: int | None = None
         self.last_failure_ms: int | None = None
         self._clock = clock
@@ -79,7 +79,7 @@ class WorkHealth:
             log.warning("failed", work=self.name, why=self._detail, failures=self.failures)
 
     def stand_by(self, detail: str | None = STANDBY) -> None:
-        """It does not run here, and what failed here before says nothing of it."""
+        """Notes that the work does not run here, so earlier failures here say nothing of it."""
         self.failures = 0
         self._status, self._detail, self._began_s = Status.UP, detail, None
 

@@ -7,14 +7,14 @@ from strongroom.core.errors import Forbidden
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """The one in whose name something is done. `name` goes into the audit trail."""
+    """The caller in whose name something is done. `name` goes into the audit trail."""
 
     name: str
     scopes: frozenset[str]
     limits: str = ""
     """What narrows the scopes further: a JSON document in the ledger's own terms. Empty: nothing does."""
     token: str | None = None
-    """Id of the token by which it was recognised; None: it was no issued one."""
+    """Id of the issued token that identified the caller; None: another credential did."""
 
     def may(self, scope: str) -> bool:
         ledger = scope.partition(":")[0]
@@ -25,7 +25,7 @@ class Principal:
             raise Forbidden(f"The token of {self.name!r} lacks the scope {scope}")
 
 
-# A surface that the operator left open: whoever reaches it is trusted, as with the original services.
+# The caller of a surface that the operator left open: reaching it is enough, as with the original services.
 ANONYMOUS = Principal(name="anonymous", scopes=frozenset({"*"}))
 
 
@@ -34,5 +34,5 @@ def system_principal(name: str) -> Principal:
     return Principal(name=f"system:{name}", scopes=frozenset({"*"}))
 
 
-# Whoever has a shell on the machine and the database's password, with the commands of `strongroom`.
+# A person with a shell on the machine and the database's password, who uses the commands of `strongroom`.
 OPERATOR = Principal(name="operator", scopes=frozenset({"*"}))

@@ -1,8 +1,8 @@
 """The audit trail: append-only, hash-chained, written in the transaction of what it records.
 
 hash(n) = SHA-256(hash(n-1) || JSON [sequence, at_ms, principal, action, subject, details]); hash(0) is 32 zero
-bytes. Without its row the transaction does not commit: it fails closed. Whoever alters, removes or reorders a
-row breaks every later hash.
+bytes. Without its row the transaction does not commit: it fails closed. To alter, remove or reorder
+a row breaks every later hash.
 """
 
 import hashlib

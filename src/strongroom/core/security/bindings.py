@@ -5,7 +5,7 @@ and those of two wallets could be exchanged. So every row that holds secrets has
 
     HMAC-SHA256(key, table, row's name, sequence, each column's value or NULL)
 
-`key` is derived from the key-encryption key, so whoever can only write the database makes none. `sequence` is that of the
+`key` is derived from the key-encryption key, so writing the database is not enough to make a tag. `sequence` is that of the
 audit row which tells of the change: an old row put back together with its old tag is betrayed by a later audit row of
 the same subject, which cannot be removed without breaking the audit trail's chain.
 A row without a tag is refused like one with a wrong tag.
@@ -81,7 +81,7 @@ class Bindings:
             upsert(connection, tables.binding, values[start : start + CHUNK], ["sequence", "tag"])
 
     def unbind(self, connection: Connection, name: str) -> None:
-        """For a row that is deleted."""
+        """Deletes the tag of a row that is deleted."""
         connection.execute(delete(tables.binding).where(tables.binding.c.id == self._id(name)))
 
     def holds(self, connection: Connection, row: HeldRow) -> bool:
@@ -140,5 +140,5 @@ def _tags_of(kind: Kind) -> Select[Any]:
 
 
 def _encoded(*parts: bytes | None) -> bytes:
-    """Each with its length before it, so that no two lists of parts read the same. NULL is not the empty value."""
+    """Joins the parts, each after its length, so that no two lists read the same. NULL differs from the empty value."""
     return b"".join(b"\xff" * 4 if part is None else len(part).to_bytes(4, "big") + part for part in parts)

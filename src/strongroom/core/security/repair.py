@@ -23,13 +23,13 @@ from strongroom.core.storage.database import Database
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What was found of one row. `None`: nothing is wrong with it."""
+    """What was found about one row. `None`: nothing is wrong."""
 
     row: HeldRow
     content: str | None
-    """Of what it holds: it does not open, or opens to something else than the database says."""
+    """What is wrong with its content: it does not open, or opens to something else than the database says."""
     binding: str | None
-    """Of its tag: it is not as the service left it."""
+    """What is wrong with its tag: the row is not as the service left it."""
     is_bound: bool = True
     """Or the database never was, and the service does it at its start."""
 
@@ -59,7 +59,9 @@ class Repair:
         return [replace(one, binding=None, is_bound=False) for one in verdicts]
 
     async def accept(self, names: Collection[str] | None) -> list[str]:
-        """Binds rows as they stand, whoever wrote them; None: all that can be. Returns those that were not bound before.
+        """Binds rows as they stand, without asking who wrote them; None: all rows that can be bound.
+
+        Returns those that were not bound before.
 
         Raises:
             NotFound: there is no such row.

@@ -205,7 +205,7 @@ class Gatekeeper:
 
 
 def require_unrevoked(connection: Connection, principal: Principal) -> None:
-    """For what is done some time after the request: in the transaction that does it.
+    """Checks the token of a request that is carried out later, in the transaction that does so.
 
     A token that ran out meanwhile is no obstacle: it was asked for in time.
 

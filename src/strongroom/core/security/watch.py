@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 PAUSE_S = 60.0
 RETRY_S = 5.0
-"""After a look that failed."""
+"""Pause after a failed look."""
 REFUSED = "vault.refuse"
 SHOWN = 3
 
@@ -31,7 +31,7 @@ class Watched:
     """A ledger's key-encryption key, where it came from, and the rows that it sealed."""
 
     component: str
-    """Of health."""
+    """The component of health."""
     source: KeySource
     key: KeyEncryptionKey
     holdings: Holdings
@@ -58,7 +58,7 @@ class KeyWatch:
         self._loop = asyncio.get_running_loop()
 
     def notice(self, name: str, problem: str) -> None:
-        """A row was refused. From any thread."""
+        """Notes that a row was refused. May be called from any thread."""
         if self._problems.get(name) != problem:
             self._loop.call_soon_threadsafe(self._add, name, problem)
 

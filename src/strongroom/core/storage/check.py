@@ -46,7 +46,7 @@ def _read(connection: Connection) -> None:
 
 
 def _write(connection: Connection, name: str) -> None:
-    """A lease that nobody asks for. Its name is new each time, so that no process waits for another."""
+    """Writes and deletes a lease that nobody asks for. Its name is new each time, so no process waits for another."""
     row = {"name": name, "holder": "", "fence": 0, "expires_at_ms": 0}
     connection.execute(tables.lease.insert(), row)
     connection.execute(delete(tables.lease).where(tables.lease.c.name == name))

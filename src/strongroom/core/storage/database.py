@@ -59,7 +59,7 @@ FIRST_PAUSE_S = 0.02
 MAX_PAUSE_S = 0.5
 CLOSE_S = 10.0
 ANSWER_S = 30.0
-"""A server that is silent for so long, or that keeps a unit waiting for a lock, does not answer. SQLite always does."""
+"""Time after which a server that is silent, or keeps a unit waiting for a lock, counts as away. SQLite never is."""
 
 
 class UnsignedBig(TypeDecorator[int]):
@@ -97,7 +97,7 @@ def ascii_text(length: int) -> TypeEngine[str]:
 
 
 def ascii_key(value: str) -> str:
-    """What to look for in a column of `ascii_text`; with other letters MySQL fails where nothing is to be found."""
+    """Encodes a value to look for in a column of `ascii_text`. For other letters MySQL fails instead of finding nothing."""
     return value if value.isascii() else ""
 
 
@@ -203,7 +203,7 @@ class Database:
             raise ConnectionSevered from None
 
     def take_failure(self) -> DatabaseUnusable | None:
-        """What kept a unit of work from being stored since this was last asked: a small one may fit where it did not."""
+        """Returns why a unit of work was not stored since the last call. A smaller unit may fit where that one did not."""
         failure, self._failure = self._failure, None
         return failure
 
@@ -214,7 +214,7 @@ class Database:
         return await self.read(lambda connection: connection.execute(statement).first())
 
     async def close(self, patience_s: float = CLOSE_S) -> None:
-        """Waits for the units under way, also those whose caller is gone; not for a database that is silent."""
+        """Waits for the units under way, also where the caller is gone. It does not wait for a silent database."""
         self._closed = True
         if self._units:
             await asyncio.wait(self._units, timeout=patience_s)
@@ -224,7 +224,7 @@ class Database:
             await self._engine.close()
 
     async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Attempts again what left nothing behind, for as long as the error's kind allows.
+        """Runs a unit again that left nothing behind, for as long as the kind of error allows.
 
         The pauses grow and are random: two nodes whose transactions undo each other's must not meet again.
         """

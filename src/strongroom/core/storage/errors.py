@@ -60,7 +60,7 @@ class Undone(DatabaseUnavailable):
 
 
 class DatabaseUnusable(DatabaseUnavailable):
-    """It will not help to try again before a person has acted."""
+    """The database cannot be used before a person has acted; trying again does not help."""
 
     def __init__(self, number: int, why: str) -> None:
         super().__init__(
@@ -163,6 +163,6 @@ def _error_of(meaning: Meaning, number: int, error: BaseException, statement: st
 
 
 def _why(number: int, error: BaseException) -> str:
-    """In few words. The server's own may hold addresses and names of users."""
+    """Describes an error in a few words. The server's own words may hold addresses and names of users."""
     name: str | None = getattr(error, "sqlite_errorname", None)
     return name or f"error {number}"

@@ -40,7 +40,7 @@ async def looking(one: Installed) -> AsyncIterator[Database]:
 
 @contextmanager
 def named(database: Database) -> Iterator[None]:
-    """An operator is told which database cannot be used, and why in the driver's words.
+    """Tells the operator which database cannot be used, and why, in the driver's words.
 
     Raises:
         Unavailable: in place of one that the database caused.

@@ -67,7 +67,7 @@ async def migrate(database: Database, components: Sequence[Revisions]) -> None:
 
 
 def _tell(connection: Connection, states: Sequence[SchemaState]) -> None:
-    """Names what may take long: whoever waits should know for what."""
+    """Logs what may take long, so that the operator knows what the process waits for."""
     pending = [revision for state in states for revision in state.pending]
     if pending and (large := large_tables(connection)):
         log.warning(
@@ -78,7 +78,7 @@ def _tell(connection: Connection, states: Sequence[SchemaState]) -> None:
 
 
 def _reason(error: StrongroomError) -> str:
-    """The driver's own words where there are some: only a person sees them, at the start of a process."""
+    """Returns the driver's own words where there are any. Only a person sees them, at the start of a process."""
     return str(error.__cause__ or error)
 
 

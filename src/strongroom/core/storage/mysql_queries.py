@@ -63,7 +63,7 @@ class QueryPool:
             return rows
 
     def close(self) -> None:
-        """Gives up the connections that nobody uses."""
+        """Closes the connections that are not in use."""
         while self._idle:
             self._idle.pop().close()
 

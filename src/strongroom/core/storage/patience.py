@@ -1,4 +1,4 @@
-"""Waits for a database that is away when a process starts, and for no database that needs a person.
+"""Waits for a database that is away when a process starts, but not for one that needs a person.
 
 A wrong password, an unknown database, a schema of a later version: the operator learns of them at once, because the
 process ends. A server that is not there yet, is full or busy, or lost its quorum may come back by itself.
@@ -14,7 +14,7 @@ from strongroom.core.storage.errors import DatabaseUnusable
 
 NO_SPACE = frozenset({1021, 1023, 1026, 1030, 1037, 1038, 1041, 1114, 1598})
 SQLITE_NO_SPACE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
-"""No room on a disk or in memory: somebody makes some."""
+"""No room on a disk or in memory, which may be made while the process waits."""
 SQLITE_PRIMARY = 0xFF
 """The part of an extended result code that is the code."""
 

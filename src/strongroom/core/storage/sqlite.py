@@ -65,7 +65,7 @@ class SqliteEngine:
 
 
 class _Unit(Generic[T]):
-    """A unit of work on its way through the writing thread, and who waits for it."""
+    """A unit of work on its way through the writing thread, with the caller that waits for it."""
 
     def __init__(self, work: Work[T]) -> None:
         self._work = work
@@ -75,7 +75,7 @@ class _Unit(Generic[T]):
         self.error: BaseException | None = None
 
     def run(self, connection: Connection) -> None:
-        """In a savepoint: a failure undoes this unit and no other."""
+        """Runs the unit in a savepoint: a failure undoes this unit and no other."""
         savepoint = connection.begin_nested()
         try:
             self._result = self._work(connection)
@@ -85,11 +85,11 @@ class _Unit(Generic[T]):
             savepoint.rollback()
 
     def run_alone(self, connection: Connection) -> None:
-        """In the transaction itself, which fails with it."""
+        """Runs the unit in the transaction itself, which fails with it."""
         self._result = self._work(connection)
 
     def answer(self) -> None:
-        """In the caller's event loop."""
+        """Gives the result to the caller, in the caller's event loop."""
         if self.future.done():  # the caller is gone; the work is done all the same
             return
         if self.error is not None:

@@ -1,4 +1,4 @@
-"""Who may connect: so many peers, so many connections of one. It also counts and logs what was refused."""
+"""Limits how many connections there are, of one peer and in all. It also counts and logs refusals."""
 
 import enum
 from collections import Counter
@@ -87,7 +87,7 @@ class Gate:
         return Admission(partial(self._left, key))
 
     def linger(self) -> Admission | None:
-        """A place for a connection that is told why it is refused, if there is one: else it is cut off."""
+        """A place for a refused connection that should still read why, if there is one; else it is cut off."""
         if self._lingering >= MAX_LINGERING:
             return None
         self._lingering += 1

@@ -36,7 +36,7 @@ HEADER_MARKS = 4
 
 
 class _Refused(Exception):
-    """Out of a callback of the parser, which wraps it."""
+    """Raised out of a callback of the parser, which wraps it."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)

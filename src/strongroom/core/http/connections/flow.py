@@ -18,11 +18,11 @@ class HeldFlow(FlowControl):
         self._is_held = False
 
     def pause_reading(self) -> None:
-        """The application has enough: nothing is parsed until it wants more."""
+        """Stops parsing until the application, which has enough, wants more."""
         self.read_paused = True
 
     def resume_reading(self) -> None:
-        """The application waits for more."""
+        """Parses on, because the application waits for more."""
         self.read_paused = False
         self._resumed()
 

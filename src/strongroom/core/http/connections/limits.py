@@ -28,7 +28,7 @@ class ConnectionLimits:
     messages_a_minute: int = 600
     """Frames of one WebSocket, pings too; as many may come at once."""
     proxies: TrustedProxies = NOBODY
-    """Who speaks for many clients, and is not counted as one peer."""
+    """Proxies, which speak for many clients and are not counted as one peer."""
 
 
 def read_connection_limits(environment: Environment) -> ConnectionLimits:

@@ -42,7 +42,7 @@ class Rules:
     messages_a_minute: int | None
     """None: as the gate says."""
     proxies: TrustedProxies
-    """Who speaks for many clients here, beside those that the gate knows."""
+    """Proxies of this surface, beside those that the gate knows."""
     dialect: Dialect
     """How a refusal is worded."""
 

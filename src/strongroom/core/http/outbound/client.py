@@ -22,7 +22,7 @@ ANSWER_S = 10.0
 MAX_ANSWER_BYTES = 16 * 2**20
 MAX_LINE_BYTES = 65_536
 LINES_A_TURN = 32
-"""Of one stream, before others get their turn: a peer may always have more to say."""
+"""Lines of one stream before other tasks get their turn: a peer may send without end."""
 
 
 class OutboundError(Exception):

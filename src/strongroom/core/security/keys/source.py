@@ -144,7 +144,7 @@ def require_strong(key: bytes, ledger: str) -> None:
     if len(set(key)) >= FEWEST_VALUES and len(steps) > 1 and not repeats:
         return
     raise ValueError(
-        "the key is zeros or a pattern, which anybody can guess: whoever gets the database opens what it seals. Change it"
+        "the key is zeros or a pattern, which anybody can guess. A thief of the database opens what it seals. Change it"
         f" (docs/operations.md, Change the key-encryption key); until then, add {ledger} to {ALLOW_WEAK}"
     )
 
