@@ -53,6 +53,8 @@ def test_whoever_makes_a_token_learns_which_database_it_is_in(installation: Inst
         (["--scope", "*", "--expires", "5y"], "--expires looks like 90d, 12h or 30m"),
         (["--scope", "*", "--expires", "0d"], "--expires looks like 90d, 12h or 30m"),
         ([], "Missing option '--scope'"),
+        (["--scope", "*", "--rate", "5"], "limits are for --ledger bittensor: --rate"),
+        (["--scope", "*", "--ledger", "doge"], "the ledger is atto or hathor or bittensor"),
     ],
 )
 def test_a_wrong_option_is_refused_with_what_is_allowed(

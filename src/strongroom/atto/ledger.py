@@ -35,7 +35,8 @@ from strongroom.atto.transactions.service import Transactions
 from strongroom.atto.transactions.store import Settled, SignedBlock
 from strongroom.atto.transactions.submitter import Submitter
 from strongroom.atto.transactions.work_cache import WorkCache
-from strongroom.atto.wallets.accounts import Accounts
+from strongroom.atto.transactions.work_search import WorkSearch
+from strongroom.atto.wallets.accounts import AccountListeners, Accounts
 from strongroom.atto.wallets.adoption import adopt_accounts
 from strongroom.atto.wallets.keyring import Keyring
 from strongroom.atto.wallets.recovery import Recoverer
@@ -211,15 +212,17 @@ class AttoLedger(LedgerBase[AttoSettings]):
             refused=self.key_watch.notice,
         )
         self._work_desk = WorkCache(
-            source=self._work_source(),
+            WorkSearch(
+                source=self._work_source(),
+                network=settings.network,
+                node_clock=self._node_clock,
+                clock=clock,
+                entropy=entropy,
+                health=self.loops.watch(WORK, down_after=1),
+                metrics=self.metrics,
+            ),
             database=database,
-            network=settings.network,
-            node_clock=self._node_clock,
-            clock=clock,
-            entropy=entropy,
             background=self.background,
-            health=self.loops.watch(WORK, down_after=1),
-            metrics=self.metrics,
         )
         self._resolver = Resolver(
             node=self._node,
@@ -283,18 +286,19 @@ class AttoLedger(LedgerBase[AttoSettings]):
         )
 
     def _assemble_services(self) -> None:
-        scan_progress = ScanProgress(self.clock)
+        scan_progress = ScanProgress(self.clock, self.settings.scan_limit)
         accounts = Accounts(
             database=self.database,
             network=self.settings.network,
             keyring=self._keyring,
             audit=self.audit,
             clock=self.clock,
-            monitored=self._monitored,
+            listeners=AccountListeners(
+                monitored=self._monitored,
+                refresh=self._follower.refresh,
+                wake_receiver=self._receiver.wake,
+            ),
             progress=scan_progress,
-            refresh=self._follower.refresh,
-            wake_receiver=self._receiver.wake,
-            scan_limit=self.settings.scan_limit,
         )
         self._services = Services(
             wallets=Wallets(
@@ -311,7 +315,6 @@ class AttoLedger(LedgerBase[AttoSettings]):
                 node=self._node,
                 database=self.database,
                 progress=scan_progress,
-                scan_limit=self.settings.scan_limit,
             ),
             transactions=Transactions(self._submitter, self.database),
             queries=Queries(self.database, self.settings.network),

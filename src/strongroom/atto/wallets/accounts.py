@@ -47,6 +47,34 @@ class Derived:
     address: Address
 
 
+class AccountListeners:
+    """Who has to know of accounts that are new or changed."""
+
+    def __init__(
+        self,
+        *,
+        monitored: MonitoredAddresses,
+        refresh: Callable[[Sequence[Address]], Awaitable[None]],
+        wake_receiver: Callable[[], None],
+    ) -> None:
+        """`refresh` asks the node for the states of new accounts."""
+        self._monitored = monitored
+        self._refresh = refresh
+        self._wake_receiver = wake_receiver
+
+    async def added(self, addresses: Sequence[Address]) -> None:
+        """Watches new accounts, and asks the node whether they are in use already; it may be away."""
+        self._monitored.add(addresses)
+        try:
+            async with asyncio.timeout(REFRESH_TIMEOUT_S):
+                await self._refresh(addresses)
+        except (StrongroomError, TimeoutError) as error:
+            log.info("new accounts will be looked up later", why=str(error) or "timed out")
+
+    def changed(self) -> None:
+        self._wake_receiver()
+
+
 class Accounts:
     def __init__(
         self,
@@ -56,23 +84,16 @@ class Accounts:
         keyring: Keyring,
         audit: Audit,
         clock: Clock,
-        monitored: MonitoredAddresses,
+        listeners: AccountListeners,
         progress: ScanProgress,
-        refresh: Callable[[Sequence[Address]], Awaitable[None]],
-        wake_receiver: Callable[[], None],
-        scan_limit: int,
     ) -> None:
-        """`refresh` asks the node for the states of new accounts."""
         self._database = database
         self._network = network
         self._keyring = keyring
         self._audit = audit
         self._clock = clock
-        self._monitored = monitored
+        self._listeners = listeners
         self._progress = progress
-        self._refresh = refresh
-        self._wake_receiver = wake_receiver
-        self._scan_limit = scan_limit
 
     async def create(self, principal: Principal, wallet_name: str) -> Derived:
         """Makes the account after the wallet's highest index.
@@ -175,23 +196,17 @@ class Accounts:
         return accounts
 
     def require_within_limit(self, count: int) -> None:
-        if count > self._scan_limit:
+        if count > self._progress.limit:
             raise InvalidInput(
-                f"That would touch {count} account indexes; at most {self._scan_limit} are allowed at once "
+                f"That would touch {count} account indexes; at most {self._progress.limit} are allowed at once "
                 "(ATTO_SCAN_LIMIT)",
                 code="scan_limit",
             )
 
     async def announce(self, addresses: Sequence[Address]) -> None:
-        """Watches new accounts, and asks the node whether they are in use already; it may be away."""
-        if not addresses:
-            return
-        self._monitored.add(addresses)
-        try:
-            async with asyncio.timeout(REFRESH_TIMEOUT_S):
-                await self._refresh(addresses)
-        except (StrongroomError, TimeoutError) as error:
-            log.info("new accounts will be looked up later", why=str(error) or "timed out")
+        """Call it after the commit that made them."""
+        if addresses:
+            await self._listeners.added(addresses)
 
     async def rows(self, wallet_name: str) -> list[AccountRow]:
         columns = tables.account.c
@@ -228,7 +243,7 @@ class Accounts:
             self._audit.append(connection, principal, action, address.path)
 
         await self._database.write(work)
-        self._wake_receiver()
+        self._listeners.changed()
 
     async def set_label(self, principal: Principal, address: Address, label: str | None) -> None:
         if label is not None and (not label or len(label) > MAX_LABEL or not label.isprintable()):

@@ -55,10 +55,7 @@ class Recovery:
 
 
 class Recoverer:
-    def __init__(
-        self, *, accounts: Accounts, node: Node, database: Database, progress: ScanProgress, scan_limit: int
-    ) -> None:
-        self._scan_limit = scan_limit
+    def __init__(self, *, accounts: Accounts, node: Node, database: Database, progress: ScanProgress) -> None:
         self._accounts = accounts
         self._node = node
         self._database = database
@@ -73,7 +70,7 @@ class Recoverer:
             raise unknown_wallet(wallet_name) from None
         first = await self._highest_known(wallet_name)
         with self._progress.track(wallet_name, "recovery") as scan:
-            most = self._scan_limit + (first in existing)  # where it starts over was touched before
+            most = self._progress.limit + (first in existing)  # where it starts over was touched before
             scanned = await self._scan(wallet_name, keys, range(first, first + most), gap_limit, scan)
             used = [one.account.index for one in scanned if one.used]
             last = used[-1] if used else scanned[-1].account.index

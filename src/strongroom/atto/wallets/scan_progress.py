@@ -27,9 +27,10 @@ class Progress(msgspec.Struct, rename="camel"):
 
 
 class ScanProgress:
-    """The latest scan of each wallet, in this process."""
+    """The latest scan of each wallet, in this process; one scan touches `limit` account indexes at most."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, limit: int) -> None:
+        self.limit = limit
         self._clock = clock
         self._scans: dict[str, Progress] = {}
         self._logged_s: dict[str, float] = {}
