@@ -11,13 +11,13 @@ from strongroom.core.clock import SystemClock
 from strongroom.core.storage import tables as core_tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import execute, select_in
+from strongroom.hathor.maintenance.deletion import delete_wallet
 from strongroom.hathor.maintenance.verifier import Verifier
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.protocol.events import Event, RawEvent, read_event
 from strongroom.hathor.protocol.hashes import base58check_decode
 from strongroom.hathor.protocol.messages import authentication_message, deletion_message, sign_message
 from strongroom.hathor.sync.batch import Rules
-from strongroom.hathor.wallets.deletion import delete_wallet
 from strongroom.hathor.wallets.loading import load_wallet
 from strongroom_sandbox.hathor.generate import START_S, Generator, Plan
 from support.clock import ManualClock

@@ -7,7 +7,7 @@ import pytest
 
 from strongroom.core.storage.database import Database
 from strongroom.hathor.index.writer_lock import NO_EVENT, lock_ledger
-from strongroom.hathor.wallets.deletion import delete_wallet
+from strongroom.hathor.maintenance.deletion import delete_wallet
 from support.another_process import Elsewhere, another_process, until_waiting
 from support.hathor.streams import prepare
 from support.hathor.wallets import WALLET, insert_wallet

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import execute
 from strongroom.hathor.proposals.store import SENT, begin_sending, cancel, propose, refuse, settle
-from strongroom.hathor.proposals.utxo_locks import ProposalRefusedError
+from strongroom.hathor.proposals.utxo_locks import ProposalRefused
 from strongroom.hathor.protocol.hashes import base58check_decode, sha256d
 from strongroom.hathor.protocol.headers import NanoHeader
 from strongroom.hathor.protocol.transactions import Transaction
@@ -78,7 +78,7 @@ async def test_the_void_of_another_s_transaction_frees_nothing_that_is_held(
     scene.chain.void(rival)
     await scene.sync()
     assert await database.read(marks) == (1, 1)
-    with pytest.raises(ProposalRefusedError, match="inputs-already-used"):
+    with pytest.raises(ProposalRefused, match="inputs-already-used"):
         await announce(database, "late", transaction)
     assert await database.read(marks) == (1, 1)
 

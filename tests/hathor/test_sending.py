@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.storage.statements import execute
 from strongroom.hathor.gateway.push import NotDelivered
+from strongroom.hathor.maintenance.deletion import delete_wallet
 from strongroom.hathor.proposals.broadcaster import GRACE_S, NEVER_ARRIVED, PUSH_WINDOW_S
 from strongroom.hathor.proposals.store import (
     OPEN,
@@ -22,7 +23,6 @@ from strongroom.hathor.proposals.store import (
 from strongroom.hathor.proposals.submitter import WAIT_S
 from strongroom.hathor.proposals.sweeper import LIFE_S
 from strongroom.hathor.protocol.transactions import Transaction
-from strongroom.hathor.wallets.deletion import delete_wallet
 from support.clock import ManualClock
 from support.hathor.api import WALLET_ID
 from support.hathor.proposals import Client, payment

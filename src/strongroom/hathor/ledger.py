@@ -32,7 +32,6 @@ from strongroom.hathor.api.limits import RateLimit
 from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes, OperationRules
 from strongroom.hathor.api.proposals import ProposalRoutes
-from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.realtime import Realtime
 from strongroom.hathor.api.refusal import before_opening, refused_at_door
 from strongroom.hathor.api.registration import Registration, RegistrationRules
@@ -49,12 +48,14 @@ from strongroom.hathor.notifications.fcm import Fcm
 from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMetrics, PushRules
 from strongroom.hathor.proposals.broadcaster import Sender
+from strongroom.hathor.proposals.service import Proposals
 from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.proposals.sweeper import SWEEP_S, ProposalSweep
 from strongroom.hathor.settings import API_SURFACE, SOCKET_SURFACE, HathorSettings
 from strongroom.hathor.sync.daemon import Sync, SyncReports, SyncSettings
 from strongroom.hathor.sync.metrics import SyncMetrics
 from strongroom.hathor.sync.source import Pins, WrongSourceError
+from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.jwt import Tokens
 from strongroom.hathor.wallets.loading import LOOK_S, WalletLoader
 
@@ -145,7 +146,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
 
     def applications(self) -> Mapping[str, Any]:
         tokens = Tokens(self.settings.api.auth_secrets, self.clock, self.entropy)
-        reader = Reader(self.database, self.clock, self.settings.network)
+        reader = WalletReader(self.database, self.clock, self.settings.network)
         return {
             API_SURFACE: self._application(tokens, reader),
             SOCKET_SURFACE: self._socket_application(tokens, reader),
@@ -249,7 +250,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
             rules=PushRules(providers=push.providers, age_s=push.age_s),
         )
 
-    def _socket_application(self, tokens: Tokens, reader: Reader) -> SocketApplication:
+    def _socket_application(self, tokens: Tokens, reader: WalletReader) -> SocketApplication:
         settings = self.settings.sockets
         metrics = SocketMetrics(self.metrics)
         subscriptions = Subscriptions(metrics)
@@ -273,7 +274,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
             ),
         )
 
-    def _application(self, tokens: Tokens, reader: Reader) -> ASGIApp:
+    def _application(self, tokens: Tokens, reader: WalletReader) -> ASGIApp:
         api = self.settings.api
         clients = Clients(RateLimit(self.clock, api.auth_requests_a_minute), api.proxies)
         supplies = Supplies(self.database, self.clock, self.settings.network)
@@ -294,12 +295,10 @@ class HathorLedger(LedgerBase[HathorSettings]):
             rules=rules,
         )
         proposals = ProposalRoutes(
-            database=self.database,
+            proposals=Proposals(reader, self.versions, self.entropy),
             reader=reader,
             tokens=tokens,
             submitter=self._submitter,
-            versions=self.versions,
-            entropy=self.entropy,
         )
         return create_application(
             registration=registration,
@@ -311,12 +310,14 @@ class HathorLedger(LedgerBase[HathorSettings]):
             tokens=tokens,
             proposals=proposals,
             metrics=self.metrics,
-            legacy=self._legacy(rules) if api.legacy else None,
+            legacy=self._legacy(rules, reader) if api.legacy else None,
             prefix=api.prefix,
             amounts=api.amounts,
         )
 
-    def _legacy(self, rules: RegistrationRules) -> tuple[LegacyRoutes, LegacyProposalRoutes]:
+    def _legacy(
+        self, rules: RegistrationRules, reader: WalletReader
+    ) -> tuple[LegacyRoutes, LegacyProposalRoutes]:
         """The first API: open on loopback, elsewhere behind API tokens."""
         required = not is_loopback(self.settings.api.host)
         access = LegacyAccess(
@@ -327,8 +328,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
             database=self.database, clock=self.clock, loader=self.loader, access=access, rules=rules
         )
         proposals = LegacyProposalRoutes(
-            database=self.database,
-            clock=self.clock,
+            proposals=Proposals(reader, self.versions, self.entropy),
             entropy=self.entropy,
             network=self.settings.network,
             access=access,

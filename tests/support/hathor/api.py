@@ -35,17 +35,18 @@ from strongroom.hathor.api.limits import RateLimit
 from strongroom.hathor.api.node import NodeRoutes
 from strongroom.hathor.api.operations import OperationRoutes, OperationRules
 from strongroom.hathor.api.proposals import ProposalRoutes
-from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.registration import CLOCK_SKEW_S, Registration, RegistrationRules
 from strongroom.hathor.definition import REVISIONS
 from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.index.supply import Supplies
 from strongroom.hathor.proposals.broadcaster import Sender
+from strongroom.hathor.proposals.service import Proposals
 from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.protocol.hashes import base58check_encode, hash160
 from strongroom.hathor.protocol.messages import authentication_message, sign_message
+from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.jwt import Tokens
 from strongroom.hathor.wallets.loading import WalletLoader
 from support.clock import ManualClock, SeededEntropy
@@ -95,7 +96,7 @@ class Api:
         self.clock = clock
         self.database = database
         self.tokens = Tokens([Secret(secret) for secret in secrets], clock, SeededEntropy())
-        reader = Reader(database, clock, MAINNET)
+        reader = self.reader = WalletReader(database, clock, MAINNET)
         clients = Clients(RateLimit(clock, burst), proxies)
         self.loader = WalletLoader(database, clock, MAINNET, Background())
         registration = Registration(
@@ -132,7 +133,7 @@ class Api:
             verify=False, transport=httpx2.ASGITransport(app=timed), base_url="http://wallets"
         )
 
-    def _proposals(self, reader: Reader, *, verify: bool) -> ProposalRoutes:
+    def _proposals(self, reader: WalletReader, *, verify: bool) -> ProposalRoutes:
         self.push_node = ScriptedNode()
         self.background = Background()
         self.sender = Sender(
@@ -153,12 +154,10 @@ class Api:
             verify=verify,
         )
         return ProposalRoutes(
-            database=self.database,
+            proposals=Proposals(reader, self.versions, SystemEntropy()),
             reader=reader,
             tokens=self.tokens,
             submitter=self.submitter,
-            versions=self.versions,
-            entropy=SystemEntropy(),
         )
 
     def _legacy(self, *, needs_token: bool) -> tuple[LegacyRoutes, LegacyProposalRoutes]:
@@ -170,8 +169,7 @@ class Api:
             database=self.database, clock=self.clock, loader=self.loader, access=access, rules=RULES
         )
         proposals = LegacyProposalRoutes(
-            database=self.database,
-            clock=self.clock,
+            proposals=Proposals(self.reader, self.versions, SystemEntropy()),
             entropy=SystemEntropy(),
             network=MAINNET,
             access=access,

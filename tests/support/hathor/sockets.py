@@ -22,12 +22,12 @@ from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.amounts import AmountForm
-from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.realtime import Realtime
 from strongroom.hathor.api.sockets import MAX_FRAME, SocketApplication, SocketRules
 from strongroom.hathor.api.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.protocol.addresses import MAINNET
+from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.jwt import Tokens
 from support.hathor.streams import prepare
 from support.hathor.wallets import WALLET, insert_wallet
@@ -82,7 +82,7 @@ async def serving_sockets(
         amounts=amounts,
     )
     application = SocketApplication(
-        reader=Reader(database, clock, MAINNET),
+        reader=WalletReader(database, clock, MAINNET),
         tokens=tokens,
         subscriptions=subscriptions,
         metrics=socket_metrics,

@@ -2,11 +2,11 @@
 
 from litestar import Response
 
-from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Request, answer, bearer, read_body, read_query
 from strongroom.hathor.api.validation import BASE58, Key, Schema, flag, number, text
 from strongroom.hathor.wallets import history as histories
+from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.jwt import Tokens
 
 LEGACY = Key(check=flag(), default=True)
@@ -21,7 +21,7 @@ MINE = Schema(
 
 
 class AddressRoutes:
-    def __init__(self, reader: Reader, tokens: Tokens) -> None:
+    def __init__(self, reader: WalletReader, tokens: Tokens) -> None:
         self._reader = reader
         self._tokens = tokens
 

@@ -9,11 +9,11 @@ from litestar import Litestar, Response, route
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.enums import ScopeType
-from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from strongroom.core.errors import StrongroomError
+from strongroom.core.http.errors import ErrorAnswers
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.hathor.api.addresses import AddressRoutes
 from strongroom.hathor.api.amounts import AmountForm
@@ -29,10 +29,11 @@ from strongroom.hathor.api.operations import OperationRoutes
 from strongroom.hathor.api.outputs import OutputRoutes
 from strongroom.hathor.api.proposals import ProposalRoutes
 from strongroom.hathor.api.push import PushRoutes
-from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal, refusal_of
 from strongroom.hathor.api.registration import Registration
 from strongroom.hathor.api.requests import ProxiedResponse, Request, written
+from strongroom.hathor.notifications.devices import Devices
+from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.jwt import Tokens
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ Action = Callable[[Request], Awaitable[Response[Any]]]
 def create_application(
     *,
     registration: Registration,
-    reader: Reader,
+    reader: WalletReader,
     node: NodeRoutes,
     operations: OperationRoutes,
     chain: ChainRoutes,
@@ -70,7 +71,7 @@ def create_application(
     `amounts`: of requests that do not say.
     """
     addresses, holdings = AddressRoutes(reader, tokens), HoldingRoutes(reader, tokens)
-    push = PushRoutes(reader, tokens)
+    push = PushRoutes(Devices(reader), tokens)
     outputs, history = OutputRoutes(reader, tokens), HistoryRoutes(reader, tokens)
     application = Litestar(
         route_handlers=[
@@ -161,33 +162,28 @@ def _handler(method: Any, path: str, action: Action) -> HTTPRouteHandler:
     return route(path, http_method=[method], status_code=200)(handle)
 
 
-class _Errors:
+class _Errors(ErrorAnswers):
+    """In the original's words, see `refusal`."""
+
     def __init__(self, metrics: Metrics) -> None:
-        self._refusals = metrics.refusals
+        super().__init__("hathor", metrics)
 
-    def handlers(self) -> dict[Any, Any]:
-        return {
-            Refusal: self._refused,
-            HTTPException: self._of_litestar,
-            StrongroomError: self._of_house,
-            Exception: self._defect,
-        }
-
-    def _refused(self, _request: Request, refusal: Refusal) -> Response[bytes]:
-        self._refusals.labels("hathor", refusal.error or str(refusal.status)).inc()
+    def _refused(self, refusal: Refusal) -> Response[bytes]:
+        self.count(refusal.error or str(refusal.status))
         return written(refusal.body(), refusal.status)
 
-    def _of_litestar(self, _request: Request, error: HTTPException) -> Response[bytes]:
-        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-        return self._refused(_request, Refusal(error.status_code, code))
-
-    def _of_house(self, request: Request, error: StrongroomError) -> Response[bytes]:
+    def _of_ours(self, request: Request, error: StrongroomError) -> Response[bytes]:
         refusal = refusal_of(error)
-        return self._defect(request, error) if refusal is None else self._refused(request, refusal)
+        return self._of_defect(request, error) if refusal is None else self._refused(refusal)
 
-    def _defect(self, request: Request, error: Exception) -> Response[bytes]:
+    def _of_framework(self, request: Request, error: Exception) -> Response[bytes]:
+        del request
+        status = getattr(error, "status_code", HTTPStatus.BAD_REQUEST)
+        return self._refused(Refusal(status, HTTPStatus(status).phrase.lower().replace(" ", "-")))
+
+    def _of_defect(self, request: Request, error: Exception) -> Response[bytes]:
         log.error("defect", path=request.url.path, error=type(error).__name__, exc_info=error)
-        return self._refused(request, Refusal(500, "internal-server-error"))
+        return self._refused(Refusal(500, "internal-server-error"))
 
 
 class _PrefixMiddleware:

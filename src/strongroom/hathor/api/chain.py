@@ -7,7 +7,7 @@ from strongroom.core.storage.database import Database
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Request, answer, bearer
 from strongroom.hathor.api.validation import Key, Schema, text
-from strongroom.hathor.index.blocks import best_block, miners
+from strongroom.hathor.index.blocks import read_best_block, read_miners
 from strongroom.hathor.index.supply import Supplies
 from strongroom.hathor.wallets.jwt import Tokens
 
@@ -22,11 +22,11 @@ class ChainRoutes:
 
     async def miners(self, request: Request) -> Response[bytes]:
         bearer(request, self._tokens, full=False)
-        return answer(miners=await self._database.read(miners))
+        return answer(miners=await read_miners(self._database))
 
     async def latest_block(self, request: Request) -> Response[bytes]:
         bearer(request, self._tokens, full=False)
-        return answer(block=await self._database.read(best_block))
+        return answer(block=await read_best_block(self._database))
 
     async def total_supply(self, request: Request) -> Response[bytes]:
         bearer(request, self._tokens, full=False)

@@ -3,17 +3,16 @@
 import structlog
 from litestar import Response
 
-from strongroom.core.errors import NotFound
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.clients import Clients
-from strongroom.hathor.api.reading import Reader
-from strongroom.hathor.api.refusal import Refusal, wallet_not_found
+from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.registration import CLOCK_SKEW_S, check_clock
 from strongroom.hathor.api.requests import Request, answer, bearer, read_body
 from strongroom.hathor.api.validation import Key, Schema, number, text
+from strongroom.hathor.maintenance.deletion import take_out
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.messages import deletion_message, verify_message
-from strongroom.hathor.wallets.deletion import delete_wallet
+from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.jwt import Tokens
 
 log = structlog.get_logger(__name__)
@@ -30,7 +29,7 @@ class DeletionRoute:
     def __init__(
         self,
         database: Database,
-        reader: Reader,
+        reader: WalletReader,
         tokens: Tokens,
         clients: Clients,
         clock_skew_s: int = CLOCK_SKEW_S,
@@ -55,9 +54,6 @@ class DeletionRoute:
         except ProtocolError as error:
             message = "The signature is not that of the deletion by the wallet's authentication key"
             raise Refusal(400, "invalid-auth-signature", details=[{"message": message}]) from error
-        try:
-            await self._database.write(lambda c: delete_wallet(c, wallet.id), answer_s=None)
-        except NotFound as error:
-            raise wallet_not_found() from error
+        await take_out(self._database, wallet.id)
         log.info("wallet deleted", wallet=wallet.id)
         return answer(walletId=wallet.id)

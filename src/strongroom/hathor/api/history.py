@@ -13,10 +13,10 @@ from litestar.response import Stream
 
 from strongroom.core.clock import iso_instant
 from strongroom.hathor.api.amounts import AmountForm
-from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.requests import Request, answer, bearer, encode_json, read_query
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.wallets import history as histories
+from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.history import NEWEST, OLDEST, HistoryCursor
 from strongroom.hathor.wallets.jwt import Principal, Tokens
 
@@ -45,7 +45,7 @@ EXPORT = Schema(
 
 
 class HistoryRoutes:
-    def __init__(self, reader: Reader, tokens: Tokens) -> None:
+    def __init__(self, reader: WalletReader, tokens: Tokens) -> None:
         self._reader = reader
         self._tokens = tokens
 

@@ -4,11 +4,11 @@ from typing import Any
 
 from litestar import Response
 
-from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Request, answer, bearer, read_query
 from strongroom.hathor.api.validation import Key, Schema, flag, text
 from strongroom.hathor.wallets import history as histories
+from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.balances import MELT, MINT, Balance, read_balances
 from strongroom.hathor.wallets.jwt import Tokens
 
@@ -19,7 +19,7 @@ TRANSACTION = Schema(keys={"txId": Key(check=text(least=64, most=64), required=T
 
 
 class HoldingRoutes:
-    def __init__(self, reader: Reader, tokens: Tokens) -> None:
+    def __init__(self, reader: WalletReader, tokens: Tokens) -> None:
         self._reader = reader
         self._tokens = tokens
 

@@ -6,7 +6,6 @@ So it is off unless the operator turns it on, answers on loopback only or to an 
 from typing import Any, TypeVar
 
 from litestar import Response
-from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock
 from strongroom.core.errors import Conflict, Forbidden, Unauthenticated
@@ -14,16 +13,17 @@ from strongroom.core.http.door import DoorRules, refused_body
 from strongroom.core.security.tokens import Gatekeeper
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.holdings import encode_balance
-from strongroom.hathor.api.refusal import Refusal, forbidden_route, unauthorized, wallet_not_found
+from strongroom.hathor.api.refusal import Refusal, forbidden_route, unauthorized
 from strongroom.hathor.api.registration import RegistrationRules
 from strongroom.hathor.api.requests import Request, answer, read_body, read_query
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.keys import first_address, parse_xpub, wallet_id
 from strongroom.hathor.wallets import history as histories
+from strongroom.hathor.wallets.access import require_ready
 from strongroom.hathor.wallets.balances import read_balances
 from strongroom.hathor.wallets.loading import WalletLoader
-from strongroom.hathor.wallets.registry import CREATING, Wallet, find_wallet, read_wallet, register
+from strongroom.hathor.wallets.registry import CREATING, Wallet, WalletNotFound, read_wallet, register_wallet
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ class LegacyRoutes:
         if stored is not None:
             raise _already_loaded(stored)
         try:
-            registered = await self._database.write(lambda connection: register(connection, wallet))
+            registered = await register_wallet(self._database, wallet)
         except Conflict as error:  # another request came first
             raise _already_loaded(wallet) from error
         await self._loader.load(registered.id, self._rules.load_wait_s)
@@ -114,7 +114,7 @@ class LegacyRoutes:
     async def balances(self, request: Request) -> Response[bytes]:
         wallet, query = await self._asked(request, BALANCES)
         now_s = self._clock.now_ms() // 1000
-        found = await read_balances(self._database, loaded(wallet).id, query["token_id"], now_s)
+        found = await read_balances(self._database, require_ready(wallet).id, query["token_id"], now_s)
         documents = [encode_balance(balance, split=False) for balance in found]
         for document in documents:
             del document["token"]["version"]
@@ -122,13 +122,15 @@ class LegacyRoutes:
 
     async def addresses(self, request: Request) -> Response[bytes]:
         wallet, _ = await self._asked(request, NAMED)
-        rows = await histories.all_addresses(self._database, loaded(wallet).id)
+        rows = await histories.all_addresses(self._database, require_ready(wallet).id)
         return answer(addresses=[_only(row, "address", "index", "transactions") for row in rows])
 
     async def history(self, request: Request) -> Response[bytes]:
         wallet, query = await self._asked(request, HISTORY)
         skip, count = query["skip"], query["count"]
-        rows = await histories.history(self._database, loaded(wallet).id, query["token_id"], skip, count)
+        rows = await histories.history(
+            self._database, require_ready(wallet).id, query["token_id"], skip, count
+        )
         entries = [_only(row, "txId", "timestamp", "balance") for row in rows]
         return answer(history=entries, skip=skip, count=count)
 
@@ -138,7 +140,7 @@ class LegacyRoutes:
         query = schema.check(read_query(request), convert=True)
         wallet = await read_wallet(self._database, query["id"])
         if wallet is None:
-            raise wallet_not_found()
+            raise WalletNotFound("There is no such wallet")
         return wallet, query
 
     def _new(self, xpub: str, expected: str | None) -> Wallet:
@@ -164,21 +166,6 @@ class LegacyRoutes:
             last_used_shielded_index=None,
             shielded_status="none",
         )
-
-
-def loaded(wallet: Wallet) -> Wallet:
-    """Raises: Refusal: it is not."""
-    if wallet.ready_at_s is None:
-        raise Refusal(400, "wallet-not-ready")
-    return wallet
-
-
-def named_wallet(connection: Connection, wallet_key: str) -> Wallet:
-    """Raises: Refusal: there is none, or it is not loaded."""
-    wallet = find_wallet(connection, wallet_key)
-    if wallet is None:
-        raise wallet_not_found()
-    return loaded(wallet)
 
 
 def _status(wallet: Wallet) -> dict[str, Any]:

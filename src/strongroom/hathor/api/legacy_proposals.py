@@ -5,17 +5,12 @@ import binascii
 from typing import Any
 
 from litestar import Response
-from sqlalchemy import Connection
 
-from strongroom.core.clock import Clock, Entropy
-from strongroom.core.storage.database import Database
-from strongroom.hathor.api.legacy import SEND, LegacyAccess, named_wallet
+from strongroom.core.clock import Entropy
+from strongroom.hathor.api.legacy import SEND, LegacyAccess
 from strongroom.hathor.api.proposals import (
     encode_locked_utxo,
     encode_outcome,
-    new_proposal_id,
-    proposal_refusal,
-    read_limits,
     read_proposal_id,
     send,
 )
@@ -23,11 +18,10 @@ from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Request, answer, read_body, written
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, optional, text
 from strongroom.hathor.gateway.network_rules import Versions
-from strongroom.hathor.proposals.coin_selection import Draft, Drafter, Payee, complete
-from strongroom.hathor.proposals.sent import find_sent
-from strongroom.hathor.proposals.store import Proposal, cancel, find_proposal
+from strongroom.hathor.proposals.coin_selection import Drafter, Payee, complete
+from strongroom.hathor.proposals.service import Proposals
+from strongroom.hathor.proposals.store import Proposal
 from strongroom.hathor.proposals.submitter import Submitter, weight_rule
-from strongroom.hathor.proposals.utxo_locks import Outpoint, ProposalRefusedError
 from strongroom.hathor.protocol.addresses import Network, parse_address
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.transactions import HASH_SIZE, Transaction, parse_transaction
@@ -81,16 +75,14 @@ class LegacyProposalRoutes:
     def __init__(
         self,
         *,
-        database: Database,
-        clock: Clock,
+        proposals: Proposals,
         entropy: Entropy,
         network: Network,
         access: LegacyAccess,
         submitter: Submitter,
         versions: Versions,
     ) -> None:
-        self._database = database
-        self._clock = clock
+        self._proposals = proposals
         self._entropy = entropy
         self._network = network
         self._access = access
@@ -100,7 +92,7 @@ class LegacyProposalRoutes:
     async def create(self, request: Request) -> Response[bytes]:
         await self._access.admit(request, SEND)
         body = DRAFT.check(await read_body(request))
-        max_inputs, max_outputs = await read_limits(self._versions)
+        max_inputs, max_outputs = await self._proposals.limits()
         if len(body["outputs"]) > max_outputs:
             raise Refusal(400, "too-many-outputs", outputs=len(body["outputs"]))
         payees = [self._payee(place, output) for place, output in enumerate(body["outputs"])]
@@ -110,8 +102,7 @@ class LegacyProposalRoutes:
             network=self._network, entropy=self._entropy, max_inputs=max_inputs, max_outputs=max_outputs
         )
         spent = [(each["txId"], each["index"]) for each in body["inputs"] or []]
-        proposal_id = new_proposal_id(self._entropy)
-        draft = await self._draft(drafter, body["id"], proposal_id, payees, spent)
+        proposal_id, draft = await self._proposals.draft(body["id"], payees, spent, drafter)
         document = {
             "success": True,
             "txProposalId": proposal_id,
@@ -125,12 +116,7 @@ class LegacyProposalRoutes:
         await self._access.admit(request, SEND)
         proposal_id = read_proposal_id(request)
         body = SIGNED.check(await read_body(request))
-        try:
-            proposal, proposed = await self._database.read(
-                lambda connection: _find_with_transaction(connection, proposal_id)
-            )
-        except ProposalRefusedError as error:
-            raise proposal_refusal(error) from error
+        proposal, proposed = await self._proposals.find_with_transaction(proposal_id)
         if proposed is None:
             raise Refusal(400, "tx-proposal-not-open", status=proposal.status)
         transaction = _complete(parse_transaction(proposed), body)
@@ -142,35 +128,8 @@ class LegacyProposalRoutes:
     async def destroy(self, request: Request) -> Response[bytes]:
         await self._access.admit(request, SEND)
         proposal_id: str = request.path_params["txProposalId"]
-        now_s = self._clock.now_ms() // 1000
-        try:
-            await self._database.write(lambda connection: cancel(connection, proposal_id, None, now_s))
-        except ProposalRefusedError as error:
-            raise proposal_refusal(error) from error
+        await self._proposals.cancel_any(proposal_id)
         return answer(txProposalId=proposal_id)
-
-    async def _draft(
-        self,
-        drafter: Drafter,
-        wallet_key: str,
-        proposal_id: str,
-        payees: list[Payee],
-        spent: list[Outpoint],
-    ) -> Draft:
-        now_s = self._clock.now_ms() // 1000
-
-        def work(connection: Connection) -> Draft:
-            wallet = named_wallet(connection, wallet_key)
-            return drafter.draft(connection, wallet, proposal_id, payees, spent, now_s)
-
-        for choice in range(1, CHOICES + 1):
-            try:
-                return await self._database.write(work)
-            except ProposalRefusedError as error:
-                taken = error.error in {"inputs-already-used", "inputs-not-found"}
-                if spent or not taken or choice == CHOICES:
-                    raise proposal_refusal(error) from error
-        raise AssertionError("unreachable")
 
     async def _check_weight(self, transaction: Transaction, proposal: Proposal) -> None:
         least = usual_weight(transaction, weight_rule(await self._versions.rules()))
@@ -190,12 +149,6 @@ class LegacyProposalRoutes:
             token_id=output["token"],
             timelock_s=output["timelock"],
         )
-
-
-def _find_with_transaction(connection: Connection, proposal_id: str) -> tuple[Proposal, bytes | None]:
-    """With what was proposed, or went out."""
-    proposal = find_proposal(connection, proposal_id, None)
-    return proposal, proposal.proposed or find_sent(connection, proposal.id)
 
 
 def _complete(proposed: Transaction, body: dict[str, Any]) -> Transaction:

@@ -18,7 +18,7 @@ from strongroom.hathor.api.refusal import GatewayRefusal
 from strongroom.hathor.api.requests import Request, written
 from strongroom.hathor.gateway import InvalidNodeResponse
 from strongroom.hathor.gateway.node import HttpNode
-from strongroom.hathor.index.blocks import best_height
+from strongroom.hathor.index.blocks import read_best_height
 
 DESCRIPTION = "Health status of hathor-wallet-service"
 METRIC = "wallet_service:best_block_height"
@@ -80,7 +80,7 @@ class OperationRoutes:
         self._redis_answers = redis_answers
 
     async def metrics(self, _request: Request) -> Response[bytes]:
-        height = await self._database.read(best_height)
+        height = await read_best_height(self._database)
         text = METRICS.format(network=self._rules.network, stage=self._rules.stage, height=height)
         return Response(text.encode(), media_type="text/plain; version=0.0.4")
 
@@ -110,7 +110,7 @@ class OperationRoutes:
     async def _check_height(self) -> _Verdict:
         most = self._rules.max_blocks_behind
         try:
-            ours = await self._database.read(best_height)
+            ours = await read_best_height(self._database)
             theirs = _decode(await self._node.get("status"), _NodeStatus).dag.best_block.height
         except StrongroomError as error:
             return _Verdict(FAIL, f"Error checking database and fullnode height: {error.message}")

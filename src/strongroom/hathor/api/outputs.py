@@ -6,13 +6,13 @@ from typing import Any
 from litestar import Response
 
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.reading import Reader
-from strongroom.hathor.api.refusal import Refusal, wallet_not_found
+from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Request, answer, bearer, read_query
 from strongroom.hathor.api.validation import Key, Schema, amount, flag, number, text
+from strongroom.hathor.wallets.access import WalletNotReady, WalletReader
 from strongroom.hathor.wallets.history import address_path, all_addresses, owned
 from strongroom.hathor.wallets.jwt import Tokens
-from strongroom.hathor.wallets.registry import Wallet
+from strongroom.hathor.wallets.registry import Wallet, WalletNotFound
 from strongroom.hathor.wallets.utxos import (
     LARGEST,
     Filter,
@@ -54,7 +54,7 @@ UTXOS = replace(OUTPUTS, keys={name: key for name, key in OUTPUTS.keys.items() i
 
 
 class OutputRoutes:
-    def __init__(self, reader: Reader, tokens: Tokens) -> None:
+    def __init__(self, reader: WalletReader, tokens: Tokens) -> None:
         self._reader = reader
         self._tokens = tokens
 
@@ -81,9 +81,9 @@ class OutputRoutes:
 async def _check_loaded(database: Database, wallet: Wallet | None) -> None:
     """That it has no outputs says nothing while it has no addresses. Raises: Refusal."""
     if wallet is None:
-        raise wallet_not_found()
+        raise WalletNotFound("There is no such wallet")
     if wallet.ready_at_s is None and not await all_addresses(database, wallet.id):
-        raise Refusal(400, "wallet-not-ready")
+        raise WalletNotReady("The wallet is not loaded yet")
 
 
 async def _select(database: Database, wallet_id: str, query: dict[str, Any], now_s: int) -> list[Output]:

@@ -3,15 +3,12 @@
 from typing import Any
 
 from litestar import Response
-from sqlalchemy import Connection
 
-from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Request, answer, bearer, read_body
 from strongroom.hathor.api.validation import Key, Schema, flag, text
-from strongroom.hathor.notifications.devices import Device, register_device, remove_device, update_device
+from strongroom.hathor.notifications.devices import Device, Devices
 from strongroom.hathor.wallets.jwt import Principal, Tokens
-from strongroom.hathor.wallets.registry import lock_wallet
 
 DEVICE = Key(check=text(most=256), required=True)
 WISHES = {
@@ -30,8 +27,8 @@ UNREGISTER = Schema(keys={"deviceId": DEVICE})
 
 
 class PushRoutes:
-    def __init__(self, reader: Reader, tokens: Tokens) -> None:
-        self._reader = reader
+    def __init__(self, devices: Devices, tokens: Tokens) -> None:
+        self._devices = devices
         self._tokens = tokens
 
     async def register(self, request: Request) -> Response[bytes]:
@@ -43,40 +40,22 @@ class PushRoutes:
             enable_push=body["enablePush"],
             show_amounts=body["enableShowAmounts"],
         )
-
-        def work(connection: Connection) -> None:
-            lock_wallet(connection, principal.wallet_id)
-            self._reader.checked(connection, principal)
-            register_device(connection, device)
-
-        await self._reader.database.write(work)
+        await self._devices.register(principal, device)
         return answer()
 
     async def update(self, request: Request) -> Response[bytes]:
         principal, body = await self._asked(request, UPDATE)
-
-        def work(connection: Connection) -> bool:
-            return self._reader.known(connection, principal) is not None and update_device(
-                connection,
-                body["deviceId"],
-                principal.wallet_id,
-                enable_push=body["enablePush"],
-                show_amounts=body["enableShowAmounts"],
-            )
-
-        if not await self._reader.database.write(work):
+        push, amounts = body["enablePush"], body["enableShowAmounts"]
+        if not await self._devices.update(
+            principal, body["deviceId"], enable_push=push, show_amounts=amounts
+        ):
             raise Refusal(404, "device-not-found")
         return answer()
 
     async def unregister(self, request: Request) -> Response[bytes]:
         principal = bearer(request, self._tokens, full=True)
         device_id = UNREGISTER.check(request.path_params, convert=True)["deviceId"]
-
-        def work(connection: Connection) -> None:
-            if self._reader.known(connection, principal) is not None:
-                remove_device(connection, device_id, principal.wallet_id)
-
-        await self._reader.database.write(work)
+        await self._devices.remove(principal, device_id)
         return answer()
 
     async def _asked(self, request: Request, schema: Schema) -> tuple[Principal, dict[str, Any]]:

@@ -1,6 +1,8 @@
 """An answer that says no, in the original's form: {success: false, error, ...}."""
 
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 
@@ -9,20 +11,20 @@ from strongroom.core.http.door import Refused
 from strongroom.core.runtime.breaker import BreakerOpen
 from strongroom.core.storage.errors import Duplicate
 from strongroom.hathor.gateway import InvalidNodeResponse, NodeFailed, NodeRefused, NodeUnavailable
+from strongroom.hathor.proposals.service import ProposalUnclear
+from strongroom.hathor.proposals.utxo_locks import ProposalRefused
+from strongroom.hathor.wallets.access import TokenOutdated, WalletNotReady
+from strongroom.hathor.wallets.registry import WalletNotFound
 
-OF_HOUSE: tuple[tuple[tuple[type[StrongroomError], ...], int, str], ...] = (
-    ((Unavailable, OutcomeUnknown, LeaseLost), 503, "service-unavailable"),
-    ((Duplicate,), 409, "conflict"),
-    ((InvalidInput,), 400, "invalid-payload"),
-)
-"""What an error that no route expects is answered with."""
+OF_PROPOSALS = {"tx-proposal-not-found": 404, "forbidden": 403}
+"""Where it is not 400."""
 
 
-class Refusal(Exception):
+class Refusal(StrongroomError):
     """Ends a request with `status` and a JSON body; `extras` stand beside `error` in it."""
 
     def __init__(self, status: int, error: str | None, /, **extras: object) -> None:
-        super().__init__(error or "refused")
+        super().__init__(error or "refused", code=error)
         self.status = status
         self.error = error
         self.extras = extras
@@ -47,29 +49,43 @@ def forbidden_route() -> GatewayRefusal:
     return GatewayRefusal(403, None, Message="User is not authorized to access this resource")
 
 
-def wallet_not_found() -> Refusal:
-    return Refusal(404, "wallet-not-found")
-
-
 def refused_at_door(_path: str, refused: Refused) -> bytes:
     """The body of what is refused before any route is found."""
     refusal = Refusal(refused.status, refused.code.replace("_", "-"), details=[{"message": refused.message}])
     return msgspec.json.encode(refusal.body())
 
 
+def _named(status: int, word: str) -> Callable[[StrongroomError], Refusal]:
+    return lambda error: Refusal(status, word, details=[{"message": error.message}])
+
+
+def _of_node(error: NodeRefused) -> Refusal:
+    return _named(404 if error.status == HTTPStatus.NOT_FOUND else 400, "fullnode-refused")(error)
+
+
+REFUSALS: tuple[tuple[tuple[type[StrongroomError], ...], Callable[[Any], Refusal]], ...] = (
+    ((Refusal,), lambda refusal: refusal),
+    (
+        (ProposalRefused,),
+        lambda error: Refusal(OF_PROPOSALS.get(error.error, 400), error.error, **error.details),
+    ),
+    ((ProposalUnclear,), lambda error: Refusal(503, "service-unavailable", txProposalId=error.proposal_id)),
+    ((TokenOutdated,), lambda _error: unauthorized()),
+    ((WalletNotFound,), lambda error: Refusal(404, error.code)),
+    ((WalletNotReady,), lambda error: Refusal(400, error.code)),
+    ((NodeRefused,), _of_node),
+    ((InvalidNodeResponse, NodeFailed), _named(502, "fullnode-error")),
+    ((BreakerOpen, NodeUnavailable), _named(503, "fullnode-unavailable")),
+    ((Unavailable, OutcomeUnknown, LeaseLost), _named(503, "service-unavailable")),
+    ((Duplicate,), _named(409, "conflict")),
+    ((InvalidInput,), _named(400, "invalid-payload")),
+)
+"""What errors are answered with: the first row that has the class, or one above it."""
+
+
 def refusal_of(error: StrongroomError) -> Refusal | None:
-    """The answer when the full node refused or failed, or something does not answer; None for any other error."""
-    if isinstance(error, NodeRefused):
-        status = 404 if error.status == HTTPStatus.NOT_FOUND else 400
-        return Refusal(status, "fullnode-refused", details=[{"message": error.message}])
-    if isinstance(error, InvalidNodeResponse | NodeFailed):
-        return Refusal(502, "fullnode-error", details=[{"message": error.message}])
-    if isinstance(error, BreakerOpen | NodeUnavailable):
-        return Refusal(503, "fullnode-unavailable", details=[{"message": error.message}])
-    for kinds, status, word in OF_HOUSE:
-        if isinstance(error, kinds):
-            return Refusal(status, word, details=[{"message": error.message}])
-    return None
+    """What an error of the house is answered with; None: that it came here is a defect."""
+    return next((refuse(error) for kinds, refuse in REFUSALS if isinstance(error, kinds)), None)
 
 
 def before_opening(_path: str, refused: Refused) -> bytes:

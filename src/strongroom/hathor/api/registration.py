@@ -7,10 +7,10 @@ from typing import Any
 from litestar import Response
 
 from strongroom.core.clock import Clock
-from strongroom.core.errors import Conflict, NotFound
+from strongroom.core.errors import Conflict
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.clients import Clients
-from strongroom.hathor.api.refusal import Refusal, wallet_not_found
+from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Request, answer, read_body
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.protocol.addresses import Network
@@ -23,10 +23,11 @@ from strongroom.hathor.wallets.registry import (
     ERROR,
     READY,
     Wallet,
-    change_auth_key,
+    WalletNotFound,
     key_address,
     read_wallet,
-    register,
+    register_wallet,
+    replace_auth_key,
 )
 
 CLOCK_SKEW_S = 30
@@ -101,7 +102,7 @@ class Registration:
         self._check_keys(body, wallet_key)
         wallet = self._new(body, wallet_key)
         try:
-            registered = await self._database.write(lambda connection: register(connection, wallet))
+            registered = await register_wallet(self._database, wallet)
         except Conflict as error:  # another request came first: the answer is the same as a moment later
             existing = await self._find(wallet_key)
             raise Refusal(
@@ -115,15 +116,9 @@ class Registration:
         self._check_time(body["timestamp"], "invalid-payload")
         wallet_key = wallet_id(body["xpubkey"])
         if await self._find(wallet_key) is None:
-            raise wallet_not_found()
+            raise WalletNotFound("There is no such wallet")
         self._check_keys(body, wallet_key)
-        try:
-            wallet = await self._database.write(
-                lambda connection: change_auth_key(connection, wallet_key, body["authXpubkey"])
-            )
-        except NotFound as error:
-            raise wallet_not_found() from error
-        return _status(wallet)
+        return _status(await replace_auth_key(self._database, wallet_key, body["authXpubkey"]))
 
     async def issue_token(self, request: Request) -> Response[bytes]:
         body = await self._body(request, TOKEN)
@@ -172,9 +167,7 @@ class Registration:
         if not _takes_key(stored, body):
             return stored
         self._check_keys(body, stored.id)
-        return await self._database.write(
-            lambda connection: change_auth_key(connection, stored.id, body["authXpubkey"])
-        )
+        return await replace_auth_key(self._database, stored.id, body["authXpubkey"])
 
     def _check_may_load(self, wallet: Wallet) -> None:
         if wallet.status != ERROR:

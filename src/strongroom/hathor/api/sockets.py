@@ -12,11 +12,12 @@ from litestar.types import Receive, Scope, Send
 from strongroom.core.errors import StrongroomError
 from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.messaging.websockets import Socket, socket_of, text_frame
-from strongroom.hathor.api.reading import Reader
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.api.validation import Key, Schema, text
+from strongroom.hathor.wallets.access import TokenOutdated, WalletReader
 from strongroom.hathor.wallets.jwt import Tokens
+from strongroom.hathor.wallets.registry import WalletNotFound
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,7 @@ class SocketApplication:
     def __init__(
         self,
         *,
-        reader: Reader,
+        reader: WalletReader,
         tokens: Tokens,
         subscriptions: Subscriptions,
         metrics: SocketMetrics,
@@ -143,8 +144,8 @@ class SocketApplication:
             raise _Refused("Unauthorized")
         try:
             await self._reader.wallet(principal)
-        except Refusal as refusal:
-            raise _Refused("Unauthorized") from refusal
+        except (WalletNotFound, TokenOutdated) as error:
+            raise _Refused("Unauthorized") from error
 
     def _tell(self, client: _Client, message: dict[str, str]) -> None:
         self._subscriptions.tell(client.socket, text_frame(msgspec.json.encode(message)))

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import execute
 
 BEST = (
@@ -11,6 +12,18 @@ BEST = (
     " WHERE height IS NOT NULL AND version IN (0, 3, 5) AND voided = 0 ORDER BY height DESC LIMIT 1"
 )
 MINERS = "SELECT address, first_block, last_block, count FROM miner ORDER BY count DESC, address"
+
+
+async def read_best_height(database: Database) -> int:
+    return await database.read(best_height)
+
+
+async def read_best_block(database: Database) -> dict[str, Any] | None:
+    return await database.read(best_block)
+
+
+async def read_miners(database: Database) -> list[dict[str, Any]]:
+    return await database.read(miners)
 
 
 def best_height(connection: Connection) -> int:

@@ -6,6 +6,9 @@ from sqlalchemy import Connection, delete, select, update
 
 from strongroom.core.storage.database import upsert
 from strongroom.hathor import tables
+from strongroom.hathor.wallets.access import WalletReader
+from strongroom.hathor.wallets.jwt import Principal
+from strongroom.hathor.wallets.registry import lock_wallet
 
 COLUMNS = tables.push_devices.c
 
@@ -19,6 +22,48 @@ class Device:
     """`ios` or `android`."""
     enable_push: bool
     show_amounts: bool
+
+
+class Devices:
+    """A wallet's devices, for the caller that a token names."""
+
+    def __init__(self, reader: WalletReader) -> None:
+        self._reader = reader
+
+    async def register(self, principal: Principal, device: Device) -> None:
+        """Raises: as `WalletReader.checked`."""
+
+        def work(connection: Connection) -> None:
+            lock_wallet(connection, principal.wallet_id)
+            self._reader.checked(connection, principal)
+            register_device(connection, device)
+
+        await self._reader.database.write(work)
+
+    async def update(
+        self, principal: Principal, device_id: str, *, enable_push: bool, show_amounts: bool
+    ) -> bool:
+        """False: the wallet has no such device. Raises: TokenOutdated."""
+
+        def work(connection: Connection) -> bool:
+            return self._reader.known(connection, principal) is not None and update_device(
+                connection,
+                device_id,
+                principal.wallet_id,
+                enable_push=enable_push,
+                show_amounts=show_amounts,
+            )
+
+        return await self._reader.database.write(work)
+
+    async def remove(self, principal: Principal, device_id: str) -> None:
+        """Raises: TokenOutdated."""
+
+        def work(connection: Connection) -> None:
+            if self._reader.known(connection, principal) is not None:
+                remove_device(connection, device_id, principal.wallet_id)
+
+        await self._reader.database.write(work)
 
 
 def register_device(connection: Connection, device: Device) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from strongroom.hathor.proposals.utxo_locks import Outpoint, ProposalRefusedError
+from strongroom.hathor.proposals.utxo_locks import Outpoint, ProposalRefused
 from strongroom.hathor.protocol.addresses import Address
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.scripts import Payment
@@ -17,10 +17,10 @@ def verify_same(proposed: Transaction, signed: Transaction) -> None:
     """All that signatures cover must be equal: inputs with their indexes, outputs, tokens, headers.
 
     Raises:
-        ProposalRefusedError: `tx-proposal-no-match`.
+        ProposalRefused: `tx-proposal-no-match`.
     """
     if proposed.signing_digest() != signed.signing_digest():
-        raise ProposalRefusedError("tx-proposal-no-match")
+        raise ProposalRefused("tx-proposal-no-match")
 
 
 def verify_signed(
@@ -29,28 +29,28 @@ def verify_signed(
     """`owners` are the addresses of what the inputs spend; `weights` None: the least weight is not known.
 
     Raises:
-        ProposalRefusedError: a signature is missing or wrong, the weight too low, the work not done.
+        ProposalRefused: a signature is missing or wrong, the weight too low, the work not done.
     """
     digest = transaction.signing_digest()
     for place, spent in enumerate(transaction.inputs):
         owner = owners.get((spent.tx_id.hex(), spent.index))
         if owner is None:
-            raise ProposalRefusedError("tx-proposal-no-match")
+            raise ProposalRefused("tx-proposal-no-match")
         try:
             verify_input(digest, spent.data, Payment(address=owner))
         except ProtocolError as error:
-            raise ProposalRefusedError("invalid-tx-signature", input=place, message=str(error)) from error
+            raise ProposalRefused("invalid-tx-signature", input=place, message=str(error)) from error
     verify_weight(transaction, weights)
 
 
 def verify_weight(transaction: Transaction, weights: WeightRule | None) -> None:
-    """Raises: ProposalRefusedError: `invalid-tx-weight`."""
+    """Raises: ProposalRefused: `invalid-tx-weight`."""
     if weights is not None:
         least = minimum_weight(transaction, weights)
         if transaction.weight < least - WEIGHT_TOLERANCE:
             message = f"The weight {transaction.weight} is below {least}"
-            raise ProposalRefusedError("invalid-tx-weight", message=message)
+            raise ProposalRefused("invalid-tx-weight", message=message)
     try:
         verify_work(transaction)
     except ProtocolError as error:
-        raise ProposalRefusedError("invalid-tx-weight", message=str(error)) from error
+        raise ProposalRefused("invalid-tx-weight", message=str(error)) from error

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from strongroom.core.clock import Entropy
 from strongroom.core.storage.statements import execute, select_pairs
 from strongroom.hathor.proposals.store import propose
-from strongroom.hathor.proposals.utxo_locks import LockedUtxo, Outpoint, ProposalRefusedError
+from strongroom.hathor.proposals.utxo_locks import LockedUtxo, Outpoint, ProposalRefused
 from strongroom.hathor.protocol.addresses import Network, parse_address
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.protocol.transactions import Input, Output, Transaction
@@ -71,7 +71,7 @@ class Drafter:
         """Proposes the transaction; `spent` empty: this chooses.
 
         Raises:
-            ProposalRefusedError: the wallet has too little, or what it names cannot be held.
+            ProposalRefused: the wallet has too little, or what it names cannot be held.
         """
         wanted = _sums((payee.token_id, payee.value) for payee in payees)
         _check_funds(connection, wallet.id, wanted, now_s)
@@ -80,10 +80,10 @@ class Drafter:
         else:
             inputs = _largest(connection, wallet.id, wanted, self.max_inputs, now_s)
         if len(inputs) > self.max_inputs:
-            raise ProposalRefusedError("too-many-inputs", inputs=len(inputs))
+            raise ProposalRefused("too-many-inputs", inputs=len(inputs))
         all_payees = [*payees, *_change(connection, wallet, wanted, inputs)]
         if len(all_payees) > self.max_outputs:
-            raise ProposalRefusedError("too-many-outputs", outputs=len(all_payees))
+            raise ProposalRefused("too-many-outputs", outputs=len(all_payees))
         # So that nobody can tell the change by its place.
         all_payees.sort(key=lambda _payee: self.entropy.token(DIE_BYTES))
         transaction = self._transaction(list(inputs), all_payees)
@@ -133,7 +133,7 @@ def _check_funds(connection: Connection, wallet_id: str, wanted: dict[str, int],
         if requested > available:
             insufficient.append({"tokenId": token_id, "requested": requested, "available": available})
     if insufficient:
-        raise ProposalRefusedError("insufficient-funds", insufficient=insufficient)
+        raise ProposalRefused("insufficient-funds", insufficient=insufficient)
 
 
 def _named(connection: Connection, spent: Sequence[Outpoint]) -> dict[Outpoint, tuple[str, int]]:
@@ -143,7 +143,7 @@ def _named(connection: Connection, spent: Sequence[Outpoint]) -> dict[Outpoint, 
     found = {(row[0], row[1]): (row[2], int(row[3])) for row in rows if not row[4]}
     if missing := [outpoint for outpoint in spent if outpoint not in found]:
         named = [{"txId": tx_id, "index": index} for tx_id, index in missing]
-        raise ProposalRefusedError("inputs-not-found", missing=named)
+        raise ProposalRefused("inputs-not-found", missing=named)
     return {outpoint: found[outpoint] for outpoint in dict.fromkeys(spent)}
 
 
@@ -174,7 +174,7 @@ def _change(
     for token_id, requested in wanted.items():
         left[token_id] = left.get(token_id, 0) - requested
     if short := [token_id for token_id, rest in left.items() if rest < 0]:
-        raise ProposalRefusedError("insufficient-inputs", insufficient=short)
+        raise ProposalRefused("insufficient-inputs", insufficient=short)
     due = [(token_id, rest) for token_id, rest in left.items() if rest]
     if not due:
         return []

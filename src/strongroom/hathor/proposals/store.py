@@ -19,7 +19,7 @@ from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables
 from strongroom.hathor.index.writer_lock import lock_ledger
 from strongroom.hathor.proposals.sent import find_sent, is_on_chain, remember_sent
-from strongroom.hathor.proposals.utxo_locks import LockedUtxo, ProposalRefusedError, hold, release
+from strongroom.hathor.proposals.utxo_locks import LockedUtxo, ProposalRefused, hold, release
 from strongroom.hathor.protocol.hashes import base58check_encode
 from strongroom.hathor.protocol.headers import NanoHeader
 from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
@@ -67,7 +67,7 @@ def propose(
     """Stores an open proposal and holds what it spends; returns that, in the inputs' order.
 
     Raises:
-        ProposalRefusedError: the outputs cannot be held.
+        ProposalRefused: the outputs cannot be held.
     """
     caller = _raise_seqnum(connection, wallet_id, transaction)
     connection.execute(
@@ -87,14 +87,14 @@ def find_proposal(
     """`wallet_id` None: whoever owns it. `lock` keeps it from changing until the commit.
 
     Raises:
-        ProposalRefusedError: there is none, or another wallet owns it.
+        ProposalRefused: there is none, or another wallet owns it.
     """
     query = select(tables.tx_proposal).where(tables.tx_proposal.c.id == ascii_key(proposal_id))
     row = connection.execute(locking(query) if lock else query).first()
     if row is None:
-        raise ProposalRefusedError("tx-proposal-not-found")
+        raise ProposalRefused("tx-proposal-not-found")
     if wallet_id is not None and row.wallet_id != wallet_id:
-        raise ProposalRefusedError("forbidden")
+        raise ProposalRefused("forbidden")
     ours = connection.execute(select(tables.proposal).where(tables.proposal.c.id == proposal_id)).first()
     return Proposal(
         id=row.id,
@@ -118,11 +118,11 @@ def already_sent(connection: Connection, proposal: Proposal, raw: bytes) -> bool
 
 
 def check_sendable(proposal: Proposal, raw: bytes) -> None:
-    """Raises: ProposalRefusedError: it is settled, or being sent with other bytes."""
+    """Raises: ProposalRefused: it is settled, or being sent with other bytes."""
     if proposal.status not in {OPEN, SEND_ERROR} or proposal.proposed is None:
-        raise ProposalRefusedError("tx-proposal-not-open", status=proposal.status)
+        raise ProposalRefused("tx-proposal-not-open", status=proposal.status)
     if proposal.sending_since_ms is not None and proposal.signed != raw:
-        raise ProposalRefusedError("tx-proposal-not-open", status=SENDING)
+        raise ProposalRefused("tx-proposal-not-open", status=SENDING)
 
 
 def begin_sending(
@@ -133,7 +133,7 @@ def begin_sending(
     None: they went out already.
 
     Raises:
-        ProposalRefusedError: `check_sendable`, or what a failed proposal spent is no longer free.
+        ProposalRefused: `check_sendable`, or what a failed proposal spent is no longer free.
     """
     proposal = find_proposal(connection, proposal_id, wallet_id, lock=True)
     if already_sent(connection, proposal, raw):
@@ -216,11 +216,11 @@ def cancel(connection: Connection, proposal_id: str, wallet_id: str | None, now_
     """Gives up a proposal and frees its outputs.
 
     Raises:
-        ProposalRefusedError: it is not there, or not open, or being sent.
+        ProposalRefused: it is not there, or not open, or being sent.
     """
     proposal = find_proposal(connection, proposal_id, wallet_id, lock=True)
     if proposal.status not in {OPEN, SEND_ERROR} or proposal.sending_since_ms is not None:
-        raise ProposalRefusedError("tx-proposal-not-open")
+        raise ProposalRefused("tx-proposal-not-open")
     _free(connection, proposal)
     forget(connection, proposal_id)
     _set_status(connection, proposal_id, CANCELLED, now_s)

@@ -21,7 +21,7 @@ from strongroom.hathor.proposals.store import (
     find_proposal,
     refuse,
 )
-from strongroom.hathor.proposals.utxo_locks import Outpoint, ProposalRefusedError
+from strongroom.hathor.proposals.utxo_locks import Outpoint, ProposalRefused
 from strongroom.hathor.protocol.addresses import Address, Network, parse_address
 from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
 from strongroom.hathor.protocol.work import WeightRule
@@ -67,7 +67,7 @@ class Submitter:
         `wallet_id` None: of whatever wallet the proposal is.
 
         Raises:
-            ProposalRefusedError: nothing is sent.
+            ProposalRefused: nothing is sent.
             StrongroomError: the node or the database is away; nothing is sent.
             OutcomeUnknown: the database may have stored it; then it will be sent.
         """
@@ -102,7 +102,7 @@ class Submitter:
         owners = await self._database.read(partial(self._owners, transaction=transaction))
         try:
             verify_signed(transaction, owners, weights)
-        except ProposalRefusedError:
+        except ProposalRefused:
             now_s = self._clock.now_ms() // 1000
             await self._database.write(
                 partial(refuse, proposal_id=proposal_id, wallet_id=wallet_id, now_s=now_s)

@@ -15,7 +15,7 @@ from strongroom.hathor.gateway.push import Presence, PushNode
 from strongroom.hathor.proposals.broadcaster import Sender
 from strongroom.hathor.proposals.sent import forget_sent, unsay_sent
 from strongroom.hathor.proposals.store import cancel, forget, join_sending
-from strongroom.hathor.proposals.utxo_locks import ProposalRefusedError, release
+from strongroom.hathor.proposals.utxo_locks import ProposalRefused, release
 
 log = structlog.get_logger(__name__)
 
@@ -139,7 +139,7 @@ async def _each(rows: Iterable[Values], work: Callable[[Values], Awaitable[objec
 def _expire(connection: Connection, proposal_id: str, now_s: int) -> None:
     try:
         cancel(connection, proposal_id, None, now_s)
-    except ProposalRefusedError:
+    except ProposalRefused:
         return  # sent or cancelled since
     log.info("proposal expired", proposal=proposal_id)
 

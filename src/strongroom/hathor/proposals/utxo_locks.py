@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select
 
+from strongroom.core.errors import Conflict
 from strongroom.core.storage.database import locking
 from strongroom.core.storage.errors import Duplicate
 from strongroom.core.storage.statements import chunks, execute, execute_many, select_in
@@ -19,11 +20,11 @@ Outpoint = tuple[str, int]
 LOCKED_AT_A_TIME = 100
 
 
-class ProposalRefusedError(Exception):
+class ProposalRefused(Conflict):
     """What was asked of a proposal is not done; `error` is the original's code for it."""
 
     def __init__(self, error: str, /, **details: object) -> None:
-        super().__init__(error)
+        super().__init__(f"The proposal is refused: {error}", code=error)
         self.error = error
         self.details = details
 
@@ -45,14 +46,14 @@ def hold(
     """Holds outputs for a proposal: all of them, or none.
 
     Raises:
-        ProposalRefusedError: one is unknown, spent, voided, another wallet's, or held already.
+        ProposalRefused: one is unknown, spent, voided, another wallet's, or held already.
     """
     rows = _lock(connection, outpoints)
     if missing := [outpoint for outpoint in outpoints if not _is_free(rows.get(outpoint))]:
-        raise ProposalRefusedError("inputs-not-found", missing=_encode(missing))
+        raise ProposalRefused("inputs-not-found", missing=_encode(missing))
     held = _owned(connection, wallet_id, outpoints, rows)
     if any(rows[outpoint].tx_proposal is not None for outpoint in outpoints):
-        raise ProposalRefusedError("inputs-already-used")
+        raise ProposalRefused("inputs-already-used")
     marks = [(proposal_id, place, *outpoint) for place, outpoint in enumerate(sorted(outpoints))]
     sql = "UPDATE tx_output SET tx_proposal = {}, tx_proposal_index = {} WHERE tx_id = {} AND `index` = {}"
     execute_many(connection, sql, marks)
@@ -60,7 +61,7 @@ def hold(
     try:
         execute_many(connection, guard, [(proposal_id, *outpoint) for outpoint in outpoints])
     except Duplicate as error:
-        raise ProposalRefusedError("inputs-already-used") from error
+        raise ProposalRefused("inputs-already-used") from error
     return held
 
 
@@ -94,7 +95,7 @@ def _owned(
     addresses = {rows[outpoint].address for outpoint in outpoints}
     keys = {row[0]: row for row in select_in(connection, sql, sorted(addresses), wallet_id)}
     if denied := [outpoint for outpoint in outpoints if rows[outpoint].address not in keys]:
-        raise ProposalRefusedError("inputs-not-in-wallet", missing=_encode(denied))
+        raise ProposalRefused("inputs-not-in-wallet", missing=_encode(denied))
     held: list[LockedUtxo] = []
     for tx_id, index in outpoints:
         address, key_index, account = keys[rows[tx_id, index].address]

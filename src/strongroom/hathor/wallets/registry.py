@@ -87,6 +87,20 @@ def lock_wallet(connection: Connection, wallet_id: str) -> bool:
     return connection.execute(locking(query)).first() is not None
 
 
+class WalletNotFound(NotFound):
+    code = "wallet-not-found"
+
+
+async def register_wallet(database: Database, wallet: Wallet) -> Wallet:
+    """See `register`."""
+    return await database.write(lambda connection: register(connection, wallet))
+
+
+async def replace_auth_key(database: Database, wallet_id: str, auth_xpubkey: str) -> Wallet:
+    """Raises: WalletNotFound."""
+    return await database.write(lambda connection: change_auth_key(connection, wallet_id, auth_xpubkey))
+
+
 def register(connection: Connection, wallet: Wallet) -> Wallet:
     """Inserts the wallet in status `creating`; one in `error` is set to it again.
 
@@ -116,7 +130,7 @@ def register(connection: Connection, wallet: Wallet) -> Wallet:
 
 
 def change_auth_key(connection: Connection, wallet_id: str, auth_xpubkey: str) -> Wallet:
-    """Raises: NotFound."""
+    """Raises: WalletNotFound."""
     table = tables.wallet
     lock_wallet(connection, wallet_id)
     connection.execute(table.update().where(table.c.id == wallet_id).values(auth_xpubkey=auth_xpubkey))
@@ -126,7 +140,7 @@ def change_auth_key(connection: Connection, wallet_id: str, auth_xpubkey: str) -
 def _existing(connection: Connection, wallet_id: str) -> Wallet:
     wallet = find_wallet(connection, wallet_id)
     if wallet is None:
-        raise NotFound("There is no such wallet")
+        raise WalletNotFound("There is no such wallet")
     return wallet
 
 

@@ -7,16 +7,26 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock
+from strongroom.core.errors import Conflict, Unauthenticated
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.refusal import Refusal, unauthorized, wallet_not_found
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.wallets.jwt import Principal
-from strongroom.hathor.wallets.registry import Wallet, find_wallet, key_address, read_wallet
+from strongroom.hathor.wallets.registry import Wallet, WalletNotFound, find_wallet, key_address, read_wallet
 
 T = TypeVar("T")
 
 
-class Reader:
+class WalletNotReady(Conflict):
+    """Its addresses are not derived yet."""
+
+    code = "wallet-not-ready"
+
+
+class TokenOutdated(Unauthenticated):
+    """The wallet has another authentication key than the token is bound to."""
+
+
+class WalletReader:
     """Two statements for most questions: the wallet's row here, then the answer."""
 
     def __init__(self, database: Database, clock: Clock, network: Network) -> None:
@@ -28,24 +38,31 @@ class Reader:
     def now_s(self) -> int:
         return self._clock.now_ms() // 1000
 
+    async def named(self, wallet_id: str) -> Wallet:
+        """The wallet of this name, in whatever status. Raises: WalletNotFound."""
+        wallet = await read_wallet(self.database, wallet_id)
+        if wallet is None:
+            raise WalletNotFound("There is no such wallet")
+        return wallet
+
     async def exists(self, wallet_id: str) -> bool:
         return await self.database.read(lambda connection: find_wallet(connection, wallet_id)) is not None
 
     async def known_wallet(self, principal: Principal) -> Wallet | None:
-        """The same; None: there is none of this name. Raises: Refusal."""
+        """The same; None: there is none of this name. Raises: TokenOutdated."""
         wallet = await read_wallet(self.database, principal.wallet_id)
         return None if wallet is None else self._admit(principal, wallet)
 
     async def wallet(self, principal: Principal) -> Wallet:
-        """The caller's wallet in whatever status. Raises: Refusal."""
+        """The caller's wallet in whatever status. Raises: WalletNotFound, TokenOutdated; WalletNotReady where a ready one is asked for."""
         return self._admit(principal, await read_wallet(self.database, principal.wallet_id))
 
     async def ready_wallet(self, principal: Principal) -> Wallet:
-        """The caller's wallet when it is loaded. Raises: Refusal."""
-        return _ready(await self.wallet(principal))
+        """The caller's wallet when it is loaded. Raises: WalletNotFound, TokenOutdated; WalletNotReady where a ready one is asked for."""
+        return require_ready(await self.wallet(principal))
 
     async def read(self, principal: Principal, question: Callable[[Connection, Wallet], T]) -> T:
-        """For what takes several statements on one snapshot, of a wallet that is ready. Raises: Refusal."""
+        """For what takes several statements on one snapshot, of a wallet that is ready. Raises: WalletNotFound, TokenOutdated; WalletNotReady where a ready one is asked for."""
 
         def work(connection: Connection) -> T:
             return question(connection, self.ready(connection, principal))
@@ -53,30 +70,31 @@ class Reader:
         return await self.database.read(work)
 
     def ready(self, connection: Connection, principal: Principal) -> Wallet:
-        """As `ready_wallet`, inside a unit of work. Raises: Refusal."""
-        return _ready(self.checked(connection, principal))
+        """As `ready_wallet`, inside a unit of work. Raises: WalletNotFound, TokenOutdated; WalletNotReady where a ready one is asked for."""
+        return require_ready(self.checked(connection, principal))
 
     def known(self, connection: Connection, principal: Principal) -> Wallet | None:
-        """As `known_wallet`, inside a unit of work. Raises: Refusal."""
+        """As `known_wallet`, inside a unit of work. Raises: WalletNotFound, TokenOutdated; WalletNotReady where a ready one is asked for."""
         wallet = find_wallet(connection, principal.wallet_id)
         return None if wallet is None else self._admit(principal, wallet)
 
     def checked(self, connection: Connection, principal: Principal) -> Wallet:
-        """As `wallet`, inside a unit of work. Raises: Refusal."""
+        """As `wallet`, inside a unit of work. Raises: WalletNotFound, TokenOutdated; WalletNotReady where a ready one is asked for."""
         return self._admit(principal, find_wallet(connection, principal.wallet_id))
 
     def _admit(self, principal: Principal, wallet: Wallet | None) -> Wallet:
         """The wallet, if its authentication key is still the token's."""
         if wallet is None:
-            raise wallet_not_found()
+            raise WalletNotFound("There is no such wallet")
         if principal.auth_address is not None:
             current = key_address(wallet.auth_xpubkey, self._network)
             if not hmac.compare_digest(current, principal.auth_address):
-                raise unauthorized()
+                raise TokenOutdated("The wallet's authentication key was changed after the token was made")
         return wallet
 
 
-def _ready(wallet: Wallet) -> Wallet:
+def require_ready(wallet: Wallet) -> Wallet:
+    """Raises: WalletNotReady."""
     if wallet.ready_at_s is None:
-        raise Refusal(400, "wallet-not-ready")
+        raise WalletNotReady("The wallet is not loaded yet")
     return wallet

@@ -2,12 +2,12 @@
 
 from sqlalchemy import Connection, delete
 
-from strongroom.core.errors import NotFound
 from strongroom.core.storage import tables as core_tables
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import execute
 from strongroom.hathor.index.writer_lock import lock_ledger
 from strongroom.hathor.notifications.messages import DESTINATION
-from strongroom.hathor.wallets.registry import lock_wallet
+from strongroom.hathor.wallets.registry import WalletNotFound, lock_wallet
 
 OWNED = ("wallet_balance", "wallet_tx_history", "push_devices")
 FORGET = (
@@ -22,17 +22,22 @@ UNCLAIM = (
 )
 
 
+async def take_out(database: Database, wallet_id: str) -> None:
+    """Deletes it, however long a large one takes. Raises: WalletNotFound."""
+    await database.write(lambda connection: delete_wallet(connection, wallet_id), answer_s=None)
+
+
 def delete_wallet(connection: Connection, wallet_id: str) -> None:
     """Its balances, history, devices and undelivered messages go with it; its open proposals expire as all do.
 
     The same keys may register again: everything comes back out of the record, but for devices.
 
     Raises:
-        NotFound: there is no such wallet.
+        WalletNotFound: there is no such wallet.
     """
     lock_ledger(connection)  # neither the sync nor a load is in the midst of it
     if not lock_wallet(connection, wallet_id):  # no device comes to it meanwhile
-        raise NotFound("There is no such wallet")
+        raise WalletNotFound("There is no such wallet")
     execute(connection, FORGET, wallet_id)
     execute(connection, UNCLAIM, wallet_id)
     for table in OWNED:

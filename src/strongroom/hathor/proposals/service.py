@@ -1,0 +1,139 @@
+"""What callers do with proposals: make one, look for it, give it up. Sending is the submitter's.
+
+A proposal of the current API is its wallet's alone. The first API names wallets and proposals by their ids.
+"""
+
+import uuid
+
+from sqlalchemy import Connection
+
+from strongroom.core.clock import Entropy
+from strongroom.core.errors import OutcomeUnknown, StrongroomError
+from strongroom.hathor.gateway.network_rules import Versions
+from strongroom.hathor.proposals.coin_selection import Draft, Drafter, Payee
+from strongroom.hathor.proposals.sent import find_sent
+from strongroom.hathor.proposals.store import Proposal, cancel, find_proposal, propose
+from strongroom.hathor.proposals.utxo_locks import LockedUtxo, Outpoint, ProposalRefused
+from strongroom.hathor.protocol.transactions import MAX_COUNT, Transaction
+from strongroom.hathor.wallets.access import WalletReader, require_ready
+from strongroom.hathor.wallets.jwt import Principal
+from strongroom.hathor.wallets.registry import Wallet, WalletNotFound, find_wallet
+
+CHOICES = 8
+"""Another proposal may take what was chosen; then this chooses again."""
+TAKEN = frozenset({"inputs-already-used", "inputs-not-found"})
+ID_BYTES = 16
+
+
+class ProposalUnclear(OutcomeUnknown):
+    """It may hold the outputs: until it expires, or the caller gives it up."""
+
+    def __init__(self, proposal_id: str) -> None:
+        super().__init__("The database does not say whether the proposal is stored")
+        self.proposal_id = proposal_id
+
+
+class Proposals:
+    """Makes proposals and gives them up, each in one transaction."""
+
+    def __init__(self, reader: WalletReader, versions: Versions, entropy: Entropy) -> None:
+        self._reader = reader
+        self._database = reader.database
+        self._versions = versions
+        self._entropy = entropy
+
+    async def propose(
+        self, principal: Principal, transaction: Transaction, raw: bytes
+    ) -> tuple[str, list[LockedUtxo]]:
+        """The new proposal's id, and the outputs that it holds, in their order.
+
+        Raises:
+            ProposalRefused, and as `WalletReader.ready`: nothing is held.
+            ProposalUnclear: the database does not say.
+        """
+        max_inputs, max_outputs = await self.limits()
+        if len(transaction.outputs) > max_outputs:
+            raise ProposalRefused("too-many-outputs", outputs=len(transaction.outputs))
+        proposal_id = self._new_id()
+
+        def work(connection: Connection) -> list[LockedUtxo]:
+            wallet = self._reader.ready(connection, principal)
+            held = propose(connection, proposal_id, wallet.id, transaction, raw, self._reader.now_s)
+            if len(held) > max_inputs:
+                raise ProposalRefused("too-many-inputs", inputs=len(held))
+            return held
+
+        try:
+            held = await self._database.write(work)
+        except OutcomeUnknown as error:
+            raise ProposalUnclear(proposal_id) from error
+        return proposal_id, sorted(held, key=lambda each: (each.tx_id, each.index))
+
+    async def draft(
+        self, wallet_id: str, payees: list[Payee], spent: list[Outpoint], drafter: Drafter
+    ) -> tuple[str, Draft]:
+        """Chooses what pays `payees`, or takes what the caller names, and holds it.
+
+        Raises:
+            ProposalRefused, WalletNotFound, WalletNotReady: nothing is held.
+        """
+        proposal_id = self._new_id()
+
+        def work(connection: Connection) -> Draft:
+            wallet = _ready_wallet(connection, wallet_id)
+            return drafter.draft(connection, wallet, proposal_id, payees, spent, self._reader.now_s)
+
+        for choice in range(1, CHOICES + 1):
+            try:
+                return proposal_id, await self._database.write(work)
+            except ProposalRefused as error:
+                if spent or error.error not in TAKEN or choice == CHOICES:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def find(self, proposal_id: str, wallet_id: str | None) -> Proposal:
+        """`wallet_id`: None is any. Raises: ProposalRefused: there is none, or it is another wallet's."""
+        return await self._database.read(lambda connection: find_proposal(connection, proposal_id, wallet_id))
+
+    async def find_with_transaction(self, proposal_id: str) -> tuple[Proposal, bytes | None]:
+        """With what was proposed, or went out. Raises: ProposalRefused."""
+
+        def work(connection: Connection) -> tuple[Proposal, bytes | None]:
+            proposal = find_proposal(connection, proposal_id, None)
+            return proposal, proposal.proposed or find_sent(connection, proposal.id)
+
+        return await self._database.read(work)
+
+    async def cancel(self, principal: Principal, proposal_id: str) -> None:
+        """Raises: ProposalRefused, and as `WalletReader.known`; WalletNotFound."""
+
+        def work(connection: Connection) -> None:
+            if self._reader.known(connection, principal) is None:
+                find_proposal(connection, proposal_id, principal.wallet_id)
+                raise WalletNotFound("There is no such wallet")
+            cancel(connection, proposal_id, principal.wallet_id, self._reader.now_s)
+
+        await self._database.write(work)
+
+    async def cancel_any(self, proposal_id: str) -> None:
+        """Whosever it is. Raises: ProposalRefused."""
+        now_s = self._reader.now_s
+        await self._database.write(lambda connection: cancel(connection, proposal_id, None, now_s))
+
+    async def limits(self) -> tuple[int, int]:
+        """Of inputs and outputs; a node that is away is no reason to refuse: it judges when the transaction comes."""
+        try:
+            rules = await self._versions.rules()
+        except StrongroomError:
+            return MAX_COUNT, MAX_COUNT
+        return rules.max_number_inputs, rules.max_number_outputs
+
+    def _new_id(self) -> str:
+        return str(uuid.UUID(bytes=self._entropy.token(ID_BYTES), version=4))
+
+
+def _ready_wallet(connection: Connection, wallet_id: str) -> Wallet:
+    wallet = find_wallet(connection, wallet_id)
+    if wallet is None:
+        raise WalletNotFound("There is no such wallet")
+    return require_ready(wallet)
