@@ -9,9 +9,10 @@ from sqlalchemy import select
 from atto.conftest import Start
 from strongroom.atto import tables
 from strongroom.atto.protocol import Address, Receivable, send_block
+from strongroom.core.intents.tables import intent as intent_table
 from strongroom.core.runtime.telemetry import Status
 from support.atto_network import AttoNetwork
-from support.atto_service import ATTO, NOBODY, AttoService, Wallet, entry, until
+from support.atto_service import ATTO, NOBODY, AttoService, Wallet, entry, leave_unreadable, until
 from support.meddling_node import meddle
 from support.waiting import eventually
 
@@ -36,7 +37,7 @@ def names(service: AttoService, address: str, *, words: str = "") -> bool:
 
 
 async def blocks_of(service: AttoService, address: str) -> int:
-    query = select(tables.block.c.hash).where(tables.block.c.address == address)
+    query = select(intent_table.c.id).where(intent_table.c.account == address)
     return len(await service.ledger.database.fetch_all(query))
 
 
@@ -152,16 +153,7 @@ async def test_rows_that_cannot_be_read_end_no_loop(start: Start, network: AttoN
     async with start() as service:
         bad = await service.open_account(network, 100)
         fine = await service.open_account(network, 100)
-        row = {
-            "hash": bytes(32),
-            "address": bad,
-            "height": 2,
-            "slot": bytes(32),
-            "transaction": bytes(206),
-            "state": "SIGNED",
-            "created_at_ms": 0,
-        }
-        await service.ledger.database.write(lambda connection: connection.execute(tables.block.insert(), row))
+        await leave_unreadable(service, bad)
         await service.ledger.database.write(
             lambda connection: connection.execute(tables.entry.delete().where(tables.entry.c.address == bad))
         )

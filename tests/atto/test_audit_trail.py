@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from atto.conftest import Start
-from strongroom.atto import tables as atto_tables
+from strongroom.core.intents.tables import intent as intent_table
 from strongroom.core.storage import tables
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, entry
@@ -113,8 +113,8 @@ async def test_as_many_rows_as_signatures_under_load(start: Start, network: Atto
         for address in addresses:
             await one.until_balance(address, 100)
         signed = {row[3]["hash"] for row in await trail(one) if row[1] == "sign"}
-        blocks = await one.ledger.database.fetch_all(select(atto_tables.block.c.hash))
-        assert {block.hash.hex().upper() for block in blocks} == signed
+        blocks = await one.ledger.database.fetch_all(select(intent_table.c.id))
+        assert {block.id.hex().upper() for block in blocks} == signed
         counted = sum(
             sample.value
             for service in (one, other)

@@ -1,15 +1,14 @@
 """Work that fails is seen in health, and stops no other work."""
 
-from typing import Any
-
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from atto.conftest import Start
 from strongroom.atto import tables
+from strongroom.core.intents.tables import intent as intent_table
 from strongroom.core.runtime.telemetry import ComponentHealth, Status
 from support.atto_network import AttoNetwork
-from support.atto_service import NOBODY, AttoService, entry, until
+from support.atto_service import NOBODY, AttoService, entry, leave_unreadable, until
 from support.callback_listener import listening
 
 pytestmark = pytest.mark.anyio
@@ -28,32 +27,14 @@ async def until_status(service: AttoService, name: str, status: Status) -> Compo
     return await until(lambda: component(service, name), lambda part: part.status is status)
 
 
-async def lose_block(service: AttoService, address: str) -> None:
-    """Leaves a signed block in the database that nobody can read."""
-    garbage: dict[str, Any] = {
-        "hash": bytes(32),
-        "address": address,
-        "height": 1_000,
-        "slot": bytes(32),
-        "transaction": b"\xff",
-        "sender": None,
-        "state": "SIGNED",
-        "reason": None,
-        "created_at_ms": 1,
-        "resolved_at_ms": None,
-    }
-    await service.ledger.database.write(lambda c: c.execute(insert(tables.block), garbage))
-
-
 async def test_a_block_that_cannot_be_taken_up_is_seen_and_stops_nothing(
     service: AttoService, network: AttoNetwork
 ) -> None:
     address = await service.open_account(network, 7)
-    await lose_block(service, address)
+    await leave_unreadable(service, address)
     part = await until_status(service, "attoPendingBlocks", Status.DEGRADED)
     assert part.detail is not None
-    assert "1 blocks are not taken up, 0000" in part.detail
-    assert part.last_failure_ms is not None
+    assert "1 blocks are open, 1 are tried again: " in part.detail
     await network.fund(address, 5)
     await service.until_balance(address, 12)
     entry(await service.send(address, NOBODY, 1))
@@ -61,7 +42,7 @@ async def test_a_block_that_cannot_be_taken_up_is_seen_and_stops_nothing(
         assert (await component(service, name)).status is Status.UP
     await service.ledger.database.write(
         lambda c: c.execute(
-            update(tables.block).where(tables.block.c.hash == bytes(32)).values(state="REJECTED")
+            update(intent_table).where(intent_table.c.id == bytes(32)).values(outcome="REJECTED")
         )
     )
     await until_status(service, "attoPendingBlocks", Status.UP)

@@ -235,7 +235,7 @@ async def test_a_repetition_without_the_database_does_not_say_that_nothing_was_s
     with pytest.MonkeyPatch.context() as broken:
         fail_units(broken, service, "write", "Idempotency._write", ConnectionSevered)
         paid = entry(await service.send(address, NOBODY, ATTO, key="a"))
-        fail_units(broken, service, "read", "Submitter.await_block", ConnectionSevered)
+        fail_units(broken, service, "read", "Resolver.wait", ConnectionSevered)
         unknown = await service.send(address, NOBODY, ATTO, key="a")
     assert (unknown.status_code, unknown.json()["code"]) == (504, "outcome_unknown")
     assert paid["hash"] in unknown.json()["message"]

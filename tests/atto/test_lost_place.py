@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from atto.conftest import Start
-from strongroom.atto import tables
 from strongroom.atto.protocol import Address, SendBlock
-from strongroom.atto.transactions.store import RejectionCause, SignedBlock
+from strongroom.atto.transactions.blocks import RejectionCause
 from strongroom.core.errors import Unavailable
+from strongroom.core.intents.tables import intent as intent_table
 from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork
 from support.atto_service import (
@@ -73,8 +73,8 @@ def sent_on_chain(network: AttoNetwork, address: str) -> Counter[int]:
 
 
 async def rejected(service: AttoService) -> list[Any]:
-    columns = tables.block.c
-    query = select(columns.hash, columns.cause).where(columns.state == "REJECTED")
+    columns = intent_table.c
+    query = select(columns.id, columns.stage).where(columns.outcome == "REJECTED")
     return list(await service.ledger.database.fetch_all(query))
 
 
@@ -99,7 +99,7 @@ async def test_of_64_sends_through_two_services_each_is_made_once(
         assert document["previousBalance"] - document["balance"] == amount
     lost = [*await rejected(service), *await rejected(other)]
     assert lost, "nothing was lost, so nothing was tried"
-    assert {row.cause for row in lost} == {RejectionCause.SLOT_TAKEN}
+    assert {row.stage for row in lost} == {RejectionCause.SLOT_TAKEN}
     for one, (amount, response) in enumerate(zip(amounts, responses, strict=True)):
         if one % 3:
             again = await (service if one % 2 else other).send(address, NOBODY, amount, key=f"k{amount}")
@@ -109,17 +109,17 @@ async def test_of_64_sends_through_two_services_each_is_made_once(
 
 async def lose_next(service: AttoService, network: AttoNetwork, twin: AttoAccount, amount_raw: int) -> None:
     """Another wallet is quicker than the next block that this service signs."""
-    resolver = service.ledger._resolver
-    publish = resolver._node.publish
+    blocks = service.ledger._block_network
+    publish = blocks._node.publish
 
     async def too_late(transaction: Any) -> None:
-        resolver._node.publish = publish  # type: ignore[method-assign]
+        blocks._node.publish = publish  # type: ignore[method-assign]
         state = network.state(twin.address.path)
         assert state is not None
         await network.publish(twin.send(state, ELSEWHERE, amount_raw))
         await publish(transaction)
 
-    resolver._node.publish = too_late  # type: ignore[method-assign]
+    blocks._node.publish = too_late  # type: ignore[method-assign]
 
 
 async def test_a_send_for_a_height_that_another_took_is_a_conflict(
@@ -165,7 +165,7 @@ async def test_a_process_that_dies_between_the_loss_and_the_next_block_pays_once
             if signed:
                 raise Unavailable("the process is gone")
             step = await sign(*arguments)
-            signed += isinstance(step, SignedBlock)
+            signed += 1
             return step
 
         submitter._sign = die  # type: ignore[method-assign, assignment]
@@ -178,7 +178,7 @@ async def test_a_process_that_dies_between_the_loss_and_the_next_block_pays_once
         assert (paid["height"], paid["previousBalance"]) == (3, 500 * ATTO - 7)
         assert (await service.send(address, NOBODY, ATTO, key="once")).json() == paid
         assert sent_on_chain(network, address) == Counter([7, ATTO])
-        found = await service.get(f"/wallets/accounts/transactions/{lost.hash.hex().upper()}")
+        found = await service.get(f"/wallets/accounts/transactions/{lost.id.hex().upper()}")
         assert found["state"] == "REJECTED"
 
 
@@ -196,8 +196,7 @@ async def test_two_processes_that_take_up_the_same_lost_payment_make_it_once(
             if taken:
                 raise Unavailable("the process is gone")
             step = await sign(*arguments)
-            if isinstance(step, SignedBlock):
-                taken.append(1)
+            taken.append(1)
             return step
 
         service.ledger._submitter._sign = give_up  # type: ignore[method-assign, assignment]

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 import pytest
 from sqlalchemy import select
 
-from strongroom.atto import tables
 from strongroom.atto.protocol import (
     Address,
     ChangeBlock,
@@ -14,6 +13,7 @@ from strongroom.atto.protocol import (
     SendBlock,
     Transaction,
 )
+from strongroom.core.intents.tables import intent as intent_table
 from strongroom_sandbox.atto.faults import Lie
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, entry, until
@@ -64,8 +64,8 @@ async def assert_nothing_false(service: AttoService, network: AttoNetwork, addre
         height = details["height"]
         (true,) = network.sandbox.chain.entries(Address.parse(address).public_key, height, height)
         assert (details["balance"], details["lastTransactionHash"]) == (true.balance, true.hash.hex().upper())
-    for row in await service.ledger.database.fetch_all(select(tables.block)):
-        assert_built_on_truth(network, Transaction.from_bytes(row.transaction))
+    for row in await service.ledger.database.fetch_all(select(intent_table)):
+        assert_built_on_truth(network, Transaction.from_bytes(row.payload))
 
 
 def assert_built_on_truth(network: AttoNetwork, signed: Transaction) -> None:

@@ -5,17 +5,17 @@ from functools import partial
 from typing import Any, Self
 
 import pytest
-from sqlalchemy import select
 from sqlalchemy.engine import URL
 
-from strongroom.atto import tables
 from strongroom.atto.gateway import InvalidNodeResponse
 from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.protocol import Address, Network, Transaction
 from strongroom.atto.transactions.abandonment import REASON, abandon
+from strongroom.atto.transactions.blocks import transaction_of
 from strongroom.atto.transactions.reconciliation import Comparison, Reconciler, Standing, require_abandonable
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, NotFound
+from strongroom.core.intents.store import load_open
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
 from strongroom_sandbox.atto import Chain
@@ -124,15 +124,16 @@ async def held_block(service: AttoService, address: str) -> str:
     refused = await service.send(address, NOBODY, ATTO)
     assert (refused.status_code, refused.json()["code"]) == (503, "account_held")
     message = refused.json()["message"]
-    (row,) = await service.ledger.database.fetch_all(_open_blocks())
-    shown: str = row.hash.hex().upper()
-    for part in (shown, f"height {row.height}", address, "strongroom atto reconcile"):
+    (intent,) = await service.ledger.database.read(load_open)
+    shown: str = intent.id.hex().upper()
+    for part in (
+        shown,
+        f"height {transaction_of(intent).block.height}",
+        address,
+        "strongroom atto reconcile",
+    ):
         assert part in message
     return shown
-
-
-def _open_blocks() -> Any:
-    return select(tables.block).where(tables.block.c.state == "SIGNED")
 
 
 async def test_after_a_reset_the_account_goes_on_and_the_history_is_true(
@@ -148,7 +149,7 @@ async def test_after_a_reset_the_account_goes_on_and_the_history_is_true(
             (found,) = await operator.compare()
             assert (found.standing, found.node) == (Standing.NODE_BEHIND, None)
             assert found.open_block is not None
-            assert found.open_block.transaction.hash.hex().upper() == held
+            assert found.open_block.id.hex().upper() == held
             given_up = await operator.abandon(held)
             assert set(given_up) >= {held, paid["hash"]}
             assert await operator.compare() == []
@@ -230,10 +231,10 @@ async def test_a_block_that_is_merely_slow_is_not_abandoned(start: Start, networ
         network.faults.confirmation_delay_ms = 5_000
         unknown = await service.send(address, NOBODY, ATTO, key="slow")
         assert unknown.status_code == 504
-        (row,) = await service.ledger.database.fetch_all(_open_blocks())
+        (intent,) = await service.ledger.database.read(load_open)
         async with Operator(service, network) as operator:
             with pytest.raises(Conflict, match="could still take"):
-                await operator.abandon(row.hash.hex())
+                await operator.abandon(intent.id.hex())
         network.heal()
         await service.until_balance(address, 49 * ATTO)
 
@@ -252,7 +253,7 @@ async def test_a_node_that_contradicts_itself_has_nothing_abandoned(
         await service.until_balance(address, 50 * ATTO - 7)
         network.faults.drop_request = 10**6
         assert (await service.send(address, NOBODY, ATTO, key="open")).status_code == 504
-        (row,) = await service.ledger.database.fetch_all(_open_blocks())
+        (intent,) = await service.ledger.database.read(load_open)
         async with Operator(service, network) as operator:
 
             async def account(_: Address) -> Any:
@@ -260,7 +261,7 @@ async def test_a_node_that_contradicts_itself_has_nothing_abandoned(
 
             monkeypatch.setattr(operator.node, "account", account)
             with pytest.raises(InvalidNodeResponse, match="of this account"):
-                await operator.abandon(row.hash.hex())
+                await operator.abandon(intent.id.hex())
         network.heal()
         await service.until_balance(address, 49 * ATTO - 7)
 

@@ -1,14 +1,11 @@
 """A block that the node refused for good: its account goes on, also when the next block is the very same."""
 
-from collections.abc import Callable
-
 import pytest
 from sqlalchemy import select
 
-from atto.conftest import Start
-from strongroom.atto import tables
 from strongroom.atto.protocol import Address, send_block
-from strongroom.atto.transactions.store import BlockState
+from strongroom.core.intents.intent import Outcome
+from strongroom.core.intents.tables import intent as intent_table
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, assert_refused, entry
 from support.meddling_node import meddle
@@ -57,9 +54,9 @@ async def test_transaction_that_was_refused_tells_why(service: AttoService, addr
     assert_refused(refused, 422, words, "node_rejected")
     assert (await service.send(address, NOBODY, 10, key="a")).content == refused.content
     (row,) = await service.ledger.database.fetch_all(
-        select(tables.block.c.hash).where(tables.block.c.state == BlockState.REJECTED)
+        select(intent_table.c.id).where(intent_table.c.outcome == Outcome.REJECTED)
     )
-    shown = row.hash.hex().upper()
+    shown = row.id.hex().upper()
     assert await service.get(f"/wallets/accounts/transactions/{shown}") == {
         "hash": shown,
         "state": "REJECTED",
@@ -67,43 +64,3 @@ async def test_transaction_that_was_refused_tells_why(service: AttoService, addr
         "entry": None,
     }
     assert entry(await service.send(address, NOBODY, 11))["height"] == 3
-
-
-async def test_blocks_that_an_earlier_version_rejected_get_their_cause(
-    start: Start, network: AttoNetwork, elsewhere: Callable[[str], list[list[str]]]
-) -> None:
-    words = {
-        "SLOT_TAKEN": "The account's chain went on with another block",
-        "RECEIVABLE_NOT_FOUND": "The node rejected the transaction: RECEIVABLE_NOT_FOUND",
-        "RULE": "The node rejected the transaction: INVALID_AMOUNT",
-    }
-    async with start() as service:
-        address = await service.open_account(network, 100)
-        rows = [
-            {
-                "hash": bytes([number] * 32),
-                "address": address,
-                "height": 2,
-                "transaction": bytes(206),
-                "state": "REJECTED",
-                "reason": reason,
-                "created_at_ms": 0,
-            }
-            for number, reason in enumerate(words.values())
-        ]
-        await service.ledger.database.write(
-            lambda connection: connection.execute(tables.block.insert(), rows)
-        )
-    for _ in range(2):  # the second time as after a migration that was killed half way
-        elsewhere("UPDATE strongroom_version_atto SET version_num = 'atto_0001'")
-        elsewhere("UPDATE strongroom_atto_block SET cause = NULL")
-        async with start() as service:
-            columns = tables.block.c
-            found = await service.ledger.database.fetch_all(
-                select(columns.cause).where(columns.state == "REJECTED").order_by(columns.hash)
-            )
-            assert [row.cause for row in found] == list(words)
-        elsewhere("ALTER TABLE strongroom_atto_block DROP COLUMN cause")
-        elsewhere("UPDATE strongroom_version_atto SET version_num = 'atto_0001'")
-        async with start() as service:
-            assert (await service.details(address)) is not None

@@ -33,7 +33,7 @@ async def silent_database(
     write = database.write
 
     async def held(work: Callable[[Connection], T], *, answer_s: float | None = ANSWER_S) -> T:
-        if "Submitter" not in work.__qualname__:
+        if "Signing.sign" not in work.__qualname__:
             return await write(work, answer_s=answer_s)
         if commits:
             await write(work, answer_s=answer_s)

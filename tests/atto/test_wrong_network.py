@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import func, select
 
 from atto.conftest import Start
-from strongroom.atto import tables
 from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.protocol import Network
 from strongroom.core.clock import SystemClock
+from strongroom.core.intents.tables import intent as intent_table
 from strongroom.core.runtime.telemetry import Status
 from strongroom_sandbox.atto.faults import Lie, Refusal
 from support.atto_network import AttoNetwork, running_network
@@ -24,7 +24,7 @@ def verdict(service: AttoService) -> Status:
 
 
 async def signatures(service: AttoService) -> int:
-    row = await service.ledger.database.fetch_one(select(func.count()).select_from(tables.block))
+    row = await service.ledger.database.fetch_one(select(func.count()).select_from(intent_table))
     assert row is not None
     return int(row[0])
 

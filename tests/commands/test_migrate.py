@@ -24,7 +24,7 @@ def test_a_dry_run_shows_everything_and_makes_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     ended = run("migrate", "--dry-run", variables=NODES | {"STRONGROOM_DATA": str(folder)})
     assert ended.status == 0, ended
-    for table in ("strongroom_audit", "strongroom_atto_block", "tx_output", "strongroom_bittensor_job"):
+    for table in ("strongroom_audit", "strongroom_intent", "tx_output", "strongroom_bittensor_job"):
         assert any(line.startswith(f"    CREATE TABLE {table} ") for line in ended.stdout), table
     assert ended.stdout[-1] == "Nothing was changed."
     assert not folder.exists()
@@ -69,7 +69,7 @@ def test_a_database_of_the_original_is_shown_with_its_sizes(
     doctor = run("doctor", variables=variables)
     told = " ".join(doctor.stdout)
     if dry:
-        assert any("CREATE TABLE strongroom_atto_block" in line for line in ended.stdout)
+        assert any("CREATE TABLE strongroom_atto_entry" in line for line in ended.stdout)
         assert not any("CREATE TABLE wallet" in line for line in ended.stdout)
         assert any(line.startswith("    flyway_schema_history: about 2 rows") for line in ended.stdout)
         assert "has no tables of Strongroom" in told

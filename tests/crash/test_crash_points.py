@@ -40,7 +40,7 @@ BACKGROUND = ("Leases.", "_set_expiry.", "_write", "migrate")
 
 STARTED = "Idempotency._write.<locals>.<lambda>"
 """The purge, which the workers begin with; later writes of that name belong to payments."""
-REJECTED = text("SELECT hash FROM strongroom_atto_block WHERE state = 'REJECTED'")
+REJECTED = text("SELECT id FROM strongroom_intent WHERE outcome = 'REJECTED'")
 
 Start = Callable[[], AbstractAsyncContextManager[AttoService]]
 
@@ -73,7 +73,7 @@ def dying(monkeypatch: pytest.MonkeyPatch) -> Callable[[], DyingDatabase]:
         made.append(DyingDatabase(url))
         return made[-1]
 
-    monkeypatch.setattr("strongroom.atto.ledger.Database", make)
+    monkeypatch.setattr("strongroom.core.runtime.ledger_base.Database", make)
     return lambda: made[-1]
 
 
@@ -188,8 +188,8 @@ async def test_what_arrives_is_received_once_wherever_the_process_dies(
 @pytest.mark.parametrize(
     "point",
     [
-        CrashPoint(name="Submitter._sign.<locals>.unit", committed=True),
-        CrashPoint(name="Resolver._confirm.<locals>.work", committed=False),
+        CrashPoint(name="Signing.sign.<locals>.unit", committed=True),
+        CrashPoint(name="Resolver._end.<locals>.unit", committed=False),
     ],
     ids=["signed", "confirmed"],
 )

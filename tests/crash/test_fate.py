@@ -1,4 +1,4 @@
-"""The fate of a signed block is found out, never guessed, whatever the node says and when it says it."""
+"""The outcome of a signed block is found out, never guessed, whatever the node says and when it says it."""
 
 import asyncio
 import contextlib
@@ -17,9 +17,9 @@ from sqlalchemy import Connection
 
 from strongroom.atto.gateway import NodeRejected, NodeUnavailable
 from strongroom.atto.protocol import AccountKeys, Address, Mnemonic, Transaction
-from strongroom.atto.transactions.resolver import Outcome
-from strongroom.atto.transactions.store import BlockState, RejectionCause
-from strongroom.atto.transactions.submitter import Order, Signing, Work
+from strongroom.atto.transactions.drafting import BlockRequest, Work
+from strongroom.core.intents.intent import Outcome
+from strongroom.core.intents.signing import SigningAttempt
 from strongroom.core.runtime.lease import Lease
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import CommitUnknown
@@ -34,11 +34,7 @@ from support.waiting import eventually
 pytestmark = pytest.mark.anyio
 
 ELSEWHERE = Address.parse(NOBODY)
-REJECTED = Outcome(
-    state=BlockState.REJECTED,
-    reason="The node rejected the transaction: INVALID_AMOUNT",
-    cause=RejectionCause.RULE,
-)
+REASON = "The node rejected the transaction: INVALID_AMOUNT"
 
 
 @pytest.fixture
@@ -197,7 +193,9 @@ async def test_what_another_replica_has_settled_is_not_published_again(
     async def away(transaction: Transaction) -> None:
         async with running_service(sandbox, {"STRONGROOM_DATA": str(tmp_path)}) as other:
             meddle(other).refuse_next("INVALID_AMOUNT")
-            assert await other.ledger._submitter.await_block(transaction.hash) == REJECTED
+            intent = await other.ledger._submitter.resume(transaction.hash)
+            assert intent is not None
+            assert (intent.outcome, intent.stage, intent.reason) == (Outcome.REJECTED, "RULE", REASON)
         settled.set()
         raise NodeUnavailable("The node does not answer")
 
@@ -220,7 +218,7 @@ async def test_a_commit_without_an_answer_is_unknown_and_the_same_key_pays_once(
     write = database.write
 
     async def write_without_an_answer(work: Callable[[Connection], Any]) -> Any:
-        if not work.__qualname__.startswith("Submitter._sign"):
+        if not work.__qualname__.startswith("Signing.sign"):
             return await write(work)
         monkeypatch.setattr(database, "write", write)
         with contextlib.suppress(RolledBack):
@@ -263,13 +261,13 @@ async def test_a_process_that_lost_its_request_to_another_signs_nothing_and_says
         del lease, database
         await asyncio.Event().wait()
 
-    async def sign_after_the_other(order: Order, work: Work | None, signing: Signing) -> Any:
+    async def sign_after_the_other(request: BlockRequest, work: Work | None, attempt: SigningAttempt) -> Any:
         submitter._sign = sign  # type: ignore[method-assign]
         leases._renew = held_back  # type: ignore[method-assign] # a paused process renews nothing
         sandbox.clock.ahead_ms += 10_000
         async with running_service(sandbox, {"STRONGROOM_DATA": str(tmp_path)}) as other:
             answers.append(await other.send(address, NOBODY, ATTO, key="once"))
-        return await sign(order, work, signing)
+        return await sign(request, work, attempt)
 
     submitter._sign = sign_after_the_other  # type: ignore[method-assign]
     late = await service.send(address, NOBODY, ATTO, key="once")

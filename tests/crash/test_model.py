@@ -30,7 +30,7 @@ ACCOUNTS = 3
 LANES = 8
 ACTS = 240
 REPRESENTATIVES = [account(number).address.path for number in range(1, 9)]
-OPEN_BLOCKS = text("SELECT hash FROM strongroom_atto_block WHERE state = 'SIGNED'")
+OPEN_BLOCKS = text("SELECT id FROM strongroom_intent WHERE outcome = 'OPEN'")
 SETTLED_S = 30.0
 
 

@@ -20,8 +20,6 @@ TOO_LARGE: dict[Measure, set[str]] = {
         "strongroom/hathor/api/application.py create_application",
     },
     constructors: {
-        "strongroom/atto/transactions/resolver.py Resolver",
-        "strongroom/atto/transactions/submitter.py Submitter",
         "strongroom/atto/receiving/receiver.py Receiver",
         "strongroom/bittensor/chain_work.py ChainWork",
         "strongroom/bittensor/calls/remote_signing.py RemoteSigning",

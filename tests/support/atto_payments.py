@@ -176,7 +176,7 @@ class Books:
     async def _unsettled(self) -> str | None:
         """What is still under way."""
         if open_blocks := await self.open_blocks():
-            return f"{open_blocks} blocks without a fate"
+            return f"{open_blocks} blocks without an outcome"
         for address in self.addresses:
             state = await self.network.state(address)
             height = state["height"] if state else 0
@@ -201,9 +201,9 @@ class Books:
         return None
 
     async def open_blocks(self) -> int:
-        """Blocks whose fate is open, and accounts that wait for one."""
+        """Blocks whose outcome is open, and accounts that wait for one."""
         query = (
-            "SELECT (SELECT COUNT(*) FROM strongroom_atto_block WHERE state = 'SIGNED')"
+            "SELECT (SELECT COUNT(*) FROM strongroom_intent WHERE outcome = 'OPEN')"
             " + (SELECT COUNT(*) FROM strongroom_atto_account WHERE pending IS NOT NULL)"
         )
         rows = await asyncio.to_thread(execute_elsewhere, self.database_url, query)

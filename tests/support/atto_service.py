@@ -21,6 +21,8 @@ from strongroom.atto.protocol import AccountKeys, Mnemonic
 from strongroom.atto.settings import AttoSettings
 from strongroom.core.clock import SystemEntropy
 from strongroom.core.http.listener import behind_door
+from strongroom.core.intents.intent import Intent
+from strongroom.core.intents.store import adopt
 from strongroom.core.runtime.ledger import Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.audit import verify
@@ -143,6 +145,22 @@ class AttoService:
     async def verify_audit(self) -> int:
         """The length of the audit trail, whose chain must hold."""
         return await verify(self.ledger.database)
+
+
+async def leave_unreadable(service: AttoService, address: str) -> None:
+    """Leaves an open block in the database that nobody can read."""
+    garbage = Intent(
+        id=bytes(32),
+        account=address,
+        slot=bytes(32),
+        kind="SEND",
+        payload=b"\xff",
+        principal="",
+        request="{}",
+        stage="SIGNED",
+        created_at_ms=1,
+    )
+    await service.ledger.database.write(lambda connection: adopt(connection, garbage))
 
 
 def entry(response: httpx2.Response) -> dict[str, Any]:

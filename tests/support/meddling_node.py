@@ -43,8 +43,8 @@ class MeddlingNode:
 
 
 def meddle(service: AttoService) -> MeddlingNode:
-    """Puts itself between this service's resolver and the node."""
-    resolver = service.ledger._resolver
-    node = MeddlingNode(resolver._node)
-    resolver._node = node
+    """Puts itself between this service's blocks and the node."""
+    network = service.ledger._block_network
+    node = MeddlingNode(network._node)
+    network._node = node
     return node

@@ -25,14 +25,15 @@ from strongroom.atto.gateway.remote_worker import RemoteWorker
 from strongroom.atto.history.callbacks import DESTINATION, QUIET_TICK_S, Callbacks
 from strongroom.atto.history.queries import Queries
 from strongroom.atto.history.store import POLL_S, History
-from strongroom.atto.protocol import AccountState, Address, Receivable
+from strongroom.atto.protocol import AccountState, Address, Block, Receivable
 from strongroom.atto.receiving.receivable_check import CHECK_S as RECEIVABLES_CHECK_S
 from strongroom.atto.receiving.receivable_check import ReceivableCheck
 from strongroom.atto.receiving.receiver import Receiver
 from strongroom.atto.settings import API_SURFACE, AttoSettings
-from strongroom.atto.transactions.resolver import SWEEP_S, Resolver
+from strongroom.atto.transactions.drafting import Drafts
+from strongroom.atto.transactions.effects import BlockEffects
+from strongroom.atto.transactions.publishing import BlockNetwork, BlockResolver, OpenBlocks
 from strongroom.atto.transactions.service import Transactions
-from strongroom.atto.transactions.store import Settled, SignedBlock
 from strongroom.atto.transactions.submitter import Submitter
 from strongroom.atto.transactions.work_cache import WorkCache
 from strongroom.atto.transactions.work_search import WorkSearch
@@ -43,6 +44,8 @@ from strongroom.atto.wallets.recovery import Recoverer
 from strongroom.atto.wallets.scan_progress import ScanProgress
 from strongroom.atto.wallets.wallets import Wallets
 from strongroom.core.http.listener import Surface
+from strongroom.core.intents.resolver import Pace
+from strongroom.core.intents.signing import Signing
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
 from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.runtime.idempotency import Idempotency, instance_lease
@@ -72,6 +75,8 @@ PURGE = "attoPurge"
 INSTANCE = "attoInstance"
 WORKERS_LEASE = "workers"
 PURGE_S = 3600.0
+SWEEP_S = 10.0
+PACE = Pace(noun="blocks")
 
 
 class AttoLedger(LedgerBase[AttoSettings]):
@@ -224,32 +229,47 @@ class AttoLedger(LedgerBase[AttoSettings]):
             database=database,
             background=self.background,
         )
-        self._resolver = Resolver(
+        self._block_network = BlockNetwork(
             node=self._node,
-            database=database,
             network=settings.network,
-            clock=clock,
             node_clock=self._node_clock,
+            overtaken=self._overtaken,
+        )
+        self._resolver = BlockResolver(
+            network=self._block_network,
+            effects=BlockEffects(
+                network=settings.network,
+                store_and_announce=self._history.store_and_announce,
+                confirmed=self._confirmed,
+                metrics=self.metrics,
+            ),
+            database=database,
+            clock=clock,
             entropy=entropy,
             background=self.background,
-            store_and_announce=self._history.store_and_announce,
-            settled=self._settled,
-            overtaken=self._overtaken,
-            health=self.health,
-            metrics=self.metrics,
+            pace=PACE,
         )
+        self.health.watch(PENDING, self._resolver.check)
+        open_blocks = self.metrics.gauge("strongroom_atto_pending_blocks", "Blocks whose outcome is open.")
+        open_blocks.set_function(lambda: self._resolver.count)
         self._submitter = Submitter(
-            database=database,
-            network=settings.network,
-            clock=clock,
+            drafts=Drafts(
+                network=settings.network,
+                node_clock=self._node_clock,
+                keyring=self._keyring,
+                idempotency=self._idempotency,
+            ),
+            signing=Signing(
+                self.definition.name,
+                database=database,
+                gate=SigningGate(Policy(), self.audit),
+                clock=clock,
+                metrics=self.metrics,
+            ),
+            resolver=self._resolver,
+            work=self._work_desk,
             node_clock=self._node_clock,
             node_network=self._node_network,
-            work=self._work_desk,
-            keyring=self._keyring,
-            gate=SigningGate(Policy(), self.audit),
-            idempotency=self._idempotency,
-            resolver=self._resolver,
-            metrics=self.metrics,
             timeout_s=settings.request_timeout_s,
         )
 
@@ -260,7 +280,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
             database=database,
             network=settings.network,
             monitored=self._monitored,
-            resolver=self._resolver,
+            open_blocks=OpenBlocks(self._resolver, self._block_network),
             moved=self._moved,
             metrics=self.metrics,
         )
@@ -334,12 +354,11 @@ class AttoLedger(LedgerBase[AttoSettings]):
             self._node_is_away = False
             self._node_network.recheck.set()
 
-    def _settled(self, signed: SignedBlock, settled: Settled) -> None:
-        block = signed.transaction.block
+    def _confirmed(self, block: Block, is_complete: bool) -> None:
         self._follower.settled(block.public_key, block.height)
         self._callbacks.wake_delivery(block.address)
         self._work_desk.prepare(block.address, block.hash)
-        if not settled.is_complete:
+        if not is_complete:
             self._history.wake()
 
     async def _overtaken(self, state: AccountState) -> None:

@@ -45,8 +45,8 @@ class AccountRecord:
     label: str | None
     state: AccountState | None
     """None until the account is open."""
-    pending: bytes | None
-    """Hash of the signed block whose fate is open."""
+    open_block: bytes | None
+    """Hash of the signed block whose outcome is open."""
     entry_height: int
     work_target: bytes | None
     work: bytes | None
@@ -80,7 +80,7 @@ def account_record(row: Row[Any], network: Network) -> AccountRecord:
         disabled=bool(row.disabled),
         label=row.label,
         state=state,
-        pending=row.pending,
+        open_block=row.pending,
         entry_height=row.entry_height,
         work_target=row.work_target,
         work=row.work,

@@ -83,33 +83,13 @@ chain = Table(
     Column("frontier", binary(32)),
     Column("timestamp_ms", BigInteger, nullable=False),
     Column("representative", binary(32)),
-    # Hash of the signed block whose fate is open; the account signs nothing else until it is known.
+    # The open intent, a signed block; the account signs nothing else until it is known.
     Column("pending", binary(32)),
     # All entries up to this height are in strongroom_atto_entry.
     Column("entry_height", BigInteger, nullable=False),
     Column("work_target", binary(32)),
     Column("work", binary(8)),
     UniqueConstraint("wallet_name", "account_index", name="strongroom_atto_account_index"),
-)
-
-block = Table(
-    "strongroom_atto_block",
-    metadata,
-    Column("hash", binary(32), primary_key=True),
-    Column("address", ascii_text(61), nullable=False),
-    Column("height", BigInteger, nullable=False),
-    # The hash it builds on (the public key for OPEN): unique, so that no slot gets two different payloads.
-    # NULL once the ledger has refused the block for good.
-    Column("slot", binary(32), unique=True),
-    Column("transaction", binary(206), nullable=False),
-    Column("sender", binary(32)),
-    Column("state", ascii_text(16), nullable=False),
-    Column("reason", WORDS),
-    Column("cause", ascii_text(32)),
-    Column("created_at_ms", BigInteger, nullable=False),
-    Column("resolved_at_ms", BigInteger),
-    Index("strongroom_atto_block_state", "state", "created_at_ms"),
-    Index("strongroom_atto_block_address", "address", "height"),
 )
 
 entry = Table(

@@ -24,8 +24,9 @@ from strongroom.core.storage.database import Database, locking
 LARGEST = 1_000
 TAKEN = "taken"
 RULE = "rule"
+WITHDRAWN = "withdrawn"
 CALLER = Principal(name="shop", scopes=frozenset({"example:pay"}))
-Fault = Literal["lost request", "lost answer", "lie"]
+Fault = Literal["no connection", "lost request", "lost answer", "lie"]
 
 metadata = MetaData()
 account_table = Table(
@@ -97,6 +98,11 @@ class ExampleNode:
 
     async def offer(self, intent: Intent) -> Verdict:
         fault = self.faults.popleft() if self.faults else None
+        if fault == "no connection":
+            # Nobody has it, unless another process offers it too.
+            if intent.attempts > 1:
+                raise Unavailable("There is no connection")
+            return Rejected(reason="It was never sent", stage=WITHDRAWN, if_unshared=True)
         self.offers.append(intent.payload)
         if fault == "lost request":
             raise Unavailable("The node does not answer")
@@ -109,7 +115,7 @@ class ExampleNode:
 
     async def follow(self, intents: Sequence[Intent]) -> Mapping[bytes, Verdict]:
         fault = self.faults.popleft() if self.faults else None
-        if fault in {"lost request", "lost answer"}:
+        if fault in {"no connection", "lost request", "lost answer"}:
             raise Unavailable("The node does not answer")
         return {one.id: self._look(one, is_lying=fault == "lie") for one in intents}
 
@@ -204,7 +210,8 @@ class ExampleEffects:
             )
         return number
 
-    def applied(self, intent: Intent, verdict: Accepted | Rejected | Pending) -> None:
+    def applied(self, intent: Intent, verdict: Accepted | Rejected | Pending, effect: int) -> None:
+        assert effect >= 0
         self.told.append((intent.id, verdict.stage))
 
 

@@ -10,9 +10,8 @@ from litestar import Response
 from strongroom.atto.api.errors import ErrorMapper, status_of
 from strongroom.atto.history.views import EntryView, entry_view
 from strongroom.atto.protocol import AccountEntry
+from strongroom.atto.transactions.blocks import BlockRejected, RejectionCause, unknown_outcome
 from strongroom.atto.transactions.service import Transactions
-from strongroom.atto.transactions.store import BlockRejected, RejectionCause
-from strongroom.atto.transactions.submitter import unknown_outcome
 from strongroom.core.errors import OutcomeUnknown, StrongroomError
 from strongroom.core.runtime.idempotency import Attempt, Idempotency, Replay, Resume
 from strongroom.core.security.access import Principal
@@ -25,7 +24,7 @@ Run = Callable[[Attempt | None], Awaitable[AccountEntry]]
 
 
 class IdempotentRequests:
-    """Runs a request once per key. An answer below 500 is final; above, nothing was signed or its fate is open."""
+    """Runs a request once per key. An answer below 500 is final; above, nothing was signed or its outcome is open."""
 
     def __init__(self, idempotency: Idempotency, transactions: Transactions, errors: ErrorMapper) -> None:
         self._idempotency = idempotency
@@ -53,7 +52,7 @@ class IdempotentRequests:
         try:
             entry = await (self._resume(claim, run) if isinstance(claim, Resume) else run(claim))
         except OutcomeUnknown:
-            raise  # the row keeps its reference: the next repetition asks for the fate again
+            raise  # the row keeps its reference: the next repetition asks for the outcome again
         except StrongroomError as error:
             if status_of(error) >= SERVER_ERROR:
                 if isinstance(claim, Resume):  # nothing new was signed, but something was
@@ -65,7 +64,7 @@ class IdempotentRequests:
         return await self._finish(claim, 200, entry_view(entry))
 
     async def _resume(self, claim: Resume, run: Run) -> AccountEntry:
-        """The fate of what was signed; where that lost its place to another block, it is built again."""
+        """The outcome of what was signed; where that lost its place to another block, it is built again."""
         try:
             return await self._transactions.resume(bytes.fromhex(claim.reference))
         except BlockRejected as rejected:

@@ -10,8 +10,8 @@ from strongroom.atto.history.queries import Page, PendingReceivable, Totals
 from strongroom.atto.history.views import EntryView, entry_view
 from strongroom.atto.protocol import MAX_SUPPLY_RAW, U64_MAX, AccountState, Address, ProtocolError
 from strongroom.atto.records import AccountRecord, WalletRecord
+from strongroom.atto.transactions.blocks import BlockState
 from strongroom.atto.transactions.service import TransactionView
-from strongroom.atto.transactions.store import BlockState
 from strongroom.atto.wallets.accounts import AccountRow, Derived
 from strongroom.atto.wallets.recovery import Recovery
 from strongroom.core.errors import InvalidInput
@@ -163,7 +163,7 @@ class LabelRequest(_Document):
 
 
 class TransactionStatus(_Document):
-    """`state`: SIGNED (its fate is open), CONFIRMED or REJECTED."""
+    """`state`: SIGNED (its outcome is open), CONFIRMED or REJECTED."""
 
     hash: str
     state: BlockState

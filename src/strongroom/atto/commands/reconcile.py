@@ -15,6 +15,7 @@ from strongroom.atto.definition import LEDGER
 from strongroom.atto.gateway.node import HttpNode
 from strongroom.atto.protocol import Network
 from strongroom.atto.transactions.abandonment import abandon
+from strongroom.atto.transactions.blocks import transaction_of
 from strongroom.atto.transactions.reconciliation import Comparison, Reconciler, require_abandonable
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, InvalidInput
@@ -177,8 +178,8 @@ def _document(one: Comparison) -> dict[str, Any]:
         "openBlock": None
         if block is None
         else {
-            "hash": block.transaction.hash.hex().upper(),
-            "height": block.transaction.block.height,
+            "hash": block.id.hex().upper(),
+            "height": transaction_of(block).block.height,
             "signedAtMs": block.created_at_ms,
         },
         "standing": one.standing.value,

@@ -15,7 +15,7 @@ from strongroom.atto.following.watched_addresses import MonitoredAddresses
 from strongroom.atto.gateway import InvalidNodeResponse, Node
 from strongroom.atto.protocol import AccountState, Address, Block, ChangeBlock, Network, OpenBlock
 from strongroom.atto.records import AccountRecord, load_account, state_values
-from strongroom.atto.transactions.resolver import Resolver
+from strongroom.atto.transactions.publishing import OpenBlocks
 from strongroom.core.errors import Unavailable
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.loops import Incomplete
@@ -40,7 +40,7 @@ class Follower:
         database: Database,
         network: Network,
         monitored: MonitoredAddresses,
-        resolver: Resolver,
+        open_blocks: OpenBlocks,
         moved: Callable[[AccountState], None],
         metrics: Metrics,
     ) -> None:
@@ -49,7 +49,7 @@ class Follower:
         self._database = database
         self._network = network
         self._monitored = monitored
-        self._resolver = resolver
+        self._open_blocks = open_blocks
         self._moved = moved
         self._heights: dict[bytes, int] = {}
         self._overdue: dict[bytes, AccountState] = {}
@@ -81,11 +81,11 @@ class Follower:
 
     async def handle(self, state: AccountState) -> None:
         """Takes one item of the accounts stream; one that cannot be verified must wait, and is logged."""
-        if state.height <= self._heights.get(state.public_key, 0) or self._resolver.is_running(
+        if state.height <= self._heights.get(state.public_key, 0) or self._open_blocks.is_running(
             state.frontier
         ):
             return
-        self._resolver.moved(state.public_key)
+        self._open_blocks.moved(state.public_key)
         try:
             await self.take_over(state)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one account, the others are followed
@@ -102,7 +102,7 @@ class Follower:
     async def take_over(self, state: AccountState) -> None:
         """Verifies a state and stores it unless the account is already there or further.
 
-        A block of ours whose fate is open is left to its resolver, here or on another replica, which knows more of
+        A block of ours whose outcome is open is left to its resolver, here or on another replica, which knows more of
         it than the node's history.
 
         Raises:
@@ -114,7 +114,7 @@ class Follower:
         account = await self._database.read(
             lambda connection: load_account(connection, address, self._network)
         )
-        if account.pending == state.frontier:
+        if account.open_block == state.frontier:
             return
         if account.height < state.height:
             _require_follows(account, await self._verify(state), state)

@@ -16,9 +16,9 @@ import structlog
 from sqlalchemy import Connection, delete, select
 
 from strongroom.atto import tables
+from strongroom.atto.history.entries import load_entry
 from strongroom.atto.history.views import entry_view
 from strongroom.atto.protocol import AccountEntry, Address
-from strongroom.atto.transactions.store import load_entry
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unavailable

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, or_, select, tuple_
 
 from strongroom.atto import tables
+from strongroom.atto.history.entries import load_entry
 from strongroom.atto.protocol import AccountEntry, Address, Network, Receivable
 from strongroom.atto.records import AccountRecord, account_record, load_account, load_wallet
-from strongroom.atto.transactions.store import load_entry
 from strongroom.core.errors import InvalidInput, NotFound
 from strongroom.core.storage.database import Database
 

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Row, select, update
 from strongroom.atto import tables
 from strongroom.atto.gateway import HeightRange, InvalidNodeResponse, Node
 from strongroom.atto.history.callbacks import Callbacks
+from strongroom.atto.history.entries import insert_entries
 from strongroom.atto.protocol import AccountEntry, AccountState, Address, BlockType, Network
 from strongroom.atto.records import AccountRecord, account_record
-from strongroom.atto.transactions.store import insert_entries
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.loops import Again, Incomplete
 from strongroom.core.storage.database import Database

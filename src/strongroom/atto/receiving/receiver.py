@@ -28,8 +28,9 @@ from strongroom.atto.protocol import (
     receive_block,
 )
 from strongroom.atto.records import AccountRecord
-from strongroom.atto.transactions.store import BlockRejected, RejectionCause
-from strongroom.atto.transactions.submitter import Order, Submitter
+from strongroom.atto.transactions.blocks import BlockRejected, RejectionCause
+from strongroom.atto.transactions.drafting import BlockRequest
+from strongroom.atto.transactions.submitter import Submitter
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import Conflict, Locked, OutcomeUnknown, Unavailable
 from strongroom.core.runtime.backoff import Backoff
@@ -259,7 +260,7 @@ class Receiver:
         """Receives one, or notes its trouble; False when the account must not receive now."""
         try:
             await self._verify(receivable)
-            await self._submitter.submit(self._order(receivable))
+            await self._submitter.submit(self._request(receivable))
         except Locked:
             return False
         except AlreadyReceived:
@@ -306,7 +307,7 @@ class Receiver:
             raise InvalidNodeResponse("The receivable is not what its transaction says")
         require_signature(transaction, "the transaction of the receivable")
 
-    def _order(self, receivable: Receivable) -> Order:
+    def _request(self, receivable: Receivable) -> BlockRequest:
         address = Address(public_key=receivable.receiver_public_key)
         representative = (self._default_representative or address).public_key
 
@@ -320,11 +321,10 @@ class Receiver:
                 return open_block(receivable, representative, moment_ms)
             return receive_block(account.state, receivable, moment_ms)
 
-        return Order(
+        return BlockRequest(
             principal=PRINCIPAL,
             scope=SCOPE,
             address=address,
-            kind="RECEIVE",
             check=check,
             build=build,
             sender=receivable.sender_public_key,

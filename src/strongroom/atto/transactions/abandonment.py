@@ -7,10 +7,12 @@ from sqlalchemy import Connection, delete, select, update
 from strongroom.atto import tables
 from strongroom.atto.history.callbacks import DESTINATION
 from strongroom.atto.protocol import Network
-from strongroom.atto.records import load_account, state_values
+from strongroom.atto.records import AccountRecord, load_account, state_values
+from strongroom.atto.transactions.blocks import RejectionCause
 from strongroom.atto.transactions.reconciliation import Verdict
-from strongroom.atto.transactions.store import BlockState, RejectionCause
 from strongroom.core.errors import Conflict
+from strongroom.core.intents.intent import Rejected
+from strongroom.core.intents.store import load_by_slot, reject_all
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage import tables as core_tables
@@ -44,10 +46,11 @@ def abandon(
     """
     judged = verdict.account
     account = load_account(connection, judged.address, network, lock=True)
-    if (account.pending, account.state) != (judged.pending, judged.state):
+    if (account.open_block, account.state) != (judged.open_block, judged.state):
         raise Conflict("The account has just changed: compare again")
     path, common = account.address.path, verdict.common_height
-    hashes = _give_up_blocks(connection, path, common, now_ms)
+    verdict_on_all = Rejected(reason=REASON, stage=RejectionCause.ABANDONED)
+    hashes = reject_all(connection, _blocks_above(connection, account, common), verdict_on_all, now_ms)
     _cut_history(connection, path, common)
     values = (UNOPENED if verdict.node is None else state_values(verdict.node)) | {
         "pending": None,
@@ -66,23 +69,23 @@ def abandon(
     return hashes
 
 
-def _give_up_blocks(connection: Connection, path: str, common: int, now_ms: int) -> list[bytes]:
-    columns = tables.block.c
-    ours = (
-        columns.address == path,
-        columns.height > common,
-        columns.state.in_([BlockState.SIGNED, BlockState.CONFIRMED]),
+def _blocks_above(connection: Connection, account: AccountRecord, common: int) -> set[bytes]:
+    """Hashes of the stored lines, of the last and the open block, and of what was built on the common one."""
+    entries = tables.entry.c
+    lines = select(entries.height, entries.hash).where(
+        entries.address == account.address.path, entries.height >= common
     )
-    hashes = [bytes(row.hash) for row in connection.execute(select(columns.hash).where(*ours))]
-    given_up = {
-        "state": BlockState.REJECTED,
-        "reason": REASON,
-        "cause": RejectionCause.ABANDONED,
-        "slot": None,
-        "resolved_at_ms": now_ms,
-    }
-    connection.execute(update(tables.block).where(*ours).values(given_up))
-    return hashes
+    hashes = {row.height: bytes(row.hash) for row in connection.execute(lines)}
+    slot = account.address.public_key if common == 0 else hashes.pop(common, None)
+    found = set(hashes.values())
+    if account.state is not None and account.height > common:
+        found.add(account.state.frontier)
+    if account.open_block is not None:
+        found.add(account.open_block)
+    while slot is not None and (intent := load_by_slot(connection, slot)) is not None:
+        slot = intent.id
+        found.add(slot)
+    return found
 
 
 def _cut_history(connection: Connection, path: str, common: int) -> None:

@@ -16,8 +16,10 @@ from strongroom.atto.following.proof import require_signature
 from strongroom.atto.gateway import InvalidNodeResponse, Node
 from strongroom.atto.protocol import AccountState, Address, Network, OpenBlock, ReceiveBlock, Transaction
 from strongroom.atto.records import AccountRecord, account_record, load_account
-from strongroom.atto.transactions.store import BlockState, SignedBlock, load_block
+from strongroom.atto.transactions.blocks import transaction_of
 from strongroom.core.errors import Conflict, NotFound, Unavailable
+from strongroom.core.intents.intent import Intent
+from strongroom.core.intents.store import load_by_slot, load_intent
 from strongroom.core.storage.database import Database
 
 
@@ -35,7 +37,7 @@ class Comparison:
     account: AccountRecord
     node: AccountState | None
     standing: Standing
-    open_block: SignedBlock | None
+    open_block: Intent | None
 
     @property
     def differs(self) -> bool:
@@ -94,11 +96,11 @@ class Reconciler:
             raise Conflict("The node has this block: there is nothing to put right")
         state = await self._verified(account.address)
         common = await self._common_height(account, state)
-        last = account.height + (account.pending is not None)
+        last = account.height + (account.open_block is not None)
         if common >= account.height and state is not None and state.height >= last:
             raise Conflict("Another block has its place: the service finds out by itself")
         await self._require_absent(account, common)
-        first = await self._stored_block(account.address, common + 1)
+        first = await self._block_after(await self._slot_after(account, common))
         return Verdict(
             account=account,
             node=state,
@@ -110,10 +112,10 @@ class Reconciler:
     async def missing_blocks(self, verdict: Verdict) -> list[Transaction]:
         """Our blocks after the common ones, ascending, as far as we have their bytes without a gap."""
         found: list[Transaction] = []
-        height = verdict.common_height + 1
-        while (block := await self._stored_block(verdict.account.address, height)) is not None:
-            found.append(block)
-            height += 1
+        slot = await self._slot_after(verdict.account, verdict.common_height)
+        while (transaction := await self._block_after(slot)) is not None:
+            found.append(transaction)
+            slot = transaction.hash
         return found
 
     async def _require_absent(self, account: AccountRecord, common: int) -> None:
@@ -150,11 +152,11 @@ class Reconciler:
         return account
 
     async def _compare(self, account: AccountRecord, state: AccountState | None) -> Comparison:
-        pending = account.pending
+        open_block = account.open_block
         block = (
             None
-            if pending is None
-            else await self._database.read(lambda connection: load_block(connection, pending))
+            if open_block is None
+            else await self._database.read(lambda connection: load_intent(connection, open_block))
         )
         standing = await self._standing(account, state)
         return Comparison(account=account, node=state, standing=standing, open_block=block)
@@ -204,15 +206,17 @@ class Reconciler:
         row = await self._database.fetch_one(query)
         return None if row is None else bytes(row.hash)
 
-    async def _stored_block(self, address: Address, height: int) -> Transaction | None:
-        columns = tables.block.c
-        query = select(columns.transaction).where(
-            columns.address == address.path,
-            columns.height == height,
-            columns.state.in_([BlockState.SIGNED, BlockState.CONFIRMED]),
-        )
-        row = await self._database.fetch_one(query)
-        return None if row is None else Transaction.from_bytes(row.transaction)
+    async def _slot_after(self, account: AccountRecord, height: int) -> bytes | None:
+        """What the block after this height builds on; None: no line of the account tells."""
+        if height == 0:
+            return account.address.public_key
+        return await self._stored_hash(account.address, height)
+
+    async def _block_after(self, slot: bytes | None) -> Transaction | None:
+        if slot is None:
+            return None
+        intent = await self._database.read(lambda connection: load_by_slot(connection, slot))
+        return None if intent is None else transaction_of(intent)
 
     async def _may_be_accepted(self, transaction: Transaction, state: AccountState | None) -> bool:
         """Whether its predecessor is the node's last block, and the node has what it receives."""

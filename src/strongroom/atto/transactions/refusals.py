@@ -3,7 +3,7 @@
 from strongroom.atto.following.node_clock import NodeClock
 from strongroom.atto.gateway import Node, NodeRejected
 from strongroom.atto.protocol import MAX_FUTURE_MS, AccountState, Block, OpenBlock, ReceiveBlock
-from strongroom.atto.transactions.store import RejectionCause
+from strongroom.atto.transactions.blocks import RejectionCause
 from strongroom.core.errors import Unavailable
 
 REPLACED = "The account's chain went on with another block"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from strongroom.atto import tables
+from strongroom.atto.history.entries import load_entry
 from strongroom.atto.protocol import (
     AccountEntry,
     AccountState,
@@ -17,9 +18,11 @@ from strongroom.atto.protocol import (
     send_block,
 )
 from strongroom.atto.records import AccountRecord
-from strongroom.atto.transactions.store import BlockState, load_block, load_entry
-from strongroom.atto.transactions.submitter import Order, Submitter
+from strongroom.atto.transactions.blocks import BlockState, require_confirmed, state_of
+from strongroom.atto.transactions.drafting import BlockRequest
+from strongroom.atto.transactions.submitter import Submitter
 from strongroom.core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown
+from strongroom.core.intents.store import load_intent
 from strongroom.core.runtime.idempotency import Attempt
 from strongroom.core.security.access import Principal
 from strongroom.core.storage.database import Database
@@ -70,18 +73,17 @@ class Transactions:
         def build(account: AccountRecord, timestamp_ms: int) -> Block:
             return self._build_send(require_open(account), receiver, amount_raw, timestamp_ms)
 
-        order = Order(
+        request = BlockRequest(
             principal=principal,
             scope=SEND_SCOPE,
             address=address,
-            kind="SEND",
             check=check,
             build=build,
             amount_raw=amount_raw,
             destination=receiver,
             attempt=attempt,
         )
-        return await self._submit(order)
+        return await self._submit(request)
 
     async def change(
         self, principal: Principal, *, address: Address, representative: Address, attempt: Attempt | None
@@ -95,11 +97,10 @@ class Transactions:
             except InvalidTransaction as error:
                 raise InvalidInput(str(error), code="same_representative") from error
 
-        order = Order(
+        request = BlockRequest(
             principal=principal,
             scope=CHANGE_SCOPE,
             address=address,
-            kind="CHANGE",
             check=lambda _connection, account: _discard(
                 build(account, account.state.timestamp_ms + 1 if account.state else 0)
             ),
@@ -107,14 +108,14 @@ class Transactions:
             destination=representative,
             attempt=attempt,
         )
-        return await self._submit(order)
+        return await self._submit(request)
 
     async def resume(self, block_hash: bytes) -> AccountEntry:
         """The answer to a request whose block was signed before, by this process or by one that is gone."""
-        outcome = await self._submitter.await_block(block_hash)
-        if outcome is None:
+        intent = await self._submitter.resume(block_hash)
+        if intent is None:
             raise NotFound("The transaction is unknown", code="transaction_not_found")
-        return outcome.entry_or_raise() or await self._stored_entry(block_hash)
+        return require_confirmed(intent) or await self._stored_entry(block_hash)
 
     async def find(self, block_hash: bytes) -> TransactionView:
         """A transaction of one of our accounts by its hash.
@@ -125,15 +126,15 @@ class Transactions:
 
         def work(connection: Connection) -> TransactionView | None:
             entry = _entry_by_hash(connection, block_hash)
-            signed = load_block(connection, block_hash)
-            if signed is None and entry is None:
+            intent = load_intent(connection, block_hash)
+            if intent is None and entry is None:
                 return None
             return TransactionView(
                 hash=block_hash,
                 # What the chain has is confirmed, whatever was decided of it here.
-                state=BlockState.CONFIRMED if entry or not signed else signed.state,
+                state=BlockState.CONFIRMED if entry or not intent else state_of(intent),
                 entry=entry,
-                reason=signed.reason if signed and not entry else None,
+                reason=intent.reason if intent and not entry else None,
             )
 
         view = await self._database.read(work)
@@ -143,8 +144,8 @@ class Transactions:
             )
         return view
 
-    async def _submit(self, order: Order) -> AccountEntry:
-        entry = await self._submitter.submit(order)
+    async def _submit(self, request: BlockRequest) -> AccountEntry:
+        entry = await self._submitter.submit(request)
         if entry is None:
             raise AssertionError("SEND and CHANGE tell their entry by themselves")
         return entry

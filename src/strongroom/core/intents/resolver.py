@@ -37,7 +37,6 @@ from strongroom.core.storage.database import Database
 log = structlog.get_logger(__name__)
 
 R = TypeVar("R")
-E_co = TypeVar("E_co", covariant=True)
 
 
 class Network(Protocol):
@@ -53,18 +52,18 @@ class Network(Protocol):
         """
 
 
-class Effects(Protocol[E_co]):
+class Effects(Protocol[R]):
     """What a verdict changes beside the intent's own row."""
 
-    def apply(self, connection: Connection, intent: Intent, verdict: Accepted | Rejected | Pending) -> E_co:
+    def apply(self, connection: Connection, intent: Intent, verdict: Accepted | Rejected | Pending) -> R:
         """Changes the ledger's tables, in the transaction that stores the verdict, and before the intent's row.
 
         It locks the account's row first, as `Draft.prepare` does. If it raises, or the verdict is no news, all of it is
         undone. An exception leaves the intent OPEN and the network is asked again.
         """
 
-    def applied(self, intent: Intent, verdict: Accepted | Rejected | Pending) -> None:
-        """After the commit, in the process that stored the verdict. The intent is as stored."""
+    def applied(self, intent: Intent, verdict: Accepted | Rejected | Pending, effect: R) -> None:
+        """After the commit, in the process that stored the verdict. The intent is as stored, `effect` what `apply` returned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,25 +263,25 @@ class Resolver(Generic[R]):
         if verdict.stage == intent.stage and not verdict.is_news:
             return
 
-        def unit(connection: Connection) -> Intent:
-            self._effects.apply(connection, intent, verdict)
+        def unit(connection: Connection) -> tuple[Intent, R]:
+            effect = self._effects.apply(connection, intent, verdict)
             moved = record_pending(connection, intent, verdict)
             if moved is None:
                 raise _NoNews
-            return moved
+            return moved, effect
 
         try:
-            running.intent = await self._database.write(unit)
+            running.intent, effect = await self._database.write(unit)
         except _NoNews:
             await self._reload(running)
             return
-        self._effects.applied(running.intent, verdict)
+        self._effects.applied(running.intent, verdict, effect)
 
     async def _end(self, running: _Running[R], verdict: Accepted | Rejected) -> Resolution[R] | None:
         """Stores a final verdict. None: it does not hold, and the intent is still OPEN."""
         intent, now_ms = running.intent, self._clock.now_ms()
 
-        def unit(connection: Connection) -> Resolution[R]:
+        def unit(connection: Connection) -> tuple[Intent, R]:
             effect = self._effects.apply(connection, intent, verdict)
             if isinstance(verdict, Accepted):
                 ended = record_accepted(connection, intent, verdict, now_ms)
@@ -290,10 +289,10 @@ class Resolver(Generic[R]):
                 ended = record_rejected(connection, intent, verdict, now_ms)
             if ended is None:
                 raise _NoNews
-            return Resolution(intent=ended, effect=effect)
+            return ended, effect
 
         try:
-            resolution = await self._database.write(unit)
+            ended, effect = await self._database.write(unit)
         except _NoNews:
             return await self._resolved_elsewhere(running)
         told = log.info if isinstance(verdict, Accepted) else log.warning
@@ -301,12 +300,12 @@ class Resolver(Generic[R]):
             "intent resolved",
             kind=intent.kind,
             id=intent.id.hex(),
-            outcome=resolution.intent.outcome.value,
+            outcome=ended.outcome.value,
             stage=verdict.stage,
-            reason=resolution.intent.reason,
+            reason=ended.reason,
         )
-        self._effects.applied(resolution.intent, verdict)
-        return resolution
+        self._effects.applied(ended, verdict, effect)
+        return Resolution(intent=ended, effect=effect)
 
     async def _resolved_elsewhere(self, running: _Running[R]) -> Resolution[R] | None:
         await self._reload(running)

@@ -5,7 +5,7 @@ OPEN ──> ACCEPTED
                  └──> ACCEPTED   the ledger has the last word
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -161,6 +161,25 @@ def record_rejected(connection: Connection, intent: Intent, verdict: Rejected, n
     )
 
 
+def reject_all(
+    connection: Connection, intent_ids: Collection[bytes], verdict: Rejected, now_ms: int
+) -> list[bytes]:
+    """Rejects them whatever their outcome was, because an operator knows better; returns the ids of those that were not."""
+    ids, changed = sorted(intent_ids), list[bytes]()
+    values = {
+        "outcome": Outcome.REJECTED,
+        "slot": None,
+        "stage": verdict.stage,
+        "reason": verdict.reason,
+        "resolved_at_ms": now_ms,
+    }
+    for start in range(0, len(ids), _MAX_IN):
+        ours = (_COLUMNS.id.in_(ids[start : start + _MAX_IN]), _COLUMNS.outcome != Outcome.REJECTED)
+        changed += connection.execute(select(_COLUMNS.id).where(*ours)).scalars()
+        connection.execute(update(table).where(*ours).values(values))
+    return changed
+
+
 def record_pending(connection: Connection, intent: Intent, verdict: Pending) -> Intent | None:
     """The intent in its new stage; None: it is no longer OPEN, or in another stage than is known here."""
     values = _known(intent) | {"known_stage": intent.stage, "new_stage": verdict.stage}
@@ -201,10 +220,6 @@ def intent_of(row: Row[Any]) -> Intent:
         created_at_ms=row.created_at_ms,
         resolved_at_ms=row.resolved_at_ms,
     )
-
-
-def intents_of(rows: Sequence[Row[Any]]) -> list[Intent]:
-    return [intent_of(row) for row in rows]
 
 
 def _known(intent: Intent) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class PaymentEffects:
         if values:
             connection.execute(update(tables.account).where(columns.address == intent.account).values(values))
 
-    def applied(self, intent: Intent, verdict: Accepted | Rejected | Pending) -> None:
+    def applied(self, intent: Intent, verdict: Accepted | Rejected | Pending, effect: None) -> None:
         """Nobody else has to be told."""
 
 

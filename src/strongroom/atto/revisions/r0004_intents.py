@@ -1,0 +1,82 @@
+"""Signed blocks become intents."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "atto_0004"
+down_revision = "atto_0003"
+
+# As strongroom.core.intents has the table at core_0005.
+INTENT = sa.table(
+    "strongroom_intent",
+    *(
+        sa.column(name)
+        for name in (
+            "id",
+            "account",
+            "slot",
+            "kind",
+            "payload",
+            "principal",
+            "request",
+            "stage",
+            "outcome",
+            "reason",
+            "attempts",
+            "created_at_ms",
+            "resolved_at_ms",
+        )
+    ),
+)
+BLOCK = sa.table(
+    "strongroom_atto_block",
+    *(
+        sa.column(name)
+        for name in (
+            "hash",
+            "address",
+            "slot",
+            "transaction",
+            "sender",
+            "state",
+            "reason",
+            "cause",
+            "created_at_ms",
+            "resolved_at_ms",
+        )
+    ),
+)
+KINDS = ("OPEN", "RECEIVE", "SEND", "CHANGE")
+OUTCOMES = {"SIGNED": "OPEN", "CONFIRMED": "ACCEPTED", "REJECTED": "REJECTED"}
+
+
+def upgrade() -> None:
+    block = BLOCK.c
+    # Who asked for it stands in the audit trail.
+    request = sa.case(
+        (block.sender.is_(None), "{}"),
+        else_=sa.literal('{"sender":"')
+        + sa.cast(sa.func.hex(block.sender), sa.String(64))
+        + sa.literal('"}'),
+    )
+    kind = sa.case(
+        {format(number, "02X"): kind for number, kind in enumerate(KINDS)},
+        value=sa.func.hex(sa.func.substr(block.transaction, 1, 1)),
+    )
+    rows = sa.select(
+        block.hash,
+        block.address,
+        block.slot,
+        kind,
+        block.transaction,
+        sa.literal(""),
+        request,
+        sa.func.coalesce(block.cause, block.state),
+        sa.case(OUTCOMES, value=block.state),
+        block.reason,
+        sa.literal_column("1"),
+        block.created_at_ms,
+        block.resolved_at_ms,
+    ).where(block.hash.not_in(sa.select(INTENT.c.id)))  # MySQL keeps what a run that was killed has done
+    op.execute(sa.insert(INTENT).from_select(INTENT.c.keys(), rows))
+    op.drop_table("strongroom_atto_block")

@@ -1,0 +1,220 @@
+"""Makes the next block of an account: what is asked for, checked against what is stored."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, bindparam, update
+
+from strongroom.atto import tables
+from strongroom.atto.following.node_clock import NodeClock
+from strongroom.atto.protocol import (
+    MAX_FUTURE_MS,
+    AccountKeys,
+    Address,
+    Block,
+    Network,
+    ProtocolError,
+    Transaction,
+    is_work_valid,
+    sign,
+    validate_transaction,
+)
+from strongroom.atto.records import AccountRecord, WalletRecord, load_account, load_wallet
+from strongroom.atto.transactions.blocks import BlockState
+from strongroom.atto.wallets.keyring import Keyring
+from strongroom.core.errors import Conflict, InvalidInput, NotFound, Unavailable
+from strongroom.core.intents.intent import Intent
+from strongroom.core.intents.signing import Signed, Unsigned
+from strongroom.core.intents.store import load_intent
+from strongroom.core.runtime.idempotency import Attempt, Idempotency
+from strongroom.core.security.access import Principal
+from strongroom.core.security.policy import SignatureRequest
+
+TIME_MARGIN_MS = 5_000
+"""The node's clock is known within some seconds."""
+_MARK_OPEN = (
+    update(tables.chain)
+    .where(tables.chain.c.address == bindparam("path"))
+    .values(pending=bindparam("block_hash"))
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockRequest:
+    """What should become the next block of an account."""
+
+    principal: Principal
+    scope: str
+    address: Address
+    check: Callable[[Connection, AccountRecord], None]
+    """Raises when the request does not fit the account as it now stands, or whatever else is stored."""
+    build: Callable[[AccountRecord, int], Block]
+    """Makes the block from the account and a timestamp in milliseconds that the request may raise."""
+    amount_raw: int = 0
+    destination: Address | None = None
+    sender: bytes | None = None
+    """Public key of who sent, for OPEN and RECEIVE."""
+    attempt: Attempt | None = None
+    """The idempotency key under which it was made."""
+
+    def instead_of(self, lost: bytes) -> "BlockRequest":
+        """The same request after its block lost its place to another."""
+        if self.attempt is None:
+            return self
+        return replace(self, attempt=replace(self.attempt, replaces=lost.hex()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Proof of work that was searched for a request, and what for: the account may have moved meanwhile."""
+
+    target: bytes
+    work: bytes
+
+
+class WorkNeeded(Exception):
+    """What must be searched before the account's next block can be signed."""
+
+    def __init__(self, target: bytes, timestamp_ms: int) -> None:
+        super().__init__("Proof of work is missing")
+        self.target = target
+        self.timestamp_ms = timestamp_ms
+
+
+class BlockInTheWay(Exception):
+    """A block of the account whose outcome must be known first."""
+
+    def __init__(self, intent: Intent) -> None:
+        super().__init__("The account has an open block")
+        self.intent = intent
+
+
+class Drafts:
+    """Makes drafts that can be signed."""
+
+    def __init__(
+        self, *, network: Network, node_clock: NodeClock, keyring: Keyring, idempotency: Idempotency
+    ) -> None:
+        self.network = network
+        self.node_clock = node_clock
+        self.keyring = keyring
+        self.idempotency = idempotency
+
+    def draft(self, request: BlockRequest, work: Work | None) -> "BlockDraft":
+        return BlockDraft(self, request, work, self.node_clock.now_ms())
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDraft:
+    """One block that is to be signed now."""
+
+    with_: Drafts
+    request: BlockRequest
+    work: Work | None
+    now_ms: int
+
+    def prepare(self, connection: Connection) -> Unsigned:
+        """Raises: BlockInTheWay, WorkNeeded, and what the request does not fit."""
+        request, network = self.request, self.with_.network
+        account = load_account(connection, request.address, network, lock=True)
+        if account.open_block is not None:
+            intent = load_intent(connection, account.open_block)
+            if intent is not None:
+                raise BlockInTheWay(intent)
+        if request.attempt is not None:
+            self.with_.idempotency.require_current(connection, request.attempt)
+        request.check(connection, account)
+        wallet = _wallet_of(connection, account)
+        keys = self.with_.keyring.keys(connection, wallet)  # locked: say so before work is spent
+        _require_own_key(keys, account)
+        block = _build(request, account, self.now_ms)
+        _require_in_time(block, self.now_ms)
+        work = self._usable_work(account, block)
+
+        def seal(signature: bytes) -> Signed:
+            transaction = Transaction(block=block, signature=signature, work=work)
+            _require_valid(transaction, network)
+            return Signed(id=block.hash, payload=transaction.to_bytes())
+
+        return Unsigned(
+            request=_signature_request(request, block),
+            slot=block.work_target,
+            signer=lambda message: sign(keys.private_key(account.index), message),
+            seal=seal,
+            stage=BlockState.SIGNED,
+            notes={} if request.sender is None else {"sender": request.sender.hex().upper()},
+        )
+
+    def on_signed(self, connection: Connection, intent: Intent) -> None:
+        """Marks the account, and refers the idempotency key to the block."""
+        if self.request.attempt is not None:
+            self.with_.idempotency.refer(connection, self.request.attempt, intent.id.hex())
+        connection.execute(_MARK_OPEN, {"path": intent.account, "block_hash": intent.id})
+
+    def _usable_work(self, account: AccountRecord, block: Block) -> bytes:
+        """The work just searched, or the one prepared earlier, if it is for this account's next block.
+
+        Raises:
+            WorkNeeded: neither is.
+        """
+        searched = (self.work.target, self.work.work) if self.work else (None, None)
+        for target, found in (searched, (account.work_target, account.work)):
+            if target != block.work_target or not found:
+                continue
+            if is_work_valid(self.with_.network, block.timestamp, block.work_target, found):
+                return found
+        raise WorkNeeded(block.work_target, block.timestamp)
+
+
+def _build(request: BlockRequest, account: AccountRecord, now_ms: int) -> Block:
+    earliest_ms = account.state.timestamp_ms + 1 if account.state else 0
+    try:
+        return request.build(account, max(now_ms, earliest_ms))
+    except ProtocolError as error:
+        raise InvalidInput(str(error), code=error.code) from error
+
+
+def _require_in_time(block: Block, now_ms: int) -> None:
+    """An account whose last block is of the future waits for it: before, no node takes the next one."""
+    ahead_ms = block.timestamp - now_ms
+    if ahead_ms > MAX_FUTURE_MS - TIME_MARGIN_MS:
+        wait_s = (ahead_ms - MAX_FUTURE_MS + TIME_MARGIN_MS) // 1000 + 1
+        raise Unavailable(
+            f"The next block of {block.address.uri} would be {ahead_ms // 1000} s ahead of the node's clock, because "
+            f"what it follows is; nothing was signed, try again in {wait_s} s",
+            code="ahead_of_time",
+        )
+
+
+def _require_valid(transaction: Transaction, network: Network) -> None:
+    """The last look at what was just signed; nothing is stored unless a node may take it."""
+    try:
+        validate_transaction(transaction, network=network, now_ms=transaction.block.timestamp)
+    except ProtocolError as error:
+        raise Unavailable(f"The block would not be valid: {error}; nothing was signed") from error
+
+
+def _signature_request(request: BlockRequest, block: Block) -> SignatureRequest:
+    return SignatureRequest(
+        principal=request.principal,
+        scope=request.scope,
+        account=request.address.path,
+        kind=block.type.name,
+        payload_hash=block.hash,
+        amount_raw=request.amount_raw,
+        destination=request.destination.path if request.destination else None,
+    )
+
+
+def _require_own_key(keys: AccountKeys, account: AccountRecord) -> None:
+    if keys.public_key(account.index) != account.address.public_key:
+        raise Conflict(
+            f"Persisted account index {account.index} does not match wallet mnemonic", code="index_mismatch"
+        )
+
+
+def _wallet_of(connection: Connection, account: AccountRecord) -> WalletRecord:
+    wallet = load_wallet(connection, account.wallet_name, hold=True)
+    if wallet is None:
+        raise NotFound(f"Wallet {account.wallet_name} does not exist", code="wallet_not_found")
+    return wallet

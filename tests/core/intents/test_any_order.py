@@ -1,0 +1,110 @@
+"""No payment is made twice and nobody is told what is not so, in whatever order things happen and go wrong.
+
+One test for every ledger: hypothesis puts payments, faults, crashes, pauses and time in any order; then all is healed, and the
+books of the service must be those of the chain.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from support.intents.atto_model import AttoModel
+from support.intents.example_model import ExampleModel
+from support.intents.world import FAULTS, REPLICAS, Fault, Model, World
+
+MODELS: dict[str, Callable[[], Model]] = {"example": ExampleModel, "atto": AttoModel}
+REPLICA = st.integers(0, REPLICAS - 1)
+ACCOUNT = st.integers(0, 1)
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """One life of two replicas."""
+
+    make: Callable[[], Model]
+
+    @initialize()
+    def begin(self) -> None:
+        self.runner = asyncio.Runner()
+        self.folder = tempfile.TemporaryDirectory(prefix="strongroom-world-")
+        self.amount = 0
+        self.world = self._run(self._begin(type(self).make()))
+
+    async def _begin(self, model: Model) -> World:
+        return World(model, await model.new_database(Path(self.folder.name)))
+
+    @rule(replica=REPLICA, account=ACCOUNT, is_refused=st.booleans())
+    def pay(self, replica: int, account: int, is_refused: bool) -> None:
+        self.amount += 1
+        name = self.world.model.accounts[account]
+        self._run(self.world.pay(replica, name, self.amount, is_refused=is_refused))
+
+    @rule(faults=st.lists(st.sampled_from(FAULTS), min_size=1, max_size=3))
+    def go_wrong(self, faults: list[Fault]) -> None:
+        self.world.faults.extend(faults)
+
+    @rule(fault=st.sampled_from(FAULTS), times=st.integers(2, 5))
+    def go_wrong_again_and_again(self, fault: Fault, times: int) -> None:
+        self.world.faults.extend([fault] * times)
+
+    @rule(replica=REPLICA, writes=st.integers(1, 4), committed=st.booleans())
+    def die_soon(self, replica: int, writes: int, committed: bool) -> None:
+        self.world.arm(replica, writes, committed=committed)
+
+    @rule(replica=REPLICA)
+    def restart(self, replica: int) -> None:
+        self._run(self.world.restart(replica))
+
+    @rule(replica=REPLICA, steps=st.integers(1, 6))
+    def pause(self, replica: int, steps: int) -> None:
+        self.world.pause(replica, steps)
+
+    @rule(replica=REPLICA)
+    def resume(self, replica: int) -> None:
+        self._run(self.world.resume(replica))
+
+    @rule(replica=REPLICA)
+    def sweep(self, replica: int) -> None:
+        self._run(self.world.sweep(replica))
+
+    @rule(seconds=st.sampled_from([0.2, 1.0, 20.0]))
+    def pass_time(self, seconds: float) -> None:
+        self._run(self.world.advance(seconds))
+
+    @rule(account=ACCOUNT)
+    def lose_the_place(self, account: int) -> None:
+        self._run(self.world.take_next_place(self.world.model.accounts[account]))
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        try:
+            self._run(self.world.recover())
+            self._run(self.world.assert_books())
+        finally:
+            self._run(self.world.end())
+            self.runner.close()
+            self.folder.cleanup()
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.runner.run(work)
+
+
+@pytest.mark.parametrize("ledger", MODELS)
+def test_books_are_right_in_any_order(ledger: str) -> None:
+    machine = type("AnyOrder", (AnyOrder,), {"make": staticmethod(MODELS[ledger])})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=16,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,63 @@
+"""A database as an earlier version of this service left it: its schema by the revisions up to then, its rows from a dump.
+
+The dump is SQLite's; its INSERTs are understood by MariaDB too.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from sqlalchemy import Connection
+
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import CORE, Revisions
+
+INSERT = re.compile(r'^INSERT INTO "(\w+)" (VALUES\(.*\);)$', re.DOTALL | re.MULTILINE)
+STATEMENT_END = re.compile(r"\);\n(?=INSERT|CREATE|DELETE|COMMIT)")
+
+
+async def write_old_database(
+    database: Database, ledger: Revisions, heads: Mapping[str, str], dump: Path
+) -> None:
+    """Makes the database; `heads` are the last revisions of then, by component."""
+
+    def work(connection: Connection) -> None:
+        is_sqlite = connection.dialect.name == "sqlite"
+        for component in (CORE, ledger):
+            _upgrade(connection, component, heads[component.component])
+        # The rows come in the order of their tables' names.
+        connection.exec_driver_sql(
+            "PRAGMA defer_foreign_keys = ON" if is_sqlite else "SET foreign_key_checks = 0"
+        )
+        for table, values in inserts(dump):
+            if not table.startswith("strongroom_version_"):
+                # The one row that a revision itself puts there gives way.
+                connection.exec_driver_sql(f"REPLACE INTO `{table}` {values}")
+        if not is_sqlite:
+            connection.exec_driver_sql("SET foreign_key_checks = 1")
+
+    await database.write(work, answer_s=None)
+
+
+def inserts(dump: Path) -> list[tuple[str, str]]:
+    """Table and VALUES of every row."""
+    statements = STATEMENT_END.split(dump.read_text())
+    found = [INSERT.match(f"{one.strip()});") for one in statements if one.strip().startswith("INSERT")]
+    return [(one[1], one[2].removesuffix(";")) for one in found if one is not None]
+
+
+def _upgrade(connection: Connection, component: Revisions, head: str) -> None:
+    script = component.script
+
+    def steps(revision: Any, _context: object) -> Sequence[Any]:
+        found: Sequence[Any] = script._upgrade_revs(head, revision)
+        return found
+
+    with EnvironmentContext(Config(), script, fn=steps) as environment:
+        environment.configure(
+            connection=connection, version_table=component.version_table, transactional_ddl=False
+        )
+        environment.run_migrations()
