@@ -10,7 +10,7 @@ from strongroom.bittensor.keystore import keyring as keyring_module
 from strongroom.bittensor.keystore.decryption import unlock
 from strongroom.bittensor.keystore.holdings import KEYS
 from strongroom.bittensor.keystore.keyfile_folder import WalletFolder
-from strongroom.bittensor.keystore.keyring import Keyring, Passwords
+from strongroom.bittensor.keystore.keyring import KeyFiles, Keyring
 from strongroom.bittensor.keystore.names import coldkey, hotkey
 from strongroom.bittensor.keystore.wallets import NewKey, Wallets
 from strongroom.bittensor.protocol.keys import Keypair
@@ -85,8 +85,9 @@ def make(
             database=database,
             vault=other or vault,
             bindings=bindings,
-            folder=WalletFolder(folder),
-            passwords=Passwords(variables={}, general=Secret(password) if password else None),
+            files=KeyFiles(
+                folder=WalletFolder(folder), variables={}, general=Secret(password) if password else None
+            ),
             clock=clock,
             cache_s=cache_s,
             refused=lambda name, why: refused.append((name, why)),

@@ -14,17 +14,14 @@ LIMITS: dict[Measure, int] = {files: 500, functions: 60, constructors: 7, folder
 TOO_LARGE: dict[Measure, set[str]] = {
     files: set(),
     functions: {
-        "strongroom/bittensor/chain_work.py __init__",
         "strongroom/hathor/api/documentation/legacy.py legacy_operations",
         "strongroom/hathor/api/documentation/operations.py _node",
         "strongroom/hathor/api/application.py create_application",
     },
     constructors: {
         "strongroom/atto/receiving/receiver.py Receiver",
-        "strongroom/bittensor/chain_work.py ChainWork",
         "strongroom/bittensor/calls/remote_signing.py RemoteSigning",
         "strongroom/bittensor/extrinsics/submitter.py Submitter",
-        "strongroom/bittensor/keystore/keyring.py Keyring",
     },
     folders: {
         "strongroom_sandbox/bittensor",

@@ -18,49 +18,37 @@ from strongroom.bittensor.settings import BittensorSettings
 from strongroom.bittensor.weights.revealer import Reveals
 from strongroom.bittensor.weights.setter import REVEAL, SET, Weights
 from strongroom.bittensor.weights.subnet import Subnets
-from strongroom.core.clock import Clock, Entropy
-from strongroom.core.runtime.background import Background
-from strongroom.core.runtime.lease import Leases
-from strongroom.core.runtime.loops import Loops
-from strongroom.core.runtime.telemetry import Metrics
+from strongroom.core.runtime.ledger_base import LedgerBase
 from strongroom.core.security.policy import SigningGate
-from strongroom.core.storage.database import Database
 
 # The components of health.
 CHAIN: Final = "bittensorChain"
 EXTRINSICS: Final = "bittensorExtrinsics"
 JOBS: Final = "bittensorJobs"
 PURGE: Final = "bittensorPurge"
-RESOLVER_LEASE: Final = "bittensor.resolver"
-JOBS_LEASE: Final = "bittensor.jobs"
+RESOLVER_LEASE: Final = "resolver"
+JOBS_LEASE: Final = "jobs"
 CHECK_S: Final = 10.0
 
 
 class ChainWork:
     """`start`, then `drain` and `close`."""
 
-    def __init__(
-        self,
-        settings: BittensorSettings,
-        *,
-        database: Database,
-        keyring: Keyring,
-        gate: SigningGate,
-        background: Background,
-        clock: Clock,
-        entropy: Entropy,
-        loops: Loops,
-        leases: Leases,
-        metrics: Metrics,
-    ) -> None:
-        self._clock = clock
-        self._loops = loops
-        self._leases = leases
+    def __init__(self, ledger: LedgerBase[BittensorSettings], keyring: Keyring, gate: SigningGate) -> None:
+        self._ledger = ledger
+        self._keyring = keyring
+        self._gate = gate
+        self._assemble_submission()
+        self._assemble_use_cases()
+
+    def _assemble_submission(self) -> None:
+        ledger = self._ledger
+        settings, database, clock = ledger.settings, ledger.database, ledger.clock
         pin = GenesisPin(database, settings.network, clock)
         self.chain = NodeChain(
-            settings.chain_endpoints, check_genesis=pin.check, clock=clock, entropy=entropy
+            settings.chain_endpoints, check_genesis=pin.check, clock=clock, entropy=ledger.entropy
         )
-        self.outcomes = OutcomeWaiter(database, clock, background)
+        self.outcomes = OutcomeWaiter(database, clock, ledger.background)
         self._resolver = Resolver(
             chain=self.chain,
             database=database,
@@ -71,13 +59,18 @@ class ChainWork:
         self.submitter = Submitter(
             chain=self.chain,
             database=database,
-            gate=gate,
+            gate=self._gate,
             clock=clock,
-            background=background,
-            metrics=metrics,
+            background=ledger.background,
+            metrics=ledger.metrics,
             settled=on_settled,
             wake=self._resolver.wake,
         )
+
+    def _assemble_use_cases(self) -> None:
+        ledger, keyring = self._ledger, self._keyring
+        settings, database = ledger.settings, ledger.database
+        clock, entropy = ledger.clock, ledger.entropy
         subnets = Subnets(self.chain, ignore_max_weight=settings.ignore_max_weights_limit)
         results = JobResults(database, self.outcomes)
         self.calls = Calls(
@@ -94,10 +87,10 @@ class ChainWork:
             subnets=subnets,
             database=database,
             keyring=keyring,
-            gate=gate,
+            gate=self._gate,
             clock=clock,
             entropy=entropy,
-            metrics=metrics,
+            metrics=ledger.metrics,
             wake=self._resolver.wake,
         )
         self.weights = Weights(
@@ -122,20 +115,19 @@ class ChainWork:
             clock=clock,
             entropy=entropy,
         )
-
         self._retention = Retention(days=settings.retention_days, database=database, clock=clock)
 
     def start(self) -> None:
-        loops = self._loops
+        ledger, loops = self._ledger, self._ledger.loops
         loops.start(loops.every(CHAIN, CHECK_S, self.chain.heads, down_after=1, max_pause_s=CHECK_S))
         loops.check(EXTRINSICS, self._resolver.check, part="age")
         loops.check(JOBS, self._runner.check, part="tries")
         resolver, runner = self._resolver, self._runner
         follow = loops.every(EXTRINSICS, IDLE_S, resolver.look, wake=resolver.news, rest=resolver.rest)
-        loops.under(self._leases, RESOLVER_LEASE, [follow])
+        ledger.under(RESOLVER_LEASE, [follow])
         carry_out = loops.every(JOBS, POLL_S, runner.look, wake=runner.news, rest=runner.rest)
         purge = loops.every(PURGE, PURGE_S, self._retention.purge)
-        loops.under(self._leases, JOBS_LEASE, [carry_out, purge])
+        ledger.under(JOBS_LEASE, [carry_out, purge])
 
     def drain(self) -> None:
         self.submitter.drain()

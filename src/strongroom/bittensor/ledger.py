@@ -15,7 +15,7 @@ from strongroom.bittensor.authorization.policy import KeyPolicy
 from strongroom.bittensor.calls.messages import Messages
 from strongroom.bittensor.chain_work import ChainWork
 from strongroom.bittensor.keystore.keyfile_folder import WalletFolder
-from strongroom.bittensor.keystore.keyring import Keyring, Passwords
+from strongroom.bittensor.keystore.keyring import KeyFiles, Keyring
 from strongroom.bittensor.keystore.wallets import Wallets
 from strongroom.bittensor.settings import API_SURFACE, BittensorSettings
 from strongroom.core.http.listener import Surface
@@ -46,18 +46,7 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
         self._messages = Messages(
             database=self.database, keyring=self.keyring, gate=self._gate, metrics=self.metrics
         )
-        self.chain_work = ChainWork(
-            self.settings,
-            database=self.database,
-            keyring=self.keyring,
-            gate=self._gate,
-            background=self.background,
-            clock=self.clock,
-            entropy=self.entropy,
-            loops=self.loops,
-            leases=self.leases,
-            metrics=self.metrics,
-        )
+        self.chain_work = ChainWork(self, self.keyring, self._gate)
         self.stack.push_async_callback(self.chain_work.close)
 
     def surfaces(self) -> list[Surface]:
@@ -118,9 +107,10 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
             database=self.database,
             vault=self.vault,
             bindings=self.bindings,
-            folder=self._folder,
-            passwords=Passwords(
-                variables=self.settings.password_variables, general=self.settings.wallet_password
+            files=KeyFiles(
+                folder=self._folder,
+                variables=self.settings.password_variables,
+                general=self.settings.wallet_password,
             ),
             clock=self.clock,
             cache_s=self.settings.key_cache_s,

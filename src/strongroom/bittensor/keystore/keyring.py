@@ -40,11 +40,14 @@ class WalletInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Passwords:
-    """Of the folder's key files: each may have a variable `BT_PW_...`; the general one is for the others."""
+class KeyFiles:
+    """Keys that are used where they lie, and their passwords."""
 
+    folder: WalletFolder | None
     variables: Mapping[str, str]
+    """`BT_PW_...`, each the password of one file."""
     general: Secret | None
+    """Of the others."""
 
 
 class Keyring:
@@ -56,8 +59,7 @@ class Keyring:
         database: Database,
         vault: Vault,
         bindings: Bindings,
-        folder: WalletFolder | None,
-        passwords: Passwords,
+        files: KeyFiles,
         clock: Clock,
         cache_s: int,
         refused: Callable[[str, str], None],
@@ -67,8 +69,8 @@ class Keyring:
         self._vault = vault
         self._bindings = bindings
         self._refused_rows = refused
-        self._folder = folder
-        self._passwords = passwords
+        self._folder = files.folder
+        self._files = files
         self._clock = clock
         self._cache_s = cache_s
         self._opened: dict[CacheKey, tuple[Keypair, float]] = {}
@@ -171,10 +173,10 @@ class Keyring:
     async def _unlock(self, key: KeyName, cache_key: CacheKey, file: KeyFile) -> Keypair:
         if cache_key in self._refused:  # seconds and 512 MiB for the same answer
             raise _locked(key, self._refused[cache_key])
-        general = self._passwords.general
+        general = self._files.general
         try:
             password = password_for(
-                file.path, self._passwords.variables, general.reveal() if general is not None else None
+                file.path, self._files.variables, general.reveal() if general is not None else None
             )
             keypair = await unlock(file.data, password)
             await self._check_public(key, keypair)
