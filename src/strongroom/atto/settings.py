@@ -27,7 +27,7 @@ class AttoSettings:
     """None: this process searches for proof of work itself."""
     work_timeout_s: int
     work_hedge_s: int
-    """How long a silent source of work stays alone."""
+    """Seconds for which a silent source of work stays alone."""
     work_fallback: bool
     """Search locally when the work server fails."""
     work_threads: int
@@ -38,9 +38,9 @@ class AttoSettings:
     """None: an account represents itself when it opens, as in the original."""
     receive_minimum_raw: int
     scan_limit: int
-    """Most account indexes that one range or recovery may touch."""
+    """The number of account indexes that one range or recovery may touch."""
     request_timeout_s: int
-    """How long a call waits for its turn, work and confirmation."""
+    """Seconds for which a call waits for its turn, work and confirmation."""
     key_cache_s: int
     """How long an opened wallet seed may stay in memory after its last use."""
     backlog: BacklogLimits
@@ -49,7 +49,7 @@ class AttoSettings:
 
     @property
     def access(self) -> Access:
-        """Without tokens whoever reaches the API may spend, as with the original."""
+        """Without tokens any caller that reaches the API may spend, as with the original."""
         return Access.TOKEN if self.require_token else Access.REACH
 
     @property

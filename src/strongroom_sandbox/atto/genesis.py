@@ -16,7 +16,7 @@ from strongroom.atto.protocol import (
 )
 
 GENESIS_SEED: Final = hashlib.blake2b(b"strongroom sandbox genesis", digest_size=64).digest()
-"""Public on purpose: whoever reads this may spend the sandbox's money, and it is worth nothing."""
+"""Public on purpose: every reader may spend the sandbox's money, which is worth nothing."""
 GENESIS_PRIVATE_KEY: Final = derive_private_key(GENESIS_SEED, 0)
 GENESIS_PUBLIC_KEY: Final = public_key_of(GENESIS_PRIVATE_KEY)
 GENESIS_ADDRESS: Final = Address(public_key=GENESIS_PUBLIC_KEY)

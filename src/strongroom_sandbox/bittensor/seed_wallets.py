@@ -1,4 +1,4 @@
-"""Wallets for whoever starts service and sandbox together: a validator and a miner, registered on the subnet."""
+"""Wallets to begin with, where service and sandbox start together: a validator and a miner, registered on the subnet."""
 
 from strongroom.bittensor.keystore.names import KeyName, coldkey, hotkey
 from strongroom.bittensor.keystore.wallets import NewKey, Wallets
@@ -15,7 +15,7 @@ from strongroom_sandbox.bittensor.sandbox import STAKE_RAO
 NETUID = 2
 HOTKEY = "default"
 STAKES = {"validator": STAKE_RAO, "miner": 0}
-"""By wallet; whoever has a stake gets a validator's permit."""
+"""Stake by wallet; a wallet with a stake gets a validator's permit."""
 BALANCE_RAO = 1_000 * RAO
 SEED_BYTES = 32
 

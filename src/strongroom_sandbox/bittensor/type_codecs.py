@@ -57,7 +57,7 @@ class Types:
     def codec(self, type_id: int) -> Codec:
         codec = self._codecs.get(type_id)
         if codec is None:
-            # A type may contain itself (a call within a call): whoever asks meanwhile gets one that looks here later.
+            # A type may contain itself (a call within a call): until it is done, others get one that looks here later.
             self._codecs[type_id] = self._later(type_id)
             codec = self._codecs[type_id] = self._build(self.types[type_id])
         return codec

@@ -64,11 +64,11 @@ class Follower:
         self._heights = {row.public_key: row.height for row in rows}
 
     def settled(self, public_key: bytes, height: int) -> None:
-        """A block of ours was confirmed: its echo on the stream is no news."""
+        """Notes a confirmed block of ours, so that its echo on the stream is ignored."""
         self._heights[public_key] = max(height, self._heights.get(public_key, 0))
 
     async def retry(self) -> None:
-        """Tries again what could not be verified: the stream tells of a state once.
+        """Verifies again what could not be verified before, because the stream tells of a state only once.
 
         Raises:
             Incomplete: some of it still cannot be.

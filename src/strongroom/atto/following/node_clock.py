@@ -99,7 +99,7 @@ class NodeClock:
         return abs(by_calendar_ms - (self._clock.monotonic_s() - since_s) * 1000) > STEPPED_MS
 
     def _is_confirmed(self, candidate_ms: float) -> bool:
-        """Whether the node has kept to its new time long enough."""
+        """Returns whether the node has kept to its new time long enough."""
         same = self._checks > 0 and abs(candidate_ms - self._candidate_ms) <= STEPPED_MS
         self._checks = self._checks + 1 if same else 1
         self._candidate_ms = candidate_ms

@@ -1,4 +1,4 @@
-"""Which network the node is of. Nothing is signed while it is another one than ours."""
+"""Checks which network the node is of. Nothing is signed while it is another one than ours."""
 
 import asyncio
 
@@ -65,7 +65,7 @@ class NodeNetwork:
         self._require_ours()
 
     def verdict(self) -> ComponentHealth:
-        """DOWN for a node of another network: whoever gets no deposits must see why."""
+        """DOWN for a node of another network, so that an operator who gets no deposits sees why."""
         if self._is_wrong():
             return ComponentHealth(status=Status.DOWN, detail=self._words())
         if self._why:

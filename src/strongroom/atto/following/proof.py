@@ -1,4 +1,4 @@
-"""The node is believed about an account when the account's own key signed what it says."""
+"""Proof of what the node says about an account: the account's own key must have signed it."""
 
 from strongroom.atto.gateway import InvalidNodeResponse
 from strongroom.atto.protocol import ProtocolError, Transaction, verify

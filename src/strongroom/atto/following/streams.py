@@ -133,7 +133,7 @@ class AddressStream(Generic[T]):
             log.error("a defect in handling an item of a stream", stream=self._name, traceback=lines)
 
     def _settle(self, stream: "_Stream", backoff: Backoff) -> None:
-        """All is well when the last stream that was interrupted is open again."""
+        """Reports success once the last stream that was interrupted is open again."""
         backoff.reset()
         self._interrupted.discard(stream.number)
         if not self._interrupted:

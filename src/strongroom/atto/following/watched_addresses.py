@@ -1,4 +1,4 @@
-"""The addresses that the streams watch: every account, also of locked wallets, so that what arrives is known."""
+"""The addresses that the streams watch: those of all accounts, of locked wallets too, so that every arrival is seen."""
 
 import asyncio
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ POLL_S = 3.0
 
 
 class MonitoredAddresses:
-    """Grows only. Creations of this process are seen at once, those of other replicas within seconds."""
+    """The watched addresses; the set only grows. Own creations appear at once, those of other replicas within seconds."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""The outside of the Atto ledger: a node, and whoever finds proof of work. Two narrow protocols, their real clients beside."""
+"""The outside of the Atto ledger as two narrow Protocols: a node, and a source of proof of work. Their clients lie beside."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class Node(Protocol):
         ...
 
     async def clock_offset_ms(self) -> int:
-        """Node's time minus ours."""
+        """The node's time minus ours, in milliseconds."""
         ...
 
     def states(self, addresses: Sequence[Address]) -> AsyncGenerator[AccountState, None]:

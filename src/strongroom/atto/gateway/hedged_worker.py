@@ -1,4 +1,4 @@
-"""Proof of work from whoever answers first: a source that is silent gets company, one that fails a successor."""
+"""Proof of work from the source that answers first. The next source is asked when one is silent or fails."""
 
 import asyncio
 from collections.abc import Sequence
@@ -51,11 +51,11 @@ class HedgedWorker:
             await _cancel(*searches)
 
     def _pause_s(self, number: int) -> float:
-        """Before the source after this one is asked; 0 after the last."""
+        """Seconds before the next source is asked; 0 after the last."""
         return 0.0 if number == len(self._sources) - 1 else self._hedge_s * 2**number
 
     async def _first(self, searches: set[asyncio.Future[bytes]], pause_s: float) -> bytes | None:
-        """The work of the first search that ends, which leaves the set; None when none did in time.
+        """Returns the work of the first search that ends, and takes it out of the set; None when none ends in time.
 
         Raises:
             WorkUnavailable: it failed.
@@ -74,7 +74,7 @@ class HedgedWorker:
 
 
 async def _last(searches: set[asyncio.Future[bytes]], failure: WorkUnavailable) -> bytes:
-    """The work of whoever still finds it.
+    """Waits for the first search that still finds work.
 
     Raises:
         WorkUnavailable: nobody does.

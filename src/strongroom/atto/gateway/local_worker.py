@@ -60,7 +60,7 @@ class LocalWorker:
         return work
 
     async def close(self) -> None:
-        """Call it when nobody waits for work any more."""
+        """Ends the threads. Call it when nothing waits for work any more."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def _search(self, target: bytes, highest: int) -> bytes:

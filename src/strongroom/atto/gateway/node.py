@@ -224,7 +224,7 @@ def _body(response: OutboundResponse) -> bytes:
 
 
 def _refusal(response: OutboundResponse) -> NodeRejected | NodeUnavailable:
-    """A refusal is the node's reasoned no; anything else leaves the transaction's fate open.
+    """Turns an answer into an error. Only a refusal in the node's words is final; anything else leaves the outcome open.
 
     A 400 without the node's words may come from a proxy that never asked the node.
     """
@@ -246,7 +246,7 @@ def _decoded(decode: Callable[[bytes], T], data: bytes) -> T:
 
 
 class _Tolerance:
-    """One unreadable item of an endless stream must not stop the others; nor may such items fill the log."""
+    """Passes over unreadable items of an endless stream, and logs few of them."""
 
     def __init__(self) -> None:
         self._in_a_row = 0

@@ -17,7 +17,7 @@ class _Found(msgspec.Struct):
 
 
 class RemoteWorker:
-    """`POST /works` of a work server. Its answer is verified: a wrong one is as good as none."""
+    """Asks `POST /works` of a work server and verifies the answer: a wrong one counts as none."""
 
     def __init__(self, base_url: str, timeout_s: float) -> None:
         self._url = base_url + "/works"

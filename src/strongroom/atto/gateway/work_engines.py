@@ -15,7 +15,7 @@ WIDTHS: Final = (1, 4, 8)
 """Plain, AVX2, AVX-512."""
 
 StopFlag = ctypes.c_int32
-"""Set to another value than 0, by anyone, to end every search that shares it."""
+"""A flag that several searches share: any value but 0 ends them."""
 
 
 class Engine(Protocol):

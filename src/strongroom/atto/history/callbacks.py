@@ -1,4 +1,4 @@
-"""Tells CALLBACK_URL about every entry of every account, in height order per account, accounts independently.
+"""Sends every entry of every account to CALLBACK_URL: in the order of heights within an account, accounts independently.
 
 `notification_state` is the original's progress table and is kept exactly: an adopted database goes on where it
 stopped, and could go back. With no CALLBACK_URL the progress still advances, as the original's built-in sink did,
@@ -83,7 +83,7 @@ class Callbacks:
     def announce_missed(
         self, connection: Connection, address: Address, entries: Sequence[AccountEntry]
     ) -> None:
-        """Queues those of older entries that were not delivered yet, by the original or by us."""
+        """Queues the older entries that neither the original nor this service has delivered yet."""
         columns = tables.notification_state.c
         notified = (
             connection.execute(select(columns.height).where(columns.address == address.path)).scalar() or 0
@@ -104,7 +104,7 @@ class Callbacks:
             await self._dispatcher.run(turn.health)
 
     def rest(self) -> None:
-        """Another process delivers now."""
+        """Forgets what is known of deliveries, because another process delivers now."""
         self._missing.clear()
         self._dispatcher.rest()
 
@@ -136,7 +136,7 @@ class Callbacks:
         self._count.labels("delivered").inc()
 
     async def _queue_missed(self) -> None:
-        """Puts in what was stored while no URL was set and the process died before it advanced the progress."""
+        """Queues what was stored without a URL when the process died before it advanced the progress."""
         self._missing.clear()
         heights = select(tables.chain.c.address, tables.chain.c.entry_height)
         progress = select(tables.notification_state.c.address, tables.notification_state.c.height)
@@ -194,7 +194,7 @@ def _advance(connection: Connection, event: Event) -> None:
 
 
 def _advance_to(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    """Never back: a process that was paused may store late what another has long gone past."""
+    """Advances the progress and never sets it back: a process that was paused may store an old height late."""
     upsert_highest(connection, tables.notification_state, rows, "height")
 
 

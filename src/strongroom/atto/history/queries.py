@@ -29,7 +29,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingReceivable:
-    """Something receivable, and why it was not received yet, if that was tried."""
+    """A receivable, and why it was not received yet, if that was tried."""
 
     receivable: Receivable
     problem: str | None

@@ -1,4 +1,4 @@
-"""The service's own store of entries: written with our blocks, completed from the node, read by pages.
+"""The service's own store of entries. Our blocks write it, the node completes it, pages are read from it.
 
 An account's entries are stored without gaps up to `entry_height`. What is missing up to its height (an adopted
 account, a change made elsewhere) is fetched from a historical node and checked line by line before it counts.
@@ -42,7 +42,7 @@ class Gap:
 
 
 class History:
-    """Fills gaps. `wake` after a change that was not stored line by line."""
+    """Stores entries and fills gaps. Call `wake` after a change that was not stored line by line."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Drops what was told as receivable and is not: a node that lied, or whose history was replaced, has healed.
+"""Drops stored receivables that the node no longer has: it lied before, or its history was replaced.
 
 Nothing real is lost by it. A node tells of everything receivable anew whenever a stream is opened, and of what it
 learns later at once, so that what was dropped comes back as soon as the node knows of it again.
@@ -27,7 +27,7 @@ CHECK_S = 10.0
 AT_ONCE = 100
 """Receivables of one pass; the next pass goes on with those that follow."""
 CERTAIN_S = 8.0
-"""A node must have denied a receivable for so long, and at least twice."""
+"""Time for which a node must have denied a receivable, and at least twice, before it is dropped."""
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class ReceivableCheck:
             await self._drop(row)
 
     async def _is_true(self, row: Row[Any]) -> bool:
-        """Whether the node has the send, and the send is for this account."""
+        """Returns whether the node has the send, and the send is for this account."""
         transaction = await self._node.transaction(row.hash)
         if transaction is None:
             return False

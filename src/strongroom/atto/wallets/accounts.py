@@ -204,7 +204,7 @@ class Accounts:
             )
 
     async def announce(self, addresses: Sequence[Address]) -> None:
-        """Call it after the commit that made them."""
+        """Tells of new accounts; call it after the commit that made them."""
         if addresses:
             await self._listeners.added(addresses)
 

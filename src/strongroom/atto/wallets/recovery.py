@@ -147,7 +147,7 @@ class Recoverer:
     async def _with_receivables(
         self, addresses: list[Address], states: asyncio.Future[list[AccountState]]
     ) -> set[bytes]:
-        """Silence counts from the moment on when the node has answered the other question: it may be slow."""
+        """Waits for silence on the stream. It counts once the node has answered the other question, because that may be slow."""
         waiting: set[bytes] = set()
         limit = asyncio.timeout(None)
 

@@ -1,4 +1,4 @@
-"""How far a long scan has come: for the log, the CLI and whoever asks the API."""
+"""The progress of long scans, for the log, the CLI and the API."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -162,7 +162,7 @@ def require_name(name: str) -> None:
 
 
 def lock_wallet(connection: Connection, name: str) -> WalletRecord:
-    """Holds the wallet's row until the transaction ends: whoever gives out its account indexes goes alone.
+    """Locks the wallet's row until the transaction ends, so that one transaction at a time gives out its account indexes.
 
     Raises:
         NotFound: there is no such wallet.

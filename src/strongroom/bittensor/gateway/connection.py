@@ -213,7 +213,7 @@ class _Line:
         try:
             message = decode_json(text)
         except msgspec.MsgspecError:
-            return  # whoever waited for it runs into its time limit
+            return  # a request that waited for it runs into its time limit
         number = message.get("id") if isinstance(message, dict) else None
         answer = self._waiting.get(number) if isinstance(number, int) else None
         if answer is not None and not answer.done():

@@ -15,7 +15,7 @@ ROW: Final = 1
 
 
 class GenesisPin:
-    """Keeps what the first node said; whoever says otherwise later is not spoken to."""
+    """Keeps the genesis hash that the first node said. A node that says another one later is refused."""
 
     def __init__(self, database: Database, network: Network, clock: Clock) -> None:
         self._database = database

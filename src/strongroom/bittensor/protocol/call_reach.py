@@ -1,4 +1,4 @@
-"""What a call would do, as far as a token's limits ask: which subnets it concerns, what leaves the coldkey, whither."""
+"""The reach of a call, against which a token's limits are checked: its subnets, what leaves the coldkey, and where it goes."""
 
 from dataclasses import dataclass
 from typing import Any, Final

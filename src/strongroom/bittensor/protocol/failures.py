@@ -28,7 +28,7 @@ class Refusal(enum.StrEnum):
     """What a pool's refusal means for the bytes that it refused."""
 
     REFUSED = "refused"
-    """Not taken. Whoever holds the bytes may offer them again; nobody else has them."""
+    """The pool did not take it. The holder of the bytes may offer them again; nobody else has them."""
     BAD_PROOF = "bad proof"
     """Signature, genesis, runtime version or era: the answer does not say which."""
     NONCE_TAKEN = "nonce taken"

@@ -4,7 +4,7 @@ What a transaction's signature covers is either the payload itself or, above 256
 
 * A payload ends in the versions of the runtime and the chain's hashes; the versions are small numbers of four bytes, so
   every payload has bytes 00. A message here has no control characters but line ends and tabs, hence no such byte.
-* A limit order, which whoever has it may execute, is signed as SCALE that begins with its version, byte 00, and holds the
+* A limit order, which any holder may execute, is signed as SCALE that begins with its version, byte 00, and holds the
   32 bytes of accounts: no text either (subtensor, `pallet-limit-orders`).
 * No message here has 32 bytes, except one wrapped in `<Bytes>`, whose 15 fixed bytes a digest has once in 2^120.
 

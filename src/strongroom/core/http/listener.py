@@ -33,7 +33,7 @@ NOBODY_ELSE = AllowedCallers()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
-    """What is served where, and to whom."""
+    """One surface: an application, its port and its callers."""
 
     name: str
     """In capitals and with `_PORT` after it, the variable that moves it."""
@@ -147,7 +147,7 @@ class Listener:
     def __init__(
         self, surface: Surface, allowed: AllowedCallers = NOBODY_ELSE, gate: Gate | None = None
     ) -> None:
-        """`allowed`: whom the operator lets through the door. Surfaces with one `gate` share its counts."""
+        """`allowed`: callers that the operator lets through the door. Surfaces with one `gate` share its counts."""
         self.surface = surface
         gate = gate or Gate()
         try:

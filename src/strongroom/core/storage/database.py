@@ -140,7 +140,7 @@ class Database:
     def beside(self) -> Self:
         """The same database for the event loop of another thread. It is closed there, before this one.
 
-        SQLite's writing thread is shared, which lets everybody have his turn; MySQL gets a connection of its own.
+        SQLite's writing thread is shared, which gives every loop its turn; MySQL gets a connection of its own.
         """
         other = copy.copy(self)
         own: dict[str, Any] = {"_units": set()}

@@ -26,7 +26,7 @@ PATIENCE_S = 2.0
 PAUSE_S = 10.0
 """Before a node that could not refresh it is asked again."""
 FIRST_PAUSE_S = 1.0
-"""The same while there is no copy; whoever waited for the same answer hears of the failure too."""
+"""The same while there is no copy. Requests that waited for the same answer get the failure too."""
 ROW = 1
 SELECT = f"SELECT timestamp, data FROM version_data WHERE id = {ROW}"  # noqa: S608 - a constant
 

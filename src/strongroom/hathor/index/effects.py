@@ -84,7 +84,7 @@ def _enter(entries: dict[str, Entries], output: OutputRow, state: OutputState | 
 
 
 def _enter_caller(entries: Entries, address: str, is_live: bool) -> None:
-    """Whoever calls a contract takes part in the transaction, even if nothing moves."""
+    """Adds the caller of a contract, who takes part in the transaction even if nothing moves."""
     if is_live and not any(owner == address for owner, _token in entries):
         entries[address, HATHOR_TOKEN] = 0
 

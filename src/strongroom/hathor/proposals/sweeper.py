@@ -23,7 +23,7 @@ SWEEP_S = 5.0
 LIFE_S = 300
 """How long a proposal holds its outputs."""
 ORPHANED_S = 15.0
-"""Longer than a push waits: whoever was sending it is gone, or is busy asking the node."""
+"""Longer than a push waits: after that time its sender is gone, or is busy asking the node."""
 UNSEEN_S = 600
 """The chain should show a sent transaction by then; if not, the node is asked."""
 UNKNOWN_S = 86_400

@@ -1,4 +1,4 @@
-"""Which node the ledger follows. Ids of events mean something in one event database only."""
+"""Checks which node the ledger follows: ids of events mean something in one event database only."""
 
 from dataclasses import dataclass
 

@@ -39,7 +39,7 @@ class Window:
 
     @property
     def received(self) -> int:
-        """The last id that came in its turn."""
+        """The last id that came in order."""
         return self._received
 
     def restart(self, after_id: int) -> int:
@@ -70,7 +70,7 @@ class Window:
         return [frame for frame in frames if frame.type == "EVENT"]
 
     def new_events(self, frames: Sequence[Frame]) -> list[RawEvent]:
-        """The events that come in their turn.
+        """Returns the events that come in order.
 
         Raises:
             Interrupted: an id is missing, or the stream changed in the middle of the connection.

@@ -1,4 +1,4 @@
-"""What a wallet has, by token, as of now.
+"""The balances of a wallet by token, as of now.
 
 The stored sums hold a lock until the sync lifts it. Between the moment a timelock ends and that, the difference is
 worked out here from the outputs concerned, and nothing is written: a reader never waits for the sync's lock.

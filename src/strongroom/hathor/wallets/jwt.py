@@ -1,7 +1,7 @@
 """The tokens that wallets carry: JSON web tokens, HMAC-SHA256, of the original's claims.
 
-A full token holds the wallet's own signature over (time, wallet, address of its authentication key), so whoever
-steals AUTH_SECRET can still not forge one. A read-only token holds none: knowing the xpub is enough to read.
+A full token holds the wallet's own signature over (time, wallet, address of its authentication key), so a thief
+of AUTH_SECRET cannot forge one. A read-only token holds none: knowing the xpub is enough to read.
 `auth` is our addition to it, the address of the authentication key: when that key changes, earlier tokens end.
 
 PyJWT reads and writes them. What a token's seal holds is checked once and remembered; whether it has ended is looked at for

@@ -76,7 +76,7 @@ def find_outputs(connection: Connection, wallet_id: str, wanted: Filter, now_s: 
 
 
 async def read_output(database: Database, tx_id: str, index: int, *, skip_spent: bool) -> Output | None:
-    """One output that is not voided, whoever owns it (`wallet_id` of the row), held by a proposal or not."""
+    """Reads one output that is not voided, of any wallet (`wallet_id` of the row), locked by a proposal or not."""
     sql = (
         WHOEVER
         + "o.tx_id = {} AND o.`index` = {} AND o.voided = 0"

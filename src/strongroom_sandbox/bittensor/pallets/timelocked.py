@@ -1,6 +1,6 @@
 """Weights committed as ciphertext that drand opens; the chain reveals them by itself.
 
-No drand runs here: a simulated reveal takes the weights from a register that whoever made the ciphertext fills
+No drand runs here: a simulated reveal takes the weights from a register that the maker of the ciphertext fills
 (`REVEALS`), because the ciphertext cannot be opened without the beacon. A ciphertext that is not in it is like one whose
 pulse the chain does not have: dropped on runtime 293, tried again until the epoch ends on 424.
 """
