@@ -42,7 +42,7 @@ REPLACED = {
     "welcome": "seed_wallets",
 }
 """Names of classes, functions and modules alone: a variable may have any name that its function makes clear."""
-REPLACED_MODULES = {"joi", "diary", "newcomers", "bodies", "measures", "drafting", "holds", "chain_pin"}
+REPLACED_MODULES = {"joi", "diary", "newcomers", "bodies", "measures", "holds", "chain_pin"}
 REPLACED_CONSTANT = re.compile(r"_?(MOST|LARGEST|LONGEST|HIGHEST)_(?!FIRST$)[A-Z0-9_]+")
 
 
