@@ -19,7 +19,6 @@ TOO_LARGE: dict[Measure, set[str]] = {
         "strongroom/hathor/api/application.py create_application",
     },
     constructors: {
-        "strongroom/atto/receiving/receiver.py Receiver",
         "strongroom/bittensor/calls/remote_signing.py RemoteSigning",
         "strongroom/bittensor/extrinsics/submitter.py Submitter",
     },

@@ -28,7 +28,8 @@ from strongroom.atto.history.store import POLL_S, History
 from strongroom.atto.protocol import AccountState, Address, Block, Receivable
 from strongroom.atto.receiving.receivable_check import CHECK_S as RECEIVABLES_CHECK_S
 from strongroom.atto.receiving.receivable_check import ReceivableCheck
-from strongroom.atto.receiving.receiver import Receiver
+from strongroom.atto.receiving.receiver import Receiver, ReceivingRules
+from strongroom.atto.receiving.troubles import Troubles
 from strongroom.atto.settings import API_SURFACE, AttoSettings
 from strongroom.atto.transactions.drafting import Drafts
 from strongroom.atto.transactions.effects import BlockEffects
@@ -204,6 +205,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
             callbacks=self._callbacks,
         )
         self._assemble_signing()
+        self._assemble_submitter()
         self._assemble_following()
         self._assemble_services()
 
@@ -252,6 +254,9 @@ class AttoLedger(LedgerBase[AttoSettings]):
         self.health.watch(PENDING, self._resolver.check)
         open_blocks = self.metrics.gauge("strongroom_atto_pending_blocks", "Blocks whose outcome is open.")
         open_blocks.set_function(lambda: self._resolver.count)
+
+    def _assemble_submitter(self) -> None:
+        settings = self.settings
         self._submitter = Submitter(
             drafts=Drafts(
                 network=settings.network,
@@ -261,9 +266,9 @@ class AttoLedger(LedgerBase[AttoSettings]):
             ),
             signing=Signing(
                 self.definition.name,
-                database=database,
+                database=self.database,
                 gate=SigningGate(Policy(), self.audit),
-                clock=clock,
+                clock=self.clock,
                 metrics=self.metrics,
             ),
             resolver=self._resolver,
@@ -287,13 +292,14 @@ class AttoLedger(LedgerBase[AttoSettings]):
         self._receiver = Receiver(
             node=self._node,
             database=database,
-            network=settings.network,
             monitored=self._monitored,
             submitter=self._submitter,
-            clock=self.clock,
-            entropy=self.entropy,
-            default_representative=settings.default_representative,
-            minimum_raw=settings.receive_minimum_raw,
+            troubles=Troubles(self.clock, self.entropy),
+            rules=ReceivingRules(
+                network=settings.network,
+                default_representative=settings.default_representative,
+                minimum_raw=settings.receive_minimum_raw,
+            ),
             metrics=self.metrics,
         )
 

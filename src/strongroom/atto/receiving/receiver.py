@@ -27,13 +27,12 @@ from strongroom.atto.protocol import (
     open_block,
     receive_block,
 )
+from strongroom.atto.receiving.troubles import Troubles
 from strongroom.atto.records import AccountRecord
 from strongroom.atto.transactions.blocks import BlockRejected, RejectionCause
 from strongroom.atto.transactions.drafting import BlockRequest
 from strongroom.atto.transactions.submitter import Submitter
-from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import Conflict, Locked, OutcomeUnknown, Unavailable
-from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.loops import Turn
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
@@ -46,7 +45,6 @@ PRINCIPAL = system_principal("atto-receiver")
 SCOPE = "atto:receive"
 ACCOUNTS_AT_ONCE = 64
 POLL_S = 5.0
-MAX_RETRY_S = 60.0
 BATCH = 500
 REMEMBERED = 20_000
 TOLD = ("address", "amount", "sender", "timestamp_ms", "version")
@@ -58,13 +56,14 @@ class AlreadyReceived(Conflict):
     """The receivable is not waiting any more."""
 
 
-@dataclass(slots=True)
-class _Trouble:
-    backoff: Backoff
-    path: str
-    """Of the account."""
-    not_before_s: float = 0.0
-    why: str = ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivingRules:
+    """What is received by itself, and how accounts open."""
+
+    network: Network
+    default_representative: Address | None
+    """None: an account represents itself when it opens."""
+    minimum_raw: int
 
 
 class Receiver:
@@ -75,24 +74,18 @@ class Receiver:
         *,
         node: Node,
         database: Database,
-        network: Network,
         monitored: MonitoredAddresses,
         submitter: Submitter,
-        clock: Clock,
-        entropy: Entropy,
-        default_representative: Address | None,
-        minimum_raw: int,
+        troubles: Troubles,
+        rules: ReceivingRules,
         metrics: Metrics,
     ) -> None:
         self._node = node
         self._database = database
-        self._network = network
         self._monitored = monitored
         self._submitter = submitter
-        self._clock = clock
-        self._entropy = entropy
-        self._default_representative = default_representative
-        self._minimum_raw = minimum_raw
+        self._rules = rules
+        self._troubles = troubles
         self._arrived: asyncio.Queue[Receivable] = asyncio.Queue(maxsize=10 * BATCH)
         self._unstored: list[Receivable] = []
         self._wake = asyncio.Event()
@@ -102,7 +95,6 @@ class Receiver:
         """Accounts whose last deposits could not be looked after, and why."""
         self._refused: dict[str, str] = {}
         """Accounts of which an arrival could not be stored, and why."""
-        self._troubles: dict[bytes, _Trouble] = {}
         self._done: dict[bytes, None] = {}
         self._received = metrics.counter(
             "strongroom_atto_received", "Automatic receives by result.", ("result",)
@@ -182,8 +174,7 @@ class Receiver:
 
     def deposits(self) -> ComponentHealth:
         """DEGRADED while there are deposits that could not be received when it was last tried."""
-        reasons = [(trouble.path, trouble.why) for trouble in self._troubles.values()]
-        reasons += [*self._failing.items(), *self._refused.items()]
+        reasons = [*self._troubles.reasons(), *self._failing.items(), *self._refused.items()]
         if not reasons:
             return ComponentHealth(status=Status.UP)
         path, why = reasons[-1]
@@ -209,11 +200,11 @@ class Receiver:
     def _is_ours(self, receivable: Receivable) -> bool:
         if receivable.hash in self._done:
             return False
-        if receivable.network is not self._network:
+        if receivable.network is not self._rules.network:
             log.error("receivable of another network passed over", network=receivable.network.name)
             return False
         address = Address(public_key=receivable.receiver_public_key)
-        return receivable.amount >= self._minimum_raw and address in self._monitored
+        return receivable.amount >= self._rules.minimum_raw and address in self._monitored
 
     def _waiting(self, connection: Connection) -> Sequence[str]:
         """Accounts that may receive now and have something to."""
@@ -231,30 +222,19 @@ class Receiver:
         """Receives what waits for one account, oldest first, passing over what must wait for its next try."""
         while True:
             rows = await self._database.fetch_all(_pending_of(address))
-            self._forget_received(address, frozenset(row.hash for row in rows))
-            ready = [row for row in rows if self._is_ready(row.hash)]
+            self._troubles.keep_of(address.path, frozenset(row.hash for row in rows))
+            ready = [row for row in rows if self._troubles.is_ready(row.hash)]
             if not ready:
                 return
             for row in ready:
                 async with self._slots:
-                    if not await self._receive(_receivable(row, address, self._network)):
+                    if not await self._receive(_receivable(row, address, self._rules.network)):
                         return  # locked or disabled meanwhile; it stays stored
 
     def _forget_troubles(self, waiting: Container[str]) -> None:
         """Those of accounts for which nothing waits any more, or that may not receive now."""
-        self._troubles = {one: trouble for one, trouble in self._troubles.items() if trouble.path in waiting}
+        self._troubles.keep_accounts(waiting)
         self._failing = {path: why for path, why in self._failing.items() if path in waiting}
-
-    def _forget_received(self, address: Address, waiting: Container[bytes]) -> None:
-        """Troubles of what another process has received."""
-        path = address.path
-        gone = [one for one, trouble in self._troubles.items() if trouble.path == path and one not in waiting]
-        for receivable_hash in gone:
-            del self._troubles[receivable_hash]
-
-    def _is_ready(self, receivable_hash: bytes) -> bool:
-        trouble = self._troubles.get(receivable_hash)
-        return trouble is None or self._clock.monotonic_s() >= trouble.not_before_s
 
     async def _receive(self, receivable: Receivable) -> bool:
         """Receives one, or notes its trouble; False when the account must not receive now."""
@@ -281,7 +261,7 @@ class Receiver:
 
     def _settle(self, receivable: Receivable) -> None:
         """The settlement of a block that received it has deleted the row."""
-        self._troubles.pop(receivable.hash, None)
+        self._troubles.end(receivable.hash)
         self._remember(receivable.hash)
 
     async def _verify(self, receivable: Receivable) -> None:
@@ -309,7 +289,7 @@ class Receiver:
 
     def _request(self, receivable: Receivable) -> BlockRequest:
         address = Address(public_key=receivable.receiver_public_key)
-        representative = (self._default_representative or address).public_key
+        representative = (self._rules.default_representative or address).public_key
 
         def check(connection: Connection, account: AccountRecord) -> None:
             _require_enabled(account)
@@ -331,23 +311,15 @@ class Receiver:
         )
 
     async def _postpone(self, receivable: Receivable, error: Exception) -> None:
-        trouble = self._troubles.get(receivable.hash)
-        if trouble is None:
-            trouble = self._troubles[receivable.hash] = _Trouble(
-                Backoff(self._clock, self._entropy, first_s=1.0, cap_s=MAX_RETRY_S),
-                Address(public_key=receivable.receiver_public_key).path,
-            )
-        trouble.why = fault_text(error)
-        trouble.not_before_s = self._clock.monotonic_s() + trouble.backoff.next_delay_s()
-        log.warning("not received yet", hash=receivable.hash.hex().upper(), why=trouble.why)
+        why = fault_text(error)
+        self._troubles.note(receivable.hash, Address(public_key=receivable.receiver_public_key).path, why)
+        log.warning("not received yet", hash=receivable.hash.hex().upper(), why=why)
         columns = tables.receivable.c
-        statement = (
-            update(tables.receivable).where(columns.hash == receivable.hash).values(problem=trouble.why)
-        )
+        statement = update(tables.receivable).where(columns.hash == receivable.hash).values(problem=why)
         await self._database.write(lambda connection: connection.execute(statement))
 
     async def _forget(self, receivable: Receivable) -> None:
-        self._troubles.pop(receivable.hash, None)
+        self._troubles.end(receivable.hash)
         statement = delete(tables.receivable).where(tables.receivable.c.hash == receivable.hash)
         await self._database.write(lambda connection: connection.execute(statement))
 
