@@ -15,8 +15,8 @@ from strongroom.core.runtime.ledger import Ledger
 from strongroom.core.security.keys.local import make_secret_file
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom_sandbox.atto import AttoSandbox, Chain, Journal
-from strongroom_sandbox.bittensor.genesis import Genesis
-from strongroom_sandbox.bittensor.node import Production
+from strongroom_sandbox.bittensor.chain.genesis import Genesis
+from strongroom_sandbox.bittensor.node.node import Production
 from strongroom_sandbox.bittensor.sandbox import BittensorSandbox
 from strongroom_sandbox.bittensor.seed_wallets import seed_wallets
 from strongroom_sandbox.bittensor.settings import read_chain_settings

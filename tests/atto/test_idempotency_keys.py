@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from atto.conftest import Start
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.storage.errors import CommitUnknown, ConnectionSevered
-from strongroom_sandbox.atto.faults import FaultRequest
+from strongroom_sandbox.atto.faults.faults import FaultRequest
 from support.atto_network import AttoNetwork
 from support.atto_service import ATTO, NOBODY, AttoService, assert_refused, entry, stored_work, until
 

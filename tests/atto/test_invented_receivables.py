@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from strongroom_sandbox.atto.faults import Lie
+from strongroom_sandbox.atto.faults.faults import Lie
 from support.atto_network import AttoNetwork
 from support.atto_service import AttoService, Wallet, until
 

@@ -14,7 +14,7 @@ from strongroom.atto.protocol import (
     Transaction,
 )
 from strongroom.core.intents.tables import intent as intent_table
-from strongroom_sandbox.atto.faults import Lie
+from strongroom_sandbox.atto.faults.faults import Lie
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, entry, until
 from support.waiting import eventually

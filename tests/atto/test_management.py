@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from strongroom.core.http.management import create_management
-from strongroom_sandbox.atto.faults import FaultRequest
+from strongroom_sandbox.atto.faults.faults import FaultRequest
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, entry, running_service, until
 from support.serving import serving

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from strongroom_sandbox.atto.streams import Stream
+from strongroom_sandbox.atto.streaming.streams import Stream
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, entry, running_service
 from support.waiting import eventually

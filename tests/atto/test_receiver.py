@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from atto.conftest import Start
-from strongroom_sandbox.atto.faults import FaultRequest
+from strongroom_sandbox.atto.faults.faults import FaultRequest
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, entry, until
 from support.waiting import eventually

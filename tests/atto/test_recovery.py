@@ -8,7 +8,7 @@ import pytest
 
 from atto.conftest import Start
 from strongroom.atto.protocol import AccountKeys, Address, Mnemonic
-from strongroom_sandbox.atto.faults import FaultRequest
+from strongroom_sandbox.atto.faults.faults import FaultRequest
 from support.atto_network import AttoNetwork
 from support.atto_service import AttoService, Wallet, assert_refused, until
 

@@ -11,7 +11,7 @@ from atto.conftest import Start
 from strongroom.atto import tables
 from strongroom.atto.protocol import Network, is_work_valid, verify_work
 from strongroom.core.runtime.telemetry import Status
-from strongroom_sandbox.atto.faults import FaultRequest, Lie
+from strongroom_sandbox.atto.faults.faults import FaultRequest, Lie
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, assert_refused, entry, stored_work, until
 

@@ -11,7 +11,7 @@ from strongroom.atto.protocol import Network
 from strongroom.core.clock import SystemClock
 from strongroom.core.intents.tables import intent as intent_table
 from strongroom.core.runtime.telemetry import Status
-from strongroom_sandbox.atto.faults import Lie, Refusal
+from strongroom_sandbox.atto.faults.faults import Lie, Refusal
 from support.atto_network import AttoNetwork, running_network
 from support.atto_service import NOBODY, AttoService, entry
 from support.waiting import eventually

@@ -20,9 +20,9 @@ from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.weights import weight_set
 from strongroom.core.errors import Unavailable
 from strongroom.core.security.access import OPERATOR
-from strongroom_sandbox.bittensor import accounts
-from strongroom_sandbox.bittensor.faults import Lies
-from strongroom_sandbox.bittensor.runtime import Call
+from strongroom_sandbox.bittensor.codec.runtime import Call
+from strongroom_sandbox.bittensor.execution import accounts
+from strongroom_sandbox.bittensor.node.faults import Lies
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.signing import signed
 from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, set_weights, settled

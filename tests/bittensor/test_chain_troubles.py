@@ -22,12 +22,12 @@ from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.protocol.weights import weight_set
 from strongroom.core.errors import Unavailable
 from strongroom.core.security.access import OPERATOR
-from strongroom_sandbox.bittensor import accounts
-from strongroom_sandbox.bittensor.extrinsics import read_extrinsic
-from strongroom_sandbox.bittensor.faults import Lies, Refusal
-from strongroom_sandbox.bittensor.genesis import Genesis
-from strongroom_sandbox.bittensor.node import Node, Production
-from strongroom_sandbox.bittensor.runtime import Call, shipped_runtime
+from strongroom_sandbox.bittensor.chain.genesis import Genesis
+from strongroom_sandbox.bittensor.codec.runtime import Call, shipped_runtime
+from strongroom_sandbox.bittensor.execution import accounts
+from strongroom_sandbox.bittensor.execution.extrinsics import read_extrinsic
+from strongroom_sandbox.bittensor.node.faults import Lies, Refusal
+from strongroom_sandbox.bittensor.node.node import Node, Production
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.signing import signed
 from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, reaches, set_weights, settled

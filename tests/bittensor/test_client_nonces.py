@@ -11,9 +11,9 @@ from async_substrate_interface import AsyncSubstrateInterface
 from async_substrate_interface.errors import SubstrateRequestException
 
 from strongroom.bittensor.client import RemoteKeypair, ServiceError, ServiceSettings, WalletService
-from strongroom_sandbox.bittensor import accounts
-from strongroom_sandbox.bittensor.genesis import BALANCES
-from strongroom_sandbox.bittensor.keys import development_pair
+from strongroom_sandbox.bittensor.chain.genesis import BALANCES
+from strongroom_sandbox.bittensor.chain.keys import development_pair
+from strongroom_sandbox.bittensor.execution import accounts
 from support.bittensor.alice import service_of_alice
 from support.bittensor.sandbox_node import SandboxNode, sandbox_node
 

@@ -8,7 +8,7 @@ from sqlalchemy.engine import URL
 
 from strongroom.bittensor.protocol.account_calls import serve_axon
 from strongroom.bittensor.protocol.eras import Era
-from strongroom_sandbox.bittensor.faults import Lies
+from strongroom_sandbox.bittensor.node.faults import Lies
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, pooled, reaches, set_weights
 from support.bittensor_service import (

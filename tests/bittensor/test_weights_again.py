@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.engine import URL
 
 from strongroom.core.storage.database import sqlite_url
-from strongroom_sandbox.bittensor.faults import Refusal
+from strongroom_sandbox.bittensor.node.faults import Refusal
 from support.bittensor.live_node import LiveNode, live_node, new_node
 from support.bittensor.weighing import (
     OTHERS,

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.engine import URL
 
 from strongroom.core.security.audit import verify
-from strongroom_sandbox.bittensor.extrinsics import read_extrinsic
+from strongroom_sandbox.bittensor.execution.extrinsics import read_extrinsic
 from support.bittensor.live_node import LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS, Hurried, body
 from support.bittensor_service import (

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 
 from strongroom.atto.protocol import Address
-from strongroom_sandbox.atto.faults import Refusal
+from strongroom_sandbox.atto.faults.faults import Refusal
 from support.atto_network import AttoNetwork
 from support.atto_network import running_network as running_sandbox
 from support.atto_service import (

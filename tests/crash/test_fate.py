@@ -23,7 +23,7 @@ from strongroom.core.intents.signing import SigningAttempt
 from strongroom.core.runtime.lease import Lease
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import CommitUnknown
-from strongroom_sandbox.atto.faults import Refusal
+from strongroom_sandbox.atto.faults.faults import Refusal
 from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork
 from support.atto_network import running_network as running_sandbox

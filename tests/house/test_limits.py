@@ -23,9 +23,6 @@ TOO_LARGE: dict[Measure, set[str]] = {
         "strongroom/bittensor/extrinsics/submitter.py Submitter",
     },
     folders: {
-        "strongroom_sandbox/bittensor",
-        "strongroom_sandbox/atto",
-        "strongroom_sandbox/bittensor/pallets",
         "strongroom/hathor/api",
         "strongroom/bittensor/protocol",
     },

@@ -18,7 +18,7 @@ from strongroom.atto.protocol import (
     send_block,
     sign,
 )
-from strongroom_sandbox.atto.solver import find_work
+from strongroom_sandbox.atto.chain.solver import find_work
 
 NEW_YEAR_2026_MS = 1_767_225_600_000
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from strongroom.atto.gateway.local_worker import LocalWorker
 from strongroom.atto.protocol import AccountState, Address, Network, Transaction
 from strongroom_sandbox.atto import AttoSandbox, Chain
-from strongroom_sandbox.atto.faults import Faults
+from strongroom_sandbox.atto.faults.faults import Faults
 from support.hurried_clock import ShiftedClock
 from support.serving import serving
 

@@ -4,11 +4,11 @@ from strongroom.atto.gateway import WorkSource
 from strongroom.atto.gateway.local_worker import LocalWorker
 from strongroom.atto.protocol import AccountEntry, Address
 from strongroom.core.clock import Clock
-from strongroom_sandbox.atto.chain import Chain
-from strongroom_sandbox.atto.elections import REPLY_TIMEOUT_S
-from strongroom_sandbox.atto.journal import Journal
-from strongroom_sandbox.atto.node import Node
-from strongroom_sandbox.atto.node_app import create_node_app
+from strongroom_sandbox.atto.api.node_app import create_node_app
+from strongroom_sandbox.atto.chain.chain import Chain
+from strongroom_sandbox.atto.chain.journal import Journal
+from strongroom_sandbox.atto.node.elections import REPLY_TIMEOUT_S
+from strongroom_sandbox.atto.node.node import Node
 from strongroom_sandbox.atto.worker import WorkServer, create_work_app
 
 WORK_THREADS = 1

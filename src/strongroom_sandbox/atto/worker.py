@@ -11,11 +11,11 @@ from strongroom.atto.gateway import WorkSource, WorkUnavailable
 from strongroom.atto.protocol import InvalidBlock, Network, threshold
 from strongroom.atto.protocol.wire.scalars import Record, WireInteger, decode, from_hex, to_hex, to_int
 from strongroom.core.clock import Clock
-from strongroom_sandbox.atto.breakable import Breakage, breakable_app
-from strongroom_sandbox.atto.faults import Faults, Lie
+from strongroom_sandbox.atto.api.requests import read_body
+from strongroom_sandbox.atto.api.responses import json_response
+from strongroom_sandbox.atto.faults.breakable import Breakage, breakable_app
+from strongroom_sandbox.atto.faults.faults import Faults, Lie
 from strongroom_sandbox.atto.problems import AnyRequest, Problem
-from strongroom_sandbox.atto.requests import read_body
-from strongroom_sandbox.atto.responses import json_response
 
 _AHEAD_MS: Final = 60_000
 _TARGET_SIZE: Final = 32

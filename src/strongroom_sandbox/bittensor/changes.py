@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from strongroom_sandbox.bittensor import accounts
-from strongroom_sandbox.bittensor.dispatch import Context, Origin
-from strongroom_sandbox.bittensor.pallets import neurons, stakes
-from strongroom_sandbox.bittensor.pallets.view import Pallet
-from strongroom_sandbox.bittensor.runtime import Call
+from strongroom_sandbox.bittensor.codec.runtime import Call
+from strongroom_sandbox.bittensor.execution import accounts
+from strongroom_sandbox.bittensor.execution.dispatch import Context, Origin
+from strongroom_sandbox.bittensor.pallets.shared import neurons, stakes
+from strongroom_sandbox.bittensor.pallets.shared.view import Pallet
 
 SUBTENSOR = "SubtensorModule"
 REGISTRATION_RAO = 10**16

@@ -7,14 +7,14 @@ import structlog
 
 from strongroom.core.clock import Clock, Entropy
 from strongroom_sandbox.bittensor import changes
-from strongroom_sandbox.bittensor.app import create_node_app
+from strongroom_sandbox.bittensor.chain.genesis import RAO, Genesis
+from strongroom_sandbox.bittensor.chain.journal import Journal
+from strongroom_sandbox.bittensor.chain.keys import development_pair
+from strongroom_sandbox.bittensor.chain.resume import open_chain
 from strongroom_sandbox.bittensor.changes import Neuron
-from strongroom_sandbox.bittensor.dispatch import PanicError, panics
-from strongroom_sandbox.bittensor.genesis import RAO, Genesis
-from strongroom_sandbox.bittensor.journal import Journal
-from strongroom_sandbox.bittensor.keys import development_pair
-from strongroom_sandbox.bittensor.node import Node, Production
-from strongroom_sandbox.bittensor.resume import open_chain
+from strongroom_sandbox.bittensor.execution.dispatch import PanicError, panics
+from strongroom_sandbox.bittensor.node.node import Node, Production
+from strongroom_sandbox.bittensor.server.app import create_node_app
 
 log = structlog.get_logger(__name__)
 

@@ -7,9 +7,9 @@ from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.core.clock import Entropy
 from strongroom.core.security.access import OPERATOR
 from strongroom_sandbox.bittensor import changes
+from strongroom_sandbox.bittensor.chain.genesis import RAO
 from strongroom_sandbox.bittensor.changes import Neuron
-from strongroom_sandbox.bittensor.genesis import RAO
-from strongroom_sandbox.bittensor.node import Node
+from strongroom_sandbox.bittensor.node.node import Node
 from strongroom_sandbox.bittensor.sandbox import STAKE_RAO
 
 NETUID = 2

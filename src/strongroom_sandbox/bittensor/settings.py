@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from strongroom.core.environment import Environment
-from strongroom_sandbox.bittensor.runtime import SPECS
+from strongroom_sandbox.bittensor.codec.runtime import SPECS
 
 BLOCK_MS = 1_000
 

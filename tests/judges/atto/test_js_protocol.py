@@ -15,7 +15,7 @@ from strongroom.atto.protocol import (
     encode_transaction,
     public_key_of,
 )
-from strongroom_sandbox.atto.genesis import genesis_transaction
+from strongroom_sandbox.atto.chain.genesis import genesis_transaction
 from support.atto_account import account, one_of_each
 from support.js_atto import JsAtto, valid
 

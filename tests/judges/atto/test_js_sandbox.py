@@ -8,7 +8,7 @@ import pytest
 
 from strongroom.atto.protocol import AccountEntry, Address, BlockType, Mnemonic
 from strongroom_sandbox.atto import GENESIS_ADDRESS, AttoSandbox
-from strongroom_sandbox.atto.faults import Lie
+from strongroom_sandbox.atto.faults.faults import Lie
 from support.atto_account import account
 from support.atto_network import AttoNetwork, running_network
 from support.js import JsError

@@ -9,7 +9,7 @@ from judges.atto.conftest import StartJsWallet
 from strongroom.atto.gateway import WorkUnavailable
 from strongroom.atto.gateway.remote_worker import RemoteWorker
 from strongroom.atto.protocol import Block, Network, Transaction, verify_work
-from strongroom_sandbox.atto.faults import Lie
+from strongroom_sandbox.atto.faults.faults import Lie
 from support.atto_account import one_of_each
 from support.atto_network import AttoNetwork
 from support.js import JsError

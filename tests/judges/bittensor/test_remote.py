@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from strongroom.bittensor.authorization.limits import WEIGHTS
-from strongroom_sandbox.bittensor import accounts
-from strongroom_sandbox.bittensor.genesis import BALANCES, RAO
-from strongroom_sandbox.bittensor.keys import development_pair
+from strongroom_sandbox.bittensor.chain.genesis import BALANCES, RAO
+from strongroom_sandbox.bittensor.chain.keys import development_pair
+from strongroom_sandbox.bittensor.execution import accounts
 from strongroom_sandbox.bittensor.sandbox import HOTKEYS, STAKE_RAO
 from support.bittensor.alice import service_of_alice
 from support.bittensor.sandbox_node import SandboxNode, sandbox_node

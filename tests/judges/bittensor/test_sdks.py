@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from strongroom.bittensor.protocol.ss58 import encode_address
-from strongroom_sandbox.bittensor import accounts
-from strongroom_sandbox.bittensor.genesis import BALANCES, RAO
-from strongroom_sandbox.bittensor.keys import development_pair
+from strongroom_sandbox.bittensor.chain.genesis import BALANCES, RAO
+from strongroom_sandbox.bittensor.chain.keys import development_pair
+from strongroom_sandbox.bittensor.execution import accounts
 from strongroom_sandbox.bittensor.sandbox import HOTKEYS, STAKE_RAO
 from support.bittensor.sandbox_node import SandboxNode, sandbox_node
 from support.bittensor.sdks import sdk

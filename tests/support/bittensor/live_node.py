@@ -9,11 +9,11 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom_sandbox.bittensor import methods
-from strongroom_sandbox.bittensor.dispatch import Context
-from strongroom_sandbox.bittensor.genesis import Genesis
-from strongroom_sandbox.bittensor.node import Node, Production
-from strongroom_sandbox.bittensor.rpc import ConnectionCut, Session
+from strongroom_sandbox.bittensor.chain.genesis import Genesis
+from strongroom_sandbox.bittensor.execution.dispatch import Context
+from strongroom_sandbox.bittensor.node.node import Node, Production
+from strongroom_sandbox.bittensor.server import methods
+from strongroom_sandbox.bittensor.server.rpc import ConnectionCut, Session
 
 REGISTERED = (methods,)
 """Imported for what they register."""

@@ -11,8 +11,8 @@ import httpx2
 import websockets
 
 from strongroom.core.clock import Clock, SystemClock, SystemEntropy
-from strongroom_sandbox.bittensor.genesis import Genesis
-from strongroom_sandbox.bittensor.node import Node, Production
+from strongroom_sandbox.bittensor.chain.genesis import Genesis
+from strongroom_sandbox.bittensor.node.node import Node, Production
 from strongroom_sandbox.bittensor.sandbox import BittensorSandbox
 from support.serving import serving
 

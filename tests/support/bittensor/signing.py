@@ -4,10 +4,10 @@ from hashlib import blake2b
 
 import sr25519
 
-from strongroom_sandbox.bittensor.keys import development_pair
-from strongroom_sandbox.bittensor.node import Node
-from strongroom_sandbox.bittensor.runtime import Call
-from strongroom_sandbox.bittensor.scale import compact, sized
+from strongroom_sandbox.bittensor.chain.keys import development_pair
+from strongroom_sandbox.bittensor.codec.runtime import Call
+from strongroom_sandbox.bittensor.codec.scale import compact, sized
+from strongroom_sandbox.bittensor.node.node import Node
 
 
 def era_bytes(period: int, current: int) -> tuple[bytes, int]:

@@ -2,13 +2,20 @@
 
 from typing import Any
 
-from strongroom_sandbox.bittensor.dispatch import ON_INITIALIZE, ROOT, VALIDATIONS, Context, Origin, call_api
-from strongroom_sandbox.bittensor.failures import DispatchError, PoolRefusal
-from strongroom_sandbox.bittensor.genesis import Genesis
-from strongroom_sandbox.bittensor.keys import development_pair
-from strongroom_sandbox.bittensor.node import Node
-from strongroom_sandbox.bittensor.pallets.view import View
-from strongroom_sandbox.bittensor.runtime import Call, Event
+from strongroom_sandbox.bittensor.chain.genesis import Genesis
+from strongroom_sandbox.bittensor.chain.keys import development_pair
+from strongroom_sandbox.bittensor.codec.runtime import Call, Event
+from strongroom_sandbox.bittensor.execution.dispatch import (
+    ON_INITIALIZE,
+    ROOT,
+    VALIDATIONS,
+    Context,
+    Origin,
+    call_api,
+)
+from strongroom_sandbox.bittensor.execution.failures import DispatchError, PoolRefusal
+from strongroom_sandbox.bittensor.node.node import Node
+from strongroom_sandbox.bittensor.pallets.shared.view import View
 from support.clock import ManualClock
 
 RAO = 10**9

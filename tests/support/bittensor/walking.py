@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from strongroom_sandbox.bittensor.failures import PoolRefusal
-from strongroom_sandbox.bittensor.faults import Wording
-from strongroom_sandbox.bittensor.genesis import Genesis
-from strongroom_sandbox.bittensor.node import Node
-from strongroom_sandbox.bittensor.refusals import bad_format, refused
-from strongroom_sandbox.bittensor.rpc import RpcError
-from strongroom_sandbox.bittensor.scale import ScaleError
+from strongroom_sandbox.bittensor.chain.genesis import Genesis
+from strongroom_sandbox.bittensor.codec.scale import ScaleError
+from strongroom_sandbox.bittensor.execution.failures import PoolRefusal
+from strongroom_sandbox.bittensor.node.faults import Wording
+from strongroom_sandbox.bittensor.node.node import Node
+from strongroom_sandbox.bittensor.server.refusals import bad_format, refused
+from strongroom_sandbox.bittensor.server.rpc import RpcError
 from support.bittensor.recorded import recorded_steps, unhex
 from support.bittensor.signing import signed
 from support.clock import ManualClock

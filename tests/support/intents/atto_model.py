@@ -50,8 +50,8 @@ from strongroom.core.security.vault import KeyEncryptionKey, Vault
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate
 from strongroom_sandbox.atto import Chain
-from strongroom_sandbox.atto.rejection import Rejected
-from strongroom_sandbox.atto.solver import find_work
+from strongroom_sandbox.atto.chain.rejection import Rejected
+from strongroom_sandbox.atto.chain.solver import find_work
 from support.atto_account import AttoAccount
 from support.clock import ManualClock, SeededEntropy
 from support.intents.world import Fault, InTheWay, Side

@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-from strongroom_sandbox.bittensor.dispatch import runtime_api
-from strongroom_sandbox.bittensor.pallets import epochs, neurons
-from strongroom_sandbox.bittensor.pallets.view import View
-from strongroom_sandbox.bittensor.storage import Storage
+from strongroom_sandbox.bittensor.execution.dispatch import runtime_api
+from strongroom_sandbox.bittensor.pallets.shared import epochs, neurons
+from strongroom_sandbox.bittensor.pallets.shared.view import View
+from strongroom_sandbox.bittensor.state.storage import Storage
 
 _FRACTION: Final = 32
 _YUMA: Final = 2

@@ -5,10 +5,10 @@ from typing import Any, Final
 from strongroom_sandbox.bittensor.apis.hyperparameters import STORED
 from strongroom_sandbox.bittensor.apis.neurons import axon_of, vectors_of
 from strongroom_sandbox.bittensor.apis.subnets import economy
-from strongroom_sandbox.bittensor.dispatch import runtime_api
-from strongroom_sandbox.bittensor.pallets import epochs, neurons, stakes
-from strongroom_sandbox.bittensor.pallets.view import View
-from strongroom_sandbox.bittensor.storage import Storage
+from strongroom_sandbox.bittensor.execution.dispatch import runtime_api
+from strongroom_sandbox.bittensor.pallets.shared import epochs, neurons, stakes
+from strongroom_sandbox.bittensor.pallets.shared.view import View
+from strongroom_sandbox.bittensor.state.storage import Storage
 
 _OF_UIDS: Final = (
     *("active", "validator_permit", "pruning_score", "last_update", "emission", "dividends"),

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from strongroom_sandbox.bittensor.dispatch import runtime_api
-from strongroom_sandbox.bittensor.pallets import neurons, stakes
-from strongroom_sandbox.bittensor.pallets.view import View
+from strongroom_sandbox.bittensor.execution.dispatch import runtime_api
+from strongroom_sandbox.bittensor.pallets.shared import neurons, stakes
+from strongroom_sandbox.bittensor.pallets.shared.view import View
 from strongroom_sandbox.bittensor.rules.pool import fee_of
-from strongroom_sandbox.bittensor.storage import Storage
+from strongroom_sandbox.bittensor.state.storage import Storage
 
 StakePosition = tuple[bytes, int]
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 from strongroom_sandbox.bittensor.apis.hyperparameters import STORED
-from strongroom_sandbox.bittensor.dispatch import runtime_api
-from strongroom_sandbox.bittensor.pallets import coldkeys, networks, neurons
-from strongroom_sandbox.bittensor.pallets.view import View
-from strongroom_sandbox.bittensor.storage import Storage
+from strongroom_sandbox.bittensor.execution.dispatch import runtime_api
+from strongroom_sandbox.bittensor.pallets import networks
+from strongroom_sandbox.bittensor.pallets.shared import coldkeys, neurons
+from strongroom_sandbox.bittensor.pallets.shared.view import View
+from strongroom_sandbox.bittensor.state.storage import Storage
 
 _IN_INFO = (
     *("rho", "kappa", "difficulty", "immunity_period", "min_allowed_weights", "max_weights_limit"),

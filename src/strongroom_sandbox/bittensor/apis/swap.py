@@ -2,13 +2,13 @@
 
 from typing import Any, Final
 
-from strongroom_sandbox.bittensor.dispatch import runtime_api
-from strongroom_sandbox.bittensor.failures import DispatchError
-from strongroom_sandbox.bittensor.pallets import neurons, stakes
-from strongroom_sandbox.bittensor.pallets.view import View
+from strongroom_sandbox.bittensor.execution.dispatch import runtime_api
+from strongroom_sandbox.bittensor.execution.failures import DispatchError
+from strongroom_sandbox.bittensor.pallets.shared import neurons, stakes
+from strongroom_sandbox.bittensor.pallets.shared.view import View
 from strongroom_sandbox.bittensor.rules import fixed
 from strongroom_sandbox.bittensor.rules.pool import RAO, Side
-from strongroom_sandbox.bittensor.storage import Storage
+from strongroom_sandbox.bittensor.state.storage import Storage
 
 _NOTHING: Final = dict.fromkeys(
     ("tao_amount", "alpha_amount", "tao_fee", "alpha_fee", "tao_slippage", "alpha_slippage"), 0

@@ -2,10 +2,10 @@
 
 from typing import Any, Final, NamedTuple
 
-from strongroom_sandbox.bittensor.dispatch import Context, call
-from strongroom_sandbox.bittensor.failures import DispatchError
-from strongroom_sandbox.bittensor.pallets import neurons
-from strongroom_sandbox.bittensor.pallets.view import Pallet, View
+from strongroom_sandbox.bittensor.execution.dispatch import Context, call
+from strongroom_sandbox.bittensor.execution.failures import DispatchError
+from strongroom_sandbox.bittensor.pallets.shared import neurons
+from strongroom_sandbox.bittensor.pallets.shared.view import Pallet, View
 
 _UNIT: Final = 125_000_000
 _ADMIN: Final = "AdminUtils"

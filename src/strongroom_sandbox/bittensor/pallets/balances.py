@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from strongroom_sandbox.bittensor import accounts
-from strongroom_sandbox.bittensor.dispatch import Context, call
-from strongroom_sandbox.bittensor.failures import DispatchError
-from strongroom_sandbox.bittensor.pallets import coldkeys
+from strongroom_sandbox.bittensor.execution import accounts
+from strongroom_sandbox.bittensor.execution.dispatch import Context, call
+from strongroom_sandbox.bittensor.execution.failures import DispatchError
+from strongroom_sandbox.bittensor.pallets.shared import coldkeys
 
 
 @call("Balances", "transfer_keep_alive", ref_time=165_655_000, proof_size=3593)

@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from strongroom_sandbox.bittensor.dispatch import Context, call
-from strongroom_sandbox.bittensor.pallets import neurons
-from strongroom_sandbox.bittensor.pallets.view import Pallet, View
+from strongroom_sandbox.bittensor.execution.dispatch import Context, call
+from strongroom_sandbox.bittensor.pallets.shared import neurons
+from strongroom_sandbox.bittensor.pallets.shared.view import Pallet, View
 
 _LEAST_SPACE: Final = 100
 _RAW: Final = "Raw"

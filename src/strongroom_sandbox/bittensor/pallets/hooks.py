@@ -1,8 +1,10 @@
 """What happens in every block: registrations are counted anew, epochs run, commits open, childkeys take effect."""
 
-from strongroom_sandbox.bittensor.dispatch import Context, on_finalize, on_initialize
-from strongroom_sandbox.bittensor.pallets import children, epochs, neurons, timelocked
-from strongroom_sandbox.bittensor.pallets.view import Pallet
+from strongroom_sandbox.bittensor.execution.dispatch import Context, on_finalize, on_initialize
+from strongroom_sandbox.bittensor.pallets.shared import epochs, neurons
+from strongroom_sandbox.bittensor.pallets.shared.view import Pallet
+from strongroom_sandbox.bittensor.pallets.staking import children
+from strongroom_sandbox.bittensor.pallets.weights import timelocked
 from strongroom_sandbox.bittensor.rules import prices
 
 ROOT = 0

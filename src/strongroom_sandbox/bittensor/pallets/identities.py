@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from strongroom_sandbox.bittensor.dispatch import Context, call
-from strongroom_sandbox.bittensor.pallets import neurons
-from strongroom_sandbox.bittensor.pallets.cost import db
-from strongroom_sandbox.bittensor.pallets.view import SUBTENSOR, Pallet
+from strongroom_sandbox.bittensor.execution.dispatch import Context, call
+from strongroom_sandbox.bittensor.pallets.shared import neurons
+from strongroom_sandbox.bittensor.pallets.shared.cost import db
+from strongroom_sandbox.bittensor.pallets.shared.view import SUBTENSOR, Pallet
 
 _LONG: Final = 1024
 _SHORT: Final = 256

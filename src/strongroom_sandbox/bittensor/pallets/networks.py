@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
-from strongroom_sandbox.bittensor.dispatch import Context, call
-from strongroom_sandbox.bittensor.failures import DispatchError
-from strongroom_sandbox.bittensor.pallets import coldkeys, neurons
-from strongroom_sandbox.bittensor.pallets.cost import db, free_once
-from strongroom_sandbox.bittensor.pallets.view import SUBTENSOR, Pallet, View
+from strongroom_sandbox.bittensor.execution.dispatch import Context, call
+from strongroom_sandbox.bittensor.execution.failures import DispatchError
+from strongroom_sandbox.bittensor.pallets.shared import coldkeys, neurons
+from strongroom_sandbox.bittensor.pallets.shared.cost import db, free_once
+from strongroom_sandbox.bittensor.pallets.shared.view import SUBTENSOR, Pallet, View
 from strongroom_sandbox.bittensor.rules import prices
 
 _DYNAMIC: Final = 1

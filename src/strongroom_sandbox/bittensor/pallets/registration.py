@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from strongroom_sandbox.bittensor.dispatch import Context, call
-from strongroom_sandbox.bittensor.pallets import coldkeys, neurons, stakes
-from strongroom_sandbox.bittensor.pallets.cost import free_once
-from strongroom_sandbox.bittensor.pallets.view import SUBTENSOR, Pallet, View
+from strongroom_sandbox.bittensor.execution.dispatch import Context, call
+from strongroom_sandbox.bittensor.pallets.shared import coldkeys, neurons, stakes
+from strongroom_sandbox.bittensor.pallets.shared.cost import free_once
+from strongroom_sandbox.bittensor.pallets.shared.view import SUBTENSOR, Pallet, View
 from strongroom_sandbox.bittensor.rules import prices
 
 ROOT: Final = 0

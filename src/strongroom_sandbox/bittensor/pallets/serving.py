@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-from strongroom_sandbox.bittensor.dispatch import Context, call
-from strongroom_sandbox.bittensor.pallets import neurons
-from strongroom_sandbox.bittensor.pallets.cost import db
-from strongroom_sandbox.bittensor.pallets.view import SUBTENSOR, Pallet, View
+from strongroom_sandbox.bittensor.execution.dispatch import Context, call
+from strongroom_sandbox.bittensor.pallets.shared import neurons
+from strongroom_sandbox.bittensor.pallets.shared.cost import db
+from strongroom_sandbox.bittensor.pallets.shared.view import SUBTENSOR, Pallet, View
 
 _IPV4, _IPV6 = 4, 6
 _LOCALHOST_V4: Final = 0x7F000001

@@ -1,7 +1,7 @@
 """Remarks, which do nothing but be in the chain, and the timestamp, which only a block's author sets."""
 
-from strongroom_sandbox.bittensor.dispatch import Context, call
-from strongroom_sandbox.bittensor.hashers import blake2_256
+from strongroom_sandbox.bittensor.codec.hashers import blake2_256
+from strongroom_sandbox.bittensor.execution.dispatch import Context, call
 
 
 @call("System", "remark", ref_time=8_000_000)

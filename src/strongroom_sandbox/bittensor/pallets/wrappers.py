@@ -2,12 +2,12 @@
 
 from typing import Any, Final
 
-from strongroom_sandbox.bittensor import accounts
-from strongroom_sandbox.bittensor.dispatch import ROOT, Context, Origin, Post, Weight, call
-from strongroom_sandbox.bittensor.failures import DispatchError
+from strongroom_sandbox.bittensor.codec.runtime import Call
+from strongroom_sandbox.bittensor.execution import accounts
+from strongroom_sandbox.bittensor.execution.dispatch import ROOT, Context, Origin, Post, Weight, call
+from strongroom_sandbox.bittensor.execution.failures import DispatchError
 from strongroom_sandbox.bittensor.pallets.balances import looked_up
-from strongroom_sandbox.bittensor.pallets.cost import db
-from strongroom_sandbox.bittensor.runtime import Call
+from strongroom_sandbox.bittensor.pallets.shared.cost import db
 
 _SUDO: Final = 36_501_000
 _PROXY: Final = 220_381_265

@@ -1,0 +1,1 @@
+"""The node's HTTP API: routes, what they read and what they answer."""

@@ -1,0 +1,1 @@
+"""The node behind its API: elections, its clock, and the ledger with its listeners."""

@@ -1,0 +1,1 @@
+"""Open streams: what each begins with, and who hears of what."""

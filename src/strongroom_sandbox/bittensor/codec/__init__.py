@@ -1,0 +1,1 @@
+"""SCALE, hashes, and a runtime's real metadata: names in, bytes out, and back."""

@@ -1,5 +1,0 @@
-"""The JSON-RPC methods: importing this registers all of them."""
-
-from strongroom_sandbox.bittensor.methods import author, chain, payment, state, system
-
-__all__ = ["author", "chain", "payment", "state", "system"]

@@ -1,0 +1,1 @@
+"""The node: a chain, a pool, faults, and who hears of new blocks."""

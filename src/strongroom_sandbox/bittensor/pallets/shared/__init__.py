@@ -1,0 +1,1 @@
+"""What several pallets keep: neurons, stakes, balances of coldkeys, epochs, and what calls weigh."""

@@ -1,0 +1,1 @@
+"""The chain's state: keys and values, by name, and from one runtime to the next."""
