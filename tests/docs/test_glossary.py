@@ -43,7 +43,7 @@ REPLACED = {
 }
 """Names of classes, functions and modules alone: a variable may have any name that its function makes clear."""
 REPLACED_MODULES = {"joi", "diary", "newcomers", "bodies", "measures", "holds", "chain_pin"}
-REPLACED_CONSTANT = re.compile(r"_?(MOST|LARGEST|LONGEST|HIGHEST)_(?!FIRST$)[A-Z0-9_]+")
+REPLACED_CONSTANT = re.compile(r"_?(MOST|LARGEST|LONGEST|HIGHEST)(_(?!FIRST$)[A-Z0-9_]+)?")
 
 
 def modules() -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Who presents which token: WALLET_SERVICE_TOKEN, an issued one, or a JWT of the original."""
+"""Identifies callers by their token: WALLET_SERVICE_TOKEN, an issued token, or a JWT of the original."""
 
 import hashlib
 import hmac
@@ -73,7 +73,7 @@ class Authenticator:
         return Principal(name=name, scopes=frozenset({READ, SIGN, SUBMIT}), limits=self._limits)
 
     def _jwt_subject(self, presented: str, secret: str) -> str:
-        """Its times are checked against our own clock; one without an end is refused."""
+        """Reads a JWT. Its times are checked against the injected clock; one without an end is refused."""
         options = {"require": ["exp"], "verify_exp": False, "verify_nbf": False, "verify_iat": False}
         options |= {"verify_aud": False, "verify_sub": False, "verify_jti": False, "verify_iss": False}
         try:
@@ -93,7 +93,7 @@ class Authenticator:
 
 
 def _shown(subject: str) -> str:
-    """The subject in the audit trail's room. Jobs belong to it, so two that look alike when cut do not become one."""
+    """Shortens a subject to what the audit trail has room for. Jobs belong to it, so two long ones stay different."""
     shown = "".join(letter for letter in subject if letter.isprintable())[:MAX_SUBJECT]
     if shown == subject:
         return shown

@@ -1,4 +1,4 @@
-"""Who may use which key for what: rights, the limits of a token, and the one check in front of every use."""
+"""Decides who may use which key for what: rights, token limits, and the one check in front of every use."""
 
 import ipaddress
 from functools import lru_cache
@@ -67,7 +67,7 @@ class TokenLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Whether any printable text may be signed, not only the known forms of messages."""
     requests_a_minute: int | None = None
     networks: tuple[str, ...] | None = None
-    """Where requests may come from: CIDR."""
+    """Networks that requests may come from, in CIDR form."""
 
 
 def encode_limits(limits: TokenLimits) -> str:

@@ -22,11 +22,11 @@ from strongroom.bittensor.client.service import ServiceError
 LIBRARY = "async_substrate_interface"
 TAUGHT = "_signs_with_remote_keys"
 SIGNERS = "_remote_signers"
-"""Of a client of the chain: the addresses of the remote keys that have signed through it."""
+"""Attribute of a client of the chain that holds the addresses of the remote keys which signed through it."""
 
 
 def teach() -> bool:
-    """Teaches the clients that the SDKs talk to the chain with, once. False where none is installed."""
+    """Adapts the clients with which the SDKs talk to the chain, once. Returns False where none is installed."""
     taught = sdk11.teach()
     if importlib.util.find_spec(LIBRARY) is None:
         return taught

@@ -1,4 +1,4 @@
-"""What was sent and is not known to have ended, kept over restarts of the node.
+"""Keeps requests without a known end, over restarts of the node.
 
 Without it a node that asks again after a lost answer could have the same weights signed a second time, by its own
 wallet.
@@ -20,7 +20,7 @@ class Pending:
     key: str
     """Idempotency-Key of the request; empty for an attempt by the local wallet, which has none."""
     digest: str
-    """Of the request's body: the same body again is the same request."""
+    """Digest of the request's body: the same body again is the same request."""
     until_ms: int
     """After this it can no longer be included: it is not followed any further."""
     sent_ms: int = 0

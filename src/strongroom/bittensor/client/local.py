@@ -29,7 +29,7 @@ class LocalWallet:
         self._wallet = wallet
 
     def missing(self) -> str | None:
-        """Why there is no local wallet to fall back to; None when there is one."""
+        """Returns why there is no local wallet to fall back to; None when there is one."""
         path = self.hotkey_path(self._wallet)
         if path is None:
             return "no local wallet was given"
@@ -37,7 +37,7 @@ class LocalWallet:
 
     @staticmethod
     def hotkey_path(wallet: Any) -> Path | None:
-        """Where the SDK keeps this wallet's hotkey."""
+        """Returns the file in which the SDK keeps this wallet's hotkey."""
         path, name = getattr(wallet, "path", None), getattr(wallet, "name", None)
         hotkey = getattr(wallet, "hotkey_str", None)
         if not (path and name and hotkey):

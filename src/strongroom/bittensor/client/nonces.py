@@ -46,7 +46,7 @@ class Asking:
 
     def __init__(self, nonce: int | None, *, is_pinned: bool) -> None:
         self.nonce = nonce
-        """That is asked for next; None: the next one of the account."""
+        """The nonce that is asked for next; None: the next one of the account."""
         self._is_pinned = is_pinned and nonce is not None
         self._is_renewed = False
         self._waits = 0

@@ -1,4 +1,4 @@
-"""What a call to the service came to."""
+"""The result of a call to the service."""
 
 import enum
 from collections.abc import Iterator

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Signed(Protocol):
-    """Whose signature is wanted."""
+    """A key whose signature is wanted."""
 
     wallet_name: str
     hotkey_name: str

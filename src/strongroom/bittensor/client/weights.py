@@ -43,11 +43,11 @@ AWAY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     answer_s: float = 90.0
-    """How long to wait for the service's answer."""
+    """Seconds to wait for the service's answer."""
     follow_s: float = 60.0
-    """How long to go on asking what became of a request whose answer was lost."""
+    """Seconds for which the client asks what became of a request whose answer was lost."""
     arrival_s: float = 180.0
-    """How long after its sending a request that the service does not know may yet be signed there."""
+    """Seconds after its sending in which a request that the service does not know may still be signed there."""
     hold_s: float = 3600.0
     """How long a lost request keeps the slot when the service cannot be asked: its job and its era are over then."""
 
@@ -246,7 +246,7 @@ class WeightSetter:
 
 
 def _is_final(answer: ServiceResponse) -> bool:
-    """Whether it says what became of the request. A proxy's error page, or any 5xx, does not."""
+    """Returns whether the answer says what became of the request. A proxy's error page, or any 5xx, does not."""
     if answer.status == HTTPStatus.OK:
         return isinstance(answer.document.get("success"), bool)
     return HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR

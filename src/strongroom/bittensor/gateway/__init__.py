@@ -19,7 +19,7 @@ class ChainUnavailable(Unavailable):
 
 
 class InvalidNodeResponse(Unavailable):
-    """A node answers with what cannot be."""
+    """A node answers with something impossible."""
 
     code = "chain_answer_invalid"
 
@@ -87,7 +87,7 @@ class Event:
     content: Any
     """As the metadata names it: a dict, a tuple, or a single value."""
     failure: Failure | None = None
-    """Of `System.ExtrinsicFailed`."""
+    """The error in `System.ExtrinsicFailed`."""
 
 
 class Item(NamedTuple):
@@ -99,7 +99,7 @@ class Item(NamedTuple):
 
 
 class Runtime(Protocol):
-    """What the chain understands, from its metadata."""
+    """The calls, types and storage of the chain, from its metadata."""
 
     @property
     def spec_version(self) -> int: ...
@@ -139,7 +139,7 @@ class Chain(Protocol):
     """Every method raises ChainUnavailable, InvalidNodeResponse or WrongChain when there is no good answer."""
 
     async def runtime(self, *, fresh: bool = False, after: bytes | None = None) -> Runtime:
-        """That makes the block after the best one, or after the one with this hash.
+        """Returns the runtime that makes the block after the best one, or after the one with this hash.
 
         `fresh`: it is asked for even if it was a moment ago.
         """
@@ -152,7 +152,7 @@ class Chain(Protocol):
     async def block(self, block_hash: bytes) -> Block: ...
 
     async def block_hash(self, number: int) -> bytes | None:
-        """Of the chain whose head is best; None: it is not as long."""
+        """Returns the hash of a block of the best chain; None: the chain is not as long."""
         ...
 
     async def events(self, block: Block) -> Sequence[Event]:
@@ -164,7 +164,7 @@ class Chain(Protocol):
         ...
 
     async def next_nonce(self, address: str) -> int:
-        """Of the account, with what the pool holds."""
+        """Returns the account's next nonce, which counts what the pool holds."""
         ...
 
     async def submit(self, extrinsic: bytes) -> None:

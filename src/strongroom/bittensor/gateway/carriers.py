@@ -1,4 +1,4 @@
-"""Which types of a runtime may lie within themselves, as calls do in batches: reading such a value has no bound."""
+"""Finds the types of a runtime that may contain themselves, as calls in batches do: reading such a value has no bound."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

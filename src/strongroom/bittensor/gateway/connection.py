@@ -143,7 +143,7 @@ class Connection:
         return line
 
     async def _drop(self, line: "_Line", why: Exception) -> None:
-        """A node that is silent for so long is left, also by those who still wait for it."""
+        """Closes the connection to a node that is silent for too long, also for calls that still wait for it."""
         if self._line is line:
             log.warning("left the node", why=str(why))
             self._line = None
@@ -221,6 +221,6 @@ class _Line:
 
 
 def _shown(endpoint: str) -> str:
-    """Where it is; names, paths and queries of endpoints may hold a key to them."""
+    """Returns the endpoint for logs, without name, path and query, which may hold a key to it."""
     parts = urlsplit(endpoint)
     return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)

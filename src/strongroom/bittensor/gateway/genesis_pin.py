@@ -1,4 +1,4 @@
-"""Which chain this installation is for. Signing for another one by mistake could not be taken back."""
+"""Pins the chain that this installation is for: a signature for another one could not be taken back."""
 
 from typing import Final
 

@@ -220,7 +220,7 @@ class NodeChain:
 
 
 async def _ensure_synced(call: Call) -> None:
-    """A node that still fetches blocks knows old nonces and old weights.
+    """Refuses a node that still fetches blocks: it knows old nonces and old weights.
 
     Raises:
         ChainUnavailable: it says that it does.
@@ -234,7 +234,7 @@ async def _ensure_synced(call: Call) -> None:
 
 
 class Recent(Generic[T]):
-    """A value that may be a moment old; however many ask, it is fetched once."""
+    """Caches a value that may be a moment old. It is fetched once, however many callers ask."""
 
     def __init__(self, clock: Clock, age_s: float, fetch: Callable[[], Awaitable[T]]) -> None:
         self._clock = clock

@@ -35,7 +35,7 @@ _CODEC_ERRORS: Final = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError),
     *(RemainingScaleBytesNotEmptyException, InvalidScaleTypeValueException, RecursionError),
 )
-"""What the codec raises of bytes or values that are not what the type says."""
+"""What the codec raises for bytes or values that do not fit the type."""
 
 
 class MetadataRuntime:

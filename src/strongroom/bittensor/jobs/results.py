@@ -1,4 +1,4 @@
-"""What is known of a job, as soon as it is what the request waits for."""
+"""Results of jobs, given as soon as they are what the request waits for."""
 
 from collections.abc import Awaitable
 from dataclasses import replace

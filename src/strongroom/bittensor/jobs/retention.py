@@ -1,4 +1,4 @@
-"""Deletes jobs and extrinsics whose fate has been known for long. The audit trail keeps every signature.
+"""Deletes jobs and extrinsics whose outcome has been known for long. The audit trail keeps every signature.
 
 What is still open keeps everything since: a reveal that waits needs the extrinsic of its commit.
 """
@@ -15,7 +15,7 @@ from strongroom.core.storage.database import Database
 
 PURGE_S: Final = 3600.0
 AT_ONCE: Final = 500
-"""Rows of one transaction: nobody waits for more."""
+"""Rows that one transaction deletes, so that others wait for no more than that."""
 DAY_MS: Final = 86_400_000
 JOB, EXTRINSIC = tables.job.c, tables.extrinsic.c
 
@@ -43,7 +43,7 @@ class Retention:
             await self._purge(table, is_over, until_ms)
 
     async def _purge(self, table: Table, is_over: ColumnElement[bool], until_ms: int) -> None:
-        """By their keys: a range's locks would be in the way of new rows."""
+        """Deletes rows by their keys: the locks of a range would be in the way of new rows."""
         (key,) = table.primary_key.columns
         old = select(key).where(is_over, table.c.created_at_ms < until_ms).limit(AT_ONCE)
 

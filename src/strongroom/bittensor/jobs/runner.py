@@ -58,7 +58,7 @@ class JobRunner:
         await asyncio.gather(*(self._try(job) for job in due))
 
     def rest(self) -> None:
-        """Another process carries them out now."""
+        """Forgets what is known of tries, because another process carries the jobs out now."""
         self._failed.clear()
 
     def check(self) -> ComponentHealth:
@@ -102,7 +102,7 @@ class JobRunner:
 
 
 def principal_of(job: Job) -> Principal:
-    """Who asked, with the rights of then."""
+    """Returns the caller that asked, with the rights it had then."""
     rights = job.document.get("principal")
     if rights is None:
         return Principal(name=job.principal, scopes=frozenset({SUBMIT}))

@@ -1,7 +1,7 @@
-"""Jobs: what was asked for, until it is done. They make the same request get the same answer.
+"""Jobs: what clients asked for, until it is done. A job makes the same request get the same answer.
 
-A request with an Idempotency-Key, and every request that keeps a slot, has one job, whoever repeats it. Its row is written
-in the transaction that signs; one that shall run in the background is written when it is accepted.
+A request with an Idempotency-Key, and every request that keeps a slot, has one job, however often it is repeated. Its row is
+written in the transaction that signs; one that shall run in the background is written when it is accepted.
 """
 
 import enum
@@ -24,7 +24,7 @@ COLUMNS = tables.job.c
 
 
 class WaitFor(enum.StrEnum):
-    """When a call counts as done for who asked."""
+    """The moment at which a call counts as done for its caller."""
 
     POOL = "pool"
     BLOCK = "block"
@@ -214,7 +214,7 @@ def retry_job(connection: Connection, job_id: str) -> None:
 
 
 def waiting_jobs(connection: Connection) -> list[Job]:
-    """Those that the runner has to carry out, the oldest first."""
+    """Reads the jobs that the runner has to carry out, the oldest first."""
     query = (
         select(tables.job)
         .where(COLUMNS.is_open, COLUMNS.in_background, COLUMNS.extrinsic.is_(None))
@@ -224,7 +224,7 @@ def waiting_jobs(connection: Connection) -> list[Job]:
 
 
 def last_job(connection: Connection, subject: bytes) -> Job | None:
-    """The newest of a subject."""
+    """Reads the newest job of a subject."""
     query = (
         select(tables.job).where(COLUMNS.subject == subject).order_by(COLUMNS.created_at_ms.desc()).limit(1)
     )

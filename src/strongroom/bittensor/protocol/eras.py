@@ -6,8 +6,8 @@ from typing import Final, Self
 from strongroom.bittensor.protocol.errors import ProtocolError
 
 IMMORTAL: Final = b"\x00"
-SHORTEST: Final = 4
-LONGEST: Final = 1 << 16
+MIN_BLOCKS: Final = 4
+MAX_BLOCKS: Final = 1 << 16
 MORTAL_BYTES: Final = 2
 
 
@@ -24,7 +24,7 @@ class Era:
 
         The period is rounded up to a power of two from 4 to 65536.
         """
-        size = min(max(1 << (period - 1).bit_length(), SHORTEST), LONGEST)
+        size = min(max(1 << (period - 1).bit_length(), MIN_BLOCKS), MAX_BLOCKS)
         step = max(size >> 12, 1)
         return cls(first=current - current % size % step, period=size)
 
@@ -40,7 +40,7 @@ class Era:
         encoded = int.from_bytes(raw, "little")
         period = 2 << (encoded & 0xF)
         phase = (encoded >> 4) * max(period >> 12, 1)
-        if period < SHORTEST or phase >= period:
+        if period < MIN_BLOCKS or phase >= period:
             raise ProtocolError("These bytes are no era")
         return cls(first=(max(current, phase) - phase) // period * period + phase, period=period)
 

@@ -8,8 +8,8 @@ from typing import Final
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.extrinsics import blake2_256, compact
 
-LARGEST: Final = 65_535
-MOST: Final = 4_096
+MAX_U16: Final = 65_535
+MAX_WEIGHTS: Final = 4_096
 """A subnet has 256 neurons; the chain's own limit of an argument is far above."""
 MECHANISM_STEP: Final = 4_096
 PLACES: Final = 32
@@ -40,12 +40,12 @@ def weight_set(
     """
     if len(uids) != len(weights):
         raise ProtocolError(f"There are {len(uids)} uids and {len(weights)} weights")
-    if not 1 <= len(uids) <= MOST:
-        raise ProtocolError(f"From 1 to {MOST} weights can be set, not {len(uids)}")
+    if not 1 <= len(uids) <= MAX_WEIGHTS:
+        raise ProtocolError(f"From 1 to {MAX_WEIGHTS} weights can be set, not {len(uids)}")
     if len(set(uids)) != len(uids):
         raise ProtocolError("A uid is there twice")
-    if not all(0 <= uid <= LARGEST for uid in uids):
-        raise ProtocolError(f"A uid is from 0 to {LARGEST}")
+    if not all(0 <= uid <= MAX_U16 for uid in uids):
+        raise ProtocolError(f"A uid is from 0 to {MAX_U16}")
     if not 0 <= version_key <= MAX_VERSION_KEY:
         raise ProtocolError("The version key has 64 bits")
     if not any(weights):
@@ -58,8 +58,8 @@ def weight_set(
     if any(isinstance(weight, float) for weight in weights):
         return _normalised(uids, weights, version_key)
     values = tuple(int(weight) for weight in weights)
-    if not all(0 <= value <= LARGEST for value in values):
-        raise ProtocolError(f"A weight is a whole number from 0 to {LARGEST}, or all are floats")
+    if not all(0 <= value <= MAX_U16 for value in values):
+        raise ProtocolError(f"A weight is a whole number from 0 to {MAX_U16}, or all are floats")
     return WeightSet(uids=tuple(uids), values=values, version_key=version_key)
 
 
@@ -67,7 +67,7 @@ def _normalised(uids: Sequence[int], weights: Sequence[int | float], version_key
     if not all(0 <= weight <= sys.float_info.max for weight in weights):
         raise ProtocolError("A weight is a finite number, 0 or more")
     largest = max(weights)
-    scaled = [(uid, round(weight / largest * LARGEST)) for uid, weight in zip(uids, weights, strict=True)]
+    scaled = [(uid, round(weight / largest * MAX_U16)) for uid, weight in zip(uids, weights, strict=True)]
     kept = [(uid, value) for uid, value in scaled if value]
     return WeightSet(
         uids=tuple(uid for uid, _ in kept), values=tuple(value for _, value in kept), version_key=version_key
@@ -79,7 +79,7 @@ def upscaled(values: Sequence[int]) -> list[int]:
     largest = max(values, default=0)
     if largest == 0:
         return list(values)
-    return [(2 * value * LARGEST + largest) // (2 * largest) for value in values]
+    return [(2 * value * MAX_U16 + largest) // (2 * largest) for value in values]
 
 
 def is_self_weight(uid: int, weights: WeightSet) -> bool:
@@ -91,7 +91,7 @@ def exceeds_share(values: Sequence[int], limit: int) -> bool:
     """Whether the largest has more of the sum than `limit` of 65535, in the chain's 32 binary places."""
     scaled = upscaled(values)
     total = sum(scaled)
-    return total > 0 and (max(scaled) << PLACES) // total > (limit << PLACES) // LARGEST
+    return total > 0 and (max(scaled) << PLACES) // total > (limit << PLACES) // MAX_U16
 
 
 def mechanism_index(netuid: int, mechid: int) -> int:

@@ -40,8 +40,8 @@ from strongroom.bittensor.protocol.failures import Failure
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.bittensor.protocol.weights import (
+    MAX_WEIGHTS,
     MECHANISM_STEP,
-    MOST,
     AllZero,
     WeightSet,
     mechanism_index,
@@ -190,9 +190,9 @@ class Weights:
             Forbidden, Unavailable.
         """
         require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, netuid=netuid, call=CALL)
-        if not (0 < len(addresses) <= MOST and 0 <= netuid < MECHANISM_STEP):
+        if not (0 < len(addresses) <= MAX_WEIGHTS and 0 <= netuid < MECHANISM_STEP):
             raise InvalidInput(
-                f"From 1 to {MOST} weights can be set, in a subnet from 0 to {MECHANISM_STEP - 1}",
+                f"From 1 to {MAX_WEIGHTS} weights can be set, in a subnet from 0 to {MECHANISM_STEP - 1}",
                 code="invalid_weights",
             )
         try:

@@ -11,7 +11,7 @@ from strongroom.bittensor.protocol.failures import Failure
 from strongroom.bittensor.protocol.ss58 import encode_address
 from strongroom.bittensor.protocol.weight_calls import weights_in
 from strongroom.bittensor.protocol.weights import (
-    LARGEST,
+    MAX_U16,
     WeightSet,
     commit_hash,
     exceeds_share,
@@ -124,10 +124,10 @@ class Subnet:
         docs = f"The subnet asks for {self.min_weights} weights or more, not {count}."
         yield count < min(self.neurons, self.min_weights), "WeightVecLengthIsLow", docs
         docs = (
-            f"One weight may have {self.max_weight / LARGEST:.4f} of the sum (the chain's MaxWeightsLimit is"
+            f"One weight may have {self.max_weight / MAX_U16:.4f} of the sum (the chain's MaxWeightsLimit is"
             f" {self.max_weight}). BITTENSOR_IGNORE_MAX_WEIGHTS_LIMIT leaves that to the chain."
         )
-        is_too_large = self.max_weight != LARGEST and exceeds_share(weights.values, self.max_weight)
+        is_too_large = self.max_weight != MAX_U16 and exceeds_share(weights.values, self.max_weight)
         yield is_too_large, "MaxWeightExceeded", docs
 
 
@@ -154,7 +154,7 @@ class Subnets:
             Unavailable: the chain does not answer.
         """
         found = await _look(self._chain, netuid, mechid, public_key)
-        return replace(found, max_weight=LARGEST) if self._ignore_max_weight else found
+        return replace(found, max_weight=MAX_U16) if self._ignore_max_weight else found
 
     async def obstacle_to(self, call: Call, public_key: bytes, *, may_be_zero: bool) -> Failure | None:
         """As `Subnet.obstacle`, to a call that sets, commits or reveals weights; None for every other call.
@@ -221,7 +221,7 @@ async def _look(chain: Chain, netuid: int, mechid: int, public_key: bytes) -> Su
         or (uid is not None and bool(permits) and uid < len(permits) and bool(permits[uid]))
         or _is_account(owner, public_key),
         min_weights=min_weights or 0,
-        max_weight=LARGEST if max_weight is None else max_weight,
+        max_weight=MAX_U16 if max_weight is None else max_weight,
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from strongroom.core.errors import StrongroomError
 from strongroom.core.runtime.telemetry import REDACTED, SECRET_WORDS
 
-LONGEST = 300
+MAX_CHARACTERS = 300
 PLACE = "[address]"
 URL = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 ADDRESS = re.compile(
@@ -28,7 +28,7 @@ KEYLIKE = re.compile(r"\b(?:0x)?[0-9a-f]{64,}\b", re.IGNORECASE)
 
 
 def fault_text(error: BaseException) -> str:
-    """One line of at most `LONGEST` characters, without secrets and addresses."""
+    """One line of at most `MAX_CHARACTERS` characters, without secrets and addresses."""
     error = _first(error)
     if isinstance(error, StrongroomError):
         return _shortened(_without_addresses(error.message))
@@ -79,4 +79,4 @@ def _without_ipv6(found: re.Match[str]) -> str:
 
 def _shortened(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+    return line if len(line) <= MAX_CHARACTERS else line[: MAX_CHARACTERS - 1] + "…"

@@ -14,7 +14,7 @@ from strongroom.hathor.wallets.history import address_path, all_addresses, owned
 from strongroom.hathor.wallets.jwt import Tokens
 from strongroom.hathor.wallets.registry import Wallet, WalletNotFound
 from strongroom.hathor.wallets.utxos import (
-    LARGEST,
+    MAX_VALUE,
     Filter,
     Output,
     covering,
@@ -35,7 +35,7 @@ OUTPUTS = Schema(
         "authority": Key(check=number(integer=True, positive=True), default=0),
         "ignoreLocked": Key(check=flag(), default=False),
         "biggerThan": Key(check=amount(), default=0),
-        "smallerThan": Key(check=amount(), default=LARGEST + 1),
+        "smallerThan": Key(check=amount(), default=MAX_VALUE + 1),
         "totalAmount": Key(check=amount()),
         "maxAmount": Key(check=amount()),
         "maxOutputs": Key(check=number(integer=True, positive=True), default=MAX_OUTPUTS),

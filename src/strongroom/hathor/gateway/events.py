@@ -23,7 +23,7 @@ MAX_FRAME_BYTES = 16 * 2**20
 PAGE_SIZES = (1_000, 50)
 """The most that a node gives; and what fits into an answer also where every event is as large as one may be."""
 MAX_BYTES_AHEAD = 64 * 2**20
-"""Of frames that wait to be applied; then the node has to wait too."""
+"""Bytes of frames that wait to be applied; beyond that the node has to wait too."""
 
 
 decode_page = JsonDecoder(Page).decode
@@ -31,7 +31,7 @@ decode_frame = JsonDecoder(Frame).decode
 
 
 class _TooMuch(Unavailable):
-    """More than an answer may have."""
+    """The answer is larger than an answer may be."""
 
 
 class HttpEventNode:
@@ -118,7 +118,7 @@ class WebSocketStream:
         await self._send(request)
 
     async def restart(self, last_event_id: int, window: int) -> None:
-        """Goes on after another id. What was on its way still comes, before it."""
+        """Continues after another id. Events that were on their way still come first."""
         await self._send({"type": "STOP_STREAM"})
         await self.start(last_event_id, window)
 

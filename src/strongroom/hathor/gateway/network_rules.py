@@ -1,4 +1,4 @@
-"""What the node says of itself and its network (`version`), kept for an hour; and whatever its age, while the node is away.
+"""Keeps what the node says of itself and its network (`version`): for an hour, and for as long as the node is away.
 
 The copy lies in the table `version_data`, as the original's does, so it outlives the process.
 """
@@ -22,16 +22,16 @@ from strongroom.hathor.gateway.node import HttpNode
 
 LIFETIME_S = 3600
 PATIENCE_S = 2.0
-"""For a node that could refresh a copy we have."""
+"""Seconds that a node has to refresh a copy which the service has."""
 PAUSE_S = 10.0
-"""Before a node that could not refresh it is asked again."""
+"""Seconds before a node that could not refresh the copy is asked again."""
 FIRST_PAUSE_S = 1.0
 """The same while there is no copy. Requests that waited for the same answer get the failure too."""
 ROW = 1
 SELECT = f"SELECT timestamp, data FROM version_data WHERE id = {ROW}"  # noqa: S608 - a constant
 
-LARGEST = 60_000
-"""Of a TEXT column."""
+MAX_COPY_BYTES = 60_000
+"""Bytes of a TEXT column."""
 DECIMAL_PLACES = 2
 Number = int | float
 
@@ -129,7 +129,7 @@ class Versions:
             return copy.rules
 
     async def _refresh(self, copy: _Copy | None) -> _Copy:
-        """A new copy, or the old one when the node does not answer."""
+        """Returns a new copy, or the old one when the node does not answer."""
         if self._failure is not None and self._clock.monotonic_s() < self._not_before_s:
             if copy is None:
                 raise NodeUnavailable(self._failure)
@@ -162,7 +162,7 @@ def _load(connection: Connection) -> _Copy | None:
 
 def _store(connection: Connection, raw: bytes, now_s: int) -> None:
     """As the node said it: a later version, and the original, may read more of it. What is too long for that is cut down."""
-    said = raw if len(raw) <= LARGEST else msgspec.json.encode(_decode(raw))
+    said = raw if len(raw) <= MAX_COPY_BYTES else msgspec.json.encode(_decode(raw))
     row = {"id": ROW, "timestamp": now_s, "data": said.decode()}
     upsert(connection, tables.version_data, [row], ["timestamp", "data"])
 

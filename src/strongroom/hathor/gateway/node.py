@@ -25,7 +25,7 @@ AWAY = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
-"""Said by what stands before a node, or by one that wants to be left alone."""
+"""Statuses of a proxy in front of a node, or of a node that wants fewer requests."""
 
 Query = Mapping[str, str | Sequence[str]]
 

@@ -1,6 +1,6 @@
 """The full node, as proposals see it: it takes transactions, and knows which it has.
 
-It is asked whatever became of the question before: no breaker stands between, for a transaction may be on its way.
+No circuit breaker stands before it: each question matters, because a transaction may be on its way.
 """
 
 import enum
@@ -32,7 +32,7 @@ class NotDelivered(NodeUnavailable):
 
 
 class _NotServed(NodeUnavailable):
-    """Another status than 200."""
+    """The node answered another status than 200."""
 
 
 class PushNode(Protocol):

@@ -1,4 +1,4 @@
-"""What the derived rows must be, worked out from transactions and outputs alone."""
+"""Computes what the derived rows must be, from transactions and outputs alone."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

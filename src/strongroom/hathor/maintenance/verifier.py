@@ -114,7 +114,7 @@ class Verifier:
         return addresses[-1] if addresses else None
 
     def _settle(self, connection: Connection) -> None:
-        """Takes the ledger's lock, and opens the locks whose time has come: being late is no difference."""
+        """Takes the ledger's lock, and opens the timelocks whose time has come, so that lateness counts as no difference."""
         apply_batch(connection, [], self.rules, Outbox(self.clock), self._now_s())
 
     def _check_addresses(self, connection: Connection, addresses: Sequence[str]) -> list[Difference]:

@@ -67,7 +67,7 @@ class Devices:
 
 
 def register_device(connection: Connection, device: Device) -> None:
-    """A device belongs to one wallet: to the last that named it."""
+    """Registers a device. It belongs to one wallet: the last that named it."""
     row = {
         "device_id": device.id,
         "wallet_id": device.wallet_id,

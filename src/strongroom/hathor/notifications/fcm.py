@@ -34,7 +34,7 @@ class ServiceAccount:
     project_id: str
     client_email: str
     private_key: Secret
-    """RSA, in PEM."""
+    """The RSA key, in PEM form."""
     key_id: str | None
     token_url: str
 

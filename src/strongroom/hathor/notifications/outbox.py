@@ -24,7 +24,7 @@ MOVED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTransaction:
-    """A transaction that came, and whose it is."""
+    """A new transaction, and the wallets that it concerns."""
 
     tx_id: str
     event_id: int
@@ -33,7 +33,7 @@ class NewTransaction:
 
 
 class Notification(msgspec.Struct, frozen=True):
-    """What a device is to be told; the words are chosen when it is sent, as its owner then wishes."""
+    """One notification of a device. The words are chosen when it is sent, as the owner then wishes."""
 
     device_id: str
     wallet_id: str

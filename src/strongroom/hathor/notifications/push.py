@@ -41,12 +41,12 @@ class PushMetrics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushRules:
-    """What is sent at all."""
+    """Which notifications are sent."""
 
     providers: frozenset[str]
     """Kinds of devices."""
     age_s: int
-    """What is older is dropped."""
+    """Age beyond which a notification is dropped."""
 
 
 class Pusher:
@@ -86,7 +86,7 @@ class Pusher:
         await self._dispatcher.run(health)
 
     def rest(self) -> None:
-        """Another process sends now."""
+        """Forgets what is known of sendings, because another process sends now."""
         self._dispatcher.rest()
 
     def check(self) -> ComponentHealth:
@@ -144,4 +144,4 @@ def _data(push: Notification, *, show_amounts: bool) -> dict[str, str]:
 
 
 def _nothing_more(_connection: Connection, _event: Event) -> None:
-    """The device was dealt with when it was told."""
+    """Does nothing: the device's row was changed when the message was sent."""

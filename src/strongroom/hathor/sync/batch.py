@@ -1,4 +1,4 @@
-"""Applies a batch of events: one transaction that holds their effects and the id of the last of them."""
+"""Applies a batch of events in one transaction, together with the id of the last event."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,19 +46,19 @@ class EventGapError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the node's settings and the operator's say."""
+    """Settings of the node and of the operator that a batch depends on."""
 
     network: Network
     reward_spend_min_blocks: int
     push_age_s: int | None = None
-    """Devices are notified of transactions up to this age; None: of none."""
+    """Age up to which devices are notified of a transaction; None: they are not notified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
     last_event_id: int
     events: int
-    """How many were new."""
+    """Number of new events."""
     wallets: frozenset[str]
     devices: frozenset[str]
     """Streams of notifications."""

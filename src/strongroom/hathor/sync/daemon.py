@@ -69,16 +69,16 @@ class SyncReports:
 
 
 class EventRefusedError(Exception):
-    """An event cannot be applied. Nothing after it is, lest the tables say what never was."""
+    """An event cannot be applied. Nothing after it is applied, or the tables would say what never was."""
 
     def __init__(self, event_id: int, kind: str, why: str) -> None:
         super().__init__(f"Event {event_id} ({kind}) cannot be applied: {why}")
 
 
 OURS = (Interrupted, EventGapError, EventRefusedError)
-"""Their words are for readers."""
+"""Errors whose messages are written for readers."""
 BEYOND_THE_EVENTS = (DatabaseUnavailable, OutcomeUnknown, LeaseLost, EventGapError, WrongSourceError)
-"""Failures of a batch that no event of it has caused."""
+"""Failures of a batch that are not caused by one of its events."""
 
 
 class Sync:
@@ -141,7 +141,7 @@ class Sync:
         )
 
     async def _follow(self, lease: Lease, rules: Rules) -> None:
-        """One connection."""
+        """Follows over one connection, until it fails."""
         window, checked = Window(self._last_id, self._settings.window, self._metrics), False
         async with self._node.stream() as stream:
             await stream.start(self._last_id, FIRST)
@@ -193,7 +193,7 @@ class Sync:
             await asyncio.gather(reader, return_exceptions=True)
 
     def _pages_work(self) -> bool:
-        """Whether to try pages: a public node limits them, another may have none."""
+        """Returns whether to read pages now: a public node limits them, another may have none."""
         return self._clock.monotonic_s() >= self._no_pages_until_s
 
     async def _read_pages(self, pages: asyncio.Queue[Page | Exception]) -> None:

@@ -43,13 +43,13 @@ class Window:
         return self._received
 
     def restart(self, after_id: int) -> int:
-        """The stream was stopped, and starts again after this id with the window that is returned."""
+        """Notes that the stream was stopped and starts again after this id. Returns the new window."""
         self._received = self._acknowledged = self._before = self._seen = after_id
         self._granted, self._refused, self._restarted = self._size, False, True
         return self._granted
 
     def events_of(self, frames: Sequence[Frame]) -> list[Frame]:
-        """The frames that are events; notes acknowledgements that were refused.
+        """Returns the frames that are events, and notes refused acknowledgements.
 
         Raises:
             Interrupted: the node refused another request.
@@ -94,23 +94,23 @@ class Window:
         return events
 
     def _is_old(self, event_id: int) -> bool:
-        """Whether it was on its way when the stream was stopped."""
+        """Returns whether the event was on its way when the stream was stopped."""
         return self._restarted and event_id > self._received + 1
 
     @property
     def owed(self) -> bool:
-        """Whether something that came is not acknowledged."""
+        """Whether an event that came is not acknowledged yet."""
         return self._received > self._acknowledged
 
     @property
     def due(self) -> bool:
-        """Whether the node waits for an acknowledgement, and surely takes it."""
+        """Whether the node waits for an acknowledgement and will accept it."""
         if self._refused:
             return self.owed and self._seen >= self._received
         return self._received - self._acknowledged >= self._granted
 
     def acknowledge(self) -> tuple[int, int]:
-        """The id to acknowledge now, and the window to grant with it."""
+        """Returns the id to acknowledge now, and the window to grant with it."""
         self._before, self._acknowledged = self._acknowledged, self._received
         self._granted, self._refused = self._size, False
         return self._received, self._size

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from strongroom.core.storage.database import Database, ascii_key
 from strongroom.core.storage.statements import execute
 
-LARGEST = 2**63
+MAX_VALUE = 2**63
 """No output has more."""
 
 
@@ -57,7 +57,7 @@ class Filter:
     skip_locked: bool = False
     skip_spent: bool = True
     above: int = 0
-    below: int = LARGEST + 1
+    below: int = MAX_VALUE + 1
     most: int = 255
     addresses: Sequence[str] = ()
     """None: every one of the wallet's."""
@@ -129,7 +129,7 @@ def _question(wallet_id: str, wanted: Filter, now_s: int, *, is_sqlite: bool) ->
         parameters.append(wanted.authority)
     else:
         sql += " AND o.authorities = 0 AND o.value > {} AND o.value < {}"
-        bounds = min(wanted.above, LARGEST), min(wanted.below, LARGEST + 1)
+        bounds = min(wanted.above, MAX_VALUE), min(wanted.below, MAX_VALUE + 1)
         # SQLite compares texts of 20 digits: see UnsignedBig.
         parameters += [f"{bound:020d}" if is_sqlite else bound for bound in bounds]
     if wanted.skip_locked:
