@@ -11,7 +11,7 @@ from strongroom.hathor.definition import LEDGER as HATHOR_LEDGER
 from strongroom.settings import OBSOLETE, OWN_FAMILIES, check_names, known_names, read_settings
 from support.processes import strongroom
 
-SOURCE = Path(__file__).parents[2] / "src" / "strongroom"
+SOURCE = Path(__file__).parents[2] / "src"
 READ = re.compile(
     r'environment\.\w+\(\s*((?:"[A-Z][A-Z0-9_]+",?\s*)+)|(?:environ|variables)\.get\("([A-Z][A-Z0-9_]+)"'
 )
