@@ -18,13 +18,9 @@ TOO_LARGE: dict[Measure, set[str]] = {
         "strongroom/hathor/api/documentation/operations.py _node",
         "strongroom/hathor/api/application.py create_application",
     },
-    constructors: {
-        "strongroom/bittensor/calls/remote_signing.py RemoteSigning",
-        "strongroom/bittensor/extrinsics/submitter.py Submitter",
-    },
+    constructors: set(),
     folders: {
         "strongroom/hathor/api",
-        "strongroom/bittensor/protocol",
     },
 }
 

@@ -5,6 +5,7 @@ from typing import Final
 from strongroom.bittensor.calls.remote_signing import RemoteSigning
 from strongroom.bittensor.calls.service import Calls
 from strongroom.bittensor.extrinsics.resolver import IDLE_S, Resolver
+from strongroom.bittensor.extrinsics.signing import ExtrinsicSigner
 from strongroom.bittensor.extrinsics.submitter import Submitter
 from strongroom.bittensor.gateway.genesis_pin import GenesisPin
 from strongroom.bittensor.gateway.node import NodeChain
@@ -56,15 +57,16 @@ class ChainWork:
             settled=on_settled,
             changed=self._changed,
         )
+        self._signer = ExtrinsicSigner(
+            gate=self._gate, clock=clock, metrics=ledger.metrics, wake=self._resolver.wake
+        )
         self.submitter = Submitter(
             chain=self.chain,
             database=database,
-            gate=self._gate,
+            signer=self._signer,
             clock=clock,
             background=ledger.background,
-            metrics=ledger.metrics,
             settled=on_settled,
-            wake=self._resolver.wake,
         )
 
     def _assemble_use_cases(self) -> None:
@@ -75,7 +77,6 @@ class ChainWork:
         results = JobResults(database, self.outcomes)
         self.calls = Calls(
             subnets=subnets,
-            database=database,
             keyring=keyring,
             submitter=self.submitter,
             results=results,
@@ -87,11 +88,9 @@ class ChainWork:
             subnets=subnets,
             database=database,
             keyring=keyring,
-            gate=self._gate,
+            signer=self._signer,
             clock=clock,
             entropy=entropy,
-            metrics=ledger.metrics,
-            wake=self._resolver.wake,
         )
         self.weights = Weights(
             subnets=subnets,

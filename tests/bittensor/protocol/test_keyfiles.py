@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strongroom.bittensor.protocol import nacl_file
 from strongroom.bittensor.protocol.errors import KeyFileError, PasswordNeeded, ProtocolError, WrongPassword
 from strongroom.bittensor.protocol.keyfiles import (
     Encryption,
     encryption_of,
+    nacl_file,
     password_variable,
     read_key,
     read_public,

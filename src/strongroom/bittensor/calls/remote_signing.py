@@ -7,8 +7,7 @@ it without a word to us, so eras must be short: until its era is over the accoun
 """
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -20,9 +19,10 @@ from strongroom.bittensor.authorization.policy import KeyUse
 from strongroom.bittensor.calls.messages import Signer
 from strongroom.bittensor.calls.service import require_call, slot_of
 from strongroom.bittensor.extrinsics.reaped_accounts import begin_again
-from strongroom.bittensor.extrinsics.store import ChainBehind, Extrinsic, State, free_nonce, insert_signed
+from strongroom.bittensor.extrinsics.signing import ExtrinsicDraft, ExtrinsicSigner
+from strongroom.bittensor.extrinsics.store import ChainBehind, free_nonce
 from strongroom.bittensor.gateway import CallUnknown, Chain, ChainUnavailable
-from strongroom.bittensor.jobs.store import ID_BYTES, Job, JobExists, WaitFor, put_job, require_new
+from strongroom.bittensor.jobs.store import ID_BYTES, Job, JobExists, WaitFor, require_new, stored_with
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.keystore.names import hotkey
 from strongroom.bittensor.protocol.call_reach import CallReach, reach_of
@@ -35,9 +35,7 @@ from strongroom.bittensor.protocol.weights import AllZero
 from strongroom.bittensor.weights.subnet import Subnets
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import Conflict, Forbidden, InvalidInput, Unavailable
-from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import Principal
-from strongroom.core.security.policy import SigningGate
 from strongroom.core.security.tokens import require_unrevoked
 from strongroom.core.storage.database import Database
 
@@ -80,22 +78,17 @@ class RemoteSigning:
         subnets: Subnets,
         database: Database,
         keyring: Keyring,
-        gate: SigningGate,
+        signer: ExtrinsicSigner,
         clock: Clock,
         entropy: Entropy,
-        metrics: Metrics,
-        wake: Callable[[], None],
     ) -> None:
-        """`wake` has someone look at the chain for what is under way."""
-        self._wake = wake
         self._chain = chain
         self._subnets = subnets
         self._database = database
         self._keyring = keyring
-        self._gate = gate
+        self._signer = signer
         self._clock = clock
         self._entropy = entropy
-        self._signatures = metrics.signatures
 
     async def sign(self, principal: Principal, wanted: Wanted) -> bytes:
         """64 bytes of signature.
@@ -119,7 +112,7 @@ class RemoteSigning:
         keypair = await self._keyring.open(signer.key)
         await self._require_weights(read.call, keypair.public_key, may_be_zero=wanted.may_be_zero)
         signature = await self._in_turn(principal, wanted, read, keypair, give_up_s)
-        self._signatures.labels("bittensor", read.call.name).inc()
+        self._signer.count(read.call.name)
         return signature
 
     async def _require_weights(self, call: Call, public_key: bytes, *, may_be_zero: bool) -> None:
@@ -176,7 +169,7 @@ class RemoteSigning:
             except Unavailable as error:
                 if error.instance_code != BUSY or self._clock.monotonic_s() >= give_up_s:
                     raise
-            self._wake()
+            self._signer.wake()
             await self._clock.sleep(BUSY_POLL_S)
             best = (await self._chain.heads()).best.number
             if best >= read.era.last:  # signed, it would keep the account for nothing
@@ -259,28 +252,17 @@ class RemoteSigning:
             raise Conflict(
                 f"The same weights are under way: job {found.job.id}", code="weights_in_flight"
             ) from None
-        payload = read.unsigned.payload
-        use = _use(
-            principal, wanted.signer, read, keypair.address, {"job": job.id, "nonce": nonce, "lent": 1}
+        facts: dict[str, str | int | None] = {"job": job.id, "nonce": nonce, "lent": 1}
+        draft = ExtrinsicDraft(
+            use=_use(principal, wanted.signer, read, keypair.address, facts),
+            key=keypair,
+            unsigned=read.unsigned,
+            era=read.era,
+            job=job.id,
+            attempts=0,
+            on_signed=stored_with(job),
         )
-        with self._gate.sign(connection, use, lambda _hash: keypair.sign(payload)) as signature:
-            raw = read.unsigned.signed(keypair.public_key, signature)
-            extrinsic = Extrinsic(
-                hash=blake2_256(raw),
-                job=job.id,
-                public_key=keypair.public_key,
-                nonce=nonce,
-                call_name=read.call.name,
-                spec_version=read.unsigned.spec_version,
-                first_block=read.era.first,
-                last_block=read.era.last,
-                state=State.SIGNED,
-                attempts=0,
-                created_at_ms=job.created_at_ms,
-            )
-            put_job(connection, replace(job, extrinsic=extrinsic.hash))
-            insert_signed(connection, extrinsic, raw)
-        return signature
+        return self._signer.sign(connection, draft).signature
 
     def _job(self, principal: Principal, wanted: Wanted, call: Call, slot: bytes | None) -> Job:
         return Job(

@@ -5,11 +5,10 @@ repeats a request whose answer was lost would pay twice.
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection
 
 from strongroom.bittensor.authorization.limits import SUBMIT, require_use
 from strongroom.bittensor.calls.messages import Signer
@@ -20,13 +19,12 @@ from strongroom.bittensor.jobs.results import JobResults
 from strongroom.bittensor.jobs.store import (
     ID_BYTES,
     Job,
-    JobExists,
     JobResult,
     WaitFor,
     check_key,
-    document,
-    put_job,
+    nothing_signed,
     require_new,
+    stored_with,
 )
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.keystore.names import KeyKind, hotkey
@@ -39,7 +37,6 @@ from strongroom.bittensor.weights.subnet import Subnets
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import InvalidInput
 from strongroom.core.security.access import Principal
-from strongroom.core.storage.database import Database
 
 PAYING: Final = frozenset(
     {
@@ -93,7 +90,6 @@ class Calls:
         self,
         *,
         subnets: Subnets,
-        database: Database,
         keyring: Keyring,
         submitter: Submitter,
         results: JobResults,
@@ -101,7 +97,6 @@ class Calls:
         entropy: Entropy,
     ) -> None:
         self._subnets = subnets
-        self._database = database
         self._keyring = keyring
         self._submitter = submitter
         self._results = results
@@ -131,26 +126,18 @@ class Calls:
                 "A call by which the coldkey pays needs an Idempotency-Key", code="idempotency_key_required"
             )
         job = self._job(principal, request, call, slot_of(call, own.public_key))
-        try:
-            await self._database.read(lambda connection: require_new(connection, job))
+
+        async def begin() -> Extrinsic | JobResult:
             failure = await self._subnets.obstacle_to(call, own.public_key, may_be_zero=True)
             if failure is not None:
-                return JobResult(
-                    job=job, extrinsic=None, result=document(job, success=False, failure=failure)
-                )
-            extrinsic = await self._order(principal, signer, call, reach, job)
-        except JobExists as found:
-            return await self._results.of_job(found.job, request.wait_for)
-        return await self._results.of_extrinsic(
-            replace(job, extrinsic=extrinsic.hash), extrinsic, request.wait_for
-        )
+                return nothing_signed(job, failure)
+            return await self._order(principal, signer, call, reach, job)
+
+        return await self._results.of_new_job(job, begin)
 
     async def _order(
         self, principal: Principal, signer: Signer, call: Call, reach: CallReach, job: Job
     ) -> Extrinsic:
-        def store(connection: Connection, extrinsic: Extrinsic) -> None:
-            put_job(connection, replace(job, extrinsic=extrinsic.hash))
-
         return await self._submitter.submit(
             Order(
                 principal=principal,
@@ -162,7 +149,7 @@ class Calls:
                 amount_rao=reach.amount_rao,
                 destination=reach.destination,
                 check=lambda connection: require_new(connection, job),
-                store=store,
+                store=stored_with(job),
             )
         )
 

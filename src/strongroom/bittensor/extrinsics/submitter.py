@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -19,12 +18,17 @@ from strongroom.bittensor.authorization.limits import SUBMIT
 from strongroom.bittensor.authorization.policy import KeyUse
 from strongroom.bittensor.calls.messages import Signer
 from strongroom.bittensor.extrinsics.reaped_accounts import begin_again
+from strongroom.bittensor.extrinsics.signing import (
+    ExtrinsicDraft,
+    ExtrinsicSigner,
+    SignedExtrinsic,
+    SigningKey,
+)
 from strongroom.bittensor.extrinsics.store import (
     ChainBehind,
     Extrinsic,
     State,
     free_nonce,
-    insert_signed,
     load,
     move,
 )
@@ -43,9 +47,7 @@ from strongroom.core.clock import Clock
 from strongroom.core.errors import OutcomeUnknown, Unavailable
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.deadlines import Deadlines
-from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import Principal
-from strongroom.core.security.policy import SigningGate
 from strongroom.core.security.tokens import require_unrevoked
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import Duplicate
@@ -57,16 +59,6 @@ TURN_S = 20.0
 BUSY_POLL_S = 0.25
 SIGNATURES_A_CALL = 3
 """A nonce that was taken elsewhere, or a runtime that was upgraded, is found out by the pool; then it is signed anew."""
-
-
-class SigningKey(Protocol):
-    """An open key."""
-
-    @property
-    def public_key(self) -> bytes: ...
-    @property
-    def address(self) -> str: ...
-    def sign(self, message: bytes) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,22 +104,17 @@ class Submitter:
         *,
         chain: Chain,
         database: Database,
-        gate: SigningGate,
+        signer: ExtrinsicSigner,
         clock: Clock,
         background: Background,
-        metrics: Metrics,
         settled: Settled,
-        wake: Callable[[], None],
     ) -> None:
-        """`wake` is called when there is something new to follow."""
         self._chain = chain
         self._database = database
-        self._gate = gate
+        self._signer = signer
         self._clock = clock
         self._background = background
-        self._signatures = metrics.signatures
         self._settled = settled
-        self._wake = wake
         self._deadlines = Deadlines()
         self._turns: dict[bytes, asyncio.Lock] = {}
 
@@ -157,8 +144,8 @@ class Submitter:
     async def _in_turn(self, order: Order, lock: asyncio.Lock) -> Extrinsic:
         try:
             for last in range(SIGNATURES_A_CALL):
-                extrinsic = await self._sign(order, await self._read_context(order, fresh=last > 0))
-                heard = await self._offer(extrinsic[0], extrinsic[1])
+                signed = await self._sign(order, await self._read_context(order, fresh=last > 0))
+                heard = await self._offer(signed.extrinsic, signed.raw)
                 if not _may_sign_again(heard) or last == SIGNATURES_A_CALL - 1:
                     return heard
             raise AssertionError("unreachable")
@@ -173,7 +160,7 @@ class Submitter:
         )
         return SigningContext(runtime=runtime, heads=heads, next_nonce=nonce, call=runtime.encode(order.call))
 
-    async def _sign(self, order: Order, context: SigningContext) -> tuple[Extrinsic, bytes]:
+    async def _sign(self, order: Order, context: SigningContext) -> SignedExtrinsic:
         """Signs and stores. Waits while another replica's extrinsic of this account has no answer yet."""
         give_up_s = self._clock.monotonic_s() + TURN_S
         began_again = False
@@ -189,8 +176,8 @@ class Submitter:
                 began_again, context = True, await self._read_context(order, fresh=True)
                 continue
             if signed is not None:
-                self._signatures.labels("bittensor", order.call.name).inc()
-                self._wake()
+                self._signer.count(order.call.name)
+                self._signer.wake()
                 return signed
             if self._clock.monotonic_s() >= give_up_s:
                 raise Unavailable(
@@ -199,9 +186,7 @@ class Submitter:
                 )
             await self._clock.sleep(BUSY_POLL_S)
 
-    def _store(
-        self, connection: Connection, order: Order, context: SigningContext
-    ) -> tuple[Extrinsic, bytes] | None:
+    def _store(self, connection: Connection, order: Order, context: SigningContext) -> SignedExtrinsic | None:
         nonce = free_nonce(connection, order.key.public_key, context.next_nonce)
         if nonce is None:
             return None
@@ -217,26 +202,16 @@ class Submitter:
             genesis_hash=context.runtime.genesis_hash,
             first_hash=context.heads.final.hash,
         )
-        payload = unsigned.payload
-        use = _use(order, nonce, blake2_256(payload))
-        with self._gate.sign(connection, use, lambda _hash: order.key.sign(payload)) as signature:
-            raw = unsigned.signed(order.key.public_key, signature)
-            extrinsic = Extrinsic(
-                hash=blake2_256(raw),
-                job=order.job,
-                public_key=order.key.public_key,
-                nonce=nonce,
-                call_name=order.call.name,
-                spec_version=unsigned.spec_version,
-                first_block=era.first,
-                last_block=era.last,
-                state=State.SIGNED,
-                attempts=1,
-                created_at_ms=self._clock.now_ms(),
-            )
-            order.store(connection, extrinsic)
-            insert_signed(connection, extrinsic, raw)
-        return extrinsic, raw
+        draft = ExtrinsicDraft(
+            use=_use(order, nonce, blake2_256(unsigned.payload)),
+            key=order.key,
+            unsigned=unsigned,
+            era=era,
+            job=order.job,
+            attempts=1,
+            on_signed=order.store,
+        )
+        return self._signer.sign(connection, draft)
 
     async def _offer(self, extrinsic: Extrinsic, raw: bytes) -> Extrinsic:
         """The first offer, whose refusal is final."""

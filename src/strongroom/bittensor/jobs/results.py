@@ -1,13 +1,23 @@
 """Results of jobs, given as soon as they are what the request waits for."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
 from sqlalchemy import Connection
 
 from strongroom.bittensor.extrinsics.store import Extrinsic
-from strongroom.bittensor.jobs.store import REACHED, Job, JobResult, WaitFor, answer, find_job, result_of
+from strongroom.bittensor.jobs.store import (
+    REACHED,
+    Job,
+    JobExists,
+    JobResult,
+    WaitFor,
+    answer,
+    find_job,
+    require_new,
+    result_of,
+)
 from strongroom.bittensor.jobs.waiting import OutcomeWaiter
 from strongroom.core.errors import OutcomeUnknown, Unavailable
 from strongroom.core.security.access import Principal
@@ -60,6 +70,23 @@ class JobResults:
         if found is None:
             return False
         return found.job.in_background or (found.extrinsic is not None and not found.extrinsic.state.is_dead)
+
+    async def of_new_job(self, job: Job, begin: Callable[[], Awaitable[Extrinsic | JobResult]]) -> JobResult:
+        """What becomes of a job that begins now: `begin` signs for it, or says why nothing is signed.
+
+        If the job is there already, or its like is under way, that one answers, and nothing is signed.
+
+        Raises:
+            OutcomeUnknown: as `of_extrinsic`; and whatever `begin` raises.
+        """
+        try:
+            await self._database.read(lambda connection: require_new(connection, job))
+            begun = await begin()
+        except JobExists as found:
+            return await self.of_job(found.job, job.wait_for)
+        if isinstance(begun, JobResult):
+            return begun
+        return await self.of_extrinsic(replace(job, extrinsic=begun.hash), begun, job.wait_for)
 
     async def of_job(self, job: Job, wait_for: WaitFor) -> JobResult:
         """The answer of a job that another request began.

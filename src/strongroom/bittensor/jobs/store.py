@@ -5,7 +5,8 @@ written in the transaction that signs; one that shall run in the background is w
 """
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -191,6 +192,11 @@ def put_job(connection: Connection, job: Job) -> None:
     )
 
 
+def stored_with(job: Job) -> Callable[[Connection, Extrinsic], None]:
+    """Stores the job with the extrinsic that is signed for it, as `put_job`."""
+    return lambda connection, extrinsic: put_job(connection, replace(job, extrinsic=extrinsic.hash))
+
+
 def _take_slot(connection: Connection, job: Job) -> None:
     """From a job that may give it up: one that took it since `require_new` keeps it, and the insertion fails."""
     if job.subject is None:
@@ -315,6 +321,12 @@ def document(
         "blocks_to_wait": blocks_to_wait,
         "job_id": job.id,
     }
+
+
+def nothing_signed(job: Job, failure: Failure, *, blocks_to_wait: int | None = None) -> JobResult:
+    """The answer of a job for which the chain would take nothing now."""
+    told = document(job, success=False, failure=failure, blocks_to_wait=blocks_to_wait)
+    return JobResult(job=job, extrinsic=None, result=told)
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

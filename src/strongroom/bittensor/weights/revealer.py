@@ -1,15 +1,12 @@
 """Reveals weights that were committed, in the blocks in which the chain takes them."""
 
 import enum
-from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection
-
-from strongroom.bittensor.extrinsics.store import Extrinsic, load
+from strongroom.bittensor.extrinsics.store import load
 from strongroom.bittensor.extrinsics.submitter import Order, Submitter
 from strongroom.bittensor.gateway import Chain, Item, Runtime
-from strongroom.bittensor.jobs.store import Job, close_job, document, put_job, require_waiting
+from strongroom.bittensor.jobs.store import Job, close_job, document, require_waiting, stored_with
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.protocol import calls
 from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
@@ -75,9 +72,6 @@ class Reveals:
 
     @staticmethod
     def _order(principal: Principal, job: Job, keypair: Keypair, call: Call) -> Order:
-        def store(connection: Connection, extrinsic: Extrinsic) -> None:
-            put_job(connection, replace(job, extrinsic=extrinsic.hash))
-
         return Order(
             principal=principal,
             signer=signer_of(job),
@@ -86,7 +80,7 @@ class Reveals:
             job=job.id,
             netuid=job.document["netuid"],
             check=lambda connection: require_waiting(connection, job),
-            store=store,
+            store=stored_with(job),
             facts={"commit": job.document["commit"]},
         )
 

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -30,6 +31,7 @@ from strongroom.bittensor.jobs.store import (
     document,
     last_extrinsic,
     last_job,
+    nothing_signed,
     put_job,
     require_new,
     require_waiting,
@@ -147,11 +149,10 @@ class Weights:
         )
         keypair = await self._keyring.open(signer.key)
         job = self._job(principal, request, keypair.public_key)
+        if not request.in_background:
+            return await self._results.of_new_job(job, partial(self._begin, principal, job, keypair))
         try:
-            if request.in_background:
-                return await self._accept(job)
-            await self._database.read(lambda connection: require_new(connection, job))
-            return await self._now(principal, job, keypair)
+            return await self._accept(job)
         except JobExists as found:
             return await self._results.of_job(found.job, request.wait_for)
 
@@ -223,18 +224,15 @@ class Weights:
         except Duplicate:  # another replica was quicker; its row is there to be read now
             return await self._database.write(lambda connection: _accept(connection, job))
 
-    async def _now(self, principal: Principal, job: Job, keypair: Keypair) -> JobResult:
+    async def _begin(self, principal: Principal, job: Job, keypair: Keypair) -> Extrinsic | JobResult:
         subnet = await self._look(job, keypair)
         failure = subnet.obstacle(weights_of(job))
         if failure is not None:
-            return JobResult(job=job, extrinsic=None, result=document(job, success=False, failure=failure))
+            return nothing_signed(job, failure)
         blocks = await self._blocks_to_wait(job, subnet)
         if blocks:
             return await self._too_soon(job, subnet, blocks)
-        extrinsic = await self._submit(principal, job, keypair, subnet)
-        return await self._results.of_extrinsic(
-            replace(job, extrinsic=extrinsic.hash), extrinsic, job.wait_for
-        )
+        return await self._submit(principal, job, keypair, subnet)
 
     async def _blocks_to_wait(self, job: Job, subnet: Subnet) -> int:
         """By the chain, and by what is in a block that the node asked may not have: it would be too soon after that."""
@@ -258,8 +256,7 @@ class Weights:
             docs=f"Block {subnet.block} is {subnet.block - since} blocks after the last weights, and the"
             f" subnet allows them every {subnet.rate_limit}: wait {blocks} blocks. Nothing was signed.",
         )
-        told = document(job, success=False, failure=failure, blocks_to_wait=blocks)
-        return JobResult(job=job, extrinsic=None, result=told)
+        return nothing_signed(job, failure, blocks_to_wait=blocks)
 
     async def _submit(
         self,

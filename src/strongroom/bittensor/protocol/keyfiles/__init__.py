@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from strongroom.bittensor.protocol import ansible_vault, fernet_file, nacl_file
 from strongroom.bittensor.protocol.errors import KeyFileError, PasswordNeeded, ProtocolError
+from strongroom.bittensor.protocol.keyfiles import ansible_vault, fernet_file, nacl_file
 from strongroom.bittensor.protocol.keys import CryptoType, Keypair, mnemonic_seed
 from strongroom.bittensor.protocol.ss58 import KEY_BYTES, decode_address, encode_address
 
