@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
+from strongroom.atto.gateway.work_engines import WIDTHS, NativeEngine
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import Revisions
 from support.clock import ManualClock, SeededEntropy
@@ -33,6 +34,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in item.iter_markers("flaky"):
             if not mark.kwargs.get("reason"):
                 raise pytest.UsageError(f"{item.nodeid} may be run again, and does not say why")
+
+
+def pytest_report_header() -> str:
+    """Names what this machine cannot try."""
+    widest = NativeEngine().lanes
+    lacking = ", ".join(str(lanes) for lanes in WIDTHS if lanes > widest)
+    return f"searches for Atto's work up to {widest} nonces wide; not tried here: {lacking or 'none'}"
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,6 @@ async def test_import_makes_a_key_when_none_is_given(service: AttoService) -> No
 async def test_invalid_mnemonic_is_refused_without_words(service: AttoService, phrase: str) -> None:
     response = await service.client.put("/wallets/invalid", json={"mnemonic": phrase})
     assert_empty(response, 400)
-    assert phrase not in response.text or not phrase
 
 
 @pytest.mark.parametrize("key", ["", "00", "zz" * 32, "00" * 33, "é" * 64])

@@ -93,7 +93,8 @@ async def test_floats_are_normalised(node: LiveNode, service: BittensorService) 
     asked = set_weights(service, weights=[0.1, 0.2, 0.7], wait_for_inclusion=True)
     await pooled(node)
     node.produce()
-    assert (await asked).json()["message"] == "Included in a block." or (await asked).json()["success"]
+    answer = (await asked).json()
+    assert (answer["success"], answer["message"]) == (True, "Included in a block."), answer
     assert node.weights(0) == [(0, 9362), (1, 18724), (2, 65535)]
 
 

@@ -49,8 +49,9 @@ def test_every_mistake_is_collected_and_raised_together(tmp_path: Path) -> None:
 
 def test_without_mistakes_nothing_is_raised() -> None:
     environment = Environment({})
-    environment.text("NAME", "default")
+    assert environment.text("NAME", "default") == "default"
     environment.raise_mistakes()
+    assert environment.mistakes == []
 
 
 def test_an_empty_variable_counts_as_unset() -> None:

@@ -43,7 +43,7 @@ async def test_a_wallet_that_is_not_loaded(database: Database, clock: ManualCloc
         for path, code in BEFORE_IT_IS_LOADED.items():
             answer = await api.get(path)
             assert answer[0] == code, path
-            assert code == 200 or answer == NOT_READY
+            assert (answer == NOT_READY) is (code != 200)
         assert len((await api.get("/wallet/tx_outputs"))[1]["txOutputs"]) == 4
         unclaim = "UPDATE address SET wallet_id = NULL, `index` = NULL, bip32_account = NULL"
         await database.write(lambda c: execute(c, unclaim))

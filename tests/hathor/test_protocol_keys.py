@@ -116,7 +116,10 @@ def test_long_messages_sign_and_verify() -> None:
     key = (1).to_bytes(32)
     address = public_key_address(PrivateKey(key).public_key.format()).encode(MAINNET)
     for size in (0, 252, 253, 70_000):
-        verify_message("x" * size, sign_message("x" * size, key), address)
+        signature = sign_message("x" * size, key)
+        verify_message("x" * size, signature, address)
+        with pytest.raises(SignatureError, match="another key"):
+            verify_message("x" * (size + 1), signature, address)
 
 
 @pytest.mark.parametrize(

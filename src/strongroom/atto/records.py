@@ -52,10 +52,6 @@ class AccountRecord:
     work: bytes | None
 
     @property
-    def next_work_target(self) -> bytes:
-        return self.state.frontier if self.state else self.address.public_key
-
-    @property
     def height(self) -> int:
         return self.state.height if self.state else 0
 

@@ -64,6 +64,12 @@ def test_unknown_width_is_refused(lanes: int) -> None:
         NativeEngine(lanes)
 
 
+def test_the_widest_of_the_processor_is_chosen() -> None:
+    """So that the widths that are not tried are those that it lacks."""
+    words = set(Path("/proc/cpuinfo").read_text().split())
+    assert NativeEngine().lanes == (8 if "avx512f" in words else 4 if "avx2" in words else 1)
+
+
 @pytest.mark.parametrize("size", [0, 31, 33])
 def test_target_of_another_size_never_reaches_the_library(size: int) -> None:
     with pytest.raises(ValueError, match="32 bytes"):

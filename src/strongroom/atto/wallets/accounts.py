@@ -18,7 +18,7 @@ from strongroom.atto.wallets.keyring import Keyring
 from strongroom.atto.wallets.scan_progress import ScanProgress
 from strongroom.atto.wallets.wallets import lock_wallet
 from strongroom.core.clock import Clock
-from strongroom.core.errors import Conflict, InvalidInput, NotFound, StrongroomError
+from strongroom.core.errors import Conflict, InvalidInput, StrongroomError
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage.database import Database
@@ -314,12 +314,6 @@ def chain_row(account: Derived, wallet_name: str, *, origin: str, disabled: bool
         "timestamp_ms": 0,
         "entry_height": 0,
     }
-
-
-def require_account(row: AccountRow | None, path: str) -> AccountRow:
-    if row is None:
-        raise NotFound(f"Address  {path} wasn't found", code="account_not_found")
-    return row
 
 
 def _account_row(row: Any) -> AccountRow:

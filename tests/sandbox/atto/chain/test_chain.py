@@ -52,7 +52,8 @@ def refusal(chain: Chain, transaction: Transaction, now_ms: int = NOW_MS) -> Rea
     with pytest.raises(Rejected) as raised:
         chain.apply(transaction, now_ms)
     assert chain.account(transaction.block.public_key) == before
-    assert chain.transaction(transaction.hash) is None or raised.value.reason is Reason.ALREADY_CONFIRMED
+    is_known = raised.value.reason is Reason.ALREADY_CONFIRMED
+    assert (chain.transaction(transaction.hash) is not None) is is_known
     return raised.value.reason
 
 
