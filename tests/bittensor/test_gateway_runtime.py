@@ -17,7 +17,7 @@ from strongroom.bittensor.protocol.weights import WeightSet
 
 ROOT = Path(__file__).parents[2]
 VECTORS = ROOT / "tests" / "vectors" / "bittensor"
-METADATA = ROOT / "src" / "strongroom" / "sandbox" / "bittensor" / "runtimes"
+METADATA = ROOT / "src" / "strongroom_sandbox" / "bittensor" / "runtimes"
 RECORDED: dict[str, Any] = json.loads((VECTORS / "extrinsics.json").read_text())
 FINNEY: dict[str, Any] = json.loads((VECTORS / "finney_extrinsics.json").read_text())
 STEPS = [step for step in RECORDED["steps"] if step["step"] == "extrinsic"]
