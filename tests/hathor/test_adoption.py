@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import Connection
 
 from strongroom.core.runtime.background import Background
-from strongroom.core.runtime.telemetry import Health, Metrics
+from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import execute
 from strongroom.hathor.maintenance.verifier import Verifier
-from strongroom.hathor.proposals.broadcaster import Sender
+from strongroom.hathor.proposals.broadcaster import PACE, Broadcaster, ProposalEffects, TransactionNetwork
 from strongroom.hathor.proposals.sweeper import LIFE_S, ProposalSweep
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.sync.batch import Rules
@@ -54,16 +54,16 @@ async def test_proposals_of_the_original_let_go_of_their_outputs(mariadb: MariaD
     clock = ManualClock(NOW_S * 1000)
     node = ScriptedNode()
     background = Background()
-    sender = Sender(
-        node=node,
+    broadcaster = Broadcaster(
+        network=TransactionNetwork(node, clock),
+        effects=ProposalEffects(clock, Metrics("test")),
         database=database,
         clock=clock,
         entropy=SeededEntropy(),
         background=background,
-        health=Health(),
-        metrics=Metrics("test"),
+        pace=PACE,
     )
-    sweep = ProposalSweep(database, sender, node, clock)
+    sweep = ProposalSweep(database, broadcaster, node, clock)
     await sweep.sweep()
     assert await database.read(marked) == ["open", "sent"]
     clock.advance(LIFE_S)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import execute
-from strongroom.hathor.proposals.store import SENT, begin_sending, cancel, propose, refuse, settle
+from strongroom.hathor.proposals.store import begin_broadcast, cancel, finish_broadcast, propose, refuse
 from strongroom.hathor.proposals.utxo_locks import ProposalRefused
 from strongroom.hathor.protocol.hashes import base58check_decode, sha256d
 from strongroom.hathor.protocol.headers import NanoHeader
@@ -50,11 +50,11 @@ async def test_the_void_of_a_sent_transaction_frees_its_outputs(database: Databa
     await database.write(own)
     transaction = draft([(kept.hash, 0)], [], timestamp_s=NOW_S)
     await announce(database, "first", transaction)
-    sending = await database.write(
-        partial(begin_sending, proposal_id="first", wallet_id=None, raw=b"raw", tx_id="id", now_ms=0)
+    intent = await database.write(
+        partial(begin_broadcast, proposal_id="first", wallet_id=None, raw=b"raw", tx_id="1d" * 32, now_ms=0)
     )
-    assert sending is not None
-    await database.write(partial(settle, sending=sending, status=SENT, now_s=NOW_S))
+    assert intent is not None
+    await database.write(partial(finish_broadcast, intent=intent, is_sent=True, now_s=NOW_S))
     spender = scene.send([(kept.hash, 0)], [pay("b", 1_000)])
     await scene.sync()
     assert await database.read(marks) == (1, 1)
@@ -92,7 +92,7 @@ async def test_nor_what_is_held_to_be_sent_again(database: Database, scene: Scen
     await database.write(partial(refuse, proposal_id="ours", wallet_id="wallet", now_s=NOW_S))
     assert await database.read(marks) == (0, 0)
     await database.write(
-        partial(begin_sending, proposal_id="ours", wallet_id=None, raw=b"raw", tx_id="id", now_ms=0)
+        partial(begin_broadcast, proposal_id="ours", wallet_id=None, raw=b"raw", tx_id="1d" * 32, now_ms=0)
     )
     rival = scene.send([(kept.hash, 0)], [pay("b", 1_000)])
     await scene.sync()
@@ -129,7 +129,7 @@ async def test_a_failed_call_that_is_sent_again_takes_its_number_again(
     await database.write(partial(cancel, proposal_id="between", wallet_id="wallet", now_s=NOW_S))
     assert await database.read(seqnum) == 5
     await database.write(
-        partial(begin_sending, proposal_id="failed", wallet_id=None, raw=b"raw", tx_id="id", now_ms=0)
+        partial(begin_broadcast, proposal_id="failed", wallet_id=None, raw=b"raw", tx_id="1d" * 32, now_ms=0)
     )
     assert await database.read(seqnum) == 6
 

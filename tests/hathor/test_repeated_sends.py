@@ -84,7 +84,7 @@ async def test_what_is_on_its_way_is_not_refused_because_the_chain_has_changed_s
     await clock.sleepers(1)
     await client.api.database.write(lambda c: execute(c, "DELETE FROM tx_output WHERE tx_id = {}", FUNDS))
     again = asyncio.ensure_future(client.send(identifier, transaction))
-    await eventually(lambda: client.api.sender.joined == 1 or again.done())
+    await eventually(lambda: client.api.broadcaster.joined == 1 or again.done())
     clock.advance(10)
     assert list(await asyncio.gather(first, again)) == [sent(identifier, transaction)] * 2
     assert client.node.pushed == [transaction.encode()]

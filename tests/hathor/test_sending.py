@@ -6,19 +6,18 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection
 
+from strongroom.core.intents.intent import Accepted, Intent, Outcome, Rejected
+from strongroom.core.intents.store import count_attempt, record_accepted, record_rejected
 from strongroom.core.storage.statements import execute
 from strongroom.hathor.gateway.push import NotDelivered
 from strongroom.hathor.maintenance.deletion import delete_wallet
-from strongroom.hathor.proposals.broadcaster import GRACE_S, NEVER_ARRIVED, PUSH_WINDOW_S
+from strongroom.hathor.proposals.broadcaster import GRACE_S, NEVER_ARRIVED, PUSH_WINDOW_S, result_of
 from strongroom.hathor.proposals.store import (
     OPEN,
     SEND_ERROR,
-    SENDING,
     SENT,
-    Sending,
-    begin_sending,
-    join_sending,
-    settle,
+    begin_broadcast,
+    finish_broadcast,
 )
 from strongroom.hathor.proposals.submitter import WAIT_S
 from strongroom.hathor.proposals.sweeper import LIFE_S
@@ -101,19 +100,13 @@ async def test_two_clients_at_once_meet_a_node_that_is_away(client: Client) -> N
     first = asyncio.ensure_future(client.send(identifier, transaction))
     await eventually(lambda: bool(client.node.pushed))
     second = asyncio.ensure_future(client.send(identifier, transaction))
-    await until(client.api.database, lambda c: _attempts(c) == 2)
-    await eventually(lambda: client.api.sender.joined == 1)
+    await eventually(lambda: client.api.broadcaster.joined == 1)
     second_came.set()
     async with asyncio.timeout(10):
         answers = [await first, await second]
     assert [(status, body["error"]) for status, body in answers] == [(503, "fullnode-unavailable")] * 2
     assert await client.status(identifier) == "send_error"
     assert (len(client.node.pushed), 1 in await client.offered()) == (1, True)
-
-
-def _attempts(connection: Connection) -> int:
-    found: int = execute(connection, "SELECT attempts FROM strongroom_hathor_proposal")[0][0]
-    return found
 
 
 async def test_who_waits_too_long_is_told_that_nobody_knows(client: Client, clock: ManualClock) -> None:
@@ -173,14 +166,17 @@ async def test_who_meets_no_node_does_not_call_off_what_another_may_have_deliver
     transaction = payment(1)
     identifier = await client.propose(transaction)
     database = client.api.database
-    first = await database.write(_begin(identifier, transaction, clock))
-    assert first is not None
-    second = await database.write(partial(join_sending, proposal_id=identifier))
-    assert (first.attempts, second and second.attempts) == (1, 2)
-    call_off = partial(settle, sending=first, status=OPEN, now_s=1)
-    assert await database.write(call_off) == SENDING
-    assert (await client.send(identifier, transaction))[0] == 200
-    assert await database.write(call_off) == SENT
+    intent = await database.write(_begin(identifier, transaction, clock))
+    assert intent is not None
+    assert await database.write(partial(count_attempt, intent=intent)) is not None
+    client.node.away = True
+    task = client.api.broadcaster.resolve(intent)
+    await clock.sleepers()
+    assert await client.status(identifier) == OPEN
+    client.node.away = False
+    clock.advance(15)
+    assert result_of((await task).intent).status == SENT
+    assert await client.status(identifier) == SENT
 
 
 async def test_that_one_node_took_it_outweighs_that_another_refused_it(
@@ -189,20 +185,28 @@ async def test_that_one_node_took_it_outweighs_that_another_refused_it(
     transaction = payment(1)
     identifier = await client.propose(transaction)
     database = client.api.database
-    first = await database.write(_begin(identifier, transaction, clock))
-    assert first is not None
-    second = await database.write(partial(join_sending, proposal_id=identifier))
-    assert second is not None
-    assert await database.write(partial(settle, sending=second, status=SEND_ERROR, now_s=1)) == SEND_ERROR
-    assert await database.write(partial(settle, sending=first, status=SENT, now_s=1)) == SENT
+    intent = await database.write(_begin(identifier, transaction, clock))
+    assert intent is not None
+
+    def store(connection: Connection, outcome: Outcome) -> bool:
+        is_sent = outcome is Outcome.ACCEPTED
+        finish_broadcast(connection, intent, is_sent=is_sent, now_s=1)
+        if is_sent:
+            return record_accepted(connection, intent, Accepted(stage=SENT), 1) is not None
+        return record_rejected(connection, intent, Rejected(reason="no", stage=SEND_ERROR), 1) is not None
+
+    assert await database.write(partial(store, outcome=Outcome.REJECTED))
+    assert await client.status(identifier) == SEND_ERROR
+    assert await database.write(partial(store, outcome=Outcome.ACCEPTED))
     assert await client.status(identifier) == SENT
-    assert await database.write(partial(settle, sending=second, status=SEND_ERROR, now_s=2)) == SENT
+    assert not await database.write(partial(store, outcome=Outcome.REJECTED))
+    assert await client.status(identifier) == SENT
     assert await client.rows_beside() == 0
 
 
-def _begin(identifier: str, transaction: Transaction, clock: ManualClock) -> partial[Sending | None]:
+def _begin(identifier: str, transaction: Transaction, clock: ManualClock) -> partial[Intent | None]:
     return partial(
-        begin_sending,
+        begin_broadcast,
         proposal_id=identifier,
         wallet_id=WALLET_ID,
         raw=transaction.encode(),

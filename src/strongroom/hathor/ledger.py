@@ -47,7 +47,12 @@ from strongroom.hathor.notifications import outbox as pushes
 from strongroom.hathor.notifications.fcm import Fcm
 from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMetrics, PushRules
-from strongroom.hathor.proposals.broadcaster import Sender
+from strongroom.hathor.proposals.broadcaster import (
+    PACE,
+    Broadcaster,
+    ProposalEffects,
+    TransactionNetwork,
+)
 from strongroom.hathor.proposals.service import Proposals
 from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.proposals.sweeper import SWEEP_S, ProposalSweep
@@ -102,18 +107,21 @@ class HathorLedger(LedgerBase[HathorSettings]):
         self._open_bus()
         await self._outbox_reader.begin()  # before anybody can join
         self._pusher = self._open_pusher()
-        self._sender = Sender(
-            node=self._push_node,
+        self._broadcaster = Broadcaster(
+            network=TransactionNetwork(self._push_node, self.clock),
+            effects=ProposalEffects(self.clock, self.metrics),
             database=self.database,
             clock=self.clock,
             entropy=self.entropy,
             background=self.background,
-            health=self.health,
-            metrics=self.metrics,
+            pace=PACE,
         )
+        self.health.watch(PROPOSALS, self._broadcaster.check)
+        sending = self.metrics.gauge("hathor_proposals_sending", "Transactions whose outcome is open.")
+        sending.set_function(lambda: self._broadcaster.count)
         self._submitter = Submitter(
             database=self.database,
-            sender=self._sender,
+            broadcaster=self._broadcaster,
             versions=self.versions,
             clock=self.clock,
             network=self.settings.network,
@@ -351,7 +359,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
     def _workers(self) -> list[Loop]:
         """What one process does for all."""
         loops = self.loops
-        sweep = ProposalSweep(self.database, self._sender, self._push_node, self.clock)
+        sweep = ProposalSweep(self.database, self._broadcaster, self._push_node, self.clock)
         workers = [
             loops.run(SYNC, self._follow, health=self._sync_health, rest=self._stream_health.stand_by),
             loops.every(WALLETS, LOOK_S, self.loader.look, part="look"),

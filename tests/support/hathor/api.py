@@ -17,7 +17,7 @@ from strongroom.core.http.door import DoorRules
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.timing import TimedApplication
 from strongroom.core.runtime.background import Background
-from strongroom.core.runtime.telemetry import Health, Metrics
+from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.tokens import Gatekeeper
 from strongroom.core.security.tokens import Tokens as ApiTokens
@@ -40,7 +40,7 @@ from strongroom.hathor.definition import REVISIONS
 from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.index.supply import Supplies
-from strongroom.hathor.proposals.broadcaster import Sender
+from strongroom.hathor.proposals.broadcaster import PACE, Broadcaster, ProposalEffects, TransactionNetwork
 from strongroom.hathor.proposals.service import Proposals
 from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.protocol.addresses import MAINNET
@@ -136,18 +136,18 @@ class Api:
     def _proposals(self, reader: WalletReader, *, verify: bool) -> ProposalRoutes:
         self.push_node = ScriptedNode()
         self.background = Background()
-        self.sender = Sender(
-            node=self.push_node,
+        self.broadcaster = Broadcaster(
+            network=TransactionNetwork(self.push_node, self.clock),
+            effects=ProposalEffects(self.clock, self.metrics),
             database=self.database,
             clock=self.clock,
             entropy=SeededEntropy(),
             background=self.background,
-            health=Health(),
-            metrics=self.metrics,
+            pace=PACE,
         )
         self.submitter = Submitter(
             database=self.database,
-            sender=self.sender,
+            broadcaster=self.broadcaster,
             versions=self.versions,
             clock=self.clock,
             network=MAINNET,

@@ -75,7 +75,7 @@ class Client:
         return {output["index"] for output in body["txOutputs"]}
 
     def sweep(self) -> ProposalSweep:
-        return ProposalSweep(self.api.database, self.api.sender, self.node, self.api.clock)
+        return ProposalSweep(self.api.database, self.api.broadcaster, self.node, self.api.clock)
 
     async def status(self, identifier: str) -> str:
         sql = "SELECT status FROM tx_proposal WHERE id = {}"

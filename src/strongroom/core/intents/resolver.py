@@ -137,6 +137,8 @@ class Resolver(Generic[R]):
         self._background = background
         self._pace = pace
         self._running: dict[bytes, _Running[R]] = {}
+        self.joined = 0
+        """How often somebody joined a resolution that ran already."""
 
     @property
     def count(self) -> int:
@@ -150,6 +152,7 @@ class Resolver(Generic[R]):
         """Starts, or joins, the resolution of an intent. Shield the task when waiting for it with a limit."""
         running = self._running.get(intent.id)
         if running is not None and running.task is not None and not running.task.done():
+            self.joined += 1
             return running.task
         running = _Running[R](intent, self._clock.monotonic_s())
         task = running.task = self._background.start(self._resolve(running))

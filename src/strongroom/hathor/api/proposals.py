@@ -9,7 +9,7 @@ from strongroom.core.errors import OutcomeUnknown
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Request, answer, bearer, read_body, written
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, text
-from strongroom.hathor.proposals.broadcaster import Outcome
+from strongroom.hathor.proposals.broadcaster import BroadcastResult
 from strongroom.hathor.proposals.service import Proposals
 from strongroom.hathor.proposals.store import OPEN, SEND_ERROR, SENT
 from strongroom.hathor.proposals.submitter import Submitter
@@ -106,7 +106,7 @@ def read_transaction(tx_hex: str | None) -> tuple[Transaction, bytes]:
 
 async def send(
     submitter: Submitter, wallet_id: str | None, proposal_id: str, transaction: Transaction, raw: bytes
-) -> Outcome | None:
+) -> BroadcastResult | None:
     """None: nobody knows yet. Raises: ProposalRefused."""
     try:
         return await submitter.send(wallet_id, proposal_id, transaction, raw)
@@ -114,7 +114,7 @@ async def send(
         return None
 
 
-def encode_outcome(outcome: Outcome | None, proposal_id: str, tx_hex: str) -> Response[bytes]:
+def encode_outcome(outcome: BroadcastResult | None, proposal_id: str, tx_hex: str) -> Response[bytes]:
     """Raises: Refusal: it was not sent, or nobody knows yet."""
     known = {"txProposalId": proposal_id, "txHex": tx_hex}
     if outcome is None:

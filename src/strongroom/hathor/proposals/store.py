@@ -1,8 +1,7 @@
 """Proposals: transactions that a wallet is about to send, and the outputs held for them meanwhile.
 
-`tx_proposal.status` is the original's. A proposal that is being sent stays `open` (or `send_error`) there; that its fate
-is unknown, and the bytes that were sent, stand in our table beside it. That row goes when the proposal is settled and
-done with.
+`tx_proposal.status` is the original's. A proposal that is being sent stays `open` (or `send_error`) there; that its outcome
+is open stands in our table beside it, and the bytes as an intent. That row goes when the proposal is done with.
 
     open ──begin──> being sent ──> sent          outputs stay marked until the chain shows them spent
       │                 └────────> send_error    outputs free; may be sent again while nobody else holds them
@@ -14,6 +13,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
+from strongroom.core.intents.intent import Accepted, Intent, Rejected
+from strongroom.core.intents.signing import encode_notes
+from strongroom.core.intents.store import adopt, load_by_slot, load_intent, record_accepted, reject_all
 from strongroom.core.storage.database import ascii_key, locking
 from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables
@@ -29,7 +31,8 @@ SENT = "sent"
 SEND_ERROR = "send_error"
 CANCELLED = "cancelled"
 SENDING = "sending"
-"""What a caller is told of a proposal whose fate is unknown."""
+"""What a caller is told of a proposal whose outcome is open, and the stage of its intent."""
+KIND = "TRANSACTION"
 MAX_SEQNUM_JUMP = 10
 """The node takes no greater one."""
 
@@ -44,21 +47,8 @@ class Proposal:
     signed: bytes | None
     tx_id: str | None
     sending_since_ms: int | None
-    attempts: int
     caller: str | None
     seqnum_before: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sending:
-    """A signed transaction on its way."""
-
-    proposal_id: str
-    raw: bytes
-    tx_id: str
-    since_ms: int
-    attempts: int
-    """Processes that took it up; with more than one, another may have delivered it."""
 
 
 def propose(
@@ -104,7 +94,6 @@ def find_proposal(
         signed=ours.signed if ours else None,
         tx_id=ours.tx_id if ours else None,
         sending_since_ms=ours.sending_since_ms if ours else None,
-        attempts=ours.attempts if ours else 0,
         caller=ours.caller if ours else None,
         seqnum_before=ours.seqnum_before if ours else None,
     )
@@ -125,9 +114,9 @@ def check_sendable(proposal: Proposal, raw: bytes) -> None:
         raise ProposalRefused("tx-proposal-not-open", status=SENDING)
 
 
-def begin_sending(
+def begin_broadcast(
     connection: Connection, proposal_id: str, wallet_id: str | None, raw: bytes, tx_id: str, now_ms: int
-) -> Sending | None:
+) -> Intent | None:
     """Stores the bytes that will be sent: the point of no return. Bytes that are being sent already are joined.
 
     None: they went out already.
@@ -140,18 +129,29 @@ def begin_sending(
         return None
     check_sendable(proposal, raw)
     if proposal.status == SEND_ERROR and proposal.signed == raw and is_on_chain(connection, tx_id):
-        _correct(connection, proposal, SENT, raw, now_ms // 1000)
+        _correct(connection, proposal, raw, now_ms // 1000)
+        if (known := load_intent(connection, bytes.fromhex(tx_id))) is not None:
+            record_accepted(connection, known, Accepted(stage=SENT), now_ms)
         return None
-    if proposal.sending_since_ms is not None:
-        return _join(connection, proposal)
-    if proposal.status == SEND_ERROR and proposal.proposed is not None:
+    is_under_way = proposal.sending_since_ms is not None
+    if is_under_way and (intent := load_by_slot(connection, _slot(proposal_id))) is not None:
+        return intent
+    if proposal.status == SEND_ERROR and proposal.proposed is not None and not is_under_way:
         _take_again(connection, proposal, parse_transaction(proposal.proposed))
-    sql = (
-        "UPDATE strongroom_hathor_proposal SET signed = {}, tx_id = {}, sending_since_ms = {}, attempts = 1"
-        " WHERE id = {}"
-    )
+    sql = "UPDATE strongroom_hathor_proposal SET signed = {}, tx_id = {}, sending_since_ms = {} WHERE id = {}"
     execute(connection, sql, raw, tx_id, now_ms, proposal_id)
-    return Sending(proposal_id=proposal_id, raw=raw, tx_id=tx_id, since_ms=now_ms, attempts=1)
+    intent = Intent(
+        id=bytes.fromhex(tx_id),
+        account=proposal.wallet_id,
+        slot=_slot(proposal_id),
+        kind=KIND,
+        payload=raw,
+        principal=f"wallet:{proposal.wallet_id}",
+        request=encode_notes({"proposal": proposal_id}),
+        stage=SENDING,
+        created_at_ms=now_ms,
+    )
+    return adopt(connection, intent)
 
 
 def _take_again(connection: Connection, proposal: Proposal, transaction: Transaction) -> None:
@@ -162,33 +162,33 @@ def _take_again(connection: Connection, proposal: Proposal, transaction: Transac
     hold(connection, proposal.wallet_id, proposal.id, _outpoints(transaction))
 
 
-def join_sending(connection: Connection, proposal_id: str) -> Sending | None:
-    """Notes that one more process pushes the transaction; None when its fate is known by now."""
-    proposal = find_proposal(connection, proposal_id, None, lock=True)
-    return None if proposal.sending_since_ms is None else _join(connection, proposal)
-
-
-def settle(connection: Connection, sending: Sending, status: str, now_s: int) -> str:
-    """Ends the sending in `sent` or `send_error`; in the latter also when nothing left this service (`open`).
-
-    Returns the status that stands, or `open`: another process may have settled it first.
-    """
-    proposal = find_proposal(connection, sending.proposal_id, None, lock=True)
-    if proposal.tx_id != sending.tx_id:
-        return proposal.status
+def finish_broadcast(connection: Connection, intent: Intent, *, is_sent: bool, now_s: int) -> None:
+    """Ends the sending: `sent`, or `send_error`, in the latter also when nothing left this service."""
+    try:
+        proposal = find_proposal(connection, intent.notes["proposal"], None, lock=True)
+    except ProposalRefused:
+        return  # its wallet was deleted
+    if proposal.tx_id != intent.id.hex():
+        return
     if proposal.sending_since_ms is None:
-        return _correct(connection, proposal, status, sending.raw, now_s)
-    if status == OPEN and proposal.attempts != sending.attempts:
-        return SENDING  # another process may have delivered it
+        if is_sent:
+            _correct(connection, proposal, intent.payload, now_s)
+        return
     sql = "UPDATE strongroom_hathor_proposal SET sending_since_ms = NULL WHERE id = {}"
     execute(connection, sql, proposal.id)
-    if status == SENT:
-        _set_sent(connection, proposal.id, sending.raw, now_s)
-    else:
+    if not is_sent:
         _fail(connection, proposal, now_s)
-    if status == SENT and proposal.proposed and not _outpoints(parse_transaction(proposal.proposed)):
+        return
+    _set_sent(connection, proposal.id, intent.payload, now_s)
+    if proposal.proposed and not _outpoints(parse_transaction(proposal.proposed)):
         forget(connection, proposal.id)  # it holds nothing that the chain could show spent
-    return status
+
+
+def lose_broadcast(connection: Connection, tx_id: str, now_ms: int) -> None:
+    """The network lost a transaction that it had taken: its bytes may be sent again."""
+    reject_all(
+        connection, [bytes.fromhex(tx_id)], Rejected(reason="The network lost it", stage=SEND_ERROR), now_ms
+    )
 
 
 def refuse(connection: Connection, proposal_id: str, wallet_id: str | None, now_s: int) -> None:
@@ -203,13 +203,11 @@ def _fail(connection: Connection, proposal: Proposal, now_s: int) -> None:
     _set_status(connection, proposal.id, SEND_ERROR, now_s)
 
 
-def _correct(connection: Connection, proposal: Proposal, status: str, raw: bytes, now_s: int) -> str:
-    """It is settled already. That a node took it outweighs that another one refused it."""
-    if status != SENT or proposal.status != SEND_ERROR:
-        return proposal.status
-    _set_sent(connection, proposal.id, raw, now_s)
-    forget(connection, proposal.id)  # it holds nothing any more
-    return SENT
+def _correct(connection: Connection, proposal: Proposal, raw: bytes, now_s: int) -> None:
+    """It ended already. That a node took it outweighs that another one refused it."""
+    if proposal.status == SEND_ERROR:
+        _set_sent(connection, proposal.id, raw, now_s)
+        forget(connection, proposal.id)  # it holds nothing any more
 
 
 def cancel(connection: Connection, proposal_id: str, wallet_id: str | None, now_s: int) -> None:
@@ -286,13 +284,5 @@ def _nano(transaction: Transaction) -> NanoHeader | None:
     return next((header for header in transaction.headers if isinstance(header, NanoHeader)), None)
 
 
-def _join(connection: Connection, proposal: Proposal) -> Sending:
-    sql = "UPDATE strongroom_hathor_proposal SET attempts = attempts + 1 WHERE id = {}"
-    execute(connection, sql, proposal.id)
-    return Sending(
-        proposal_id=proposal.id,
-        raw=proposal.signed or b"",
-        tx_id=proposal.tx_id or "",
-        since_ms=proposal.sending_since_ms or 0,
-        attempts=proposal.attempts + 1,
-    )
+def _slot(proposal_id: str) -> bytes:
+    return proposal_id.encode()

@@ -1,4 +1,4 @@
-"""Sends what was proposed: checks it, stores it, and waits for its fate as long as a caller does."""
+"""Sends what was proposed: checks it, stores it, and waits for its outcome as long as a caller does."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from strongroom.core.runtime.deadlines import Deadlines
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import select_pairs
 from strongroom.hathor.gateway.network_rules import NetworkRules, Versions
-from strongroom.hathor.proposals.broadcaster import Outcome, Sender
+from strongroom.hathor.proposals.broadcaster import Broadcaster, BroadcastResult, result_of
 from strongroom.hathor.proposals.checks import verify_same, verify_signed
 from strongroom.hathor.proposals.store import (
     SENT,
     already_sent,
-    begin_sending,
+    begin_broadcast,
     check_sendable,
     find_proposal,
     refuse,
@@ -44,7 +44,7 @@ class Submitter:
         self,
         *,
         database: Database,
-        sender: Sender,
+        broadcaster: Broadcaster,
         versions: Versions,
         clock: Clock,
         network: Network,
@@ -52,7 +52,7 @@ class Submitter:
     ) -> None:
         """`verify`: signatures, weight and work are checked here before the node does."""
         self._database = database
-        self._sender = sender
+        self._broadcaster = broadcaster
         self._versions = versions
         self._clock = clock
         self._network = network
@@ -61,7 +61,7 @@ class Submitter:
 
     async def send(
         self, wallet_id: str | None, proposal_id: str, transaction: Transaction, raw: bytes
-    ) -> Outcome | None:
+    ) -> BroadcastResult | None:
         """The outcome, or None while it is unknown. The same bytes may be sent again at any time.
 
         `wallet_id` None: of whatever wallet the proposal is.
@@ -75,13 +75,13 @@ class Submitter:
             partial(_sendable, proposal_id=proposal_id, wallet_id=wallet_id, raw=raw)
         )
         if proposed is None:
-            return Outcome(status=SENT)
+            return BroadcastResult(status=SENT)
         verify_same(proposed.transaction, transaction)
         if self._verify and not proposed.is_under_way:
             await self._check(wallet_id, proposal_id, transaction)
-        sending = await self._database.write(
+        intent = await self._database.write(
             partial(
-                begin_sending,
+                begin_broadcast,
                 proposal_id=proposal_id,
                 wallet_id=wallet_id,
                 raw=raw,
@@ -89,11 +89,12 @@ class Submitter:
                 now_ms=self._clock.now_ms(),
             )
         )
-        if sending is None:
-            return Outcome(status=SENT)
+        if intent is None:
+            return BroadcastResult(status=SENT)
         try:
             async with self._deadlines.limit(WAIT_S):
-                return await asyncio.shield(self._sender.send(sending))
+                resolution = await asyncio.shield(self._broadcaster.resolve(intent))
+                return result_of(resolution.intent)
         except TimeoutError:
             return None
 

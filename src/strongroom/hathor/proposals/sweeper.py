@@ -7,14 +7,15 @@ import structlog
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock
+from strongroom.core.intents.store import forget_resolved
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.loops import Incomplete
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import Values, execute
 from strongroom.hathor.gateway.push import Presence, PushNode
-from strongroom.hathor.proposals.broadcaster import Sender
-from strongroom.hathor.proposals.sent import forget_sent, unsay_sent
-from strongroom.hathor.proposals.store import cancel, forget, join_sending
+from strongroom.hathor.proposals.broadcaster import Broadcaster
+from strongroom.hathor.proposals.sent import KEPT_S, forget_sent, unsay_sent
+from strongroom.hathor.proposals.store import cancel, forget, lose_broadcast
 from strongroom.hathor.proposals.utxo_locks import ProposalRefused, release
 
 log = structlog.get_logger(__name__)
@@ -22,8 +23,6 @@ log = structlog.get_logger(__name__)
 SWEEP_S = 5.0
 LIFE_S = 300
 """How long a proposal holds its outputs."""
-ORPHANED_S = 15.0
-"""Longer than a push waits: after that time its sender is gone, or is busy asking the node."""
 UNSEEN_S = 600
 """The chain should show a sent transaction by then; if not, the node is asked."""
 UNKNOWN_S = 86_400
@@ -33,7 +32,6 @@ EXPIRED = (
     "SELECT p.id FROM tx_proposal p LEFT JOIN strongroom_hathor_proposal o ON o.id = p.id"
     " WHERE p.status IN ('open', 'send_error') AND p.created_at <= {} AND o.sending_since_ms IS NULL LIMIT {}"
 )
-ORPHANS = "SELECT id FROM strongroom_hathor_proposal WHERE sending_since_ms <= {} LIMIT {}"
 SEEN = (
     "SELECT h.proposal_id, SUM(CASE WHEN o.tx_id IS NOT NULL AND o.spent_by IS NULL THEN 1 ELSE 0 END)"
     " FROM strongroom_hathor_held_output h JOIN tx_proposal p ON p.id = h.proposal_id AND p.status = 'sent'"
@@ -50,9 +48,9 @@ UNSEEN = (
 class ProposalSweep:
     """One process runs it; two at once would be wasteful, not wrong."""
 
-    def __init__(self, database: Database, sender: Sender, node: PushNode, clock: Clock) -> None:
+    def __init__(self, database: Database, broadcaster: Broadcaster, node: PushNode, clock: Clock) -> None:
         self._database = database
-        self._sender = sender
+        self._broadcaster = broadcaster
         self._node = node
         self._clock = clock
 
@@ -80,18 +78,8 @@ class ProposalSweep:
         )
 
     async def _take_up(self) -> list[str]:
-        before_ms = self._clock.now_ms() - int(ORPHANED_S * 1000)
-        rows = await self._database.read(lambda c: execute(c, ORPHANS, before_ms, AT_A_TIME))
-
-        async def take_up(row: Values) -> None:
-            if self._sender.is_running(row[0]):
-                return
-            sending = await self._database.write(partial(join_sending, proposal_id=row[0]))
-            if sending is not None:
-                log.info("taking up a transaction", transaction=sending.tx_id)
-                self._sender.send(sending)
-
-        return await _each(rows, take_up)
+        await self._broadcaster.sweep()
+        return []
 
     async def _drop_seen(self) -> list[str]:
         """What the chain shows spent needs no hold; the mark stays, as the original's does."""
@@ -111,13 +99,15 @@ class ProposalSweep:
             if tx_id is not None and await self._node.presence(tx_id) is Presence.LIVE:
                 return
             log.warning("a sent transaction is lost; its outputs are free", transaction=tx_id)
-            await self._database.write(partial(_release, proposal_id=proposal_id))
+            await self._database.write(
+                partial(_release, proposal_id=proposal_id, tx_id=tx_id, now_ms=now_s * 1000)
+            )
 
         return await _each(rows, release_lost)
 
     async def _forget(self) -> list[str]:
         now_s = self._now_s()
-        await self._database.write(partial(forget_sent, now_s=now_s))
+        await self._database.write(partial(_forget_old, now_s=now_s))
         return []
 
     def _now_s(self) -> int:
@@ -149,7 +139,14 @@ def _drop(connection: Connection, proposal_id: str) -> None:
     forget(connection, proposal_id)
 
 
-def _release(connection: Connection, proposal_id: str) -> None:
+def _release(connection: Connection, proposal_id: str, tx_id: str | None, now_ms: int) -> None:
+    if tx_id is not None:
+        lose_broadcast(connection, tx_id, now_ms)
     release(connection, proposal_id)
     forget(connection, proposal_id)
     unsay_sent(connection, proposal_id)
+
+
+def _forget_old(connection: Connection, now_s: int) -> None:
+    forget_sent(connection, now_s)
+    forget_resolved(connection, (now_s - KEPT_S) * 1000)
