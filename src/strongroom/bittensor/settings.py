@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.engine import URL
 
+from strongroom.bittensor.authorization.jwts import JWT_ALGORITHM
 from strongroom.bittensor.authorization.limits import WEIGHTS, TokenLimits, encode_limits
 from strongroom.bittensor.keystore.names import is_name
 from strongroom.bittensor.protocol.keyfiles import PASSWORD_PREFIX
@@ -23,7 +24,6 @@ DEFAULT_PORT = 8000
 MAX_NETUID = 65_535
 DEFAULT_TOKEN = "default-token"  # noqa: S105 - published: it opens nothing but a network on this machine
 DEFAULT_JWT_SECRET = "your-secret-api-key"  # noqa: S105 - published too, and refused
-JWT_ALGORITHM = "HS256"
 (API_SURFACE,) = SURFACES = ("bittensor",)
 CREDENTIALS = ("WALLET_SERVICE_TOKEN", "MANAGER_JWT_SECRET_KEY")
 

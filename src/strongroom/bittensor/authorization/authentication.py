@@ -8,8 +8,8 @@ from typing import Any, TypeGuard
 import jwt
 from jwt.utils import base64url_decode
 
+from strongroom.bittensor.authorization.jwts import JWT_ALGORITHM
 from strongroom.bittensor.authorization.limits import READ, SIGN, SUBMIT, TokenLimits, encode_limits
-from strongroom.bittensor.settings import JWT_ALGORITHM
 from strongroom.core.clock import Clock
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unauthenticated
