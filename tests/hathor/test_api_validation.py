@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from strongroom.hathor.api import addresses, history, holdings, node, outputs, proposals, push, registration
+from strongroom.hathor.api import proposals
+from strongroom.hathor.api.network import node
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.validation import Schema
+from strongroom.hathor.api.wallets import addresses, devices, history, holdings, outputs, registration
 from strongroom.hathor.protocol.addresses import MAINNET
 
 RULES = registration.RegistrationRules(network=MAINNET, max_gap=20, max_retries=5, confirm_first_address=True)
@@ -24,7 +26,7 @@ QUERIES = {
     "hist": history.HISTORY,
     "txid": holdings.TRANSACTION,
     "utxo": outputs.OUTPUTS,
-    "push": push.REGISTER,
+    "push": devices.REGISTER,
     "tok": node.TOKEN,
     "gv": node.GRAPH,
 }

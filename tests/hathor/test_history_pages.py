@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.storage.database import Database
 from strongroom.hathor import tables
-from strongroom.hathor.api import history
+from strongroom.hathor.api.wallets import history
 from strongroom.hathor.wallets.balances import NATIVE
 from support.clock import ManualClock
 from support.hathor.api import WALLET_ID, Api, recorded_rows, serving_api

@@ -13,8 +13,8 @@ from strongroom.core.messaging.outbox_reader import OutboxReader, OutboxRecord
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.database import Database, sqlite_url
-from strongroom.hathor.api.realtime import Realtime
-from strongroom.hathor.api.subscriptions import SocketMetrics, Subscriptions
+from strongroom.hathor.api.live.delivery import Realtime
+from strongroom.hathor.api.live.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.notifications.messages import DESTINATION
 from support.waiting import eventually
 

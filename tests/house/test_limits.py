@@ -16,12 +16,9 @@ TOO_LARGE: dict[Measure, set[str]] = {
     functions: {
         "strongroom/hathor/api/documentation/legacy.py legacy_operations",
         "strongroom/hathor/api/documentation/operations.py _node",
-        "strongroom/hathor/api/application.py create_application",
     },
     constructors: set(),
-    folders: {
-        "strongroom/hathor/api",
-    },
+    folders: {},
 }
 
 

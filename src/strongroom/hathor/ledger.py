@@ -22,21 +22,21 @@ from strongroom.core.runtime.ledger_base import LedgerBase
 from strongroom.core.runtime.loops import Loop, Turn
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.security.tokens import Gatekeeper
-from strongroom.hathor.api.application import CORS, create_application
-from strongroom.hathor.api.chain import ChainRoutes
+from strongroom.hathor.api.application import CORS, Routes, create_application
 from strongroom.hathor.api.clients import Clients
-from strongroom.hathor.api.deletion import DeletionRoute
-from strongroom.hathor.api.legacy import LegacyAccess, LegacyRoutes
-from strongroom.hathor.api.legacy_proposals import LegacyProposalRoutes
+from strongroom.hathor.api.first_api.proposals import LegacyProposalRoutes
+from strongroom.hathor.api.first_api.wallets import LegacyAccess, LegacyRoutes
 from strongroom.hathor.api.limits import RateLimit
-from strongroom.hathor.api.node import NodeRoutes
-from strongroom.hathor.api.operations import OperationRoutes, OperationRules
+from strongroom.hathor.api.live.delivery import Realtime
+from strongroom.hathor.api.live.sockets import MAX_FRAME, SocketApplication, SocketRules
+from strongroom.hathor.api.live.subscriptions import SocketMetrics, Subscriptions
+from strongroom.hathor.api.network.chain import ChainRoutes
+from strongroom.hathor.api.network.node import NodeRoutes
+from strongroom.hathor.api.network.operations import OperationRoutes, OperationRules
 from strongroom.hathor.api.proposals import ProposalRoutes
-from strongroom.hathor.api.realtime import Realtime
 from strongroom.hathor.api.refusal import before_opening, refused_at_door
-from strongroom.hathor.api.registration import Registration, RegistrationRules
-from strongroom.hathor.api.sockets import MAX_FRAME, SocketApplication, SocketRules
-from strongroom.hathor.api.subscriptions import SocketMetrics, Subscriptions
+from strongroom.hathor.api.wallets.deletion import DeletionRoute
+from strongroom.hathor.api.wallets.registration import Registration, RegistrationRules
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode
@@ -309,16 +309,18 @@ class HathorLedger(LedgerBase[HathorSettings]):
             submitter=self._submitter,
         )
         return create_application(
-            registration=registration,
-            reader=reader,
-            node=NodeRoutes(self.http_node, self.versions, tokens, self.clock),
-            operations=self._operations(),
-            chain=ChainRoutes(self.database, supplies, tokens),
-            deletion=DeletionRoute(self.database, reader, tokens, clients, api.clock_skew_s),
-            tokens=tokens,
-            proposals=proposals,
-            metrics=self.metrics,
-            legacy=self._legacy(rules, reader) if api.legacy else None,
+            Routes(
+                registration=registration,
+                reader=reader,
+                node=NodeRoutes(self.http_node, self.versions, tokens, self.clock),
+                operations=self._operations(),
+                chain=ChainRoutes(self.database, supplies, tokens),
+                deletion=DeletionRoute(self.database, reader, tokens, clients, api.clock_skew_s),
+                tokens=tokens,
+                proposals=proposals,
+                first_api=self._legacy(rules, reader) if api.legacy else None,
+            ),
+            self.metrics,
             prefix=api.prefix,
             amounts=api.amounts,
         )

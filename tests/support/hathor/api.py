@@ -25,17 +25,17 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
 from strongroom.hathor import tables
 from strongroom.hathor.api.amounts import AmountForm
-from strongroom.hathor.api.application import create_application
-from strongroom.hathor.api.chain import ChainRoutes
+from strongroom.hathor.api.application import Routes, create_application
 from strongroom.hathor.api.clients import Clients
-from strongroom.hathor.api.deletion import DeletionRoute
-from strongroom.hathor.api.legacy import LegacyAccess, LegacyRoutes
-from strongroom.hathor.api.legacy_proposals import LegacyProposalRoutes
+from strongroom.hathor.api.first_api.proposals import LegacyProposalRoutes
+from strongroom.hathor.api.first_api.wallets import LegacyAccess, LegacyRoutes
 from strongroom.hathor.api.limits import RateLimit
-from strongroom.hathor.api.node import NodeRoutes
-from strongroom.hathor.api.operations import OperationRoutes, OperationRules
+from strongroom.hathor.api.network.chain import ChainRoutes
+from strongroom.hathor.api.network.node import NodeRoutes
+from strongroom.hathor.api.network.operations import OperationRoutes, OperationRules
 from strongroom.hathor.api.proposals import ProposalRoutes
-from strongroom.hathor.api.registration import CLOCK_SKEW_S, Registration, RegistrationRules
+from strongroom.hathor.api.wallets.deletion import DeletionRoute
+from strongroom.hathor.api.wallets.registration import CLOCK_SKEW_S, Registration, RegistrationRules
 from strongroom.hathor.definition import REVISIONS
 from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode
@@ -114,16 +114,18 @@ class Api:
             network="mainnet", stage="local", health_key=Secret(HEALTH_KEY), max_blocks_behind=5
         )
         application: Any = create_application(
-            registration=registration,
-            reader=reader,
-            node=NodeRoutes(self.node, self.versions, self.tokens, clock),
-            operations=OperationRoutes(database, self.node, clock, rules, redis_answers),
-            chain=ChainRoutes(database, Supplies(database, clock, MAINNET), self.tokens),
-            deletion=DeletionRoute(database, reader, self.tokens, clients, clock_skew_s),
-            tokens=self.tokens,
-            proposals=self._proposals(reader, verify=verify_proposals),
-            metrics=self.metrics,
-            legacy=self._legacy(needs_token=legacy_needs_token),
+            Routes(
+                registration=registration,
+                reader=reader,
+                node=NodeRoutes(self.node, self.versions, self.tokens, clock),
+                operations=OperationRoutes(database, self.node, clock, rules, redis_answers),
+                chain=ChainRoutes(database, Supplies(database, clock, MAINNET), self.tokens),
+                deletion=DeletionRoute(database, reader, self.tokens, clients, clock_skew_s),
+                tokens=self.tokens,
+                proposals=self._proposals(reader, verify=verify_proposals),
+                first_api=self._legacy(needs_token=legacy_needs_token),
+            ),
+            self.metrics,
             prefix="dev",
             amounts=amounts,
         )

@@ -22,9 +22,9 @@ from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.amounts import AmountForm
-from strongroom.hathor.api.realtime import Realtime
-from strongroom.hathor.api.sockets import MAX_FRAME, SocketApplication, SocketRules
-from strongroom.hathor.api.subscriptions import SocketMetrics, Subscriptions
+from strongroom.hathor.api.live.delivery import Realtime
+from strongroom.hathor.api.live.sockets import MAX_FRAME, SocketApplication, SocketRules
+from strongroom.hathor.api.live.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.wallets.access import WalletReader

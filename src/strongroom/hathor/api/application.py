@@ -1,6 +1,7 @@
 """The surface as one ASGI application: routes, errors, CORS, prefix."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -15,23 +16,23 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from strongroom.core.errors import StrongroomError
 from strongroom.core.http.errors import ErrorAnswers
 from strongroom.core.runtime.telemetry import Metrics
-from strongroom.hathor.api.addresses import AddressRoutes
 from strongroom.hathor.api.amounts import AmountForm
-from strongroom.hathor.api.chain import ChainRoutes
-from strongroom.hathor.api.deletion import DeletionRoute
 from strongroom.hathor.api.documentation import documentation_routes
-from strongroom.hathor.api.history import HistoryRoutes
-from strongroom.hathor.api.holdings import HoldingRoutes
-from strongroom.hathor.api.legacy import LegacyRoutes
-from strongroom.hathor.api.legacy_proposals import LegacyProposalRoutes
-from strongroom.hathor.api.node import NodeRoutes
-from strongroom.hathor.api.operations import OperationRoutes
-from strongroom.hathor.api.outputs import OutputRoutes
+from strongroom.hathor.api.first_api.proposals import LegacyProposalRoutes
+from strongroom.hathor.api.first_api.wallets import LegacyRoutes
+from strongroom.hathor.api.network.chain import ChainRoutes
+from strongroom.hathor.api.network.node import NodeRoutes
+from strongroom.hathor.api.network.operations import OperationRoutes
 from strongroom.hathor.api.proposals import ProposalRoutes
-from strongroom.hathor.api.push import PushRoutes
 from strongroom.hathor.api.refusal import Refusal, refusal_of
-from strongroom.hathor.api.registration import Registration
 from strongroom.hathor.api.requests import ProxiedResponse, Request, written
+from strongroom.hathor.api.wallets.addresses import AddressRoutes
+from strongroom.hathor.api.wallets.deletion import DeletionRoute
+from strongroom.hathor.api.wallets.devices import PushRoutes
+from strongroom.hathor.api.wallets.history import HistoryRoutes
+from strongroom.hathor.api.wallets.holdings import HoldingRoutes
+from strongroom.hathor.api.wallets.outputs import OutputRoutes
+from strongroom.hathor.api.wallets.registration import Registration
 from strongroom.hathor.notifications.devices import Devices
 from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.jwt import Tokens
@@ -51,64 +52,40 @@ CORS = [
 Action = Callable[[Request], Awaitable[Response[Any]]]
 
 
-def create_application(
-    *,
-    registration: Registration,
-    reader: WalletReader,
-    node: NodeRoutes,
-    operations: OperationRoutes,
-    chain: ChainRoutes,
-    deletion: DeletionRoute,
-    tokens: Tokens,
-    proposals: ProposalRoutes,
-    metrics: Metrics,
-    legacy: tuple[LegacyRoutes, LegacyProposalRoutes] | None = None,
-    prefix: str = "",
-    amounts: AmountForm = AmountForm.NUMBER,
-) -> ASGIApp:
-    """`legacy`: the first API, if it is served. `prefix`, for example `/dev`: the routes answer below it too.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routes:
+    """What answers the requests of the surface."""
 
-    `amounts`: of requests that do not say.
-    """
-    addresses, holdings = AddressRoutes(reader, tokens), HoldingRoutes(reader, tokens)
-    push = PushRoutes(Devices(reader), tokens)
-    outputs, history = OutputRoutes(reader, tokens), HistoryRoutes(reader, tokens)
+    registration: Registration
+    reader: WalletReader
+    tokens: Tokens
+    deletion: DeletionRoute
+    proposals: ProposalRoutes
+    node: NodeRoutes
+    chain: ChainRoutes
+    operations: OperationRoutes
+    first_api: tuple[LegacyRoutes, LegacyProposalRoutes] | None = None
+    """Where it is served."""
+
+
+def create_application(
+    routes: Routes, metrics: Metrics, *, prefix: str = "", amounts: AmountForm = AmountForm.NUMBER
+) -> ASGIApp:
+    """`prefix`, for example `/dev`: the routes answer below it too. `amounts`: of requests that do not say."""
+    first_api = routes.first_api
     application = Litestar(
         route_handlers=[
-            _handler("POST", "/wallet/init", registration.load),
-            _handler("PUT", "/wallet/auth", registration.change_auth_key),
-            _handler("POST", "/auth/token", registration.issue_token),
-            _handler("POST", "/auth/token/readonly", registration.issue_read_only_token),
-            _handler("GET", "/wallet/status", addresses.status),
-            _handler("GET", "/wallet/addresses", addresses.addresses),
-            _handler("GET", "/wallet/address/info", addresses.info),
-            _handler("GET", "/wallet/addresses/new", addresses.new),
-            _handler("POST", "/wallet/addresses/check_mine", addresses.check_mine),
-            _handler(
-                "GET", "/wallet/addresses/has-transactions-outside-first-address", addresses.used_beyond_first
+            *_registration_handlers(routes.registration),
+            *_wallet_handlers(routes),
+            *_proposal_handlers(routes.proposals),
+            *_node_handlers(routes.node),
+            *_chain_handlers(routes.chain),
+            *(_first_api_handlers(*first_api) if first_api else ()),
+            _handler("GET", "/metrics", routes.operations.metrics),
+            _handler("GET", "/health", routes.operations.health),
+            *documentation_routes(
+                routes.registration.schema, first_api[0].load_schema if first_api else None
             ),
-            _handler("GET", "/wallet/balances", holdings.balances),
-            _handler("GET", "/wallet/tokens", holdings.tokens),
-            _handler("GET", "/wallet/history", history.history),
-            _handler("GET", "/wallet/history/export", history.export),
-            _handler("GET", "/wallet/transactions/{txId:str}", holdings.transaction),
-            _handler("GET", "/wallet/utxos", outputs.utxos),
-            _handler("GET", "/wallet/tx_outputs", outputs.tx_outputs),
-            *_node_handlers(node),
-            _handler("POST", "/wallet/push/register", push.register),
-            _handler("PUT", "/wallet/push/update", push.update),
-            _handler("DELETE", "/wallet/push/unregister/{deviceId:str}", push.unregister),
-            _handler("DELETE", "/wallet", deletion.delete),
-            _handler("GET", "/miners", chain.miners),
-            _handler("GET", "/blocks/latest", chain.latest_block),
-            _handler("GET", "/tokens/{token_id:str}/supply", chain.total_supply),
-            *(_legacy_handlers(*legacy) if legacy else ()),
-            _handler("GET", "/metrics", operations.metrics),
-            _handler("GET", "/health", operations.health),
-            *documentation_routes(registration.schema, legacy[0].load_schema if legacy else None),
-            _handler("POST", "/tx/proposal", proposals.create),
-            _handler("PUT", "/tx/proposal/{txProposalId:str}", proposals.send),
-            _handler("DELETE", "/tx/proposal/{txProposalId:str}", proposals.destroy),
         ],
         exception_handlers=_Errors(metrics).handlers(),
         compression_config=CompressionConfig(backend="gzip", minimum_size=COMPRESS_FROM),
@@ -118,6 +95,58 @@ def create_application(
         logging_config=None,
     )
     return _PrefixMiddleware(application, prefix.strip("/"))
+
+
+def _registration_handlers(registration: Registration) -> list[HTTPRouteHandler]:
+    return [
+        _handler("POST", "/wallet/init", registration.load),
+        _handler("PUT", "/wallet/auth", registration.change_auth_key),
+        _handler("POST", "/auth/token", registration.issue_token),
+        _handler("POST", "/auth/token/readonly", registration.issue_read_only_token),
+    ]
+
+
+def _wallet_handlers(routes: Routes) -> list[HTTPRouteHandler]:
+    reader, tokens = routes.reader, routes.tokens
+    addresses, holdings = AddressRoutes(reader, tokens), HoldingRoutes(reader, tokens)
+    devices = PushRoutes(Devices(reader), tokens)
+    outputs, history = OutputRoutes(reader, tokens), HistoryRoutes(reader, tokens)
+    used_beyond_first = "/wallet/addresses/has-transactions-outside-first-address"
+    return [
+        _handler("GET", "/wallet/status", addresses.status),
+        _handler("GET", "/wallet/addresses", addresses.addresses),
+        _handler("GET", "/wallet/address/info", addresses.info),
+        _handler("GET", "/wallet/addresses/new", addresses.new),
+        _handler("POST", "/wallet/addresses/check_mine", addresses.check_mine),
+        _handler("GET", used_beyond_first, addresses.used_beyond_first),
+        _handler("GET", "/wallet/balances", holdings.balances),
+        _handler("GET", "/wallet/tokens", holdings.tokens),
+        _handler("GET", "/wallet/history", history.history),
+        _handler("GET", "/wallet/history/export", history.export),
+        _handler("GET", "/wallet/transactions/{txId:str}", holdings.transaction),
+        _handler("GET", "/wallet/utxos", outputs.utxos),
+        _handler("GET", "/wallet/tx_outputs", outputs.tx_outputs),
+        _handler("POST", "/wallet/push/register", devices.register),
+        _handler("PUT", "/wallet/push/update", devices.update),
+        _handler("DELETE", "/wallet/push/unregister/{deviceId:str}", devices.unregister),
+        _handler("DELETE", "/wallet", routes.deletion.delete),
+    ]
+
+
+def _proposal_handlers(proposals: ProposalRoutes) -> list[HTTPRouteHandler]:
+    return [
+        _handler("POST", "/tx/proposal", proposals.create),
+        _handler("PUT", "/tx/proposal/{txProposalId:str}", proposals.send),
+        _handler("DELETE", "/tx/proposal/{txProposalId:str}", proposals.destroy),
+    ]
+
+
+def _chain_handlers(chain: ChainRoutes) -> list[HTTPRouteHandler]:
+    return [
+        _handler("GET", "/miners", chain.miners),
+        _handler("GET", "/blocks/latest", chain.latest_block),
+        _handler("GET", "/tokens/{token_id:str}/supply", chain.total_supply),
+    ]
 
 
 def _node_handlers(node: NodeRoutes) -> list[HTTPRouteHandler]:
@@ -134,7 +163,7 @@ def _node_handlers(node: NodeRoutes) -> list[HTTPRouteHandler]:
     ]
 
 
-def _legacy_handlers(wallets: LegacyRoutes, proposals: LegacyProposalRoutes) -> list[HTTPRouteHandler]:
+def _first_api_handlers(wallets: LegacyRoutes, proposals: LegacyProposalRoutes) -> list[HTTPRouteHandler]:
     return [
         _handler("POST", "/wallet", wallets.load),
         _handler("GET", "/wallet", wallets.status),

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from strongroom.hathor.api import legacy, legacy_proposals, shapes
+from strongroom.hathor.api import shapes
 from strongroom.hathor.api.documentation.operation import Access, Operation
+from strongroom.hathor.api.first_api import proposals, wallets
 from strongroom.hathor.api.validation import Key, Schema, text
 
 TAG = "The first API"
@@ -30,7 +31,7 @@ def legacy_operations(load_body: Schema) -> Sequence[Operation]:
             "/wallet",
             "How far it is loaded",
             shapes.LegacyStatusAnswer,
-            query=legacy.NAMED,
+            query=wallets.NAMED,
             errors=MISSING,
         ),
         _operation(
@@ -38,7 +39,7 @@ def legacy_operations(load_body: Schema) -> Sequence[Operation]:
             "/balances",
             "What it has",
             shapes.LegacyBalancesAnswer,
-            query=legacy.BALANCES,
+            query=wallets.BALANCES,
             errors=NOT_READY,
             amounts=True,
         ),
@@ -47,7 +48,7 @@ def legacy_operations(load_body: Schema) -> Sequence[Operation]:
             "/addresses",
             "Its addresses",
             shapes.LegacyAddressesAnswer,
-            query=legacy.NAMED,
+            query=wallets.NAMED,
             errors=NOT_READY,
         ),
         _operation(
@@ -55,7 +56,7 @@ def legacy_operations(load_body: Schema) -> Sequence[Operation]:
             "/txhistory",
             "Its transactions of a token",
             shapes.LegacyHistoryAnswer,
-            query=legacy.HISTORY,
+            query=wallets.HISTORY,
             errors=NOT_READY,
             amounts=True,
         ),
@@ -64,7 +65,7 @@ def legacy_operations(load_body: Schema) -> Sequence[Operation]:
             "/txproposals",
             "Have a transaction made",
             shapes.LegacyProposalAnswer,
-            body=legacy_proposals.DRAFT,
+            body=proposals.DRAFT,
             status=201,
             amounts=True,
             errors={**NOT_READY, 400: "`invalid-payload`, or why it cannot be made"},
@@ -75,7 +76,7 @@ def legacy_operations(load_body: Schema) -> Sequence[Operation]:
             "Send it, signed and mined",
             shapes.SentAnswer,
             inside=PROPOSAL_ID,
-            body=legacy_proposals.SIGNED,
+            body=proposals.SIGNED,
             errors={
                 **known,
                 400: "`invalid-parameter`, `invalid-payload`, `tx-proposal-not-open`, `invalid-tx-weight` or"

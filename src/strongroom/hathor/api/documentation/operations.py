@@ -3,21 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from strongroom.hathor.api import (
+from strongroom.hathor.api import proposals, shapes
+from strongroom.hathor.api.documentation.operation import Access, Operation
+from strongroom.hathor.api.network import chain, node
+from strongroom.hathor.api.validation import Key, Schema, text
+from strongroom.hathor.api.wallets import (
     addresses,
-    chain,
     deletion,
+    devices,
     history,
     holdings,
-    node,
     outputs,
-    proposals,
-    push,
     registration,
-    shapes,
 )
-from strongroom.hathor.api.documentation.operation import Access, Operation
-from strongroom.hathor.api.validation import Key, Schema, text
 
 OUTPUTS = {
     400: "`invalid-payload`, `address-not-in-wallet` or `wallet-not-ready`",
@@ -265,7 +263,7 @@ def _devices() -> Sequence[Operation]:
             summary="Register a device; it takes the place of an earlier registration",
             tag=tag,
             access=full,
-            body=push.REGISTER,
+            body=devices.REGISTER,
             answer=answer,
             errors={404: WALLET[404]},
         ),
@@ -275,7 +273,7 @@ def _devices() -> Sequence[Operation]:
             summary="Change what a device wants to hear",
             tag=tag,
             access=full,
-            body=push.UPDATE,
+            body=devices.UPDATE,
             answer=answer,
             errors={404: "`device-not-found`"},
         ),
@@ -285,7 +283,7 @@ def _devices() -> Sequence[Operation]:
             summary="Forget a device, known or not",
             tag=tag,
             access=full,
-            inside=push.UNREGISTER,
+            inside=devices.UNREGISTER,
             answer=answer,
         ),
     )

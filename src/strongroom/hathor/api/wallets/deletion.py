@@ -6,9 +6,9 @@ from litestar import Response
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.clients import Clients
 from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.registration import CLOCK_SKEW_S, check_clock
 from strongroom.hathor.api.requests import Request, answer, bearer, read_body
 from strongroom.hathor.api.validation import Key, Schema, number, text
+from strongroom.hathor.api.wallets.registration import CLOCK_SKEW_S, check_clock
 from strongroom.hathor.maintenance.deletion import take_out
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.messages import deletion_message, verify_message

@@ -12,8 +12,8 @@ from litestar.types import Receive, Scope, Send
 from strongroom.core.errors import StrongroomError
 from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.messaging.websockets import Socket, socket_of, text_frame
+from strongroom.hathor.api.live.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.api.validation import Key, Schema, text
 from strongroom.hathor.wallets.access import TokenOutdated, WalletReader
 from strongroom.hathor.wallets.jwt import Tokens

@@ -12,11 +12,11 @@ from strongroom.core.errors import Conflict, Forbidden, Unauthenticated
 from strongroom.core.http.door import DoorRules, refused_body
 from strongroom.core.security.tokens import Gatekeeper
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.holdings import encode_balance
 from strongroom.hathor.api.refusal import Refusal, forbidden_route, unauthorized
-from strongroom.hathor.api.registration import RegistrationRules
 from strongroom.hathor.api.requests import Request, answer, read_body, read_query
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, text
+from strongroom.hathor.api.wallets.holdings import encode_balance
+from strongroom.hathor.api.wallets.registration import RegistrationRules
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.keys import first_address, parse_xpub, wallet_id
 from strongroom.hathor.wallets import history as histories

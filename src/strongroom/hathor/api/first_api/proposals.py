@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Response
 
 from strongroom.core.clock import Entropy
-from strongroom.hathor.api.legacy import SEND, LegacyAccess
+from strongroom.hathor.api.first_api.wallets import SEND, LegacyAccess
 from strongroom.hathor.api.proposals import (
     encode_locked_utxo,
     encode_outcome,

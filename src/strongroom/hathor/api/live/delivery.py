@@ -13,7 +13,7 @@ from strongroom.core.messaging.outbox_reader import OutboxReader, OutboxRecord
 from strongroom.core.messaging.websockets import text_frame
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.hathor.api.amounts import AmountForm
-from strongroom.hathor.api.subscriptions import SocketMetrics, Subscriptions
+from strongroom.hathor.api.live.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.notifications.messages import DESTINATION
 
 ALONE_S = 0.5

@@ -1,0 +1,1 @@
+"""The original's first API, where it is turned on."""

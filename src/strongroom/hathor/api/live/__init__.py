@@ -1,0 +1,1 @@
+"""The WebSocket, and what is told over it."""

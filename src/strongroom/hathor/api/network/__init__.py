@@ -1,0 +1,1 @@
+"""Routes about the chain, the full node and the service itself."""

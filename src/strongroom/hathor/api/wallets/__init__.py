@@ -1,0 +1,1 @@
+"""Routes about one wallet, for who holds its token."""
