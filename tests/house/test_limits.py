@@ -18,7 +18,7 @@ TOO_LARGE: dict[Measure, set[str]] = {
         "strongroom/hathor/api/documentation/operations.py _node",
     },
     constructors: set(),
-    folders: {},
+    folders: set(),
 }
 
 
