@@ -26,7 +26,7 @@ from support.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(300)]
 
-BACKGROUND = ("Leases.", "migrate")
+BACKGROUND = ("Leases.", "_set_expiry.", "migrate")
 """Writes that are always under way, and say nothing about weights."""
 
 
