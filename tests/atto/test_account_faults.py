@@ -1,5 +1,6 @@
 """Whatever is wrong with one account: it is said of that account, and every other one is served."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -279,7 +280,7 @@ async def test_a_block_refused_for_its_time_stays_open_and_is_offered_until_it_i
         assert (unknown.status_code, unknown.json()["code"]) == (504, "outcome_unknown")
         other = await service.send(address, NOBODY, 2 * ATTO)
         assert other.status_code == 503, other.text
-        assert other.json()["message"].startswith("Timed out before anything was signed"), other.text
+        assert re.search("(nothing|before anything) was signed", other.json()["message"]), other.text
         assert await blocks_of(service, address) == 2
         network.faults.clock_ahead_ms = 0
         paid = entry(

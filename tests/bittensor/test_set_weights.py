@@ -94,7 +94,8 @@ async def test_floats_are_normalised(node: LiveNode, service: BittensorService) 
     await pooled(node)
     node.produce()
     answer = (await asked).json()
-    assert (answer["success"], answer["message"]) == (True, "Included in a block."), answer
+    assert answer["success"] is True, answer
+    assert answer["message"] in {"Included in a block.", "Included in a final block."}
     assert node.weights(0) == [(0, 9362), (1, 18724), (2, 65535)]
 
 
