@@ -16,7 +16,7 @@ RUN python3 -m pip install --require-hashes --no-deps -r requirements/build.txt 
 # A compiler that fails leaves a wheel without the native proof-of-work search: no image then.
 RUN "$PREFIX/bin/python3" -c "from strongroom.atto.gateway.work_engines import load_engine; assert load_engine().name == 'native'"
 
-FROM ${PYTHON_IMAGE}
+FROM ${PYTHON_IMAGE} AS service
 ARG PREFIX
 COPY --from=builder ${PREFIX} ${PREFIX}
 # Whichever user it runs as may write there, and read what is his own alone: files are made with mode 0600.
@@ -31,3 +31,15 @@ EXPOSE 8080 8081
 USER 65532:65532
 ENTRYPOINT ["strongroom"]
 CMD ["serve"]
+
+# docker build --target sandbox: the service with the local networks beside it, to try it with. The image without a target has none.
+FROM builder AS sandbox-builder
+ARG PREFIX
+COPY src/strongroom_sandbox src/strongroom_sandbox
+RUN python3 -m pip wheel --no-build-isolation --no-deps --wheel-dir dist ./src/strongroom_sandbox && python3 -m pip --python "$PREFIX/bin/python3" install --no-deps dist/strongroom_sandbox-*.whl
+
+FROM service AS sandbox
+ARG PREFIX
+COPY --from=sandbox-builder ${PREFIX} ${PREFIX}
+
+FROM service

@@ -51,6 +51,12 @@ def stages() -> list[list[Step]]:
     return found
 
 
+def stage(name: str) -> list[Step]:
+    """The steps of `FROM ... AS name`."""
+    (found,) = [steps for steps in stages() if steps[0].argument.endswith(f" AS {name}")]
+    return found
+
+
 def arguments(stage: list[Step], instruction: str) -> list[str]:
     return [step.argument for step in stage if step.instruction == instruction]
 
@@ -72,11 +78,10 @@ def environment(stage: list[Step], variables: Mapping[str, str]) -> dict[str, st
     return found
 
 
-def build(prefix: Path, folder: Path) -> None:
-    """Replays the builder stage in `folder`, for `prefix`."""
-    builder, _ = stages()
+def build(prefix: Path, folder: Path, builder: str = "builder") -> None:
+    """Replays a builder stage in `folder`, for `prefix`."""
     path = f"{_programs(folder)}:{os.environ['PATH']}"
-    for step in builder:
+    for step in stage(builder):
         if step.instruction == "COPY":
             *sources, target = step.argument.split()
             for source in sources:
@@ -97,7 +102,7 @@ def build(prefix: Path, folder: Path) -> None:
 def _programs(folder: Path) -> Path:
     """A folder with `python3`: our own, but environments are made of a Python that the image's user can reach."""
     programs = folder.parent / "programs"
-    programs.mkdir()
+    programs.mkdir(exist_ok=True)
     script = programs / "python3"
     script.write_text(
         f"""#!/bin/sh

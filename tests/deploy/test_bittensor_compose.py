@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from deploy import dockerfile
 from strongroom.bittensor.definition import LEDGER
 from strongroom.settings import read_settings
 
@@ -50,7 +51,13 @@ def test_the_service_takes_the_documents_variables(tmp_path: Path) -> None:
 
 def test_the_images_are_built_from_what_is_there() -> None:
     """Paths are relative to the compose file; what .dockerignore keeps out cannot be copied."""
-    assert (ROOT / SERVICES["wallet-service"]["build"] / "Dockerfile").is_file()
+    build = SERVICES["wallet-service"]["build"]
+    assert (ROOT / build["context"] / "Dockerfile").is_file()
+    assert (
+        given(build["target"], {}) == "sandbox"
+    )  # `--or-sandbox` finds nothing to start in the service's own image
+    assert dockerfile.stage("sandbox")
+    assert dockerfile.stage("service")
     for node in ("miner", "validator"):
         build = SERVICES[node]["build"]
         assert (ROOT / build["context"] / build["dockerfile"]).resolve() == NODE

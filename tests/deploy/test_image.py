@@ -33,13 +33,13 @@ class Image:
     @property
     def variables(self) -> dict[str, str]:
         """ENV of the final stage, but for the places of this machine: every test listens on loopback."""
-        final = dockerfile.stages()[-1]
+        final = dockerfile.stage("service")
         variables = dockerfile.environment(final, {"PREFIX": str(self.prefix), "PATH": "/usr/bin:/bin"})
         return variables | {"STRONGROOM_DATA": str(self.data), "STRONGROOM_HOST": "127.0.0.1"}
 
     def command(self, *arguments: str) -> list[str]:
         """ENTRYPOINT, as PATH finds it, with these arguments or CMD."""
-        final = dockerfile.stages()[-1]
+        final = dockerfile.stage("service")
         (program,) = dockerfile.exec_form(final, "ENTRYPOINT")
         return [str(self.prefix / "bin" / program), *(arguments or dockerfile.exec_form(final, "CMD"))]
 
@@ -54,14 +54,13 @@ def image() -> Iterator[Image]:
         made = Image(prefix=folder / "opt", data=folder / "data")
         (folder / "build").mkdir()
         dockerfile.build(made.prefix, folder / "build")
-        shutil.rmtree(folder / "build")  # stays in the builder stage
         made.data.mkdir()
         made.data.chmod(0o1777)
         yield made
 
 
 def test_the_final_stage_is_the_installation_and_an_unprivileged_user() -> None:
-    final = dockerfile.stages()[-1]
+    final = dockerfile.stage("service")
     assert dockerfile.arguments(final, "USER") == [f"{USER}:{USER}"]
     assert dockerfile.arguments(final, "EXPOSE") == ["8080 8081"]
     assert dockerfile.arguments(final, "VOLUME") == ["/data"]
@@ -85,7 +84,8 @@ def test_the_build_context_is_what_the_image_is_made_of() -> None:
     rules = [line for line in lines if line and not line.startswith("#")]
     copied = [
         source
-        for argument in dockerfile.arguments(dockerfile.stages()[0], "COPY")
+        for builder in ("builder", "sandbox-builder")
+        for argument in dockerfile.arguments(dockerfile.stage(builder), "COPY")
         for source in argument.split()[:-1]
     ]
     nodes = ["examples/bittensor/requirements.txt", "examples/bittensor/*.py"]  # test_bittensor_compose
@@ -144,3 +144,33 @@ def test_the_image_has_nothing_of_the_sandbox(image: Image) -> None:
     with dockerfile.run(image.data, *image.command("sandbox"), variables=image.variables) as command:
         assert command.wait_end() == 2
         assert "strongroom-sandbox" in command.logs()
+
+
+def test_what_docker_builds_without_a_target_is_the_service() -> None:
+    assert [step.argument for step in dockerfile.stages()[-1]] == ["service"]
+
+
+def test_the_target_sandbox_starts_a_chain_where_none_answers(image: Image) -> None:
+    """As docker-compose.yml starts it. The environment is the service's, moved to a place of its own."""
+    prefix = image.prefix.with_name("with-sandbox")
+    shutil.copytree(image.prefix, prefix, symlinks=True)
+    for program in (prefix / "bin").iterdir():
+        if program.is_file() and not program.is_symlink() and program.read_bytes().startswith(b"#!"):
+            program.write_text(program.read_text().replace(str(image.prefix), str(prefix)))
+    dockerfile.build(prefix, image.prefix.parent / "build", "sandbox-builder")
+    moved = Image(prefix=prefix, data=image.data)
+    ports = own_ports()
+    variables = (
+        moved.variables
+        | ports
+        | {
+            "network": "local",
+            "chain_endpoint": f"ws://127.0.0.1:{ports['SANDBOX_BITTENSOR_PORT']}",
+        }
+    )
+    with dockerfile.run(
+        moved.data, *moved.command("serve", "bittensor", "--or-sandbox"), variables=variables
+    ) as service:
+        service.wait_ready()
+        assert any("starting a sandbox chain there" in line for line in service.stdout)
+        assert service.terminate() == 0, service.logs()
