@@ -88,7 +88,7 @@ class Cable:
                 "the block of a 504 was not the one that paid"
             )
         health = await self.service.health()
-        assert health["components"]["attoPendingBlocks"]["details"]["message"] == "0 in flight"
+        assert health["components"]["attoPendingBlocks"]["details"]["message"] == "0 blocks are open"
 
 
 @asynccontextmanager
