@@ -220,9 +220,9 @@ async def test_a_commit_without_an_answer_is_unknown_and_the_same_key_pays_once(
     async def write_without_an_answer(work: Callable[[Connection], Any]) -> Any:
         if not work.__qualname__.startswith("Signing.sign"):
             return await write(work)
-        monkeypatch.setattr(database, "write", write)
         with contextlib.suppress(RolledBack):
             await write(work if committed else partial(undo, work))
+        monkeypatch.setattr(database, "write", write)  # not before it was signed: work may be missing at first
         raise CommitUnknown
 
     monkeypatch.setattr(database, "write", write_without_an_answer)

@@ -17,11 +17,14 @@ ORIGINAL = sa.table("tx_proposal", sa.column("id"), sa.column("wallet_id"))
 
 
 def upgrade() -> None:
+    connection = op.get_bind()
+    tables = set(sa.inspect(connection).get_table_names())
+    if not {PROPOSAL.name, ORIGINAL.name} <= tables:
+        return  # a plan, which makes no table: on what earlier revisions are yet to make, nothing is being sent
     rows = sa.select(PROPOSAL, ORIGINAL.c.wallet_id).where(
         PROPOSAL.c.id == ORIGINAL.c.id, PROPOSAL.c.sending_since_ms.is_not(None)
     )
-    connection = op.get_bind()
-    there = set(connection.execute(sa.select(intent.c.id)).scalars())
+    there = set(connection.execute(sa.select(intent.c.id)).scalars()) if intent.name in tables else set()
     for row in connection.execute(rows).all():
         tx_id = bytes.fromhex(row.tx_id)
         if tx_id not in there:  # MySQL keeps what a run that was killed has done
