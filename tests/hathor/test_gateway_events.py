@@ -68,9 +68,11 @@ async def test_frames_that_nobody_takes_stay_with_the_node(
         await send({"type": "websocket.accept"})
         for _ in range(1000):
             try:
-                async with asyncio.timeout(5.0):
+                async with asyncio.timeout(1.0):
                     await send({"type": "websocket.send", "text": frame})
             except TimeoutError:
+                if sent < MAX_BYTES_AHEAD:
+                    continue  # the machine is slow
                 break
             sent += len(frame)
         full.set()
