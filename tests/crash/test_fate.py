@@ -222,7 +222,9 @@ async def test_a_commit_without_an_answer_is_unknown_and_the_same_key_pays_once(
             return await write(work)
         with contextlib.suppress(RolledBack):
             await write(work if committed else partial(undo, work))
-        monkeypatch.setattr(database, "write", write)  # not before it was signed: work may be missing at first
+        monkeypatch.setattr(
+            database, "write", write
+        )  # not before it was signed: work may be missing at first
         raise CommitUnknown
 
     monkeypatch.setattr(database, "write", write_without_an_answer)
