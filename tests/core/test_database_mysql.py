@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, event, inspect, text
+from sqlalchemy.exc import NoSuchTableError
 
 from core.accounts import account, add, balances, create_accounts
 from strongroom.core.errors import StrongroomError
@@ -56,6 +57,21 @@ def kill_connections(database: Database) -> None:
     kills = execute_elsewhere(database.url, f"{query}'{database.url.database}'")
     assert kills
     execute_elsewhere(database.url, "; ".join(row[0] for row in kills))
+
+
+async def test_an_error_after_a_look_at_a_missing_table_is_still_one_of_ours(database: Database) -> None:
+    """SQLAlchemy keeps the errors of its own look to itself, and marks the connection for it."""
+
+    def look(connection: Connection) -> None:
+        assert not inspect(connection).has_table("missing")
+        with pytest.raises(NoSuchTableError):
+            inspect(connection).get_columns("missing")
+        connection.execute(text("SELECT 1 FROM missing"))
+
+    with pytest.raises(DatabaseUnusable):
+        await database.read(look)
+    with pytest.raises(DatabaseUnusable):
+        await database.write(look)
 
 
 async def test_connections_that_the_server_closed_are_replaced(database: Database) -> None:

@@ -14,7 +14,10 @@ The first three are `Unavailable`: nothing was changed. That needs one exception
 done, so after it only a few numbers say surely that it was not; every other one is `CommitUnknown`.
 """
 
+from typing import Any
+
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
@@ -108,6 +111,10 @@ class DatabaseRefused(StrongroomError):
         self.number = number
 
 
+PROBES = ("DESCRIBE ", "SHOW CREATE TABLE ")
+"""How the statements begin by which SQLAlchemy looks at a table of MySQL that may be missing."""
+
+
 def translate_mysql(context: ExceptionContext) -> StrongroomError | None:
     """For SQLAlchemy's `handle_error`: whatever asyncmy raises becomes one of ours."""
     if not _is_for_us(context):
@@ -124,12 +131,18 @@ def translate_sqlite(context: ExceptionContext) -> StrongroomError | None:
     return _error_of(sqlite_meaning(number, str(error)), number, error, context.statement)
 
 
+def keep_telling(_connection: Connection, options: dict[str, Any]) -> None:
+    """For SQLAlchemy's `set_connection_execution_options`: every later error of the connection is translated too.
+
+    By this option SQLAlchemy keeps the error of a probe to itself, and it stays on the connection.
+    """
+    options.pop("skip_user_error_events", None)
+
+
 def _is_for_us(context: ExceptionContext) -> bool:
     """An error of the driver; neither a value that a column's type refuses, nor what SQLAlchemy provokes to see its tables."""
-    execution = context.execution_context
-    options = {} if execution is None else execution.execution_options
-    is_of_driver = isinstance(context.sqlalchemy_exception, DBAPIError)
-    return is_of_driver and not options.get("skip_user_error_events", False)
+    is_probe = (context.statement or "").lstrip().upper().startswith(PROBES)
+    return isinstance(context.sqlalchemy_exception, DBAPIError) and not is_probe
 
 
 def mysql_error(

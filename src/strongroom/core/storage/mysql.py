@@ -17,6 +17,7 @@ from strongroom.core.storage.errors import (
     DatabaseUnavailable,
     Duplicate,
     Undone,
+    keep_telling,
     mysql_number,
     translate_mysql,
 )
@@ -102,4 +103,5 @@ def _engine(url: URL, pool_size: int, isolation_level: str) -> AsyncEngine:
         connect_args={"init_command": SESSION},
     )
     event.listen(engine.sync_engine, "handle_error", translate_mysql, retval=True)
+    event.listen(engine.sync_engine, "set_connection_execution_options", keep_telling)
     return engine
