@@ -95,18 +95,56 @@ async def test_every_block_becomes_an_intent(
 
 
 @pytest.mark.usefixtures("old")
-async def test_the_causes_of_a_still_older_version_are_found_on_the_way(
-    network: AttoNetwork, database_url: URL, tmp_path: Path, written: dict[str, Any], elsewhere: Elsewhere
+@pytest.mark.parametrize("killed_half_way", [False, True])
+async def test_blocks_that_an_earlier_version_rejected_get_their_cause(
+    network: AttoNetwork,
+    database_url: URL,
+    tmp_path: Path,
+    written: dict[str, Any],
+    elsewhere: Elsewhere,
+    killed_half_way: bool,
 ) -> None:
+    """On MySQL a migration that was killed has its column already, and no causes in it."""
     key_in(tmp_path, database_url, written)
-    elsewhere("ALTER TABLE strongroom_atto_block DROP COLUMN cause")
+    if killed_half_way:
+        elsewhere("UPDATE strongroom_atto_block SET cause = NULL")
+    else:
+        elsewhere("ALTER TABLE strongroom_atto_block DROP COLUMN cause")
+    gone = "The node rejected the transaction: RECEIVABLE_NOT_FOUND"
+    elsewhere(f"UPDATE strongroom_atto_block SET reason = '{gone}' WHERE hex(hash) = '{REFUSED}'")  # noqa: S608 - our own constants
     elsewhere("UPDATE strongroom_version_atto SET version_num = 'atto_0001'")
     network.faults.drop_request = 10**6
     async with running_service(network, database_variables(database_url, tmp_path)):
         pass
     network.heal()
     found = await stored(database_url)
-    assert (found[REFUSED][2], found[LOST][2], found[PAID][2]) == ("RULE", "SLOT_TAKEN", "CONFIRMED")
+    causes = (found[REFUSED][2], found[LOST][2], found[PAID][2])
+    assert causes == ("RECEIVABLE_NOT_FOUND", "SLOT_TAKEN", "CONFIRMED")
+
+
+async def test_a_migration_that_was_killed_between_any_two_statements_ends_when_it_runs_again(
+    network: AttoNetwork, database_url: URL, tmp_path: Path, written: dict[str, Any], elsewhere: Elsewhere
+) -> None:
+    """MySQL keeps what it has done: some blocks moved, then all of them and the old table dropped."""
+    database = Database(database_url)
+    await write_old_database(database, REVISIONS, {**HEADS, "core": "core_0005"}, FOLDER / "dump.sql")
+    await database.close()
+    key_in(tmp_path, database_url, written)
+    elsewhere(
+        "INSERT INTO strongroom_intent (id, account, slot, kind, payload, principal, request, stage, outcome, attempts,"  # noqa: S608 - our own constant
+        " created_at_ms) SELECT hash, address, slot, 'SEND', `transaction`, '', '{}', 'RULE', 'REJECTED', 1, created_at_ms"
+        f" FROM strongroom_atto_block WHERE hex(hash) = '{REFUSED}'"
+    )
+    network.faults.drop_request = 10**6  # nothing is found out meanwhile
+    moved = []
+    for _ in range(2):
+        async with running_service(network, database_variables(database_url, tmp_path)):
+            pass
+        moved.append(await stored(database_url))
+        elsewhere("UPDATE strongroom_version_atto SET version_num = 'atto_0003'")
+    network.heal()
+    assert len(moved[0]) == 10
+    assert moved[1] == moved[0]
 
 
 @pytest.mark.usefixtures("old")
