@@ -6,9 +6,10 @@ node is only asked. A transaction counts as failed when the node refuses it and 
 push, does not have it twice.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -24,6 +25,8 @@ PUSH_WINDOW_S = 120.0
 """How long a transaction is pushed again."""
 GRACE_S = 30.0
 """After it, how long the node must not have the transaction."""
+FORGOTTEN_S = 300.0
+"""An absence that nobody asked about for so long is over: the transaction is resolved, or asked about anew."""
 NEVER_ARRIVED = "The node never got it"
 PACE: Final = Pace(
     noun="transactions",
@@ -52,13 +55,18 @@ def result_of(intent: Intent) -> BroadcastResult:
     return BroadcastResult(status=intent.stage, message=intent.reason or "")
 
 
+class _Absence(NamedTuple):
+    since_s: float
+    asked_s: float
+
+
 class TransactionNetwork:
     """The node that takes transactions."""
 
     def __init__(self, node: PushNode, clock: Clock) -> None:
         self._node = node
         self._clock = clock
-        self._absent_since_s: dict[bytes, float] = {}
+        self._absences: dict[bytes, _Absence] = {}
 
     async def offer(self, intent: Intent) -> Verdict:
         """Raises: Unavailable: no answer came, or none that says what happened."""
@@ -73,9 +81,9 @@ class TransactionNetwork:
         return Rejected(reason=refusal, stage=SEND_ERROR)
 
     async def follow(self, intents: Sequence[Intent]) -> Mapping[bytes, Verdict]:
-        known = {intent.id for intent in intents}
-        self._absent_since_s = {one: at for one, at in self._absent_since_s.items() if one in known}
-        return {intent.id: await self._look(intent) for intent in intents}
+        """At once: a question that waits for its answer keeps no other transaction waiting."""
+        verdicts = await asyncio.gather(*(self._look(intent) for intent in intents))
+        return {intent.id: verdict for intent, verdict in zip(intents, verdicts, strict=True)}
 
     async def _look(self, intent: Intent) -> Verdict:
         is_late = self._clock.now_ms() - intent.created_at_ms > PUSH_WINDOW_S * 1000
@@ -87,10 +95,19 @@ class TransactionNetwork:
             return ACCEPTED
         if not is_late:
             return Unknown(why="The node does not have it")
-        now_s = self._clock.monotonic_s()
-        if now_s - self._absent_since_s.setdefault(intent.id, now_s) < GRACE_S:
+        if self._absent_for_s(intent) < GRACE_S:
             return Pending(stage=SENDING, trouble="The node does not have it; it is not pushed any more")
         return Rejected(reason=NEVER_ARRIVED, stage=SEND_ERROR)
+
+    def _absent_for_s(self, intent: Intent) -> float:
+        """How long the node has not had it, as far as it was asked; what nobody asks about any more is forgotten."""
+        now_s = self._clock.monotonic_s()
+        self._absences = {
+            one: absence for one, absence in self._absences.items() if now_s - absence.asked_s < FORGOTTEN_S
+        }
+        since_s = self._absences[intent.id].since_s if intent.id in self._absences else now_s
+        self._absences[intent.id] = _Absence(since_s=since_s, asked_s=now_s)
+        return now_s - since_s
 
 
 class ProposalEffects:
