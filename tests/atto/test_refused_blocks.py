@@ -1,9 +1,11 @@
 """A block that the node refused for good: its account goes on, also when the next block is the very same."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
-from strongroom.atto.protocol import Address, send_block
+from strongroom.atto.protocol import AccountState, Address, send_block
 from strongroom.core.intents.intent import Outcome
 from strongroom.core.intents.tables import intent as intent_table
 from support.atto_network import AttoNetwork
@@ -64,3 +66,25 @@ async def test_transaction_that_was_refused_tells_why(service: AttoService, addr
         "entry": None,
     }
     assert entry(await service.send(address, NOBODY, 11))["height"] == 3
+
+
+@pytest.mark.parametrize("where", ["behind", "elsewhere", "nowhere"])
+async def test_a_refusal_of_a_node_that_does_not_stand_where_the_block_belongs_is_none(
+    service: AttoService, network: AttoNetwork, address: str, where: str
+) -> None:
+    """Its words would be final of a node that knows the block's predecessor."""
+    node, state = meddle(service), network.state(address)
+    assert state is not None
+    told = {
+        "behind": replace(state, height=state.height - 1, frontier=bytes(32)),
+        "elsewhere": replace(state, frontier=bytes(32)),
+        "nowhere": None,
+    }[where]
+
+    async def account(_address: Address) -> AccountState | None:
+        return told
+
+    node.refuse_next("INVALID_AMOUNT")
+    node.instead["account"] = [account]
+    assert entry(await service.send(address, NOBODY, 10))["height"] == 3
+    assert node.calls.count("publish") == 2

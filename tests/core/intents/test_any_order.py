@@ -65,6 +65,19 @@ class AnyOrder(RuleBasedStateMachine):
     def pause(self, replica: int, steps: int) -> None:
         self.world.pause(replica, steps)
 
+    @rule(
+        replica=REPLICA,
+        account=ACCOUNT,
+        steps=st.integers(1, 6),
+        faults=st.lists(st.sampled_from(FAULTS), max_size=3),
+        seconds=st.sampled_from([0.0, 0.3, 2.0]),
+    )
+    def overlap(self, replica: int, account: int, steps: int, faults: list[Fault], seconds: float) -> None:
+        self.amount += 1
+        self.world.faults.extend(faults)
+        name = self.world.model.accounts[account]
+        self._run(self.world.overlap(replica, name, self.amount, steps, seconds))
+
     @rule(replica=REPLICA)
     def resume(self, replica: int) -> None:
         self._run(self.world.resume(replica))
@@ -86,6 +99,7 @@ class AnyOrder(RuleBasedStateMachine):
             return
         try:
             self._run(self.world.recover())
+            self._run(self.world.assert_all_can_pay())
             self._run(self.world.assert_books())
         finally:
             self._run(self.world.end())
@@ -98,11 +112,22 @@ class AnyOrder(RuleBasedStateMachine):
 
 @pytest.mark.parametrize("ledger", MODELS)
 def test_books_are_right_in_any_order(ledger: str) -> None:
+    _try_many(ledger, examples=120)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("ledger", MODELS)
+def test_books_are_right_in_very_many_orders(ledger: str) -> None:
+    _try_many(ledger, examples=2000)
+
+
+def _try_many(ledger: str, *, examples: int) -> None:
     machine = type("AnyOrder", (AnyOrder,), {"make": staticmethod(MODELS[ledger])})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=40,
+            max_examples=examples,
             stateful_step_count=16,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -3,13 +3,14 @@
 import asyncio
 import json
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 import pytest
 from sqlalchemy import Connection, select
 
 from strongroom.core.errors import Forbidden
-from strongroom.core.intents.intent import Accepted, Intent, Outcome, Rejected
+from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
 from strongroom.core.intents.signing import CommitUnclear, Signing, SigningAttempt, Unsigned
 from strongroom.core.intents.store import (
     adopt,
@@ -20,6 +21,7 @@ from strongroom.core.intents.store import (
     load_intent,
     load_open,
     record_accepted,
+    record_pending,
     record_rejected,
 )
 from strongroom.core.intents.tables import intent as intent_table
@@ -150,8 +152,11 @@ async def test_a_rejected_intent_frees_its_slot_and_may_come_again(
     again = await signing.sign(Pay(account="alice", amount=7))
     assert (again.id, again.payload) == (first.id, first.payload)
     assert (again.outcome, again.attempts, again.reason, again.is_new) == (Outcome.OPEN, 2, None, True)
-    late = Rejected(reason="late", if_unshared=True)
-    assert await database.write(lambda c: record_rejected(c, first, late, clock.now_ms())) is None
+    # Verdicts on the first one, which another process still follows, say nothing of the second.
+    for late in (Rejected(reason="late", if_unshared=True), Rejected(reason="late")):
+        assert await database.write(partial(record_rejected, intent=first, verdict=late, now_ms=1)) is None
+    assert await database.write(lambda c: record_pending(c, first, Pending(stage="late"))) is None
+    assert await database.write(lambda c: count_attempt(c, first)) is None
 
 
 async def test_what_is_adopted_twice_is_one_intent(database: Database, signing: Signing) -> None:
