@@ -11,6 +11,7 @@ from strongroom.atto.protocol import AccountKeys, Address, Mnemonic, ProtocolErr
 from strongroom.atto.records import WALLET_COLUMNS, WalletRecord, wallet_records
 from strongroom.core.errors import Conflict, VaultError
 from strongroom.core.security.bindings import HeldRow, Kind
+from strongroom.core.security.holdings import Holdings
 from strongroom.core.security.vault import KeyEncryptionKey, open_sealed
 
 WALLETS: Final = Kind(
@@ -40,9 +41,7 @@ class HeldWallet(HeldRow):
     first: FirstAccounts | None = None
 
 
-class WalletHoldings:
-    """See `core.security.holdings.Holdings`."""
-
+class WalletHoldings(Holdings):
     kind = WALLETS
 
     def rows(self, connection: Connection, *, in_full: bool = False) -> Sequence[HeldWallet]:
@@ -52,16 +51,6 @@ class WalletHoldings:
             HeldWallet(name=one.name, values=held_row(one).values, first=first.get(one.name))
             for one in wallet_records(connection.execute(query).all())
         ]
-
-    def is_sealed(self, row: HeldRow) -> bool:
-        return row.values[1] is not None
-
-    def opens(self, key: KeyEncryptionKey, row: HeldRow) -> bool:
-        try:
-            open_sealed(key.reveal(), row.values[1] or b"")
-        except VaultError:
-            return False
-        return True
 
     def problem(self, key: KeyEncryptionKey, row: HeldRow) -> str | None:
         entropy, sealed_key = row.values

@@ -10,6 +10,7 @@ from strongroom.bittensor.keystore.vault_keys import StoredKey, is_key, load_key
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.errors import VaultError
 from strongroom.core.security.bindings import HeldRow, Kind
+from strongroom.core.security.holdings import Holdings
 from strongroom.core.security.vault import KeyEncryptionKey, open_sealed
 
 KEYS: Final = Kind(
@@ -20,24 +21,12 @@ KEYS: Final = Kind(
 )
 
 
-class KeyHoldings:
-    """See `core.security.holdings.Holdings`."""
-
+class KeyHoldings(Holdings):
     kind = KEYS
 
     def rows(self, connection: Connection, *, in_full: bool = False) -> Sequence[HeldRow]:
         del in_full  # a row says itself which public key it is of
         return [held_row(one) for one in load_keys(connection)]
-
-    def is_sealed(self, row: HeldRow) -> bool:
-        return row.values[1] is not None
-
-    def opens(self, key: KeyEncryptionKey, row: HeldRow) -> bool:
-        try:
-            open_sealed(key.reveal(), row.values[1] or b"")
-        except VaultError:
-            return False
-        return True
 
     def problem(self, key: KeyEncryptionKey, row: HeldRow) -> str | None:
         public_key, sealed_secret = row.values

@@ -5,9 +5,10 @@ is lost when the right one is put back. For the same reason no key is ever made 
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Row, select, update
@@ -19,7 +20,7 @@ from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings, HeldRow, Kind
 from strongroom.core.security.keys.local import make_secret_file
 from strongroom.core.security.keys.source import KeySource
-from strongroom.core.security.vault import KeyEncryptionKey
+from strongroom.core.security.vault import KeyEncryptionKey, open_sealed
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, locking
 
@@ -31,23 +32,32 @@ SYSTEM = system_principal("vault")
 SHOWN = 3
 
 
-class Holdings(Protocol):
-    """What one ledger's database holds sealed."""
+class Holdings(ABC):
+    """What one ledger's database holds sealed: rows whose last value only the key-encryption key opens."""
 
     kind: Kind
 
+    @abstractmethod
     def rows(self, connection: Connection, *, in_full: bool = False) -> Sequence[HeldRow]:
         """Every row that holds a secret, or may. `in_full`: with what `problem` compares it to."""
 
     def is_sealed(self, row: HeldRow) -> bool:
         """Whether the row holds something that only the key-encryption key opens."""
+        return row.values[-1] is not None
 
     def opens(self, key: KeyEncryptionKey, row: HeldRow) -> bool:
         """Whether the key opens a sealed row."""
+        try:
+            open_sealed(key.reveal(), row.values[-1] or b"")
+        except VaultError:
+            return False
+        return True
 
+    @abstractmethod
     def problem(self, key: KeyEncryptionKey, row: HeldRow) -> str | None:
         """What is wrong with what the row holds. It may take milliseconds."""
 
+    @abstractmethod
     def give_up(self, connection: Connection, row: HeldRow) -> HeldRow:
         """Deletes what the row holds sealed; returns the row as it then stands."""
 

@@ -10,6 +10,7 @@ from strongroom.core.errors import NotFound, VaultError
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings, HeldRow, Kind
+from strongroom.core.security.holdings import Holdings
 from strongroom.core.security.vault import KeyEncryptionKey, Vault, open_sealed
 from strongroom.core.storage.database import Database, locking
 from strongroom_toy import tables
@@ -21,8 +22,8 @@ ACCOUNTS: Final = Kind(
 )
 
 
-class AccountHoldings:
-    """See `core.security.holdings.Holdings`: with it doctor, `strongroom keys` and the watch over the key work."""
+class AccountHoldings(Holdings):
+    """With it doctor, `strongroom keys` and the watch over the key work."""
 
     kind = ACCOUNTS
 
@@ -30,12 +31,6 @@ class AccountHoldings:
         del in_full  # a row says itself whose seed it holds
         query = select(tables.account).order_by(tables.account.c.address)
         return [held_row(row) for row in connection.execute(query)]
-
-    def is_sealed(self, row: HeldRow) -> bool:
-        return row.values[0] is not None
-
-    def opens(self, key: KeyEncryptionKey, row: HeldRow) -> bool:
-        return self.problem(key, row) is None
 
     def problem(self, key: KeyEncryptionKey, row: HeldRow) -> str | None:
         sealed = row.values[0]
