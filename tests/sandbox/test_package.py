@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,15 @@ def test_where_it_is_not_installed_a_command_says_what_is_missing(monkeypatch: p
     assert list(refused.value.mistakes) == [
         "local networks are a package of their own, which is not installed here: strongroom-sandbox",
     ]
+
+
+def test_two_packages_that_make_local_networks_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [
+        EntryPoint(name, "strongroom_sandbox.definition:NETWORKS", local_networks.GROUP) for name in "ab"
+    ]
+    monkeypatch.setattr(local_networks, "entry_points", lambda group: entries)  # noqa: ARG005 - the name is the caller's
+    with pytest.raises(SettingsError, match="several packages make local networks"):
+        find_local_networks()
 
 
 def test_another_thing_under_its_entry_point_is_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ The service holds keys, so its own package has no faucet and no faults to switch
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Protocol
 
@@ -48,16 +48,22 @@ def find_local_networks() -> LocalNetworksDefinition | None:
     """None: no package that makes local networks is installed.
 
     Raises:
-        SettingsError: an entry point names something else.
+        SettingsError: an entry point names something else, or several packages make them.
     """
-    for entry in sorted(entry_points(group=GROUP), key=lambda one: one.name):
-        found = entry.load()
-        if not isinstance(found, LocalNetworksDefinition):
-            raise SettingsError(
-                [f"the entry point {entry.name} = {entry.value} is no LocalNetworksDefinition"]
-            )
-        return found
-    return None
+    entries = sorted(entry_points(group=GROUP), key=lambda one: one.name)
+    found = [_load(entry) for entry in entries]
+    if len(found) > 1:
+        raise SettingsError(
+            [f"several packages make local networks: {', '.join(one.value for one in entries)}"]
+        )
+    return found[0] if found else None
+
+
+def _load(entry: EntryPoint) -> LocalNetworksDefinition:
+    found = entry.load()
+    if not isinstance(found, LocalNetworksDefinition):
+        raise SettingsError([f"the entry point {entry.name} = {entry.value} is no LocalNetworksDefinition"])
+    return found
 
 
 def require_local_networks() -> LocalNetworksDefinition:
