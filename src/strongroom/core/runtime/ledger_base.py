@@ -5,6 +5,7 @@ has them `adopt` and `finish_waits`.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Generic, TypeVar
@@ -37,7 +38,7 @@ HOLDER_BYTES = 8
 S = TypeVar("S", bound=LedgerSettings)
 
 
-class LedgerBase(Generic[S]):
+class LedgerBase(ABC, Generic[S]):
     """See `core.runtime.ledger.Ledger`. Attributes with a name of the house are for the ledger that builds on it."""
 
     def __init__(self, definition: AnyLedger, settings: S, surroundings: Surroundings) -> None:
@@ -69,24 +70,24 @@ class LedgerBase(Generic[S]):
 
     # What a ledger says.
 
+    @abstractmethod
     def surfaces(self) -> list[Surface]:
         """What it serves, each with `self.opening(name, ...)` as its application."""
-        raise NotImplementedError
 
     async def adopt(self) -> None:
         """Takes over what another program left in the database. It may run again and again."""
 
+    @abstractmethod
     async def assemble(self) -> None:
         """Makes everything. The database is there, and its key is open."""
-        raise NotImplementedError
 
+    @abstractmethod
     def applications(self) -> Mapping[str, Any]:
         """The ASGI application of each surface, by its name. Asked after `assemble`, if anything is served."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start_loops(self) -> None:
         """Starts the ledger's loops: `self.loops.start(self.loops.every(...))`, `self.under(...)`."""
-        raise NotImplementedError
 
     def finish_waits(self) -> None:
         """Answers callers that wait for an outcome with what is known, because the process stops soon."""
