@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from litestar import Litestar, Response, route
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
@@ -36,8 +35,6 @@ from strongroom.hathor.api.wallets.registration import Registration
 from strongroom.hathor.notifications.devices import Devices
 from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.jwt import Tokens
-
-log = structlog.get_logger(__name__)
 
 MAX_BODY = 1_000_000
 COMPRESS_FROM = 1024
@@ -197,22 +194,21 @@ class _Errors(ErrorAnswers):
     def __init__(self, metrics: Metrics) -> None:
         super().__init__("hathor", metrics)
 
-    def _refused(self, refusal: Refusal) -> Response[bytes]:
+    def body(self, path: str, status: int, message: str, code: str) -> dict[str, object]:
+        """Of what the framework refuses, and of a defect: a word alone."""
+        del path, message
+        word = (
+            "internal-server-error" if status == HTTPStatus.INTERNAL_SERVER_ERROR else code.replace("_", "-")
+        )
+        self.count(word)
+        return Refusal(status, word).body()
+
+    def _of_ours(self, request: Request, error: StrongroomError) -> Response[Any]:
+        refusal = refusal_of(error)
+        if refusal is None:
+            return self._of_defect(request, error)
         self.count(refusal.error or str(refusal.status))
         return written(refusal.body(), refusal.status)
-
-    def _of_ours(self, request: Request, error: StrongroomError) -> Response[bytes]:
-        refusal = refusal_of(error)
-        return self._of_defect(request, error) if refusal is None else self._refused(refusal)
-
-    def _of_framework(self, request: Request, error: Exception) -> Response[bytes]:
-        del request
-        status = getattr(error, "status_code", HTTPStatus.BAD_REQUEST)
-        return self._refused(Refusal(status, HTTPStatus(status).phrase.lower().replace(" ", "-")))
-
-    def _of_defect(self, request: Request, error: Exception) -> Response[bytes]:
-        log.error("defect", path=request.url.path, error=type(error).__name__, exc_info=error)
-        return self._refused(Refusal(500, "internal-server-error"))
 
 
 class _PrefixMiddleware:

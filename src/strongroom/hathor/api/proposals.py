@@ -56,7 +56,7 @@ class ProposalRoutes:
         wallet = await self._reader.known_wallet(principal)
         if wallet is None:
             await self._check_open(principal, proposal_id)  # what is wrong with it goes first
-            raise WalletNotFound("There is no such wallet")
+            raise WalletNotFound
         try:
             transaction, raw = read_transaction(tx_hex)
         except Refusal:

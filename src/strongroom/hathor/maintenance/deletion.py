@@ -37,7 +37,7 @@ def delete_wallet(connection: Connection, wallet_id: str) -> None:
     """
     lock_ledger(connection)  # neither the sync nor a load is in the midst of it
     if not lock_wallet(connection, wallet_id):  # no device comes to it meanwhile
-        raise WalletNotFound("There is no such wallet")
+        raise WalletNotFound
     execute(connection, FORGET, wallet_id)
     execute(connection, UNCLAIM, wallet_id)
     for table in OWNED:

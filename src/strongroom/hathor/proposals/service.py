@@ -110,7 +110,7 @@ class Proposals:
         def work(connection: Connection) -> None:
             if self._reader.known(connection, principal) is None:
                 find_proposal(connection, proposal_id, principal.wallet_id)
-                raise WalletNotFound("There is no such wallet")
+                raise WalletNotFound
             cancel(connection, proposal_id, principal.wallet_id, self._reader.now_s)
 
         await self._database.write(work)
@@ -135,5 +135,5 @@ class Proposals:
 def _ready_wallet(connection: Connection, wallet_id: str) -> Wallet:
     wallet = find_wallet(connection, wallet_id)
     if wallet is None:
-        raise WalletNotFound("There is no such wallet")
+        raise WalletNotFound
     return require_ready(wallet)

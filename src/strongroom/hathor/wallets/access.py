@@ -21,6 +21,9 @@ class WalletNotReady(Conflict):
 
     code = "wallet-not-ready"
 
+    def __init__(self) -> None:
+        super().__init__("The wallet is not loaded yet")
+
 
 class TokenOutdated(Unauthenticated):
     """The wallet has another authentication key than the token is bound to."""
@@ -37,13 +40,6 @@ class WalletReader:
     @property
     def now_s(self) -> int:
         return self._clock.now_ms() // 1000
-
-    async def named(self, wallet_id: str) -> Wallet:
-        """The wallet of this name, in whatever status. Raises: WalletNotFound."""
-        wallet = await read_wallet(self.database, wallet_id)
-        if wallet is None:
-            raise WalletNotFound("There is no such wallet")
-        return wallet
 
     async def exists(self, wallet_id: str) -> bool:
         return await self.database.read(lambda connection: find_wallet(connection, wallet_id)) is not None
@@ -85,7 +81,7 @@ class WalletReader:
     def _admit(self, principal: Principal, wallet: Wallet | None) -> Wallet:
         """The wallet, if its authentication key is still the token's."""
         if wallet is None:
-            raise WalletNotFound("There is no such wallet")
+            raise WalletNotFound
         if principal.auth_address is not None:
             current = key_address(wallet.auth_xpubkey, self._network)
             if not hmac.compare_digest(current, principal.auth_address):
@@ -96,5 +92,5 @@ class WalletReader:
 def require_ready(wallet: Wallet) -> Wallet:
     """Raises: WalletNotReady."""
     if wallet.ready_at_s is None:
-        raise WalletNotReady("The wallet is not loaded yet")
+        raise WalletNotReady
     return wallet

@@ -90,6 +90,9 @@ def lock_wallet(connection: Connection, wallet_id: str) -> bool:
 class WalletNotFound(NotFound):
     code = "wallet-not-found"
 
+    def __init__(self) -> None:
+        super().__init__("There is no such wallet")
+
 
 async def register_wallet(database: Database, wallet: Wallet) -> Wallet:
     """See `register`."""
@@ -140,7 +143,7 @@ def change_auth_key(connection: Connection, wallet_id: str, auth_xpubkey: str) -
 def _existing(connection: Connection, wallet_id: str) -> Wallet:
     wallet = find_wallet(connection, wallet_id)
     if wallet is None:
-        raise WalletNotFound("There is no such wallet")
+        raise WalletNotFound
     return wallet
 
 

@@ -140,7 +140,7 @@ class LegacyRoutes:
         query = schema.check(read_query(request), convert=True)
         wallet = await read_wallet(self._database, query["id"])
         if wallet is None:
-            raise WalletNotFound("There is no such wallet")
+            raise WalletNotFound
         return wallet, query
 
     def _new(self, xpub: str, expected: str | None) -> Wallet:

@@ -81,9 +81,9 @@ class OutputRoutes:
 async def _check_loaded(database: Database, wallet: Wallet | None) -> None:
     """That it has no outputs says nothing while it has no addresses. Raises: Refusal."""
     if wallet is None:
-        raise WalletNotFound("There is no such wallet")
+        raise WalletNotFound
     if wallet.ready_at_s is None and not await all_addresses(database, wallet.id):
-        raise WalletNotReady("The wallet is not loaded yet")
+        raise WalletNotReady
 
 
 async def _select(database: Database, wallet_id: str, query: dict[str, Any], now_s: int) -> list[Output]:

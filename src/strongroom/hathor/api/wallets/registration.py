@@ -116,7 +116,7 @@ class Registration:
         self._check_time(body["timestamp"], "invalid-payload")
         wallet_key = wallet_id(body["xpubkey"])
         if await self._find(wallet_key) is None:
-            raise WalletNotFound("There is no such wallet")
+            raise WalletNotFound
         self._check_keys(body, wallet_key)
         return _status(await replace_auth_key(self._database, wallet_key, body["authXpubkey"]))
 
