@@ -37,7 +37,7 @@ def given(text: str) -> str:
 def of_compose(service: str, secrets: Path) -> Settings:
     """As the process reads them: ENV of the image, then the file's, with its secrets where it mounts them."""
     mounted = set(SERVICES[service]["secrets"])
-    variables = dockerfile.environment(dockerfile.stages()[-1], {})
+    variables = dockerfile.environment(dockerfile.stage("service"), {})
     for name, value in SERVICES[service]["environment"].items():
         text = given(str(value))
         if text.startswith("/run/secrets/"):

@@ -55,7 +55,7 @@ def variables() -> dict[str, str | tuple[str, str]]:
 def environment(**secrets: str) -> dict[str, str]:
     """What the process sees: ENV of the image, then the manifest, with the Secret's values or these."""
     given = of_kind("Secret")["stringData"] | secrets
-    image = dockerfile.environment(dockerfile.stages()[-1], {})
+    image = dockerfile.environment(dockerfile.stage("service"), {})
     return image | {
         name: value if isinstance(value, str) else given[value[1]] for name, value in variables().items()
     }
