@@ -25,7 +25,7 @@ from strongroom_sandbox.bittensor.execution import accounts
 from strongroom_sandbox.bittensor.node.faults import Lies
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.signing import signed
-from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, set_weights, settled
+from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, revealed, set_weights, settled
 from support.bittensor_service import (
     HOT,
     HOTKEY,
@@ -264,9 +264,4 @@ async def test_a_commit_that_was_signed_anew_is_revealed(node: LiveNode, service
     await pooled(node, 2)
     node.produce()
     assert (await asked).json()["success"] is True
-    for _ in range(40):
-        if node.weights(0):
-            break
-        node.produce()
-        await asyncio.sleep(0.3)  # a block, at the pace of the hurried clock
-    assert node.weights(0) == [(0, 65535)]
+    assert await revealed(node, HOT.public_key) == [(0, 65535)]

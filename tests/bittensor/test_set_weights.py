@@ -1,6 +1,5 @@
 """Weights over the whole way: HTTP, database, a node's JSON-RPC, blocks."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from strongroom.bittensor.protocol.weights import WeightSet
 from strongroom.bittensor.weights import timelock
 from strongroom.core.errors import Unavailable
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
-from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, set_weights, settled
+from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, revealed, set_weights, settled
 from support.bittensor_service import (
     HOT,
     BittensorService,
@@ -213,12 +212,7 @@ async def test_committed_weights_are_revealed_in_their_epoch(
     node.produce()
     assert (await asked).json()["success"] is True
     assert node.weights(0) == []
-    for _ in range(40):
-        if node.weights(0):
-            break
-        node.produce()
-        await asyncio.sleep(0.3)  # a block, at the pace of the hurried clock
-    assert node.weights(0) == [(0, 65535)]
+    assert await revealed(node, HOT.public_key) == [(0, 65535)]
 
 
 async def test_pylons_clients_set_weights_by_hotkey(node: LiveNode, service: BittensorService) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import httpx2
 
 from strongroom.core.clock import SystemClock
+from strongroom_sandbox.bittensor.pallets.shared.view import View
+from strongroom_sandbox.bittensor.pallets.weights.commit_reveal import is_in_window
 from support.bittensor.live_node import NETUID, LiveNode
 from support.bittensor_service import HOTKEY, WALLET, BittensorService
 from support.waiting import eventually
@@ -47,6 +49,19 @@ def set_weights(
 
 async def pooled(node: LiveNode, count: int = 1) -> None:
     await eventually(lambda: len(node.node.pool.waiting) == count)
+
+
+async def revealed(node: LiveNode, hotkey: bytes, uid: int = 0) -> list[tuple[int, int]]:
+    """The weights that the hotkey committed, once they are open. No block of the window goes by before the reveal is there."""
+    for _ in range(40):
+        if weights := node.weights(uid):
+            return weights
+        view = View(node.node.chain.storage)
+        commits = view.get("WeightCommits", NETUID, hotkey) or []
+        if any(is_in_window(view, NETUID, commit) for commit in commits):
+            await pooled(node)
+        node.produce()
+    return node.weights(uid)
 
 
 async def reaches(service: BittensorService, job: str, status: str) -> dict[str, Any]:
