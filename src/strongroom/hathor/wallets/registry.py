@@ -64,6 +64,24 @@ class Wallet:
         }
 
 
+def new_wallet(*, wallet_id: str, xpubkey: str, auth_xpubkey: str, max_gap: int, created_at_s: int) -> Wallet:
+    """One that is not registered yet."""
+    return Wallet(
+        id=wallet_id,
+        xpubkey=xpubkey,
+        auth_xpubkey=auth_xpubkey,
+        own_status=CREATING,
+        retry_count=0,
+        max_gap=max_gap,
+        created_at_s=created_at_s,
+        ready_at_s=None,
+        last_used_index=-1,
+        shielded_max_gap=None,
+        last_used_shielded_index=None,
+        shielded_status="none",
+    )
+
+
 @lru_cache(maxsize=16_384)
 def key_address(xpub: str, network: Network) -> str:
     """The address of an xpub's own key: it signs the authentication messages. Raises: ProtocolError."""

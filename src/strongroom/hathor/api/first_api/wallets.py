@@ -23,7 +23,13 @@ from strongroom.hathor.wallets import history as histories
 from strongroom.hathor.wallets.access import require_ready
 from strongroom.hathor.wallets.balances import read_balances
 from strongroom.hathor.wallets.loading import WalletLoader
-from strongroom.hathor.wallets.registry import CREATING, Wallet, WalletNotFound, read_wallet, register_wallet
+from strongroom.hathor.wallets.registry import (
+    Wallet,
+    WalletNotFound,
+    new_wallet,
+    read_wallet,
+    register_wallet,
+)
 
 T = TypeVar("T")
 
@@ -152,19 +158,12 @@ class LegacyRoutes:
         if self._rules.confirm_first_address and expected != first:
             message = f"Expected first address to be {expected} but it is {first}"
             raise Refusal(400, "invalid-payload", message=message)
-        return Wallet(
-            id=wallet_id(xpub),
+        return new_wallet(
+            wallet_id=wallet_id(xpub),
             xpubkey=xpub,
             auth_xpubkey=xpub,
-            own_status=CREATING,
-            retry_count=0,
             max_gap=self._rules.max_gap,
             created_at_s=self._clock.now_ms() // 1000,
-            ready_at_s=None,
-            last_used_index=-1,
-            shielded_max_gap=None,
-            last_used_shielded_index=None,
-            shielded_status="none",
         )
 
 

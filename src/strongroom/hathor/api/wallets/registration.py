@@ -25,6 +25,7 @@ from strongroom.hathor.wallets.registry import (
     Wallet,
     WalletNotFound,
     key_address,
+    new_wallet,
     read_wallet,
     register_wallet,
     replace_auth_key,
@@ -198,19 +199,12 @@ class Registration:
             raise Refusal(400, "invalid-payload", message=message)
 
     def _new(self, body: dict[str, Any], wallet_key: str) -> Wallet:
-        return Wallet(
-            id=wallet_key,
+        return new_wallet(
+            wallet_id=wallet_key,
             xpubkey=body["xpubkey"],
             auth_xpubkey=body["authXpubkey"],
-            own_status="creating",
-            retry_count=0,
             max_gap=self._rules.max_gap,
             created_at_s=self._clock.now_ms() // 1000,
-            ready_at_s=None,
-            last_used_index=-1,
-            shielded_max_gap=None,
-            last_used_shielded_index=None,
-            shielded_status="none",
         )
 
 
