@@ -199,6 +199,40 @@ def test_no_weight_set_is_submitted_twice(tmp_path_factory: Any, moments: list[M
     assert node.twice == []
 
 
+def test_what_is_asked_again_while_it_may_arrive_is_one_request(tmp_path: Path) -> None:
+    """However often it is asked, lost and asked again: a copy that arrives late was the same request."""
+    node = Node(tmp_path)
+    node.service.post_faults = ["late", "unreachable"]
+    assert node.set_weights([0]).fate is Fate.UNKNOWN
+    node.clock.advance(LATE_S / 2)
+    node.service.post_faults = ["lost before it was taken", "unreachable"]
+    assert node.set_weights([0]).fate is Fate.UNKNOWN
+    node.clock.advance(LATE_S / 2)
+    assert node.set_weights([0]).fate is Fate.ACCEPTED
+    assert list(node.service.jobs.values()) == [[0]]
+    assert node.set_weights([0]).fate is Fate.ACCEPTED
+    assert list(node.service.jobs.values()) == [[0], [0]], "what is asked after its end is set again"
+
+
+def test_a_refusal_of_the_repeated_request_says_nothing_of_the_first(tmp_path: Path) -> None:
+    """The first one is late: while it may arrive, the local wallet signs nothing for the slot."""
+    node = Node(tmp_path)
+    node.service.post_faults = ["late", "refused"]
+    assert node.set_weights([0]).fate is Fate.REFUSED
+    node.restart()
+    node.service.probe_fault = True
+    assert node.set_weights([0]).fate is Fate.NOT_SENT
+    assert node.local_sets == []
+    node.clock.advance(LATE_S)
+    node.service.arrive()
+    assert node.service.jobs
+    assert node.twice == []
+    node.clock.advance(Patience().arrival_s)
+    node.service.probe_fault = False
+    assert node.set_weights([0]).fate is Fate.ACCEPTED
+    assert node.twice == []
+
+
 def test_what_may_yet_arrive_is_not_set_by_the_local_wallet(tmp_path: Path) -> None:
     """The service does not know the request, and then it is away; the request is still on its way."""
     node = Node(tmp_path)

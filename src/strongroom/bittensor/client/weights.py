@@ -150,7 +150,7 @@ class WeightSetter:
             return self._away(request, why)
         now_ms = self._clock.now_ms()
         pending = Pending(
-            key=self._entropy.token(KEY_BYTES).hex(),
+            key=self._key_for(request),
             digest=request.digest,
             until_ms=now_ms + int(self._patience.hold_s * 1000),
             sent_ms=now_ms,
@@ -166,6 +166,13 @@ class WeightSetter:
             return self._lost(request, pending)
         return self._answered(request, pending, answer)
 
+    def _key_for(self, request: Request) -> str:
+        """A new key; that of the earlier request where it was for the same weights: should both arrive, they are one."""
+        earlier = request.earlier
+        if earlier is not None and earlier.digest == request.digest:
+            return earlier.key
+        return self._entropy.token(KEY_BYTES).hex()
+
     def _answered(
         self, request: Request, pending: Pending, answer: ServiceResponse, *, tries: int = TRIES
     ) -> Result:
@@ -176,7 +183,10 @@ class WeightSetter:
             return self._away(request, reason(answer))
         if not _is_final(answer):
             return self._lost(request, pending, tries=tries)
-        self._free(request)
+        if answer.status == HTTPStatus.OK:
+            self._end(request, pending)
+        elif tries == TRIES:  # a refusal, too, speaks of this copy alone
+            self._free(request)
         self._breaker.worked()
         return _refused_or_done(answer)
 
@@ -192,10 +202,18 @@ class WeightSetter:
         if result is None or result.fate is Fate.NOT_SENT:
             return unknown(UNTOLD)
         if result.fate is not Fate.UNKNOWN:
-            self._free(request)
+            self._end(request, pending)
         return result
 
+    def _end(self, request: Request, pending: Pending) -> None:
+        """The service has said what became of the request, whichever copy of it arrived."""
+        if request.earlier is not None and request.earlier.key == pending.key:
+            self._journal.remove(request.slot)
+        else:
+            self._free(request)
+
     def _free(self, request: Request) -> None:
+        """This copy was not taken; an earlier request keeps the slot."""
         if request.earlier is None:
             self._journal.remove(request.slot)
         else:
