@@ -235,7 +235,8 @@ async def test_a_commit_without_an_answer_is_unknown_and_the_same_key_pays_once(
     asked = await service.client.get(f"/wallets/accounts/transactions/{found[1]}")
     assert asked.status_code == (200 if committed else 404)
     paid = entry(await service.send(address, NOBODY, ATTO, key="once"))
-    assert (paid["hash"] == found[1]) is committed
+    if committed:  # else it is signed anew, and may be the same block: its timestamp may be the account's own
+        assert paid["hash"] == found[1]
     assert (paid["height"], paid["balance"]) == (2, 49 * ATTO)
     state = sandbox.state(address)
     assert state is not None
