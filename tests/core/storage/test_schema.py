@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
-from core.test_migrations import pets
+from core.storage.test_migrations import pets
 from strongroom.core.errors import NotFound
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate

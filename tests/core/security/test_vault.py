@@ -9,7 +9,7 @@ from strongroom.core.errors import VaultError
 from strongroom.core.security.vault import KEY_BYTES, KeyEncryptionKey, Vault, open_sealed, seal
 from support.clock import SeededEntropy
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors/atto/vectors.json").read_text())["at_rest"]
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors/atto/vectors.json").read_text())["at_rest"]
 VECTOR = {name: bytes.fromhex(value) for name, value in VECTORS.items() if name != "scheme"}
 
 KEY = bytes(range(KEY_BYTES))

@@ -32,7 +32,7 @@ from support.old_database import write_old_database
 
 pytestmark = pytest.mark.anyio
 
-DUMP = Path(__file__).parents[1] / "vectors" / "hathor" / "old_database" / "dump.sql"
+DUMP = Path(__file__).parents[2] / "vectors" / "hathor" / "old_database" / "dump.sql"
 HEADS = {"core": "core_0004", "hathor": "hathor_0006"}
 SENT, FAILED, OPEN = (
     "ac4a98ee-cbde-48fe-b163-46d1b2944c79",

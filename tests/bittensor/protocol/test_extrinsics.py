@@ -18,7 +18,7 @@ from strongroom.bittensor.protocol.weights import (
     weight_set,
 )
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "bittensor"
+VECTORS = Path(__file__).parents[2] / "vectors" / "bittensor"
 RECORDED: dict[str, Any] = json.loads((VECTORS / "extrinsics.json").read_text())
 FINNEY: dict[str, Any] = json.loads((VECTORS / "finney_extrinsics.json").read_text())
 SIGNATURE = slice(1 + 1 + 32 + 1, 1 + 1 + 32 + 1 + 64)

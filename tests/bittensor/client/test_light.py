@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SOURCES = Path(__file__).parents[2] / "src"
+SOURCES = Path(__file__).parents[3] / "src"
 
 
 def test_it_is_imported_where_nothing_is_installed() -> None:

@@ -15,7 +15,7 @@ from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.bittensor.protocol.weights import WeightSet
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 VECTORS = ROOT / "tests" / "vectors" / "bittensor"
 METADATA = ROOT / "src" / "strongroom_sandbox" / "bittensor" / "runtimes"
 RECORDED: dict[str, Any] = json.loads((VECTORS / "extrinsics.json").read_text())

@@ -318,7 +318,7 @@ WRITE_UNTIL_KILLED = """
 import asyncio, sys
 from sqlalchemy.engine import make_url
 from core.accounts import create_accounts
-from core.test_database import transfer
+from core.storage.test_database import transfer
 from strongroom.core.storage.database import Database
 
 async def main():

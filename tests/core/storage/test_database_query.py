@@ -6,7 +6,7 @@ import random
 import pytest
 
 from core.accounts import create_accounts
-from core.test_database_mysql import kill_connections
+from core.storage.test_mysql import kill_connections
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import ConnectionSevered, DatabaseRefused, DatabaseUnusable
 from support.mariadb import MariaDB, running_mariadb

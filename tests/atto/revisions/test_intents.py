@@ -26,7 +26,7 @@ from support.old_database import inserts, write_old_database
 
 pytestmark = pytest.mark.anyio
 
-FOLDER = Path(__file__).parents[1] / "vectors" / "atto" / "old_database"
+FOLDER = Path(__file__).parents[2] / "vectors" / "atto" / "old_database"
 HEADS = {"core": "core_0004", "atto": "atto_0003"}
 OPEN = {"SEND": "BE7DCD2C", "RECEIVE": "8171364B", "OPEN": "F84693A7"}
 PAID = "5012DE266EBE760626D34B507C1FD89239576E02E0A5FCA50EAA12C56E27887F"
