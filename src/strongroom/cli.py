@@ -17,8 +17,8 @@ from strongroom.commands.sync import sync
 from strongroom.core.clock import SystemClock
 from strongroom.core.environment import SettingsError
 from strongroom.core.errors import StrongroomError
-from strongroom.core.runtime.ledger import AbsentNetwork
-from strongroom.core.runtime.local_networks import require_local_networks
+from strongroom.core.ledger.contract import AbsentNetwork
+from strongroom.core.ledger.local_networks import require_local_networks
 from strongroom.core.runtime.telemetry import configure_logging
 from strongroom.registry import LEDGERS
 from strongroom.server import serve as run_service

@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from strongroom.atto.definition import LEDGER as ATTO
 from strongroom.bittensor.definition import LEDGER as BITTENSOR
 from strongroom.core.environment import SettingsError
-from strongroom.core.runtime.ledger import AnyLedger, LedgerDefinition
+from strongroom.core.ledger.contract import AnyLedger, LedgerDefinition
 from strongroom.hathor.definition import LEDGER as HATHOR
 
 GROUP = "strongroom.ledgers"

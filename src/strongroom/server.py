@@ -20,10 +20,10 @@ from strongroom.core.http.connections.limits import ConnectionLimits
 from strongroom.core.http.exposure import Access, exposure_mistakes
 from strongroom.core.http.listener import Listener, Surface
 from strongroom.core.http.management import create_management
+from strongroom.core.ledger.contract import Ledger, Surroundings
+from strongroom.core.ledger.local_networks import LocalNetworks
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.backoff import Backoff
-from strongroom.core.runtime.ledger import Ledger, Surroundings
-from strongroom.core.runtime.local_networks import LocalNetworks
 from strongroom.core.runtime.loop_watch import LoopWatch
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth

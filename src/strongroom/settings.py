@@ -12,7 +12,7 @@ from strongroom.core.environment import SHORT_SECRETS_VARIABLE, Environment
 from strongroom.core.http.connections.limits import ConnectionLimits, read_connection_limits
 from strongroom.core.http.door import AllowedCallers, read_allowed_callers
 from strongroom.core.http.exposure import ALLOW_VARIABLE, Access, Exposure, exposure_mistakes
-from strongroom.core.runtime.ledger import LedgerDefinition, LedgerSettings
+from strongroom.core.ledger.contract import LedgerDefinition, LedgerSettings
 from strongroom.registry import LEDGERS
 
 log = structlog.get_logger(__name__)

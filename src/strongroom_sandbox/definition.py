@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from strongroom.core.clock import Clock
-from strongroom.core.runtime.local_networks import LocalNetworks, LocalNetworksDefinition
+from strongroom.core.ledger.local_networks import LocalNetworks, LocalNetworksDefinition
 from strongroom_sandbox.ports import default_variables
 
 

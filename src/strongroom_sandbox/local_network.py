@@ -10,8 +10,8 @@ from strongroom.core.clock import Clock, SystemEntropy
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.listener import Surface
+from strongroom.core.ledger.contract import Ledger
 from strongroom.core.runtime.background import Background
-from strongroom.core.runtime.ledger import Ledger
 from strongroom.core.security.keys.local import make_secret_file
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom_sandbox.atto import AttoSandbox, Chain, Journal

@@ -240,7 +240,7 @@ async def test_a_clock_of_the_node_that_jumps_is_seen_and_signing_waits(
 async def test_a_clock_that_stays_where_it_jumped_is_followed_in_the_end(
     service: AttoService, network: AttoNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strongroom.atto.following.node_clock.STEADY_CHECKS", 2)
+    monkeypatch.setattr("strongroom.atto.gateway.node_clock.STEADY_CHECKS", 2)
     address = await service.open_account(network, 50 * ATTO)
     network.faults.clock_ahead_ms = 40_000
     await eventually(lambda: states(service)["attoNodeClock"] is Status.DEGRADED)

@@ -39,7 +39,7 @@ def dying(monkeypatch: pytest.MonkeyPatch) -> Callable[[], DyingDatabase]:
         made.append(DyingDatabase(url))
         return made[-1]
 
-    monkeypatch.setattr("strongroom.core.runtime.ledger_base.Database", make)
+    monkeypatch.setattr("strongroom.core.ledger.base.Database", make)
     return lambda: made[-1]
 
 

@@ -18,9 +18,9 @@ from sqlalchemy import Connection
 from strongroom.atto.gateway import NodeRejected, NodeUnavailable
 from strongroom.atto.protocol import AccountKeys, Address, Mnemonic, Transaction
 from strongroom.atto.transactions.drafting import BlockRequest, Work
+from strongroom.core.coordination.lease import Lease
 from strongroom.core.intents.intent import Outcome
 from strongroom.core.intents.signing import SigningAttempt
-from strongroom.core.runtime.lease import Lease
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import CommitUnknown
 from strongroom_sandbox.atto.faults.faults import Refusal

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from strongroom.core.environment import SettingsError
-from strongroom.core.runtime import local_networks
-from strongroom.core.runtime.local_networks import find_local_networks, require_local_networks
+from strongroom.core.ledger import local_networks
+from strongroom.core.ledger.local_networks import find_local_networks, require_local_networks
 from strongroom_sandbox.definition import NETWORKS
 
 ROOT = Path(__file__).resolve().parents[2]

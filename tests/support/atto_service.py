@@ -23,7 +23,7 @@ from strongroom.core.clock import SystemEntropy
 from strongroom.core.http.listener import behind_door
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.store import adopt
-from strongroom.core.runtime.ledger import Surroundings
+from strongroom.core.ledger.contract import Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.audit import verify
 from strongroom.settings import read_settings

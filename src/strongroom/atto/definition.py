@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from strongroom.atto.settings import SURFACES, AttoSettings, read_atto_settings
 from strongroom.core.environment import Environment
-from strongroom.core.runtime.ledger import Check, LedgerDefinition, OwnVariables, Surroundings
+from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.security.holdings import Holdings
 from strongroom.core.storage.installed import Installed
 from strongroom.core.storage.schema import Revisions
@@ -18,7 +18,7 @@ REVISIONS = Revisions(component="atto", folder=Path(__file__).parent / "revision
 
 
 class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
-    """See `core.runtime.ledger`."""
+    """See `core.ledger.contract`."""
 
     name = "atto"
     title = "Atto"

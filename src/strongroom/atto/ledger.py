@@ -11,16 +11,14 @@ from strongroom.atto.api.application import Services, create_application
 from strongroom.atto.api.documentation import PAGE
 from strongroom.atto.api.errors import ErrorMapper
 from strongroom.atto.following.follower import RETRY_S, Follower
-from strongroom.atto.following.node_clock import REFRESH_S, TIME, NodeClock
-from strongroom.atto.following.node_network import CHECK_S, NodeNetwork
-from strongroom.atto.following.node_network import COMPONENT as NETWORK
 from strongroom.atto.following.streams import AddressStream
-from strongroom.atto.following.watched_addresses import POLL_S as ACCOUNTS_S
-from strongroom.atto.following.watched_addresses import MonitoredAddresses
 from strongroom.atto.gateway import WorkSource
 from strongroom.atto.gateway.hedged_worker import HedgedWorker
 from strongroom.atto.gateway.local_worker import LocalWorker
 from strongroom.atto.gateway.node import HttpNode
+from strongroom.atto.gateway.node_clock import REFRESH_S, TIME, NodeClock
+from strongroom.atto.gateway.node_network import CHECK_S, NodeNetwork
+from strongroom.atto.gateway.node_network import COMPONENT as NETWORK
 from strongroom.atto.gateway.remote_worker import RemoteWorker
 from strongroom.atto.history.callbacks import DESTINATION, QUIET_TICK_S, Callbacks
 from strongroom.atto.history.queries import Queries
@@ -44,16 +42,18 @@ from strongroom.atto.wallets.keyring import Keyring
 from strongroom.atto.wallets.recovery import Recoverer
 from strongroom.atto.wallets.scan_progress import ScanProgress
 from strongroom.atto.wallets.wallets import Wallets
+from strongroom.atto.wallets.watched_addresses import POLL_S as ACCOUNTS_S
+from strongroom.atto.wallets.watched_addresses import MonitoredAddresses
+from strongroom.core.coordination.idempotency import Idempotency, instance_lease
+from strongroom.core.coordination.lease import Lease
+from strongroom.core.coordination.loops import Loop, Turn
 from strongroom.core.http.listener import Surface
 from strongroom.core.intents.resolver import Pace
 from strongroom.core.intents.signing import Signing
+from strongroom.core.ledger.base import LedgerBase
+from strongroom.core.ledger.contract import AnyLedger, Surroundings
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
 from strongroom.core.messaging.outbox import Outbox
-from strongroom.core.runtime.idempotency import Idempotency, instance_lease
-from strongroom.core.runtime.lease import Lease
-from strongroom.core.runtime.ledger import AnyLedger, Surroundings
-from strongroom.core.runtime.ledger_base import LedgerBase
-from strongroom.core.runtime.loops import Loop, Turn
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.security.policy import Policy, SigningGate
 from strongroom.core.security.tokens import Gatekeeper

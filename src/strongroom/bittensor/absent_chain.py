@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from strongroom.bittensor.protocol.networks import Network
 from strongroom.bittensor.settings import BittensorSettings
 from strongroom.core.http.hosts import is_loopback
-from strongroom.core.runtime.ledger import AbsentNetwork
+from strongroom.core.ledger.contract import AbsentNetwork
 
 ANSWER_S = 2.0
 DEFAULT_PORT = 80

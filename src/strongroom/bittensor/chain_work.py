@@ -19,7 +19,7 @@ from strongroom.bittensor.settings import BittensorSettings
 from strongroom.bittensor.weights.revealer import Reveals
 from strongroom.bittensor.weights.setter import REVEAL, SET, Weights
 from strongroom.bittensor.weights.subnet import Subnets
-from strongroom.core.runtime.ledger_base import LedgerBase
+from strongroom.core.ledger.base import LedgerBase
 from strongroom.core.security.policy import SigningGate
 
 # The components of health.

@@ -11,7 +11,7 @@ from strongroom.bittensor.settings import (
     read_bittensor_settings,
 )
 from strongroom.core.environment import Environment
-from strongroom.core.runtime.ledger import (
+from strongroom.core.ledger.contract import (
     AbsentNetwork,
     Check,
     LedgerDefinition,
@@ -29,7 +29,7 @@ REVISIONS = Revisions(component="bittensor", folder=Path(__file__).parent / "rev
 
 
 class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]):
-    """See `core.runtime.ledger`."""
+    """See `core.ledger.contract`."""
 
     name = "bittensor"
     title = "Bittensor"

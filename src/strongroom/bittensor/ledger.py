@@ -20,7 +20,7 @@ from strongroom.bittensor.keystore.wallets import Wallets
 from strongroom.bittensor.settings import API_SURFACE, BittensorSettings
 from strongroom.core.http.listener import Surface
 from strongroom.core.http.rate_limiter import RateLimiter
-from strongroom.core.runtime.ledger_base import LedgerBase
+from strongroom.core.ledger.base import LedgerBase
 from strongroom.core.security.policy import SigningGate
 
 KEYS = "bittensorKeys"

@@ -10,8 +10,8 @@ import typer
 
 from strongroom.commands.installed import require_installed
 from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom.core.runtime.ledger import AnyLedger, Ledger, LedgerDefinition, LedgerSettings, Surroundings
-from strongroom.core.runtime.local_networks import find_local_networks
+from strongroom.core.ledger.contract import AnyLedger, Ledger, LedgerDefinition, LedgerSettings, Surroundings
+from strongroom.core.ledger.local_networks import find_local_networks
 from strongroom.core.runtime.telemetry import Health, Metrics, configure_logging
 from strongroom.core.storage.database import Database
 from strongroom.registry import BY_NAME
@@ -49,7 +49,7 @@ def require_known(ledgers: list[str] | None) -> None:
 
 
 class Administrator:
-    """See `core.runtime.ledger.Administration`."""
+    """See `core.ledger.contract.Administration`."""
 
     def settings(self, ledger: LedgerDefinition[S, L]) -> S:
         return own_settings(ledger, administrative_settings([ledger.name]))

@@ -12,7 +12,7 @@ from rich.text import Text
 from strongroom.commands.context import administrative_settings
 from strongroom.commands.installed import installed
 from strongroom.core.errors import StrongroomError
-from strongroom.core.runtime.ledger import Check
+from strongroom.core.ledger.contract import Check
 from strongroom.core.security.audit import verify
 from strongroom.core.storage.installed import Installed, check_schema, reading
 from strongroom.registry import BY_NAME

@@ -1,6 +1,6 @@
 """The databases of this installation."""
 
-from strongroom.core.runtime.ledger import AnyLedger
+from strongroom.core.ledger.contract import AnyLedger
 from strongroom.core.storage.installed import Installed, looking
 from strongroom.core.storage.schema import require_current
 from strongroom.registry import LEDGERS

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from strongroom.core.runtime.ledger import AnyLedger
+from strongroom.core.ledger.contract import AnyLedger
 from strongroom.registry import LEDGERS
 
 Loader = Callable[[], typer.Typer | Callable[..., Any] | None]

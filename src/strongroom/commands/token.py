@@ -14,8 +14,8 @@ from rich.text import Text
 
 from strongroom.commands.context import Administrator, named_ledger, shown
 from strongroom.core.clock import SystemClock, iso_instant
-from strongroom.core.http.json_decoder import decode_json
-from strongroom.core.runtime.ledger import AnyLedger
+from strongroom.core.json_decoder import decode_json
+from strongroom.core.ledger.contract import AnyLedger
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.tokens import NewToken, Token, Tokens
 from strongroom.core.storage.database import Database

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strongroom.core.environment import Environment
-from strongroom.core.runtime.ledger import Check, LedgerDefinition, OwnVariables, Surroundings
+from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.storage.installed import Installed
 from strongroom.core.storage.schema import Revisions
 from strongroom.hathor.settings import CREDENTIALS, SURFACES, HathorSettings, read_hathor_settings
@@ -17,7 +17,7 @@ REVISIONS = Revisions(component="hathor", folder=Path(__file__).parent / "revisi
 
 
 class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
-    """See `core.runtime.ledger`."""
+    """See `core.ledger.contract`."""
 
     name = "hathor"
     title = "Hathor"

@@ -8,18 +8,18 @@ from typing import Any
 import structlog
 from litestar.types import ASGIApp
 
+from strongroom.core.coordination.loops import Loop, Turn
 from strongroom.core.errors import Conflict
 from strongroom.core.http.door import DoorRules
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.hosts import is_loopback
 from strongroom.core.http.listener import Surface
+from strongroom.core.ledger.base import LedgerBase
+from strongroom.core.ledger.contract import AnyLedger, Surroundings
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
 from strongroom.core.messaging.bus import Bus, RedisBus
 from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.messaging.outbox_reader import OutboxReader
-from strongroom.core.runtime.ledger import AnyLedger, Surroundings
-from strongroom.core.runtime.ledger_base import LedgerBase
-from strongroom.core.runtime.loops import Loop, Turn
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.security.tokens import Gatekeeper
 from strongroom.hathor.api.application import CORS, Routes, create_application

@@ -9,7 +9,7 @@ from litestar import WebSocket
 from litestar.exceptions import WebSocketDisconnect
 
 from strongroom.core.clock import Clock
-from strongroom.core.http.json_decoder import JsonDecoder
+from strongroom.core.json_decoder import JsonDecoder
 from strongroom_sandbox.hathor.flow import Flow, Refusal, RefusedError
 from strongroom_sandbox.hathor.journal import Journal
 from strongroom_sandbox.hathor.node import Faults, Node

@@ -6,7 +6,7 @@ import msgspec
 from litestar import Litestar, MediaType, Request, Response, WebSocket, get, post, websocket
 from litestar.params import FromQuery, QueryParameter
 
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom_sandbox.hathor.contract_routes import contract_routes
 from strongroom_sandbox.hathor.event_stream import Subscriptions
 from strongroom_sandbox.hathor.mining import Miner, mining_routes

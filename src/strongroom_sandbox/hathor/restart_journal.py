@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.http.json_decoder import JsonDecoder
+from strongroom.core.json_decoder import JsonDecoder
 from strongroom.hathor.protocol.addresses import Network
 from strongroom_sandbox.hathor.node import Node, new_node
 

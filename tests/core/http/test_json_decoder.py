@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strongroom.core.http.json_decoder import MAX_DEPTH, JsonDecoder, check_depth, decode_json
+from strongroom.core.json_decoder import MAX_DEPTH, JsonDecoder, check_depth, decode_json
 from support.nested import NESTED, arrays, objects
 
 STRINGS = st.text(alphabet='[]{}"\\a/é\n', max_size=6)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from strongroom.core.coordination.loops import Loops
 from strongroom.core.environment import Environment
 from strongroom.core.messaging.backlog import (
     LOOK_S,
@@ -15,7 +16,6 @@ from strongroom.core.messaging.backlog import (
 )
 from strongroom.core.messaging.outbox import Event, Outbox
 from strongroom.core.runtime.background import Background
-from strongroom.core.runtime.loops import Loops
 from strongroom.core.runtime.telemetry import ComponentHealth, Health, Metrics, Status
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Connection
 
 from core.accounts import add, balances, create_accounts
+from strongroom.core.coordination.idempotency import Attempt, Idempotency, Replay, Resume, instance_lease
+from strongroom.core.coordination.lease import Leases
 from strongroom.core.errors import IdempotencyMismatch, IdempotencyRunning, InvalidInput, LeaseLost
-from strongroom.core.runtime.idempotency import Attempt, Idempotency, Replay, Resume, instance_lease
-from strongroom.core.runtime.lease import Leases
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 

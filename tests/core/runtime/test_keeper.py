@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from strongroom.core.clock import SystemClock
-from strongroom.core.runtime.keeper import MAX_SILENCE_S
-from strongroom.core.runtime.lease import DEFAULT_TTL_S, Lease, Leases
+from strongroom.core.coordination.keeper import MAX_SILENCE_S
+from strongroom.core.coordination.lease import DEFAULT_TTL_S, Lease, Leases
 from strongroom.core.storage.database import ANSWER_S, Database, T, Work, sqlite_url
 from strongroom.core.storage.errors import ConnectionSevered
 from strongroom.core.storage.migrations import migrate

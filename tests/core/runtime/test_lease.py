@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Connection, text
 
 from core.accounts import add, balances, create_accounts
+from strongroom.core.coordination.lease import DEFAULT_TTL_S, Lease, Leases
 from strongroom.core.errors import LeaseLost
-from strongroom.core.runtime.lease import DEFAULT_TTL_S, Lease, Leases
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from strongroom.core.coordination.lease import DEFAULT_TTL_S, Lease, Leases
+from strongroom.core.coordination.loops import MAX_PAUSE_S, Again, Incomplete, Loops, Turn
 from strongroom.core.errors import LeaseLost, Unavailable
 from strongroom.core.runtime.background import Background
-from strongroom.core.runtime.lease import DEFAULT_TTL_S, Lease, Leases
-from strongroom.core.runtime.loops import MAX_PAUSE_S, Again, Incomplete, Loops, Turn
 from strongroom.core.runtime.telemetry import ComponentHealth, Health, Metrics, Status
 from strongroom.core.runtime.work_health import STANDBY
 from strongroom.core.storage.database import ANSWER_S, Database, T, sqlite_url

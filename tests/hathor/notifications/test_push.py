@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import Connection
 
 from strongroom.core.clock import SystemClock
+from strongroom.core.coordination.loops import Loops
 from strongroom.core.environment import Environment
 from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.runtime.background import Background
-from strongroom.core.runtime.loops import Loops
 from strongroom.core.runtime.telemetry import Health, Metrics, Status
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import execute

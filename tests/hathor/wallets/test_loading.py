@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
 from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.coordination.loops import Loops
 from strongroom.core.errors import Conflict
 from strongroom.core.runtime.background import Background
-from strongroom.core.runtime.loops import Loops
 from strongroom.core.runtime.telemetry import Health, Metrics, Status
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import ConnectionSevered

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager, suppress
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock, SystemClock, SystemEntropy
+from strongroom.core.coordination.lease import Leases
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.listener import Listener, Surface
 from strongroom.core.messaging.outbox import Outbox
-from strongroom.core.runtime.lease import Leases
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.database import Database

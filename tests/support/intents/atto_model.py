@@ -15,8 +15,8 @@ from sqlalchemy.engine import URL
 
 from strongroom.atto import tables
 from strongroom.atto.definition import REVISIONS
-from strongroom.atto.following.node_clock import NodeClock
 from strongroom.atto.gateway import Node, NodeRejected, NodeUnavailable
+from strongroom.atto.gateway.node_clock import NodeClock
 from strongroom.atto.history.entries import insert_entries
 from strongroom.atto.protocol import (
     AccountKeys,
@@ -36,12 +36,12 @@ from strongroom.atto.transactions.publishing import BlockNetwork
 from strongroom.atto.wallets.holdings import WALLETS
 from strongroom.atto.wallets.keyring import Keyring
 from strongroom.atto.wallets.wallets import Wallets
+from strongroom.core.coordination.idempotency import Idempotency
 from strongroom.core.errors import Conflict
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.resolver import Effects
 from strongroom.core.intents.resolver import Network as IntentNetwork
 from strongroom.core.intents.signing import Draft, Unsigned
-from strongroom.core.runtime.idempotency import Idempotency
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit

@@ -15,11 +15,11 @@ from sqlalchemy import Connection, select
 from sqlalchemy.engine import URL
 
 from strongroom.core.errors import StrongroomError
-from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.intents.intent import Intent, Outcome
 from strongroom.core.intents.resolver import Effects, Network, Pace, Resolver
 from strongroom.core.intents.signing import Draft, Signing
 from strongroom.core.intents.store import list_intents
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.audit import Audit, verify

@@ -21,8 +21,8 @@ from strongroom.atto.wallets.accounts import Accounts
 from strongroom.atto.wallets.recovery import Recoverer
 from strongroom.atto.wallets.scan_progress import ScanProgress
 from strongroom.atto.wallets.wallets import Wallets
+from strongroom.core.coordination.idempotency import Idempotency
 from strongroom.core.http.json_request import JsonRequest
-from strongroom.core.runtime.idempotency import Idempotency
 from strongroom.core.security.tokens import Gatekeeper
 
 MAX_BODY = 1_000_000

@@ -12,8 +12,8 @@ from strongroom.atto.history.views import EntryView, entry_view
 from strongroom.atto.protocol import AccountEntry
 from strongroom.atto.transactions.blocks import BlockRejected, RejectionCause, unknown_outcome
 from strongroom.atto.transactions.service import Transactions
+from strongroom.core.coordination.idempotency import Attempt, Idempotency, Replay, Resume
 from strongroom.core.errors import OutcomeUnknown, StrongroomError
-from strongroom.core.runtime.idempotency import Attempt, Idempotency, Replay, Resume
 from strongroom.core.security.access import Principal
 
 log = structlog.get_logger(__name__)

@@ -34,8 +34,8 @@ from strongroom.atto.history.views import EntryView, entry_view
 from strongroom.atto.protocol import AccountEntry
 from strongroom.atto.records import AccountRecord
 from strongroom.atto.transactions.service import Transactions
+from strongroom.core.coordination.idempotency import Attempt
 from strongroom.core.errors import InvalidInput
-from strongroom.core.runtime.idempotency import Attempt
 from strongroom.core.security.access import Principal
 
 NDJSON = "application/x-ndjson"

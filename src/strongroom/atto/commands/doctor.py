@@ -15,7 +15,7 @@ from strongroom.atto.settings import AttoSettings
 from strongroom.atto.wallets.holdings import WalletHoldings
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, StrongroomError, Unavailable
-from strongroom.core.runtime.ledger import Check
+from strongroom.core.ledger.contract import Check
 from strongroom.core.security.holdings import inspect_holdings
 from strongroom.core.storage.installed import Installed, reading
 

@@ -19,7 +19,7 @@ from strongroom.atto.transactions.blocks import transaction_of
 from strongroom.atto.transactions.reconciliation import Comparison, Reconciler, require_abandonable
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, InvalidInput
-from strongroom.core.runtime.ledger import Administration, administration_of
+from strongroom.core.ledger.contract import Administration, administration_of
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage.database import Database

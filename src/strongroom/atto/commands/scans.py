@@ -20,7 +20,7 @@ from rich.progress import (
 )
 
 from strongroom.atto.commands.reconcile import reconcile
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 
 application = typer.Typer(
     help="Scans of a running Atto service; accounts beside the node's.", no_args_is_help=True

@@ -10,15 +10,15 @@ import structlog
 from sqlalchemy import select, update
 
 from strongroom.atto import tables
-from strongroom.atto.following.proof import require_signature
-from strongroom.atto.following.watched_addresses import MonitoredAddresses
 from strongroom.atto.gateway import InvalidNodeResponse, Node
+from strongroom.atto.gateway.proof import require_signature
 from strongroom.atto.protocol import AccountState, Address, Block, ChangeBlock, Network, OpenBlock
 from strongroom.atto.records import AccountRecord, load_account, state_values
 from strongroom.atto.transactions.publishing import OpenBlocks
+from strongroom.atto.wallets.watched_addresses import MonitoredAddresses
+from strongroom.core.coordination.loops import Incomplete
 from strongroom.core.errors import Unavailable
 from strongroom.core.runtime.fault_text import fault_text
-from strongroom.core.runtime.loops import Incomplete
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage.database import Database
 

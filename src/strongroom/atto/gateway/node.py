@@ -25,7 +25,6 @@ from strongroom.atto.protocol import (
     encode_transaction,
 )
 from strongroom.core.clock import Clock, iso_instant
-from strongroom.core.http.json_decoder import JsonDecoder
 from strongroom.core.http.outbound.client import (
     ExcessiveAnswer,
     HttpClient,
@@ -33,6 +32,7 @@ from strongroom.core.http.outbound.client import (
     OutboundResponse,
     StreamRefused,
 )
+from strongroom.core.json_decoder import JsonDecoder
 
 log = structlog.get_logger(__name__)
 

@@ -6,8 +6,8 @@ import msgspec
 
 from strongroom.atto.gateway import WorkUnavailable
 from strongroom.atto.protocol import Network, ProtocolError, verify_work
-from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.http.outbound.client import HttpClient, OutboundError
+from strongroom.core.json_decoder import decode_json
 
 MAX_ANSWER_BYTES = 4096
 

@@ -20,11 +20,11 @@ from strongroom.atto.history.entries import load_entry
 from strongroom.atto.history.views import entry_view
 from strongroom.atto.protocol import AccountEntry, Address
 from strongroom.core.clock import Clock, Entropy
+from strongroom.core.coordination.loops import Turn
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unavailable
 from strongroom.core.http.outbound.client import HttpClient, OutboundError
 from strongroom.core.messaging.outbox import Destination, Dispatcher, Event, Outbox
-from strongroom.core.runtime.loops import Turn
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.storage import tables as core_tables
 from strongroom.core.storage.database import Database, upsert_highest

@@ -19,8 +19,8 @@ from strongroom.atto.history.callbacks import Callbacks
 from strongroom.atto.history.entries import insert_entries
 from strongroom.atto.protocol import AccountEntry, AccountState, Address, BlockType, Network
 from strongroom.atto.records import AccountRecord, account_record
+from strongroom.core.coordination.loops import Again, Incomplete
 from strongroom.core.runtime.fault_text import fault_text
-from strongroom.core.runtime.loops import Again, Incomplete
 from strongroom.core.storage.database import Database
 
 log = structlog.get_logger(__name__)

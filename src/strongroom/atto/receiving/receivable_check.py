@@ -11,14 +11,14 @@ import structlog
 from sqlalchemy import Row, delete, select
 
 from strongroom.atto import tables
-from strongroom.atto.following.node_network import NodeNetwork
-from strongroom.atto.following.proof import require_signature
 from strongroom.atto.gateway import Node, NodeUnavailable
+from strongroom.atto.gateway.node_network import NodeNetwork
+from strongroom.atto.gateway.proof import require_signature
 from strongroom.atto.protocol import Address, Network, SendBlock
 from strongroom.atto.records import load_account
 from strongroom.core.clock import Clock
+from strongroom.core.coordination.loops import Incomplete
 from strongroom.core.runtime.fault_text import fault_text
-from strongroom.core.runtime.loops import Incomplete
 from strongroom.core.storage.database import Database
 
 log = structlog.get_logger(__name__)

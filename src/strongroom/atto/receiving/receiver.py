@@ -15,9 +15,8 @@ import structlog
 from sqlalchemy import Connection, Row, delete, select, update
 
 from strongroom.atto import tables
-from strongroom.atto.following.proof import require_signature
-from strongroom.atto.following.watched_addresses import MonitoredAddresses
 from strongroom.atto.gateway import InvalidNodeResponse, Node
+from strongroom.atto.gateway.proof import require_signature
 from strongroom.atto.protocol import (
     Address,
     Block,
@@ -32,9 +31,10 @@ from strongroom.atto.records import AccountRecord
 from strongroom.atto.transactions.blocks import BlockRejected, RejectionCause
 from strongroom.atto.transactions.drafting import BlockRequest
 from strongroom.atto.transactions.submitter import Submitter
+from strongroom.atto.wallets.watched_addresses import MonitoredAddresses
+from strongroom.core.coordination.loops import Turn
 from strongroom.core.errors import Conflict, Locked, OutcomeUnknown, Unavailable
 from strongroom.core.runtime.fault_text import fault_text
-from strongroom.core.runtime.loops import Turn
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.security.access import system_principal
 from strongroom.core.storage.database import Database, upsert

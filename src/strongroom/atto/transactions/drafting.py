@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, bindparam, update
 
 from strongroom.atto import tables
-from strongroom.atto.following.node_clock import NodeClock
+from strongroom.atto.gateway.node_clock import NodeClock
 from strongroom.atto.protocol import (
     MAX_FUTURE_MS,
     AccountKeys,
@@ -22,11 +22,11 @@ from strongroom.atto.protocol import (
 from strongroom.atto.records import AccountRecord, WalletRecord, load_account, load_wallet
 from strongroom.atto.transactions.blocks import BlockState
 from strongroom.atto.wallets.keyring import Keyring
+from strongroom.core.coordination.idempotency import Attempt, Idempotency
 from strongroom.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.signing import Signed, Unsigned
 from strongroom.core.intents.store import load_intent
-from strongroom.core.runtime.idempotency import Attempt, Idempotency
 from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import SignatureRequest
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import structlog
 
-from strongroom.atto.following.node_clock import NodeClock
-from strongroom.atto.following.proof import require_signature
 from strongroom.atto.gateway import InvalidNodeResponse, Node, NodeRejected
+from strongroom.atto.gateway.node_clock import NodeClock
+from strongroom.atto.gateway.proof import require_signature
 from strongroom.atto.protocol import AccountState, Network, Transaction
 from strongroom.atto.transactions.blocks import BlockState, RejectionCause, transaction_of
 from strongroom.atto.transactions.refusals import REPLACED, require_final

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from strongroom.atto import tables
-from strongroom.atto.following.proof import require_signature
 from strongroom.atto.gateway import InvalidNodeResponse, Node
+from strongroom.atto.gateway.proof import require_signature
 from strongroom.atto.protocol import AccountState, Address, Network, OpenBlock, ReceiveBlock, Transaction
 from strongroom.atto.records import AccountRecord, account_record, load_account
 from strongroom.atto.transactions.blocks import transaction_of

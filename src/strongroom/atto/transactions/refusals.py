@@ -1,7 +1,7 @@
 """What a node's refusal of a block means: never, or not now."""
 
-from strongroom.atto.following.node_clock import NodeClock
 from strongroom.atto.gateway import Node, NodeRejected
+from strongroom.atto.gateway.node_clock import NodeClock
 from strongroom.atto.protocol import MAX_FUTURE_MS, AccountState, Block, OpenBlock, ReceiveBlock
 from strongroom.atto.transactions.blocks import RejectionCause
 from strongroom.core.errors import Unavailable

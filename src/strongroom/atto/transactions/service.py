@@ -21,9 +21,9 @@ from strongroom.atto.records import AccountRecord
 from strongroom.atto.transactions.blocks import BlockState, require_confirmed, state_of
 from strongroom.atto.transactions.drafting import BlockRequest
 from strongroom.atto.transactions.submitter import Submitter
+from strongroom.core.coordination.idempotency import Attempt
 from strongroom.core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown
 from strongroom.core.intents.store import load_intent
-from strongroom.core.runtime.idempotency import Attempt
 from strongroom.core.security.access import Principal
 from strongroom.core.storage.database import Database
 

@@ -7,8 +7,8 @@ A request becomes a block of its account's chain or is refused. A caller that ca
 import asyncio
 from dataclasses import dataclass
 
-from strongroom.atto.following.node_clock import NodeClock
-from strongroom.atto.following.node_network import NodeNetwork
+from strongroom.atto.gateway.node_clock import NodeClock
+from strongroom.atto.gateway.node_network import NodeNetwork
 from strongroom.atto.protocol import AccountEntry
 from strongroom.atto.transactions.blocks import (
     RejectionCause,

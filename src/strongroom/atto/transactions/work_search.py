@@ -1,7 +1,7 @@
 """The search for one proof of work, which goes on until it finds."""
 
-from strongroom.atto.following.node_clock import NodeClock
 from strongroom.atto.gateway import WorkSource
+from strongroom.atto.gateway.node_clock import NodeClock
 from strongroom.atto.protocol import Network
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.runtime.backoff import Backoff

@@ -13,7 +13,7 @@ from strongroom.bittensor.authorization.limits import READ, SIGN, SUBMIT, TokenL
 from strongroom.core.clock import Clock
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unauthenticated
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
 from strongroom.core.security.tokens import TOKEN_PREFIX, Tokens
 

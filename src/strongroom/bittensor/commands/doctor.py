@@ -8,7 +8,7 @@ from strongroom.bittensor.keystore.holdings import KeyHoldings
 from strongroom.bittensor.settings import BittensorSettings
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.errors import Unavailable
-from strongroom.core.runtime.ledger import Check
+from strongroom.core.ledger.contract import Check
 from strongroom.core.security.holdings import inspect_holdings
 from strongroom.core.storage.installed import Installed, reading
 

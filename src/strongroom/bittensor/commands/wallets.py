@@ -21,7 +21,7 @@ from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.protocol.networks import Network
 from strongroom.core.environment import Secret
 from strongroom.core.errors import InvalidInput, NotFound
-from strongroom.core.runtime.ledger import administration_of
+from strongroom.core.ledger.contract import administration_of
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.storage.schema import shown
 

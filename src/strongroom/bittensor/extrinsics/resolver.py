@@ -43,9 +43,9 @@ from strongroom.bittensor.gateway import (
 from strongroom.bittensor.gateway.connection import Lost, NotSent
 from strongroom.bittensor.protocol.failures import Failure, Refusal
 from strongroom.core.clock import Clock
+from strongroom.core.coordination.loops import Again, Incomplete
 from strongroom.core.errors import OutcomeUnknown, Unavailable
 from strongroom.core.runtime.fault_text import fault_text
-from strongroom.core.runtime.loops import Again, Incomplete
 from strongroom.core.runtime.telemetry import ComponentHealth, Status
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseUnavailable

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, or_, select, update
 from strongroom.bittensor import tables
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.core.errors import Unavailable
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.storage.database import insert_ignore, locking
 
 COLUMNS = tables.extrinsic.c

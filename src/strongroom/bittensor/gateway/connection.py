@@ -18,7 +18,7 @@ from websockets.exceptions import InvalidURI, WebSocketException
 from strongroom.bittensor.gateway import ChainUnavailable
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import StrongroomError
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.runtime.backoff import Backoff
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,7 @@ from strongroom.bittensor import tables
 from strongroom.bittensor.extrinsics.store import Extrinsic, State, load
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.core.errors import Conflict, IdempotencyMismatch, InvalidInput
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.storage.database import ascii_key
 
 MAX_KEY: Final = 190

@@ -6,7 +6,7 @@ import msgspec
 from litestar import Request
 from litestar.exceptions import SerializationException
 
-from strongroom.core.http.json_decoder import check_depth
+from strongroom.core.json_decoder import check_depth
 
 
 class JsonRequest(Request[Any, Any, Any]):

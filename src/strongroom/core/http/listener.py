@@ -14,10 +14,10 @@ from strongroom.core.http.connections.admission import Gate
 from strongroom.core.http.connections.connection import Connection
 from strongroom.core.http.connections.limits import NOBODY
 from strongroom.core.http.connections.refusals import Rules
+from strongroom.core.http.connections.websockets import Socket
 from strongroom.core.http.door import AllowedCallers, Dialect, Door, DoorRules, plain_dialect
 from strongroom.core.http.exposure import Access, Exposure
 from strongroom.core.http.forwarded import TrustedProxies
-from strongroom.core.messaging.websockets import Socket
 
 BACKLOG = 2048
 SHUTDOWN_S = 10

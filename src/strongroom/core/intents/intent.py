@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 
 
 class Outcome(enum.StrEnum):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from strongroom.core.clock import Clock
+from strongroom.core.coordination.loops import Loops
 from strongroom.core.environment import Environment
-from strongroom.core.runtime.loops import Loops
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database

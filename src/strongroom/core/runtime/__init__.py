@@ -1,1 +1,1 @@
-"""What keeps the work of a process going and says how it goes."""
+"""What keeps the work of one process going and says how it goes. Needs no database."""

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select, update
 
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import Conflict, InvalidInput, NotFound, Unauthenticated
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import ANONYMOUS, Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage import tables

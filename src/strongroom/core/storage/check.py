@@ -6,7 +6,6 @@ from functools import partial
 from sqlalchemy import Connection, delete, select
 
 from strongroom.core.errors import Unavailable
-from strongroom.core.runtime.loops import Loop, Loops
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import ANSWER_S, Database
 
@@ -33,12 +32,6 @@ async def check_database(database: Database) -> None:
     failure = database.take_failure()
     if failure is not None:
         raise failure
-
-
-def database_loop(loops: Loops, name: str, database: Database) -> Loop:
-    """The vital component `name`: DOWN with the first failure, UP with the first success."""
-    check = partial(check_database, database)
-    return loops.every(name, CHECK_S, check, down_after=1, max_pause_s=CHECK_S, vital=True)
 
 
 def _read(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from litestar import Request as LitestarRequest
 from litestar import Response
 
 from strongroom.core.errors import Forbidden, Unauthenticated
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom.hathor.api.amounts import QUERY_KEY
 from strongroom.hathor.api.refusal import forbidden_route, unauthorized
 from strongroom.hathor.wallets.jwt import Mode, Principal, Tokens

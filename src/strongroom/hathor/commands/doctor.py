@@ -3,7 +3,7 @@
 from functools import partial
 
 from strongroom.core.errors import Conflict, StrongroomError, Unavailable
-from strongroom.core.runtime.ledger import Check
+from strongroom.core.ledger.contract import Check
 from strongroom.core.storage.installed import Installed, reading
 from strongroom.core.storage.statements import execute
 from strongroom.hathor.gateway.events import HttpEventNode

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from strongroom.core.runtime.ledger import Administration, administration_of
+from strongroom.core.ledger.contract import Administration, administration_of
 from strongroom.core.storage.statements import execute
 from strongroom.hathor.definition import LEDGER
 from strongroom.hathor.maintenance.verifier import Report

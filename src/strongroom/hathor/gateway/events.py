@@ -11,8 +11,8 @@ import aiohttp
 import msgspec
 
 from strongroom.core.errors import Unavailable
-from strongroom.core.http.json_decoder import JsonDecoder, decode_json
 from strongroom.core.http.outbound.client import ExcessiveAnswer, HttpClient, OutboundError
+from strongroom.core.json_decoder import JsonDecoder, decode_json
 from strongroom.hathor.gateway import NodeVersion
 from strongroom.hathor.protocol.events import Frame, Page
 

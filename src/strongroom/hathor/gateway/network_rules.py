@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock
 from strongroom.core.errors import StrongroomError
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.storage.database import Database, upsert
 from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from strongroom.core.clock import Clock
-from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.http.outbound.client import ExcessiveAnswer, HttpClient, OutboundError
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.runtime.breaker import Breaker, BreakerState
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.hathor.gateway import InvalidNodeResponse, NodeFailed, NodeRefused, NodeUnavailable

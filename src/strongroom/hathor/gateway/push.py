@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.http.outbound.client import HttpClient, NotConnected, OutboundError
+from strongroom.core.json_decoder import decode_json
 from strongroom.hathor.gateway import NodeUnavailable
 
 T = TypeVar("T")

@@ -16,8 +16,8 @@ import msgspec
 from strongroom.core.clock import Clock
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unavailable
-from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.http.outbound.client import HttpClient, OutboundError
+from strongroom.core.json_decoder import decode_json
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"

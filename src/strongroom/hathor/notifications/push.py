@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.messaging.outbox import Destination, Dispatcher, Event, Outbox
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.runtime.work_health import WorkHealth

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from strongroom.core.environment import Environment, Secret
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom.hathor.notifications.fcm import ServiceAccount
 
 FCM_URL = "https://fcm.googleapis.com"

@@ -7,9 +7,9 @@ import structlog
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock
+from strongroom.core.coordination.loops import Incomplete
 from strongroom.core.intents.store import forget_resolved
 from strongroom.core.runtime.fault_text import fault_text
-from strongroom.core.runtime.loops import Incomplete
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import Values, execute
 from strongroom.hathor.gateway.push import Presence, PushNode

@@ -15,11 +15,11 @@ import structlog
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock, Entropy
+from strongroom.core.coordination.lease import Lease
 from strongroom.core.errors import LeaseLost, OutcomeUnknown, Unavailable
 from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.fault_text import fault_text
-from strongroom.core.runtime.lease import Lease
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.database import Database

@@ -23,7 +23,7 @@ from jwt.utils import base64url_decode
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Forbidden, Unauthenticated
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.messages import authentication_message, verify_message
 

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom_sandbox.bittensor.codec.hashers import PREFIX_SIZE, storage_hash, twox_128
 from strongroom_sandbox.bittensor.codec.metadata import Metadata, Method, Pallet, StorageItem, read_metadata
 from strongroom_sandbox.bittensor.codec.scale import Reader, ScaleError, compact

@@ -7,7 +7,7 @@ import msgspec
 from litestar import MediaType, Request, Response, delete, get, post
 from msgspec import UNSET, Struct, UnsetType
 
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom_sandbox.bittensor import changes
 from strongroom_sandbox.bittensor.chain.keys import read_account
 from strongroom_sandbox.bittensor.codec.runtime import SPECS, Runtime, shipped_runtime

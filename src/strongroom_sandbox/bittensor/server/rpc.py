@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from strongroom.core.clock import Entropy
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom_sandbox.bittensor.chain.blocks import Block
 from strongroom_sandbox.bittensor.node.node import Node
 from strongroom_sandbox.bittensor.state.storage import Storage

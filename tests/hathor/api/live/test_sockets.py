@@ -136,7 +136,7 @@ async def test_a_slow_reader_is_closed_and_delays_nobody(database: Database) -> 
 
 
 async def test_who_never_reads_is_cut_off(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("strongroom.core.messaging.websockets.LINGER_S", 0.2)
+    monkeypatch.setattr("strongroom.core.http.connections.websockets.LINGER_S", 0.2)
     async with house(database) as sockets:
         slow = await raw_client(sockets)
         slow.sendall(masked(b'{"action":"join","id":"' + WALLET.encode() + b'"}'))
@@ -152,7 +152,7 @@ async def test_who_never_reads_is_cut_off(database: Database, monkeypatch: pytes
 async def test_who_asks_and_never_reads_is_cut_off(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strongroom.core.messaging.websockets.LINGER_S", 0.2)
+    monkeypatch.setattr("strongroom.core.http.connections.websockets.LINGER_S", 0.2)
     async with house(database, messages_a_minute=10**9) as sockets:
         for flood in (ping_frame(), masked(b'{"action":"ping"}')):
             peer = await raw_client(sockets)

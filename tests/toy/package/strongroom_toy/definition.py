@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strongroom.core.environment import Environment
-from strongroom.core.runtime.ledger import Check, LedgerDefinition, OwnVariables, Surroundings
+from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.security.holdings import Holdings
 from strongroom.core.storage.installed import Installed
 from strongroom.core.storage.schema import Revisions

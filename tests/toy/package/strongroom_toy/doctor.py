@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
-from strongroom.core.runtime.ledger import Check
+from strongroom.core.ledger.contract import Check
 from strongroom.core.security.holdings import inspect_holdings
 from strongroom.core.storage.installed import Installed, reading
 from strongroom_toy.accounts import AccountHoldings

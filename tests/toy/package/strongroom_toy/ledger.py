@@ -7,8 +7,8 @@ from strongroom.core.http.errors import ErrorAnswers
 from strongroom.core.http.listener import Surface
 from strongroom.core.intents.resolver import Pace, Resolver
 from strongroom.core.intents.signing import Signing
-from strongroom.core.runtime.ledger import AnyLedger, Surroundings
-from strongroom.core.runtime.ledger_base import LedgerBase
+from strongroom.core.ledger.base import LedgerBase
+from strongroom.core.ledger.contract import AnyLedger, Surroundings
 from strongroom.core.security.policy import Policy, SigningGate
 from strongroom.core.security.tokens import Gatekeeper
 from strongroom_toy.accounts import Accounts

@@ -6,9 +6,9 @@ from typing import TypeVar
 import msgspec
 
 from strongroom.core.errors import Unavailable
-from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.http.outbound.client import HttpClient, OutboundError, OutboundResponse
 from strongroom.core.intents.intent import Accepted, Intent, Rejected, Unknown, Verdict
+from strongroom.core.json_decoder import decode_json
 from strongroom_toy.protocol import SignedTransfer
 
 T = TypeVar("T")

@@ -2,13 +2,15 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import mysql
 
-from strongroom.core.intents.tables import PAYLOAD
 from strongroom.core.storage.database import ascii_text, binary, exact_text
 from strongroom.core.storage.tables import LONG_TEXT
 
 revision = "core_0005"
 down_revision = "core_0004"
+
+PAYLOAD = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
 
 def upgrade() -> None:

@@ -8,9 +8,9 @@ import asyncio
 from contextlib import suppress
 
 from strongroom.core.clock import Clock
+from strongroom.core.http.connections.websockets import text_frame
 from strongroom.core.messaging.bus import Bus
 from strongroom.core.messaging.outbox_reader import OutboxReader, OutboxRecord
-from strongroom.core.messaging.websockets import text_frame
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.api.live.subscriptions import SocketMetrics, Subscriptions

@@ -10,8 +10,8 @@ from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
 from strongroom.core.errors import StrongroomError
-from strongroom.core.http.json_decoder import decode_json
-from strongroom.core.messaging.websockets import Socket, socket_of, text_frame
+from strongroom.core.http.connections.websockets import Socket, socket_of, text_frame
+from strongroom.core.json_decoder import decode_json
 from strongroom.hathor.api.live.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.validation import Key, Schema, text

@@ -6,7 +6,7 @@ import msgspec
 from litestar import Response
 
 from strongroom.core.clock import Clock
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Request, answer, bearer, passed_on, read_query
 from strongroom.hathor.api.validation import Key, Schema, number, text

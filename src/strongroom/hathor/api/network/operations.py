@@ -12,7 +12,7 @@ from litestar import Response
 from strongroom.core.clock import Clock, iso_instant
 from strongroom.core.environment import Secret
 from strongroom.core.errors import StrongroomError
-from strongroom.core.http.json_decoder import decode_json
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.refusal import GatewayRefusal
 from strongroom.hathor.api.requests import Request, written

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, Connection, Delete, Update, delete, select, update
 
 from strongroom.core.clock import Clock
+from strongroom.core.coordination.lease import Leases
 from strongroom.core.errors import (
     IdempotencyMismatch,
     IdempotencyRunning,
@@ -26,7 +27,6 @@ from strongroom.core.errors import (
     LeaseLost,
     OutcomeUnknown,
 )
-from strongroom.core.runtime.lease import Leases
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseUnavailable, Duplicate

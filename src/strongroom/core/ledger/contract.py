@@ -3,7 +3,7 @@
 A ledger is one `LedgerDefinition`. The registry finds it, and nothing outside the ledger's own folder names it. The
 definition is light: it imports what runs the ledger only when that is asked for, so that a process pays for what it runs.
 
-`core.runtime.ledger_base` has the running half that all ledgers share.
+`core.ledger.base` has the running half that all ledgers share.
 """
 
 import asyncio

@@ -8,17 +8,18 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Generic, TypeVar
 
+from strongroom.core.coordination.lease import Leases
+from strongroom.core.coordination.loops import Loop, Loops
 from strongroom.core.errors import VaultError
 from strongroom.core.http.door import Dialect
 from strongroom.core.http.listener import Surface
 from strongroom.core.http.opening import Headers, Opening
 from strongroom.core.http.timing import NO_ROUTE, TimedApplication
+from strongroom.core.ledger.contract import AnyLedger, LedgerSettings, Surroundings
 from strongroom.core.runtime.background import Background
-from strongroom.core.runtime.lease import Leases
-from strongroom.core.runtime.ledger import AnyLedger, LedgerSettings, Surroundings
-from strongroom.core.runtime.loops import Loop, Loops
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.audit import Audit
@@ -29,7 +30,7 @@ from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.security.vault import Vault
 from strongroom.core.security.watch import KeyWatch, Watched
-from strongroom.core.storage.check import database_loop
+from strongroom.core.storage.check import CHECK_S, check_database
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
 
@@ -39,7 +40,7 @@ S = TypeVar("S", bound=LedgerSettings)
 
 
 class LedgerBase(ABC, Generic[S]):
-    """See `core.runtime.ledger.Ledger`. Attributes with a name of the house are for the ledger that builds on it."""
+    """See `core.ledger.contract.Ledger`. Attributes with a name of the house are for the ledger that builds on it."""
 
     def __init__(self, definition: AnyLedger, settings: S, surroundings: Surroundings) -> None:
         self.definition = definition
@@ -158,7 +159,7 @@ class LedgerBase(ABC, Generic[S]):
             self.failed.exception()  # where nobody waits for it, health has said it
 
     def start(self) -> None:
-        self.loops.start(database_loop(self.loops, self.component("Database"), self.database))
+        self.loops.start(self._database_loop())
         if self._sealed is not None:
             self.background.start(self._sealed.watch.run())
         self.start_loops()
@@ -166,6 +167,17 @@ class LedgerBase(ABC, Generic[S]):
     def under(self, lease: str, loops: Sequence[Loop]) -> None:
         """Loops of the one process that holds the lease."""
         self.loops.under(self.leases, f"{self.definition.name}.{lease}", loops)
+
+    def _database_loop(self) -> Loop:
+        """Vital: DOWN with the first failure, UP with the first success."""
+        return self.loops.every(
+            self.component("Database"),
+            CHECK_S,
+            partial(check_database, self.database),
+            down_after=1,
+            max_pause_s=CHECK_S,
+            vital=True,
+        )
 
     async def drain(self) -> None:
         self.finish_waits()

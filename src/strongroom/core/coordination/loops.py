@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from strongroom.core.clock import Clock, Entropy, sleep_unless
+from strongroom.core.coordination.lease import Lease, Leases
 from strongroom.core.errors import LeaseLost, Unavailable
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.backoff import Backoff
-from strongroom.core.runtime.lease import Lease, Leases
 from strongroom.core.runtime.telemetry import ComponentHealth, Health, Metrics, Status
 from strongroom.core.runtime.work_health import DOWN_AFTER, WorkHealth
 

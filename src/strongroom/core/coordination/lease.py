@@ -4,7 +4,7 @@ A lease has a holder, an expiry and a fence: a number that grows with every chan
 lease calls `Lease.check` inside its write transactions; a process that was paused past its expiry then finds a
 higher fence and writes nothing. Hosts that share a database need clocks within a second of each other.
 
-A thread of its own renews (see `core.runtime.keeper`), so that no lease lapses because the event loop is busy.
+A thread of its own renews (see `core.coordination.keeper`), so that no lease lapses because the event loop is busy.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ import structlog
 from sqlalchemy import Connection, select, update
 
 from strongroom.core.clock import Clock
+from strongroom.core.coordination.keeper import Keeper, Pulse
 from strongroom.core.errors import LeaseLost
-from strongroom.core.runtime.keeper import Keeper, Pulse
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, locking

@@ -16,7 +16,7 @@ from typing import Protocol
 from strongroom.core.clock import Clock
 from strongroom.core.environment import SettingsError
 from strongroom.core.http.listener import Surface
-from strongroom.core.runtime.ledger import Ledger
+from strongroom.core.ledger.contract import Ledger
 
 GROUP = "strongroom.local_networks"
 

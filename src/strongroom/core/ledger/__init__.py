@@ -1,0 +1,1 @@
+"""What a ledger says of itself (`contract`), and the running half that all ledgers share (`base`)."""
