@@ -1,26 +1,193 @@
-"""Many rows in few statements, without SQLAlchemy's cost for each row.
+"""SQLAlchemy Core constructs, compiled once for each dialect and run on the driver's cursor.
 
-For the paths where SQL is the cost. Rows are tuples in the order of `columns`; texts quote names with backticks,
-which both databases take, and write one `{in}` where a list of values goes.
+For the paths where SQL is the cost: SQLAlchemy's ORM-like handling of each row and parameter costs more there than the
+database. A `Statement` names its arguments (`arg`) and takes them by position; a list of any length goes where `listed`
+or `paired` stands. Rows are the driver's own: on SQLite an `UnsignedBig` comes as text, on MySQL a sum as Decimal.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import ColumnElement, Connection, Dialect, and_
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import BindParameter, ClauseElement
 from sqlalchemy.sql.schema import Table
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 T = TypeVar("T")
 Values = tuple[Any, ...]
+Bind = Callable[[Sequence[Any]], Sequence[Any]]
 
 MAX_IN = 900
 """MariaDB turns a list of 1,000 values into a subquery, and loses the index by it."""
 MAX_PAIRS = 150
 """MySQL forgets the index above about 185 pairs."""
 ROWS_A_STATEMENT = 5_000
+# Dialects of our own, so that a statement is compiled once and not for each engine. That of MySQL knows no server
+# version: it writes VALUES(column) in an upsert, whose rows the drivers send in one piece; MySQL 8's alias they do not.
+_SQLITE = sqlite.dialect(paramstyle="qmark")
+_MYSQL = mysql.dialect(paramstyle="format")
+_PREFIX = "arg_"
+_OF_LIST = frozenset({"listed", "left", "right"})
+_START, _END = "\x01", "\x02"
+
+
+class _Argument(BindParameter[Any]):
+    """A value that callers give. Every other value of a statement is a constant, and stands in its text."""
+
+    inherit_cache = False
+
+
+@compiles(_Argument)
+def _compile_argument(element: _Argument, compiler: SQLCompiler, **options: Any) -> str:
+    text: str = compiler.visit_bindparam(element, **{**options, "literal_binds": False})  # type: ignore[no-untyped-call]
+    return text
+
+
+class _Repeated(ColumnElement[Any]):
+    """A clause that is written once for each value of a list."""
+
+    inherit_cache = False
+    type = NullType()  # not Boolean: SQLAlchemy would append `= 1`, and no index would be used
+
+    def __init__(self, clause: ClauseElement, joint: str) -> None:
+        self.clause = clause
+        self.joint = joint
+
+
+@compiles(_Repeated)
+def _compile_repeated(element: _Repeated, compiler: SQLCompiler, **options: Any) -> str:
+    return f"({_START}{compiler.process(element.clause, **options)}{_START}{element.joint}{_END})"
+
+
+def arg(name: str, kind: TypeEngine[Any] | None = None) -> BindParameter[Any]:
+    """An argument of a statement. Its type is that of what it is compared with, where `kind` is not given."""
+    return _Argument(_PREFIX + name, type_=kind)
+
+
+def listed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """`column IN (...)`: the list is the statement's first argument."""
+    return column.bool_op("IN")(_Repeated(arg("listed", column.type), ","))
+
+
+def paired(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Both columns equal one of the pairs that are the statement's first argument.
+
+    Alternatives, because SQLite reads the whole table for `(a, b) IN (VALUES ...)`.
+    """
+    return _Repeated(and_(left == arg("left"), right == arg("right")).self_group(), " OR ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """`text` for the driver; `bind` puts arguments in the text's order and in the database's form."""
+
+    text: str
+    bind: Bind
+    head: str
+    repeated: str
+    joint: str
+    tail: str
+    """Around the list, where there is one."""
+    leads: bool
+    """The list comes before all other parameters in the text."""
+
+    def bind_rows(self, rows: list[Values]) -> list[Values]:
+        """Most rows need nothing, and are not copied: this is the sync's innermost loop."""
+        if self.bind is _as_they_come:
+            return rows
+        return [tuple(self.bind(row)) for row in rows]
+
+    def of_length(self, count: int) -> str:
+        return f"{self.head}{self.joint.join([self.repeated] * count)}{self.tail}"
+
+
+class Statement:
+    """A construct and the names of its arguments, in the order in which callers give them."""
+
+    __slots__ = ("_compiled", "_construct", "_names")
+
+    def __init__(self, construct: Executable, *names: str) -> None:
+        self._construct = construct
+        self._names = names
+        self._compiled: dict[str, Compiled] = {}
+
+    def compiled(self, dialect: str) -> Compiled:
+        """For `sqlite`, or any other name: MySQL and MariaDB take the same text."""
+        found = self._compiled.get(dialect)
+        if found is None:
+            own = _SQLITE if dialect == "sqlite" else _MYSQL
+            found = self._compiled[dialect] = _compile(self._construct, self._names, own)
+        return found
+
+
+def execute(connection: Connection, statement: Statement | str, *arguments: Any) -> Sequence[Values]:
+    """One statement; returns the rows of a SELECT. A text has `{}` for each argument."""
+    if isinstance(statement, str):
+        result = connection.exec_driver_sql(marked(statement, _mark(connection)), arguments)
+    else:
+        compiled = statement.compiled(connection.dialect.name)
+        result = connection.exec_driver_sql(compiled.text, tuple(compiled.bind(arguments)))
+    return result.fetchall() if result.returns_rows else ()
+
+
+def execute_many(connection: Connection, statement: Statement | str, rows: Iterable[Values]) -> None:
+    """One statement for each row of arguments."""
+    listed_rows = list(rows)
+    if not listed_rows:
+        return
+    if isinstance(statement, str):
+        connection.exec_driver_sql(statement.replace("{}", _mark(connection)), listed_rows)
+        return
+    compiled = statement.compiled(connection.dialect.name)
+    connection.exec_driver_sql(compiled.text, compiled.bind_rows(listed_rows))
+
+
+def select_in(
+    connection: Connection, statement: Statement | str, values: Iterable[str | int], *more: Any
+) -> Iterator[Values]:
+    """The rows for all of `values`, asked for in chunks; `more` are the other arguments."""
+    for chunk in chunks(values, MAX_IN):
+        if isinstance(statement, str):
+            mark = _mark(connection)
+            text = statement.replace("{in}", f"({','.join([mark] * len(chunk))})").replace("{}", mark)
+            yield from connection.exec_driver_sql(text, (*chunk, *more)).fetchall()
+        else:
+            text, parameters = bound_list(statement, connection.dialect.name, chunk, len(chunk), more)
+            yield from connection.exec_driver_sql(text, parameters).fetchall()
+
+
+def select_pairs(
+    connection: Connection, statement: Statement, pairs: Iterable[tuple[str, str | int]]
+) -> Iterator[Values]:
+    """As `select_in`, for pairs of values."""
+    for chunk in chunks(pairs, MAX_PAIRS):
+        flat = [item for pair in chunk for item in pair]
+        text, parameters = bound_list(statement, connection.dialect.name, flat, len(chunk), ())
+        yield from connection.exec_driver_sql(text, parameters).fetchall()
+
+
+def delete_in(connection: Connection, statement: Statement, values: Iterable[str | int]) -> None:
+    """A statement that returns no rows, for chunks of `values`."""
+    for chunk in chunks(values, MAX_IN):
+        text, parameters = bound_list(statement, connection.dialect.name, chunk, len(chunk), ())
+        connection.exec_driver_sql(text, parameters)
+
+
+def bound_list(
+    statement: Statement, dialect: str, values: Sequence[Any], count: int, more: Sequence[Any]
+) -> tuple[str, tuple[Any, ...]]:
+    """Text and parameters of a statement with a list of `count` values (or pairs)."""
+    compiled = statement.compiled(dialect)
+    bound = compiled.bind(more)
+    parameters = (*values, *bound) if compiled.leads else (*bound, *values)
+    return compiled.of_length(count), parameters
 
 
 def upsert_rows(
@@ -31,38 +198,9 @@ def upsert_rows(
     update: Sequence[str],
 ) -> None:
     """Inserts rows; where the primary key exists, the columns `update` take the new values."""
-    sql = _upsert_sql(table, tuple(columns), tuple(update), _is_sqlite(connection))
-    converters = _converters(table, columns, connection.dialect)
+    compiled = _upsert(table, tuple(columns), tuple(update), connection.dialect.name == "sqlite")
     for chunk in chunks(rows, ROWS_A_STATEMENT):
-        connection.exec_driver_sql(sql, _convert(chunk, converters) if converters else list(chunk))
-
-
-def select_in(connection: Connection, sql: str, values: Iterable[str | int], *more: Any) -> Iterator[Values]:
-    """Runs `sql` for chunks of `values`; `more` are the parameters that follow the list in the text."""
-    mark = _mark(connection)
-    for chunk in chunks(values, MAX_IN):
-        text = sql.replace("{in}", f"({','.join([mark] * len(chunk))})").replace("{}", mark)
-        yield from connection.exec_driver_sql(text, (*chunk, *more)).fetchall()
-
-
-def select_pairs(
-    connection: Connection, sql: str, columns: tuple[str, str], pairs: Iterable[tuple[str, str]]
-) -> Iterator[Values]:
-    """As `select_in`, for pairs of values; the text has `{pairs}` where the condition on both columns goes.
-
-    Alternatives, because SQLite reads the whole table for `(a, b) IN (VALUES ...)`.
-    """
-    mark = _mark(connection)
-    one = f"({columns[0]} = {mark} AND {columns[1]} = {mark})"
-    for chunk in chunks(pairs, MAX_PAIRS):
-        text = sql.replace("{pairs}", f"({' OR '.join([one] * len(chunk))})")
-        yield from connection.exec_driver_sql(text, tuple(item for pair in chunk for item in pair)).fetchall()
-
-
-def execute(connection: Connection, sql: str, *parameters: Any) -> Sequence[Values]:
-    """One statement; `{}` stands for each parameter. Returns the rows of a SELECT."""
-    result = connection.exec_driver_sql(marked(sql, _mark(connection)), parameters)
-    return result.fetchall() if result.returns_rows else ()
+        connection.exec_driver_sql(compiled.text, compiled.bind_rows(chunk))
 
 
 @lru_cache(maxsize=512)
@@ -71,65 +209,96 @@ def marked(sql: str, mark: str) -> str:
     return sql.replace("{}", mark)
 
 
-def execute_many(connection: Connection, sql: str, rows: Iterable[Values]) -> None:
-    """One statement for each row of parameters."""
-    listed = list(rows)
-    if listed:
-        connection.exec_driver_sql(sql.replace("{}", _mark(connection)), listed)
-
-
-def delete_in(connection: Connection, sql: str, values: Iterable[str | int]) -> None:
-    mark = _mark(connection)
-    for chunk in chunks(values, MAX_IN):
-        connection.exec_driver_sql(sql.replace("{in}", f"({','.join([mark] * len(chunk))})"), tuple(chunk))
-
-
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
 
 
-def _is_sqlite(connection: Connection) -> bool:
-    return connection.dialect.name == "sqlite"
-
-
 def _mark(connection: Connection) -> str:
-    return "?" if _is_sqlite(connection) else "%s"
+    return "?" if connection.dialect.name == "sqlite" else "%s"
 
 
 @lru_cache(maxsize=128)
-def _upsert_sql(table: Table, columns: tuple[str, ...], update: tuple[str, ...], is_sqlite: bool) -> str:
-    names = ",".join(f"`{name}`" for name in columns)
-    marks = ",".join(["?" if is_sqlite else "%s"] * len(columns))
-    insert = f"INSERT INTO `{table.name}` ({names}) VALUES ({marks})"  # noqa: S608 - names of our own tables
+def _upsert(table: Table, columns: tuple[str, ...], update: tuple[str, ...], is_sqlite: bool) -> Compiled:
+    values = {name: arg(name) for name in columns}
     if is_sqlite:
-        keys = ",".join(f"`{column.name}`" for column in table.primary_key.columns)
-        return f"{insert} ON CONFLICT({keys}) DO UPDATE SET " + ",".join(
-            f"`{name}`=excluded.`{name}`" for name in update
-        )
-    return f"{insert} ON DUPLICATE KEY UPDATE " + ",".join(f"`{name}`=VALUES(`{name}`)" for name in update)
+        lite = sqlite.insert(table).values(values)
+        keys = list(table.primary_key.columns)
+        changes = {name: lite.excluded[name] for name in update}
+        construct: Executable = lite.on_conflict_do_update(index_elements=keys, set_=changes)
+    else:
+        my = mysql.insert(table).values(values)
+        construct = my.on_duplicate_key_update({name: my.inserted[name] for name in update})
+    return _compile(construct, columns, _SQLITE if is_sqlite else _MYSQL)
 
 
-def _converters(
-    table: Table, columns: Sequence[str], dialect: Dialect
-) -> list[tuple[int, Callable[[Any], Any]]]:
-    """What SQLite needs for its own forms of numbers; MySQL takes every value as it is."""
-    if dialect.name != "sqlite":
-        return []
-    found: list[tuple[int, Callable[[Any], Any]]] = []
-    for position, name in enumerate(columns):
-        kind = table.c[name].type
-        if isinstance(kind, TypeDecorator):
-            found.append((position, partial(kind.process_bind_param, dialect=dialect)))
-    return found
+def _compile(construct: Executable, names: Sequence[str], dialect: Dialect) -> Compiled:
+    compiler = construct.compile(dialect=dialect, compile_kwargs={"literal_binds": True})  # type: ignore[attr-defined]
+    text = compiler.string
+    order = [name.removeprefix(_PREFIX) for name in compiler.positiontup or ()]
+    kinds = {name.removeprefix(_PREFIX): bind.type for name, bind in compiler.binds.items()}
+    of_list = [place for place, name in enumerate(order) if name in _OF_LIST]
+    single = [name for name in order if name not in _OF_LIST]
+    if set(single) != set(names):
+        raise ValueError(f"The statement has the arguments {single}, and {list(names)} are named: {text!r}")
+    if of_list and of_list[0] > 0 and of_list[-1] < len(order) - 1:
+        raise ValueError(f"The list stands between other arguments: {text!r}")
+    if any(_converter(kinds[name], dialect) for name in _OF_LIST & kinds.keys()):
+        raise ValueError(f"The database has a form of its own for the values of this list: {text!r}")
+    head, repeated, joint, tail = text, "", "", ""
+    if of_list:
+        head, repeated, rest = text.split(_START)
+        joint, tail = rest.split(_END)
+    steps = [_Step(place=names.index(name), convert=_converter(kinds[name], dialect)) for name in single]
+    return Compiled(
+        text=text,
+        bind=_binder(steps, len(names)),
+        head=head,
+        repeated=repeated,
+        joint=joint,
+        tail=tail,
+        leads=bool(of_list) and of_list[0] == 0,
+    )
 
 
-def _convert(rows: list[Values], converters: list[tuple[int, Callable[[Any], Any]]]) -> list[Values]:
-    converted: list[Values] = []
-    for row in rows:
-        values = list(row)
-        for position, convert in converters:
-            values[position] = convert(values[position])
-        converted.append(tuple(values))
-    return converted
+class _Step(NamedTuple):
+    """One parameter of the text: which argument it takes, and what makes the database's form of it."""
+
+    place: int
+    convert: Callable[[Any], Any] | None
+
+
+def _converter(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """SQLite has its own forms of large numbers; MySQL takes every value as it is."""
+    if isinstance(kind, TypeDecorator) and dialect.name == "sqlite":
+        return partial(kind.process_bind_param, dialect=dialect)
+    return None
+
+
+def _binder(steps: Sequence[_Step], count: int) -> Bind:
+    """The cheapest function that does it: most statements take their arguments as they come."""
+    places = [step.place for step in steps]
+    converts = [(place, step.convert) for place, step in enumerate(steps) if step.convert is not None]
+    if converts:
+        return partial(_convert, places, converts)
+    if places == list(range(count)):
+        return _as_they_come
+    return partial(_in_order, places)
+
+
+def _as_they_come(arguments: Sequence[Any]) -> Sequence[Any]:
+    return arguments
+
+
+def _in_order(places: Sequence[int], arguments: Sequence[Any]) -> Sequence[Any]:
+    return [arguments[place] for place in places]
+
+
+def _convert(
+    places: Sequence[int], converts: Sequence[tuple[int, Callable[[Any], Any]]], arguments: Sequence[Any]
+) -> Sequence[Any]:
+    values = [arguments[place] for place in places]
+    for place, convert in converts:
+        values[place] = convert(values[place])
+    return values

@@ -4,9 +4,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select, Table, delete, false, or_, select
 
-from strongroom.core.storage.statements import execute_many, select_in, select_pairs, upsert_rows
+from strongroom.core.storage.statements import (
+    Statement,
+    arg,
+    execute_many,
+    listed,
+    paired,
+    select_in,
+    select_pairs,
+    upsert_rows,
+)
 from strongroom.hathor import tables
 from strongroom.hathor.index.batch_state import BatchState
 from strongroom.hathor.index.effects import Delta, Effects, Pair
@@ -20,16 +29,60 @@ BALANCE_VALUES = (
     "transactions",
     "total_received",
 )
-BALANCE_SELECT = (
-    "SELECT {owner}, token_id, unlocked_balance, locked_balance, unlocked_authorities, locked_authorities,"
-    " timelock_expires, transactions, total_received FROM {table} WHERE "
-)
 HISTORY_COLUMNS = ("address", "tx_id", "token_id", "balance", "timestamp", "voided")
-OWNED = ("address", "token_id")
 MANY = 50
-FLAGGED = (
-    "SELECT address, token_id, locked, authorities, timelock FROM tx_output WHERE {pairs}"
-    " AND spent_by IS NULL AND voided = 0 AND (authorities > 0 OR timelock IS NOT NULL)"
+
+
+def select_balances(table: Table) -> Select[Any]:
+    """The key and `BALANCE_VALUES` of `address_balance` or `wallet_balance`."""
+    return select(*table.primary_key.columns, *(table.c[name] for name in BALANCE_VALUES))
+
+
+_address, _balance, _output = tables.address.c, tables.address_balance.c, tables.tx_output.c
+_history = tables.address_tx_history.c
+ADDRESSES = Statement(
+    select(
+        _address.address,
+        _address.index,
+        _address.wallet_id,
+        _address.transactions,
+        _address.seqnum,
+        _address.bip32_account,
+    ).where(listed(_address.address))
+)
+BALANCES = Statement(
+    select_balances(tables.address_balance).where(paired(_balance.address, _balance.token_id))
+)
+BALANCES_OF_TOKEN = Statement(
+    select_balances(tables.address_balance).where(
+        listed(_balance.address), _balance.token_id == arg("token_id")
+    ),
+    "token_id",
+)
+FLAGGED = Statement(
+    select(_output.address, _output.token_id, _output.locked, _output.authorities, _output.timelock).where(
+        paired(_output.address, _output.token_id),
+        _output.spent_by.is_(None),
+        _output.voided == false(),
+        or_(_output.authorities > 0, _output.timelock.is_not(None)),
+    )
+)
+DELETE_HISTORY = Statement(
+    delete(tables.address_tx_history).where(
+        _history.address == arg("address"),
+        _history.tx_id == arg("tx_id"),
+        _history.token_id == arg("token_id"),
+    ),
+    "address",
+    "tx_id",
+    "token_id",
+)
+DELETE_BALANCE = Statement(
+    delete(tables.address_balance).where(
+        _balance.address == arg("address"), _balance.token_id == arg("token_id")
+    ),
+    "address",
+    "token_id",
 )
 
 
@@ -95,8 +148,7 @@ class AddressRow:
 
 
 def load_addresses(connection: Connection, addresses: Iterable[str]) -> dict[str, AddressRow]:
-    sql = "SELECT address, `index`, wallet_id, transactions, seqnum, bip32_account FROM address WHERE address IN {in}"
-    return {row[0]: AddressRow(*row) for row in select_in(connection, sql, addresses)}
+    return {row[0]: AddressRow(*row) for row in select_in(connection, ADDRESSES, addresses)}
 
 
 def write_addresses(connection: Connection, state: BatchState, effects: Effects) -> dict[str, AddressRow]:
@@ -141,9 +193,7 @@ def write_histories(connection: Connection, state: BatchState, effects: Effects)
             for (address, token), balance in after.items()
             if before.get((address, token)) != balance
         )
-    execute_many(
-        connection, "DELETE FROM address_tx_history WHERE address = {} AND tx_id = {} AND token_id = {}", gone
-    )
+    execute_many(connection, DELETE_HISTORY, gone)
     upsert_rows(
         connection, tables.address_tx_history, HISTORY_COLUMNS, rows, ("balance", "timestamp", "voided")
     )
@@ -168,11 +218,7 @@ def write_balances(connection: Connection, effects: Effects) -> None:
         [(*pair, *rows[pair].values()) for pair in pairs if rows[pair].transactions > 0],
         BALANCE_VALUES,
     )
-    execute_many(
-        connection,
-        "DELETE FROM address_balance WHERE address = {} AND token_id = {}",
-        [pair for pair in pairs if rows[pair].transactions <= 0],
-    )
+    execute_many(connection, DELETE_BALANCE, [pair for pair in pairs if rows[pair].transactions <= 0])
 
 
 def _stored_balances(connection: Connection, pairs: Iterable[Pair]) -> Iterator[Sequence[Any]]:
@@ -180,20 +226,19 @@ def _stored_balances(connection: Connection, pairs: Iterable[Pair]) -> Iterator[
     by_token: dict[str, list[str]] = {}
     for address, token in pairs:
         by_token.setdefault(token, []).append(address)
-    sql = BALANCE_SELECT.format(owner="address", table="address_balance")
     rare: list[Pair] = []
     for token, addresses in by_token.items():
         if len(addresses) < MANY:
             rare.extend((address, token) for address in addresses)
         else:
-            yield from select_in(connection, sql + "address IN {in} AND token_id = {}", addresses, token)
-    yield from select_pairs(connection, sql + "{pairs}", OWNED, rare)
+            yield from select_in(connection, BALANCES_OF_TOKEN, addresses, token)
+    yield from select_pairs(connection, BALANCES, rare)
 
 
 def read_flags(connection: Connection, pairs: Iterable[Pair]) -> dict[Pair, Flags]:
     """Authorities and the earliest timelock of the outputs that an address can still spend."""
     found: dict[Pair, Flags] = {}
-    for address, token, locked, authorities, timelock_s in select_pairs(connection, FLAGGED, OWNED, pairs):
+    for address, token, locked, authorities, timelock_s in select_pairs(connection, FLAGGED, pairs):
         flags = found.setdefault((address, token), Flags())
         bits = authorities or 0
         flags.add(0 if locked else bits, bits if locked else 0, timelock_s if locked else None)

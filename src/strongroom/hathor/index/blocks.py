@@ -2,16 +2,29 @@
 
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, false, select
 
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
+from strongroom.core.storage.statements import Statement, execute
+from strongroom.hathor import tables
+from strongroom.hathor.protocol.events import BLOCK_VERSIONS
 
-BEST = (
-    "SELECT tx_id, height, timestamp FROM `transaction`"
-    " WHERE height IS NOT NULL AND version IN (0, 3, 5) AND voided = 0 ORDER BY height DESC LIMIT 1"
+_transaction, _miner = tables.transaction.c, tables.miner.c
+BEST = Statement(
+    select(_transaction.tx_id, _transaction.height, _transaction.timestamp)
+    .where(
+        _transaction.height.is_not(None),
+        _transaction.version.in_(sorted(BLOCK_VERSIONS)),
+        _transaction.voided == false(),
+    )
+    .order_by(_transaction.height.desc())
+    .limit(1)
 )
-MINERS = "SELECT address, first_block, last_block, count FROM miner ORDER BY count DESC, address"
+MINERS = Statement(
+    select(_miner.address, _miner.first_block, _miner.last_block, _miner["count"]).order_by(
+        _miner["count"].desc(), _miner.address
+    )
+)
 
 
 async def read_best_height(database: Database) -> int:

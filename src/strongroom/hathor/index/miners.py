@@ -3,18 +3,49 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection, delete, false, select
 
-from strongroom.core.storage.statements import delete_in, execute, select_in, upsert_rows
+from strongroom.core.storage.statements import (
+    Statement,
+    arg,
+    delete_in,
+    execute,
+    listed,
+    select_in,
+    upsert_rows,
+)
 from strongroom.hathor import tables
 from strongroom.hathor.index.batch_state import BatchState
 from strongroom.hathor.index.rows import TransactionRow
 from strongroom.hathor.protocol.events import BLOCK_VERSIONS
 
-EDGE = (
-    "SELECT t.tx_id FROM `transaction` t JOIN tx_output o ON o.tx_id = t.tx_id AND o.`index` = 0"
-    " WHERE t.voided = 0 AND t.version IN (0, 3, 5) AND o.address = {{}} ORDER BY t.height {order} LIMIT 1"
+_transaction, _output, _miner = tables.transaction.c, tables.tx_output.c, tables.miner.c
+MINERS = Statement(
+    select(_miner.address, _miner.first_block, _miner.last_block, _miner["count"]).where(
+        listed(_miner.address)
+    )
 )
+DELETE_MINERS = Statement(delete(tables.miner).where(listed(_miner.address)))
+
+
+def _block_at_edge(order: ColumnElement[int]) -> Statement:
+    """The first block of a miner in that order of heights."""
+    return Statement(
+        select(_transaction.tx_id)
+        .join(tables.tx_output, (_output.tx_id == _transaction.tx_id) & (_output.index == 0))
+        .where(
+            _transaction.voided == false(),
+            _transaction.version.in_(sorted(BLOCK_VERSIONS)),
+            _output.address == arg("address"),
+        )
+        .order_by(order)
+        .limit(1),
+        "address",
+    )
+
+
+FIRST_BLOCK = _block_at_edge(_transaction.height.asc())
+LAST_BLOCK = _block_at_edge(_transaction.height.desc())
 
 
 @dataclass(slots=True)
@@ -35,8 +66,7 @@ def write_miners(connection: Connection, state: BatchState, best_before: int) ->
             change.new.append((row.height, row.tx_id))
         else:
             change.in_order = False
-    sql = "SELECT address, first_block, last_block, count FROM miner WHERE address IN {in}"
-    known = {row[0]: row[1:] for row in select_in(connection, sql, changes)}
+    known = {row[0]: row[1:] for row in select_in(connection, MINERS, changes)}
     rows: list[tuple[str, str, str, int]] = []
     for address, change in changes.items():
         first, last, count = known.get(address, (None, None, 0))
@@ -46,12 +76,13 @@ def write_miners(connection: Connection, state: BatchState, best_before: int) ->
         if change.in_order:
             first, last = first or min(change.new)[1], max(change.new)[1]
         else:
-            first, last = _edge(connection, address, "ASC"), _edge(connection, address, "DESC")
+            first = execute(connection, FIRST_BLOCK, address)[0][0]
+            last = execute(connection, LAST_BLOCK, address)[0][0]
         rows.append((address, first, last, count))
     columns = ("address", "first_block", "last_block", "count")
     upsert_rows(connection, tables.miner, columns, rows, columns[1:])
     gone = changes.keys() - {row[0] for row in rows}
-    delete_in(connection, "DELETE FROM miner WHERE address IN {in}", gone)
+    delete_in(connection, DELETE_MINERS, gone)
 
 
 def _turned_blocks(state: BatchState) -> Iterator[tuple[str, TransactionRow]]:
@@ -61,8 +92,3 @@ def _turned_blocks(state: BatchState) -> Iterator[tuple[str, TransactionRow]]:
             output = state.outputs.get((row.tx_id, 0))
             if output is not None:
                 yield output.address, row
-
-
-def _edge(connection: Connection, address: str, order: str) -> str:
-    found: str = execute(connection, EDGE.format(order=order), address)[0][0]
-    return found

@@ -1,10 +1,21 @@
 """Reads and writes the record of the chain: transactions, outputs, callers."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select, delete, false, null, select, update
+from sqlalchemy.sql import exists
 
-from strongroom.core.storage.statements import delete_in, execute, execute_many, select_in, upsert_rows
+from strongroom.core.storage.statements import (
+    Statement,
+    arg,
+    delete_in,
+    execute,
+    execute_many,
+    listed,
+    select_in,
+    upsert_rows,
+)
 from strongroom.hathor import tables
 from strongroom.hathor.index.batch_state import TOKEN_CREATION, BatchState
 from strongroom.hathor.index.rows import (
@@ -15,29 +26,62 @@ from strongroom.hathor.index.rows import (
     TokenRow,
     TransactionRow,
 )
-from strongroom.hathor.protocol.events import Event, TokenCreated, Vertex
+from strongroom.hathor.protocol.events import BLOCK_VERSIONS, Event, TokenCreated, Vertex
 
-TRANSACTIONS = (
-    "SELECT tx_id, timestamp, version, voided, height, weight, first_block FROM `transaction` WHERE "
+_transaction, _output, _creation = tables.transaction.c, tables.tx_output.c, tables.token_creation.c
+_caller, _proposal, _held = tables.caller.c, tables.tx_proposal.c, tables.held_output.c
+TRANSACTIONS = select(*(_transaction[name] for name in TRANSACTION_COLUMNS))
+OUTPUTS = select(*(_output[name] for name in OUTPUT_COLUMNS))
+TRANSACTIONS_BY_ID = Statement(TRANSACTIONS.where(listed(_transaction.tx_id)))
+OUTPUTS_OF = Statement(OUTPUTS.where(listed(_output.tx_id)))
+OUTPUTS_SPENT_BY = Statement(OUTPUTS.where(listed(_output.spent_by)))
+OUTPUTS_AT = Statement(OUTPUTS.where(listed(_output.address)))
+_TOKENS = select(_creation.token_id, _creation.tx_id, _creation.first_block)
+TOKENS_MADE_BY = Statement(_TOKENS.where(listed(_creation.tx_id)))
+TOKENS_BY_ID = Statement(_TOKENS.where(listed(_creation.token_id)))
+CALLERS = Statement(select(_caller.tx_id, _caller.address, _caller.seqnum).where(listed(_caller.tx_id)))
+DELETE_TRANSACTIONS = Statement(delete(tables.transaction).where(listed(_transaction.tx_id)))
+DELETE_CALLERS = Statement(delete(tables.caller).where(listed(_caller.tx_id)))
+DELETE_OUTPUT = Statement(
+    delete(tables.tx_output).where(_output.tx_id == arg("tx_id"), _output.index == arg("index")),
+    "tx_id",
+    "index",
 )
-OUTPUTS = (
-    "SELECT tx_id, `index`, token_id, address, value, authorities, timelock, heightlock,"
-    " locked, spent_by, voided FROM tx_output WHERE "
-)
-TOKENS = "SELECT token_id, tx_id, first_block FROM token_creation WHERE "
-HEIGHT = (
-    "SELECT height FROM `transaction` WHERE {where} version IN (0, 3, 5) AND height IS NOT NULL"
-    " ORDER BY height DESC LIMIT 1"
-)
+
+
+def block_heights() -> Select[Any]:
+    """The heights of blocks, voided ones too, the highest first."""
+    return (
+        select(_transaction.height)
+        .where(_transaction.version.in_(sorted(BLOCK_VERSIONS)), _transaction.height.is_not(None))
+        .order_by(_transaction.height.desc())
+        .limit(1)
+    )
+
+
+HIGHEST = Statement(block_heights())
+BEST = Statement(block_heights().where(_transaction.voided == false()))
 # The proposal whose transaction fell; one that is open holds its outputs on, and so does one that is sent again.
-FORGET_PROPOSAL = (
-    "UPDATE tx_output SET tx_proposal = NULL, tx_proposal_index = NULL WHERE tx_id = {} AND `index` = {}"
-    " AND NOT EXISTS (SELECT 1 FROM tx_proposal p WHERE p.id = tx_output.tx_proposal"
-    " AND p.status IN ('open', 'send_error'))"
+_OPEN = _proposal.status.in_(("open", "send_error"))
+FORGET_PROPOSAL = Statement(
+    update(tables.tx_output)
+    .where(
+        _output.tx_id == arg("tx_id"),
+        _output.index == arg("index"),
+        ~exists().where(_proposal.id == _output.tx_proposal, _OPEN),
+    )
+    .values(tx_proposal=null(), tx_proposal_index=null()),
+    "tx_id",
+    "index",
 )
-FORGET_HOLD = (
-    "DELETE FROM strongroom_hathor_held_output WHERE tx_id = {} AND `index` = {} AND NOT EXISTS (SELECT 1"
-    " FROM tx_proposal p WHERE p.id = strongroom_hathor_held_output.proposal_id AND p.status IN ('open', 'send_error'))"
+FORGET_HOLD = Statement(
+    delete(tables.held_output).where(
+        _held.tx_id == arg("tx_id"),
+        _held.index == arg("index"),
+        ~exists().where(_proposal.id == _held.proposal_id, _OPEN),
+    ),
+    "tx_id",
+    "index",
 )
 CHANGEABLE = ("locked", "spent_by", "voided")
 
@@ -57,16 +101,17 @@ def load(connection: Connection, state: BatchState, events: Iterable[Event]) -> 
         for spent in vertex.inputs
         if spent.tx_id in known or spent.tx_id not in fresh
     )
-    state.load_outputs(map(OutputRow.load, select_in(connection, OUTPUTS + "tx_id IN {in}", wanted)))
+    state.load_outputs(map(OutputRow.load, select_in(connection, OUTPUTS_OF, wanted)))
     creators = {vertex.hash for vertex in vertices if vertex.headers or vertex.version == TOKEN_CREATION}
     creators.update(token.creator for token in created)
-    for column, values in (("tx_id", creators), ("token_id", {token.token_uid for token in created})):
-        rows = select_in(connection, f"{TOKENS}{column} IN {{in}}", values)
+    named = {token.token_uid for token in created}
+    for statement, values in ((TOKENS_MADE_BY, creators), (TOKENS_BY_ID, named)):
+        rows = select_in(connection, statement, values)
         state.load_tokens(TokenRow(*row) for row in rows)
 
 
 def load_transactions(connection: Connection, state: BatchState, tx_ids: Iterable[str]) -> None:
-    rows = select_in(connection, TRANSACTIONS + "tx_id IN {in}", tx_ids)
+    rows = select_in(connection, TRANSACTIONS_BY_ID, tx_ids)
     state.load_transactions(map(TransactionRow.load, rows))
 
 
@@ -74,11 +119,10 @@ def complete(connection: Connection, state: BatchState, affected: set[str]) -> N
     """Reads the rest of the affected transactions: every output they make or spend, and who called them."""
     load_transactions(connection, state, affected - state.transactions.keys())
     known = [tx_id for tx_id in affected if state.transactions[tx_id].stored is not None]
-    for column in ("tx_id", "spent_by"):
-        rows = select_in(connection, f"{OUTPUTS}{column} IN {{in}}", known)
+    for statement in (OUTPUTS_OF, OUTPUTS_SPENT_BY):
+        rows = select_in(connection, statement, known)
         state.load_outputs(map(OutputRow.load, rows))
-    sql = "SELECT tx_id, address, seqnum FROM strongroom_hathor_caller WHERE tx_id IN {in}"
-    for tx_id, address, seqnum in select_in(connection, sql, known):
+    for tx_id, address, seqnum in select_in(connection, CALLERS, known):
         state.callers.setdefault(tx_id, (address, seqnum))
 
 
@@ -90,13 +134,13 @@ def write_transactions(connection: Connection, state: BatchState) -> None:
         connection, tables.transaction, TRANSACTION_COLUMNS, rows, ("voided", "height", "first_block")
     )
     removed = [row.tx_id for row in state.transactions.values() if row.removed and row.stored is not None]
-    delete_in(connection, "DELETE FROM `transaction` WHERE tx_id IN {in}", removed)
+    delete_in(connection, DELETE_TRANSACTIONS, removed)
 
 
 def write_callers(connection: Connection, state: BatchState) -> None:
     """Call it when the batch is complete: what is deleted here was part of what was before."""
     removed = [row.tx_id for row in state.transactions.values() if row.removed and row.stored is not None]
-    delete_in(connection, "DELETE FROM strongroom_hathor_caller WHERE tx_id IN {in}", removed)
+    delete_in(connection, DELETE_CALLERS, removed)
     callers = [
         (tx_id, address, seqnum)
         for tx_id, (address, seqnum) in state.new_callers.items()
@@ -110,14 +154,14 @@ def write_outputs(connection: Connection, state: BatchState) -> None:
     rows = [output.values() for output in changed if not output.removed]
     upsert_rows(connection, tables.tx_output, OUTPUT_COLUMNS, rows, CHANGEABLE)
     removed = [(output.tx_id, output.index) for output in changed if output.removed]
-    execute_many(connection, "DELETE FROM tx_output WHERE tx_id = {} AND `index` = {}", removed)
+    execute_many(connection, DELETE_OUTPUT, removed)
     freed = [(output.tx_id, output.index) for output in state.released if output.spent_by is None]
     execute_many(connection, FORGET_PROPOSAL, freed)
     execute_many(connection, FORGET_HOLD, freed)
 
 
 def read_heights(connection: Connection) -> Heights:
-    best, highest = (execute(connection, HEIGHT.format(where=where)) for where in ("voided = 0 AND", ""))
+    best, highest = execute(connection, BEST), execute(connection, HIGHEST)
     return Heights(best=best[0][0] if best else -1, highest=highest[0][0] if highest else -1)
 
 

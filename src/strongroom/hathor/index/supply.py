@@ -2,27 +2,41 @@
 
 import asyncio
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Integer, String, cast, false, func, select, type_coerce
 
 from strongroom.core.clock import Clock
 from strongroom.core.errors import NotFound
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
+from strongroom.core.storage.statements import Statement, arg, execute
+from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import MAINNET, Network, parse_address
 
 BURNT = parse_address("HDeadDeadDeadDeadDeadDeadDeagTPgmn", MAINNET)
 """Nobody has its key; on every network it is the same one under another version byte."""
 LIFETIME_S = 60.0
 MAX_KEPT = 1_000
-UNSPENT = (
-    " FROM tx_output WHERE token_id = {} AND spent_by IS NULL AND voided = 0 AND authorities = 0 AND mode = 0"
-    " AND address <> {}"
+_output, _token = tables.tx_output.c, tables.token.c
+_UNSPENT = (
+    _output.token_id == arg("token_id"),
+    _output.spent_by.is_(None),
+    _output.voided == false(),
+    _output.authorities == 0,
+    _output.mode == 0,
+    _output.address != arg("burnt"),
 )
 # SQLite keeps 20 digits of text, and its SUM of whole numbers is exact below 2^63: two halves are summed.
-HALVES = (
-    "SELECT SUM(CAST(SUBSTR(value, 1, 10) AS INTEGER)), SUM(CAST(SUBSTR(value, 11) AS INTEGER))" + UNSPENT
+_DIGITS = type_coerce(_output.value, String)
+HALVES = Statement(
+    select(
+        func.sum(cast(func.substr(_DIGITS, 1, 10), Integer)),
+        func.sum(cast(func.substr(_DIGITS, 11), Integer)),
+    ).where(*_UNSPENT),
+    "token_id",
+    "burnt",
 )
-WHOLE = "SELECT SUM(value)" + UNSPENT  # MySQL sums BIGINT as DECIMAL(41): exact
+WHOLE = Statement(select(func.sum(_output.value)).where(*_UNSPENT), "token_id", "burnt")
+"""MySQL sums BIGINT as DECIMAL(41): exact."""
+KNOWN = Statement(select(_token.id).where(_token.id == arg("token_id")), "token_id")
 HALF = 10**10
 
 
@@ -56,7 +70,7 @@ class Supplies:
 
 def total_supply(connection: Connection, token_id: str, burnt: str) -> int:
     """Raises: NotFound: nobody knows the token."""
-    if not execute(connection, "SELECT 1 FROM token WHERE id = {}", token_id):
+    if not execute(connection, KNOWN, token_id):
         raise NotFound("There is no such token")
     if connection.dialect.name == "sqlite":
         high, low = execute(connection, HALVES, token_id, burnt)[0]

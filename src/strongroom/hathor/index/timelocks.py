@@ -5,16 +5,43 @@ voided, a clock that went on while the process was down all end in the same stat
 node wants a spender to be newer than the timelock.
 """
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, false, or_, true
 
-from strongroom.core.storage.statements import execute
+from strongroom.core.storage.statements import Statement, arg, execute
+from strongroom.hathor import tables
 from strongroom.hathor.index.batch_state import BatchState
 from strongroom.hathor.index.records import OUTPUTS
 from strongroom.hathor.index.rows import Heights, OutputRow
 
-RIPE = OUTPUTS + "locked = 1 AND heightlock <= {} AND (timelock IS NULL OR timelock < {})"
-DUE = OUTPUTS + "locked = 1 AND timelock < {} AND (heightlock IS NULL OR heightlock <= {})"
-UNRIPE = OUTPUTS + "locked = 0 AND heightlock > {} AND heightlock <= {} AND spent_by IS NULL"
+_output = tables.tx_output.c
+RIPE = Statement(
+    OUTPUTS.where(
+        _output.locked == true(),
+        _output.heightlock <= arg("height"),
+        or_(_output.timelock.is_(None), _output.timelock < arg("now_s")),
+    ),
+    "height",
+    "now_s",
+)
+DUE = Statement(
+    OUTPUTS.where(
+        _output.locked == true(),
+        _output.timelock < arg("now_s"),
+        or_(_output.heightlock.is_(None), _output.heightlock <= arg("height")),
+    ),
+    "now_s",
+    "height",
+)
+UNRIPE = Statement(
+    OUTPUTS.where(
+        _output.locked == false(),
+        _output.heightlock > arg("best"),
+        _output.heightlock <= arg("highest"),
+        _output.spent_by.is_(None),
+    ),
+    "best",
+    "highest",
+)
 
 
 def settle_locks(connection: Connection, state: BatchState, heights: Heights, now_s: int) -> None:

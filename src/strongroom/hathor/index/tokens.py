@@ -6,24 +6,49 @@ the token's row is there).
 
 from collections import defaultdict
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, false, func, select, update
 
-from strongroom.core.storage.statements import delete_in, execute, execute_many, select_in, upsert_rows
+from strongroom.core.storage.statements import (
+    Statement,
+    arg,
+    delete_in,
+    execute,
+    execute_many,
+    listed,
+    select_in,
+    upsert_rows,
+)
 from strongroom.hathor import tables
 from strongroom.hathor.index.batch_state import BatchState
 from strongroom.hathor.index.effects import HATHOR_TOKEN, Effects, Entries
 from strongroom.hathor.index.rows import TokenRow
 
-COUNT_TRANSACTIONS = (
-    "SELECT COUNT(DISTINCT tx_id) FROM address_tx_history WHERE token_id = {} AND voided = 0 AND tx_id <> {}"
+_history, _token, _creation = tables.address_tx_history.c, tables.token.c, tables.token_creation.c
+COUNT_TRANSACTIONS = Statement(
+    select(func.count(_history.tx_id.distinct())).where(
+        _history.token_id == arg("token_id"),
+        _history.voided == false(),
+        _history.tx_id != arg("creator"),
+    ),
+    "token_id",
+    "creator",
 )
+SET_COUNT = Statement(
+    update(tables.token).where(_token.id == arg("token_id")).values(transactions=arg("count")),
+    "count",
+    "token_id",
+)
+COUNTS = Statement(select(_token.id, _token.transactions).where(listed(_token.id)))
+CREATORS = Statement(select(_creation.token_id, _creation.tx_id).where(listed(_creation.token_id)))
+DELETE_TOKENS = Statement(delete(tables.token).where(listed(_token.id)))
+DELETE_CREATIONS = Statement(delete(tables.token_creation).where(listed(_creation.token_id)))
 
 
 def write_tokens(connection: Connection, state: BatchState, effects: Effects) -> None:
     """Call it after the histories are written: a new token is counted from them."""
     gone = [token_id for token_id in state.stored_tokens if token_id not in state.tokens]
-    delete_in(connection, "DELETE FROM token_creation WHERE token_id IN {in}", gone)
-    delete_in(connection, "DELETE FROM token WHERE id IN {in}", gone)
+    delete_in(connection, DELETE_CREATIONS, gone)
+    delete_in(connection, DELETE_TOKENS, gone)
     new = [
         token
         for token in state.tokens.values()
@@ -36,7 +61,7 @@ def write_tokens(connection: Connection, state: BatchState, effects: Effects) ->
     )
     for token in new:
         count = execute(connection, COUNT_TRANSACTIONS, token.token_id, token.tx_id)[0][0]
-        execute(connection, "UPDATE token SET transactions = {} WHERE id = {}", count, token.token_id)
+        execute(connection, SET_COUNT, count, token.token_id)
 
 
 def _write_new(connection: Connection, new: list[TokenRow]) -> None:
@@ -60,8 +85,7 @@ def _count(connection: Connection, effects: Effects) -> dict[str, int]:
     before = {tx_id: _token_ids(entries) for tx_id, entries in effects.before.items()}
     after = {tx_id: _token_ids(entries) for tx_id, entries in effects.after.items()}
     touched = {token for ids in (*before.values(), *after.values()) for token in ids}
-    sql = "SELECT token_id, tx_id FROM token_creation WHERE token_id IN {in}"
-    rows = select_in(connection, sql, touched - {HATHOR_TOKEN})
+    rows = select_in(connection, CREATORS, touched - {HATHOR_TOKEN})
     creators = {token_id: tx_id for token_id, tx_id in rows}  # noqa: C416 - a row is a tuple of any length
     counts: dict[str, int] = defaultdict(int)
     for sign, ids_by_tx in ((-1, before), (+1, after)):
@@ -78,6 +102,6 @@ def _token_ids(entries: Entries) -> set[str]:
 
 def _add_counts(connection: Connection, counts: dict[str, int]) -> None:
     changed = {token_id: count for token_id, count in counts.items() if count}
-    stored = select_in(connection, "SELECT id, transactions FROM token WHERE id IN {in}", changed)
+    stored = select_in(connection, COUNTS, changed)
     rows = [(max(0, count + changed[token_id]), token_id) for token_id, count in stored]
-    execute_many(connection, "UPDATE token SET transactions = {} WHERE id = {}", rows)
+    execute_many(connection, SET_COUNT, rows)

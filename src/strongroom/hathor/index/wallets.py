@@ -10,24 +10,91 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, false, or_, select
 
 from strongroom.core.errors import Conflict
-from strongroom.core.storage.statements import execute, execute_many, select_in, upsert_rows
+from strongroom.core.storage.statements import (
+    Statement,
+    arg,
+    execute,
+    execute_many,
+    listed,
+    select_in,
+    upsert_rows,
+)
 from strongroom.hathor import tables
-from strongroom.hathor.index.addresses import BALANCE_SELECT, BALANCE_VALUES, AddressRow, BalanceRow, Flags
+from strongroom.hathor.index.addresses import (
+    BALANCE_VALUES,
+    AddressRow,
+    BalanceRow,
+    Flags,
+    select_balances,
+)
 from strongroom.hathor.index.batch_state import BatchState
 from strongroom.hathor.index.effects import Delta, Effects, Entries, Pair
 
 ACCOUNT = 0
 HISTORY_PAGE = 20_000
 HISTORY_COLUMNS = ("wallet_id", "token_id", "tx_id", "balance", "timestamp", "voided")
-WALLET_BALANCES = BALANCE_SELECT.format(owner="wallet_id", table="wallet_balance")
-ADDRESS_BALANCES = BALANCE_SELECT.format(owner="address", table="address_balance") + "address IN {in}"
-OWNED_FLAGS = (
-    "SELECT b.unlocked_authorities, b.locked_authorities, b.timelock_expires FROM address a"
-    " JOIN address_balance b ON b.address = a.address WHERE a.wallet_id = {} AND b.token_id = {}"
-    " AND (b.unlocked_authorities > 0 OR b.locked_authorities > 0 OR b.timelock_expires IS NOT NULL)"
+_address, _balance, _held = tables.address.c, tables.address_balance.c, tables.wallet_balance.c
+_moved, _entry = tables.address_tx_history.c, tables.wallet_tx_history.c
+WALLET_BALANCES = Statement(select_balances(tables.wallet_balance).where(listed(_held.wallet_id)))
+ADDRESS_BALANCES = Statement(select_balances(tables.address_balance).where(listed(_balance.address)))
+OWNED_FLAGS = Statement(
+    select(_balance.unlocked_authorities, _balance.locked_authorities, _balance.timelock_expires)
+    .join(tables.address, _address.address == _balance.address)
+    .where(
+        _address.wallet_id == arg("wallet_id"),
+        _balance.token_id == arg("token_id"),
+        or_(
+            _balance.unlocked_authorities > 0,
+            _balance.locked_authorities > 0,
+            _balance.timelock_expires.is_not(None),
+        ),
+    ),
+    "wallet_id",
+    "token_id",
+)
+OWNERS = Statement(
+    select(_address.address, _address.wallet_id, _address.transactions).where(listed(_address.address))
+)
+COUNTS = Statement(select(_address.address, _address.transactions).where(listed(_address.address)))
+_MOVEMENTS = select(_moved.tx_id, _moved.token_id, _moved.balance, _moved.timestamp).where(
+    _moved.voided == false()
+)
+MOVEMENTS = Statement(_MOVEMENTS.where(listed(_moved.address)))
+MOVEMENTS_AFTER = Statement(
+    _MOVEMENTS.where(_moved.address == arg("address"), _moved.tx_id > arg("last"))
+    .order_by(_moved.tx_id, _moved.token_id)
+    .limit(HISTORY_PAGE),
+    "address",
+    "last",
+)
+MOVEMENTS_IN = Statement(
+    _MOVEMENTS.where(_moved.address == arg("address"), _moved.tx_id == arg("tx_id")), "address", "tx_id"
+)
+ENTRIES = Statement(
+    select(_entry.token_id, _entry.tx_id, _entry.balance).where(
+        listed(_entry.tx_id), _entry.wallet_id == arg("wallet_id")
+    ),
+    "wallet_id",
+)
+DELETE_ENTRY = Statement(
+    delete(tables.wallet_tx_history).where(
+        _entry.wallet_id == arg("wallet_id"),
+        _entry.token_id == arg("token_id"),
+        _entry.tx_id == arg("tx_id"),
+    ),
+    "wallet_id",
+    "token_id",
+    "tx_id",
+)
+DELETE_BALANCE = Statement(
+    delete(tables.wallet_balance).where(
+        _held.wallet_id == arg("wallet_id"), _held.token_id == arg("token_id")
+    ),
+    "wallet_id",
+    "token_id",
 )
 
 
@@ -57,11 +124,7 @@ def write_wallets(
         timestamp_s = state.transactions[tx_id].timestamp_s
         gone.extend((*pair, tx_id) for pair in before.keys() - after.keys())
         rows.extend((*pair, tx_id, value, timestamp_s, False) for pair, value in after.items())
-    execute_many(
-        connection,
-        "DELETE FROM wallet_tx_history WHERE wallet_id = {} AND token_id = {} AND tx_id = {}",
-        gone,
-    )
+    execute_many(connection, DELETE_ENTRY, gone)
     upsert_rows(connection, tables.wallet_tx_history, HISTORY_COLUMNS, rows, ("balance", "timestamp"))
     flagged = {(owners[address], token) for address, token in effects.flags if address in owners}
     _write_balances(connection, deltas, {pair: _read_flags(connection, pair) for pair in flagged})
@@ -74,8 +137,7 @@ def adopt(connection: Connection, wallet_id: str, indexes: Mapping[str, int]) ->
     Raises:
         Conflict: another wallet has claimed one of them (the same keys under another extended public key).
     """
-    sql = "SELECT address, wallet_id, transactions FROM address WHERE address IN {in}"
-    known = {row[0]: row[1:] for row in select_in(connection, sql, indexes)}
+    known = {row[0]: row[1:] for row in select_in(connection, OWNERS, indexes)}
     if any(row[0] not in {None, wallet_id} for row in known.values()):
         raise Conflict("Another wallet has these addresses already")
     free = [address for address in indexes if address not in known or known[address][0] is None]
@@ -114,7 +176,7 @@ def _write_balances(
 ) -> None:
     """Adds `deltas`; `flags` replace those stored, or are merged into them."""
     pairs = sorted(deltas.keys() | flags.keys())
-    stored = select_in(connection, WALLET_BALANCES + "wallet_id IN {in}", {pair[0] for pair in pairs})
+    stored = select_in(connection, WALLET_BALANCES, {pair[0] for pair in pairs})
     rows = {(row[0], row[1]): BalanceRow.load(row[2:]) for row in stored}
     for pair in pairs:
         row = rows.setdefault(pair, BalanceRow(flags=Flags()))
@@ -131,7 +193,7 @@ def _write_balances(
         BALANCE_VALUES,
     )
     gone = [pair for pair in pairs if rows[pair].transactions <= 0]
-    execute_many(connection, "DELETE FROM wallet_balance WHERE wallet_id = {} AND token_id = {}", gone)
+    execute_many(connection, DELETE_BALANCE, gone)
 
 
 def _read_flags(connection: Connection, pair: Pair) -> Flags:
@@ -143,27 +205,23 @@ def _read_flags(connection: Connection, pair: Pair) -> Flags:
 
 def _history_pages(connection: Connection, addresses: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
     """The histories of `addresses`: (tx_id, token_id, balance, timestamp), in pages of bounded size."""
-    columns = "SELECT tx_id, token_id, balance, timestamp FROM address_tx_history WHERE voided = 0 AND "
-    count = "SELECT address, transactions FROM address WHERE address IN {in}"
     small = {
         address: number
-        for address, number in select_in(connection, count, addresses)
+        for address, number in select_in(connection, COUNTS, addresses)
         if number <= HISTORY_PAGE // 100
     }
     for group in _groups(small):
-        yield list(select_in(connection, columns + "address IN {in}", group))
+        yield list(select_in(connection, MOVEMENTS, group))
     for address in set(addresses).difference(small):
         last = ""
         while True:
-            sql = columns + "address = {} AND tx_id > {} ORDER BY tx_id, token_id LIMIT {}"
-            page = list(execute(connection, sql, address, last, HISTORY_PAGE))
+            page = list(execute(connection, MOVEMENTS_AFTER, address, last))
             if len(page) < HISTORY_PAGE:
                 yield page
                 break
             last = page[-1][0]
-            sql = columns + "address = {} AND tx_id = {}"
             whole = [row for row in page if row[0] != last]
-            yield whole + list(execute(connection, sql, address, last))
+            yield whole + list(execute(connection, MOVEMENTS_IN, address, last))
 
 
 def _groups(transactions: Mapping[str, int]) -> Iterator[list[str]]:
@@ -188,8 +246,9 @@ def _add_history(connection: Connection, wallet_id: str, page: Iterable[tuple[An
         entries[token, tx_id] = (before + int(balance), timestamp_s)
     new: dict[str, int] = defaultdict(int)
     known: dict[Pair, int] = {}
-    sql = "SELECT token_id, tx_id, balance FROM wallet_tx_history WHERE tx_id IN {in} AND wallet_id = {}"
-    for token, tx_id, balance in select_in(connection, sql, {tx_id for _token, tx_id in entries}, wallet_id):
+    for token, tx_id, balance in select_in(
+        connection, ENTRIES, {tx_id for _token, tx_id in entries}, wallet_id
+    ):
         known[token, tx_id] = int(balance)
     for token, _tx_id in entries.keys() - known.keys():
         new[token] += 1

@@ -5,16 +5,54 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, false, select
 
-from strongroom.core.storage.statements import execute, select_in
-from strongroom.hathor.index.addresses import BALANCE_SELECT, BalanceRow, Flags, read_flags
+from strongroom.core.storage.statements import Statement, arg, execute, listed, select_in
+from strongroom.hathor import tables
+from strongroom.hathor.index.addresses import (
+    BALANCE_VALUES,
+    BalanceRow,
+    Flags,
+    read_flags,
+    select_balances,
+)
 from strongroom.hathor.index.effects import Pair, compute_effects
-from strongroom.hathor.index.records import OUTPUTS, TRANSACTIONS
+from strongroom.hathor.index.miners import MINERS
+from strongroom.hathor.index.records import OUTPUTS_AT, TRANSACTIONS_BY_ID
 from strongroom.hathor.index.rows import OutputRow, TransactionRow
+from strongroom.hathor.index.wallets import ADDRESS_BALANCES, COUNTS
 
 Key = tuple[str, ...]
 Rows = dict[Key, tuple[Any, ...]]
+_address, _caller, _balance = tables.address.c, tables.caller.c, tables.address_balance.c
+_moved, _entry, _held = tables.address_tx_history.c, tables.wallet_tx_history.c, tables.wallet_balance.c
+CALLERS_AT = Statement(select(_caller.tx_id, _caller.address, _caller.seqnum).where(listed(_caller.address)))
+HISTORY_AT = Statement(
+    select(_moved.address, _moved.tx_id, _moved.token_id, _moved.balance, _moved.timestamp).where(
+        _moved.voided == false(), listed(_moved.address)
+    )
+)
+HISTORY_OF_ADDRESSES = Statement(
+    select(_moved.token_id, _moved.tx_id, _moved.balance, _moved.timestamp)
+    .join(tables.address, _address.address == _moved.address)
+    .where(_address.wallet_id == arg("wallet_id"), _moved.voided == false()),
+    "wallet_id",
+)
+BALANCES_OF_ADDRESSES = Statement(
+    select(_balance.token_id, *(_balance[name] for name in BALANCE_VALUES))
+    .join(tables.address, _address.address == _balance.address)
+    .where(_address.wallet_id == arg("wallet_id")),
+    "wallet_id",
+)
+HISTORY = Statement(
+    select(_entry.token_id, _entry.tx_id, _entry.balance, _entry.timestamp).where(
+        _entry.wallet_id == arg("wallet_id"), _entry.voided == false()
+    ),
+    "wallet_id",
+)
+BALANCES = Statement(
+    select_balances(tables.wallet_balance).where(_held.wallet_id == arg("wallet_id")), "wallet_id"
+)
 
 
 @dataclass(slots=True)
@@ -26,13 +64,13 @@ class Derived:
 
 def rebuild_addresses(connection: Connection, addresses: Sequence[str]) -> Derived:
     """`address`, `address_balance`, `address_tx_history` and `miner` for these addresses."""
-    outputs = [OutputRow.load(row) for row in select_in(connection, OUTPUTS + "address IN {in}", addresses)]
-    sql = "SELECT tx_id, address, seqnum FROM strongroom_hathor_caller WHERE address IN {in}"
-    callers = {tx_id: (address, seqnum) for tx_id, address, seqnum in select_in(connection, sql, addresses)}
+    outputs = [OutputRow.load(row) for row in select_in(connection, OUTPUTS_AT, addresses)]
+    rows = select_in(connection, CALLERS_AT, addresses)
+    callers = {tx_id: (address, seqnum) for tx_id, address, seqnum in rows}
     tx_ids = {output.tx_id for output in outputs} | callers.keys()
     tx_ids.update(output.spent_by for output in outputs if output.spent_by is not None)
     transactions: dict[str, TransactionRow] = {}
-    for row in select_in(connection, TRANSACTIONS + "tx_id IN {in}", tx_ids):
+    for row in select_in(connection, TRANSACTIONS_BY_ID, tx_ids):
         transactions[row[0]] = TransactionRow.load(row)
     for output in outputs:
         output.stored = None  # as if all of it came just now
@@ -61,20 +99,13 @@ def rebuild_addresses(connection: Connection, addresses: Sequence[str]) -> Deriv
 def stored_addresses(connection: Connection, addresses: Sequence[str]) -> Derived:
     """The same rows as they are stored."""
     derived = Derived()
-    sql = (
-        "SELECT address, tx_id, token_id, balance, timestamp FROM address_tx_history"
-        " WHERE voided = 0 AND address IN {in}"
-    )
-    for address, tx_id, token, balance, timestamp_s in select_in(connection, sql, addresses):
+    for address, tx_id, token, balance, timestamp_s in select_in(connection, HISTORY_AT, addresses):
         derived.tables["address_tx_history"][address, tx_id, token] = (int(balance), timestamp_s)
-    sql = BALANCE_SELECT.format(owner="address", table="address_balance") + "address IN {in}"
-    for address, token, *values in select_in(connection, sql, addresses):
+    for address, token, *values in select_in(connection, ADDRESS_BALANCES, addresses):
         derived.tables["address_balance"][address, token] = BalanceRow.load(values).values()
-    sql = "SELECT address, transactions FROM address WHERE address IN {in}"
-    for address, count in select_in(connection, sql, addresses):
+    for address, count in select_in(connection, COUNTS, addresses):
         derived.tables["address"][(address,)] = (count,)
-    sql = "SELECT address, first_block, last_block, count FROM miner WHERE address IN {in}"
-    for address, *miner in select_in(connection, sql, addresses):
+    for address, *miner in select_in(connection, MINERS, addresses):
         derived.tables["miner"][(address,)] = tuple(miner)
     return derived
 
@@ -83,11 +114,7 @@ def rebuild_wallet(connection: Connection, wallet_id: str) -> Derived:
     """`wallet_tx_history` and `wallet_balance` of a wallet, from the rows of its addresses."""
     derived = Derived()
     history: dict[Pair, list[int]] = {}
-    sql = (
-        "SELECT h.token_id, h.tx_id, h.balance, h.timestamp FROM address a"
-        " JOIN address_tx_history h ON h.address = a.address WHERE a.wallet_id = {} AND h.voided = 0"
-    )
-    for token, tx_id, balance, timestamp_s in execute(connection, sql, wallet_id):
+    for token, tx_id, balance, timestamp_s in execute(connection, HISTORY_OF_ADDRESSES, wallet_id):
         entry = history.setdefault((token, tx_id), [0, timestamp_s])
         entry[0] += int(balance)
     for (token, tx_id), (value, timestamp_s) in history.items():
@@ -96,11 +123,7 @@ def rebuild_wallet(connection: Connection, wallet_id: str) -> Derived:
     for token, _tx_id in history:
         counts[token] += 1
     totals: dict[str, BalanceRow] = {}
-    columns = BALANCE_SELECT.format(owner="b.address", table="address a").removesuffix(" WHERE ")
-    sql = columns.replace(" transactions", " b.transactions") + (
-        " JOIN address_balance b ON b.address = a.address WHERE a.wallet_id = {}"
-    )
-    for _address, token, *values in execute(connection, sql, wallet_id):
+    for token, *values in execute(connection, BALANCES_OF_ADDRESSES, wallet_id):
         row, total = BalanceRow.load(values), totals.setdefault(token, BalanceRow(flags=Flags()))
         total.unlocked += row.unlocked
         total.locked += row.locked
@@ -115,11 +138,9 @@ def rebuild_wallet(connection: Connection, wallet_id: str) -> Derived:
 
 def stored_wallet(connection: Connection, wallet_id: str) -> Derived:
     derived = Derived()
-    sql = "SELECT token_id, tx_id, balance, timestamp FROM wallet_tx_history WHERE wallet_id = {} AND voided = 0"
-    for token, tx_id, balance, timestamp_s in execute(connection, sql, wallet_id):
+    for token, tx_id, balance, timestamp_s in execute(connection, HISTORY, wallet_id):
         derived.tables["wallet_tx_history"][wallet_id, token, tx_id] = (int(balance), timestamp_s)
-    sql = BALANCE_SELECT.format(owner="wallet_id", table="wallet_balance") + "wallet_id = {}"
-    for _wallet, token, *values in execute(connection, sql, wallet_id):
+    for _wallet, token, *values in execute(connection, BALANCES, wallet_id):
         derived.tables["wallet_balance"][wallet_id, token] = BalanceRow.load(values).values()
     return derived
 

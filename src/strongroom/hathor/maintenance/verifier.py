@@ -8,17 +8,24 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, select
 
 from strongroom.core.clock import Clock
 from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute, execute_many, select_in, upsert_rows
+from strongroom.core.storage.statements import (
+    Statement,
+    arg,
+    execute,
+    execute_many,
+    select_in,
+    upsert_rows,
+)
 from strongroom.hathor import tables
 from strongroom.hathor.index.addresses import BALANCE_VALUES
-from strongroom.hathor.index.records import OUTPUTS, read_heights
+from strongroom.hathor.index.records import OUTPUTS_AT, read_heights
 from strongroom.hathor.index.rows import OUTPUT_COLUMNS, OutputRow
-from strongroom.hathor.index.tokens import COUNT_TRANSACTIONS
+from strongroom.hathor.index.tokens import COUNT_TRANSACTIONS, SET_COUNT
 from strongroom.hathor.maintenance.rebuild import (
     Derived,
     Key,
@@ -48,7 +55,35 @@ KEYS = {
     "wallet_balance": ("wallet_id", "token_id"),
     "wallet_tx_history": ("wallet_id", "token_id", "tx_id"),
 }
-NEXT_ADDRESSES = "SELECT DISTINCT address FROM {table} WHERE address > {{}} ORDER BY address LIMIT {{}}"
+_token, _creation = tables.token.c, tables.token_creation.c
+WALLETS = Statement(select(tables.wallet.c.id))
+TOKENS = Statement(select(_token.id))
+TOKEN = Statement(
+    select(_token.transactions, _creation.tx_id)
+    .select_from(tables.token.outerjoin(tables.token_creation, _creation.token_id == _token.id))
+    .where(_token.id == arg("token_id")),
+    "token_id",
+)
+NEXT_ADDRESSES = [
+    Statement(
+        select(table.c.address)
+        .distinct()
+        .where(table.c.address > arg("last"))
+        .order_by(table.c.address)
+        .limit(ADDRESSES_A_CHUNK),
+        "last",
+    )
+    for table in (tables.address, tables.tx_output, tables.address_balance, tables.address_tx_history)
+]
+DELETES = {
+    name: Statement(
+        delete(tables.metadata.tables[name]).where(
+            *(tables.metadata.tables[name].c[key] == arg(key) for key in keys)
+        ),
+        *keys,
+    )
+    for name, keys in KEYS.items()
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +127,11 @@ class Verifier:
         while last is not None:
             last = await self._chunk(report, last)
             progress(report)
-        for (wallet_id,) in await self.database.read(lambda c: execute(c, "SELECT id FROM wallet")):
+        for (wallet_id,) in await self.database.read(lambda c: execute(c, WALLETS)):
             report.add(await self.database.write(partial(self._check_wallet, wallet_id=wallet_id)))
             report.wallets += 1
             progress(report)
-        for (token_id,) in await self.database.read(lambda c: execute(c, "SELECT id FROM token")):
+        for (token_id,) in await self.database.read(lambda c: execute(c, TOKENS)):
             report.add(await self.database.write(partial(self._check_token, token_id=token_id)))
             report.tokens += 1
             progress(report)
@@ -131,24 +166,20 @@ class Verifier:
 
     def _check_token(self, connection: Connection, token_id: str) -> list[Difference]:
         self._settle(connection)
-        sql = (
-            "SELECT t.transactions, c.tx_id FROM token t LEFT JOIN token_creation c ON c.token_id = t.id"
-            " WHERE t.id = {}"
-        )
-        rows = execute(connection, sql, token_id)
+        rows = execute(connection, TOKEN, token_id)
         if not rows:
             return []  # dropped since
         count = execute(connection, COUNT_TRANSACTIONS, token_id, rows[0][1] or "")[0][0]
         if rows[0][0] == count:
             return []
         if self.repair:
-            execute(connection, "UPDATE token SET transactions = {} WHERE id = {}", count, token_id)
+            execute(connection, SET_COUNT, count, token_id)
         return [Difference(table="token", key=(token_id,), found=(rows[0][0],), expected=(count,))]
 
     def _check_locks(self, connection: Connection, addresses: Sequence[str]) -> Iterator[Difference]:
         heights, now_s = read_heights(connection), self._now_s()
         wrong: list[OutputRow] = []
-        for row in select_in(connection, OUTPUTS + "address IN {in}", addresses):
+        for row in select_in(connection, OUTPUTS_AT, addresses):
             output = OutputRow.load(row)
             before = output.locked
             output.set_lock(heights, now_s)
@@ -178,9 +209,8 @@ class Verifier:
 
 
 def _repair(connection: Connection, table: str, rows: dict[Key, tuple[Any, ...] | None]) -> None:
-    where = " AND ".join(f"{name} = {{}}" for name in KEYS[table])
     gone = [key for key, values in rows.items() if values is None]
-    execute_many(connection, f"DELETE FROM {table} WHERE {where}", gone)  # noqa: S608 - names of our own tables
+    execute_many(connection, DELETES[table], gone)
     extra = {"address_tx_history": (False,), "wallet_tx_history": (False,)}.get(table, ())
     columns = (*KEYS[table], *VALUES[table], *(("voided",) if extra else ()))
     upsert_rows(
@@ -195,7 +225,6 @@ def _repair(connection: Connection, table: str, rows: dict[Key, tuple[Any, ...] 
 def _next_addresses(connection: Connection, last: str) -> list[str]:
     """The next addresses in order that any table knows of."""
     found: set[str] = set()
-    for table in ("address", "tx_output", "address_balance", "address_tx_history"):
-        rows = execute(connection, NEXT_ADDRESSES.format(table=table), last, ADDRESSES_A_CHUNK)
-        found.update(row[0] for row in rows)
+    for statement in NEXT_ADDRESSES:
+        found.update(row[0] for row in execute(connection, statement, last))
     return sorted(found)[:ADDRESSES_A_CHUNK]

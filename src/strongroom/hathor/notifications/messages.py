@@ -8,18 +8,20 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from strongroom.core.messaging.outbox import Event as Message
 from strongroom.core.messaging.outbox import Outbox
-from strongroom.core.storage.statements import select_in
+from strongroom.core.storage.statements import Statement, listed, select_in
+from strongroom.hathor import tables
 from strongroom.hathor.index.batch_state import BatchState
 from strongroom.hathor.index.records import complete
 from strongroom.hathor.notifications.outbox import NewTransaction
 from strongroom.hathor.protocol.events import Output, SpentOutput, Vertex
 
 DESTINATION = "hathor.wallets"
-OWNERS = "SELECT DISTINCT wallet_id, tx_id FROM wallet_tx_history WHERE tx_id IN {in}"
+_entry = tables.wallet_tx_history.c
+OWNERS = Statement(select(_entry.wallet_id, _entry.tx_id).distinct().where(listed(_entry.tx_id)))
 
 
 def append_messages(

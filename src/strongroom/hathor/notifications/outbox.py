@@ -8,17 +8,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, true
 
 from strongroom.core.messaging.outbox import Event as Message
 from strongroom.core.messaging.outbox import Outbox
-from strongroom.core.storage.statements import select_in, select_pairs
+from strongroom.core.storage.statements import (
+    Statement,
+    listed,
+    paired,
+    select_in,
+    select_pairs,
+)
+from strongroom.hathor import tables
 
 DESTINATION = "hathor.push"
-DEVICES = "SELECT wallet_id, device_id FROM push_devices WHERE enable_push = 1 AND wallet_id IN {in}"
-MOVED = (
-    "SELECT h.wallet_id, h.tx_id, h.token_id, h.balance, t.symbol FROM wallet_tx_history h"
-    " LEFT JOIN token t ON t.id = h.token_id WHERE {pairs}"
+_device, _entry, _token = tables.push_devices.c, tables.wallet_tx_history.c, tables.token.c
+DEVICES = Statement(
+    select(_device.wallet_id, _device.device_id).where(
+        _device.enable_push == true(), listed(_device.wallet_id)
+    )
+)
+MOVED = Statement(
+    select(_entry.wallet_id, _entry.tx_id, _entry.token_id, _entry.balance, _token.symbol)
+    .select_from(tables.wallet_tx_history.outerjoin(tables.token, _token.id == _entry.token_id))
+    .where(paired(_entry.wallet_id, _entry.tx_id))
 )
 
 
@@ -80,9 +93,7 @@ def _received(
 ) -> dict[tuple[str, str], list[tuple[str, int]]]:
     """By wallet and transaction, where the largest change is a gain, as the original judges it."""
     found: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
-    for wallet_id, tx_id, token_id, balance, symbol in select_pairs(
-        connection, MOVED, ("h.wallet_id", "h.tx_id"), pairs
-    ):
+    for wallet_id, tx_id, token_id, balance, symbol in select_pairs(connection, MOVED, pairs):
         found.setdefault((wallet_id, tx_id), []).append((token_id, symbol or token_id, int(balance)))
     gains: dict[tuple[str, str], list[tuple[str, int]]] = {}
     for pair, changes in found.items():

@@ -6,10 +6,11 @@ The first API works so; the wallet then signs, mines and sends what was made for
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, false, select
 
 from strongroom.core.clock import Entropy
-from strongroom.core.storage.statements import execute, select_pairs
+from strongroom.core.storage.statements import Statement, arg, execute, paired, select_pairs
+from strongroom.hathor import tables
 from strongroom.hathor.proposals.store import propose
 from strongroom.hathor.proposals.utxo_locks import LockedUtxo, Outpoint, ProposalRefused
 from strongroom.hathor.protocol.addresses import Network, parse_address
@@ -20,11 +21,26 @@ from strongroom.hathor.wallets.registry import Wallet
 from strongroom.hathor.wallets.utxos import Filter, find_outputs
 
 DIE_BYTES = 8
-UNUSED = (
-    "SELECT address FROM address WHERE wallet_id = {} AND bip32_account = 0 AND transactions = 0 AND `index` > {}"
-    " ORDER BY `index` LIMIT {}"
+_address, _output = tables.address.c, tables.tx_output.c
+UNUSED = Statement(
+    select(_address.address)
+    .where(
+        _address.wallet_id == arg("wallet_id"),
+        _address.bip32_account == 0,
+        _address.transactions == 0,
+        _address.index > arg("last_used"),
+    )
+    .order_by(_address.index)
+    .limit(arg("most")),
+    "wallet_id",
+    "last_used",
+    "most",
 )
-VALUES = "SELECT tx_id, `index`, token_id, value, authorities FROM tx_output WHERE {pairs} AND voided = 0 AND spent_by IS NULL"
+VALUES = Statement(
+    select(_output.tx_id, _output.index, _output.token_id, _output.value, _output.authorities).where(
+        paired(_output.tx_id, _output.index), _output.voided == false(), _output.spent_by.is_(None)
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +154,7 @@ def _check_funds(connection: Connection, wallet_id: str, wanted: dict[str, int],
 
 def _named(connection: Connection, spent: Sequence[Outpoint]) -> dict[Outpoint, tuple[str, int]]:
     """Token and value of outputs that the caller chose; `propose` checks whose they are."""
-    pairs = [(tx_id, str(index)) for tx_id, index in dict.fromkeys(spent)]
-    rows = select_pairs(connection, VALUES, ("tx_id", "`index`"), pairs)
+    rows = select_pairs(connection, VALUES, dict.fromkeys(spent))
     found = {(row[0], row[1]): (row[2], int(row[3])) for row in rows if not row[4]}
     if missing := [outpoint for outpoint in spent if outpoint not in found]:
         named = [{"txId": tx_id, "index": index} for tx_id, index in missing]

@@ -4,12 +4,13 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from strongroom.core.clock import Clock
 from strongroom.core.runtime.deadlines import Deadlines
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import select_pairs
+from strongroom.core.storage.statements import Statement, paired, select_pairs
+from strongroom.hathor import tables
 from strongroom.hathor.gateway.network_rules import NetworkRules, Versions
 from strongroom.hathor.proposals.broadcaster import Broadcaster, BroadcastResult, result_of
 from strongroom.hathor.proposals.checks import verify_same, verify_signed
@@ -28,7 +29,10 @@ from strongroom.hathor.protocol.work import WeightRule
 
 WAIT_S = 45.0
 """Clients wait 60 s."""
-OWNERS = "SELECT tx_id, `index`, address FROM tx_output WHERE {pairs}"
+_output = tables.tx_output.c
+OWNERS = Statement(
+    select(_output.tx_id, _output.index, _output.address).where(paired(_output.tx_id, _output.index))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +119,8 @@ class Submitter:
         self._deadlines.end()
 
     def _owners(self, connection: Connection, transaction: Transaction) -> dict[Outpoint, Address]:
-        outpoints = [(spent.tx_id.hex(), str(spent.index)) for spent in transaction.inputs]
-        rows = select_pairs(connection, OWNERS, ("tx_id", "`index`"), outpoints)
+        outpoints = [(spent.tx_id.hex(), spent.index) for spent in transaction.inputs]
+        rows = select_pairs(connection, OWNERS, outpoints)
         return {(tx_id, index): parse_address(address, self._network) for tx_id, index, address in rows}
 
 

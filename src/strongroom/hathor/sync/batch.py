@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, update
 
 from strongroom.core.errors import Conflict
 from strongroom.core.messaging.outbox import Outbox
-from strongroom.core.storage.statements import execute
+from strongroom.core.storage.statements import Statement, arg, execute
+from strongroom.hathor import tables
 from strongroom.hathor.index.addresses import AddressRow, write_addresses, write_balances, write_histories
 from strongroom.hathor.index.batch_state import BatchState
 from strongroom.hathor.index.effects import compute_effects
@@ -30,10 +31,23 @@ from strongroom.hathor.notifications.outbox import append_pushes
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.protocol.events import Event
 from strongroom.hathor.wallets.loading import extend, note_used
+from strongroom.hathor.wallets.registry import ERROR, READY
 
 log = structlog.get_logger(__name__)
 
 GAP_STEP = 100
+_wallet, _metadata = tables.wallet.c, tables.sync_metadata.c
+ADVANCE = Statement(
+    update(tables.sync_metadata)
+    .where(_metadata.id == 0)
+    .values(last_event_id=arg("last_event_id"), updated_at=arg("updated_at")),
+    "last_event_id",
+    "updated_at",
+)
+STATUS = Statement(select(_wallet.status).where(_wallet.id == arg("wallet_id")), "wallet_id")
+FAIL = Statement(
+    update(tables.wallet).where(_wallet.id == arg("wallet_id")).values(status=ERROR), "wallet_id"
+)
 
 
 class EventGapError(Exception):
@@ -87,8 +101,7 @@ def apply_batch(
     wallets, devices = _write(connection, state, rules, outbox, now_s)
     if new:
         last_event_id = new[-1].id
-        sql = "UPDATE sync_metadata SET last_event_id = {}, updated_at = {} WHERE id = 0"
-        execute(connection, sql, last_event_id, str(now_s * 1000))
+        execute(connection, ADVANCE, last_event_id, str(now_s * 1000))
     return Applied(last_event_id=last_event_id, events=len(new), wallets=wallets, devices=devices)
 
 
@@ -126,12 +139,12 @@ def _extend_gaps(connection: Connection, network: Network, addresses: Mapping[st
             used[row.wallet_id] = max(used.get(row.wallet_id, -1), row.index)
     for wallet_id, index in used.items():
         note_used(connection, wallet_id, index)
-        status = execute(connection, "SELECT status FROM wallet WHERE id = {}", wallet_id)
-        if not status or status[0][0] != "ready":
+        status = execute(connection, STATUS, wallet_id)
+        if not status or status[0][0] != READY:
             continue  # its loading goes on, and will see the new index
         try:
             while not extend(connection, network, wallet_id, GAP_STEP).complete:
                 continue
         except Conflict as error:
             log.error("wallet stopped", wallet=wallet_id, error=error.message)
-            execute(connection, "UPDATE wallet SET status = 'error' WHERE id = {}", wallet_id)
+            execute(connection, FAIL, wallet_id)

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
-from strongroom.core.storage.statements import execute
+from strongroom.core.storage.statements import Statement, execute
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.events import Frame
+
+REMEMBERED = Statement(select(tables.source.c.stream_id).where(tables.source.c.id == 0))
 
 
 class WrongSourceError(Exception):
@@ -74,5 +76,5 @@ def compare_source(connection: Connection, frame: Frame, pins: Pins) -> None:
 
 
 def _remembered(connection: Connection) -> str | None:
-    rows = execute(connection, "SELECT stream_id FROM strongroom_hathor_source WHERE id = 0")
+    rows = execute(connection, REMEMBERED)
     return rows[0][0] if rows else None
