@@ -98,7 +98,7 @@ def failing_for(address: str, works: Callable[..., Awaitable[Any]]) -> Callable[
 
 
 @pytest.mark.parametrize(
-    ("part", "method"), [("_receiver", "_verify"), ("_receiver", "_work_off"), ("_follower", "take_over")]
+    ("part", "method"), [("_receiver", "_verify"), ("_receiver", "_receive_all"), ("_follower", "take_over")]
 )
 async def test_a_defect_with_one_account_is_said_and_the_others_are_served(
     service: AttoService, network: AttoNetwork, monkeypatch: pytest.MonkeyPatch, part: str, method: str

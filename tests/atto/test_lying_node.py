@@ -104,7 +104,7 @@ async def test_nothing_is_signed_on_a_lie_and_the_truth_prevails(
     if lie not in NOT_ABOUT_STATES:
         await eventually(lambda: "account state not taken over yet" in complaints.heard)
     if lie not in NOT_ABOUT_RECEIVABLES:
-        words = "receivable of another network passed over" if lie is Lie.NETWORK else "not received yet"
+        words = "a receivable of another network was ignored" if lie is Lie.NETWORK else "not received yet"
         await eventually(lambda: complaints.heard.count(words) >= 2)
     await assert_nothing_false(service, network, address)
     await assert_nothing_false(service, network, other)

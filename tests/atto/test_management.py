@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def _soon_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that has nothing to say counts as up after a moment."""
-    monkeypatch.setattr("strongroom.atto.following.streams.SETTLED_S", 0.2)
+    monkeypatch.setattr("strongroom.atto.following.streams.OPEN_AFTER_S", 0.2)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the house knows of the Atto ledger without running it."""
+"""Describes the Atto ledger to the server and the commands, without importing what runs it."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ REVISIONS = Revisions(component="atto", folder=Path(__file__).parent / "revision
 
 
 class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
-    """See `core.ledger.contract`."""
+    """The Atto ledger, as `core.ledger.contract` describes a ledger."""
 
     name = "atto"
     title = "Atto"

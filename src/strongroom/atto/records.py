@@ -1,4 +1,4 @@
-"""Rows of the ledger's tables as values."""
+"""Reads wallets and accounts from the ledger's tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ WALLET_COLUMNS = (
     tables.wallet.c.encrypted_encryption_key,
 )
 
-# Statements on the path of every send are built once: building one costs as much as executing it.
+# Every send runs these statements. They are built once, because building one costs as much as executing it.
 _ACCOUNT = select(tables.chain).where(tables.chain.c.address == bindparam("path"))
 _ACCOUNT_LOCKED = locking(_ACCOUNT)
 _WALLET = select(*WALLET_COLUMNS).where(tables.wallet.c.name == bindparam("wallet_name"))
@@ -26,7 +26,7 @@ _WALLET_HELD = holding(_WALLET)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletRecord:
-    """A wallet as stored: everything secret in it is sealed."""
+    """A wallet as stored; its secrets are sealed."""
 
     name: str
     sealed_entropy: bytes
@@ -36,7 +36,7 @@ class WalletRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRecord:
-    """An account and what is known of its chain."""
+    """An account and the stored state of its chain."""
 
     address: Address
     wallet_name: str
@@ -46,8 +46,9 @@ class AccountRecord:
     state: AccountState | None
     """None until the account is open."""
     open_block: bytes | None
-    """Hash of the signed block whose outcome is open."""
+    """The hash of the signed block whose outcome is open."""
     entry_height: int
+    """The history has every entry up to this height."""
     work_target: bytes | None
     work: bytes | None
 
@@ -86,10 +87,10 @@ def account_record(row: Row[Any], network: Network) -> AccountRecord:
 def load_account(
     connection: Connection, address: Address, network: Network, *, lock: bool = False
 ) -> AccountRecord:
-    """Reads one account; `lock` holds its row until the transaction ends.
+    """Reads one account; `lock` locks its row until the transaction ends.
 
     Raises:
-        NotFound: it is none of ours.
+        NotFound: the address is not one of ours.
     """
     row = connection.execute(_ACCOUNT_LOCKED if lock else _ACCOUNT, {"path": address.path}).first()
     if row is None:
@@ -98,10 +99,12 @@ def load_account(
 
 
 def load_wallet(connection: Connection, name: str, *, hold: bool = False) -> WalletRecord | None:
-    """Reads one wallet. The name is compared exactly, whatever the collation of an adopted table.
+    """Reads one wallet; None when there is none with exactly this name.
 
-    `hold` keeps others from changing it, as a lock does, until the transaction ends: what is signed with its key is
-    then stored, and audited, before the wallet is locked or not at all.
+    The name is compared again here, because an adopted table may compare names without regard to case.
+
+    `hold` takes a shared lock until the transaction ends. So a wallet cannot be locked between a signature with its key and
+    the commit that stores and audits this signature.
     """
     rows = connection.execute(_WALLET_HELD if hold else _WALLET, {"wallet_name": name}).all()
     return next((record for record in wallet_records(rows) if record.name == name), None)
@@ -117,7 +120,7 @@ def wallet_records(rows: Sequence[Any]) -> list[WalletRecord]:
 
 
 def state_values(state: AccountState) -> dict[str, Any]:
-    """The columns of `strongroom_atto_account` that hold a chain state."""
+    """The values of the columns of `strongroom_atto_account` that store an account's state."""
     return {
         "version": state.version,
         "height": state.height,

@@ -1,4 +1,4 @@
-"""The Atto ledger's variables, under the names the original gave them."""
+"""Reads the Atto ledger's variables; the original server's variables keep their names."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,8 @@ from strongroom.core.storage.database import mysql_url, sqlite_url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttoSettings:
+    """The Atto ledger's settings."""
+
     network: Network
     host: str
     port: int
@@ -27,29 +29,29 @@ class AttoSettings:
     """None: this process searches for proof of work itself."""
     work_timeout_s: int
     work_hedge_s: int
-    """Seconds for which a silent source of work stays alone."""
+    """After this many seconds without an answer, the next source of work is asked as well."""
     work_fallback: bool
-    """Search locally when the work server fails."""
+    """Whether this process searches work itself when the work server fails."""
     work_threads: int
     key: KeySource
     callback_url: str | None
     callback_header: tuple[str, Secret] | None = field(repr=False)
     default_representative: Address | None
-    """None: an account represents itself when it opens, as in the original."""
+    """None: an account represents itself when it opens, as with the original server."""
     receive_minimum_raw: int
     scan_limit: int
     """The number of account indexes that one range or recovery may touch."""
     request_timeout_s: int
-    """Seconds for which a call waits for its turn, work and confirmation."""
+    """How long a request waits for its turn, its work and its confirmation, in seconds."""
     key_cache_s: int
     """How long an opened wallet seed may stay in memory after its last use."""
     backlog: BacklogLimits
     short_credentials: tuple[str, ...] = ()
-    """No variable holds a secret of its callers."""
+    """Always empty: Atto has no variable with a secret of its callers."""
 
     @property
     def access(self) -> Access:
-        """Without tokens any caller that reaches the API may spend, as with the original."""
+        """Without tokens, any caller that reaches the API may spend, as with the original server."""
         return Access.TOKEN if self.require_token else Access.REACH
 
     @property
@@ -59,7 +61,7 @@ class AttoSettings:
 
 
 def read_atto_settings(environment: Environment, data: Path, host: str) -> AttoSettings:
-    """Reads every variable; mistakes are collected in `environment`."""
+    """Reads every variable; `environment` collects the mistakes, so that the operator sees all of them at once."""
     network = environment.first("ATTO_NETWORK", "NETWORK")
     if network is None:
         environment.mistake("NETWORK (or ATTO_NETWORK) is required: live, beta, dev or local")

@@ -1,8 +1,8 @@
-"""What the Atto ledger stores.
+"""The Atto ledger's tables.
 
-`wallet`, `account` and `notification_state` are the original server's tables, kept as it left them so that an
-existing database is adopted in place (and can go back). Ours stand beside them; they repeat the account's
-wallet and index, so that no statement joins across the two collations.
+`wallet`, `account` and `notification_state` are the original server's tables. They stay as they are, so that the service
+adopts an existing database in place, and the original server can use it again. Our own tables have another
+collation on MySQL. They repeat the account's wallet and index, so that no statement joins across the two collations.
 """
 
 from sqlalchemy import (
@@ -76,14 +76,14 @@ chain = Table(
     Column("origin", ascii_text(16), nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("label", exact_text(255)),
-    # The last confirmed state; height 0 means not open yet.
+    # The account's last confirmed state; height 0 means that the account is not open yet.
     Column("version", SmallInteger, nullable=False),
     Column("height", BigInteger, nullable=False),
     Column("balance", UnsignedBig, nullable=False),
     Column("frontier", binary(32)),
     Column("timestamp_ms", BigInteger, nullable=False),
     Column("representative", binary(32)),
-    # The open intent, a signed block; the account signs nothing else until it is known.
+    # The hash of the open block. The account signs nothing else until its outcome is known.
     Column("pending", binary(32)),
     # All entries up to this height are in strongroom_atto_entry.
     Column("entry_height", BigInteger, nullable=False),

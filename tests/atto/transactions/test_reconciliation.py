@@ -279,7 +279,7 @@ async def test_nodes_that_do_not_agree_abandon_nothing(start: Start, network: At
                     one.judge(bytes.fromhex(ours)) for one in (operator.reader, elsewhere)
                 ]
                 verdicts = [await one for one in judged]
-                with pytest.raises(Conflict, match="do not say the same"):
+                with pytest.raises(Conflict, match="The nodes disagree"):
                     require_abandonable(verdicts)
         finally:
             await other.close()

@@ -201,16 +201,16 @@ class _Send:
         row = connection.execute(select(tables.chain).where(tables.chain.c.address == account)).one()
         work = Work(target=row.frontier, work=_work_for(row.frontier, self.drafts.node_clock.now_ms()))
         try:
-            return BlockDraft(self.drafts, self.request, work, self.drafts.node_clock.now_ms()).prepare(
-                connection
-            )
+            return BlockDraft(
+                parts=self.drafts, request=self.request, work=work, now_ms=self.drafts.node_clock.now_ms()
+            ).prepare(connection)
         except BlockInTheWay as found:
             if found.intent.is_open:
                 raise InTheWay(found.intent) from None
             raise Conflict("The account has just moved on") from None
 
     def on_signed(self, connection: Connection, intent: Intent) -> None:
-        BlockDraft(self.drafts, self.request, None, 0).on_signed(connection, intent)
+        BlockDraft(parts=self.drafts, request=self.request, work=None, now_ms=0).on_signed(connection, intent)
 
 
 class ChainNode:

@@ -1,1 +1,1 @@
-"""The Atto Wallet Server's HTTP surface: its routes, documents, statuses and words."""
+"""The HTTP API of the Atto Wallet Server: its routes, documents, status codes and error texts."""

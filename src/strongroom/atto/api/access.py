@@ -1,4 +1,4 @@
-"""Rights of the Atto surface, and who its caller is."""
+"""The scopes of the Atto API, and the identification of its callers."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ SEND = "atto:send"
 CHANGE = "atto:change"
 
 GUARDED = "/wallets"
-"""Every route that asks for the principal is under it; one that were not would find none."""
+"""Callers are identified below this path. A route elsewhere has no principal."""
 
 SCOPES = {
     READ: "read wallets, accounts, entries and totals",
@@ -28,13 +28,13 @@ SCOPES = {
 
 
 class Callers:
-    """Finds the caller before anything of the request is read: `admit` as a guard, then `principal` for the route."""
+    """Identifies the caller before the request's body is read: `admit` is the guard, `principal` serves the routes."""
 
     def __init__(self, gatekeeper: Gatekeeper) -> None:
         self._gatekeeper = gatekeeper
 
     async def admit(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-        """Raises Unauthenticated. The documentation and the sink of callbacks are for everybody."""
+        """Identifies the caller, or raises Unauthenticated. The documentation and /noop are open to everyone."""
         if not connection.scope["path"].startswith(GUARDED):
             return
         connection.state.principal = await self._gatekeeper.identify(connection.headers.get("authorization"))

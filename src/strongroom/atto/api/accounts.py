@@ -1,4 +1,4 @@
-"""Routes 7 to 14: accounts; and their labels."""
+"""Routes of accounts and their labels: routes 7 to 14 of the original server, and ours."""
 
 import re
 from http import HTTPStatus
@@ -37,12 +37,16 @@ from strongroom.core.security.access import Principal
 
 MAX_INDEX = 2**32 - 1
 INTEGER = re.compile(r"-?[0-9]{1,20}")
-NO_ACCOUNT = {404: refusal("The address is none of this service's accounts")}
-NO_ROW = {404: empty_refusal("The address is none of this service's accounts; the body is empty")}
-NO_WALLET = {404: refusal("Wallet does not exist")}
-LOCKED = {400: refusal("Wallet is locked, or a value is invalid")}
-MISMATCH = {409: refusal("An account is not the mnemonic's, or is another wallet's, or no index is left")}
-NODE_AWAY = {503: refusal("The node is away; nothing was changed")}
+NO_ACCOUNT = {404: refusal("This service has no account with this address")}
+NO_ROW = {404: empty_refusal("This service has no account with this address; the body is empty")}
+NO_WALLET = {404: refusal("The wallet does not exist")}
+LOCKED = {400: refusal("The wallet is locked, or a value is invalid")}
+MISMATCH = {
+    409: refusal(
+        "A stored account does not come from the mnemonic, or belongs to another wallet, or no index is left"
+    )
+}
+NODE_AWAY = {503: refusal("The node does not answer; nothing was changed")}
 
 
 class AccountController(Controller):
@@ -61,7 +65,7 @@ class AccountController(Controller):
         accounts: NamedDependency[Accounts],
         principal: NamedDependency[Principal],
     ) -> AccountCreationResponse:
-        """Derives the account after the wallet's highest index. It opens with the first amount it receives."""
+        """Creates the account after the wallet's highest index. The account opens when it first receives an amount."""
         principal.require(access.ACCOUNT)
         return account_creation(await accounts.create(principal, walletName))
 
@@ -78,7 +82,7 @@ class AccountController(Controller):
         accounts: NamedDependency[Accounts],
         principal: NamedDependency[Principal],
     ) -> list[AccountCreationResponse]:
-        """Makes every missing account from index 0 to `toIndex` and returns all of them."""
+        """Creates every missing account from index 0 to `toIndex`, and returns all accounts of this range."""
         principal.require(access.ACCOUNT)
         created = await accounts.create_range(principal, walletName, _index(toIndex))
         return [account_creation(one) for one in created]
@@ -96,9 +100,9 @@ class AccountController(Controller):
         recoverer: NamedDependency[Recoverer],
         principal: NamedDependency[Principal],
     ) -> AccountRecoveryResponse:
-        """Scans indexes from the wallet's highest known one until `gapLimit` unused ones follow each other.
+        """Scans upwards from the wallet's highest known index until `gapLimit` indexes in a row are unused.
 
-        Accounts that are open, or have something receivable, count as used.
+        An account counts as used when it is open or has a receivable.
         """
         principal.require(access.ACCOUNT)
         gap_limit = _bounded("gapLimit", data.gap_limit, low=1)
@@ -111,7 +115,7 @@ class AccountController(Controller):
         scan_progress: NamedDependency[ScanProgress],
         principal: NamedDependency[Principal],
     ) -> Progress:
-        """How far the wallet's latest range or recovery has come, in the process that answers."""
+        """How far the wallet's latest range or recovery has come. Each process knows only its own."""
         principal.require(access.READ)
         scan = scan_progress.of(walletName)
         if scan is None:
@@ -125,7 +129,7 @@ class AccountController(Controller):
         accounts: NamedDependency[Accounts],
         principal: NamedDependency[Principal],
     ) -> list[Account]:
-        """The account rows of a wallet by index; an empty list for a wallet that does not exist."""
+        """The wallet's account rows, ordered by index; an empty list if the wallet does not exist."""
         principal.require(access.READ)
         return [account_row(row) for row in await accounts.rows(walletName)]
 
@@ -168,7 +172,7 @@ class AccountController(Controller):
         accounts: NamedDependency[Accounts],
         principal: NamedDependency[Principal],
     ) -> Response[None]:
-        """Ends automatic receive for the account. It can still send."""
+        """Stops automatic receive for the account. The account can still send."""
         principal.require(access.ACCOUNT)
         await accounts.set_disabled(principal, parse_address(address), disabled=True)
         return empty()
@@ -185,7 +189,7 @@ class AccountController(Controller):
         accounts: NamedDependency[Accounts],
         principal: NamedDependency[Principal],
     ) -> Response[None]:
-        """Starts automatic receive again, with whatever arrived meanwhile."""
+        """Starts automatic receive again, also for what arrived meanwhile."""
         principal.require(access.ACCOUNT)
         await accounts.set_disabled(principal, parse_address(address), disabled=False)
         return empty()
@@ -197,7 +201,7 @@ class AccountController(Controller):
         queries: NamedDependency[Queries],
         principal: NamedDependency[Principal],
     ) -> list[Label]:
-        """Every account of the wallet by index with its label."""
+        """Every account of the wallet with its label, ordered by index."""
         principal.require(access.READ)
         return [label_of(account) for account in await queries.labels(walletName)]
 

@@ -1,4 +1,4 @@
-"""The surface as one ASGI application: routes, documentation, errors, metrics."""
+"""Builds the API as one ASGI application with its routes, documentation and error handlers."""
 
 from dataclasses import dataclass
 

@@ -52,7 +52,7 @@ def openapi_config() -> OpenAPIConfig:
 
 
 def complete(document: OpenAPI) -> None:
-    """Adds what holds for every operation, and corrects what the framework takes for granted."""
+    """Adds the error answers that every operation has, and corrects the framework's own descriptions."""
     for path in (document.paths or {}).values():
         for operation in (path.get, path.post, path.put):
             if operation is None:
@@ -62,14 +62,14 @@ def complete(document: OpenAPI) -> None:
                 responses["400"] = _error("A value of the request is invalid")
             responses["401"] = _error("A token is required, or the given one is not valid")
             responses["403"] = _error("The token lacks the scope")
-            _empty_where_it_is(responses["200"])
+            _describe_empty_answer(responses["200"])
             operation.responses = dict(sorted(responses.items()))
     document.paths = dict(sorted((document.paths or {}).items()))
     _complete_search(document)
 
 
 def _complete_search(document: OpenAPI) -> None:
-    """Its body may be absent, and it answers in one of two forms."""
+    """Describes the search of entries: its request body is optional, and it answers in JSON or in NDJSON."""
     search = (document.paths or {})["/wallets/accounts/entries"].post
     body = search.request_body if search else None
     answer = (search.responses or {})["200"] if search else None
@@ -80,8 +80,8 @@ def _complete_search(document: OpenAPI) -> None:
     answer.content = {**(answer.content or {}), NDJSON: line}
 
 
-def _empty_where_it_is(response: OpenAPIResponse | Reference) -> None:
-    """The framework takes an answer without a body for `null`."""
+def _describe_empty_answer(response: OpenAPIResponse | Reference) -> None:
+    """Removes the content of an answer without a body; the framework describes it as `null`."""
     if isinstance(response, OpenAPIResponse) and response.content is not None:
         (media,) = list(response.content.values())
         if isinstance(media.schema, Schema) and media.schema.type is OpenAPIType.NULL:
@@ -89,7 +89,7 @@ def _empty_where_it_is(response: OpenAPIResponse | Reference) -> None:
 
 
 def _is_frameworks_own(response: OpenAPIResponse | Reference) -> bool:
-    """Whether it describes an error in the framework's form, which this surface never answers with."""
+    """Whether the response describes the framework's own error form, which this API never sends."""
     content = response.content if isinstance(response, OpenAPIResponse) else None
     return any(not isinstance(media.schema, Reference) for media in (content or {}).values())
 

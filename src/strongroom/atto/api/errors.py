@@ -1,4 +1,4 @@
-"""Errors in the original's form: {timestamp, path, status, error, requestId, message}, and our stable `code`."""
+"""Errors in the original server's form: {timestamp, path, status, error, requestId, message}, and our stable `code`."""
 
 import uuid
 from http import HTTPStatus
@@ -8,16 +8,16 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from strongroom.core import errors
 from strongroom.core.clock import Clock, iso_instant
-from strongroom.core.http.errors import STATUSES as OF_HOUSE
+from strongroom.core.http.errors import STATUSES as COMMON_STATUSES
 from strongroom.core.http.errors import ErrorAnswers, Statuses
 from strongroom.core.http.errors import status_of as status_in
 from strongroom.core.runtime.telemetry import Metrics
 
-STATUSES: Statuses = {**OF_HOUSE, errors.Locked: 400}
+STATUSES: Statuses = {**COMMON_STATUSES, errors.Locked: 400}
 
 
 def status_of(error: errors.StrongroomError) -> int:
-    """The status of the nearest class in the tree."""
+    """The status of the error's class, or of its nearest parent class that has one."""
     return status_in(error, STATUSES)
 
 
@@ -32,17 +32,17 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def refusal(description: str) -> ResponseSpec:
-    """How an error is described in the OpenAPI document."""
+    """An error's description for the OpenAPI document."""
     return ResponseSpec(ErrorBody, description=description, generate_examples=False)
 
 
 def empty_refusal(description: str) -> ResponseSpec:
-    """The same for one without a body."""
+    """The description of an error that has no body."""
     return ResponseSpec(None, description=description)
 
 
 class ErrorMapper(ErrorAnswers):
-    """Knows the clock."""
+    """Makes the error bodies, with the time and an id of the request."""
 
     statuses = STATUSES
 

@@ -24,7 +24,11 @@ Run = Callable[[Attempt | None], Awaitable[AccountEntry]]
 
 
 class IdempotentRequests:
-    """Runs a request once per key. An answer below 500 is final; above, nothing was signed or its outcome is open."""
+    """Runs a request once per key.
+
+    An answer below 500 is final and is stored. From 500 on, nothing was signed or the outcome is open, so the request may be
+    repeated.
+    """
 
     def __init__(self, idempotency: Idempotency, transactions: Transactions, errors: ErrorMapper) -> None:
         self._idempotency = idempotency
@@ -34,6 +38,10 @@ class IdempotentRequests:
     async def run(
         self, principal: Principal, key: str | None, path: str, body: msgspec.Struct, run: Run
     ) -> Response[EntryView]:
+        """Answers from the stored answer, by resuming the signed block, or by running the request.
+
+        The fingerprint of path and body makes sure that a key is used for one request only.
+        """
         if key is None:
             return Response(entry_view(await run(None)), status_code=200)
         scope = "atto:" + hashlib.sha256(principal.name.encode()).hexdigest()
@@ -52,10 +60,12 @@ class IdempotentRequests:
         try:
             entry = await (self._resume(claim, run) if isinstance(claim, Resume) else run(claim))
         except OutcomeUnknown:
-            raise  # the row keeps its reference: the next repetition asks for the outcome again
+            raise  # the key keeps its reference to the block: the next repetition asks for the outcome again
         except StrongroomError as error:
             if status_of(error) >= SERVER_ERROR:
-                if isinstance(claim, Resume):  # nothing new was signed, but something was
+                if isinstance(
+                    claim, Resume
+                ):  # this time nothing was signed, but the earlier block may still pay
                     raise unknown_outcome(bytes.fromhex(claim.reference)) from error
                 await self._forget(claim)
                 raise
@@ -64,7 +74,7 @@ class IdempotentRequests:
         return await self._finish(claim, 200, entry_view(entry))
 
     async def _resume(self, claim: Resume, run: Run) -> AccountEntry:
-        """The outcome of what was signed; where that lost its place to another block, it is built again."""
+        """Waits for the block that an earlier request signed. If it lost its slot to another block, the request runs again."""
         try:
             return await self._transactions.resume(bytes.fromhex(claim.reference))
         except BlockRejected as rejected:
@@ -75,7 +85,10 @@ class IdempotentRequests:
     async def _finish(
         self, claim: Attempt | Resume, status: int, body: msgspec.Struct
     ) -> Response[EntryView]:
-        """The answer stands, stored or not: a repetition finds what was signed, or that nothing was."""
+        """Stores the answer under the key and returns it.
+
+        If it cannot be stored, the client still gets it: a repetition finds the signed block, or that none was signed.
+        """
         text = msgspec.json.encode(body).decode()
         try:
             await self._idempotency.finish(claim, status, text)
@@ -86,10 +99,10 @@ class IdempotentRequests:
     async def _forget(self, claim: Attempt) -> None:
         try:
             await self._idempotency.forget(claim)
-        except StrongroomError as error:  # the next request with this key takes it over all the same
+        except StrongroomError as error:  # harmless: the next request with this key takes the claim over
             log.warning("an Idempotency-Key is not free yet", why=error.message)
 
 
 def _raw(body: str, status: int) -> Response[EntryView]:
-    # The stored text is the answer, byte for byte; the annotation is what the OpenAPI document shows.
+    # The answer is the stored text, byte for byte. The annotated type is for the OpenAPI document.
     return Response(body.encode(), status_code=status, media_type="application/json")  # type: ignore[arg-type]

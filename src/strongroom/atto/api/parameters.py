@@ -11,8 +11,10 @@ IdempotencyKey = Annotated[
     HeaderParameter(
         name="Idempotency-Key",
         required=False,
-        description="Repeat a request with the same key and body, and get the same answer, for at least 24 hours.",
+        description="A repeated request with the same key and body gets the same answer, for at least 24 hours.",
     ),
 ]
-Cursor = Annotated[str | None, QueryParameter(description="`nextCursor` of the page before", required=False)]
-Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="Most entries of a page")]
+Cursor = Annotated[
+    str | None, QueryParameter(description="`nextCursor` of the previous page", required=False)
+]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="The most entries on a page")]

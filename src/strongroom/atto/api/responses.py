@@ -8,7 +8,7 @@ from litestar.response.base import ASGIResponse
 
 
 class _Empty(Response[Any]):
-    """Not even `null`, and so of no type: as the original answers."""
+    """An answer with an empty body, not `null`, and so without a content type; the original server answers like this."""
 
     def to_asgi_response(
         self, app: Litestar | None, request: Request[Any, Any, Any], **settings: Any

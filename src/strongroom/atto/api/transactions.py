@@ -1,4 +1,4 @@
-"""Routes 15 to 18: SEND, CHANGE and entries; and the queries over the service's own store."""
+"""Routes of SEND, CHANGE and entries: routes 15 to 18 of the original server, and our queries of the stored history."""
 
 from typing import Annotated, Any
 
@@ -42,12 +42,12 @@ NDJSON = "application/x-ndjson"
 COMPLETE_TIMEOUT_S = 20.0
 
 FAILURES = {
-    400: refusal("Wallet is locked, or a value is invalid; nothing was signed"),
-    404: refusal("Account is unknown or has not opened on-chain; nothing was signed"),
-    409: refusal("lastHeight is not the present height, or the key is still in use"),
+    400: refusal("The wallet is locked, or a value is invalid; nothing was signed"),
+    404: refusal("The account is unknown or not open yet; nothing was signed"),
+    409: refusal("lastHeight is not the account's height, or a request with the same key is running"),
     422: refusal("The node rejected the block, or the key was used for another request"),
-    503: refusal("Node, work or turn did not come in time; nothing was signed"),
-    504: refusal("Signed and submitted; the outcome is not known yet"),
+    503: refusal("The node, the work or the request's turn did not come in time; nothing was signed"),
+    504: refusal("The block is signed and submitted; its outcome is not known yet"),
 }
 
 
@@ -66,10 +66,10 @@ class TransactionController(Controller):
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[EntryView]:
-        """Sends `amount` raw and returns when the network has confirmed it.
+        """Sends `amount` raw and answers when the network has confirmed the block.
 
-        Concurrent sends of one account queue up. With `lastHeight` the send is refused unless the account is at
-        exactly that height.
+        Concurrent sends of one account wait for each other. With `lastHeight`, the send is refused unless the account has
+        exactly this height.
         """
         principal.require(access.SEND)
         sender, receiver = parse_address(address), parse_address(data.receiver_address)
@@ -104,7 +104,7 @@ class TransactionController(Controller):
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[EntryView]:
-        """Gives the account's vote to another representative and returns when the network has confirmed it."""
+        """Changes the account's representative and answers when the network has confirmed the block."""
         principal.require(access.CHANGE)
         account, representative = parse_address(address), parse_address(data.representative_address)
 
@@ -126,7 +126,7 @@ class TransactionController(Controller):
         transactions: NamedDependency[Transactions],
         principal: NamedDependency[Principal],
     ) -> TransactionStatus:
-        """The state of one of our transactions: what to ask after a timeout."""
+        """The state of one of our transactions. A client asks this after a timeout."""
         principal.require(access.READ)
         return transaction_status(await transactions.find(parse_hash(transactionHash)))
 
@@ -139,7 +139,7 @@ class TransactionController(Controller):
         principal: NamedDependency[Principal],
         data: Annotated[HeightSearch | None, Body()] = None,
     ) -> Response[list[EntryView]]:
-        """Entries of enabled open accounts from height 1, or as searched; JSON, or NDJSON where accepted."""
+        """Entries of the searched accounts, or of all enabled open accounts from height 1; JSON, or NDJSON if accepted."""
         principal.require(access.READ)
         opened = await queries.opened(enabled_only=data is None)
         firsts = {account.address: [1] for account in opened} if data is None else _firsts(data)
@@ -166,7 +166,7 @@ class TransactionController(Controller):
         cursor: Cursor = None,
         limit: Limit = 100,
     ) -> EntryPage:
-        """Entries of one account, newest first, from the service's own store."""
+        """Entries of one account, newest first, from the stored history."""
         principal.require(access.READ)
         return entry_page(await queries.account_page(parse_address(address), cursor, limit))
 
@@ -178,19 +178,19 @@ class TransactionController(Controller):
     async def account_receivables(
         self, address: FromPath[str], queries: NamedDependency[Queries], principal: NamedDependency[Principal]
     ) -> list[ReceivableView]:
-        """What was sent to the account and not received yet, oldest first."""
+        """Amounts that were sent to the account and not received yet, oldest first."""
         principal.require(access.READ)
         return [receivable_view(one) for one in await queries.waiting(parse_address(address))]
 
 
 @post("/noop", status_code=200, include_in_schema=False)
 async def noop() -> Response[None]:
-    """The original's built-in sink for callbacks."""
+    """Accepts callbacks and does nothing, as the same route of the original server."""
     return empty()
 
 
 def _firsts(data: HeightSearch) -> dict[Any, list[int]]:
-    """First heights by address; as in the original, `toHeight` is read and not used."""
+    """First heights by address. `toHeight` is accepted and ignored, as in the original server."""
     firsts: dict[Any, list[int]] = {}
     for one in data.search:
         first = parse_unsigned(one.from_height, "fromHeight")
@@ -201,6 +201,7 @@ def _firsts(data: HeightSearch) -> dict[Any, list[int]]:
 
 
 async def _complete(history: History, accounts: list[AccountRecord]) -> None:
+    """Fetches missing entries from the node first, because the original server answers with the node's whole history."""
     missing = [account.address for account in accounts if account.entry_height < account.height]
     if missing:
         await history.complete(missing, COMPLETE_TIMEOUT_S)

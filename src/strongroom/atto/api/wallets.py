@@ -1,4 +1,4 @@
-"""Routes 1 to 6: wallets and their locks; and the queries over a whole wallet."""
+"""Routes of wallets: routes 1 to 6 of the original server, and our queries over a whole wallet."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -30,10 +30,12 @@ from strongroom.atto.receiving.receiver import Receiver
 from strongroom.atto.wallets.wallets import NewWallet, Wallets, require_name
 from strongroom.core.security.access import Principal
 
-NOT_FOUND = {404: refusal("Wallet does not exist")}
+NOT_FOUND = {404: refusal("The wallet does not exist")}
 EXISTS = {409: refusal("A wallet with this name exists")}
 NOT_IMPORTED = {
-    400: empty_refusal("The mnemonic is invalid: no body. Another value is: an error document, as elsewhere")
+    400: empty_refusal(
+        "The mnemonic is invalid (the body is empty), or another value is (the body is an error document)"
+    )
 }
 INVALID = {400: refusal("A value of the request is invalid")}
 
@@ -46,7 +48,7 @@ class WalletController(Controller):
     async def list_wallets(
         self, wallets: NamedDependency[Wallets], principal: NamedDependency[Principal]
     ) -> list[WalletState]:
-        """Every wallet and whether it is locked."""
+        """All wallets, and whether each is locked."""
         principal.require(access.READ)
         return [wallet_state(wallet) for wallet in await wallets.list()]
 
@@ -62,7 +64,7 @@ class WalletController(Controller):
     async def create_wallet(
         self, name: FromPath[str], wallets: NamedDependency[Wallets], principal: NamedDependency[Principal]
     ) -> WalletCreationResponse:
-        """Makes a wallet with a new mnemonic. Keep the mnemonic and the encryption key: they are shown only here."""
+        """Creates a wallet with a new mnemonic. Keep the mnemonic and the encryption key: no other answer shows them."""
         principal.require(access.WALLET)
         return _creation(await wallets.create(principal, name))
 
@@ -74,7 +76,7 @@ class WalletController(Controller):
         wallets: NamedDependency[Wallets],
         principal: NamedDependency[Principal],
     ) -> Response[WalletCreationResponse]:
-        """Stores an existing 24-word mnemonic. The body of a 400 is empty when the mnemonic is the reason."""
+        """Creates a wallet from an existing mnemonic of 24 words. If the mnemonic is invalid, the 400 has an empty body."""
         principal.require(access.WALLET)
         try:
             mnemonic = Mnemonic.parse(data.mnemonic)
@@ -84,14 +86,14 @@ class WalletController(Controller):
 
     @route("/accounts", http_method=["GET", "POST", "PUT"], include_in_schema=False)
     async def reserved(self) -> None:
-        """Says why it refuses; the framework would find no route, because those of accounts begin like this."""
+        """Refuses the reserved name with a reason; without this route, the framework would answer that there is no route."""
         require_name("accounts")
 
     @put("/{name:str}/locks/LOCKED", summary="Lock a wallet", responses=NOT_FOUND)
     async def lock_wallet(
         self, name: FromPath[str], wallets: NamedDependency[Wallets], principal: NamedDependency[Principal]
     ) -> Response[None]:
-        """Forgets the wallet's key. Its accounts stay readable; nothing is signed until it is unlocked."""
+        """Removes the wallet's key. Its accounts stay readable, and it signs nothing until it is unlocked."""
         principal.require(access.WALLET)
         await wallets.lock(principal, name)
         return empty()
@@ -105,7 +107,7 @@ class WalletController(Controller):
         receiver: NamedDependency[Receiver],
         principal: NamedDependency[Principal],
     ) -> Response[None]:
-        """Checks the encryption key and keeps it, sealed under the key-encryption key, until the wallet is locked."""
+        """Checks the encryption key and stores it, sealed under the key-encryption key, until the wallet is locked."""
         principal.require(access.WALLET)
         await wallets.unlock(principal, name, data.encryption_key)
         receiver.wake()
@@ -118,7 +120,7 @@ class WalletController(Controller):
         queries: NamedDependency[Queries],
         principal: NamedDependency[Principal],
     ) -> WalletTotals:
-        """Accounts, balances and what is waiting to be received, summed over the wallet."""
+        """The number of accounts, the balance and the receivable amount of the whole wallet."""
         principal.require(access.READ)
         return wallet_totals(await queries.totals(walletName))
 
@@ -135,7 +137,7 @@ class WalletController(Controller):
         cursor: Cursor = None,
         limit: Limit = 100,
     ) -> EntryPage:
-        """Entries of all accounts of a wallet, newest first, from the service's own store."""
+        """Entries of all accounts of a wallet, newest first, from the stored history."""
         principal.require(access.READ)
         return entry_page(await queries.wallet_page(walletName, cursor, limit))
 
@@ -150,7 +152,7 @@ class WalletController(Controller):
         queries: NamedDependency[Queries],
         principal: NamedDependency[Principal],
     ) -> list[ReceivableView]:
-        """What was sent to the wallet's accounts and not received yet, oldest first."""
+        """Amounts that were sent to the wallet's accounts and not received yet, oldest first."""
         principal.require(access.READ)
         return [receivable_view(one) for one in await queries.waiting_of_wallet(walletName)]
 

@@ -1,4 +1,4 @@
-"""Documents of the API. Amounts are raw units as JSON numbers; a request may also write them as decimal strings."""
+"""The documents of the API. Amounts are JSON numbers in raw; a request may also write them as decimal strings."""
 
 from typing import Annotated
 
@@ -23,12 +23,12 @@ _DECIMAL = Schema(type=OpenAPIType.STRING, pattern="^[0-9]+$")
 
 
 def _number(*forms: Schema) -> msgspec.Meta:
-    description = "An integer, or the same in a decimal string."
+    description = "An integer, or a decimal string of one."
     return msgspec.Meta(extra_json_schema={"description": description, "extra": {"one_of": list(forms)}})
 
 
-# A float is read so that it can be refused: the framework would make an integer of 1.0 without a word, and of
-# 9007199254740993.0 another one than the caller wrote.
+# Floats are part of the type so that we can refuse them. Otherwise the framework converts them to integers silently:
+# 1.0 to 1, and 9007199254740993.0 to a number that the caller did not write.
 Unsigned = Annotated[int | float | str, _number(_INTEGER, _DECIMAL)]
 OptionalUnsigned = Annotated[
     int | float | str | None, _number(_INTEGER, _DECIMAL, Schema(type=OpenAPIType.NULL))
@@ -105,7 +105,7 @@ class RecoveredAccount(_Document):
 
 
 class AccountRecoveryResponse(_Document):
-    """`limitReached` is there, and true, when the scan stopped at ATTO_SCAN_LIMIT: repeat it to go on."""
+    """The result of a recovery. `limitReached` is present, and true, if it stopped at ATTO_SCAN_LIMIT: repeat it to go on."""
 
     from_index: int
     to_index: int
@@ -128,7 +128,7 @@ class HeightSearch(_Document):
 
 
 class EntryPage(_Document):
-    """Newest first. `nextCursor` is null on the last page."""
+    """A page of entries, newest first. `nextCursor` is null on the last page."""
 
     entries: list[EntryView]
     next_cursor: str | None
@@ -163,7 +163,7 @@ class LabelRequest(_Document):
 
 
 class TransactionStatus(_Document):
-    """`state`: SIGNED (its outcome is open), CONFIRMED or REJECTED."""
+    """A transaction of ours. `state` is SIGNED (the outcome is open), CONFIRMED or REJECTED."""
 
     hash: str
     state: BlockState
@@ -268,7 +268,7 @@ def label_of(account: AccountRecord) -> Label:
 
 
 def parse_unsigned(value: float | str, name: str, *, high: int = U64_MAX) -> int:
-    """Reads an integer or a decimal string from 0 to `high`; a float is refused, however round."""
+    """Reads an integer or a decimal string from 0 to `high`; refuses every float, also a whole number such as 1.0."""
     text = str(value)
     if (
         isinstance(value, float)

@@ -1,1 +1,1 @@
-"""Follows the node: the states and receivables of our accounts, as they change."""
+"""Follows the states and receivables of our accounts on the node."""

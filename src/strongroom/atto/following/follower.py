@@ -1,7 +1,8 @@
-"""Notices what happens to our accounts elsewhere: the same seed in another wallet, another replica, a restored backup.
+"""Stores changes of our accounts that this process did not make.
 
-A state that the node reports is believed when the account's own key signed it: the frontier's transaction is
-fetched and its hash, signature, account, height, balance and network are compared.
+Another replica, another wallet with the same seed, or the time before a restored backup may have added blocks. The follower
+believes a state only if the account's own key signed it: it fetches the frontier's transaction and compares its hash,
+signature, account, height, balance and network.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage.database import Database
 
 SHOWN = 12
-"""Characters of an address in health: enough to find it in the log, too few to be one."""
+"""Health shows this many characters of an address: enough to find it in the log, too few to reveal it."""
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +32,7 @@ RETRY_S = 3.0
 
 
 class Follower:
-    """Brings the stored states up to the node's, forwards only."""
+    """Brings the stored states up to the node's. A state never goes back to a lower height."""
 
     def __init__(
         self,
@@ -44,7 +45,7 @@ class Follower:
         moved: Callable[[AccountState], None],
         metrics: Metrics,
     ) -> None:
-        """`moved` is called with every state that was taken over."""
+        """`moved` is called with every state that the follower stored."""
         self._node = node
         self._database = database
         self._network = network
@@ -59,19 +60,19 @@ class Follower:
         )
 
     async def load(self) -> None:
-        """Reads the stored heights, so that the replay of a stream costs no statement per account."""
+        """Reads all stored heights once, so that the replay of a stream needs no statement per account."""
         rows = await self._database.fetch_all(select(tables.chain.c.public_key, tables.chain.c.height))
         self._heights = {row.public_key: row.height for row in rows}
 
     def settled(self, public_key: bytes, height: int) -> None:
-        """Notes a confirmed block of ours, so that its echo on the stream is ignored."""
+        """Notes the height of a confirmed block of ours, so that the same news from the stream is ignored."""
         self._heights[public_key] = max(height, self._heights.get(public_key, 0))
 
     async def retry(self) -> None:
-        """Verifies again what could not be verified before, because the stream tells of a state only once.
+        """Verifies again the states that could not be verified before; the stream sends each state only once.
 
         Raises:
-            Incomplete: some of it still cannot be.
+            Incomplete: some of them still cannot be verified.
         """
         overdue, self._overdue = self._overdue, {}
         for state in overdue.values():
@@ -80,7 +81,7 @@ class Follower:
             raise Incomplete(f"{len(self._overdue)} account states are not taken over: {self._why}")
 
     async def handle(self, state: AccountState) -> None:
-        """Takes one item of the accounts stream; one that cannot be verified must wait, and is logged."""
+        """Handles one item of the accounts stream. A state that cannot be verified is logged and kept for `retry`."""
         if state.height <= self._heights.get(state.public_key, 0) or self._open_blocks.is_running(
             state.frontier
         ):
@@ -88,25 +89,25 @@ class Follower:
         self._open_blocks.moved(state.public_key)
         try:
             await self.take_over(state)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one account, the others are followed
+        except Exception as error:  # noqa: BLE001 - one bad account must not stop the others
             self._overdue[state.public_key] = state
             path = Address(public_key=state.public_key).path
             self._why = f"{path[:SHOWN]}…: {fault_text(error)}"
             log.warning("account state not taken over yet", why=self._why, height=state.height)
 
     async def refresh(self, addresses: Sequence[Address]) -> None:
-        """Asks the node for the present states, for example of accounts that were just created."""
+        """Asks the node for the current states, for example of accounts that were just created."""
         for state in await self._node.accounts(addresses):
             await self.handle(state)
 
     async def take_over(self, state: AccountState) -> None:
-        """Verifies a state and stores it unless the account is already there or further.
+        """Verifies a state and stores it, unless the stored state is at the same height or higher.
 
-        A block of ours whose outcome is open is left to its resolver, here or on another replica, which knows more of
-        it than the node's history.
+        The state of an open block of ours is left to the resolver, here or on another replica: the resolver also stores the
+        block's outcome.
 
         Raises:
-            InvalidNodeResponse: it is not what the account's key signed.
+            InvalidNodeResponse: the account's key did not sign this state.
         """
         address = Address(public_key=state.public_key)
         if address not in self._monitored:
@@ -123,7 +124,7 @@ class Follower:
                 .where(tables.chain.c.address == address.path, tables.chain.c.height < state.height)
                 .values(state_values(state))
             )
-            # The stream and a resolver may bring the same news at the same time.
+            # The condition on the height decides the race with a resolver that stores the same state.
             if await self._database.write(lambda connection: connection.execute(statement).rowcount):
                 self._external.inc()
                 log.info("account moved elsewhere", address=address.path, height=state.height)
@@ -131,25 +132,31 @@ class Follower:
         self.settled(state.public_key, state.height)
 
     async def _verify(self, state: AccountState) -> Block:
-        """The account's last block, which says what the state says."""
+        """The account's last block, once it matches the state and the signature is checked."""
         if state.network is not self._network:
             raise InvalidNodeResponse(
-                f"The node speaks for the network {state.network.name}, not {self._network.name}"
+                f"The node's account state is of the network {state.network.name}, not {self._network.name}"
             )
         transaction = await self._node.transaction(state.frontier)
         if transaction is None:
             raise Unavailable("The node does not have the account's last transaction yet")
         block = transaction.block
         require_signature(transaction, "the account's last transaction")
-        said = (state.network, state.public_key, state.height, state.balance, state.timestamp_ms)
+        claimed = (state.network, state.public_key, state.height, state.balance, state.timestamp_ms)
         signed = (block.network, block.public_key, block.height, block.balance, block.timestamp)
-        if said != signed:
+        if claimed != signed:
             raise InvalidNodeResponse("The node's account state is not what its last transaction says")
         return block
 
 
 def _require_follows(account: AccountRecord, block: Block, state: AccountState) -> None:
-    """Compares the representative, which is in no SEND or RECEIVE, as far as what we know of the account reaches."""
+    """Checks the state's representative as far as possible.
+
+    SEND and RECEIVE blocks do not contain it. For them it can be checked only if we know the state just before.
+
+    Raises:
+        InvalidNodeResponse: the representative is another one.
+    """
     if isinstance(block, OpenBlock | ChangeBlock):
         representative = block.representative_public_key
     elif account.state is not None and account.height == state.height - 1:

@@ -1,4 +1,4 @@
-"""Endless streams of the node, kept open: reconnect with backoff and jitter, replay, follow a growing set of addresses."""
+"""Keeps the node's endless streams open for a growing set of addresses; reconnects with backoff and jitter."""
 
 import asyncio
 import itertools
@@ -23,20 +23,20 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-# Every stream is opened anew from time to time: the replay heals whatever went by unseen.
+# Every stream is opened again from time to time: the node then sends everything again, also what was missed.
 MAX_S = 600.0
-SETTLED_S = 6.0  # longer than a connection may take to fail
+OPEN_AFTER_S = 6.0  # longer than a connection may take to fail
 MAX_SIDE_STREAMS = 8
 ADDRESSES_A_STREAM = 1000
 
 
 class AddressStream(Generic[T]):
-    """Streams of at most a thousand addresses each: a node refuses bodies above 256 KiB.
+    """Streams of at most a thousand addresses each, because a node refuses request bodies above 256 KiB.
 
-    New addresses get a side stream of their own. When there are many of those they are merged; a full stream is left
-    alone, however many addresses come after it.
+    New addresses get a stream of their own, a side stream. When there are many side streams, they are merged. A full stream
+    stays open, so that new addresses never interrupt it.
 
-    `handle` gets one item at a time. What it raises is a defect: it is logged, and the stream goes on with the next.
+    `handle` gets one item at a time. An error that it raises is a defect: it is logged, and the stream continues.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class AddressStream(Generic[T]):
         self._clock = clock
         self._entropy = entropy
         self._interrupted: set[int] = set()
-        """Streams that are not open, by number."""
+        """The numbers of the streams that are not open."""
 
     async def run(self, turn: Turn) -> None:
         """Follows until cancelled."""
@@ -79,7 +79,7 @@ class AddressStream(Generic[T]):
                     ]
                     for stream in streams:
                         stream.task = group.create_task(self._follow(stream))
-                    self._end(merged)  # the new ones tell again what these have told
+                    self._end(merged)  # the merged stream replays everything that these have sent
                     sides = [
                         stream
                         for stream in (*(sides if not merged else ()), *streams)
@@ -105,7 +105,7 @@ class AddressStream(Generic[T]):
                 async with limit:
                     await self._consume(stream, backoff)
                 why = "the node ended it"
-            except Exception as error:  # noqa: BLE001 - whatever it was, it is opened again and the others go on
+            except Exception as error:  # noqa: BLE001 - one failed stream must not stop the others
                 if limit.expired():
                     continue
                 why = fault_text(error)
@@ -115,25 +115,25 @@ class AddressStream(Generic[T]):
             await backoff.wait()
 
     async def _consume(self, stream: "_Stream", backoff: Backoff) -> None:
-        # Silence is no failure: an open stream that has nothing to say counts as up after a moment.
-        settled = asyncio.get_running_loop().call_later(SETTLED_S, self._settle, stream, backoff)
+        # Silence is no failure: a stream without items counts as open after a moment.
+        counts_as_open = asyncio.get_running_loop().call_later(OPEN_AFTER_S, self._mark_open, stream, backoff)
         try:
             async with aclosing(self._open(stream.addresses)) as items:
                 async for item in items:
-                    await self._handle_fenced(item)
-                    self._settle(stream, backoff)
+                    await self._handle_safely(item)
+                    self._mark_open(stream, backoff)
         finally:
-            settled.cancel()
+            counts_as_open.cancel()
 
-    async def _handle_fenced(self, item: T) -> None:
+    async def _handle_safely(self, item: T) -> None:
         try:
             await self._handle(item)
-        except Exception as error:  # noqa: BLE001 - one item, so one account, never keeps the others waiting
+        except Exception as error:  # noqa: BLE001 - one bad item, so one account, must not stop the stream
             lines = "".join(traceback.format_exception(error))
             log.error("a defect in handling an item of a stream", stream=self._name, traceback=lines)
 
-    def _settle(self, stream: "_Stream", backoff: Backoff) -> None:
-        """Reports success once the last stream that was interrupted is open again."""
+    def _mark_open(self, stream: "_Stream", backoff: Backoff) -> None:
+        """Reports success when every interrupted stream is open again."""
         backoff.reset()
         self._interrupted.discard(stream.number)
         if not self._interrupted:

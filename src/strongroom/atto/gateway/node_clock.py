@@ -1,8 +1,8 @@
-"""The node's time, and whether the node is there.
+"""Knows the node's time, which the timestamps of blocks follow.
 
-Between two questions the time goes on by the monotonic clock, so that a step of this machine's calendar moves no
-timestamp. A node whose clock jumps is not followed at once: what is signed with a wrong time is refused by the
-network, or holds its account until that time has come.
+Between two questions to the node, the monotonic clock measures the time, so that a change of this machine's wall clock
+changes no timestamp. When the node's clock jumps, signing waits until the new time has proved steady: the network refuses a
+block with a wrong time, or the account must wait until that time has come.
 """
 
 import structlog
@@ -21,35 +21,36 @@ LARGE_OFFSET_MS = 5_000
 IMPOSSIBLE_OFFSET_MS = 24 * 3600 * 1000
 JUMP_MS = 5_000
 STEPPED_MS = 2_000
-"""Our calendar and our monotonic clock apart by more: one of them was set, or the machine slept."""
+"""If our wall clock and our monotonic clock differ by more, one of them was set or the machine slept."""
 STEADY_CHECKS = 12
-"""After a jump away from our clock the node must say so many times that this is its time: a minute."""
+"""After a jump away from our clock, the node must confirm its new time this many times, which takes a minute."""
 
 
 class NodeClock:
-    """Block timestamps follow the node's clock, asked in the background and never in the way of a send."""
+    """The node's clock. A background loop asks the node, so that a send does not wait for it."""
 
     def __init__(self, node: Node, clock: Clock) -> None:
         self._node = node
         self._clock = clock
         self._base: tuple[int, int, float] | None = None
-        """The node's time, our calendar and our monotonic clock at the same moment."""
+        """The node's time, our wall clock and our monotonic clock at the same moment."""
         self._jump: str | None = None
+        """The error text while signing waits after a jump; None while the clock is steady."""
         self._candidate_ms = 0.0
         self._checks = 0
 
     def now_ms(self) -> int:
-        """The node's time; this machine's while the node has not said."""
+        """The node's time, or this machine's until the node has answered once."""
         if self._base is None:
             return self._clock.now_ms()
         node_ms, _, since_s = self._base
         return node_ms + int((self._clock.monotonic_s() - since_s) * 1000)
 
     async def require_steady(self) -> None:
-        """Before a signature.
+        """Returns when the time may be used for a signature.
 
         Raises:
-            Unavailable: the node's clock has jumped, or ours and the node cannot be asked; nothing must be signed.
+            Unavailable: the node's clock has jumped, or our clock has and the node does not answer.
         """
         if self._has_stepped():
             await self.refresh()
@@ -57,11 +58,11 @@ class NodeClock:
             raise Unavailable(f"{self._jump}; nothing was signed, try again later", code="node_clock")
 
     async def refresh(self) -> None:
-        """Asks the node.
+        """Asks the node for its time.
 
         Raises:
-            NodeUnavailable
-            InvalidNodeResponse: its time is days away from this machine's; nothing is signed with such a timestamp.
+            NodeUnavailable: the node does not answer.
+            InvalidNodeResponse: its time is more than a day from this machine's, so one of the two must be wrong.
         """
         offset_ms = await self._node.clock_offset_ms()
         wall_ms, monotonic_s = self._clock.now_ms(), self._clock.monotonic_s()
@@ -71,6 +72,7 @@ class NodeClock:
             if self._base is not None:
                 self._note_jump(words)
             raise InvalidNodeResponse(words)
+        # A jump towards our own clock is a correction and is followed at once.
         if (
             self._base is not None
             and abs(moved_ms) > JUMP_MS
@@ -85,7 +87,7 @@ class NodeClock:
             log.warning("this machine's clock differs from the node's", offset_ms=offset_ms)
 
     def steadiness(self) -> ComponentHealth:
-        """DEGRADED while signing waits for the clock."""
+        """Health: DEGRADED while signing waits for a steady clock."""
         if self._jump is None:
             return ComponentHealth(status=Status.UP)
         detail = f"{self._jump}; signing waits until it is steady"
@@ -95,11 +97,11 @@ class NodeClock:
         if self._base is None:
             return False
         _, wall_ms, since_s = self._base
-        by_calendar_ms = self._clock.now_ms() - wall_ms
-        return abs(by_calendar_ms - (self._clock.monotonic_s() - since_s) * 1000) > STEPPED_MS
+        by_wall_clock_ms = self._clock.now_ms() - wall_ms
+        return abs(by_wall_clock_ms - (self._clock.monotonic_s() - since_s) * 1000) > STEPPED_MS
 
     def _is_confirmed(self, candidate_ms: float) -> bool:
-        """Returns whether the node has kept to its new time long enough."""
+        """Whether the node has kept its new time long enough."""
         same = self._checks > 0 and abs(candidate_ms - self._candidate_ms) <= STEPPED_MS
         self._checks = self._checks + 1 if same else 1
         self._candidate_ms = candidate_ms

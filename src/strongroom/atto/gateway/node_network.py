@@ -1,4 +1,4 @@
-"""Checks which network the node is of. Nothing is signed while it is another one than ours."""
+"""Checks the node's network. While it is not the configured one, nothing is signed."""
 
 import asyncio
 
@@ -16,13 +16,13 @@ CHECK_S = 60.0
 
 
 class WrongNetwork(Unavailable):
-    """The node is of another network than the configured one."""
+    """The node belongs to another network than the configured one."""
 
     code = "wrong_network"
 
 
 class NodeNetwork:
-    """Asks at the start, from time to time, and when a node that was away is back: it may be another one."""
+    """Asks for the node's network: at the start, from time to time, and after an outage, when another node may answer."""
 
     def __init__(self, node: Node, network: Network) -> None:
         self._node = node
@@ -30,15 +30,15 @@ class NodeNetwork:
         self._found: Network | None = None
         self._is_asked = asyncio.Event()
         self._why = "it has not been asked yet"
-        """Why it is not known; empty once the node has answered."""
+        """Why the network is not known; empty once the node has answered."""
         self.recheck = asyncio.Event()
 
     async def check(self) -> None:
-        """Asks the node.
+        """Asks the node for its network.
 
         Raises:
-            NodeUnavailable
-            WrongNetwork
+            NodeUnavailable: the node does not answer.
+            WrongNetwork: it belongs to another network.
         """
         try:
             found = await self._node.network()
@@ -53,19 +53,19 @@ class NodeNetwork:
         self._require_ours()
 
     async def require(self) -> None:
-        """Before a signature; waits for the first answer.
+        """Returns when a signature is allowed; waits for the node's first answer.
 
         Raises:
-            WrongNetwork
-            Unavailable: the node has not said yet which network it is of.
+            WrongNetwork: the node belongs to another network.
+            Unavailable: the node has not named its network yet.
         """
         await self._is_asked.wait()
         if self._why or self._is_wrong():
-            await self.check()  # it may have been put right just now
+            await self.check()  # the operator may just have corrected it
         self._require_ours()
 
     def verdict(self) -> ComponentHealth:
-        """DOWN for a node of another network, so that an operator who gets no deposits sees why."""
+        """Health: DOWN for a node of another network, so that an operator who gets no deposits sees why."""
         if self._is_wrong():
             return ComponentHealth(status=Status.DOWN, detail=self._words())
         if self._why:

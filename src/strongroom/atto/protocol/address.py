@@ -24,14 +24,14 @@ def _serialise(public_key: bytes) -> bytes:
     return body + hashlib.blake2b(body, digest_size=_CHECKSUM_SIZE).digest()
 
 
-@lru_cache(maxsize=65_536)  # a service spells the same addresses over and over; 10 us each
+@lru_cache(maxsize=65_536)  # the service writes the same addresses again and again, and each costs 10 us
 def _path(public_key: bytes) -> str:
     return b32encode(_serialise(public_key)).decode().rstrip("=").lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """An address is a public key in words that a person can pass on."""
+    """A public key; its text form has a checksum, so that a mistyped address is refused."""
 
     public_key: bytes
 
@@ -44,11 +44,13 @@ class Address:
         """From `atto://` and the path, or the bare path of 61 characters.
 
         Raises:
-            InvalidAddress: form, algorithm, checksum, or a padding bit that is set (a second spelling of one key).
+            InvalidAddress: the form, the algorithm or the checksum is wrong, or the padding bit is set. With the bit set,
+                one key would have two spellings.
         """
         path = text.removeprefix(SCHEME)
         if not _PATH.fullmatch(path):
             raise InvalidAddress("An address has 61 characters of a-z and 2-7, with or without atto://")
+        # 61 characters hold 305 bits, the address has 304: the lowest bit is padding.
         value, padding = divmod(int(path.translate(_TO_INT_DIGITS), 32), 2)
         data = value.to_bytes(_SIZE, "big")
         public_key = data[1:-_CHECKSUM_SIZE]

@@ -1,7 +1,7 @@
-"""The four kinds of blocks and their bytes, which are also what is hashed.
+"""The four kinds of blocks and their binary form, which is also the input of the block's hash.
 
-A block is one link in the chain of one account. Integers are little-endian; `balance` is what the account has
-after the block.
+A block is one link in the chain of one account. Integers are little-endian. `balance` is the account's balance after the
+block.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ _LINK: Final = Struct(_HEAD + "QQq32sB32s")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Block:
-    """What all kinds have. Sizes and ranges are checked here, the rules of the ledger in `validation`.
+    """The fields of every kind of block. This class checks sizes and ranges; `validation` checks the ledger's rules.
 
     Raises:
         InvalidBlock: a field has the wrong size or range.
@@ -86,7 +86,7 @@ class _Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ChainedBlock(_Block):
-    """What all kinds but OPEN have."""
+    """The fields of every kind but OPEN."""
 
     height: int
     previous: bytes

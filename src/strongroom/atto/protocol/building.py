@@ -1,4 +1,4 @@
-"""The next block of an account, and what a block makes of an account."""
+"""Builds the next block of an account, and computes the account's state after a block."""
 
 from strongroom.atto.protocol.blocks import Block, ChangeBlock, OpenBlock, ReceiveBlock, SendBlock
 from strongroom.atto.protocol.errors import InsufficientBalance, InvalidAmount, InvalidTransaction
@@ -28,8 +28,8 @@ def receive_block(state: AccountState, receivable: Receivable, timestamp_ms: int
     """Adds the receivable to the account.
 
     Raises:
-        InvalidTransaction: another account or network, or the timestamp is not later than those of the send and
-            of the account's last block.
+        InvalidTransaction: the receivable is for another account or network, or the timestamp is not later than those of
+            the send and of the account's last block.
         InvalidAmount: the receivable is empty, or the sum is above the supply.
     """
     if receivable.receiver_public_key != state.public_key:
@@ -54,9 +54,9 @@ def send_block(state: AccountState, receiver_public_key: bytes, amount: int, tim
     """Sends `amount` raw.
 
     Raises:
-        InvalidTransaction: to itself, or the timestamp is not later than that of the account's last block.
-        InvalidAmount: nothing is sent.
-        InsufficientBalance: more than the account has.
+        InvalidTransaction: the account sends to itself, or the timestamp is not later than that of its last block.
+        InvalidAmount: the amount is 0 or less.
+        InsufficientBalance: the amount is above the balance.
     """
     if receiver_public_key == state.public_key:
         raise InvalidTransaction("You can't send money to yourself")
@@ -79,10 +79,11 @@ def send_block(state: AccountState, receiver_public_key: bytes, amount: int, tim
 
 
 def change_block(state: AccountState, representative_public_key: bytes, timestamp_ms: int) -> ChangeBlock:
-    """Names another representative.
+    """Changes the representative.
 
     Raises:
-        InvalidTransaction: it is the present one, or the timestamp is not later than that of the last block.
+        InvalidTransaction: the account already has this representative, or the timestamp is not later than that of its
+            last block.
     """
     if representative_public_key == state.representative_public_key:
         raise InvalidTransaction("The account already has this representative")
@@ -100,9 +101,9 @@ def change_block(state: AccountState, representative_public_key: bytes, timestam
 
 
 def state_after(block: Block, state: AccountState | None) -> AccountState:
-    """The account after `block`, where `state` is the account before it, None for one that is not open.
+    """The account's state after `block`. `state` is the state before it, None for an account that is not open.
 
-    The amount of an OPEN or RECEIVE is not in the block: compare it with the receivable.
+    An OPEN or RECEIVE block does not contain the received amount: the caller compares the balance with the receivable.
 
     Raises:
         InvalidTransaction: the block does not follow `state`.
@@ -133,7 +134,7 @@ def state_after(block: Block, state: AccountState | None) -> AccountState:
 def entry_of(
     block: Block, state_before: AccountState | None, sender_public_key: bytes | None = None
 ) -> AccountEntry:
-    """The statement line of `block`. OPEN and RECEIVE need the sender, which is in the receivable and not in the block.
+    """The history entry of `block`. For OPEN and RECEIVE pass the sender: the receivable has it, the block does not.
 
     Raises:
         InvalidTransaction: the sender is missing.

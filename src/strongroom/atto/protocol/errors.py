@@ -1,6 +1,6 @@
-"""What is wrong with a value of the Atto protocol.
+"""Errors of the Atto protocol.
 
-Every leaf has a stable machine `code`. Messages name fields and rules; they never hold a secret.
+Each class has a stable `code` for programs. Messages name fields and rules and never contain a secret.
 """
 
 from typing import ClassVar
@@ -37,13 +37,13 @@ class InsufficientBalance(InvalidAmount):
 
 
 class InvalidBlock(ProtocolError):
-    """Bytes, JSON or fields that are no block, nor any other record of the ledger."""
+    """Bytes, JSON or fields that do not form a block, or another record of the ledger."""
 
     code = "invalid_block"
 
 
 class InvalidTransaction(ProtocolError):
-    """Well formed, but against the rules of the ledger."""
+    """A well-formed block or transaction that breaks a rule of the ledger."""
 
     code = "invalid_transaction"
 

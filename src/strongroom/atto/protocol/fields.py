@@ -1,4 +1,4 @@
-"""Ranges and sizes that every record of the ledger keeps, so that what was built can always be serialised."""
+"""Checks the ranges and sizes of the fields of every record, so that every record can be serialised."""
 
 from strongroom.atto.protocol.errors import InvalidAmount, InvalidBlock
 from strongroom.atto.protocol.networks import I64_MAX, MAX_SUPPLY_RAW, U16_MAX, U64_MAX
@@ -16,24 +16,24 @@ def require_size(value: bytes, size: int, name: str) -> None:
 
 
 def require_version(version: int) -> None:
-    """Raises InvalidBlock unless `version` fits in its 16 bits. Whether it is in force is for validation."""
+    """Raises InvalidBlock unless `version` fits in 16 bits; `validation` checks whether the version is in force."""
     if not 0 <= version <= U16_MAX:
         raise InvalidBlock("version must be between 0 and 65535")
 
 
 def require_height(height: int) -> None:
-    """Raises InvalidBlock unless `height` fits in its unsigned 64 bits; the first block of an account has 1."""
+    """Raises InvalidBlock unless `height` is between 1, the first block's height, and the largest unsigned 64-bit number."""
     if not 1 <= height <= U64_MAX:
         raise InvalidBlock("height must be between 1 and 18446744073709551615")
 
 
 def require_timestamp(timestamp_ms: int) -> None:
-    """Raises InvalidBlock unless `timestamp_ms` lies after 1970 and fits in its signed 64 bits."""
+    """Raises InvalidBlock unless `timestamp_ms` is not negative and fits in signed 64 bits."""
     if not 0 <= timestamp_ms <= I64_MAX:
         raise InvalidBlock("timestamp must be between 0 and 9223372036854775807")
 
 
 def require_amount(amount_raw: int, name: str) -> None:
-    """Raises InvalidAmount unless `amount_raw` lies between nothing and the whole supply."""
+    """Raises InvalidAmount unless `amount_raw` is between 0 and the whole supply."""
     if not 0 <= amount_raw <= MAX_SUPPLY_RAW:
         raise InvalidAmount(f"{name} must be between 0 and {MAX_SUPPLY_RAW}")

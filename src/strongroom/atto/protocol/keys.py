@@ -1,4 +1,4 @@
-"""Keys of a seed (SLIP-0010, all levels hardened) and Ed25519 signatures.
+"""Derives keys from a seed (SLIP-0010, all levels hardened) and makes and checks Ed25519 signatures.
 
 https://github.com/satoshilabs/slips/blob/master/slip-0010.md
 """
@@ -27,18 +27,18 @@ def _child(key: bytes, chain_code: bytes, index: int) -> tuple[bytes, bytes]:
 
 
 class AccountKeys:
-    """Keys `m/44'/1869902945'/index'` of one seed. Its repr hides them.
+    """The keys `m/44'/1869902945'/index'` of one seed. The repr hides them.
 
-    The two fixed levels are derived once, so that scanning many indexes costs one HMAC each.
+    The constructor derives the two fixed levels, so that each further index costs a single HMAC.
     """
 
     __slots__ = ("_chain_code", "_key")
 
     def __init__(self, seed: bytes) -> None:
-        """From a seed of 64 bytes.
+        """Takes a seed of 64 bytes.
 
         Raises:
-            InvalidKey: wrong size.
+            InvalidKey: the seed has the wrong size.
         """
         if len(seed) != SEED_SIZE:
             raise InvalidKey(f"Seed must have {SEED_SIZE} bytes")
@@ -69,28 +69,28 @@ def derive_private_key(seed: bytes, index: int) -> bytes:
 
 
 def public_key_of(private_key: bytes) -> bytes:
-    """32 bytes of the Ed25519 public key.
+    """The Ed25519 public key, 32 bytes.
 
     Raises:
-        InvalidKey: wrong size.
+        InvalidKey: the private key has the wrong size.
     """
     return bytes(_signing_key(private_key).verify_key)
 
 
 def sign(private_key: bytes, message: bytes) -> bytes:
-    """64 bytes of the deterministic Ed25519 signature; a block is signed over its hash.
+    """The deterministic Ed25519 signature, 64 bytes. The message of a block is its hash.
 
     Raises:
-        InvalidKey: wrong size.
+        InvalidKey: the private key has the wrong size.
     """
     return _signing_key(private_key).sign(message).signature
 
 
 def verify(public_key: bytes, message: bytes, signature: bytes) -> None:
-    """Returns when `signature` is right.
+    """Returns when `signature` is valid.
 
     Raises:
-        InvalidSignature: it is not, or one of the two has the wrong size.
+        InvalidSignature: it is not valid, or the key or the signature has the wrong size.
     """
     try:
         VerifyKey(public_key).verify(message, signature)

@@ -1,4 +1,4 @@
-"""Recovery phrases: BIP-39 with the English list and exactly 24 words.
+"""Mnemonics: BIP-39 phrases of exactly 24 English words.
 
 https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki
 """
@@ -33,15 +33,15 @@ def _with_checksum(entropy32: bytes) -> bytes:
 
 
 class Mnemonic:
-    """A valid phrase. Its repr hides the words."""
+    """A valid mnemonic. The repr hides the words."""
 
     __slots__ = ("_entropy",)
 
     def __init__(self, entropy32: bytes) -> None:
-        """From 32 bytes.
+        """Takes 32 bytes of entropy.
 
         Raises:
-            InvalidMnemonic: wrong size.
+            InvalidMnemonic: the entropy has the wrong size.
         """
         if len(entropy32) != _ENTROPY32_SIZE:
             raise InvalidMnemonic(f"Entropy must have {_ENTROPY32_SIZE} bytes")
@@ -49,22 +49,22 @@ class Mnemonic:
 
     @classmethod
     def from_entropy32(cls, entropy32: bytes) -> Self:
-        """From the 32 random bytes alone."""
+        """From the 32 random bytes, without the checksum byte."""
         return cls(entropy32)
 
     @classmethod
     def from_entropy(cls, entropy: bytes) -> Self:
-        """From the stored 33 bytes; the last one is replaced by the right checksum, as Atto's own library does."""
+        """From the stored 33 bytes. The last byte, the checksum, is computed anew and not compared, as in Atto's library."""
         if len(entropy) != _ENTROPY_SIZE:
             raise InvalidMnemonic(f"Entropy must have {_ENTROPY_SIZE} bytes")
         return cls(entropy[:_ENTROPY32_SIZE])
 
     @classmethod
     def parse(cls, phrase: str) -> Self:
-        """From 24 words in any case with any white space around them.
+        """From 24 words, in any case and with any white space between them.
 
         Raises:
-            InvalidMnemonic: number of words, an unknown word or the checksum; the message holds no word.
+            InvalidMnemonic: the number of words, a word or the checksum is wrong. The message contains no word of the phrase.
         """
         words = phrase.lower().split()
         if len(words) != WORD_COUNT:
@@ -83,18 +83,18 @@ class Mnemonic:
 
     @property
     def entropy(self) -> bytes:
-        """32 bytes of entropy and the checksum byte, the form in which Atto keeps it at rest."""
+        """32 bytes of entropy and the checksum byte: the form that Atto's library stores."""
         return self._entropy
 
     @property
     def phrase(self) -> str:
-        """The words in lower case with single spaces."""
+        """The words, in lower case and separated by single spaces."""
         bits = int.from_bytes(self._entropy, "big")
         shifts = range((WORD_COUNT - 1) * _BITS_PER_WORD, -1, -_BITS_PER_WORD)
         return " ".join(_words()[bits >> shift & 2**_BITS_PER_WORD - 1] for shift in shifts)
 
     def seed(self, passphrase: str = "") -> bytes:
-        """64 bytes. Takes about a millisecond: keep the result rather than ask again."""
+        """The seed, 64 bytes. Deriving it takes about a millisecond, so callers keep the result."""
         salt = b"mnemonic" + passphrase.encode()
         return hashlib.pbkdf2_hmac("sha512", self.phrase.encode(), salt, _SEED_ROUNDS)
 

@@ -1,4 +1,4 @@
-"""Networks and the constants that are the same on all of them."""
+"""The networks, and the constants that all of them share."""
 
 from enum import IntEnum
 from typing import Final, Self
@@ -8,9 +8,9 @@ from strongroom.atto.protocol.errors import InvalidNetwork
 RAW_PER_ATTO: Final = 10**9
 MAX_SUPPLY_RAW: Final = 18_000_000_000 * RAW_PER_ATTO
 MAX_VERSION: Final = 0
-"""Highest block version in force."""
+"""The highest block version in force."""
 ALGORITHM_V1: Final = 0
-"""Code byte of BLAKE2b with Ed25519, the only algorithm so far."""
+"""The byte that stands for BLAKE2b with Ed25519, the only algorithm so far."""
 MAX_KEY_INDEX: Final = 2**31 - 1
 """Highest index of a hardened SLIP-0010 child."""
 U16_MAX: Final = 2**16 - 1
@@ -19,7 +19,7 @@ I64_MAX: Final = 2**63 - 1
 
 
 class Network(IntEnum):
-    """The value is the network's byte in a block, the name its form in JSON."""
+    """A network. Its value is the byte in a block, its name the form in JSON."""
 
     LIVE = 0
     BETA = 1
@@ -28,10 +28,10 @@ class Network(IntEnum):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The network of this name, in any case.
+        """The network of this name, in upper or lower case.
 
         Raises:
-            InvalidNetwork: there is none.
+            InvalidNetwork: no network has this name.
         """
         try:
             return cls[text.upper()]

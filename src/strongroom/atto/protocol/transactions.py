@@ -11,7 +11,7 @@ _TAIL_SIZE: Final = SIGNATURE_SIZE + WORK_SIZE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
-    """Well formed; `validation.validate_transaction` says whether it is also valid.
+    """A well-formed transaction; `validation.validate_transaction` checks whether it is also valid.
 
     Raises:
         InvalidBlock: the signature or the work has the wrong size.
@@ -29,7 +29,7 @@ class Transaction:
 
     @property
     def hash(self) -> bytes:
-        """The hash of the block: neither signature nor work is part of it."""
+        """The hash of the block; signature and work are not part of it."""
         return self.block.hash
 
     def to_bytes(self) -> bytes:
@@ -38,6 +38,6 @@ class Transaction:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """From exactly its bytes; raises like `parse_block`."""
+        """Parses the bytes of exactly one transaction; raises as `parse_block`."""
         block, tail = data[:-_TAIL_SIZE], data[-_TAIL_SIZE:]
         return cls(block=parse_block(block), signature=tail[:SIGNATURE_SIZE], work=tail[SIGNATURE_SIZE:])

@@ -1,4 +1,4 @@
-"""Rules that a transaction keeps by itself; a node refuses what does not. Cheap checks come first."""
+"""Checks the rules of a single transaction, without its account. A node refuses a transaction that breaks one."""
 
 from typing import Final
 
@@ -14,13 +14,13 @@ MAX_FUTURE_MS: Final = 60_000
 
 
 def validate_transaction(transaction: Transaction, *, network: Network, now_ms: int) -> None:
-    """Returns when the transaction is valid by itself; whether it fits its account is for `building.state_after`.
+    """Returns when the transaction is valid by itself; `building.state_after` checks whether it fits its account.
 
     Raises:
-        InvalidTransaction: network, version, height, receiver or timestamp.
-        InvalidAmount: nothing is sent or received.
-        InvalidWork: the work is too weak for the block's year.
-        InvalidSignature: the block was not signed with its key.
+        InvalidTransaction: the network, version, height, receiver or timestamp is wrong.
+        InvalidAmount: the amount or the balance is 0.
+        InvalidWork: the work is too weak for the year of the block's timestamp.
+        InvalidSignature: the account's key did not sign the block.
     """
     block = transaction.block
     if block.network != network:
@@ -30,6 +30,7 @@ def validate_transaction(transaction: Transaction, *, network: Network, now_ms: 
     _validate_kind(block)
     if block.timestamp > now_ms + MAX_FUTURE_MS:
         raise InvalidTransaction("Timestamp too far in the future")
+    # The signature comes last: it costs more than all other checks together.
     verify_work(network, block.timestamp, block.work_target, transaction.work)
     verify(block.public_key, block.hash, transaction.signature)
 

@@ -1,4 +1,4 @@
-"""What a node says about accounts. Sizes and ranges are checked on construction, as in `blocks`."""
+"""Accounts, receivables and entries as a node describes them. Constructors check sizes and ranges, as in `blocks`."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from strongroom.atto.protocol.networks import Network
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountState:
-    """An open account after its last block."""
+    """The state of an open account after its last block."""
 
     network: Network
     version: int
@@ -43,7 +43,7 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receivable:
-    """An amount that was sent and waits for the OPEN or RECEIVE of its receiver."""
+    """An amount that was sent, and that its receiver has not taken with an OPEN or RECEIVE yet."""
 
     network: Network
     hash: bytes
@@ -67,7 +67,7 @@ class Receivable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountEntry:
-    """One line of an account's statement: a block and what it did to the balance."""
+    """One line of an account's history: a block, and the balance before and after it."""
 
     hash: bytes
     public_key: bytes

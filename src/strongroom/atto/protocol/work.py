@@ -1,7 +1,7 @@
-"""Proof of work: eight bytes whose hash with the target is a small enough number.
+"""Proof of work: eight bytes that, hashed together with the target, give a number below the threshold.
 
-The formula is that of the node's code; the published documentation gives other factors and a divisor that is
-not truncated.
+The formula follows the node's code. The published documentation differs: it gives other factors and does not truncate the
+divisor.
 """
 
 import hashlib
@@ -17,14 +17,14 @@ _THRESHOLD_2024: Final = 8_589_934_591
 _FACTOR: Final = {Network.LIVE: 1, Network.BETA: 10, Network.DEV: 100, Network.LOCAL: 100_000}
 _FIRST_YEAR: Final = 2024
 _END_MS: Final = 253_402_300_800_000
-"""The year 10000, past what datetime knows."""
+"""The start of the year 10000, which datetime cannot represent."""
 
 
 def threshold(network: Network, timestamp_ms: int) -> int:
-    """The highest work value that is valid for a block of this timestamp: it halves every second year.
+    """The highest work value that is valid for a block with this timestamp. It halves every two years.
 
     Raises:
-        InvalidWork: no threshold is defined, before 2024.
+        InvalidWork: the timestamp is before 2024 or after 9999, where no threshold is defined.
     """
     if not 0 <= timestamp_ms < _END_MS:
         raise InvalidWork("No work is defined for this timestamp")
@@ -36,15 +36,15 @@ def threshold(network: Network, timestamp_ms: int) -> int:
 
 
 def work_value(work: bytes, target: bytes) -> int:
-    """Unsigned 64 bits: BLAKE2b of work (8 bytes) and target (32 bytes) with a digest of 8, read little-endian."""
+    """An unsigned 64-bit number: the 8-byte BLAKE2b digest of work (8 bytes) and target (32 bytes), read little-endian."""
     return int.from_bytes(hashlib.blake2b(work + target, digest_size=8).digest(), "little")
 
 
 def verify_work(network: Network, timestamp_ms: int, target: bytes, work: bytes) -> None:
-    """Returns when `work` is valid for a block of this timestamp.
+    """Returns when `work` is valid for a block with this timestamp.
 
     Raises:
-        InvalidWork: it is not, or one of the two has the wrong size.
+        InvalidWork: the work is too weak, or the work or the target has the wrong size.
     """
     if len(work) != WORK_SIZE or len(target) != HASH_SIZE:
         raise InvalidWork(f"Work has {WORK_SIZE} bytes and its target {HASH_SIZE}")
@@ -53,7 +53,7 @@ def verify_work(network: Network, timestamp_ms: int, target: bytes, work: bytes)
 
 
 def is_work_valid(network: Network, timestamp_ms: int, target: bytes, work: bytes) -> bool:
-    """For work that was kept and may have become too weak, which is no error."""
+    """Whether the work is valid. Stored work may have become too weak, which is no error."""
     try:
         verify_work(network, timestamp_ms, target, work)
     except InvalidWork:

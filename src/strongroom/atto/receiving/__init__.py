@@ -1,1 +1,1 @@
-"""Receives what others sent to our accounts."""
+"""Receives the amounts that others send to our accounts."""

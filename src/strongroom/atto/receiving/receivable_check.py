@@ -1,7 +1,7 @@
-"""Drops stored receivables that the node no longer has: it lied before, or its history was replaced.
+"""Deletes stored receivables that the node does not have: the node lied about them, or its history was replaced.
 
-Nothing real is lost by it. A node tells of everything receivable anew whenever a stream is opened, and of what it
-learns later at once, so that what was dropped comes back as soon as the node knows of it again.
+This loses no real deposit. The node sends all receivables again whenever a stream is opened, and new ones at once. So a
+deleted receivable comes back as soon as the node has it again.
 """
 
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ log = structlog.get_logger(__name__)
 
 CHECK_S = 10.0
 AT_ONCE = 100
-"""Receivables of one pass; the next pass goes on with those that follow."""
+"""How many receivables one pass checks; the next pass continues with the following ones."""
 CERTAIN_S = 8.0
-"""Time for which a node must have denied a receivable, and at least twice, before it is dropped."""
+"""The node must deny a receivable at least twice, this many seconds apart, before it is deleted."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class _Denied:
 
 
 class ReceivableCheck:
-    """Asks the node for the transaction of each stored receivable, also of locked and disabled accounts."""
+    """Asks the node for the transaction of each stored receivable, including those of locked and disabled accounts."""
 
     def __init__(
         self, *, node: Node, database: Database, network: Network, node_network: NodeNetwork, clock: Clock
@@ -50,11 +50,11 @@ class ReceivableCheck:
         self._after = b""
 
     async def check(self) -> None:
-        """One pass.
+        """Checks the next `AT_ONCE` receivables.
 
         Raises:
-            Unavailable: the node is away, or of another network; nothing is dropped.
-            Incomplete: some could not be checked.
+            Unavailable: the node does not answer, or belongs to another network; nothing is deleted.
+            Incomplete: some receivables could not be checked.
         """
         await self._node_network.require()
         columns = tables.receivable.c
@@ -67,7 +67,7 @@ class ReceivableCheck:
                 await self._check(row)
             except NodeUnavailable:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are checked
+            except Exception as error:  # noqa: BLE001 - one bad receivable must not stop the check of the others
                 why = fault_text(error)
                 log.warning("a receivable was not checked", hash=row.hash.hex().upper(), why=why)
         if why:
@@ -80,7 +80,7 @@ class ReceivableCheck:
             await self._drop(row)
 
     async def _is_true(self, row: Row[Any]) -> bool:
-        """Returns whether the node has the send, and the send is for this account."""
+        """Whether the node has the send, and the send is for this account."""
         transaction = await self._node.transaction(row.hash)
         if transaction is None:
             return False
@@ -94,6 +94,7 @@ class ReceivableCheck:
         )
 
     async def _is_certain(self, row: Row[Any]) -> bool:
+        """Whether the node has denied the receivable long enough, and is not merely behind."""
         now_s = self._clock.monotonic_s()
         denied = self._denied.setdefault(row.hash, _Denied(since_s=now_s))
         if now_s - denied.since_s < CERTAIN_S:
@@ -103,9 +104,8 @@ class ReceivableCheck:
             lambda connection: load_account(connection, address, self._network)
         )
         state = await self._node.account(address)
-        return (
-            state.height if state else 0
-        ) >= account.height  # else the node is behind, and may learn of it
+        # A node that has fewer blocks of the account than we know is behind, and may still learn of the send.
+        return (state.height if state else 0) >= account.height
 
     async def _drop(self, row: Row[Any]) -> None:
         self._denied.pop(row.hash, None)

@@ -1,7 +1,8 @@
-"""Automatic receive: whatever arrives for an enabled account of an unlocked wallet is received, accounts in parallel.
+"""Automatic receive: signs and publishes a RECEIVE (or OPEN) for each receivable of our accounts.
 
-Receivables are stored when they are seen, so that locked and disabled accounts lose nothing and pending amounts can
-be listed. One that cannot be received is tried again with backoff and never stands in the way of another.
+The receiver works for enabled accounts of unlocked wallets, many accounts in parallel. It stores every receivable that the
+node's stream shows, also those of locked and disabled accounts, so that they can be listed and received later. A receivable
+that fails is tried again with growing pauses and never delays another one.
 """
 
 import asyncio
@@ -47,18 +48,19 @@ ACCOUNTS_AT_ONCE = 64
 POLL_S = 5.0
 BATCH = 500
 REMEMBERED = 20_000
-TOLD = ("address", "amount", "sender", "timestamp_ms", "version")
+FROM_STREAM = ("address", "amount", "sender", "timestamp_ms", "version")
+"""The columns that the node's stream determines; a repeated item overwrites them."""
 SHOWN = 12
-"""Characters of an address in health: enough to find it in the log, too few to be one."""
+"""Health shows this many characters of an address: enough to find it in the log, too few to reveal it."""
 
 
 class AlreadyReceived(Conflict):
-    """The receivable is not waiting any more."""
+    """Another block has received the receivable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivingRules:
-    """What is received by itself, and how accounts open."""
+    """Which receivables are received automatically, and which representative a new account gets."""
 
     network: Network
     default_representative: Address | None
@@ -67,7 +69,7 @@ class ReceivingRules:
 
 
 class Receiver:
-    """`handle` takes the stream's items, `store` stores them, `run` works off what is stored."""
+    """Receives for our accounts: `handle` takes the stream's items, `store` stores them, `run` receives the stored ones."""
 
     def __init__(
         self,
@@ -92,10 +94,11 @@ class Receiver:
         self._slots = asyncio.Semaphore(ACCOUNTS_AT_ONCE)
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._failing: dict[str, str] = {}
-        """Accounts whose last deposits could not be looked after, and why."""
+        """Accounts whose task failed the last time, by path, with the reason."""
         self._refused: dict[str, str] = {}
-        """Accounts of which an arrival could not be stored, and why."""
+        """Accounts with a receivable that could not be stored, by path, with the reason."""
         self._done: dict[bytes, None] = {}
+        """Hashes of the receivables that were received last, oldest first."""
         self._received = metrics.counter(
             "strongroom_atto_received", "Automatic receives by result.", ("result",)
         )
@@ -105,19 +108,19 @@ class Receiver:
         await self._arrived.put(receivable)
 
     def wake(self) -> None:
-        """Something may have become receivable: an arrival, an unlocked wallet, an enabled account."""
+        """Makes `run` look again: a receivable arrived, a wallet was unlocked or an account was enabled."""
         self._wake.set()
 
     async def run(self, turn: Turn) -> None:
-        """Receives until cancelled. Run it under a lease, so that replicas do not race."""
+        """Receives until cancelled. It runs under a lease, so that replicas do not compete for the same receivables."""
         try:
             while True:
                 self._wake.clear()
-                waiting = await self._database.read(self._waiting)
-                self._forget_troubles(frozenset(waiting))
-                for path in waiting:
+                ready = await self._database.read(self._accounts_to_receive)
+                self._forget_troubles(frozenset(ready))
+                for path in ready:
                     if path not in self._busy:
-                        task = asyncio.ensure_future(self._look_after(path))
+                        task = asyncio.ensure_future(self._receive_account(path))
                         self._busy[path] = task
                         task.add_done_callback(partial(self._ended, path))
                 turn.health.succeeded()
@@ -134,7 +137,7 @@ class Receiver:
         self._busy.pop(path, None)
 
     async def store(self, turn: Turn) -> None:
-        """Stores what `handle` took, until cancelled. A batch that could not be stored is the first of the next run."""
+        """Stores the receivables that `handle` queued, until cancelled. After a failure the next run starts with the same batch."""
         while True:
             batch = self._unstored or [await self._arrived.get()]
             while len(batch) < BATCH and not self._arrived.empty():
@@ -148,18 +151,18 @@ class Receiver:
             turn.health.succeeded()
 
     async def _store(self, rows: list[dict[str, Any]]) -> None:
-        """Stores them together or, where one of them is wrong, each by itself."""
-        # Told again, it may be told rightly: what was wrong before must not stay.
-        store = partial(upsert, table=tables.receivable, update=TOLD)
+        """Stores the rows together, or one by one if one of them cannot be stored."""
+        # The node sends a receivable again with each new stream. The later item overwrites the row, and so corrects a false one.
+        store = partial(upsert, table=tables.receivable, update=FROM_STREAM)
         try:
             await self._database.write(partial(store, rows=rows))
         except (Unavailable, OutcomeUnknown):
-            raise  # the database is away: all are stored with the next run
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are stored
+            raise  # the database does not answer: the next run stores the batch
+        except Exception as error:  # noqa: BLE001 - one bad receivable must not keep the others from being stored
             if len(rows) == 1:
                 path = rows[0]["address"]
                 self._refused[path] = fault_text(error)
-                log.error("an arrival cannot be stored", address=path, why=self._refused[path])
+                log.error("a receivable cannot be stored", address=path, why=self._refused[path])
                 return
             for row in rows:
                 await self._store([row])
@@ -168,12 +171,12 @@ class Receiver:
                 self._refused.pop(row["address"], None)
 
     def rest(self) -> None:
-        """Another process receives now."""
+        """Forgets the failures, because another process receives now and tries again."""
         self._troubles.clear()
         self._failing.clear()
 
     def deposits(self) -> ComponentHealth:
-        """DEGRADED while there are deposits that could not be received when it was last tried."""
+        """Health: DEGRADED while the last try of some deposit has failed."""
         reasons = [*self._troubles.reasons(), *self._failing.items(), *self._refused.items()]
         if not reasons:
             return ComponentHealth(status=Status.UP)
@@ -181,18 +184,18 @@ class Receiver:
         detail = f"{len(reasons)} deposits are not received yet, of {path[:SHOWN]}…: {why}"
         return ComponentHealth(status=Status.DEGRADED, detail=detail)
 
-    async def _look_after(self, path: str) -> None:
-        """One account, and whatever goes wrong with it goes wrong for no other."""
+    async def _receive_account(self, path: str) -> None:
+        """Receives for one account; a failure stays with this account."""
         try:
-            await self._work_off(Address.parse(path))
-        except Exception as error:  # noqa: BLE001 - it is tried again with the next look
+            await self._receive_all(Address.parse(path))
+        except Exception as error:  # noqa: BLE001 - `run` tries the account again
             self._failing[path] = fault_text(error)
             log.warning("an account does not receive", address=path, why=self._failing[path])
         else:
             self._failing.pop(path, None)
 
     def _remember(self, receivable_hash: bytes) -> None:
-        """A replay that was under way shall not bring back what was just received."""
+        """Notes a received receivable: a replay of the stream that started before must not store it again."""
         self._done[receivable_hash] = None
         while len(self._done) > REMEMBERED:
             self._done.pop(next(iter(self._done)))
@@ -201,13 +204,13 @@ class Receiver:
         if receivable.hash in self._done:
             return False
         if receivable.network is not self._rules.network:
-            log.error("receivable of another network passed over", network=receivable.network.name)
+            log.error("a receivable of another network was ignored", network=receivable.network.name)
             return False
         address = Address(public_key=receivable.receiver_public_key)
         return receivable.amount >= self._rules.minimum_raw and address in self._monitored
 
-    def _waiting(self, connection: Connection) -> Sequence[str]:
-        """Accounts that may receive now and have something to."""
+    def _accounts_to_receive(self, connection: Connection) -> Sequence[str]:
+        """The paths of the accounts that have a receivable and may receive now."""
         unlocked = select(tables.wallet.c.name).where(tables.wallet.c.encrypted_encryption_key.is_not(None))
         names = [row.name for row in connection.execute(unlocked)]
         query = (
@@ -218,8 +221,8 @@ class Receiver:
         )
         return [row.address for row in connection.execute(query)]
 
-    async def _work_off(self, address: Address) -> None:
-        """Receives what waits for one account, oldest first, passing over what must wait for its next try."""
+    async def _receive_all(self, address: Address) -> None:
+        """Receives everything for one account, oldest first; skips a receivable whose next try is not due yet."""
         while True:
             rows = await self._database.fetch_all(_pending_of(address))
             self._troubles.keep_of(address.path, frozenset(row.hash for row in rows))
@@ -229,55 +232,60 @@ class Receiver:
             for row in ready:
                 async with self._slots:
                     if not await self._receive(_receivable(row, address, self._rules.network)):
-                        return  # locked or disabled meanwhile; it stays stored
+                        return  # the wallet was locked or the account disabled; the receivable stays stored
 
-    def _forget_troubles(self, waiting: Container[str]) -> None:
-        """Those of accounts for which nothing waits any more, or that may not receive now."""
-        self._troubles.keep_accounts(waiting)
-        self._failing = {path: why for path, why in self._failing.items() if path in waiting}
+    def _forget_troubles(self, ready: Container[str]) -> None:
+        """Forgets the failures of accounts that have nothing to receive any more, or may not receive now."""
+        self._troubles.keep_accounts(ready)
+        self._failing = {path: why for path, why in self._failing.items() if path in ready}
 
     async def _receive(self, receivable: Receivable) -> bool:
-        """Receives one, or notes its trouble; False when the account must not receive now."""
+        """Receives one receivable or notes why it failed; returns False when the account may not receive now."""
         try:
             await self._verify(receivable)
             await self._submitter.submit(self._request(receivable))
         except Locked:
             return False
         except AlreadyReceived:
-            self._settle(receivable)
+            self._mark_received(receivable)
         except BlockRejected as error:
             self._received.labels("rejected").inc()
             if error.cause is RejectionCause.RECEIVABLE_NOT_FOUND:
-                await self._forget(receivable)  # should the node be behind, its stream will tell of it again
+                await self._forget(
+                    receivable
+                )  # if the node is only behind, its stream sends the receivable again
             else:
                 await self._postpone(receivable, error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next receivable has its turn
+        except Exception as error:  # noqa: BLE001 - one bad receivable must not delay the next one
             self._received.labels("failed").inc()
             await self._postpone(receivable, error)
         else:
-            self._settle(receivable)
+            self._mark_received(receivable)
             self._received.labels("received").inc()
         return True
 
-    def _settle(self, receivable: Receivable) -> None:
-        """The settlement of a block that received it has deleted the row."""
+    def _mark_received(self, receivable: Receivable) -> None:
+        """Updates the memory only; the transaction that stored the block's outcome deleted the row."""
         self._troubles.end(receivable.hash)
         self._remember(receivable.hash)
 
     async def _verify(self, receivable: Receivable) -> None:
-        """The send must exist, be signed by its sender, and say what the receivable says."""
+        """Makes sure that the send exists, that its sender signed it, and that it matches the receivable.
+
+        Without this check, a false receivable would make us sign a block that the network refuses, or a wrong balance.
+        """
         transaction = await self._node.transaction(receivable.hash)
         if transaction is None:
             raise Unavailable("The node does not have the transaction of the receivable")
         block = transaction.block
-        said = (
+        claimed = (
             receivable.network,
             receivable.sender_public_key,
             receivable.receiver_public_key,
             receivable.amount,
             receivable.timestamp_ms,
         )
-        if not isinstance(block, SendBlock) or said != (
+        if not isinstance(block, SendBlock) or claimed != (
             block.network,
             block.public_key,
             block.receiver_public_key,
@@ -296,6 +304,7 @@ class Receiver:
             _require_stored(connection, receivable)
 
         def build(account: AccountRecord, timestamp_ms: int) -> Block:
+            # The ledger requires that a receive is later than its send.
             moment_ms = max(timestamp_ms, receivable.timestamp_ms + 1)
             if account.state is None:
                 return open_block(receivable, representative, moment_ms)
@@ -330,7 +339,7 @@ def _require_enabled(account: AccountRecord) -> None:
 
 
 def _require_stored(connection: Connection, receivable: Receivable) -> None:
-    """A block that was signed before, and settled just now, may have received it."""
+    """Raises AlreadyReceived when an earlier block, whose outcome was stored just now, has received it."""
     query = select(tables.receivable.c.hash).where(tables.receivable.c.hash == receivable.hash)
     if connection.execute(query).first() is None:
         raise AlreadyReceived("It was received by another block", code="already_received")

@@ -1,4 +1,4 @@
-"""Deposits that could not be received yet: why, and when each is tried again."""
+"""The deposits whose last receive failed: the reason, and when each is tried again."""
 
 from collections.abc import Container
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ MAX_RETRY_S = 60.0
 class _Trouble:
     backoff: Backoff
     path: str
-    """Of the account."""
+    """The account's address."""
     not_before_s: float = 0.0
     why: str = ""
 
 
 class Troubles:
-    """In the memory of the process that receives; each pause is longer than the one before."""
+    """The failed deposits, in the memory of the receiving process. The pause before the next try grows with each failure."""
 
     def __init__(self, clock: Clock, entropy: Entropy) -> None:
         self._clock = clock
@@ -35,7 +35,7 @@ class Troubles:
         trouble.not_before_s = self._clock.monotonic_s() + trouble.backoff.next_delay_s()
 
     def is_ready(self, receivable_hash: bytes) -> bool:
-        """Whether it may be tried, again or for the first time."""
+        """Whether the deposit may be tried now; true for one that has not failed yet."""
         trouble = self._found.get(receivable_hash)
         return trouble is None or self._clock.monotonic_s() >= trouble.not_before_s
 
@@ -46,15 +46,15 @@ class Troubles:
         self._found.clear()
 
     def reasons(self) -> list[tuple[str, str]]:
-        """The account's path and why, the oldest first."""
+        """Pairs of the account's path and the reason, oldest failure first."""
         return [(trouble.path, trouble.why) for trouble in self._found.values()]
 
-    def keep_accounts(self, waiting: Container[str]) -> None:
-        """Forgets those of accounts for which nothing waits any more, or that may not receive now."""
-        self._found = {one: trouble for one, trouble in self._found.items() if trouble.path in waiting}
+    def keep_accounts(self, paths: Container[str]) -> None:
+        """Keeps only the failures of these accounts."""
+        self._found = {one: trouble for one, trouble in self._found.items() if trouble.path in paths}
 
-    def keep_of(self, path: str, waiting: Container[bytes]) -> None:
-        """Forgets those of the account that wait no more: another process has received them."""
+    def keep_of(self, path: str, receivables: Container[bytes]) -> None:
+        """Keeps, of this account's failures, only those of these receivables; another process has received the others."""
         self._found = {
-            one: trouble for one, trouble in self._found.items() if trouble.path != path or one in waiting
+            one: trouble for one, trouble in self._found.items() if trouble.path != path or one in receivables
         }

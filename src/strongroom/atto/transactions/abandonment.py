@@ -1,4 +1,4 @@
-"""Takes an account back to where the node's chain stands, in one transaction and audited."""
+"""Sets an account back to the state of the node's chain, in one transaction and with an audit row."""
 
 from typing import Any
 
@@ -36,10 +36,10 @@ def abandon(
     network: Network,
     now_ms: int,
 ) -> list[bytes]:
-    """Gives up every block of the account after the common ones; returns their hashes.
+    """Rejects every block of the account above the common height; returns their hashes.
 
-    The history ends at the common height and goes on with the node's entries, which are told anew. The blocks keep their rows, as
-    REJECTED, and free their slots.
+    The history is cut at the common height. The follower then stores the node's entries above it and announces them to
+    clients. The rejected blocks keep their rows and free their slots.
 
     Raises:
         Conflict: the account has changed since the verdict.
@@ -70,7 +70,11 @@ def abandon(
 
 
 def _blocks_above(connection: Connection, account: AccountRecord, common: int) -> set[bytes]:
-    """Hashes of the stored lines, of the last and the open block, and of what was built on the common one."""
+    """Hashes of all our blocks above the common height.
+
+    They come from three places: the stored history, the account's last and open block, and the chain of intents that starts
+    at the common block. No single place has them all: the history may lag, and adopted blocks have no intent.
+    """
     entries = tables.entry.c
     lines = select(entries.height, entries.hash).where(
         entries.address == account.address.path, entries.height >= common
@@ -89,6 +93,7 @@ def _blocks_above(connection: Connection, account: AccountRecord, common: int) -
 
 
 def _cut_history(connection: Connection, path: str, common: int) -> None:
+    """Removes entries, undelivered events and the notified height above `common`, so that new ones can take their place."""
     entries, outbox, told = tables.entry.c, core_tables.outbox.c, tables.notification_state.c
     connection.execute(delete(tables.entry).where(entries.address == path, entries.height > common))
     connection.execute(

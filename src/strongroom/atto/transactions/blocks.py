@@ -1,4 +1,4 @@
-"""Blocks as intents: what the engine stores of a block, and the words of this ledger for it."""
+"""Blocks as intents: reads a block, its state and its history entry from a stored intent."""
 
 import enum
 
@@ -14,7 +14,7 @@ from strongroom.core.intents.intent import Intent, Outcome
 
 
 class BlockState(enum.StrEnum):
-    """What clients read. The first two are the stages of an intent as well."""
+    """The state of a block as clients read it. SIGNED and CONFIRMED are also stages of an intent."""
 
     SIGNED = "SIGNED"
     CONFIRMED = "CONFIRMED"
@@ -22,19 +22,19 @@ class BlockState(enum.StrEnum):
 
 
 class RejectionCause(enum.StrEnum):
-    """Why a block is REJECTED: its stage then. Decisions depend on it, never on the words beside it."""
+    """Why a block is REJECTED; stored as the intent's stage. Code decides by this cause, never by the reason's text."""
 
     SLOT_TAKEN = "SLOT_TAKEN"
-    """Another block, signed with the account's key, is confirmed in its place: it can never be."""
+    """The network confirmed another block of the account at this height, so this one can never be confirmed."""
     RECEIVABLE_NOT_FOUND = "RECEIVABLE_NOT_FOUND"
     RULE = "RULE"
-    """It breaks another rule of the ledger."""
+    """The block breaks another rule of the ledger."""
     ABANDONED = "ABANDONED"
-    """An operator said that it can never be."""
+    """An operator gave the block up with `strongroom atto reconcile`."""
 
 
 class BlockRejected(LedgerRejected):
-    """The ledger will never have the block."""
+    """The ledger refuses the block for good."""
 
     code = "node_rejected"
 
@@ -48,7 +48,7 @@ def transaction_of(intent: Intent) -> Transaction:
 
 
 def sender_of(intent: Intent) -> bytes | None:
-    """The public key of who sent what an OPEN or RECEIVE receives."""
+    """The public key of the sender whose amount an OPEN or RECEIVE takes; None for SEND and CHANGE."""
     sender: str | None = intent.notes.get("sender")
     return None if sender is None else bytes.fromhex(sender)
 
@@ -64,22 +64,22 @@ def state_of(intent: Intent) -> BlockState:
 
 
 def require_confirmed(intent: Intent) -> AccountEntry | None:
-    """The line of a confirmed block, where its bytes say it all.
+    """The history entry of a confirmed block; None when the block's own bytes do not suffice to make it.
 
     Raises:
-        BlockRejected: the ledger will never have it.
-        OutcomeUnknown: its outcome is open.
+        BlockRejected: the block is rejected for good.
+        OutcomeUnknown: the outcome is still open.
     """
     if intent.outcome is Outcome.REJECTED:
         reason = intent.reason or "The node rejected the transaction"
         raise BlockRejected(reason, RejectionCause(intent.stage))
     if intent.outcome is Outcome.OPEN:
         raise unknown_outcome(intent.id)
-    return entry_by_itself(transaction_of(intent).block)
+    return entry_from_block(transaction_of(intent).block)
 
 
-def entry_by_itself(block: Block) -> AccountEntry | None:
-    """The line of a SEND or CHANGE; a received amount is not in its block."""
+def entry_from_block(block: Block) -> AccountEntry | None:
+    """The history entry of a SEND or CHANGE; None for OPEN and RECEIVE, whose blocks do not contain the amount."""
     if not isinstance(block, SendBlock | ChangeBlock):
         return None
     spent = block.amount if isinstance(block, SendBlock) else 0

@@ -1,4 +1,4 @@
-"""Makes the next block of an account: what is asked for, checked against what is stored."""
+"""Builds the next block of an account: checks the request against the stored account and makes the unsigned block."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import SignatureRequest
 
 TIME_MARGIN_MS = 5_000
-"""The node's clock is known within some seconds."""
+"""We know the node's clock only to within a few seconds, so we stay this far below its limit."""
 _MARK_OPEN = (
     update(tables.chain)
     .where(tables.chain.c.address == bindparam("path"))
@@ -41,24 +41,24 @@ _MARK_OPEN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockRequest:
-    """What should become the next block of an account."""
+    """A request for the next block of an account."""
 
     principal: Principal
     scope: str
     address: Address
     check: Callable[[Connection, AccountRecord], None]
-    """Raises when the request does not fit the account as it now stands, or whatever else is stored."""
+    """Raises when the request does not fit the stored state; runs in the transaction that signs."""
     build: Callable[[AccountRecord, int], Block]
-    """Makes the block from the account and a timestamp in milliseconds that the request may raise."""
+    """Makes the block from the account and the earliest timestamp in milliseconds; it may choose a later one."""
     amount_raw: int = 0
     destination: Address | None = None
     sender: bytes | None = None
-    """Public key of who sent, for OPEN and RECEIVE."""
+    """The sender's public key, for OPEN and RECEIVE."""
     attempt: Attempt | None = None
-    """The idempotency key under which it was made."""
+    """The idempotency key of the request."""
 
     def instead_of(self, lost: bytes) -> "BlockRequest":
-        """The same request after its block lost its place to another."""
+        """The same request, to be signed again after the block `lost` lost its slot to another block."""
         if self.attempt is None:
             return self
         return replace(self, attempt=replace(self.attempt, replaces=lost.hex()))
@@ -66,14 +66,14 @@ class BlockRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """Proof of work that was searched for a request, and what for: the account may have moved meanwhile."""
+    """Proof of work and the target it is for. The account may have moved meanwhile; then the target no longer fits."""
 
     target: bytes
     work: bytes
 
 
 class WorkNeeded(Exception):
-    """What must be searched before the account's next block can be signed."""
+    """Proof of work must be searched before the account's next block can be signed."""
 
     def __init__(self, target: bytes, timestamp_ms: int) -> None:
         super().__init__("Proof of work is missing")
@@ -82,7 +82,7 @@ class WorkNeeded(Exception):
 
 
 class BlockInTheWay(Exception):
-    """A block of the account whose outcome must be known first."""
+    """The account has an open block, whose outcome must be known before the next one is signed."""
 
     def __init__(self, intent: Intent) -> None:
         super().__init__("The account has an open block")
@@ -90,7 +90,7 @@ class BlockInTheWay(Exception):
 
 
 class Drafts:
-    """Makes drafts that can be signed."""
+    """Makes block drafts for `Signing`."""
 
     def __init__(
         self, *, network: Network, node_clock: NodeClock, keyring: Keyring, idempotency: Idempotency
@@ -101,31 +101,40 @@ class Drafts:
         self.idempotency = idempotency
 
     def draft(self, request: BlockRequest, work: Work | None) -> "BlockDraft":
-        return BlockDraft(self, request, work, self.node_clock.now_ms())
+        return BlockDraft(parts=self, request=request, work=work, now_ms=self.node_clock.now_ms())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BlockDraft:
-    """One block that is to be signed now."""
+    """The draft of one block, as `core.intents.signing.Draft` describes it."""
 
-    with_: Drafts
+    parts: Drafts
     request: BlockRequest
     work: Work | None
     now_ms: int
 
     def prepare(self, connection: Connection) -> Unsigned:
-        """Raises: BlockInTheWay, WorkNeeded, and what the request does not fit."""
-        request, network = self.request, self.with_.network
+        """Locks the account, checks the request and builds the block.
+
+        Raises:
+            BlockInTheWay: the account has an open block.
+            WorkNeeded: no stored or searched work fits the block.
+            NotFound, Conflict, InvalidInput, Locked, Unavailable: the request cannot become a block now.
+        """
+        request, network = self.request, self.parts.network
+        # The row lock keeps other processes off the account until the intent is stored.
         account = load_account(connection, request.address, network, lock=True)
         if account.open_block is not None:
             intent = load_intent(connection, account.open_block)
             if intent is not None:
                 raise BlockInTheWay(intent)
         if request.attempt is not None:
-            self.with_.idempotency.require_current(connection, request.attempt)
+            self.parts.idempotency.require_current(connection, request.attempt)
         request.check(connection, account)
         wallet = _wallet_of(connection, account)
-        keys = self.with_.keyring.keys(connection, wallet)  # locked: say so before work is spent
+        keys = self.parts.keyring.keys(
+            connection, wallet
+        )  # a locked wallet fails here, before work is searched for it
         _require_own_key(keys, account)
         block = _build(request, account, self.now_ms)
         _require_in_time(block, self.now_ms)
@@ -146,27 +155,29 @@ class BlockDraft:
         )
 
     def on_signed(self, connection: Connection, intent: Intent) -> None:
-        """Marks the account, and refers the idempotency key to the block."""
+        """Stores the block as the account's open block and as the result of the idempotency key."""
         if self.request.attempt is not None:
-            self.with_.idempotency.refer(connection, self.request.attempt, intent.id.hex())
+            self.parts.idempotency.refer(connection, self.request.attempt, intent.id.hex())
         connection.execute(_MARK_OPEN, {"path": intent.account, "block_hash": intent.id})
 
     def _usable_work(self, account: AccountRecord, block: Block) -> bytes:
-        """The work just searched, or the one prepared earlier, if it is for this account's next block.
+        """The work that was just searched, or the stored one, whichever is valid for this block.
 
         Raises:
-            WorkNeeded: neither is.
+            WorkNeeded: neither is valid.
         """
         searched = (self.work.target, self.work.work) if self.work else (None, None)
         for target, found in (searched, (account.work_target, account.work)):
             if target != block.work_target or not found:
                 continue
-            if is_work_valid(self.with_.network, block.timestamp, block.work_target, found):
+            # Work that was found earlier may be too weak: the difficulty rises with the year of the block's timestamp.
+            if is_work_valid(self.parts.network, block.timestamp, block.work_target, found):
                 return found
         raise WorkNeeded(block.work_target, block.timestamp)
 
 
 def _build(request: BlockRequest, account: AccountRecord, now_ms: int) -> Block:
+    # The ledger requires that each block is later than the one before it.
     earliest_ms = account.state.timestamp_ms + 1 if account.state else 0
     try:
         return request.build(account, max(now_ms, earliest_ms))
@@ -175,19 +186,25 @@ def _build(request: BlockRequest, account: AccountRecord, now_ms: int) -> Block:
 
 
 def _require_in_time(block: Block, now_ms: int) -> None:
-    """An account whose last block is of the future waits for it: before, no node takes the next one."""
+    """Refuses a block that lies too far ahead of the node's clock.
+
+    This happens when the account's last block has a timestamp in the future: the next block must be later still.
+
+    Raises:
+        Unavailable: no node would take the block yet.
+    """
     ahead_ms = block.timestamp - now_ms
     if ahead_ms > MAX_FUTURE_MS - TIME_MARGIN_MS:
         wait_s = (ahead_ms - MAX_FUTURE_MS + TIME_MARGIN_MS) // 1000 + 1
         raise Unavailable(
             f"The next block of {block.address.uri} would be {ahead_ms // 1000} s ahead of the node's clock, because "
-            f"what it follows is; nothing was signed, try again in {wait_s} s",
+            f"it must be later than the block or the send before it; nothing was signed, try again in {wait_s} s",
             code="ahead_of_time",
         )
 
 
 def _require_valid(transaction: Transaction, network: Network) -> None:
-    """The last look at what was just signed; nothing is stored unless a node may take it."""
+    """Checks the signed transaction by the ledger's rules before it is stored."""
     try:
         validate_transaction(transaction, network=network, now_ms=transaction.block.timestamp)
     except ProtocolError as error:

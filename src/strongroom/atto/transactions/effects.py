@@ -1,7 +1,7 @@
-"""What the outcome of a block changes: the account's state, its history, what it had to receive.
+"""Applies the outcome of a block to the account's state, its history and its receivables.
 
-While a block is open its account signs nothing else (`strongroom_atto_account.pending`); behind that stands the unique
-slot of its intent: no two blocks on one predecessor.
+While a block is open, its account signs nothing else: the column `strongroom_atto_account.pending` holds the block's hash.
+The unique slot of the intent is the last defence: the database refuses a second block on one predecessor.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,13 +26,13 @@ from strongroom.core.intents.intent import Accepted, Intent, Pending, Rejected
 from strongroom.core.runtime.telemetry import Metrics
 
 StoreAndAnnounce = Callable[[Connection, str, Sequence[AccountEntry]], None]
-"""Stores entries of one wallet and whatever must be told about them, in the caller's transaction."""
+"""Stores entries of one wallet and the events that announce them, in the caller's transaction."""
 Confirmed = Callable[[Block, bool], None]
-"""Told of a confirmed block, and whether the account's stored entries reach up to it."""
+"""Called with a confirmed block, and whether the account's stored entries reach up to it."""
 
 
 class BlockEffects:
-    """`apply` returns whether the account's stored entries reach up to the block."""
+    """The resolver's hooks for blocks; the effect is whether the account's stored entries reach up to the block."""
 
     def __init__(
         self,
@@ -51,7 +51,11 @@ class BlockEffects:
         )
 
     def apply(self, connection: Connection, intent: Intent, verdict: Accepted | Rejected | Pending) -> bool:
-        """Raises: Unavailable: another block has its slot, and the account does not stand there yet."""
+        """Changes the account in the transaction that stores the outcome.
+
+        Raises:
+            Unavailable: another block took the slot, and the stored account has not caught up with it yet.
+        """
         block = transaction_of(intent).block
         if isinstance(verdict, Accepted):
             return self._confirm(connection, block, sender_of(intent))
@@ -65,6 +69,7 @@ class BlockEffects:
         verdict: Accepted | Rejected | Pending,
         effect: bool,
     ) -> None:
+        """Runs after the commit: measures the duration and reports a confirmed block."""
         if intent.resolved_at_ms is not None:
             self._seconds.observe((intent.resolved_at_ms - intent.created_at_ms) / 1000)
         if isinstance(verdict, Accepted):
@@ -74,8 +79,10 @@ class BlockEffects:
         account = load_account(connection, block.address, self._network, lock=True)
         _delete_received(connection, block)
         changes: dict[str, Any] = {} if account.open_block != block.hash else {"pending": None}
+        # The follower may have stored the block already, from the node's stream. Then the state stays as it is.
         if account.height == block.height - 1:
             changes |= state_values(state_after(block, account.state))
+            # Clients read entries without gaps. With a gap below, the follower fetches this entry in its turn.
             if account.entry_height == account.height:
                 entry = entry_of(block, account.state, sender)
                 self._store_and_announce(connection, account.wallet_name, [entry])
@@ -90,7 +97,7 @@ class BlockEffects:
     def _reject(self, connection: Connection, block: Block, cause: str) -> None:
         account = load_account(connection, block.address, self._network, lock=True)
         if cause == RejectionCause.SLOT_TAKEN and account.height < block.height:
-            # What is signed next would be for the same slot.
+            # The account stays marked: from the old state the next block would be built for the same slot again.
             raise Unavailable("The account has not caught up with the block that took the place of ours")
         connection.execute(
             update(tables.chain)
@@ -100,6 +107,6 @@ class BlockEffects:
 
 
 def _delete_received(connection: Connection, block: Block) -> None:
-    """With the outcome, so that after a crash nobody tries to receive it again."""
+    """Deletes the receivable together with the outcome, so that after a crash the receiver does not try it again."""
     if isinstance(block, OpenBlock | ReceiveBlock):
         connection.execute(delete(tables.receivable).where(tables.receivable.c.hash == block.send_hash))

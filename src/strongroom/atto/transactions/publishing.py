@@ -1,7 +1,8 @@
-"""A block's network: the node is asked, and what it says is judged by what accounts signed.
+"""Publishes blocks to the node and judges what became of them.
 
-The same bytes are published until the node confirms them or it is certain that the ledger will never take them. Publishing
-again is harmless (`deduplicate=true`), so any replica may follow any block.
+The service publishes the same bytes until the node confirms them, or until it is certain that the ledger never takes them.
+A block counts as replaced only when the node shows another block that the account's own key signed. Publishing again is
+harmless (`deduplicate=true`), so any replica may publish any block.
 """
 
 import asyncio
@@ -25,11 +26,12 @@ from strongroom.core.runtime.fault_text import fault_text
 log = structlog.get_logger(__name__)
 
 LOOK_S = 2.0
+"""While a publish waits for its answer, the node is asked for the block this often."""
 CONFIRMED = Accepted(stage=BlockState.CONFIRMED)
 
 
 class BlockNetwork:
-    """What the engine asks about blocks."""
+    """The network of blocks, as `core.intents` asks it."""
 
     def __init__(
         self,
@@ -39,7 +41,7 @@ class BlockNetwork:
         node_clock: NodeClock,
         overtaken: Callable[[AccountState], Awaitable[None]],
     ) -> None:
-        """`overtaken` is told of an account whose chain went on without ours."""
+        """`overtaken` is called with the node's state of an account where another wallet's block took the slot."""
         self._node = node
         self._network = network
         self._node_clock = node_clock
@@ -47,12 +49,16 @@ class BlockNetwork:
         self._news: dict[bytes, asyncio.Event] = {}
 
     def moved(self, public_key: bytes) -> None:
-        """The account's chain went on: a block of ours that is being published may have won or lost."""
+        """Wakes the publish of the account's block: its chain moved, so the block is either confirmed or replaced."""
         if news := self._news.get(public_key):
             news.set()
 
     async def offer(self, intent: Intent) -> Verdict:
-        """Publishes, and waits for the outcome as long as the node lets us."""
+        """Publishes the block and waits until it is confirmed or refused, or the node ends the request.
+
+        Raises:
+            Unavailable: the outcome is still open.
+        """
         transaction = transaction_of(intent)
         try:
             state = await self._publish(transaction)
@@ -67,13 +73,13 @@ class BlockNetwork:
         return CONFIRMED
 
     async def follow(self, intents: Sequence[Intent]) -> Mapping[bytes, Verdict]:
-        """Where the accounts stand, and whether the node has the blocks. To publish again is harmless, so doubt is Unknown."""
+        """Asks the node for the accounts' states and the blocks. In doubt it answers Unknown, and the block is published again."""
         open_blocks: dict[bytes, Transaction] = {}
         verdicts: dict[bytes, Verdict] = {}
         for intent in intents:
             try:
                 open_blocks[intent.id] = transaction_of(intent)
-            except ValueError as error:  # the offer says so again, to this one alone
+            except ValueError as error:  # one unreadable payload must not stop the others
                 verdicts[intent.id] = Unknown(why=fault_text(error))
         states: dict[bytes, AccountState] = {}
         with contextlib.suppress(Unavailable):
@@ -95,10 +101,10 @@ class BlockNetwork:
         return Unknown(why="The node does not have the block")
 
     async def _publish(self, transaction: Transaction) -> AccountState | None:
-        """Publishes, and looks for the block meanwhile. Returns the account when it has moved on without the block.
+        """Publishes, and asks for the block meanwhile. Returns the account's state if another block may have taken the slot.
 
-        A node says nothing for 40 s of bytes that it saw within the last minute, confirmed or not, and nothing of a
-        block whose place another one took.
+        The node's answer alone does not suffice. For bytes that it saw within the last minute the node stays silent for 40 s,
+        even when they are confirmed; for a block that lost its slot it stays silent too.
         """
         block = transaction.block
         news = self._news[block.public_key] = asyncio.Event()
@@ -120,11 +126,14 @@ class BlockNetwork:
         return None
 
     async def _judge(self, transaction: Transaction, rejection: NodeRejected) -> Verdict:
-        """A refusal ends the matter only when nothing can ever confirm the block.
+        """Decides what a refusal means. The block is rejected only when nothing can ever confirm it.
 
-        A node refuses also what it has long confirmed, what it cannot place because it is itself behind, and what an
-        earlier attempt is just about to confirm. The account is asked first: a block that is confirmed between two
-        questions then shows in the later answer.
+        A node also refuses a block that it confirmed long ago, a block that it cannot place because the node itself is
+        behind, and a block that an earlier attempt is about to confirm. The account is asked before the block: if the
+        block is confirmed between the two questions, the second answer shows it.
+
+        Raises:
+            Unavailable: the refusal may pass; the outcome stays open.
         """
         block = transaction.block
         state = await self._node.account(block.address)
@@ -133,22 +142,24 @@ class BlockNetwork:
         if await self._is_confirmed(transaction):
             return CONFIRMED
         cause = await require_final(rejection, block, state, self._node, self._node_clock)
-        place = (state.height, state.frontier) if state else (0, block.work_target)
-        if place != (block.height - 1, block.work_target):
-            raise Unavailable("The node does not stand where the block belongs")
+        # The refusal counts only if the node judged the block on top of its predecessor.
+        frontier = (state.height, state.frontier) if state else (0, block.work_target)
+        if frontier != (block.height - 1, block.work_target):
+            raise Unavailable("The node's chain of the account does not end at the block's predecessor")
         return Rejected(reason=rejection.message, stage=cause)
 
     async def _compare(self, transaction: Transaction, state: AccountState) -> Verdict:
-        """Decides by the block that the account has at this height. The account's own key signed it: that is proof."""
+        """Compares with the block that the node has at this height. Its signature by the account's own key is the proof."""
         block = transaction.block
         winner = await self._node.transaction_at(block.address, block.height)
         if winner.hash == block.hash:
             return CONFIRMED
         require_signature(winner, "the block that the node has in the place of ours")
-        said = (winner.block.network, winner.block.public_key, winner.block.height)
-        if said != (self._network, block.public_key, block.height):
+        # A genuine block of another account, height or network would prove nothing.
+        shown = (winner.block.network, winner.block.public_key, winner.block.height)
+        if shown != (self._network, block.public_key, block.height):
             raise InvalidNodeResponse("The node has a block in the place of ours that does not belong there")
-        # Before the account is free: what is signed next builds on its true state.
+        # The account's state is updated before the rejection frees the account: the next block must build on the true state.
         await self._overtaken(state)
         return Rejected(reason=REPLACED, stage=RejectionCause.SLOT_TAKEN)
 
@@ -157,13 +168,13 @@ class BlockNetwork:
 
 
 async def _ended_or_news(publishing: asyncio.Future[None], news: asyncio.Event) -> bool:
-    """Waits for the end of a publish, for news of the account, or for a while; says whether it was the end."""
-    hearing = asyncio.ensure_future(news.wait())
+    """Waits for the end of the publish, for news of the account, or for `LOOK_S`; returns whether the publish has ended."""
+    waiting = asyncio.ensure_future(news.wait())
     try:
-        both: set[asyncio.Future[Any]] = {publishing, hearing}
+        both: set[asyncio.Future[Any]] = {publishing, waiting}
         await asyncio.wait(both, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        hearing.cancel()
+        waiting.cancel()
     return publishing.done()
 
 
@@ -171,16 +182,16 @@ BlockResolver = Resolver[bool]
 
 
 class OpenBlocks:
-    """What is known of open blocks while the node tells of accounts."""
+    """The follower's view of open blocks."""
 
     def __init__(self, resolver: BlockResolver, network: BlockNetwork) -> None:
         self._resolver = resolver
         self._network = network
 
     def is_running(self, block_hash: bytes) -> bool:
-        """Whether this process finds out the outcome of the block."""
+        """Whether a task of this process is resolving the block."""
         return self._resolver.is_running(block_hash)
 
     def moved(self, public_key: bytes) -> None:
-        """The account's chain went on."""
+        """Reports that the account's chain moved on the node."""
         self._network.moved(public_key)

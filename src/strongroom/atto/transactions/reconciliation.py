@@ -1,8 +1,8 @@
-"""Compares what is stored of the accounts with the chain that the node has, and puts an account right by name.
+"""Compares the stored accounts with the node's chains, and judges one account for `strongroom atto reconcile`.
 
-A network that was reset, or a node that was restored from another history, has not what was confirmed here. What the
-node may still take is offered to it again, as the same bytes. What it can never take is abandoned when the operator says so:
-the account then stands where the node's chain stands.
+After a network was reset, or a node was restored from another history, the node lacks blocks that were confirmed here. The
+command offers the same bytes again when the node can still take them. When it never can, the operator abandons them, and
+the account continues from the node's chain.
 """
 
 import enum
@@ -24,7 +24,7 @@ from strongroom.core.storage.database import Database
 
 
 class Standing(enum.StrEnum):
-    """How an account here stands to the node's."""
+    """How a stored account compares with the node's account."""
 
     SAME = "same"
     NODE_AHEAD = "the node is ahead: the service follows"
@@ -46,19 +46,19 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What one account's chain and the node's have in common, and what of ours comes after it."""
+    """How far the stored chain and the node's chain agree, and which of our blocks come next."""
 
     account: AccountRecord
     node: AccountState | None
     common_height: int
     first_missing: Transaction | None
-    """Our block after the common ones; None where another wallet made it."""
+    """Our block above the common height; None when another wallet made it, so that we do not have its bytes."""
     may_be_accepted: bool
     """Whether the node could still take that block."""
 
 
 class Reconciler:
-    """Reads. Nothing is signed and nothing changes."""
+    """Compares and judges accounts. It only reads: it signs nothing and changes nothing."""
 
     def __init__(self, *, node: Node, database: Database, network: Network) -> None:
         self._node = node
@@ -66,16 +66,18 @@ class Reconciler:
         self._network = network
 
     async def require_network(self) -> None:
-        """Raises: Conflict: the node is not surely of the configured network."""
+        """Makes sure that the node belongs to the configured network.
+
+        Raises:
+            Conflict: it does not, or it does not say so.
+        """
         found = await self._node.network()
         if found is not self._network:
-            named = found.name if found else "one that it does not name"
-            raise Conflict(
-                f"The node is of the network {named}, not {self._network.name}", code="wrong_network"
-            )
+            named = f"is of the network {found.name}" if found else "does not name its network"
+            raise Conflict(f"The node {named}; expected {self._network.name}", code="wrong_network")
 
     async def compare(self) -> list[Comparison]:
-        """Every account that differs, or has an open block."""
+        """Every account that differs from the node's, or that has an open block."""
         rows = await self._database.fetch_all(select(tables.chain).order_by(tables.chain.c.address))
         accounts = [account_record(row, self._network) for row in rows]
         states = await self._node.accounts([account.address for account in accounts]) if accounts else []
@@ -84,11 +86,11 @@ class Reconciler:
         return [one for one in compared if one.differs]
 
     async def judge(self, block_hash: bytes) -> Verdict:
-        """The account whose open block, or last stored block, this is.
+        """Judges the account that has this block as its open block or its last stored block.
 
         Raises:
-            NotFound: it is neither of any account.
-            Conflict: the node has it, or the service finds out about it by itself.
+            NotFound: no account has it as either.
+            Conflict: nothing is to be reconciled: the node has the block, or the resolver can decide it.
             InvalidNodeResponse: the node contradicts itself.
         """
         account = await self._named(block_hash)
@@ -98,7 +100,7 @@ class Reconciler:
         common = await self._common_height(account, state)
         last = account.height + (account.open_block is not None)
         if common >= account.height and state is not None and state.height >= last:
-            raise Conflict("Another block has its place: the service finds out by itself")
+            raise Conflict("Another block took its place: the service rejects it by itself")
         await self._require_absent(account, common)
         first = await self._block_after(await self._slot_after(account, common))
         return Verdict(
@@ -110,7 +112,7 @@ class Reconciler:
         )
 
     async def missing_blocks(self, verdict: Verdict) -> list[Transaction]:
-        """Our blocks after the common ones, ascending, as far as we have their bytes without a gap."""
+        """Our blocks above the common height, ascending, up to the first whose bytes we do not have."""
         found: list[Transaction] = []
         slot = await self._slot_after(verdict.account, verdict.common_height)
         while (transaction := await self._block_after(slot)) is not None:
@@ -119,18 +121,18 @@ class Reconciler:
         return found
 
     async def _require_absent(self, account: AccountRecord, common: int) -> None:
-        """A node whose account states are old, or false, may have the very blocks that it says are not there.
+        """Makes sure that the node really lacks our blocks: its account states may be old or false.
 
         Raises:
-            InvalidNodeResponse: it has one that was confirmed here after the common height.
+            InvalidNodeResponse: the node has one of our blocks above the common height.
         """
         if account.state is None or common >= account.height:
             return
         for ours in (await self._stored_hash(account.address, common + 1), account.state.frontier):
             if ours is not None and await self._node.transaction(ours) is not None:
                 raise InvalidNodeResponse(
-                    f"The node has {ours.hex().upper()} of this account, and says that the account's chain has it not:"
-                    " ask again when it has caught up with itself"
+                    f"The node has block {ours.hex().upper()} of this account, but its chain of the account lacks it:"
+                    " try again when the node has caught up"
                 )
 
     async def _named(self, block_hash: bytes) -> AccountRecord:
@@ -175,7 +177,7 @@ class Reconciler:
         return Standing.FORKED
 
     async def _verified(self, address: Address) -> AccountState | None:
-        """The node's state, which the account's own key signed."""
+        """The node's state of the account, proven by the account's signature on its last block; None when it is not open."""
         state = await self._node.account(address)
         if state is None:
             return None
@@ -184,14 +186,18 @@ class Reconciler:
             raise Unavailable("The node does not have the account's last transaction")
         require_signature(transaction, "the account's last transaction")
         block = transaction.block
-        said = (state.network, state.public_key, state.height, state.balance, state.timestamp_ms)
+        claimed = (state.network, state.public_key, state.height, state.balance, state.timestamp_ms)
         signed = (block.network, block.public_key, block.height, block.balance, block.timestamp)
-        if said != signed or block.network is not self._network or block.address != address:
+        if claimed != signed or block.network is not self._network or block.address != address:
             raise InvalidNodeResponse("The node's account state is not what its last transaction says")
         return state
 
     async def _common_height(self, account: AccountRecord, state: AccountState | None) -> int:
-        """The highest height at which both chains have the same block. Blocks are chained, so halving finds it."""
+        """The highest height at which both chains have the same block.
+
+        Each block contains the hash of the one before: if two chains agree at a height, they agree below it. So a binary
+        search finds it.
+        """
         low, high = 0, min(account.height, state.height if state else 0)
         while low < high:
             middle = (low + high + 1) // 2
@@ -207,7 +213,7 @@ class Reconciler:
         return None if row is None else bytes(row.hash)
 
     async def _slot_after(self, account: AccountRecord, height: int) -> bytes | None:
-        """What the block after this height builds on; None: no line of the account tells."""
+        """The slot of the block above this height: its predecessor's hash; None when the history does not have it."""
         if height == 0:
             return account.address.public_key
         return await self._stored_hash(account.address, height)
@@ -219,7 +225,7 @@ class Reconciler:
         return None if intent is None else transaction_of(intent)
 
     async def _may_be_accepted(self, transaction: Transaction, state: AccountState | None) -> bool:
-        """Whether its predecessor is the node's last block, and the node has what it receives."""
+        """Whether the block follows the node's last block of the account, and the node has the send that it receives."""
         block = transaction.block
         if isinstance(block, OpenBlock):
             follows = state is None
@@ -234,10 +240,10 @@ class Reconciler:
 
 
 def require_abandonable(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict of all nodes that were asked.
+    """The one verdict of all the nodes that were asked.
 
     Raises:
-        Conflict: one could still take the block, or they do not agree.
+        Conflict: a node could still take the block, or the nodes disagree.
     """
     first = verdicts[0]
     for verdict in verdicts:
@@ -248,5 +254,5 @@ def require_abandonable(verdicts: Sequence[Verdict]) -> Verdict:
                 "`strongroom atto reconcile --offer` offers the same bytes again",
             )
         if (verdict.common_height, verdict.node) != (first.common_height, first.node):
-            raise Conflict("The nodes do not say the same of the account")
+            raise Conflict("The nodes disagree about the account")
     return first

@@ -1,4 +1,4 @@
-"""What a node's refusal of a block means: never, or not now."""
+"""Decides whether a node's refusal of a block is final or may pass."""
 
 from strongroom.atto.gateway import Node, NodeRejected
 from strongroom.atto.gateway.node_clock import NodeClock
@@ -8,10 +8,10 @@ from strongroom.core.errors import Unavailable
 
 REPLACED = "The account's chain went on with another block"
 CLOCK_MARGIN_MS = 10_000
-"""How far the node's clock may have gone on between its refusal and its answer to what time it is."""
+"""The node's clock may have moved this far between its refusal and the moment when we asked for its time."""
 
-# Refusals that depend on nothing but the block and its predecessor. Any other may pass, or is news to us. A node that
-# says INVALID_NETWORK is of another network: it knows nothing of ours.
+# These refusals depend only on the block and its predecessor. Any other may pass, or is unknown to us. INVALID_NETWORK is
+# not among them: a node of another network knows nothing about this account.
 FINAL_REASONS = frozenset(
     {
         "INVALID_TRANSACTION",
@@ -30,7 +30,9 @@ FINAL_REASONS = frozenset(
 async def require_final(
     rejection: NodeRejected, block: Block, state: AccountState | None, node: Node, node_clock: NodeClock
 ) -> RejectionCause:
-    """Returns when the ledger will never take the block on its predecessor; `state` is the node's of its account.
+    """Returns the cause when the ledger can never take the block after its predecessor.
+
+    `state` is the node's state of the block's account.
 
     Raises:
         Unavailable: the refusal may pass.
@@ -47,22 +49,28 @@ async def require_final(
 
 
 async def _require_in_time(block: Block, node_clock: NodeClock) -> None:
-    """A block ahead of the node's clock is invalid now, and valid a while later."""
+    """Raises Unavailable for a block ahead of the node's clock: the node calls it invalid now and takes it later."""
     await node_clock.refresh()
     await node_clock.require_steady()
     ahead_ms = block.timestamp - node_clock.now_ms()
     if ahead_ms > MAX_FUTURE_MS - CLOCK_MARGIN_MS:
         raise Unavailable(
-            f"The block is {ahead_ms / 1000:.0f} s ahead of the node's clock; it is offered again"
+            f"The block is {ahead_ms / 1000:.0f} s ahead of the node's clock; it will be offered again"
         )
 
 
 async def _require_not_later(block: Block, state: AccountState | None, node: Node) -> None:
-    """A timestamp is wrong for good when it is not after the predecessor's and the send's, and only then."""
+    """Returns when the timestamp is not later than the predecessor's or the send's, which makes it wrong for good.
+
+    Raises:
+        Unavailable: it is later than both, so the refusal may pass.
+    """
     if state is not None and state.timestamp_ms >= block.timestamp:
         return
     if isinstance(block, OpenBlock | ReceiveBlock):
         sent = await node.transaction(block.send_hash)
         if sent is not None and sent.block.timestamp >= block.timestamp:
             return
-    raise Unavailable("The node refused the block for its time, which is after all that it must be after")
+    raise Unavailable(
+        "The node refused the block's timestamp, although it is later than the blocks before it"
+    )

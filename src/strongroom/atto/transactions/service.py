@@ -1,4 +1,7 @@
-"""SEND and CHANGE: the preconditions in the order that decides the status code, and the words of their errors."""
+"""SEND and CHANGE for clients: checks the preconditions and words their errors.
+
+When several preconditions fail, their order decides which status code the client gets; so the order is fixed.
+"""
 
 from dataclasses import dataclass
 
@@ -33,7 +36,7 @@ CHANGE_SCOPE = "atto:change"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionView:
-    """A transaction of one of our accounts. `entry` is there once it is confirmed and in the store."""
+    """A transaction of one of our accounts. `entry` is None until the confirmed transaction is in the stored history."""
 
     hash: bytes
     state: BlockState
@@ -42,7 +45,7 @@ class TransactionView:
 
 
 class Transactions:
-    """What a client may put on its accounts' chains."""
+    """Sends, changes representatives and finds transactions for clients."""
 
     def __init__(self, submitter: Submitter, database: Database) -> None:
         self._submitter = submitter
@@ -90,6 +93,9 @@ class Transactions:
     ) -> AccountEntry:
         """Changes the representative and returns the confirmed entry. Raises as `send`."""
 
+        def check(_connection: Connection, account: AccountRecord) -> None:
+            build(account, require_open(account).timestamp_ms + 1)
+
         def build(account: AccountRecord, timestamp_ms: int) -> Block:
             state = require_open(account)
             try:
@@ -101,9 +107,7 @@ class Transactions:
             principal=principal,
             scope=CHANGE_SCOPE,
             address=address,
-            check=lambda _connection, account: _discard(
-                build(account, account.state.timestamp_ms + 1 if account.state else 0)
-            ),
+            check=check,
             build=build,
             destination=representative,
             attempt=attempt,
@@ -111,14 +115,19 @@ class Transactions:
         return await self._submit(request)
 
     async def resume(self, block_hash: bytes) -> AccountEntry:
-        """The answer to a request whose block was signed before, by this process or by one that is gone."""
+        """The answer to a repeated request, whose block this or an earlier process has already signed.
+
+        Raises:
+            NotFound: there is no such block.
+            BlockRejected, OutcomeUnknown: as for the first request.
+        """
         intent = await self._submitter.resume(block_hash)
         if intent is None:
             raise NotFound("The transaction is unknown", code="transaction_not_found")
         return require_confirmed(intent) or await self._stored_entry(block_hash)
 
     async def find(self, block_hash: bytes) -> TransactionView:
-        """A transaction of one of our accounts by its hash.
+        """A transaction of one of our accounts, by its hash.
 
         Raises:
             NotFound: no account of ours has it.
@@ -131,7 +140,7 @@ class Transactions:
                 return None
             return TransactionView(
                 hash=block_hash,
-                # What the chain has is confirmed, whatever was decided of it here.
+                # An entry proves that the chain has the block, even if the intent here was rejected.
                 state=BlockState.CONFIRMED if entry or not intent else state_of(intent),
                 entry=entry,
                 reason=intent.reason if intent and not entry else None,
@@ -147,7 +156,7 @@ class Transactions:
     async def _submit(self, request: BlockRequest) -> AccountEntry:
         entry = await self._submitter.submit(request)
         if entry is None:
-            raise AssertionError("SEND and CHANGE tell their entry by themselves")
+            raise AssertionError("A SEND or CHANGE block always yields its entry")
         return entry
 
     async def _stored_entry(self, block_hash: bytes) -> AccountEntry:
@@ -167,10 +176,10 @@ class Transactions:
 
 
 def require_open(account: AccountRecord) -> AccountState:
-    """The state of an open account.
+    """The state of an account that has at least one block.
 
     Raises:
-        NotFound: it is not open yet.
+        NotFound: the account is not open yet.
     """
     if account.state is None:
         raise NotFound(
@@ -183,7 +192,3 @@ def require_open(account: AccountRecord) -> AccountState:
 def _entry_by_hash(connection: Connection, block_hash: bytes) -> AccountEntry | None:
     row = connection.execute(select(tables.entry).where(tables.entry.c.hash == block_hash)).first()
     return None if row is None else load_entry(row, Address.parse(row.address).public_key)
-
-
-def _discard(_block: Block) -> None:
-    """Only whether it can be built was asked."""

@@ -1,7 +1,7 @@
-"""Puts requests on chains: draft, signature, publication, outcome. One at a time on an account, accounts in parallel.
+"""Turns requests into confirmed blocks: draft, signature, publication, outcome.
 
-A request becomes a block of its account's chain or is refused. A caller that cannot wait longer for the outcome gets
-`OutcomeUnknown` with the hash to ask for.
+Each account has one request at a time; accounts run in parallel. When a request's time is over before its block has an
+outcome, the caller gets `OutcomeUnknown` with the hash to ask for.
 """
 
 import asyncio
@@ -27,14 +27,15 @@ from strongroom.core.runtime.deadlines import Deadlines
 
 @dataclass(slots=True)
 class Progress:
-    """How far a request has come, for whoever waits when the time is over."""
+    """How far a request has come. It decides which error the caller gets when the time is over."""
 
     signed: Intent | None = None
     attempt: SigningAttempt | None = None
     waits_for: Intent | None = None
-    """A block of the account whose outcome must be known first."""
+    """An earlier block of the account whose outcome must be known first."""
 
-    def given_up(self) -> OutcomeUnknown | Unavailable:
+    def timeout_error(self) -> OutcomeUnknown | Unavailable:
+        """Only when no signature can exist does the caller read that it is safe to try again."""
         if self.signed is not None:
             return unknown_outcome(self.signed.id)
         if self.attempt is not None:
@@ -45,7 +46,7 @@ class Progress:
 
 
 class Submitter:
-    """What SEND, CHANGE and the receiver hand their requests to."""
+    """Signs and publishes the requests of clients and of the receiver."""
 
     def __init__(
         self,
@@ -68,33 +69,34 @@ class Submitter:
         self._deadlines = Deadlines()
 
     async def submit(self, request: BlockRequest) -> AccountEntry | None:
-        """Returns the entry of the confirmed block (None where only the node's history can tell it).
+        """Returns the entry of the confirmed block; None for OPEN and RECEIVE, whose entry only the node's history has.
 
         Raises:
             NotFound, Conflict, InvalidInput, Locked, Forbidden: nothing was signed.
-            Unavailable: its turn or the work did not come in time; nothing was signed.
+            Unavailable: the time was over before the request's turn came or its work was found; nothing was signed.
             BlockRejected: the node refused the block for good.
-            OutcomeUnknown: signed, and its outcome is still open; or the database does not say whether it was.
+            OutcomeUnknown: the block is signed and its outcome is open, or the database does not say whether it is signed.
         """
         progress = Progress()
         try:
             async with self._deadlines.limit(self._timeout_s), self._signing.turn(request.address.path):
                 while True:
-                    intent = progress.signed = await self._sign_patiently(request, progress)
+                    intent = progress.signed = await self._sign_when_possible(request, progress)
+                    # Shielded: the resolution goes on for other waiters when this request's time is over.
                     resolution = await asyncio.shield(self._resolver.resolve(intent))
                     if resolution.intent.stage != RejectionCause.SLOT_TAKEN:
                         return require_confirmed(resolution.intent)
-                    # Surely not paid: the request is checked again, and built on what took its place.
+                    # Another block has the slot, so this one can never pay: signing the request again cannot pay twice.
                     progress.signed = None
                     request = request.instead_of(intent.id)
         except TimeoutError:
-            raise progress.given_up() from None
+            raise progress.timeout_error() from None
 
     async def resume(self, block_hash: bytes) -> Intent | None:
-        """Waits for the outcome of a block of ours; None when there is no such block.
+        """Waits for the outcome of one of our blocks; None when there is no such block.
 
         Raises:
-            OutcomeUnknown: it is still open when the time is over.
+            OutcomeUnknown: the outcome is still open when the time is over.
         """
         try:
             async with self._deadlines.limit(self._timeout_s):
@@ -104,10 +106,11 @@ class Submitter:
         return None if resolution is None else resolution.intent
 
     def drain(self) -> None:
-        """Answers whoever waits with what is known now: the process is about to stop."""
+        """Ends all waiting requests with what is known now, because the process is about to stop."""
         self._deadlines.end()
 
-    async def _sign_patiently(self, request: BlockRequest, progress: Progress) -> Intent:
+    async def _sign_when_possible(self, request: BlockRequest, progress: Progress) -> Intent:
+        """Signs the request; first resolves an earlier open block and searches work, where one is in the way."""
         work: Work | None = None
         while True:
             await self._node_network.require()
@@ -128,10 +131,10 @@ class Submitter:
                 return intent
 
     async def _sign(self, request: BlockRequest, work: Work | None, attempt: SigningAttempt) -> Intent:
-        """Cancelled, it may commit all the same: `attempt` knows.
+        """Signs once. When this is cancelled, the commit may still happen; `attempt` then holds the block's hash.
 
         Raises:
-            BlockInTheWay, WorkNeeded: that comes first.
+            BlockInTheWay, WorkNeeded: this must be done before the request can be signed.
         """
         try:
             return await self._signing.sign(self._drafts.draft(request, work), attempt)
@@ -151,7 +154,7 @@ def unclear_commit(block_hash: bytes | None) -> OutcomeUnknown:
 
 
 def held_by(intent: Intent) -> Unavailable:
-    """The account may sign nothing else; the person who can act on it is told what to do."""
+    """The error for a request behind an open block that stays open; its message tells the operator what to do."""
     block = transaction_of(intent).block
     return Unavailable(
         f"Timed out before anything was signed; it is safe to try again. Account {block.address.uri} waits for its "

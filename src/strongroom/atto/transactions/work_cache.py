@@ -1,4 +1,4 @@
-"""Proof of work for the next block of an account: searched once, in advance where possible, and stored."""
+"""Searches the proof of work for an account's next block, in advance where possible, and stores it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ PREPARING_AT_ONCE = 16
 class _Search:
     task: asyncio.Task[bytes]
     wanted: bool = False
-    """A block waits for it: then storing it would be in vain."""
+    """Whether a block waits for the result. That block uses the work up, so it is not stored."""
 
 
 class WorkCache:
-    """One search for a target at a time, however many ask for it."""
+    """Runs at most one search per target, however many callers ask for it."""
 
     def __init__(self, search: WorkSearch, *, database: Database, background: Background) -> None:
         self._work = search
@@ -32,13 +32,14 @@ class WorkCache:
         self._preparing = asyncio.Semaphore(PREPARING_AT_ONCE)
 
     async def work_for(self, target: bytes, timestamp_ms: int) -> bytes:
-        """Searches work for a block of this timestamp; tries until found or cancelled."""
+        """Searches work for a block with this timestamp until it is found or the caller is cancelled."""
         search = self._search(target, timestamp_ms)
         search.wanted = True
+        # Shielded, because other callers may wait for the same search.
         return await asyncio.shield(search.task)
 
     def prepare(self, address: Address, target: bytes) -> None:
-        """Searches in the background and stores what it finds for the account's next block."""
+        """Starts a search in the background and stores the work for the account's next block."""
         self._background.start(self._prepare(address, target))
 
     async def _prepare(self, address: Address, target: bytes) -> None:
@@ -46,8 +47,9 @@ class WorkCache:
             search = self._search(target, 0)
             work = await asyncio.shield(search.task)
         if search.wanted:
-            return  # a block is already being built with it
+            return  # a block is being built with it
         columns = tables.chain.c
+        # The condition on the frontier drops work for an account that moved meanwhile.
         statement = (
             update(tables.chain)
             .where(columns.address == address.path, columns.frontier == target)

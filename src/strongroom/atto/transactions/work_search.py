@@ -1,4 +1,4 @@
-"""The search for one proof of work, which goes on until it finds."""
+"""Searches one proof of work, and tries again until a source finds it."""
 
 from strongroom.atto.gateway import WorkSource
 from strongroom.atto.gateway.node_clock import NodeClock
@@ -10,6 +10,8 @@ from strongroom.core.runtime.work_health import WorkHealth
 
 
 class WorkSearch:
+    """Asks the work source, backs off when it fails, and reports both to health and metrics."""
+
     def __init__(
         self,
         *,
@@ -32,14 +34,17 @@ class WorkSearch:
         )
 
     async def find(self, target: bytes, timestamp_ms: int = 0) -> bytes:
-        """Work for a block of this time, or of now if that is later: the year decides how hard it is."""
+        """Finds work for a block with this timestamp, or with the current time if that is later.
+
+        The difficulty depends on the year of the block's timestamp, so each try uses the time of that try.
+        """
         backoff = Backoff(self._clock, self._entropy, first_s=0.2, cap_s=10)
         while True:
             started_s = self._clock.monotonic_s()
             try:
                 moment_ms = max(timestamp_ms, self._node_clock.now_ms())
                 work = await self._source.work(self._network, moment_ms, target)
-            except Exception as error:  # noqa: BLE001 - whatever it was, the block waits for its work all the same
+            except Exception as error:  # noqa: BLE001 - whatever failed, the block still needs its work
                 self._health.failed(error)
                 await backoff.wait()
                 continue

@@ -1,1 +1,1 @@
-"""Wallets and their accounts: made, recovered, adopted, unlocked."""
+"""Creates, recovers, adopts and unlocks wallets and their accounts."""

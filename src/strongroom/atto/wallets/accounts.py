@@ -1,4 +1,4 @@
-"""Accounts: deterministic children of a wallet, numbered from 0."""
+"""Accounts: derived from a wallet's mnemonic by their index, which starts at 0."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -32,7 +32,7 @@ REFRESH_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRow:
-    """The original's row of an account."""
+    """An account as the original server's table has it."""
 
     address: str
     version: int
@@ -48,7 +48,7 @@ class Derived:
 
 
 class AccountListeners:
-    """Who has to know of accounts that are new or changed."""
+    """Tells the follower and the receiver about new and changed accounts."""
 
     def __init__(
         self,
@@ -63,7 +63,10 @@ class AccountListeners:
         self._wake_receiver = wake_receiver
 
     async def added(self, addresses: Sequence[Address]) -> None:
-        """Watches new accounts, and asks the node whether they are in use already; it may be away."""
+        """Watches new accounts and asks the node for their states.
+
+        A node that does not answer is no error: the follower asks again later.
+        """
         self._monitored.add(addresses)
         try:
             async with asyncio.timeout(REFRESH_TIMEOUT_S):
@@ -76,6 +79,8 @@ class AccountListeners:
 
 
 class Accounts:
+    """Creates, lists and changes the accounts of wallets."""
+
     def __init__(
         self,
         *,
@@ -96,7 +101,7 @@ class Accounts:
         self._progress = progress
 
     async def create(self, principal: Principal, wallet_name: str) -> Derived:
-        """Makes the account after the wallet's highest index.
+        """Creates the account at the index after the wallet's highest one.
 
         Raises:
             NotFound, Locked
@@ -125,7 +130,7 @@ class Accounts:
         return derived
 
     async def create_range(self, principal: Principal, wallet_name: str, to_index: int) -> list[Derived]:
-        """Makes what is missing of 0..to_index and returns all of them."""
+        """Creates the missing accounts of indexes 0 to `to_index`, and returns all accounts of this range."""
         keys, existing = await self.open_wallet(wallet_name)
         self.require_within_limit(sum(index > to_index for index in existing) + to_index + 1 - len(existing))
         accounts: list[Derived] = []
@@ -139,7 +144,7 @@ class Accounts:
         return accounts
 
     async def open_wallet(self, wallet_name: str) -> tuple[AccountKeys, dict[int, str]]:
-        """The wallet's keys, and the addresses it has by index.
+        """The wallet's keys, and its stored addresses by index.
 
         Raises:
             NotFound, Locked
@@ -162,11 +167,11 @@ class Accounts:
         indexes: range,
         origin: str,
     ) -> list[Derived]:
-        """Makes what is missing of `indexes` in one transaction.
+        """Creates the missing accounts of `indexes` in one transaction.
 
         Raises:
-            Conflict: an account that is there is not the one that the mnemonic gives at its index, or one belongs to
-                another wallet of the same mnemonic.
+            Conflict: a stored address is not the one that the mnemonic gives at its index, or an account belongs to
+                another wallet with the same mnemonic.
         """
         accounts = await asyncio.to_thread(derive, keys, indexes)
         for one in accounts:
@@ -182,6 +187,7 @@ class Accounts:
                 self._keyring.keys(connection, lock_wallet(connection, wallet_name))
                 require_own_accounts(connection, wallet_name, keys)
                 columns = tables.chain.c
+                # Another request may have created some since `existing` was read. The wallet's lock now keeps others out.
                 there = select(columns.account_index).where(
                     columns.wallet_name == wallet_name,
                     columns.account_index.between(indexes.start, indexes.stop - 1),
@@ -196,6 +202,7 @@ class Accounts:
         return accounts
 
     def require_within_limit(self, count: int) -> None:
+        """Raises InvalidInput when a request touches more indexes than ATTO_SCAN_LIMIT."""
         if count > self._progress.limit:
             raise InvalidInput(
                 f"That would touch {count} account indexes; at most {self._progress.limit} are allowed at once "
@@ -204,7 +211,7 @@ class Accounts:
             )
 
     async def announce(self, addresses: Sequence[Address]) -> None:
-        """Tells of new accounts; call it after the commit that made them."""
+        """Tells the follower about new accounts; callers do so after the commit that creates them."""
         if addresses:
             await self._listeners.added(addresses)
 
@@ -214,6 +221,7 @@ class Accounts:
             select(tables.account).where(columns.wallet_name == wallet_name).order_by(columns.account_index)
         )
         rows = [_account_row(row) for row in await self._database.fetch_all(query)]
+        # An adopted table may compare names without regard to case, so the name is compared again here.
         return [row for row in rows if row.wallet_name == wallet_name]
 
     async def row(self, path: str) -> AccountRow | None:
@@ -221,11 +229,14 @@ class Accounts:
         return None if row is None else _account_row(row)
 
     async def get(self, address: Address) -> AccountRecord:
-        """Raises NotFound for an address that is none of ours."""
+        """The account of an address; raises NotFound for an address that is not ours."""
         return await self._database.read(lambda connection: load_account(connection, address, self._network))
 
     async def set_disabled(self, principal: Principal, address: Address, *, disabled: bool) -> None:
-        """A disabled account receives nothing by itself and is left out of the default entries query."""
+        """Disables or enables an account.
+
+        The receiver takes nothing for a disabled account, and the entries query leaves it out unless it is named.
+        """
         moment = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).replace(tzinfo=None)
         columns = tables.account.c
 
@@ -266,10 +277,12 @@ def derive(keys: AccountKeys, indexes: range) -> list[Derived]:
 def insert_accounts(
     connection: Connection, wallet_name: str, accounts: Sequence[Derived], origin: str
 ) -> None:
-    """Writes the original's rows and ours. `origin`: CREATED, RANGE or RECOVERED (a guess until it is used).
+    """Inserts the rows of both tables, the original server's and ours.
+
+    `origin` is CREATED, RANGE or RECOVERED. RECOVERED marks an account that a recovery created on a guess.
 
     Raises:
-        Conflict: one belongs to another wallet, which then has the same mnemonic.
+        Conflict: an account belongs to another wallet, which then has the same mnemonic.
     """
     if not accounts:
         return
@@ -300,7 +313,7 @@ def insert_accounts(
 
 
 def chain_row(account: Derived, wallet_name: str, *, origin: str, disabled: bool) -> dict[str, Any]:
-    """Our row of an account of which nothing is known yet."""
+    """The row in our table of an account whose state is not known yet."""
     return {
         "address": account.address.path,
         "public_key": account.address.public_key,

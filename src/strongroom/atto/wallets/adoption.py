@@ -1,4 +1,4 @@
-"""Takes over the accounts that the original server left in the database."""
+"""Adopts the accounts that the original server left in the database."""
 
 import structlog
 from sqlalchemy import Connection, select
@@ -14,10 +14,10 @@ CHUNK = 1000
 
 
 async def adopt_accounts(database: Database) -> int:
-    """Gives every account of the original's table a row of ours; returns how many were new.
+    """Inserts a row in our table for every account of the original's table; returns how many were new.
 
-    Their states and histories come from the node; their callbacks go on at the height in `notification_state`. A row
-    that no wallet of the original can have written is left alone, and is no reason not to start.
+    Their states and histories come from the node. Their callbacks continue after the height in `notification_state`. The
+    function logs and skips a row that the original server cannot have written, so that one bad row does not stop the start.
     """
     columns = tables.chain.c
     chains = await database.fetch_all(select(columns.address, columns.wallet_name, columns.account_index))

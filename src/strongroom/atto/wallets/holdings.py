@@ -1,4 +1,4 @@
-"""What the Atto ledger's database holds sealed: the entropy of each wallet, and the key that opens it."""
+"""The sealed values in the Atto database: each wallet's entropy, and the wallet key that opens it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ WALLETS: Final = Kind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstAccounts:
-    """The lowest index of a wallet that has an account, and the addresses stored at it.
+    """The lowest account index of a wallet, and the addresses stored at this index.
 
-    Two, where a wallet of the original has two rows of one index: nothing in its tables forbids that.
+    The original's tables allow two rows with one index, so there may be two addresses.
     """
 
     index: int
@@ -38,10 +38,14 @@ class FirstAccounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldWallet(HeldRow):
+    """A wallet's sealed values, with its first accounts to check them against."""
+
     first: FirstAccounts | None = None
 
 
 class WalletHoldings(Holdings):
+    """Lists and checks the sealed values of wallets, for `strongroom keys`."""
+
     kind = WALLETS
 
     def rows(self, connection: Connection, *, in_full: bool = False) -> Sequence[HeldWallet]:
@@ -63,14 +67,14 @@ class WalletHoldings(Holdings):
         try:
             mnemonic = Mnemonic.from_entropy(open_sealed(wallet_key, entropy or b""))
         except (VaultError, ProtocolError):
-            return "opens, and its entropy does not: the two are not of one wallet"
+            return "has a key that does not open its entropy: the two are not of one wallet"
         first = row.first if isinstance(row, HeldWallet) else None
         if first is not None and not first.are_of(AccountKeys(mnemonic.seed())):
-            return f"holds another mnemonic than that of its account {first.index}"
+            return f"has a mnemonic that does not give the address of its account {first.index}"
         return None
 
     def give_up(self, connection: Connection, row: HeldRow) -> HeldRow:
-        """The wallet is locked."""
+        """Locks the wallet: removes its key, so that its owner must unlock it again."""
         columns = tables.wallet.c
         values = {"encrypted_encryption_key": None, "version": columns.version + 1}
         connection.execute(update(tables.wallet).where(columns.name == row.name).values(values))
@@ -82,7 +86,7 @@ def held_row(wallet: WalletRecord) -> HeldRow:
 
 
 def first_accounts(connection: Connection, wallet_name: str | None = None) -> dict[str, FirstAccounts]:
-    """Those of one wallet or of all, by the wallet's name."""
+    """The first accounts of one wallet, or of all wallets, by the wallet's name."""
     columns = tables.account.c
     query = select(columns.wallet_name, columns.account_index, columns.address)
     if wallet_name is None:
@@ -109,7 +113,11 @@ def first_accounts(connection: Connection, wallet_name: str | None = None) -> di
 
 
 def require_own_accounts(connection: Connection, wallet_name: str, keys: AccountKeys) -> None:
-    """Raises: Conflict: the wallet's first account is not one of these keys; none of them may be used for it."""
+    """Makes sure that these keys are the wallet's own, by its first account.
+
+    Raises:
+        Conflict: the keys do not give the address of the wallet's first account.
+    """
     first = first_accounts(connection, wallet_name).get(wallet_name)
     if first is not None and not first.are_of(keys):
         raise Conflict(

@@ -1,9 +1,9 @@
 """Opens wallets: key-encryption key -> wallet key -> entropy -> seed -> account keys.
 
-Deriving a seed costs 2 ms by design (PBKDF2), more than everything else in a send. An opened wallet therefore
-stays in memory until it was unused for `cache_s`. A lock takes effect at once, on every replica: callers read the
-wallet's row in the transaction that signs, and the cache is entered with the row's own sealed key. In the same transaction
-the row must prove to be as the service left it (`core.security.bindings`), opened already or not.
+Deriving a seed costs 2 ms by design (PBKDF2), more than all the rest of a send. So the keyring keeps an opened wallet in
+memory until nobody has used it for `cache_s`. Locking a wallet still takes effect at once on every replica: callers read the
+wallet's row in the transaction that signs, and the sealed key in that row is part of the cache's key. In the same transaction
+the keyring checks that the row is as the service wrote it (`core.security.bindings`), for cached wallets too.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ MAX_WALLETS = 256
 
 
 class Keyring:
-    """The only place that holds keys in the clear."""
+    """Opens wallets and caches their account keys. No other code keeps keys in the clear."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Keyring:
         cache_s: int,
         refused: Callable[[str, str], None],
     ) -> None:
-        """`refused` is told of a wallet that must not be used, and why; from any thread."""
+        """`refused` is called, from any thread, with the name of a wallet that must not be used and the reason."""
         self._vault = vault
         self._bindings = bindings
         self._clock = clock
@@ -42,29 +42,32 @@ class Keyring:
         self._opened: dict[tuple[str, bytes, bytes], tuple[AccountKeys, float]] = {}
 
     def keys(self, connection: Connection, wallet: WalletRecord) -> AccountKeys:
-        """The account keys of an unlocked wallet, whose row was read in the same transaction.
+        """The account keys of an unlocked wallet. The caller read its row in the same transaction.
 
         Raises:
             Locked: the wallet is locked.
-            VaultError: the key-encryption key is not the one that sealed it, or the row was altered.
-            Conflict: its first account is of another mnemonic.
+            VaultError: another key-encryption key sealed the wallet, or its row was altered.
+            Conflict: the wallet's first account does not come from its mnemonic.
         """
         if wallet.sealed_key is None:
             raise Locked(f"Wallet {wallet.name} is locked", code="wallet_locked")
         self.require_unaltered(connection, wallet)
         now_s = self._clock.monotonic_s()
         self._drop_unused(now_s)
-        place = (wallet.name, wallet.sealed_entropy, wallet.sealed_key)
-        found = self._opened.pop(
-            place, None
-        )  # put back below, behind the others: the first is the longest unused
+        cache_key = (wallet.name, wallet.sealed_entropy, wallet.sealed_key)
+        # Removed here and inserted again below, so that the dictionary's order is the order of last use.
+        found = self._opened.pop(cache_key, None)
         keys = found[0] if found else self._open(connection, wallet)
         if self._cache_s:
-            self._opened[place] = (keys, now_s)
+            self._opened[cache_key] = (keys, now_s)
         return keys
 
     def require_unaltered(self, connection: Connection, wallet: WalletRecord) -> None:
-        """Raises: VaultError: the wallet's row is not as the service left it."""
+        """Checks the binding of the wallet's row.
+
+        Raises:
+            VaultError: the row is not as the service wrote it.
+        """
         try:
             self._bindings.require(connection, held_row(wallet))
         except VaultError as error:
@@ -75,13 +78,14 @@ class Keyring:
         """Opens the entropy with the wallet's own key.
 
         Raises:
-            VaultError: it is not the wallet's key.
+            VaultError: this is not the wallet's key.
         """
         return Mnemonic.from_entropy(open_sealed(wallet_key, wallet.sealed_entropy))
 
     def forget(self, wallet: WalletRecord) -> None:
-        for place in [place for place in self._opened if place[1] == wallet.sealed_entropy]:
-            self._opened.pop(place, None)
+        """Removes the wallet's keys from memory."""
+        for cache_key in [one for one in self._opened if one[1] == wallet.sealed_entropy]:
+            self._opened.pop(cache_key, None)
 
     def _open(self, connection: Connection, wallet: WalletRecord) -> AccountKeys:
         keys = AccountKeys(self.mnemonic(wallet, self._wallet_key(wallet)).seed())
@@ -99,7 +103,7 @@ class Keyring:
 
     def _drop_unused(self, now_s: float) -> None:
         while self._opened:
-            place, (_, used_s) = next(iter(self._opened.items()))
+            longest_unused, (_, used_s) = next(iter(self._opened.items()))
             if used_s + self._cache_s > now_s and len(self._opened) <= MAX_WALLETS:
                 return
-            self._opened.pop(place, None)
+            self._opened.pop(longest_unused, None)

@@ -1,8 +1,8 @@
-"""Finds the accounts of a mnemonic that were used before, by scanning indexes until enough of them are unused.
+"""Finds the used accounts of a mnemonic: scans its indexes until enough of them in a row are unused.
 
-Used means open, or with something receivable. As in the original, a scan starts at the highest known index, and
-when nothing used is found its whole gap is created. Accounts that a recovery created on such a guess do not count as
-known until they are used, so that repeating a recovery on nothing changes nothing.
+An account is used when it is open or has a receivable. As in the original server, a scan starts at the highest known index,
+and creates the whole gap when it finds no used account. The accounts that such a scan creates are guesses. They do not count
+as known until they are used, so that repeating the recovery changes nothing.
 """
 
 import asyncio
@@ -27,13 +27,14 @@ log = structlog.get_logger(__name__)
 
 CHUNK = 200
 CHUNKS_AT_ONCE = 4
-# The receivables stream never ends and does not say where the present ends and the future begins.
+# The receivables stream never ends, and does not mark where the stored receivables end and new ones begin. After this
+# long a silence the scan takes the stored ones as complete.
 SILENCE_S = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scanned:
-    """One index of the scan."""
+    """What the scan found at one index."""
 
     account: Derived
     opened: bool
@@ -47,14 +48,16 @@ class Recovery:
     scanned_count: int
     gap_count: int
     accounts: list[Scanned]
-    """Those of from_index..to_index."""
+    """The accounts of from_index to to_index."""
     limit_reached: bool
-    """Whether it stopped at ATTO_SCAN_LIMIT before the gap was long enough; repeated, it goes on."""
+    """Whether the scan stopped at ATTO_SCAN_LIMIT before the gap was complete; the next recovery continues there."""
     existing: frozenset[int]
-    """Indexes that were there before."""
+    """The indexes whose accounts existed before."""
 
 
 class Recoverer:
+    """Scans for used accounts and creates them."""
+
     def __init__(self, *, accounts: Accounts, node: Node, database: Database, progress: ScanProgress) -> None:
         self._accounts = accounts
         self._node = node
@@ -62,7 +65,13 @@ class Recoverer:
         self._progress = progress
 
     async def recover(self, principal: Principal, wallet_name: str, gap_limit: int) -> Recovery:
-        """Scans and creates. Raises NotFound, Locked, Unavailable (the node is away), InvalidInput (over the cap)."""
+        """Scans until `gap_limit` indexes in a row are unused, and creates the accounts up to the last used one.
+
+        Raises:
+            NotFound, Locked: the wallet cannot be used.
+            Unavailable: the node does not answer.
+            InvalidInput: the gap is above ATTO_SCAN_LIMIT.
+        """
         self._accounts.require_within_limit(gap_limit)
         try:
             keys, existing = await self._accounts.open_wallet(wallet_name)
@@ -70,7 +79,9 @@ class Recoverer:
             raise unknown_wallet(wallet_name) from None
         first = await self._highest_known(wallet_name)
         with self._progress.track(wallet_name, "recovery") as scan:
-            most = self._progress.limit + (first in existing)  # where it starts over was touched before
+            most = self._progress.limit + (
+                first in existing
+            )  # an account that exists does not count against the limit
             scanned = await self._scan(wallet_name, keys, range(first, first + most), gap_limit, scan)
             used = [one.account.index for one in scanned if one.used]
             last = used[-1] if used else scanned[-1].account.index
@@ -98,7 +109,7 @@ class Recoverer:
     async def _scan(
         self, wallet_name: str, keys: AccountKeys, allowed: range, gap_limit: int, scan: Progress
     ) -> list[Scanned]:
-        """At most the allowed indexes."""
+        """Scans the allowed indexes until the gap is long enough; several chunks at a time, each of `CHUNK` at most."""
         scanned: list[Scanned] = []
         gap = 0
         step = min(gap_limit, CHUNK)
@@ -107,7 +118,7 @@ class Recoverer:
             starts = range(start, start + max(gap_limit - gap, 1), step)[:CHUNKS_AT_ONCE]
             stop = min(start + gap_limit - gap, allowed.stop, MAX_KEY_INDEX + 1)
             chunks = [range(one, min(one + step, stop)) for one in starts if one < stop]
-            results = await asyncio.gather(*(self._look(keys, chunk) for chunk in chunks))
+            results = await asyncio.gather(*(self._scan_chunk(keys, chunk) for chunk in chunks))
             for one in (one for result in results for one in result):
                 scanned.append(one)
                 gap = 0 if one.used else gap + 1
@@ -121,34 +132,38 @@ class Recoverer:
                 log.warning("recovery stopped at ATTO_SCAN_LIMIT; repeat it to go on", wallet=wallet_name)
                 return scanned
 
-    async def _look(self, keys: AccountKeys, indexes: range) -> list[Scanned]:
+    async def _scan_chunk(self, keys: AccountKeys, indexes: range) -> list[Scanned]:
         accounts = await asyncio.to_thread(derive, keys, indexes)
         addresses = [one.address for one in accounts]
-        states, waiting = await self._ask(addresses)
+        states, with_receivable = await self._ask(addresses)
         opened = {state.public_key for state in states}
         return [
             Scanned(
                 account=one,
                 opened=one.address.public_key in opened,
-                used=one.address.public_key in opened or one.address.public_key in waiting,
+                used=one.address.public_key in opened or one.address.public_key in with_receivable,
             )
             for one in accounts
         ]
 
     async def _ask(self, addresses: list[Address]) -> tuple[list[AccountState], set[bytes]]:
-        """States of those that are open, public keys of those with something receivable."""
+        """The states of the open accounts, and the public keys of the accounts with a receivable."""
         states = asyncio.ensure_future(self._node.accounts(addresses))
         try:
-            waiting = await self._with_receivables(addresses, states)
-            return await states, waiting
+            with_receivable = await self._with_receivables(addresses, states)
+            return await states, with_receivable
         finally:
             states.cancel()
 
     async def _with_receivables(
         self, addresses: list[Address], states: asyncio.Future[list[AccountState]]
     ) -> set[bytes]:
-        """Waits for silence on the stream. It counts once the node has answered the other question, because that may be slow."""
-        waiting: set[bytes] = set()
+        """Reads the receivables stream until it is silent.
+
+        Silence counts only after the node has answered the question for the states: before that, a slow node may be silent
+        simply because it is slow.
+        """
+        found: set[bytes] = set()
         limit = asyncio.timeout(None)
 
         def listen_on(_: object = None) -> None:
@@ -159,12 +174,12 @@ class Recoverer:
                 states.add_done_callback(listen_on)
                 try:
                     async for receivable in stream:
-                        waiting.add(receivable.receiver_public_key)
+                        found.add(receivable.receiver_public_key)
                         if states.done():
                             listen_on()
                 finally:
                     states.remove_done_callback(listen_on)
-        return waiting
+        return found
 
     async def _create(
         self,

@@ -1,4 +1,4 @@
-"""The progress of long scans, for the log, the CLI and the API."""
+"""The progress of long scans, as the log, the CLI and the API show it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ LOG_EVERY_S = 3.0
 
 
 class Progress(msgspec.Struct, rename="camel"):
-    """One range or recovery of a wallet."""
+    """The progress of creating one range, or of one recovery, of a wallet."""
 
     kind: str
     done: int = 0
@@ -23,11 +23,11 @@ class Progress(msgspec.Struct, rename="camel"):
     found: int = 0
     running: bool = True
     limit_reached: bool | msgspec.UnsetType = msgspec.UNSET
-    """It stopped at ATTO_SCAN_LIMIT; repeated, it goes on."""
+    """Whether the scan stopped at ATTO_SCAN_LIMIT; the next recovery continues there."""
 
 
 class ScanProgress:
-    """The latest scan of each wallet, in this process; one scan touches `limit` account indexes at most."""
+    """The latest scan of each wallet in this process. One scan touches at most `limit` account indexes."""
 
     def __init__(self, clock: Clock, limit: int) -> None:
         self.limit = limit

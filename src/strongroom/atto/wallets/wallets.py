@@ -1,4 +1,8 @@
-"""Wallets: a mnemonic sealed under its own key, and that key, while unlocked, sealed under the key-encryption key."""
+"""Creates, imports, locks and unlocks wallets.
+
+A wallet's mnemonic is sealed under the wallet's own key. While the wallet is unlocked, the database also has this key,
+sealed under the key-encryption key; locking removes it.
+"""
 
 import asyncio
 import unicodedata
@@ -27,13 +31,15 @@ ENTROPY_BYTES = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewWallet:
-    """What the creator of a wallet is told once."""
+    """The secrets of a new wallet. Its creator sees them once."""
 
     mnemonic: Mnemonic
     encryption_key: str = field(repr=False)
 
 
 class Wallets:
+    """The wallets of the database."""
+
     def __init__(
         self,
         *,
@@ -63,21 +69,22 @@ class Wallets:
         return wallet
 
     async def create(self, principal: Principal, name: str) -> NewWallet:
-        """Makes a wallet with a new mnemonic; it is unlocked."""
+        """Creates an unlocked wallet with a new mnemonic."""
         mnemonic = Mnemonic.from_entropy32(self._entropy.token(ENTROPY_BYTES))
         return await self._insert(principal, "wallet.create", name, mnemonic, None)
 
     async def import_(
         self, principal: Principal, name: str, mnemonic: Mnemonic, encryption_key: str | None
     ) -> NewWallet:
-        """Stores a mnemonic; it is unlocked. `encryption_key` is 64 hex digits, made when None."""
+        """Creates an unlocked wallet from a mnemonic. `encryption_key` is 64 hex digits; None makes a new key."""
         return await self._insert(principal, "wallet.import", name, mnemonic, encryption_key)
 
     async def lock(self, principal: Principal, name: str) -> None:
-        """Forgets the wallet's key, here and in the database. Locking twice is fine.
+        """Removes the wallet's key from memory and from the database. Locking a locked wallet is no error.
 
-        A wallet whose row was altered is locked too. It stays refused, unless it is then as the service left it when it
-        was locked before.
+        A wallet whose row was altered is locked too, but its row gets no new binding, so the service still refuses it.
+        The exception: if the row without the key is as the service once wrote it, the altered part is gone and the wallet
+        is good again.
         """
 
         def work(connection: Connection) -> WalletRecord:
@@ -93,12 +100,12 @@ class Wallets:
         self._keyring.forget(await self._database.write(work))
 
     async def unlock(self, principal: Principal, name: str, encryption_key: str) -> None:
-        """Checks the key against the sealed entropy and keeps it under the key-encryption key.
+        """Checks that the key opens the sealed entropy, and stores it sealed under the key-encryption key.
 
         Raises:
-            InvalidInput: it is not the wallet's key.
+            InvalidInput: this is not the wallet's key.
             VaultError: the wallet's row was altered.
-            Conflict: its first account is of another mnemonic.
+            Conflict: the wallet's first account does not come from this mnemonic, or the wallet was changed meanwhile.
         """
         wallet = await self.get(name)
         try:
@@ -162,7 +169,7 @@ def require_name(name: str) -> None:
 
 
 def lock_wallet(connection: Connection, name: str) -> WalletRecord:
-    """Locks the wallet's row until the transaction ends, so that one transaction at a time gives out its account indexes.
+    """Locks the wallet's row until the transaction ends, so that two transactions never assign the same account index.
 
     Raises:
         NotFound: there is no such wallet.
@@ -175,7 +182,7 @@ def lock_wallet(connection: Connection, name: str) -> WalletRecord:
 
 
 def unknown_wallet(name: str) -> NotFound:
-    """In the words of the routes about a wallet itself; those about its accounts have others, as in the original."""
+    """The error of the routes about wallets. The routes about accounts word it differently, as the original server does."""
     return NotFound(f"Wallet with {name} not found", code="wallet_not_found")
 
 

@@ -1,4 +1,4 @@
-"""The addresses that the streams watch: those of all accounts, of locked wallets too, so that every arrival is seen."""
+"""The addresses that the streams watch: all accounts, also those of locked wallets, so that no deposit is missed."""
 
 import asyncio
 from collections.abc import Iterable
@@ -13,7 +13,10 @@ POLL_S = 3.0
 
 
 class MonitoredAddresses:
-    """The watched addresses; the set only grows. Own creations appear at once, those of other replicas within seconds."""
+    """The set of watched addresses, which only grows.
+
+    Accounts that this process creates appear at once, those of other replicas within seconds.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -47,7 +50,7 @@ class MonitoredAddresses:
         self.add(Address(public_key=row.public_key) for row in rows)
 
     async def look(self) -> None:
-        """Looks for accounts that other replicas created."""
+        """Loads the addresses again if other replicas have created accounts."""
         row = await self._database.fetch_one(select(func.count()).select_from(tables.chain))
         if row is not None and row[0] != len(self._addresses):
             await self.load()

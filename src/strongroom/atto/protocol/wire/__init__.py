@@ -1,8 +1,8 @@
-"""JSON of the node API, both ways.
+"""Encodes and decodes the JSON of the node API.
 
-Hex is upper case on output and any case on input; integers are JSON numbers and may be quoted on input. Unknown
-keys are ignored. Address fields only repeat keys: they are written for people and, where present, must agree.
-Every decoder raises InvalidBlock, InvalidNetwork, InvalidAddress or InvalidAmount.
+Hex is written in upper case and read in any case. Integers are written as JSON numbers and may be quoted when read. Unknown
+keys are ignored. An address field repeats a public key for people; where it is present, it must match the key. Every decoder
+raises InvalidBlock, InvalidNetwork, InvalidAddress or InvalidAmount.
 """
 
 from strongroom.atto.protocol.wire.blocks import (

@@ -1,4 +1,4 @@
-"""JSON of what a node says about accounts."""
+"""JSON of account states, receivables and entries."""
 
 from typing import Final
 
