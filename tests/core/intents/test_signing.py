@@ -207,7 +207,7 @@ async def test_lists(database: Database, signing: Signing, clock: ManualClock) -
 
     assert await open_ids() == [first.id, second.id]
     assert await open_ids(latest_ms=first.created_at_ms) == [first.id]
-    assert await open_ids(but={first.id}) == [second.id]
+    assert await open_ids(without={first.id}) == [second.id]
     await database.write(lambda c: record_accepted(c, first, Accepted(), clock.now_ms()))
     assert await open_ids() == [second.id]
     listed = await database.read(list_intents)

@@ -1,4 +1,4 @@
-"""An intent, and what a ledger's network may say of it."""
+"""An intent, its outcome, and the verdicts that a ledger's network gives about it."""
 
 import enum
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ class Outcome(enum.StrEnum):
     """What became of an intent."""
 
     OPEN = "OPEN"
-    """Not known. It may have been submitted or not, and the ledger may have it or not."""
+    """Not known: it may be submitted or not, and the ledger may have it or not."""
     ACCEPTED = "ACCEPTED"
     """The ledger has it."""
     REJECTED = "REJECTED"
@@ -26,24 +26,24 @@ class Intent:
     """32 bytes that name the payload on its network: the hash of the block, extrinsic or transaction."""
     account: str
     slot: bytes | None
-    """What no other payload may take; None once this one is REJECTED."""
+    """The slot, which only one payload may take; None once this intent is REJECTED."""
     kind: str
     payload: bytes
-    """The bytes that are submitted: always these and no others."""
+    """The bytes that are submitted. Every offer submits exactly these."""
     principal: str
     request: str
-    """A JSON object: what the audit trail says of the signature, and the ledger's own notes. Read it as `notes`."""
+    """A JSON object with the audit details of the signature and the ledger's own notes. `notes` reads it."""
     stage: str
-    """The ledger's own word for how far it is; of a REJECTED one: for why."""
+    """The ledger's own word for how far the intent has come; when it is REJECTED, the ledger's word for the cause."""
     outcome: Outcome = Outcome.OPEN
     reason: str | None = None
     """Why it is REJECTED, for people."""
     attempts: int = 1
-    """How often it was offered, counted before each offer. 0: others submit it."""
+    """How many offers were made, each counted before it is made. 0: a client submits the payload, not this service."""
     created_at_ms: int
     resolved_at_ms: int | None = None
     is_new: bool = False
-    """This process has just stored it: nobody has offered it, and the first offer is this process's."""
+    """True in the process that has just stored it: no one has offered it yet, and this process makes the first offer."""
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -55,44 +55,45 @@ class Intent:
         return self.outcome is Outcome.OPEN
 
 
-# The judgements. A ledger that has more to tell its `Effects` derives a class of its own from one of them.
+# The four verdicts. A ledger that wants to pass more to its `Effects` derives its own class from one of them.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
-    """The ledger has it, for good."""
+    """The ledger has the payload, and will keep it."""
 
     stage: str = "accepted"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
-    """The ledger can never have it. Only what proves that may be answered with this."""
+    """The ledger can never have the payload. A network answers this only with proof: the slot becomes free."""
 
     reason: str
     stage: str = "rejected"
-    """A stable word for why: decisions depend on it and never on the reason."""
+    """A stable word for the cause. Code decides by it, never by the reason."""
     if_unshared: bool = False
-    """True: this proves something only while no other offer was made. Where one was, the intent stays OPEN.
+    """True: the proof holds only if no other offer was made. If one was, the intent stays OPEN.
 
-    For the answer to the first offer: `nothing left this process`, or `the only node that was asked refused it`.
+    Used for the answer to the first offer, for example when nothing left this process, or the only node that was asked
+    refused the payload.
     """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pending:
-    """It is on its way: it is not offered again now, and followed further."""
+    """The payload is on its way: the resolver does not offer it again now, and asks again later."""
 
     stage: str
     is_news: bool = False
-    """Something beside the stage changed: the effects are applied although the stage is as it was."""
+    """True: something else than the stage changed, so the effects are applied even if the stage is the same."""
     trouble: str | None = None
-    """What kept the network from saying more, for the health of the resolver."""
+    """Why the network could not say more; the resolver's health shows it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unknown:
-    """Nobody says that the ledger has it, and nothing proves that it never will: the same bytes may be offered again."""
+    """It is neither known that the ledger has the payload nor proven that it never will. The same bytes are offered again."""
 
     why: str
 

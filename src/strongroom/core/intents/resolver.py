@@ -1,9 +1,9 @@
-"""Finds out the outcome of intents by asking their network, and never by guessing.
+"""Finds out the outcome of intents by asking their network.
 
-A new intent is offered once. After that the network is asked first (`follow`), and the same bytes are offered again only
-where it answers `Unknown`; each further offer is counted in the database before it is made. That goes on until a verdict
-ends it. Any number of processes may resolve one intent: the first verdict that is stored stands, but ACCEPTED outweighs
-REJECTED, because the ledger has the last word.
+The resolver offers a new intent once. After that it asks the network first (`follow`), and offers the same bytes again only if
+the answer is `Unknown`. The database counts each further offer before it is made. This continues until a verdict is final.
+Several processes may resolve one intent at the same time. The first final verdict that is stored stands, with one exception:
+ACCEPTED replaces REJECTED, because the ledger decides.
 """
 
 import asyncio
@@ -40,35 +40,36 @@ R = TypeVar("R")
 
 
 class Network(Protocol):
-    """A ledger's network. Whatever these methods raise counts as `Unknown`, and is shown by the resolver's health."""
+    """A ledger's network. An exception counts as `Unknown`, and the resolver's health shows it."""
 
     async def offer(self, intent: Intent) -> Verdict:
-        """Submits the payload, and waits for an answer as long as that makes sense."""
+        """Submits the payload, and waits for the answer as long as that makes sense."""
 
     async def follow(self, intents: Sequence[Intent]) -> Mapping[bytes, Verdict]:
-        """Asks about all of them at once, without submitting. One that is missing in the answer is asked about again.
+        """Asks about all these intents at once, without submitting any. Those missing in the answer are asked about again.
 
-        The resolver never calls it twice at the same time.
+        The resolver makes one call at a time.
         """
 
 
 class Effects(Protocol[R]):
-    """What a verdict changes beside the intent's own row."""
+    """What a verdict changes besides the intent's own row."""
 
     def apply(self, connection: Connection, intent: Intent, verdict: Accepted | Rejected | Pending) -> R:
-        """Changes the ledger's tables, in the transaction that stores the verdict, and before the intent's row.
+        """Changes the ledger's tables in the transaction that stores the verdict, before the intent's row is changed.
 
-        It locks the account's row first, as `Draft.prepare` does. If it raises, or the verdict is no news, all of it is
-        undone. An exception leaves the intent OPEN and the network is asked again.
+        It locks the account's row first, as `Draft.prepare` does: the same order of locks avoids deadlocks. If it raises, or
+        the verdict changes nothing, the whole transaction is undone. After an exception the intent stays OPEN and the network
+        is asked again.
         """
 
     def applied(self, intent: Intent, verdict: Accepted | Rejected | Pending, effect: R) -> None:
-        """After the commit, in the process that stored the verdict. The intent is as stored, `effect` what `apply` returned."""
+        """Runs after the commit, in the process that stored the verdict. `effect` is what `apply` returned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution(Generic[R]):
-    """The end of an intent. `effect` is what `Effects.apply` returned; None: another process stored the verdict."""
+    """A resolved intent. `effect` is what `Effects.apply` returned, or None if another process stored the verdict."""
 
     intent: Intent
     effect: R | None
@@ -76,19 +77,19 @@ class Resolution(Generic[R]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How a ledger's intents are followed."""
+    """How often a ledger's intents are asked about, and when they worry the operator."""
 
     noun: str
-    """What an operator reads: `blocks`."""
+    """The word for intents in messages to the operator, for example `blocks`."""
     first_pause_s: float = 0.25
-    """After a failure. The pauses grow from there."""
+    """The pause after the first failure; later pauses are longer."""
     max_pause_s: float = 15.0
     pending_pause_s: float = 1.0
-    """Between two questions about what is Pending."""
+    """The pause between two questions about a Pending intent."""
     worrying_age_s: float = 60.0
-    """Health is DEGRADED when one is open for longer."""
+    """Health is DEGRADED when an intent is open for longer than this."""
     own_s: float = 0.0
-    """For so long the process that stored an intent has it for itself: only then does a sweep take it up."""
+    """For this time only the process that stored an intent resolves it; then a sweep may take it up."""
 
 
 @dataclass(slots=True, eq=False)
@@ -99,23 +100,23 @@ class _Running(Generic[R]):
     since_s: float
     task: asyncio.Task[Resolution[R]] | None = None
     trouble: str | None = None
-    """Why the last attempt did not end it."""
-    offered: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the first answer, or none, is known."""
+    """Why the last attempt did not resolve it."""
+    asked_once: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set after the first offer or question, answered or not."""
 
 
-class _NoNews(Exception):
-    """The verdict does not change what is stored."""
+class _NothingChanged(Exception):
+    """The verdict does not change what is stored; undoes the transaction."""
 
 
 class IntentGone(NotFound):
-    """Somebody deleted the intent that is being resolved."""
+    """The intent that is being resolved was deleted from the database."""
 
     code = "intent_gone"
 
 
 class Resolver(Generic[R]):
-    """One resolution for each intent in this process, however many wait for it."""
+    """Resolves intents. In one process, each intent has one task, which any number of callers may wait for."""
 
     def __init__(
         self,
@@ -138,18 +139,21 @@ class Resolver(Generic[R]):
         self._pace = pace
         self._running: dict[bytes, _Running[R]] = {}
         self.joined = 0
-        """How often somebody joined a resolution that ran already."""
+        """How often a caller joined a resolution that was already running."""
 
     @property
     def count(self) -> int:
-        """How many intents this process resolves."""
+        """How many intents this process is resolving."""
         return len(self._running)
 
     def is_running(self, intent_id: bytes) -> bool:
         return intent_id in self._running
 
     def resolve(self, intent: Intent) -> asyncio.Task[Resolution[R]]:
-        """Starts, or joins, the resolution of an intent. Shield the task when waiting for it with a limit."""
+        """Starts or joins the resolution of an intent.
+
+        A caller that waits with a time limit shields the task (`asyncio.shield`), so that only its own wait ends.
+        """
         running = self._running.get(intent.id)
         if running is not None and running.task is not None and not running.task.done():
             self.joined += 1
@@ -161,15 +165,15 @@ class Resolver(Generic[R]):
         return task
 
     async def first_answer(self, intent: Intent) -> Intent:
-        """Resolves it, and returns it as it stands after the first offer or question: perhaps still OPEN."""
+        """Starts resolving the intent, and returns it as it is after the first offer or question, perhaps still OPEN."""
         task = self.resolve(intent)
         running = self._running.get(intent.id)
         if running is not None:
-            await running.offered.wait()
+            await running.asked_once.wait()
         return task.result().intent if task.done() else running.intent if running else intent
 
     async def wait(self, intent_id: bytes) -> Resolution[R] | None:
-        """Waits for the end of a stored intent; None: there is no such intent. Limit it with `deadlines`."""
+        """Waits until a stored intent is resolved; None if there is no such intent. The caller sets the time limit."""
         intent = await self._database.read(lambda connection: load_intent(connection, intent_id))
         if intent is None:
             return None
@@ -178,7 +182,7 @@ class Resolver(Generic[R]):
         return await asyncio.shield(self.resolve(intent))
 
     async def sweep(self) -> None:
-        """Takes up what a crash, a shutdown or another process's death left open.
+        """Starts resolving the open intents that no task of this process resolves, for example after a crash.
 
         Raises:
             Unavailable: the database does not answer.
@@ -186,7 +190,7 @@ class Resolver(Generic[R]):
         latest_ms = self._clock.now_ms() - round(self._pace.own_s * 1000)
         known = set(self._running)
         found = await self._database.read(
-            lambda connection: load_open(connection, latest_ms=latest_ms, but=known)
+            lambda connection: load_open(connection, latest_ms=latest_ms, without=known)
         )
         for intent in found:
             if not self.is_running(intent.id):
@@ -195,7 +199,7 @@ class Resolver(Generic[R]):
                 self.resolve(intent)
 
     def check(self) -> ComponentHealth:
-        """DEGRADED while an intent is open for long, or is tried again."""
+        """Health: DEGRADED while an intent is open for long, or an attempt has failed."""
         now_s, noun = self._clock.monotonic_s(), self._pace.noun
         oldest_s = now_s - min((one.since_s for one in self._running.values()), default=now_s)
         if oldest_s > self._pace.worrying_age_s:
@@ -212,7 +216,7 @@ class Resolver(Generic[R]):
         return before + troubles[-1] if troubles else ""
 
     def _ended(self, running: _Running[R], _task: object) -> None:
-        running.offered.set()
+        running.asked_once.set()
         if self._running.get(running.intent.id) is running:
             del self._running[running.intent.id]
 
@@ -235,32 +239,35 @@ class Resolver(Generic[R]):
                         self._note(running, verdict.why)
                     case Pending():
                         pause_s = self._pace.pending_pause_s
-                        await self._move(running, verdict)
+                        await self._store_pending(running, verdict)
                         backoff.reset()
                     case Accepted() | Rejected():
-                        if (end := await self._end(running, verdict)) is not None:
+                        if (end := await self._store_final(running, verdict)) is not None:
                             return end
             except IntentGone:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever it was, the outcome is still to be found out
+            except Exception as error:  # noqa: BLE001 - no error may end the search for the outcome
                 self._note(running, fault_text(error), error)
             is_first = False
-            running.offered.set()
+            running.asked_once.set()
             await (backoff.wait() if pause_s is None else self._clock.sleep(pause_s))
 
     async def _ask(self, running: _Running[R], *, is_first: bool) -> Verdict | Resolution[R]:
         if is_first and running.intent.attempts:
             return await self._network.offer(running.intent)
+        # Any other intent may already be with the network, so ask before offering.
         verdict = await self._follows.verdict(running.intent)
         if not isinstance(verdict, Unknown):
             return verdict
+        # The count is committed before the bytes leave. A verdict that holds only for a single offer then no longer counts.
         counted = await self._database.write(lambda connection: count_attempt(connection, running.intent))
         if counted is None:
             return await self._resolved_elsewhere(running) or Pending(stage=running.intent.stage)
         running.intent = counted
         return await self._network.offer(counted)
 
-    async def _move(self, running: _Running[R], verdict: Pending) -> None:
+    async def _store_pending(self, running: _Running[R], verdict: Pending) -> None:
+        """Stores the new stage of an intent that is on its way."""
         running.trouble = verdict.trouble
         intent = running.intent
         if verdict.stage == intent.stage and not verdict.is_news:
@@ -270,36 +277,37 @@ class Resolver(Generic[R]):
             effect = self._effects.apply(connection, intent, verdict)
             moved = record_pending(connection, intent, verdict)
             if moved is None:
-                raise _NoNews
+                raise _NothingChanged
             return moved, effect
 
         try:
             running.intent, effect = await self._database.write(unit)
-        except _NoNews:
+        except _NothingChanged:
             await self._reload(running)
             return
         self._effects.applied(running.intent, verdict, effect)
 
-    async def _end(self, running: _Running[R], verdict: Accepted | Rejected) -> Resolution[R] | None:
-        """Stores a final verdict. None: it does not hold, and the intent is still OPEN."""
+    async def _store_final(self, running: _Running[R], verdict: Accepted | Rejected) -> Resolution[R] | None:
+        """Stores a final verdict; None if the verdict does not hold and the intent is still OPEN."""
         intent, now_ms = running.intent, self._clock.now_ms()
 
         def unit(connection: Connection) -> tuple[Intent, R]:
+            # The effects come first, because they lock the account's row before the intent's row, as signing does.
             effect = self._effects.apply(connection, intent, verdict)
             if isinstance(verdict, Accepted):
                 ended = record_accepted(connection, intent, verdict, now_ms)
             else:
                 ended = record_rejected(connection, intent, verdict, now_ms)
             if ended is None:
-                raise _NoNews
+                raise _NothingChanged
             return ended, effect
 
         try:
             ended, effect = await self._database.write(unit)
-        except _NoNews:
+        except _NothingChanged:
             return await self._resolved_elsewhere(running)
-        told = log.info if isinstance(verdict, Accepted) else log.warning
-        told(
+        report = log.info if isinstance(verdict, Accepted) else log.warning
+        report(
             "intent resolved",
             kind=intent.kind,
             id=intent.id.hex(),
@@ -311,6 +319,7 @@ class Resolver(Generic[R]):
         return Resolution(intent=ended, effect=effect)
 
     async def _resolved_elsewhere(self, running: _Running[R]) -> Resolution[R] | None:
+        """Reads the intent again: another process has resolved it, or has offered it and so voided this verdict."""
         await self._reload(running)
         if running.intent.is_open:
             self._note(running, "another process offers it too")
@@ -321,7 +330,7 @@ class Resolver(Generic[R]):
         intent_id = running.intent.id
         stored = await self._database.read(lambda connection: load_intent(connection, intent_id))
         if stored is None:
-            raise IntentGone(f"Intent {intent_id.hex()} is gone from the database")
+            raise IntentGone(f"Intent {intent_id.hex()} was deleted from the database")
         running.intent = stored
 
     def _note(self, running: _Running[R], why: str, error: Exception | None = None) -> None:

@@ -1,7 +1,7 @@
-"""The guarded write: check, policy, signature, intent, audit row and commit as one unit of work.
+"""Signs a draft: checks, policy, signature, intent and audit row are one transaction.
 
-Until the commit nothing has happened and any failure is clean: `Unavailable`, ask again. After it the signed payload
-exists, and its outcome belongs to the resolver.
+Until the commit nothing has happened: after any failure it is safe to ask again. After the commit the signed payload exists,
+and the resolver finds out its outcome.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """A payload with its signature in it, as the network takes it, and the 32 bytes that name it there."""
+    """A payload with its signature, as the network takes it, and the 32 bytes that name it on the network."""
 
     id: bytes
     payload: bytes
@@ -34,46 +34,47 @@ class Signed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsigned:
-    """A payload that was checked and lacks its signature alone."""
+    """A payload that is checked and complete except for its signature."""
 
     request: SignatureRequest
-    """What the policy is asked and the audit trail says."""
+    """What the policy decides about and the audit trail records."""
     slot: bytes
     signer: Callable[[bytes], bytes]
-    """Makes the signature; it is given `request.payload_hash`."""
+    """Makes the signature from `request.payload_hash`."""
     seal: Callable[[bytes], Signed]
-    """Puts the signature in. It may raise: then nothing is stored."""
+    """Adds the signature to the payload. If it raises, nothing is stored."""
     stage: str = "signed"
     notes: Mapping[str, Any] = field(default_factory=dict)
-    """What else the ledger wants to find in `Intent.notes`: whatever JSON can hold, never a secret."""
+    """What the ledger wants to find in `Intent.notes` later: values that JSON can represent, never a secret."""
     attempts: int = 1
-    """0: the signature leaves the house, and others submit the payload."""
+    """0: the client gets the signature and submits the payload itself."""
 
 
 class Draft(Protocol):
-    """What should be signed. The ledger writes one class for each way in which it signs."""
+    """A request to sign. Each ledger has one class for each way in which it signs."""
 
     def prepare(self, connection: Connection) -> Unsigned:
-        """Locks the account's row, then checks and builds, all against what is stored.
+        """Locks the account's row, checks the request against the stored state, and builds the payload.
 
-        Whatever it raises undoes the unit of work and reaches the caller of `Signing.sign`: also that another intent is in
-        the way, or that proof of work is missing. It may run more than once, so it has no other effect.
+        An exception undoes the transaction and reaches the caller of `Signing.sign`. A ledger also uses exceptions to say
+        that another intent is in the way or that proof of work is missing. The database may run this more than once, so it
+        has no effect outside the transaction.
         """
 
     def on_signed(self, connection: Connection, intent: Intent) -> None:
-        """Stores what belongs to the intent in the ledger's own tables, in the same transaction."""
+        """Stores the ledger's own data about the intent, in the same transaction."""
 
 
 @dataclass(slots=True)
 class SigningAttempt:
-    """How far a `sign` has come, for a caller that cannot wait for its end."""
+    """How far a call of `sign` has come, for a caller that stops waiting for it."""
 
     intent_id: bytes | None = None
-    """What is about to be committed, or was; None: nothing is."""
+    """The intent that is committed or may be committed soon; None if nothing is."""
 
 
 class CommitUnclear(OutcomeUnknown):
-    """The database does not say whether it stored the intent. If it did, the sweep takes it up."""
+    """The database does not say whether it stored the intent. If it did, the sweep resolves it."""
 
     def __init__(self, intent_id: bytes | None) -> None:
         super().__init__("The database does not answer; whether anything was signed is not known")
@@ -81,7 +82,7 @@ class CommitUnclear(OutcomeUnknown):
 
 
 class Signing:
-    """Makes intents of drafts. `ledger` is the label of its metric."""
+    """Signs drafts and stores them as intents. `ledger` is the label of its metric."""
 
     def __init__(
         self, ledger: str, *, database: Database, gate: SigningGate, clock: Clock, metrics: Metrics
@@ -94,10 +95,10 @@ class Signing:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def turn(self, account: str) -> asyncio.Lock:
-        """Hold it from before `sign` until the next intent of the account may be signed.
+        """The account's turn in this process. The caller holds it from before `sign` until the account may sign again.
 
-        It only spares this process's requests from disturbing each other, and serves them in order. That no two
-        intents take one slot rests on the account's row lock and on the unique slot, which hold for every process.
+        It serves this process's requests in order, without conflicts. It is not what keeps two intents from one slot: that
+        is done by the lock on the account's row and the unique slot, which hold across processes.
         """
         turn = self._turns.get(account)
         if turn is None:
@@ -105,18 +106,20 @@ class Signing:
         return turn
 
     async def sign(self, draft: Draft, attempt: SigningAttempt | None = None) -> Intent:
-        """Signs and stores, in one transaction. Cancelled, it may commit all the same: `attempt` knows what.
+        """Signs and stores in one transaction.
+
+        If the caller is cancelled, the transaction may still commit; `attempt` then names the intent.
 
         Raises:
-            Forbidden, and whatever `draft.prepare` raises: nothing was signed.
-            Duplicate: another process was quicker with this slot; nothing was stored.
-            Unavailable: the database does not do it; nothing was stored.
-            CommitUnclear: it does not say whether it was stored.
+            Forbidden, and what `draft.prepare` raises: nothing was signed.
+            Duplicate: another process took the slot first; nothing was stored.
+            Unavailable: the database failed; nothing was stored.
+            CommitUnclear: the database does not say whether the intent is stored.
         """
         progress = attempt or SigningAttempt()
 
         def unit(connection: Connection) -> Intent:
-            progress.intent_id = None
+            progress.intent_id = None  # the database may run this unit again, after an attempt that it undid
             unsigned = draft.prepare(connection)
             with self._gate.sign(connection, unsigned.request, unsigned.signer) as signature:
                 intent = adopt(connection, self._intent(unsigned, unsigned.seal(signature)))
@@ -148,5 +151,5 @@ class Signing:
 
 
 def encode_notes(notes: Mapping[str, Any]) -> str:
-    """The JSON of `Intent.request`, for a payload that is adopted."""
+    """The JSON for `Intent.request` of an adopted payload."""
     return _encoder.encode(notes).decode()

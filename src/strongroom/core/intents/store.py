@@ -1,8 +1,8 @@
-"""Intents in the database. Every function is part of a unit of work of the caller's.
+"""Stores and loads intents. Every function runs in the caller's transaction.
 
 OPEN ──> ACCEPTED
  └─────> REJECTED ──> OPEN       the same bytes are adopted or signed again
-                 └──> ACCEPTED   the ledger has the last word
+                 └──> ACCEPTED   the ledger has the payload after all
 """
 
 from collections.abc import Collection
@@ -16,7 +16,7 @@ from strongroom.core.intents.tables import intent as table
 from strongroom.core.storage.errors import Duplicate
 
 _COLUMNS = table.c
-# Built once: every payment runs them, and building costs as much as executing.
+# Every payment runs these statements. They are built once, because building one costs as much as executing it.
 _BY_ID = select(table).where(_COLUMNS.id == bindparam("intent_id"))
 _BY_SLOT = select(table).where(_COLUMNS.slot == bindparam("wanted_slot"))
 _OPEN_IDS = (
@@ -27,7 +27,7 @@ _OPEN_IDS = (
 _SAME_OPEN = (
     _COLUMNS.id == bindparam("intent_id"),
     _COLUMNS.outcome == Outcome.OPEN,
-    # One that was rejected and opened again is another matter than the one that is known here.
+    # The time tells an intent from itself after it was rejected and opened again: an old verdict must not reject the new one.
     _COLUMNS.created_at_ms == bindparam("known_created_at_ms"),
 )
 _ACCEPT = (
@@ -62,23 +62,24 @@ _MAX_IN = 500
 
 
 def adopt(connection: Connection, intent: Intent) -> Intent:
-    """Stores a signed payload, before it is submitted. Returns it as it now stands.
+    """Stores a signed payload before it is submitted, and returns the intent as stored.
 
-    What was REJECTED and is given again is OPEN again. What is OPEN or ACCEPTED already is returned as stored, not `is_new`.
+    A payload that was REJECTED becomes OPEN again. One that is already OPEN or ACCEPTED is returned unchanged, with `is_new`
+    false.
 
     Raises:
-        Duplicate: its slot belongs to another payload.
+        Duplicate: another payload has the slot.
     """
     try:
         connection.execute(table.insert(), _row(intent))
     except Duplicate:
-        # The same bytes can come again: a client repeats what was refused, or a block is built anew for the same moment.
+        # The same bytes can come again: a client repeats a refused payload, or a block is built again with the same timestamp.
         again = {**_row(intent), "attempts": _COLUMNS.attempts + 1}
         rejected = (_COLUMNS.id == intent.id, _COLUMNS.outcome == Outcome.REJECTED)
         is_reopened = connection.execute(update(table).where(*rejected).values(again)).rowcount > 0
         stored = load_intent(connection, intent.id)
         if stored is None:
-            raise  # the slot is another's
+            raise  # another payload has the slot
         return replace(stored, is_new=is_reopened)
     return replace(intent, is_new=True)
 
@@ -89,17 +90,19 @@ def load_intent(connection: Connection, intent_id: bytes) -> Intent | None:
 
 
 def load_by_slot(connection: Connection, slot: bytes) -> Intent | None:
-    """The intent that has the slot, OPEN or ACCEPTED; None: the slot is free."""
+    """The intent that has the slot, OPEN or ACCEPTED; None if the slot is free."""
     row = connection.execute(_BY_SLOT, {"wanted_slot": slot}).first()
     return None if row is None else intent_of(row)
 
 
-def load_open(connection: Connection, *, latest_ms: int = 2**62, but: Collection[bytes] = ()) -> list[Intent]:
-    """Every OPEN intent that was stored until then, the oldest first, without those named in `but`."""
+def load_open(
+    connection: Connection, *, latest_ms: int = 2**62, without: Collection[bytes] = ()
+) -> list[Intent]:
+    """The OPEN intents that were stored until `latest_ms`, oldest first, without those with an id in `without`."""
     ids = [
         found
         for found in connection.execute(_OPEN_IDS, {"latest_ms": latest_ms}).scalars()
-        if found not in but
+        if found not in without
     ]
     by_id: dict[bytes, Intent] = {}
     for start in range(0, len(ids), _MAX_IN):
@@ -116,7 +119,7 @@ def list_intents(
     latest_ms: int = 2**62,
     limit: int = 100,
 ) -> list[Intent]:
-    """The newest first; of one outcome, of one account, stored until `latest_ms`: for lists that people read."""
+    """Intents for lists that people read, newest first; filters by outcome, account and time."""
     query = select(table).where(_COLUMNS.created_at_ms <= latest_ms)
     if outcome is not None:
         query = query.where(_COLUMNS.outcome == outcome)
@@ -127,7 +130,7 @@ def list_intents(
 
 
 def record_accepted(connection: Connection, intent: Intent, verdict: Accepted, now_ms: int) -> Intent | None:
-    """The intent, ACCEPTED; None: it was so already."""
+    """Stores the intent as ACCEPTED; None if it was ACCEPTED before. It overrules REJECTED too: the ledger decides."""
     values = {"intent_id": intent.id, "new_stage": verdict.stage, "now_ms": now_ms}
     if connection.execute(_ACCEPT, values).rowcount != 1:
         return None
@@ -142,7 +145,7 @@ def record_accepted(connection: Connection, intent: Intent, verdict: Accepted, n
 
 
 def record_rejected(connection: Connection, intent: Intent, verdict: Rejected, now_ms: int) -> Intent | None:
-    """The intent, REJECTED, and its slot free; None: it is not OPEN as it is known here."""
+    """Stores the intent as REJECTED and frees its slot; None if the stored intent is no longer OPEN, or not as known here."""
     values = _known(intent) | {"new_stage": verdict.stage, "new_reason": verdict.reason, "now_ms": now_ms}
     statement = _REJECT
     if verdict.if_unshared:
@@ -164,7 +167,7 @@ def record_rejected(connection: Connection, intent: Intent, verdict: Rejected, n
 def reject_all(
     connection: Connection, intent_ids: Collection[bytes], verdict: Rejected, now_ms: int
 ) -> list[bytes]:
-    """Rejects them whatever their outcome was, because an operator knows better; returns the ids of those that were not."""
+    """Rejects intents of any outcome, by the operator's decision; returns the ids that were not REJECTED before."""
     ids, changed = sorted(intent_ids), list[bytes]()
     values = {
         "outcome": Outcome.REJECTED,
@@ -181,7 +184,7 @@ def reject_all(
 
 
 def record_pending(connection: Connection, intent: Intent, verdict: Pending) -> Intent | None:
-    """The intent in its new stage; None: it is no longer OPEN, or in another stage than is known here."""
+    """Stores the intent's new stage; None if it is no longer OPEN, or its stored stage is not the one known here."""
     values = _known(intent) | {"known_stage": intent.stage, "new_stage": verdict.stage}
     if connection.execute(_MOVE, values).rowcount != 1:
         return None
@@ -189,9 +192,9 @@ def record_pending(connection: Connection, intent: Intent, verdict: Pending) -> 
 
 
 def count_attempt(connection: Connection, intent: Intent) -> Intent | None:
-    """The intent as it stands, with one attempt more, before it is offered again; None: it is not OPEN any more.
+    """Counts one more attempt before the intent is offered again, and returns it as stored; None if it is no longer OPEN.
 
-    From here on no answer to an earlier offer proves that nobody has the bytes.
+    From here on, the answer to an earlier offer no longer proves that the network does not have the bytes.
     """
     if connection.execute(_COUNT_ATTEMPT, _known(intent)).rowcount != 1:
         return None
@@ -199,7 +202,10 @@ def count_attempt(connection: Connection, intent: Intent) -> Intent | None:
 
 
 def forget_resolved(connection: Connection, before_ms: int) -> int:
-    """Deletes what was resolved before then; returns how many. Only for a ledger on which no answer depends on them."""
+    """Deletes the intents that were resolved before `before_ms`; returns how many.
+
+    Only for a ledger whose answers do not depend on resolved intents.
+    """
     old = (_COLUMNS.outcome != Outcome.OPEN, _COLUMNS.resolved_at_ms < before_ms)
     return connection.execute(delete(table).where(*old)).rowcount
 

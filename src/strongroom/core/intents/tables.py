@@ -1,4 +1,4 @@
-"""The table of signed intents. It lives in each ledger's own database."""
+"""The table of signed intents, which each ledger's database has."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table
 from sqlalchemy.dialects import mysql
@@ -13,7 +13,7 @@ intent = Table(
     metadata,
     Column("id", binary(32), primary_key=True),
     Column("account", ascii_text(128), nullable=False),
-    # NULL once the ledger can never take the payload: then another one may have the slot.
+    # NULL once the intent is REJECTED. A unique column allows many NULLs, so the slot is free for another payload.
     Column("slot", binary(64), unique=True),
     Column("kind", ascii_text(128), nullable=False),
     Column("payload", PAYLOAD, nullable=False),
