@@ -147,7 +147,7 @@ def test_where_nothing_is_nothing_is_made_and_that_is_bad(installation: Installa
     for ledger in BOOKS:
         result, detail = found[f"{ledger} database"]
         assert (result, detail.partition(str(folder))[0]) == ("bad", "There is no database sqlite:///")
-        assert found[f"{ledger} audit trail"] == ("bad", f"not looked at: see {ledger} database")
+        assert found[f"{ledger} audit trail"] == ("bad", f"not checked: see {ledger} database")
     assert found["atto wallet keys"][0] == found["bittensor keys"][0] == "bad"
     assert found["atto node"][0] == "good"
     assert not folder.exists()

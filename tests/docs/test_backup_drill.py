@@ -194,7 +194,7 @@ def test_a_backup_keeps_keys_apart_and_replaces_nothing(networks: dict[str, str]
         check=False,
     )
     assert again.returncode == 1
-    assert "is there already: name a new folder" in again.stderr
+    assert "already exists: name a new folder" in again.stderr
     beside = subprocess.run(
         ["bash", "-c", ".venv/bin/strongroom backup b --keys b/keys"],
         cwd=tmp_path,

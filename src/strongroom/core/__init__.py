@@ -1,1 +1,1 @@
-"""What every ledger needs and no ledger owns. Imports no ledger."""
+"""Shared code of all ledgers. It imports no ledger."""

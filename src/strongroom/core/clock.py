@@ -1,4 +1,4 @@
-"""Time and randomness. Nothing else in the house reads the system clock or its entropy."""
+"""Time and randomness. No other module reads the system clock or its entropy, so that tests can control both."""
 
 import asyncio
 import random
@@ -11,7 +11,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
-    """Wall time for records, monotonic time for durations, and the only way to wait for time to pass."""
+    """Wall time for records, monotonic time for durations, and `sleep` to wait."""
 
     def now_ms(self) -> int: ...
     def monotonic_s(self) -> float: ...
@@ -45,7 +45,7 @@ class SystemEntropy:
 
 
 async def sleep_unless(event: asyncio.Event, clock: Clock, seconds: float) -> None:
-    """Sleeps for `seconds`, or until the event is set if that is sooner; clears the event."""
+    """Sleeps for `seconds` or until the event is set, whichever comes first; then clears the event."""
     sleeping = asyncio.ensure_future(clock.sleep(seconds))
     waking = asyncio.ensure_future(event.wait())
     try:
@@ -59,5 +59,5 @@ async def sleep_unless(event: asyncio.Event, clock: Clock, seconds: float) -> No
 
 def iso_instant(timestamp_ms: int) -> str:
     """RFC 3339 in UTC with milliseconds, for example `2026-11-21T08:57:00.123Z`."""
-    moment = EPOCH + timedelta(milliseconds=timestamp_ms)  # exact, where a float of seconds is not
+    moment = EPOCH + timedelta(milliseconds=timestamp_ms)  # exact; a float of seconds would be rounded
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

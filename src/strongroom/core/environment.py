@@ -12,12 +12,12 @@ T = TypeVar("T")
 TRUE = {"true", "1", "yes", "on"}
 FALSE = {"false", "0", "no", "off"}
 SHORTEST_CREDENTIAL = 32
-"""Bytes; what RFC 7518 asks of a secret of HS256."""
+"""In bytes: the length that RFC 7518 requires of a secret for HS256."""
 SHORT_SECRETS_VARIABLE = "STRONGROOM_ALLOW_SHORT_SECRETS"
 
 
 class Secret:
-    """A setting that must not be shown: `reveal` it where it is used."""
+    """A setting that must not be shown; the code that uses it calls `reveal`."""
 
     __slots__ = ("_text",)
 
@@ -32,7 +32,7 @@ class Secret:
 
 
 class SettingsError(Exception):
-    """All mistakes found, one a line, each with its variable's name."""
+    """All mistakes in the settings, one per line, each with its variable's name."""
 
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
@@ -40,14 +40,14 @@ class SettingsError(Exception):
 
 
 class Environment:
-    """Typed access to variables. A method that finds a mistake notes it and returns a harmless value."""
+    """Typed access to variables. A method that finds a mistake records it and returns a harmless value."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = without_service_links(variables)
         self.names_read: set[str] = set()
         self.mistakes: list[str] = []
         self.warnings: list[str] = []
-        """Mistakes that do no harm, because the value is not used."""
+        """Mistakes in values that are not used, so that they do no harm."""
         self._short: set[str] = set()
 
     def mistake(self, text: str) -> None:
@@ -55,11 +55,11 @@ class Environment:
             self.mistakes.append(text)
 
     def unused(self, why: str) -> "Environment":
-        """Reads the settings of a part that is switched off: a mistake is a warning here, with the reason."""
+        """A view for the settings of a part that is switched off: mistakes become warnings, with the reason `why`."""
         return _Unused(self._variables, self, why)
 
     def check_names(self, known: Iterable[str], own: Iterable[str], obsolete: Mapping[str, str]) -> None:
-        """Notes a mistake for every variable that is set but misspelt, so that nothing reads it."""
+        """Records a mistake for every variable that is set but misspelt, because nothing reads it."""
         for mistake in misspelt(self._variables, known, own, obsolete):
             self.mistake(mistake)
 
@@ -89,11 +89,11 @@ class Environment:
         return next((value for value in [self._get(name) for name in names] if value), None)
 
     def beginning_with(self, prefix: str) -> dict[str, str]:
-        """Returns every variable whose name begins with `prefix`."""
+        """The variables whose names begin with `prefix`."""
         return {name: value for name, value in self._variables.items() if name.startswith(prefix)}
 
     def secret(self, name: str) -> Secret | None:
-        """The variable itself, or the content of the file that `<name>_FILE` names; None when neither is set."""
+        """The variable's value, or the content of the file that `<name>_FILE` names; None if neither is set."""
         direct, path = self.optional(name), self.optional(f"{name}_FILE")
         if direct and path:
             self.mistake(f"{name} and {name}_FILE are both set; keep one")
@@ -104,9 +104,9 @@ class Environment:
         return None
 
     def credential(self, name: str, *, published: str = "") -> Secret | None:
-        """A secret that lets callers in: a short one is a mistake, unless the operator named its variable.
+        """A secret by which callers authenticate. A short one is a mistake unless the operator allows it for its variable.
 
-        `published`: a value that everybody knows, which is for the caller to judge.
+        `published` is a publicly known default value. It is not checked here; the caller decides about it.
         """
         secret = self.secret(name)
         if secret is None or secret.reveal() == published:
@@ -122,7 +122,7 @@ class Environment:
         return secret
 
     def short_among(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Names the variables whose secret is short because the operator allows it."""
+        """Those of `names` whose secret is short with the operator's permission."""
         return tuple(name for name in names if name in self._short)
 
     def integer(self, name: str, default: int, *, low: int = 0, high: int = 2**63 - 1) -> int:
@@ -145,12 +145,12 @@ class Environment:
         """An http or https URL, exactly as it is set."""
         text = self._get(name) or None
         if text is not None and not _is_web_url(text):
-            shown = text.rpartition("@")[2]  # before it there may be a password
+            shown = text.rpartition("@")[2]  # a password may stand before the @
             self.mistake(f"{name} must be an http or https URL, not {shown!r}")
         return text
 
     def base_url(self, name: str) -> str | None:
-        """The same without slashes at its end, for paths to be put behind it."""
+        """An http or https URL without slashes at its end, so that paths can be appended."""
         text = self.url(name)
         return None if text is None else text.rstrip("/")
 
@@ -159,7 +159,7 @@ class Environment:
         return frozenset(part.strip() for part in self.text(name, ",").split(",") if part.strip())
 
     def parsed(self, name: str, text: str, parse: Callable[[str], T], default: T) -> T:
-        """`parse(text)`; a ValueError becomes a mistake of `name`."""
+        """`parse(text)`; a ValueError is recorded as a mistake of `name`, and the result is `default`."""
         return self._parse(name, text, parse, default)
 
     def _parse(self, name: str, text: str, parse: Callable[[str], T], default: T) -> T:
@@ -171,6 +171,8 @@ class Environment:
 
 
 class _Unused(Environment):
+    """An environment whose mistakes become warnings of another environment."""
+
     def __init__(self, variables: Mapping[str, str], user: Environment, why: str) -> None:
         super().__init__(variables)
         self.names_read = user.names_read

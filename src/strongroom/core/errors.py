@@ -1,22 +1,22 @@
-"""One exception tree for the house.
+"""The exceptions of the service, in one tree.
 
-Every class has a stable machine `code`; its message is written for the person who gets it and never holds
-a secret or an internal address. Each surface maps the classes to its own statuses and bodies in one place.
+Every class has a stable `code` for programs. Its message is written for the person who gets it, and never contains a secret or
+an internal address. Each surface maps the classes to its own status codes and bodies in one place.
 
     StrongroomError
     ├── InvalidInput          the caller's mistake; nothing happened
     ├── NotFound
     ├── Conflict              the caller's view of the state is out of date; nothing happened
     │   ├── IdempotencyMismatch   the key was used for another request
-    │   └── IdempotencyRunning    the first request with this key has not ended
-    ├── Locked                the secret needed is not open
+    │   └── IdempotencyRunning    the first request with this key is still running
+    ├── Locked                the wallet or account is locked, so its secret is not available
     ├── Unauthenticated
-    ├── Forbidden             authenticated, but the scope or the policy says no
+    ├── Forbidden             the caller is known, but the scope or the policy does not allow the request
     ├── RateLimited           too many requests; nothing happened
-    ├── LedgerRejected        the ledger refused what was submitted, for good
-    ├── Unavailable           something outside is away; nothing was signed, so it is safe to ask again
-    ├── OutcomeUnknown        it was submitted and no answer came: not failed, to be resolved
-    ├── LeaseLost             another process owns the work now
+    ├── LedgerRejected        the ledger refused the payload for good
+    ├── Unavailable           a node or a database does not answer; nothing was signed, so it is safe to ask again
+    ├── OutcomeUnknown        something was signed or submitted, and its outcome is open: it has not failed
+    ├── LeaseLost             another process does the work now
     └── VaultError            a sealed value cannot be opened with this key
 """
 
@@ -24,7 +24,7 @@ from typing import ClassVar
 
 
 class StrongroomError(Exception):
-    """Base of every error that is meant to be shown to a caller."""
+    """Base of every error that a caller may see."""
 
     code: ClassVar[str] = "error"
 

@@ -1,8 +1,9 @@
-"""Names of variables: a misspelt one is worse than a wrong value, for nobody tells that the right one is not set.
+"""Finds misspelt names of variables.
 
-A family is what stands before the first `_` of a name that is read. In the service's own families (STRONGROOM, SANDBOX, ...)
-every name that is not read is a mistake. Families that other programs use too (DB, REDIS, LOG, ...) may hold anything but a
-slip of the pen: a name one letter away from one that is read.
+A misspelt name is worse than a wrong value: no one notices that the right variable is not set. The family of a name is the part
+before its first `_`. In families of this service alone (STRONGROOM, SANDBOX, ...), every name that the service does not read is
+a mistake. In families that other programs use too (DB, REDIS, LOG, ...), only a name that is one letter away from a known one is
+a mistake.
 """
 
 import re
@@ -14,13 +15,13 @@ _SERVICE_LINK = re.compile(r"\w+_SERVICE_(HOST|PORT(_\w+)?)|\w+_PORT_\d+_(TCP|UD
 _LINK_URL = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 ALIKE = 0.75
 _SHORTEST_NAME = 7
-"""The shortest shared name that is checked; shorter ones have too many neighbours."""
+"""Shorter names of shared families are not checked: too many other names are one letter away."""
 _SHORTEST_OWN_NAME = 10
-"""The same of own names, whose family may be misspelt too (`STRONGROM_HOST`)."""
+"""The shortest name of an own family that is found with a misspelt family too (`STRONGROM_HOST`)."""
 
 
 def without_service_links(variables: Mapping[str, str]) -> dict[str, str]:
-    """Without what Kubernetes tells every pod of each Service: one called `sandbox` sets `SANDBOX_PORT=tcp://10.0.0.1:8080`."""
+    """Removes the variables that Kubernetes sets in every pod for each Service, such as `SANDBOX_PORT=tcp://10.0.0.1:8080`."""
     return {
         name: value
         for name, value in variables.items()
@@ -32,9 +33,10 @@ def without_service_links(variables: Mapping[str, str]) -> dict[str, str]:
 def misspelt(
     variables: Mapping[str, str], known: Iterable[str], own: Iterable[str], obsolete: Mapping[str, str]
 ) -> list[str]:
-    """A sentence for each name that is set and that nobody reads, although it looks as if somebody should.
+    """One sentence for each variable that is set and not read, although its name suggests that the service reads it.
 
-    `own`: families of the service alone. `obsolete`: what replaced names of the originals and of earlier versions.
+    `own` are the families of this service alone. `obsolete` maps names of the original servers and of earlier versions to
+    what replaced them.
     """
     known = set(known)
     families = {_family(name) for name in known}.intersection(own)
@@ -60,7 +62,10 @@ def _family(name: str) -> str:
 
 
 def _is_slip(name: str, meant: str, own: Iterable[str]) -> bool:
-    """Whether one letter is wrong, missing, too many, or two have changed places: of an own name in any word."""
+    """Whether `name` is `meant` with one wrong, missing or additional letter, or with two letters exchanged.
+
+    In an own name the slip may be in the family too.
+    """
     if "_" not in meant or len(meant) < _SHORTEST_NAME:
         return False
     if _family(name) != _family(meant) and (_family(meant) not in own or len(meant) < _SHORTEST_OWN_NAME):

@@ -28,7 +28,7 @@ def because(cause: Exception) -> Unavailable:
         (ConnectionSevered(), True),
         (Undone(), True),
         (CommitUnknown(), True),
-        (Unavailable("Another process is migrating the database and does not end"), True),
+        (Unavailable("Another process has been migrating the database for more than 60 s"), True),
         (because(ConnectionSevered()), True),
         (DatabaseUnusable(1021, "disk full"), True),
         (DatabaseUnusable(13, "SQLITE_FULL"), True),

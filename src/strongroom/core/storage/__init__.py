@@ -1,1 +1,1 @@
-"""Storage: the database under the units of work, and what its errors mean."""
+"""Runs units of work on the database, and translates its errors."""

@@ -1,4 +1,4 @@
-"""Copies of SQLite databases and of secret files that nobody else can read, each whole or not there."""
+"""Copies SQLite databases and secret files. Other users cannot read a copy, and a copy is complete or does not exist."""
 
 import os
 import sqlite3
@@ -13,19 +13,23 @@ PAGES_AT_ONCE = 4096
 
 
 def make_private_folder(folder: Path) -> None:
-    """Raises: Conflict: it is there, and others may look into it."""
+    """Makes a folder that only this user can read.
+
+    Raises:
+        Conflict: the folder exists, and other users may read it.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_mode & 0o077:
-        raise Conflict(f"Other users may look into {folder}: chmod 700 it")
+        raise Conflict(f"Other users may read {folder}: run chmod 700 on it")
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Copies a database while others write into it: what was committed when the copy ends, and nothing half.
+    """Copies a database while other processes write to it. The copy has exactly the transactions committed until its end.
 
     Raises:
         NotFound: there is no such database.
-        Conflict: the target is there.
-        Unavailable: the database cannot be read, or the copy is not sound.
+        Conflict: the target exists.
+        Unavailable: the database cannot be read, or the copy is damaged.
     """
     if not source.is_file():
         raise NotFound(f"There is no database {source}")
@@ -42,13 +46,17 @@ def copy_database(source: Path, target: Path) -> None:
         except sqlite3.Error as error:
             raise Unavailable(f"{source} cannot be copied: {error}") from error
         if verdict != "ok":
-            raise Unavailable(f"The copy of {source} is not sound: {verdict}")
+            raise Unavailable(f"The copy of {source} is damaged: {verdict}")
 
     _put(target, copy)
 
 
 def copy_secret(source: Path, target: Path) -> None:
-    """Raises: Conflict: the target is there and holds something else."""
+    """Copies a file with a secret; does nothing if the target already has the same content.
+
+    Raises:
+        Conflict: the target exists with other content.
+    """
     data = source.read_bytes()
     if target.exists() and target.read_bytes() == data:
         return
@@ -60,7 +68,10 @@ def _write(draft: Path, data: bytes) -> None:
 
 
 def _put(target: Path, make: Callable[[Path], None]) -> None:
-    """The target is there whole and on disk, or not at all; one that is there is never replaced."""
+    """Makes the target complete and on disk, or not at all; never replaces an existing one.
+
+    `os.link` fails if the target exists, where `os.rename` would replace it.
+    """
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")  # mode 0600
     draft = Path(name)
     try:
@@ -68,8 +79,8 @@ def _put(target: Path, make: Callable[[Path], None]) -> None:
         os.fsync(descriptor)
         os.link(draft, target)
     except FileExistsError:
-        raise Conflict(f"{target} is there already: name a new folder") from None
+        raise Conflict(f"{target} already exists: name a new folder") from None
     finally:
         os.close(descriptor)
-        for left in draft.parent.glob(f"{draft.name}*"):
-            left.unlink()
+        for leftover in draft.parent.glob(f"{draft.name}*"):  # the draft, and SQLite's files beside it
+            leftover.unlink()

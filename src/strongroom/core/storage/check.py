@@ -1,4 +1,4 @@
-"""The question whether a database can be used. Every ledger asks it all the time, under its component of health."""
+"""Checks whether a database can be used. Every ledger runs this check in a loop, for its health."""
 
 import asyncio
 from functools import partial
@@ -14,10 +14,11 @@ NAME_BYTES = 8
 
 
 async def check_database(database: Database) -> None:
-    """Raises whatever makes the database unusable: it is away, silent, full, or says no.
+    """Raises the error that makes the database unusable: it does not answer, is full, or refuses.
 
-    It reads one of our tables, which a Galera node without quorum refuses while it answers `SELECT 1`, and commits a
-    row that it takes back. What other units met since the last check counts too: theirs may need more room than one row.
+    The check reads one of our tables, because a Galera node without quorum refuses that but answers `SELECT 1`. It also
+    commits a row and deletes it. A failure of another unit of work since the last check counts too: a larger write may fail
+    where one row still fits.
     """
     try:
         async with asyncio.timeout(CHECK_S):
@@ -25,10 +26,10 @@ async def check_database(database: Database) -> None:
     except TimeoutError:
         raise Unavailable(f"The database does not answer within {CHECK_S:g} s") from None
     try:
-        async with asyncio.timeout(ANSWER_S):  # SQLite's one writer may be busy with a large unit
+        async with asyncio.timeout(ANSWER_S):  # SQLite's only writer may be busy with a large unit
             await database.write(partial(_write, name=f"check:{database.entropy.token(NAME_BYTES).hex()}"))
     except TimeoutError:
-        raise Unavailable(f"The database stores nothing within {ANSWER_S:g} s") from None
+        raise Unavailable(f"The database does not store a row within {ANSWER_S:g} s") from None
     failure = database.take_failure()
     if failure is not None:
         raise failure
@@ -39,7 +40,7 @@ def _read(connection: Connection) -> None:
 
 
 def _write(connection: Connection, name: str) -> None:
-    """Writes and deletes a lease that nobody asks for. Its name is new each time, so no process waits for another."""
+    """Writes and deletes a lease with a new name each time, so that no process waits for another's row."""
     row = {"name": name, "holder": "", "fence": 0, "expires_at_ms": 0}
     connection.execute(tables.lease.insert(), row)
     connection.execute(delete(tables.lease).where(tables.lease.c.name == name))

@@ -1,19 +1,19 @@
 """One ledger's database: SQLite (WAL) in a file, or MySQL/MariaDB.
 
-A unit of work is a plain function over a SQLAlchemy connection: `await database.write(work)` runs it in one
-transaction. SQLite runs it whole in a thread (one hop instead of one a statement, a fifth of the CPU time of
-an asyncio driver); MySQL runs it on asyncmy through SQLAlchemy's greenlet bridge. As it cannot await, a
-transaction can never wait for a node, a client or a lock of ours.
+A unit of work is a plain function over a SQLAlchemy connection: `await database.write(work)` runs it in one transaction. On
+SQLite the whole unit runs in a thread: one switch of threads for a unit instead of one for each statement takes a fifth of the
+CPU time of an asyncio driver. On MySQL it runs on asyncmy through SQLAlchemy's greenlet bridge. A unit of work cannot await, so
+a transaction never waits for a node, a client or a lock of this process.
 
 Hazards:
-* SQLite has one writer. Write units queue for one thread and start with BEGIN IMMEDIATE, so they never fail
-  half-way with "database is locked"; those that wait together share one commit.
+* SQLite has one writer. Write units queue for one thread and start with BEGIN IMMEDIATE, so they never fail half-way with
+  "database is locked". Units that wait at the same time share one commit.
 * A commit is on disk (synchronous=FULL): a signed intent that is not on disk must never be submitted.
-* A cancelled caller does not undo its unit of work: it commits or rolls back by itself.
-* Errors do not show a statement's values (hide_parameters): some are secrets, and errors are logged.
-* No error of a driver leaves here, nor reaches a unit of work: all are of the house's tree (`core.storage.errors`).
+* When the caller is cancelled, its unit of work continues, and commits or rolls back by itself.
+* Errors do not show the values of a statement (hide_parameters): some are secrets, and errors are logged.
+* No driver's error reaches a caller or a unit of work: all become classes of `core.storage.errors`.
 
-The statements that differ between the two databases stand here and nowhere else.
+The statements that differ between the two databases are in this module.
 """
 
 import asyncio
@@ -59,11 +59,11 @@ FIRST_PAUSE_S = 0.02
 MAX_PAUSE_S = 0.5
 CLOSE_S = 10.0
 ANSWER_S = 30.0
-"""Time after which a server that is silent, or keeps a unit waiting for a lock, counts as away. SQLite never is."""
+"""After this time a server that is silent, or keeps a unit waiting for a lock, counts as away. Not for SQLite."""
 
 
 class UnsignedBig(TypeDecorator[int]):
-    """An int from 0 to 2^64-1. SQLite has no unsigned 64-bit number: there it is 20 digits of text, which sort."""
+    """An int from 0 to 2^64-1. SQLite has no unsigned 64-bit numbers, so there it is text of 20 digits, which sorts correctly."""
 
     impl = BigInteger
     cache_ok = True
@@ -86,29 +86,32 @@ class UnsignedBig(TypeDecorator[int]):
 
 
 def binary(length: int) -> TypeEngine[bytes]:
-    """Bytes of at most `length`."""
+    """A column of at most `length` bytes."""
     return LargeBinary(length).with_variant(mysql.VARBINARY(length), "mysql", "mariadb")
 
 
 def ascii_text(length: int) -> TypeEngine[str]:
-    """Text compared byte for byte (MySQL's default collation would ignore case)."""
+    """A column of ASCII text that is compared byte for byte. MySQL's default collation would ignore case."""
     exact = mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
     return String(length).with_variant(exact, "mysql", "mariadb")
 
 
 def ascii_key(value: str) -> str:
-    """Encodes a value to look for in a column of `ascii_text`. For other letters MySQL fails instead of finding nothing."""
+    """A value to look for in a column of `ascii_text`.
+
+    A value with other characters becomes the empty text, which finds nothing; MySQL would fail on it.
+    """
     return value if value.isascii() else ""
 
 
 def exact_text(length: int) -> TypeEngine[str]:
-    """Unicode text compared byte for byte (MySQL: but for spaces at its end)."""
+    """A column of Unicode text that is compared byte for byte. MySQL ignores spaces at the end."""
     exact = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
     return String(length).with_variant(exact, "mysql", "mariadb")
 
 
 class Database:
-    """Runs units of work. `is_sqlite` and the helpers below are for the few places where dialects differ."""
+    """Runs units of work. `is_sqlite` and the functions below are for the few places where the dialects differ."""
 
     def __init__(
         self,
@@ -119,7 +122,7 @@ class Database:
         clock: Clock | None = None,
         entropy: Entropy | None = None,
     ) -> None:
-        """`read_only`: `write` is an error. `clock` and `entropy` space the attempts at a unit that may run again."""
+        """With `read_only`, `write` is an error. `clock` and `entropy` set the pauses before a unit runs again."""
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._clock = clock or SystemClock()
@@ -138,9 +141,10 @@ class Database:
         return SqliteReader(url) if self.is_read_only else SqliteEngine(url)
 
     def beside(self) -> Self:
-        """The same database for the event loop of another thread. It is closed there, before this one.
+        """The same database for the event loop of another thread. That thread closes it, before this one is closed.
 
-        SQLite's writing thread is shared, which gives every loop its turn; MySQL gets a connection of its own.
+        On SQLite the two share the writing thread, which serves all loops in turn. On MySQL the other one has its own
+        connection.
         """
         other = copy.copy(self)
         own: dict[str, Any] = {"_units": set()}
@@ -152,33 +156,33 @@ class Database:
         return other
 
     async def write(self, work: Work[T], *, answer_s: float | None = ANSWER_S) -> T:
-        """Runs `work` in a write transaction: all of it is committed, or none of it. None: it may take long.
+        """Runs `work` in a write transaction: all of it is committed, or none of it. `answer_s` None sets no time limit.
 
-        It runs again when the database undid it for others' sake, or broke the connection before the commit, so it
-        must have no other effect.
+        `work` may run several times: again when the database undid it because of other transactions, or when the connection
+        broke before the commit. So it must have no effect outside the transaction.
 
         Raises:
-            Unavailable: the database does not do it; nothing was committed.
-            OutcomeUnknown: it went silent or failed during the commit, and may commit the unit yet.
-            Duplicate, UnfitValue, DatabaseRefused: it refused a statement of `work`.
+            Unavailable: the database failed; nothing was committed.
+            OutcomeUnknown: the database went silent or failed during the commit, and may still commit.
+            Duplicate, UnfitValue, DatabaseRefused: the database refused a statement of `work`.
         """
         if self.is_read_only:
-            raise RuntimeError("this database is only read")
+            raise RuntimeError("this database was opened for reading only")
         if self.is_sqlite:
             return await self._patiently(lambda: self._engine.write(work))
         try:
             async with asyncio.timeout(answer_s):
                 return await self._patiently(lambda: self._shielded(self._engine.write(work)))
         except TimeoutError:
-            raise CommitUnknown from None
+            raise CommitUnknown from None  # the shielded unit goes on, and may commit after this
 
     async def read(self, work: Work[T]) -> T:
-        """Runs `work` for reading, on one snapshot.
+        """Runs `work` for reading. All its statements see one snapshot.
 
         Raises:
             Unavailable: the database does not answer.
         """
-        if self.is_sqlite:  # a thread, which no cancellation reaches
+        if self.is_sqlite:  # it runs in a thread, which a cancellation does not reach
             return await self._patiently(lambda: self._engine.read(work))
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -208,7 +212,10 @@ class Database:
             raise ConnectionSevered from None
 
     def take_failure(self) -> DatabaseUnusable | None:
-        """Returns why a unit of work was not stored since the last call. A smaller unit may fit where that one did not."""
+        """Returns and forgets why a unit of work failed since the last call.
+
+        The check of the database asks this: a full disk may refuse a large unit and still take the check's own row.
+        """
         failure, self._failure = self._failure, None
         return failure
 
@@ -219,7 +226,7 @@ class Database:
         return await self.read(lambda connection: connection.execute(statement).first())
 
     async def close(self, patience_s: float = CLOSE_S) -> None:
-        """Waits for the units under way, also where the caller is gone. It does not wait for a silent database."""
+        """Waits for running units, also those whose caller has left, but at most `patience_s`."""
         self._closed = True
         if self._units:
             await asyncio.wait(self._units, timeout=patience_s)
@@ -229,9 +236,9 @@ class Database:
             await self._engine.close()
 
     async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Runs a unit again that left nothing behind, for as long as the kind of error allows.
+        """Runs a unit again after an error that changed nothing, for as long as the kind of error allows.
 
-        The pauses grow and are random: two nodes whose transactions undo each other's must not meet again.
+        The pauses grow and are random, so that two nodes whose transactions conflicted do not conflict again.
         """
         failed_s: float | None = None
         backoff = Backoff(self._clock, self.entropy, first_s=FIRST_PAUSE_S, cap_s=MAX_PAUSE_S)
@@ -249,9 +256,9 @@ class Database:
             await self._clock.sleep(pause_s)
 
     async def _shielded(self, run: Coroutine[Any, Any, T]) -> T:
-        """A commit under way when the caller is cancelled must end, and not tear the connection.
+        """Runs a unit in a task of its own, so that cancelling the caller does not cancel a commit half-way.
 
-        asyncmy turns a cancellation into a broken connection, and its caller would go on uncancelled.
+        asyncmy would turn the cancellation into a broken connection, and the caller would continue as if not cancelled.
         """
         unit = asyncio.create_task(run)
         self._units.add(unit)
@@ -261,11 +268,11 @@ class Database:
     def _ended(self, unit: asyncio.Task[Any]) -> None:
         self._units.discard(unit)
         if not unit.cancelled():
-            unit.exception()  # asyncio complains of one that nobody asked for; a caller that is gone does not
+            unit.exception()  # marks it as seen: asyncio logs an exception that no one retrieves, as after a cancelled caller
 
 
 def insert_ignore(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Inserts rows; one whose unique key exists already leaves the existing row as it is."""
+    """Inserts rows; if a row's unique key exists, the existing row stays as it is."""
     connection.execute(_insert_ignore(table, connection.dialect.name), rows)
 
 
@@ -273,7 +280,7 @@ def insert_ignore(connection: Connection, table: Table, rows: Sequence[Mapping[s
 def _insert_ignore(table: Table, dialect: str) -> Insert:
     if dialect == "sqlite":
         return sqlite.insert(table).on_conflict_do_nothing()
-    # INSERT IGNORE would also hide truncation; a no-op update passes over the duplicate key alone.
+    # INSERT IGNORE would also hide truncated values. An update that changes nothing ignores only the duplicate key.
     key = next(iter(table.primary_key.columns))
     return mysql.insert(table).on_duplicate_key_update({key.name: key})
 
@@ -281,7 +288,7 @@ def _insert_ignore(table: Table, dialect: str) -> Insert:
 def upsert(
     connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], update: Sequence[str]
 ) -> None:
-    """Inserts rows; where the primary key exists, the columns `update` take the new values."""
+    """Inserts rows; if a row's primary key exists, its columns in `update` get the new values."""
     if connection.dialect.name == "sqlite":
         lite = sqlite.insert(table)
         keys = list(table.primary_key.columns)
@@ -299,7 +306,7 @@ def upsert(
 def upsert_highest(
     connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], column: str
 ) -> None:
-    """Inserts rows; where the primary key exists, the number in `column` is raised to the new one, never lowered."""
+    """Inserts rows; if a row's primary key exists, the number in `column` becomes the higher of the old and the new one."""
     old = table.c[column]
     if connection.dialect.name == "sqlite":
         lite = sqlite.insert(table)
@@ -312,12 +319,12 @@ def upsert_highest(
 
 
 def locking(statement: Select[Any]) -> Select[Any]:
-    """SELECT ... FOR UPDATE; SQLite omits the words and needs none, its writer is alone."""
+    """SELECT ... FOR UPDATE. On SQLite the words are omitted, because it has only one writer."""
     return statement.with_for_update()
 
 
 def holding(statement: Select[Any]) -> Select[Any]:
-    """SELECT ... LOCK IN SHARE MODE: others may read it, nobody changes it until the transaction ends."""
+    """SELECT ... LOCK IN SHARE MODE: other transactions may read the rows, but not change them until this one ends."""
     return statement.with_for_update(read=True)
 
 

@@ -1,17 +1,17 @@
-"""What the errors of a database mean, and the classes of the house's tree that they become.
+"""The meaning of database errors, and the exceptions that they become.
 
-No caller of `core.database` sees an error of a driver. Every error of SQLite, MySQL, MariaDB, Galera, TiDB and the
-proxies before them has one of six meanings, by its number:
+No caller of `core.storage.database` sees a driver's error. Every error of SQLite, MySQL, MariaDB, Galera, TiDB and the proxies
+before them has one of six meanings, by its number:
 
-    PASSING     the transaction was undone because of others; run again it may go through
-    AWAY        this connection or this server cannot now; another connection may do better
-    UNUSABLE    nothing works until a person acts: no space, no right, no table
+    PASSING     the server undid the transaction because of others; run again, it may succeed
+    AWAY        this connection or this server fails now; another connection may succeed
+    UNUSABLE    nothing works until a person acts: no space, no permission, no table
     DUPLICATE   a row with this key exists
-    UNFIT       a value that the column cannot hold
-    REFUSED     a broken constraint or a wrong statement: a fault of ours
+    UNFIT       the column cannot store the value
+    REFUSED     a violated constraint or a wrong statement: a defect of this service
 
-The first three are `Unavailable`: nothing was changed. That needs one exception. A COMMIT that fails may have been
-done, so after it only a few numbers say surely that it was not; every other one is `CommitUnknown`.
+The first three become `Unavailable`: nothing was changed. A failed COMMIT is different, because it may have been done. Only a few
+numbers prove that it was not; every other one becomes `CommitUnknown`.
 """
 
 from typing import Any
@@ -27,19 +27,19 @@ from strongroom.core.storage.numbers import WAITED, Meaning, mysql_meaning, sqli
 log = structlog.get_logger(__name__)
 
 MAX_STATEMENT = 300
-"""How much of a refused statement is logged; its values are not."""
+"""The log shows this many characters of a refused statement, and none of its values."""
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database cannot do it now; nothing was changed."""
+    """The database fails now; nothing was changed."""
 
     code = "database_unavailable"
     patience_s = 0.0
-    """For how long after its first failure a unit of work may be run again."""
+    """For this time after its first failure, a unit of work may run again."""
 
 
 class ConnectionSevered(DatabaseUnavailable):
-    """No connection, or one that broke before the commit was asked for, or a server that cannot now."""
+    """There is no connection, it broke before the commit was sent, or the server cannot serve it now."""
 
     patience_s = 2.0
 
@@ -48,12 +48,12 @@ class ConnectionSevered(DatabaseUnavailable):
 
 
 class Undone(DatabaseUnavailable):
-    """The server undid the transaction because of what others did: a deadlock, a lock, a conflict between nodes."""
+    """The server undid the transaction because of others: a deadlock, a lock, or a conflict between nodes."""
 
     patience_s = 5.0
 
     def __init__(self, *, has_waited: bool = False) -> None:
-        """`has_waited`: the server itself waited as long as it may."""
+        """With `has_waited` the server itself has already waited its full time, so the unit does not run again."""
         if has_waited:
             self.patience_s = 0.0
         super().__init__(
@@ -63,7 +63,7 @@ class Undone(DatabaseUnavailable):
 
 
 class DatabaseUnusable(DatabaseUnavailable):
-    """The database cannot be used before a person has acted; trying again does not help."""
+    """The database cannot be used until a person acts; trying again does not help."""
 
     def __init__(self, number: int, why: str) -> None:
         super().__init__(
@@ -73,7 +73,7 @@ class DatabaseUnusable(DatabaseUnavailable):
 
 
 class CommitUnknown(OutcomeUnknown):
-    """The connection broke, or all was silent, or the server failed, while the commit may have been under way."""
+    """The connection broke, the server was silent or the server failed, while the commit may have been running."""
 
     code = "database_commit_unknown"
 
@@ -82,7 +82,7 @@ class CommitUnknown(OutcomeUnknown):
 
 
 class Duplicate(StrongroomError):
-    """A row with this key exists. Who expects it reads that row."""
+    """A row with this key exists. A caller that expects this reads that row."""
 
     code = "already_stored"
 
@@ -91,7 +91,7 @@ class Duplicate(StrongroomError):
 
 
 class UnfitValue(InvalidInput):
-    """A value is too long or too large for its column, or has characters that the column has not."""
+    """A value is too long or too large for its column, or has characters that the column cannot store."""
 
     code = "value_not_storable"
 
@@ -102,7 +102,7 @@ class UnfitValue(InvalidInput):
 
 
 class DatabaseRefused(StrongroomError):
-    """A constraint, or a statement that makes no sense: a fault of ours."""
+    """The database refused a statement for a violated constraint or an error in it: a defect of this service."""
 
     code = "database_refused"
 
@@ -112,18 +112,18 @@ class DatabaseRefused(StrongroomError):
 
 
 PROBES = ("DESCRIBE ", "SHOW CREATE TABLE ")
-"""How the statements begin by which SQLAlchemy looks at a table of MySQL that may be missing."""
+"""SQLAlchemy's statements that look whether a table exists in MySQL begin with these words."""
 
 
 def translate_mysql(context: ExceptionContext) -> StrongroomError | None:
-    """For SQLAlchemy's `handle_error`: whatever asyncmy raises becomes one of ours."""
+    """For SQLAlchemy's event `handle_error`: translates asyncmy's errors to ours."""
     if not _is_for_us(context):
         return None
     return mysql_error(context.original_exception, context.statement, severed=context.is_disconnect)
 
 
 def translate_sqlite(context: ExceptionContext) -> StrongroomError | None:
-    """For SQLAlchemy's `handle_error`: whatever sqlite3 raises becomes one of ours."""
+    """For SQLAlchemy's event `handle_error`: translates sqlite3's errors to ours."""
     if not _is_for_us(context):
         return None
     error = context.original_exception
@@ -132,15 +132,16 @@ def translate_sqlite(context: ExceptionContext) -> StrongroomError | None:
 
 
 def keep_telling(_connection: Connection, options: dict[str, Any]) -> None:
-    """For SQLAlchemy's `set_connection_execution_options`: every later error of the connection is translated too.
+    """For SQLAlchemy's event `set_connection_execution_options`: keeps errors translated after a probe of a table.
 
-    By this option SQLAlchemy keeps the error of a probe to itself, and it stays on the connection.
+    SQLAlchemy sets `skip_user_error_events` to hide the error of its probe, but the option stays on the connection and would
+    hide all later errors too.
     """
     options.pop("skip_user_error_events", None)
 
 
 def _is_for_us(context: ExceptionContext) -> bool:
-    """An error of the driver; neither a value that a column's type refuses, nor what SQLAlchemy provokes to see its tables."""
+    """Whether this is a driver's error. A value that a column's type refuses is not, nor is an expected error of a probe."""
     is_probe = (context.statement or "").lstrip().upper().startswith(PROBES)
     return isinstance(context.sqlalchemy_exception, DBAPIError) and not is_probe
 
@@ -148,14 +149,14 @@ def _is_for_us(context: ExceptionContext) -> bool:
 def mysql_error(
     error: BaseException, statement: str | None = None, *, severed: bool = False
 ) -> StrongroomError:
-    """Ours for an error of asyncmy. `severed`: the connection is known to be broken."""
+    """Our exception for an error of asyncmy. With `severed` the connection is known to be broken."""
     number = mysql_number(error)
     meaning = Meaning.AWAY if severed else mysql_meaning(number, getattr(error, "sqlstate", None))
     return _error_of(meaning, number, error, statement)
 
 
 def mysql_number(error: BaseException) -> int:
-    """The server's or the client library's number; 0 where there is none."""
+    """The error number of the server or the client library; 0 if there is none."""
     number = error.args[0] if error.args else 0
     return number if isinstance(number, int) else 0
 
@@ -176,6 +177,6 @@ def _error_of(meaning: Meaning, number: int, error: BaseException, statement: st
 
 
 def _why(number: int, error: BaseException) -> str:
-    """Describes an error in a few words. The server's own words may hold addresses and names of users."""
+    """A short description of an error. The server's own text is not used: it may contain addresses and user names."""
     name: str | None = getattr(error, "sqlite_errorname", None)
     return name or f"error {number}"

@@ -1,7 +1,7 @@
-"""Columns that hold text of others, in tables that an earlier program made with a character set that is too small.
+"""Widens columns of adopted tables whose character set is too small for the text that they may get.
 
-A table in latin1, ascii or utf8mb3 has no room for an emoji: MySQL refuses the row, and with it everything that waits
-for it. Which columns must take any text is said by our own tables: those in utf8mb4.
+A table in latin1, ascii or utf8mb3 cannot store an emoji: MySQL refuses the row, and everything that depends on it stops. Our
+own table definitions say which columns must store any text: those declared as utf8mb4.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from sqlalchemy.sql.schema import Column
 CHARSET = "utf8mb4"
 COLLATION = "utf8mb4_bin"
 SHORT_KEYS = frozenset({"COMPACT", "REDUNDANT"})
-"""Row formats whose keys end at 767 bytes: 191 letters of four."""
+"""In these row formats a key has at most 767 bytes, which is 191 characters of four bytes."""
 ACTUAL = text("""
 SELECT c.TABLE_NAME, c.COLUMN_NAME, c.COLUMN_TYPE, c.IS_NULLABLE = 'YES', c.CHARACTER_SET_NAME, c.COLLATION_NAME,
  t.ROW_FORMAT, t.TABLE_ROWS
@@ -28,7 +28,7 @@ ORDER BY c.TABLE_NAME, c.ORDINAL_POSITION
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NarrowColumn:
-    """A column that cannot take what it may be given."""
+    """A column whose character set is too small."""
 
     table: str
     column: str
@@ -38,7 +38,7 @@ class NarrowColumn:
     collation: str
     row_format: str
     rows: int
-    """Of the table, as the server estimates."""
+    """The server's estimate of the table's rows."""
 
 
 def narrow_columns(connection: Connection, metadata: MetaData) -> list[NarrowColumn]:
@@ -71,12 +71,12 @@ def narrow_columns(connection: Connection, metadata: MetaData) -> list[NarrowCol
 
 
 def conversions(columns: Sequence[NarrowColumn]) -> list[str]:
-    """The statements, one for each table. Each rewrites its table; indexes are built again."""
+    """The statements that widen these columns, one for each table. Each one rewrites its table and its indexes."""
     return [_conversion(table, list(group)) for table, group in groupby(columns, key=attrgetter("table"))]
 
 
 def describe(columns: Sequence[NarrowColumn]) -> list[str]:
-    """The same for a person, before it is done."""
+    """Describes the conversions to the operator before they are made."""
     sentences = []
     for table, group in groupby(columns, key=attrgetter("table")):
         listed = list(group)
@@ -88,7 +88,7 @@ def describe(columns: Sequence[NarrowColumn]) -> list[str]:
 
 
 def widen_texts(connection: Connection, metadata: MetaData) -> None:
-    """Converts what is too narrow. What is stored stays the same text."""
+    """Widens every column that is too narrow. The stored text stays the same."""
     for statement in conversions(narrow_columns(connection, metadata)):
         connection.execute(text(statement))
 

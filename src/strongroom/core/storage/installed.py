@@ -1,4 +1,4 @@
-"""The database of an installation, and a way to look into it without a trace."""
+"""Opens the database of an installation for reading, without changing or creating any file."""
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +13,7 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.schema import Revisions, require_current, shown
 
 LEAST_ROOM = 4 << 20
-"""SQLite's log grows to so many bytes before it goes into the database."""
+"""In bytes. SQLite's write-ahead log grows to this size before it is moved into the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +24,12 @@ class Installed:
     url: URL
     revisions: tuple[Revisions, ...]
     short_credentials: tuple[str, ...] = ()
-    """Variables whose secrets are short because the operator allows it, which a new database does not begin with."""
+    """The variables whose secrets are short with the operator's permission. A new database is not created with such secrets."""
 
 
 @asynccontextmanager
 async def looking(one: Installed) -> AsyncIterator[Database]:
-    """The database, opened for reading alone. Raises as `named`."""
+    """Opens the database for reading only. Raises as `named`."""
     database = Database(one.url, pool_size=2, read_only=True)
     try:
         with named(database):
@@ -40,10 +40,10 @@ async def looking(one: Installed) -> AsyncIterator[Database]:
 
 @contextmanager
 def named(database: Database) -> Iterator[None]:
-    """Tells the operator which database cannot be used, and why, in the driver's words.
+    """Adds the database's address and the driver's own text to an error, for the operator.
 
     Raises:
-        Unavailable: in place of one that the database caused.
+        Unavailable: the block raised one that the driver caused.
     """
     try:
         yield
@@ -58,21 +58,21 @@ def named(database: Database) -> Iterator[None]:
 
 @asynccontextmanager
 async def reading(one: Installed) -> AsyncIterator[Database]:
-    """As `looking`, where the schema is as it should be.
+    """Opens the database as `looking`, if its schema is up to date.
 
     Raises:
-        Unavailable: it is not, and the check of the database says so.
+        Unavailable: it is not; the check of the database itself gives the reason.
     """
     async with looking(one) as database:
         try:
             await require_current(database, one.revisions)
         except StrongroomError:
-            raise Unavailable(f"not looked at: see {one.ledger} database") from None
+            raise Unavailable(f"not checked: see {one.ledger} database") from None
         yield database
 
 
 async def check_schema(one: Installed) -> str:
-    """Where the database is. Raises as `require_current`, and where SQLite has no room left."""
+    """Checks the schema and the free space, and returns the database's address. Raises as `require_current`, and Unavailable."""
     async with looking(one) as database:
         await require_current(database, one.revisions)
         if database.is_sqlite:
@@ -81,10 +81,14 @@ async def check_schema(one: Installed) -> str:
 
 
 def require_room(folder: Path, least: int) -> None:
-    """Raises: Unavailable: fewer bytes than `least` are free there."""
+    """Makes sure that the folder's disk has at least `least` free bytes.
+
+    Raises:
+        Unavailable: it has less.
+    """
     free = shutil.disk_usage(folder).free
     if free < least:
         raise Unavailable(
-            f"{folder} has {free} bytes left, and its database can take nothing more soon, which the service answers"
-            " with 503: make room"
+            f"{folder} has {free} bytes left. When the disk is full, the database stores nothing and the service answers"
+            " with 503: free some space"
         )

@@ -1,7 +1,7 @@
-"""Brings a database's schema up to date at start, once, however many processes start together.
+"""Brings a database's schema up to date at start. If several processes start together, one of them does it.
 
-Every component (the core, each ledger) has its own folder of Alembic revisions and its own version table, and
-never rewrites a revision that was released.
+Every component (the core and each ledger) has its own folder of Alembic revisions and its own version table. A released
+revision is never changed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,29 +34,30 @@ log = structlog.get_logger(__name__)
 MYSQL_LOCK = "strongroom_migrate"
 LOCK_WAIT_S = 60
 MISSING = frozenset({1, 1054, 1146})
-"""A table or a column that is not there, as SQLite and MySQL say it."""
+"""The error numbers of SQLite and MySQL for a missing table or column."""
 
 
 async def migrate(database: Database, components: Sequence[Revisions]) -> None:
-    """Applies what is missing, the core's first, under a lock in the database itself.
+    """Applies the missing revisions, the core's first, under a lock in the database.
 
-    SQLite: one write transaction around everything. MySQL: a named lock, because its DDL commits by itself.
+    On SQLite the lock is one write transaction around everything. On MySQL it is a named lock, because MySQL commits each DDL
+    statement by itself.
 
     Raises:
-        Unavailable: the database does not let us in.
-        SchemaUnfit: it is newer than this version, or was migrated by half.
+        Unavailable: the database cannot be used.
+        SchemaUnfit: the schema is newer than this version, or an earlier migration was interrupted.
     """
 
     def work(connection: Connection) -> None:
         with _lock(connection):
-            # All are looked at first: what is newer is not touched in any part.
+            # All states are read first, so that a schema that is newer in one part is not changed in another.
             states = [read_state(connection, component) for component in (CORE, *components)]
-            _tell(connection, states)
+            _warn_if_long(connection, states)
             for component, state in zip((CORE, *components), states, strict=True):
                 _upgrade(connection, component, state)
 
     try:
-        # First, so that a database that is away does not keep the turn from the others of this process.
+        # Before taking the turn, so that a database that does not answer does not delay this process's other databases.
         await database.read(lambda connection: connection.exec_driver_sql("SELECT 1").all())
         async with one_at_a_time():
             await database.write(work, answer_s=None)
@@ -66,8 +67,8 @@ async def migrate(database: Database, components: Sequence[Revisions]) -> None:
         raise SchemaUnfit(f"{shown(database)}: {error.message}") from error
 
 
-def _tell(connection: Connection, states: Sequence[SchemaState]) -> None:
-    """Logs what may take long, so that the operator knows what the process waits for."""
+def _warn_if_long(connection: Connection, states: Sequence[SchemaState]) -> None:
+    """Logs a migration of large tables, so that the operator knows why the start takes long."""
     pending = [revision for state in states for revision in state.pending]
     if pending and (large := large_tables(connection)):
         log.warning(
@@ -78,7 +79,7 @@ def _tell(connection: Connection, states: Sequence[SchemaState]) -> None:
 
 
 def _reason(error: StrongroomError) -> str:
-    """Returns the driver's own words where there are any. Only a person sees them, at the start of a process."""
+    """The driver's own text if there is one. Only the operator sees it, at the start of a process."""
     return str(error.__cause__ or error)
 
 
@@ -88,16 +89,22 @@ def _lock(connection: Connection) -> Iterator[None]:
         yield
         return
     if connection.scalar(text(f"SELECT GET_LOCK('{MYSQL_LOCK}', {LOCK_WAIT_S})")) != 1:
-        raise Unavailable("Another process is migrating the database and does not end")
+        raise Unavailable(f"Another process has been migrating the database for more than {LOCK_WAIT_S} s")
     try:
         yield
-        connection.exec_driver_sql("COMMIT")  # the next in line must find the versions that were reached
+        connection.exec_driver_sql(
+            "COMMIT"
+        )  # before the lock is released: the next process must see the new versions
     finally:
         connection.scalar(text(f"SELECT RELEASE_LOCK('{MYSQL_LOCK}')"))
 
 
 def _upgrade(connection: Connection, component: Revisions, state: SchemaState) -> None:
-    """Raises: SchemaUnfit: what is there is in the way."""
+    """Runs the missing revisions of one component.
+
+    Raises:
+        SchemaUnfit: the existing tables are not as the revision expects.
+    """
     script = component.script
 
     def steps(revision: Any, _context: object) -> Any:
@@ -120,7 +127,7 @@ def _upgrade(connection: Connection, component: Revisions, state: SchemaState) -
 
 def _half_migrated(state: SchemaState, error: StrongroomError) -> SchemaUnfit:
     return SchemaUnfit(
-        f"The migration of {state.component} from {state.current or 'nothing'} meets tables that it did not expect:"
-        f" {_reason(error)}. An earlier one was interrupted, or something else changed them. Restore the backup from"
-        " before it; a database that was new may be dropped and made again"
+        f"The migration of {state.component} from {state.current or 'nothing'} finds tables that it did not expect:"
+        f" {_reason(error)}. An earlier migration was interrupted, or another program changed the tables. Restore the backup"
+        " from before the migration; if the database was new, drop it and create it again"
     )

@@ -1,4 +1,4 @@
-"""MySQL and MariaDB under the units of work, on asyncmy."""
+"""Runs units of work on MySQL and MariaDB, with asyncmy."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -28,9 +28,9 @@ Work = Callable[[Connection], T]
 
 LOCK_WAIT_S = 20
 IDLE_S = 10
-# A server may be set to cut off what does not fit; a value that was cut must never be committed. A process that was
-# stopped in the midst of a unit, with its machine or by a signal, keeps its rows locked, and its peer's kernel keeps its
-# connection alive: MariaDB ends it before those that wait for the rows give up. MySQL reads the /*M! */ as a comment.
+# Strict mode: some servers are configured to truncate values that do not fit, and a truncated value must never be committed.
+# Idle timeout: a process that was stopped in the middle of a unit keeps its rows locked, and its kernel keeps the connection
+# alive. MariaDB ends such a transaction before the others that wait for the rows give up. MySQL reads /*M! */ as a comment.
 SESSION = (
     f"SET SESSION time_zone='+00:00', innodb_lock_wait_timeout={LOCK_WAIT_S},"
     " sql_mode='STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
@@ -39,10 +39,10 @@ SESSION = (
 
 
 class MysqlEngine:
-    """Runs units of work; see `Database`."""
+    """Runs units of work for `Database`."""
 
     def __init__(self, url: URL, pool_size: int) -> None:
-        # Writers take no gap locks, so parallel inserts do not deadlock; a reader keeps to one snapshot.
+        # READ COMMITTED takes no gap locks, so parallel inserts do not deadlock. REPEATABLE READ keeps a reader on one snapshot.
         self._writer = _engine(url, pool_size, "READ COMMITTED")
         self._reader = _engine(url, pool_size, "REPEATABLE READ")
 
@@ -75,17 +75,19 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     try:
         yield connection
     except ConnectionSevered:
-        await connection.invalidate()  # also one that a server keeps which cannot now: another may do better
+        await (
+            connection.invalidate()
+        )  # also a working connection to a failing server: a new one may reach a better server
         raise
     finally:
-        # The unit has ended, well or not; a connection that breaks only now changes nothing of that.
+        # The unit has ended. If the connection breaks only now, that changes nothing.
         with suppress(DatabaseUnavailable, DBAPIError):
             await connection.close()
 
 
 def _is_surely_undone(error: StrongroomError) -> bool:
-    """What the server said of a COMMIT leaves no doubt that it did nothing of it."""
-    if isinstance(error, Duplicate):  # a constraint that is looked at only then
+    """Whether the server's error proves that it did not commit."""
+    if isinstance(error, Duplicate):  # a constraint that the server checks only at the commit
         return True
     cause = error.__cause__
     return isinstance(error, Undone) and cause is not None and mysql_number(cause) in UNDONE_BY_SERVER

@@ -1,7 +1,7 @@
-"""Single SELECTs on MySQL and MariaDB, on asyncmy alone.
+"""Runs single SELECTs on MySQL and MariaDB, directly on asyncmy.
 
-A statement through SQLAlchemy, its greenlets and its transaction costs six times the processor time and two more round
-trips. What is asked here is one statement, which is a snapshot of its own, so it needs none of them.
+Through SQLAlchemy, with its greenlets and a transaction, a statement takes six times the CPU time and two more round trips. A
+single SELECT is a snapshot by itself and needs neither.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from strongroom.core.storage.mysql import SESSION
 
 
 class QueryPool:
-    """At most `size` connections, opened when they are needed."""
+    """A pool of at most `size` connections, which are opened when needed."""
 
     def __init__(self, url: URL, size: int) -> None:
         self._arguments = {
@@ -34,11 +34,11 @@ class QueryPool:
         self._idle: list[Any] = []
 
     async def query(self, sql: str, parameters: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
-        """The rows. A connection that is not known to be sound afterwards is given up.
+        """The rows of one SELECT. After any error the connection is closed, because its state is unknown.
 
         Raises:
-            ConnectionSevered: the server is away; nothing else is wrong with the question.
-            StrongroomError: it is.
+            ConnectionSevered: the server does not answer; the statement itself may be right.
+            StrongroomError: the server refused the statement.
         """
         async with self._slots:
             connection = self._idle.pop() if self._idle else None
@@ -57,7 +57,7 @@ class QueryPool:
                     raise
                 ours = mysql_error(error, sql, severed=isinstance(error, OSError))
                 if isinstance(ours, ConnectionSevered):
-                    self.close()  # after one broke, the others are broken as well
+                    self.close()  # after one connection broke, the idle ones are probably broken too
                 raise ours from error
             self._idle.append(connection)
             return rows
@@ -69,7 +69,7 @@ class QueryPool:
 
 
 def _end_if_cancelled() -> None:
-    """The driver swallows a cancellation, or makes a broken connection of it."""
+    """Raises the cancellation again, which the driver swallows or turns into a broken connection."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

@@ -1,6 +1,6 @@
-"""The numbers of databases' errors by their meaning.
+"""The meanings of databases' error numbers.
 
-Sources: the error lists of MySQL 8.4, MariaDB 11 and TiDB, ProxySQL's 9001 to 9006, SQLite's result codes.
+Sources: the error lists of MySQL 8.4, MariaDB 11 and TiDB, ProxySQL's numbers 9001 to 9006, and SQLite's result codes.
 """
 
 import enum
@@ -8,7 +8,7 @@ import sqlite3
 
 
 class Meaning(enum.Enum):
-    """See `core.storage.errors`."""
+    """The meaning of an error, as `core.storage.errors` explains."""
 
     PASSING = enum.auto()
     AWAY = enum.auto()
@@ -33,7 +33,7 @@ UNDONE_BY_SERVER = frozenset(
         9007,  # TiDB: a write conflict
     }
 )
-"""Said of a COMMIT too, each of these means that nothing of it was done."""
+"""Also as the answer to a COMMIT, each of these numbers proves that nothing was committed."""
 
 WAITED = frozenset(
     {
@@ -43,7 +43,7 @@ WAITED = frozenset(
         sqlite3.SQLITE_BUSY,
     }
 )
-"""The server waited before it gave up; to try again would outlast every caller."""
+"""The server waited before it gave up. Another try would take longer than any caller waits."""
 
 _PASSING = UNDONE_BY_SERVER | {
     LOCK_WAIT,
@@ -62,7 +62,7 @@ _PASSING = UNDONE_BY_SERVER | {
     8229,  # TiDB: the transaction lived too long
 }
 
-# Below 2000 the server's; every other number from 2000 on is AWAY unless it is named below.
+# The server's numbers below 2000. A number from 2000 on is AWAY unless it is listed in another set.
 _AWAY = frozenset(
     {
         1040,  # too many connections
@@ -167,7 +167,7 @@ _DUPLICATE = frozenset({1022, 1062, 1169, 1557, 1586})
 _UNFIT = frozenset({1074, 1153, 1162, 1264, 1265, 1292, 1300, 1366, 1406, 1690, 1977, 3854})
 _REFUSED_ABOVE = frozenset(
     {
-        # Of the numbers from 2000 on, those that blame the statement: generated columns, JSON, checks, roles.
+        # The numbers from 2000 on that are about the statement: generated columns, JSON, checks, roles.
         *range(3000, 3024),
         *range(3102, 3118),
         *range(3140, 3159),
@@ -182,7 +182,7 @@ _REFUSED_ABOVE = frozenset(
     }
 )
 FIRST_OUTSIDE_SERVER = 2000
-"""Here begin the client library's numbers; later servers, TiDB and proxies have theirs above."""
+"""From here on the numbers are the client library's, and above those the ones of newer servers, TiDB and proxies."""
 
 _MYSQL: dict[int, Meaning] = {
     **dict.fromkeys(_REFUSED_ABOVE, Meaning.REFUSED),
@@ -198,7 +198,7 @@ UNUSABLE_NUMBERS = tuple(sorted(_UNUSABLE))
 
 
 def mysql_meaning(number: int, sqlstate: str | None = None) -> Meaning:
-    """By the number; one that is not known goes by its SQLSTATE, and by who gives such numbers."""
+    """The meaning of a number. An unknown number is judged by its SQLSTATE and by its range."""
     known = _MYSQL.get(number)
     if known is not None:
         return known
@@ -210,7 +210,7 @@ def mysql_meaning(number: int, sqlstate: str | None = None) -> Meaning:
 
 
 UNSYNCED = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
-"""After a COMMIT: all of it is in the file, and the disk did not take it; a crash may keep it or not."""
+"""After a COMMIT: the data is in the file but perhaps not on the disk, so a crash may keep it or lose it."""
 
 _SQLITE: dict[int, Meaning] = {
     sqlite3.SQLITE_BUSY: Meaning.PASSING,
@@ -241,7 +241,7 @@ _NO_TABLE = ("no such table", "no such column")
 
 
 def sqlite_meaning(number: int, text: str) -> Meaning:
-    """By the extended code, then by the primary one. Of a table that is not there only the text tells."""
+    """The meaning of an extended code, or else of its primary code. Only the text shows that a table is missing."""
     known = _SQLITE.get(number) or _SQLITE.get(number & _PRIMARY)
     if known is not None:
         return known

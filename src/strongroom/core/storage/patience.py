@@ -1,7 +1,7 @@
-"""Waits for a database that is away when a process starts, but not for one that needs a person.
+"""Waits at start for a database that may come back by itself, but not for one that needs a person.
 
-A wrong password, an unknown database, a schema of a later version: the operator learns of them at once, because the
-process ends. A server that is not there yet, is full or busy, or lost its quorum may come back by itself.
+After a wrong password, an unknown database or a newer schema, the process ends at once, so that the operator sees it. A server
+that has not started yet, is full or busy, or has lost its quorum may come back by itself.
 """
 
 import sqlite3
@@ -14,15 +14,15 @@ from strongroom.core.storage.errors import DatabaseUnusable
 
 NO_SPACE = frozenset({1021, 1023, 1026, 1030, 1037, 1038, 1041, 1114, 1598})
 SQLITE_NO_SPACE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
-"""No room on a disk or in memory, which may be made while the process waits."""
+"""No space on the disk or in memory. The operator may free some while the process waits."""
 SQLITE_PRIMARY = 0xFF
-"""The part of an extended result code that is the code."""
+"""The bits of an extended result code that are its primary code."""
 
 
 async def patiently(work: Callable[[], Awaitable[None]], health: WorkHealth, backoff: Backoff) -> None:
-    """Runs `work`, again and again while the database is away. It may have done a part of it before.
+    """Runs `work` until it succeeds, as long as the error may pass. A failed run may have done a part of the work.
 
-    `health` is told of failures; it is well when the caller says so.
+    `health` learns of the failures; the caller reports the success.
 
     Raises:
         Unavailable: waiting does not help.
@@ -40,7 +40,7 @@ async def patiently(work: Callable[[], Awaitable[None]], health: WorkHealth, bac
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the reason may go away by itself: by the error of the database that is its cause."""
+    """Whether the error may pass by itself, judged by the database's error that caused it."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, DatabaseUnusable):

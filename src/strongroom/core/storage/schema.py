@@ -1,4 +1,4 @@
-"""How far a database's schema is, without changing it: what is missing, what a migration would do, how large it is."""
+"""Reads a database's schema without changing it: its version, the missing revisions, the plan of a migration, the sizes."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -27,14 +27,14 @@ LARGE_BYTES = 1 << 30
 
 
 class SchemaUnfit(StrongroomError):
-    """The schema is not one that this version can use, nor bring up to date. To wait does not help."""
+    """This version can neither use nor migrate the schema; waiting does not help."""
 
     code = "schema_unfit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revisions:
-    """One component's migrations: `folder` holds the revision files."""
+    """One component's migrations; `folder` contains the revision files."""
 
     component: str
     folder: Path
@@ -53,7 +53,7 @@ CORE = Revisions(component="core", folder=Path(__file__).parent / "revisions")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaState:
-    """`current` None: the component has no tables yet. `pending`: what is missing, the next first."""
+    """A component's version. `current` is None if it has no tables yet. `pending` are the missing revisions, in order."""
 
     component: str
     current: str | None
@@ -62,7 +62,7 @@ class SchemaState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSize:
-    """`rows` is an estimate; `size` in bytes, None where the database does not tell."""
+    """A table's size. `rows` is an estimate; `size` is in bytes, or None if the database does not report it."""
 
     name: str
     rows: int
@@ -75,12 +75,12 @@ class TableSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One revision and its statements. Not `is_whole`: the rest depends on what the statements before it make."""
+    """One revision and its statements. If `is_whole` is false, later statements depend on the effect of these ones."""
 
     revision: str
     statements: tuple[str, ...]
     notes: tuple[str, ...]
-    """What the revision says of itself, by a function `plan` that only reads."""
+    """Explanations from the revision's own function `plan`, which only reads."""
     is_whole: bool
 
 
@@ -92,7 +92,11 @@ class Plan:
 
 
 def read_state(connection: Connection, component: Revisions) -> SchemaState:
-    """Raises: SchemaUnfit: the database was written by a newer version, or by something else."""
+    """Reads a component's version.
+
+    Raises:
+        SchemaUnfit: a newer version, or another program, wrote the schema.
+    """
     current = _read_version(connection, component)
     script = component.script
     known = [each.revision for each in script.walk_revisions()][::-1]
@@ -107,7 +111,7 @@ def read_state(connection: Connection, component: Revisions) -> SchemaState:
 
 
 def table_sizes(connection: Connection) -> list[TableSize]:
-    """The largest first."""
+    """The sizes of all tables, largest first."""
     found = _sqlite_sizes(connection) if connection.dialect.name == "sqlite" else _mysql_sizes(connection)
     return sorted(found, key=lambda each: (each.size or 0, each.rows), reverse=True)
 
@@ -117,18 +121,18 @@ def large_tables(connection: Connection) -> list[str]:
 
 
 async def require_current(database: Database, components: Sequence[Revisions]) -> None:
-    """Looks only.
+    """Makes sure that the schema is up to date; changes nothing.
 
     Raises:
-        NotFound: there is no database, or none of our tables in it.
-        SchemaUnfit: a migration is missing, or the schema is newer.
+        NotFound: there is no database, or it has none of our tables.
+        SchemaUnfit: a revision is missing, or the schema is newer.
     """
     require_file(database)
     states = await database.read(lambda c: [read_state(c, each) for each in (CORE, *components)])
     if all(state.current is None for state in states):
         raise NotFound(
             f"The database {shown(database)} has no tables of Strongroom: if it is the right one, `strongroom migrate`"
-            " makes them (--dry-run shows what it does), and so does `strongroom serve`"
+            " creates them (--dry-run shows what it does), and so does `strongroom serve`"
         )
     pending = [revision for state in states for revision in state.pending]
     if pending:
@@ -139,23 +143,26 @@ async def require_current(database: Database, components: Sequence[Revisions]) -
 
 
 def require_file(database: Database) -> None:
-    """Raises: NotFound: SQLite would make the file."""
-    if not _is_there(database):
+    """Makes sure that an SQLite file exists, because opening it would create it.
+
+    Raises:
+        NotFound: it does not exist.
+    """
+    if not _exists(database):
         raise NotFound(
-            f"There is no database {shown(database)}: if STRONGROOM_DATA is right, `strongroom serve` makes it"
+            f"There is no database {shown(database)}: if STRONGROOM_DATA is right, `strongroom serve` creates it"
         )
 
 
 async def plan(database: Database, components: Sequence[Revisions]) -> Plan:
-    """What a migration would do. Nothing is changed, and no file is made.
+    """What a migration would do. It changes nothing and creates no file.
 
     Raises:
         SchemaUnfit: as `read_state`.
     """
-    if not _is_there(database):
-        engine = create_engine(
-            "sqlite://"
-        )  # in memory: there the statements may be run, and every one is known
+    if not _exists(database):
+        # For a database in memory the statements are really run, so that the plan is complete.
+        engine = create_engine("sqlite://")
         try:
             with engine.begin() as connection:
                 return _plan(connection, components, dry=False)
@@ -169,19 +176,20 @@ _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDict
 
 
 def one_at_a_time() -> asyncio.Lock:
-    """The turn of this process: revisions speak to the database through `alembic.op`, of which there is one.
+    """The lock under which one migration at a time runs in this process.
 
-    Ledgers that start at once would run each other's statements on each other's databases.
+    Revisions use `alembic.op`, which is global: ledgers that migrate at the same time would run their statements on each
+    other's databases.
     """
     return _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
 def shown(database: Database) -> str:
-    """Where a database is, without its password."""
+    """The database's URL without its password."""
     return database.url.render_as_string(hide_password=True)
 
 
-def _is_there(database: Database) -> bool:
+def _exists(database: Database) -> bool:
     return not database.is_sqlite or Path(database.url.database or "").exists()
 
 
@@ -205,13 +213,13 @@ def _step(connection: Connection, script: ScriptDirectory, revision: str, *, dry
             notes = module.plan(connection) if hasattr(module, "plan") else []
             module.upgrade()
         except (NoSuchTableError, DatabaseUnusable):
-            is_whole = False  # it looks at what it, or a revision before it, would have made
+            is_whole = False  # it reads a table that this or an earlier revision would have created
     return Step(revision=revision, statements=tuple(statements), notes=tuple(notes), is_whole=is_whole)
 
 
 @contextmanager
 def _recorded(connection: Connection, *, dry: bool) -> Iterator[list[str]]:
-    """Notes the statements that change something; `dry`: they are not run."""
+    """Records the statements that change something. With `dry` they are replaced by statements that do nothing."""
     statements: list[str] = []
 
     def note(
@@ -231,7 +239,9 @@ def _recorded(connection: Connection, *, dry: bool) -> Iterator[list[str]]:
 
     def refuse(_connection: Connection, _cursor: Any, statement: str, *_more: Any) -> None:
         if dry and statement.lstrip().upper().startswith(CHANGING):
-            raise AssertionError("A revision passes a statement to the driver, where it cannot be held back")
+            raise AssertionError(
+                "A revision sends a statement straight to the driver, where a dry run cannot stop it"
+            )
 
     event.listen(connection, "before_execute", note, retval=True)
     event.listen(connection, "before_cursor_execute", refuse)
@@ -276,13 +286,13 @@ def _sqlite_sizes(connection: Connection) -> list[TableSize]:
 
 
 def _sqlite_rows(connection: Connection, name: str) -> int:
-    """The largest row id: a count would read the whole table."""
+    """The largest row id, as an estimate: a count would read the whole table."""
     quoted = connection.dialect.identifier_preparer.quote(name)
     return connection.scalar(text(f"SELECT MAX(rowid) FROM {quoted}")) or 0  # noqa: S608 - a table's quoted name
 
 
 def _sqlite_size(connection: Connection, name: str) -> int | None:
-    """None: this SQLite was built without the table of sizes."""
+    """The table's size in bytes; None if this SQLite was built without `dbstat`."""
     try:
         size: int | None = connection.scalar(
             text("SELECT SUM(pgsize) FROM dbstat WHERE name = :name AND aggregate = TRUE"), {"name": name}

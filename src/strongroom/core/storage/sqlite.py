@@ -1,8 +1,8 @@
-"""SQLite under the units of work: one writing thread that commits in groups, reading threads that never wait for it.
+"""Runs units of work on SQLite: one writing thread commits in groups, and reading threads never wait for it.
 
-A commit costs a flush of the disk, so the units that wait at the same moment share one: each runs in a savepoint of
-its own, is undone alone when it fails, and is done for its caller when the common commit is on disk. When SQLite gives
-up the whole transaction, all of them have failed.
+A commit needs a flush of the disk, so all units that wait at the same time share one commit. Each runs in its own savepoint: if
+it fails, only this unit is undone. A caller gets its result when the shared commit is on disk. If SQLite aborts the whole
+transaction, all units in it have failed.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ READ_ONLY_PRAGMAS = ("query_only=ON", "foreign_keys=ON")
 
 
 class SqliteEngine:
-    """Runs units of work; see `Database`."""
+    """Runs units of work for `Database`."""
 
     def __init__(self, url: URL) -> None:
         self._writer = _GroupWriter(_engine(url, pool_size=1, begin="BEGIN IMMEDIATE"))
@@ -65,7 +65,7 @@ class SqliteEngine:
 
 
 class _Unit(Generic[T]):
-    """A unit of work on its way through the writing thread, with the caller that waits for it."""
+    """A unit of work for the writing thread, with the future that its caller waits for."""
 
     def __init__(self, work: Work[T]) -> None:
         self._work = work
@@ -75,22 +75,22 @@ class _Unit(Generic[T]):
         self.error: BaseException | None = None
 
     def run(self, connection: Connection) -> None:
-        """Runs the unit in a savepoint: a failure undoes this unit and no other."""
+        """Runs the unit in a savepoint, so that a failure undoes only this unit."""
         savepoint = connection.begin_nested()
         try:
             self._result = self._work(connection)
             savepoint.commit()
-        except BaseException as error:  # noqa: BLE001 - it belongs to the caller, whatever it is
+        except BaseException as error:  # noqa: BLE001 - every error goes to the unit's caller
             self.error = error
             savepoint.rollback()
 
     def run_alone(self, connection: Connection) -> None:
-        """Runs the unit in the transaction itself, which fails with it."""
+        """Runs the only unit of a batch in the transaction itself, without a savepoint."""
         self._result = self._work(connection)
 
     def answer(self) -> None:
         """Gives the result to the caller, in the caller's event loop."""
-        if self.future.done():  # the caller is gone; the work is done all the same
+        if self.future.done():  # the caller was cancelled; the work is done
             return
         if self.error is not None:
             self.future.set_exception(self.error)
@@ -99,7 +99,7 @@ class _Unit(Generic[T]):
 
 
 class _GroupWriter:
-    """One thread, one connection, one transaction for all units that wait."""
+    """The writing thread, with one connection; it runs all waiting units in one transaction."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -118,7 +118,7 @@ class _GroupWriter:
         return unit.future
 
     def close(self) -> None:
-        """Ends the thread after the units that wait."""
+        """Ends the thread after it has run the waiting units."""
         self._closed = True
         if self._thread is not None:
             self._queue.put(None)
@@ -132,12 +132,12 @@ class _GroupWriter:
                 while len(batch) < MAX_UNITS:
                     following = self._queue.get_nowait()
                     if following is None:
-                        self._queue.put(None)  # the end comes after this batch
+                        self._queue.put(None)  # put the end mark back: the thread ends after this batch
                         break
                     batch.append(following)
             self._commit(batch)
             for loop in {one.loop for one in batch}:
-                with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits any more
+                with contextlib.suppress(RuntimeError):  # that loop is closed, so no caller waits there
                     loop.call_soon_threadsafe(_answer, [one for one in batch if one.loop is loop])
 
     def _commit(self, batch: list[_Unit[Any]]) -> None:
@@ -151,7 +151,7 @@ class _GroupWriter:
                         unit.run(connection)
                     _check_transaction(connection, unit)
                 _end(transaction)
-        except BaseException as error:  # noqa: BLE001 - a commit that failed failed for every unit in it
+        except BaseException as error:  # noqa: BLE001 - a failed commit fails every unit in it
             cause = _first_cause(batch, error)
             for unit in batch:
                 unit.error = unit.error or cause
@@ -167,13 +167,13 @@ def _end(transaction: RootTransaction) -> None:
 
 
 def _first_cause(batch: list[_Unit[Any]], error: BaseException) -> BaseException:
-    """Why SQLite gave up the transaction: what a unit met first, not that the savepoints of the later ones are gone."""
+    """The error that made SQLite abort the transaction: the first unit's, not the later complaints about lost savepoints."""
     met = (unit.error for unit in batch if isinstance(unit.error, DatabaseUnavailable))
     return error if isinstance(error, DatabaseUnavailable) else next(met, error)
 
 
 def _check_transaction(connection: Connection, unit: _Unit[Any]) -> None:
-    """Raises when SQLite gave up the whole transaction over this unit, as it does when the disk is full."""
+    """Raises if SQLite aborted the whole transaction in this unit, as it does when the disk is full."""
     driver: Any = connection.connection.driver_connection
     if not driver.in_transaction:
         raise unit.error or RuntimeError("SQLite undid the transaction")
@@ -185,7 +185,7 @@ def _answer(batch: list[_Unit[Any]]) -> None:
 
 
 class SqliteReader:
-    """Reads a file as it lies there, and leaves no trace beside it."""
+    """Reads a database file, and creates no files beside it."""
 
     def __init__(self, url: URL) -> None:
         self._engine = _engine(
@@ -207,9 +207,9 @@ class SqliteReader:
 
 
 def _read_only(path: Path) -> URL:
-    """A file that nobody has open is taken for one that does not change: else SQLite would make files beside it.
+    """The URL for reading a file. A file that no process has open is opened as immutable, so that SQLite creates no files.
 
-    Who has it open, or was killed, has left a write-ahead log, which belongs to what is stored.
+    If a process has it open, or was killed, there is a write-ahead log beside it, whose content belongs to the database.
     """
     log, index = (path.with_name(path.name + ending) for ending in ("-wal", "-shm"))
     is_in_use = index.exists() or (log.exists() and log.stat().st_size > 0)
@@ -236,7 +236,9 @@ def _engine(url: URL, *, pool_size: int, begin: str, pragmas: Sequence[str] = PR
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)  # the driver begins none by itself (isolation_level None)
+        connection.exec_driver_sql(
+            begin
+        )  # with isolation_level None the driver begins no transaction by itself
 
     event.listen(engine, "handle_error", translate_sqlite, retval=True)
     return engine

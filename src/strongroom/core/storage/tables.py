@@ -1,7 +1,6 @@
 """The core's tables.
 
-They live in each ledger's own database, so that an effect, its audit row and its event commit together or not
-at all.
+Each ledger's database has its own, so that a change, its audit row and its event commit in one transaction.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, UniqueConstraint
@@ -11,7 +10,7 @@ from strongroom.core.storage.database import ascii_text, binary, exact_text
 
 metadata = MetaData()
 
-BIG_ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself on INTEGER keys alone
+BIG_ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only with INTEGER keys
 # An adopted database may have another default character set, which loses characters.
 LONG_TEXT = Text().with_variant(
     mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
@@ -49,7 +48,7 @@ outbox = Table(
     Column("payload", LONG_TEXT, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     UniqueConstraint("destination", "stream", "sequence", name="strongroom_outbox_event"),
-    sqlite_autoincrement=True,  # else it gives the id of a deleted last row again, and `core.tail` reads by ids
+    sqlite_autoincrement=True,  # without it SQLite reuses the id of a deleted last row, and the outbox reader would miss it
 )
 
 idempotency = Table(
@@ -99,7 +98,7 @@ binding = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("tag", binary(32), nullable=False),
 )
-"""What binds a sealed value to its row (`core.security.bindings`). `sequence` is the audit row that tells of it."""
+"""The tags that bind sealed values to their rows (`core.security.bindings`). `sequence` names the audit row of the change."""
 
 binding_state = Table(
     "strongroom_binding_state",
@@ -107,4 +106,4 @@ binding_state = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("key_check", binary(32)),
 )
-"""One row, put there when the table is made. `key_check` is of the key that binds; NULL until the first start with it."""
+"""One row, inserted when the table is created. `key_check` belongs to the key that binds; NULL until the first start with it."""
