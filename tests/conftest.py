@@ -1,5 +1,6 @@
 """What every test may use. Servers start with the first test that asks for them."""
 
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in item.iter_markers("flaky"):
             if not mark.kwargs.get("reason"):
                 raise pytest.UsageError(f"{item.nodeid} may be run again, and does not say why")
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests stay to the end: looking through them for garbage again and again costs a sixth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 def pytest_report_header() -> str:
