@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from sqlalchemy import text
 from sqlalchemy.engine import URL
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -33,6 +34,7 @@ from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.environment import Secret
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
+from strongroom.core.storage.statements import Statement
 from strongroom.hathor import tables
 from strongroom.hathor.definition import REVISIONS
 from strongroom.hathor.wallets.jwt import Tokens
@@ -147,7 +149,7 @@ async def prepare(url: URL, folder: Path, addresses: int) -> None:
         await database.write(partial(load_rows, count=addresses, first=first), answer_s=None)
     await database.write(lambda c: load_ready_wallets(c, PLAN), answer_s=None)
     for table in tables.metadata.tables:  # a server that has run for a while knows what its tables hold
-        await database.query(f"ANALYZE TABLE `{table}`")
+        await database.query(Statement(text(f"ANALYZE TABLE `{table}`")))
     print(f"loaded {addresses:,} addresses in {time.monotonic() - started_s:.0f} s", flush=True)
     clock = SystemClock()
     tokens = Tokens([Secret(AUTH_SECRET)], clock, SystemEntropy())

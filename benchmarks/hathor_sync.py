@@ -28,7 +28,6 @@ from strongroom.core.http.exposure import Access
 from strongroom.core.http.listener import Listener, Surface
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate
-from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables
 from strongroom.hathor.definition import REVISIONS
 from strongroom_sandbox.hathor.generate import PAYMENTS_ONLY, Generator, Plan
@@ -39,6 +38,7 @@ from support.hathor.many_rows import LOADED_AT_ONCE, load_rows
 from support.mariadb import running_mariadb
 from support.ports import free_port
 from support.processes import Process
+from support.sql import execute
 
 STREAM = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "hathor" / "bench_stream.jsonl.gz"
 ORIGINAL_RATE = 266

@@ -21,13 +21,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from strongroom.core.clock import SystemClock
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate
-from strongroom.core.storage.statements import chunks, execute, upsert_rows
+from strongroom.core.storage.statements import chunks, upsert_rows
 from strongroom.hathor import tables
 from strongroom.hathor.definition import REVISIONS
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.wallets.loading import Progress, load_wallet
 from support.hathor.wallets import WALLET, insert_wallet, wallet_addresses
 from support.mariadb import running_mariadb
+from support.sql import execute
 
 SIZES = ((1_000, 1_000), (10_000, 100_000))
 """Addresses and history rows."""

@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.maintenance.verifier import Verifier
 from strongroom.hathor.proposals.broadcaster import PACE, Broadcaster, ProposalEffects, TransactionNetwork
 from strongroom.hathor.proposals.sweeper import LIFE_S, ProposalSweep
@@ -19,6 +18,7 @@ from support.hathor.original import fill
 from support.hathor.push_node import ScriptedNode
 from support.hathor.streams import NOW_S, SCENARIOS, VECTORS, apply, our_table, prepare, scenario
 from support.mariadb import MariaDB
+from support.sql import execute
 
 RULES = Rules(network=MAINNET, reward_spend_min_blocks=300)
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.protocol.transactions import HATHOR_TOKEN
 from strongroom.hathor.sync.batch import apply_batch
 from strongroom_sandbox.hathor.vertices import Nano
 from support.hathor.scenes import NOW_S, RULES, Scene, pay, text_address
 from support.hathor.streams import OUTBOX, prepare
+from support.sql import execute
 
 BALANCE = (
     "SELECT unlocked_balance, locked_balance, timelock_expires, transactions, unlocked_authorities"

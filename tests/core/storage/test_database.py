@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 from core.accounts import account, add, balances, create_accounts
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.errors import DatabaseRefused, DatabaseUnusable, Duplicate, Undone
+from strongroom.core.storage.statements import Statement
 from support.clock import SeededEntropy
 from support.processes import python
 
@@ -205,7 +206,7 @@ async def test_a_table_that_is_gone_makes_the_database_unusable(database: Databa
         await database.read(lambda connection: connection.execute(text("SELECT * FROM nowhere")).all())
     if not database.is_sqlite:
         with pytest.raises(DatabaseUnusable):
-            await database.query("SELECT * FROM nowhere")
+            await database.query(Statement(text("SELECT * FROM nowhere")))
 
 
 def transfer(connection: Connection) -> None:

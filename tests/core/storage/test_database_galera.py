@@ -11,6 +11,7 @@ from strongroom.core.storage.check import check_database
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseUnavailable, Undone
 from strongroom.core.storage.migrations import migrate
+from strongroom.core.storage.statements import Statement
 from support.galera import Galera, running_galera
 from support.waiting import eventually, until_true
 
@@ -102,7 +103,7 @@ async def test_a_node_without_quorum_is_unavailable_until_it_has_one(
     for attempt in (
         first.write(lambda connection: add(connection, "a", 1)),
         first.read(lambda connection: connection.execute(text("SELECT * FROM account")).all()),
-        first.query("SELECT * FROM account"),
+        first.query(Statement(text("SELECT * FROM account"))),
         check_database(first),
     ):
         with pytest.raises(DatabaseUnavailable, match="nothing was signed"):

@@ -19,6 +19,7 @@ from strongroom.core.storage.errors import (
     UnfitValue,
 )
 from strongroom.core.storage.numbers import AWAY_NUMBERS, PASSING_NUMBERS, UNUSABLE_NUMBERS, WAITED
+from strongroom.core.storage.statements import Statement
 from support.databases import execute_elsewhere
 from support.mariadb import MariaDB
 from support.processes import python
@@ -317,7 +318,7 @@ async def test_what_is_wrong_with_the_password_is_no_defect(mariadb: MariaDB) ->
     with pytest.raises(DatabaseUnusable, match="error 1045"):
         await database.read(lambda connection: connection.execute(text("SELECT 1")).all())
     with pytest.raises(DatabaseUnusable, match="error 1045"):
-        await database.query("SELECT 1")
+        await database.query(Statement(text("SELECT 1")))
     await database.close()
 
 

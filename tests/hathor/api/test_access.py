@@ -8,10 +8,10 @@ from strongroom.core.environment import Secret
 from strongroom.core.errors import Forbidden, Unauthenticated
 from strongroom.core.http.forwarded import parse_proxies
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.wallets.jwt import LIFETIME_S, Mode, Principal, Tokens
 from support.clock import ManualClock, SeededEntropy
 from support.hathor.api import SIGNED, WALLET_ID, recorded_rows, serving_api
+from support.sql import execute
 
 pytestmark = pytest.mark.anyio
 

@@ -6,13 +6,13 @@ from urllib.parse import quote
 import pytest
 
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.api.validation import amount, number, text
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.hashes import base58check_decode
 from support.clock import ManualClock
 from support.hathor.api import recorded_rows, serving_api
 from support.hathor.proposals import FUNDS
+from support.sql import execute
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,6 @@ from strongroom.core.errors import Unavailable
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.gateway.network_rules import LIFETIME_S
 from support.clock import ManualClock
 from support.hathor.api import Api, recorded_node, serving_api
@@ -20,6 +19,7 @@ from support.hathor.canned_node import CannedNode
 from support.hathor.running import serving
 from support.ports import free_port
 from support.processes import Process, strongroom
+from support.sql import execute
 
 pytestmark = pytest.mark.anyio
 

@@ -5,12 +5,12 @@ import random
 
 import msgspec
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from strongroom.core.clock import SystemClock
 from strongroom.core.storage import tables as core_tables
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute, select_in
+from strongroom.hathor import tables
 from strongroom.hathor.maintenance.deletion import delete_wallet
 from strongroom.hathor.maintenance.verifier import Verifier
 from strongroom.hathor.protocol.addresses import MAINNET
@@ -24,6 +24,7 @@ from support.clock import ManualClock
 from support.hathor.api import SIGNED, WALLET_ID, Api, recorded_rows, serving_api
 from support.hathor.streams import apply, prepare
 from support.hathor.wallets import WALLET, check_wallet, favourites, insert_wallet, wallet_addresses
+from support.sql import execute
 
 pytestmark = pytest.mark.anyio
 
@@ -118,11 +119,12 @@ async def test_deletions_beside_a_sync_leave_nothing_behind(database: Database) 
 
 def _never_seen(connection: Connection) -> int:
     """Addresses of the wallet that the chain does not know."""
-    sql = (
-        "SELECT COUNT(*) FROM address WHERE address IN {in} AND address NOT IN (SELECT address FROM tx_output)"
-        " AND address NOT IN (SELECT address FROM strongroom_hathor_caller)"
+    address = tables.address.c.address
+    on_chain = (select(tables.tx_output.c.address), select(tables.caller.c.address))
+    found = select(address).where(
+        address.in_(wallet_addresses(200)), *(address.not_in(seen) for seen in on_chain)
     )
-    return int(next(iter(select_in(connection, sql, wallet_addresses(200))))[0])
+    return len(connection.execute(found).all())
 
 
 def _thirds(events: list[Event]) -> tuple[list[Event], list[Event], list[Event]]:

@@ -7,7 +7,6 @@ import pytest
 
 from strongroom.core.clock import SystemClock
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.maintenance.verifier import Report, Verifier
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.protocol.events import RawEvent, read_event
@@ -18,6 +17,7 @@ from support.clock import ManualClock
 from support.hathor.model import stored_tables
 from support.hathor.streams import apply, prepare
 from support.hathor.wallets import WALLET, check_wallet, favourites, insert_wallet
+from support.sql import execute
 
 RULES = Rules(network=MAINNET, reward_spend_min_blocks=10)
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
 from support.another_process import Elsewhere, another_process, until_waiting
 from support.clock import ManualClock
 from support.hathor.api import recorded_rows, serving_api
+from support.sql import execute
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,6 @@ import pytest
 
 from strongroom.core.clock import SystemClock
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.protocol.addresses import MAINNET, parse_address
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.sync.batch import apply_batch
@@ -16,6 +15,7 @@ from strongroom_sandbox.hathor.vertices import Output, read_output
 from support.hathor.scenes import NOW_S, RULES, Scene, pay
 from support.hathor.streams import OUTBOX, prepare
 from support.hathor.wallets import WALLET, insert_wallet, wallet_addresses
+from support.sql import execute
 
 
 def own(index: int, value: int) -> Output:

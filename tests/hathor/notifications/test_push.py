@@ -17,7 +17,6 @@ from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Health, Metrics, Status
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.ledger import PUSH
 from strongroom.hathor.notifications.devices import Device, register_device, update_device
 from strongroom.hathor.notifications.fcm import Fcm, PushService
@@ -44,6 +43,7 @@ from support.hathor.running import until
 from support.hathor.scenes import NOW_S, RULES, Scene, pay
 from support.hathor.streams import prepare
 from support.hathor.wallets import WALLET, insert_wallet, wallet_addresses
+from support.sql import execute
 from support.waiting import eventually, until_true
 
 pytestmark = pytest.mark.anyio

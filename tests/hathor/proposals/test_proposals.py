@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.gateway.push import Presence
 from strongroom.hathor.proposals.sweeper import LIFE_S, UNSEEN_S
 from support.clock import ManualClock
 from support.hathor.api import WALLET_ID
 from support.hathor.proposals import FUNDS, KEYS, NOW_S, Client, hexed, payment
 from support.hathor.signing import draft, sign
+from support.sql import execute
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import Connection
 
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.proposals.store import begin_broadcast, cancel, finish_broadcast, propose, refuse
 from strongroom.hathor.proposals.utxo_locks import ProposalRefused
 from strongroom.hathor.protocol.hashes import base58check_decode, sha256d
@@ -15,6 +14,7 @@ from strongroom.hathor.protocol.transactions import Transaction
 from support.hathor.scenes import NOW_S, Scene, pay, text_address
 from support.hathor.signing import draft
 from support.hathor.streams import prepare
+from support.sql import execute
 
 OURS = "a"
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.proposals.sent import KEPT_S
 from strongroom.hathor.proposals.sweeper import UNSEEN_S
 from strongroom.hathor.protocol.transactions import Transaction
 from support.clock import ManualClock
 from support.hathor.proposals import FUNDS, NOW_S, Client, hexed, payment
+from support.sql import execute
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio

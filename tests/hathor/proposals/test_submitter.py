@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Rejected
 from strongroom.core.intents.store import count_attempt, record_accepted, record_rejected
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.gateway.push import NotDelivered
 from strongroom.hathor.maintenance.deletion import delete_wallet
 from strongroom.hathor.proposals.broadcaster import GRACE_S, NEVER_ARRIVED, PUSH_WINDOW_S, result_of
@@ -26,6 +25,7 @@ from support.clock import ManualClock
 from support.hathor.api import WALLET_ID
 from support.hathor.proposals import Client, payment
 from support.hathor.running import until
+from support.sql import execute
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio

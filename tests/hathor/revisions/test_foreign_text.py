@@ -10,13 +10,13 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import UnfitValue
 from strongroom.core.storage.foreign_text import narrow_columns
 from strongroom.core.storage.schema import plan
-from strongroom.core.storage.statements import execute, execute_many
 from strongroom.hathor import tables
 from strongroom.hathor.notifications.devices import Device, find_device, register_device
 from strongroom.hathor.protocol.events import Event
 from support.hathor.original import create_tables
 from support.hathor.streams import HATHOR, VECTORS, apply, prepare, read_frames
 from support.mariadb import MariaDB
+from support.sql import execute, execute_many
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 

@@ -14,7 +14,6 @@ from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.definition import REVISIONS
 from strongroom.hathor.proposals.broadcaster import (
     NEVER_ARRIVED,
@@ -29,6 +28,7 @@ from support.clock import ManualClock, SeededEntropy
 from support.hathor.push_node import ScriptedNode
 from support.mariadb import MariaDB
 from support.old_database import write_old_database
+from support.sql import execute
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,6 @@ from sqlalchemy.engine import URL
 
 from strongroom.core.clock import SystemClock
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
 from strongroom_sandbox.hathor.generate import Generator
 from strongroom_sandbox.hathor.journal import Journal
 from support.hathor.model import Model, stored_tables
@@ -19,6 +18,7 @@ from support.hathor.running import replaying, serving_node, synced
 from support.hathor.streams import prepare
 from support.ports import free_port
 from support.processes import Process
+from support.sql import execute
 
 
 def environment(url: URL, node_url: str, folder: Path) -> dict[str, str]:

@@ -17,7 +17,6 @@ from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Health, Metrics, Status
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import ConnectionSevered
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.protocol.events import Event, RawEvent, read_event
 from strongroom.hathor.protocol.hashes import base58check_decode, base58check_encode
@@ -28,6 +27,7 @@ from strongroom_sandbox.hathor.generate import START_S, Generator, Plan
 from support.hathor.streams import apply, prepare
 from support.hathor.wallets import WALLET, XPUB, check_wallet, favourites, insert_wallet, wallet_addresses
 from support.hurried_clock import HurriedClock, ShiftedClock
+from support.sql import execute
 
 T = TypeVar("T")
 RULES = Rules(network=MAINNET, reward_spend_min_blocks=10)

@@ -2,8 +2,9 @@
 
 from sqlalchemy import Connection
 
-from strongroom.core.storage.statements import execute, upsert_rows
+from strongroom.core.storage.statements import upsert_rows
 from strongroom.hathor import tables
+from support.sql import execute
 
 LOADED_AT_ONCE = 100_000
 

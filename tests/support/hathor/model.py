@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from strongroom.core.storage.statements import execute
+from support.sql import execute
 
 BLOCKS = (0, 3, 5)
 Tables = dict[str, Any]

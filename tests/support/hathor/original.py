@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from strongroom.core.storage.statements import execute
 from support.hathor.streams import VECTORS
+from support.sql import execute
 
 VALUES = """unlocked_balance BIGINT UNSIGNED NOT NULL, locked_balance BIGINT UNSIGNED NOT NULL,
  unlocked_authorities TINYINT UNSIGNED NOT NULL DEFAULT 0, locked_authorities TINYINT UNSIGNED NOT NULL DEFAULT 0,

@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from strongroom.core.storage.database import upsert
-from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables
 from strongroom.hathor.proposals.sweeper import ProposalSweep
 from strongroom.hathor.protocol.scripts import Payment
@@ -14,6 +13,7 @@ from strongroom.hathor.protocol.transactions import Output, Transaction
 from support.hathor.api import Api, recorded_node
 from support.hathor.scenes import address
 from support.hathor.signing import draft, sign
+from support.sql import execute
 
 FUNDS = "00000000" + "cd" * 28
 KEYS = {(FUNDS, 0): 0, (FUNDS, 1): 0, (FUNDS, 7): 1}

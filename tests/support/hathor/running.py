@@ -14,7 +14,6 @@ from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.sync.daemon import Sync, SyncReports, SyncSettings
@@ -25,6 +24,7 @@ from strongroom_sandbox.hathor.journal import Journal
 from strongroom_sandbox.hathor.node import Node
 from strongroom_sandbox.hathor.node_app import create_node_app
 from strongroom_sandbox.hathor.replay import replaying_node
+from support.sql import execute
 
 LEASE = "hathor.sync"
 PATIENCE_S = 20.0

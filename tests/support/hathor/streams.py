@@ -14,12 +14,12 @@ from strongroom.core.clock import SystemClock
 from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import Revisions, migrate
-from strongroom.core.storage.statements import execute
 from strongroom.hathor import revisions
 from strongroom.hathor.gateway.events import decode_frame
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.protocol.events import Event, read_event
 from strongroom.hathor.sync.batch import Applied, Rules, apply_batch
+from support.sql import execute
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "hathor"
 SCENARIOS = sorted(path.stem for path in (VECTORS / "events").glob("*.json"))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import MAINNET, Address, parse_address
 from strongroom.hathor.protocol.keys import address_chain, wallet_id
+from support.sql import execute
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "hathor"
 XPUB: str = json.loads((VECTORS / "vectors.json").read_text())["wallet"]["acct_xpub"]

@@ -50,7 +50,7 @@ from strongroom.core.storage.errors import (
 from strongroom.core.storage.mysql import MysqlEngine
 from strongroom.core.storage.mysql_queries import QueryPool
 from strongroom.core.storage.sqlite import SqliteEngine, SqliteReader
-from strongroom.core.storage.statements import Statement, Values, execute, marked
+from strongroom.core.storage.statements import Statement, Values, execute
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -190,8 +190,8 @@ class Database:
         except TimeoutError:
             raise ConnectionSevered from None
 
-    async def query(self, statement: Statement | str, *arguments: Any) -> Sequence[Values]:
-        """The rows of one SELECT: the quick way for hot paths. A text has `{}` for each argument.
+    async def query(self, statement: Statement, *arguments: Any) -> Sequence[Values]:
+        """The rows of one SELECT: the quick way for hot paths.
 
         Raises:
             Unavailable: the database does not answer.
@@ -199,12 +199,7 @@ class Database:
         queries = self._queries
         if queries is None:
             return await self.read(lambda connection: execute(connection, statement, *arguments))
-        parameters: Sequence[Any] = arguments
-        if isinstance(statement, str):
-            text = marked(statement, "%s")
-        else:
-            compiled = statement.compiled("mysql")
-            text, parameters = compiled.text, compiled.bind(arguments)
+        text, parameters = statement.compiled("mysql").bound(arguments)
         try:
             async with asyncio.timeout(ANSWER_S):
                 return await self._patiently(lambda: queries.query(text, parameters))

@@ -97,15 +97,23 @@ class Compiled:
     """Around the list, where there is one."""
     leads: bool
     """The list comes before all other parameters in the text."""
+    width: int
+    """Columns of a value of the list; 0: there is no list."""
+
+    def bound(self, arguments: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        """The text and the parameters for one execution; a list, which must not be empty, is the first argument."""
+        if not self.width:
+            return self.text, self.bind(arguments)
+        values, more = arguments[0], self.bind(arguments[1:])
+        text = f"{self.head}{self.joint.join([self.repeated] * len(values))}{self.tail}"
+        flat = values if self.width == 1 else [part for value in values for part in value]
+        return text, (*flat, *more) if self.leads else (*more, *flat)
 
     def bind_rows(self, rows: list[Values]) -> list[Values]:
         """Most rows need nothing, and are not copied: this is the sync's innermost loop."""
         if self.bind is _as_they_come:
             return rows
         return [tuple(self.bind(row)) for row in rows]
-
-    def of_length(self, count: int) -> str:
-        return f"{self.head}{self.joint.join([self.repeated] * count)}{self.tail}"
 
 
 class Statement:
@@ -118,6 +126,11 @@ class Statement:
         self._names = names
         self._compiled: dict[str, Compiled] = {}
 
+    @property
+    def argument_count(self) -> int:
+        """Without the list."""
+        return len(self._names)
+
     def compiled(self, dialect: str) -> Compiled:
         """For `sqlite`, or any other name: MySQL and MariaDB take the same text."""
         found = self._compiled.get(dialect)
@@ -127,40 +140,27 @@ class Statement:
         return found
 
 
-def execute(connection: Connection, statement: Statement | str, *arguments: Any) -> Sequence[Values]:
-    """One statement; returns the rows of a SELECT. A text has `{}` for each argument."""
-    if isinstance(statement, str):
-        result = connection.exec_driver_sql(marked(statement, _mark(connection)), arguments)
-    else:
-        compiled = statement.compiled(connection.dialect.name)
-        result = connection.exec_driver_sql(compiled.text, tuple(compiled.bind(arguments)))
+def execute(connection: Connection, statement: Statement, *arguments: Any) -> Sequence[Values]:
+    """One execution; returns the rows of a SELECT."""
+    text, parameters = statement.compiled(connection.dialect.name).bound(arguments)
+    result = connection.exec_driver_sql(text, tuple(parameters))
     return result.fetchall() if result.returns_rows else ()
 
 
-def execute_many(connection: Connection, statement: Statement | str, rows: Iterable[Values]) -> None:
-    """One statement for each row of arguments."""
+def execute_many(connection: Connection, statement: Statement, rows: Iterable[Values]) -> None:
+    """One execution for each row of arguments."""
     listed_rows = list(rows)
-    if not listed_rows:
-        return
-    if isinstance(statement, str):
-        connection.exec_driver_sql(statement.replace("{}", _mark(connection)), listed_rows)
-        return
-    compiled = statement.compiled(connection.dialect.name)
-    connection.exec_driver_sql(compiled.text, compiled.bind_rows(listed_rows))
+    if listed_rows:
+        compiled = statement.compiled(connection.dialect.name)
+        connection.exec_driver_sql(compiled.text, compiled.bind_rows(listed_rows))
 
 
 def select_in(
-    connection: Connection, statement: Statement | str, values: Iterable[str | int], *more: Any
+    connection: Connection, statement: Statement, values: Iterable[str | int], *more: Any
 ) -> Iterator[Values]:
     """The rows for all of `values`, asked for in chunks; `more` are the other arguments."""
     for chunk in chunks(values, MAX_IN):
-        if isinstance(statement, str):
-            mark = _mark(connection)
-            text = statement.replace("{in}", f"({','.join([mark] * len(chunk))})").replace("{}", mark)
-            yield from connection.exec_driver_sql(text, (*chunk, *more)).fetchall()
-        else:
-            text, parameters = bound_list(statement, connection.dialect.name, chunk, len(chunk), more)
-            yield from connection.exec_driver_sql(text, parameters).fetchall()
+        yield from execute(connection, statement, chunk, *more)
 
 
 def select_pairs(
@@ -168,26 +168,13 @@ def select_pairs(
 ) -> Iterator[Values]:
     """As `select_in`, for pairs of values."""
     for chunk in chunks(pairs, MAX_PAIRS):
-        flat = [item for pair in chunk for item in pair]
-        text, parameters = bound_list(statement, connection.dialect.name, flat, len(chunk), ())
-        yield from connection.exec_driver_sql(text, parameters).fetchall()
+        yield from execute(connection, statement, chunk)
 
 
 def delete_in(connection: Connection, statement: Statement, values: Iterable[str | int]) -> None:
     """A statement that returns no rows, for chunks of `values`."""
     for chunk in chunks(values, MAX_IN):
-        text, parameters = bound_list(statement, connection.dialect.name, chunk, len(chunk), ())
-        connection.exec_driver_sql(text, parameters)
-
-
-def bound_list(
-    statement: Statement, dialect: str, values: Sequence[Any], count: int, more: Sequence[Any]
-) -> tuple[str, tuple[Any, ...]]:
-    """Text and parameters of a statement with a list of `count` values (or pairs)."""
-    compiled = statement.compiled(dialect)
-    bound = compiled.bind(more)
-    parameters = (*values, *bound) if compiled.leads else (*bound, *values)
-    return compiled.of_length(count), parameters
+        execute(connection, statement, chunk)
 
 
 def upsert_rows(
@@ -203,20 +190,10 @@ def upsert_rows(
         connection.exec_driver_sql(compiled.text, compiled.bind_rows(chunk))
 
 
-@lru_cache(maxsize=512)
-def marked(sql: str, mark: str) -> str:
-    """The text with the driver's mark for each `{}`."""
-    return sql.replace("{}", mark)
-
-
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
-
-
-def _mark(connection: Connection) -> str:
-    return "?" if connection.dialect.name == "sqlite" else "%s"
 
 
 @lru_cache(maxsize=128)
@@ -259,6 +236,7 @@ def _compile(construct: Executable, names: Sequence[str], dialect: Dialect) -> C
         joint=joint,
         tail=tail,
         leads=bool(of_list) and of_list[0] == 0,
+        width=len(of_list),
     )
 
 

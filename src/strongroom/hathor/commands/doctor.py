@@ -2,11 +2,14 @@
 
 from functools import partial
 
+from sqlalchemy import select
+
 from strongroom.core.errors import Conflict, StrongroomError, Unavailable
 from strongroom.core.ledger.contract import Check
 from strongroom.core.storage.installed import Installed, reading
-from strongroom.core.storage.statements import execute
+from strongroom.hathor import tables
 from strongroom.hathor.gateway.events import HttpEventNode
+from strongroom.hathor.index.writer_lock import NO_EVENT
 from strongroom.hathor.settings import HathorSettings
 from strongroom.hathor.sync.source import (
     Pins,
@@ -44,10 +47,9 @@ async def _node(hathor: HathorSettings) -> str:
 async def _events(one: Installed, hathor: HathorSettings) -> str:
     """Whether the node's events continue those that were applied: another node, or a reset one, ends the sync."""
     async with reading(one) as database:
-        rows = await database.read(
-            lambda c: execute(c, "SELECT last_event_id FROM sync_metadata WHERE id = 0")
-        )
-        last_id: int = rows[0][0] if rows else -1
+        metadata = tables.sync_metadata.c
+        row = await database.fetch_one(select(metadata.last_event_id).where(metadata.id == 0))
+        last_id = NO_EVENT if row is None else row.last_event_id
         node = HttpEventNode(hathor.node_url, hathor.ws_url)
         try:
             latest_id = (await node.page(last_id)).latest_event_id

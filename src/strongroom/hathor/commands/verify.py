@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import func, select
 
 from strongroom.core.ledger.contract import Administration, administration_of
-from strongroom.core.storage.statements import execute
+from strongroom.hathor import tables
 from strongroom.hathor.definition import LEDGER
 from strongroom.hathor.maintenance.verifier import Report
 
@@ -47,7 +48,7 @@ async def _verify(administration: Administration, *, repair: bool) -> Report:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     async with administration.opened(LEDGER) as ledger:
         verifier = await ledger.verifier(repair=repair)
-        rows = await ledger.database.read(lambda c: execute(c, "SELECT COUNT(*) FROM address"))
+        rows = await ledger.database.fetch_all(select(func.count()).select_from(tables.address))
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("addresses", total=rows[0][0])
             return await verifier.run(lambda report: bar.update(task, completed=report.addresses))

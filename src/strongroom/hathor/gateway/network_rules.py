@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from strongroom.core.clock import Clock
 from strongroom.core.errors import StrongroomError
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.storage.database import Database, upsert
-from strongroom.core.storage.statements import execute
+from strongroom.core.storage.statements import Statement, execute
 from strongroom.hathor import tables
 from strongroom.hathor.gateway import InvalidNodeResponse, NodeUnavailable
 from strongroom.hathor.gateway.node import HttpNode
@@ -28,8 +28,9 @@ PAUSE_S = 10.0
 FIRST_PAUSE_S = 1.0
 """The same while there is no copy. Requests that waited for the same answer get the failure too."""
 ROW = 1
-SELECT = f"SELECT timestamp, data FROM version_data WHERE id = {ROW}"  # noqa: S608 - a constant
-
+COPY = Statement(
+    select(tables.version_data.c.timestamp, tables.version_data.c.data).where(tables.version_data.c.id == ROW)
+)
 MAX_COPY_BYTES = 60_000
 """Bytes of a TEXT column."""
 DECIMAL_PLACES = 2
@@ -153,7 +154,7 @@ class Versions:
 
 
 def _load(connection: Connection) -> _Copy | None:
-    rows = execute(connection, SELECT)
+    rows = execute(connection, COPY)
     try:
         return _Copy(rules=_decode(rows[0][1]), fetched_at_s=rows[0][0]) if rows else None
     except InvalidNodeResponse:  # of a version that knew less

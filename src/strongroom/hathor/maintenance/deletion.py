@@ -1,24 +1,49 @@
 """Takes a wallet out of the database. The chain's record stays: its addresses belong to nobody again."""
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, exists, update
 
 from strongroom.core.storage import tables as core_tables
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
+from strongroom.core.storage.statements import Statement, arg, execute
+from strongroom.hathor import tables
 from strongroom.hathor.index.writer_lock import lock_ledger
 from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.wallets.registry import WalletNotFound, lock_wallet
 
-OWNED = ("wallet_balance", "wallet_tx_history", "push_devices")
-FORGET = (
-    "DELETE FROM address WHERE wallet_id = {} AND transactions = 0"
-    " AND NOT EXISTS (SELECT 1 FROM tx_output o WHERE o.address = address.address)"
-    " AND NOT EXISTS (SELECT 1 FROM strongroom_hathor_caller c WHERE c.address = address.address)"
+_address = tables.address.c
+# The chain has never seen these addresses: they are the wallet's secret, not a record.
+FORGET = Statement(
+    delete(tables.address).where(
+        _address.wallet_id == arg("wallet_id"),
+        _address.transactions == 0,
+        ~exists().where(tables.tx_output.c.address == _address.address),
+        ~exists().where(tables.caller.c.address == _address.address),
+    ),
+    "wallet_id",
 )
-"""Addresses that the chain has never seen: they are the wallet's secret, not a record."""
-UNCLAIM = (
-    "UPDATE address SET wallet_id = NULL, `index` = NULL, bip32_account = NULL, scan_privkey = NULL,"
-    " catchup_state = NULL, ct_address = NULL WHERE wallet_id = {}"
+UNCLAIM = Statement(
+    update(tables.address)
+    .where(_address.wallet_id == arg("wallet_id"))
+    .values(
+        wallet_id=None,
+        index=None,
+        bip32_account=None,
+        scan_privkey=None,
+        catchup_state=None,
+        ct_address=None,
+    ),
+    "wallet_id",
+)
+DELETE_OWNED = [
+    Statement(delete(table).where(table.c.wallet_id == arg("wallet_id")), "wallet_id")
+    for table in (tables.wallet_balance, tables.wallet_tx_history, tables.push_devices)
+]
+DELETE_WALLET = Statement(delete(tables.wallet).where(tables.wallet.c.id == arg("wallet_id")), "wallet_id")
+DELETE_MESSAGES = Statement(
+    delete(core_tables.outbox).where(
+        core_tables.outbox.c.destination == DESTINATION, core_tables.outbox.c.stream == arg("wallet_id")
+    ),
+    "wallet_id",
 )
 
 
@@ -38,12 +63,5 @@ def delete_wallet(connection: Connection, wallet_id: str) -> None:
     lock_ledger(connection)  # neither the sync nor a load is in the midst of it
     if not lock_wallet(connection, wallet_id):  # no device comes to it meanwhile
         raise WalletNotFound
-    execute(connection, FORGET, wallet_id)
-    execute(connection, UNCLAIM, wallet_id)
-    for table in OWNED:
-        execute(connection, f"DELETE FROM {table} WHERE wallet_id = {{}}", wallet_id)  # noqa: S608 - our own names
-    execute(connection, "DELETE FROM wallet WHERE id = {}", wallet_id)
-    columns = core_tables.outbox.c
-    connection.execute(
-        delete(core_tables.outbox).where(columns.destination == DESTINATION, columns.stream == wallet_id)
-    )
+    for statement in (FORGET, UNCLAIM, *DELETE_OWNED, DELETE_WALLET, DELETE_MESSAGES):
+        execute(connection, statement, wallet_id)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, false, select
 
 from strongroom.core.clock import Entropy
-from strongroom.core.storage.statements import Statement, arg, execute, paired, select_pairs
+from strongroom.core.storage.statements import Statement, execute, paired, select_pairs
 from strongroom.hathor import tables
 from strongroom.hathor.proposals.store import propose
 from strongroom.hathor.proposals.utxo_locks import LockedUtxo, Outpoint, ProposalRefused
@@ -17,25 +17,12 @@ from strongroom.hathor.protocol.addresses import Network, parse_address
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.protocol.transactions import Input, Output, Transaction
 from strongroom.hathor.wallets.balances import NATIVE, balances_within
+from strongroom.hathor.wallets.history import UNUSED
 from strongroom.hathor.wallets.registry import Wallet
 from strongroom.hathor.wallets.utxos import Filter, find_outputs
 
 DIE_BYTES = 8
-_address, _output = tables.address.c, tables.tx_output.c
-UNUSED = Statement(
-    select(_address.address)
-    .where(
-        _address.wallet_id == arg("wallet_id"),
-        _address.bip32_account == 0,
-        _address.transactions == 0,
-        _address.index > arg("last_used"),
-    )
-    .order_by(_address.index)
-    .limit(arg("most")),
-    "wallet_id",
-    "last_used",
-    "most",
-)
+_output = tables.tx_output.c
 VALUES = Statement(
     select(_output.tx_id, _output.index, _output.token_id, _output.value, _output.authorities).where(
         paired(_output.tx_id, _output.index), _output.voided == false(), _output.spent_by.is_(None)

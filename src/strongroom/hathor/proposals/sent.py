@@ -1,11 +1,19 @@
 """What was sent, kept for a week: who lost the answer may send the same bytes again and gets the same answer."""
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, false, select
 
-from strongroom.core.storage.statements import execute, upsert_rows
+from strongroom.core.storage.statements import Statement, arg, execute, upsert_rows
 from strongroom.hathor import tables
 
 KEPT_S = 7 * 86_400
+_sent, _transaction = tables.sent_proposal.c, tables.transaction.c
+BYTES = Statement(select(_sent.signed).where(_sent.id == arg("proposal_id")), "proposal_id")
+FORGET = Statement(delete(tables.sent_proposal).where(_sent.id == arg("proposal_id")), "proposal_id")
+FORGET_OLD = Statement(delete(tables.sent_proposal).where(_sent.sent_at < arg("before_s")), "before_s")
+ON_CHAIN = Statement(
+    select(_transaction.tx_id).where(_transaction.tx_id == arg("tx_id"), _transaction.voided == false()),
+    "tx_id",
+)
 
 
 def remember_sent(connection: Connection, proposal_id: str, raw: bytes, now_s: int) -> None:
@@ -15,22 +23,19 @@ def remember_sent(connection: Connection, proposal_id: str, raw: bytes, now_s: i
 
 def find_sent(connection: Connection, proposal_id: str) -> bytes | None:
     """The bytes that went out for a proposal; None: none did, or too long ago."""
-    rows = execute(
-        connection, "SELECT signed FROM strongroom_hathor_sent_proposal WHERE id = {}", proposal_id
-    )
+    rows = execute(connection, BYTES, proposal_id)
     return rows[0][0] if rows else None
 
 
 def forget_sent(connection: Connection, now_s: int) -> None:
     """Drops what is older than a week."""
-    execute(connection, "DELETE FROM strongroom_hathor_sent_proposal WHERE sent_at < {}", now_s - KEPT_S)
+    execute(connection, FORGET_OLD, now_s - KEPT_S)
 
 
 def unsay_sent(connection: Connection, proposal_id: str) -> None:
     """The transaction is lost: nobody is told again that it was sent."""
-    execute(connection, "DELETE FROM strongroom_hathor_sent_proposal WHERE id = {}", proposal_id)
+    execute(connection, FORGET, proposal_id)
 
 
 def is_on_chain(connection: Connection, tx_id: str) -> bool:
-    sql = "SELECT 1 FROM `transaction` WHERE tx_id = {} AND voided = 0"
-    return bool(execute(connection, sql, tx_id))
+    return bool(execute(connection, ON_CHAIN, tx_id))

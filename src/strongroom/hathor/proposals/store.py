@@ -10,14 +10,15 @@ is open stands in our table beside it, and the bytes as an intent. That row goes
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BindParameter, Connection, delete, func, select, update
 
 from strongroom.core.intents.intent import Accepted, Intent, Rejected
 from strongroom.core.intents.signing import encode_notes
 from strongroom.core.intents.store import adopt, load_by_slot, load_intent, record_accepted, reject_all
 from strongroom.core.storage.database import ascii_key, locking
-from strongroom.core.storage.statements import execute
+from strongroom.core.storage.statements import Statement, arg, execute
 from strongroom.hathor import tables
 from strongroom.hathor.index.writer_lock import lock_ledger
 from strongroom.hathor.proposals.sent import find_sent, is_on_chain, remember_sent
@@ -35,6 +36,49 @@ SENDING = "sending"
 KIND = "TRANSACTION"
 MAX_SEQNUM_JUMP = 10
 """The node takes no greater one."""
+_ours, _theirs = tables.proposal.c, tables.tx_proposal.c
+_address, _caller = tables.address.c, tables.caller.c
+
+
+def _change(**values: Any) -> Statement:
+    """Sets columns of our row; those of value `arg` are named as their columns, and come before the proposal's id."""
+    names = [name for name, value in values.items() if isinstance(value, BindParameter)]
+    changed = update(tables.proposal).where(_ours.id == arg("proposal_id")).values(values)
+    return Statement(changed, *names, "proposal_id")
+
+
+STORE_SIGNED = _change(signed=arg("signed"), tx_id=arg("tx_id"), sending_since_ms=arg("sending_since_ms"))
+END_SENDING = _change(sending_since_ms=None)
+NOTE_CALLER = _change(caller=arg("caller"), seqnum_before=arg("seqnum_before"))
+FORGET_CALLER = _change(caller=None, seqnum_before=None)
+FORGET = Statement(delete(tables.proposal).where(_ours.id == arg("proposal_id")), "proposal_id")
+SET_STATUS = Statement(
+    update(tables.tx_proposal)
+    .where(_theirs.id == arg("proposal_id"))
+    .values(status=arg("status"), updated_at=arg("updated_at")),
+    "status",
+    "updated_at",
+    "proposal_id",
+)
+SEQNUM = Statement(
+    select(_address.seqnum).where(_address.address == arg("address"), _address.wallet_id == arg("wallet_id")),
+    "address",
+    "wallet_id",
+)
+SET_SEQNUM = Statement(
+    update(tables.address).where(_address.address == arg("address")).values(seqnum=arg("seqnum")),
+    "seqnum",
+    "address",
+)
+LOWER_SEQNUM = Statement(
+    update(tables.address)
+    .where(_address.address == arg("address"), _address.seqnum == arg("raised"))
+    .values(seqnum=arg("seqnum")),
+    "seqnum",
+    "address",
+    "raised",
+)
+SEEN_SEQNUM = Statement(select(func.max(_caller.seqnum)).where(_caller.address == arg("address")), "address")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +182,7 @@ def begin_broadcast(
         return intent
     if proposal.status == SEND_ERROR and proposal.proposed is not None and not is_under_way:
         _take_again(connection, proposal, parse_transaction(proposal.proposed))
-    sql = "UPDATE strongroom_hathor_proposal SET signed = {}, tx_id = {}, sending_since_ms = {} WHERE id = {}"
-    execute(connection, sql, raw, tx_id, now_ms, proposal_id)
+    execute(connection, STORE_SIGNED, raw, tx_id, now_ms, proposal_id)
     intent = Intent(
         id=bytes.fromhex(tx_id),
         account=proposal.wallet_id,
@@ -157,8 +200,7 @@ def begin_broadcast(
 def _take_again(connection: Connection, proposal: Proposal, transaction: Transaction) -> None:
     """What was freed when the proposal failed: the place in the caller's count, and the outputs."""
     if (caller := _raise_seqnum(connection, proposal.wallet_id, transaction)) is not None:
-        sql = "UPDATE strongroom_hathor_proposal SET caller = {}, seqnum_before = {} WHERE id = {}"
-        execute(connection, sql, *caller, proposal.id)
+        execute(connection, NOTE_CALLER, *caller, proposal.id)
     hold(connection, proposal.wallet_id, proposal.id, _outpoints(transaction))
 
 
@@ -174,8 +216,7 @@ def finish_broadcast(connection: Connection, intent: Intent, *, is_sent: bool, n
         if is_sent:
             _correct(connection, proposal, intent.payload, now_s)
         return
-    sql = "UPDATE strongroom_hathor_proposal SET sending_since_ms = NULL WHERE id = {}"
-    execute(connection, sql, proposal.id)
+    execute(connection, END_SENDING, proposal.id)
     if not is_sent:
         _fail(connection, proposal, now_s)
         return
@@ -226,15 +267,14 @@ def cancel(connection: Connection, proposal_id: str, wallet_id: str | None, now_
 
 def forget(connection: Connection, proposal_id: str) -> None:
     """Drops what only sending needed; the original's row stays."""
-    execute(connection, "DELETE FROM strongroom_hathor_proposal WHERE id = {}", proposal_id)
+    execute(connection, FORGET, proposal_id)
 
 
 def _free(connection: Connection, proposal: Proposal) -> None:
     if proposal.caller is not None and proposal.proposed is not None:
         _lower_seqnum(connection, proposal, parse_transaction(proposal.proposed))
         # Given back once: by the next time the number may be another proposal's.
-        sql = "UPDATE strongroom_hathor_proposal SET caller = NULL, seqnum_before = NULL WHERE id = {}"
-        execute(connection, sql, proposal.id)
+        execute(connection, FORGET_CALLER, proposal.id)
     release(connection, proposal.id)
 
 
@@ -244,8 +284,7 @@ def _set_sent(connection: Connection, proposal_id: str, raw: bytes, now_s: int) 
 
 
 def _set_status(connection: Connection, proposal_id: str, status: str, now_s: int) -> None:
-    sql = "UPDATE tx_proposal SET status = {}, updated_at = {} WHERE id = {}"
-    execute(connection, sql, status, now_s, proposal_id)
+    execute(connection, SET_STATUS, status, now_s, proposal_id)
 
 
 def _outpoints(transaction: Transaction) -> list[tuple[str, int]]:
@@ -259,11 +298,10 @@ def _raise_seqnum(connection: Connection, wallet_id: str, transaction: Transacti
         return None
     lock_ledger(connection)
     address = base58check_encode(header.address[:-4])
-    sql = "SELECT seqnum FROM address WHERE address = {} AND wallet_id = {}"
-    rows = execute(connection, sql, address, wallet_id)
+    rows = execute(connection, SEQNUM, address, wallet_id)
     if not rows or not 0 < header.seqnum - rows[0][0] <= MAX_SEQNUM_JUMP:
         return None
-    execute(connection, "UPDATE address SET seqnum = {} WHERE address = {}", header.seqnum, address)
+    execute(connection, SET_SEQNUM, header.seqnum, address)
     return address, rows[0][0]
 
 
@@ -273,11 +311,9 @@ def _lower_seqnum(connection: Connection, proposal: Proposal, transaction: Trans
     if header is None:
         return
     lock_ledger(connection)
-    sql = "SELECT MAX(seqnum) FROM strongroom_hathor_caller WHERE address = {}"
-    seen = execute(connection, sql, proposal.caller)[0][0] or 0
+    seen = execute(connection, SEEN_SEQNUM, proposal.caller)[0][0] or 0
     floor = max(proposal.seqnum_before or 0, seen)
-    sql = "UPDATE address SET seqnum = {} WHERE address = {} AND seqnum = {}"
-    execute(connection, sql, min(floor, header.seqnum), proposal.caller, header.seqnum)
+    execute(connection, LOWER_SEQNUM, min(floor, header.seqnum), proposal.caller, header.seqnum)
 
 
 def _nano(transaction: Transaction) -> NanoHeader | None:

@@ -4,19 +4,20 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, and_, case, func, or_, select
 
 from strongroom.core.clock import Clock
 from strongroom.core.coordination.loops import Incomplete
 from strongroom.core.intents.store import forget_resolved
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import Values, execute
+from strongroom.core.storage.statements import Statement, Values, arg, execute
+from strongroom.hathor import tables
 from strongroom.hathor.gateway.push import Presence, PushNode
 from strongroom.hathor.proposals.broadcaster import Broadcaster
 from strongroom.hathor.proposals.sent import KEPT_S, forget_sent, unsay_sent
-from strongroom.hathor.proposals.store import cancel, forget, lose_broadcast
-from strongroom.hathor.proposals.utxo_locks import ProposalRefused, release
+from strongroom.hathor.proposals.store import OPEN, SEND_ERROR, SENT, cancel, forget, lose_broadcast
+from strongroom.hathor.proposals.utxo_locks import ProposalRefused, drop_holds, release
 
 log = structlog.get_logger(__name__)
 
@@ -28,20 +29,45 @@ UNSEEN_S = 600
 UNKNOWN_S = 86_400
 """For a sent proposal of the original, whose transaction nobody knows."""
 AT_A_TIME = 200
-EXPIRED = (
-    "SELECT p.id FROM tx_proposal p LEFT JOIN strongroom_hathor_proposal o ON o.id = p.id"
-    " WHERE p.status IN ('open', 'send_error') AND p.created_at <= {} AND o.sending_since_ms IS NULL LIMIT {}"
+_theirs, _ours = tables.tx_proposal.c, tables.proposal.c
+_held, _output = tables.held_output.c, tables.tx_output.c
+_OURS = tables.proposal, _ours.id == _theirs.id
+EXPIRED = Statement(
+    select(_theirs.id)
+    .outerjoin(*_OURS)
+    .where(
+        _theirs.status.in_((OPEN, SEND_ERROR)),
+        _theirs.created_at <= arg("before_s"),
+        _ours.sending_since_ms.is_(None),
+    )
+    .limit(AT_A_TIME),
+    "before_s",
 )
-SEEN = (
-    "SELECT h.proposal_id, SUM(CASE WHEN o.tx_id IS NOT NULL AND o.spent_by IS NULL THEN 1 ELSE 0 END)"
-    " FROM strongroom_hathor_held_output h JOIN tx_proposal p ON p.id = h.proposal_id AND p.status = 'sent'"
-    " LEFT JOIN tx_output o ON o.tx_id = h.tx_id AND o.`index` = h.`index`"
-    " GROUP BY h.proposal_id"
+_HELD_BY_SENT = tables.held_output.join(
+    tables.tx_proposal, and_(_theirs.id == _held.proposal_id, _theirs.status == SENT)
 )
-UNSEEN = (
-    "SELECT DISTINCT p.id, s.tx_id FROM strongroom_hathor_held_output h JOIN tx_proposal p ON p.id = h.proposal_id"
-    " LEFT JOIN strongroom_hathor_proposal s ON s.id = p.id"
-    " WHERE p.status = 'sent' AND p.updated_at <= {} AND (s.tx_id IS NOT NULL OR p.updated_at <= {}) LIMIT {}"
+_IS_UNSPENT = and_(_output.tx_id.is_not(None), _output.spent_by.is_(None))
+SEEN = Statement(
+    select(_held.proposal_id)
+    .select_from(
+        _HELD_BY_SENT.outerjoin(
+            tables.tx_output, and_(_output.tx_id == _held.tx_id, _output.index == _held.index)
+        )
+    )
+    .group_by(_held.proposal_id)
+    .having(func.sum(case((_IS_UNSPENT, 1), else_=0)) == 0)
+)
+UNSEEN = Statement(
+    select(_theirs.id, _ours.tx_id)
+    .distinct()
+    .select_from(_HELD_BY_SENT.outerjoin(*_OURS))
+    .where(
+        _theirs.updated_at <= arg("before_s"),
+        or_(_ours.tx_id.is_not(None), _theirs.updated_at <= arg("unknown_before_s")),
+    )
+    .limit(AT_A_TIME),
+    "before_s",
+    "unknown_before_s",
 )
 
 
@@ -72,7 +98,7 @@ class ProposalSweep:
     async def _expire(self) -> list[str]:
         """Also proposals that the original left behind."""
         now_s = self._now_s()
-        rows = await self._database.read(lambda c: execute(c, EXPIRED, now_s - LIFE_S, AT_A_TIME))
+        rows = await self._database.read(lambda c: execute(c, EXPIRED, now_s - LIFE_S))
         return await _each(
             rows, lambda row: self._database.write(partial(_expire, proposal_id=row[0], now_s=now_s))
         )
@@ -83,16 +109,13 @@ class ProposalSweep:
 
     async def _drop_seen(self) -> list[str]:
         """What the chain shows spent needs no hold; the mark stays, as the original's does."""
-        rows = await self._database.read(lambda c: execute(c, SEEN))
-        seen = [row for row in rows if not row[1]]
+        seen = await self._database.read(lambda c: execute(c, SEEN))
         return await _each(seen, lambda row: self._database.write(partial(_drop, proposal_id=row[0])))
 
     async def _release_lost(self) -> list[str]:
         """Sent, and yet its outputs are unspent: unless the node has the transaction, they are free again."""
         now_s = self._now_s()
-        rows = await self._database.read(
-            lambda c: execute(c, UNSEEN, now_s - UNSEEN_S, now_s - UNKNOWN_S, AT_A_TIME)
-        )
+        rows = await self._database.read(lambda c: execute(c, UNSEEN, now_s - UNSEEN_S, now_s - UNKNOWN_S))
 
         async def release_lost(row: Values) -> None:
             proposal_id, tx_id = row
@@ -135,7 +158,7 @@ def _expire(connection: Connection, proposal_id: str, now_s: int) -> None:
 
 
 def _drop(connection: Connection, proposal_id: str) -> None:
-    execute(connection, "DELETE FROM strongroom_hathor_held_output WHERE proposal_id = {}", proposal_id)
+    drop_holds(connection, proposal_id)
     forget(connection, proposal_id)
 
 

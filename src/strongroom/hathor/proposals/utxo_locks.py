@@ -8,16 +8,55 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, or_, select
+from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, update
 
 from strongroom.core.errors import Conflict
 from strongroom.core.storage.database import locking
 from strongroom.core.storage.errors import Duplicate
-from strongroom.core.storage.statements import chunks, execute, execute_many, select_in
+from strongroom.core.storage.statements import (
+    Statement,
+    arg,
+    chunks,
+    execute,
+    execute_many,
+    listed,
+    select_in,
+)
 from strongroom.hathor import tables
 
 Outpoint = tuple[str, int]
 LOCKED_AT_A_TIME = 100
+_output, _held, _address = tables.tx_output.c, tables.held_output.c, tables.address.c
+MARK = Statement(
+    update(tables.tx_output)
+    .where(_output.tx_id == arg("tx_id"), _output.index == arg("index"))
+    .values(tx_proposal=arg("proposal_id"), tx_proposal_index=arg("place")),
+    "proposal_id",
+    "place",
+    "tx_id",
+    "index",
+)
+UNMARK = Statement(
+    update(tables.tx_output)
+    .where(_output.tx_proposal == arg("proposal_id"))
+    .values(tx_proposal=None, tx_proposal_index=None),
+    "proposal_id",
+)
+HOLD = Statement(
+    insert(tables.held_output).values(proposal_id=arg("proposal_id"), tx_id=arg("tx_id"), index=arg("index")),
+    "proposal_id",
+    "tx_id",
+    "index",
+)
+DROP_HOLDS = Statement(
+    delete(tables.held_output).where(_held.proposal_id == arg("proposal_id")), "proposal_id"
+)
+KEYS = Statement(
+    select(_address.address, _address.index, _address.bip32_account).where(
+        listed(_address.address), _address.wallet_id == arg("wallet_id")
+    ),
+    "wallet_id",
+)
 
 
 class ProposalRefused(Conflict):
@@ -55,11 +94,9 @@ def hold(
     if any(rows[outpoint].tx_proposal is not None for outpoint in outpoints):
         raise ProposalRefused("inputs-already-used")
     marks = [(proposal_id, place, *outpoint) for place, outpoint in enumerate(sorted(outpoints))]
-    sql = "UPDATE tx_output SET tx_proposal = {}, tx_proposal_index = {} WHERE tx_id = {} AND `index` = {}"
-    execute_many(connection, sql, marks)
-    guard = "INSERT INTO strongroom_hathor_held_output (proposal_id, tx_id, `index`) VALUES ({}, {}, {})"
+    execute_many(connection, MARK, marks)
     try:
-        execute_many(connection, guard, [(proposal_id, *outpoint) for outpoint in outpoints])
+        execute_many(connection, HOLD, [(proposal_id, *outpoint) for outpoint in outpoints])
     except Duplicate as error:
         raise ProposalRefused("inputs-already-used") from error
     return held
@@ -67,9 +104,13 @@ def hold(
 
 def release(connection: Connection, proposal_id: str) -> None:
     """Nothing is held for the proposal any more."""
-    sql = "UPDATE tx_output SET tx_proposal = NULL, tx_proposal_index = NULL WHERE tx_proposal = {}"
-    execute(connection, sql, proposal_id)
-    execute(connection, "DELETE FROM strongroom_hathor_held_output WHERE proposal_id = {}", proposal_id)
+    execute(connection, UNMARK, proposal_id)
+    drop_holds(connection, proposal_id)
+
+
+def drop_holds(connection: Connection, proposal_id: str) -> None:
+    """Only the marks stay."""
+    execute(connection, DROP_HOLDS, proposal_id)
 
 
 def _lock(connection: Connection, outpoints: Sequence[Outpoint]) -> dict[Outpoint, Row[Any]]:
@@ -91,9 +132,8 @@ def _is_free(row: Row[Any] | None) -> bool:
 def _owned(
     connection: Connection, wallet_id: str, outpoints: Sequence[Outpoint], rows: dict[Outpoint, Row[Any]]
 ) -> list[LockedUtxo]:
-    sql = "SELECT address, `index`, bip32_account FROM address WHERE address IN {in} AND wallet_id = {}"
     addresses = {rows[outpoint].address for outpoint in outpoints}
-    keys = {row[0]: row for row in select_in(connection, sql, sorted(addresses), wallet_id)}
+    keys = {row[0]: row for row in select_in(connection, KEYS, sorted(addresses), wallet_id)}
     if denied := [outpoint for outpoint in outpoints if rows[outpoint].address not in keys]:
         raise ProposalRefused("inputs-not-in-wallet", missing=_encode(denied))
     held: list[LockedUtxo] = []

@@ -9,26 +9,56 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, false, select, true
 
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import Values, execute
+from strongroom.core.storage.statements import Statement, Values, arg, execute
+from strongroom.hathor import tables
 
 NATIVE = "00"
 NATIVE_TOKEN = ("Hathor", "HTR", 0)
 MINT = 1
 MELT = 2
-SELECT = (
-    "SELECT b.token_id, t.name, t.symbol, t.version, b.transactions, b.unlocked_balance, b.locked_balance,"
-    " b.unlocked_shielded_balance, b.locked_shielded_balance, b.unlocked_authorities, b.locked_authorities,"
-    " b.timelock_expires FROM wallet_balance b LEFT JOIN token t ON t.id = b.token_id WHERE b.wallet_id = {}"
+_held, _token, _output, _address = (
+    tables.wallet_balance.c,
+    tables.token.c,
+    tables.tx_output.c,
+    tables.address.c,
 )
-ALL = SELECT + " ORDER BY b.token_id"
-ONE = SELECT + " AND b.token_id = {}"
-LOCKED = (
-    "SELECT o.token_id, o.value, o.authorities, o.timelock, o.heightlock FROM address a"
-    " JOIN tx_output o ON o.address = a.address WHERE a.wallet_id = {} AND o.locked = 1 AND o.spent_by IS NULL"
-    " AND o.voided = 0 AND o.mode = 0"
+_BALANCES = (
+    select(
+        _held.token_id,
+        _token.name,
+        _token.symbol,
+        _token.version,
+        _held.transactions,
+        _held.unlocked_balance,
+        _held.locked_balance,
+        _held.unlocked_shielded_balance,
+        _held.locked_shielded_balance,
+        _held.unlocked_authorities,
+        _held.locked_authorities,
+        _held.timelock_expires,
+    )
+    .select_from(tables.wallet_balance.outerjoin(tables.token, _token.id == _held.token_id))
+    .where(_held.wallet_id == arg("wallet_id"))
+)
+ALL = Statement(_BALANCES.order_by(_held.token_id), "wallet_id")
+ONE = Statement(_BALANCES.where(_held.token_id == arg("token_id")), "wallet_id", "token_id")
+LOCKED = Statement(
+    select(_output.token_id, _output.value, _output.authorities, _output.timelock, _output.heightlock)
+    .join(tables.address, _address.address == _output.address)
+    .where(
+        _address.wallet_id == arg("wallet_id"),
+        _output.locked == true(),
+        _output.spent_by.is_(None),
+        _output.voided == false(),
+        _output.mode == 0,
+    ),
+    "wallet_id",
+)
+TOKEN = Statement(
+    select(_token.name, _token.symbol, _token.version).where(_token.id == arg("token_id")), "token_id"
 )
 
 
@@ -59,7 +89,7 @@ async def read_balances(
     return balances if rows or token_id is None else await _nothing_of(database, token_id)
 
 
-def _question(wallet_id: str, token_id: str | None) -> tuple[str, ...]:
+def _question(wallet_id: str, token_id: str | None) -> tuple[Any, ...]:
     if token_id is None:
         return ALL, wallet_id
     return ONE, wallet_id, token_id
@@ -100,10 +130,9 @@ async def _nothing_of(database: Database, token_id: str) -> list[Balance]:
     if token_id == NATIVE:
         name, symbol, version = NATIVE_TOKEN
         return [Balance(token_id=token_id, name=name, symbol=symbol, version=version)]
-    sql = "SELECT name, symbol, version FROM token WHERE id = {}"
     return [
         Balance(token_id=token_id, name=name, symbol=symbol, version=version)
-        for name, symbol, version in await database.query(sql, token_id)
+        for name, symbol, version in await database.query(TOKEN, token_id)
     ]
 
 

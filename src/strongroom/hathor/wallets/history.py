@@ -4,36 +4,116 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Select, false, or_, select
+
 from strongroom.core.storage.database import Database, ascii_key
-from strongroom.core.storage.statements import MAX_IN, chunks
+from strongroom.core.storage.statements import MAX_IN, Statement, arg, chunks, listed
+from strongroom.hathor import tables
 from strongroom.hathor.wallets.balances import NATIVE, NATIVE_TOKEN
 
 SHIELDED_ACCOUNT = 2
-OF_WALLET = "SELECT address, `index`, transactions, seqnum FROM address WHERE wallet_id = {}"
-ADDRESSES = OF_WALLET + " AND bip32_account = 0"
-SHIELDED = (
-    "SELECT address, `index`, transactions, seqnum, ct_address FROM address"
-    " WHERE wallet_id = {} AND bip32_account = 2"
+_address, _entry, _transaction, _token = (
+    tables.address.c,
+    tables.wallet_tx_history.c,
+    tables.transaction.c,
+    tables.token.c,
 )
-ENTRIES = (
-    "SELECT h.tx_id, h.timestamp, h.voided, h.balance, h.shielded_balance_delta, t.version"
-    " FROM wallet_tx_history h LEFT JOIN `transaction` t ON t.tx_id = h.tx_id"
-    " WHERE h.wallet_id = {} AND h.token_id = {}"
+_OF_WALLET = select(_address.address, _address.index, _address.transactions, _address.seqnum).where(
+    _address.wallet_id == arg("wallet_id")
 )
-HISTORY = ENTRIES + " ORDER BY h.timestamp DESC, h.tx_id DESC LIMIT {} OFFSET {}"
-OLDER = (
-    ENTRIES + " AND h.timestamp <= {} AND (h.timestamp < {} OR h.tx_id < {})"
-    " ORDER BY h.timestamp DESC, h.tx_id DESC LIMIT {}"
+_TRANSPARENT = _OF_WALLET.where(_address.bip32_account == 0)
+_SHIELDED = _OF_WALLET.add_columns(_address.ct_address).where(_address.bip32_account == SHIELDED_ACCOUNT)
+
+
+def _unused(addresses: Select[Any]) -> Statement:
+    """The first of `addresses` that no transaction has used, after an index."""
+    wanted = addresses.where(_address.transactions == 0, _address.index > arg("last_used"))
+    return Statement(wanted.order_by(_address.index).limit(arg("most")), "wallet_id", "last_used", "most")
+
+
+ADDRESSES = Statement(_TRANSPARENT.order_by(_address.index), "wallet_id")
+ADDRESS_AT = Statement(_TRANSPARENT.where(_address.index == arg("index")), "wallet_id", "index")
+ADDRESS_NAMED = Statement(_OF_WALLET.where(_address.address == arg("address")), "wallet_id", "address")
+UNUSED = _unused(_TRANSPARENT)
+SHIELDED = Statement(_SHIELDED.order_by(_address.index), "wallet_id")
+SHIELDED_AT = Statement(_SHIELDED.where(_address.index == arg("index")), "wallet_id", "index")
+UNUSED_SHIELDED = _unused(_SHIELDED)
+USED_BEYOND_FIRST = Statement(
+    _OF_WALLET.where(_address.index > 0, _address.transactions > 0).limit(1), "wallet_id"
 )
-NEWER = (
-    ENTRIES + " AND h.timestamp >= {} AND (h.timestamp > {} OR h.tx_id > {})"
-    " ORDER BY h.timestamp, h.tx_id LIMIT {}"
+OWNED = Statement(
+    select(_address.address).where(listed(_address.address), _address.wallet_id == arg("wallet_id")),
+    "wallet_id",
 )
-TRANSACTION = (
-    "SELECT h.tx_id, t.timestamp, t.version, t.voided, t.weight, h.balance, h.shielded_balance_delta,"
-    " h.token_id, k.name, k.symbol FROM wallet_tx_history h JOIN `transaction` t ON t.tx_id = h.tx_id"
-    " JOIN token k ON k.id = h.token_id"
-    " WHERE h.wallet_id = {} AND h.tx_id = {} AND t.voided = 0 ORDER BY h.token_id"
+TOKENS = Statement(
+    select(_entry.token_id).distinct().where(_entry.wallet_id == arg("wallet_id")).order_by(_entry.token_id),
+    "wallet_id",
+)
+_ENTRIES = (
+    select(
+        _entry.tx_id,
+        _entry.timestamp,
+        _entry.voided,
+        _entry.balance,
+        _entry.shielded_balance_delta,
+        _transaction.version,
+    )
+    .select_from(tables.wallet_tx_history.outerjoin(tables.transaction, _transaction.tx_id == _entry.tx_id))
+    .where(_entry.wallet_id == arg("wallet_id"), _entry.token_id == arg("token_id"))
+)
+_NEWEST_FIRST = _ENTRIES.order_by(_entry.timestamp.desc(), _entry.tx_id.desc())
+HISTORY = Statement(
+    _NEWEST_FIRST.limit(arg("count")).offset(arg("skip")), "wallet_id", "token_id", "count", "skip"
+)
+# The bound on the time alone lets the database begin in the index where the cursor stands.
+OLDER = Statement(
+    _NEWEST_FIRST.where(
+        _entry.timestamp <= arg("timestamp"),
+        or_(_entry.timestamp < arg("timestamp"), _entry.tx_id < arg("tx_id")),
+    ).limit(arg("count")),
+    "wallet_id",
+    "token_id",
+    "timestamp",
+    "tx_id",
+    "count",
+)
+NEWER = Statement(
+    _ENTRIES.where(
+        _entry.timestamp >= arg("timestamp"),
+        or_(_entry.timestamp > arg("timestamp"), _entry.tx_id > arg("tx_id")),
+    )
+    .order_by(_entry.timestamp, _entry.tx_id)
+    .limit(arg("count")),
+    "wallet_id",
+    "token_id",
+    "timestamp",
+    "tx_id",
+    "count",
+)
+TRANSACTION = Statement(
+    select(
+        _entry.tx_id,
+        _transaction.timestamp,
+        _transaction.version,
+        _transaction.voided,
+        _transaction.weight,
+        _entry.balance,
+        _entry.shielded_balance_delta,
+        _entry.token_id,
+        _token.name,
+        _token.symbol,
+    )
+    .select_from(tables.wallet_tx_history)
+    .join(tables.transaction, _transaction.tx_id == _entry.tx_id)
+    .join(tables.token, _token.id == _entry.token_id)
+    .where(
+        _entry.wallet_id == arg("wallet_id"),
+        _entry.tx_id == arg("tx_id"),
+        _transaction.voided == false(),
+    )
+    .order_by(_entry.token_id),
+    "wallet_id",
+    "tx_id",
 )
 Row = dict[str, Any]
 
@@ -55,43 +135,39 @@ NEWEST = HistoryCursor(timestamp_s=2**32, tx_id="")
 
 
 async def all_addresses(database: Database, wallet_id: str) -> list[Row]:
-    return [_address(row) for row in await database.query(ADDRESSES + " ORDER BY `index`", wallet_id)]
+    return [_load_address(row) for row in await database.query(ADDRESSES, wallet_id)]
 
 
 async def address_at(database: Database, wallet_id: str, index: float) -> list[Row]:
     """One address, or none."""
-    return [_address(row) for row in await database.query(ADDRESSES + " AND `index` = {}", wallet_id, index)]
+    return [_load_address(row) for row in await database.query(ADDRESS_AT, wallet_id, index)]
 
 
 async def address_named(database: Database, wallet_id: str, address: str) -> list[Row]:
     """One address, or none when it is not the wallet's."""
-    return [
-        _address(row) for row in await database.query(OF_WALLET + " AND address = {}", wallet_id, address)
-    ]
+    return [_load_address(row) for row in await database.query(ADDRESS_NAMED, wallet_id, address)]
 
 
 async def new_addresses(database: Database, wallet_id: str, last_used: int, most: int) -> list[Row]:
     """Unused addresses after the last used one."""
-    sql = ADDRESSES + " AND transactions = 0 AND `index` > {} ORDER BY `index` LIMIT {}"
-    rows = await database.query(sql, wallet_id, last_used, most)
+    rows = await database.query(UNUSED, wallet_id, last_used, most)
     return [{"address": row[0], "index": row[1], "addressPath": address_path(row[1])} for row in rows]
 
 
 async def shielded_addresses(database: Database, wallet_id: str, index: float | None) -> list[Row]:
     """Those of its shielded account, or the one at an index; only wallets that the original made have any."""
-    bound, bounds = (" AND `index` = {}", (index,)) if index is not None else ("", ())
-    rows = await database.query(SHIELDED + bound + " ORDER BY `index`", wallet_id, *bounds)
-    return [{**_address(row), "address": row[4], "spendAddress": row[0]} for row in rows]
+    question = (SHIELDED, wallet_id) if index is None else (SHIELDED_AT, wallet_id, index)
+    rows = await database.query(*question)
+    return [{**_load_address(row), "address": row[4], "spendAddress": row[0]} for row in rows]
 
 
 async def new_shielded_addresses(
     database: Database, wallet_id: str, last_used: int, most: int
 ) -> tuple[list[Row], list[Row]]:
     """Unused ones after the last used one: what payers are told, and what stands on the chain."""
-    sql = SHIELDED + " AND transactions = 0 AND `index` > {} ORDER BY `index` LIMIT {}"
     told: list[Row] = []
     on_chain: list[Row] = []
-    for row in await database.query(sql, wallet_id, last_used, most):
+    for row in await database.query(UNUSED_SHIELDED, wallet_id, last_used, most):
         cursor = {"index": row[1], "addressPath": address_path(row[1], SHIELDED_ACCOUNT)}
         told.append({"address": row[4], **cursor})
         on_chain.append({"address": row[0], **cursor})
@@ -99,44 +175,41 @@ async def new_shielded_addresses(
 
 
 async def used_beyond_first(database: Database, wallet_id: str) -> bool:
-    sql = OF_WALLET + " AND `index` > 0 AND transactions > 0 LIMIT 1"
-    return bool(await database.query(sql, wallet_id))
+    return bool(await database.query(USED_BEYOND_FIRST, wallet_id))
 
 
 async def owned(database: Database, wallet_id: str, addresses: Sequence[str]) -> set[str]:
     """Those of `addresses` that are the wallet's."""
     found: set[str] = set()
     for chunk in chunks(addresses, MAX_IN):
-        sql = f"SELECT address FROM address WHERE wallet_id = {{}} AND address IN ({','.join(['{}'] * len(chunk))})"  # noqa: S608 - marks
-        found.update(row[0] for row in await database.query(sql, wallet_id, *chunk))
+        found.update(row[0] for row in await database.query(OWNED, chunk, wallet_id))
     return found
 
 
 async def tokens(database: Database, wallet_id: str) -> list[str]:
     """Ids of every token that the wallet ever had to do with."""
-    sql = "SELECT DISTINCT token_id FROM wallet_tx_history WHERE wallet_id = {} ORDER BY token_id"
-    return [row[0] for row in await database.query(sql, wallet_id)]
+    return [row[0] for row in await database.query(TOKENS, wallet_id)]
 
 
 async def history(database: Database, wallet_id: str, token_id: str, skip: int, count: int) -> list[Row]:
     """The latest transactions first; `balance` is what each changed."""
-    return [_entry(row) for row in await database.query(HISTORY, wallet_id, token_id, count, skip)]
+    return [_load_entry(row) for row in await database.query(HISTORY, wallet_id, token_id, count, skip)]
 
 
 async def history_before(
     database: Database, wallet_id: str, token_id: str, cursor: HistoryCursor, count: int
 ) -> list[Row]:
     """The next older entries. Whatever comes meanwhile moves none of them."""
-    bounds = (cursor.timestamp_s, cursor.timestamp_s, cursor.tx_id)
-    return [_entry(row) for row in await database.query(OLDER, wallet_id, token_id, *bounds, count)]
+    rows = await database.query(OLDER, wallet_id, token_id, cursor.timestamp_s, cursor.tx_id, count)
+    return [_load_entry(row) for row in rows]
 
 
 async def history_after(
     database: Database, wallet_id: str, token_id: str, cursor: HistoryCursor, count: int
 ) -> list[Row]:
     """The next newer entries, the oldest first."""
-    bounds = (cursor.timestamp_s, cursor.timestamp_s, cursor.tx_id)
-    return [_entry(row) for row in await database.query(NEWER, wallet_id, token_id, *bounds, count)]
+    rows = await database.query(NEWER, wallet_id, token_id, cursor.timestamp_s, cursor.tx_id, count)
+    return [_load_entry(row) for row in rows]
 
 
 async def transaction_tokens(database: Database, wallet_id: str, tx_id: str) -> list[Row]:
@@ -164,11 +237,11 @@ def address_path(index: int, account: int = 0) -> str:
     return f"m/44'/280'/{account}'/0/{index}"
 
 
-def _address(row: tuple[Any, ...]) -> Row:
+def _load_address(row: tuple[Any, ...]) -> Row:
     return {"address": row[0], "index": row[1], "transactions": row[2], "seqnum": row[3]}
 
 
-def _entry(row: tuple[Any, ...]) -> Row:
+def _load_entry(row: tuple[Any, ...]) -> Row:
     transparent, shielded = int(row[3]), int(row[4])
     kind = "transparent" if not shielded else "mixed" if transparent else "shielded"
     return {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select, update
 
 from strongroom.core.clock import Clock
 from strongroom.core.errors import NotFound, OutcomeUnknown, Unavailable
@@ -18,11 +18,13 @@ from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.telemetry import ComponentHealth, Status
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute, select_in
-from strongroom.hathor.index.wallets import adopt
+from strongroom.core.storage.statements import Statement, arg, execute, listed, select_in
+from strongroom.hathor import tables
+from strongroom.hathor.index.wallets import ACCOUNT, adopt
 from strongroom.hathor.index.writer_lock import lock_ledger
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.protocol.keys import Xpub, address_chain
+from strongroom.hathor.wallets.registry import CREATING, ERROR, READY
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +34,43 @@ LOOK_S = 2.0
 FAILED_KEPT = 1_000
 STEP = 500
 """Addresses claimed in one transaction: the sync waits no longer than that."""
+_wallet, _address = tables.wallet.c, tables.address.c
+_IS_CREATING = _wallet.status == CREATING
+NOT_READY = Statement(select(_wallet.id).where(listed(_wallet.id), _wallet.status != READY))
+BEGUN = Statement(select(_wallet.id).where(_IS_CREATING))
+KEYS = Statement(
+    select(_wallet.xpubkey, _wallet.max_gap, _wallet.last_used_address_index).where(
+        _wallet.id == arg("wallet_id")
+    ),
+    "wallet_id",
+)
+FINISH = Statement(
+    update(tables.wallet)
+    .where(_wallet.id == arg("wallet_id"), _IS_CREATING)
+    .values(status=READY, ready_at=arg("ready_at")),
+    "wallet_id",
+    "ready_at",
+)
+FAIL = Statement(
+    update(tables.wallet)
+    .where(_wallet.id == arg("wallet_id"), _IS_CREATING)
+    .values(status=ERROR, retry_count=_wallet.retry_count + 1),
+    "wallet_id",
+)
+NOTE_USED = Statement(
+    update(tables.wallet)
+    .where(_wallet.id == arg("wallet_id"), _wallet.last_used_address_index < arg("index"))
+    .values(last_used_address_index=arg("index")),
+    "wallet_id",
+    "index",
+)
+CLAIMED = Statement(
+    select(func.max(_address.index)).where(
+        _address.wallet_id == arg("wallet_id"), _address.bip32_account == ACCOUNT
+    ),
+    "wallet_id",
+)
+USED = Statement(select(_address.address).where(listed(_address.address), _address.transactions > 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +112,7 @@ class WalletLoader:
     async def recheck(self) -> None:
         """Forgets failures of wallets that were loaded elsewhere, or deleted."""
         failed = list(self._failed)
-        sql = "SELECT id FROM wallet WHERE status <> 'ready' AND id IN {in}"
-        rows = await self._database.read(lambda connection: list(select_in(connection, sql, failed)))
+        rows = await self._database.read(lambda connection: list(select_in(connection, NOT_READY, failed)))
         open_ids = {row[0] for row in rows}
         for wallet_id in failed:
             if wallet_id not in open_ids:
@@ -135,8 +173,7 @@ async def load_wallet(
         lock_ledger(connection)
         progress = extend(connection, network, wallet_id, STEP)
         if progress.complete:
-            sql = "UPDATE wallet SET status = 'ready', ready_at = {} WHERE id = {} AND status = 'creating'"
-            execute(connection, sql, clock.now_ms() // 1000, wallet_id)
+            execute(connection, FINISH, wallet_id, clock.now_ms() // 1000)
         return progress
 
     try:
@@ -152,18 +189,13 @@ async def load_wallet(
         raise  # the database is away: the load goes on where it was
     except Exception:
         log.exception("wallet not loaded", wallet=wallet_id)
-        failed = (
-            "UPDATE wallet SET status = 'error', retry_count = retry_count + 1"
-            " WHERE id = {} AND status = 'creating'"
-        )
-        await database.write(lambda connection: execute(connection, failed, wallet_id))
+        await database.write(lambda connection: execute(connection, FAIL, wallet_id))
         raise
 
 
 async def creating_wallets(database: Database) -> list[str]:
     """Wallets whose loading was begun and not ended."""
-    sql = "SELECT id FROM wallet WHERE status = 'creating'"
-    return [row[0] for row in await database.read(lambda connection: execute(connection, sql))]
+    return [row[0] for row in await database.read(lambda connection: execute(connection, BEGUN))]
 
 
 def extend(connection: Connection, network: Network, wallet_id: str, most: int) -> Progress:
@@ -172,8 +204,7 @@ def extend(connection: Connection, network: Network, wallet_id: str, most: int) 
     Raises:
         NotFound: there is no such wallet.
     """
-    sql = "SELECT xpubkey, max_gap, last_used_address_index FROM wallet WHERE id = {}"
-    rows = execute(connection, sql, wallet_id)
+    rows = execute(connection, KEYS, wallet_id)
     if not rows:
         raise NotFound("There is no such wallet")
     xpub, gap, last_used = rows[0]
@@ -196,14 +227,12 @@ def extend(connection: Connection, network: Network, wallet_id: str, most: int) 
 
 def note_used(connection: Connection, wallet_id: str, index: int) -> None:
     """Raises the last used index; it never goes back."""
-    sql = "UPDATE wallet SET last_used_address_index = {} WHERE id = {} AND last_used_address_index < {}"
-    execute(connection, sql, index, wallet_id, index)
+    execute(connection, NOTE_USED, wallet_id, index)
 
 
 def claimed_index(connection: Connection, wallet_id: str) -> int:
     """The highest index claimed, or -1."""
-    sql = "SELECT MAX(`index`) FROM address WHERE wallet_id = {} AND bip32_account = 0"
-    highest = execute(connection, sql, wallet_id)[0][0]
+    highest = execute(connection, CLAIMED, wallet_id)[0][0]
     return -1 if highest is None else int(highest)
 
 
@@ -212,5 +241,4 @@ def _derive(chain: Xpub, network: Network, indexes: range) -> dict[str, int]:
 
 
 def _used(connection: Connection, addresses: dict[str, int]) -> set[str]:
-    sql = "SELECT address FROM address WHERE address IN {in} AND transactions > 0"
-    return {row[0] for row in select_in(connection, sql, addresses)}
+    return {row[0] for row in select_in(connection, USED, addresses)}

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from strongroom.core.errors import Conflict, NotFound
 from strongroom.core.storage.database import Database, ascii_key, locking
 from strongroom.core.storage.errors import Duplicate
-from strongroom.core.storage.statements import execute
+from strongroom.core.storage.statements import Statement, arg, execute
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.protocol.keys import parse_xpub
@@ -17,11 +17,24 @@ from strongroom.hathor.protocol.keys import parse_xpub
 READY = "ready"
 CREATING = "creating"
 ERROR = "error"
-COLUMNS = (
-    "id, xpubkey, auth_xpubkey, status, retry_count, max_gap, created_at, ready_at, last_used_address_index,"
-    " shielded_max_gap, last_used_shielded_index, ct_status"
+_wallet = tables.wallet.c
+BY_ID = Statement(
+    select(
+        _wallet.id,
+        _wallet.xpubkey,
+        _wallet.auth_xpubkey,
+        _wallet.status,
+        _wallet.retry_count,
+        _wallet.max_gap,
+        _wallet.created_at,
+        _wallet.ready_at,
+        _wallet.last_used_address_index,
+        _wallet.shielded_max_gap,
+        _wallet.last_used_shielded_index,
+        _wallet.ct_status,
+    ).where(_wallet.id == arg("wallet_id")),
+    "wallet_id",
 )
-SELECT = f"SELECT {COLUMNS} FROM wallet WHERE id = {{}}"  # noqa: S608 - our own names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +103,12 @@ def key_address(xpub: str, network: Network) -> str:
 
 async def read_wallet(database: Database, wallet_id: str) -> Wallet | None:
     """By the quick way, for what only reads."""
-    rows = await database.query(SELECT, ascii_key(wallet_id))
+    rows = await database.query(BY_ID, ascii_key(wallet_id))
     return _load(rows[0]) if rows else None
 
 
 def find_wallet(connection: Connection, wallet_id: str) -> Wallet | None:
-    rows = execute(connection, SELECT, ascii_key(wallet_id))
+    rows = execute(connection, BY_ID, ascii_key(wallet_id))
     return _load(rows[0]) if rows else None
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, and_, false, or_, select
 
 from strongroom.core.storage.database import Database, ascii_key
-from strongroom.core.storage.statements import execute
+from strongroom.core.storage.statements import Statement, arg, execute, listed
+from strongroom.hathor import tables
 
 MAX_VALUE = 2**63
 """No output has more."""
@@ -35,16 +37,34 @@ class Output(NamedTuple):
     wallet_id: str | None
 
 
-SELECT = (
-    "SELECT o.tx_id, o.`index`, o.token_id, o.address, o.value, o.authorities, o.timelock, o.heightlock, o.locked,"
-    " o.tx_proposal, o.tx_proposal_index, o.spent_by, o.mode, o.recovery_state, a.`index` AS key_index,"
-    " a.bip32_account, a.wallet_id FROM tx_output o {join} JOIN address a ON a.address = o.address WHERE "
+_output, _address = tables.tx_output.c, tables.address.c
+_COLUMNS = (
+    _output.tx_id,
+    _output.index,
+    _output.token_id,
+    _output.address,
+    _output.value,
+    _output.authorities,
+    _output.timelock,
+    _output.heightlock,
+    _output.locked,
+    _output.tx_proposal,
+    _output.tx_proposal_index,
+    _output.spent_by,
+    _output.mode,
+    _output.recovery_state,
+    _address.index.label("key_index"),
+    _address.bip32_account,
+    _address.wallet_id,
 )
-OF_WALLET = SELECT.replace("{join}", "")
-WHOEVER = SELECT.replace("{join}", "LEFT")
-UNSPENT = " AND o.spent_by IS NULL AND o.tx_proposal IS NULL"
-UNLOCKED = " AND (o.locked = 0 OR (o.timelock < {} AND o.heightlock IS NULL))"
-LARGEST_FIRST = " ORDER BY o.value DESC, o.tx_id, o.`index` LIMIT {}"
+_AT_ADDRESS = _address.address == _output.address
+_OF_ANYBODY = (
+    select(*_COLUMNS)
+    .select_from(tables.tx_output.outerjoin(tables.address, _AT_ADDRESS))
+    .where(_output.tx_id == arg("tx_id"), _output.index == arg("index"), _output.voided == false())
+)
+ONE = Statement(_OF_ANYBODY, "tx_id", "index")
+ONE_UNSPENT = Statement(_OF_ANYBODY.where(_output.spent_by.is_(None)), "tx_id", "index")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,24 +85,17 @@ class Filter:
 
 async def read_outputs(database: Database, wallet_id: str, wanted: Filter, now_s: int) -> list[Output]:
     """The largest first. By the quick way, for what only reads."""
-    sql, parameters = _question(wallet_id, wanted, now_s, is_sqlite=database.is_sqlite)
-    return [_load(row) for row in await database.query(sql, *parameters)]
+    return [_load(row) for row in await database.query(*_question(wallet_id, wanted, now_s))]
 
 
 def find_outputs(connection: Connection, wallet_id: str, wanted: Filter, now_s: int) -> list[Output]:
     """The same inside a unit of work."""
-    sql, parameters = _question(wallet_id, wanted, now_s, is_sqlite=connection.dialect.name == "sqlite")
-    return [_load(row) for row in execute(connection, sql, *parameters)]
+    return [_load(row) for row in execute(connection, *_question(wallet_id, wanted, now_s))]
 
 
 async def read_output(database: Database, tx_id: str, index: int, *, skip_spent: bool) -> Output | None:
     """Reads one output that is not voided, of any wallet (`wallet_id` of the row), locked by a proposal or not."""
-    sql = (
-        WHOEVER
-        + "o.tx_id = {} AND o.`index` = {} AND o.voided = 0"
-        + (" AND o.spent_by IS NULL" if skip_spent else "")
-    )
-    rows = await database.query(sql, ascii_key(tx_id), index)
+    rows = await database.query(ONE_UNSPENT if skip_spent else ONE, ascii_key(tx_id), index)
     return _load(rows[0]) if rows else None
 
 
@@ -121,26 +134,54 @@ def is_locked(output: Output, now_s: int) -> bool:
     return bool(output.locked) and not ended
 
 
-def _question(wallet_id: str, wanted: Filter, now_s: int, *, is_sqlite: bool) -> tuple[str, list[Any]]:
-    sql = OF_WALLET + "a.wallet_id = {} AND o.token_id = {} AND o.voided = 0 AND o.mode = 0"
-    parameters: list[Any] = [wallet_id, ascii_key(wanted.token_id)]
+def _question(wallet_id: str, wanted: Filter, now_s: int) -> tuple[Any, ...]:
+    """The statement and its arguments."""
+    statement = _filtered(
+        is_authority=bool(wanted.authority),
+        skip_locked=wanted.skip_locked,
+        skip_spent=wanted.skip_spent,
+        at_addresses=bool(wanted.addresses),
+    )
+    arguments: list[Any] = [wanted.addresses] if wanted.addresses else []
+    arguments += [wallet_id, ascii_key(wanted.token_id)]
     if wanted.authority:
-        sql += " AND o.authorities & {} > 0"
-        parameters.append(wanted.authority)
+        arguments.append(wanted.authority)
     else:
-        sql += " AND o.authorities = 0 AND o.value > {} AND o.value < {}"
-        bounds = min(wanted.above, MAX_VALUE), min(wanted.below, MAX_VALUE + 1)
-        # SQLite compares texts of 20 digits: see UnsignedBig.
-        parameters += [f"{bound:020d}" if is_sqlite else bound for bound in bounds]
+        arguments += [min(wanted.above, MAX_VALUE), min(wanted.below, MAX_VALUE + 1)]
     if wanted.skip_locked:
-        sql += UNLOCKED
-        parameters.append(now_s)
-    if wanted.skip_spent:
-        sql += UNSPENT
-    if wanted.addresses:
-        sql += f" AND o.address IN ({','.join(['{}'] * len(wanted.addresses))})"
-        parameters += wanted.addresses
-    return sql + LARGEST_FIRST, [*parameters, wanted.most]
+        arguments.append(now_s)
+    return (statement, *arguments, wanted.most)
+
+
+@lru_cache
+def _filtered(*, is_authority: bool, skip_locked: bool, skip_spent: bool, at_addresses: bool) -> Statement:
+    """The statement of one kind of filter; there are sixteen."""
+    query = select(*_COLUMNS).join(tables.address, _AT_ADDRESS)
+    names = ["wallet_id", "token_id"]
+    if at_addresses:
+        query = query.where(listed(_output.address))
+    query = query.where(
+        _address.wallet_id == arg("wallet_id"),
+        _output.token_id == arg("token_id"),
+        _output.voided == false(),
+        _output.mode == 0,
+    )
+    if is_authority:
+        query = query.where(_output.authorities.bitwise_and(arg("authority")) > 0)
+        names.append("authority")
+    else:
+        query = query.where(
+            _output.authorities == 0, _output.value > arg("above"), _output.value < arg("below")
+        )
+        names += ["above", "below"]
+    if skip_locked:
+        has_ended = and_(_output.timelock < arg("now_s"), _output.heightlock.is_(None))
+        query = query.where(or_(_output.locked == false(), has_ended))
+        names.append("now_s")
+    if skip_spent:
+        query = query.where(_output.spent_by.is_(None), _output.tx_proposal.is_(None))
+    largest_first = query.order_by(_output.value.desc(), _output.tx_id, _output.index)
+    return Statement(largest_first.limit(arg("most")), *names, "most")
 
 
 def _load(row: Sequence[Any]) -> Output:

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from strongroom.core.storage.database import Database, sqlite_url
-from strongroom.core.storage.statements import execute
 from support.browser import browse
 from support.clock import ManualClock
 from support.hathor.api import SIGNED, serving_api
 from support.hostile_site import REBOUND, hostile_site, told
 from support.serving import serving
+from support.sql import execute
 
 pytestmark = pytest.mark.anyio
 

@@ -8,13 +8,13 @@ import pytest
 
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
 from support.clock import ManualClock
 from support.hathor.api import SIGNED, WALLET_ID, recorded_rows, serving_api
 from support.hathor.proposals import FUNDS, NOW_S, Client
 from support.hathor.scenes import text_address
 from support.hathor.signing import PARENTS, completed
+from support.sql import execute
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 from websockets.asyncio.client import ClientConnection, connect
 
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
 from strongroom.hathor.notifications.devices import Device, register_device
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.hathor.protocol.keys import address_chain
@@ -21,6 +20,7 @@ from support.hathor.sockets import ending, hear, join
 from support.hathor.wallets import WALLET, XPUB, insert_wallet
 from support.mariadb import MariaDB
 from support.redis import running_redis
+from support.sql import execute
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]

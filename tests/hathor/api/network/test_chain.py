@@ -4,12 +4,12 @@ import pytest
 from sqlalchemy import Connection
 
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import execute
 from strongroom.hathor import tables
 from strongroom.hathor.index.supply import BURNT, LIFETIME_S
 from strongroom.hathor.protocol.addresses import MAINNET
 from support.clock import ManualClock
 from support.hathor.api import Api, recorded_rows, serving_api
+from support.sql import execute
 
 pytestmark = pytest.mark.anyio
 
