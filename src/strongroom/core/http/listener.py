@@ -14,7 +14,6 @@ from strongroom.core.http.connections.admission import Gate
 from strongroom.core.http.connections.connection import Connection
 from strongroom.core.http.connections.limits import NOBODY
 from strongroom.core.http.connections.refusals import Rules
-from strongroom.core.http.connections.websockets import Socket
 from strongroom.core.http.door import AllowedCallers, Dialect, Door, DoorRules, plain_dialect
 from strongroom.core.http.exposure import Access, Exposure
 from strongroom.core.http.forwarded import TrustedProxies
@@ -171,11 +170,7 @@ class Listener:
             uvicorn.Config(
                 behind_door(surface, allowed),
                 http=Connection.of(gate, _rules(surface)),
-                ws=Socket,  # made by Connection
-                ws_max_size=surface.max_frame,
-                ws_per_message_deflate=surface.compresses_frames,
-                ws_ping_interval=surface.ping_s,
-                ws_ping_timeout=surface.ping_s,
+                ws="none",  # Connection makes its own
                 lifespan="off",
                 access_log=False,
                 log_config=None,
@@ -203,6 +198,9 @@ def _rules(surface: Surface) -> Rules:
         surface=surface.name,
         max_body=surface.max_body,
         messages_a_minute=surface.messages_a_minute,
+        max_frame=surface.max_frame,
+        compresses_frames=surface.compresses_frames,
+        ping_s=surface.ping_s,
         proxies=surface.proxies,
         dialect=surface.dialect,
     )

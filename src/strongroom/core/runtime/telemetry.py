@@ -68,7 +68,15 @@ def configure_logging(*, as_json: bool, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for noisy in ("httpx2", "httpcore2", "uvicorn.access", "uvicorn.error", "aiosqlite", "alembic"):
+    for noisy in (
+        "httpx2",
+        "httpcore2",
+        "uvicorn.access",
+        "uvicorn.error",
+        "websockets",
+        "aiosqlite",
+        "alembic",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # The server's notes on statements; what would matter is an error, the session is strict.
     logging.getLogger("asyncmy").setLevel(logging.ERROR)

@@ -1,27 +1,8 @@
 """Closing a client's connection without an answer, which ASGI has no word for."""
 
-from typing import Protocol, cast
+from litestar.types import Receive, Scope
 
-from litestar.types import Receive, Scope, Send
-
-_TRANSPORT = "strongroom.transport"
-
-
-class Transport(Protocol):
-    """What is used of `asyncio.Transport`."""
-
-    def abort(self) -> None: ...
-    def is_closing(self) -> bool: ...
-
-
-def remember_transport(scope: Scope, send: Send) -> Transport | None:
-    """Notes the connection in the scope, for `abort`. None under a server that does not show it.
-
-    Under uvicorn `send` is a method of the object that owns the connection.
-    """
-    transport = cast("Transport | None", getattr(getattr(send, "__self__", None), "transport", None))
-    cast("dict[str, object]", scope)[_TRANSPORT] = transport
-    return transport
+from strongroom.core.http.connections.shown import connection_of
 
 
 async def abort(scope: Scope, receive: Receive) -> None:
@@ -30,9 +11,9 @@ async def abort(scope: Scope, receive: Receive) -> None:
     Raises:
         RuntimeError: the server does not show its connections.
     """
-    transport = cast("dict[str, object]", scope).get(_TRANSPORT)
-    if transport is None:
-        raise RuntimeError("Connections can be dropped under uvicorn only")
-    cast("Transport", transport).abort()
+    connection = connection_of(scope)
+    if connection is None:
+        raise RuntimeError("Connections can be dropped under the service's own listener only")
+    connection.abort()
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -7,7 +7,8 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from strongroom.core.clock import Clock
-from strongroom_sandbox.atto.faults.connection import Transport, abort, remember_transport
+from strongroom.core.http.connections.shown import ClientConnection, connection_of
+from strongroom_sandbox.atto.faults.connection import abort
 from strongroom_sandbox.atto.faults.faults import Faults
 from strongroom_sandbox.atto.problems import Problems
 
@@ -27,22 +28,22 @@ class FaultGate:
         self._problems = problems
         self._clock = clock
         self._effect_path = effect_path
-        self._connections: WeakSet[Transport] = WeakSet()
+        self._connections: WeakSet[ClientConnection] = WeakSet()
         self._down_until_s = 0.0
 
     def drop_connections(self, down_ms: int) -> None:
         """Resets every connection, and for `down_ms` each new one at its first request."""
         self._down_until_s = self._clock.monotonic_s() + down_ms / 1000
-        for transport in tuple(self._connections):
-            transport.abort()
+        for connection in tuple(self._connections):
+            connection.abort()
 
     def in_front_of(self, application: ASGIApp) -> ASGIApp:
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != ScopeType.HTTP:
                 await application(scope, receive, send)
                 return
-            if transport := remember_transport(scope, send):
-                self._connections.add(transport)
+            if (connection := connection_of(scope)) is not None:
+                self._connections.add(connection)
             if scope["path"].startswith(CONTROL_PREFIX):
                 await application(scope, receive, send)
             else:

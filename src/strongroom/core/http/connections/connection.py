@@ -5,13 +5,12 @@ answered yet stays in the socket's buffers. So a connection holds at most one re
 One timer watches what is due next. It starts when that becomes due and no byte that arrives puts it off.
 
 Hazard: this leans on names of uvicorn's protocol that are public and not documented; the requirements pin its version, and
-tests/core/http/test_connection.py meets each of them.
+tests/core/http/connections/test_connection.py meets each of them.
 """
 
 import asyncio
 import enum
 import re
-from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
@@ -22,6 +21,8 @@ from strongroom.core.http.connections.admission import Admission, Gate, Reason
 from strongroom.core.http.connections.flow import HeldFlow, Inbox, ReaderWatch
 from strongroom.core.http.connections.limits import MAX_HEAD, MAX_HEADERS
 from strongroom.core.http.connections.refusals import Rules, answer_of
+from strongroom.core.http.connections.shown import EXTENSION
+from strongroom.core.http.connections.websockets import Handshake, Socket
 
 PIECE = 1024
 LINGER_S = 2.0
@@ -131,6 +132,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        cast("dict[str, Any]", self.scope)["extensions"] = {EXTENSION: self}
         self._head_begun = True
         self._head_bytes = 0
 
@@ -150,10 +152,9 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         _take_host_of_target(self.url, self.headers)
         if self.parser.should_upgrade():
-            if not self._should_upgrade():
-                return  # see _decline_upgrade
-            if not self._may_upgrade():
+            if self._asks_for_websocket() and not self._may_upgrade():
                 raise _Refused(Reason.MALFORMED)
+            return  # see _upgrade, _decline_upgrade
         queued = len(self.pipeline)
         super().on_headers_complete()
         self._heads += 1
@@ -175,8 +176,8 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self.parser.should_upgrade() and not self._should_upgrade():
-            return  # see _decline_upgrade
+        if self.parser.should_upgrade():
+            return  # see _upgrade, _decline_upgrade
         self._in_head = True
         self._head_begun = False
         super().on_message_complete()
@@ -193,19 +194,9 @@ class Connection(HttpToolsProtocol):
         else:
             self._continue()
 
-    def handle_websocket_upgrade(self) -> None:
-        """Hands the connection over, with its place among the open ones."""
-        self._cancel()
-        self._is_over = True
-        self._waiting.clear()
-        self._flow.hold(False)
-        self.ws_protocol_class = partial(  # type: ignore[assignment]  # it is only called
-            cast("Callable[..., Any]", self.config.ws_protocol_class),
-            gate=self._gate,
-            rules=self._rules,
-            admission=self._admission,
-        )
-        super().handle_websocket_upgrade()
+    def abort(self) -> None:
+        """Cuts the connection off at once; what was not sent yet is lost."""
+        self.transport.abort()
 
     # The work
 
@@ -239,10 +230,11 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
-            if self._should_upgrade():
-                self.handle_websocket_upgrade()
+            rest = piece[upgrade.args[0] :]
+            if self._asks_for_websocket():
+                self._upgrade(rest)
             else:
-                self._decline_upgrade(piece[upgrade.args[0] :])
+                self._decline_upgrade(rest)
             return
         except httptools.HttpParserError as error:
             refused = error.__context__
@@ -268,6 +260,37 @@ class Connection(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._waiting.put_back(b"".join([*request, b"\r\n", rest]))
+
+    def _asks_for_websocket(self) -> bool:
+        offered = dict(self.headers).get(b"upgrade", b"").strip().lower()
+        connection = b",".join(value for name, value in self.headers if name == b"connection")
+        return offered == b"websocket" and b"upgrade" in (
+            word.strip() for word in connection.lower().split(b",")
+        )
+
+    def _upgrade(self, rest: bytes) -> None:
+        """Hands the connection over, with its place among the open ones and with what came after the head."""
+        self._cancel()
+        self._is_over = True
+        rest += self._waiting.take_all()
+        self._flow.hold(False)
+        self.connections.discard(self)
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
+        for name, value in self.headers:
+            head += [name, b": ", value, b"\r\n"]
+        handshake = Handshake(
+            head=b"".join([*head, b"\r\n"]), scope=cast("dict[str, Any]", self.scope), application=self.app
+        )
+        socket = Socket(
+            handshake,
+            gate=self._gate,
+            rules=self._rules,
+            admission=self._admission,
+            state=self.server_state,
+        )
+        self.transport.set_protocol(socket)
+        socket.connection_made(self.transport)
+        socket.data_received(rest)
 
     def _may_upgrade(self) -> bool:
         """Not while answers are under way, and not with a body."""

@@ -14,6 +14,7 @@ class HeldFlow(FlowControl):
 
     def __init__(self, transport: asyncio.Transport, resumed: Callable[[], None]) -> None:
         super().__init__(transport)
+        self._socket = transport
         self._resumed = resumed
         self._is_held = False
 
@@ -28,12 +29,12 @@ class HeldFlow(FlowControl):
 
     def hold(self, held: bool) -> None:
         """Stops or restarts the socket itself."""
-        if held is not self._is_held and not self._transport.is_closing():
+        if held is not self._is_held and not self._socket.is_closing():
             self._is_held = held
             if held:
-                self._transport.pause_reading()
+                self._socket.pause_reading()
             else:
-                self._transport.resume_reading()
+                self._socket.resume_reading()
 
 
 class Inbox:
@@ -62,6 +63,9 @@ class Inbox:
         if not self:
             self.clear()
         return piece
+
+    def take_all(self) -> bytes:
+        return self.take(len(self._data))
 
     def clear(self) -> None:
         self._data = b""

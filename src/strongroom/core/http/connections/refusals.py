@@ -41,6 +41,11 @@ class Rules:
     """None: the application has a limit, and words of its own for it."""
     messages_a_minute: int | None
     """None: as the gate says."""
+    max_frame: int
+    """Bytes of a WebSocket's message."""
+    compresses_frames: bool
+    ping_s: float
+    """Between pings of a WebSocket."""
     proxies: TrustedProxies
     """Proxies of this surface, beside those that the gate knows."""
     dialect: Dialect

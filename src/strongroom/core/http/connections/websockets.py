@@ -4,23 +4,44 @@ ASGI's `send` waits for a slow reader, so telling thousands would take a task an
 transport's buffer is the queue: a frame is made once, `put` to each connection, and its owner ends a connection whose
 buffer grows.
 
-Hazard: this leans on the inside of uvicorn's protocol, whose version the requirements pin.
+The protocol itself is that of the library `websockets`, whose Sans-I/O layer takes bytes and gives events: it reads the
+handshake, joins no frames, answers pings and closes. It is used as its guide to integration says. What is here moves
+bytes and bounds what a peer may cost.
 """
 
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+from http.client import responses
 from typing import Any, cast
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode, Frame, Opcode
+from uvicorn.server import ServerState
+from websockets.datastructures import Headers
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 from strongroom.core.http.connections.admission import Admission, Gate, Reason
+from strongroom.core.http.connections.asgi_socket import AsgiSocket, socket_scope
 from strongroom.core.http.connections.flow import Inbox
+from strongroom.core.http.connections.frame_rate import FrameRate
+from strongroom.core.http.connections.keepalive import Keepalive
 from strongroom.core.http.connections.refusals import Rules, answer_of
+from strongroom.core.http.connections.shown import EXTENSION
 
 PIECE = 4096
-EXTENSION = "strongroom.socket"
 UNREAD_PONGS = 64 * 1024
 LINGER_S = 5.0
 """How long a connection that was told to end may take to read what was sent to it."""
+WINDOW_BITS = 12
+COMPRESSION = ServerPerMessageDeflateFactory(
+    server_max_window_bits=WINDOW_BITS, client_max_window_bits=WINDOW_BITS, compress_settings={"memLevel": 5}
+)
+"""32 KB a connection. A larger window would take ten times as much and save little on short messages."""
 
 
 def text_frame(text: bytes) -> bytes:
@@ -28,27 +49,75 @@ def text_frame(text: bytes) -> bytes:
     return Frame(Opcode.TEXT, text).serialize(mask=False)
 
 
-class Socket(WebSocketsSansIOProtocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """The request that became a WebSocket, and who serves it."""
+
+    head: bytes
+    scope: Mapping[str, Any]
+    """Its ASGI scope as an HTTP request."""
+    application: Any
+
+
+class Socket(asyncio.Protocol):
     """One connection. `socket_of(scope)` gives it to the application."""
 
-    def __init__(self, *, gate: Gate, rules: Rules, admission: Admission | None, **uvicorns: Any) -> None:
-        super().__init__(**uvicorns)
+    transport: asyncio.Transport
+
+    def __init__(
+        self,
+        handshake: Handshake,
+        *,
+        gate: Gate,
+        rules: Rules,
+        admission: Admission | None,
+        state: ServerState,
+    ) -> None:
+        self._handshake = handshake
         self._gate = gate
         self._rules = rules
         self._admission = admission
+        self._state = state
+        self._peer: str = (handshake.scope["client"] or ("unknown",))[0]
+        self._loop = asyncio.get_running_loop()
+        self._protocol = ServerProtocol(
+            extensions=[COMPRESSION] if rules.compresses_frames else None, max_size=rules.max_frame
+        )
+        self._application = AsgiSocket(self)
+        self._keepalive = Keepalive(rules.ping_s, self._ping, self._gone)
+        self._rate = FrameRate(rules.messages_a_minute or gate.limits.messages_a_minute, self._loop.time)
+        self._is_requested = False
+        self._pending: Response | None = None
+        """What accepts the handshake; the application decides whether it is sent. Until then nothing is read."""
+        self._is_text = False
+        self._parts: list[bytes] = []
+        """Of the message that is arriving."""
         self._waiting = Inbox()
+        self._is_feeding = self._is_read_paused = False
         self._is_deaf = False
-        self._is_feeding = False
-        self._a_minute = rules.messages_a_minute or gate.limits.messages_a_minute
-        self._frames_left = float(self._a_minute)
-        self._counted_s = self.loop.time()
+        """Nothing that comes is looked at any more."""
+        self._is_ended = False
+        """Our half of the connection is closed."""
+        self.is_lost = False
+
+    # What the transport says
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self._state.connections.add(self)  # type: ignore[arg-type]  # uvicorn only counts and shuts down what is in it
+        self.data_received(self._handshake.head)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_deaf = True
-        self._waiting.clear()
+        del exc
+        self.is_lost = True
+        self._keepalive.stop()
+        self._be_deaf()
+        self._state.connections.discard(self)
         if self._admission is not None:
             self._admission.end()
-        super().connection_lost(exc)
+        code = CloseCode.NO_STATUS_RCVD if self.is_answered else CloseCode.ABNORMAL_CLOSURE
+        self._application.ended(code)
+        self._application.writable.set()  # no more is written, and nobody waits
 
     def data_received(self, data: bytes) -> None:
         """Parses in small pieces, and no further than the application follows or the peer may ask."""
@@ -56,80 +125,29 @@ class Socket(WebSocketsSansIOProtocol):
             self._waiting.add(data)
             self._feed()
 
-    def _feed(self) -> None:
-        if self._is_feeding:
-            return
-        self._is_feeding = True
-        try:
-            while self._waiting and not self.read_paused and not self._is_deaf:
-                super().data_received(self._waiting.take(PIECE))
-                if self.conn.handshake_exc is not None and not self.handshake_initiated:
-                    self._refuse_handshake()
-        finally:
-            self._is_feeding = False
+    def pause_writing(self) -> None:
+        self._application.writable.clear()
 
-    def _refuse_handshake(self) -> None:
-        """Refuses what HTTP allows and WebSocket does not, for example a header line above 8 KiB."""
-        self._be_deaf()
-        answer = b"".join(self.conn.data_to_send()) or answer_of(Reason.MALFORMED, self._rules)
-        self._gate.note(self._rules.surface, Reason.MALFORMED, self.client[0] if self.client else "unknown")
-        self.transport.write(answer)
-        self.transport.write_eof()
-        self.loop.call_later(LINGER_S, self.transport.abort)
+    def resume_writing(self) -> None:
+        self._application.writable.set()
 
-    def handle_events(self) -> None:
-        """Counts frames of every kind: a ping is answered, and costs as much as a message."""
-        if self.handshake_initiated and not self.close_sent and not self._may_say(len(self.conn.events)):
-            self._gate.note(
-                self._rules.surface, Reason.MESSAGES, self.client[0] if self.client else "unknown"
-            )
-            self.conn.events_received()
-            self._be_deaf()
-            if self.is_open:
-                self.end(CloseCode.POLICY_VIOLATION, "Too many messages")
-                self.transport.write_eof()  # its close frame would not be heard
-            else:
-                self.transport.abort()
-            return
-        super().handle_events()
+    # What the server says
 
-    def _may_say(self, frames: int) -> bool:
-        now_s = self.loop.time()
-        earned = (now_s - self._counted_s) * self._a_minute / 60
-        self._frames_left = min(self._a_minute, self._frames_left + earned) - frames
-        self._counted_s = now_s
-        return self._frames_left >= 0
+    def shutdown(self) -> None:
+        """The service stops."""
+        if self.is_open:
+            self._application.ended(CloseCode.SERVICE_RESTART)
+            self._protocol.fail(CloseCode.SERVICE_RESTART)
+        elif not self.is_answered:
+            self.refuse(HTTPStatus.INTERNAL_SERVER_ERROR, [], b"Internal Server Error")
+        self._flush()
+        self._finish()
 
-    def _be_deaf(self) -> None:
-        """Throws away what still comes."""
-        self._is_deaf = True
-        self._waiting.clear()
-
-    def send_receive_event_to_app(self) -> None:
-        """Ends the connection (1007) where a text frame is no UTF-8, without a traceback for each such frame."""
-        if self.curr_msg_data_type == "text" and not self.close_sent:
-            try:
-                b"".join(self.frames).decode()
-            except UnicodeDecodeError:
-                self._gate.note(
-                    self._rules.surface, Reason.MALFORMED, self.client[0] if self.client else "unknown"
-                )
-                self.frames = []
-                self.conn.send_close(CloseCode.INVALID_DATA)
-                self.handle_parser_exception()
-                return
-        super().send_receive_event_to_app()
-
-    async def receive(self) -> Any:
-        message = await super().receive()
-        self._feed()
-        return message
+    # What those say who tell many
 
     @property
     def is_open(self) -> bool:
-        return self.handshake_complete and not (
-            self.close_sent or self.disconnected or self.transport.is_closing()
-        )
+        return self._protocol.state is State.OPEN and not self._is_ended and not self.transport.is_closing()
 
     @property
     def unread_bytes(self) -> int:
@@ -145,37 +163,213 @@ class Socket(WebSocketsSansIOProtocol):
         """Closes with a code that the peer gets after all that was sent before; cuts it off if it does not read."""
         if not self.is_open:
             return
-        self.conn.send_close(code, reason)
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        self.stop_keepalive()
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        self.close_timer = self.loop.call_later(LINGER_S, self.transport.abort)
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
+        self._protocol.send_close(code, reason)
+        self._application.ended(code, reason)
+        self._flush()
+        self._keepalive.stop()
+        self._linger()
+        self.resume()  # the peer's own close is awaited
 
-    async def run_asgi(self) -> None:
-        cast("dict[str, Any]", self.scope["extensions"])[EXTENSION] = self
-        await super().run_asgi()
+    def abort(self) -> None:
+        """Cuts the connection off at once; what was not sent yet is lost."""
+        self.transport.abort()
 
-    def handle_ping(self) -> None:
-        """Answers a ping. A peer that reads no answers is cut off before they fill the memory."""
-        super().handle_ping()
-        if self.unread_bytes > UNREAD_PONGS:
+    # What the application says
+
+    @property
+    def is_answered(self) -> bool:
+        return self._protocol.state is not State.CONNECTING or self._is_ended
+
+    def accept(self, subprotocol: str | None, headers: list[tuple[str, str]]) -> None:
+        if self._pending is None or self.transport.is_closing():
+            return
+        response, self._pending = self._pending, None
+        if subprotocol:
+            response.headers["Sec-WebSocket-Protocol"] = subprotocol
+        response.headers.update(headers)
+        self._protocol.send_response(response)
+        self._flush()
+        self._keepalive.start()
+        self.resume()
+
+    def refuse(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Answers the handshake with an HTTP response."""
+        if self.transport.is_closing() or self._is_ended:
+            return
+        answer = Headers(headers)
+        answer.setdefault("Date", formatdate(usegmt=True))
+        answer.setdefault("Connection", "close")
+        answer.setdefault("Content-Length", str(len(body)))
+        answer.setdefault("Content-Type", "text/plain; charset=utf-8")
+        self._protocol.send_response(Response(status, responses.get(status, ""), answer, body))
+        self._application.ended(CloseCode.ABNORMAL_CLOSURE)
+        self._flush()
+
+    def write_text(self, data: bytes) -> None:
+        self._protocol.send_text(data)
+        self._flush()
+
+    def write_binary(self, data: bytes) -> None:
+        self._protocol.send_binary(data)
+        self._flush()
+
+    def resume(self) -> None:
+        if self._pending is not None and not self._is_ended:
+            return
+        if self._is_read_paused:
+            self._is_read_paused = False
+            if not self.transport.is_closing():
+                self.transport.resume_reading()
+        self._feed()
+
+    # The work
+
+    def _feed(self) -> None:
+        if self._is_feeding:
+            return
+        self._is_feeding = True
+        try:
+            while self._waiting and not self._is_read_paused and not self._is_deaf:
+                self._parse(self._waiting.take(PIECE))
+        finally:
+            self._is_feeding = False
+
+    def _parse(self, piece: bytes) -> None:
+        """A peer that reads no pongs is cut off before they fill the memory."""
+        self._protocol.receive_data(piece)
+        events = self._protocol.events_received()
+        if self.is_answered and not self._rate.allows(len(events)):
+            self._refuse_flood()
+            return
+        for event in events:
+            if isinstance(event, Request):
+                self._shake_hands(event)
+            elif isinstance(event, Frame):
+                self._take(event)
+        if self._protocol.handshake_exc is not None and not self._is_requested:
+            self._refuse_handshake()
+        self._flush()
+        if self.unread_bytes > UNREAD_PONGS and any(_is_ping(event) for event in events):
             self.transport.abort()
 
-    def keepalive_timeout(self) -> None:
-        """Aborts the connection: a dead peer reads nothing, and what waits for it would keep the connection for ever."""
-        super().keepalive_timeout()
-        self.loop.call_later(LINGER_S, self.transport.abort)
+    def _shake_hands(self, request: Request) -> None:
+        """Checks the handshake, and starts the application, which answers it."""
+        self._is_requested = True
+        response = self._protocol.accept(request)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._protocol.send_response(response)
+            return
+        self._pending = response
+        self._pause()
+        scope = socket_scope(self._handshake.scope, request.path)
+        scope["extensions"][EXTENSION] = self
+        task = self._loop.create_task(self._application.run(self._handshake.application, scope))
+        self._state.tasks.add(task)
+        task.add_done_callback(self._state.tasks.discard)
 
-    def shutdown(self) -> None:
-        if self._is_deaf:
-            self.transport.close()
+    def _take(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.PONG:
+            self._keepalive.answered(bytes(frame.data))
+        elif frame.opcode is Opcode.CLOSE:
+            close = Close.parse(frame.data)
+            self._application.ended(close.code, close.reason)
+        elif frame.opcode is not Opcode.PING:  # those are answered by the library
+            if frame.opcode is not Opcode.CONT:
+                self._is_text, self._parts = frame.opcode is Opcode.TEXT, []
+            self._parts.append(bytes(frame.data))
+            if frame.fin:
+                self._deliver(b"".join(self._parts))
+
+    def _deliver(self, data: bytes) -> None:
+        """Gives a whole message to the application, and reads no more until the application has taken it."""
+        self._parts = []
+        if not self.is_open:
+            return  # what comes after our close is not looked at
+        if self._is_text:
+            try:
+                self._application.arrived("text", data.decode())
+            except UnicodeDecodeError:
+                self._gate.note(self._rules.surface, Reason.MALFORMED, self._peer)
+                self._application.ended(CloseCode.INVALID_DATA)
+                self._protocol.fail(CloseCode.INVALID_DATA)
+                return
         else:
-            super().shutdown()
-        self.loop.call_later(LINGER_S, self.transport.abort)
+            self._application.arrived("bytes", data)
+        self._pause()
+
+    def _pause(self) -> None:
+        if not self._is_read_paused and not self.transport.is_closing():
+            self._is_read_paused = True
+            self.transport.pause_reading()
+
+    def _refuse_handshake(self) -> None:
+        """Refuses what HTTP allows and WebSocket does not, for example a header line above 8 KiB."""
+        self._gate.note(self._rules.surface, Reason.MALFORMED, self._peer)
+        answer = b"".join(self._protocol.data_to_send()) or answer_of(Reason.MALFORMED, self._rules)
+        self.transport.write(answer)
+        self._end_our_half()
+
+    def _refuse_flood(self) -> None:
+        """Counts frames of every kind: a ping is answered, and costs as much as a message."""
+        self._gate.note(self._rules.surface, Reason.MESSAGES, self._peer)
+        if self.is_open:
+            self._application.ended(CloseCode.POLICY_VIOLATION, "Too many messages")
+            self._protocol.fail(CloseCode.POLICY_VIOLATION, "Too many messages")
+            self._flush()
+        else:
+            self._be_deaf()
+            self.transport.abort()
+
+    def _flush(self) -> None:
+        """Writes what the protocol has to say."""
+        if self._is_ended or self.transport.is_closing():
+            return
+        pieces = self._protocol.data_to_send()
+        if not pieces:
+            return
+        *said, last = pieces
+        if data := b"".join(said) + last:
+            self.transport.write(data)
+        if not last:  # SEND_EOF: the protocol has said its last word
+            self._end_our_half()
+
+    def _end_our_half(self) -> None:
+        """The peer may read what is on the way, and its end of the connection is awaited for a while.
+
+        Closing at once would lose the close frame where bytes of the peer are unread.
+        """
+        self._is_ended = True
+        self._be_deaf()
+        self._keepalive.stop()
+        self.transport.write_eof()
+        self._linger()
+        self.resume()
+
+    def _finish(self) -> None:
+        self.transport.close()
+        self._linger()
+
+    def _linger(self) -> None:
+        self._loop.call_later(LINGER_S, self.transport.abort)
+
+    def _be_deaf(self) -> None:
+        self._is_deaf = True
+        self._waiting.clear()
+
+    def _ping(self, payload: bytes) -> None:
+        if self.is_open:
+            self._protocol.send_ping(payload)
+            self._flush()
+
+    def _gone(self) -> None:
+        if self.is_open:
+            self._application.ended(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
+            self._protocol.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
+            self._flush()
+
+
+def _is_ping(event: object) -> bool:
+    return isinstance(event, Frame) and event.opcode is Opcode.PING
 
 
 def socket_of(scope: Any) -> Socket:

@@ -55,7 +55,7 @@ class _Refused(Exception):
 
 
 class SocketApplication:
-    """An ASGI application. It must be served by `core.sockets`."""
+    """An ASGI application. It must be served by `core.http.listener`."""
 
     def __init__(
         self,

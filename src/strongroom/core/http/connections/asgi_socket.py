@@ -1,0 +1,158 @@
+"""The application's side of a WebSocket: ASGI messages in and out."""
+
+import asyncio
+import traceback
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+import structlog
+from websockets.frames import CloseCode
+
+log = structlog.get_logger(__name__)
+
+Message = dict[str, Any]
+
+SPEC_VERSION = "2.4"
+
+
+class Peer(Protocol):
+    """What the application's messages do to the connection."""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the handshake was accepted or refused."""
+
+    @property
+    def is_open(self) -> bool: ...
+    @property
+    def is_lost(self) -> bool: ...
+    def accept(self, subprotocol: str | None, headers: list[tuple[str, str]]) -> None: ...
+    def refuse(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
+    def write_text(self, data: bytes) -> None: ...
+    def write_binary(self, data: bytes) -> None: ...
+    def end(self, code: int, reason: str) -> None: ...
+    def resume(self) -> None:
+        """The application has taken all that came, and may have more."""
+
+
+class ClientGone(OSError):
+    """ASGI's way to tell an application that nobody hears what it sends."""
+
+
+class AsgiSocket:
+    """Runs the application on one connection. Its `receive` and `send` are those of the ASGI specification."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._arrived: asyncio.Queue[Message] = asyncio.Queue()
+        self._arrived.put_nowait({"type": "websocket.connect"})
+        self._is_told_the_end = False
+        self._refusal: tuple[int, list[tuple[str, str]]] | None = None
+        self._refusal_body = b""
+        self.writable = asyncio.Event()
+        """Cleared while the peer reads more slowly than it is written to."""
+        self.writable.set()
+
+    async def run(self, application: Any, scope: Message) -> None:
+        """Until the application ends; then the connection ends too, if it has not."""
+        code, reason = CloseCode.NORMAL_CLOSURE, ""
+        try:
+            await application(scope, self.receive, self.send)
+        except ClientGone:
+            pass
+        except asyncio.CancelledError:
+            code = CloseCode.SERVICE_RESTART
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, the peer is told and the log says where
+            log.error("a defect", work="websocket", traceback="".join(traceback.format_exception(error)))
+            code, reason = CloseCode.INTERNAL_ERROR, "internal error"
+        finally:
+            if not self._peer.is_answered:
+                self._peer.refuse(HTTPStatus.INTERNAL_SERVER_ERROR, [], b"Internal Server Error")
+            self._peer.end(code, reason)
+
+    def arrived(self, kind: str, data: str | bytes) -> None:
+        """A whole message; `kind` is `text` or `bytes`."""
+        self._arrived.put_nowait({"type": "websocket.receive", kind: data})
+
+    def ended(self, code: int, reason: str = "") -> None:
+        """The connection is over, for whatever reason; the first one is told."""
+        if not self._is_told_the_end:
+            self._is_told_the_end = True
+            self._arrived.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+
+    async def receive(self) -> Message:
+        message = await self._arrived.get()
+        if self._arrived.empty():
+            self._peer.resume()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Waits while the peer does not read.
+
+        Raises:
+            ClientGone: the connection is over.
+            RuntimeError: the message has no place here.
+        """
+        await self.writable.wait()
+        if self._peer.is_lost or (self._peer.is_answered and not self._peer.is_open):
+            raise ClientGone
+        if not self._peer.is_answered:
+            self._answer(message)
+        elif message["type"] == "websocket.send":
+            self._write(message)
+        elif message["type"] == "websocket.close":
+            self._peer.end(message.get("code", CloseCode.NORMAL_CLOSURE), message.get("reason") or "")
+        else:
+            raise _unexpected(message)
+
+    def _answer(self, message: Message) -> None:
+        """Answers the handshake."""
+        kind = message["type"]
+        if self._refusal is None and kind == "websocket.accept":
+            self._peer.accept(message.get("subprotocol"), _texts(message))
+        elif self._refusal is None and kind == "websocket.close":
+            self._peer.refuse(HTTPStatus.FORBIDDEN, [], b"")
+        elif self._refusal is None and kind == "websocket.http.response.start":
+            self._refusal = (message["status"], _texts(message))
+        elif self._refusal is not None and kind == "websocket.http.response.body":
+            self._refusal_body += message.get("body", b"")
+            if not message.get("more_body", False):
+                self._peer.refuse(*self._refusal, self._refusal_body)
+        else:
+            raise _unexpected(message)
+
+    def _write(self, message: Message) -> None:
+        text = message.get("text")
+        if text is not None:
+            self._peer.write_text(text.encode())
+        else:
+            self._peer.write_binary(message["bytes"])
+
+
+def _texts(message: Message) -> list[tuple[str, str]]:
+    headers = message.get("headers", ())
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+
+
+def _unexpected(message: Message) -> RuntimeError:
+    return RuntimeError(f"An application must not send {message['type']} here")
+
+
+def socket_scope(http: Mapping[str, Any], target: str) -> Message:
+    """The scope of a WebSocket whose handshake was an HTTP request with this one, for `target`."""
+    path, _, query = target.partition("?")
+    asked = [value.decode("latin-1") for name, value in http["headers"] if name == b"sec-websocket-protocol"]
+    return {
+        **http,
+        "type": "websocket",
+        "asgi": {**http["asgi"], "spec_version": SPEC_VERSION},
+        "scheme": "wss" if http["scheme"] == "https" else "ws",
+        "path": http["root_path"] + unquote(path),
+        "raw_path": (http["root_path"] + path).encode("ascii"),
+        "query_string": query.encode("ascii"),
+        "subprotocols": [name.strip() for names in asked for name in names.split(",")],
+        "extensions": {"websocket.http.response": {}},
+    }
