@@ -4,21 +4,24 @@ from typing import Final
 
 from strongroom.bittensor.calls.remote_signing import RemoteSigning
 from strongroom.bittensor.calls.service import Calls
-from strongroom.bittensor.extrinsics.resolver import IDLE_S, Resolver
-from strongroom.bittensor.extrinsics.signing import ExtrinsicSigner
+from strongroom.bittensor.extrinsics.effects import ExtrinsicEffects, ExtrinsicResolver
+from strongroom.bittensor.extrinsics.network import ExtrinsicNetwork
+from strongroom.bittensor.extrinsics.signing import ExtrinsicSigning
 from strongroom.bittensor.extrinsics.submitter import Submitter
 from strongroom.bittensor.gateway.genesis_pin import GenesisPin
 from strongroom.bittensor.gateway.node import NodeChain
 from strongroom.bittensor.jobs.results import JobResults
 from strongroom.bittensor.jobs.retention import PURGE_S, Retention
 from strongroom.bittensor.jobs.runner import POLL_S, JobRunner
-from strongroom.bittensor.jobs.store import on_settled
+from strongroom.bittensor.jobs.store import on_resolved
 from strongroom.bittensor.jobs.waiting import OutcomeWaiter
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.settings import BittensorSettings
 from strongroom.bittensor.weights.revealer import Reveals
 from strongroom.bittensor.weights.setter import REVEAL, SET, Weights
 from strongroom.bittensor.weights.subnet import Subnets
+from strongroom.core.intents.resolver import Pace
+from strongroom.core.intents.signing import Signing
 from strongroom.core.ledger.base import LedgerBase
 from strongroom.core.security.policy import SigningGate
 
@@ -30,6 +33,8 @@ PURGE: Final = "bittensorPurge"
 RESOLVER_LEASE: Final = "resolver"
 JOBS_LEASE: Final = "jobs"
 CHECK_S: Final = 10.0
+SWEEP_S: Final = 2.0
+PACE: Final = Pace(noun="extrinsics", pending_pause_s=0.5, worrying_age_s=900.0)
 
 
 class ChainWork:
@@ -50,23 +55,35 @@ class ChainWork:
             settings.chain_endpoints, check_genesis=pin.check, clock=clock, entropy=ledger.entropy
         )
         self.outcomes = OutcomeWaiter(database, clock, ledger.background)
-        self._resolver = Resolver(
-            chain=self.chain,
+        self._resolver = ExtrinsicResolver(
+            network=ExtrinsicNetwork(chain=self.chain, database=database, clock=clock),
+            effects=ExtrinsicEffects(on_resolved=on_resolved, changed=self._changed),
             database=database,
             clock=clock,
-            settled=on_settled,
-            changed=self._changed,
+            entropy=ledger.entropy,
+            background=ledger.background,
+            pace=PACE,
         )
-        self._signer = ExtrinsicSigner(
-            gate=self._gate, clock=clock, metrics=ledger.metrics, wake=self._resolver.wake
+        self._signing = ExtrinsicSigning(
+            chain=self.chain,
+            database=database,
+            signing=Signing(
+                ledger.definition.name,
+                database=database,
+                gate=self._gate,
+                clock=clock,
+                metrics=ledger.metrics,
+            ),
+            resolver=self._resolver,
+            clock=clock,
         )
         self.submitter = Submitter(
             chain=self.chain,
             database=database,
-            signer=self._signer,
+            signing=self._signing,
+            resolver=self._resolver,
             clock=clock,
             background=ledger.background,
-            settled=on_settled,
         )
 
     def _assemble_use_cases(self) -> None:
@@ -86,9 +103,9 @@ class ChainWork:
         self.remote_signing = RemoteSigning(
             chain=self.chain,
             subnets=subnets,
-            database=database,
             keyring=keyring,
-            signer=self._signer,
+            signing=self._signing,
+            resolver=self._resolver,
             clock=clock,
             entropy=entropy,
         )
@@ -119,11 +136,11 @@ class ChainWork:
     def start(self) -> None:
         ledger, loops = self._ledger, self._ledger.loops
         loops.start(loops.every(CHAIN, CHECK_S, self.chain.heads, down_after=1, max_pause_s=CHECK_S))
-        loops.check(EXTRINSICS, self._resolver.check, part="age")
+        loops.check(EXTRINSICS, self._resolver.check, part="open")
         loops.check(JOBS, self._runner.check, part="tries")
         resolver, runner = self._resolver, self._runner
-        follow = loops.every(EXTRINSICS, IDLE_S, resolver.look, wake=resolver.news, rest=resolver.rest)
-        ledger.under(RESOLVER_LEASE, [follow])
+        sweep = loops.every(EXTRINSICS, SWEEP_S, resolver.sweep)
+        ledger.under(RESOLVER_LEASE, [sweep])
         carry_out = loops.every(JOBS, POLL_S, runner.look, wake=runner.news, rest=runner.rest)
         purge = loops.every(PURGE, PURGE_S, self._retention.purge)
         ledger.under(JOBS_LEASE, [carry_out, purge])

@@ -6,7 +6,6 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     Table,
     UniqueConstraint,
@@ -44,40 +43,24 @@ account = Table(
     metadata,
     Column("public_key", binary(32), primary_key=True),
     Column("lowest_nonce", BigInteger, nullable=False),
+    Column("final_number", BigInteger),
+    Column("final_hash", binary(32)),
 )
-"""Locked while its owner's next nonce is given out. No nonce below `lowest_nonce` is free."""
+"""Locked while its owner's next nonce is given out. No nonce below `lowest_nonce` is free. `final_number` and `final_hash` are of the
+newest final block that was seen to hold an extrinsic of the account: they stay when the extrinsic is forgotten."""
 
-extrinsic = Table(
-    "strongroom_bittensor_extrinsic",
+receipt = Table(
+    "strongroom_bittensor_receipt",
     metadata,
-    Column("hash", binary(32), primary_key=True),
-    Column("job", ascii_text(32), nullable=False),
-    Column("public_key", binary(32), nullable=False),
-    Column("nonce", BigInteger, nullable=False),
-    Column("live_nonce", BigInteger),
-    Column("unheard", binary(32)),
-    Column("bytes", LargeBinary(1_000_000), nullable=False),
-    Column("call_name", ascii_text(128), nullable=False),
-    Column("spec_version", BigInteger, nullable=False),
-    Column("first_block", BigInteger, nullable=False),
-    Column("last_block", BigInteger, nullable=False),
-    Column("state", ascii_text(16), nullable=False),
-    Column("attempts", Integer, nullable=False),
+    Column("id", binary(32), primary_key=True),
     Column("block_number", BigInteger),
     Column("block_hash", binary(32)),
     Column("block_index", Integer),
     Column("fee", BigInteger),
     Column("success", Boolean),
     Column("failure", LONG_TEXT),
-    Column("created_at_ms", BigInteger, nullable=False),
-    UniqueConstraint("public_key", "live_nonce", name="strongroom_bittensor_extrinsic_nonce"),
-    UniqueConstraint("unheard", name="strongroom_bittensor_extrinsic_unheard"),
-    Index("strongroom_bittensor_extrinsic_state", "state"),
-    Index("strongroom_bittensor_extrinsic_job", "job"),
-    Index("strongroom_bittensor_extrinsic_age", "created_at_ms"),
 )
-"""Every extrinsic that was signed, until it is old and settled. `live_nonce` is NULL when it can never be included; `unheard` is the public key
-until a pool has answered: an account has one such extrinsic at most."""
+"""What became of an extrinsic, by its hash, which is the intent's id: the block that holds it, or why none ever will."""
 
 job = Table(
     "strongroom_bittensor_job",

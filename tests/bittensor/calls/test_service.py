@@ -295,7 +295,7 @@ class TestLentSignatures:
         assert (axon["ip"], axon["port"]) == (0x01020304, 1)
         lent = await service.ledger.database.read(
             lambda connection: connection.exec_driver_sql(
-                "SELECT COUNT(*) FROM strongroom_bittensor_extrinsic"
+                "SELECT COUNT(*) FROM strongroom_intent WHERE attempts = 0"
             ).scalar()
         )
         assert (lent, receipt.extrinsic_hash[:2]) == (1, "0x")

@@ -7,10 +7,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import select
 from sqlalchemy.engine import URL
 
-from strongroom.bittensor import tables
+from strongroom.bittensor.extrinsics.extrinsic import extrinsic_of
 from strongroom.bittensor.gateway import ChainUnavailable
 from strongroom.bittensor.gateway.node import NodeChain
 from strongroom.bittensor.keystore.names import hotkey
@@ -21,6 +20,7 @@ from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.protocol.weights import weight_set
 from strongroom.core.errors import Unavailable
+from strongroom.core.intents.store import load_open
 from strongroom.core.security.access import OPERATOR
 from strongroom_sandbox.bittensor.chain.genesis import Genesis
 from strongroom_sandbox.bittensor.codec.runtime import Call, shipped_runtime
@@ -234,8 +234,8 @@ async def test_an_upgrade_is_in_the_next_signature_that_the_sdk_gets(
     }
     answer = await service.client.post("/wallet/extrinsics/sign", json=document)
     assert answer.status_code == 200, answer.text
-    (row,) = await service.ledger.database.fetch_all(select(tables.extrinsic.c.spec_version))
-    assert row.spec_version == 424
+    (intent,) = await service.ledger.database.read(load_open)
+    assert extrinsic_of(intent).spec_version == 424
 
 
 async def test_an_upgrade_while_it_waits_in_the_pool_is_the_end_of_it(

@@ -11,6 +11,7 @@ from strongroom.bittensor import tables
 from strongroom.bittensor.jobs.retention import DAY_MS, Retention
 from strongroom.bittensor.jobs.store import close_job
 from strongroom.core.clock import SystemClock
+from strongroom.core.intents.tables import intent as intents
 from strongroom.core.security.audit import verify
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS, Hurried, body, pooled, set_weights, settled
@@ -55,7 +56,7 @@ async def purge(service: BittensorService, days: int) -> tuple[int, int]:
     def count(connection: Connection) -> tuple[int, int]:
         jobs, extrinsics = (
             connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in (tables.job, tables.extrinsic)
+            for table in (tables.job, intents)
         )
         return jobs, extrinsics
 

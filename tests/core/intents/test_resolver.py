@@ -253,7 +253,7 @@ async def test_a_stage_is_stored_and_not_offered_again(
     network = Scripted(Pending(stage="pooled"), Pending(stage="pooled"), Pending(stage="block"), Accepted())
     resolver = start(database, network, effects)
     intent = await signing.sign(Pay(account="alice", amount=7))
-    assert (await resolver.first_answer(intent)).stage == "pooled"
+    assert (await resolver.first_answer(intent)).intent.stage == "pooled"
     assert (await load(database, intent)).stage == "pooled"
     task = resolver.resolve(intent)
     for _ in range(3):

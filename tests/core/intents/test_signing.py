@@ -16,10 +16,12 @@ from strongroom.core.intents.store import (
     adopt,
     count_attempt,
     forget_resolved,
+    free_slots,
     list_intents,
     load_by_slot,
     load_intent,
     load_open,
+    load_open_of,
     record_accepted,
     record_pending,
     record_rejected,
@@ -214,8 +216,26 @@ async def test_lists(database: Database, signing: Signing, clock: ManualClock) -
     assert [one.id for one in listed] == [second.id, first.id]
     accepted = await database.read(lambda c: list_intents(c, outcome=Outcome.ACCEPTED, account="alice"))
     assert [one.id for one in accepted] == [first.id]
-    assert await database.write(lambda c: forget_resolved(c, clock.now_ms() + 1)) == 1
+    assert [one.id for one in await database.read(lambda c: load_open_of(c, "bob"))] == [second.id]
+    assert await database.read(lambda c: load_open_of(c, "alice")) == []
+    assert await database.write(lambda c: forget_resolved(c, clock.now_ms() + 1, at_most=0)) == []
+    assert await database.write(lambda c: forget_resolved(c, clock.now_ms() + 1)) == [first.id]
     assert [one.id for one in await database.read(list_intents)] == [second.id]
+
+
+async def test_slots_that_the_ledger_gives_out_again_are_freed_of_what_it_accepted(
+    database: Database, signing: Signing
+) -> None:
+    first = await signing.sign(Pay(account="alice", amount=7))
+    assert first.slot is not None
+    slot = first.slot
+    await database.write(lambda c: free_slots(c, slot, slot))
+    assert await database.read(lambda c: load_by_slot(c, slot)) is not None
+    await database.write(lambda c: record_accepted(c, first, Accepted(), 1))
+    await database.write(lambda c: free_slots(c, slot + b"\x00", slot + b"\xff"))
+    assert await database.read(lambda c: load_by_slot(c, slot)) is not None
+    await database.write(lambda c: free_slots(c, slot[:-1], slot))
+    assert await database.read(lambda c: load_by_slot(c, slot)) is None
 
 
 async def test_a_commit_without_an_answer_names_what_may_be_stored(

@@ -8,7 +8,7 @@ from typing import Any
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.clock import Clock, SystemClock, SystemEntropy
 from strongroom_sandbox.bittensor.chain.genesis import Genesis
 from strongroom_sandbox.bittensor.execution.dispatch import Context
 from strongroom_sandbox.bittensor.node.node import Node, Production
@@ -87,11 +87,12 @@ class LiveNode:
             session.close()
 
 
-def new_node(spec_version: int, hotkeys: Sequence[bytes], interval_ms: int | None = None) -> Node:
+def new_node(
+    spec_version: int, hotkeys: Sequence[bytes], interval_ms: int | None = None, clock: Clock | None = None
+) -> Node:
     """A chain with subnet 2, whose validators the hotkeys are, with uids from 0 on. Blocks come on command."""
-    node = Node(
-        Genesis(spec_version=spec_version).chain(), SystemClock(), Production(interval_ms=interval_ms)
-    )
+    chain = Genesis(spec_version=spec_version).chain()
+    node = Node(chain, clock or SystemClock(), Production(interval_ms=interval_ms))
     node.produce(_subnet(hotkeys), empty=True)
     return node
 

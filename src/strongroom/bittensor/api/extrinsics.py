@@ -7,9 +7,8 @@ from litestar import Controller, post
 from litestar.di import NamedDependency
 from litestar.params import Body
 
-from strongroom.bittensor.calls.messages import Signer
 from strongroom.bittensor.calls.remote_signing import RemoteSigning, Wanted
-from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY, KeyKind
+from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY, KeyKind, Signer
 from strongroom.core.security.access import Principal
 
 Hex = Annotated[str, msgspec.Meta(pattern="^(0x)?([0-9a-fA-F]{2})*$")]

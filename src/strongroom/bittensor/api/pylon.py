@@ -11,9 +11,8 @@ from litestar.params import Body, FromPath
 from strongroom.bittensor.api.access import PUBLIC
 from strongroom.bittensor.api.outcomes import job_document
 from strongroom.bittensor.api.weights import IdempotencyKey
-from strongroom.bittensor.calls.messages import Signer
 from strongroom.bittensor.jobs.store import WaitFor
-from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY
+from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY, Signer
 from strongroom.bittensor.weights.setter import Weights, weights_request
 from strongroom.core.errors import InvalidInput, NotFound
 from strongroom.core.security.access import Principal

@@ -7,8 +7,8 @@ from litestar import Controller, get, post
 from litestar.di import NamedDependency
 from litestar.params import Body, FromQuery
 
-from strongroom.bittensor.calls.messages import Messages, Signer
-from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY
+from strongroom.bittensor.calls.messages import Messages
+from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY, Signer
 from strongroom.core.security.access import Principal
 
 COLDKEY = "coldkey"

@@ -8,9 +8,8 @@ from litestar.di import NamedDependency
 from litestar.params import Body, FromPath, HeaderParameter
 
 from strongroom.bittensor.api.outcomes import call_answer, job_document
-from strongroom.bittensor.calls.messages import Signer
 from strongroom.bittensor.jobs.store import WaitFor
-from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY
+from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY, Signer
 from strongroom.bittensor.weights.setter import Weights, weights_request
 from strongroom.core.errors import NotFound
 from strongroom.core.security.access import Principal

@@ -20,7 +20,7 @@ SIGN: Final = "bittensor:sign"
 SUBMIT: Final = "bittensor:submit"
 
 SCOPES: Final = {
-    READ: "read wallets' addresses, verify signatures, ask for the fate of a call",
+    READ: "read wallets' addresses, verify signatures, ask for the outcome of a call",
     SIGN: "sign messages that are no transactions",
     SUBMIT: "submit the calls that the token's limits allow, by default those that set weights",
 }

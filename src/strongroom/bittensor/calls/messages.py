@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from strongroom.bittensor.authorization.limits import READ, SIGN, limits_of, require_use
 from strongroom.bittensor.authorization.policy import KeyUse
 from strongroom.bittensor.keystore.keyring import Keyring, WalletInfo
-from strongroom.bittensor.keystore.names import KeyName, coldkey, hotkey
+from strongroom.bittensor.keystore.names import Signer
 from strongroom.bittensor.protocol.errors import RefusedMessage
 from strongroom.bittensor.protocol.keys import SIGNATURE_BYTES, verify
 from strongroom.bittensor.protocol.messages import WRAP_END, WRAP_START, parse_message
@@ -17,21 +17,6 @@ from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage.database import Database
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signer:
-    """Which key of which wallet: the hotkey, or the coldkey."""
-
-    wallet: str
-    hotkey: str
-    coldkey: bool
-
-    @property
-    def key(self) -> KeyName:
-        """Raises: InvalidInput: no valid names."""
-        checked = hotkey(self.wallet, self.hotkey)
-        return coldkey(self.wallet) if self.coldkey else checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

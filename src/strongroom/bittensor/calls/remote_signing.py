@@ -1,50 +1,48 @@
 """Signatures of extrinsics that the SDK puts together and submits itself.
 
 The service reads the call, holds it against the token's limits, builds the payload for its own chain and notes the extrinsic
-before the signature leaves: its fate is followed as that of any other, and no other extrinsic takes its nonce meanwhile. It
+before the signature leaves: its outcome is followed as that of any other, and no other extrinsic takes its nonce meanwhile. It
 is the caller's to submit: should the answer be lost, nobody has it, and asking again pays once. The caller's pool may refuse
 it without a word to us, so eras must be short: until its era is over the account has to wait.
 """
 
 import hashlib
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from strongroom.bittensor.authorization.limits import SUBMIT, allows_call, limits_of, require_use
 from strongroom.bittensor.authorization.policy import KeyUse
-from strongroom.bittensor.calls.messages import Signer
 from strongroom.bittensor.calls.service import require_call, slot_of
-from strongroom.bittensor.extrinsics.reaped_accounts import begin_again
-from strongroom.bittensor.extrinsics.signing import ExtrinsicDraft, ExtrinsicSigner
-from strongroom.bittensor.extrinsics.store import ChainBehind, free_nonce
+from strongroom.bittensor.extrinsics.drafting import unsigned_intent
+from strongroom.bittensor.extrinsics.effects import ExtrinsicResolver
+from strongroom.bittensor.extrinsics.nonces import free_nonce
+from strongroom.bittensor.extrinsics.signing import BUSY_POLL_S, ExtrinsicSigning
 from strongroom.bittensor.gateway import CallUnknown, Chain, ChainUnavailable
-from strongroom.bittensor.jobs.store import ID_BYTES, Job, JobExists, WaitFor, require_new, stored_with
+from strongroom.bittensor.jobs.store import ID_BYTES, Job, JobExists, WaitFor, put_job, require_new
 from strongroom.bittensor.keystore.keyring import Keyring
-from strongroom.bittensor.keystore.names import hotkey
+from strongroom.bittensor.keystore.names import Signer, hotkey
 from strongroom.bittensor.protocol.call_reach import CallReach, reach_of
 from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.errors import ProtocolError
-from strongroom.bittensor.protocol.extrinsics import Unsigned, blake2_256
+from strongroom.bittensor.protocol.extrinsics import Unsigned as UnsignedExtrinsic
+from strongroom.bittensor.protocol.extrinsics import blake2_256, signature_of
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.protocol.weights import AllZero
 from strongroom.bittensor.weights.subnet import Subnets
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.errors import Conflict, Forbidden, InvalidInput, Unavailable
+from strongroom.core.errors import Conflict, Forbidden, InvalidInput
+from strongroom.core.intents.intent import Intent
+from strongroom.core.intents.signing import Unsigned
 from strongroom.core.security.access import Principal
 from strongroom.core.security.tokens import require_unrevoked
-from strongroom.core.storage.database import Database
 
 MAX_PERIOD: Final = 128
 """As the SDKs have it."""
 MAX_CALL: Final = 20_000
-BUSY: Final = "account_busy"
 BUSY_S: Final = 10.0
-BUSY_POLL_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +64,40 @@ class _Read:
 
     call: Call
     reach: CallReach
-    unsigned: Unsigned
+    unsigned: UnsignedExtrinsic
     era: Era
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LentDraft:
+    """An extrinsic that the caller has put together. This service never offers it."""
+
+    principal: Principal
+    wanted: Wanted
+    read: _Read
+    keypair: Keypair
+    job: Job
+    next_nonce: int
+
+    def prepare(self, connection: Connection) -> Unsigned:
+        """Raises: AwaitingPool, ChainBehind; Conflict: of the nonce, or of the weights; Unauthenticated."""
+        keypair, read = self.keypair, self.read
+        require_unrevoked(connection, self.principal)
+        nonce = free_nonce(connection, keypair.public_key, keypair.address, self.next_nonce)
+        if nonce != self.wanted.nonce:
+            raise Conflict(f"The next nonce is {nonce}, not {self.wanted.nonce}", code="nonce_taken")
+        try:
+            require_new(connection, self.job)
+        except JobExists as found:
+            raise Conflict(
+                f"The same weights are under way: job {found.job.id}", code="weights_in_flight"
+            ) from None
+        facts: dict[str, str | int | None] = {"job": self.job.id, "nonce": nonce, "lent": 1}
+        use = _use(self.principal, self.wanted.signer, read, keypair.address, facts)
+        return unsigned_intent(read.unsigned, use=use, key=keypair, era=read.era, job=self.job.id, attempts=0)
+
+    def on_signed(self, connection: Connection, intent: Intent) -> None:
+        put_job(connection, replace(self.job, extrinsic=intent.id))
 
 
 class RemoteSigning:
@@ -76,17 +106,17 @@ class RemoteSigning:
         *,
         chain: Chain,
         subnets: Subnets,
-        database: Database,
         keyring: Keyring,
-        signer: ExtrinsicSigner,
+        signing: ExtrinsicSigning,
+        resolver: ExtrinsicResolver,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
         self._chain = chain
         self._subnets = subnets
-        self._database = database
         self._keyring = keyring
-        self._signer = signer
+        self._signing = signing
+        self._resolver = resolver
         self._clock = clock
         self._entropy = entropy
 
@@ -99,7 +129,7 @@ class RemoteSigning:
             Conflict: the nonce is not the next one, or weights of this hotkey are under way in the subnet, or the era
                 ended while the account was waited for.
             NotFound, Locked: of the key.
-            Unavailable: no chain, or an earlier extrinsic of the account has no known fate.
+            Unavailable: no chain, or an earlier extrinsic of the account has no known outcome.
         """
         signer = wanted.signer
         require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, coldkey=signer.coldkey)
@@ -111,9 +141,9 @@ class RemoteSigning:
         await self._require_own_hotkeys(principal, signer, read.reach)
         keypair = await self._keyring.open(signer.key)
         await self._require_weights(read.call, keypair.public_key, may_be_zero=wanted.may_be_zero)
-        signature = await self._in_turn(principal, wanted, read, keypair, give_up_s)
-        self._signer.count(read.call.name)
-        return signature
+        intent = await self._in_turn(principal, wanted, read, keypair, give_up_s)
+        self._resolver.resolve(intent)
+        return signature_of(intent.payload)
 
     async def _require_weights(self, call: Call, public_key: bytes, *, may_be_zero: bool) -> None:
         """What the chain would refuse would keep the account until its era is over.
@@ -148,36 +178,36 @@ class RemoteSigning:
 
     async def _in_turn(
         self, principal: Principal, wanted: Wanted, read: _Read, keypair: Keypair, give_up_s: float
-    ) -> bytes:
+    ) -> Intent:
         """Waits for the account's last extrinsic: callers ask for the next as soon as they saw it in a block."""
-        began_again = False
-        while True:
-            next_nonce = await self._chain.next_nonce(keypair.address)
-            store = partial(self._store, principal=principal, wanted=wanted, read=read, keypair=keypair)
-            try:
-                return await self._database.write(partial(store, next_nonce=next_nonce))
-            except IntegrityError:  # a job of the background took the slot; its row is there to be read now
-                if self._clock.monotonic_s() >= give_up_s:
-                    raise Unavailable("Other weights keep being asked for", code=BUSY) from None
-                continue
-            except ChainBehind as error:
-                if began_again:
-                    raise
-                await begin_again(self._chain, self._database, keypair.public_key, error)
-                began_again = True
-                continue
-            except Unavailable as error:
-                if error.instance_code != BUSY or self._clock.monotonic_s() >= give_up_s:
-                    raise
-            self._signer.wake()
-            await self._clock.sleep(BUSY_POLL_S)
-            best = (await self._chain.heads()).best.number
-            if best >= read.era.last:  # signed, it would keep the account for nothing
-                raise Conflict(
-                    f"The era ended with block {read.era.last} while an earlier extrinsic of the account was"
-                    " followed, and nothing was signed: ask again with a newer one",
-                    code="era_ended",
-                )
+        slot = slot_of(read.call, keypair.public_key)
+        is_first = True
+
+        async def draft() -> _LentDraft:
+            nonlocal is_first
+            if not is_first:
+                await self._require_era(read.era)
+            is_first = False
+            return _LentDraft(
+                principal=principal,
+                wanted=wanted,
+                read=read,
+                keypair=keypair,
+                job=self._job(principal, wanted, read.call, slot),
+                next_nonce=await self._chain.next_nonce(keypair.address),
+            )
+
+        return await self._signing.sign(keypair, draft, give_up_s)
+
+    async def _require_era(self, era: Era) -> None:
+        """Raises: Conflict: signed, it would keep the account for nothing."""
+        best = (await self._chain.heads()).best.number
+        if best >= era.last:
+            raise Conflict(
+                f"The era ended with block {era.last} while an earlier extrinsic of the account was"
+                " followed, and nothing was signed: ask again with a newer one",
+                code="era_ended",
+            )
 
     async def _read_patiently(self, principal: Principal, wanted: Wanted, give_up_s: float) -> _Read:
         """Whoever asks has just talked to the chain, so a node of ours that begins again will be there in a moment.
@@ -216,7 +246,7 @@ class RemoteSigning:
         first_hash = await self._chain.block_hash(era.first)
         if first_hash is None:
             raise InvalidInput("The era begins in a block that is not there", code="invalid_call")
-        unsigned = Unsigned(
+        unsigned = UnsignedExtrinsic(
             call=wanted.call,
             era=wanted.era,
             nonce=wanted.nonce,
@@ -226,43 +256,6 @@ class RemoteSigning:
             first_hash=first_hash,
         )
         return _Read(call=call, reach=reach, unsigned=unsigned, era=era)
-
-    def _store(
-        self,
-        connection: Connection,
-        principal: Principal,
-        wanted: Wanted,
-        read: _Read,
-        keypair: Keypair,
-        next_nonce: int,
-    ) -> bytes:
-        require_unrevoked(connection, principal)
-        nonce = free_nonce(connection, keypair.public_key, next_nonce)
-        if nonce is None:
-            raise Unavailable(
-                "An earlier extrinsic of this account was signed, and its fate is not known yet",
-                code=BUSY,
-            )
-        if nonce != wanted.nonce:
-            raise Conflict(f"The next nonce is {nonce}, not {wanted.nonce}", code="nonce_taken")
-        job = self._job(principal, wanted, read.call, slot_of(read.call, keypair.public_key))
-        try:
-            require_new(connection, job)
-        except JobExists as found:
-            raise Conflict(
-                f"The same weights are under way: job {found.job.id}", code="weights_in_flight"
-            ) from None
-        facts: dict[str, str | int | None] = {"job": job.id, "nonce": nonce, "lent": 1}
-        draft = ExtrinsicDraft(
-            use=_use(principal, wanted.signer, read, keypair.address, facts),
-            key=keypair,
-            unsigned=read.unsigned,
-            era=read.era,
-            job=job.id,
-            attempts=0,
-            on_signed=stored_with(job),
-        )
-        return self._signer.sign(connection, draft).signature
 
     def _job(self, principal: Principal, wanted: Wanted, call: Call, slot: bytes | None) -> Job:
         return Job(

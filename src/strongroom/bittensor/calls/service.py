@@ -11,10 +11,10 @@ from typing import Final
 import msgspec
 
 from strongroom.bittensor.authorization.limits import SUBMIT, require_use
-from strongroom.bittensor.calls.messages import Signer
 from strongroom.bittensor.calls.requests import Body
-from strongroom.bittensor.extrinsics.store import Extrinsic
-from strongroom.bittensor.extrinsics.submitter import Order, Submitter
+from strongroom.bittensor.extrinsics.drafting import ExtrinsicRequest
+from strongroom.bittensor.extrinsics.extrinsic import Extrinsic
+from strongroom.bittensor.extrinsics.submitter import Submitter
 from strongroom.bittensor.jobs.results import JobResults
 from strongroom.bittensor.jobs.store import (
     ID_BYTES,
@@ -27,7 +27,7 @@ from strongroom.bittensor.jobs.store import (
     stored_with,
 )
 from strongroom.bittensor.keystore.keyring import Keyring
-from strongroom.bittensor.keystore.names import KeyKind, hotkey
+from strongroom.bittensor.keystore.names import KeyKind, Signer, hotkey
 from strongroom.bittensor.protocol.call_reach import CallReach, reach_of
 from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
 from strongroom.bittensor.protocol.errors import ProtocolError
@@ -131,15 +131,15 @@ class Calls:
             failure = await self._subnets.obstacle_to(call, own.public_key, may_be_zero=True)
             if failure is not None:
                 return nothing_signed(job, failure)
-            return await self._order(principal, signer, call, reach, job)
+            return await self._sign(principal, signer, call, reach, job)
 
         return await self._results.of_new_job(job, begin)
 
-    async def _order(
+    async def _sign(
         self, principal: Principal, signer: Signer, call: Call, reach: CallReach, job: Job
     ) -> Extrinsic:
         return await self._submitter.submit(
-            Order(
+            ExtrinsicRequest(
                 principal=principal,
                 signer=signer,
                 key=await self._keyring.open(signer.key),
@@ -171,7 +171,7 @@ class Calls:
 
 
 def slot_of(call: Call, public_key: bytes) -> bytes | None:
-    """What the call keeps to itself until its fate is known: a hotkey's weights in a subnet, as `set_weights` does.
+    """What the call keeps to itself until its outcome is known: a hotkey's weights in a subnet, as `set_weights` does.
 
     Raises:
         InvalidInput: it names no such subnet.

@@ -1,6 +1,6 @@
 """Which extrinsics are in which block of the best chain. Forks are followed by their parents' hashes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,35 +18,29 @@ class BlockPosition:
 
 
 class BlockIndex:
-    """A view of the blocks that are asked for. `refresh` it, then `find`."""
+    """The blocks that were asked for, kept by their hashes."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
         self._known: dict[bytes, Block] = {}
-        self._canonical: dict[int, Block] = {}
-        self._places: dict[bytes, BlockPosition] = {}
 
-    async def refresh(self, heads: Heads, wanted: Collection[int]) -> None:
-        """Makes the view that of `heads`, with every block of `wanted` that exists.
+    async def positions(self, heads: Heads, wanted: Collection[int]) -> Mapping[bytes, BlockPosition]:
+        """Where extrinsics are on the chain of `heads`, by their hashes: of every block of `wanted` that exists.
 
         Raises:
-            ChainUnavailable, InvalidNodeResponse: the view is as it was.
+            ChainUnavailable, InvalidNodeResponse.
         """
         canonical = await self._open_end(heads, min(wanted, default=heads.best.number))
         for number in sorted(wanted, reverse=True):
             if number <= heads.final.number and number not in canonical:
                 canonical[number] = await self._final(number, canonical.get(number + 1))
-        self._canonical = canonical
-        self._places = {
+        if len(self._known) > KEPT:
+            self._known = {block.hash: block for block in canonical.values()}
+        return {
             extrinsic: BlockPosition(block=block, index=index)
             for block in canonical.values()
             for index, extrinsic in enumerate(block.extrinsics)
         }
-        if len(self._known) > KEPT:
-            self._known = {block.hash: block for block in canonical.values()}
-
-    def find(self, extrinsic_hash: bytes) -> BlockPosition | None:
-        return self._places.get(extrinsic_hash)
 
     async def _open_end(self, heads: Heads, lowest: int) -> dict[int, Block]:
         """The blocks from the best one down to the final one, or to `lowest` if that is above."""

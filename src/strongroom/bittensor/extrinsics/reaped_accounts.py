@@ -3,7 +3,7 @@
 An extrinsic of the first life cannot take effect in the second one once its era is over, which is why ours all end.
 """
 
-from strongroom.bittensor.extrinsics.store import ChainBehind, begin_nonces_at, newest_final
+from strongroom.bittensor.extrinsics.nonces import ChainBehind, begin_nonces_at, newest_final
 from strongroom.bittensor.gateway import Chain, Item
 from strongroom.core.storage.database import Database
 
@@ -17,7 +17,11 @@ async def begin_again(chain: Chain, database: Database, public_key: bytes, behin
     """
     newest = await database.read(newest_final)
     heads = await chain.heads()
-    if newest is None or heads.final.number < newest[0] or await chain.block_hash(newest[0]) != newest[1]:
+    if (
+        newest is None
+        or heads.final.number < newest.number
+        or await chain.block_hash(newest.number) != newest.hash
+    ):
         raise behind
     (account,) = await chain.read([Item("System", "Account", (public_key,))], heads.final.hash)
     nonce = int(account["nonce"])

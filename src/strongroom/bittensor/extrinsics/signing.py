@@ -1,86 +1,75 @@
-"""Signs extrinsics and stores them, in one unit of work of the caller's: whoever submits them, this is the only way."""
+"""Signs the next extrinsic of an account as soon as the account may sign."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
 
-from sqlalchemy import Connection
-
-from strongroom.bittensor.authorization.policy import KeyUse
-from strongroom.bittensor.extrinsics.store import Extrinsic, State, insert_signed
-from strongroom.bittensor.protocol.eras import Era
-from strongroom.bittensor.protocol.extrinsics import Unsigned, blake2_256
+from strongroom.bittensor.extrinsics.drafting import SigningKey
+from strongroom.bittensor.extrinsics.effects import ExtrinsicResolver
+from strongroom.bittensor.extrinsics.nonces import AwaitingPool, ChainBehind
+from strongroom.bittensor.extrinsics.reaped_accounts import begin_again
+from strongroom.bittensor.gateway import Chain
 from strongroom.core.clock import Clock
-from strongroom.core.runtime.telemetry import Metrics
-from strongroom.core.security.policy import SigningGate
+from strongroom.core.errors import Unavailable
+from strongroom.core.intents.intent import Intent
+from strongroom.core.intents.signing import Draft, Signing
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.errors import Duplicate
+
+BUSY: Final = "account_busy"
+BUSY_POLL_S: Final = 0.25
 
 
-class SigningKey(Protocol):
-    """An open key."""
-
-    @property
-    def public_key(self) -> bytes: ...
-    @property
-    def address(self) -> str: ...
-    def sign(self, message: bytes) -> bytes: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtrinsicDraft:
-    """What is to be signed, with a nonce that is free in the unit of work in which it is signed."""
-
-    use: KeyUse
-    key: SigningKey
-    unsigned: Unsigned
-    era: Era
-    job: str
-    attempts: int
-    """1: this service offers it next. 0: others submit it."""
-    on_signed: Callable[[Connection, Extrinsic], None]
-    """Stores what belongs to the extrinsic, in the same transaction."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedExtrinsic:
-    extrinsic: Extrinsic
-    raw: bytes
-    """The bytes that are submitted: always these and no others."""
-    signature: bytes
-
-
-class ExtrinsicSigner:
-    """`wake` is called when there is something new to follow."""
+class ExtrinsicSigning:
+    """The engine's guarded write, with the patience that accounts need."""
 
     def __init__(
-        self, *, gate: SigningGate, clock: Clock, metrics: Metrics, wake: Callable[[], None]
+        self,
+        *,
+        chain: Chain,
+        database: Database,
+        signing: Signing,
+        resolver: ExtrinsicResolver,
+        clock: Clock,
     ) -> None:
-        self.wake = wake
-        self._gate = gate
+        self._chain = chain
+        self._database = database
+        self._signing = signing
+        self._resolver = resolver
         self._clock = clock
-        self._signatures = metrics.signatures
 
-    def sign(self, connection: Connection, draft: ExtrinsicDraft) -> SignedExtrinsic:
-        """Raises: Forbidden: the token's limits or the policy; nothing was signed."""
-        unsigned, payload = draft.unsigned, draft.unsigned.payload
-        with self._gate.sign(connection, draft.use, lambda _hash: draft.key.sign(payload)) as signature:
-            raw = unsigned.signed(draft.key.public_key, signature)
-            extrinsic = Extrinsic(
-                hash=blake2_256(raw),
-                job=draft.job,
-                public_key=draft.key.public_key,
-                nonce=unsigned.nonce,
-                call_name=draft.use.kind,
-                spec_version=unsigned.spec_version,
-                first_block=draft.era.first,
-                last_block=draft.era.last,
-                state=State.SIGNED,
-                attempts=draft.attempts,
-                created_at_ms=self._clock.now_ms(),
-            )
-            draft.on_signed(connection, extrinsic)
-            insert_signed(connection, extrinsic, raw)
-        return SignedExtrinsic(extrinsic=extrinsic, raw=raw, signature=signature)
+    def turn(self, key: SigningKey) -> asyncio.Lock:
+        """As `Signing.turn`."""
+        return self._signing.turn(key.address)
 
-    def count(self, call_name: str) -> None:
-        """Counts a signature in the metrics, after its commit."""
-        self._signatures.labels("bittensor", call_name).inc()
+    async def sign(
+        self, key: SigningKey, make_draft: Callable[[], Awaitable[Draft]], give_up_s: float
+    ) -> Intent:
+        """Signs and stores, or waits until `give_up_s` for the pool's answer to an earlier extrinsic of the account.
+
+        `make_draft` is called for each attempt, with what the chain says then. The caller resolves what is signed.
+
+        Raises:
+            Unavailable: the account did not become free; nothing was signed.
+            What `Signing.sign` and `make_draft` raise.
+        """
+        began_again = False
+        while True:
+            try:
+                return await self._signing.sign(await make_draft())
+            except Duplicate:
+                pass  # another process was quicker; its rows are there to be read now
+            except AwaitingPool as found:
+                self._resolver.resolve(found.intent)
+            except ChainBehind as error:
+                if began_again:
+                    raise
+                await begin_again(self._chain, self._database, key.public_key, error)
+                began_again = True
+                continue
+            if self._clock.monotonic_s() >= give_up_s:
+                raise Unavailable(
+                    "An earlier call of this account was signed, and the chain has not said what became of it",
+                    code=BUSY,
+                )
+            await self._clock.sleep(BUSY_POLL_S)

@@ -123,7 +123,7 @@ class NodeChain:
             refusal = pool_refusal(error.rpc_code, error.rpc_message, error.rpc_data)
             if refusal is None:
                 raise SubmissionUnknown(
-                    f"The node answered {error.rpc_code} to the extrinsic: its fate is open"
+                    f"The node answered {error.rpc_code} to the extrinsic: its outcome is open"
                 ) from error
             raise PoolRefused(refusal) from error
         if found != _hex(blake2_256(extrinsic)):

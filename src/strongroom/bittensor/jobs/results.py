@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from strongroom.bittensor.extrinsics.store import Extrinsic
+from strongroom.bittensor.extrinsics.extrinsic import Extrinsic
 from strongroom.bittensor.jobs.store import (
     REACHED,
     Job,

@@ -4,20 +4,21 @@ What is still open keeps everything since: a reveal that waits needs the extrins
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from strongroom.bittensor import tables
-from strongroom.bittensor.extrinsics.store import LIVE
+from strongroom.bittensor.extrinsics.store import drop_receipts
 from strongroom.core.clock import Clock
+from strongroom.core.intents.store import forget_resolved
 from strongroom.core.storage.database import Database
 
 PURGE_S: Final = 3600.0
 AT_ONCE: Final = 500
 """Rows that one transaction deletes, so that others wait for no more than that."""
 DAY_MS: Final = 86_400_000
-JOB, EXTRINSIC = tables.job.c, tables.extrinsic.c
+JOB = tables.job.c
 
 
 class Retention:
@@ -36,23 +37,28 @@ class Retention:
         oldest_ms = await self._database.read(_oldest_open)
         if oldest_ms is not None:
             until_ms = min(until_ms, oldest_ms)
-        for table, is_over in (
-            (tables.job, JOB.is_open.is_(False)),
-            (tables.extrinsic, EXTRINSIC.state.not_in(LIVE)),
-        ):
-            await self._purge(table, is_over, until_ms)
+        await self._purge_jobs(until_ms)
+        while await self._database.write(lambda connection: _forget_extrinsics(connection, until_ms)):
+            pass
 
-    async def _purge(self, table: Table, is_over: ColumnElement[bool], until_ms: int) -> None:
+    async def _purge_jobs(self, until_ms: int) -> None:
         """Deletes rows by their keys: the locks of a range would be in the way of new rows."""
-        (key,) = table.primary_key.columns
-        old = select(key).where(is_over, table.c.created_at_ms < until_ms).limit(AT_ONCE)
+        is_over = JOB.is_open.is_(False)
+        old = select(JOB.id).where(is_over, JOB.created_at_ms < until_ms).limit(AT_ONCE)
 
-        def find(connection: Connection) -> Sequence[Any]:
+        def find(connection: Connection) -> Sequence[str]:
             return connection.execute(old).scalars().all()
 
         while found := await self._database.read(find):
-            gone = delete(table).where(key.in_(found), is_over)
+            gone = delete(tables.job).where(JOB.id.in_(found), is_over)
             await self._database.write(lambda connection: connection.execute(gone))  # noqa: B023 - it is awaited here
+
+
+def _forget_extrinsics(connection: Connection, until_ms: int) -> bool:
+    """Whether there may be more."""
+    forgotten = forget_resolved(connection, until_ms, at_most=AT_ONCE)
+    drop_receipts(connection, forgotten)
+    return bool(forgotten)
 
 
 def _oldest_open(connection: Connection) -> int | None:

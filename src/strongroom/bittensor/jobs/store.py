@@ -13,9 +13,11 @@ import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from strongroom.bittensor import tables
-from strongroom.bittensor.extrinsics.store import Extrinsic, State, load
+from strongroom.bittensor.extrinsics.extrinsic import Extrinsic, State
+from strongroom.bittensor.extrinsics.store import load
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.core.errors import Conflict, IdempotencyMismatch, InvalidInput
+from strongroom.core.intents.intent import Intent
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.storage.database import ascii_key
 
@@ -192,9 +194,9 @@ def put_job(connection: Connection, job: Job) -> None:
     )
 
 
-def stored_with(job: Job) -> Callable[[Connection, Extrinsic], None]:
+def stored_with(job: Job) -> Callable[[Connection, Intent], None]:
     """Stores the job with the extrinsic that is signed for it, as `put_job`."""
-    return lambda connection, extrinsic: put_job(connection, replace(job, extrinsic=extrinsic.hash))
+    return lambda connection, intent: put_job(connection, replace(job, extrinsic=intent.id))
 
 
 def _take_slot(connection: Connection, job: Job) -> None:
@@ -255,9 +257,9 @@ def answer(connection: Connection, job: Job) -> JobResult:
     return JobResult(job=job, extrinsic=extrinsic, result=result_of(job, extrinsic))
 
 
-def on_settled(connection: Connection, extrinsic: Extrinsic) -> None:
-    """Closes the job of an extrinsic whose fate is known, or hands it back to the runner."""
-    if not extrinsic.state.is_settled:
+def on_resolved(connection: Connection, extrinsic: Extrinsic) -> None:
+    """Closes the job of an extrinsic whose outcome is known, or hands it back to the runner."""
+    if not extrinsic.state.is_resolved:
         return
     row = connection.execute(_BY_ID, {"which": extrinsic.job}).first()
     if row is None or row.extrinsic != extrinsic.hash or not row.is_open:

@@ -1,4 +1,4 @@
-"""Waiting for the fate of extrinsics, whichever process finds it out: one look at the database for all who wait."""
+"""Waiting for the outcome of extrinsics, whichever process finds it out: one look at the database for all who wait."""
 
 import asyncio
 from collections import defaultdict
@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 import structlog
 
-from strongroom.bittensor.extrinsics.store import Extrinsic, State, load_many
+from strongroom.bittensor.extrinsics.extrinsic import Extrinsic, State
+from strongroom.bittensor.extrinsics.store import load_many
 from strongroom.core.clock import Clock, sleep_unless
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.deadlines import Deadlines

@@ -28,6 +28,21 @@ class KeyName:
         return f"{self.wallet}/{self.name or self.kind}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """Which key of which wallet signs: the hotkey, or the coldkey."""
+
+    wallet: str
+    hotkey: str
+    coldkey: bool
+
+    @property
+    def key(self) -> KeyName:
+        """Raises: InvalidInput: no valid names."""
+        checked = hotkey(self.wallet, self.hotkey)
+        return coldkey(self.wallet) if self.coldkey else checked
+
+
 def coldkey(wallet: str) -> KeyName:
     """Raises: InvalidInput: no name for a wallet."""
     _require(wallet, "wallet", "invalid_wallet_name")

@@ -63,6 +63,13 @@ class Unsigned:
         return self.era + compact(self.nonce) + compact(self.tip) + _NO_METADATA_HASH
 
 
+def signature_of(extrinsic: bytes) -> bytes:
+    """The 64 bytes in what `Unsigned.signed` made."""
+    length_bytes = {0: 1, 1: 2, 2: 4}[extrinsic[0] & 0b11]
+    before = len(_SIGNED_V4) + len(_ACCOUNT_ID) + KEY_BYTES + len(_SR25519)
+    return extrinsic[length_bytes + before :][:SIGNATURE_BYTES]
+
+
 def blake2_256(data: bytes) -> bytes:
     """Of an extrinsic's bytes, length and all, it is the extrinsic's hash."""
     return hashlib.blake2b(data, digest_size=HASH_BYTES).digest()

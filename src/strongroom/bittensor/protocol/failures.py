@@ -123,7 +123,7 @@ _OTHERS: Final = {
 
 
 def pool_refusal(code: int, message: str, data: Any = None) -> PoolRefusal | None:
-    """What a JSON-RPC error to a submission means; None when it is no refusal, and the fate of the bytes is open."""
+    """What a JSON-RPC error to a submission means; None when it is no refusal, and what becomes of the bytes is open."""
     if code in _KINDS:
         return _refusal(*_KINDS[code], code)
     reason = _reason(message, data)

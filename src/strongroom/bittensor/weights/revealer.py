@@ -3,8 +3,9 @@
 import enum
 from typing import Any
 
+from strongroom.bittensor.extrinsics.drafting import ExtrinsicRequest
 from strongroom.bittensor.extrinsics.store import load
-from strongroom.bittensor.extrinsics.submitter import Order, Submitter
+from strongroom.bittensor.extrinsics.submitter import Submitter
 from strongroom.bittensor.gateway import Chain, Item, Runtime
 from strongroom.bittensor.jobs.store import Job, close_job, document, require_waiting, stored_with
 from strongroom.bittensor.keystore.keyring import Keyring
@@ -49,7 +50,7 @@ class Reveals:
         committed = await self._database.read(
             lambda connection: load(connection, bytes.fromhex(job.document["committed_in"]))
         )
-        if committed is None or not committed.state.is_settled:
+        if committed is None or not committed.state.is_resolved:
             return False
         if committed.inclusion is None or committed.inclusion.success is False:
             await self._close(job, "NotCommitted", "The commit was not made: there is nothing to reveal")
@@ -67,12 +68,12 @@ class Reveals:
                     job, "RevealMissed", "The chain no longer holds the commit, or its time is over"
                 )
                 return False
-        await self._submitter.submit(self._order(principal, job, keypair, reveal_call(subnet.runtime, job)))
+        await self._submitter.submit(self._request(principal, job, keypair, reveal_call(subnet.runtime, job)))
         return True
 
     @staticmethod
-    def _order(principal: Principal, job: Job, keypair: Keypair, call: Call) -> Order:
-        return Order(
+    def _request(principal: Principal, job: Job, keypair: Keypair, call: Call) -> ExtrinsicRequest:
+        return ExtrinsicRequest(
             principal=principal,
             signer=signer_of(job),
             key=keypair,

@@ -16,9 +16,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from strongroom.bittensor.authorization.limits import READ, SUBMIT, require_use
-from strongroom.bittensor.calls.messages import Signer
-from strongroom.bittensor.extrinsics.store import Extrinsic
-from strongroom.bittensor.extrinsics.submitter import Order, Submitter
+from strongroom.bittensor.extrinsics.drafting import ExtrinsicRequest
+from strongroom.bittensor.extrinsics.extrinsic import Extrinsic
+from strongroom.bittensor.extrinsics.submitter import Submitter
 from strongroom.bittensor.jobs.results import JobResults
 from strongroom.bittensor.jobs.store import (
     ID_BYTES,
@@ -37,6 +37,7 @@ from strongroom.bittensor.jobs.store import (
     require_waiting,
 )
 from strongroom.bittensor.keystore.keyring import Keyring
+from strongroom.bittensor.keystore.names import Signer
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.bittensor.protocol.keys import Keypair
@@ -53,6 +54,7 @@ from strongroom.bittensor.weights.subnet import Plan, Subnet, Subnets, plan
 from strongroom.bittensor.weights.timelock import BLOCK_S
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import InvalidInput
+from strongroom.core.intents.intent import Intent
 from strongroom.core.security.access import Principal
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import Duplicate
@@ -237,7 +239,7 @@ class Weights:
     async def _blocks_to_wait(self, job: Job, subnet: Subnet) -> int:
         """By the chain, and by what is in a block that the node asked may not have: it would be too soon after that."""
         extrinsic = await self._database.read(lambda connection: last_extrinsic(connection, job))
-        inclusion = None if extrinsic is None or extrinsic.state.is_settled else extrinsic.inclusion
+        inclusion = None if extrinsic is None or extrinsic.state.is_resolved else extrinsic.inclusion
         if inclusion is None or inclusion.success is False:
             return subnet.blocks_to_wait
         return replace(subnet, last_update=max(subnet.last_update, inclusion.number)).blocks_to_wait
@@ -270,12 +272,12 @@ class Weights:
         made = await self._plan(subnet, weights_of(job), keypair.public_key)
         reveal = self._reveal(job, made)
 
-        def store(connection: Connection, extrinsic: Extrinsic) -> None:
-            put_job(connection, replace(job, extrinsic=extrinsic.hash))
+        def store(connection: Connection, intent: Intent) -> None:
+            put_job(connection, replace(job, extrinsic=intent.id))
             if reveal is not None:
-                put_job(connection, commits(reveal, extrinsic))
+                put_job(connection, commits(reveal, intent.id))
 
-        order = Order(
+        request = ExtrinsicRequest(
             principal=principal,
             signer=signer_of(job),
             key=keypair,
@@ -286,7 +288,7 @@ class Weights:
             store=store,
             facts={"weights": weights_digest(weights_of(job)).hex()},
         )
-        return await self._submitter.submit(order)
+        return await self._submitter.submit(request)
 
     async def _plan(self, subnet: Subnet, weights: WeightSet, public_key: bytes) -> Plan:
         if subnet.commit_reveal:  # sealing takes tens of milliseconds of CPU
@@ -374,8 +376,8 @@ def weights_of(job: Job) -> WeightSet:
     )
 
 
-def commits(reveal: Job, extrinsic: Extrinsic) -> Job:
-    return replace(reveal, document={**reveal.document, "committed_in": extrinsic.hash.hex()})
+def commits(reveal: Job, commit_hash: bytes) -> Job:
+    return replace(reveal, document={**reveal.document, "committed_in": commit_hash.hex()})
 
 
 def _accept(connection: Connection, job: Job) -> JobResult:

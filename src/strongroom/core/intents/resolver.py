@@ -76,6 +76,17 @@ class Resolution(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirstAnswer(Generic[R]):
+    """An intent after its first offer or question, perhaps still OPEN."""
+
+    intent: Intent
+    effect: R | None
+    """As in `Resolution`; None also of one that is OPEN."""
+    trouble: str | None
+    """Why nothing more is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How often a ledger's intents are asked about, and when they worry the operator."""
 
@@ -164,13 +175,16 @@ class Resolver(Generic[R]):
         task.add_done_callback(partial(self._ended, running))
         return task
 
-    async def first_answer(self, intent: Intent) -> Intent:
-        """Starts resolving the intent, and returns it as it is after the first offer or question, perhaps still OPEN."""
+    async def first_answer(self, intent: Intent) -> FirstAnswer[R]:
+        """Starts resolving the intent, and returns as soon as the first offer or question is answered or has failed."""
         task = self.resolve(intent)
         running = self._running.get(intent.id)
         if running is not None:
             await running.asked_once.wait()
-        return task.result().intent if task.done() else running.intent if running else intent
+        if running is None or task.done():
+            end = await asyncio.shield(task)
+            return FirstAnswer(intent=end.intent, effect=end.effect, trouble=None)
+        return FirstAnswer(intent=running.intent, effect=None, trouble=running.trouble)
 
     async def wait(self, intent_id: bytes) -> Resolution[R] | None:
         """Waits until a stored intent is resolved; None if there is no such intent. The caller sets the time limit."""

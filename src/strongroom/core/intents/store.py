@@ -24,6 +24,11 @@ _OPEN_IDS = (
     .where(_COLUMNS.outcome == Outcome.OPEN, _COLUMNS.created_at_ms <= bindparam("latest_ms"))
     .order_by(_COLUMNS.created_at_ms)
 )
+_OPEN_OF = (
+    select(table)
+    .where(_COLUMNS.account == bindparam("whose"), _COLUMNS.outcome == Outcome.OPEN)
+    .order_by(_COLUMNS.created_at_ms)
+)
 _SAME_OPEN = (
     _COLUMNS.id == bindparam("intent_id"),
     _COLUMNS.outcome == Outcome.OPEN,
@@ -109,6 +114,11 @@ def load_open(
         query = select(table).where(_COLUMNS.id.in_(ids[start : start + _MAX_IN]))
         by_id |= {row.id: intent_of(row) for row in connection.execute(query)}
     return [by_id[one] for one in ids if one in by_id]
+
+
+def load_open_of(connection: Connection, account: str) -> list[Intent]:
+    """The account's OPEN intents, the oldest first."""
+    return [intent_of(row) for row in connection.execute(_OPEN_OF, {"whose": account})]
 
 
 def list_intents(
@@ -201,13 +211,22 @@ def count_attempt(connection: Connection, intent: Intent) -> Intent | None:
     return load_intent(connection, intent.id)
 
 
-def forget_resolved(connection: Connection, before_ms: int) -> int:
-    """Deletes the intents that were resolved before `before_ms`; returns how many.
+def free_slots(connection: Connection, first: bytes, last: bytes) -> None:
+    """Frees the slots from `first` to `last` of ACCEPTED intents. Only where the ledger itself gives these slots out again."""
+    accepted = (_COLUMNS.slot >= first, _COLUMNS.slot <= last, _COLUMNS.outcome == Outcome.ACCEPTED)
+    connection.execute(update(table).where(*accepted).values(slot=None))
 
-    Only for a ledger whose answers do not depend on resolved intents.
+
+def forget_resolved(connection: Connection, before_ms: int, *, at_most: int = _MAX_IN) -> list[bytes]:
+    """Deletes intents that were resolved before `before_ms`; returns their ids.
+
+    Only for a ledger whose answers do not depend on resolved intents. It deletes by ids, because the locks of a range
+    would be in the way of new rows.
     """
     old = (_COLUMNS.outcome != Outcome.OPEN, _COLUMNS.resolved_at_ms < before_ms)
-    return connection.execute(delete(table).where(*old)).rowcount
+    ids = list(connection.execute(select(_COLUMNS.id).where(*old).limit(at_most)).scalars())
+    connection.execute(delete(table).where(_COLUMNS.id.in_(ids), *old))
+    return ids
 
 
 def intent_of(row: Row[Any]) -> Intent:

@@ -1,0 +1,160 @@
+"""What is to be signed: a request becomes an extrinsic with the account's next nonce."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from sqlalchemy import Connection
+
+from strongroom.bittensor.authorization.limits import SUBMIT
+from strongroom.bittensor.authorization.policy import KeyUse
+from strongroom.bittensor.extrinsics.extrinsic import State
+from strongroom.bittensor.extrinsics.nonces import free_nonce, slot_of
+from strongroom.bittensor.gateway import Heads, Runtime
+from strongroom.bittensor.keystore.names import Signer
+from strongroom.bittensor.protocol.calls import Call
+from strongroom.bittensor.protocol.eras import Era
+from strongroom.bittensor.protocol.extrinsics import Unsigned as UnsignedExtrinsic
+from strongroom.bittensor.protocol.extrinsics import blake2_256
+from strongroom.core.errors import Unavailable
+from strongroom.core.intents.intent import Intent
+from strongroom.core.intents.signing import Signed, Unsigned
+from strongroom.core.security.access import Principal
+from strongroom.core.security.tokens import require_unrevoked
+
+ERA_BLOCKS: Final = 32
+MAX_ERA_BLOCKS: Final = 256
+"""Under an hour on the main network: after that clients take a lost request for over."""
+
+
+class SigningKey(Protocol):
+    """An open key."""
+
+    @property
+    def public_key(self) -> bytes: ...
+    @property
+    def address(self) -> str: ...
+    def sign(self, message: bytes) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtrinsicRequest:
+    """What should be signed and submitted."""
+
+    principal: Principal
+    signer: Signer
+    key: SigningKey
+    call: Call
+    job: str
+    check: Callable[[Connection], None]
+    """Raises when what is stored speaks against it; the account is locked."""
+    store: Callable[[Connection, Intent], None]
+    """Stores, in the transaction that signs, what asked for it."""
+    netuid: int | None = None
+    right: str = SUBMIT
+    amount_rao: int | None = 0
+    """What leaves the account; None: the call does not say."""
+    destination: str | None = None
+    facts: Mapping[str, str | int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningContext:
+    """What the chain said just before signing."""
+
+    runtime: Runtime
+    heads: Heads
+    next_nonce: int
+    call: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtrinsicDraft:
+    """The next extrinsic of an account. This service offers it."""
+
+    request: ExtrinsicRequest
+    context: SigningContext
+
+    def prepare(self, connection: Connection) -> Unsigned:
+        """Raises: AwaitingPool, ChainBehind; Unauthenticated: the token was revoked; what `request.check` raises."""
+        request, context = self.request, self.context
+        key = request.key
+        nonce = free_nonce(connection, key.public_key, key.address, context.next_nonce)
+        require_unrevoked(connection, request.principal)
+        request.check(connection)
+        era = _era(context.heads)
+        extrinsic = UnsignedExtrinsic(
+            call=context.call,
+            era=era.encode(),
+            nonce=nonce,
+            spec_version=context.runtime.spec_version,
+            transaction_version=context.runtime.transaction_version,
+            genesis_hash=context.runtime.genesis_hash,
+            first_hash=context.heads.final.hash,
+        )
+        use = _use(request, nonce, blake2_256(extrinsic.payload))
+        return unsigned_intent(extrinsic, use=use, key=key, era=era, job=request.job)
+
+    def on_signed(self, connection: Connection, intent: Intent) -> None:
+        self.request.store(connection, intent)
+
+
+def unsigned_intent(
+    extrinsic: UnsignedExtrinsic, *, use: KeyUse, key: SigningKey, era: Era, job: str, attempts: int = 1
+) -> Unsigned:
+    """What the engine signs. `use.payload_hash` is the hash of what the key signs, which is as the chain wants it."""
+
+    def seal(signature: bytes) -> Signed:
+        raw = extrinsic.signed(key.public_key, signature)
+        return Signed(id=blake2_256(raw), payload=raw)
+
+    return Unsigned(
+        request=use,
+        slot=slot_of(key.public_key, extrinsic.nonce),
+        signer=lambda _hash: key.sign(extrinsic.payload),
+        seal=seal,
+        stage=State.SIGNED,
+        notes={
+            "job": job,
+            "nonce": extrinsic.nonce,
+            "specVersion": extrinsic.spec_version,
+            "firstBlock": era.first,
+            "lastBlock": era.last,
+        },
+        attempts=attempts,
+    )
+
+
+def _era(heads: Heads) -> Era:
+    """From the final block on, so that no fork changes its hash; at least half of it lies ahead.
+
+    Raises:
+        Unavailable: it would be over already.
+    """
+    behind = heads.best.number - heads.final.number
+    era = Era.starting(heads.final.number, min(max(ERA_BLOCKS, 2 * behind), MAX_ERA_BLOCKS))
+    if era.last <= heads.best.number:
+        raise Unavailable(
+            f"The chain's last final block is {heads.final.number}, {behind} blocks ago",
+            code="finality_stalled",
+        )
+    return era
+
+
+def _use(request: ExtrinsicRequest, nonce: int, payload_hash: bytes) -> KeyUse:
+    return KeyUse(
+        principal=request.principal,
+        scope=request.right,
+        account=request.key.address,
+        kind=request.call.name,
+        payload_hash=payload_hash,
+        amount_raw=request.amount_rao or 0,
+        is_amount_known=request.amount_rao is not None,
+        destination=request.destination,
+        facts={"job": request.job, "nonce": nonce, "netuid": request.netuid, **request.facts},
+        wallet=request.signer.wallet,
+        hotkey=request.signer.hotkey,
+        netuid=request.netuid,
+        call=request.call.name,
+        coldkey=request.signer.coldkey,
+    )

@@ -1,0 +1,62 @@
+"""What a verdict on an extrinsic changes: its account, its receipt, and the job that it carries out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from strongroom.bittensor.extrinsics.extrinsic import (
+    NO_RECEIPT,
+    Dead,
+    Extrinsic,
+    Finalized,
+    State,
+    extrinsic_of,
+    receipt_of,
+)
+from strongroom.bittensor.extrinsics.nonces import lock_account, note_final
+from strongroom.bittensor.extrinsics.store import put_receipt
+from strongroom.bittensor.gateway import Head
+from strongroom.core.errors import Unavailable
+from strongroom.core.intents.intent import Accepted, Intent, Pending, Rejected
+from strongroom.core.intents.resolver import Resolver
+
+OnResolved = Callable[[Connection, Extrinsic], None]
+"""Told of an extrinsic whose outcome is known, in the transaction that stores it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    extrinsic: Extrinsic
+    cause: Unavailable | None = None
+    """What kept it from being sent, of one that is WITHDRAWN."""
+
+
+ExtrinsicResolver = Resolver[Change]
+
+
+class ExtrinsicEffects:
+    """`changed()` is called after each commit."""
+
+    def __init__(self, *, on_resolved: OnResolved, changed: Callable[[], None]) -> None:
+        self._on_resolved = on_resolved
+        self._changed = changed
+
+    def apply(self, connection: Connection, intent: Intent, verdict: Accepted | Rejected | Pending) -> Change:
+        """Locks the account first, as signing does, so that the two never wait for each other."""
+        receipt = receipt_of(verdict)
+        before = extrinsic_of(intent, receipt)
+        lock_account(connection, before.public_key)
+        if isinstance(verdict, Finalized):
+            block = Head(verdict.inclusion.number, verdict.inclusion.hash)
+            note_final(connection, before.public_key, before.nonce, block)
+        if receipt != NO_RECEIPT or before.state is State.IN_BLOCK:
+            put_receipt(connection, intent.id, receipt)
+        after = replace(before, state=State(verdict.stage))
+        if after.state.is_resolved:
+            self._on_resolved(connection, after)
+        return Change(extrinsic=after, cause=verdict.cause if isinstance(verdict, Dead) else None)
+
+    def applied(self, intent: Intent, verdict: Accepted | Rejected | Pending, effect: Change) -> None:
+        del intent, verdict, effect
+        self._changed()

@@ -1,0 +1,270 @@
+"""What the engine of intents asks about extrinsics: a pool takes them, and the blocks of their eras tell what became of them.
+
+The same bytes are offered again until they are in a final block or it is certain that they never will be:
+
+* EXPIRED: every block of the era is final, and none holds them;
+* REPLACED: the account's nonce in a final block is beyond theirs, or that block's runtime is another than the one they
+  were signed for, and no block up to it holds them.
+
+A block that is not final may vanish (a fork): then they are looked for again. To offer bytes that a pool or a block
+already has is harmless, so any process may follow any extrinsic.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from strongroom.bittensor.extrinsics.block_index import BlockIndex, BlockPosition
+from strongroom.bittensor.extrinsics.extrinsic import (
+    NO_RECEIPT,
+    POOLED,
+    Dead,
+    Extrinsic,
+    Finalized,
+    InBlock,
+    Inclusion,
+    Receipt,
+    State,
+    dead,
+    extrinsic_of,
+)
+from strongroom.bittensor.extrinsics.store import load_receipts
+from strongroom.bittensor.gateway import (
+    Block,
+    Chain,
+    Event,
+    Heads,
+    Item,
+    PoolRefused,
+    StateDiscarded,
+    SubmissionUnknown,
+)
+from strongroom.bittensor.gateway.connection import Lost, NotSent
+from strongroom.bittensor.protocol.failures import Failure, Refusal
+from strongroom.core.clock import Clock
+from strongroom.core.errors import OutcomeUnknown, Unavailable
+from strongroom.core.intents.intent import Intent, Pending, Unknown, Verdict
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.errors import DatabaseUnavailable
+
+log = structlog.get_logger(__name__)
+
+FIRST_OFFER_S: Final = 20.0
+"""So long a process may take to offer what it signed, and to store the answer; then others offer it too."""
+OFFER_AGAIN_S: Final = 30.0
+FORGOTTEN_S: Final = 300.0
+"""Nobody asks about what was offered so long ago and is not due: it is resolved."""
+NONCE_TAKEN: Final = "NonceTaken"
+UPGRADED: Final = "RuntimeUpgraded"
+AWAY: Final = (NotSent, Lost, DatabaseUnavailable, OutcomeUnknown)
+"""The chain or the database does not answer."""
+EXPIRED: Final = Failure(
+    type="Service", name="Expired", docs="No block took it before its era ended; it never will"
+)
+REPLACED: Final = Failure(
+    type="Service", name=NONCE_TAKEN, docs="Another extrinsic of the account, made elsewhere, has its nonce"
+)
+OUTDATED: Final = Failure(
+    type="Service", name=UPGRADED, docs="The runtime was upgraded before a block took it"
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sight:
+    """The chain in one pass of `follow`."""
+
+    heads: Heads
+    positions: Mapping[bytes, BlockPosition]
+    receipts: Mapping[bytes, Receipt]
+    """What is stored of those that were in a block."""
+    events: dict[bytes, Sequence[Event] | None] = field(default_factory=dict)
+    """By the hashes of the blocks; None: the node no longer has them."""
+
+
+class ExtrinsicNetwork:
+    """The chain as the engine's network."""
+
+    def __init__(self, *, chain: Chain, database: Database, clock: Clock) -> None:
+        self._chain = chain
+        self._database = database
+        self._clock = clock
+        self._blocks = BlockIndex(chain)
+        self._offered_s: dict[bytes, float] = {}
+        """When this process last offered an extrinsic again."""
+
+    async def offer(self, intent: Intent) -> Verdict:
+        """Offers it to a pool. The refusal of the first offer is final, as nobody else has the bytes; no later one is."""
+        if not intent.is_new:
+            return await self._offer_again(intent)
+        try:
+            await self._chain.submit(intent.payload)
+        except PoolRefused as error:
+            return await self._judge_refusal(intent, error)
+        except Unavailable as error:  # also what the greeting of a new connection found wrong
+            failure = Failure(type="Service", name="NeverSent")
+            return Dead(
+                stage=State.WITHDRAWN, reason=error.message, failure=failure, if_unshared=True, cause=error
+            )
+        except SubmissionUnknown as error:
+            return Unknown(why=error.message)
+        return POOLED
+
+    async def follow(self, intents: Sequence[Intent]) -> Mapping[bytes, Verdict]:
+        """Looks for them in the blocks of their eras. `Unknown` is what it is time to offer again.
+
+        Raises:
+            Unavailable, OutcomeUnknown: the chain or the database does not answer.
+        """
+        self._forget_old_offers()
+        extrinsics = [extrinsic_of(intent) for intent in intents]
+        sight = await self._look(extrinsics)
+        verdicts: dict[bytes, Verdict] = {}
+        for extrinsic in extrinsics:
+            try:
+                verdicts[extrinsic.hash] = await self._verdict(extrinsic, sight)
+            except AWAY:
+                raise  # for all of them
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are followed
+                why = fault_text(error)
+                log.warning("extrinsic not followed", hash=extrinsic.hash.hex(), why=why)
+                verdicts[extrinsic.hash] = Pending(stage=extrinsic.state, trouble=why)
+        return verdicts
+
+    async def _look(self, extrinsics: Sequence[Extrinsic]) -> _Sight:
+        """Receipts first: what is stored later than the blocks were read must not look older than they are."""
+        hashes = [one.hash for one in extrinsics if one.state is State.IN_BLOCK]
+        receipts: Mapping[bytes, Receipt] = {}
+        if hashes:
+            receipts = await self._database.read(lambda connection: load_receipts(connection, hashes))
+        heads = await self._chain.heads()
+        positions = await self._blocks.positions(heads, _wanted(extrinsics, heads))
+        return _Sight(heads=heads, positions=positions, receipts=receipts)
+
+    async def _verdict(self, extrinsic: Extrinsic, sight: _Sight) -> Verdict:
+        position = sight.positions.get(extrinsic.hash)
+        if position is None:
+            return await self._judge_absence(extrinsic, sight)
+        stored = sight.receipts.get(extrinsic.hash, NO_RECEIPT).inclusion
+        is_stored = stored is not None and stored.hash == position.block.hash
+        inclusion = stored if stored is not None and is_stored else await self._inclusion(position, sight)
+        if position.block.number <= sight.heads.final.number:
+            return Finalized(inclusion=inclusion)
+        return InBlock(inclusion=inclusion, is_news=not is_stored)
+
+    async def _judge_absence(self, extrinsic: Extrinsic, sight: _Sight) -> Verdict:
+        """No block of the best chain holds it."""
+        if sight.heads.final.number >= extrinsic.last_block:
+            return dead(State.EXPIRED, EXPIRED)
+        if extrinsic.state is State.IN_BLOCK:
+            log.warning("an extrinsic's block vanished", hash=extrinsic.hash.hex())
+            self._offered_s.pop(extrinsic.hash, None)
+            return POOLED
+        age_s = (self._clock.now_ms() - extrinsic.created_at_ms) / 1000
+        if age_s >= OFFER_AGAIN_S and (failure := await self._obstacle(extrinsic, sight.heads)):
+            return dead(State.REPLACED, failure)
+        if self._is_due(extrinsic, age_s):
+            return Unknown(why="No block has it")
+        return Pending(stage=extrinsic.state)
+
+    async def _obstacle(self, extrinsic: Extrinsic, heads: Heads) -> Failure | None:
+        """What makes it impossible from the final block on; no block up to it holds the extrinsic."""
+        item = Item("System", "Account", (extrinsic.public_key,))
+        (account,) = await self._chain.read([item], heads.final.hash)
+        if account["nonce"] > extrinsic.nonce:
+            return REPLACED
+        runtime = await self._chain.runtime(after=heads.final.hash)
+        return OUTDATED if runtime.spec_version > extrinsic.spec_version else None
+
+    def _is_due(self, extrinsic: Extrinsic, age_s: float) -> bool:
+        """Whether it is time to offer it again. What others submit is never, before a block has shown that they did."""
+        if extrinsic.state is State.SIGNED and not extrinsic.attempts:
+            return False
+        offered_s = self._offered_s.get(extrinsic.hash)
+        if offered_s is not None:
+            return self._clock.monotonic_s() - offered_s >= OFFER_AGAIN_S
+        return age_s >= (FIRST_OFFER_S if extrinsic.state is State.SIGNED else OFFER_AGAIN_S)
+
+    async def _offer_again(self, intent: Intent) -> Verdict:
+        """No refusal proves anything now: another pool may have the bytes."""
+        self._offered_s[intent.id] = self._clock.monotonic_s()
+        try:
+            await self._chain.submit(intent.payload)
+        except PoolRefused as error:
+            log.info("offered again", hash=intent.id.hex(), answer=error.message)
+            return POOLED if error.refusal.kind is Refusal.KNOWN else Unknown(why=error.message)
+        except (SubmissionUnknown, Unavailable) as error:
+            log.info("offered again, no answer", hash=intent.id.hex(), why=error.message)
+            return Unknown(why=error.message)
+        return POOLED
+
+    async def _judge_refusal(self, intent: Intent, error: PoolRefused) -> Verdict:
+        refusal = error.refusal
+        if refusal.kind is Refusal.KNOWN:
+            return POOLED
+        if refusal.kind is Refusal.BANNED:
+            return Unknown(why=error.message)
+        failure = refusal.failure
+        if refusal.kind is Refusal.NONCE_TAKEN:
+            failure = Failure(type="Pool", name=NONCE_TAKEN, docs=failure.docs, code=failure.code)
+        elif refusal.kind is Refusal.BAD_PROOF and await self._was_upgraded(extrinsic_of(intent)):
+            failure = Failure(type="Pool", name=UPGRADED, docs="The runtime was upgraded in between")
+        return Dead(stage=State.REFUSED, reason=failure.message, failure=failure, if_unshared=True)
+
+    async def _was_upgraded(self, extrinsic: Extrinsic) -> bool:
+        """What a bad signature is, too; the connection made sure of the genesis."""
+        try:
+            return (await self._chain.runtime(fresh=True)).spec_version != extrinsic.spec_version
+        except Unavailable:
+            return False
+
+    async def _inclusion(self, position: BlockPosition, sight: _Sight) -> Inclusion:
+        block = position.block
+        if block.hash not in sight.events:
+            sight.events[block.hash] = await self._events(block)
+        return read_inclusion(position, sight.events[block.hash])
+
+    async def _events(self, block: Block) -> Sequence[Event] | None:
+        try:
+            return await self._chain.events(block)
+        except StateDiscarded:
+            return None
+
+    def _forget_old_offers(self) -> None:
+        now_s = self._clock.monotonic_s()
+        self._offered_s = {one: at for one, at in self._offered_s.items() if now_s - at < FORGOTTEN_S}
+
+
+def read_inclusion(position: BlockPosition, events: Sequence[Event] | None) -> Inclusion:
+    """What the block's events say of the extrinsic. Inclusion is not success."""
+    success: bool | None = None
+    failure: Failure | None = None
+    fee = 0
+    for event in events or ():
+        if event.extrinsic != position.index:
+            continue
+        match event.pallet, event.name:
+            case "System", "ExtrinsicSuccess":
+                success = True
+            case "System", "ExtrinsicFailed":
+                success, failure = False, event.failure
+            case "TransactionPayment", "TransactionFeePaid":
+                fee = int(event.content["actual_fee"])
+    return Inclusion(
+        number=position.block.number,
+        hash=position.block.hash,
+        index=position.index,
+        fee=fee,
+        success=success,
+        failure=failure,
+    )
+
+
+def _wanted(extrinsics: Sequence[Extrinsic], heads: Heads) -> set[int]:
+    """The blocks that may hold them."""
+    wanted: set[int] = set()
+    for extrinsic in extrinsics:
+        wanted.update(range(extrinsic.first_block + 1, min(extrinsic.last_block, heads.best.number) + 1))
+    return wanted

@@ -1,0 +1,127 @@
+"""The nonces of our accounts: which one is free is decided in the transaction that signs with it.
+
+Two rules hold while the account's row is locked. No nonce is given out that an open extrinsic has, or a final one had. And
+one extrinsic of an account may wait for a pool's first answer: should it never arrive, those behind it would hang in the
+pool.
+"""
+
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from strongroom.bittensor import tables
+from strongroom.bittensor.extrinsics.extrinsic import State
+from strongroom.bittensor.gateway import Head
+from strongroom.bittensor.protocol.extrinsics import KEY_BYTES
+from strongroom.core.errors import Unavailable
+from strongroom.core.intents.intent import Intent
+from strongroom.core.intents.store import free_slots, load_open_of
+from strongroom.core.storage.database import insert_ignore, locking
+
+NONCE_BYTES: Final = 8
+MAX_NONCE: Final = (1 << 8 * NONCE_BYTES) - 1
+ACCOUNT = tables.account.c
+
+
+class ChainBehind(Unavailable):
+    """What a node says of an account is older than what final blocks said: so may be all else that it says."""
+
+    code = "chain_behind"
+
+
+class AwaitingPool(Exception):
+    """An extrinsic of the account waits for a pool's first answer."""
+
+    def __init__(self, intent: Intent) -> None:
+        super().__init__(f"Extrinsic 0x{intent.id.hex()} waits for a pool's first answer")
+        self.intent = intent
+
+
+class _Locked(NamedTuple):
+    lowest_nonce: int
+    final_number: int | None
+
+
+_LOCKED: Final = locking(
+    select(ACCOUNT.lowest_nonce, ACCOUNT.final_number).where(ACCOUNT.public_key == bindparam("key"))
+)
+_NEWEST: Final = (
+    select(ACCOUNT.final_number, ACCOUNT.final_hash)
+    .where(ACCOUNT.final_number.is_not(None))
+    .order_by(ACCOUNT.final_number.desc())
+    .limit(1)
+)
+
+
+def slot_of(public_key: bytes, nonce: int) -> bytes:
+    """What one extrinsic of the account can take. The slots of an account are in the order of their nonces."""
+    return public_key + nonce.to_bytes(NONCE_BYTES, "big")
+
+
+def free_nonce(connection: Connection, public_key: bytes, address: str, chain_says: int) -> int:
+    """The account's next nonce. The account stays locked until the commit.
+
+    Raises:
+        AwaitingPool: one of its extrinsics waits for a pool's first answer.
+        ChainBehind: the node knows less of the account than final blocks did.
+    """
+    nonce, lowest = chain_says, lock_account(connection, public_key)
+    if nonce < lowest:
+        raise ChainBehind(
+            f"The node's next nonce of this account is {nonce}, and nonce {lowest - 1} was in a final block: the node"
+            " lags behind, or its chain was started anew and needs a new database here"
+        )
+    taken: set[int] = set()
+    for intent in load_open_of(connection, address):
+        if intent.stage == State.SIGNED:
+            raise AwaitingPool(intent)
+        taken.add(_nonce_in(intent.slot))
+    while nonce in taken:
+        nonce += 1
+    return nonce
+
+
+def lock_account(connection: Connection, public_key: bytes) -> int:
+    """Holds the account until the commit. Returns the lowest nonce that may be free."""
+    return _lock(connection, public_key).lowest_nonce
+
+
+def note_final(connection: Connection, public_key: bytes, nonce: int, block: Head) -> None:
+    """A final block holds the account's extrinsic with this nonce."""
+    locked = _lock(connection, public_key)
+    values: dict[str, object] = {}
+    if locked.lowest_nonce <= nonce:
+        values["lowest_nonce"] = nonce + 1
+    if locked.final_number is None or locked.final_number < block.number:
+        values |= {"final_number": block.number, "final_hash": block.hash}
+    if values:
+        connection.execute(update(tables.account).where(ACCOUNT.public_key == public_key).values(values))
+
+
+def newest_final(connection: Connection) -> Head | None:
+    """The newest final block that was seen to hold an extrinsic, of whatever account."""
+    row = connection.execute(_NEWEST).first()
+    return None if row is None else Head(row.final_number, row.final_hash)
+
+
+def begin_nonces_at(connection: Connection, public_key: bytes, nonce: int) -> None:
+    """For an account that the chain removed and made again. What is not final keeps its slot."""
+    if lock_account(connection, public_key) <= nonce:
+        return
+    free_slots(connection, slot_of(public_key, nonce), slot_of(public_key, MAX_NONCE))
+    account = ACCOUNT.public_key == public_key
+    connection.execute(update(tables.account).where(account).values(lowest_nonce=nonce))
+
+
+def _lock(connection: Connection, public_key: bytes) -> _Locked:
+    row = connection.execute(_LOCKED, {"key": public_key}).first()
+    if row is None:
+        insert_ignore(connection, tables.account, [{"public_key": public_key, "lowest_nonce": 0}])
+        row = connection.execute(_LOCKED, {"key": public_key}).one()
+    return _Locked(row.lowest_nonce, row.final_number)
+
+
+def _nonce_in(slot: bytes | None) -> int:
+    if slot is None:
+        raise AssertionError("an open extrinsic has a slot")
+    return int.from_bytes(slot[KEY_BYTES:], "big")
