@@ -78,8 +78,8 @@ def test_a_lost_key_file_is_noticed_and_not_replaced(copy: Installation) -> None
     assert verdicts(ended)["atto wallet keys"] == (
         "bad",
         (
-            f"{key} is not there, and the database was sealed with the key in it: put it back, or set"
-            " CHA_CHA20_KEY_ENCRYPTION_KEY to what it holds. If it is lost, see docs/operations.md, A lost key"
+            f"{key} does not exist, and the database was sealed with the key in it: put it back, or set"
+            " CHA_CHA20_KEY_ENCRYPTION_KEY to its content. If it is lost, see docs/operations.md, A lost key"
         ),
     )
     assert not key.exists()
@@ -173,7 +173,7 @@ def test_a_broken_audit_trail_of_hathor_is_bad(backup: Installation) -> None:
 def test_a_disk_without_room_is_bad(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
     require_room(tmp_path, free // 2)
-    with pytest.raises(Unavailable, match=r"has \d+ bytes left, .*: make room"):
+    with pytest.raises(Unavailable, match=r"has \d+ bytes left.*: free some space"):
         require_room(tmp_path, free * 2)
 
 

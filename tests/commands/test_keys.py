@@ -84,7 +84,7 @@ def test_doctor_does_not_call_a_hidden_binding_good(variables: dict[str, str], s
     assert keys(variables, "accept", "atto", "--all").status == 0
     sql("UPDATE strongroom_binding_state SET key_check = NULL")
     told = " ".join(run("doctor", variables=variables).stdout)
-    assert "the record of it was taken away" in told
+    assert "the record of it was removed" in told
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_lost_key_is_replaced_and_its_wallets_are_locked(
     assert keys(variables, "accept", "atto", "--all").status == 0
     del variables[VARIABLE]
     ended = keys(variables, "accept", "atto", "--all")
-    assert (ended.status, ended.stderr) == (1, [f"strongroom: {tmp_path / 'atto.kek'} is not there"])
+    assert (ended.status, ended.stderr) == (1, [f"strongroom: {tmp_path / 'atto.kek'} does not exist"])
     assert not (tmp_path / "atto.kek").exists()
     assert keys(variables, "abandon", "atto").status == 2
     ended = keys(variables, "abandon", "atto", "Treasury")
@@ -168,7 +168,7 @@ def test_an_imported_key_whose_key_is_lost_can_be_imported_again(tmp_path: Path)
     assert run("bittensor", "import", str(tmp_path / "w"), variables=bittensor).status == 0
     ended = run("bittensor", "wallets", variables=variables)
     assert ended.status == 1
-    assert "bittensor.kek is not there" in " ".join(ended.stderr)
+    assert "bittensor.kek does not exist" in " ".join(ended.stderr)
     assert keys(variables, "abandon", "bittensor", "--all").stdout == ["abandoned w/h"]
     assert "vault (address only)" in " ".join(run("bittensor", "wallets", variables=variables).stdout)
     assert run("bittensor", "import", str(tmp_path / "w"), variables=variables).stdout[0].endswith("imported")

@@ -32,7 +32,7 @@ def test_a_token_is_made_listed_and_revoked_while_the_service_runs(installation:
 
     taken = installation.run("token", "create", "shop", "--scope", "atto:read")
     assert (taken.status, taken.stdout) == (1, [])
-    assert "There is a token named shop already" in " ".join(taken.stderr)
+    assert "There is already a token named shop" in " ".join(taken.stderr)
 
     assert installation.run("token", "revoke", token_id).stdout == [f"revoked {token_id}"]
     refused = read(installation, token)

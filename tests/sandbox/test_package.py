@@ -53,7 +53,7 @@ def test_where_it_is_not_installed_a_command_says_what_is_missing(monkeypatch: p
     with pytest.raises(SettingsError) as refused:
         require_local_networks()
     assert list(refused.value.mistakes) == [
-        "local networks are a package of their own, which is not installed here: strongroom-sandbox",
+        "local networks need the package strongroom-sandbox, which is not installed here",
     ]
 
 
@@ -79,7 +79,7 @@ def test_another_thing_under_its_entry_point_is_named(tmp_path: Path) -> None:
         check=False,
     )
     assert run.returncode == 2
-    assert "the entry point a = os:sep is no LocalNetworksDefinition" in run.stderr
+    assert "the entry point a = os:sep does not name a LocalNetworksDefinition" in run.stderr
 
 
 def test_each_wheel_has_its_own_package_alone(tmp_path: Path) -> None:

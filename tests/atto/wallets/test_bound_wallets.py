@@ -94,7 +94,9 @@ async def test_an_old_blob_put_back_with_all_that_belongs_to_it_unlocks_nothing(
     sql(
         "DELETE FROM strongroom_binding; INSERT INTO strongroom_binding SELECT * FROM kept_strongroom_binding"
     )
-    await assert_refuses(service, address, wallet, "was put back in the database as it stood earlier")
+    await assert_refuses(
+        service, address, wallet, "was replaced in the database by an older version of itself"
+    )
 
 
 async def test_the_blobs_of_two_wallets_exchanged_open_neither(
@@ -145,7 +147,7 @@ async def test_a_record_of_the_key_that_is_taken_away_is_missed(start: Start, sq
     async with start() as service:
         await service.create_wallet()
     sql("DELETE FROM strongroom_binding; DELETE FROM strongroom_binding_state")
-    with pytest.raises(Exception, match=r"strongroom_binding_state. is gone"):
+    with pytest.raises(Exception, match=r"strongroom_binding_state. is missing"):
         async with start():
             pass
 

@@ -102,7 +102,7 @@ async def test_a_lost_key_file_is_not_replaced(start: Start, key_file: KeyFile, 
     wallet = await make_wallet(start, locked=locked)
     key = key_file.read()
     key_file.remove()
-    await assert_does_not_start(start, f"{key_file} is not there")
+    await assert_does_not_start(start, f"{key_file} does not exist")
     assert not key_file.exists()
     key_file.write("")
     await assert_does_not_start(start, f"{key_file}: the file is empty")
@@ -172,7 +172,7 @@ async def test_a_key_file_that_goes_away_is_seen_while_it_can_be_saved(
         health = keys_health(service)
         assert (health.status, health.detail) == (
             Status.DEGRADED,
-            f"{key_file} is gone: put it back before this process ends",
+            f"{key_file} is missing: put it back before this process ends",
         )
         key_file.write(key)
         await service.ledger.key_watch.check()

@@ -133,7 +133,7 @@ def test_doctor_opens_every_key_and_misses_the_one_that_sealed_them(
     (Path(variables["STRONGROOM_DATA"]) / "bittensor.kek").unlink()
     ended = run("bittensor", "wallets", variables=variables)
     assert ended.status == 1
-    assert "bittensor.kek is not there, and the database was sealed with the key in it" in " ".join(
+    assert "bittensor.kek does not exist, and the database was sealed with the key in it" in " ".join(
         ended.stderr
     )
 

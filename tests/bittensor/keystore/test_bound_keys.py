@@ -89,8 +89,8 @@ async def test_a_removed_key_that_is_put_back_signs_nothing(service: BittensorSe
         ("strongroom_binding", "row_name", f"{WALLET}/{HOTKEY}"),
     ):
         sql(f"INSERT INTO {table} SELECT * FROM kept_{table} WHERE {column} = '{name}'")  # noqa: S608 - ours
-    await assert_refuses(service, "was put back in the database as it stood earlier")
-    with pytest.raises(VaultError, match="was put back"):
+    await assert_refuses(service, "was replaced in the database by an older version of itself")
+    with pytest.raises(VaultError, match="was replaced"):
         await import_validator(service)
 
 

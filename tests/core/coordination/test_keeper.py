@@ -262,7 +262,7 @@ async def test_a_hung_event_loop_loses_its_lease(first: Leases, second: Leases, 
             assert await one.end() == lease
     busy = next(line for line in logs if line["event"] == "the event loop is busy")
     assert "hold_the_event_loop" in busy["at"]
-    assert "the event loop turns again" in [line["event"] for line in logs]
+    assert "the event loop runs again" in [line["event"] for line in logs]
 
 
 async def test_the_keepers_thread_ends_with_the_last_work(first: Leases) -> None:

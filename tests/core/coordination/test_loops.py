@@ -197,7 +197,7 @@ async def test_a_pass_that_hangs_is_seen(house: House) -> None:
     house.clock.advance(30.0)
     assert house.part("check").status is UP
     house.clock.advance(1.0)
-    assert house.status("check") == (DEGRADED, "has been at it for 31 s without an end")
+    assert house.status("check") == (DEGRADED, "has been running for 31 s")
 
 
 async def test_a_loop_ends_when_it_is_cancelled_even_if_its_work_turns_that_into_an_error(

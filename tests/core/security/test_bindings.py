@@ -101,7 +101,7 @@ async def test_an_old_row_put_back_with_its_old_tag_is_refused(boxes: Boxes, els
     elsewhere("CREATE TABLE kept AS SELECT * FROM strongroom_binding")
     await boxes.bind(CLOSED, "box.close")
     elsewhere("DELETE FROM strongroom_binding; INSERT INTO strongroom_binding SELECT * FROM kept")
-    await refused(boxes, OPEN, "was put back in the database as it stood earlier")
+    await refused(boxes, OPEN, "was replaced in the database by an older version of itself")
     elsewhere("UPDATE strongroom_binding SET sequence = 2")
     await refused(boxes, OPEN, "was altered in the database")
 

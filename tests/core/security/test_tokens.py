@@ -237,11 +237,11 @@ async def test_a_name_is_given_once(tokens: Tokens) -> None:
     """Also after its token was revoked: what was asked for under it belongs to it."""
     new = await tokens.create(OPERATOR, "ci", ["*"])
     await tokens.create(OPERATOR, "CI", ["*"])
-    with pytest.raises(Conflict, match="There is a token named ci already") as raised:
+    with pytest.raises(Conflict, match="There is already a token named ci") as raised:
         await tokens.create(OPERATOR, "ci", ["atto:read"])
     assert raised.value.instance_code == "token_exists"
     await tokens.revoke(OPERATOR, new.id)
-    with pytest.raises(Conflict, match="There is a token named ci already"):
+    with pytest.raises(Conflict, match="There is already a token named ci"):
         await tokens.create(OPERATOR, "ci", ["*"])
     assert [token.id for token in await _named(tokens, "ci")] == [new.id]
 

@@ -136,7 +136,7 @@ async def test_a_migration_that_was_interrupted_is_one_sentence(
     await migrate(database, [component])
     elsewhere("DELETE FROM strongroom_version_pets")
     with pytest.raises(
-        SchemaUnfit, match=r"migration of pets from nothing meets tables .* Restore the backup"
+        SchemaUnfit, match=r"migration of pets from nothing finds tables .* Restore the backup"
     ):
         await migrate(database, [component])
 
@@ -144,7 +144,7 @@ async def test_a_migration_that_was_interrupted_is_one_sentence(
 async def test_lost_tables_are_one_sentence(database: Database, elsewhere: Elsewhere) -> None:
     elsewhere("UPDATE strongroom_version_core SET version_num = 'core_0001'")
     elsewhere("DROP TABLE strongroom_token")
-    with pytest.raises(SchemaUnfit, match="migration of core from core_0001 meets tables"):
+    with pytest.raises(SchemaUnfit, match="migration of core from core_0001 finds tables"):
         await migrate(database, [])
 
 

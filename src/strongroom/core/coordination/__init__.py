@@ -1,1 +1,1 @@
-"""What the replicas of one ledger agree on through its database: who leads a piece of work, and which request was answered."""
+"""Coordinates the replicas of a ledger through its database: leases, and idempotency keys of requests."""

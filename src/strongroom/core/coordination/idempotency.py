@@ -1,17 +1,17 @@
-"""The same request gets the same answer, across restarts and replicas.
+"""Gives a repeated request the same answer, across restarts and replicas.
 
-A request with a key goes through three steps: `begin` puts its row in, the effect's own transaction notes a
-`reference` to what was signed (`refer`), `finish` stores the answer. Repeated, it meets the row:
+A request with a key goes through three steps: `begin` inserts its row, the transaction that signs stores a `reference` to what
+was signed (`refer`), and `finish` stores the answer. A repetition finds the row:
 
-* answered: the stored answer is replayed;
-* referred, not answered: `Resume`, the caller resolves what was signed and answers from that;
-* neither, and the process that began it is gone: nothing was signed, it starts afresh;
-* neither, and that process lives: `IdempotencyRunning`.
+* with an answer: the stored answer is sent again;
+* with a reference and no answer: `Resume`; the caller finds out the outcome of what was signed and answers with it;
+* with neither, and the process that began is gone: nothing was signed, and the request starts again;
+* with neither, and that process is alive: `IdempotencyRunning`.
 
-What was signed may turn out to be without any effect for ever. Then it may be replaced (`Attempt.replaces`), once.
+If it is proven that the signed payload can never have an effect, it may be replaced (`Attempt.replaces`), once.
 
-A process that only paused may wake up after its request was taken over: `refer` then finds the other's reference,
-or no row, and fails its transaction. So a key has one signature, whichever process makes it.
+A process that only paused may continue after another process took its request over. Then `refer` finds the other's reference or
+no row, and fails the transaction. So a key never has two signatures, whichever processes work on it.
 """
 
 from dataclasses import dataclass, field
@@ -38,12 +38,16 @@ STILL_RUNNING = "The first request with this Idempotency-Key is still being proc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
+    """The stored answer to the first request."""
+
     status: int
     body: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume:
+    """The reference to what an earlier request with this key signed."""
+
     scope: str
     key: str
     reference: str
@@ -51,19 +55,21 @@ class Resume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
+    """The claim of this process to carry out a request."""
+
     scope: str
     key: str
     replaces: str | None = field(default=None, compare=False)
-    """What was signed for the request before and surely has no effect; the next signature takes its place."""
+    """The reference to an earlier payload of the request that can never have an effect; the next signature replaces it."""
 
 
 def instance_lease(owner: str) -> str:
-    """Name of the lease that says that the process `owner` lives."""
+    """The name of the lease that the process `owner` holds while it is alive."""
     return f"instance:{owner}"
 
 
 class Idempotency:
-    """One process's view of the keys of one ledger. `leases.holder` names the process."""
+    """The idempotency keys of one ledger, as one process uses them. `leases.holder` names the process."""
 
     def __init__(self, database: Database, clock: Clock, leases: Leases) -> None:
         self._database = database
@@ -75,21 +81,22 @@ class Idempotency:
         """Claims `key` for a request whose content hashes to `fingerprint` (32 bytes).
 
         Raises:
-            IdempotencyMismatch: the key belongs to a request with other content.
-            IdempotencyRunning: the first request has not ended.
-            Unavailable: the database does not say whether it took the key; nothing was signed.
+            IdempotencyMismatch: the key was used for a request with other content.
+            IdempotencyRunning: the first request is still running.
+            Unavailable: the database does not say whether it stored the claim; nothing was signed.
         """
         if not key or len(key) > MAX_KEY or not key.isprintable():
             raise InvalidInput(f"An Idempotency-Key has 1 to {MAX_KEY} printable characters")
         attempt = Attempt(scope=scope, key=key)
         is_first = attempt not in self._running
-        self._running.add(attempt)  # before the first await: of two requests at once, one must not pass
+        self._running.add(
+            attempt
+        )  # before the first await, so that of two simultaneous requests only one goes on
         claim = None
         try:
             claim = await self._claim(attempt, fingerprint, is_first=is_first)
-        except (
-            OutcomeUnknown
-        ) as error:  # a claim that may be stored is taken over by the next request with this key
+        except OutcomeUnknown as error:
+            # The claim may be stored. That is harmless: the next request with this key takes it over.
             raise DatabaseUnavailable("The database does not answer; nothing was signed") from error
         finally:
             if is_first and not isinstance(claim, Attempt):
@@ -97,17 +104,17 @@ class Idempotency:
         return claim
 
     def refer(self, connection: Connection, attempt: Attempt, reference: str) -> None:
-        """Notes, in the transaction that persists the intent, what was signed for this request.
+        """Stores, in the transaction that stores the intent, the reference to what was signed for this request.
 
         Raises:
-            LeaseLost: the request was taken from this process, which had paused; the transaction must not commit.
+            LeaseLost: another process took the request over while this one paused; the transaction must not commit.
         """
         statement = self._open(attempt).where(_is_reference(attempt.replaces))
         if connection.execute(statement.values(reference=reference)).rowcount == 0:
             raise LeaseLost("This request was continued by another process")
 
     def require_current(self, connection: Connection, attempt: Attempt) -> None:
-        """Makes sure that the request is still this process's, before it is judged.
+        """Makes sure that the request still belongs to this process, before the request is checked.
 
         Raises:
             LeaseLost: as `refer`.
@@ -119,7 +126,7 @@ class Idempotency:
             raise LeaseLost("This request was continued by another process")
 
     async def finish(self, attempt: Attempt | Resume, status: int, body: str) -> None:
-        """Stores the answer, unless one is stored already, and lets go of the key."""
+        """Stores the answer unless one is stored already, and ends the claim."""
         statement = self._open(attempt)
         if isinstance(attempt, Attempt):
             statement = statement.where(tables.idempotency.c.owner == self._leases.holder)
@@ -127,7 +134,7 @@ class Idempotency:
         self.let_go(attempt)
 
     async def forget(self, attempt: Attempt) -> None:
-        """Nothing was signed and the answer is not final: the key may be used again at once."""
+        """Deletes the claim of a request that signed nothing and has no final answer, so that the key can be used at once."""
         columns = tables.idempotency.c
         await self._write(
             delete(tables.idempotency).where(
@@ -141,10 +148,11 @@ class Idempotency:
         self.let_go(attempt)
 
     def let_go(self, attempt: Attempt | Resume) -> None:
+        """Ends the claim in this process's memory; the row stays."""
         self._running.discard(Attempt(scope=attempt.scope, key=attempt.key))
 
     async def purge(self) -> None:
-        """Deletes what has expired."""
+        """Deletes expired keys."""
         await self._write(
             delete(tables.idempotency).where(tables.idempotency.c.expires_at_ms < self._clock.now_ms())
         )
@@ -157,7 +165,7 @@ class Idempotency:
         columns = tables.idempotency.c
         this_key = (columns.scope == attempt.scope, columns.key == attempt.key)
         row = await self._database.fetch_one(select(tables.idempotency).where(*this_key))
-        if row is None:  # being put in, or just forgotten
+        if row is None:  # another request is inserting it, or has just deleted it
             raise IdempotencyRunning(STILL_RUNNING)
         if row.fingerprint != fingerprint:
             raise IdempotencyMismatch("This Idempotency-Key was used for a request with other content")
@@ -174,7 +182,7 @@ class Idempotency:
             .where(columns.owner == row.owner, columns.reference.is_(None))
             .values(owner=self._leases.holder, created_at_ms=self._clock.now_ms())
         )
-        if taken == 0:  # another process was quicker
+        if taken == 0:  # another process took it over first
             raise IdempotencyRunning(STILL_RUNNING)
         return attempt
 
@@ -203,7 +211,7 @@ class Idempotency:
         return owner != self._leases.holder and await self._leases.is_held(instance_lease(owner))
 
     def _open(self, attempt: Attempt | Resume) -> Update:
-        """Changes the request's row while it has no answer."""
+        """An UPDATE of the request's row that matches only while it has no answer."""
         columns = tables.idempotency.c
         return update(tables.idempotency).where(
             columns.scope == attempt.scope, columns.key == attempt.key, columns.status.is_(None)

@@ -1,8 +1,8 @@
-"""A thread with an event loop of its own, for renewals that must not wait for the process's event loop.
+"""A thread with its own event loop that renews leases, so that a renewal never waits for the process's event loop.
 
-A process whose event loop is busy, with a large answer or with somebody's endless request, is alive: what it leads must not
-go to another. A process that is stopped as a whole stops this thread too, and its leases lapse. An event loop that is silent
-for `MAX_SILENCE_S` is taken for hung: nothing is renewed for it any more.
+A process whose event loop is busy, for example with a large answer, is alive and keeps its leases. If the whole process is
+stopped, this thread stops too, and the leases expire. If the event loop is silent for `MAX_SILENCE_S`, it counts as hung, and its
+leases are no longer renewed.
 """
 
 import asyncio
@@ -23,24 +23,25 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 MAX_SILENCE_S = 60.0
-WORTH_A_LINE_S = 4.0
+LOGGED_S = 4.0
+"""A loop that is silent for longer is logged."""
 CLOSE_S = 1.0
 INNERMOST_FRAMES = 6
 
 
 class Pulse:
-    """Whether an event loop still turns. It is asked from another thread."""
+    """Checks from another thread whether an event loop still runs its callbacks."""
 
     def __init__(self, clock: Clock) -> None:
-        """Watches the event loop that runs here."""
+        """Watches the event loop in which this is called."""
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._asked_s: float | None = None
-        self._is_told = False
+        self._is_logged = False
 
     def is_hung(self) -> bool:
-        """Whether the loop has been silent for too long, or is closed; asks it again otherwise."""
+        """Whether the loop is closed or has been silent for too long. Otherwise asks the loop to answer."""
         if self._asked_s is None:
             self._asked_s = self._clock.monotonic_s()
             try:
@@ -49,21 +50,21 @@ class Pulse:
                 return True
             return False
         silent_s = self._clock.monotonic_s() - self._asked_s
-        if silent_s >= WORTH_A_LINE_S and not self._is_told:
-            self._is_told = True
+        if silent_s >= LOGGED_S and not self._is_logged:
+            self._is_logged = True
             log.warning("the event loop is busy", seconds=round(silent_s, 1), at=self._place())
         return silent_s >= MAX_SILENCE_S
 
     def _answer(self) -> None:
-        if self._is_told and self._asked_s is not None:
+        if self._is_logged and self._asked_s is not None:
             busy_s = self._clock.monotonic_s() - self._asked_s
-            log.warning("the event loop turns again", after_seconds=round(busy_s, 1))
+            log.warning("the event loop runs again", after_seconds=round(busy_s, 1))
         self._asked_s = None
-        self._is_told = False
+        self._is_logged = False
 
     def _place(self) -> str:
-        """Where the loop's thread is: names of functions, no values."""
-        frame = sys._current_frames().get(self._thread)  # noqa: SLF001 - documented; there is no other way
+        """The innermost functions that the loop's thread is in, without any values."""
+        frame = sys._current_frames().get(self._thread)  # noqa: SLF001 - documented, and the only way
         stack = traceback.extract_stack(frame)[-INNERMOST_FRAMES:]
         return " > ".join(
             f"{entry.filename.rpartition('/')[2]}:{entry.lineno} {entry.name}" for entry in stack
@@ -71,7 +72,7 @@ class Pulse:
 
 
 class Keeper:
-    """The thread. It runs while somebody is inside `running`, with its own way to the database."""
+    """Runs the thread while at least one caller is inside `running`. The thread has its own access to the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -92,14 +93,14 @@ class Keeper:
                 await thread.end()
 
     async def run(self, work: Callable[[Database], Awaitable[T]]) -> T:
-        """Runs `work` in the thread's event loop; a cancellation reaches it there."""
+        """Runs `work` in the thread's event loop. If the caller is cancelled, `work` is cancelled too."""
         if self._thread is None:
-            raise RuntimeError("the thread does not run")
+            raise RuntimeError("the thread is not running")
         return await self._thread.run(work)
 
 
 async def _close(database: Database) -> None:
-    """Ends the thread without waiting for a renewal that hangs: the lease expires by itself."""
+    """Closes the thread's database without waiting for a renewal that hangs: the lease expires by itself."""
     await database.close(CLOSE_S)
 
 

@@ -1,10 +1,10 @@
-"""Fenced leases in the database: who leads, and who is alive.
+"""Fenced leases in the database, which decide what process does a piece of work and show which processes are alive.
 
-A lease has a holder, an expiry and a fence: a number that grows with every change of holder. Work done under a
-lease calls `Lease.check` inside its write transactions; a process that was paused past its expiry then finds a
-higher fence and writes nothing. Hosts that share a database need clocks within a second of each other.
+A lease has a holder, an expiry and a fence: a number that grows with every new holder. Work under a lease calls `Lease.check` in
+its write transactions. If the process was paused until its lease expired, it finds a higher fence there and writes nothing. The
+clocks of hosts that share a database must agree within a second.
 
-A thread of its own renews (see `core.coordination.keeper`), so that no lease lapses because the event loop is busy.
+A thread of its own renews leases (`core.coordination.keeper`), so that no lease expires because the event loop is busy.
 """
 
 import asyncio
@@ -31,17 +31,17 @@ DEFAULT_TTL_S = 8.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """One term of one holder."""
+    """One term of one holder: from taking the lease until it expires, is released or is lost."""
 
     name: str
     holder: str
     fence: int
 
     def check(self, connection: Connection) -> None:
-        """Fails the transaction unless this term still stands; holds off a successor until the commit.
+        """Makes sure that this term still holds, and locks the lease's row, so that no other holder starts before the commit.
 
         Raises:
-            LeaseLost: another holder has it.
+            LeaseLost: another process has the lease.
         """
         query = locking(select(tables.lease.c.fence).where(tables.lease.c.name == self.name))
         row = connection.execute(query).first()
@@ -50,7 +50,7 @@ class Lease:
 
 
 class Leases:
-    """Takes, renews and gives back leases in the name of one process (`holder`)."""
+    """Takes, renews and releases leases in the name of one process (`holder`)."""
 
     def __init__(self, database: Database, clock: Clock, holder: str, ttl_s: float = DEFAULT_TTL_S) -> None:
         self._database = database
@@ -60,7 +60,7 @@ class Leases:
         self.ttl_s = ttl_s
 
     async def acquire(self, name: str) -> Lease | None:
-        """Takes a free or expired lease, or None while another holder has it."""
+        """Takes a free or expired lease; None if another process has it."""
         now_ms = self._clock.now_ms()
         expires_at_ms = now_ms + int(self.ttl_s * 1000)
 
@@ -80,19 +80,19 @@ class Leases:
         try:
             fence = await self._database.write(work)
         except Duplicate:
-            return None  # another process put the first row in
+            return None  # another process inserted the first row
         return None if fence is None else Lease(name=name, holder=self.holder, fence=fence)
 
     async def renew(self, lease: Lease) -> None:
         """Extends the term.
 
         Raises:
-            LeaseLost: it has another holder.
+            LeaseLost: another process has the lease.
         """
         await self._renew(lease, self._database)
 
     async def release(self, lease: Lease) -> None:
-        """Lets the next holder start at once."""
+        """Ends the term, so that another process can take the lease at once."""
         with contextlib.suppress(LeaseLost):
             await _set_expiry(self._database, lease, 0)
 
@@ -107,8 +107,8 @@ class Leases:
     ) -> None:
         """Runs `work` whenever this process holds the lease, until cancelled.
 
-        `work` is cancelled when the lease cannot be renewed in time, and started again with the next term. `health` is
-        told whether the lease can be asked for.
+        `work` is cancelled when the lease is not renewed in time, and starts again with the next term. `health` learns
+        whether the database answers the question for the lease.
         """
         async with self._keeper.running():
             while True:
@@ -122,7 +122,7 @@ class Leases:
                     await asyncio.wait({worker, keeper}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     await _cancel(worker, keeper)
-                    # Over the keeper's connection, so behind a renewal that is still under way there.
+                    # On the keeper's connection, so that it comes after a renewal that is still running there.
                     await self._keeper.run(partial(self._release_quietly, lease))
                 if worker.done() and not worker.cancelled() and (error := worker.exception()) is not None:
                     log.error("work under a lease failed", lease=name, error=repr(error))
@@ -132,7 +132,7 @@ class Leases:
         while True:
             try:
                 lease = await self.acquire(name)
-            except Exception as error:  # noqa: BLE001 - the database may be away; leadership waits for it
+            except Exception as error:  # noqa: BLE001 - whatever failed, the process asks for the lease again
                 log.warning("lease not reachable", lease=name, error=type(error).__name__)
                 lease = None
                 if health is not None:
@@ -145,12 +145,15 @@ class Leases:
             await self._clock.sleep(self.ttl_s / 4)
 
     async def _keep(self, lease: Lease, pulse: Pulse, database: Database) -> None:
-        """Renews in the keeper's thread; returns when the term must end."""
+        """Renews in the keeper's thread; returns when the term must end.
+
+        The term ends here a quarter of its length before the lease expires, so that this process stops before another starts.
+        """
         good_until_s = self._clock.monotonic_s() + self.ttl_s
         while True:
             await self._clock.sleep(self.ttl_s / 4)
             if pulse.is_hung():
-                log.error("the event loop is hung: the lease is left to others", lease=lease.name)
+                log.error("the event loop is hung: another process may take the lease", lease=lease.name)
                 return
             started_s = self._clock.monotonic_s()
             try:
@@ -160,7 +163,7 @@ class Leases:
             except LeaseLost:
                 log.warning("lease lost", lease=lease.name)
                 return
-            except Exception as error:  # noqa: BLE001 - a passing database fault; the expiry decides
+            except Exception as error:  # noqa: BLE001 - the database may answer again before the lease expires
                 log.warning("lease not renewed", lease=lease.name, error=type(error).__name__)
                 if self._clock.monotonic_s() >= good_until_s - self.ttl_s / 4:
                     return
@@ -174,7 +177,7 @@ class Leases:
                 await _set_expiry(database, lease, 0)
         except LeaseLost:
             return
-        except Exception as error:  # noqa: BLE001 - it will expire by itself
+        except Exception as error:  # noqa: BLE001 - the lease expires by itself
             log.warning("lease not released", lease=lease.name, error=type(error).__name__)
 
 

@@ -1,7 +1,7 @@
-"""Loops that report to health: each tells its own successes and failures, and none ends another.
+"""Loops of background work, which report their successes and failures to health and do not affect each other.
 
-A loop that fails, with whatever exception, is started again after a pause that grows, with jitter and a limit. Nothing
-but its cancellation ends it.
+A loop that fails with any exception starts again after a pause that grows, with jitter and an upper limit. Only a cancellation
+ends a loop.
 
     loops.start(loops.every("toyDatabase", 5.0, check))
     loops.start(loops.run("toyStates", follow))
@@ -26,9 +26,10 @@ MAX_PASS_S = 300.0
 
 
 class Incomplete(Unavailable):
-    """Raised by a pass that did a part of its work and has to try the rest again.
+    """A pass did a part of its work and must try the rest again.
 
-    However often, that is no more than DEGRADED, and the next pass comes at the usual pace: the others wait for it.
+    Health stays DEGRADED however often this happens, and the next pass comes after the usual pause, so that one bad item does
+    not delay the others.
     """
 
     code = "incomplete"
@@ -36,21 +37,21 @@ class Incomplete(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """What a pass returns when the next one shall come sooner or later than usual."""
+    """A pass returns this to start the next one after another pause than usual."""
 
     after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What endless work gets: how to say that it goes well or not, and the lease that it runs under."""
+    """What endless work gets from its loop: its health to report to, and the lease that it runs under."""
 
     health: WorkHealth
     lease: Lease | None
 
     @property
     def term(self) -> Lease:
-        """Raises: LeaseLost: it runs without a lease."""
+        """The lease; raises LeaseLost if the work runs without one."""
         if self.lease is None:
             raise LeaseLost(f"{self.health.name} needs a lease")
         return self.lease
@@ -72,12 +73,12 @@ class Loop:
     ) -> None:
         self.health = health
         self.rest = rest
-        """Called when the loop ends with its lease, because what it knows of its work is then out of date."""
+        """Called when the loop ends with its lease, because its knowledge of the work is outdated then."""
         self._work = work
         self._backoff = backoff
 
     async def run(self, lease: Lease | None = None) -> None:
-        """Until cancelled."""
+        """Runs the work again and again until cancelled."""
         turn = Turn(health=self.health, lease=lease)
         while True:
             try:
@@ -86,11 +87,11 @@ class Loop:
                 if _is_cancelled():
                     raise
                 self.health.failed("it was cancelled from inside")
-            except Exception as error:  # noqa: BLE001 - whatever it was: health says so, and it is tried again
+            except Exception as error:  # noqa: BLE001 - health reports the error, and the work is tried again
                 self.health.failed(error)
             else:
                 self.health.failed("it ended")
-            if _is_cancelled():  # a driver may have turned the cancellation into an error of its own
+            if _is_cancelled():  # a driver may have turned the cancellation into its own error
                 raise asyncio.CancelledError
             await self._backoff.wait()
 
@@ -117,7 +118,7 @@ class Loops:
         vital: bool = False,
         initially: Status = Status.UP,
     ) -> WorkHealth:
-        """The health of work that is no loop, under a component's name. `part` where a component has several."""
+        """Makes the health of work that is not a loop, under a component's name; `part` tells several parts apart."""
         work_health = WorkHealth(
             f"{name}.{part}" if part else name,
             self._clock,
@@ -130,7 +131,7 @@ class Loops:
         return work_health
 
     def check(self, name: str, check: Callable[[], ComponentHealth], *, part: str) -> None:
-        """A part of a component that says itself how it is."""
+        """Adds a part of a component whose health is the answer of `check`."""
         self._health.watch(name, check, part=part)
 
     def every(
@@ -148,9 +149,10 @@ class Loops:
         initially: Status = Status.UP,
         rest: Callable[[], None] = lambda: None,
     ) -> Loop:
-        """`work` now and `seconds` after each success, or when `wake` is set, or as an `Again` that it returns says.
+        """A loop that runs `work` at once and `seconds` after each success, or when `wake` is set.
 
-        A pass that has not ended after `limit_s` is reported. `rest` as in `Loop`.
+        If `work` returns an `Again`, that decides the pause. A pass that takes longer than `limit_s` is reported to health.
+        `rest` is as in `Loop`.
         """
         woken = wake or asyncio.Event()
 
@@ -182,9 +184,9 @@ class Loops:
         health: WorkHealth | None = None,
         rest: Callable[[], None] = lambda: None,
     ) -> Loop:
-        """`work` has its own loop, says by `turn.health` when it goes well, and never ends but by an error.
+        """A loop around endless `work`, which reports its successes to `turn.health` and ends only with an error.
 
-        `health` where it was made before, by `watch`.
+        `health` is one that `watch` has made before.
         """
         work_health = health or self.watch(name, part=part)
 
@@ -199,13 +201,13 @@ class Loops:
         return Loop(endless, work_health, self._new_backoff(MAX_PAUSE_S), rest)
 
     def start(self, loop: Loop) -> None:
-        """Starts the loop in this process, whatever other processes do."""
+        """Starts the loop in this process, whether or not other processes run it too."""
         self._background.start(loop.run())
 
     def under(self, leases: Leases, name: str, loops: Sequence[Loop]) -> None:
-        """Starts the loops in the process that holds the lease; in the others they stand by.
+        """Runs the loops in the process that holds the lease; in other processes they stand by.
 
-        A loop that finds the lease lost fails like any other. The renewal of the lease ends the term.
+        A loop that fails with LeaseLost is tried again like any other; the renewal of the lease is what ends the term.
         """
         for loop in loops:
             loop.health.stand_by()

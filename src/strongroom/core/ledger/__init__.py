@@ -1,1 +1,1 @@
-"""What a ledger says of itself (`contract`), and the running half that all ledgers share (`base`)."""
+"""What a ledger must define (`contract`), and the part of a running ledger that all ledgers share (`base`)."""

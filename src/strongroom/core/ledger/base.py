@@ -1,7 +1,7 @@
-"""The half of a running ledger that all of them share: database, key, leases, tokens, loops, doors and the order of things.
+"""The part of a running ledger that all ledgers share: database, key, leases, tokens, loops, and the order of start and stop.
 
-A ledger subclasses `LedgerBase` and says what differs: `surfaces`, `assemble`, `applications`, `start_loops`, and where it
-has them `adopt` and `finish_waits`.
+A ledger subclasses `LedgerBase` and defines what differs: `surfaces`, `assemble`, `applications` and `start_loops`, and, if it
+needs them, `adopt` and `finish_waits`.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ S = TypeVar("S", bound=LedgerSettings)
 
 
 class LedgerBase(ABC, Generic[S]):
-    """See `core.ledger.contract.Ledger`. Attributes with a name of the house are for the ledger that builds on it."""
+    """Implements `core.ledger.contract.Ledger`. A subclass may use all attributes without a leading underscore."""
 
     def __init__(self, definition: AnyLedger, settings: S, surroundings: Surroundings) -> None:
         self.definition = definition
@@ -51,7 +51,7 @@ class LedgerBase(ABC, Generic[S]):
         self.health = surroundings.health
         self.metrics = surroundings.metrics
         self.stack = AsyncExitStack()
-        """Closes what the ledger opened; the last first."""
+        """Closes what the ledger opened, in reverse order."""
         self.background = Background()
         self.loops = Loops(
             health=self.health,
@@ -69,31 +69,31 @@ class LedgerBase(ABC, Generic[S]):
         self._openings: dict[str, Opening] = {}
         self._failed: asyncio.Future[None] | None = None
 
-    # What a ledger says.
+    # A ledger defines these.
 
     @abstractmethod
     def surfaces(self) -> list[Surface]:
-        """What it serves, each with `self.opening(name, ...)` as its application."""
+        """The ledger's surfaces, each with `self.opening(name, ...)` as its application."""
 
     async def adopt(self) -> None:
-        """Takes over what another program left in the database. It may run again and again."""
+        """Adopts the data that another program left in the database. It may run several times."""
 
     @abstractmethod
     async def assemble(self) -> None:
-        """Makes everything. The database is there, and its key is open."""
+        """Makes all objects of the ledger. At this point the schema is up to date and the key is open."""
 
     @abstractmethod
     def applications(self) -> Mapping[str, Any]:
-        """The ASGI application of each surface, by its name. Asked after `assemble`, if anything is served."""
+        """The ASGI application of each surface, by the surface's name. Called after `assemble` if the process serves."""
 
     @abstractmethod
     def start_loops(self) -> None:
         """Starts the ledger's loops: `self.loops.start(self.loops.every(...))`, `self.under(...)`."""
 
     def finish_waits(self) -> None:
-        """Answers callers that wait for an outcome with what is known, because the process stops soon."""
+        """Answers callers that wait for an outcome with what is known now, because the process stops soon."""
 
-    # What the house does with it.
+    # The base does the rest.
 
     def component(self, part: str) -> str:
         """A name for health: `toyNode` for the part `Node` of the ledger `toy`."""
@@ -102,16 +102,16 @@ class LedgerBase(ABC, Generic[S]):
     def opening(
         self, surface: str, dialect: Dialect, headers: Headers = (), route: str = NO_ROUTE
     ) -> TimedApplication:
-        """What a surface serves: 503 in these words until the ledger is open, then its application; every request is timed.
+        """The application of a surface: it answers 503 until the ledger is open, then serves the ledger's application.
 
-        `route`: what metrics call the requests of an application that has no routes of its own.
+        It measures the time of every request. `route` is the metrics' name for the requests of an application without routes.
         """
         self._openings[surface] = opening = Opening(dialect, headers)
         return TimedApplication(opening, self.metrics, route)
 
     @property
     def is_served(self) -> bool:
-        """Whether this process serves the surfaces; known before the ledger is open."""
+        """Whether this process serves the surfaces; known before the ledger opens."""
         return bool(self._openings)
 
     @property
@@ -135,7 +135,11 @@ class LedgerBase(ABC, Generic[S]):
         return self.loops.watch(self.component("Database"), down_after=1, vital=True, initially=Status.DOWN)
 
     async def open(self) -> None:
-        """Raises: VaultError: the key-encryption key is missing, wrong, weak, or others may read it."""
+        """Prepares the database, opens the key, assembles the ledger, and lets its surfaces serve.
+
+        Raises:
+            VaultError: the key-encryption key is missing, wrong or weak, or other users may read it.
+        """
         await self.prepare()
         self._failed = asyncio.get_running_loop().create_future()
         holdings = self.definition.holdings()
@@ -153,10 +157,10 @@ class LedgerBase(ABC, Generic[S]):
         return self._failed
 
     def fail(self, error: Exception) -> None:
-        """Reports that a person must act before the work goes on. A process that does nothing else ends with it."""
+        """Reports that a person must act before the work continues. A process without other work ends with this error."""
         if not self.failed.done():
             self.failed.set_exception(error)
-            self.failed.exception()  # where nobody waits for it, health has said it
+            self.failed.exception()  # marks it as seen; if no caller waits for it, health has reported it
 
     def start(self) -> None:
         self.loops.start(self._database_loop())
@@ -165,11 +169,11 @@ class LedgerBase(ABC, Generic[S]):
         self.start_loops()
 
     def under(self, lease: str, loops: Sequence[Loop]) -> None:
-        """Loops of the one process that holds the lease."""
+        """Runs loops in the process that holds the ledger's lease of this name."""
         self.loops.under(self.leases, f"{self.definition.name}.{lease}", loops)
 
     def _database_loop(self) -> Loop:
-        """Vital: DOWN with the first failure, UP with the first success."""
+        """The check of the database; the vital component is DOWN after one failure and UP after one success."""
         return self.loops.every(
             self.component("Database"),
             CHECK_S,
@@ -193,7 +197,7 @@ class LedgerBase(ABC, Generic[S]):
         return self._sealed
 
     async def _open_key(self, source: KeySource, holdings: Holdings) -> "_Sealed":
-        """The key must fit what the database holds before anything is signed or sealed with it."""
+        """Opens the key and checks it against the database, before anything is signed or sealed with it."""
         key = await open_key(source, self.database, holdings, self.entropy)
         await bind_holdings(self.database, holdings, key, self.audit)
         watch = KeyWatch(
@@ -208,6 +212,8 @@ class LedgerBase(ABC, Generic[S]):
 
 
 class _Sealed:
+    """The objects that need the key-encryption key."""
+
     def __init__(self, vault: Vault, bindings: Bindings, watch: KeyWatch) -> None:
         self.vault = vault
         self.bindings = bindings

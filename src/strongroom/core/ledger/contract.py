@@ -1,9 +1,9 @@
-"""What server, settings and commands need of a ledger: its definition, and the running ledger that it makes.
+"""The interface between ledgers and the server, settings and commands: a ledger's definition, and the running ledger.
 
-A ledger is one `LedgerDefinition`. The registry finds it, and nothing outside the ledger's own folder names it. The
-definition is light: it imports what runs the ledger only when that is asked for, so that a process pays for what it runs.
+Each ledger has one `LedgerDefinition`. The registry finds it, and no code outside the ledger's own folder names the ledger. The
+definition imports what runs the ledger only when it is needed, so that a process loads only the ledgers that it runs.
 
-`core.ledger.base` has the running half that all ledgers share.
+`core.ledger.base` implements the part of a running ledger that all ledgers share.
 """
 
 import asyncio
@@ -30,31 +30,31 @@ from strongroom.core.storage.installed import Installed
 from strongroom.core.storage.schema import Revisions
 
 Check = Callable[[], Awaitable[str]]
-"""One question of `strongroom doctor`: it returns the good news, or raises what is wrong as a StrongroomError."""
+"""One check of `strongroom doctor`: returns what is right as text, or raises what is wrong as a StrongroomError."""
 
 
 class LedgerSettings(Protocol):
-    """What every ledger's settings have."""
+    """The settings that every ledger has."""
 
     @property
     def database(self) -> URL: ...
 
     @property
     def exposures(self) -> tuple[Exposure, ...]:
-        """Each surface that these settings open, and who reaches it."""
+        """Each surface of these settings, and which callers it admits."""
 
     @property
     def short_credentials(self) -> tuple[str, ...]:
-        """Variables whose secrets are short because the operator allows it."""
+        """The variables whose secrets are short with the operator's permission."""
 
     @property
     def key(self) -> KeySource | None:
-        """Where the key-encryption key comes from; None: the ledger seals nothing."""
+        """The source of the key-encryption key; None if the ledger seals nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the process lends to each ledger."""
+    """What the process provides to each ledger."""
 
     clock: Clock
     entropy: Entropy
@@ -63,57 +63,60 @@ class Surroundings:
 
 
 class Ledger(Protocol):
-    """One running ledger: `surfaces`, `waiting`, `prepare` until it succeeds, `open`, `start`, `drain`, `close`."""
+    """One running ledger.
+
+    The server calls `surfaces`, `waiting`, `prepare` (until it succeeds), `open`, `start`, `drain` and `close`, in this order.
+    """
 
     database: Database
     tokens: Tokens
 
     def surfaces(self) -> list[Surface]:
-        """What it serves. They say 503 until `open`. A process that does not call this has the workers alone."""
+        """The ledger's surfaces; they answer 503 until `open`. A process that runs only the loops does not call this."""
 
     def waiting(self) -> WorkHealth:
-        """The health of its database before the ledger is open."""
+        """The health of the database while the ledger is not open yet."""
 
     async def prepare(self) -> None:
-        """Brings the database's schema up to date. It may run again and again until the database is there."""
+        """Brings the database's schema up to date. It may run several times, until the database answers."""
 
     async def open(self) -> None:
-        """Assembles the ledger. Needs the database, nothing else outside."""
+        """Assembles the ledger. It needs the database, but no node."""
 
     def start(self) -> None:
-        """Starts its loops."""
+        """Starts the ledger's loops."""
 
     @property
     def failed(self) -> asyncio.Future[None]:
-        """A future that gets an exception when a person must act before the work can go on. It exists from `open` on."""
+        """A future that gets an exception when a person must act before the work can continue. It exists from `open` on."""
 
     async def drain(self) -> None:
-        """Answers callers that wait with what is known, before the surfaces stop."""
+        """Answers waiting callers with what is known now, before the surfaces stop."""
 
     async def close(self) -> None:
-        """Ends the loops, then what they used."""
+        """Ends the loops, then closes what they used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnVariables:
-    """Names of environment variables that belong to a ledger, so that a misspelt one is found."""
+    """The names of a ledger's environment variables, so that misspelt names are found."""
 
     families: tuple[str, ...] = ()
-    """What stands before the first `_` of names that only this service reads."""
+    """The parts before the first `_` of names that only this service reads."""
     others: tuple[str, ...] = ()
-    """Names that its commands, its sandbox and other programs read, beside those of its settings."""
+    """Names that the ledger's commands, its sandbox and other programs read, in addition to those of its settings."""
     obsolete: Mapping[str, str] = field(default_factory=dict)
-    """Names of other programs that an operator may try, and the one to use instead."""
+    """Names of other programs that an operator may try, and the name to use instead."""
     all_set: Mapping[str, str] = field(default_factory=dict)
-    """Values with which the settings' reader comes to variables that it does not look at otherwise."""
+    """Values that make `read_settings` read all its variables, also those that depend on others."""
 
 
 class AbsentNetwork(NamedTuple):
-    """A local network that the settings name and that nobody serves."""
+    """A local network that the settings name but that does not answer."""
 
     endpoint: str
     variables: Mapping[str, str]
-    """What makes a sandbox stand there."""
+    """The variables with which a sandbox serves this endpoint."""
 
 
 S = TypeVar("S", bound=LedgerSettings)
@@ -121,68 +124,68 @@ L = TypeVar("L", bound=Ledger)
 
 
 class LedgerDefinition(ABC, Generic[S, L]):
-    """What there is to know of a ledger without running it. Subclass it, and keep one instance as `LEDGER`."""
+    """Everything about a ledger that is known without running it. A ledger subclasses this and keeps one instance as `LEDGER`."""
 
     name: ClassVar[str]
-    """In lower case: on the command line, in scopes, in names of leases and of health's components."""
+    """The name in lower case, as used on the command line, in scopes, leases and health components."""
     title: ClassVar[str]
-    """For people."""
+    """The name as people write it."""
     named_by: ClassVar[tuple[str, ...]]
-    """A ledger is configured when one of these variables is set: they name its outside, for example a node."""
+    """The ledger is configured if one of these variables is set, for example the address of its node."""
     example: ClassVar[str]
-    """The variables that an operator sets to configure it, in words."""
+    """The variables that an operator sets to configure the ledger, in words."""
     surfaces: ClassVar[tuple[str, ...]]
     credentials: ClassVar[tuple[str, ...]] = ()
-    """Variables that hold secrets of callers."""
+    """The variables that contain secrets of callers."""
     variables: ClassVar[OwnVariables] = OwnVariables()
     secret_files: ClassVar[tuple[str, ...]] = ()
-    """Files in the data folder that `strongroom backup` keeps apart from the databases."""
+    """Files in the data folder that `strongroom backup` stores apart from the databases."""
     works_alone: ClassVar[bool] = False
-    """`strongroom sync NAME` runs its workers without its surfaces."""
+    """Whether `strongroom sync NAME` can run its loops without its surfaces."""
 
     @property
     @abstractmethod
     def revisions(self) -> Revisions:
-        """Its migrations, beside those of the core."""
+        """The ledger's migrations, which run after those of the core."""
 
     @abstractmethod
     def read_settings(self, environment: Environment, data: Path, host: str) -> S:
-        """Reads every variable; mistakes are collected in `environment`. `data` is the folder of embedded databases."""
+        """Reads all variables; `environment` collects the mistakes. `data` is the folder of embedded databases."""
 
     @abstractmethod
     def make(self, settings: S, surroundings: Surroundings) -> L:
-        """A ledger that is not open yet."""
+        """Makes a ledger that is not open yet."""
 
     def holdings(self) -> Holdings | None:
-        """What its database holds sealed; None: nothing."""
+        """The sealed values in the ledger's database; None if there are none."""
         return None
 
     def scopes(self) -> Mapping[str, str]:
-        """The rights of its API tokens, each with what it allows. Empty: it has none."""
+        """The scopes of the ledger's API tokens, each with what it allows; empty if the ledger has no tokens."""
         return {}
 
     def checks(self, installed: Installed, settings: S) -> Mapping[str, Check]:
-        """What `strongroom doctor` asks beyond its database and its audit trail."""
+        """The ledger's own checks for `strongroom doctor`, in addition to those of database and audit trail."""
         del installed, settings
         return {}
 
     def commands(self) -> Any | None:
-        """`strongroom NAME ...`: a `typer.Typer`, or None. Commands find an `Administration` in their context."""
+        """The commands `strongroom NAME ...` as a `typer.Typer`, or None. They find an `Administration` in their context."""
         return None
 
     def root_commands(self) -> Mapping[str, Callable[[], Callable[..., Any]]]:
-        """Commands beside those of the service, by their names: each is loaded when it is asked for."""
+        """Additional commands `strongroom COMMAND`, by name. Each one is loaded when it is called."""
         return {}
 
     def token_limits(self) -> Callable[..., str] | None:
-        """What narrows a token's scopes: a function whose keyword parameters are options of `strongroom token create`.
+        """A function whose keyword parameters become options of `strongroom token create`; None: tokens have no limits.
 
-        It returns the limits as they are stored; empty where no option was given. None: its tokens have no limits.
+        The function returns the limits in the form in which they are stored, or an empty text if no option was given.
         """
         return None
 
     def absent_network(self, settings: S) -> AbsentNetwork | None:
-        """The local network of these settings where nobody serves it: `strongroom serve --or-sandbox` asks."""
+        """The local network of these settings if it does not answer; None otherwise. `serve --or-sandbox` asks this."""
         del settings
         return None
 
@@ -191,27 +194,27 @@ AnyLedger = LedgerDefinition[Any, Any]
 
 
 class Administration(Protocol):
-    """What a ledger's commands ask for: `administration_of(context)`, with the command's `typer.Context`."""
+    """What `strongroom` provides to a ledger's commands; they get it from `administration_of(context)`."""
 
     def settings(self, ledger: LedgerDefinition[S, L]) -> S:
-        """The ledger's settings, as the environment has them.
+        """The ledger's settings from the environment.
 
         Raises:
-            SettingsError: with every mistake found.
+            SettingsError: there are mistakes; the message lists all of them.
         """
 
     def prepared(
         self, ledger: LedgerDefinition[S, L], *, makes: bool = False
     ) -> AbstractAsyncContextManager[L]:
-        """Gives the ledger with its database, not open. `makes`: the database is made or migrated; else it must exist."""
+        """Provides the ledger with its database, not open. With `makes` the database is created or migrated if needed."""
 
     def opened(
         self, ledger: LedgerDefinition[S, L], *, makes: bool = False
     ) -> AbstractAsyncContextManager[L]:
-        """Gives the ledger open, with no loop running."""
+        """Provides the open ledger, without running its loops."""
 
 
 def administration_of(context: Any) -> Administration:
-    """What `strongroom` put into the context of its command."""
+    """The `Administration` that `strongroom` has put into the context of its command."""
     found: Administration = context.find_root().obj
     return found

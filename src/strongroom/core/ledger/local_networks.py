@@ -1,7 +1,7 @@
-"""Local networks that a service may run beside itself, and how it finds the package that makes them.
+"""Finds the package that makes local networks (sandboxes) for a service.
 
-The service holds keys, so its own package has no faucet and no faults to switch on. A package that has them names its
-`LocalNetworksDefinition` by an entry point:
+The service has keys, so its own package contains no faucet and no switchable faults. The package that contains them names its
+`LocalNetworksDefinition` in an entry point:
 
     [project.entry-points."strongroom.local_networks"]
     sandbox = "strongroom_sandbox.definition:NETWORKS"
@@ -22,33 +22,35 @@ GROUP = "strongroom.local_networks"
 
 
 class LocalNetworks(Protocol):
-    """The local network of each ledger. Opened inside the event loop that serves it, closed before its listeners stop."""
+    """The local networks of the ledgers. They open in the event loop that serves them, and close before the listeners stop."""
 
     def service_variables(self) -> dict[str, str]:
-        """What points a service at them, and what a service beside them needs."""
+        """The variables with which a service uses these networks."""
 
     def open(self) -> list[Surface]:
-        """Makes the networks, from their journals where there are any."""
+        """Makes the networks, from their journals if there are any."""
 
     async def seed_wallets(self, ledger: Ledger) -> None:
-        """Gives an opened ledger of the service what it should have to begin with."""
+        """Creates the first wallets of an opened ledger of the service."""
 
     async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalNetworksDefinition:
+    """What a package with local networks provides."""
+
     default_variables: Callable[[Mapping[str, str]], dict[str, str]]
-    """What points a service at the networks on these variables' ports."""
+    """Makes, from the environment's variables, those with which a service uses the networks on their ports."""
     make: Callable[[Mapping[str, str], Path, Clock, Sequence[str]], LocalNetworks]
-    """Of the environment's variables, the data folder, the clock and the names of ledgers; none: all."""
+    """Makes the networks from the environment's variables, the data folder, the clock and the ledgers' names (empty: all)."""
 
 
 def find_local_networks() -> LocalNetworksDefinition | None:
-    """None: no package that makes local networks is installed.
+    """The installed package's definition; None if no package with local networks is installed.
 
     Raises:
-        SettingsError: an entry point names something else, or several packages make them.
+        SettingsError: an entry point names another kind of object, or several packages make local networks.
     """
     entries = sorted(entry_points(group=GROUP), key=lambda one: one.name)
     found = [_load(entry) for entry in entries]
@@ -62,15 +64,17 @@ def find_local_networks() -> LocalNetworksDefinition | None:
 def _load(entry: EntryPoint) -> LocalNetworksDefinition:
     found = entry.load()
     if not isinstance(found, LocalNetworksDefinition):
-        raise SettingsError([f"the entry point {entry.name} = {entry.value} is no LocalNetworksDefinition"])
+        raise SettingsError(
+            [f"the entry point {entry.name} = {entry.value} does not name a LocalNetworksDefinition"]
+        )
     return found
 
 
 def require_local_networks() -> LocalNetworksDefinition:
-    """Raises: SettingsError: none is installed."""
+    """The installed package's definition; raises SettingsError if none is installed."""
     found = find_local_networks()
     if found is None:
         raise SettingsError(
-            ["local networks are a package of their own, which is not installed here: strongroom-sandbox"]
+            ["local networks need the package strongroom-sandbox, which is not installed here"]
         )
     return found

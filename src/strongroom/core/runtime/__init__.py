@@ -1,1 +1,1 @@
-"""What keeps the work of one process going and says how it goes. Needs no database."""
+"""Tools for the work of one process: tasks, pauses, time limits, health and metrics. They need no database."""

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Background:
-    """Keeps a reference to each task (the event loop keeps none), logs what fails, ends them all at shutdown."""
+    """Keeps a reference to each task, because the event loop keeps none; logs failures, and ends all tasks at shutdown."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -24,7 +24,7 @@ class Background:
         return task
 
     async def close(self) -> None:
-        """Cancels what still runs and waits for its end."""
+        """Cancels the running tasks and waits for their end."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""A circuit breaker: a call to a service that is away fails at once, instead of waiting for its time limit."""
+"""A circuit breaker: a call to a peer that does not answer fails at once, instead of waiting for its time limit."""
 
 import enum
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ class BreakerState(enum.StrEnum):
 
 
 class BreakerOpen(Unavailable):
-    """Nothing was sent."""
+    """The breaker is open; nothing was sent."""
 
 
 class Breaker:
-    """Closed until `failures` calls in a row failed; then open, and every call is refused.
+    """The breaker of one peer. It opens after `failures` failed calls in a row, and then refuses every call.
 
-    After `first_s` it is half open: one call goes through as a probe. Its success closes the breaker; its failure
-    opens it for twice as long, at most `cap_s`.
+    After `first_s` it is half open: one call goes through as a probe. If it succeeds, the breaker closes. If it fails, the
+    breaker stays open for twice as long, at most `cap_s`.
     """
 
     def __init__(
@@ -63,19 +63,21 @@ class Breaker:
 
     @property
     def retry_after_s(self) -> float:
-        """Until the next probe may start; 0 when the breaker does not stand open."""
+        """Seconds until the next probe may start; 0 if the breaker is not open."""
         return max(0.0, self._open_until_s - self._clock.monotonic_s()) if self._pause_s else 0.0
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Around one call. An `Unavailable` out of it is a failure, any other end an answer; a cancellation is neither.
+        """The context of one call. An `Unavailable` counts as a failure; any other result or error counts as an answer.
+
+        A cancellation counts as neither.
 
         Raises:
             BreakerOpen: the call must not be made now.
         """
         probe = self.is_due
         if self._pause_s and not probe:
-            raise BreakerOpen(f"{self._name} did not answer before, and is not asked now")
+            raise BreakerOpen(f"{self._name} did not answer several times, so it is not asked now")
         self._probing = self._probing or probe
         try:
             yield
@@ -103,5 +105,5 @@ class Breaker:
         self._open_until_s = self._clock.monotonic_s() + pause_s
 
     def _close(self) -> None:
-        """Closes the breaker, also for a call that began before it opened: its answer says that the service is there."""
+        """Closes the breaker. A call that began before it opened does so too: its answer proves that the peer works."""
         self._failed, self._pause_s = 0, 0.0

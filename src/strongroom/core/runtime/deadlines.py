@@ -1,4 +1,4 @@
-"""Time limits of calls that wait for the outside. All of them end together when the process is told to stop."""
+"""Time limits of requests that wait for a node. All limits end together when the process is about to stop."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 
 class Deadlines:
-    """The time limits of one part. Call `end` before the listeners stop, so that waiting callers get an answer."""
+    """The time limits of one part of the service. `end` is called before the listeners stop, so that callers get an answer."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Timeout] = set()
@@ -14,7 +14,7 @@ class Deadlines:
 
     @asynccontextmanager
     async def limit(self, seconds: float) -> AsyncIterator[None]:
-        """Raises TimeoutError in the block when the time, or everything, is over."""
+        """Raises TimeoutError in the block when its time is over or all limits have ended."""
         async with asyncio.timeout(0 if self._is_over else seconds) as running:
             self._running.add(running)
             try:
@@ -23,7 +23,7 @@ class Deadlines:
                 self._running.discard(running)
 
     def end(self) -> None:
-        """Ends every limit now, and each later one at its start."""
+        """Ends all running limits now, and every later one as soon as it starts."""
         self._is_over = True
         now_s = asyncio.get_running_loop().time()
         for running in self._running:

@@ -1,7 +1,7 @@
-"""The words for an error that anybody may read: in health, which asks for no token, and in logs.
+"""Makes the text of an error that is safe to show in health, which needs no token, and in logs.
 
-Messages of our own errors are written for readers. Those of other errors may hold whatever was at hand: addresses of
-this network, credentials of a URL, values of a statement, keys. What could be one of these is taken out.
+Messages of our own errors are written for readers. Messages of other errors may contain addresses of this network, credentials in
+a URL, values of a statement, or keys. Everything that may be one of these is removed.
 """
 
 import ipaddress
@@ -23,7 +23,7 @@ ADDRESS = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 COLONS = re.compile(r"\[?(?P<address>(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4})(?:\]:\d+|\])?", re.IGNORECASE)
-"""What may be an IPv6 address, or a time of day."""
+"""Matches IPv6 addresses, and also times of day."""
 KEYLIKE = re.compile(r"\b(?:0x)?[0-9a-f]{64,}\b", re.IGNORECASE)
 
 
@@ -45,14 +45,14 @@ def fault_text(error: BaseException) -> str:
 
 
 def _first(error: BaseException) -> BaseException:
-    """Returns the first error of a task group, whose own error names nothing."""
+    """The first error inside a task group's error, whose own message says nothing."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
 def _code(error: DBAPIError) -> str:
-    """The database's code of the error: its text may quote values."""
+    """The database's error code. The error's text is not used, because it may quote values."""
     sqlite: str | None = getattr(error.orig, "sqlite_errorname", None)
     if sqlite is not None:
         return sqlite
@@ -61,7 +61,7 @@ def _code(error: DBAPIError) -> str:
 
 
 def _is_plain(text: str | None) -> bool:
-    """Whether the text names no address: the event loop writes into it what it could not reach."""
+    """Whether the text contains no address. The event loop adds the address that it could not reach, in parentheses."""
     return bool(text) and _without_addresses(str(text)) == text and "(" not in str(text)
 
 

@@ -1,4 +1,4 @@
-"""Notices when the event loop was busy for so long that every client waited."""
+"""Notices when the event loop was busy for so long that all clients had to wait."""
 
 from collections import deque
 
@@ -12,7 +12,7 @@ REMEMBERED_S = 60.0
 
 
 class LoopWatch:
-    """Sleeps for a moment again and again. What it oversleeps is the time that every client waited."""
+    """Sleeps for a moment again and again. The time by which it wakes up late is the time that every client waited."""
 
     def __init__(self, clock: Clock, health: Health, metrics: Metrics) -> None:
         self._clock = clock
@@ -31,7 +31,7 @@ class LoopWatch:
                 self._busy.append((now_s, lag_s))
 
     def check(self) -> ComponentHealth:
-        """DEGRADED for a minute after the loop was busy for two seconds at a time."""
+        """Health: DEGRADED for a minute after the loop was busy for two seconds or more at a time."""
         now_s = self._clock.monotonic_s()
         while self._busy and self._busy[0][0] < now_s - REMEMBERED_S:
             self._busy.popleft()
@@ -40,5 +40,5 @@ class LoopWatch:
         worst_s = max(lag_s for _, lag_s in self._busy)
         return ComponentHealth(
             status=Status.DEGRADED,
-            detail=f"The event loop was busy within the last minute: nobody was answered for {worst_s:.1f} s",
+            detail=f"The event loop was busy within the last minute: no client was answered for {worst_s:.1f} s",
         )

@@ -1,6 +1,6 @@
-"""Logs, metrics and the health of the parts.
+"""Logs, metrics and health.
 
-Secrets do not reach a log because they are never handed to one; `_redact` is the second line of defence.
+No code passes a secret to a log. `_redact` is the second line of defence.
 """
 
 import enum
@@ -31,7 +31,7 @@ LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
 
 
 def configure_logging(*, as_json: bool, level: str = "INFO") -> None:
-    """Sends every log, the libraries' too, to stderr: JSON lines, or text for people."""
+    """Sends all logs, also those of libraries, to stderr as JSON lines or as text for people."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -42,7 +42,7 @@ def configure_logging(*, as_json: bool, level: str = "INFO") -> None:
     renderer: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if as_json
-        # Not rich's tracebacks, its default: they show local variables, and some of those are secrets.
+        # Plain tracebacks: rich's, the default, show local variables, and some of those are secrets.
         else [
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
@@ -78,7 +78,7 @@ def configure_logging(*, as_json: bool, level: str = "INFO") -> None:
         "alembic",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # The server's notes on statements; what would matter is an error, the session is strict.
+    # asyncmy logs the server's warnings about statements. In a strict session all that matters is an error.
     logging.getLogger("asyncmy").setLevel(logging.ERROR)
 
 
@@ -103,7 +103,7 @@ class Metrics:
         self.signatures = self.counter("strongroom_signatures", "Signatures made.", ("ledger", "kind"))
         self.refusals = self.counter(
             "strongroom_refusals",
-            "Requests that ended in an error of the tree, by its code.",
+            "Requests that ended in an error, by its code.",
             ("ledger", "code"),
         )
         self.outbox_entries = self.gauge(
@@ -111,26 +111,27 @@ class Metrics:
         )
         self.outbox_age = self.gauge(
             "strongroom_outbox_oldest_age_seconds",
-            "How long the oldest of them has waited.",
+            "How long the oldest event has waited.",
             ("destination",),
         )
         self.event_loop_lag = self.histogram(
-            "strongroom_event_loop_lag_seconds", "How long everybody waited because the event loop was busy."
+            "strongroom_event_loop_lag_seconds",
+            "How long all clients waited because the event loop was busy.",
         )
         self.connections = self.gauge("strongroom_connections", "Open connections of clients.")
         self.connections_refused = self.counter(
             "strongroom_connections_refused",
-            "Connections and requests that ended before an application saw them, by the reason.",
+            "Connections and requests that were refused before an application saw them, by reason.",
             ("surface", "reason"),
         )
         self.work_failures = self.counter(
             "strongroom_work_failures",
-            "Failures of work that runs in the background, by its name.",
+            "Failures of background work, by its name.",
             ("work",),
         )
         self.work_success = self.gauge(
             "strongroom_work_last_success_timestamp_seconds",
-            "When this work last succeeded, in seconds since 1970; none while it has not.",
+            "When this work last succeeded, in seconds since 1970; absent until it has succeeded.",
             ("work",),
         )
 
@@ -159,11 +160,11 @@ class ComponentHealth:
 
 
 class Health:
-    """What each component says of itself.
+    """The health of the process and of its components.
 
-    A component may have several parts, each of which reports or is asked under a name of its own; it is as well as the
-    worst of them. A `vital` component that is down makes the process useless for now, and the whole DOWN (503: send
-    nobody here). Any other that is not up leaves it DEGRADED (200).
+    A component may have several parts with names of their own; its status is that of the worst part. If a `vital` component
+    is DOWN, the process is DOWN (503): it cannot serve requests now. If any other component is not UP, the process is DEGRADED
+    (200).
     """
 
     def __init__(self) -> None:
@@ -171,12 +172,12 @@ class Health:
         self._checks: dict[tuple[str, str], Callable[[], ComponentHealth]] = {}
         self._vital: set[str] = set()
         self.is_draining = False
-        """The process was told to end and should get no new requests."""
+        """The process is about to end and should get no new requests."""
 
     def report(
         self, name: str, status: Status, detail: str | None = None, *, part: str = "", vital: bool = False
     ) -> None:
-        """Stores the latest word of a component's part."""
+        """Stores the latest status of a component's part."""
         self._reports[name, part] = ComponentHealth(status=status, detail=detail)
         if vital:
             self._vital.add(name)
@@ -184,13 +185,13 @@ class Health:
     def watch(
         self, name: str, check: Callable[[], ComponentHealth], *, part: str = "", vital: bool = False
     ) -> None:
-        """Asks `check` whenever the health is read; it must be cheap and must not block."""
+        """Adds a part whose status is the answer of `check`, each time health is read. `check` must be quick."""
         self._checks[name, part] = check
         if vital:
             self._vital.add(name)
 
     def drain(self) -> None:
-        """Makes the process not ready from now on. It finishes what it has begun."""
+        """Marks the process as not ready from now on; it still finishes the requests that it has begun."""
         self.is_draining = True
 
     def components(self) -> dict[str, ComponentHealth]:
@@ -213,7 +214,7 @@ class Health:
         return name in self._vital
 
     def is_ready(self) -> bool:
-        """Whether requests can be answered: every vital component works, and the process is not ending."""
+        """Whether the process can answer requests: no vital component is DOWN, and the process is not about to end."""
         components = self.components()
         return not self.is_draining and all(
             components[name].status is not Status.DOWN for name in self._vital

@@ -1,4 +1,4 @@
-"""The health of one piece of work: well after a success, not well after a failure."""
+"""The health of one piece of work, from its successes and failures."""
 
 import traceback
 
@@ -15,13 +15,13 @@ log = structlog.get_logger(__name__)
 DOWN_AFTER = 5
 STANDBY = "another process does this work, or will"
 EXPECTED = (StrongroomError, DBAPIError, OSError, TimeoutError)
-"""Errors that the outside causes. Any other is a defect, so its place in the code is logged."""
+"""Errors with causes outside this service. Any other error is a defect, so its traceback is logged."""
 
 
 class WorkHealth:
     """UP after a success, DEGRADED after a failure, DOWN after `down_after` failures in a row.
 
-    Work that neither succeeds nor fails for longer than `limit_s` after it began is DEGRADED too.
+    Work that has neither succeeded nor failed `limit_s` after it began is DEGRADED too.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class WorkHealth:
         self.failures = 0
         """Failures in a row."""
         self.successes = 0
-        """Failures in all."""
+        """Successes since the start."""
         self.last_success_ms: int | None = None
         self.last_failure_ms: int | None = None
         self._clock = clock
@@ -51,7 +51,7 @@ class WorkHealth:
         self._began_s: float | None = None
 
     def began(self) -> None:
-        """A piece of it starts; `limit_s` counts from now."""
+        """Notes that a pass of the work begins; `limit_s` counts from now."""
         self._began_s = self._clock.monotonic_s()
 
     def succeeded(self, detail: str | None = None) -> None:
@@ -64,7 +64,7 @@ class WorkHealth:
         self._status, self._detail, self._began_s = Status.UP, detail, None
 
     def failed(self, error: BaseException | str, *, status: Status | None = None) -> None:
-        """`status` where the number of failures does not say how bad it is."""
+        """Notes a failure. `status` overrides the status that follows from the number of failures."""
         self.failures += 1
         self.last_failure_ms = self._clock.now_ms()
         self._metrics.work_failures.labels(self.name).inc()
@@ -73,13 +73,12 @@ class WorkHealth:
         self._status, self._began_s = status or counted, None
         if self.failures == 1 and isinstance(error, Exception) and not isinstance(error, EXPECTED):
             log.error("a defect", work=self.name, traceback="".join(traceback.format_exception(error)))
-        if (
-            self.failures & (self.failures - 1) == 0
-        ):  # the 1st, 2nd, 4th, ...: what fails for a day fills no log
+        # Only the 1st, 2nd, 4th, 8th, ... failure is logged, so that work that fails all day does not fill the log.
+        if self.failures & (self.failures - 1) == 0:
             log.warning("failed", work=self.name, why=self._detail, failures=self.failures)
 
     def stand_by(self, detail: str | None = STANDBY) -> None:
-        """Notes that the work does not run here, so earlier failures here say nothing of it."""
+        """Notes that the work does not run in this process, and forgets its earlier failures here."""
         self.failures = 0
         self._status, self._detail, self._began_s = Status.UP, detail, None
 
@@ -88,7 +87,7 @@ class WorkHealth:
         if self._began_s is not None and self._limit_s is not None and status is Status.UP:
             running_s = self._clock.monotonic_s() - self._began_s
             if running_s > self._limit_s:
-                status, detail = Status.DEGRADED, f"has been at it for {running_s:.0f} s without an end"
+                status, detail = Status.DEGRADED, f"has been running for {running_s:.0f} s"
         return ComponentHealth(
             status=status,
             detail=detail,

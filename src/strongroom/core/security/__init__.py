@@ -1,1 +1,1 @@
-"""What guards secrets: key-encryption keys, and what binds a sealed value to its row."""
+"""Protects secrets: key-encryption keys, sealed values and their bindings, API tokens, policy and audit trail."""

@@ -1,4 +1,4 @@
-"""Who is calling, and what they may do. A scope is `<ledger>:<right>`, `<ledger>:*` or `*`."""
+"""Principals and their scopes. A scope is `<ledger>:<right>`, `<ledger>:*` or `*`."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from strongroom.core.errors import Forbidden
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """The caller in whose name something is done. `name` goes into the audit trail."""
+    """The caller in whose name something is done. The audit trail records its `name`."""
 
     name: str
     scopes: frozenset[str]
     limits: str = ""
-    """What narrows the scopes further: a JSON document in the ledger's own terms. Empty: nothing does."""
+    """Limits that narrow the scopes: a JSON document in the ledger's own terms, or empty for no limits."""
     token: str | None = None
-    """Id of the issued token that identified the caller; None: another credential did."""
+    """The id of the API token that identified the caller; None if another credential did."""
 
     def may(self, scope: str) -> bool:
         ledger = scope.partition(":")[0]
@@ -25,14 +25,14 @@ class Principal:
             raise Forbidden(f"The token of {self.name!r} lacks the scope {scope}")
 
 
-# The caller of a surface that the operator left open: reaching it is enough, as with the original services.
+# The caller of a surface that requires no credentials, as the original services.
 ANONYMOUS = Principal(name="anonymous", scopes=frozenset({"*"}))
 
 
 def system_principal(name: str) -> Principal:
-    """The service acting by itself, for example the automatic receiver."""
+    """The principal of the service's own work, for example of the automatic receiver."""
     return Principal(name=f"system:{name}", scopes=frozenset({"*"}))
 
 
-# A person with a shell on the machine and the database's password, who uses the commands of `strongroom`.
+# The person who runs commands of `strongroom` on the machine, and so has the database's password anyway.
 OPERATOR = Principal(name="operator", scopes=frozenset({"*"}))

@@ -1,8 +1,7 @@
-"""The audit trail: append-only, hash-chained, written in the transaction of what it records.
+"""The audit trail: a hash chain of rows, each written in the transaction of the action that it records.
 
-hash(n) = SHA-256(hash(n-1) || JSON [sequence, at_ms, principal, action, subject, details]); hash(0) is 32 zero
-bytes. Without its row the transaction does not commit: it fails closed. To alter, remove or reorder
-a row breaks every later hash.
+hash(n) = SHA-256(hash(n-1) || JSON [sequence, at_ms, principal, action, subject, details]); hash(0) is 32 zero bytes. If the row
+cannot be written, the transaction does not commit. Changing, removing or reordering a row breaks all later hashes.
 """
 
 import hashlib
@@ -23,7 +22,7 @@ GENESIS_HASH = bytes(32)
 HEAD_ID = 1
 VERIFY_CHUNK = 1000
 
-# Built once: every signature runs them, and building costs as much as executing.
+# Every signature runs these statements. They are built once, because building one costs as much as executing it.
 _LOCK_HEAD = locking(
     select(tables.audit_head.c.sequence, tables.audit_head.c.hash).where(tables.audit_head.c.id == HEAD_ID)
 )
@@ -37,11 +36,13 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 class AuditBroken(StrongroomError):
+    """The audit trail is not an unbroken chain."""
+
     code = "audit_broken"
 
 
 class Audit:
-    """Writes rows; `verify` walks the chain."""
+    """Appends rows to the audit trail; `verify` checks the chain."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -56,7 +57,8 @@ class Audit:
     ) -> int:
         """Adds one row and returns its sequence.
 
-        Call it last in the transaction: it holds the head of the chain until the commit.
+        Callers append last in their transaction: the head of the chain stays locked until the commit, and every other
+        signature waits for it.
         """
         head = connection.execute(_LOCK_HEAD).one()
         sequence = head.sequence + 1
@@ -88,10 +90,10 @@ def chain_hash(
 
 
 async def verify(database: Database) -> int:
-    """Walks the whole chain and returns its length.
+    """Checks the whole chain and returns its length.
 
     Raises:
-        AuditBroken: a row was altered, removed or put in; the message names the first one.
+        AuditBroken: a row was changed, removed or inserted; the message names the first one.
     """
     previous, expected = GENESIS_HASH, 1
     while True:
@@ -106,12 +108,12 @@ async def verify(database: Database) -> int:
         if len(rows) < VERIFY_CHUNK:
             break
     if head is None or head.sequence != expected - 1 or head.hash != previous:
-        raise AuditBroken(f"the audit trail ends at row {expected - 1}, its head says otherwise")
+        raise AuditBroken(f"the audit trail ends at row {expected - 1}, but its head names another last row")
     return expected - 1
 
 
 def _rows_and_head(first: int, connection: Connection) -> tuple[Sequence[Row[Any]], Row[Any] | None]:
-    """The next rows and the head on one snapshot: the trail may grow while it is verified."""
+    """The next rows and the head, read on one snapshot because the trail may grow meanwhile."""
     query = (
         select(tables.audit)
         .where(tables.audit.c.sequence >= first)

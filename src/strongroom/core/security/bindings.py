@@ -1,14 +1,13 @@
-"""Binds sealed values to the row that they stand in.
+"""Binds sealed values to their rows, so that someone who can write the database cannot move them.
 
-A sealed blob of the original's layout opens wherever it stands: an old one put back would unlock a wallet that was locked,
-and those of two wallets could be exchanged. So every row that holds secrets has a tag in a table of ours:
+A sealed value in the original's layout opens in any row: putting back an old one would unlock a locked wallet, and the values of
+two wallets could be exchanged. So every row with secrets has a tag in a table of ours:
 
     HMAC-SHA256(key, table, row's name, sequence, each column's value or NULL)
 
-`key` is derived from the key-encryption key, so writing the database is not enough to make a tag. `sequence` is that of the
-audit row which tells of the change: an old row put back together with its old tag is betrayed by a later audit row of
-the same subject, which cannot be removed without breaking the audit trail's chain.
-A row without a tag is refused like one with a wrong tag.
+`key` is derived from the key-encryption key, so a tag cannot be made with access to the database alone. `sequence` is the number
+of the audit row that records the change. If an old row is put back together with its old tag, the audit trail has a later row for
+the same subject, which cannot be removed without breaking the chain. A row without a tag is refused, as is one with a wrong tag.
 """
 
 import hashlib
@@ -34,19 +33,19 @@ ABANDONED: Final = "vault.abandon"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One table of rows that hold secrets."""
+    """A table whose rows contain secrets."""
 
     table: str
     columns: tuple[str, ...]
     noun: str
-    """What a row is called in messages."""
+    """The word for a row in messages."""
     actions: tuple[str, ...]
-    """The actions of the audit trail that change such a row; their subject is the row's name."""
+    """The audit actions that change such a row; their subject is the row's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldRow:
-    """A row that holds secrets: its name, and the values of the kind's columns in their order."""
+    """A row with secrets: its name, and the values of the kind's columns in their order."""
 
     name: str
     values: tuple[bytes | None, ...] = field(repr=False)
@@ -62,11 +61,11 @@ class Bindings:
         self._all = _tags_of(kind).where(tables.binding.c.table_name == kind.table)
 
     def key_check(self) -> bytes:
-        """Tells whether a database was bound with this key."""
+        """A value that depends only on the key; the database stores it to recognise the key that it was bound with."""
         return hmac.digest(self._key, KEY_CHECK, "sha256")
 
     def bind(self, connection: Connection, rows: Iterable[HeldRow], sequence: int) -> None:
-        """Writes the tags of rows as they now stand. `sequence`: the audit row that tells of the change."""
+        """Writes the tags of rows with these values. `sequence` names the audit row of the change."""
         values = [
             {
                 "id": self._id(row.name),
@@ -85,19 +84,23 @@ class Bindings:
         connection.execute(delete(tables.binding).where(tables.binding.c.id == self._id(name)))
 
     def holds(self, connection: Connection, row: HeldRow) -> bool:
-        """Whether the row is as the service left it."""
+        """Whether the row is as the service wrote it."""
         found = connection.execute(self._one, {"binding_id": self._id(row.name)}).first()
         return self._problem(row, found) is None
 
     def require(self, connection: Connection, row: HeldRow) -> None:
-        """Raises: VaultError: somebody else changed the row, or put an old one back; nothing of it may be used."""
+        """Makes sure that the row is as the service wrote it.
+
+        Raises:
+            VaultError: another program changed the row or put an old one back; its values must not be used.
+        """
         found = connection.execute(self._one, {"binding_id": self._id(row.name)}).first()
         problem = self._problem(row, found)
         if problem is not None:
             raise VaultError(f"{self._kind.noun} {row.name} {problem}", code=ALTERED)
 
     def problems(self, connection: Connection, rows: Sequence[HeldRow]) -> dict[str, str]:
-        """What is wrong with each row that is not as the service left it."""
+        """The problem of each row that is not as the service wrote it, by the row's name."""
         found = {row.id: row for row in connection.execute(self._all)}
         checked = {row.name: self._problem(row, found.get(self._id(row.name))) for row in rows}
         return {name: problem for name, problem in checked.items() if problem is not None}
@@ -108,7 +111,7 @@ class Bindings:
         if found.row_name != row.name or not hmac.compare_digest(found.tag, self._tag(row, found.sequence)):
             return "was altered in the database"
         if found.is_old:
-            return "was put back in the database as it stood earlier"
+            return "was replaced in the database by an older version of itself"
         return None
 
     def _id(self, name: str) -> bytes:
@@ -140,5 +143,5 @@ def _tags_of(kind: Kind) -> Select[Any]:
 
 
 def _encoded(*parts: bytes | None) -> bytes:
-    """Joins the parts, each after its length, so that no two lists read the same. NULL differs from the empty value."""
+    """Joins the parts, each after its length, so that different lists give different bytes; NULL differs from an empty value."""
     return b"".join(b"\xff" * 4 if part is None else len(part).to_bytes(4, "big") + part for part in parts)

@@ -1,4 +1,4 @@
-"""Secrets that let callers in: long enough that nobody guesses them."""
+"""Refuses short secrets of callers in new databases."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,12 @@ log = structlog.get_logger(__name__)
 
 
 async def require_long_credentials(database: Database, short: Sequence[str]) -> None:
-    """Call it before the schema is made: `short` are the variables that the operator allowed to be short.
+    """Allows short secrets only with a database that is in use. Callers run it before the schema is created.
+
+    `short` are the variables whose secrets are short with the operator's permission.
 
     Raises:
-        SettingsError: the database is new, so nobody depends on them yet.
+        SettingsError: the database is new, so no client depends on the short secrets yet.
     """
     if not short:
         return
@@ -24,11 +26,11 @@ async def require_long_credentials(database: Database, short: Sequence[str]) -> 
             [
                 f"{name} is shorter than {SHORTEST_CREDENTIAL} bytes. {SHORT_SECRETS_VARIABLE} allows that only for a"
                 " database that was in use before, and this one is new: set a longer one, as `openssl rand -hex 32`"
-                " makes it"
+                " creates it"
                 for name in short
             ]
         )
-    log.warning("short secrets let callers in; change them soon", variables=list(short))
+    log.warning("secrets of callers are short; change them soon", variables=list(short))
 
 
 def _is_empty(connection: Connection) -> bool:

@@ -1,7 +1,7 @@
-"""Opens a ledger's key-encryption key against what its database holds, and binds that at the first start.
+"""Checks a ledger's key-encryption key against the sealed values in its database, and binds them at the first start.
 
-A key that does not fit the database is refused before anything is done with it: whatever would be sealed under it meanwhile
-is lost when the right one is put back. For the same reason no key is ever made beside rows that another one sealed.
+A key that does not fit the database is refused before it is used: everything sealed under it would be lost when the right key is
+put back. For the same reason no new key is made for a database that already contains sealed values.
 """
 
 import asyncio
@@ -33,16 +33,16 @@ SHOWN = 3
 
 
 class Holdings(ABC):
-    """What one ledger's database holds sealed: rows whose last value only the key-encryption key opens."""
+    """The rows with sealed values in one ledger's database. Only the key-encryption key opens a row's last value."""
 
     kind: Kind
 
     @abstractmethod
     def rows(self, connection: Connection, *, in_full: bool = False) -> Sequence[HeldRow]:
-        """Every row that holds a secret, or may. `in_full`: with what `problem` compares it to."""
+        """Every row that has a secret or may have one. With `in_full` the rows also have the data that `problem` needs."""
 
     def is_sealed(self, row: HeldRow) -> bool:
-        """Whether the row holds something that only the key-encryption key opens."""
+        """Whether the row has a value that only the key-encryption key opens."""
         return row.values[-1] is not None
 
     def opens(self, key: KeyEncryptionKey, row: HeldRow) -> bool:
@@ -55,15 +55,17 @@ class Holdings(ABC):
 
     @abstractmethod
     def problem(self, key: KeyEncryptionKey, row: HeldRow) -> str | None:
-        """What is wrong with what the row holds. It may take milliseconds."""
+        """What is wrong with the row's sealed values; None if nothing is. It may take milliseconds."""
 
     @abstractmethod
     def give_up(self, connection: Connection, row: HeldRow) -> HeldRow:
-        """Deletes what the row holds sealed; returns the row as it then stands."""
+        """Deletes the row's sealed values that need the key; returns the row as it is then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Held:
+    """The rows with sealed values, and the database's record of its key."""
+
     rows: Sequence[HeldRow]
     state: Row[Any] | None
 
@@ -71,10 +73,10 @@ class _Held:
 async def open_key(
     source: KeySource, database: Database, holdings: Holdings, entropy: Entropy
 ) -> KeyEncryptionKey:
-    """The key that this database is sealed under; made when it is the installation's own and there is nothing yet.
+    """The key that this database is sealed under. For a new installation that keeps its own key, the key is made now.
 
     Raises:
-        VaultError: it is missing, wrong, weak, or others may read it; the message says where to look.
+        VaultError: the key is missing, wrong or weak, or other users may read it; the message says where to look.
     """
     held = await database.read(lambda connection: _held(connection, holdings))
     sealed = [row for row in held.rows if holdings.is_sealed(row)]
@@ -87,17 +89,17 @@ async def open_key(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspected:
-    """How many rows there are, and how many of them hold something sealed."""
+    """How many rows there are, and how many of them have sealed values."""
 
     rows: int
     sealed: int
 
 
 async def inspect_holdings(source: KeySource, database: Database, holdings: Holdings) -> Inspected:
-    """Checks the key and every row, whatever it takes; changes nothing.
+    """Checks the key and every row completely; changes nothing.
 
     Raises:
-        VaultError: with everything that is wrong.
+        VaultError: something is wrong; the message lists all of it.
     """
     held = await database.read(lambda connection: _held(connection, holdings, in_full=True))
     sealed = [row for row in held.rows if holdings.is_sealed(row)]
@@ -115,29 +117,33 @@ async def inspect_holdings(source: KeySource, database: Database, holdings: Hold
         await database.read(_require_never_bound)
     problems = await problems_of(holdings, key, held.rows) | problems
     if problems:
-        told = "; ".join(f"{name} {why}" for name, why in sorted(problems.items()))
-        raise VaultError(f"{len(problems)} of {len(held.rows)} {holdings.kind.noun.lower()}s: {told}")
+        listed = "; ".join(f"{name} {why}" for name, why in sorted(problems.items()))
+        raise VaultError(f"{len(problems)} of {len(held.rows)} {holdings.kind.noun.lower()}s: {listed}")
     return Inspected(rows=len(held.rows), sealed=len(sealed))
 
 
 async def _require_fitting(source: KeySource, key: KeyEncryptionKey, holdings: Holdings, held: _Held) -> None:
-    """Raises: VaultError: the key is not the one that the database was sealed, or bound, with."""
+    """Makes sure that the database was sealed and bound with this key.
+
+    Raises:
+        VaultError: it was sealed or bound with another key.
+    """
     check = Bindings(key, holdings.kind).key_check()
     if held.state is not None and held.state.key_check == check:
-        return  # a row that does not open all the same was damaged, and is told of by its name
+        return  # the key is right; a row that does not open is damaged, and is reported by its name elsewhere
     sealed = [row for row in held.rows if holdings.is_sealed(row)]
     opened = await asyncio.to_thread(lambda: sum(holdings.opens(key, row) for row in sealed))
     noun = holdings.kind.noun.lower()
     if sealed and not opened:
         raise VaultError(
-            f"The key in {source.origin} is not the one that this database was sealed with: none of {len(sealed)} sealed"
-            f" {noun}s opens, {_names(sealed)}. {_way_back(source)}",
+            f"The key in {source.origin} is not the one that this database was sealed with: it opens none of {len(sealed)}"
+            f" sealed {noun}s, {_names(sealed)}. {_way_back(source)}",
             code="wrong_key",
         )
     if held.state is None:
         raise VaultError(
-            "The database's record of its key-encryption key (strongroom_binding_state) is gone: somebody altered the"
-            f" database. Restore it, or look at every {noun} and run strongroom keys accept {source.ledger} --all",
+            "The database's record of its key-encryption key (strongroom_binding_state) is missing: another program changed"
+            f" the database. Restore it, or check every {noun} and run strongroom keys accept {source.ledger} --all",
             code="wrong_key",
         )
     if held.state.key_check is not None:
@@ -149,14 +155,14 @@ async def _require_fitting(source: KeySource, key: KeyEncryptionKey, holdings: H
 
 
 async def bind_holdings(database: Database, holdings: Holdings, key: KeyEncryptionKey, audit: Audit) -> None:
-    """Binds what a database holds that was never bound: an adopted one, or one of an earlier version.
+    """Binds the rows of a database that was never bound: an adopted one, or one of an earlier version.
 
-    A row that does not open, or opens to something else than the database says, stays as it is: it is refused until an
-    operator accepts or abandons it.
+    A row that does not open, or whose secret does not match the database, is not bound. It is refused until an operator
+    accepts or abandons it.
 
     Raises:
-        VaultError: the audit trail says that it was bound before; or another process, which started at the same time with
-            another key, was quicker.
+        VaultError: the database was bound before and its record was removed; or another process that started at the same
+            time with another key has bound it first.
     """
     held = await database.read(lambda connection: _held(connection, holdings, in_full=True))
     seen = {row.name: row.values for row in held.rows}
@@ -176,10 +182,11 @@ async def bind_holdings(database: Database, holdings: Holdings, key: KeyEncrypti
     problems = await problems_of(holdings, key, held.rows)
 
     def work(connection: Connection) -> None:
-        if (check := lock_state(connection)) is not None:  # another process was quicker
+        if (check := lock_state(connection)) is not None:  # another process has bound it meanwhile
             require_same(check)
             return
         _require_never_bound(connection)
+        # Only rows that are unchanged since they were checked are bound.
         rows = holdings.rows(connection)
         good = [row for row in rows if seen.get(row.name) == row.values and row.name not in problems]
         facts = {"bound": len(good), "refused": sorted(problems)}
@@ -193,7 +200,7 @@ async def bind_holdings(database: Database, holdings: Holdings, key: KeyEncrypti
 
 
 def was_bound(connection: Connection) -> bool:
-    """Whether anything says that the database was ever bound: its record of the key, a tag, the audit trail."""
+    """Whether the database was ever bound, by its record of the key, a tag or the audit trail."""
     signs = (
         select(tables.binding_state.c.id).where(tables.binding_state.c.key_check.is_not(None)),
         select(tables.binding.c.id),
@@ -203,17 +210,21 @@ def was_bound(connection: Connection) -> bool:
 
 
 def _require_never_bound(connection: Connection) -> None:
-    """Raises: VaultError: the record of the key is not there, and once it was."""
+    """Makes sure that a missing record of the key is that of a database that was never bound.
+
+    Raises:
+        VaultError: the database was bound, so the record was removed.
+    """
     if was_bound(connection):
         raise VaultError(
-            "The database was bound to its key-encryption key before, and the record of it was taken away: somebody"
-            " altered the database. Restore it, or look at it and run strongroom keys accept LEDGER --all",
+            "The database was bound to its key-encryption key before, and the record of it was removed: another program"
+            " changed the database. Restore it, or check it and run strongroom keys accept LEDGER --all",
             code="wrong_key",
         )
 
 
 async def problems_of(holdings: Holdings, key: KeyEncryptionKey, rows: Sequence[HeldRow]) -> dict[str, str]:
-    """What is wrong with what each row holds, whatever its tag says."""
+    """The problems of the rows' sealed values by the rows' names, without regard to their tags."""
 
     def work() -> dict[str, str]:
         found = {row.name: holdings.problem(key, row) for row in rows}
@@ -223,19 +234,19 @@ async def problems_of(holdings: Holdings, key: KeyEncryptionKey, rows: Sequence[
 
 
 def lock_state(connection: Connection) -> bytes | None:
-    """Holds the record of the key until the transaction ends; returns what it says."""
+    """Locks the database's record of its key until the transaction ends, and returns the key check in it."""
     state = connection.execute(locking(select(tables.binding_state))).first()
     return None if state is None else state.key_check
 
 
 def set_key_check(connection: Connection, bindings: Bindings) -> None:
-    """The database is bound with this key from now on."""
+    """Records that the database is bound with this key."""
     values = {"key_check": bindings.key_check()}
-    there = tables.binding_state.c.id == STATE_ID
-    if connection.execute(select(tables.binding_state.c.id).where(there)).first() is None:
+    the_record = tables.binding_state.c.id == STATE_ID
+    if connection.execute(select(tables.binding_state.c.id).where(the_record)).first() is None:
         connection.execute(tables.binding_state.insert(), {"id": STATE_ID, **values})
     else:
-        connection.execute(update(tables.binding_state).where(there).values(values))
+        connection.execute(update(tables.binding_state).where(the_record).values(values))
 
 
 def _held(connection: Connection, holdings: Holdings, *, in_full: bool = False) -> _Held:
@@ -246,17 +257,17 @@ def _held(connection: Connection, holdings: Holdings, *, in_full: bool = False) 
 
 
 def _new_key(source: KeySource, held: _Held, sealed: Sequence[HeldRow], entropy: Entropy) -> KeyEncryptionKey:
-    """Makes the installation's own key, unless the database needs another one.
+    """Makes the installation's own key.
 
     Raises:
-        VaultError: it does.
+        VaultError: the database was sealed or bound with another key, which is missing.
     """
     if _needs_key(held, sealed):
         raise _missing(source)
     make_secret_file(source.file, entropy)
     key = source.load()
     if key is None:
-        raise VaultError(f"{source.file} was taken away while the service started", code="key_missing")
+        raise VaultError(f"{source.file} was removed while the service started", code="key_missing")
     return key
 
 
@@ -266,14 +277,14 @@ def _needs_key(held: _Held, sealed: Sequence[HeldRow]) -> bool:
 
 def _missing(source: KeySource) -> VaultError:
     return VaultError(
-        f"{source.file} is not there, and the database was sealed with the key in it: put it back, or set"
-        f" {source.variable} to what it holds. If it is lost, see docs/operations.md, A lost key",
+        f"{source.file} does not exist, and the database was sealed with the key in it: put it back, or set"
+        f" {source.variable} to its content. If it is lost, see docs/operations.md, A lost key",
         code="key_missing",
     )
 
 
 def _way_back(source: KeySource) -> str:
-    return f"Put back the one that it was started with before, in {source.variable} or {source.file}."
+    return f"Put back the key that the service used before, in {source.variable} or {source.file}."
 
 
 def _names(rows: Sequence[HeldRow]) -> str:

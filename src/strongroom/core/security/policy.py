@@ -1,7 +1,7 @@
-"""The one gate in front of every signature.
+"""The gate in front of every signature.
 
-A signature that does not pass through `SigningGate.sign` does not exist: the gate asks the policy, lets the
-ledger's signer sign, and writes the audit row in the caller's transaction. A refusal leaves no signature.
+All signatures are made in `SigningGate.sign`: the gate asks the policy, lets the ledger's signer sign, and writes the audit row in
+the caller's transaction. If the policy refuses, nothing is signed.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,25 +17,25 @@ from strongroom.core.security.audit import Audit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureRequest:
-    """What is about to be signed, in terms that every ledger shares."""
+    """A request for one signature, in terms that all ledgers share."""
 
     principal: Principal
     scope: str
-    """The right that the principal needs, for example `toy:send`."""
+    """The scope that the principal needs, for example `toy:send`."""
     account: str
-    """Address of the signing account."""
+    """The address of the signing account."""
     kind: str
     """The ledger's own word for the payload, for example `SEND`."""
     payload_hash: bytes
     amount_raw: int = 0
-    """What leaves the account, in the ledger's smallest unit."""
+    """The amount that leaves the account, in the ledger's smallest unit."""
     destination: str | None = None
     facts: Mapping[str, str | int | None] = field(default_factory=dict)
-    """What else the audit trail shall say, in the ledger's words; never a secret."""
+    """Further details for the audit trail, in the ledger's words; never a secret."""
 
 
 class Policy:
-    """Decides; for now it allows what the principal's scope allows."""
+    """Decides whether a signature is allowed; for now it asks only for the principal's scope."""
 
     def authorize(self, request: SignatureRequest) -> None:
         """Returns when the signature is allowed.
@@ -57,13 +57,13 @@ class SigningGate:
     def sign(
         self, connection: Connection, request: SignatureRequest, signer: Callable[[bytes], bytes]
     ) -> Iterator[bytes]:
-        """Signs `request.payload_hash`; the block under it stores what was signed.
+        """Signs `request.payload_hash`; the caller's block stores the signed payload.
 
             with gate.sign(connection, request, signer) as signature:
                 ...
 
-        The audit row is written at the end of the block, because the head of its chain is locked from there to the commit. A
-        block that raises leaves no row, and its caller lets the transaction fail.
+        The audit row is written at the end of the block, because the head of the audit trail stays locked from then to the
+        commit. If the block raises, no row is written, and the exception undoes the transaction.
 
         Raises:
             Forbidden: the policy refused; nothing was signed.
@@ -74,7 +74,7 @@ class SigningGate:
 
 
 def details_of(request: SignatureRequest) -> dict[str, Any]:
-    """What the audit trail says of a signature."""
+    """The audit details of a signature."""
     return {
         "kind": request.kind,
         "hash": request.payload_hash.hex().upper(),

@@ -1,6 +1,6 @@
-"""What an operator decides about sealed rows that the service refuses: accept a row as it stands, or give up its secret.
+"""Carries out an operator's decision about sealed rows that the service refuses: accept a row as it is, or give up its secret.
 
-Both are written into the audit trail. Nothing here is done by the service itself.
+Both are recorded in the audit trail. The service never does either by itself.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -23,15 +23,15 @@ from strongroom.core.storage.database import Database
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What was found about one row. `None`: nothing is wrong."""
+    """The problems of one row; None where there is no problem."""
 
     row: HeldRow
     content: str | None
-    """What is wrong with its content: it does not open, or opens to something else than the database says."""
+    """What is wrong with its secret: it does not open, or does not match the database."""
     binding: str | None
-    """What is wrong with its tag: the row is not as the service left it."""
+    """What is wrong with its tag: the row is not as the service wrote it."""
     is_bound: bool = True
-    """Or the database never was, and the service does it at its start."""
+    """False: the database was never bound; the service binds it at its next start."""
 
     @property
     def words(self) -> str | None:
@@ -39,7 +39,7 @@ class Verdict:
 
 
 class Repair:
-    """The rows of one ledger, looked at with the key that is configured."""
+    """Examines and repairs the sealed rows of one ledger, with the configured key."""
 
     def __init__(self, source: KeySource, database: Database, holdings: Holdings, audit: Audit) -> None:
         self._source = source
@@ -48,7 +48,7 @@ class Repair:
         self._audit = audit
 
     async def look(self) -> list[Verdict]:
-        """What the service would say of each row.
+        """The problems that the service would find in each row.
 
         Raises:
             VaultError: there is no key.
@@ -59,13 +59,13 @@ class Repair:
         return [replace(one, binding=None, is_bound=False) for one in verdicts]
 
     async def accept(self, names: Collection[str] | None) -> list[str]:
-        """Binds rows as they stand, without asking who wrote them; None: all rows that can be bound.
+        """Binds the named rows as they are, whoever wrote them; with None, all rows whose secret is right.
 
-        Returns those that were not bound before.
+        Returns the names of the rows that had a problem with their tags before.
 
         Raises:
             NotFound: there is no such row.
-            VaultError: there is no key, or one of the rows does not hold what it should.
+            VaultError: there is no key, or the secret of a named row is wrong.
         """
         key = self._key()
         verdicts = await self._look(key)
@@ -73,8 +73,8 @@ class Repair:
         await self._require_all_if_rebound(key, names)
         wrong = [verdict for verdict in chosen if verdict.content is not None]
         if wrong and (names is not None or len(wrong) == len(verdicts)):
-            told = "; ".join(f"{verdict.row.name} {verdict.content}" for verdict in wrong)
-            raise VaultError(f"Not accepted: {told}. Put the right key or row back, or abandon it")
+            listed = "; ".join(f"{verdict.row.name} {verdict.content}" for verdict in wrong)
+            raise VaultError(f"Not accepted: {listed}. Put the right key or row back, or abandon it")
         accepted = [verdict for verdict in chosen if verdict.content is None and verdict.binding is not None]
 
         def work(connection: Connection, bindings: Bindings) -> None:
@@ -84,11 +84,11 @@ class Repair:
         return [verdict.row.name for verdict in accepted]
 
     async def abandon(self, names: Collection[str] | None, entropy: Entropy) -> list[str]:
-        """Deletes what rows hold that does not open; None: all such. Without a key file, one is made.
+        """Deletes the secrets that do not open, of the named rows or, with None, of all rows. Makes a key file if there is none.
 
         Raises:
             NotFound: there is no such row.
-            Conflict: a named row opens.
+            Conflict: the secret of a named row opens.
         """
         key = self._key_or_new(entropy)
         verdicts = await self._look(key)
@@ -169,7 +169,7 @@ class Repair:
     def _key(self) -> KeyEncryptionKey:
         key = self._source.load()
         if key is None:
-            raise VaultError(f"{self._source.file} is not there", code="key_missing")
+            raise VaultError(f"{self._source.file} does not exist", code="key_missing")
         return key
 
     def _key_or_new(self, entropy: Entropy) -> KeyEncryptionKey:

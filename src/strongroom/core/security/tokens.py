@@ -1,7 +1,7 @@
-"""API tokens, and the gate that asks for them.
+"""API tokens, and the identification of callers by them.
 
-A token is `sr_<id>_<secret>`: the id finds its row, the secret (256 random bits) is compared with the stored
-SHA-256 in constant time.
+A token is `sr_<id>_<secret>`. The id finds the row; the SHA-256 of the secret (256 random bits) is compared with the stored one in
+constant time.
 """
 
 import base64
@@ -25,13 +25,13 @@ from strongroom.core.storage.errors import Duplicate
 TOKEN_PREFIX = "sr"  # noqa: S105 - the public part of every token
 ID_BYTES = 8
 SECRET_BYTES = 32
-MAX_NAME = 100  # the audit trail must have room for it
+MAX_NAME = 100  # the audit trail's column must have room for it, with a prefix
 REVOKED = "The API token was revoked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """What is known of a token; never its secret."""
+    """A token as stored, without its secret."""
 
     id: str
     name: str
@@ -44,7 +44,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewToken:
-    """Shown once, at its creation."""
+    """A new secret of a token, which is shown only once."""
 
     id: str
     secret: str = field(repr=False)
@@ -67,10 +67,11 @@ class Tokens:
         expires_at_ms: int | None = None,
         limits: str = "",
     ) -> NewToken:
-        """`limits`: what narrows the scopes, a JSON document in the ledger's own terms.
+        """Creates a token. `limits` narrows the scopes: a JSON document in the ledger's own terms.
 
         Raises:
-            Conflict: a token has this name, or had it: idempotency keys and jobs belong to it.
+            InvalidInput: the name or the scopes are not valid.
+            Conflict: a token has or had this name, and its idempotency keys and jobs still belong to the name.
         """
         if not name or len(name) > MAX_NAME or not name.isprintable():
             raise InvalidInput(f"A token's name has 1 to {MAX_NAME} printable characters")
@@ -99,15 +100,14 @@ class Tokens:
             await self._database.write(work)
         except Duplicate:
             raise Conflict(
-                f"There is a token named {name} already, perhaps a revoked one. A name is given once, because requests"
-                " that were asked for under it belong to it: take another, or give that token a new secret with"
-                " token rotate",
+                f"There is already a token named {name}, perhaps a revoked one. A name is used only once, because earlier"
+                " requests belong to it: choose another name, or give that token a new secret with token rotate",
                 code="token_exists",
             ) from None
         return _shown(token_id, secret)
 
     async def rotate(self, principal: Principal, token_id: str) -> NewToken:
-        """Gives an active token another secret; the old one ends at once.
+        """Gives an active token a new secret; the old secret stops working at once.
 
         Raises:
             NotFound: no active token has this id.
@@ -131,7 +131,8 @@ class Tokens:
         """Returns the token's principal.
 
         Raises:
-            Unauthenticated: malformed, unknown, expired or revoked; the message does not say which of the first two.
+            Unauthenticated: the token is malformed, unknown, expired or revoked. The message is the same for the first two,
+                so that it does not reveal which ids exist.
         """
         prefix, _, rest = presented.partition("_")
         token_id, _, secret = rest.partition("_")
@@ -168,6 +169,7 @@ class Tokens:
         ]
 
     async def revoke(self, principal: Principal, token_id: str) -> None:
+        """Ends an active token for good; raises NotFound if there is none with this id."""
         statement = (
             update(tables.token)
             .where(tables.token.c.id == ascii_key(token_id), tables.token.c.revoked_at_ms.is_(None))
@@ -193,7 +195,7 @@ class Gatekeeper:
         self._required = required
 
     async def identify(self, authorization: str | None) -> Principal:
-        """A presented token always counts, also where none is required: its scopes then apply."""
+        """Identifies the caller. A token that is given is always checked, and its scopes apply, even if none is required."""
         if authorization is None:
             if self._required:
                 raise Unauthenticated("This service needs an API token: Authorization: Bearer <token>")
@@ -205,12 +207,12 @@ class Gatekeeper:
 
 
 def require_unrevoked(connection: Connection, principal: Principal) -> None:
-    """Checks the token of a request that is carried out later, in the transaction that does so.
+    """Checks, in the transaction that carries out a delayed request, that the request's token was not revoked meanwhile.
 
-    A token that ran out meanwhile is no obstacle: it was asked for in time.
+    A token that has expired meanwhile is no obstacle: it was valid when the request was made.
 
     Raises:
-        Unauthenticated: the principal's token was revoked since.
+        Unauthenticated: the principal's token was revoked.
     """
     if principal.token is None:
         return

@@ -1,8 +1,7 @@
 """Seals and opens secrets with ChaCha20-Poly1305 (RFC 8439).
 
-A sealed blob is nonce (12) || ciphertext || tag (16), without associated data: the layout of a wallet
-server whose database is opened in place. `Vault` seals under the key-encryption key; `seal` and `open_sealed`
-work under any other key.
+A sealed blob is nonce (12) || ciphertext || tag (16), without associated data. The layout is that of the wallet server whose
+database the service adopts. `Vault` seals under the key-encryption key; `seal` and `open_sealed` take any key.
 """
 
 from cryptography.exceptions import InvalidTag
@@ -19,7 +18,7 @@ TAG_BYTES = 16
 
 
 class KeyEncryptionKey:
-    """32 bytes that seal the keys of wallets. Never shown."""
+    """The 32 bytes that seal the keys of wallets. The repr hides them."""
 
     __slots__ = ("_key",)
 
@@ -35,7 +34,7 @@ class KeyEncryptionKey:
         return self._key
 
     def derive(self, purpose: bytes) -> bytes:
-        """A key of 32 bytes for one purpose (HKDF-SHA256, RFC 5869), which tells nothing of this one."""
+        """A key of 32 bytes for one purpose (HKDF-SHA256, RFC 5869). It reveals nothing about this key."""
         return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(self._key)
 
 
@@ -60,7 +59,7 @@ class Vault:
 
 
 def seal(key: bytes, plaintext: bytes, nonce: bytes) -> bytes:
-    """Returns nonce || ciphertext || tag. A nonce must never serve twice under one key."""
+    """Returns nonce || ciphertext || tag. A nonce must never be used twice with the same key."""
     return nonce + ChaCha20Poly1305(key).encrypt(nonce, plaintext, None)
 
 

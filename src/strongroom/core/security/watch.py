@@ -1,4 +1,4 @@
-"""Looks after a running ledger's key and sealed rows, and says in health, log and audit trail what is wrong with them."""
+"""Checks a running ledger's key and sealed rows, and reports problems in health, log and audit trail."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,24 +21,24 @@ log = structlog.get_logger(__name__)
 
 PAUSE_S = 60.0
 RETRY_S = 5.0
-"""Pause after a failed look."""
+"""The pause after a failed check."""
 REFUSED = "vault.refuse"
 SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """A ledger's key-encryption key, where it came from, and the rows that it sealed."""
+    """A ledger's key-encryption key, its source, and the rows that it sealed."""
 
     component: str
-    """The component of health."""
+    """The name of the health component."""
     source: KeySource
     key: KeyEncryptionKey
     holdings: Holdings
 
 
 class KeyWatch:
-    """Reads every sealed row once a minute, and hears at once of one that was refused."""
+    """Checks every sealed row once a minute, and reports a row at once when its use was refused."""
 
     def __init__(
         self, watched: Watched, *, database: Database, audit: Audit, health: Health, clock: Clock
@@ -63,7 +63,7 @@ class KeyWatch:
             self._loop.call_soon_threadsafe(self._add, name, problem)
 
     async def check(self) -> dict[str, str]:
-        """What is wrong, by row; health says it too."""
+        """Checks all rows and reports to health; returns the problems by the rows' names."""
         self._problems = await self._find()
         self._report(len(self._problems))
         await self._write_down()
@@ -74,7 +74,7 @@ class KeyWatch:
             pause_s = PAUSE_S
             try:
                 await self.check()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next look comes
+            except Exception as error:  # noqa: BLE001 - a failed check must not end the watch
                 words = error.message if isinstance(error, StrongroomError) else type(error).__name__
                 self._health.report(self._component, Status.DEGRADED, f"cannot be checked: {words}")
                 pause_s = RETRY_S
@@ -112,7 +112,7 @@ class KeyWatch:
             self._health.report(self._component, Status.UP)
 
     def _lost_file(self) -> str | None:
-        """The installation's own key file may go wrong while its content is still in memory, and can be saved."""
+        """What is wrong with the installation's own key file. While the process runs, the key in memory can still be saved."""
         if self._source.given is not None:
             return None
         try:
@@ -120,13 +120,13 @@ class KeyWatch:
         except VaultError as error:
             return error.message
         if stored is None or stored.reveal() != self._key.reveal():
-            state = "is gone" if stored is None else "holds another key"
+            state = "is missing" if stored is None else "has another key"
             return f"{self._source.file} {state}: put it back before this process ends"
         return None
 
     async def _write_down(self) -> None:
-        """One line and one audit row for each problem that was not told yet."""
-        fresh = [told for told in self._problems.items() if told not in self._audited]
+        """Writes one log line and one audit row for each new problem."""
+        fresh = [problem for problem in self._problems.items() if problem not in self._audited]
         self._audited &= set(self._problems.items())
         if not fresh:
             return

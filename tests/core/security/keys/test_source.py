@@ -62,7 +62,9 @@ def test_a_weak_key_in_the_installation_s_file_is_refused(tmp_path: Path) -> Non
 def test_a_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
     path = key_file(tmp_path / "atto.kek", mode=mode)
     source, _ = read(tmp_path)
-    with pytest.raises(VaultError, match=f"other users may read it .mode {mode:04o}.: chmod o=") as raised:
+    with pytest.raises(
+        VaultError, match=f"other users may read it .mode {mode:04o}.: run chmod o="
+    ) as raised:
         source.load()
     assert str(path) in raised.value.message
     elsewhere = key_file(tmp_path / "kek", mode=mode)
@@ -120,7 +122,7 @@ def test_what_is_no_key_file_is_said_and_left_alone(tmp_path: Path) -> None:
         source.load()
     path.rmdir()
     os.mkfifo(path, 0o600)
-    with pytest.raises(VaultError, match="it is no regular file"):
+    with pytest.raises(VaultError, match="it is not a regular file"):
         source.load()
     path.unlink()
     key_file(path, "")

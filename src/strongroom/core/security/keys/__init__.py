@@ -1,1 +1,1 @@
-"""Where key-encryption keys come from."""
+"""Reads key-encryption keys from variables and files."""

@@ -1,4 +1,4 @@
-"""A key-encryption key given as hex, or kept in a file of this machine."""
+"""Reads a key-encryption key from hex digits or from a file on this machine, and makes such a file."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from strongroom.core.security.vault import KEY_BYTES, KeyEncryptionKey
 
 
 def key_from_hex(text: str) -> KeyEncryptionKey:
-    """Reads 64 hex digits, surrounding white space allowed."""
+    """Reads a key of 64 hex digits; white space around it is ignored."""
     try:
         return KeyEncryptionKey(bytes.fromhex(text.strip()))
     except ValueError:
@@ -19,19 +19,22 @@ def key_from_hex(text: str) -> KeyEncryptionKey:
 
 
 def key_from_file(path: Path, entropy: Entropy) -> KeyEncryptionKey:
-    """Reads the key of an installation that manages its own, made at the first start, readable by its owner alone."""
+    """Reads the key file of an installation that keeps its own key; makes the file, readable only by its owner, if missing."""
     make_secret_file(path, entropy)
     return key_from_hex(path.read_text())
 
 
 def make_secret_file(path: Path, entropy: Entropy) -> None:
-    """A file of 256 random bits as hex, unless there is one."""
+    """Makes a file with 256 random bits as hex digits, unless the file exists."""
     if not path.exists():
         _make(path, entropy.token(KEY_BYTES).hex().upper() + "\n")
 
 
 def _make(path: Path, text: str) -> None:
-    """Puts the file in place whole and on disk: what a lost key sealed is lost. An existing one wins."""
+    """Makes the file complete and on disk before it is used, because losing a key loses all that it sealed.
+
+    If another process has made the file meanwhile, that one stays.
+    """
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
     try:
         with os.fdopen(descriptor, "w") as file:

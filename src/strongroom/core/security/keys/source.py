@@ -1,8 +1,8 @@
-"""Where a ledger's key-encryption key comes from, and what is refused as one.
+"""Finds a ledger's key-encryption key, and refuses unsafe ones.
 
-The key is given in a variable, in a file that a variable names, or kept by the installation itself in its data folder.
-A file that others may read, and a key that anybody can guess, are refused; an operator who has to live with one for a
-while says so by name.
+The key is given in a variable or in a file that a variable names, or the installation keeps its own in its data folder. A file
+that other users may read and a key that is easy to guess are refused. An operator who must use one for a while allows it by the
+ledger's name.
 """
 
 import os
@@ -25,23 +25,23 @@ ROOT = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySource:
-    """Where one ledger's key-encryption key is to be found."""
+    """Where one ledger's key-encryption key is."""
 
     ledger: str
     variable: str
     origin: str
-    """The variable, or the file that it names: what an operator has to look at when the key is wrong."""
+    """The variable or the file where the operator looks when the key is wrong."""
     given: Secret | None
-    """None: the installation keeps its own in `file`."""
+    """The key from a variable; None: the installation keeps its own in `file`."""
     file: Path
     allow_weak: bool = False
     allow_readable: bool = False
 
     def load(self) -> KeyEncryptionKey | None:
-        """The key; None where the installation's own file is not there.
+        """The key; None if the installation's own file does not exist.
 
         Raises:
-            VaultError: it is no key, a weak one, or in a file that others may read; the message names the place.
+            VaultError: it is not a key, it is weak, or other users may read its file; the message names the place.
         """
         if self.given is not None:
             return self._checked(self.given.reveal())
@@ -67,7 +67,7 @@ class KeySource:
 
 
 def read_key_source(environment: Environment, *, ledger: str, variable: str, file: Path) -> KeySource:
-    """Reads `variable` or `<variable>_FILE`; mistakes are collected in `environment`."""
+    """Reads `variable` or `<variable>_FILE`; `environment` collects the mistakes."""
     weak = ledger in environment.names(ALLOW_WEAK)
     readable = ledger in environment.names(ALLOW_READABLE)
     path = environment.optional(f"{variable}_FILE")
@@ -99,26 +99,28 @@ def read_key_source(environment: Environment, *, ledger: str, variable: str, fil
 
 
 def read_key_file(path: Path, *, allow_readable: bool, ledger: str) -> str:
-    """The text of a key file, whose modes are looked at through the same handle.
+    """The text of a key file. Its mode is checked on the open file, so that it cannot be exchanged in between.
 
     Raises:
-        ValueError: it is no file, holds nothing or far too much, or others may read it.
+        ValueError: it is not a regular file, it is empty, or other users may read it.
         OSError: it cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise ValueError("it is no regular file")
+            raise ValueError("it is not a regular file")
         require_private(found, allow_readable=allow_readable, ledger=ledger)
         data = file.read(MAX_FILE)
     if not data.strip():
-        raise ValueError("the file is empty: put the key back from where it is kept")
+        raise ValueError("the file is empty: put the key back from its backup")
     return data.decode(errors="replace")
 
 
 def require_private(found: os.stat_result, *, allow_readable: bool, ledger: str) -> None:
-    """A group may read it: Kubernetes gives a pod's files to the group of the pod (fsGroup).
+    """Makes sure that other users cannot read or replace a key file.
+
+    Its group may read it, because Kubernetes gives a pod's files to the pod's group (fsGroup).
 
     Raises:
         ValueError: every user of the machine may read or replace it, or it belongs to another user.
@@ -126,29 +128,29 @@ def require_private(found: os.stat_result, *, allow_readable: bool, ledger: str)
     if allow_readable or not stat.S_ISREG(found.st_mode):
         return
     way_out = (
-        f"If that is wanted, as for a secret that a container alone sees, add {ledger} to {ALLOW_READABLE}"
+        f"If that is intended, as for a secret that only a container sees, add {ledger} to {ALLOW_READABLE}"
     )
     if found.st_mode & stat.S_IRWXO:
         mode = stat.S_IMODE(found.st_mode)
-        raise ValueError(f"other users may read it (mode {mode:04o}): chmod o= it. {way_out}")
+        raise ValueError(f"other users may read it (mode {mode:04o}): run chmod o= on it. {way_out}")
     if found.st_uid not in {ROOT, os.geteuid()}:
         raise ValueError(
-            f"it belongs to the user {found.st_uid}, and this process runs as {os.geteuid()}: chown it. {way_out}"
+            f"it belongs to the user {found.st_uid}, and this process runs as {os.geteuid()}: run chown on it. {way_out}"
         )
 
 
 def require_strong(key: bytes, ledger: str) -> None:
-    """Raises: ValueError: anybody can guess it: zeros, one value again and again, a pattern, or numbers in a row."""
+    """Raises ValueError for a key that is easy to guess: zeros, a repeated value, a pattern, or consecutive numbers."""
     steps = {(after - before) % 256 for before, after in pairwise(key)}
     repeats = any(key == key[:size] * (KEY_BYTES // size) for size in (1, 2, 4, 8, 16))
     if len(set(key)) >= FEWEST_VALUES and len(steps) > 1 and not repeats:
         return
     raise ValueError(
-        "the key is zeros or a pattern, which anybody can guess. A thief of the database opens what it seals. Change it"
+        "the key is zeros or a pattern, which is easy to guess: who steals the database can open its secrets. Change it"
         f" (docs/operations.md, Change the key-encryption key); until then, add {ledger} to {ALLOW_WEAK}"
     )
 
 
 def _words(error: ValueError | OSError) -> str:
-    """An operating system's error without the path, which the message has already."""
+    """The text of an error, without the path for an operating system's error, because the message names it already."""
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
