@@ -13,10 +13,7 @@ LIMITS: dict[Measure, int] = {files: 500, functions: 60, constructors: 7, folder
 
 TOO_LARGE: dict[Measure, set[str]] = {
     files: set(),
-    functions: {
-        "strongroom/hathor/api/documentation/legacy.py legacy_operations",
-        "strongroom/hathor/api/documentation/operations.py _node",
-    },
+    functions: set(),
     constructors: set(),
     folders: set(),
 }

@@ -53,7 +53,7 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
         return HathorLedger(self, settings, surroundings)
 
     def scopes(self) -> Mapping[str, str]:
-        from strongroom.hathor.api.first_api.wallets import SCOPES
+        from strongroom.hathor.api.first_api.access import SCOPES
 
         return SCOPES
 

@@ -22,20 +22,18 @@ from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.messaging.outbox_reader import OutboxReader
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.security.tokens import Gatekeeper
-from strongroom.hathor.api.application import CORS, Routes, create_application
-from strongroom.hathor.api.clients import Clients
-from strongroom.hathor.api.first_api.proposals import LegacyProposalRoutes
-from strongroom.hathor.api.first_api.wallets import LegacyAccess, LegacyRoutes
-from strongroom.hathor.api.limits import RateLimit
+from strongroom.hathor.api.access import Callers, Clients
+from strongroom.hathor.api.application import FirstApi, Services, create_application
+from strongroom.hathor.api.cors import HEADERS
+from strongroom.hathor.api.first_api.access import LegacyAccess
+from strongroom.hathor.api.first_api.proposals import LegacyProposals
+from strongroom.hathor.api.first_api.wallets import LegacyWallets
 from strongroom.hathor.api.live.delivery import Realtime
 from strongroom.hathor.api.live.sockets import MAX_FRAME, SocketApplication, SocketRules
 from strongroom.hathor.api.live.subscriptions import SocketMetrics, Subscriptions
-from strongroom.hathor.api.network.chain import ChainRoutes
-from strongroom.hathor.api.network.node import NodeRoutes
-from strongroom.hathor.api.network.operations import OperationRoutes, OperationRules
-from strongroom.hathor.api.proposals import ProposalRoutes
+from strongroom.hathor.api.network.node import NodeView
+from strongroom.hathor.api.network.operations import OperationRules, Operations
 from strongroom.hathor.api.refusal import before_opening, refused_at_door
-from strongroom.hathor.api.wallets.deletion import DeletionRoute
 from strongroom.hathor.api.wallets.registration import Registration, RegistrationRules
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.gateway.network_rules import Versions
@@ -44,6 +42,7 @@ from strongroom.hathor.gateway.push import HttpPushNode
 from strongroom.hathor.index.supply import Supplies
 from strongroom.hathor.maintenance.verifier import Verifier
 from strongroom.hathor.notifications import outbox as pushes
+from strongroom.hathor.notifications.devices import Devices
 from strongroom.hathor.notifications.fcm import Fcm
 from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMetrics, PushRules
@@ -173,7 +172,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
         return [
             Surface(
                 name=API_SURFACE,
-                application=self.opening(API_SURFACE, before_opening, CORS),
+                application=self.opening(API_SURFACE, before_opening, HEADERS),
                 host=api.host,
                 port=api.port,
                 access=Access.TOKEN,
@@ -284,8 +283,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
 
     def _application(self, tokens: Tokens, reader: WalletReader) -> ASGIApp:
         api = self.settings.api
-        clients = Clients(RateLimit(self.clock, api.auth_requests_a_minute), api.proxies)
-        supplies = Supplies(self.database, self.clock, self.settings.network)
+        clients = Clients(self.clock, api.proxies, burst=api.auth_requests_a_minute)
         rules = RegistrationRules(
             network=self.settings.network,
             max_gap=self.settings.max_address_gap,
@@ -294,60 +292,52 @@ class HathorLedger(LedgerBase[HathorSettings]):
             load_wait_s=LOAD_WAIT_S,
             clock_skew_s=api.clock_skew_s,
         )
-        registration = Registration(
+        proposals = Proposals(reader, self.versions, self.entropy)
+        services = Services(
             database=self.database,
-            clock=self.clock,
-            tokens=tokens,
-            loader=self.loader,
-            clients=clients,
-            rules=rules,
-        )
-        proposals = ProposalRoutes(
-            proposals=Proposals(reader, self.versions, self.entropy),
-            reader=reader,
-            tokens=tokens,
+            registration=Registration(
+                database=self.database,
+                clock=self.clock,
+                tokens=tokens,
+                loader=self.loader,
+                clients=clients,
+                rules=rules,
+            ),
+            devices=Devices(reader),
+            proposals=proposals,
             submitter=self._submitter,
+            supplies=Supplies(self.database, self.clock, self.settings.network),
+            node_view=NodeView(node=self.http_node, versions=self.versions, clock=self.clock),
+            operations=self._operations(),
+            first_api=self._first_api(rules, proposals) if api.legacy else None,
         )
         return create_application(
-            Routes(
-                registration=registration,
-                reader=reader,
-                node=NodeRoutes(self.http_node, self.versions, tokens, self.clock),
-                operations=self._operations(),
-                chain=ChainRoutes(self.database, supplies, tokens),
-                deletion=DeletionRoute(self.database, reader, tokens, clients, api.clock_skew_s),
-                tokens=tokens,
-                proposals=proposals,
-                first_api=self._legacy(rules, reader) if api.legacy else None,
-            ),
+            services,
+            Callers(reader, tokens, clients),
             self.metrics,
             prefix=api.prefix,
             amounts=api.amounts,
         )
 
-    def _legacy(
-        self, rules: RegistrationRules, reader: WalletReader
-    ) -> tuple[LegacyRoutes, LegacyProposalRoutes]:
-        """The first API: open on loopback, elsewhere behind API tokens."""
+    def _first_api(self, rules: RegistrationRules, proposals: Proposals) -> FirstApi:
+        """Open on loopback, elsewhere behind API tokens."""
         required = not is_loopback(self.settings.api.host)
-        access = LegacyAccess(
-            Gatekeeper(self.tokens, required=required),
-            DoorRules(bound_to=self.settings.api.host, allowed=self.settings.api.callers),
+        return FirstApi(
+            access=LegacyAccess(
+                Gatekeeper(self.tokens, required=required),
+                DoorRules(bound_to=self.settings.api.host, allowed=self.settings.api.callers),
+            ),
+            wallets=LegacyWallets(database=self.database, clock=self.clock, loader=self.loader, rules=rules),
+            proposals=LegacyProposals(
+                proposals=proposals,
+                entropy=self.entropy,
+                network=self.settings.network,
+                submitter=self._submitter,
+                versions=self.versions,
+            ),
         )
-        wallets = LegacyRoutes(
-            database=self.database, clock=self.clock, loader=self.loader, access=access, rules=rules
-        )
-        proposals = LegacyProposalRoutes(
-            proposals=Proposals(reader, self.versions, self.entropy),
-            entropy=self.entropy,
-            network=self.settings.network,
-            access=access,
-            submitter=self._submitter,
-            versions=self.versions,
-        )
-        return wallets, proposals
 
-    def _operations(self) -> OperationRoutes:
+    def _operations(self) -> Operations:
         api = self.settings.api
         rules = OperationRules(
             network=self.settings.network.name,
@@ -356,7 +346,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
             max_blocks_behind=api.max_blocks_behind,
         )
         redis_answers = (lambda: self.bus.is_shared) if self.settings.redis is not None else None
-        return OperationRoutes(self.database, self.http_node, self.clock, rules, redis_answers)
+        return Operations(self.database, self.http_node, self.clock, rules, redis_answers)
 
     def _workers(self) -> list[Loop]:
         """What one process does for all."""

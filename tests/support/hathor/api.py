@@ -24,22 +24,21 @@ from strongroom.core.security.tokens import Tokens as ApiTokens
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
 from strongroom.hathor import tables
+from strongroom.hathor.api.access import Callers, Clients
 from strongroom.hathor.api.amounts import AmountForm
-from strongroom.hathor.api.application import Routes, create_application
-from strongroom.hathor.api.clients import Clients
-from strongroom.hathor.api.first_api.proposals import LegacyProposalRoutes
-from strongroom.hathor.api.first_api.wallets import LegacyAccess, LegacyRoutes
-from strongroom.hathor.api.limits import RateLimit
-from strongroom.hathor.api.network.chain import ChainRoutes
-from strongroom.hathor.api.network.node import NodeRoutes
-from strongroom.hathor.api.network.operations import OperationRoutes, OperationRules
-from strongroom.hathor.api.proposals import ProposalRoutes
-from strongroom.hathor.api.wallets.deletion import DeletionRoute
-from strongroom.hathor.api.wallets.registration import CLOCK_SKEW_S, Registration, RegistrationRules
+from strongroom.hathor.api.application import FirstApi, Services, create_application
+from strongroom.hathor.api.first_api.access import LegacyAccess
+from strongroom.hathor.api.first_api.proposals import LegacyProposals
+from strongroom.hathor.api.first_api.wallets import LegacyWallets
+from strongroom.hathor.api.network.node import NodeView
+from strongroom.hathor.api.network.operations import OperationRules, Operations
+from strongroom.hathor.api.wallets.registration import Registration, RegistrationRules
+from strongroom.hathor.api.wallets.wallet import CLOCK_SKEW_S
 from strongroom.hathor.definition import REVISIONS
 from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.index.supply import Supplies
+from strongroom.hathor.notifications.devices import Devices
 from strongroom.hathor.proposals.broadcaster import PACE, Broadcaster, ProposalEffects, TransactionNetwork
 from strongroom.hathor.proposals.service import Proposals
 from strongroom.hathor.proposals.submitter import Submitter
@@ -97,34 +96,36 @@ class Api:
         self.database = database
         self.tokens = Tokens([Secret(secret) for secret in secrets], clock, SeededEntropy())
         reader = self.reader = WalletReader(database, clock, MAINNET)
-        clients = Clients(RateLimit(clock, burst), proxies)
+        clients = Clients(clock, proxies, burst=burst)
         self.loader = WalletLoader(database, clock, MAINNET, Background())
-        registration = Registration(
-            database=database,
-            clock=clock,
-            tokens=self.tokens,
-            loader=self.loader,
-            clients=clients,
-            rules=replace(RULES, clock_skew_s=clock_skew_s),
-        )
         self.metrics = Metrics("test")
         self.node = HttpNode(node_url, clock, self.metrics, timeout_s=node_timeout_s)
         self.versions = Versions(database, self.node, clock)
         rules = OperationRules(
             network="mainnet", stage="local", health_key=Secret(HEALTH_KEY), max_blocks_behind=5
         )
-        application: Any = create_application(
-            Routes(
-                registration=registration,
-                reader=reader,
-                node=NodeRoutes(self.node, self.versions, self.tokens, clock),
-                operations=OperationRoutes(database, self.node, clock, rules, redis_answers),
-                chain=ChainRoutes(database, Supplies(database, clock, MAINNET), self.tokens),
-                deletion=DeletionRoute(database, reader, self.tokens, clients, clock_skew_s),
+        self.submitter = self._submitter(verify=verify_proposals)
+        services = Services(
+            database=database,
+            registration=Registration(
+                database=database,
+                clock=clock,
                 tokens=self.tokens,
-                proposals=self._proposals(reader, verify=verify_proposals),
-                first_api=self._legacy(needs_token=legacy_needs_token),
+                loader=self.loader,
+                clients=clients,
+                rules=replace(RULES, clock_skew_s=clock_skew_s),
             ),
+            devices=Devices(reader),
+            proposals=Proposals(reader, self.versions, SystemEntropy()),
+            submitter=self.submitter,
+            supplies=Supplies(database, clock, MAINNET),
+            node_view=NodeView(node=self.node, versions=self.versions, clock=clock),
+            operations=Operations(database, self.node, clock, rules, redis_answers),
+            first_api=self._first_api(needs_token=legacy_needs_token),
+        )
+        application: Any = create_application(
+            services,
+            Callers(reader, self.tokens, clients),
             self.metrics,
             prefix="dev",
             amounts=amounts,
@@ -135,7 +136,7 @@ class Api:
             verify=False, transport=httpx2.ASGITransport(app=timed), base_url="http://wallets"
         )
 
-    def _proposals(self, reader: WalletReader, *, verify: bool) -> ProposalRoutes:
+    def _submitter(self, *, verify: bool) -> Submitter:
         self.push_node = ScriptedNode()
         self.background = Background()
         self.broadcaster = Broadcaster(
@@ -147,7 +148,7 @@ class Api:
             background=self.background,
             pace=PACE,
         )
-        self.submitter = Submitter(
+        return Submitter(
             database=self.database,
             broadcaster=self.broadcaster,
             versions=self.versions,
@@ -155,30 +156,22 @@ class Api:
             network=MAINNET,
             verify=verify,
         )
-        return ProposalRoutes(
-            proposals=Proposals(reader, self.versions, SystemEntropy()),
-            reader=reader,
-            tokens=self.tokens,
-            submitter=self.submitter,
-        )
 
-    def _legacy(self, *, needs_token: bool) -> tuple[LegacyRoutes, LegacyProposalRoutes]:
+    def _first_api(self, *, needs_token: bool) -> FirstApi:
         self.api_tokens = ApiTokens(self.database, Audit(self.clock), self.clock, SeededEntropy())
-        access = LegacyAccess(
-            Gatekeeper(self.api_tokens, required=needs_token), DoorRules(bound_to="127.0.0.1")
+        return FirstApi(
+            access=LegacyAccess(
+                Gatekeeper(self.api_tokens, required=needs_token), DoorRules(bound_to="127.0.0.1")
+            ),
+            wallets=LegacyWallets(database=self.database, clock=self.clock, loader=self.loader, rules=RULES),
+            proposals=LegacyProposals(
+                proposals=Proposals(self.reader, self.versions, SystemEntropy()),
+                entropy=SystemEntropy(),
+                network=MAINNET,
+                submitter=self.submitter,
+                versions=self.versions,
+            ),
         )
-        wallets = LegacyRoutes(
-            database=self.database, clock=self.clock, loader=self.loader, access=access, rules=RULES
-        )
-        proposals = LegacyProposalRoutes(
-            proposals=Proposals(self.reader, self.versions, SystemEntropy()),
-            entropy=SystemEntropy(),
-            network=MAINNET,
-            access=access,
-            submitter=self.submitter,
-            versions=self.versions,
-        )
-        return wallets, proposals
 
     def full(self) -> dict[str, str]:
         """The recorded wallet's full token, as a header."""

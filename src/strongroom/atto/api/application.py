@@ -8,7 +8,7 @@ from litestar.di import Provide
 
 from strongroom.atto.api.access import Callers
 from strongroom.atto.api.accounts import AccountController
-from strongroom.atto.api.documentation import complete, documentation_routes, openapi_config
+from strongroom.atto.api.documentation import documentation_routes, openapi_config
 from strongroom.atto.api.errors import ErrorMapper
 from strongroom.atto.api.idempotent import IdempotentRequests
 from strongroom.atto.api.transactions import TransactionController, noop
@@ -62,7 +62,7 @@ def create_application(
         "idempotent": idempotent,
     }
     callers = Callers(gatekeeper)
-    application = Litestar(
+    return Litestar(
         route_handlers=[
             WalletController,
             AccountController,
@@ -82,8 +82,6 @@ def create_application(
         logging_config=None,
         state=State(),
     )
-    complete(application.openapi_schema)
-    return application
 
 
 def _constant(value: object) -> Provide:

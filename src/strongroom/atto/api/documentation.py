@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from litestar import MediaType
+from litestar import Litestar, MediaType
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
     Components,
     OpenAPI,
@@ -22,6 +21,7 @@ import strongroom
 from strongroom.atto.api.errors import ErrorBody
 from strongroom.atto.api.transactions import NDJSON
 from strongroom.atto.history.views import EntryView
+from strongroom.core.http.openapi import LazyDocument
 from strongroom.core.http.swagger import swagger_routes
 
 PAGE = "/"
@@ -37,7 +37,7 @@ def openapi_config() -> OpenAPIConfig:
             "Amounts are raw units (1 ATTO = 10^9 raw)."
         ),
         path="/v3/api-docs",
-        render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
+        render_plugins=[LazyDocument(_document)],
         tags=[
             Tag(name="Wallets", description="Mnemonics, locks, totals."),
             Tag(name="Accounts", description="Accounts, sends, representatives, history."),
@@ -51,7 +51,13 @@ def openapi_config() -> OpenAPIConfig:
     )
 
 
-def complete(document: OpenAPI) -> None:
+def _document(application: Litestar) -> dict[str, Any]:
+    document = application.openapi_schema
+    _complete(document)
+    return document.to_schema()
+
+
+def _complete(document: OpenAPI) -> None:
     """Adds the error answers that every operation has, and corrects the framework's own descriptions."""
     for path in (document.paths or {}).values():
         for operation in (path.get, path.post, path.put):

@@ -8,7 +8,6 @@ from litestar.di import Provide
 
 from strongroom.bittensor.api.access import Callers
 from strongroom.bittensor.api.calls import CallsController
-from strongroom.bittensor.api.described_errors import describe_errors
 from strongroom.bittensor.api.documentation import documentation_routes, openapi_config
 from strongroom.bittensor.api.errors import ErrorMapper
 from strongroom.bittensor.api.extrinsics import ExtrinsicsController
@@ -47,7 +46,7 @@ def create_application(services: Services, *, callers: Callers, metrics: Metrics
         "remote_signing": services.remote_signing,
         "identities": services.identities,
     }
-    application = Litestar(
+    return Litestar(
         route_handlers=[
             version,
             read_health,
@@ -70,8 +69,6 @@ def create_application(services: Services, *, callers: Callers, metrics: Metrics
         request_max_body_size=MAX_BODY,
         logging_config=None,
     )
-    describe_errors(application.openapi_schema)
-    return application
 
 
 def _constant(value: object) -> Provide:

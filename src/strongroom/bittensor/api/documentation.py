@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from litestar import MediaType, Router
+from litestar import Litestar, Router
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 import strongroom
 from strongroom.bittensor.api.access import PUBLIC
+from strongroom.bittensor.api.described_errors import describe_errors
+from strongroom.core.http.openapi import LazyDocument
 from strongroom.core.http.swagger import swagger_routes
 
 TITLE = "Bittensor wallet service"
@@ -25,7 +26,7 @@ def openapi_config() -> OpenAPIConfig:
             " bearer token. Amounts are rao (1 TAO = 10^9 rao)."
         ),
         openapi_router=Router(path=DOCUMENT, route_handlers=[], opt=PUBLIC, include_in_schema=False),
-        render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
+        render_plugins=[LazyDocument(_document)],
         tags=[
             Tag(name="General", description="Version and health."),
             Tag(name="Wallet", description="Addresses, signatures of messages, weights."),
@@ -40,6 +41,12 @@ def openapi_config() -> OpenAPIConfig:
         ),
         security=[{"token": []}],
     )
+
+
+def _document(application: Litestar) -> dict[str, Any]:
+    document = application.openapi_schema
+    describe_errors(document)
+    return document.to_schema()
 
 
 def documentation_routes() -> list[Any]:

@@ -1,14 +1,20 @@
-"""Routes about proposals: a transaction is announced, its outputs are held, it is sent or given up."""
+"""Proposals: a transaction is announced, its outputs are held, it is sent or given up."""
 
 import re
-from typing import Any
 
-from litestar import Response
+import msgspec
+from litestar import Controller, delete, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from strongroom.core.errors import OutcomeUnknown
-from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.requests import Request, answer, bearer, read_body, written
+from strongroom.hathor.api.access import Caller
+from strongroom.hathor.api.answers import Hash, Success
+from strongroom.hathor.api.described import takes
+from strongroom.hathor.api.refusal import Refusal, refused
+from strongroom.hathor.api.requests import Request, read_body
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, text
+from strongroom.hathor.api.wallets.wallet import NOT_READY
 from strongroom.hathor.proposals.broadcaster import BroadcastResult
 from strongroom.hathor.proposals.service import Proposals
 from strongroom.hathor.proposals.store import OPEN, SEND_ERROR, SENT
@@ -16,71 +22,130 @@ from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.proposals.utxo_locks import LockedUtxo
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
-from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.history import address_path
-from strongroom.hathor.wallets.jwt import Principal, Tokens
 from strongroom.hathor.wallets.registry import WalletNotFound
 
 TX_HEX = text(alphanumeric=True)
 PROPOSAL = Schema(keys={"txHex": Key(check=TX_HEX, required=True)})
 SIGNED = Schema(keys={"txHex": Key(check=TX_HEX)})
 """As `PROPOSAL`; that it is missing is told when there is nothing else to say."""
+PROPOSAL_ID = Schema(keys={"txProposalId": Key(check=text(), required=True)})
 BARE_GUID = r"[0-9a-f]{8}([:-]?)[0-9a-f]{4}\1?[45][0-9a-f]{3}\1?[89ab][0-9a-f]{3}\1?[0-9a-f]{12}"
 GUID = re.compile(BARE_GUID, re.IGNORECASE)
 BRACKETS = ("{}", "[]", "()")
 
 
-class ProposalRoutes:
-    def __init__(
-        self, *, proposals: Proposals, reader: WalletReader, tokens: Tokens, submitter: Submitter
-    ) -> None:
-        self._proposals = proposals
-        self._reader = reader
-        self._tokens = tokens
-        self._submitter = submitter
+KNOWN = {
+    403: refused("`forbidden`: another wallet's, or the token is read-only"),
+    404: refused("`tx-proposal-not-found`"),
+}
 
-    async def create(self, request: Request) -> Response[bytes]:
-        principal = bearer(request, self._tokens, full=True)
+
+class HeldInput(msgspec.Struct, kw_only=True, rename="camel"):
+    tx_id: Hash
+    index: int
+    address_path: str
+
+
+class ProposalAnswer(Success, kw_only=True, rename="camel"):
+    tx_proposal_id: str
+    inputs: list[HeldInput]
+
+
+class SentAnswer(Success, kw_only=True, rename="camel"):
+    tx_proposal_id: str
+    tx_hex: str
+
+
+class CancelledAnswer(Success, kw_only=True, rename="camel"):
+    tx_proposal_id: str
+
+
+class ProposalController(Controller):
+    path = "/tx/proposal"
+    tags = ("Proposals",)
+
+    @post(
+        "/",
+        summary="Propose a transaction; its outputs are held for it",
+        opt=takes(body=PROPOSAL),
+        responses={
+            **NOT_READY,
+            400: refused("`invalid-payload`, or why its inputs or outputs cannot be taken"),
+        },
+    )
+    async def create(
+        self, request: Request, owner: NamedDependency[Caller], proposals: NamedDependency[Proposals]
+    ) -> ProposalAnswer:
         transaction, raw = read_transaction(SIGNED.check(await read_body(request))["txHex"])
-        proposal_id, held = await self._proposals.propose(principal, transaction, raw)
-        inputs = [encode_locked_utxo(each) for each in held]
-        return written({"success": True, "txProposalId": proposal_id, "inputs": inputs}, 201)
+        proposal_id, held = await proposals.propose(owner.principal, transaction, raw)
+        return ProposalAnswer(tx_proposal_id=proposal_id, inputs=[held_input(each) for each in held])
 
-    async def send(self, request: Request) -> Response[bytes]:
-        principal = bearer(request, self._tokens, full=True)
-        proposal_id = read_proposal_id(request)
+    @put(
+        "/{txProposalId:str}",
+        summary="Send it",
+        opt=takes(path=PROPOSAL_ID, body=PROPOSAL),
+        responses={
+            **KNOWN,
+            400: refused(
+                "`invalid-parameter`, `invalid-payload`, `tx-proposal-not-open`, `tx-proposal-no-match` or"
+                " `tx-proposal-send-error`"
+            ),
+            503: refused("The node is away, and nothing was sent: `fullnode-unavailable`"),
+            504: refused("Nobody knows yet: `tx-proposal-pending`; ask again with the same bytes"),
+        },
+    )
+    async def send(
+        self,
+        request: Request,
+        txProposalId: FromPath[str],
+        owner: NamedDependency[Caller],
+        proposals: NamedDependency[Proposals],
+        submitter: NamedDependency[Submitter],
+    ) -> SentAnswer:
+        proposal_id = read_proposal_id(txProposalId)
         try:
             tx_hex = SIGNED.check(await read_body(request))["txHex"]
         except Refusal as refusal:
             raise Refusal(400, "invalid-payload") from refusal
-        wallet = await self._reader.known_wallet(principal)
+        wallet = await owner.known_wallet()
         if wallet is None:
-            await self._check_open(principal, proposal_id)  # what is wrong with it goes first
+            await _check_open(proposals, owner, proposal_id)  # what is wrong with it goes first
             raise WalletNotFound
         try:
             transaction, raw = read_transaction(tx_hex)
         except Refusal:
-            await self._check_open(principal, proposal_id)
+            await _check_open(proposals, owner, proposal_id)
             raise
-        outcome = await send(self._submitter, wallet.id, proposal_id, transaction, raw)
-        return encode_outcome(outcome, proposal_id, tx_hex)
+        outcome = await send(submitter, wallet.id, proposal_id, transaction, raw)
+        return sent_answer(outcome, proposal_id, tx_hex)
 
-    async def destroy(self, request: Request) -> Response[bytes]:
-        principal = bearer(request, self._tokens, full=True)
-        proposal_id: str = request.path_params["txProposalId"]
-        await self._proposals.cancel(principal, proposal_id)
-        return answer(txProposalId=proposal_id)
+    @delete(
+        "/{txProposalId:str}",
+        status_code=200,
+        summary="Give it up; its outputs are free again",
+        opt=takes(path=PROPOSAL_ID),
+        responses={**KNOWN, 400: refused("`tx-proposal-not-open`")},
+    )
+    async def destroy(
+        self,
+        txProposalId: FromPath[str],
+        owner: NamedDependency[Caller],
+        proposals: NamedDependency[Proposals],
+    ) -> CancelledAnswer:
+        await proposals.cancel(owner.principal, txProposalId)
+        return CancelledAnswer(tx_proposal_id=txProposalId)
 
-    async def _check_open(self, principal: Principal, proposal_id: str) -> None:
-        """Raises: Refusal, ProposalRefused."""
-        proposal = await self._proposals.find(proposal_id, principal.wallet_id)
-        if proposal.status not in {OPEN, SEND_ERROR}:
-            raise Refusal(400, "tx-proposal-not-open", status=proposal.status)
+
+async def _check_open(proposals: Proposals, owner: Caller, proposal_id: str) -> None:
+    """Raises: Refusal, ProposalRefused."""
+    proposal = await proposals.find(proposal_id, owner.wallet_id)
+    if proposal.status not in {OPEN, SEND_ERROR}:
+        raise Refusal(400, "tx-proposal-not-open", status=proposal.status)
 
 
-def read_proposal_id(request: Request) -> str:
+def read_proposal_id(proposal_id: str) -> str:
     """Raises: Refusal: 400 `invalid-parameter`."""
-    proposal_id: str = request.path_params["txProposalId"]
     bare = proposal_id[1:-1] if proposal_id[:1] + proposal_id[-1:] in BRACKETS else proposal_id
     if not GUID.fullmatch(bare):
         raise Refusal(400, "invalid-parameter", parameter="txProposalId")
@@ -114,7 +179,7 @@ async def send(
         return None
 
 
-def encode_outcome(outcome: BroadcastResult | None, proposal_id: str, tx_hex: str) -> Response[bytes]:
+def sent_answer(outcome: BroadcastResult | None, proposal_id: str, tx_hex: str) -> SentAnswer:
     """Raises: Refusal: it was not sent, or nobody knows yet."""
     known = {"txProposalId": proposal_id, "txHex": tx_hex}
     if outcome is None:
@@ -123,18 +188,16 @@ def encode_outcome(outcome: BroadcastResult | None, proposal_id: str, tx_hex: st
         )
         raise Refusal(504, "tx-proposal-pending", message=message, **known)
     if outcome.status == SENT:
-        return answer(**known)
+        return SentAnswer(tx_proposal_id=proposal_id, tx_hex=tx_hex)
     if outcome.status == OPEN:
         raise Refusal(503, "fullnode-unavailable", details=[{"message": outcome.message}], **known)
     raise Refusal(400, "tx-proposal-send-error", message=outcome.message, **known)
 
 
-def encode_locked_utxo(held: LockedUtxo) -> dict[str, Any]:
-    return {
-        "txId": held.tx_id,
-        "index": held.index,
-        "addressPath": address_path(held.key_index, held.account),
-    }
+def held_input(held: LockedUtxo) -> HeldInput:
+    return HeldInput(
+        tx_id=held.tx_id, index=held.index, address_path=address_path(held.key_index, held.account)
+    )
 
 
 def _wrong_hex(what: str) -> Refusal:

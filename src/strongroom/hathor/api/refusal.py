@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+from litestar.openapi.datastructures import ResponseSpec
 
 from strongroom.core.errors import InvalidInput, LeaseLost, OutcomeUnknown, StrongroomError, Unavailable
 from strongroom.core.http.door import Refused
@@ -15,6 +16,22 @@ from strongroom.hathor.proposals.service import ProposalUnclear
 from strongroom.hathor.proposals.utxo_locks import ProposalRefused
 from strongroom.hathor.wallets.access import TokenOutdated, WalletNotReady
 from strongroom.hathor.wallets.registry import WalletNotFound
+
+
+class Failure(msgspec.Struct):
+    """`error` is a stable code; others of the code's own keys may stand beside it."""
+
+    success: Literal[False]
+    error: str | None = None
+    details: Any = None
+
+
+class GatewayFailure(msgspec.Struct, rename={"reason": "Message"}):
+    """The caller may not: `message` with 401, and with 403 where a key is wanted; else `Message`."""
+
+    message: str | None = None
+    reason: str | None = None
+
 
 OF_PROPOSALS = {"tx-proposal-not-found": 404, "forbidden": 403}
 """Where it is not 400."""
@@ -47,6 +64,11 @@ def unauthorized() -> GatewayRefusal:
 
 def forbidden_route() -> GatewayRefusal:
     return GatewayRefusal(403, None, Message="User is not authorized to access this resource")
+
+
+def refused(description: str) -> ResponseSpec:
+    """How a refusal is described in the OpenAPI document."""
+    return ResponseSpec(Failure, description=description, generate_examples=False)
 
 
 def refused_at_door(_path: str, refused: Refused) -> bytes:

@@ -1,21 +1,29 @@
-"""What a request carries: a JSON body, a query, a caller; and how an answer is written."""
+"""What a request carries: a JSON body, a query, and the form of amounts that it asks for."""
 
 import json
-from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import msgspec
 from litestar import Request as LitestarRequest
-from litestar import Response
 
-from strongroom.core.errors import Forbidden, Unauthenticated
 from strongroom.core.json_decoder import decode_json
-from strongroom.hathor.api.amounts import QUERY_KEY
-from strongroom.hathor.api.refusal import forbidden_route, unauthorized
-from strongroom.hathor.wallets.jwt import Mode, Principal, Tokens
+from strongroom.hathor.api.amounts import QUERY_KEY, AmountForm
 
-Request = LitestarRequest[Any, Any, Any]
-MAX_INTEGER = 2**64
+
+class Request(LitestarRequest[Any, Any, Any]):
+    """A request to the surface for wallets."""
+
+    @cached_property
+    def amounts(self) -> AmountForm:
+        """Raises: Refusal: it asks for a form that there is not."""
+        return AmountForm.of(self)
+
+
+async def check_amounts(request: LitestarRequest[Any, Any, Any]) -> None:
+    """Refuses a form of amounts that there is not, before a route does anything. Raises: Refusal."""
+    if isinstance(request, Request):
+        _ = request.amounts
 
 
 async def read_body(request: Request) -> object:
@@ -44,48 +52,3 @@ def _refuse(constant: str) -> object:
 def read_query(request: Request) -> dict[str, Any]:
     """The query by key, in its order, but for what every route knows; of a repeated key the last value."""
     return {key: value for key, value in request.query_params.items() if key != QUERY_KEY}
-
-
-def bearer(request: Request, tokens: Tokens, *, full: bool) -> Principal:
-    """The caller; `full` for routes that a read-only token does not open.
-
-    Raises:
-        GatewayRefusal: 401 or 403.
-    """
-    header = request.headers.get("authorization", "")
-    token = header[7:].strip() if header[:7].lower() == "bearer " else header
-    try:
-        principal = tokens.verify(token)
-    except Unauthenticated as error:
-        raise unauthorized() from error
-    except Forbidden as error:
-        raise forbidden_route() from error
-    if full and principal.mode is Mode.READ_ONLY:
-        raise forbidden_route()
-    return principal
-
-
-def answer(**body: object) -> Response[bytes]:
-    """200 `{"success": true, ...}`."""
-    return written({"success": True, **body}, 200)
-
-
-def written(body: Mapping[str, object], status: int) -> Response[bytes]:
-    return Response(encode_json(body), status_code=status, media_type="application/json")
-
-
-class ProxiedResponse(Response[bytes]):
-    """An answer whose numbers are not ours to tell from amounts."""
-
-
-def passed_on(body: bytes, *, has_amounts: bool = False) -> Response[bytes]:
-    """200 with the node's own JSON."""
-    kind = Response if has_amounts else ProxiedResponse
-    return kind(body, status_code=200, media_type="application/json")
-
-
-def encode_json(body: Mapping[str, object]) -> bytes:
-    try:
-        return msgspec.json.encode(body)
-    except OverflowError:  # a sum of amounts of 2^64 and more
-        return json.dumps(body, separators=(",", ":")).encode()

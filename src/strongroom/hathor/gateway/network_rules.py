@@ -6,7 +6,6 @@ The copy lies in the table `version_data`, as the original's does, so it outlive
 import asyncio
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -33,7 +32,6 @@ COPY = Statement(
 )
 MAX_COPY_BYTES = 60_000
 """Bytes of a TEXT column."""
-DECIMAL_PLACES = 2
 Number = int | float
 
 
@@ -72,32 +70,6 @@ class NetworkRules(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("half of the deposit's fraction is missing")
         if fraction[0] is None and self.token_deposit_percentage is None:
             raise ValueError("there is no token deposit")
-
-    def encode(self) -> dict[str, Any]:
-        """The `data` object of the API; a deposit's form that the node does not know is absent."""
-        deposit = {
-            "tokenDepositPercentage": self.token_deposit_percentage,
-            "tokenDepositPercentageNumerator": self.token_deposit_percentage_numerator,
-            "tokenDepositPercentageDenominator": self.token_deposit_percentage_denominator,
-        }
-        token = self.native_token or NativeToken()
-        return {
-            "version": self.version,
-            "network": self.network,
-            "nanoContractsEnabled": self.nano_contracts_enabled in {True, "enabled", "feature_activation"},
-            "minWeight": self.min_tx_weight if self.min_weight is None else self.min_weight,
-            "minTxWeight": self.min_tx_weight,
-            "minTxWeightCoefficient": self.min_tx_weight_coefficient,
-            "minTxWeightK": self.min_tx_weight_k,
-            **{name: value for name, value in deposit.items() if value is not None},
-            "rewardSpendMinBlocks": self.reward_spend_min_blocks,
-            "maxNumberInputs": self.max_number_inputs,
-            "maxNumberOutputs": self.max_number_outputs,
-            "decimalPlaces": DECIMAL_PLACES if self.decimal_places is None else self.decimal_places,
-            "nativeTokenName": token.name,
-            "nativeTokenSymbol": token.symbol,
-            "genesisBlockHash": self.genesis_block_hash,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

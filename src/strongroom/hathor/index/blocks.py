@@ -1,6 +1,6 @@
 """The chain's blocks as the tables have them, and who mined them."""
 
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import Connection, false, select
 
@@ -27,15 +27,28 @@ MINERS = Statement(
 )
 
 
+class Block(NamedTuple):
+    tx_id: str
+    height: int
+    timestamp_s: int
+
+
+class Miner(NamedTuple):
+    address: str
+    first_block: str
+    last_block: str
+    blocks: int
+
+
 async def read_best_height(database: Database) -> int:
     return await database.read(best_height)
 
 
-async def read_best_block(database: Database) -> dict[str, Any] | None:
+async def read_best_block(database: Database) -> Block | None:
     return await database.read(best_block)
 
 
-async def read_miners(database: Database) -> list[dict[str, Any]]:
+async def read_miners(database: Database) -> list[Miner]:
     return await database.read(miners)
 
 
@@ -45,15 +58,12 @@ def best_height(connection: Connection) -> int:
     return int(rows[0][1]) if rows else 0
 
 
-def best_block(connection: Connection) -> dict[str, Any] | None:
+def best_block(connection: Connection) -> Block | None:
     """The highest block that is not voided; None when there is none."""
     rows = execute(connection, BEST)
-    return {"txId": rows[0][0], "height": rows[0][1], "timestamp": rows[0][2]} if rows else None
+    return Block(*rows[0]) if rows else None
 
 
-def miners(connection: Connection) -> list[dict[str, Any]]:
+def miners(connection: Connection) -> list[Miner]:
     """Every address that ever mined a block, the busiest first."""
-    return [
-        {"address": address, "firstBlock": first, "lastBlock": last, "count": count}
-        for address, first, last, count in execute(connection, MINERS)
-    ]
+    return [Miner(*row) for row in execute(connection, MINERS)]

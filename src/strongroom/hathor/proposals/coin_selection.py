@@ -37,14 +37,6 @@ class Payee:
     token_id: str
     timelock_s: int | None = None
 
-    def encode(self) -> dict[str, object]:
-        return {
-            "address": self.address,
-            "value": self.value,
-            "token": self.token_id,
-            "timelock": self.timelock_s,
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:

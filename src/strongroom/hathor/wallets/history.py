@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, false, or_, select
 
@@ -115,7 +115,42 @@ TRANSACTION = Statement(
     "wallet_id",
     "tx_id",
 )
-Row = dict[str, Any]
+
+
+class Address(NamedTuple):
+    """A row of `address`."""
+
+    address: str
+    key_index: int
+    transactions: int
+    seqnum: int
+    shielded: str | None = None
+    """What payers of a shielded one are told; `address` is its form on the chain."""
+
+
+class Entry(NamedTuple):
+    """What a transaction changed of one token, and whether it is voided."""
+
+    tx_id: str
+    timestamp_s: int
+    voided: bool
+    transparent: int
+    shielded: int
+    version: int | None
+
+
+class TransactionPart(NamedTuple):
+    """What a transaction changed of one token, and the token."""
+
+    tx_id: str
+    timestamp_s: int
+    version: int
+    voided: bool
+    weight: float | None
+    balance: int
+    token_id: str
+    token_name: str | None
+    token_symbol: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,52 +161,47 @@ class HistoryCursor:
     tx_id: str
 
     @classmethod
-    def behind(cls, entry: Row) -> "HistoryCursor":
-        return cls(timestamp_s=entry["timestamp"], tx_id=entry["txId"])
+    def behind(cls, entry: Entry) -> "HistoryCursor":
+        return cls(timestamp_s=entry.timestamp_s, tx_id=entry.tx_id)
 
 
 OLDEST = HistoryCursor(timestamp_s=-1, tx_id="")
 NEWEST = HistoryCursor(timestamp_s=2**32, tx_id="")
 
 
-async def all_addresses(database: Database, wallet_id: str) -> list[Row]:
-    return [_load_address(row) for row in await database.query(ADDRESSES, wallet_id)]
+async def all_addresses(database: Database, wallet_id: str) -> list[Address]:
+    return [Address(*row) for row in await database.query(ADDRESSES, wallet_id)]
 
 
-async def address_at(database: Database, wallet_id: str, index: float) -> list[Row]:
+async def address_at(database: Database, wallet_id: str, index: float) -> list[Address]:
     """One address, or none."""
-    return [_load_address(row) for row in await database.query(ADDRESS_AT, wallet_id, index)]
+    return [Address(*row) for row in await database.query(ADDRESS_AT, wallet_id, index)]
 
 
-async def address_named(database: Database, wallet_id: str, address: str) -> list[Row]:
+async def address_named(database: Database, wallet_id: str, address: str) -> list[Address]:
     """One address, or none when it is not the wallet's."""
-    return [_load_address(row) for row in await database.query(ADDRESS_NAMED, wallet_id, address)]
+    return [Address(*row) for row in await database.query(ADDRESS_NAMED, wallet_id, address)]
 
 
-async def new_addresses(database: Database, wallet_id: str, last_used: int, most: int) -> list[Row]:
+async def new_addresses(database: Database, wallet_id: str, last_used: int, most: int) -> list[Address]:
     """Unused addresses after the last used one."""
     rows = await database.query(UNUSED, wallet_id, last_used, most)
-    return [{"address": row[0], "index": row[1], "addressPath": address_path(row[1])} for row in rows]
+    return [Address(*row) for row in rows]
 
 
-async def shielded_addresses(database: Database, wallet_id: str, index: float | None) -> list[Row]:
+async def shielded_addresses(database: Database, wallet_id: str, index: float | None) -> list[Address]:
     """Those of its shielded account, or the one at an index; only wallets that the original made have any."""
     question = (SHIELDED, wallet_id) if index is None else (SHIELDED_AT, wallet_id, index)
     rows = await database.query(*question)
-    return [{**_load_address(row), "address": row[4], "spendAddress": row[0]} for row in rows]
+    return [Address(*row) for row in rows]
 
 
 async def new_shielded_addresses(
     database: Database, wallet_id: str, last_used: int, most: int
-) -> tuple[list[Row], list[Row]]:
-    """Unused ones after the last used one: what payers are told, and what stands on the chain."""
-    told: list[Row] = []
-    on_chain: list[Row] = []
-    for row in await database.query(UNUSED_SHIELDED, wallet_id, last_used, most):
-        cursor = {"index": row[1], "addressPath": address_path(row[1], SHIELDED_ACCOUNT)}
-        told.append({"address": row[4], **cursor})
-        on_chain.append({"address": row[0], **cursor})
-    return told, on_chain
+) -> list[Address]:
+    """Unused ones after the last used one."""
+    rows = await database.query(UNUSED_SHIELDED, wallet_id, last_used, most)
+    return [Address(*row) for row in rows]
 
 
 async def used_beyond_first(database: Database, wallet_id: str) -> bool:
@@ -191,14 +221,14 @@ async def tokens(database: Database, wallet_id: str) -> list[str]:
     return [row[0] for row in await database.query(TOKENS, wallet_id)]
 
 
-async def history(database: Database, wallet_id: str, token_id: str, skip: int, count: int) -> list[Row]:
+async def history(database: Database, wallet_id: str, token_id: str, skip: int, count: int) -> list[Entry]:
     """The latest transactions first; `balance` is what each changed."""
     return [_load_entry(row) for row in await database.query(HISTORY, wallet_id, token_id, count, skip)]
 
 
 async def history_before(
     database: Database, wallet_id: str, token_id: str, cursor: HistoryCursor, count: int
-) -> list[Row]:
+) -> list[Entry]:
     """The next older entries. Whatever comes meanwhile moves none of them."""
     rows = await database.query(OLDER, wallet_id, token_id, cursor.timestamp_s, cursor.tx_id, count)
     return [_load_entry(row) for row in rows]
@@ -206,29 +236,29 @@ async def history_before(
 
 async def history_after(
     database: Database, wallet_id: str, token_id: str, cursor: HistoryCursor, count: int
-) -> list[Row]:
+) -> list[Entry]:
     """The next newer entries, the oldest first."""
     rows = await database.query(NEWER, wallet_id, token_id, cursor.timestamp_s, cursor.tx_id, count)
     return [_load_entry(row) for row in rows]
 
 
-async def transaction_tokens(database: Database, wallet_id: str, tx_id: str) -> list[Row]:
+async def transaction_tokens(database: Database, wallet_id: str, tx_id: str) -> list[TransactionPart]:
     """What a transaction that is not voided changed, by token."""
     found = []
     for row in await database.query(TRANSACTION, wallet_id, ascii_key(tx_id)):
         name, symbol = NATIVE_TOKEN[:2] if row[7] == NATIVE else row[8:10]
         found.append(
-            {
-                "txId": row[0],
-                "timestamp": row[1],
-                "version": row[2],
-                "voided": bool(row[3]),
-                "weight": row[4],
-                "balance": int(row[5]) + int(row[6]),
-                "tokenId": row[7],
-                "tokenName": name,
-                "tokenSymbol": symbol,
-            }
+            TransactionPart(
+                tx_id=row[0],
+                timestamp_s=row[1],
+                version=row[2],
+                voided=bool(row[3]),
+                weight=row[4],
+                balance=int(row[5]) + int(row[6]),
+                token_id=row[7],
+                token_name=name,
+                token_symbol=symbol,
+            )
         )
     return found
 
@@ -237,19 +267,5 @@ def address_path(index: int, account: int = 0) -> str:
     return f"m/44'/280'/{account}'/0/{index}"
 
 
-def _load_address(row: tuple[Any, ...]) -> Row:
-    return {"address": row[0], "index": row[1], "transactions": row[2], "seqnum": row[3]}
-
-
-def _load_entry(row: tuple[Any, ...]) -> Row:
-    transparent, shielded = int(row[3]), int(row[4])
-    kind = "transparent" if not shielded else "mixed" if transparent else "shielded"
-    return {
-        "txId": row[0],
-        "timestamp": row[1],
-        "voided": int(row[2]),
-        "balance": transparent + shielded,
-        "version": row[5],
-        "tx_kind": kind,
-        "balanceBreakdown": {"transparent": transparent, "shielded": shielded},
-    }
+def _load_entry(row: tuple[Any, ...]) -> Entry:
+    return Entry(row[0], row[1], bool(row[2]), int(row[3]), int(row[4]), row[5])

@@ -60,22 +60,6 @@ class Wallet:
         halves = {self.own_status, self.shielded_status}
         return next((status for status in (ERROR, CREATING) if status in halves), READY)
 
-    def encode(self) -> dict[str, Any]:
-        """The `status` object of the API."""
-        return {
-            "walletId": self.id,
-            "xpubkey": self.xpubkey,
-            "authXpubkey": self.auth_xpubkey,
-            "status": self.status,
-            "retryCount": self.retry_count,
-            "maxGap": self.max_gap,
-            "createdAt": self.created_at_s,
-            "readyAt": self.ready_at_s,
-            "lastUsedAddressIndex": self.last_used_index,
-            "shieldedMaxGap": self.shielded_max_gap,
-            "lastUsedShieldedIndex": self.last_used_shielded_index,
-        }
-
 
 def new_wallet(*, wallet_id: str, xpubkey: str, auth_xpubkey: str, max_gap: int, created_at_s: int) -> Wallet:
     """One that is not registered yet."""

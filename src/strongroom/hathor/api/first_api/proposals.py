@@ -4,21 +4,31 @@ import base64
 import binascii
 from typing import Any
 
-from litestar import Response
+import msgspec
+from litestar import Controller, delete, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from strongroom.core.clock import Entropy
-from strongroom.hathor.api.first_api.wallets import SEND, LegacyAccess
+from strongroom.hathor.api.answers import Amount, Seconds, Success
+from strongroom.hathor.api.described import takes
+from strongroom.hathor.api.first_api.access import SCOPE, SEND, TAG, of_first_api
 from strongroom.hathor.api.proposals import (
-    encode_locked_utxo,
-    encode_outcome,
+    PROPOSAL_ID,
+    CancelledAnswer,
+    HeldInput,
+    SentAnswer,
+    held_input,
     read_proposal_id,
     send,
+    sent_answer,
 )
-from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.requests import Request, answer, read_body, written
+from strongroom.hathor.api.refusal import Refusal, refused
+from strongroom.hathor.api.requests import Request, read_body
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, optional, text
+from strongroom.hathor.api.wallets.wallet import NOT_READY
 from strongroom.hathor.gateway.network_rules import Versions
-from strongroom.hathor.proposals.coin_selection import Drafter, Payee, complete
+from strongroom.hathor.proposals.coin_selection import Draft, Drafter, Payee, complete
 from strongroom.hathor.proposals.service import Proposals
 from strongroom.hathor.proposals.store import Proposal
 from strongroom.hathor.proposals.submitter import Submitter, weight_rule
@@ -29,8 +39,6 @@ from strongroom.hathor.protocol.work import usual_weight
 
 USE_LARGER = "USE_LARGER_UTXOS"
 """The only way of choosing inputs there ever was."""
-CHOICES = 8
-"""Another proposal may take what was chosen; then this chooses again."""
 LATEST_S = 2**32 - 1
 MAX_NONCE = 2**32 - 1
 HEAVIER = 1.1
@@ -69,8 +77,25 @@ SIGNED = Schema(
 )
 
 
-class LegacyProposalRoutes:
-    """`/txproposals`."""
+KNOWN = {404: refused("`tx-proposal-not-found`")}
+
+
+class LegacyPayee(msgspec.Struct, kw_only=True):
+    address: str
+    value: Amount
+    token: str
+    timelock: Seconds | None
+
+
+class LegacyProposalAnswer(Success, kw_only=True, rename="camel"):
+    tx_proposal_id: str
+    inputs: list[HeldInput]
+    outputs: list[LegacyPayee]
+    tokens: list[str]
+
+
+class LegacyProposals:
+    """What happens on the routes of `LegacyProposalController`."""
 
     def __init__(
         self,
@@ -78,20 +103,17 @@ class LegacyProposalRoutes:
         proposals: Proposals,
         entropy: Entropy,
         network: Network,
-        access: LegacyAccess,
         submitter: Submitter,
         versions: Versions,
     ) -> None:
         self._proposals = proposals
         self._entropy = entropy
         self._network = network
-        self._access = access
         self._submitter = submitter
         self._versions = versions
 
-    async def create(self, request: Request) -> Response[bytes]:
-        await self._access.admit(request, SEND)
-        body = DRAFT.check(await read_body(request))
+    async def create(self, body: dict[str, Any]) -> tuple[str, Draft]:
+        """A proposal's id, and what is proposed. Raises: Refusal, ProposalRefused."""
         max_inputs, max_outputs = await self._proposals.limits()
         if len(body["outputs"]) > max_outputs:
             raise Refusal(400, "too-many-outputs", outputs=len(body["outputs"]))
@@ -102,20 +124,10 @@ class LegacyProposalRoutes:
             network=self._network, entropy=self._entropy, max_inputs=max_inputs, max_outputs=max_outputs
         )
         spent = [(each["txId"], each["index"]) for each in body["inputs"] or []]
-        proposal_id, draft = await self._proposals.draft(body["id"], payees, spent, drafter)
-        document = {
-            "success": True,
-            "txProposalId": proposal_id,
-            "inputs": [encode_locked_utxo(held) for held in draft.held],
-            "outputs": [payee.encode() for payee in draft.payees],
-            "tokens": draft.token_ids,
-        }
-        return written(document, 201)
+        return await self._proposals.draft(body["id"], payees, spent, drafter)
 
-    async def send(self, request: Request) -> Response[bytes]:
-        await self._access.admit(request, SEND)
-        proposal_id = read_proposal_id(request)
-        body = SIGNED.check(await read_body(request))
+    async def send(self, proposal_id: str, body: dict[str, Any]) -> SentAnswer:
+        """Raises: Refusal, ProposalRefused."""
         proposal, proposed = await self._proposals.find_with_transaction(proposal_id)
         if proposed is None:
             raise Refusal(400, "tx-proposal-not-open", status=proposal.status)
@@ -123,13 +135,11 @@ class LegacyProposalRoutes:
         await self._check_weight(transaction, proposal)
         raw = transaction.encode()
         outcome = await send(self._submitter, None, proposal_id, transaction, raw)
-        return encode_outcome(outcome, proposal_id, raw.hex())
+        return sent_answer(outcome, proposal_id, raw.hex())
 
-    async def destroy(self, request: Request) -> Response[bytes]:
-        await self._access.admit(request, SEND)
-        proposal_id: str = request.path_params["txProposalId"]
+    async def cancel(self, proposal_id: str) -> None:
+        """Raises: ProposalRefused."""
         await self._proposals.cancel_any(proposal_id)
-        return answer(txProposalId=proposal_id)
 
     async def _check_weight(self, transaction: Transaction, proposal: Proposal) -> None:
         least = usual_weight(transaction, weight_rule(await self._versions.rules()))
@@ -149,6 +159,74 @@ class LegacyProposalRoutes:
             token_id=output["token"],
             timelock_s=output["timelock"],
         )
+
+
+class LegacyProposalController(Controller):
+    path = "/txproposals"
+    tags = (TAG,)
+    guards = (of_first_api,)
+
+    @post(
+        "/",
+        summary="Have a transaction made",
+        opt={**takes(body=DRAFT, amounts=True), SCOPE: SEND},
+        responses={**NOT_READY, 400: refused("`invalid-payload`, or why it cannot be made")},
+    )
+    async def create(
+        self, request: Request, legacy_proposals: NamedDependency[LegacyProposals]
+    ) -> LegacyProposalAnswer:
+        proposal_id, draft = await legacy_proposals.create(DRAFT.check(await read_body(request)))
+        return LegacyProposalAnswer(
+            tx_proposal_id=proposal_id,
+            inputs=[held_input(held) for held in draft.held],
+            outputs=[
+                LegacyPayee(
+                    address=payee.address,
+                    value=payee.value,
+                    token=payee.token_id,
+                    timelock=payee.timelock_s,
+                )
+                for payee in draft.payees
+            ],
+            tokens=draft.token_ids,
+        )
+
+    @put(
+        "/{txProposalId:str}",
+        summary="Send it, signed and mined",
+        opt={**takes(path=PROPOSAL_ID, body=SIGNED), SCOPE: SEND},
+        responses={
+            **KNOWN,
+            400: refused(
+                "`invalid-parameter`, `invalid-payload`, `tx-proposal-not-open`, `invalid-tx-weight` or"
+                " `tx-proposal-send-error`"
+            ),
+            502: refused("The node failed: `fullnode-error`"),
+            503: refused("The node is away, and nothing was sent: `fullnode-unavailable`"),
+            504: refused("Nobody knows yet: `tx-proposal-pending`; ask again with the same body"),
+        },
+    )
+    async def send(
+        self,
+        request: Request,
+        txProposalId: FromPath[str],
+        legacy_proposals: NamedDependency[LegacyProposals],
+    ) -> SentAnswer:
+        proposal_id = read_proposal_id(txProposalId)
+        return await legacy_proposals.send(proposal_id, SIGNED.check(await read_body(request)))
+
+    @delete(
+        "/{txProposalId:str}",
+        status_code=200,
+        summary="Give it up",
+        opt={**takes(path=PROPOSAL_ID), SCOPE: SEND},
+        responses={**KNOWN, 400: refused("`tx-proposal-not-open`")},
+    )
+    async def destroy(
+        self, txProposalId: FromPath[str], legacy_proposals: NamedDependency[LegacyProposals]
+    ) -> CancelledAnswer:
+        await legacy_proposals.cancel(txProposalId)
+        return CancelledAnswer(tx_proposal_id=txProposalId)
 
 
 def _complete(proposed: Transaction, body: dict[str, Any]) -> Transaction:

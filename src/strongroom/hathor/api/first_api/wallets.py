@@ -3,25 +3,30 @@
 So it is off unless the operator turns it on, answers on loopback only or to an API token, and to no web page.
 """
 
-from typing import Any, TypeVar
+from typing import Any
 
-from litestar import Response
+import msgspec
+from litestar import Controller, get, post
+from litestar.di import NamedDependency
 
 from strongroom.core.clock import Clock
-from strongroom.core.errors import Conflict, Forbidden, Unauthenticated
-from strongroom.core.http.door import DoorRules, refused_body
-from strongroom.core.security.tokens import Gatekeeper
+from strongroom.core.errors import Conflict
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.refusal import Refusal, forbidden_route, unauthorized
-from strongroom.hathor.api.requests import Request, answer, read_body, read_query
+from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success
+from strongroom.hathor.api.described import takes
+from strongroom.hathor.api.first_api.access import TAG, of_first_api
+from strongroom.hathor.api.refusal import Refusal, refused
+from strongroom.hathor.api.requests import Request, read_body, read_query
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, text
-from strongroom.hathor.api.wallets.holdings import encode_balance
+from strongroom.hathor.api.wallets.holdings import AuthoritySums, BalanceSums, authority_sums, balance_sums
 from strongroom.hathor.api.wallets.registration import RegistrationRules
+from strongroom.hathor.api.wallets.wallet import NOT_READY, UNKNOWN, LoadStatus, load_status
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.keys import first_address, parse_xpub, wallet_id
 from strongroom.hathor.wallets import history as histories
 from strongroom.hathor.wallets.access import require_ready
-from strongroom.hathor.wallets.balances import read_balances
+from strongroom.hathor.wallets.balances import Balance, read_balances
+from strongroom.hathor.wallets.history import Entry
 from strongroom.hathor.wallets.loading import WalletLoader
 from strongroom.hathor.wallets.registry import (
     Wallet,
@@ -31,11 +36,6 @@ from strongroom.hathor.wallets.registry import (
     register_wallet,
 )
 
-T = TypeVar("T")
-
-READ = "hathor:read"
-SEND = "hathor:send"
-SCOPES = {READ: "read and load wallets", SEND: "make, send and give up proposals"}
 MAX_ENTRIES = 15
 ID = Key(check=text(), required=True)
 TOKEN_ID = text(alphanumeric=True)
@@ -51,103 +51,104 @@ HISTORY = Schema(
 )
 
 
-class LegacyAccess:
-    """Who may use the first API: whoever has an API token with the right, and where none is required everybody."""
-
-    def __init__(self, gatekeeper: Gatekeeper, door: DoorRules) -> None:
-        """`door`: who may come without a token, where none is required."""
-        self._gatekeeper = gatekeeper
-        self._door = door
-
-    async def admit(self, request: Request, scope: str) -> None:
-        """Raises: Refusal: 401, 403 or 415."""
-        authorization = request.headers.get("authorization")
-        try:
-            (await self._gatekeeper.identify(authorization)).require(scope)
-        except Unauthenticated as error:
-            raise unauthorized() from error
-        except Forbidden as error:
-            raise forbidden_route() from error
-        if authorization is None:
-            refused = self._door.caller(request.scope) or await refused_body(request.scope, request.body)
-            if refused is not None:
-                raise Refusal(refused.status, refused.code.replace("_", "-"), message=refused.message)
+class LegacyStatus(msgspec.Struct, kw_only=True, rename="camel"):
+    wallet_id: Hash
+    xpubkey: str
+    max_gap: int
+    status: LoadStatus
+    created_at: Seconds
+    ready_at: Seconds | None
 
 
-class LegacyRoutes:
-    """`/wallet`, `/balances`, `/addresses`, `/txhistory`."""
+class LegacyStatusAnswer(Success, kw_only=True):
+    status: LegacyStatus
+
+
+class LegacyTokenName(msgspec.Struct, kw_only=True):
+    id: str
+    name: str
+    symbol: str
+
+
+class LegacyBalance(msgspec.Struct, kw_only=True, rename="camel"):
+    token: LegacyTokenName
+    transactions: int
+    balance: BalanceSums
+    token_authorities: AuthoritySums
+    lock_expires: Seconds | None
+
+
+class LegacyBalancesAnswer(Success, kw_only=True):
+    balances: list[LegacyBalance]
+
+
+class LegacyAddress(msgspec.Struct, kw_only=True):
+    address: str
+    index: int
+    transactions: int
+
+
+class LegacyAddressesAnswer(Success, kw_only=True):
+    addresses: list[LegacyAddress]
+
+
+class LegacyEntry(msgspec.Struct, kw_only=True, rename="camel"):
+    tx_id: Hash
+    timestamp: Seconds
+    balance: Amount
+
+
+class LegacyHistoryAnswer(Success, kw_only=True):
+    history: list[LegacyEntry]
+    skip: int
+    count: int
+
+
+def load_schema(rules: RegistrationRules) -> Schema:
+    """The body of `POST wallet`."""
+    return Schema(
+        keys={
+            "xpubkey": Key(check=text(), required=True),
+            "firstAddress": Key(check=text(), required=rules.confirm_first_address),
+        }
+    )
+
+
+class LegacyWallets:
+    """Wallets by their ids."""
 
     def __init__(
-        self,
-        *,
-        database: Database,
-        clock: Clock,
-        loader: WalletLoader,
-        access: LegacyAccess,
-        rules: RegistrationRules,
+        self, *, database: Database, clock: Clock, loader: WalletLoader, rules: RegistrationRules
     ) -> None:
-        self._database = database
+        self.database = database
         self._clock = clock
         self._loader = loader
-        self._access = access
         self._rules = rules
-        self.load_schema = Schema(
-            keys={
-                "xpubkey": Key(check=text(), required=True),
-                "firstAddress": Key(check=text(), required=rules.confirm_first_address),
-            }
-        )
+        self.load_schema = load_schema(rules)
 
-    async def load(self, request: Request) -> Response[bytes]:
-        """The account's key becomes the authentication key too, until the wallet registers one."""
-        await self._access.admit(request, READ)
-        body = self.load_schema.check(await read_body(request))
+    @property
+    def now_s(self) -> int:
+        return self._clock.now_ms() // 1000
+
+    async def load(self, body: dict[str, Any]) -> Wallet:
+        """The account's key becomes the authentication key too, until the wallet registers one. Raises: Refusal."""
         wallet = self._new(body["xpubkey"], body["firstAddress"])
-        stored = await read_wallet(self._database, wallet.id)
+        stored = await read_wallet(self.database, wallet.id)
         if stored is not None:
             raise _already_loaded(stored)
         try:
-            registered = await register_wallet(self._database, wallet)
+            registered = await register_wallet(self.database, wallet)
         except Conflict as error:  # another request came first
             raise _already_loaded(wallet) from error
         await self._loader.load(registered.id, self._rules.load_wait_s)
-        return answer(status=_status(await read_wallet(self._database, registered.id) or registered))
+        return await read_wallet(self.database, registered.id) or registered
 
-    async def status(self, request: Request) -> Response[bytes]:
-        wallet, _ = await self._asked(request, NAMED)
-        return answer(status=_status(wallet))
-
-    async def balances(self, request: Request) -> Response[bytes]:
-        wallet, query = await self._asked(request, BALANCES)
-        now_s = self._clock.now_ms() // 1000
-        found = await read_balances(self._database, require_ready(wallet).id, query["token_id"], now_s)
-        documents = [encode_balance(balance, split=False) for balance in found]
-        for document in documents:
-            del document["token"]["version"]
-        return answer(balances=documents)
-
-    async def addresses(self, request: Request) -> Response[bytes]:
-        wallet, _ = await self._asked(request, NAMED)
-        rows = await histories.all_addresses(self._database, require_ready(wallet).id)
-        return answer(addresses=[_only(row, "address", "index", "transactions") for row in rows])
-
-    async def history(self, request: Request) -> Response[bytes]:
-        wallet, query = await self._asked(request, HISTORY)
-        skip, count = query["skip"], query["count"]
-        rows = await histories.history(
-            self._database, require_ready(wallet).id, query["token_id"], skip, count
-        )
-        entries = [_only(row, "txId", "timestamp", "balance") for row in rows]
-        return answer(history=entries, skip=skip, count=count)
-
-    async def _asked(self, request: Request, schema: Schema) -> tuple[Wallet, dict[str, Any]]:
-        """The wallet that the query names, in whatever status, and the query."""
-        await self._access.admit(request, READ)
-        query = schema.check(read_query(request), convert=True)
-        wallet = await read_wallet(self._database, query["id"])
+    async def find(self, wallet_id: str) -> Wallet:
+        """In whatever status. Raises: WalletNotFound."""
+        wallet = await read_wallet(self.database, wallet_id)
         if wallet is None:
             raise WalletNotFound
-        return wallet, query
+        return wallet
 
     def _new(self, xpub: str, expected: str | None) -> Wallet:
         try:
@@ -163,17 +164,106 @@ class LegacyRoutes:
             xpubkey=xpub,
             auth_xpubkey=xpub,
             max_gap=self._rules.max_gap,
-            created_at_s=self._clock.now_ms() // 1000,
+            created_at_s=self.now_s,
         )
 
 
-def _status(wallet: Wallet) -> dict[str, Any]:
-    return _only(wallet.encode(), "walletId", "xpubkey", "maxGap", "status", "createdAt", "readyAt")
+class LegacyWalletController(Controller):
+    tags = (TAG,)
+    guards = (of_first_api,)
+
+    @post(
+        "/wallet",
+        status_code=200,
+        summary="Load a wallet",
+        opt=takes(body=load_schema),
+        responses={400: refused("`invalid-payload` or `wallet-already-loaded`")},
+    )
+    async def load(
+        self, request: Request, legacy_wallets: NamedDependency[LegacyWallets]
+    ) -> LegacyStatusAnswer:
+        body = legacy_wallets.load_schema.check(await read_body(request))
+        return LegacyStatusAnswer(status=_status(await legacy_wallets.load(body)))
+
+    @get("/wallet", summary="How far it is loaded", opt=takes(query=NAMED), responses=UNKNOWN)
+    async def status(
+        self, request: Request, legacy_wallets: NamedDependency[LegacyWallets]
+    ) -> LegacyStatusAnswer:
+        query = NAMED.check(read_query(request), convert=True)
+        return LegacyStatusAnswer(status=_status(await legacy_wallets.find(query["id"])))
+
+    @get(
+        "/balances",
+        summary="What it has",
+        opt=takes(query=BALANCES, amounts=True),
+        responses=NOT_READY,
+    )
+    async def balances(
+        self, request: Request, legacy_wallets: NamedDependency[LegacyWallets]
+    ) -> LegacyBalancesAnswer:
+        query = BALANCES.check(read_query(request), convert=True)
+        wallet = require_ready(await legacy_wallets.find(query["id"]))
+        found = await read_balances(
+            legacy_wallets.database, wallet.id, query["token_id"], legacy_wallets.now_s
+        )
+        return LegacyBalancesAnswer(balances=[_balance(balance) for balance in found])
+
+    @get("/addresses", summary="Its addresses", opt=takes(query=NAMED), responses=NOT_READY)
+    async def addresses(
+        self, request: Request, legacy_wallets: NamedDependency[LegacyWallets]
+    ) -> LegacyAddressesAnswer:
+        query = NAMED.check(read_query(request), convert=True)
+        wallet = require_ready(await legacy_wallets.find(query["id"]))
+        found = await histories.all_addresses(legacy_wallets.database, wallet.id)
+        return LegacyAddressesAnswer(
+            addresses=[
+                LegacyAddress(address=each.address, index=each.key_index, transactions=each.transactions)
+                for each in found
+            ]
+        )
+
+    @get(
+        "/txhistory",
+        summary="Its transactions of a token",
+        opt=takes(query=HISTORY, amounts=True),
+        responses=NOT_READY,
+    )
+    async def history(
+        self, request: Request, legacy_wallets: NamedDependency[LegacyWallets]
+    ) -> LegacyHistoryAnswer:
+        query = HISTORY.check(read_query(request), convert=True)
+        wallet = require_ready(await legacy_wallets.find(query["id"]))
+        skip, count = query["skip"], query["count"]
+        found = await histories.history(legacy_wallets.database, wallet.id, query["token_id"], skip, count)
+        return LegacyHistoryAnswer(history=[_entry(entry) for entry in found], skip=skip, count=count)
+
+
+def _status(wallet: Wallet) -> LegacyStatus:
+    return LegacyStatus(
+        wallet_id=wallet.id,
+        xpubkey=wallet.xpubkey,
+        max_gap=wallet.max_gap,
+        status=load_status(wallet),
+        created_at=wallet.created_at_s,
+        ready_at=wallet.ready_at_s,
+    )
+
+
+def _balance(balance: Balance) -> LegacyBalance:
+    return LegacyBalance(
+        token=LegacyTokenName(id=balance.token_id, name=balance.name, symbol=balance.symbol),
+        transactions=balance.transactions,
+        balance=balance_sums(balance, split=False),
+        token_authorities=authority_sums(balance),
+        lock_expires=balance.lock_expires_s,
+    )
+
+
+def _entry(entry: Entry) -> LegacyEntry:
+    return LegacyEntry(
+        tx_id=entry.tx_id, timestamp=entry.timestamp_s, balance=entry.transparent + entry.shielded
+    )
 
 
 def _already_loaded(wallet: Wallet) -> Refusal:
     return Refusal(400, "wallet-already-loaded", status=_status(wallet))
-
-
-def _only(document: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: document[name] for name in names}

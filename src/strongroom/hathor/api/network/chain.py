@@ -1,38 +1,86 @@
-"""Routes about the chain as a whole. The original has them as functions without a route, or had them once."""
+"""The chain as a whole. The original has these routes as functions without a route, or had them once."""
 
-from litestar import Response
+import msgspec
+from litestar import Controller, get
+from litestar.di import NamedDependency
 
 from strongroom.core.errors import NotFound
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.requests import Request, answer, bearer
+from strongroom.hathor.api.access import any_caller
+from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success
+from strongroom.hathor.api.described import takes
+from strongroom.hathor.api.refusal import Refusal, refused
+from strongroom.hathor.api.requests import Request
 from strongroom.hathor.api.validation import Key, Schema, text
 from strongroom.hathor.index.blocks import read_best_block, read_miners
 from strongroom.hathor.index.supply import Supplies
-from strongroom.hathor.wallets.jwt import Tokens
 
 TOKEN = Schema(keys={"token_id": Key(check=text(alphanumeric=True, most=64), required=True)})
 
 
-class ChainRoutes:
-    def __init__(self, database: Database, supplies: Supplies, tokens: Tokens) -> None:
-        self._database = database
-        self._supplies = supplies
-        self._tokens = tokens
+class MinerEntry(msgspec.Struct, kw_only=True, rename="camel"):
+    address: str
+    first_block: Hash
+    last_block: Hash
+    count: int
 
-    async def miners(self, request: Request) -> Response[bytes]:
-        bearer(request, self._tokens, full=False)
-        return answer(miners=await read_miners(self._database))
 
-    async def latest_block(self, request: Request) -> Response[bytes]:
-        bearer(request, self._tokens, full=False)
-        return answer(block=await read_best_block(self._database))
+class MinersAnswer(Success, kw_only=True):
+    miners: list[MinerEntry]
 
-    async def total_supply(self, request: Request) -> Response[bytes]:
-        bearer(request, self._tokens, full=False)
+
+class BlockView(msgspec.Struct, kw_only=True, rename="camel"):
+    tx_id: Hash
+    height: int
+    timestamp: Seconds
+
+
+class BlockAnswer(Success, kw_only=True):
+    block: BlockView | None
+
+
+class SupplyAnswer(Success, kw_only=True, rename="camel"):
+    total_supply: Amount
+
+
+class ChainController(Controller):
+    tags = ("Chain",)
+    guards = (any_caller,)
+
+    @get("/miners", summary="Who mined how many blocks")
+    async def miners(self, database: NamedDependency[Database]) -> MinersAnswer:
+        found = await read_miners(database)
+        return MinersAnswer(
+            miners=[
+                MinerEntry(
+                    address=miner.address,
+                    first_block=miner.first_block,
+                    last_block=miner.last_block,
+                    count=miner.blocks,
+                )
+                for miner in found
+            ]
+        )
+
+    @get("/blocks/latest", summary="The best block")
+    async def latest_block(self, database: NamedDependency[Database]) -> BlockAnswer:
+        found = await read_best_block(database)
+        if found is None:
+            return BlockAnswer(block=None)
+        return BlockAnswer(
+            block=BlockView(tx_id=found.tx_id, height=found.height, timestamp=found.timestamp_s)
+        )
+
+    @get(
+        "/tokens/{token_id:str}/supply",
+        summary="How much of a token there is",
+        opt=takes(path=TOKEN, amounts=True),
+        responses={404: refused("`token-not-found`")},
+    )
+    async def total_supply(self, request: Request, supplies: NamedDependency[Supplies]) -> SupplyAnswer:
         token_id = TOKEN.check(request.path_params)["token_id"]
         try:
-            return answer(totalSupply=await self._supplies.total(token_id))
+            return SupplyAnswer(total_supply=await supplies.total(token_id))
         except NotFound as error:
             details = [{"message": "Token not found"}]
             raise Refusal(404, "token-not-found", details=details) from error

@@ -1,19 +1,25 @@
-"""Routes that ask the full node: its version, token details, and the proxies, whose answers pass as they are."""
+"""What the full node is asked: its version, token details, and the proxies."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from litestar import Response
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from msgspec import UNSET, UnsetType
 
 from strongroom.core.clock import Clock
 from strongroom.core.json_decoder import decode_json
-from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.requests import Request, answer, bearer, passed_on, read_query
+from strongroom.hathor.api.access import any_caller
+from strongroom.hathor.api.answers import JSON, Amount, Answer, Hash, ProxiedResponse, Seconds, Success
+from strongroom.hathor.api.described import takes
+from strongroom.hathor.api.refusal import Refusal, refused
+from strongroom.hathor.api.requests import Request, read_query
 from strongroom.hathor.api.validation import Key, Schema, number, text
+from strongroom.hathor.api.wallets.holdings import Authorities, TokenVersion
 from strongroom.hathor.gateway import InvalidNodeResponse
-from strongroom.hathor.gateway.network_rules import Versions
+from strongroom.hathor.gateway.network_rules import NativeToken, NetworkRules, Versions
 from strongroom.hathor.gateway.node import HttpNode, Query
-from strongroom.hathor.wallets.jwt import Tokens
 
 TOKEN = Schema(keys={"token_id": Key(check=text(alphanumeric=True, least=64, most=64), required=True)})
 TRANSACTION = Schema(keys={"txId": Key(check=text(alphanumeric=True), required=True)})
@@ -45,6 +51,15 @@ HISTORY = Schema(
     first_only=True,
 )
 BLUEPRINT = Schema(keys={"blueprint_id": Key(check=text(), required=True)}, first_only=True)
+REFUSED = {
+    400: refused("`invalid-payload`, or the node refused: `fullnode-refused`"),
+    404: refused("The node does not know it: `fullnode-refused`"),
+    502: refused("The node failed: `fullnode-error`"),
+    503: refused("The node is away: `fullnode-unavailable`"),
+}
+DECIMAL_PLACES = 2
+NANO_CONTRACTS_ENABLED = frozenset({True, "enabled", "feature_activation"})
+"""What nodes say where contracts run; a node with a bug says one of its own words."""
 
 
 class TokenDetails(msgspec.Struct, frozen=True):
@@ -60,61 +75,163 @@ class TokenDetails(msgspec.Struct, frozen=True):
     can_melt: bool = False
 
 
-class NodeRoutes:
-    def __init__(self, node: HttpNode, versions: Versions, tokens: Tokens, clock: Clock) -> None:
-        self._node = node
-        self._versions = versions
-        self._tokens = tokens
-        self._clock = clock
+class VersionData(msgspec.Struct, kw_only=True, rename="camel"):
+    """A form of the deposit that the node does not know is absent."""
 
-    async def version(self, _request: Request) -> Response[bytes]:
-        rules = await self._versions.rules()
-        return answer(data={**rules.encode(), "timestamp": self._clock.now_ms() // 1000})
+    version: str
+    network: str
+    nano_contracts_enabled: bool
+    min_weight: float
+    min_tx_weight: float
+    min_tx_weight_coefficient: float
+    min_tx_weight_k: float
+    token_deposit_percentage: float | UnsetType = UNSET
+    token_deposit_percentage_numerator: int | UnsetType = UNSET
+    token_deposit_percentage_denominator: int | UnsetType = UNSET
+    reward_spend_min_blocks: int
+    max_number_inputs: int
+    max_number_outputs: int
+    decimal_places: int
+    native_token_name: str
+    native_token_symbol: str
+    genesis_block_hash: Hash | None
+    timestamp: Seconds
 
-    async def token_details(self, request: Request) -> Response[bytes]:
-        bearer(request, self._tokens, full=False)
+
+class VersionAnswer(Success, kw_only=True):
+    data: VersionData
+
+
+class NodeTokenName(msgspec.Struct, kw_only=True):
+    id: str
+    name: str
+    symbol: str
+    version: TokenVersion | UnsetType = UNSET
+
+
+class TokenDetailsView(msgspec.Struct, kw_only=True, rename="camel"):
+    token_info: NodeTokenName
+    total_supply: Amount
+    total_transactions: int
+    authorities: Authorities
+
+
+class TokenDetailsAnswer(Success, kw_only=True):
+    details: TokenDetailsView
+
+
+class NodeAnswer(msgspec.Struct):
+    """The full node's own answer; what else is in it is in the node's documentation. `success` may be false."""
+
+    success: bool | UnsetType = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """What the routes ask."""
+
+    node: HttpNode
+    versions: Versions
+    clock: Clock
+
+
+class VersionController(Controller):
+    tags = ("Full node",)
+
+    @get("/version", summary="The node's version and the network's rules", responses=REFUSED)
+    async def version(self, node_view: NamedDependency[NodeView]) -> VersionAnswer:
+        rules = await node_view.versions.rules()
+        return VersionAnswer(data=_version(rules, node_view.clock.now_ms() // 1000))
+
+
+class TokenController(Controller):
+    path = "/wallet/tokens"
+    tags = ("Full node",)
+    guards = (any_caller,)
+
+    @get(
+        "/{token_id:str}/details",
+        summary="Name, supply and authorities of a token",
+        opt=takes(path=TOKEN, amounts=True),
+        responses={**REFUSED, 404: refused("`token-not-found`")},
+    )
+    async def token_details(
+        self, request: Request, node_view: NamedDependency[NodeView]
+    ) -> TokenDetailsAnswer:
         token_id = TOKEN.check(request.path_params)["token_id"]
         try:
-            found = decode_json(await self._node.get("thin_wallet/token", {"id": token_id}), TokenDetails)
+            raw = await node_view.node.get("thin_wallet/token", {"id": token_id})
+            found = decode_json(raw, TokenDetails)
         except msgspec.DecodeError as error:
             raise InvalidNodeResponse(f"The node's details of a token are not understood: {error}") from error
         if not found.success:
             raise Refusal(404, "token-not-found", details=[{"message": "Token not found"}])
-        version = {} if found.version is None else {"version": found.version}
-        return answer(
-            details={
-                "tokenInfo": {"id": token_id, "name": found.name, "symbol": found.symbol, **version},
-                "totalSupply": found.total,
-                "totalTransactions": found.transactions_count,
-                "authorities": {"mint": found.can_mint, "melt": found.can_melt},
-            }
+        version = UNSET if found.version is None else found.version
+        return TokenDetailsAnswer(
+            details=TokenDetailsView(
+                token_info=NodeTokenName(id=token_id, name=found.name, symbol=found.symbol, version=version),
+                total_supply=found.total,
+                total_transactions=found.transactions_count,
+                authorities=Authorities(mint=found.can_mint, melt=found.can_melt),
+            )
         )
 
-    async def transaction(self, request: Request) -> Response[bytes]:
-        bearer(request, self._tokens, full=False)
-        tx_id = TRANSACTION.check(request.path_params)["txId"]
-        return passed_on(await self._node.get("transaction", {"id": tx_id}), has_amounts=True)
 
-    async def confirmation(self, request: Request) -> Response[bytes]:
-        bearer(request, self._tokens, full=False)
-        tx_id = TRANSACTION.check(request.path_params)["txId"]
-        return passed_on(await self._node.get("transaction_acc_weight", {"id": tx_id}))
+class ProxyController(Controller):
+    """The node's answers pass as they are."""
 
-    async def neighbours(self, request: Request) -> Response[bytes]:
+    path = "/wallet/proxy"
+    tags = ("Full node",)
+    guards = (any_caller,)
+
+    @get(
+        "/transactions/{txId:str}",
+        summary="A transaction",
+        opt=takes(path=TRANSACTION, amounts=True),
+        responses=REFUSED,
+    )
+    async def transaction(self, request: Request, node_view: NamedDependency[NodeView]) -> Answer[NodeAnswer]:
+        tx_id = TRANSACTION.check(request.path_params)["txId"]
+        return _with_amounts(await node_view.node.get("transaction", {"id": tx_id}))
+
+    @get(
+        "/transactions/{txId:str}/confirmation_data",
+        summary="How deep it lies",
+        opt=takes(path=TRANSACTION),
+        responses=REFUSED,
+    )
+    async def confirmation(
+        self, request: Request, node_view: NamedDependency[NodeView]
+    ) -> ProxiedResponse[NodeAnswer]:
+        tx_id = TRANSACTION.check(request.path_params)["txId"]
+        return ProxiedResponse(await node_view.node.get("transaction_acc_weight", {"id": tx_id}))
+
+    @get(
+        "/graphviz/neighbours",
+        summary="The graph around it, DOT in a string; the node's refusal of an unknown one",
+        opt=takes(query=GRAPH),
+        responses=REFUSED,
+    )
+    async def neighbours(
+        self, request: Request, node_view: NamedDependency[NodeView]
+    ) -> ProxiedResponse[str | NodeAnswer]:
         """The graph's text as a JSON string, whether the node wrapped it so or not."""
-        bearer(request, self._tokens, full=False)
         asked = GRAPH.check(read_query(request), convert=True)
         query = {
             "tx": asked["txId"],
             "graph_type": asked["graphType"],
             "max_level": f"{asked['maxLevel']:g}",
         }
-        graph = await self._node.get_text("graphviz/neighbours.dot/", query)
-        return passed_on(graph if _is_json(graph) else msgspec.json.encode(graph.decode(errors="replace")))
+        graph = await node_view.node.get_text("graphviz/neighbours.dot/", query)
+        return ProxiedResponse(
+            graph if _is_json(graph) else msgspec.json.encode(graph.decode(errors="replace"))
+        )
 
-    async def contract_state(self, request: Request) -> Response[bytes]:
+    @get("/nano_contract/state", summary="A contract's state", opt=takes(query=STATE), responses=REFUSED)
+    async def contract_state(
+        self, request: Request, node_view: NamedDependency[NodeView]
+    ) -> ProxiedResponse[NodeAnswer]:
         """A list comes as a repeated key, `fields` or `fields[]`; the node knows the second form."""
-        bearer(request, self._tokens, full=False)
         asked: dict[str, Any] = read_query(request)
         for name in LISTS:
             values = [value for key in (name, f"{name}[]") for value in request.query_params.getall(key, [])]
@@ -123,17 +240,65 @@ class NodeRoutes:
                 asked[name] = values
         checked = _of_contract(STATE, asked)
         query = {f"{name}[]" if name in LISTS else name: value for name, value in checked.items()}
-        return passed_on(await self._node.get("nano_contract/state", _given(query)))
+        return ProxiedResponse(await node_view.node.get("nano_contract/state", _given(query)))
 
-    async def contract_history(self, request: Request) -> Response[bytes]:
-        bearer(request, self._tokens, full=False)
+    @get(
+        "/nano_contract/history",
+        summary="Its calls",
+        opt=takes(query=HISTORY, amounts=True),
+        responses=REFUSED,
+    )
+    async def contract_history(
+        self, request: Request, node_view: NamedDependency[NodeView]
+    ) -> Answer[NodeAnswer]:
         checked = _of_contract(HISTORY, read_query(request))
-        return passed_on(await self._node.get("nano_contract/history", _given(checked)), has_amounts=True)
+        return _with_amounts(await node_view.node.get("nano_contract/history", _given(checked)))
 
-    async def blueprint(self, request: Request) -> Response[bytes]:
-        bearer(request, self._tokens, full=False)
+    @get(
+        "/nano_contract/blueprint/info",
+        summary="A blueprint",
+        opt=takes(query=BLUEPRINT),
+        responses=REFUSED,
+    )
+    async def blueprint(
+        self, request: Request, node_view: NamedDependency[NodeView]
+    ) -> ProxiedResponse[NodeAnswer]:
         checked = _of_contract(BLUEPRINT, read_query(request))
-        return passed_on(await self._node.get("nano_contract/blueprint/info", _given(checked)))
+        return ProxiedResponse(await node_view.node.get("nano_contract/blueprint/info", _given(checked)))
+
+
+def _version(rules: NetworkRules, now_s: int) -> VersionData:
+    token = rules.native_token or NativeToken()
+    percentage = rules.token_deposit_percentage
+    numerator, denominator = (
+        rules.token_deposit_percentage_numerator,
+        rules.token_deposit_percentage_denominator,
+    )
+    return VersionData(
+        version=rules.version,
+        network=rules.network,
+        nano_contracts_enabled=rules.nano_contracts_enabled in NANO_CONTRACTS_ENABLED,
+        min_weight=rules.min_tx_weight if rules.min_weight is None else rules.min_weight,
+        min_tx_weight=rules.min_tx_weight,
+        min_tx_weight_coefficient=rules.min_tx_weight_coefficient,
+        min_tx_weight_k=rules.min_tx_weight_k,
+        token_deposit_percentage=UNSET if percentage is None else percentage,
+        token_deposit_percentage_numerator=UNSET if numerator is None else numerator,
+        token_deposit_percentage_denominator=UNSET if denominator is None else denominator,
+        reward_spend_min_blocks=rules.reward_spend_min_blocks,
+        max_number_inputs=rules.max_number_inputs,
+        max_number_outputs=rules.max_number_outputs,
+        decimal_places=DECIMAL_PLACES if rules.decimal_places is None else rules.decimal_places,
+        native_token_name=token.name,
+        native_token_symbol=token.symbol,
+        genesis_block_hash=rules.genesis_block_hash,
+        timestamp=now_s,
+    )
+
+
+def _with_amounts(body: bytes) -> Answer[NodeAnswer]:
+    answer: Answer[Any] = Answer(body, media_type=JSON)
+    return answer
 
 
 def _of_contract(schema: Schema, query: dict[str, Any]) -> dict[str, Any]:

@@ -1,21 +1,23 @@
-"""Routes for whoever runs the service: Prometheus metrics, and the health of what it stands on."""
+"""For whoever runs the service: Prometheus metrics, and the health of what it stands on."""
 
 import asyncio
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
-from litestar import Response
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
 
 from strongroom.core.clock import Clock, iso_instant
 from strongroom.core.environment import Secret
 from strongroom.core.errors import StrongroomError
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.storage.database import Database
+from strongroom.hathor.api.described import ACCESS, Access
 from strongroom.hathor.api.refusal import GatewayRefusal
-from strongroom.hathor.api.requests import Request, written
+from strongroom.hathor.api.requests import Request
 from strongroom.hathor.gateway import InvalidNodeResponse
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.index.blocks import read_best_height
@@ -27,9 +29,11 @@ METRICS = (
     f'{METRIC}{{{{network="{{network}}",environment="{{stage}}"}}}} {{height}}\n'
 )
 T = TypeVar("T")
-PASS = "pass"  # noqa: S105 - a verdict
-WARN = "warn"
-FAIL = "fail"
+Verdict = Literal["pass", "warn", "fail"]
+ComponentType = Literal["internal", "datastore", "http"]
+PASS: Final = "pass"  # noqa: S105 - a verdict
+WARN: Final = "warn"
+FAIL: Final = "fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +62,30 @@ class _NodeHealth(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _Verdict:
-    status: str
+class _Found:
+    status: Verdict
     output: str
 
 
-class OperationRoutes:
+class HealthCheck(msgspec.Struct, kw_only=True, rename="camel"):
+    component_name: str
+    component_type: ComponentType
+    status: Verdict
+    output: str
+    time: str
+    affects_service_health: bool
+
+
+class HealthAnswer(msgspec.Struct, kw_only=True, rename="camel"):
+    status: Verdict
+    description: str
+    checks: dict[str, list[HealthCheck]]
+    http_status_code: Literal[200, 503]
+
+
+class Operations:
+    """What the routes are answered with."""
+
     def __init__(
         self,
         database: Database,
@@ -79,14 +101,13 @@ class OperationRoutes:
         self._rules = rules
         self._redis_answers = redis_answers
 
-    async def metrics(self, _request: Request) -> Response[bytes]:
+    async def metrics(self) -> str:
         height = await read_best_height(self._database)
-        text = METRICS.format(network=self._rules.network, stage=self._rules.stage, height=height)
-        return Response(text.encode(), media_type="text/plain; version=0.0.4")
+        return METRICS.format(network=self._rules.network, stage=self._rules.stage, height=height)
 
-    async def health(self, request: Request) -> Response[bytes]:
-        """503 when a part fails; the original's key `redis:connection` is absent where no Redis is used."""
-        self._check_key(request.headers.get("x-api-key", ""))
+    async def health(self, key: str) -> HealthAnswer:
+        """Raises: GatewayRefusal: it is not the key."""
+        self._check_key(key)
         height, node = await asyncio.gather(self._check_height(), self._check_node())
         checks = {
             "mysql:block_height": [self._check("mysql:block_height", "internal", height)],
@@ -96,53 +117,72 @@ class OperationRoutes:
             checks["redis:connection"] = [
                 self._check("redis:connection", "datastore", _redis_verdict(answers=self._redis_answers()))
             ]
-        found = {check["status"] for part in checks.values() for check in part}
-        status = next((each for each in (FAIL, WARN) if each in found), PASS)
-        code = 503 if status == FAIL else 200
-        body = {"status": status, "description": DESCRIPTION, "checks": checks, "httpStatusCode": code}
-        return written(body, code)
+        found = {check.status for part in checks.values() for check in part}
+        status: Verdict = FAIL if FAIL in found else WARN if WARN in found else PASS
+        return HealthAnswer(
+            status=status,
+            description=DESCRIPTION,
+            checks=checks,
+            http_status_code=503 if status == FAIL else 200,
+        )
 
     def _check_key(self, given: str) -> None:
         key = self._rules.health_key
         if key is None or not hmac.compare_digest(key.reveal().encode(), given.encode()):
             raise GatewayRefusal(403, None, message="Forbidden")
 
-    async def _check_height(self) -> _Verdict:
+    async def _check_height(self) -> _Found:
         most = self._rules.max_blocks_behind
         try:
             ours = await read_best_height(self._database)
             theirs = _decode(await self._node.get("status"), _NodeStatus).dag.best_block.height
         except StrongroomError as error:
-            return _Verdict(FAIL, f"Error checking database and fullnode height: {error.message}")
+            return _Found(FAIL, f"Error checking database and fullnode height: {error.message}")
         if theirs - ours < most:
-            return _Verdict(PASS, f"Database and fullnode heights are within {most} blocks difference")
-        return _Verdict(FAIL, f"Database height is {ours} but fullnode height is {theirs}")
+            return _Found(PASS, f"Database and fullnode heights are within {most} blocks difference")
+        return _Found(FAIL, f"Database height is {ours} but fullnode height is {theirs}")
 
-    async def _check_node(self) -> _Verdict:
+    async def _check_node(self) -> _Found:
         try:
             health = _decode(await self._node.get("health"), _NodeHealth)
         except StrongroomError as error:
-            return _Verdict(FAIL, f"Error checking fullnode health: {error.message}")
+            return _Found(FAIL, f"Error checking fullnode health: {error.message}")
         if health.status == PASS:
-            return _Verdict(PASS, "Fullnode is healthy")
+            return _Found(PASS, "Fullnode is healthy")
         if health.status == WARN:
-            return _Verdict(WARN, "Fullnode has health warnings")
-        return _Verdict(FAIL, f"Fullnode is unhealthy: {health.status}")
+            return _Found(WARN, "Fullnode has health warnings")
+        return _Found(FAIL, f"Fullnode is unhealthy: {health.status}")
 
-    def _check(self, name: str, kind: str, verdict: _Verdict) -> dict[str, Any]:
-        return {
-            "componentName": name,
-            "componentType": kind,
-            "status": verdict.status,
-            "output": verdict.output,
-            "time": iso_instant(self._clock.now_ms()),
-            "affectsServiceHealth": True,
-        }
+    def _check(self, name: str, kind: ComponentType, found: _Found) -> HealthCheck:
+        return HealthCheck(
+            component_name=name,
+            component_type=kind,
+            status=found.status,
+            output=found.output,
+            time=iso_instant(self._clock.now_ms()),
+            affects_service_health=True,
+        )
 
 
-def _redis_verdict(*, answers: bool) -> _Verdict:
+class OperationController(Controller):
+    tags = ("Operation",)
+
+    @get("/metrics", summary="The best block's height, for Prometheus", media_type="text/plain")
+    async def metrics(self, operations: NamedDependency[Operations]) -> Response[str]:
+        return Response(await operations.metrics(), media_type="text/plain; version=0.0.4")
+
+    @get("/health", summary="Whether the service follows its node", opt={ACCESS: Access.KEY})
+    async def health(
+        self, request: Request, operations: NamedDependency[Operations]
+    ) -> Response[HealthAnswer]:
+        """503 when a part fails; the original's key `redis:connection` is absent where no Redis is used."""
+        found = await operations.health(request.headers.get("x-api-key", ""))
+        return Response(found, status_code=found.http_status_code)
+
+
+def _redis_verdict(*, answers: bool) -> _Found:
     """Nothing that matters goes over it: while it is away, processes look for news at intervals."""
-    return _Verdict(PASS, "Redis connection is up") if answers else _Verdict(WARN, "Redis does not answer")
+    return _Found(PASS, "Redis connection is up") if answers else _Found(WARN, "Redis does not answer")
 
 
 def _decode(body: bytes, kind: type[T]) -> T:

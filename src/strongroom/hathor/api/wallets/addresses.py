@@ -1,13 +1,19 @@
-"""Routes about a wallet's state and its addresses."""
+"""A wallet's addresses."""
 
-from litestar import Response
+import msgspec
+from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from msgspec import UNSET, UnsetType
 
-from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.requests import Request, answer, bearer, read_body, read_query
+from strongroom.hathor.api.access import Caller
+from strongroom.hathor.api.answers import Success
+from strongroom.hathor.api.described import takes
+from strongroom.hathor.api.refusal import Refusal, refused
+from strongroom.hathor.api.requests import Request, read_body, read_query
 from strongroom.hathor.api.validation import BASE58, Key, Schema, flag, number, text
+from strongroom.hathor.api.wallets.wallet import NOT_READY
 from strongroom.hathor.wallets import history as histories
-from strongroom.hathor.wallets.access import WalletReader
-from strongroom.hathor.wallets.jwt import Tokens
+from strongroom.hathor.wallets.history import SHIELDED_ACCOUNT, Address, address_path
 
 LEGACY = Key(check=flag(), default=True)
 LIST = Schema(keys={"index": Key(check=number(low=0)), "legacy": LEGACY})
@@ -18,22 +24,63 @@ INFO = Schema(
 MINE = Schema(
     keys={"addresses": Key(check=text(pattern=BASE58, least=34, most=34), required=True, items=True)}
 )
+MISSING = {**NOT_READY, 404: refused("`address-not-found` or `wallet-not-found`")}
 
 
-class AddressRoutes:
-    def __init__(self, reader: WalletReader, tokens: Tokens) -> None:
-        self._reader = reader
-        self._tokens = tokens
+class AddressEntry(msgspec.Struct, kw_only=True, rename="camel"):
+    """`spendAddress`, with `legacy=false`: its form on the chain."""
 
-    async def status(self, request: Request) -> Response[bytes]:
-        wallet = await self._reader.wallet(bearer(request, self._tokens, full=False))
-        return answer(status=wallet.encode())
+    address: str
+    index: int
+    transactions: int
+    seqnum: int
+    spend_address: str | UnsetType = UNSET
 
-    async def addresses(self, request: Request) -> Response[bytes]:
-        principal = bearer(request, self._tokens, full=False)
-        wallet, database = await self._reader.ready_wallet(principal), self._reader.database
+
+class AddressesAnswer(Success, kw_only=True):
+    addresses: list[AddressEntry]
+
+
+class AddressInfoAnswer(Success, kw_only=True):
+    data: AddressEntry
+
+
+class NewAddress(msgspec.Struct, kw_only=True, rename="camel"):
+    address: str
+    index: int
+    address_path: str
+
+
+class NewAddressesAnswer(Success, kw_only=True, rename="camel"):
+    """With `legacy=false` also the last two; `addresses` are the shielded ones then."""
+
+    addresses: list[NewAddress]
+    spend_addresses: list[NewAddress] | UnsetType = UNSET
+    legacy_addresses: list[NewAddress] | UnsetType = UNSET
+
+
+class MineAnswer(Success, kw_only=True):
+    addresses: dict[str, bool]
+
+
+class UsedBeyondFirstAnswer(Success, kw_only=True, rename="camel"):
+    has_transactions: bool
+
+
+class AddressController(Controller):
+    path = "/wallet"
+    tags = ("Addresses",)
+
+    @get(
+        "/addresses",
+        summary="The wallet's addresses, or the one with an index",
+        opt=takes(query=LIST),
+        responses=MISSING,
+    )
+    async def list_addresses(self, request: Request, caller: NamedDependency[Caller]) -> AddressesAnswer:
+        wallet = await caller.ready_wallet()
         query = LIST.check(read_query(request), convert=True)
-        index = query["index"]
+        index, database = query["index"], caller.database
         if not query["legacy"]:
             found = await histories.shielded_addresses(database, wallet.id, index)
         elif index is None:
@@ -42,39 +89,81 @@ class AddressRoutes:
             found = await histories.address_at(database, wallet.id, index)
         if index is not None and not found:
             raise Refusal(404, "address-not-found")
-        return answer(addresses=found)
+        return AddressesAnswer(addresses=[_entry(address) for address in found])
 
-    async def info(self, request: Request) -> Response[bytes]:
-        principal = bearer(request, self._tokens, full=False)
-        wallet = await self._reader.ready_wallet(principal)
+    @get("/address/info", summary="One address of the wallet", opt=takes(query=INFO), responses=MISSING)
+    async def info(self, request: Request, caller: NamedDependency[Caller]) -> AddressInfoAnswer:
+        wallet = await caller.ready_wallet()
         name = INFO.check(read_query(request), convert=True)["address"]
-        found = await histories.address_named(self._reader.database, wallet.id, name)
+        found = await histories.address_named(caller.database, wallet.id, name)
         if not found:
             raise Refusal(404, "address-not-found")
-        return answer(data=found[0])
+        return AddressInfoAnswer(data=_entry(found[0]))
 
-    async def new(self, request: Request) -> Response[bytes]:
-        principal = bearer(request, self._tokens, full=False)
+    @get(
+        "/addresses/new",
+        summary="Unused addresses after the last used one",
+        opt=takes(query=NEW),
+        responses=NOT_READY,
+    )
+    async def list_new(self, request: Request, caller: NamedDependency[Caller]) -> NewAddressesAnswer:
         legacy = NEW.check(read_query(request), convert=True)["legacy"]
-        wallet, database = await self._reader.ready_wallet(principal), self._reader.database
+        wallet, database = await caller.ready_wallet(), caller.database
         found = await histories.new_addresses(database, wallet.id, wallet.last_used_index, wallet.max_gap)
+        ours = [_new(address) for address in found]
         if legacy:
-            return answer(addresses=found)
+            return NewAddressesAnswer(addresses=ours)
         last = -1 if wallet.last_used_shielded_index is None else wallet.last_used_shielded_index
-        told, on_chain = await histories.new_shielded_addresses(
+        shielded = await histories.new_shielded_addresses(
             database, wallet.id, last, wallet.shielded_max_gap or 0
         )
-        return answer(addresses=told, spendAddresses=on_chain, legacyAddresses=found)
+        return NewAddressesAnswer(
+            addresses=[_new_shielded(each, each.shielded or "") for each in shielded],
+            spend_addresses=[_new_shielded(each, each.address) for each in shielded],
+            legacy_addresses=ours,
+        )
 
-    async def check_mine(self, request: Request) -> Response[bytes]:
-        principal = bearer(request, self._tokens, full=True)
-        wallet = await self._reader.ready_wallet(principal)
+    @post(
+        "/addresses/check_mine",
+        status_code=200,
+        summary="Which of these are the wallet's",
+        opt=takes(body=MINE),
+        responses=NOT_READY,
+    )
+    async def check_mine(self, request: Request, owner: NamedDependency[Caller]) -> MineAnswer:
+        wallet = await owner.ready_wallet()
         asked = MINE.check(await read_body(request))["addresses"]
-        mine = await histories.owned(self._reader.database, wallet.id, asked)
-        return answer(addresses={address: address in mine for address in asked})
+        mine = await histories.owned(owner.database, wallet.id, asked)
+        return MineAnswer(addresses={address: address in mine for address in asked})
 
-    async def used_beyond_first(self, request: Request) -> Response[bytes]:
-        principal = bearer(request, self._tokens, full=False)
-        wallet = await self._reader.ready_wallet(principal)
-        used = await histories.used_beyond_first(self._reader.database, wallet.id)
-        return answer(hasTransactions=used)
+    @get(
+        "/addresses/has-transactions-outside-first-address",
+        summary="Whether another address than the first was used",
+        responses=NOT_READY,
+    )
+    async def used_beyond_first(self, caller: NamedDependency[Caller]) -> UsedBeyondFirstAnswer:
+        wallet = await caller.ready_wallet()
+        used = await histories.used_beyond_first(caller.database, wallet.id)
+        return UsedBeyondFirstAnswer(has_transactions=used)
+
+
+def _entry(address: Address) -> AddressEntry:
+    """What payers are told is the shielded form, where there is one."""
+    return AddressEntry(
+        address=address.shielded or address.address,
+        index=address.key_index,
+        transactions=address.transactions,
+        seqnum=address.seqnum,
+        spend_address=UNSET if address.shielded is None else address.address,
+    )
+
+
+def _new(address: Address) -> NewAddress:
+    return NewAddress(
+        address=address.address, index=address.key_index, address_path=address_path(address.key_index)
+    )
+
+
+def _new_shielded(address: Address, form: str) -> NewAddress:
+    path = address_path(address.key_index, SHIELDED_ACCOUNT)
+    return NewAddress(address=form, index=address.key_index, address_path=path)

@@ -1,14 +1,16 @@
 """Devices for push notifications: register, update, unregister. All three want a full token."""
 
-from typing import Any
+from litestar import Controller, delete, post, put
+from litestar.di import NamedDependency
 
-from litestar import Response
-
-from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.requests import Request, answer, bearer, read_body
+from strongroom.hathor.api.access import Caller
+from strongroom.hathor.api.answers import Done
+from strongroom.hathor.api.described import takes
+from strongroom.hathor.api.refusal import Refusal, refused
+from strongroom.hathor.api.requests import Request, read_body
 from strongroom.hathor.api.validation import Key, Schema, flag, text
+from strongroom.hathor.api.wallets.wallet import UNKNOWN
 from strongroom.hathor.notifications.devices import Device, Devices
-from strongroom.hathor.wallets.jwt import Principal, Tokens
 
 DEVICE = Key(check=text(most=256), required=True)
 WISHES = {
@@ -26,38 +28,57 @@ UPDATE = Schema(keys={"deviceId": DEVICE, **WISHES})
 UNREGISTER = Schema(keys={"deviceId": DEVICE})
 
 
-class PushRoutes:
-    def __init__(self, devices: Devices, tokens: Tokens) -> None:
-        self._devices = devices
-        self._tokens = tokens
+class DeviceController(Controller):
+    path = "/wallet/push"
+    tags = ("Push notifications",)
 
-    async def register(self, request: Request) -> Response[bytes]:
-        principal, body = await self._asked(request, REGISTER)
+    @post(
+        "/register",
+        status_code=200,
+        summary="Register a device; it takes the place of an earlier registration",
+        opt=takes(body=REGISTER),
+        responses=UNKNOWN,
+    )
+    async def register(
+        self, request: Request, owner: NamedDependency[Caller], devices: NamedDependency[Devices]
+    ) -> Done:
+        body = REGISTER.check(await read_body(request), convert=True)
         device = Device(
             id=body["deviceId"],
-            wallet_id=principal.wallet_id,
+            wallet_id=owner.wallet_id,
             provider=body["pushProvider"],
             enable_push=body["enablePush"],
             show_amounts=body["enableShowAmounts"],
         )
-        await self._devices.register(principal, device)
-        return answer()
+        await devices.register(owner.principal, device)
+        return Done()
 
-    async def update(self, request: Request) -> Response[bytes]:
-        principal, body = await self._asked(request, UPDATE)
+    @put(
+        "/update",
+        summary="Change what a device wants to hear",
+        opt=takes(body=UPDATE),
+        responses={404: refused("`device-not-found`")},
+    )
+    async def update(
+        self, request: Request, owner: NamedDependency[Caller], devices: NamedDependency[Devices]
+    ) -> Done:
+        body = UPDATE.check(await read_body(request), convert=True)
         push, amounts = body["enablePush"], body["enableShowAmounts"]
-        if not await self._devices.update(
-            principal, body["deviceId"], enable_push=push, show_amounts=amounts
+        if not await devices.update(
+            owner.principal, body["deviceId"], enable_push=push, show_amounts=amounts
         ):
             raise Refusal(404, "device-not-found")
-        return answer()
+        return Done()
 
-    async def unregister(self, request: Request) -> Response[bytes]:
-        principal = bearer(request, self._tokens, full=True)
+    @delete(
+        "/unregister/{deviceId:str}",
+        status_code=200,
+        summary="Forget a device, known or not",
+        opt=takes(path=UNREGISTER),
+    )
+    async def unregister(
+        self, request: Request, owner: NamedDependency[Caller], devices: NamedDependency[Devices]
+    ) -> Done:
         device_id = UNREGISTER.check(request.path_params, convert=True)["deviceId"]
-        await self._devices.remove(principal, device_id)
-        return answer()
-
-    async def _asked(self, request: Request, schema: Schema) -> tuple[Principal, dict[str, Any]]:
-        principal = bearer(request, self._tokens, full=True)
-        return principal, schema.check(await read_body(request), convert=True)
+        await devices.remove(owner.principal, device_id)
+        return Done()

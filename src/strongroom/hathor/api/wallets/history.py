@@ -1,4 +1,4 @@
-"""Routes about a wallet's history: pages by number, pages by cursor, and the whole of it as a file."""
+"""A wallet's history: pages by number, pages by cursor, and the whole of it as a file."""
 
 import base64
 import csv
@@ -6,19 +6,24 @@ import io
 import re
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any
+from typing import Annotated, Literal
 
-from litestar import Response
+import msgspec
+from litestar import Controller, get
+from litestar.di import NamedDependency
 from litestar.response import Stream
+from msgspec import UNSET, Meta, UnsetType
 
 from strongroom.core.clock import iso_instant
+from strongroom.hathor.api.access import Caller
 from strongroom.hathor.api.amounts import AmountForm
-from strongroom.hathor.api.requests import Request, answer, bearer, encode_json, read_query
+from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success, encode_json
+from strongroom.hathor.api.described import takes
+from strongroom.hathor.api.requests import Request, read_query
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, text
+from strongroom.hathor.api.wallets.wallet import NOT_READY
 from strongroom.hathor.wallets import history as histories
-from strongroom.hathor.wallets.access import WalletReader
-from strongroom.hathor.wallets.history import NEWEST, OLDEST, HistoryCursor
-from strongroom.hathor.wallets.jwt import Principal, Tokens
+from strongroom.hathor.wallets.history import NEWEST, OLDEST, Entry, HistoryCursor
 
 MAX_ENTRIES = 50
 EXPORT_PAGE = 1_000
@@ -44,69 +49,131 @@ EXPORT = Schema(
 )
 
 
-class HistoryRoutes:
-    def __init__(self, reader: WalletReader, tokens: Tokens) -> None:
-        self._reader = reader
-        self._tokens = tokens
+class Breakdown(msgspec.Struct, kw_only=True):
+    transparent: Amount
+    shielded: Amount
 
-    async def history(self, request: Request) -> Response[bytes]:
+
+class HistoryEntry(
+    msgspec.Struct,
+    kw_only=True,
+    rename={"tx_id": "txId", "balance_breakdown": "balanceBreakdown", "token_id": "tokenId"},
+):
+    """`tokenId` is in exports alone."""
+
+    tx_id: Hash
+    timestamp: Seconds
+    voided: Literal[0, 1]
+    balance: Annotated[Amount, Meta(description="What the transaction changed")]
+    version: int | None
+    tx_kind: Literal["transparent", "shielded", "mixed"]
+    balance_breakdown: Breakdown
+    token_id: str | UnsetType = UNSET
+
+
+class HistoryAnswer(Success, kw_only=True, rename="camel"):
+    """`skip` without a cursor, `nextCursor` with one."""
+
+    history: list[HistoryEntry]
+    skip: int | UnsetType = UNSET
+    count: int
+    next_cursor: str | UnsetType | None = UNSET
+
+
+class HistoryController(Controller):
+    path = "/wallet/history"
+    tags = ("Wallet",)
+
+    @get(
+        "/",
+        summary="Its transactions of a token, the latest first",
+        opt=takes(query=HISTORY, amounts=True),
+        responses=NOT_READY,
+    )
+    async def history(self, request: Request, caller: NamedDependency[Caller]) -> HistoryAnswer:
         """With `cursor` also `nextCursor`: what to send for the next page, null behind the last."""
-        principal = bearer(request, self._tokens, full=False)
         query = HISTORY.check(read_query(request), convert=True)
         token, skip, count = query["token_id"], query["skip"], query["count"]
-        database = self._reader.database
         if query["cursor"] is None:
-            wallet = await self._reader.ready_wallet(principal)
-            found = await histories.history(database, wallet.id, token, skip, count)
-            return answer(history=found, skip=skip, count=count)
+            wallet = await caller.ready_wallet()
+            found = await histories.history(caller.database, wallet.id, token, skip, count)
+            return HistoryAnswer(history=[history_entry(entry) for entry in found], skip=skip, count=count)
         cursor = _read_cursor(query["cursor"])
-        wallet = await self._reader.ready_wallet(principal)
-        found = await histories.history_before(database, wallet.id, token, cursor, count)
+        wallet = await caller.ready_wallet()
+        found = await histories.history_before(caller.database, wallet.id, token, cursor, count)
         more = len(found) == count
-        return answer(
-            history=found,
+        return HistoryAnswer(
+            history=[history_entry(entry) for entry in found],
             count=count,
-            nextCursor=_write_cursor(HistoryCursor.behind(found[-1])) if more else None,
+            next_cursor=_write_cursor(HistoryCursor.behind(found[-1])) if more else None,
         )
 
-    async def export(self, request: Request) -> Response[Any]:
+    @get(
+        "/export",
+        summary="The whole history as a file, streamed",
+        opt=takes(query=EXPORT, amounts=True, text=tuple(MEDIA.values())),
+        responses=NOT_READY,
+    )
+    async def export(self, request: Request, caller: NamedDependency[Caller]) -> Stream:
         """One token's history after the other, the oldest entry first; never more than a page in memory."""
-        principal = bearer(request, self._tokens, full=False)
         query = EXPORT.check(read_query(request), convert=True)
-        wallet = await self._reader.ready_wallet(principal)
-        tokens = await histories.tokens(self._reader.database, wallet.id)
+        wallet = await caller.ready_wallet()
+        tokens = await histories.tokens(caller.database, wallet.id)
         if query["token_id"] is not None:
             tokens = [query["token_id"]]
-        encode = _csv if query["format"] == CSV else partial(_lines, form=AmountForm.of(request))
-        pages = self._pages(principal, tokens)
+        encode = _csv if query["format"] == CSV else partial(_lines, form=request.amounts)
         name = f"history.{query['format']}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Stream(encode(pages), media_type=MEDIA[query["format"]], headers=headers)
-
-    async def _pages(self, principal: Principal, tokens: list[str]) -> AsyncIterator[list[dict[str, Any]]]:
-        for token in tokens:
-            cursor: HistoryCursor | None = OLDEST
-            while cursor is not None:
-                wallet = await self._reader.ready_wallet(principal)  # a token may end on the way
-                page = await histories.history_after(
-                    self._reader.database, wallet.id, token, cursor, EXPORT_PAGE
-                )
-                cursor = HistoryCursor.behind(page[-1]) if len(page) == EXPORT_PAGE else None
-                yield [{**entry, "tokenId": token} for entry in page]
+        return Stream(encode(_pages(caller, tokens)), media_type=MEDIA[query["format"]], headers=headers)
 
 
-async def _csv(pages: AsyncIterator[list[dict[str, Any]]]) -> AsyncIterator[bytes]:
+async def _pages(caller: Caller, tokens: list[str]) -> AsyncIterator[list[HistoryEntry]]:
+    for token in tokens:
+        cursor: HistoryCursor | None = OLDEST
+        while cursor is not None:
+            wallet = await caller.ready_wallet()  # a token may end on the way
+            page = await histories.history_after(caller.database, wallet.id, token, cursor, EXPORT_PAGE)
+            cursor = HistoryCursor.behind(page[-1]) if len(page) == EXPORT_PAGE else None
+            yield [history_entry(entry, token) for entry in page]
+
+
+def history_entry(entry: Entry, token_id: str | UnsetType = UNSET) -> HistoryEntry:
+    transparent, shielded = entry.transparent, entry.shielded
+    return HistoryEntry(
+        tx_id=entry.tx_id,
+        timestamp=entry.timestamp_s,
+        voided=1 if entry.voided else 0,
+        balance=transparent + shielded,
+        version=entry.version,
+        tx_kind="transparent" if not shielded else "mixed" if transparent else "shielded",
+        balance_breakdown=Breakdown(transparent=transparent, shielded=shielded),
+        token_id=token_id,
+    )
+
+
+async def _csv(pages: AsyncIterator[list[HistoryEntry]]) -> AsyncIterator[bytes]:
     yield (",".join(COLUMNS) + "\r\n").encode()
     async for page in pages:
         text = io.StringIO()
-        rows = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
-        rows.writerows({**entry, "time": iso_instant(entry["timestamp"] * 1000)} for entry in page)
+        csv.writer(text).writerows(
+            (
+                entry.tx_id,
+                entry.timestamp,
+                iso_instant(entry.timestamp * 1000),
+                entry.token_id,
+                entry.balance,
+                entry.voided,
+                entry.version,
+                entry.tx_kind,
+            )
+            for entry in page
+        )
         yield text.getvalue().encode()
 
 
-async def _lines(pages: AsyncIterator[list[dict[str, Any]]], form: AmountForm) -> AsyncIterator[bytes]:
+async def _lines(pages: AsyncIterator[list[HistoryEntry]], form: AmountForm) -> AsyncIterator[bytes]:
     async for page in pages:
-        yield b"".join(encode_json(form.applied(entry)) + b"\n" for entry in page)
+        yield b"".join(encode_json(entry, form) + b"\n" for entry in page)
 
 
 def _read_cursor(written: str) -> HistoryCursor:

@@ -1,17 +1,21 @@
-"""Routes about a wallet's outputs: `wallet/tx_outputs`, and its older form `wallet/utxos`."""
+"""A wallet's outputs: `wallet/tx_outputs`, and its older form `wallet/utxos`."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
-from litestar import Response
+import msgspec
+from litestar import Controller, get
+from litestar.di import NamedDependency
 
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.requests import Request, answer, bearer, read_query
+from strongroom.hathor.api.access import Caller
+from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success
+from strongroom.hathor.api.described import takes
+from strongroom.hathor.api.refusal import Refusal, refused
+from strongroom.hathor.api.requests import Request, read_query
 from strongroom.hathor.api.validation import Key, Schema, amount, flag, number, text
-from strongroom.hathor.wallets.access import WalletNotReady, WalletReader
+from strongroom.hathor.wallets.access import WalletNotReady
 from strongroom.hathor.wallets.history import address_path, all_addresses, owned
-from strongroom.hathor.wallets.jwt import Tokens
 from strongroom.hathor.wallets.registry import Wallet, WalletNotFound
 from strongroom.hathor.wallets.utxos import (
     MAX_VALUE,
@@ -51,31 +55,74 @@ OUTPUTS = Schema(
 
 UTXOS = replace(OUTPUTS, keys={name: key for name, key in OUTPUTS.keys.items() if name != SKIP_SPENT})
 """Spent ones are always skipped."""
+REFUSED = {
+    400: refused("`invalid-payload`, `address-not-in-wallet` or `wallet-not-ready`"),
+    403: refused("`tx-output-not-in-wallet`"),
+    404: refused("`wallet-not-found`"),
+}
 
 
-class OutputRoutes:
-    def __init__(self, reader: WalletReader, tokens: Tokens) -> None:
-        self._reader = reader
-        self._tokens = tokens
+class OutputEntry(msgspec.Struct, kw_only=True, rename="camel"):
+    tx_id: Hash
+    index: int
+    token_id: str
+    address: str
+    value: Amount
+    authorities: int
+    timelock: Seconds | None
+    heightlock: int | None
+    locked: bool
+    tx_proposal_id: str | None
+    tx_proposal_index: int | None
+    spent_by: Hash | None
+    mode: int
+    recovery_state: str | None
+    address_path: str
+    kind: Literal["transparent", "shielded"]
 
-    async def tx_outputs(self, request: Request) -> Response[bytes]:
-        return answer(txOutputs=await self._outputs(request, OUTPUTS))
 
-    async def utxos(self, request: Request) -> Response[bytes]:
-        return answer(utxos=await self._outputs(request, UTXOS))
+class OutputsAnswer(Success, kw_only=True, rename="camel"):
+    tx_outputs: list[OutputEntry]
 
-    async def _outputs(self, request: Request, schema: Schema) -> list[dict[str, Any]]:
-        principal = bearer(request, self._tokens, full=False)
-        asked = {key: value for key, value in read_query(request).items() if key != "addresses"}
-        if addresses := request.query_params.getall("addresses[]", []):
-            asked["addresses"] = addresses
-        query = {SKIP_SPENT: True, **schema.check(asked, convert=True)}
-        now_s, database = self._reader.now_s, self._reader.database
-        wallet = await self._reader.known_wallet(principal)
-        outputs = await _select(database, principal.wallet_id, query, now_s)
-        if not outputs and not query["txId"]:
-            await _check_loaded(database, wallet)
-        return [_encode(output, now_s) for output in outputs]
+
+class UtxosAnswer(Success, kw_only=True):
+    utxos: list[OutputEntry]
+
+
+class OutputController(Controller):
+    path = "/wallet"
+    tags = ("Wallet",)
+
+    @get(
+        "/tx_outputs",
+        summary="Outputs, by filter or id, or chosen for an amount",
+        opt=takes(query=OUTPUTS, amounts=True),
+        responses=REFUSED,
+    )
+    async def tx_outputs(self, request: Request, caller: NamedDependency[Caller]) -> OutputsAnswer:
+        return OutputsAnswer(tx_outputs=await _outputs(request, caller, OUTPUTS))
+
+    @get(
+        "/utxos",
+        summary="The same, of those that are not spent",
+        opt=takes(query=UTXOS, amounts=True),
+        responses=REFUSED,
+    )
+    async def utxos(self, request: Request, caller: NamedDependency[Caller]) -> UtxosAnswer:
+        return UtxosAnswer(utxos=await _outputs(request, caller, UTXOS))
+
+
+async def _outputs(request: Request, caller: Caller, schema: Schema) -> list[OutputEntry]:
+    asked = {key: value for key, value in read_query(request).items() if key != "addresses"}
+    if addresses := request.query_params.getall("addresses[]", []):
+        asked["addresses"] = addresses
+    query = {SKIP_SPENT: True, **schema.check(asked, convert=True)}
+    now_s, database = caller.now_s, caller.database
+    wallet = await caller.known_wallet()
+    outputs = await _select(database, caller.wallet_id, query, now_s)
+    if not outputs and not query["txId"]:
+        await _check_loaded(database, wallet)
+    return [_entry(output, now_s) for output in outputs]
 
 
 async def _check_loaded(database: Database, wallet: Wallet | None) -> None:
@@ -122,22 +169,22 @@ async def _named(database: Database, wallet_id: str, query: dict[str, Any]) -> l
     return [] if query["kind"] == SHIELDED else [found]
 
 
-def _encode(output: Output, now_s: int) -> dict[str, Any]:
-    return {
-        "txId": output.tx_id,
-        "index": output.position,
-        "tokenId": output.token_id,
-        "address": output.address,
-        "value": output.value,
-        "authorities": output.authorities,
-        "timelock": output.timelock,
-        "heightlock": output.heightlock,
-        "locked": is_locked(output, now_s),
-        "txProposalId": output.tx_proposal,
-        "txProposalIndex": output.tx_proposal_index,
-        "spentBy": output.spent_by,
-        "mode": output.mode,
-        "recoveryState": output.recovery_state,
-        "addressPath": address_path(output.key_index or 0, output.account or 0),
-        "kind": "transparent",
-    }
+def _entry(output: Output, now_s: int) -> OutputEntry:
+    return OutputEntry(
+        tx_id=output.tx_id,
+        index=output.position,
+        token_id=output.token_id,
+        address=output.address,
+        value=output.value,
+        authorities=output.authorities,
+        timelock=output.timelock,
+        heightlock=output.heightlock,
+        locked=is_locked(output, now_s),
+        tx_proposal_id=output.tx_proposal,
+        tx_proposal_index=output.tx_proposal_index,
+        spent_by=output.spent_by,
+        mode=output.mode,
+        recovery_state=output.recovery_state,
+        address_path=address_path(output.key_index or 0, output.account or 0),
+        kind="transparent",
+    )

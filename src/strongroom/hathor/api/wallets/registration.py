@@ -2,17 +2,29 @@
 
 import hmac
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from litestar import Response
+from litestar import Controller, post, put
+from litestar.di import NamedDependency
+from msgspec import Meta
 
 from strongroom.core.clock import Clock
 from strongroom.core.errors import Conflict
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.clients import Clients
-from strongroom.hathor.api.refusal import Refusal
-from strongroom.hathor.api.requests import Request, answer, read_body
+from strongroom.hathor.api.access import Clients
+from strongroom.hathor.api.answers import Success
+from strongroom.hathor.api.described import takes
+from strongroom.hathor.api.refusal import Refusal, refused
+from strongroom.hathor.api.requests import Request, read_body
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, text
+from strongroom.hathor.api.wallets.wallet import (
+    CLOCK_SKEW_S,
+    LIMITED,
+    UNKNOWN,
+    StatusAnswer,
+    check_clock,
+    wallet_status,
+)
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.keys import first_address, wallet_id
@@ -31,8 +43,6 @@ from strongroom.hathor.wallets.registry import (
     replace_auth_key,
 )
 
-CLOCK_SKEW_S = 30
-"""The original's limit."""
 SHIELDED = ("scanXpriv", "spendXpub", "firstCtAddress", "spendXpubSignature", "ctAddressSignature")
 TOKEN = Schema(
     keys={
@@ -70,8 +80,12 @@ def registration_schema(rules: RegistrationRules) -> Schema:
     )
 
 
+class TokenAnswer(Success, kw_only=True):
+    token: Annotated[str, Meta(description="A JSON web token, good for half an hour")]
+
+
 class Registration:
-    """`POST wallet/init`, `PUT wallet/auth`, `POST auth/token`, `POST auth/token/readonly`."""
+    """What happens on the routes of `RegistrationController`."""
 
     def __init__(
         self,
@@ -88,11 +102,15 @@ class Registration:
         self._tokens = tokens
         self._loader = loader
         self._clients = clients
-        self._rules = rules
+        self.rules = rules
         self.schema = registration_schema(rules)
 
-    async def load(self, request: Request) -> Response[bytes]:
-        body = await self._body(request, self.schema)
+    async def read(self, request: Request, schema: Schema) -> dict[str, Any]:
+        """The body, if the client may ask now. Raises: Refusal."""
+        self._clients.take(request)
+        return schema.check(await read_body(request))
+
+    async def load(self, body: dict[str, Any]) -> Wallet:
         wallet_key = wallet_id(body["xpubkey"])
         stored = await self._find(wallet_key)
         if stored is not None and stored.status != ERROR and not _takes_key(stored, body):
@@ -106,23 +124,20 @@ class Registration:
             registered = await register_wallet(self._database, wallet)
         except Conflict as error:  # another request came first: the answer is the same as a moment later
             existing = await self._find(wallet_key)
-            raise Refusal(
-                400, "wallet-already-loaded", status=existing.encode() if existing else None
-            ) from error
-        await self._loader.load(registered.id, self._rules.load_wait_s)
-        return _status(await self._find(registered.id) or registered)
+            status = wallet_status(existing) if existing else None
+            raise Refusal(400, "wallet-already-loaded", status=status) from error
+        await self._loader.load(registered.id, self.rules.load_wait_s)
+        return await self._find(registered.id) or registered
 
-    async def change_auth_key(self, request: Request) -> Response[bytes]:
-        body = await self._body(request, self.schema)
+    async def change_auth_key(self, body: dict[str, Any]) -> Wallet:
         self._check_time(body["timestamp"], "invalid-payload")
         wallet_key = wallet_id(body["xpubkey"])
         if await self._find(wallet_key) is None:
             raise WalletNotFound
         self._check_keys(body, wallet_key)
-        return _status(await replace_auth_key(self._database, wallet_key, body["authXpubkey"]))
+        return await replace_auth_key(self._database, wallet_key, body["authXpubkey"])
 
-    async def issue_token(self, request: Request) -> Response[bytes]:
-        body = await self._body(request, TOKEN)
+    async def issue_token(self, body: dict[str, Any]) -> str:
         wallet = await self._find(body["walletId"])
         if wallet is None:
             raise Refusal(400, "wallet-not-found")
@@ -130,7 +145,7 @@ class Registration:
         if not hmac.compare_digest(wallet.auth_xpubkey.encode(), body["xpub"].encode()):
             message = "Provided auth_xpubkey does not match the stored auth_xpubkey"
             raise Refusal(400, "invalid-payload", details=[{"message": message}])
-        address = key_address(wallet.auth_xpubkey, self._rules.network)
+        address = key_address(wallet.auth_xpubkey, self.rules.network)
         try:
             verify_message(authentication_message(body["ts"], wallet.id, address), body["sign"], address)
         except ProtocolError as error:
@@ -139,30 +154,24 @@ class Registration:
                 f" and the timestamp {body['ts']}"
             )
             raise Refusal(400, "invalid-auth-signature", details={"message": message}) from error
-        token = self._tokens.issue_full(
+        return self._tokens.issue_full(
             signature=body["sign"], timestamp_s=body["ts"], address=address, wallet_id=wallet.id
         )
-        return answer(token=token)
 
-    async def issue_read_only_token(self, request: Request) -> Response[bytes]:
-        body = await self._body(request, READ_ONLY)
+    async def issue_read_only_token(self, body: dict[str, Any]) -> str:
         wallet = await self._find(wallet_id(body["xpubkey"]))
         if wallet is None:
             raise Refusal(400, "wallet-not-found")
         if wallet.status != READY:
             raise Refusal(400, "wallet-not-ready")
-        address = key_address(wallet.auth_xpubkey, self._rules.network)
-        return answer(token=self._tokens.issue_read_only(wallet_id=wallet.id, auth_address=address))
-
-    async def _body(self, request: Request, schema: Schema) -> dict[str, Any]:
-        self._clients.take(request)
-        return schema.check(await read_body(request))
+        address = key_address(wallet.auth_xpubkey, self.rules.network)
+        return self._tokens.issue_read_only(wallet_id=wallet.id, auth_address=address)
 
     async def _find(self, wallet_key: str) -> Wallet | None:
         return await read_wallet(self._database, wallet_key)
 
     def _check_time(self, timestamp_s: float, error: str) -> None:
-        check_clock(self._clock.now_ms() // 1000, timestamp_s, self._rules.clock_skew_s, error)
+        check_clock(self._clock.now_ms() // 1000, timestamp_s, self.rules.clock_skew_s, error)
 
     async def _adopt(self, stored: Wallet, body: dict[str, Any]) -> Wallet:
         if not _takes_key(stored, body):
@@ -172,12 +181,12 @@ class Registration:
 
     def _check_may_load(self, wallet: Wallet) -> None:
         if wallet.status != ERROR:
-            raise Refusal(400, "wallet-already-loaded", status=wallet.encode())
-        if wallet.retry_count >= self._rules.max_retries:
-            raise Refusal(400, "wallet-max-retries", status=wallet.encode())
+            raise Refusal(400, "wallet-already-loaded", status=wallet_status(wallet))
+        if wallet.retry_count >= self.rules.max_retries:
+            raise Refusal(400, "wallet-max-retries", status=wallet_status(wallet))
 
     def _check_keys(self, body: dict[str, Any], wallet_key: str) -> None:
-        network = self._rules.network
+        network = self.rules.network
         try:
             first = first_address(body["xpubkey"], network)
             self._check_first_address(body["firstAddress"], first)
@@ -194,7 +203,7 @@ class Registration:
             raise invalid_payload([Problem(message="Shielded wallets are not supported")])
 
     def _check_first_address(self, expected: str | None, first: str) -> None:
-        if self._rules.confirm_first_address and expected != first:
+        if self.rules.confirm_first_address and expected != first:
             message = f"Expected first address to be {expected} but it is {first}"
             raise Refusal(400, "invalid-payload", message=message)
 
@@ -203,7 +212,7 @@ class Registration:
             wallet_id=wallet_key,
             xpubkey=body["xpubkey"],
             auth_xpubkey=body["authXpubkey"],
-            max_gap=self._rules.max_gap,
+            max_gap=self.rules.max_gap,
             created_at_s=self._clock.now_ms() // 1000,
         )
 
@@ -213,13 +222,61 @@ def _takes_key(stored: Wallet, body: dict[str, Any]) -> bool:
     return stored.auth_xpubkey == stored.xpubkey and stored.xpubkey != str(body["authXpubkey"])
 
 
-def check_clock(now_s: int, timestamp_s: float, limit_s: int, error: str) -> None:
-    """Raises: Refusal: the client's clock is too far from ours; it says how far."""
-    shift_s = int(abs(now_s - timestamp_s))
-    if shift_s >= limit_s:
-        message = f"The timestamp is shifted {shift_s}(s). Limit is {limit_s}(s)."
-        raise Refusal(400, error, details=[{"message": message}])
+SIGNED = {403: refused("Signatures are not valid"), **LIMITED}
 
 
-def _status(wallet: Wallet) -> Response[bytes]:
-    return answer(status=wallet.encode())
+class RegistrationController(Controller):
+    tags = ("Registration",)
+
+    @post(
+        "/wallet/init",
+        status_code=200,
+        summary="Register a wallet and load it",
+        opt=takes(body=registration_schema),
+        responses={
+            400: refused("`invalid-payload`, `wallet-already-loaded` or `wallet-max-retries`"),
+            **SIGNED,
+        },
+    )
+    async def load(self, request: Request, registration: NamedDependency[Registration]) -> StatusAnswer:
+        body = await registration.read(request, registration.schema)
+        return StatusAnswer(status=wallet_status(await registration.load(body)))
+
+    @put(
+        "/wallet/auth",
+        summary="Change the authentication key; earlier tokens end",
+        opt=takes(body=registration_schema),
+        responses={**UNKNOWN, **SIGNED},
+    )
+    async def change_auth_key(
+        self, request: Request, registration: NamedDependency[Registration]
+    ) -> StatusAnswer:
+        body = await registration.read(request, registration.schema)
+        return StatusAnswer(status=wallet_status(await registration.change_auth_key(body)))
+
+    @post(
+        "/auth/token",
+        status_code=200,
+        summary="A full token, for a signature of the authentication key",
+        opt=takes(body=TOKEN),
+        responses={
+            400: refused("`invalid-payload`, `wallet-not-found` or `invalid-auth-signature`"),
+            **LIMITED,
+        },
+    )
+    async def issue_token(self, request: Request, registration: NamedDependency[Registration]) -> TokenAnswer:
+        body = await registration.read(request, TOKEN)
+        return TokenAnswer(token=await registration.issue_token(body))
+
+    @post(
+        "/auth/token/readonly",
+        status_code=200,
+        summary="A read-only token, for who knows the xpub",
+        opt=takes(body=READ_ONLY),
+        responses={400: refused("`invalid-payload`, `wallet-not-found` or `wallet-not-ready`"), **LIMITED},
+    )
+    async def issue_read_only_token(
+        self, request: Request, registration: NamedDependency[Registration]
+    ) -> TokenAnswer:
+        body = await registration.read(request, READ_ONLY)
+        return TokenAnswer(token=await registration.issue_read_only_token(body))
