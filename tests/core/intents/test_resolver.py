@@ -11,7 +11,7 @@ from strongroom.core.errors import Unavailable
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected, Unknown, Verdict
 from strongroom.core.intents.resolver import Effects, IntentGone, Network, Pace, Resolver
 from strongroom.core.intents.signing import Signing
-from strongroom.core.intents.store import load_intent, record_accepted, record_rejected
+from strongroom.core.intents.store import load_intent, record_accepted, record_rejected, reject_all
 from strongroom.core.intents.tables import intent as intent_table
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Metrics, Status
@@ -304,6 +304,69 @@ async def test_the_answer_to_the_first_offer_ends_it_only_while_nobody_else_offe
     quick.answers.append(Accepted())
     clock.advance(1)
     assert (await first).intent.outcome is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["one process", "after a restart"])
+async def test_a_second_offer_refused_while_the_first_is_under_way_proves_nothing(
+    database: Database,
+    replica: Database,
+    signing: Signing,
+    start: Start,
+    node: ExampleNode,
+    clock: ManualClock,
+    *,
+    is_restarted: bool,
+) -> None:
+    node.faults.extend(["late request"])
+    intent = await signing.sign(Pay(account="alice", amount=7))
+    running = start(database, node, ExampleEffects()).resolve(intent)
+    await clock.sleepers()
+    node.faults.extend([None, "refusal"])
+    if is_restarted:
+        running.cancel()
+        running = start(replica, node, ExampleEffects()).resolve(await load(database, intent))
+    else:
+        clock.advance(1)
+    await clock.sleepers()
+    kept = await load(database, intent)
+    assert (kept.outcome, kept.attempts, len(node.offers)) == (Outcome.OPEN, 2, 2)
+    node.arrive()
+    clock.advance(1)
+    assert (await running).intent.outcome is Outcome.ACCEPTED
+    assert await paid(database, "alice") == 7
+
+
+async def test_the_refusal_of_the_only_offer_is_proof_again_when_the_same_bytes_are_signed_anew(
+    signing: Signing, resolver: Resolver[int], node: ExampleNode
+) -> None:
+    for _ in range(2):
+        node.faults.append("refusal")
+        intent = await signing.sign(Pay(account="alice", amount=7))
+        assert intent.attempts == 1
+        resolution = await resolver.resolve(intent)
+        assert (resolution.intent.outcome, resolution.intent.stage) == (Outcome.REJECTED, "refused")
+    assert len(node.offers) == 2
+
+
+async def test_the_refusal_of_what_an_operator_gave_up_before_proves_nothing(
+    database: Database, signing: Signing, start: Start, node: ExampleNode, clock: ManualClock
+) -> None:
+    node.faults.append("late request")
+    first = await signing.sign(Pay(account="alice", amount=7))
+    running = start(database, node, ExampleEffects()).resolve(first)
+    await clock.sleepers()
+    running.cancel()
+    given_up = Rejected(reason="The operator gave it up", stage="abandoned")
+    assert await database.write(lambda c: reject_all(c, [first.id], given_up, 1)) == [first.id]
+    node.faults.append("refusal")
+    again = await signing.sign(Pay(account="alice", amount=7))
+    assert (again.id, again.attempts, again.is_new) == (first.id, 2, True)
+    running = start(database, node, ExampleEffects()).resolve(again)
+    await clock.sleepers()
+    assert (await load(database, first)).is_open
+    node.arrive()
+    clock.advance(1)
+    assert (await running).intent.outcome is Outcome.ACCEPTED
 
 
 async def test_a_verdict_stored_elsewhere_is_the_answer(

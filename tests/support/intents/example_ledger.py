@@ -25,8 +25,9 @@ LARGEST = 1_000
 TAKEN = "taken"
 RULE = "rule"
 WITHDRAWN = "withdrawn"
+REFUSED = "refused"
 CALLER = Principal(name="shop", scopes=frozenset({"example:pay"}))
-Fault = Literal["no connection", "lost request", "lost answer", "lie"]
+Fault = Literal["no connection", "lost request", "late request", "refusal", "lost answer", "lie"]
 
 metadata = MetaData()
 account_table = Table(
@@ -90,22 +91,31 @@ class ExampleChain:
 
 @dataclass(slots=True)
 class ExampleNode:
-    """The network of the example. Each `faults` entry befalls one request, in their order."""
+    """The network of the example. Each `faults` entry befalls one request, in their order; None: it goes well."""
 
     chain: ExampleChain
-    faults: deque[Fault] = field(default_factory=deque)
+    faults: deque[Fault | None] = field(default_factory=deque)
     offers: list[bytes] = field(default_factory=list)
+    late: list[Payment] = field(default_factory=list)
+    """What is under way for long."""
+
+    def arrive(self) -> None:
+        """What was under way reaches the chain."""
+        while self.late:
+            self.chain.submit(self.late.pop(0))
 
     async def offer(self, intent: Intent) -> Verdict:
         fault = self.faults.popleft() if self.faults else None
         if fault == "no connection":
-            # Nobody has it, unless another process offers it too.
-            if intent.attempts > 1:
-                raise Unavailable("There is no connection")
             return Rejected(reason="It was never sent", stage=WITHDRAWN, if_unshared=True)
         self.offers.append(intent.payload)
         if fault == "lost request":
             raise Unavailable("The node does not answer")
+        if fault == "late request":
+            self.late.append(payment_of(intent))
+            raise Unavailable("The node does not answer in time")
+        if fault == "refusal":
+            return Rejected(reason="The node refuses it", stage=REFUSED, if_unshared=True)
         refusal = self.chain.submit(payment_of(intent))
         if fault == "lost answer":
             raise Unavailable("The node fell silent")

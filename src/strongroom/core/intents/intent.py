@@ -39,7 +39,10 @@ class Intent:
     reason: str | None = None
     """Why it is REJECTED, for people."""
     attempts: int = 1
-    """How many offers were made, each counted before it is made. 0: a client submits the payload, not this service."""
+    """How many offers may still arrive, each counted before it is made. 0: a client submits the payload, not this service.
+
+    The refusal of the only offer sets it back to 0, so that the same payload may be signed and offered anew.
+    """
     created_at_ms: int
     resolved_at_ms: int | None = None
     is_new: bool = False
@@ -75,8 +78,10 @@ class Rejected:
     if_unshared: bool = False
     """True: the proof holds only if no other offer was made. If one was, the intent stays OPEN.
 
-    Used for the answer to the first offer, for example when nothing left this process, or the only node that was asked
-    refused the payload.
+    As the answer of `offer` it counts only for the first and only offer of the payload, for example when nothing left this
+    process, or the only node that was asked refused the payload. The resolver sees to that, also across processes and
+    restarts: the same answer to a later offer counts as `Unknown`, because an earlier offer may still arrive. As the answer
+    of `follow` it counts if nobody has offered the payload since `Intent.attempts` was read.
     """
 
 

@@ -8,7 +8,7 @@ ACCEPTED replaces REJECTED, because the ledger decides.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
@@ -263,12 +263,13 @@ class Resolver(Generic[R]):
             except Exception as error:  # noqa: BLE001 - no error may end the search for the outcome
                 self._note(running, fault_text(error), error)
             is_first = False
+            running.intent = replace(running.intent, is_new=False)
             running.asked_once.set()
             await (backoff.wait() if pause_s is None else self._clock.sleep(pause_s))
 
     async def _ask(self, running: _Running[R], *, is_first: bool) -> Verdict | Resolution[R]:
         if is_first and running.intent.attempts:
-            return await self._network.offer(running.intent)
+            return _counting(await self._network.offer(running.intent), is_only=running.intent.attempts == 1)
         # Any other intent may already be with the network, so ask before offering.
         verdict = await self._follows.verdict(running.intent)
         if not isinstance(verdict, Unknown):
@@ -278,7 +279,7 @@ class Resolver(Generic[R]):
         if counted is None:
             return await self._resolved_elsewhere(running) or Pending(stage=running.intent.stage)
         running.intent = counted
-        return await self._network.offer(counted)
+        return _counting(await self._network.offer(counted), is_only=False)
 
     async def _store_pending(self, running: _Running[R], verdict: Pending) -> None:
         """Stores the new stage of an intent that is on its way."""
@@ -357,3 +358,10 @@ class Resolver(Generic[R]):
             why=why,
             exc_info=None if error is None or isinstance(error, EXPECTED) else error,
         )
+
+
+def _counting(verdict: Verdict, *, is_only: bool) -> Verdict:
+    """What the answer to an offer proves: the refusal of one offer says nothing about another that may still arrive."""
+    if isinstance(verdict, Rejected) and verdict.if_unshared and not is_only:
+        return Unknown(why=verdict.reason)
+    return verdict

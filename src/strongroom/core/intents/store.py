@@ -9,13 +9,15 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, case, delete, select, update
 
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
 from strongroom.core.intents.tables import intent as table
 from strongroom.core.storage.errors import Duplicate
 
 _COLUMNS = table.c
+# A client may submit what it was lent at any time: that counts as an offer that may still arrive.
+_OFFERS_LEFT = case((_COLUMNS.attempts == 0, 1), else_=_COLUMNS.attempts)
 # Every payment runs these statements. They are built once, because building one costs as much as executing it.
 _BY_ID = select(table).where(_COLUMNS.id == bindparam("intent_id"))
 _BY_SLOT = select(table).where(_COLUMNS.slot == bindparam("wanted_slot"))
@@ -51,12 +53,15 @@ _REJECT = (
     .values(
         outcome=Outcome.REJECTED,
         slot=None,
+        attempts=_OFFERS_LEFT,
         stage=bindparam("new_stage"),
         reason=bindparam("new_reason"),
         resolved_at_ms=bindparam("now_ms"),
     )
 )
 _REJECT_UNSHARED = _REJECT.where(_COLUMNS.attempts == bindparam("known_attempts"))
+# Its answer ended the only offer, so none is under way when the same bytes are signed again.
+_REJECT_ONLY_OFFER = _REJECT_UNSHARED.values(attempts=0)
 _MOVE = (
     update(table)
     .where(*_SAME_OPEN, _COLUMNS.stage == bindparam("known_stage"))
@@ -79,7 +84,8 @@ def adopt(connection: Connection, intent: Intent) -> Intent:
         connection.execute(table.insert(), _row(intent))
     except Duplicate:
         # The same bytes can come again: a client repeats a refused payload, or a block is built again with the same timestamp.
-        again = {**_row(intent), "attempts": _COLUMNS.attempts + 1}
+        attempts = _COLUMNS.attempts + 1 if intent.attempts else 0
+        again = {**_row(intent), "attempts": attempts}
         rejected = (_COLUMNS.id == intent.id, _COLUMNS.outcome == Outcome.REJECTED)
         is_reopened = connection.execute(update(table).where(*rejected).values(again)).rowcount > 0
         stored = load_intent(connection, intent.id)
@@ -159,7 +165,7 @@ def record_rejected(connection: Connection, intent: Intent, verdict: Rejected, n
     values = _known(intent) | {"new_stage": verdict.stage, "new_reason": verdict.reason, "now_ms": now_ms}
     statement = _REJECT
     if verdict.if_unshared:
-        statement = _REJECT_UNSHARED
+        statement = _REJECT_ONLY_OFFER if intent.is_new else _REJECT_UNSHARED
         values["known_attempts"] = intent.attempts
     if connection.execute(statement, values).rowcount != 1:
         return None
@@ -182,6 +188,7 @@ def reject_all(
     values = {
         "outcome": Outcome.REJECTED,
         "slot": None,
+        "attempts": _OFFERS_LEFT,
         "stage": verdict.stage,
         "reason": verdict.reason,
         "resolved_at_ms": now_ms,

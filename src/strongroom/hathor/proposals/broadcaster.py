@@ -73,8 +73,6 @@ class TransactionNetwork:
         try:
             refusal = await self._node.push(intent.payload)
         except NotDelivered as error:
-            if not intent.is_new:
-                raise
             return Rejected(reason=error.message, stage=OPEN, if_unshared=True)
         if refusal is None or await self._node.presence(intent.id.hex()) is Presence.LIVE:
             return ACCEPTED

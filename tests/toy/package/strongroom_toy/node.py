@@ -39,7 +39,7 @@ class ToyNode:
         if answer.status == OK:
             return Accepted()
         if answer.status == REFUSED:
-            # Another node, or another offer of these bytes, may have been luckier: only the first offer's refusal proves it.
+            # It proves nothing of another offer that may still arrive: the resolver counts it for the only offer alone.
             return Rejected(reason=_decoded(answer, _Refusal).error, if_unshared=True)
         return Unknown(why=f"the node answers {answer.status}")
 
