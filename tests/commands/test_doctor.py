@@ -231,7 +231,6 @@ def test_accounts_that_the_node_does_not_know_are_bad(backup: Installation, tmp_
     assert f"{row[0]} is at height 7 here and unknown there" in detail
 
 
-@pytest.mark.timeout(240)  # eight processes
 def test_a_newer_schema_is_one_sentence_in_every_command(backup: Installation) -> None:
     for ledger, database in (("core", "atto.sqlite3"), ("hathor", "hathor.sqlite3")):
         change(backup, database, f"UPDATE strongroom_version_{ledger} SET version_num = '{ledger}_9999'")  # noqa: S608

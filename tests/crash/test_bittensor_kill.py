@@ -21,7 +21,6 @@ TOKEN = {"Authorization": "Bearer default-token"}
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("arrives", [False, True], ids=["before it left", "before the answer"])
 async def test_killed_while_it_submits(database_url: URL, tmp_path: Path, *, arrives: bool) -> None:
     async with live_node(new_node(424, [HOT.public_key, *OTHERS])) as node:

@@ -24,7 +24,7 @@ from support.dying_database import CrashPoint, DyingDatabase
 from support.running import running
 from support.waiting import eventually
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 BACKGROUND = ("Leases.", "_set_expiry.", "migrate")
 """Writes that are always under way, and say nothing about weights."""

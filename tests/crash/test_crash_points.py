@@ -31,7 +31,7 @@ from support.running import running
 from support.seeds import seeded
 from support.waiting import eventually
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.anyio
 
 AFTER_EVERY_LEASE_MS = 10_000
 KEY = "the-payment"

@@ -15,7 +15,7 @@ from support.mariadb import MariaDB, running_mariadb
 from support.ports import free_port
 from support.processes import Process, strongroom
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.anyio
 
 NOWHERE = 9  # the port of a service that no machine has
 
@@ -130,9 +130,7 @@ class Started:
                 return None
 
     async def until_status(self, path: str, status: int) -> httpx2.Response:
-        found = await until(
-            lambda: self.ask(path), lambda one: one is not None and one.status_code == status, patience_s=40
-        )
+        found = await until(lambda: self.ask(path), lambda one: one is not None and one.status_code == status)
         assert found is not None
         return found
 

@@ -14,12 +14,12 @@ from support.callback_sink import running_sink
 from support.mariadb import MariaDB, running_mariadb
 from support.seeds import seeded
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.anyio
 
 ACCOUNTS = 4
 PAYMENTS = 60
 LANES = 8
-ENDS_S = 25.0
+ENDS_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +88,10 @@ async def test_while_the_database_is_away_every_answer_says_so(books: Books, ser
         health = await until(
             lambda: books.service.management.get("/health"),
             lambda found: found.status_code == httpx2.codes.SERVICE_UNAVAILABLE,
-            patience_s=15,
         )
         assert health.json()["components"]["attoDatabase"]["status"] == "DOWN"
         await asyncio.to_thread(server.start)
-    await until(books.service.health, lambda found: found["status"] == "UP", patience_s=30)
+    await until(books.service.health, lambda found: found["status"] == "UP")
     await assert_whole(books, payers)
     assert 500 not in payers.statuses, books.service.process.logs()
 
@@ -107,11 +106,10 @@ async def test_a_database_that_stands_still_is_down_until_it_goes_on(books: Book
             await until(
                 books.service.health,
                 lambda found: found["components"]["attoDatabase"]["status"] == "DOWN",
-                patience_s=20,
             )
         finally:
             server.resume()
-    await until(books.service.health, lambda found: found["status"] == "UP", patience_s=30)
+    await until(books.service.health, lambda found: found["status"] == "UP")
     await assert_whole(books, payers)
     assert 500 not in payers.statuses, books.service.process.logs()
 
@@ -142,12 +140,10 @@ async def test_accounts_go_on_being_created_and_receive_after_the_database_was_a
     made = await until(
         lambda: books.service.api.post("/wallets/crash/accounts"),
         lambda found: found.status_code == httpx2.codes.OK,
-        patience_s=30,
     )
     address = made.json()["address"]
     await network.fund(address, 5)
     await until(
         lambda: books.service.call("GET", "/wallets/crash/totals"),
         lambda found: found["openedAccounts"] == ACCOUNTS + 1,
-        patience_s=30,
     )

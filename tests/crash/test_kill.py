@@ -102,7 +102,6 @@ async def pay_through_kills(
             print(dict(payers.statuses))  # noqa: T201 - how rough it was
 
 
-@pytest.mark.timeout(120)
 async def test_no_payment_is_lost_or_made_twice_when_the_service_is_killed(
     network: NetworkProgram, database_url: URL, tmp_path: Path
 ) -> None:

@@ -24,14 +24,13 @@ from support.atto_network import running_network as running_sandbox
 from support.atto_service import ATTO, NOBODY, AttoService, Wallet, database_variables, running_service, until
 from support.seeds import seeded
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.anyio
 
 ACCOUNTS = 3
 LANES = 8
 ACTS = 240
 REPRESENTATIVES = [account(number).address.path for number in range(1, 9)]
 OPEN_BLOCKS = text("SELECT id FROM strongroom_intent WHERE outcome = 'OPEN'")
-SETTLED_S = 30.0
 
 
 @dataclass(slots=True)
@@ -224,11 +223,11 @@ async def assert_same_as_the_node(service: AttoService, network: AttoNetwork, tw
         page = await service.get(f"/wallets/accounts/{path}/entries?limit=1000")
         return [one["hash"] for one in page["entries"]][::-1]
 
-    await until(waiting, lambda found: not found, patience_s=SETTLED_S)
+    await until(waiting, lambda found: not found)
     state = network.state(path)
     assert state is not None
     hashes = [one.hash.hex().upper() for one in chain.entries(twin.public_key, 1, state.height)]
-    await until(stored, lambda found: found == hashes, patience_s=SETTLED_S)
+    await until(stored, lambda found: found == hashes)
     details = await service.details(path)
     assert details is not None
     assert (details["height"], details["balance"]) == (state.height, state.balance)
@@ -247,7 +246,6 @@ async def play(source: random.Random, network: AttoNetwork, url: URL, folder: Pa
         await until(
             lambda: service.ledger.database.fetch_all(OPEN_BLOCKS),
             lambda found: not found,
-            patience_s=SETTLED_S,
         )
         for twin in world.twins:
             await assert_same_as_the_node(service, network, twin)

@@ -12,7 +12,7 @@ from support.atto_service import ATTO, NOBODY, until
 from support.keys import KEY
 from support.processes import strongroom
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.anyio
 
 END_S = 40.0
 JOURNAL = "sandbox-atto.jsonl"

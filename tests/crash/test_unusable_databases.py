@@ -11,7 +11,7 @@ from support.galera import Galera, GaleraNode, running_galera
 from support.household import Household, assert_refused
 from support.waiting import eventually, until_true
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.anyio
 
 FEW_BYTES = 4096
 """Of a file, beyond which nothing can be written: less than the write-ahead logs have."""

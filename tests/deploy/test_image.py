@@ -17,7 +17,6 @@ from support.ports import own_ports
 from support.processes import strongroom
 
 # Building takes about 20 s of processor time, and this machine may be busy.
-pytestmark = pytest.mark.timeout(240)
 
 USER = 65532
 ON_DISK = "/var/tmp"  # noqa: S108 - memory would be a file system of its own, which the image's rules do not reach

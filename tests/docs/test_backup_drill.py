@@ -18,8 +18,6 @@ from support.ports import own_ports
 from support.processes import Process, strongroom
 from support.waiting import PATIENCE_S
 
-pytestmark = pytest.mark.timeout(300)
-
 SECRET = "a secret of the drill that is long enough for Hathor"
 SEED = "0x" + "07" * 32
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 START_MS = 1_800_000_000_000
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 @dataclass(slots=True, eq=False)

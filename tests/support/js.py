@@ -10,7 +10,7 @@ from typing import Any
 from support.programs import program
 from support.turns import one_process_at_a_time
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 
 class JsError(Exception):

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
-READY_S = 30.0
-END_S = 20.0
+READY_S = 120.0
+END_S = 60.0
 
 
 class Process:

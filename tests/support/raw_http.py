@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from contextvars import Context
+from typing import Any, Self
 
 from strongroom.core.http.connections.admission import Gate, Reason
 from strongroom.core.http.connections.limits import ConnectionLimits
@@ -12,7 +13,8 @@ from strongroom.core.http.door import Dialect, plain_dialect
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.listener import Listener, Surface
 from strongroom.core.runtime.telemetry import Metrics
-from support.running import PATIENCE_S
+from support.running import PATIENCE_S, running
+from support.waiting import eventually
 
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -64,9 +66,53 @@ class Application:
         await send({"type": "http.response.body", "body": answer})
 
 
+class Timers:
+    """The timers of the event loop, of which the test lets those run out that it means: no machine is too slow for it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._call_later = self._loop.call_later
+        self._timers: list[tuple[float, asyncio.TimerHandle]] = []
+
+    def __enter__(self) -> Self:
+        self._loop.call_later = self._note  # type: ignore[method-assign, assignment]  # it takes any arguments
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_later = self._call_later  # type: ignore[method-assign]
+
+    def _note(
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = self._call_later(delay, callback, *args, context=context)
+        self._timers.append((delay, timer))
+        return timer
+
+    async def run_out(self, seconds: float) -> None:
+        """Once somebody has set a timer to so many seconds, or what is left of them, that time is over."""
+        await eventually(lambda: bool(self._set_to(seconds)))
+        for timer in self._set_to(seconds):
+            timer._run()
+            timer.cancel()
+
+    def _set_to(self, seconds: float) -> list[asyncio.TimerHandle]:
+        return [
+            timer for delay, timer in self._timers if seconds / 2 < delay <= seconds and not timer.cancelled()
+        ]
+
+
+async def a_head_has_begun(listener: Listener) -> None:
+    """The first byte of a request was read."""
+    connections: set[Any] = listener._server.server_state.connections
+    await eventually(lambda: any(one._head_begun for one in connections))
+
+
 class House:
-    def __init__(self, listener: Listener, application: Application, metrics: Metrics) -> None:
+    def __init__(
+        self, listener: Listener, application: Application, metrics: Metrics, timers: Timers
+    ) -> None:
         self.listener = listener
+        self.timers = timers
         self.application = application
         self.metrics = metrics
 
@@ -120,13 +166,18 @@ class Peer:
                     data += more
         return data.decode()
 
-    async def trickle(self, data: bytes) -> str:
-        """Sends byte after byte, without end, until the service answers and closes."""
+    @asynccontextmanager
+    async def trickling(self, data: bytes) -> AsyncIterator[asyncio.Task[str]]:
+        """Sends byte after byte, without end, until the service answers and closes: then the task has what it said."""
         rest = asyncio.create_task(self.rest())
-        while not rest.done():
-            await self.send(data)
-            await asyncio.wait([rest], timeout=BETWEEN_BYTES_S)
-        return await rest
+
+        async def trickle() -> None:
+            while not rest.done():
+                await self.send(data)
+                await asyncio.wait([rest], timeout=BETWEEN_BYTES_S)
+
+        async with running(trickle()):
+            yield rest
 
 
 @asynccontextmanager
@@ -147,11 +198,12 @@ async def house(
         dialect=dialect,
     )
     listener = Listener(surface, gate=Gate(limits, metrics))
-    serving = asyncio.create_task(listener.serve())
-    await listener.started()
-    try:
-        yield House(listener, application, metrics)
-    finally:
-        listener.stop()
-        application.may_answer.set()
-        await asyncio.wait_for(serving, PATIENCE_S)
+    with Timers() as timers:
+        serving = asyncio.create_task(listener.serve())
+        await listener.started()
+        try:
+            yield House(listener, application, metrics, timers)
+        finally:
+            listener.stop()
+            application.may_answer.set()
+            await asyncio.wait_for(serving, PATIENCE_S)

@@ -9,8 +9,8 @@ import httpx2
 
 from support.processes import Process, strongroom
 
-ANSWER_S = 30.0
-START_S = 60.0
+ANSWER_S = 60.0
+START_S = 120.0
 
 
 class Program:

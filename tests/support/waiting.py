@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    """Returns as soon as `condition` holds; fails if it does not within half a minute."""
+    """Returns as soon as `condition` holds; fails if it does not within a minute and a half: a machine may be busy."""
     async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - what is observed offers no event
             await asyncio.sleep(0.002)

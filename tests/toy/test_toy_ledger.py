@@ -108,7 +108,6 @@ async def test_it_pays_and_refuses(installation: Installation) -> None:
     assert {name for name, part in health.items() if part["status"] == UP} >= expected
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("arrives", [False, True], ids=["before it left", "before the answer"])
 async def test_killed_in_the_midst_it_resumes_and_pays_once(
     installation: Installation, *, arrives: bool

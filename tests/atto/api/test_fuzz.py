@@ -51,7 +51,6 @@ async def test_requests_that_nobody_thought_of(start: Start, network: AttoNetwor
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 async def test_many_requests_that_nobody_thought_of(
     start: Start, network: AttoNetwork, tmp_path: Path
 ) -> None:

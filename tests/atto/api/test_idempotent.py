@@ -9,11 +9,14 @@ import pytest
 from sqlalchemy import Connection
 
 from atto.conftest import Start
+from strongroom.atto.protocol import Transaction
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.storage.errors import CommitUnknown, ConnectionSevered
 from strongroom_sandbox.atto.faults.faults import FaultRequest
 from support.atto_network import AttoNetwork
 from support.atto_service import ATTO, NOBODY, AttoService, assert_refused, entry, stored_work, until
+from support.running import running
+from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 RUNNING = "The first request with this Idempotency-Key is still being processed"
@@ -142,21 +145,25 @@ async def test_caller_who_hung_up_asks_again(
     service: AttoService, network: AttoNetwork, address: str
 ) -> None:
     network.faults.confirmation_delay_ms = 500
-    with pytest.raises(httpx2.ReadTimeout):
-        await service.client.post(
-            f"/wallets/accounts/{address}/transactions/SEND",
-            json={"receiverAddress": NOBODY, "amount": ATTO},
-            headers={"Idempotency-Key": "a"},
-            timeout=0.2,
-        )
+    async with running(service.send(address, NOBODY, ATTO, key="a")):
+        await eventually(lambda: network.sandbox.node.elections.undecided > 0)
     answer = entry(await repeat(service, address, "a"))
     assert (answer["height"], height(network, address)) == (2, 2)
 
 
-async def test_caller_is_told_of_an_open_outcome_and_where_to_ask(start: Start, network: AttoNetwork) -> None:
+async def test_caller_is_told_of_an_open_outcome_and_where_to_ask(
+    start: Start, network: AttoNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elections, decided = network.sandbox.node.elections, asyncio.Event()
+    confirm = elections._confirm
+
+    async def confirm_when_decided(transaction: Transaction) -> None:
+        await decided.wait()
+        await confirm(transaction)
+
     async with start(ATTO_REQUEST_TIMEOUT_S="1") as service:
         address = await service.open_account(network)
-        network.faults.confirmation_delay_ms = 2_500
+        monkeypatch.setattr(elections, "_confirm", confirm_when_decided)
         response = await service.send(address, NOBODY, ATTO, key="a")
         assert (response.status_code, response.json()["code"]) == (504, "outcome_unknown")
         shown = response.json()["message"].split()[1]
@@ -164,6 +171,7 @@ async def test_caller_is_told_of_an_open_outcome_and_where_to_ask(start: Start, 
         assert path in response.json()["message"]
         open_ = {"hash": shown, "state": "SIGNED", "reason": None, "entry": None}
         assert await service.get(path) == open_
+        decided.set()
         answer = entry(
             await until(
                 lambda: service.send(address, NOBODY, ATTO, key="a"), lambda answer: answer.is_success

@@ -10,7 +10,7 @@ from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, entry, running_service
 from support.waiting import eventually
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.anyio
 
 ACCOUNTS = 5000
 

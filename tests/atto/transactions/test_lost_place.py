@@ -27,7 +27,7 @@ from support.atto_service import (
     until,
 )
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.anyio
 
 ELSEWHERE = Address.parse(NOBODY)
 SENDS = 64

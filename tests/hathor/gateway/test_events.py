@@ -16,7 +16,7 @@ from support.serving import serving as serving_http
 
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 
 @pytest.fixture

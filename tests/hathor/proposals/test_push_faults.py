@@ -25,7 +25,7 @@ from support.hathor.wallets import WALLET, XPUB
 from support.mariadb import MariaDB
 from support.waiting import until_true
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PUSH = b"/v1a/push_tx"
 

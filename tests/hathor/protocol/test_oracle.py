@@ -106,7 +106,6 @@ def transactions(draw: st.DrawFn) -> Transaction:
     )
 
 
-@pytest.mark.timeout(300)  # the first run installs hathorlib
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(transaction=transactions())
 def test_hathorlib_agrees(oracle: Oracle, transaction: Transaction) -> None:

@@ -18,7 +18,7 @@ from support.hathor.streams import HATHOR, VECTORS, apply, prepare, read_frames
 from support.mariadb import MariaDB
 from support.sql import execute, execute_many
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.anyio
 
 ROCKET = "🚀 Ракета ₿"
 SYMBOL = "🚀🌕"

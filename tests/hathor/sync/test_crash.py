@@ -63,7 +63,6 @@ def sync_url(database_url: URL, tmp_path: Path) -> URL:
     return database_url.set(database=str(tmp_path / "hathor.sqlite3"))
 
 
-@pytest.mark.timeout(180)
 async def test_kill_in_a_loop(sync_url: URL, tmp_path: Path) -> None:
     database = Database(sync_url)
     await prepare(database)
@@ -87,7 +86,6 @@ async def test_kill_in_a_loop(sync_url: URL, tmp_path: Path) -> None:
     await database.close()
 
 
-@pytest.mark.timeout(120)
 async def test_two_daemons_and_the_death_of_the_leader(sync_url: URL, tmp_path: Path) -> None:
     """The second takes over within 10 seconds."""
     database = Database(sync_url)

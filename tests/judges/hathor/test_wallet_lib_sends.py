@@ -12,7 +12,7 @@ from support.js import JsError
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 NOT_ENOUGH = r"UtxoError|SendTxError"
 
 

@@ -16,7 +16,7 @@ from strongroom_sandbox.bittensor.node.node import Node, Production
 from strongroom_sandbox.bittensor.sandbox import BittensorSandbox
 from support.serving import serving
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class RpcFailed(Exception):

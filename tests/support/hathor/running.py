@@ -27,7 +27,7 @@ from strongroom_sandbox.hathor.replay import replaying_node
 from support.sql import execute
 
 LEASE = "hathor.sync"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @asynccontextmanager

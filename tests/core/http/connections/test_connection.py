@@ -11,7 +11,7 @@ from strongroom.core.http.door import Refused
 from strongroom.core.http.forwarded import parse_proxies
 from strongroom.core.runtime.telemetry import Metrics
 from support.clock import ManualClock
-from support.raw_http import house
+from support.raw_http import a_head_has_begun, house
 from support.waiting import eventually
 
 SOON_S = 0.2
@@ -111,28 +111,36 @@ async def test_a_trailer_does_not_pass_for_a_header() -> None:
         assert b"authorization" not in dict(service.application.headers)
 
 
-SLOW = ConnectionLimits(head_s=SOON_S, body_s=SOON_S)
+HEAD_S, BODY_S, IDLE_S = 1e3, 1e4, 1e5
+LIMITED = ConnectionLimits(head_s=HEAD_S, body_s=BODY_S, idle_s=IDLE_S)
+"""Limits that only run out when a test lets them."""
 
 
 @pytest.mark.parametrize("beginning", [b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"\r\n"])
 async def test_a_head_that_trickles_is_given_up(beginning: bytes) -> None:
-    async with house(SLOW) as service, service.peer() as peer:
+    async with house(LIMITED) as service, service.peer() as peer:
         await peer.send(beginning)
-        assert status(await peer.trickle(beginning[-1:] if beginning != b"G" else b"")) == 408
+        async with peer.trickling(beginning[-1:] if beginning != b"G" else b"") as answer:
+            await a_head_has_begun(service.listener)
+            await service.timers.run_out(HEAD_S)
+            assert status(await answer) == 408
         assert service.refused(Reason.HEAD_TIMEOUT) == 1
         await eventually(lambda: service.open == 0)
 
 
 async def test_a_second_head_that_trickles_is_given_up() -> None:
-    async with house(SLOW) as service, service.peer() as peer:
+    async with house(LIMITED) as service, service.peer() as peer:
         await peer.send(head())
         assert status(await peer.answer()) == 200
         await peer.send(b"GET / HTTP/1.1\r\nX: ")
-        assert status(await peer.trickle(b"y")) == 408
+        async with peer.trickling(b"y") as answer:
+            await service.timers.run_out(HEAD_S)
+            assert status(await answer) == 408
 
 
 async def test_a_peer_that_says_nothing_is_closed_without_a_word() -> None:
-    async with house(SLOW) as service, service.peer() as peer:
+    async with house(LIMITED) as service, service.peer() as peer:
+        await service.timers.run_out(HEAD_S)
         assert await peer.rest() == ""
         assert service.refused(Reason.HEAD_TIMEOUT) == 0
 
@@ -147,30 +155,32 @@ async def test_a_peer_that_says_nothing_is_closed_without_a_word() -> None:
     ],
 )
 async def test_a_body_that_trickles_is_given_up(request_head: bytes, more: bytes) -> None:
-    async with house(SLOW) as service, service.peer() as peer:
+    async with house(LIMITED) as service, service.peer() as peer:
         await peer.send(request_head)
-        answer = (await peer.trickle(more)).removeprefix("HTTP/1.1 100 Continue\r\n\r\n")
-        assert status(answer) == 408
+        async with peer.trickling(more) as answer:
+            await service.timers.run_out(BODY_S)
+            assert status((await answer).removeprefix("HTTP/1.1 100 Continue\r\n\r\n")) == 408
         assert service.refused(Reason.BODY_TIMEOUT) == 1
         await eventually(lambda: service.application.running == 0)
         assert service.application.disconnected == 1
 
 
 async def test_an_idle_connection_is_closed_and_used_until_then() -> None:
-    async with house(ConnectionLimits(idle_s=SOON_S)) as service, service.peer() as peer:
+    async with house(LIMITED) as service, service.peer() as peer:
         for _ in range(3):
             await peer.send(head())
             assert status(await peer.answer()) == 200
+        await service.timers.run_out(IDLE_S)
         assert await peer.rest() == ""
 
 
 async def test_an_answer_that_takes_long_is_waited_for() -> None:
-    limits = ConnectionLimits(head_s=SOON_S, body_s=SOON_S, idle_s=SOON_S, unread_s=SOON_S)
-    async with house(limits) as service, service.peer() as peer, service.peer() as other:
+    async with house(LIMITED) as service, service.peer() as peer, service.peer() as other:
         service.application.may_answer.clear()
         await peer.send(head())
         await eventually(lambda: service.application.running == 1)
-        assert await other.rest() == ""  # the time of those who owe something goes by
+        await service.timers.run_out(HEAD_S)  # the time of those who owe something goes by
+        assert await other.rest() == ""
         service.application.may_answer.set()
         assert status(await peer.answer()) == 200
 

@@ -4,20 +4,26 @@ import asyncio
 
 from strongroom.core.http.connections.frame_rate import FrameRate
 from strongroom.core.http.connections.keepalive import Keepalive
-from support.waiting import eventually
+from support.raw_http import Timers
+
+EVERY_S = 1e3
 
 
 async def test_who_answers_stays_and_who_does_not_is_gone() -> None:
     pings: list[bytes] = []
     gone = asyncio.Event()
-    keepalive = Keepalive(0.01, pings.append, gone.set)
-    keepalive.start()
-    for number in range(3):
-        await eventually(lambda number=number: len(pings) > number)  # type: ignore[misc]  # bound at once
-        keepalive.answered(pings[-1])
-    assert not gone.is_set()
-    keepalive.answered(pings[0])  # an old one
-    await gone.wait()
+    with Timers() as timers:
+        keepalive = Keepalive(EVERY_S, pings.append, gone.set)
+        keepalive.start()
+        for number in range(1, 4):
+            await timers.run_out(EVERY_S)
+            assert len(pings) == number
+            keepalive.answered(pings[-1])
+        await timers.run_out(EVERY_S)
+        assert not gone.is_set()
+        keepalive.answered(pings[0])  # an old one
+        await timers.run_out(EVERY_S)
+        assert gone.is_set()
     assert len(set(pings)) == len(pings) == 4
 
 

@@ -16,6 +16,7 @@ from strongroom.core.http.connections.shown import connection_of
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.listener import Listener, Surface
 from strongroom.core.runtime.telemetry import Metrics
+from support.raw_http import Timers, a_head_has_begun
 from support.running import PATIENCE_S
 from support.waiting import eventually
 
@@ -26,6 +27,7 @@ FRAMES = 20
 
 class House:
     def __init__(self, listener: Listener, metrics: Metrics) -> None:
+        self.listener = listener
         self.url = listener.url.replace("http", "ws", 1)
         self.metrics = metrics
 
@@ -141,12 +143,16 @@ async def test_a_handshake_that_is_too_much_for_websocket_is_refused(header: str
 
 
 async def test_a_head_that_stops_amid_a_handshake_is_given_up() -> None:
-    async with house(ConnectionLimits(head_s=0.2)) as service:
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2]))
-        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-")
-        answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
-        assert int(answer.split()[1]) == 408
-        writer.close()
+    head_s = 1e3
+    with Timers() as timers:
+        async with house(ConnectionLimits(head_s=head_s)) as service:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2]))
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-")
+            await a_head_has_begun(service.listener)
+            await timers.run_out(head_s)
+            answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
+            assert int(answer.split()[1]) == 408
+            writer.close()
 
 
 async def test_text_that_is_none_ends_the_connection_without_a_traceback(

@@ -7,7 +7,7 @@ from support.hathor.sockets import ask, hear, house, join, tell
 from support.hathor.wallets import WALLET
 from support.mariadb import running_mariadb
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.anyio
 
 
 async def test_connections_outlive_the_database() -> None:

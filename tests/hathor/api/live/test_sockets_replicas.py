@@ -23,7 +23,7 @@ from support.redis import running_redis
 from support.sql import execute
 from support.waiting import eventually
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.anyio
 
 PATIENCE_S = 30.0
 PHONE = Device(id="phone", wallet_id=WALLET, provider="android", enable_push=True, show_amounts=False)
