@@ -17,9 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from support.intents.atto_model import AttoModel
 from support.intents.example_model import ExampleModel
+from support.intents.hathor_model import HathorModel
 from support.intents.world import FAULTS, REPLICAS, Fault, Model, World
 
-MODELS: dict[str, Callable[[], Model]] = {"example": ExampleModel, "atto": AttoModel}
+MODELS: dict[str, Callable[[], Model]] = {"example": ExampleModel, "atto": AttoModel, "hathor": HathorModel}
 REPLICA = st.integers(0, REPLICAS - 1)
 ACCOUNT = st.integers(0, 1)
 

@@ -54,7 +54,8 @@ from strongroom_sandbox.atto.chain.rejection import Rejected
 from strongroom_sandbox.atto.chain.solver import find_work
 from support.atto_account import AttoAccount
 from support.clock import ManualClock, SeededEntropy
-from support.intents.world import Fault, InTheWay, Side
+from support.intents.signing_model import InTheWay, SigningModel
+from support.intents.world import Fault, Side
 
 T = TypeVar("T")
 FUNDS = 10**9
@@ -73,7 +74,7 @@ class Template:
     owners: Mapping[str, AttoAccount]
 
 
-class AttoModel:
+class AttoModel(SigningModel):
     def __init__(self) -> None:
         template = _template()
         self.chain = copy.deepcopy(template.chain)

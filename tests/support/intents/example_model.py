@@ -18,14 +18,15 @@ from strongroom.core.intents.store import load_intent
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate
 from support.intents import example_ledger as example
-from support.intents.world import InTheWay, Side
+from support.intents.signing_model import InTheWay, SigningModel
+from support.intents.world import Side
 
 ACCOUNTS = ("alice", "bob")
 RIVAL = 1_000_000
 """Amounts of the other wallet begin here."""
 
 
-class ExampleModel:
+class ExampleModel(SigningModel):
     accounts: Sequence[str] = ACCOUNTS
 
     def __init__(self) -> None:

@@ -2,8 +2,11 @@
 
 When no answer comes the node is asked for the transaction, and the same bytes are pushed again: harmless, a node takes a
 transaction once. That ends after two minutes, lest a payment goes out when nobody waits for it any more; from then on the
-node is only asked. A transaction counts as failed when the node refuses it and does not have it, or, long after the last
-push, does not have it twice.
+node is only asked. A transaction counts as failed when
+
+* the node refuses the only push there was, and does not have it;
+* or nobody pushes it any more, and the node does not have it for half a minute after the last push. A push whose answer was
+  lost may arrive late, also after a node that is behind has refused the next one: so a refusal then only ends the pushing.
 """
 
 import asyncio
@@ -56,6 +59,10 @@ def result_of(intent: Intent) -> BroadcastResult:
 
 
 class _Absence(NamedTuple):
+    attempts: int
+    """Counted pushes: after another one the absence begins anew."""
+    refusal: str | None
+    """What the node said to the last push; None: nothing."""
     since_s: float
     asked_s: float
 
@@ -70,13 +77,20 @@ class TransactionNetwork:
 
     async def offer(self, intent: Intent) -> Verdict:
         """Raises: Unavailable: no answer came, or none that says what happened."""
+        age_s = self._age_s(intent)
+        if age_s > PUSH_WINDOW_S or (intent.is_new and age_s > PACE.own_s):
+            # This process stood still since it looked. Others have taken it up, and may have seen its end.
+            return Unknown(why="The moment to push it is over")
         try:
             refusal = await self._node.push(intent.payload)
         except NotDelivered as error:
             return Rejected(reason=error.message, stage=OPEN, if_unshared=True)
         if refusal is None or await self._node.presence(intent.id.hex()) is Presence.LIVE:
             return ACCEPTED
-        return Rejected(reason=refusal, stage=SEND_ERROR)
+        if intent.is_new:
+            return Rejected(reason=refusal, stage=SEND_ERROR, if_unshared=True)
+        self._note_absence(intent, refusal)
+        return Pending(stage=SENDING, trouble=f"The node refuses it, and may get an earlier push yet: {refusal}")
 
     async def follow(self, intents: Sequence[Intent]) -> Mapping[bytes, Verdict]:
         """At once: a question that waits for its answer keeps no other transaction waiting."""
@@ -84,28 +98,39 @@ class TransactionNetwork:
         return {intent.id: verdict for intent, verdict in zip(intents, verdicts, strict=True)}
 
     async def _look(self, intent: Intent) -> Verdict:
-        is_late = self._clock.now_ms() - intent.created_at_ms > PUSH_WINDOW_S * 1000
+        is_late = self._age_s(intent) > PUSH_WINDOW_S
         try:
             presence = await self._node.presence(intent.id.hex())
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are followed
             return Pending(stage=SENDING, trouble=fault_text(error))
         if presence is Presence.LIVE:
             return ACCEPTED
-        if not is_late:
+        refusal = self._refusal(intent)
+        if not is_late and refusal is None:
             return Unknown(why="The node does not have it")
-        if self._absent_for_s(intent) < GRACE_S:
+        absence = self._note_absence(intent, refusal)
+        if absence.asked_s - absence.since_s < GRACE_S:
             return Pending(stage=SENDING, trouble="The node does not have it; it is not pushed any more")
-        return Rejected(reason=NEVER_ARRIVED, stage=SEND_ERROR)
+        return Rejected(reason=refusal or NEVER_ARRIVED, stage=SEND_ERROR, if_unshared=True)
 
-    def _absent_for_s(self, intent: Intent) -> float:
+    def _refusal(self, intent: Intent) -> str | None:
+        known = self._absences.get(intent.id)
+        return known.refusal if known is not None and known.attempts == intent.attempts else None
+
+    def _note_absence(self, intent: Intent, refusal: str | None) -> _Absence:
         """How long the node has not had it, as far as it was asked; what nobody asks about any more is forgotten."""
         now_s = self._clock.monotonic_s()
         self._absences = {
             one: absence for one, absence in self._absences.items() if now_s - absence.asked_s < FORGOTTEN_S
         }
-        since_s = self._absences[intent.id].since_s if intent.id in self._absences else now_s
-        self._absences[intent.id] = _Absence(since_s=since_s, asked_s=now_s)
-        return now_s - since_s
+        known = self._absences.get(intent.id)
+        since_s = known.since_s if known is not None and known.attempts == intent.attempts else now_s
+        noted = _Absence(attempts=intent.attempts, refusal=refusal, since_s=since_s, asked_s=now_s)
+        self._absences[intent.id] = noted
+        return noted
+
+    def _age_s(self, intent: Intent) -> float:
+        return (self._clock.now_ms() - intent.created_at_ms) / 1000
 
 
 class ProposalEffects:
