@@ -10,6 +10,7 @@ from strongroom.hathor.gateway.push import Presence
 from strongroom.hathor.proposals.broadcaster import (
     GRACE_S,
     NEVER_ARRIVED,
+    PACE,
     PUSH_WINDOW_S,
     TransactionNetwork,
 )
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Node:
-    """Has what is in `live`; is silent about what is in `silent`, until `may_answer`."""
+    """Has what is in `live`; is silent about what is in `silent`, until `may_answer`; refuses every push."""
 
     def __init__(self) -> None:
         self.live: set[str] = set()
@@ -29,9 +30,11 @@ class Node:
         self.silent: set[str] = set()
         self.may_answer = asyncio.Event()
         self.asked: list[str] = []
+        self.pushed: list[bytes] = []
 
     async def push(self, raw: bytes) -> str | None:
-        raise AssertionError(raw)
+        self.pushed.append(raw)
+        return REFUSAL
 
     async def presence(self, tx_id: str) -> Presence:
         self.asked.append(tx_id)
@@ -42,7 +45,12 @@ class Node:
         return Presence.LIVE if tx_id in self.live else Presence.ABSENT
 
 
-def sent(number: int, clock: ManualClock, *, age_s: float = 0.0) -> Intent:
+REFUSAL = "A parent does not exist"
+
+
+def sent(
+    number: int, clock: ManualClock, *, age_s: float = 0.0, attempts: int = 1, is_new: bool = False
+) -> Intent:
     return Intent(
         id=bytes([number] * 32),
         account="wallet",
@@ -53,6 +61,8 @@ def sent(number: int, clock: ManualClock, *, age_s: float = 0.0) -> Intent:
         request="{}",
         stage=SENDING,
         created_at_ms=clock.now_ms() - round(age_s * 1000),
+        attempts=attempts,
+        is_new=is_new,
     )
 
 
@@ -78,7 +88,7 @@ async def test_late_transactions_that_are_asked_about_in_turn_fail_all_the_same(
         assert isinstance((await network.follow([intent]))[intent.id], Pending)
     clock.advance(GRACE_S / 2)
     for intent in (one, other):
-        failed = Rejected(reason=NEVER_ARRIVED, stage=SEND_ERROR)
+        failed = Rejected(reason=NEVER_ARRIVED, stage=SEND_ERROR, if_unshared=True)
         assert (await network.follow([intent]))[intent.id] == failed
 
 
@@ -93,3 +103,43 @@ async def test_a_question_without_an_answer_keeps_no_other_transaction_waiting(c
     verdicts = await following
     assert isinstance(verdicts[stuck.id], Unknown)
     assert verdicts[there.id] == Accepted(stage=SENT)
+
+
+async def test_a_refusal_of_the_only_push_counts_at_once(clock: ManualClock) -> None:
+    verdict = await TransactionNetwork(Node(), clock).offer(sent(1, clock, is_new=True))
+    assert verdict == Rejected(reason=REFUSAL, stage=SEND_ERROR, if_unshared=True)
+
+
+async def test_a_refusal_after_a_push_without_an_answer_counts_when_nothing_arrives_late(
+    clock: ManualClock,
+) -> None:
+    node = Node()
+    network, intent = TransactionNetwork(node, clock), sent(1, clock, attempts=2)
+    assert isinstance(await network.offer(intent), Pending)
+    clock.advance(GRACE_S / 2)
+    assert isinstance((await network.follow([intent]))[intent.id], Pending)
+    clock.advance(GRACE_S / 2)
+    failed = Rejected(reason=REFUSAL, stage=SEND_ERROR, if_unshared=True)
+    assert (await network.follow([intent]))[intent.id] == failed
+    node.live.add(intent.id.hex())
+    assert (await network.follow([intent]))[intent.id] == Accepted(stage=SENT)
+
+
+async def test_another_push_begins_the_absence_anew(clock: ManualClock) -> None:
+    """Also when another process made it: this one learns of it by the count."""
+    network = TransactionNetwork(Node(), clock)
+    late = PUSH_WINDOW_S + 1
+    assert isinstance((await network.follow([sent(1, clock, age_s=late)]))[bytes([1] * 32)], Pending)
+    clock.advance(GRACE_S)
+    pushed_again = sent(1, clock, age_s=late, attempts=2)
+    assert isinstance((await network.follow([pushed_again]))[pushed_again.id], Pending)
+
+
+@pytest.mark.parametrize(("age_s", "is_new"), [(PUSH_WINDOW_S + 1, False), (PACE.own_s + 1, True)])
+async def test_a_process_that_stood_still_too_long_pushes_nothing(
+    clock: ManualClock, age_s: float, is_new: bool
+) -> None:
+    """Another one has taken the transaction up meanwhile, and may have called it failed."""
+    node = Node()
+    verdict = await TransactionNetwork(node, clock).offer(sent(1, clock, age_s=age_s, is_new=is_new))
+    assert (isinstance(verdict, Unknown), node.pushed) == (True, [])

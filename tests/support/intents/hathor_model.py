@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, cast
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, update
 from sqlalchemy.engine import URL
 
 from strongroom.core.errors import StrongroomError
@@ -22,7 +22,7 @@ from strongroom.core.intents.resolver import Effects
 from strongroom.core.intents.resolver import Network as IntentNetwork
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage.database import Database, sqlite_url
-from strongroom.core.storage.statements import execute
+from strongroom.hathor import tables
 from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.proposals.broadcaster import PACE, BroadcastResult, ProposalEffects, TransactionNetwork
 from strongroom.hathor.proposals.store import CANCELLED, SENT, cancel, propose
@@ -45,9 +45,14 @@ from support.intents.world import Replica, Side, World
 
 ACCOUNTS = ("alice", "bob")
 COINS = 3
-FREE = (
-    "SELECT tx_id, `index`, value FROM tx_output WHERE address = {} AND spent_by IS NULL AND voided = 0"
-    " AND tx_proposal IS NULL ORDER BY tx_id, `index`"
+OUTPUT = tables.tx_output.c
+OUTPUTS = select(
+    OUTPUT.tx_id,
+    OUTPUT.index.label("place"),
+    OUTPUT.value,
+    OUTPUT.spent_by,
+    OUTPUT.voided,
+    OUTPUT.tx_proposal,
 )
 
 
@@ -147,8 +152,8 @@ class HathorModel:
 
     async def books_are_right(self, database: Database, account: str) -> bool:
         """In the end each output is spent by whom the chain says, and none is held for what is over."""
-        found = await database.read(lambda c: execute(c, "SELECT id, status FROM tx_proposal"))
-        proposals: dict[str, str] = {proposal: status for proposal, status in found}  # noqa: C416 - typed
+        found = await database.fetch_all(select(tables.tx_proposal))
+        proposals: dict[str, str] = {row.id: row.status for row in found}
         # The same bytes may be those of several proposals, one after the other.
         sent = [tx_id for one, status in proposals.items() if status == SENT for tx_id in self._forms[one]]
         for proposal, status in proposals.items():
@@ -156,13 +161,11 @@ class HathorModel:
             assert status in {SENT, CANCELLED}, (proposal, status)
             assert status != SENT or any(map(self.network.was_taken, forms)), proposal
             assert status == SENT or not any(map(self.network.is_live, set(forms) - set(sent))), proposal
-        held = await database.read(lambda c: execute(c, "SELECT * FROM strongroom_hathor_held_output"))
-        assert not held
-        sql = "SELECT tx_id, `index`, spent_by, voided, tx_proposal FROM tx_output WHERE address = {}"
-        rows = await database.read(lambda c: execute(c, sql, text_address(account)))
-        marked = {mark: spent_by for *_, spent_by, _voided, mark in rows if mark is not None}
-        assert all(spent_by and proposals[mark] == SENT for mark, spent_by in marked.items()), marked
-        stored = {(tx_id, index): spent_by for tx_id, index, spent_by, voided, _ in rows if not voided}
+        assert not await database.fetch_all(select(tables.held_output))
+        rows = await database.fetch_all(OUTPUTS.where(OUTPUT.address == text_address(account)))
+        marked = [row for row in rows if row.tx_proposal is not None]
+        assert all(row.spent_by and proposals[row.tx_proposal] == SENT for row in marked), marked
+        stored = {(row.tx_id, row.place): row.spent_by for row in rows if not row.voided}
         return stored == self.network.outputs(text_address(account))
 
     async def _pay(self, replica: Replica, account: str, amount: int) -> None:
@@ -191,13 +194,14 @@ class HathorModel:
         clock, database = replica.side.clock, replica.database
         now_s = clock.now_ms() // 1000
         with suppress(StrongroomError):
-            free = await database.read(lambda c: execute(c, FREE, text_address(account)))
-            if not free:
+            free = (OUTPUT.spent_by.is_(None), ~OUTPUT.voided, OUTPUT.tx_proposal.is_(None))
+            own = OUTPUTS.where(OUTPUT.address == text_address(account), *free)
+            coin = await database.fetch_one(own.order_by(OUTPUT.tx_id, OUTPUT.index))
+            if coin is None:
                 return None
-            tx_id, index, value = free[0]
-            outputs = ((amount, "payee"), (int(value) - amount, account))
+            outputs = ((amount, "payee"), (coin.value - amount, account))
             transaction = Transaction(
-                inputs=(Input(tx_id=bytes.fromhex(tx_id), index=index),),
+                inputs=(Input(tx_id=bytes.fromhex(coin.tx_id), index=coin.place),),
                 outputs=tuple(
                     Output(value=each, token_data=0, script=Payment(address=address(name)).encode())
                     for each, name in outputs
@@ -208,7 +212,7 @@ class HathorModel:
             )
             proposal = f"{len(self._forms):036}"
             self._forms[proposal] = []
-            self._latest[account] = (tx_id, index)
+            self._latest[account] = (coin.tx_id, coin.place)
             raw = transaction.encode()
             await database.write(lambda c: propose(c, proposal, account, transaction, raw, now_s))
             return Proposed(id=proposal, account=account, transaction=transaction)
@@ -294,10 +298,14 @@ async def _make_template(path: Path, chain: Chain) -> None:
     await prepare(database)
     network = HathorNetwork(chain, ManualClock(), path)
     await apply(database, network.events(), window=100, now_s=START_MS // 1000)
-    sql = "UPDATE address SET wallet_id = {}, `index` = 0, bip32_account = 0 WHERE address = {}"
-    for account in ACCOUNTS:
-        row = (account, text_address(account))
-        await database.write(lambda c, row=row: execute(c, sql, *row))  # type: ignore[misc]
+
+    def claim(connection: Connection) -> None:
+        for account in ACCOUNTS:
+            is_its = tables.address.c.address == text_address(account)
+            owned = {"wallet_id": account, "index": 0, "bip32_account": 0}
+            connection.execute(update(tables.address).where(is_its).values(owned))
+
+    await database.write(claim)
     await database.close()
 
 

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 from sqlalchemy import select
 
 from strongroom.core.errors import StrongroomError
-from strongroom.core.http.json_decoder import decode_json
 from strongroom.core.intents.intent import Intent, Outcome
 from strongroom.core.intents.resolver import Pace
 from strongroom.core.intents.signing import Draft
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.audit import verify
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database

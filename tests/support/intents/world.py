@@ -19,7 +19,6 @@ from strongroom.core.intents.intent import Intent, Outcome
 from strongroom.core.intents.resolver import Effects, Network, Pace, Resolver
 from strongroom.core.intents.signing import Signing
 from strongroom.core.intents.store import list_intents
-from strongroom.core.json_decoder import decode_json
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.audit import Audit

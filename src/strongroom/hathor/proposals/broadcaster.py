@@ -90,7 +90,9 @@ class TransactionNetwork:
         if intent.is_new:
             return Rejected(reason=refusal, stage=SEND_ERROR, if_unshared=True)
         self._note_absence(intent, refusal)
-        return Pending(stage=SENDING, trouble=f"The node refuses it, and may get an earlier push yet: {refusal}")
+        return Pending(
+            stage=SENDING, trouble=f"The node refuses it, and may get an earlier push yet: {refusal}"
+        )
 
     async def follow(self, intents: Sequence[Intent]) -> Mapping[bytes, Verdict]:
         """At once: a question that waits for its answer keeps no other transaction waiting."""
