@@ -68,7 +68,7 @@ def test_a_port_in_use_is_named_with_its_surface(installation: Installation) -> 
         [
             (
                 f"strongroom: management cannot listen on 127.0.0.1:{port}: Address already in use."
-                " MANAGEMENT_PORT takes another port"
+                " Set another port with MANAGEMENT_PORT"
             )
         ],
     )
@@ -80,7 +80,7 @@ def test_the_variable_that_moves_a_port_is_named(tmp_path: Path, variable: str) 
     with socket.create_server(("127.0.0.1", int(ports[variable]))):
         ended = run("serve", "--sandbox", variables=ports | {"STRONGROOM_DATA": str(tmp_path)})
     assert ended.status == 1
-    assert ended.stderr[-1].endswith(f": Address already in use. {variable} takes another port")
+    assert ended.stderr[-1].endswith(f": Address already in use. Set another port with {variable}")
 
 
 def test_migrate_says_which_database_it_brought_up_to_date(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""The way to decode JSON that others wrote: bodies, frames, tokens, answers of nodes.
+"""Decodes JSON from clients and peers: bodies, frames, tokens, answers of nodes.
 
-A decoder that follows `[[[[` down ends in RecursionError, which no caller expects; and what it let through, deep as it is,
-ends the next function that walks the value. So documents are nested `MAX_DEPTH` deep at most, and whatever is wrong with
-one is a `msgspec.DecodeError`.
+A decoder that follows deeply nested brackets ends in RecursionError, which no caller expects. If it succeeds, the next function
+that walks the value may fail the same way. So a document may be nested at most `MAX_DEPTH` levels deep, and every fault of a
+document is a `msgspec.DecodeError`.
 """
 
 from typing import Any, Final, Generic, TypeVar, overload
@@ -12,14 +12,14 @@ import msgspec
 T = TypeVar("T")
 
 MAX_DEPTH: Final = 64
-"""Arrays and objects within each other; the deepest document of the three ledgers' clients and nodes has less than ten."""
+"""The most arrays and objects inside each other. The documents of the three ledgers' clients and nodes have fewer than ten."""
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _NOT_OPENING: Final = bytes(byte for byte in range(256) if byte not in b"[{")
 _NOT_SHAPE: Final = bytes(byte for byte in range(256) if byte not in b'[]{}"')
 
 
 class NotJson(msgspec.DecodeError):
-    """Not UTF-8, or nested too deep."""
+    """The text is not UTF-8, or nested too deep."""
 
 
 @overload
@@ -34,7 +34,7 @@ def decode_json(data: bytes | str, kind: Any = Any) -> Any:
     """A value of `kind`, or the plain value.
 
     Raises:
-        msgspec.DecodeError: it is no JSON, not of this kind (ValidationError), or nested too deep.
+        msgspec.DecodeError: it is not JSON, not of this kind (ValidationError), or nested too deep.
     """
     try:
         check_depth(data)
@@ -46,7 +46,7 @@ def decode_json(data: bytes | str, kind: Any = Any) -> Any:
 
 
 class JsonDecoder(Generic[T]):
-    """The same for one kind, prepared once."""
+    """Decodes values of one kind, as `decode_json` does, with a decoder that is prepared once."""
 
     def __init__(self, kind: type[T]) -> None:
         self._decode = msgspec.json.Decoder(kind).decode
@@ -54,7 +54,7 @@ class JsonDecoder(Generic[T]):
     def decode(self, data: bytes | str | msgspec.Raw) -> T:
         """Raises: msgspec.DecodeError."""
         try:
-            if not isinstance(data, msgspec.Raw):  # else a part of what was checked
+            if not isinstance(data, msgspec.Raw):  # a Raw is a part of a document that was already checked
                 check_depth(data)
             return self._decode(data)
         except UnicodeError:
@@ -64,16 +64,18 @@ class JsonDecoder(Generic[T]):
 
 
 def check_depth(data: bytes | str) -> None:
-    """Looks at brackets outside of strings only; whether the rest is JSON is the decoder's to say.
+    """Checks the depth by the brackets outside of strings; the decoder then checks the rest.
 
     Raises:
-        NotJson: too deep, or brackets do not belong together.
-        UnicodeEncodeError: text that has no UTF-8.
+        NotJson: the document is nested too deep, or its brackets do not match.
+        UnicodeEncodeError: the text has no UTF-8 form.
     """
     raw = data.encode() if isinstance(data, str) else data
-    if len(raw.translate(None, _NOT_OPENING)) <= MAX_DEPTH:  # twice as fast as to count them
+    if len(raw.translate(None, _NOT_OPENING)) <= MAX_DEPTH:  # twice as fast as counting
         return
-    if b"\\" in raw:  # a run of backslashes begins unescaped, so pairs come first
+    if (
+        b"\\" in raw
+    ):  # removes escaped quotes; escaped backslashes first, because they may stand before a real quote
         raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     shape = raw.translate(_ONE_KIND, _NOT_SHAPE).replace(b'""', b"")
     if b'"' in shape:
@@ -81,6 +83,6 @@ def check_depth(data: bytes | str) -> None:
     for _ in range(MAX_DEPTH):
         if not shape:
             return
-        shape = shape.replace(b"[]", b"")  # takes the innermost level off
+        shape = shape.replace(b"[]", b"")  # removes the innermost level
     if shape:
         raise NotJson(f"JSON is malformed, or nested deeper than {MAX_DEPTH} levels")

@@ -203,7 +203,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
         if (realtime := self._realtime) is not None:
             loops.start(loops.run(REALTIME, lambda turn: realtime.run(turn.health)))
             watch_backlog(
-                loops, REALTIME, self._backlog(DESTINATION, place=lambda: self._outbox_reader.last_id)
+                loops, REALTIME, self._backlog(DESTINATION, last_read_id=lambda: self._outbox_reader.last_id)
             )
         if self._pusher is not None:
             loops.check(PUSH, self._pusher.check, part="deliveries")
@@ -222,14 +222,14 @@ class HathorLedger(LedgerBase[HathorSettings]):
             repair=repair,
         )
 
-    def _backlog(self, destination: str, place: Callable[[], int] = lambda: 0) -> BacklogWatch:
+    def _backlog(self, destination: str, last_read_id: Callable[[], int] = lambda: 0) -> BacklogWatch:
         return BacklogWatch(
             destination,
             database=self.database,
             clock=self.clock,
             metrics=self.metrics,
             limits=self.settings.backlog,
-            place=place,
+            last_read_id=last_read_id,
         )
 
     def _open_bus(self) -> None:

@@ -101,7 +101,7 @@ async def test_a_busy_port_is_reported_before_anything_is_served() -> None:
         port = other.getsockname()[1]
         with pytest.raises(
             Unavailable,
-            match=f"test cannot listen on 127.0.0.1:{port}: Address already in use. TEST_PORT takes another port",
+            match=f"test cannot listen on 127.0.0.1:{port}: Address already in use. Set another port with TEST_PORT",
         ):
             listen(Echo(), port)
 

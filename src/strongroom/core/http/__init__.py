@@ -1,1 +1,1 @@
-"""HTTP, towards clients and towards the outside."""
+"""HTTP: the listeners for clients, and the client for nodes and other peers."""

@@ -1,12 +1,12 @@
-"""The door of a surface where reaching it is the permission: it lets programs in, and no web page but its own.
+"""The door in front of a surface without authentication: it admits programs, but no foreign web page.
 
-A browser on the operator's machine or in the operator's network reaches what listens there, and any page that it shows
-can make it ask. Three things give such a request away, and a page can forge none of them:
+A browser on the operator's machine or network can reach the service, and any web page in it can make it send requests. Three
+headers show that, and a page cannot forge them:
 
-- `Host` is the name in the page's own address. A name of the attacker's that resolves to this machine (DNS rebinding)
-  makes the page and the service one origin for the browser, so where only this machine is meant, the name must say so.
-- `Origin` and `Sec-Fetch-Site` say which page asks. A form, an image and a `fetch` without a preflight have them too.
-- `Content-Type` is one of three harmless-looking ones, unless a preflight allowed another.
+- `Host` is the name in the page's own address. With DNS rebinding, an attacker's name resolves to this machine, so that the
+  browser treats page and service as one origin. So a surface that listens on loopback accepts only names of this machine.
+- `Origin` and `Sec-Fetch-Site` say which page sends the request, also for forms, images and `fetch` without a preflight.
+- `Content-Type` can only be one of three simple types unless a preflight allowed another, and JSON is none of the three.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -24,7 +24,7 @@ T = TypeVar("T")
 HOSTS_VARIABLE = "STRONGROOM_ALLOWED_HOSTS"
 ORIGINS_VARIABLE = "STRONGROOM_ALLOWED_ORIGINS"
 OWN_SITES = frozenset({"same-origin", "none"})
-"""Values of Sec-Fetch-Site: the service's own page, and a person who typed the address."""
+"""The values of Sec-Fetch-Site for the service's own page, and for a person who typed the address."""
 JSON_TYPES = ("application/json", "+json")
 MAX_SHOWN = 100
 PREFLIGHT_HEADERS = [
@@ -38,17 +38,17 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowedCallers:
-    """What the operator allows beyond the surface's own host and pages."""
+    """What the operator allows in addition to the surface's own host and pages."""
 
     hosts: frozenset[Authority] = frozenset()
-    """Names that the service is called by; one without a port stands for every port."""
+    """Further host names of the service; a name without a port is valid for every port."""
     origins: frozenset[Origin] = frozenset()
-    """Origins of web pages elsewhere that may call it."""
+    """The origins of other web pages that may call the service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """Why a request does not come in."""
+    """Why a request was refused."""
 
     status: HTTPStatus
     code: str
@@ -71,7 +71,7 @@ def plain_dialect(_path: str, refused: Refused) -> bytes:
 
 
 def read_allowed_callers(environment: Environment) -> AllowedCallers:
-    """Reads both variables; mistakes are collected in `environment`."""
+    """Reads both variables; `environment` collects the mistakes."""
     return AllowedCallers(
         hosts=_read(environment, HOSTS_VARIABLE, Authority.parse),
         origins=_read(environment, ORIGINS_VARIABLE, Origin.parse),
@@ -80,15 +80,15 @@ def read_allowed_callers(environment: Environment) -> AllowedCallers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorRules:
-    """Decides who comes in. `bound_to` is the address that the surface listens on."""
+    """Decides which requests are admitted. `bound_to` is the address that the surface listens on."""
 
     bound_to: str
     allowed: AllowedCallers = field(default_factory=AllowedCallers)
     pages: frozenset[str] = frozenset()
-    """Paths that a person may come to by a link on another site: pages that hold nothing."""
+    """Paths of pages without data, which a link on another site may open."""
 
     def caller(self, scope: Any) -> Refused | None:
-        """None: the request is from a program, from the surface's own page or from an allowed one."""
+        """The reason for a refusal; None for a request of a program, of the surface's own page or of an allowed page."""
         hosts = _values(scope, b"host")
         try:
             host = Authority.parse(hosts[0]) if len(hosts) == 1 else None
@@ -108,13 +108,13 @@ class DoorRules:
         return self._page(scope, host)
 
     def trusted_origin(self, scope: Any) -> str | None:
-        """The Origin header, if the operator allowed it: its page may read the answer."""
+        """The Origin header if the operator allowed this origin, whose page may read the answer; else None."""
         origins = _values(scope, b"origin")
         origin = _parse_origin(origins)
         return origins[0] if origin is not None and origin in self.allowed.origins else None
 
     def _is_called_by_its_name(self, host: Authority | None, scope: Any) -> bool:
-        """An address of the socket itself is no name that somebody could have pointed here."""
+        """Whether the Host header names this service. An IP address is safe: no one can point it at another machine."""
         only_loopback = is_loopback(self.bound_to)
         if not only_loopback and not self.allowed.hosts:
             return True
@@ -143,7 +143,7 @@ class DoorRules:
         return None
 
     def _is_link(self, scope: Any) -> bool:
-        """A person followed a link to one of the pages; in a frame it would not be a document."""
+        """Whether a person followed a link to one of the pages; in a frame, the destination would not be `document`."""
         return (
             scope.get("method") == "GET"
             and scope["path"] in self.pages
@@ -153,12 +153,12 @@ class DoorRules:
 
 
 class Door:
-    """ASGI middleware: refuses what must not come in, in the surface's own words, before the application sees it."""
+    """ASGI middleware that refuses requests before the application sees them, in the surface's own error format."""
 
     def __init__(
         self, application: Any, *, rules: DoorRules | None, dialect: Dialect, json_only: bool = True
     ) -> None:
-        """`rules` None: callers prove who they are, and only bodies are looked at."""
+        """Without `rules`, callers authenticate themselves, and only the content type is checked."""
         self._application = application
         self._rules = rules
         self._dialect = dialect
@@ -195,7 +195,7 @@ class Door:
 
 
 def _is_json(scope: Any) -> bool:
-    """Whether the body may be read: it is declared as JSON, or there is none."""
+    """Whether the body is declared as JSON, or there is none."""
     kinds = _values(scope, b"content-type")
     kind = kinds[0].partition(";")[0].strip().lower() if len(kinds) == 1 else ""
     if kind.startswith("application/") and kind.endswith(JSON_TYPES) and "," not in kind:
@@ -205,12 +205,12 @@ def _is_json(scope: Any) -> bool:
 
 
 async def refused_body(scope: Any, read: Callable[[], Awaitable[bytes]]) -> Refused | None:
-    """None: there is no body, or it is declared as JSON. For routes that stand behind no door of their own."""
+    """A refusal for a body that is not declared as JSON; None otherwise. For routes that have no door."""
     return None if _is_json(scope) or not await read() else _unsupported(scope)
 
 
 async def _first_part(receive: Any) -> Message:
-    """A body may be announced and be empty, as some clients send it."""
+    """The first message with data. Some clients announce a body and send an empty one."""
     message: Message = await receive()
     while message["type"] == "http.request" and not message.get("body") and message.get("more_body"):
         message = await receive()
@@ -222,7 +222,7 @@ def _not_json(scope: Any, message: Message) -> Refused | None:
 
 
 def _again(message: Message, receive: Any) -> Any:
-    """Gives the application again what was received already."""
+    """A `receive` that gives the application the message that was already received."""
     pending = [message]
 
     async def receive_again() -> Message:

@@ -1,6 +1,6 @@
-"""The one table of errors: which status each class of the tree is answered with, and the handlers of an application.
+"""Maps error classes to HTTP statuses, and makes the error answers of an application.
 
-A surface with words of its own derives from `ErrorAnswers`; one without uses it as it is.
+A surface with its own error format derives a class from `ErrorAnswers`; other surfaces use it directly.
 """
 
 from collections.abc import Mapping
@@ -41,12 +41,12 @@ DEFECT = "Internal error; the log has more"
 
 
 def status_of(error: errors.StrongroomError, statuses: Statuses = STATUSES) -> int:
-    """The status of the nearest class in the tree."""
+    """The status of the error's class, or of its nearest parent class that has one."""
     return next(statuses[kind] for kind in type(error).__mro__ if kind in statuses)
 
 
 class ErrorAnswers:
-    """Makes responses of errors, and counts them: `{"error": message, "code": code}`."""
+    """Turns errors into responses, `{"error": message, "code": code}`, and counts them."""
 
     statuses: Statuses = STATUSES
 
@@ -55,7 +55,7 @@ class ErrorAnswers:
         self._refusals = metrics.refusals
 
     def handlers(self) -> dict[Any, Any]:
-        """For `Litestar(exception_handlers=...)`."""
+        """The handlers for `Litestar(exception_handlers=...)`."""
         return {
             errors.StrongroomError: self._of_ours,
             HTTPException: self._of_framework,
@@ -64,11 +64,11 @@ class ErrorAnswers:
         }
 
     def refused_at_door(self, path: str, refused: Refused) -> bytes:
-        """The body of what is refused before any route is found: the `Dialect` of a surface."""
+        """The body of a refusal by the door; this is the surface's `Dialect`."""
         return msgspec.json.encode(self.body(path, refused.status, refused.message, refused.code))
 
     def body(self, path: str, status: int, message: str, code: str) -> Any:
-        """The document of an error, in the surface's form."""
+        """The error document in the surface's format."""
         del path, status
         self.count(code)
         return {"error": message, "code": code}
@@ -77,14 +77,14 @@ class ErrorAnswers:
         self._refusals.labels(self._ledger, code).inc()
 
     def of(self, path: str, error: errors.StrongroomError) -> Any:
-        """The document of an error of the tree."""
+        """The error document of one of our errors."""
         return self.body(path, status_of(error, self.statuses), error.message, error.instance_code)
 
     def answer(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response[Any]:
         return Response(body, status_code=status, headers=headers, media_type="application/json")
 
     def words_of(self, error: Exception) -> str:
-        """What the framework found wrong with a request."""
+        """The framework's description of what is wrong with a request."""
         extra, detail = getattr(error, "extra", None), str(getattr(error, "detail", ""))
         if isinstance(extra, list) and extra:
             detail = "; ".join(f"{item.get('key', 'body')}: {item.get('message')}" for item in extra)

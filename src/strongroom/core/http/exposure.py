@@ -1,4 +1,4 @@
-"""Which surfaces the network may reach, as the settings say before anything is served."""
+"""Checks which surfaces the network can reach without authentication, before anything is served."""
 
 import enum
 from collections.abc import Iterable
@@ -11,34 +11,34 @@ ALLOW_VARIABLE = "STRONGROOM_ALLOW_UNAUTHENTICATED"
 
 
 class Access(enum.Enum):
-    """What a caller needs."""
+    """What a caller needs to use a surface."""
 
     TOKEN = enum.auto()
     """A token or a signature with each request."""
     REACH = enum.auto()
-    """Reaching it is enough. The door stands before it: programs come in, web pages of others do not."""
+    """Nothing but a connection. The door admits programs and refuses foreign web pages."""
     PUBLIC = enum.auto()
-    """The same, and web pages come in too: who knows nothing more learns and moves nothing there."""
+    """Nothing, and web pages are admitted too: without a secret of a user, the surface reveals and changes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """A surface, and who reaches it."""
+    """A surface, its address and what its callers need."""
 
     name: str
     host: str
     access: Access
     remedy: str = ""
-    """How its callers are made to prove who they are, for the operator: `require tokens (X=true)`."""
+    """How the operator turns authentication on, for messages: `require tokens (X=true)`."""
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody on another machine needs nothing but to reach it."""
+        """Whether callers on other machines need no authentication."""
         return self.access is not Access.TOKEN and not is_loopback(self.host)
 
 
 def exposure_mistakes(surfaces: Iterable[Exposure], allowed: AbstractSet[str]) -> list[str]:
-    """A surface without authentication listens on loopback only, unless the operator allows it by name."""
+    """A sentence for each surface that the network reaches without authentication and that the operator has not allowed."""
     return [
         f"STRONGROOM_HOST={surface.host} would let the network reach the {surface.name} surface without"
         f" authentication. If that is wanted, add {surface.name} to {ALLOW_VARIABLE}"

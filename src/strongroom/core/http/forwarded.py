@@ -1,4 +1,4 @@
-"""Who a client behind proxies is. X-Forwarded-For counts as far as trusted proxies wrote it; the rest anyone may forge."""
+"""Finds the address of a client behind proxies. Only entries of X-Forwarded-For by trusted proxies count; others may be forged."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -9,20 +9,20 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_PROXIES = 16
 CLIENT_BITS = 64
-"""Bits of the network that one IPv6 client has; the whole network counts as one client."""
+"""One IPv6 client usually has a whole network with a prefix of this length, so the network counts as one client."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedProxies:
-    """Either how many proxies stand before the service, or the networks that they are in. Neither: none is trusted."""
+    """The trusted proxies: their number in front of the service, or their networks. By default none is trusted."""
 
     count: int = 0
     networks: tuple[Network, ...] = ()
 
     def client(self, peer: str, forwarded: Sequence[str]) -> str:
-        """The client's address; an IPv6 one as its network.
+        """The client's address, for IPv6 its network.
 
-        `peer` is the other end of the connection, `forwarded` the values of every X-Forwarded-For header in order.
+        `peer` is the other end of the connection; `forwarded` are the values of all X-Forwarded-For headers, in order.
         """
         hops = [*",".join(forwarded).split(","), peer] if forwarded else [peer]
         hops = hops[-MAX_PROXIES - 1 :]
@@ -30,14 +30,14 @@ class TrustedProxies:
         for passed, hop in enumerate(reversed(hops)):
             address = _parse(hop)
             if address is None:
-                break  # it was not a proxy of ours that wrote this
+                break  # none of our proxies wrote this entry
             client = _name(address)
             if passed >= self.count and not self._knows(address):
                 break
         return client
 
     def client_beside(self, peer: str) -> str | None:
-        """The name of a peer that is a client itself; None if it is a proxy, which speaks for many."""
+        """The address of a peer that is itself a client; None if it is a proxy of many clients."""
         address = _parse(peer)
         if self.count or (address is not None and self._knows(address)):
             return None
@@ -48,7 +48,7 @@ class TrustedProxies:
 
 
 def parse_proxies(text: str) -> TrustedProxies:
-    """`2`, or networks and addresses with commas between. Raises: ValueError."""
+    """Parses a number such as `2`, or networks and addresses separated by commas; raises ValueError."""
     if text.strip().isdigit():
         count = int(text)
         if count > MAX_PROXIES:
@@ -59,7 +59,7 @@ def parse_proxies(text: str) -> TrustedProxies:
 
 
 def _parse(hop: str) -> Address | None:
-    """An address, as proxies write it: IPv6 with or without brackets, either with or without a port."""
+    """Parses an address as proxies write it: with or without a port, IPv6 with or without brackets; None if it is none."""
     text = hop.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -1,4 +1,4 @@
-"""Names of hosts as they stand in Host and Origin headers."""
+"""Parses host names from Host and Origin headers."""
 
 import ipaddress
 import re
@@ -10,15 +10,15 @@ MAX_PORT = 65_535
 
 
 class Authority(NamedTuple):
-    """`wallet.example:8080`: the name in lower case, without brackets and without the dot at its end."""
+    """A host such as `wallet.example:8080`; the name is in lower case, without brackets and without a final dot."""
 
     name: str
     port: int | None
-    """None: the default of the scheme."""
+    """None: the scheme's default port."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises: ValueError: it is no host, with or without a port."""
+        """Parses a host with or without a port; raises ValueError."""
         found = AUTHORITY.fullmatch(text)
         port = int(found["port"]) if found and found["port"] else None
         name = found["name"].lower().strip("[]").removesuffix(".") if found else ""
@@ -28,7 +28,7 @@ class Authority(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """`https://wallet.example:8080`: who a web page is."""
+    """The origin of a web page, such as `https://wallet.example:8080`."""
 
     scheme: str
     name: str
@@ -36,7 +36,7 @@ class Origin(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises: ValueError: it is no origin of http or https; `null`, which sandboxed pages have, is none."""
+        """Parses an http or https origin; raises ValueError, also for `null`, the origin of sandboxed pages."""
         scheme, separator, rest = text.partition("://")
         scheme = scheme.lower()
         if not separator or scheme not in DEFAULT_PORTS:
@@ -45,12 +45,12 @@ class Origin(NamedTuple):
         return cls(scheme, authority.name, authority.port or DEFAULT_PORTS[scheme])
 
     def is_of(self, host: Authority) -> bool:
-        """Whether a page of this origin was served by `host`: a proxy before it may have added TLS."""
+        """Whether `host` served a page of this origin. The scheme is not compared, because a proxy may add TLS."""
         return self.name == host.name and self.port == (host.port or DEFAULT_PORTS[self.scheme])
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a socket that is bound to `host`, or means itself by it."""
+    """Whether `host` is this machine itself, so that only this machine reaches a socket that is bound to it."""
     if host == "localhost":
         return True
     address = parse_address(host)
@@ -58,7 +58,7 @@ def is_loopback(host: str) -> bool:
 
 
 def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """None: it is none. An IPv4 address in the form of IPv6, as sockets for both have it, is the IPv4 address."""
+    """Parses an address; None if it is none. An IPv4 address in IPv6 form (`::ffff:...`) becomes the IPv4 address."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

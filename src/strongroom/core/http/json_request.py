@@ -1,4 +1,4 @@
-"""Bodies as the routes get them."""
+"""Reads the JSON body of a request for the routes."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from strongroom.core.json_decoder import check_depth
 
 
 class JsonRequest(Request[Any, Any, Any]):
-    """The framework passes on two faults of a body as if they were its own."""
+    """A request whose faulty bodies become client errors; the framework alone would answer two of these faults with 500."""
 
     async def json(self) -> Any:
-        """Raises: SerializationException: the body is no JSON in UTF-8, or it is nested too deep."""
+        """The decoded body; raises SerializationException if it is not JSON in UTF-8, or is nested too deep."""
         try:
             check_depth(await self.body())
             return await super().json()

@@ -1,4 +1,4 @@
-"""A surface on a port: one ASGI application under uvicorn, inside the process's event loop."""
+"""Serves a surface on a port: one ASGI application with uvicorn, in the process's event loop."""
 
 import asyncio
 import contextlib
@@ -21,10 +21,10 @@ from strongroom.core.http.forwarded import TrustedProxies
 BACKLOG = 2048
 SHUTDOWN_S = 10
 DATE_S = 1.0
-"""The header Date is made anew so often; to uvicorn that is a tick whose number ends in 0."""
+"""The header Date is updated this often. uvicorn does so in a tick whose number ends in 0."""
 DATE_TICK = 0
 LOOK_S = 0.005
-"""uvicorn offers no event for a connection that has closed."""
+"""At shutdown the open connections are counted this often: uvicorn has no event for a closed connection."""
 PING_S = 20.0
 MAX_FRAME = 16 * 1024 * 1024
 NOBODY_ELSE = AllowedCallers()
@@ -32,34 +32,34 @@ NOBODY_ELSE = AllowedCallers()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
-    """One surface: an application, its port and its callers."""
+    """One surface: an application, its address and the rules for its callers."""
 
     name: str
-    """In capitals and with `_PORT` after it, the variable that moves it."""
+    """The surface's name; in capitals and followed by `_PORT`, the variable that sets its port."""
     application: Any
     host: str
     port: int
     access: Access
     json_only: bool = False
-    """A body that is not JSON is refused before it is read. Where reaching the surface is enough it always is."""
+    """Whether a body that is not JSON is refused before it is read. With Access.REACH it always is."""
     dialect: Dialect = plain_dialect
-    """How the door words a refusal."""
+    """The error format in which the door refuses."""
     controls: str | None = None
-    """Paths with this in them change a surface that is public otherwise: they have the door, and take any kind of body."""
+    """On an otherwise public surface, paths that contain this text have the door, and accept any content type."""
     pages: frozenset[str] = frozenset()
-    """Paths of pages that hold nothing: a link on another site may lead there."""
+    """Paths of pages without data, which a link on another site may open."""
     max_frame: int = MAX_FRAME
-    """Bytes of a message that a WebSocket takes; above, it closes with 1009."""
+    """The largest WebSocket message in bytes; a larger one closes the connection with 1009."""
     compresses_frames: bool = True
-    """Takes 32 KB a connection and processor time for each message, if the client offers it."""
+    """Whether WebSocket messages are compressed if the client offers it; this takes 32 KB for each connection."""
     ping_s: float = PING_S
-    """Between pings of a WebSocket; a peer that is silent for as long again is dead (1011)."""
+    """The pause between pings of a WebSocket. A peer that does not answer one until the next is dead (1011)."""
     max_body: int | None = None
-    """Bytes of a request's body; above, 413. None: the application says so in its own words."""
+    """The largest request body in bytes; a larger one gets 413. None: the application has its own limit."""
     messages_a_minute: int | None = None
-    """Frames of a WebSocket; None: as for every surface."""
+    """The limit of WebSocket frames; None: the limit of all surfaces."""
     proxies: TrustedProxies = NOBODY
-    """Proxies, whose connections are those of many clients."""
+    """The surface's proxies, whose connections carry many clients."""
 
     @property
     def exposure(self) -> Exposure:
@@ -71,7 +71,7 @@ class Surface:
 
 
 def behind_door(surface: Surface, allowed: AllowedCallers = NOBODY_ELSE) -> Any:
-    """The surface's application as it is served."""
+    """The surface's application with the door in front of it, as the surface needs it."""
     if surface.access is Access.REACH:
         rules = DoorRules(bound_to=surface.host, allowed=allowed, pages=surface.pages)
         return Door(surface.application, rules=rules, dialect=surface.dialect)
@@ -92,9 +92,9 @@ def _on_paths(part: str, there: Any, elsewhere: Any) -> Any:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, and without its looks ten times a second whether it is to stop.
+    """uvicorn without its signal handlers, and without waking up ten times a second to see whether it should stop.
 
-    The composition root owns the process's signals.
+    `strongroom.server` handles the process's signals.
     """
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -120,7 +120,7 @@ class _Server(uvicorn.Server):
                 await asyncio.wait_for(self._stopping.wait(), DATE_S)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Takes no more connections, and ends when the last request is answered or `SHUTDOWN_S` are over."""
+        """Accepts no more connections, and ends when the last request is answered or `SHUTDOWN_S` are over."""
         for server in self.servers:
             server.close()
         for each in sockets or ():
@@ -129,8 +129,8 @@ class _Server(uvicorn.Server):
             connection.shutdown()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SHUTDOWN_S):
-                await asyncio.sleep(LOOK_S)  # one that was just accepted is not known before
-                while self._is_busy:  # noqa: ASYNC110 - as `LOOK_S` says
+                await asyncio.sleep(LOOK_S)  # a connection that was just accepted is counted only after this
+                while self._is_busy:  # noqa: ASYNC110 - `LOOK_S` explains it
                     await asyncio.sleep(LOOK_S)
         for task in self.server_state.tasks:
             task.cancel(msg="the server stops")
@@ -141,12 +141,12 @@ class _Server(uvicorn.Server):
 
 
 class Listener:
-    """Binds at once, so that a busy port is reported before anything starts; then serves until stopped."""
+    """Binds the port in the constructor, so that a busy port is reported before anything starts; then serves until stopped."""
 
     def __init__(
         self, surface: Surface, allowed: AllowedCallers = NOBODY_ELSE, gate: Gate | None = None
     ) -> None:
-        """`allowed`: callers that the operator lets through the door. Surfaces with one `gate` share its counts."""
+        """`allowed` are the callers that the operator admits. Surfaces that share a `gate` share its connection limits."""
         self.surface = surface
         gate = gate or Gate()
         try:
@@ -160,22 +160,22 @@ class Listener:
             reason = str(error.strerror).partition(" (")[0]
             raise Unavailable(
                 f"{surface.name} cannot listen on {surface.host}:{surface.port}: {reason}."
-                f" {surface.port_variable} takes another port"
+                f" Set another port with {surface.port_variable}"
             ) from error
-        # Accepted connections inherit it. asyncio sets it by itself only on sockets that were made as TCP by name; without
-        # it the second half of an answer waits 40 ms for the acknowledgement of the first.
+        # Accepted connections inherit TCP_NODELAY. Without it the second half of an answer waits 40 ms for the acknowledgement
+        # of the first. asyncio sets it only on sockets that were created with the protocol number of TCP.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self._socket.getsockname()[1]
         self._server = _Server(
             uvicorn.Config(
                 behind_door(surface, allowed),
                 http=Connection.of(gate, _rules(surface)),
-                ws="none",  # Connection makes its own
+                ws="none",  # `Connection` handles WebSockets itself
                 lifespan="off",
                 access_log=False,
                 log_config=None,
                 server_header=False,
-                proxy_headers=False,  # uvicorn would believe every peer on this machine; see core.http.forwarded
+                proxy_headers=False,  # uvicorn would trust every peer on this machine; core.http.forwarded does not
             )
         )
 
@@ -207,7 +207,7 @@ def _rules(surface: Surface) -> Rules:
 
 
 def url_of(host: str, port: int) -> str:
-    """Where a person on this machine reaches a socket that is bound to `host`."""
+    """The URL at which a person on this machine reaches a socket that is bound to `host`."""
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

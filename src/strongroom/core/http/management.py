@@ -42,7 +42,7 @@ class MetricView(msgspec.Struct):
 
 
 def create_management(health: Health, metrics: Metrics) -> Litestar:
-    """DOWN and OUT_OF_SERVICE answer 503, for probes; DEGRADED answers 200, for people who look."""
+    """The application of the management surface. DOWN and OUT_OF_SERVICE answer 503; DEGRADED answers 200, as it still serves."""
     routes = [*_health_routes(health), *_metric_routes(metrics)]
     return Litestar(routes, openapi_config=None, logging_config=None)
 
@@ -56,7 +56,7 @@ def _health_routes(health: Health) -> list[HTTPRouteHandler]:
 
     @get("/health/liveness", sync_to_thread=False)
     def read_liveness() -> Response[HealthView]:
-        """That it answers says that the event loop runs. Nothing else is asked: a restart brings no database back."""
+        """UP whenever it answers, because then the event loop runs. The database is not asked: a restart would not repair it."""
         return _answer(HealthView(status=Status.UP, components=_liveness()))
 
     @get("/health/readiness", sync_to_thread=False)
@@ -117,5 +117,5 @@ def _view(part: ComponentHealth) -> dict[str, Any]:
         "lastSuccess": None if part.last_success_ms is None else iso_instant(part.last_success_ms),
         "lastFailure": None if part.last_failure_ms is None else iso_instant(part.last_failure_ms),
     }
-    said = {name: value for name, value in details.items() if value}
-    return {"status": part.status} | ({"details": said} if said else {})
+    known = {name: value for name, value in details.items() if value}
+    return {"status": part.status} | ({"details": known} if known else {})

@@ -1,4 +1,4 @@
-"""A surface that listens before its application can work: it says 503 in the surface's own words until then."""
+"""Serves a surface whose application is not ready yet: answers 503 in the surface's error format until then."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -16,10 +16,10 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Opening:
-    """An ASGI application: the given one once it is opened."""
+    """An ASGI application that answers 503 until it is opened with the real application, and then passes requests on."""
 
     def __init__(self, dialect: Dialect, headers: Headers = ()) -> None:
-        """`headers` go into every answer before that."""
+        """`headers` are added to every 503."""
         self._dialect = dialect
         self._headers = headers
         self.application: Any = None

@@ -1,4 +1,4 @@
-"""How often somebody may ask: a bucket for each name, in this process."""
+"""Limits how often each name may make a request, with token buckets in this process."""
 
 from collections import OrderedDict
 
@@ -8,14 +8,17 @@ MAX_NAMES = 10_000
 
 
 class RateLimiter:
-    """`a_minute` requests at once, and as many in a minute on average. A name forgotten for others starts anew."""
+    """Allows `a_minute` requests at once, and as many in a minute on average.
+
+    With more than `MAX_NAMES` names, the oldest is forgotten and starts with a full bucket again.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, name: str, a_minute: int) -> float:
-        """Takes one and returns 0, or returns after how many seconds there is one again."""
+        """Takes one request from the bucket and returns 0; if it is empty, returns the seconds until the next one."""
         now_s = self._clock.monotonic_s()
         left, since_s = self._buckets.pop(name, (float(a_minute), now_s))
         left = min(a_minute, left + (now_s - since_s) * a_minute / 60)

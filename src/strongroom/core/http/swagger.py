@@ -1,4 +1,4 @@
-"""Swagger UI from our own files: the page needs no other host, and its Content-Security-Policy allows none."""
+"""Serves Swagger UI from our own files. The page needs no other host, and its Content-Security-Policy allows none."""
 
 import importlib.resources
 from typing import Any
@@ -30,9 +30,9 @@ SECURITY_HEADERS = {
 
 
 def swagger_routes(*, page: str, title: str, document: str, marks: dict[str, Any] | None = None) -> list[Any]:
-    """The page at the path `page`, what it loads, and in it the OpenAPI document at `document`.
+    """The routes of the page at the path `page`, which shows the OpenAPI document at `document`, and of the page's files.
 
-    `marks` become every route's `opt`.
+    `marks` become the `opt` of every route.
     """
     marks = marks or {}
 

@@ -1,4 +1,4 @@
-"""Durations of HTTP requests by method, route and status, under the name that Spring gives them."""
+"""Measures the duration of HTTP requests by method, route and status, in the metric that Spring uses."""
 
 from time import perf_counter
 from typing import Any
@@ -11,15 +11,15 @@ from strongroom.core.runtime.telemetry import Metrics
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "OTHER"
-"""Stands for any other method, so that a client which sends a new word with each request does not fill the memory."""
+"""The label for any other method, so that a client that invents methods does not fill the memory."""
 NO_ROUTE = "unknown"
 SWITCHED = 101
 REFUSED = 403
-"""What a server answers to a WebSocket that the application closes before it accepts it."""
+"""A server answers with this status if the application closes a WebSocket before accepting it."""
 
 
 class TimedApplication:
-    """Times any application. `route` is its only route; a Litestar application behind it tells its own."""
+    """Measures the requests of an application. `route` is its only route, unless it is a Litestar application with routes."""
 
     def __init__(self, application: ASGIApp, metrics: Metrics, route: str = NO_ROUTE) -> None:
         self._application = application
@@ -38,7 +38,7 @@ async def _timed(
     send: Send,
     route: str = NO_ROUTE,
 ) -> None:
-    """For a WebSocket only the handshake is measured, because the rest lasts as long as the client likes."""
+    """Measures one request. Of a WebSocket only the handshake is measured, because the client decides how long it stays open."""
     started_s = perf_counter()
     status = 500
     is_socket = scope["type"] == ScopeType.WEBSOCKET

@@ -1,1 +1,1 @@
-"""Events that are stored with their cause and delivered after it."""
+"""Stores events in the transaction that causes them, and delivers them afterwards."""

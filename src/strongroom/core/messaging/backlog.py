@@ -1,4 +1,4 @@
-"""Measures what waits in the outbox for a destination, so that health shows a receiver that has been away for an hour."""
+"""Measures the undelivered events of a destination, so that health shows a receiver that does not take them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ class BacklogLimits:
 
     entries: int = MAX_ENTRIES
     age_s: int = MAX_WAIT_S
-    """Age of the oldest entry."""
+    """The age of the oldest entry, in seconds."""
 
 
 def read_backlog_limits(environment: Environment) -> BacklogLimits:
-    """`STRONGROOM_BACKLOG_ENTRIES` and `STRONGROOM_BACKLOG_AGE_S`: one pair for all ledgers."""
+    """Reads `STRONGROOM_BACKLOG_ENTRIES` and `STRONGROOM_BACKLOG_AGE_S`, which apply to all ledgers."""
     return BacklogLimits(
         entries=environment.integer("STRONGROOM_BACKLOG_ENTRIES", MAX_ENTRIES, low=1),
         age_s=environment.integer("STRONGROOM_BACKLOG_AGE_S", MAX_WAIT_S, low=1),
@@ -36,23 +36,25 @@ def read_backlog_limits(environment: Environment) -> BacklogLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
+    """The number and age of undelivered events."""
+
     entries: int
     oldest_ms: int | None
     """When the oldest entry was written."""
 
 
 def read_backlog(connection: Connection, destination: str, after_id: int = 0) -> Backlog:
-    """What waits for `destination`; `after_id` where its reader takes nothing out and knows how far it is."""
+    """The backlog of a destination. For an outbox reader, which deletes nothing, `after_id` is the last id that it has read."""
     columns = tables.outbox.c
     waiting = (columns.destination == destination, columns.id > after_id)
-    # Both come out of the index of destinations, without a look into the rows.
+    # The index on destinations answers both, without reading the rows.
     entries, oldest = connection.execute(select(func.count(), func.min(columns.id)).where(*waiting)).one()
     written = select(columns.created_at_ms).where(columns.id == oldest)
     return Backlog(entries=int(entries), oldest_ms=connection.execute(written).scalar())
 
 
 class BacklogWatch:
-    """Looks at one destination's backlog, for health and metrics. Every process may: it only reads."""
+    """Watches one destination's backlog for health and metrics. It only reads, so every process may run it."""
 
     def __init__(
         self,
@@ -62,24 +64,24 @@ class BacklogWatch:
         clock: Clock,
         metrics: Metrics,
         limits: BacklogLimits,
-        place: Callable[[], int] = lambda: 0,
+        last_read_id: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`place`: the last id that a reader has passed which takes nothing out."""
+        """`last_read_id` returns the last id that an outbox reader of this destination has read."""
         self._destination = destination
         self._database = database
         self._clock = clock
         self._limits = limits
-        self._place = place
+        self._last_read_id = last_read_id
         self._backlog = Backlog(entries=0, oldest_ms=None)
         metrics.outbox_entries.labels(destination).set_function(lambda: self._backlog.entries)
         metrics.outbox_age.labels(destination).set_function(self.age_s)
 
     async def look(self) -> None:
-        after_id = self._place()
+        after_id = self._last_read_id()
         self._backlog = await self._database.read(lambda c: read_backlog(c, self._destination, after_id))
 
     def age_s(self) -> float:
-        """Age of the oldest entry; 0 where there is none."""
+        """The age of the oldest entry in seconds; 0 if there is none."""
         oldest_ms = self._backlog.oldest_ms
         return 0.0 if oldest_ms is None else max(0, self._clock.now_ms() - oldest_ms) / 1000
 
@@ -93,6 +95,6 @@ class BacklogWatch:
 
 
 def watch_backlog(loops: Loops, name: str, watch: BacklogWatch) -> None:
-    """Reports two parts of the component `name`: how much waits, and whether that can be read."""
+    """Adds two parts to the component `name`: the size of the backlog, and whether it can be read."""
     loops.check(name, watch.check, part="backlog")
     loops.start(loops.every(name, LOOK_S, watch.look, part="look"))

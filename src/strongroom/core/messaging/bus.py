@@ -1,6 +1,6 @@
-"""Tells processes that something is new, not what it is: a listener then reads the database.
+"""Tells processes that there is something new; the listeners then read it from the database.
 
-So nothing that matters goes over Redis. While it is away, listeners look at intervals instead.
+So no data goes over Redis. While Redis does not answer, listeners read the database at intervals instead.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from strongroom.core.environment import Environment, Secret
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.telemetry import Health, Status
 
-if TYPE_CHECKING:  # takes a twelfth of the start, which processes without Redis need not wait for
+if TYPE_CHECKING:  # importing redis takes a twelfth of the start, so only processes with Redis do
     from redis.asyncio.client import PubSub
 
 log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ PREFIX = "strongroom:"
 ANSWER_S = 3.0
 REDIS_PORT = 6379
 LISTEN_S = 5.0
-"""Silence after which Redis is asked whether it is there."""
+"""After this silence Redis is pinged."""
 MAX_RETRY_S = 5.0
 CANCEL_S = 0.5
 
@@ -34,36 +34,36 @@ Listener = Callable[[], None]
 
 
 class Bus:
-    """Topics of this process. `RedisBus` reaches other processes too."""
+    """Tells listeners in this process. `RedisBus` reaches other processes too."""
 
     def __init__(self) -> None:
         self._listeners: dict[str, list[Listener]] = {}
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes are heard at this moment."""
+        """Whether messages of other processes arrive now."""
         return False
 
     def subscribe(self, topic: str, listener: Listener) -> None:
         self._listeners.setdefault(topic, []).append(listener)
 
     def publish(self, topic: str) -> None:
-        """Tells every listener. It never waits, and one telling may stand for many calls."""
-        self._tell(topic)
+        """Calls every listener of the topic. It never waits; several calls may become one message to other processes."""
+        self._call_listeners(topic)
 
     async def run(self) -> None:
-        """Carries what is published, until cancelled."""
+        """Exchanges messages with other processes, until cancelled."""
 
     async def close(self) -> None:
         """Ends the connections."""
 
-    def _tell(self, topic: str) -> None:
+    def _call_listeners(self, topic: str) -> None:
         for listener in self._listeners.get(topic, ()):
             listener()
 
 
 class RedisBus(Bus):
-    """A bus over Redis's publish and subscribe. It reconnects by itself, and then tells every topic once."""
+    """A bus over Redis's publish and subscribe. After a reconnect it calls the listeners of every topic once."""
 
     def __init__(self, url: Secret, clock: Clock, entropy: Entropy, health: Health) -> None:
         super().__init__()
@@ -101,9 +101,8 @@ class RedisBus(Bus):
         try:
             await asyncio.gather(*running)
         finally:
-            while (
-                running
-            ):  # the client connects with wait_for, which on Python 3.11 may swallow a cancellation
+            # Repeated, because the client uses wait_for, which on Python 3.11 may swallow a cancellation.
+            while running:
                 for task in running:
                     task.cancel()
                 _, running = await asyncio.wait(running, timeout=CANCEL_S)
@@ -116,7 +115,7 @@ class RedisBus(Bus):
         while True:
             try:
                 await work(backoff)
-            except Exception as error:  # noqa: BLE001 - whatever it was, the connection is made anew
+            except Exception as error:  # noqa: BLE001 - after any error the bus connects again
                 if part == "receive":
                     self._is_shared = False
                 why = f"not reachable: {type(error).__name__}"
@@ -144,18 +143,18 @@ class RedisBus(Bus):
         async with self._redis.pubsub() as subscription:
             async with asyncio.timeout(ANSWER_S):
                 await subscription.psubscribe(PREFIX + "*")
-                await subscription.parse_response()  # it has subscribed
+                await subscription.parse_response()  # Redis has confirmed the subscription
             log.info("Redis is connected")
             backoff.reset()
             self._is_shared = True
             self._health.report(COMPONENT, Status.UP, part="receive")
-            for topic in self._listeners:  # what was told meanwhile
-                self._tell(topic)
+            for topic in self._listeners:  # messages may have been missed while there was no connection
+                self._call_listeners(topic)
             while True:
                 await self._hear(subscription)
 
     async def _hear(self, subscription: "PubSub") -> None:
-        """One message. Raises: TimeoutError: Redis is silent, and does not answer when asked."""
+        """Handles one message; raises TimeoutError if Redis is silent and does not answer a ping."""
         message = await subscription.get_message(timeout=LISTEN_S)
         if message is None:
             await subscription.ping()
@@ -163,13 +162,13 @@ class RedisBus(Bus):
             if message is None:
                 raise TimeoutError
         if message["type"] == "pmessage" and message["data"] != self._own:
-            self._tell(message["channel"].decode().removeprefix(PREFIX))
+            self._call_listeners(message["channel"].decode().removeprefix(PREFIX))
 
 
 def read_redis_url(environment: Environment) -> Secret | None:
-    """`REDIS_URL`, or `REDIS_HOST`; with `REDIS_PORT` and `REDIS_PASSWORD`, unless they say these themselves.
+    """Reads `REDIS_URL` or `REDIS_HOST`; `REDIS_PORT` and `REDIS_PASSWORD` apply if that value does not contain them.
 
-    Either may be a host without a scheme, `cache`, `cache:6380` or `::1`. None: this installation has no Redis.
+    The value may be a host without a scheme: `cache`, `cache:6380` or `::1`. None: this installation has no Redis.
     """
     url, host = environment.secret("REDIS_URL"), environment.secret("REDIS_HOST")
     port, password = environment.port("REDIS_PORT", REDIS_PORT), environment.secret("REDIS_PASSWORD")
@@ -184,7 +183,7 @@ def read_redis_url(environment: Environment) -> Secret | None:
 
 
 def _redis_url(place: str, port: int, password: Secret | None) -> str:
-    """Raises ValueError with words that show no secret."""
+    """The complete URL; raises ValueError with a message that contains no secret."""
     if place.startswith("unix://"):
         return place
     parts = urlsplit(place if "://" in place else f"redis://{_bracketed(place)}")
@@ -196,7 +195,7 @@ def _redis_url(place: str, port: int, password: Secret | None) -> str:
         given = 0
     if not parts.hostname or given == 0 or any(map(str.isspace, parts.hostname)):
         raise ValueError(
-            "is no place of Redis: say for example localhost, localhost:6379 or redis://localhost:6379/0"
+            "is not the address of a Redis: use for example localhost, localhost:6379 or redis://localhost:6379/0"
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     user = parts.netloc.rpartition("@")[0]
@@ -208,7 +207,7 @@ def _redis_url(place: str, port: int, password: Secret | None) -> str:
 
 
 def _bracketed(place: str) -> str:
-    """A bare IPv6 address as it stands in a URL."""
+    """A bare IPv6 address in brackets, as a URL needs it; any other text unchanged."""
     try:
         return f"[{IPv6Address(place)}]"
     except ValueError:

@@ -1,8 +1,8 @@
-"""Durable events, written in the transaction that caused them, delivered after it in order.
+"""Durable events: written in the transaction that causes them, and delivered in order after its commit.
 
-An event belongs to a destination (who gets it) and a stream (for example an account). Within a stream events
-are delivered one after the other by sequence; streams never wait for each other. A row is deleted by the
-transaction that records its delivery, so delivery is at least once and nothing is lost.
+An event has a destination (its receiver) and a stream (for example an account). The events of a stream are delivered one after
+the other, by sequence; streams do not wait for each other. The transaction that records a delivery deletes the event's row. So
+every event is delivered at least once, and none is lost.
 """
 
 import asyncio
@@ -32,6 +32,8 @@ MAX_RETRY_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
+    """One event of a stream."""
+
     stream: str
     sequence: int
     payload: str
@@ -39,14 +41,14 @@ class Event:
 
 
 class Outbox:
-    """Writes events and tells the dispatchers of this process."""
+    """Writes events and wakes the dispatchers of this process."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._listeners: dict[str, Callable[[str], None]] = {}
 
     def append(self, connection: Connection, destination: str, events: Sequence[Event]) -> None:
-        """Adds events; one that is already there (same destination, stream and sequence) is left as it is."""
+        """Adds events. An event that exists already (same destination, stream and sequence) stays as it is."""
         if not events:
             return
         now_ms = self._clock.now_ms()
@@ -63,7 +65,7 @@ class Outbox:
         insert_ignore(connection, tables.outbox, rows)
 
     def expire(self, connection: Connection, destination: str, age_ms: int) -> int:
-        """Deletes events older than `age_ms` whose destination wants them now or not at all; returns how many."""
+        """Deletes events older than `age_ms`, for a destination that has no use for old events; returns how many."""
         columns = tables.outbox.c
         oldest_ms = self._clock.now_ms() - age_ms
         statement = delete(tables.outbox).where(
@@ -72,7 +74,7 @@ class Outbox:
         return connection.execute(statement).rowcount
 
     def wake_delivery(self, destination: str, stream: str) -> None:
-        """Wakes the dispatcher; call it after the commit."""
+        """Wakes the dispatcher; callers do so after the commit."""
         if listener := self._listeners.get(destination):
             listener(stream)
 
@@ -82,15 +84,15 @@ class Outbox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """Where events of one name go."""
+    """The receiver of the events with its name."""
 
     name: str
     deliver: Callable[[Event], Awaitable[None]]
-    """Raises to be called again."""
+    """Delivers one event. If it raises, it is called again later."""
     delivered: Callable[[Connection, Event], None]
-    """Writes in the transaction that removes the event, once."""
+    """Called once for each event, in the transaction that deletes it."""
     parallel: int = 32
-    """Streams that are told at a time."""
+    """How many streams are delivered at the same time."""
 
 
 class Dispatcher:
@@ -119,9 +121,9 @@ class Dispatcher:
         """Why the last attempt failed, by stream."""
 
     async def run(self, health: WorkHealth | None = None) -> None:
-        """Delivers until cancelled. Run it under a lease: two dispatchers would deliver twice.
+        """Delivers until cancelled. It runs under a lease, because two dispatchers would deliver everything twice.
 
-        `health` learns whether the outbox can be read; `check` tells how the deliveries go.
+        `health` learns whether the outbox can be read; `check` reports on the deliveries.
         """
         self._failing.clear()
         self._outbox.listen(self._destination, self._mark)
@@ -149,7 +151,7 @@ class Dispatcher:
                     continue
 
     async def backlog(self) -> int:
-        """Events not delivered yet."""
+        """The number of events that are not delivered yet."""
         return (await self._database.read(lambda c: read_backlog(c, self._destination))).entries
 
     def rest(self) -> None:
@@ -157,7 +159,7 @@ class Dispatcher:
         self._failing.clear()
 
     def check(self) -> ComponentHealth:
-        """DEGRADED while the last attempt at the next event of some streams has failed."""
+        """Health: DEGRADED while the last attempt to deliver the next event of a stream has failed."""
         if not self._failing:
             return ComponentHealth(status=Status.UP)
         why = next(reversed(self._failing.values()))
@@ -192,7 +194,7 @@ class Dispatcher:
                     await self._forget(event)
                     self._failing.pop(stream, None)
                     backoff.reset()
-            except Exception as error:  # noqa: BLE001 - whatever went wrong, the event stays and is tried again
+            except Exception as error:  # noqa: BLE001 - after any error the event stays and is tried again
                 self._failing[stream] = fault_text(error)
                 log.warning(
                     "event not delivered",
@@ -225,7 +227,9 @@ class Dispatcher:
                     columns.sequence == event.sequence,
                 )
             )
-            if removed.rowcount:  # else a predecessor, stopped while it did this, has recorded it
+            if (
+                removed.rowcount
+            ):  # otherwise the previous dispatcher has recorded this delivery while it was stopped
                 self._delivered(connection, event)
 
         await self._database.write(work)

@@ -1,7 +1,7 @@
-"""Reads a destination of the outbox without taking from it, so that every process can.
+"""Reads the events of a destination without deleting them, so that every process can read all of them.
 
-Hazard: an event may only be passed over when none before it can still appear, so the destination's writers must hold
-one lock until their commits.
+Hazard: the reader never goes back. So no event may appear with a lower id than one that was read: all writers of the destination
+must hold one lock until they commit.
 """
 
 from collections.abc import Container
@@ -17,6 +17,8 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxRecord:
+    """One event as a reader gets it."""
+
     stream: str
     payload: str
     """JSON text."""
@@ -24,7 +26,7 @@ class OutboxRecord:
 
 
 class OutboxReader:
-    """One reader's position in a destination. It begins at the end, as `begin` or else the first `read` finds it."""
+    """One reader's position in a destination. It starts at the end of the outbox, at `begin` or else at the first `read`."""
 
     def __init__(self, database: Database, destination: str) -> None:
         self._database = database
@@ -33,11 +35,11 @@ class OutboxReader:
 
     @property
     def last_id(self) -> int:
-        """The outbox's id of the last event that it has passed; 0 before it has begun."""
+        """The id of the last event that was read; 0 before the reader has begun."""
         return self._last_id or 0
 
     async def begin(self) -> None:
-        """Sets the position to the end: the reader gets what is written from now on."""
+        """Sets the position to the end, so that the reader gets only events that are written from now on."""
         self._last_id = await self._database.read(self._newest_id)
 
     async def read(self, wanted: Container[str]) -> tuple[list[OutboxRecord], bool]:
@@ -74,5 +76,5 @@ class OutboxReader:
         ids = [row.id for row in rows if row.stream in wanted]
         payloads = select(columns.stream, columns.payload, columns.created_at_ms).where(columns.id.in_(ids))
         found = connection.execute(payloads.order_by(columns.id)).all() if ids else ()
-        told = [OutboxRecord(stream=row[0], payload=row[1], created_at_ms=row[2]) for row in found]
-        return rows[-1].id, len(rows), told
+        records = [OutboxRecord(stream=row[0], payload=row[1], created_at_ms=row[2]) for row in found]
+        return rows[-1].id, len(rows), records

@@ -1,1 +1,1 @@
-"""One connection of a client, and the limits of what it may take."""
+"""The connections of clients, and the limits on them."""

@@ -1,4 +1,4 @@
-"""Limits how many connections there are, of one peer and in all. It also counts and logs refusals."""
+"""Limits the number of connections, of one peer and in total; also counts and logs refusals."""
 
 import enum
 from collections import Counter
@@ -21,7 +21,7 @@ MAX_LINGERING = 256
 
 
 class Reason(enum.StrEnum):
-    """Why a connection or a request was refused before the application saw it. The metric's label."""
+    """Why a connection or a request was refused before the application saw it; also the label in the metric."""
 
     CONNECTIONS = "connections"
     PEER_CONNECTIONS = "peer_connections"
@@ -37,7 +37,7 @@ class Reason(enum.StrEnum):
 
 
 class Admission:
-    """One connection's place among those that are open. `end` gives it back, once."""
+    """The place of one open connection in the counts. `end` gives it back; a second call does nothing."""
 
     __slots__ = ("_leave",)
 
@@ -71,9 +71,9 @@ class Gate:
             self._gauge, self._refused = metrics.connections, metrics.connections_refused
 
     def enter(self, peer: str, proxies: TrustedProxies = NOBODY, surface: str = "") -> Admission | Reason:
-        """A place for a connection from `peer`, or why there is none. `proxies` are not counted as one peer either.
+        """A place for a connection from `peer`, or the reason for a refusal. Peers in `proxies` have no limit of their own.
 
-        Each surface counts its peers for itself: a page that opens WebSockets on one keeps nobody from another.
+        Each surface counts its peers separately, so that many WebSockets on one surface do not block a peer on another.
         """
         if self._open >= self.limits.max_connections:
             return Reason.CONNECTIONS
@@ -87,7 +87,7 @@ class Gate:
         return Admission(partial(self._left, key))
 
     def linger(self) -> Admission | None:
-        """A place for a refused connection that should still read why, if there is one; else it is cut off."""
+        """A place for a refused connection that waits until its peer has read the refusal; None if there are too many."""
         if self._lingering >= MAX_LINGERING:
             return None
         self._lingering += 1
@@ -104,7 +104,7 @@ class Gate:
         self._changed(-1)
 
     def note(self, surface: str, reason: Reason, peer: str) -> None:
-        """Counts a refusal. One line in a minute says so for each reason: a flood must not fill the log."""
+        """Counts a refusal. Each reason is logged at most once a minute, so that a flood does not fill the log."""
         if self._refused is not None:
             self._refused.labels(surface, reason).inc()
         now_s = self._clock.monotonic_s()

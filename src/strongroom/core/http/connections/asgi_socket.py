@@ -1,4 +1,4 @@
-"""The application's side of a WebSocket: ASGI messages in and out."""
+"""The application's side of a WebSocket: receives and sends ASGI messages."""
 
 import asyncio
 import traceback
@@ -18,7 +18,7 @@ SPEC_VERSION = "2.4"
 
 
 class Peer(Protocol):
-    """What the application's messages do to the connection."""
+    """The connection, as the application's messages use it."""
 
     @property
     def is_answered(self) -> bool:
@@ -34,29 +34,29 @@ class Peer(Protocol):
     def write_binary(self, data: bytes) -> None: ...
     def end(self, code: int, reason: str) -> None: ...
     def resume(self) -> None:
-        """The application has taken all that came, and may have more."""
+        """Continues reading, because the application has taken every message."""
 
 
 class ClientGone(OSError):
-    """ASGI's way to tell an application that nobody hears what it sends."""
+    """The connection is closed. The ASGI specification requires an OSError for this."""
 
 
 class AsgiSocket:
-    """Runs the application on one connection. Its `receive` and `send` are those of the ASGI specification."""
+    """Runs the application on one connection. `receive` and `send` are those of the ASGI specification."""
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
         self._arrived: asyncio.Queue[Message] = asyncio.Queue()
         self._arrived.put_nowait({"type": "websocket.connect"})
-        self._is_told_the_end = False
+        self._has_disconnected = False
         self._refusal: tuple[int, list[tuple[str, str]]] | None = None
         self._refusal_body = b""
         self.writable = asyncio.Event()
-        """Cleared while the peer reads more slowly than it is written to."""
+        """Cleared while the peer reads more slowly than the application writes."""
         self.writable.set()
 
     async def run(self, application: Any, scope: Message) -> None:
-        """Until the application ends; then the connection ends too, if it has not."""
+        """Runs the application, and closes the connection when the application ends."""
         code, reason = CloseCode.NORMAL_CLOSURE, ""
         try:
             await application(scope, self.receive, self.send)
@@ -65,7 +65,7 @@ class AsgiSocket:
         except asyncio.CancelledError:
             code = CloseCode.SERVICE_RESTART
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it was, the peer is told and the log says where
+        except Exception as error:  # noqa: BLE001 - the peer gets a close code, and the log the traceback
             log.error("a defect", work="websocket", traceback="".join(traceback.format_exception(error)))
             code, reason = CloseCode.INTERNAL_ERROR, "internal error"
         finally:
@@ -74,13 +74,13 @@ class AsgiSocket:
             self._peer.end(code, reason)
 
     def arrived(self, kind: str, data: str | bytes) -> None:
-        """A whole message; `kind` is `text` or `bytes`."""
+        """Gives a complete message to the application; `kind` is `text` or `bytes`."""
         self._arrived.put_nowait({"type": "websocket.receive", kind: data})
 
     def ended(self, code: int, reason: str = "") -> None:
-        """The connection is over, for whatever reason; the first one is told."""
-        if not self._is_told_the_end:
-            self._is_told_the_end = True
+        """Tells the application once that the connection has ended, with the first reason."""
+        if not self._has_disconnected:
+            self._has_disconnected = True
             self._arrived.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
 
     async def receive(self) -> Message:
@@ -90,11 +90,11 @@ class AsgiSocket:
         return message
 
     async def send(self, message: Message) -> None:
-        """Waits while the peer does not read.
+        """Sends an ASGI message; waits while the peer does not read.
 
         Raises:
-            ClientGone: the connection is over.
-            RuntimeError: the message has no place here.
+            ClientGone: the connection is closed.
+            RuntimeError: the message is not allowed in this state.
         """
         await self.writable.wait()
         if self._peer.is_lost or (self._peer.is_answered and not self._peer.is_open):
@@ -142,7 +142,7 @@ def _unexpected(message: Message) -> RuntimeError:
 
 
 def socket_scope(http: Mapping[str, Any], target: str) -> Message:
-    """The scope of a WebSocket whose handshake was an HTTP request with this one, for `target`."""
+    """The ASGI scope of a WebSocket, made from the scope of its handshake, an HTTP request for `target`."""
     path, _, query = target.partition("?")
     asked = [value.decode("latin-1") for name, value in http["headers"] if name == b"sec-websocket-protocol"]
     return {

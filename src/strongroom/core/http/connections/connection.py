@@ -1,11 +1,12 @@
 """One HTTP connection, with limits that uvicorn leaves to a proxy in front of it.
 
-What the socket gives is fed to the parser in small pieces, and only while nothing waits: a request whose predecessor is not
-answered yet stays in the socket's buffers. So a connection holds at most one request, one head and what one read brought.
-One timer watches what is due next. It starts when that becomes due and no byte that arrives puts it off.
+The connection feeds received bytes to the parser in small pieces, and only while no request waits: while one request is not
+answered, the next one stays in the socket's buffers. So a connection keeps at most one request, one head and the bytes of one
+read in memory. One timer limits how long the peer may take for its next part (head, body or request). It starts when that part is
+due, and arriving bytes do not extend it, so that a slow sender cannot hold the connection.
 
-Hazard: this leans on names of uvicorn's protocol that are public and not documented; the requirements pin its version, and
-tests/core/http/connections/test_connection.py meets each of them.
+Hazard: this uses names of uvicorn's protocol class that are public but not documented. The requirements pin uvicorn's version, and
+tests/core/http/connections/test_connection.py uses each of these names.
 """
 
 import asyncio
@@ -26,18 +27,18 @@ from strongroom.core.http.connections.websockets import Handshake, Socket
 
 PIECE = 1024
 LINGER_S = 2.0
-"""How long a refused peer may take to read why."""
+"""A refused peer has this long to read the refusal."""
 MAX_DISCARDED = 1024 * 1024
-"""Bytes of a body that come after its answer and are thrown away for the connection's sake."""
+"""To keep the connection, at most this many bytes of a body are read and discarded after the request was answered."""
 FRAMING_A_BYTE = 8
-"""A chunked body in chunks of one byte has five bytes more for each."""
+"""The most framing bytes for each byte of a chunked body. Chunks of one byte have five."""
 OFFERS = (b"upgrade", b"http2-settings")
 HEADER_MARKS = 4
-"""A colon, a space and the end of the line."""
+"""The length of a colon, a space and the end of the line."""
 
 
 class _Refused(Exception):
-    """Raised out of a callback of the parser, which wraps it."""
+    """Raised in a callback of the parser, which wraps it in its own error."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
@@ -45,7 +46,7 @@ class _Refused(Exception):
 
 
 class Due(enum.Enum):
-    """What the peer owes."""
+    """The part that the peer must send next."""
 
     NOTHING = enum.auto()
     HEAD = enum.auto()
@@ -54,7 +55,7 @@ class Due(enum.Enum):
 
 
 class Connection(HttpToolsProtocol):
-    """See the module. `of` makes what uvicorn takes for its protocol class."""
+    """The connection that the module's text describes. `of` makes the protocol class for uvicorn."""
 
     def __init__(self, *, gate: Gate, rules: Rules, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
@@ -69,7 +70,7 @@ class Connection(HttpToolsProtocol):
         self._is_answering = False
         self._is_over = False
         self._refusal: Reason | None = None
-        """Of the request that is parsed, while those before it are still answered."""
+        """The refusal of the parsed request, which waits until the requests before it are answered."""
         self._heads = 0
         self._in_head = True
         self._head_begun = False
@@ -84,7 +85,7 @@ class Connection(HttpToolsProtocol):
     def of(cls, gate: Gate, rules: Rules) -> type[asyncio.Protocol]:
         return cast("type[asyncio.Protocol]", partial(cls, gate=gate, rules=rules))
 
-    # What the transport says
+    # Calls by the transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
@@ -113,7 +114,7 @@ class Connection(HttpToolsProtocol):
         if self._is_over:
             return
         if len(data) <= PIECE and not self._waiting and self._may_parse():
-            self._parse(data)  # what most requests are: one piece
+            self._parse(data)  # most requests come in one piece
         else:
             self._waiting.add(data)
         self._feed()
@@ -128,7 +129,7 @@ class Connection(HttpToolsProtocol):
         if not self._is_over:
             self._continue()
 
-    # What the parser says
+    # Calls by the parser
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -143,7 +144,7 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
-            return  # a trailer must not pass for a header
+            return  # a trailer must not be taken for a header
         self._head_bytes += len(name) + len(value) + HEADER_MARKS
         if self._head_bytes + len(self.url) > MAX_HEAD or len(self.headers) >= MAX_HEADERS:
             raise _Refused(Reason.HEAD_TOO_LARGE)
@@ -182,15 +183,14 @@ class Connection(HttpToolsProtocol):
         self._head_begun = False
         super().on_message_complete()
 
-    # What uvicorn's answers and server say
+    # Calls by uvicorn's request cycle and server
 
     def on_response_complete(self) -> None:
         self._is_answering = False
-        self._flow.read_paused = False  # an application that answers early wants no more of its body
+        self._flow.read_paused = False  # an application that answers early does not need the rest of the body
         if self.transport.is_closing():
-            self.loop.call_later(
-                self._limits.unread_s, self.transport.abort
-            )  # though nobody reads the answer
+            # A peer that does not read the answer must not keep the closing connection open for ever.
+            self.loop.call_later(self._limits.unread_s, self.transport.abort)
         else:
             self._continue()
 
@@ -201,7 +201,7 @@ class Connection(HttpToolsProtocol):
     # The work
 
     def _feed(self) -> None:
-        """Parses what waits until there is a reason to stop; the rest stays, and the socket is held."""
+        """Parses waiting bytes as long as parsing is allowed; pauses the socket while it is not."""
         if self._is_feeding or self._is_over:
             return
         self._is_feeding = True
@@ -247,7 +247,10 @@ class Connection(HttpToolsProtocol):
                 self._count_framing(len(piece) - (self._body_bytes - body_bytes))
 
     def _decline_upgrade(self, rest: bytes) -> None:
-        """Reads the request again as if it offered nothing: the parser reads no body after an offer (HTTP/2, from Java)."""
+        """Parses the request again without its offer to upgrade, because the parser reads no body after such an offer.
+
+        Java's HTTP client sends an offer of HTTP/2 with its requests.
+        """
         method = self.parser.get_method()
         if method == b"CONNECT":
             self._refuse(Reason.MALFORMED)
@@ -269,7 +272,7 @@ class Connection(HttpToolsProtocol):
         )
 
     def _upgrade(self, rest: bytes) -> None:
-        """Hands the connection over, with its place among the open ones and with what came after the head."""
+        """Hands the connection over to a WebSocket, with its admission and the bytes that came after the head."""
         self._cancel()
         self._is_over = True
         rest += self._waiting.take_all()
@@ -293,7 +296,7 @@ class Connection(HttpToolsProtocol):
         socket.data_received(rest)
 
     def _may_upgrade(self) -> bool:
-        """Not while answers are under way, and not with a body."""
+        """Whether an upgrade is allowed: not while an earlier request is being answered, and not with a body."""
         has_body = any(
             name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
             for name, value in self.headers
@@ -301,7 +304,7 @@ class Connection(HttpToolsProtocol):
         return not (self._is_answering or self.pipeline or has_body)
 
     def _count_head(self, size: int) -> None:
-        """Bytes that belong to a head which is not whole yet."""
+        """Counts bytes of a head that is not complete yet."""
         self._head_begun = True
         self._raw_head_bytes += size
         if self._raw_head_bytes > MAX_HEAD:
@@ -309,13 +312,13 @@ class Connection(HttpToolsProtocol):
             self._refuse(Reason.LINE_TOO_LONG if is_line else Reason.HEAD_TOO_LARGE)
 
     def _count_framing(self, size: int) -> None:
-        """Sizes of chunks, their extensions, trailers."""
+        """Counts bytes of a chunked body that are not content: sizes of chunks, extensions, trailers."""
         self._framing_bytes += size
         if self._framing_bytes > MAX_HEAD + FRAMING_A_BYTE * self._body_bytes:
             self._refuse(Reason.FRAMING)
 
     def _continue(self) -> None:
-        """After an answer, or when the peer reads again: the next request."""
+        """Goes on with the next request, after an answer or when the peer reads again."""
         if self.pipeline and not self._is_answering and not self._flow.write_paused:
             self._is_answering = True
             super().on_response_complete()  # starts the oldest
@@ -327,13 +330,13 @@ class Connection(HttpToolsProtocol):
         self._gate.note(self._rules.surface, Reason.UNREAD, self._peer)
 
     def _refuse(self, reason: Reason) -> None:
-        """Ends the connection, after the answers to the requests before this one."""
+        """Refuses a request and ends the connection, after earlier requests are answered."""
         self._gate.note(self._rules.surface, reason, self._peer)
         if self.pipeline or (self._is_answering and self._in_head):
             self._refusal = reason
             return
         answer: bytes | None = self._answer(reason)
-        if not self._in_head:  # the application has this request already
+        if not self._in_head:  # the application already has this request
             if self.cycle.response_started:
                 answer = None
             self.cycle.disconnected = True
@@ -345,7 +348,7 @@ class Connection(HttpToolsProtocol):
         return answer_of(reason, self._rules, self.url.partition(b"?")[0].decode("latin-1"))
 
     def _end(self, answer: bytes | None) -> None:
-        """Closes; with an answer, the peer gets a moment to read it, and what it still sends is thrown away."""
+        """Closes the connection. With an answer, the peer gets a moment to read it, and its further bytes are discarded."""
         self._is_over = True
         self._waiting.clear()
         self._cancel()
@@ -405,7 +408,7 @@ class Connection(HttpToolsProtocol):
 
 
 def _take_host_of_target(url: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    """A target with a host, as proxies are asked, says more than the Host header (RFC 9112, 3.2.2)."""
+    """Replaces the Host header by the host in an absolute request target, which takes precedence (RFC 9112, 3.2.2)."""
     scheme, separator, rest = url.partition(b"://")
     hosts = [index for index, (name, _) in enumerate(headers) if name == b"host"]
     if separator and scheme.isalpha() and len(hosts) == 1:

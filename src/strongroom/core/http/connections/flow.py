@@ -1,4 +1,4 @@
-"""When a connection is read, and whether its peer reads."""
+"""Flow control of a connection: when it reads, and whether its peer reads."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from uvicorn.protocols.http.flow_control import FlowControl
 
 LEAST_READ = 64 * 1024
-"""Bytes that a peer must take of its answers in the time that it is given."""
+"""A peer must read at least this many bytes of its answers in the given time."""
 
 
 class HeldFlow(FlowControl):
-    """Reading goes on only when both the application and the connection want it."""
+    """Reads only while both the application and the connection allow it."""
 
     def __init__(self, transport: asyncio.Transport, resumed: Callable[[], None]) -> None:
         super().__init__(transport)
@@ -19,16 +19,16 @@ class HeldFlow(FlowControl):
         self._is_held = False
 
     def pause_reading(self) -> None:
-        """Stops parsing until the application, which has enough, wants more."""
+        """Stops parsing, because the application has enough for now."""
         self.read_paused = True
 
     def resume_reading(self) -> None:
-        """Parses on, because the application waits for more."""
+        """Continues parsing, because the application waits for more."""
         self.read_paused = False
         self._resumed()
 
     def hold(self, held: bool) -> None:
-        """Stops or restarts the socket itself."""
+        """Stops or continues reading from the socket itself."""
         if held is not self._is_held and not self._socket.is_closing():
             self._is_held = held
             if held:
@@ -38,7 +38,7 @@ class HeldFlow(FlowControl):
 
 
 class Inbox:
-    """What the socket gave and nobody parsed yet."""
+    """Received bytes that are not parsed yet."""
 
     __slots__ = ("_at", "_data")
 
@@ -73,7 +73,7 @@ class Inbox:
 
 
 class ReaderWatch:
-    """Ends a connection whose peer takes next to nothing of what is written to it."""
+    """Ends a connection whose peer reads almost nothing of its answers."""
 
     def __init__(self, transport: asyncio.Transport, seconds: float, given_up: Callable[[], None]) -> None:
         self._transport = transport
@@ -82,7 +82,7 @@ class ReaderWatch:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """More is written than the peer takes at once."""
+        """Starts the watch, because the transport's buffer is full."""
         unread = self._transport.get_write_buffer_size()
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self._check, unread)
 

@@ -1,10 +1,10 @@
-"""How many frames a peer may send."""
+"""Limits how many WebSocket frames a peer may send."""
 
 from collections.abc import Callable
 
 
 class FrameRate:
-    """So many in a minute, and as many at once after a pause."""
+    """Allows `a_minute` frames in a minute on average, and as many at once after a pause."""
 
     def __init__(self, a_minute: int, now_s: Callable[[], float]) -> None:
         self._a_minute = a_minute

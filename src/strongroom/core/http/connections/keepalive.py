@@ -1,11 +1,11 @@
-"""Pings of a WebSocket: how a peer that is gone without a word is noticed."""
+"""Pings a WebSocket's peer, to notice a peer that vanished without closing the connection."""
 
 import asyncio
 from collections.abc import Callable
 
 
 class Keepalive:
-    """Pings every `every_s`; a ping that is not answered until the next one is due means that the peer is gone."""
+    """Sends a ping every `every_s`. If a ping is not answered when the next one is due, the peer is gone."""
 
     def __init__(self, every_s: float, ping: Callable[[bytes], None], gone: Callable[[], None]) -> None:
         self._every_s = every_s
@@ -24,7 +24,7 @@ class Keepalive:
             self._timer = None
 
     def answered(self, payload: bytes) -> None:
-        """A pong came. One that answers no ping, or an older one, proves nothing."""
+        """Notes a pong. Only the answer to the latest ping counts."""
         if payload == self._unanswered:
             self._unanswered = None
 

@@ -1,4 +1,4 @@
-"""What one connection, one peer and all of them together may take. The variables are described in docs/operations.md."""
+"""The limits on one connection, on one peer and on all connections. docs/operations.md describes the variables."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from strongroom.core.environment import Environment
 from strongroom.core.http.forwarded import TrustedProxies, parse_proxies
 
 MAX_HEAD = 64 * 1024
-"""Bytes of a request's line and headers, and of what stands around a chunked body's data."""
+"""The most bytes of a request's line and headers, and of the framing of a chunked body."""
 MAX_HEADERS = 256
 
 NOBODY = TrustedProxies()
@@ -14,21 +14,23 @@ NOBODY = TrustedProxies()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
+    """The limits on connections."""
+
     max_connections: int = 24_000
-    """Of all peers together."""
+    """The most open connections of all peers together."""
     max_per_peer: int = 256
     head_s: float = 30.0
-    """Until a request's head is there, from its first byte or, on a new connection, from the start."""
+    """The time for a request's head, from its first byte or, on a new connection, from the connection's start."""
     body_s: float = 30.0
-    """From the head until the last byte of the body, without the time in which the service reads none of it."""
+    """The time from the head to the last byte of the body, without the time in which the service does not read."""
     unread_s: float = 30.0
-    """A peer that takes next to nothing of an answer for so long is cut off."""
+    """A peer that reads almost nothing of an answer for this long is disconnected."""
     idle_s: float = 75.0
-    """Between an answer and the next request."""
+    """The time between an answer and the next request."""
     messages_a_minute: int = 600
-    """Frames of one WebSocket, pings too; as many may come at once."""
+    """The frames that one WebSocket may send in a minute, including pings, or at once."""
     proxies: TrustedProxies = NOBODY
-    """Proxies, which speak for many clients and are not counted as one peer."""
+    """Proxies, which carry many clients and so are not limited as one peer."""
 
 
 def read_connection_limits(environment: Environment) -> ConnectionLimits:

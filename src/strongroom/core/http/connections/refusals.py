@@ -1,4 +1,4 @@
-"""What a peer is told when no application answers."""
+"""The answers to a peer whose request no application sees."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -24,7 +24,7 @@ WORDS = {
     ),
     Reason.FRAMING: (
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "The body's chunks have more around them than they carry.",
+        "The body's chunks have too much framing for their content.",
     ),
     Reason.HEAD_TIMEOUT: (HTTPStatus.REQUEST_TIMEOUT, "The request's head did not come in time."),
     Reason.BODY_TIMEOUT: (HTTPStatus.REQUEST_TIMEOUT, "The request's body did not come in time."),
@@ -34,26 +34,26 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What a surface wants of its connections."""
+    """A surface's rules for its connections."""
 
     surface: str
     max_body: int | None
-    """None: the application has a limit, and words of its own for it."""
+    """None: the application has its own limit and its own error for it."""
     messages_a_minute: int | None
-    """None: as the gate says."""
+    """None: the gate's limit."""
     max_frame: int
-    """Bytes of a WebSocket's message."""
+    """The largest WebSocket message, in bytes."""
     compresses_frames: bool
     ping_s: float
-    """Between pings of a WebSocket."""
+    """The pause between pings of a WebSocket."""
     proxies: TrustedProxies
-    """Proxies of this surface, beside those that the gate knows."""
+    """This surface's proxies, in addition to the gate's."""
     dialect: Dialect
-    """How a refusal is worded."""
+    """The format of a refusal."""
 
 
 def answer_of(reason: Reason, rules: Rules, path: str = "/") -> bytes:
-    """What a peer is told when no application answers."""
+    """The complete HTTP answer for a refusal."""
     status, text = WORDS[reason]
     body = rules.dialect(path, Refused(status=status, code=reason.value, message=text))
     head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"

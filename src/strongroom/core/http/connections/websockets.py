@@ -1,12 +1,12 @@
-"""WebSocket connections that are told without waiting.
+"""WebSocket connections to which one event can be sent without waiting.
 
-ASGI's `send` waits for a slow reader, so telling thousands would take a task and a queue for each. Here the
-transport's buffer is the queue: a frame is made once, `put` to each connection, and its owner ends a connection whose
-buffer grows.
+ASGI's `send` waits for a slow reader, so sending one event to thousands of clients would need a task and a queue for each. Here
+the transport's buffer is the queue: the sender makes a frame once, passes it to `put` of each connection, and closes connections
+whose buffer grows.
 
-The protocol itself is that of the library `websockets`, whose Sans-I/O layer takes bytes and gives events: it reads the
-handshake, joins no frames, answers pings and closes. It is used as its guide to integration says. What is here moves
-bytes and bounds what a peer may cost.
+The Sans-I/O layer of the library `websockets` implements the protocol: it takes bytes and returns events, reads the handshake, and
+answers pings and closes. It does not join frames. This module follows the library's guide for integrations; it moves the bytes and
+limits what a peer may cost.
 """
 
 import asyncio
@@ -36,22 +36,22 @@ from strongroom.core.http.connections.shown import EXTENSION
 PIECE = 4096
 UNREAD_PONGS = 64 * 1024
 LINGER_S = 5.0
-"""How long a connection that was told to end may take to read what was sent to it."""
+"""After a close was sent, the peer has this long to read what was sent before it."""
 WINDOW_BITS = 12
 COMPRESSION = ServerPerMessageDeflateFactory(
     server_max_window_bits=WINDOW_BITS, client_max_window_bits=WINDOW_BITS, compress_settings={"memLevel": 5}
 )
-"""32 KB a connection. A larger window would take ten times as much and save little on short messages."""
+"""Takes 32 KB for each connection. A larger window would take ten times as much and gain little on short messages."""
 
 
 def text_frame(text: bytes) -> bytes:
-    """One message as a server sends it: whole, not masked, not compressed."""
+    """The frame of one text message from the server: complete, not masked, not compressed."""
     return Frame(Opcode.TEXT, text).serialize(mask=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handshake:
-    """The request that became a WebSocket, and who serves it."""
+    """The request that became a WebSocket, and the application that serves it."""
 
     head: bytes
     scope: Mapping[str, Any]
@@ -60,7 +60,7 @@ class Handshake:
 
 
 class Socket(asyncio.Protocol):
-    """One connection. `socket_of(scope)` gives it to the application."""
+    """One WebSocket connection. An application gets it with `socket_of(scope)`."""
 
     transport: asyncio.Transport
 
@@ -88,19 +88,19 @@ class Socket(asyncio.Protocol):
         self._rate = FrameRate(rules.messages_a_minute or gate.limits.messages_a_minute, self._loop.time)
         self._is_requested = False
         self._pending: Response | None = None
-        """What accepts the handshake; the application decides whether it is sent. Until then nothing is read."""
+        """The answer that accepts the handshake. It waits for the application's decision; until then nothing is read."""
         self._is_text = False
         self._parts: list[bytes] = []
-        """Of the message that is arriving."""
+        """The frames of the message that is arriving."""
         self._waiting = Inbox()
         self._is_feeding = self._is_read_paused = False
         self._is_deaf = False
-        """Nothing that comes is looked at any more."""
+        """Received bytes are ignored from now on."""
         self._is_ended = False
         """Our half of the connection is closed."""
         self.is_lost = False
 
-    # What the transport says
+    # Calls by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -117,10 +117,10 @@ class Socket(asyncio.Protocol):
             self._admission.end()
         code = CloseCode.NO_STATUS_RCVD if self.is_answered else CloseCode.ABNORMAL_CLOSURE
         self._application.ended(code)
-        self._application.writable.set()  # no more is written, and nobody waits
+        self._application.writable.set()  # wakes a waiting `send`, which then finds the connection closed
 
     def data_received(self, data: bytes) -> None:
-        """Parses in small pieces, and no further than the application follows or the peer may ask."""
+        """Parses in small pieces, and stops when the application has not taken a message or the peer exceeds its limits."""
         if not self._is_deaf:
             self._waiting.add(data)
             self._feed()
@@ -131,10 +131,10 @@ class Socket(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._application.writable.set()
 
-    # What the server says
+    # Calls by the server
 
     def shutdown(self) -> None:
-        """The service stops."""
+        """Closes the connection, because the service stops."""
         if self.is_open:
             self._application.ended(CloseCode.SERVICE_RESTART)
             self._protocol.fail(CloseCode.SERVICE_RESTART)
@@ -143,7 +143,7 @@ class Socket(asyncio.Protocol):
         self._flush()
         self._finish()
 
-    # What those say who tell many
+    # Calls by code that sends one event to many connections
 
     @property
     def is_open(self) -> bool:
@@ -151,16 +151,16 @@ class Socket(asyncio.Protocol):
 
     @property
     def unread_bytes(self) -> int:
-        """What the kernel has not taken yet."""
+        """The number of written bytes that the kernel has not taken yet."""
         return self.transport.get_write_buffer_size()
 
     def put(self, frame: bytes) -> None:
-        """Sends what `text_frame` made; never waits. Nothing happens when the connection is over."""
+        """Sends a frame that `text_frame` made, without waiting; does nothing if the connection is closed."""
         if self.is_open:
             self.transport.write(frame)
 
     def end(self, code: int, reason: str) -> None:
-        """Closes with a code that the peer gets after all that was sent before; cuts it off if it does not read."""
+        """Closes with a code, which the peer reads after everything sent before; a peer that does not read is disconnected."""
         if not self.is_open:
             return
         self._protocol.send_close(code, reason)
@@ -168,13 +168,13 @@ class Socket(asyncio.Protocol):
         self._flush()
         self._keepalive.stop()
         self._linger()
-        self.resume()  # the peer's own close is awaited
+        self.resume()  # reads on, for the peer's own close
 
     def abort(self) -> None:
-        """Cuts the connection off at once; what was not sent yet is lost."""
+        """Closes the connection at once; data that is not sent yet is lost."""
         self.transport.abort()
 
-    # What the application says
+    # Calls by the application
 
     @property
     def is_answered(self) -> bool:
@@ -235,7 +235,7 @@ class Socket(asyncio.Protocol):
             self._is_feeding = False
 
     def _parse(self, piece: bytes) -> None:
-        """A peer that reads no pongs is cut off before they fill the memory."""
+        """Handles the events of some bytes. A peer that sends pings and does not read the pongs is disconnected."""
         self._protocol.receive_data(piece)
         events = self._protocol.events_received()
         if self.is_answered and not self._rate.allows(len(events)):
@@ -253,7 +253,7 @@ class Socket(asyncio.Protocol):
             self.transport.abort()
 
     def _shake_hands(self, request: Request) -> None:
-        """Checks the handshake, and starts the application, which answers it."""
+        """Checks the handshake and starts the application, which accepts or refuses it."""
         self._is_requested = True
         response = self._protocol.accept(request)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
@@ -273,7 +273,7 @@ class Socket(asyncio.Protocol):
         elif frame.opcode is Opcode.CLOSE:
             close = Close.parse(frame.data)
             self._application.ended(close.code, close.reason)
-        elif frame.opcode is not Opcode.PING:  # those are answered by the library
+        elif frame.opcode is not Opcode.PING:  # the library answers pings
             if frame.opcode is not Opcode.CONT:
                 self._is_text, self._parts = frame.opcode is Opcode.TEXT, []
             self._parts.append(bytes(frame.data))
@@ -281,10 +281,10 @@ class Socket(asyncio.Protocol):
                 self._deliver(b"".join(self._parts))
 
     def _deliver(self, data: bytes) -> None:
-        """Gives a whole message to the application, and reads no more until the application has taken it."""
+        """Gives a complete message to the application, and pauses reading until the application has taken it."""
         self._parts = []
         if not self.is_open:
-            return  # what comes after our close is not looked at
+            return  # messages after our close are ignored
         if self._is_text:
             try:
                 self._application.arrived("text", data.decode())
@@ -303,7 +303,7 @@ class Socket(asyncio.Protocol):
             self.transport.pause_reading()
 
     def _refuse_handshake(self) -> None:
-        """Refuses what HTTP allows and WebSocket does not, for example a header line above 8 KiB."""
+        """Refuses a handshake that is valid HTTP but not valid for a WebSocket, for example with a header line above 8 KiB."""
         self._gate.note(self._rules.surface, Reason.MALFORMED, self._peer)
         answer = b"".join(self._protocol.data_to_send()) or answer_of(Reason.MALFORMED, self._rules)
         self.transport.write(answer)

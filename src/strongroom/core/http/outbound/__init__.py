@@ -1,1 +1,1 @@
-"""HTTP to the outside: the one client, and the limits of what a peer may answer."""
+"""The HTTP client for nodes and other peers, with limits on their answers."""

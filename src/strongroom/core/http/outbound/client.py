@@ -1,8 +1,8 @@
-"""HTTP to the outside: the one client, and the limits of what a peer may answer.
+"""The HTTP client for nodes and other peers, with limits on their answers.
 
-A node, a work server or a receiver of callbacks may be broken, hostile, or not the one that it is taken for. So every
-answer is bounded in size, time, header and compression, and no redirect is followed: the peer does not choose
-whom this process talks to. aiohttp costs a fifth of the CPU time of httpx2 per request.
+A node, a work server or a receiver of callbacks may be broken, hostile, or another program than expected. So the client limits
+the size, time, headers and compression of every answer, and follows no redirect: a peer must not choose whom this process talks
+to. It is built on aiohttp, which needs a fifth of the CPU time of httpx2 for a request.
 """
 
 import asyncio
@@ -22,23 +22,23 @@ ANSWER_S = 10.0
 MAX_ANSWER_BYTES = 16 * 2**20
 MAX_LINE_BYTES = 65_536
 LINES_A_TURN = 32
-"""Lines of one stream before other tasks get their turn: a peer may send without end."""
+"""After this many lines of one stream, other tasks run: a peer may send without a pause."""
 
 
 class OutboundError(Exception):
-    """No usable answer. The text names the kind of the failure, no address."""
+    """There is no usable answer. The message names the kind of failure, but no address."""
 
 
 class NotConnected(OutboundError):
-    """No connection came about: the peer got nothing."""
+    """No connection was made, so the peer received nothing."""
 
 
 class NoAnswer(OutboundError):
-    """The request may have arrived; no whole answer came in time."""
+    """The request may have arrived, but no complete answer came in time."""
 
 
 class ExcessiveAnswer(NoAnswer):
-    """The peer answers more than an honest one would, or in a coding that was not asked for."""
+    """The answer exceeds a limit, or has an encoding that was not asked for."""
 
 
 class StreamRefused(OutboundError):
@@ -51,18 +51,18 @@ class StreamRefused(OutboundError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboundResponse:
-    """A whole answer, whatever its status."""
+    """A complete answer with any status."""
 
     status: int
     headers: Mapping[str, str]
-    """Names compare without case."""
+    """Header names are compared without regard to case."""
     content: bytes
 
 
 class HttpClient:
-    """Talks to peers outside; opens its connections when they are first needed. Close it.
+    """Sends requests to peers. It opens connections when they are needed; the owner closes it.
 
-    It ignores the environment's proxies, keeps no cookie, follows no redirect, and notices dead peers.
+    It ignores the environment's proxies, stores no cookies, follows no redirects, and notices dead peers.
     """
 
     def __init__(self, headers: Mapping[str, str] | None = None) -> None:
@@ -81,13 +81,13 @@ class HttpClient:
         max_bytes: int = MAX_ANSWER_BYTES,
         reads_content: bool = True,
     ) -> OutboundResponse:
-        """One request and its whole answer, at most `max_bytes` after decompression, within `timeout_s` in all.
+        """Sends one request and returns the complete answer, of at most `max_bytes` after decompression, within `timeout_s`.
 
-        Without `reads_content` the status is the answer, and the content is left unread.
+        Without `reads_content` the content is not read.
 
         Raises:
-            NotConnected: the peer got nothing.
-            NoAnswer: what became of the request is unknown.
+            NotConnected: the peer received nothing.
+            NoAnswer: it is not known whether the peer carried out the request.
         """
         options: dict[str, Any] = {
             "data": data,
@@ -115,11 +115,11 @@ class HttpClient:
         idle_s: float,
         max_line_bytes: int = MAX_LINE_BYTES,
     ) -> AsyncGenerator[bytes, None]:
-        """The lines of a POST's answer that may never end; a peer that is silent for `idle_s` is left.
+        """The lines of the endless answer to a POST. If the peer is silent for `idle_s`, the stream ends with an error.
 
         Raises:
             StreamRefused: the status is not 200.
-            NotConnected, NoAnswer: the stream did not open, or broke.
+            NotConnected, NoAnswer: the stream did not open, broke, or was silent.
         """
         timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S, sock_read=idle_s)
         options: dict[str, Any] = {"data": data, "headers": headers, "allow_redirects": False}
@@ -143,7 +143,7 @@ class HttpClient:
     async def open_websocket(
         self, url: str, *, heartbeat_s: float, max_frame_bytes: int, timeout_s: float = ANSWER_S
     ) -> aiohttp.ClientWebSocketResponse:
-        """An open WebSocket without compression. Close it.
+        """Opens a WebSocket without compression; the caller closes it.
 
         Raises:
             NotConnected, NoAnswer: it does not open.
@@ -169,11 +169,11 @@ class HttpClient:
 
 
 class _RedirectRefused(aiohttp.ClientError):
-    """The peer names another address."""
+    """The peer answered with a redirect."""
 
 
-class _translated_errors:  # noqa: N801 - reads as the statement that it is
-    """Turns aiohttp's errors into the three of this module."""
+class _translated_errors:  # noqa: N801 - used like a function: `with _translated_errors():`
+    """Turns aiohttp's errors into those of this module."""
 
     def __enter__(self) -> None:
         return None
@@ -189,7 +189,7 @@ class _translated_errors:  # noqa: N801 - reads as the statement that it is
 
 
 def _no_redirects() -> aiohttp.TraceConfig:
-    """Refuses a redirect also where aiohttp's API offers no flag for it, as in `ws_connect`."""
+    """Refuses redirects also in `ws_connect`, where aiohttp's API has no option for it."""
 
     async def refuse(
         _session: object, _context: SimpleNamespace, sent: aiohttp.TraceRequestRedirectParams

@@ -1,4 +1,4 @@
-"""Connections to peers outside: dead peers are noticed, and a head or a trailer has an end."""
+"""Connections to peers that notice dead peers and limit the size of headers and trailers."""
 
 import asyncio
 import functools
@@ -14,10 +14,10 @@ from aiohttp.streams import StreamReader
 CONNECTIONS = 512
 MAX_HEAD_BYTES = 65_536
 MAX_FRAMING = 16
-"""Bytes received for each of content. A chunk of one byte, the smallest, takes six."""
+"""The most bytes received for each byte of content. A chunk of one byte, the smallest, takes six bytes."""
 
-# A dead peer is noticed within half a minute, also on a stream that is rightly silent for hours; and no half of a
-# request waits for the acknowledgement of the other.
+# Keepalive notices a dead peer within half a minute, also on a stream that may be silent for hours. Without TCP_NODELAY the
+# second half of a request would wait for the acknowledgement of the first.
 OPTIONS = (
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -30,7 +30,7 @@ OPTIONS = (
 class CappedConnector(aiohttp.TCPConnector):
     """aiohttp's connector with `_CappedHandler` for its connections.
 
-    aiohttp offers no public place for it; tests/core/http/test_outbound.py fails if the attribute loses its meaning.
+    aiohttp has no public way to set it; tests/core/http/test_outbound.py fails if the private attribute changes.
     """
 
     def __init__(self) -> None:
@@ -40,21 +40,21 @@ class CappedConnector(aiohttp.TCPConnector):
 
 
 class _HeadTooLarge(aiohttp.ClientError):
-    """The peer sends and sends, and none of it is content."""
+    """The peer sends more header, trailer or framing bytes than allowed."""
 
 
 class _CappedHandler(ResponseHandler):
-    """Ends a connection on which 64 KiB come without one byte of content, or much more around the content than in it.
+    """Ends a connection that brings 64 KiB without content, or much more framing than content.
 
-    aiohttp's parser checks the length of a header line when the line is whole, and collects it until then; the same
-    goes for trailers. It drops the extensions of chunks, however long. Between messages every byte counts, 1xx
-    answers included: only a final head starts the count anew.
+    aiohttp's parser collects a header or trailer line in memory and checks its length only when it is complete. It ignores
+    extensions of chunks of any length. Between messages every byte counts, also those of 1xx answers: only a final head
+    resets the count.
     """
 
     _received = 0
-    """Bytes since the last final head."""
+    """Bytes received since the last final head."""
     _received_at_content = 0
-    """Of them, those until content came last."""
+    """The value of `_received` when content last came."""
     _content = 0
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
@@ -67,7 +67,7 @@ class _CappedHandler(ResponseHandler):
         payload = self._payload
         super().data_received(data)
         if self.upgraded:
-            return  # the reader of frames has limits of its own
+            return  # the WebSocket reader has its own limits
         payload = self._payload or payload
         content: int = getattr(payload, "total_bytes", 0)
         if content != self._content:

@@ -1,4 +1,4 @@
-"""The content of an answer from outside: decompressed in small steps, bounded in size and ratio."""
+"""Reads the content of a peer's answer: decompresses it in small steps, and limits its size and ratio."""
 
 import asyncio
 import zlib
@@ -9,22 +9,22 @@ import aiohttp
 STEP_BYTES = 65_536
 FREE_BYTES = 2**20
 MAX_RATIO = 100
-"""JSON shrinks 5 to 30 times. What shrinks more than this, beyond the first MiB, is made to fill memory."""
+"""JSON compresses 5 to 30 times. Content that compresses more than this, beyond the first MiB, is meant to fill the memory."""
 _GZIP = 16 + zlib.MAX_WBITS
 
 
 class TooLarge(Exception):
-    """The content is longer, or compressed more, than an honest peer's."""
+    """The content is too long, or too strongly compressed."""
 
 
 class EncodingRefused(Exception):
-    """The content is in a coding that was not asked for, or is broken in its own."""
+    """The content has an encoding that was not asked for, or is not valid in its encoding."""
 
 
 async def decoded(
     response: aiohttp.ClientResponse, max_bytes: int | None = None
 ) -> AsyncGenerator[bytes, None]:
-    """The content in pieces of at most 64 KiB or as they arrive; `max_bytes` bounds the sum after decompression.
+    """The content in pieces of at most 64 KiB. `max_bytes` limits the total after decompression.
 
     Raises:
         TooLarge, EncodingRefused.
@@ -43,13 +43,13 @@ async def decoded(
             if inflate is not None:
                 await asyncio.sleep(
                     0
-                )  # many pieces may come of one chunk; others get their turn between them
+                )  # one chunk may give many pieces, and other tasks must run between them
     if inflate is not None and (piece := inflate.finish()):
         yield piece
 
 
 class _Inflater:
-    """Gunzips one member."""
+    """Decompresses one gzip member."""
 
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(_GZIP)
@@ -74,7 +74,7 @@ class _Inflater:
             rest = self._stream.unconsumed_tail or self._stream.unused_data
 
     def finish(self) -> bytes:
-        """What is left in the window, at most 32 KiB."""
+        """The rest of the content, at most 32 KiB; raises EncodingRefused if the content is incomplete."""
         rest = self._stream.flush()
         if self._taken and not self._stream.eof:
             raise EncodingRefused("the compressed content is cut off")
