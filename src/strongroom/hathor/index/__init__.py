@@ -1,1 +1,1 @@
-"""What the rows of the chain mean: the ground that sync, wallets and proposals stand on."""
+"""The rows of the chain and what follows from them. Sync, wallets and proposals all stand on this package."""

@@ -31,6 +31,7 @@ BALANCE_VALUES = (
 )
 HISTORY_COLUMNS = ("address", "tx_id", "token_id", "balance", "timestamp", "voided")
 MANY = 50
+"""With so many addresses of one token, a list of them costs less than a list of pairs."""
 
 
 def select_balances(table: Table) -> Select[Any]:
@@ -113,7 +114,7 @@ class BalanceRow:
 
     @classmethod
     def load(cls, values: Sequence[Any]) -> "BalanceRow":
-        """Reads the columns `BALANCE_VALUES`."""
+        """Makes a row of the columns `BALANCE_VALUES`."""
         unlocked, locked, unlocked_bits, locked_bits, expires_s, transactions, received = values
         flags = Flags(unlocked_bits, locked_bits, expires_s)
         return cls(int(unlocked), int(locked), flags, transactions, int(received))
@@ -152,9 +153,12 @@ def load_addresses(connection: Connection, addresses: Iterable[str]) -> dict[str
 
 
 def write_addresses(connection: Connection, state: BatchState, effects: Effects) -> dict[str, AddressRow]:
-    """Counts transactions and keeps the highest nano sequence; returns the rows of all addresses concerned."""
+    """Counts the transactions of addresses and keeps their highest sequence numbers of contract calls.
+
+    Returns the rows of all addresses that the batch concerns.
+    """
     concerned = {pair[0] for pair in effects.balances} | effects.transactions.keys()
-    # An address keeps its row even if all it did came and went within the batch.
+    # An address gets its row even where all that it did came and went within the batch.
     concerned.update(output.address for output in state.outputs.values() if output.stored is None)
     callers = {address for address, _seqnum in state.new_callers.values()}
     rows = load_addresses(connection, concerned | callers)
@@ -200,7 +204,7 @@ def write_histories(connection: Connection, state: BatchState, effects: Effects)
 
 
 def write_balances(connection: Connection, effects: Effects) -> None:
-    """Call it after the outputs are written: authorities and timelocks are read from them."""
+    """Writes balances. Call it after the outputs are written: authorities and timelocks are read from them."""
     pairs = sorted(
         pair for pair, delta in effects.balances.items() if delta != Delta() or pair in effects.flags
     )
@@ -222,7 +226,7 @@ def write_balances(connection: Connection, effects: Effects) -> None:
 
 
 def _stored_balances(connection: Connection, pairs: Iterable[Pair]) -> Iterator[Sequence[Any]]:
-    """A token that many addresses moved (mostly the native one) is asked for at once, the others by pairs."""
+    """Reads a token that many addresses moved (mostly the native one) in one statement, and the others by pairs."""
     by_token: dict[str, list[str]] = {}
     for address, token in pairs:
         by_token.setdefault(token, []).append(address)
@@ -236,7 +240,7 @@ def _stored_balances(connection: Connection, pairs: Iterable[Pair]) -> Iterator[
 
 
 def read_flags(connection: Connection, pairs: Iterable[Pair]) -> dict[Pair, Flags]:
-    """Authorities and the earliest timelock of the outputs that an address can still spend."""
+    """Reads the authorities and the earliest timelock of the outputs that an address can still spend."""
     found: dict[Pair, Flags] = {}
     for address, token, locked, authorities, timelock_s in select_pairs(connection, FLAGGED, pairs):
         flags = found.setdefault((address, token), Flags())

@@ -1,7 +1,7 @@
-"""What a batch of events does to transactions, outputs and tokens, worked out in memory.
+"""Computes in memory what a batch of events does to transactions, outputs and tokens.
 
-State decides, not the kind of the event: a vertex that is not known yet and not voided is new, one that is known
-is compared. So an event may come again, and a batch may end anywhere, without harm.
+The state of a vertex decides, not the kind of its event: a vertex that the tables lack is new unless it is voided, and
+one that they have is compared with its row. So an event may come again, and a batch may end anywhere, without harm.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,17 +32,17 @@ class BatchState:
         self.tokens: dict[str, TokenRow] = {}
         self.stored_tokens: dict[str, tuple[str, str | None]] = {}
         self.accepted: dict[str, tuple[int, Vertex]] = {}
-        """What became part of the ledger (again): event id and vertex."""
+        """Transactions that became part of the ledger, or did so again: event id and vertex."""
         self.changed: dict[str, tuple[int, Vertex]] = {}
-        """What was known and got another state."""
+        """Transactions that were known and have another state now: event id and vertex."""
         self.released: list[OutputRow] = []
-        """Outputs whose spender was voided: no proposal holds them any more."""
+        """Outputs whose spender was voided. The mark of the proposal that spent them ends with it."""
 
     def load_transactions(self, rows: Iterable[TransactionRow]) -> None:
         self.transactions.update((row.tx_id, row) for row in rows)
 
     def load_outputs(self, rows: Iterable[OutputRow]) -> None:
-        """Takes stored outputs; one that the batch has at hand already is left as it is."""
+        """Takes stored outputs. An output that the batch has already keeps the batch's state."""
         for row in rows:
             self.outputs.setdefault((row.tx_id, row.index), row)
 
@@ -64,7 +64,7 @@ class BatchState:
             log.info("reorganisation", size=data.reorg_size, new_best_block=data.new_best_block)
 
     def affected(self) -> set[str]:
-        """The transactions whose history may change: those of a changed output, and those that spend it."""
+        """Returns the transactions whose history may change: those that make a changed output, and those that spend it."""
         found: set[str] = set()
         for output in self.outputs.values():
             before, after = output.stored, output.state
@@ -80,8 +80,10 @@ class BatchState:
         return found
 
     def _compare(self, event_id: int, vertex: Vertex) -> None:
+        """Brings the transaction from the state of its row to that of the event."""
         row = self.transactions.get(vertex.hash)
         if row is None or row.removed:
+            # A vertex that is voided when it comes has no part in any balance; it is stored if it ever turns.
             if not vertex.voided:
                 self._accept(event_id, vertex)
         elif vertex.voided:
@@ -94,6 +96,7 @@ class BatchState:
             self._update(event_id, row, vertex)
 
     def _accept(self, event_id: int, vertex: Vertex) -> None:
+        """Makes the transaction part of the ledger: its outputs exist, and what it spends is spent."""
         row = self.transactions.get(vertex.hash)
         if row is None:
             row = TransactionRow(
@@ -103,11 +106,12 @@ class BatchState:
         row.removed = row.voided = False
         row.height, row.first_block = vertex.height, vertex.first_block
         for index, output in enumerate(vertex.outputs):
+            # A script without an address (data, or one that the node does not decode) belongs to no wallet.
             if output.decoded is not None and output.decoded.address is not None:
                 self._put_output(vertex, index)
         for spent in vertex.inputs:
             source = self.outputs.get((spent.tx_id, spent.index))
-            if source is not None and not source.removed:
+            if source is not None and not source.removed:  # outputs without an address have no row
                 source.spend(vertex.hash)
         self._put_caller(vertex)
         if vertex.version == TOKEN_CREATION and vertex.token_name and vertex.token_symbol:
@@ -129,6 +133,7 @@ class BatchState:
             raise ValueError(f"Output {index} of {vertex.hash} names a token that its transaction lacks")
         is_authority = bool(output.token_data & AUTHORITY)
         heightlock = None
+        # A reward can be spent when so many blocks stand on top of its own.
         if vertex.is_block and vertex.height is not None:
             heightlock = vertex.height + self._reward_spend_min_blocks
         self.outputs[vertex.hash, index] = OutputRow(
@@ -149,7 +154,11 @@ class BatchState:
                 self.callers[vertex.hash] = self.new_callers[vertex.hash] = caller
 
     def _update(self, event_id: int, row: TransactionRow, vertex: Vertex) -> None:
-        """Confirmed, or back in the mempool; a contract's execution undone takes its tokens with it."""
+        """Notes that a block confirms the transaction, or that it is back in the mempool.
+
+        Where the execution of a contract is undone, the tokens that it created are gone; it creates them anew, perhaps
+        others, when it runs again.
+        """
         if vertex.headers and (vertex.metadata is None or vertex.metadata.nc_execution != "success"):
             self._drop_tokens(vertex.hash, keep_own=True)
         if row.first_block != vertex.first_block:
@@ -157,6 +166,7 @@ class BatchState:
             self.changed[vertex.hash] = (event_id, vertex)
 
     def _void(self, row: TransactionRow, vertex: Vertex) -> None:
+        """Takes the transaction out of the ledger. Its rows stay: the node may bring it back."""
         row.voided = True
         for index in range(len(vertex.outputs)):
             output = self.outputs.get((vertex.hash, index))
@@ -164,6 +174,7 @@ class BatchState:
                 output.voided = True
         for spent in vertex.inputs:
             source = self.outputs.get((spent.tx_id, spent.index))
+            # Another transaction may have spent it before this event comes: then it stays spent.
             if source is not None and source.spent_by == vertex.hash:
                 source.spent_by = None
                 self.released.append(source)
@@ -171,9 +182,10 @@ class BatchState:
         self.accepted.pop(vertex.hash, None)
 
     def _remove(self, event_id: int, vertex: Vertex) -> None:
+        """Drops the rows of a transaction that the node has forgotten."""
         row = self.transactions.get(vertex.hash)
         if row is None:
-            return  # it was voided when it came, and so never stored
+            return  # the transaction was voided when it came, so no row was stored
         if not row.voided:
             self._void(row, vertex)
             self.changed[vertex.hash] = (event_id, vertex)
@@ -184,6 +196,7 @@ class BatchState:
                 output.removed = True
 
     def _create_token(self, created: TokenCreated) -> None:
+        """Adds the token of a contract. Tokens that its creator made on another branch of the chain are gone."""
         for token in self._tokens_of(created.creator):
             if token.token_id != created.creator and token.first_block != created.first_block:
                 del self.tokens[token.token_id]

@@ -1,4 +1,4 @@
-"""The chain's blocks as the tables have them, and who mined them."""
+"""Reads the chain's blocks, and who mined them."""
 
 from typing import NamedTuple
 
@@ -53,17 +53,17 @@ async def read_miners(database: Database) -> list[Miner]:
 
 
 def best_height(connection: Connection) -> int:
-    """Of the highest block that is not voided; 0 when there is none."""
+    """Returns the height of the highest block that is not voided; 0 when there is none."""
     rows = execute(connection, BEST)
     return int(rows[0][1]) if rows else 0
 
 
 def best_block(connection: Connection) -> Block | None:
-    """The highest block that is not voided; None when there is none."""
+    """Returns the highest block that is not voided; None when there is none."""
     rows = execute(connection, BEST)
     return Block(*rows[0]) if rows else None
 
 
 def miners(connection: Connection) -> list[Miner]:
-    """Every address that ever mined a block, the busiest first."""
+    """Returns every address that mined a block, the busiest first."""
     return [Miner(*row) for row in execute(connection, MINERS)]

@@ -1,8 +1,8 @@
-"""What follows from changed outputs: histories, balances and counters of addresses. Pure.
+"""Computes what follows from changed outputs: histories, balances and counters of addresses. Pure.
 
-An output that is not voided gives its value to the history of its address in its own transaction, and takes it
-back in the transaction that spends it; unspent, it is part of the balance. That is the whole definition, so the
-effects of a batch are the difference of its values before and after.
+An output that is not voided adds its value to the history of its address in its own transaction, and takes the value
+back in the transaction that spends it. While it is unspent, it is part of the balance. That is the whole definition, so
+the effects of a batch are the difference of these values before and after.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ Entries = dict[Pair, int]
 
 @dataclass(slots=True)
 class Delta:
-    """What a balance row changes by."""
+    """The change of a balance row."""
 
     unlocked: int = 0
     locked: int = 0
@@ -37,13 +37,13 @@ class Delta:
 @dataclass(slots=True)
 class Effects:
     before: dict[str, Entries] = field(default_factory=dict)
-    """Transaction to its history entries before the batch."""
+    """By transaction: its history entries before the batch."""
     after: dict[str, Entries] = field(default_factory=dict)
     balances: dict[Pair, Delta] = field(default_factory=lambda: defaultdict(Delta))
     flags: set[Pair] = field(default_factory=set)
-    """Where authorities or the earliest timelock have to be read anew."""
+    """Balances whose authorities and earliest timelock have to be read again: they are no sums that a change adds to."""
     transactions: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    """Address to the change of its number of transactions."""
+    """By address: the change of its number of transactions."""
 
 
 def compute_effects(
@@ -52,7 +52,11 @@ def compute_effects(
     callers: Mapping[str, tuple[str, int]],
     affected: set[str],
 ) -> Effects:
-    """Compares stored and new states; `outputs` holds every output that an affected transaction makes or spends."""
+    """Compares stored and new states.
+
+    `outputs` must hold every output that an affected transaction makes or spends: the entries of a transaction are built
+    from all of them, not only from those that changed.
+    """
     effects = Effects(before={tx_id: {} for tx_id in affected}, after={tx_id: {} for tx_id in affected})
     for output in outputs:
         before, after = output.stored, output.state
@@ -84,7 +88,7 @@ def _enter(entries: dict[str, Entries], output: OutputRow, state: OutputState | 
 
 
 def _enter_caller(entries: Entries, address: str, is_live: bool) -> None:
-    """Adds the caller of a contract, who takes part in the transaction even if nothing moves."""
+    """Adds the caller of a contract, who takes part in the transaction even where no value moves."""
     if is_live and not any(owner == address for owner, _token in entries):
         entries[address, HATHOR_TOKEN] = 0
 

@@ -73,6 +73,7 @@ def write_miners(connection: Connection, state: BatchState, best_before: int) ->
         count = max(0, count + change.count)
         if count == 0:
             continue
+        # New blocks on top need no question; after a reorganisation the edges are read from the chain.
         if change.in_order:
             first, last = first or min(change.new)[1], max(change.new)[1]
         else:
@@ -86,7 +87,7 @@ def write_miners(connection: Connection, state: BatchState, best_before: int) ->
 
 
 def _turned_blocks(state: BatchState) -> Iterator[tuple[str, TransactionRow]]:
-    """Blocks that the batch made part of the chain or took out of it, with their miner."""
+    """Yields the blocks that the batch brought into the chain or took out of it, with their miner."""
     for row in state.transactions.values():
         if row.version in BLOCK_VERSIONS and row.was_live != row.is_live:
             output = state.outputs.get((row.tx_id, 0))

@@ -1,4 +1,4 @@
-"""Reads and writes the record of the chain: transactions, outputs, callers."""
+"""Reads and writes the record of the chain: transactions, outputs, callers of contracts."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -61,7 +61,8 @@ def block_heights() -> Select[Any]:
 
 HIGHEST = Statement(block_heights())
 BEST = Statement(block_heights().where(_transaction.voided == false()))
-# The proposal whose transaction fell; one that is open holds its outputs on, and so does one that is sent again.
+# Of a proposal whose transaction was voided. An open proposal goes on holding its outputs, and so does a failed one that
+# may be sent again.
 _OPEN = _proposal.status.in_(("open", "send_error"))
 FORGET_PROPOSAL = Statement(
     update(tables.tx_output)
@@ -87,11 +88,12 @@ CHANGEABLE = ("locked", "spent_by", "voided")
 
 
 def load(connection: Connection, state: BatchState, events: Iterable[Event]) -> None:
-    """Reads what `events` may change: the vertices they name, and the outputs these make and spend."""
+    """Reads the rows that `events` may change: the vertices they name, and the outputs that these make and spend."""
     vertices = [event.data for event in events if isinstance(event.data, Vertex)]
     created = [event.data for event in events if isinstance(event.data, TokenCreated)]
     load_transactions(connection, state, {vertex.hash for vertex in vertices})
     known = state.transactions
+    # Most events confirm what is known; only a vertex that enters or leaves the ledger needs its outputs.
     turning = [vertex for vertex in vertices if _may_turn(state, vertex)]
     wanted = {vertex.hash for vertex in turning if vertex.hash in known}
     fresh = {vertex.hash for vertex in turning}
@@ -116,7 +118,7 @@ def load_transactions(connection: Connection, state: BatchState, tx_ids: Iterabl
 
 
 def complete(connection: Connection, state: BatchState, affected: set[str]) -> None:
-    """Reads the rest of the affected transactions: every output they make or spend, and who called them."""
+    """Reads the rest of the affected transactions: every output that they make or spend, and their callers."""
     load_transactions(connection, state, affected - state.transactions.keys())
     known = [tx_id for tx_id in affected if state.transactions[tx_id].stored is not None]
     for statement in (OUTPUTS_OF, OUTPUTS_SPENT_BY):
@@ -138,7 +140,7 @@ def write_transactions(connection: Connection, state: BatchState) -> None:
 
 
 def write_callers(connection: Connection, state: BatchState) -> None:
-    """Call it when the batch is complete: what is deleted here was part of what was before."""
+    """Writes callers. Call it after the effects are computed: these need the callers that are deleted here."""
     removed = [row.tx_id for row in state.transactions.values() if row.removed and row.stored is not None]
     delete_in(connection, DELETE_CALLERS, removed)
     callers = [
@@ -166,7 +168,7 @@ def read_heights(connection: Connection) -> Heights:
 
 
 def _may_turn(state: BatchState, vertex: Vertex) -> bool:
-    """Whether the event may make a transaction part of the ledger, or take it out."""
+    """Whether the event may bring a transaction into the ledger, or take it out."""
     row = state.transactions.get(vertex.hash)
     if row is None:
         return not vertex.voided

@@ -1,11 +1,11 @@
-"""Rows of the record of the chain while a batch works on them: what is stored, and what will be."""
+"""Rows of the chain while a batch works on them. Each one knows what is stored and what will be."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 
 class OutputState(NamedTuple):
-    """All that may change in an output."""
+    """What may change in an output after it was made."""
 
     locked: bool
     spent_by: str | None
@@ -29,7 +29,7 @@ OUTPUT_COLUMNS = (
 
 
 class TransactionRow:
-    """`stored` is the row in the database, None for a new one."""
+    """A row of `transaction`. `stored` are its values in the database; None for a new one."""
 
     __slots__ = (
         "first_block",
@@ -83,7 +83,7 @@ class TransactionRow:
 
     @property
     def was_live(self) -> bool:
-        """Whether it counted before the batch: stored and not voided."""
+        """Whether the transaction counted before the batch: stored and not voided."""
         return self.stored is not None and not self.stored[3]
 
     @property
@@ -93,7 +93,10 @@ class TransactionRow:
 
 @dataclass(slots=True, eq=False)
 class OutputRow:
-    """`stored` is what may change, as it is in the database; None for a new one."""
+    """A row of `tx_output`. `stored` is its state in the database; None for a new one.
+
+    `was_spent` stays once the batch has seen a spender, also where that spender is voided later.
+    """
 
     tx_id: str
     index: int
@@ -142,10 +145,10 @@ class OutputRow:
         self.was_spent = True
 
     def set_lock(self, heights: "Heights", now_s: int) -> None:
-        """Locked while its time is not past or its height has not come. What is spent is not locked.
+        """Sets the lock: an unspent output is locked until its time is past and its height has come.
 
-        A height that was never reached, and an output spent before it all the same: then the node's rule is not
-        ours, and its word counts also when that spender is voided.
+        One case differs. Where no block ever reached the height and a transaction spends the output all the same, the
+        node's rule is another one than ours. The output then stays unlocked, also when that spender is voided.
         """
         due_later = self.heightlock is not None and self.heightlock > heights.best
         if due_later and self.heightlock is not None and self.heightlock > heights.highest:

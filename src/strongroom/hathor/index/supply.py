@@ -1,4 +1,4 @@
-"""How much of a token there is: the sum of its unspent outputs, without what was burnt."""
+"""Sums up how much of a token there is: its unspent outputs, without what was burnt."""
 
 import asyncio
 
@@ -41,7 +41,7 @@ HALF = 10**10
 
 
 class Supplies:
-    """The sum reads the whole table of outputs: one at a time, and each is good for a minute."""
+    """Sums for the API. A sum reads the whole table of outputs, so one runs at a time, and each is kept for a minute."""
 
     def __init__(self, database: Database, clock: Clock, network: Network) -> None:
         self._database = database
@@ -51,7 +51,7 @@ class Supplies:
         self._kept: dict[str, tuple[int, float]] = {}
 
     async def total(self, token_id: str) -> int:
-        """In the token's smallest unit. Raises: NotFound."""
+        """Returns the sum in the token's smallest unit. Raises: NotFound."""
         if (kept := self._fresh(token_id)) is not None:
             return kept
         async with self._turn:
@@ -69,7 +69,7 @@ class Supplies:
 
 
 def total_supply(connection: Connection, token_id: str, burnt: str) -> int:
-    """Raises: NotFound: nobody knows the token."""
+    """Sums up a token. Raises: NotFound: there is no such token."""
     if not execute(connection, KNOWN, token_id):
         raise NotFound("There is no such token")
     if connection.dialect.name == "sqlite":

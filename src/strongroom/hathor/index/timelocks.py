@@ -1,8 +1,8 @@
-"""Keeps the lock of every unspent output what the rule says: its height reached, its time come.
+"""Opens the locks of outputs whose time or height has come, and closes those whose height is gone again.
 
-The rule is applied, not followed event by event: a skipped height, a height lowered by a reorganisation, a spender
-voided, a clock that went on while the process was down all end in the same state. A time has come when it is past: the
-node wants a spender to be newer than the timelock.
+Each batch applies the rule to every output that it may concern, instead of following it event by event. So a skipped
+height, a height lowered by a reorganisation, a voided spender and a clock that went on while the process was down all end
+in the same state. A time has come when it is past: the node wants a spender to be newer than the timelock.
 """
 
 from sqlalchemy import Connection, false, or_, true
@@ -45,7 +45,7 @@ UNRIPE = Statement(
 
 
 def settle_locks(connection: Connection, state: BatchState, heights: Heights, now_s: int) -> None:
-    """Sets the locks of the batch's outputs, and of those stored ones whose time or height has come (or gone)."""
+    """Sets the locks of the batch's outputs, and of the stored outputs whose time or height has come or gone."""
     for rows in (
         execute(connection, RIPE, heights.best, now_s),
         execute(connection, DUE, now_s, heights.best),

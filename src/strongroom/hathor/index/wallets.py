@@ -1,9 +1,9 @@
-"""What wallets see: the sums over the addresses they claimed.
+"""Writes the rows of wallets: the sums over the addresses that they claimed.
 
-One invariant holds after every commit, for a wallet still loading too: the rows of a wallet are the sums over the
-rows of its addresses. Two operations keep it: `write_wallets` adds the effects of a batch, `adopt` adds all that an
-address did before it was claimed. So loading, and the extension of the gap, need no pause of the sync, and an
-address that was paid before any wallet knew it brings its history along.
+One invariant holds after every commit, also for a wallet that is still loading: the rows of a wallet are the sums over
+the rows of its addresses. Two operations keep it: `write_wallets` adds the effects of a batch, `adopt` adds all that an
+address did before it was claimed. So loading, and the extension of the gap, need no pause of the sync, and an address
+that was paid before any wallet knew it brings its history along.
 """
 
 from collections import defaultdict
@@ -35,6 +35,7 @@ from strongroom.hathor.index.effects import Delta, Effects, Entries, Pair
 
 ACCOUNT = 0
 HISTORY_PAGE = 20_000
+"""Rows of histories in memory at a time."""
 HISTORY_COLUMNS = ("wallet_id", "token_id", "tx_id", "balance", "timestamp", "voided")
 _address, _balance, _held = tables.address.c, tables.address_balance.c, tables.wallet_balance.c
 _moved, _entry = tables.address_tx_history.c, tables.wallet_tx_history.c
@@ -101,7 +102,7 @@ DELETE_BALANCE = Statement(
 def write_wallets(
     connection: Connection, state: BatchState, effects: Effects, addresses: Mapping[str, AddressRow]
 ) -> dict[str, set[str]]:
-    """Adds the effects of a batch; returns the transactions that concern each wallet.
+    """Adds the effects of a batch to wallets; returns the transactions that concern each one.
 
     Call it after the addresses' balances are written: authorities and timelocks are read from them.
     """
@@ -112,6 +113,7 @@ def write_wallets(
     deltas: dict[Pair, Delta] = defaultdict(Delta)
     for (address, token), delta in effects.balances.items():
         if (owner := owners.get(address)) is not None:
+            # Without the count: a transaction of two addresses of a wallet is one transaction of the wallet.
             moved = Delta(delta.unlocked, delta.locked, delta.received)
             deltas[owner, token].add(moved)
     rows: list[tuple[Any, ...]] = []
@@ -132,7 +134,7 @@ def write_wallets(
 
 
 def adopt(connection: Connection, wallet_id: str, indexes: Mapping[str, int]) -> None:
-    """Claims addresses (by their index in the wallet) and adds what they did before to the wallet's rows.
+    """Claims addresses (by their index in the wallet) and adds to the wallet's rows what they did before.
 
     Raises:
         Conflict: another wallet has claimed one of them (the same keys under another extended public key).
@@ -148,6 +150,7 @@ def adopt(connection: Connection, wallet_id: str, indexes: Mapping[str, int]) ->
         [(address, indexes[address], wallet_id, 0, ACCOUNT) for address in free],
         ("index", "wallet_id", "bip32_account"),
     )
+    # Only addresses that the chain knows bring anything along; most of a gap is new.
     used = [address for address in free if address in known and known[address][1] > 0]
     deltas: dict[Pair, Delta] = defaultdict(Delta)
     flags: dict[Pair, Flags] = {}
@@ -204,7 +207,7 @@ def _read_flags(connection: Connection, pair: Pair) -> Flags:
 
 
 def _history_pages(connection: Connection, addresses: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
-    """The histories of `addresses`: (tx_id, token_id, balance, timestamp), in pages of bounded size."""
+    """Reads the histories of `addresses`: (tx_id, token_id, balance, timestamp), in pages of bounded size."""
     small = {
         address: number
         for address, number in select_in(connection, COUNTS, addresses)
@@ -219,13 +222,14 @@ def _history_pages(connection: Connection, addresses: Sequence[str]) -> Iterator
             if len(page) < HISTORY_PAGE:
                 yield page
                 break
+            # The page may end within a transaction; the whole of that one goes with this page.
             last = page[-1][0]
             whole = [row for row in page if row[0] != last]
             yield whole + list(execute(connection, MOVEMENTS_IN, address, last))
 
 
 def _groups(transactions: Mapping[str, int]) -> Iterator[list[str]]:
-    """Addresses whose histories together fit on a page."""
+    """Groups addresses whose histories together fit on a page."""
     group: list[str] = []
     rows = 0
     for address, number in transactions.items():

@@ -1,4 +1,4 @@
-"""One writer at a time for everything that follows from the chain."""
+"""The lock that lets one process at a time write what follows from the chain."""
 
 from sqlalchemy import Connection, select
 
@@ -15,7 +15,7 @@ def lock_ledger(connection: Connection) -> int:
     """
     query = locking(select(tables.sync_metadata.c.last_event_id).where(tables.sync_metadata.c.id == 0))
     row = connection.execute(query).first()
-    if row is None:  # the first two writers may both find none
+    if row is None:  # two first writers may both find none; the insert makes one of them wait
         first = {"id": 0, "last_event_id": NO_EVENT, "updated_at": "0"}
         insert_ignore(connection, tables.sync_metadata, [first])
         row = connection.execute(query).one()

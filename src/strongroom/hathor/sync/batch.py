@@ -36,6 +36,7 @@ from strongroom.hathor.wallets.registry import ERROR, READY
 log = structlog.get_logger(__name__)
 
 GAP_STEP = 100
+"""Addresses that one step of `extend` derives."""
 _wallet, _metadata = tables.wallet.c, tables.sync_metadata.c
 ADVANCE = Statement(
     update(tables.sync_metadata)
@@ -51,7 +52,7 @@ FAIL = Statement(
 
 
 class EventGapError(Exception):
-    """Events are missing before this batch; they must be read again from the last one applied."""
+    """Events are missing before this batch; the sync reads again from the last one applied."""
 
     def __init__(self, last_event_id: int, first_id: int) -> None:
         super().__init__(f"event {first_id} came after {last_event_id}")
@@ -65,23 +66,25 @@ class Rules:
     network: Network
     reward_spend_min_blocks: int
     push_age_s: int | None = None
-    """Age up to which devices are notified of a transaction; None: they are not notified."""
+    """Devices are notified of transactions up to this age; None: they are not notified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
+    """What a batch did, and whose deliveries have to be woken once it is committed."""
+
     last_event_id: int
     events: int
     """Number of new events."""
     wallets: frozenset[str]
     devices: frozenset[str]
-    """Streams of notifications."""
+    """Streams of the outbox with notifications of devices."""
 
 
 def apply_batch(
     connection: Connection, events: Sequence[Event], rules: Rules, outbox: Outbox, now_s: int
 ) -> Applied:
-    """Applies events in the order of their ids; those applied before are passed over.
+    """Applies events in the order of their ids. It passes over events that were applied before.
 
     An empty batch opens the locks whose time has come.
 
@@ -89,6 +92,7 @@ def apply_batch(
         EventGapError: an id is missing.
         ValueError: an event contradicts itself; nothing of the batch is kept.
     """
+    # From here to the commit nobody else writes derived rows: what this reads cannot change under it.
     last_event_id = lock_ledger(connection)
     new = [event for event in events if event.id > last_event_id]
     for expected, event in enumerate(new, last_event_id + 1):
@@ -108,7 +112,11 @@ def apply_batch(
 def _write(
     connection: Connection, state: BatchState, rules: Rules, outbox: Outbox, now_s: int
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """Returns the wallets and the devices that are to be told."""
+    """Writes what the batch changed; returns the wallets and the streams of devices that have to hear of it.
+
+    The order matters. Transactions come first, because the heights of blocks decide about locks. The effects need every
+    output of an affected transaction. Balances and tokens are read back from outputs and histories, so they come after.
+    """
     best_before = read_heights(connection).best
     write_transactions(connection, state)
     settle_locks(connection, state, read_heights(connection), now_s)
@@ -118,6 +126,7 @@ def _write(
     write_callers(connection, state)
     write_outputs(connection, state)
     write_miners(connection, state, best_before)
+    # With the owners of before the gaps move: `extend` adds by itself what a newly claimed address did until now.
     addresses = write_addresses(connection, state, effects)
     write_histories(connection, state, effects)
     write_balances(connection, effects)
@@ -132,7 +141,7 @@ def _write(
 
 
 def _extend_gaps(connection: Connection, network: Network, addresses: Mapping[str, AddressRow]) -> None:
-    """Claims further addresses for wallets whose later ones were used."""
+    """Claims further addresses for the wallets whose last addresses were used."""
     used: dict[str, int] = {}
     for row in addresses.values():
         if row.wallet_id is not None and row.index is not None and row.transactions > 0:
@@ -141,10 +150,11 @@ def _extend_gaps(connection: Connection, network: Network, addresses: Mapping[st
         note_used(connection, wallet_id, index)
         status = execute(connection, STATUS, wallet_id)
         if not status or status[0][0] != READY:
-            continue  # its loading goes on, and will see the new index
+            continue  # the wallet's loading goes on, and finds the new index
         try:
             while not extend(connection, network, wallet_id, GAP_STEP).complete:
                 continue
         except Conflict as error:
+            # Another wallet has these addresses. This one ends in error; the sync of all others goes on.
             log.error("wallet stopped", wallet=wallet_id, error=error.message)
             execute(connection, FAIL, wallet_id)

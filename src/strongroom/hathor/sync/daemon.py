@@ -1,11 +1,13 @@
-"""The sync: follows the node's events for as long as this process leads.
+"""The sync: it follows the node's events for as long as this process leads.
 
-The stream is read with a window. A batch is whatever came while the one before was applied; one acknowledgement
-follows when a whole window is applied, because the node sends again what it sent after the acknowledged id.
-Far behind, pages over HTTP are read instead, the next one while the last is applied.
+The sync reads the event stream with a window. A batch is all that came while the batch before was applied. The sync
+acknowledges once a whole window is applied, because the node sends again what it sent after the acknowledged id. Far
+behind, the sync reads pages over HTTP instead.
+
+After any failure the sync begins again at the last event in the database. That id is written in the transaction of the
+events themselves, so no event is lost and none is applied twice.
 """
 
-import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,21 +31,21 @@ from strongroom.hathor.index.writer_lock import lock_ledger
 from strongroom.hathor.notifications import outbox as pushes
 from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.protocol.addresses import Network
-from strongroom.hathor.protocol.events import KNOWN_EVENTS, Event, Frame, Page, RawEvent, read_event
+from strongroom.hathor.protocol.events import KNOWN_EVENTS, Event, Frame, RawEvent, read_event
 from strongroom.hathor.sync.batch import Applied, EventGapError, Rules, apply_batch
 from strongroom.hathor.sync.metrics import SyncMetrics
+from strongroom.hathor.sync.pages import PageReader
 from strongroom.hathor.sync.source import Pins, WrongSourceError, check_source, compare_end
 from strongroom.hathor.sync.window import FIRST, Interrupted, Window
 
 log = structlog.get_logger(__name__)
 
 IDLE_S = 5.0
-"""Silence after which the node is asked whether there is more."""
+"""After so much silence the sync asks the node whether there is more."""
 FAR = 100
-"""Events behind from which on pages are read; `benchmarks/hathor_catch_up.py` compares them with the stream."""
-PAGES_AHEAD = 3
-"""Pages read while a batch is applied; the next batch is all of them."""
+"""More events behind than this, the sync reads pages; `benchmarks/hathor_catch_up.py` compares them with the stream."""
 WITHOUT_PAGES_S = 60.0
+"""So long the sync stays with the stream after a page failed."""
 FIRST_RETRY_S = 0.25
 MAX_RETRY_S = 8.0
 
@@ -60,7 +62,7 @@ class SyncSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncReports:
-    """Where the sync tells how it is."""
+    """Where the sync reports its state to."""
 
     health: WorkHealth
     node_health: WorkHealth
@@ -69,20 +71,20 @@ class SyncReports:
 
 
 class EventRefusedError(Exception):
-    """An event cannot be applied. Nothing after it is applied, or the tables would say what never was."""
+    """An event cannot be applied. The sync stops there: with an event left out, every later balance would be wrong."""
 
     def __init__(self, event_id: int, kind: str, why: str) -> None:
         super().__init__(f"Event {event_id} ({kind}) cannot be applied: {why}")
 
 
 OURS = (Interrupted, EventGapError, EventRefusedError)
-"""Errors whose messages are written for readers."""
+"""Errors whose messages health shows as they are. Messages of others may hold what is not for everybody's eyes."""
 BEYOND_THE_EVENTS = (DatabaseUnavailable, OutcomeUnknown, LeaseLost, EventGapError, WrongSourceError)
-"""Failures of a batch that are not caused by one of its events."""
+"""Failures of a batch that no event of it causes. Half of the batch would fail in the same way."""
 
 
 class Sync:
-    """One follower. `run` is the work of a leader: two at once would be refused by the lease's fence."""
+    """One follower. `run` is the work of a leader: where two run at once, the lease refuses the writes of one."""
 
     def __init__(
         self,
@@ -117,6 +119,7 @@ class Sync:
         while True:
             try:
                 rules = await self.read_rules()
+                # Another process may have led, or a commit of ours arrived whose answer did not.
                 self._last_id = await self._database.write(lock_ledger)
                 await self._follow(lease, rules)
             except WrongSourceError as error:
@@ -124,15 +127,16 @@ class Sync:
                 raise
             except LeaseLost:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever it was, it is read again from the last event applied
+            except Exception as error:  # noqa: BLE001 - whatever failed, the sync begins again at the last event applied
                 self._metrics.reconnects.inc()
                 self._health.failed(str(error) if isinstance(error, OURS) else error)
+                # `DatabaseUnavailable` is an `Unavailable` too, and says nothing about the node.
                 if isinstance(error, Unavailable) and not isinstance(error, DatabaseUnavailable):
                     self._node_health.failed(error)
             await self._backoff.wait()
 
     async def read_rules(self) -> Rules:
-        """What the node's settings say. Raises: Unavailable."""
+        """Asks the node for its settings, and returns the rules of a batch. Raises: Unavailable."""
         version = await self._node.version()
         return Rules(
             network=self._settings.network,
@@ -141,7 +145,7 @@ class Sync:
         )
 
     async def _follow(self, lease: Lease, rules: Rules) -> None:
-        """Follows over one connection, until it fails."""
+        """Follows over one connection, until that fails."""
         window, checked = Window(self._last_id, self._settings.window, self._metrics), False
         async with self._node.stream() as stream:
             await stream.start(self._last_id, FIRST)
@@ -151,80 +155,60 @@ class Sync:
                     await self._ask(lease, rules, stream, window)
                     continue
                 events = window.events_of(frames)
+                # Only an event says which node and which stream this is; nothing of another one may be applied.
                 if events and not checked:
                     await self._check(events[0])
                     checked = True
                 if new := window.new_events(events):
                     latest_id = events[-1].latest_event_id
                     await self._apply(lease, rules, new, latest_id)
-                    if latest_id - self._last_id - stream.waiting > FAR and self._pages_work():
-                        await self._catch_up(lease, rules, stream, window)
-                if self._last_id > window.received:
+                    # What waits in the stream's buffer is read already, and no page need bring it.
+                    behind = latest_id - self._last_id - stream.waiting
+                    if behind > FAR and self._clock.monotonic_s() >= self._no_pages_until_s:
+                        await self._catch_up(lease, rules, stream, window, behind)
+                if self._last_id > window.received:  # pages brought later events: the stream jumps to them
                     await stream.restart(self._last_id, window.restart(self._last_id))
                 elif window.due:
                     await stream.acknowledge(*window.acknowledge())
 
-    async def _catch_up(self, lease: Lease, rules: Rules, stream: EventStream, window: Window) -> None:
-        """Reads pages up to the end, or near it. The stream stays open: it is the checked node."""
-        log.info("catching up", after=self._last_id)
-        pages: asyncio.Queue[Page | Exception] = asyncio.Queue(PAGES_AHEAD)
-        reader = asyncio.ensure_future(self._read_pages(pages))
-        try:
+    async def _catch_up(
+        self, lease: Lease, rules: Rules, stream: EventStream, window: Window, behind: int
+    ) -> None:
+        """Reads pages up to the end, or near it. The stream stays open: it has shown which node this is."""
+        log.info("catching up", after=self._last_id, behind=behind)
+        async with PageReader(self._node, self._last_id) as reader:
             while True:
-                read = [await pages.get()]
-                while not pages.empty():
-                    read.append(pages.get_nowait())
-                batch = [page for page in read if isinstance(page, Page)]
-                if batch:
-                    events = [event for page in batch for event in page.events]
-                    await self._apply(lease, rules, events, batch[-1].latest_event_id)
-                last = read[-1]
-                if isinstance(last, Unavailable):
-                    log.warning("pages fail, the stream is read instead", error=last.message)
+                read = await reader.take()
+                latest_id = read.pages[-1].latest_event_id if read.pages else self._last_id
+                if read.pages:
+                    await self._apply(lease, rules, read.events, latest_id)
+                if isinstance(read.failure, Unavailable):
+                    # A public node limits its pages, another has none; both have the stream.
+                    log.warning("pages fail, the stream is read instead", error=read.failure.message)
                     self._no_pages_until_s = self._clock.monotonic_s() + WITHOUT_PAGES_S
                     return
-                if isinstance(last, Exception):
-                    raise last
+                if read.failure is not None:
+                    raise read.failure
+                # The stream is read on, so that a refusal is noticed and its buffer does not fill.
                 window.events_of(await stream.next_frames(self._settings.window, 0))
-                if not last.events or last.latest_event_id - self._last_id <= FAR:
+                if read.is_end or latest_id - self._last_id <= FAR:
+                    log.info("caught up", last=self._last_id)
                     return
-        finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
-
-    def _pages_work(self) -> bool:
-        """Returns whether to read pages now: a public node limits them, another may have none."""
-        return self._clock.monotonic_s() >= self._no_pages_until_s
-
-    async def _read_pages(self, pages: asyncio.Queue[Page | Exception]) -> None:
-        """Reads ahead while batches are applied, up to the end or the node's failure."""
-        after = self._last_id
-        while True:
-            try:
-                page = await self._node.page(after)
-            except Exception as error:  # noqa: BLE001 - whoever waits for the page must hear of it
-                await pages.put(error)
-                return
-            await pages.put(page)
-            if not page.events:
-                return
-            after = page.events[-1].id
 
     async def _ask(self, lease: Lease, rules: Rules, stream: EventStream, window: Window) -> None:
-        """After silence: opens locks whose time has come, and asks the node whether there is more.
-
-        What came is acknowledged, so that the node sends again whatever came after it.
+        """After silence: opens the locks whose time has come, and asks the node whether there is more.
 
         Raises:
             Interrupted: there is more, and the stream does not say so.
-            WrongSourceError: the node's queue ends before what we have.
+            WrongSourceError: the node's queue ends before the last event that was applied.
         """
         await self._apply(lease, rules, [], None)
         more = await self._has_more()
         if stream.waiting:
-            return
+            return  # events came while the node was asked, and may be those it spoke of
         if more:
             self._metrics.gaps.inc()
+        # An acknowledgement makes the node send again what came after it, which mends a gap without a new connection.
         if window.owed:
             await stream.acknowledge(*window.acknowledge())
         elif more:
@@ -247,7 +231,13 @@ class Sync:
     async def _apply(
         self, lease: Lease, rules: Rules, raw: Sequence[RawEvent], latest_id: int | None
     ) -> None:
-        """Applies a batch and tells whom it concerns. A batch with an impossible event keeps what came before it."""
+        """Applies a batch, and wakes the deliveries to those whom it concerns.
+
+        Where one event is impossible, the events before it are applied.
+
+        Raises:
+            EventRefusedError: an event is impossible; the next attempt begins at it.
+        """
         events, broken = _read(raw)
         started_s = self._clock.monotonic_s()
         try:
@@ -260,6 +250,7 @@ class Sync:
             if len(events) == 1:
                 self._metrics.refused.inc()
                 raise EventRefusedError(events[0].id, events[0].type, fault_text(error)) from error
+            # One event of the batch is impossible; halving finds it and keeps all that came before.
             half = len(events) // 2
             await self._apply(lease, rules, raw[:half], None)
             await self._apply(lease, rules, raw[half:], latest_id)
@@ -301,7 +292,7 @@ class Sync:
 
 
 def _read(raw: Sequence[RawEvent]) -> tuple[list[Event], EventRefusedError | None]:
-    """Decodes events up to the first that cannot be."""
+    """Decodes events, up to the first that is not understood; returns why that one is not."""
     events: list[Event] = []
     for event in raw:
         try:

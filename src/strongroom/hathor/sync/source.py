@@ -1,4 +1,8 @@
-"""Checks which node the ledger follows: ids of events mean something in one event database only."""
+"""Checks which node the ledger follows: the ids of events count in one node's event database only.
+
+After a node lost its data, or behind another address, the same id names another event. The sync would then skip events,
+or apply others on top of them, and no later check would notice. So every connection is compared with the first one.
+"""
 
 from dataclasses import dataclass
 
@@ -12,12 +16,12 @@ REMEMBERED = Statement(select(tables.source.c.stream_id).where(tables.source.c.i
 
 
 class WrongSourceError(Exception):
-    """The node is not the one that this database follows. Nothing was applied; the message says what to do."""
+    """The node is not the one that this database follows. Nothing is applied; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pins:
-    """What the operator expects of the node; None: not said."""
+    """What the operator expects of the node; None: the operator has no wish."""
 
     network: str
     peer_id: str | None = None
@@ -25,10 +29,10 @@ class Pins:
 
 
 def check_source(connection: Connection, frame: Frame, pins: Pins) -> None:
-    """As `compare_source`; the first source is remembered.
+    """As `compare_source`; it stores the first source.
 
     Raises:
-        WrongSourceError: it comes from elsewhere.
+        WrongSourceError: the frame comes from elsewhere.
     """
     compare_source(connection, frame, pins)
     if _remembered(connection) is None:
@@ -37,7 +41,7 @@ def check_source(connection: Connection, frame: Frame, pins: Pins) -> None:
 
 
 def compare_network(network: str | None, pins: Pins) -> None:
-    """Raises: WrongSourceError: the node's network is another one than the operator's."""
+    """Compares the node's name of its network with the operator's. Raises: WrongSourceError."""
     if network != pins.network:
         raise WrongSourceError(
             f"The node is of network {network!r}, expected {pins.network!r}: point DEFAULT_SERVER and WS_URL"
@@ -46,7 +50,7 @@ def compare_network(network: str | None, pins: Pins) -> None:
 
 
 def compare_end(latest_event_id: int, last_id: int) -> None:
-    """Raises: WrongSourceError: the node's queue ends before what was applied here."""
+    """Checks that the node has what was applied here. Raises: WrongSourceError: its queue ends before."""
     if latest_event_id < last_id:
         raise WrongSourceError(
             f"The node's events end at {latest_event_id}, but {last_id} was applied: its data was reset"
@@ -55,10 +59,10 @@ def compare_end(latest_event_id: int, last_id: int) -> None:
 
 
 def compare_source(connection: Connection, frame: Frame, pins: Pins) -> None:
-    """Compares a frame with the pins and with the source of all events before. Reads only.
+    """Compares a frame with the pins and with the stored source. It reads only.
 
     Raises:
-        WrongSourceError: it comes from elsewhere.
+        WrongSourceError: the frame comes from elsewhere.
     """
     compare_network(frame.network, pins)
     if pins.peer_id is not None and frame.peer_id != pins.peer_id:
@@ -66,6 +70,7 @@ def compare_source(connection: Connection, frame: Frame, pins: Pins) -> None:
             f"The node is peer {frame.peer_id!r}, expected {pins.peer_id!r}: set FULLNODE_PEER_ID to the new id,"
             " or leave it unset (a node without a peer file gets a new id at each start)"
         )
+    # The operator's word stands above the stored one.
     expected = pins.stream_id or _remembered(connection)
     if expected is not None and frame.stream_id != expected:
         raise WrongSourceError(
