@@ -1,1 +1,1 @@
-"""A transaction from its proposal to its place on the chain."""
+"""Takes a transaction from its proposal to its place on the chain."""

@@ -1,8 +1,8 @@
-"""Broadcasts signed transactions: what the engine of intents asks about them, and what an outcome changes.
+"""Broadcasts signed transactions: it answers the questions of the engine of intents, and applies an outcome.
 
-When no answer comes the node is asked for the transaction, and the same bytes are pushed again: harmless, a node takes a
-transaction once. That ends after two minutes, lest a payment goes out when nobody waits for it any more; from then on the
-node is only asked. A transaction counts as failed when
+When no answer comes, the engine asks the node for the transaction and pushes the same bytes again. That does no harm: a
+node takes a transaction once. The pushes end after two minutes, so that no payment goes out when nobody waits for it any
+more; from then on the node is only asked. A transaction counts as failed when
 
 * the node refuses the only push there was, and does not have it;
 * or nobody pushes it any more, and the node does not have it for half a minute after the last push. A push whose answer was
@@ -25,18 +25,18 @@ from strongroom.hathor.gateway.push import NotDelivered, Presence, PushNode
 from strongroom.hathor.proposals.store import OPEN, SEND_ERROR, SENDING, SENT, finish_broadcast
 
 PUSH_WINDOW_S = 120.0
-"""How long a transaction is pushed again."""
+"""For so long the engine pushes a transaction again."""
 GRACE_S = 30.0
-"""After it, how long the node must not have the transaction."""
+"""After the last push, the node must not have the transaction for so long before it counts as failed."""
 FORGOTTEN_S = 300.0
-"""An absence that nobody asked about for so long is over: the transaction is resolved, or asked about anew."""
+"""An absence that nobody asked about for so long is forgotten: the transaction is resolved, or its watch begins anew."""
 NEVER_ARRIVED = "The node never got it"
 PACE: Final = Pace(
     noun="transactions",
     first_pause_s=0.2,
     max_pause_s=10.0,
     pending_pause_s=10.0,
-    # Longer than a push waits: whoever was sending it is gone, or is busy asking the node.
+    # Longer than a push waits: the process that was sending it is gone, or is asking the node.
     own_s=15.0,
 )
 ACCEPTED: Final = Accepted(stage=SENT)
@@ -45,14 +45,14 @@ Broadcaster = Resolver[None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BroadcastResult:
-    """`sent`, `send_error`, or `open`: the node was not there and got nothing."""
+    """The status for the caller: `sent`, `send_error`, or `open` where the node was away and got nothing."""
 
     status: str
     message: str = ""
 
 
 def result_of(intent: Intent) -> BroadcastResult:
-    """Of a transaction whose outcome is known."""
+    """Returns the result of a transaction whose outcome is known."""
     if intent.outcome is Outcome.ACCEPTED:
         return BroadcastResult(status=SENT)
     return BroadcastResult(status=intent.stage, message=intent.reason or "")
@@ -68,7 +68,7 @@ class _Absence(NamedTuple):
 
 
 class TransactionNetwork:
-    """The node that takes transactions."""
+    """What the engine asks of the node: to take a transaction, and whether it has it."""
 
     def __init__(self, node: PushNode, clock: Clock) -> None:
         self._node = node
@@ -76,7 +76,7 @@ class TransactionNetwork:
         self._absences: dict[bytes, _Absence] = {}
 
     async def offer(self, intent: Intent) -> Verdict:
-        """Raises: Unavailable: no answer came, or none that says what happened."""
+        """Pushes the transaction. Raises: Unavailable: no answer comes, or none that says what happened."""
         age_s = self._age_s(intent)
         if age_s > PUSH_WINDOW_S or (intent.is_new and age_s > PACE.own_s):
             # This process stood still since it looked. Others have taken it up, and may have seen its end.
@@ -84,7 +84,9 @@ class TransactionNetwork:
         try:
             refusal = await self._node.push(intent.payload)
         except NotDelivered as error:
+            # These bytes did not reach the node; bytes of an earlier push may, and the engine sees to that.
             return Rejected(reason=error.message, stage=OPEN, if_unshared=True)
+        # A node also refuses what it has already, so a refusal alone decides nothing.
         if refusal is None or await self._node.presence(intent.id.hex()) is Presence.LIVE:
             return ACCEPTED
         if intent.is_new:
@@ -95,7 +97,7 @@ class TransactionNetwork:
         )
 
     async def follow(self, intents: Sequence[Intent]) -> Mapping[bytes, Verdict]:
-        """At once: a question that waits for its answer keeps no other transaction waiting."""
+        """Asks about all at once: a question that waits for its answer keeps no other transaction waiting."""
         verdicts = await asyncio.gather(*(self._look(intent) for intent in intents))
         return {intent.id: verdict for intent, verdict in zip(intents, verdicts, strict=True)}
 
@@ -120,7 +122,7 @@ class TransactionNetwork:
         return known.refusal if known is not None and known.attempts == intent.attempts else None
 
     def _note_absence(self, intent: Intent, refusal: str | None) -> _Absence:
-        """How long the node has not had it, as far as it was asked; what nobody asks about any more is forgotten."""
+        """Notes that the node does not have the transaction now, and returns since when; old absences are forgotten."""
         now_s = self._clock.monotonic_s()
         self._absences = {
             one: absence for one, absence in self._absences.items() if now_s - absence.asked_s < FORGOTTEN_S
@@ -136,7 +138,7 @@ class TransactionNetwork:
 
 
 class ProposalEffects:
-    """An outcome ends the sending of its proposal."""
+    """What an outcome changes: it ends the sending of its proposal."""
 
     def __init__(self, clock: Clock, metrics: Metrics) -> None:
         self._clock = clock
@@ -150,7 +152,7 @@ class ProposalEffects:
             finish_broadcast(connection, intent, is_sent=is_sent, now_s=self._clock.now_ms() // 1000)
 
     def applied(self, intent: Intent, verdict: Accepted | Rejected | Pending, effect: None) -> None:
-        """Counts what ended."""
+        """Counts the outcome."""
         del effect
         if not isinstance(verdict, Pending):
             self._outcomes.labels(intent.stage).inc()

@@ -1,4 +1,4 @@
-"""Is a signed transaction the one that was proposed, and would the node take it: asked before it is pushed."""
+"""Checks before a push: the signed transaction is the one that was proposed, and the node would take it."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ WEIGHT_TOLERANCE = 1e-6
 
 
 def verify_same(proposed: Transaction, signed: Transaction) -> None:
-    """All that signatures cover must be equal: inputs with their indexes, outputs, tokens, headers.
+    """Compares all that signatures cover: inputs with their indexes, outputs, tokens, headers.
 
     Raises:
         ProposalRefused: `tx-proposal-no-match`.
@@ -26,7 +26,9 @@ def verify_same(proposed: Transaction, signed: Transaction) -> None:
 def verify_signed(
     transaction: Transaction, owners: Mapping[Outpoint, Address], weights: WeightRule | None
 ) -> None:
-    """`owners` are the addresses of what the inputs spend; `weights` None: the least weight is not known.
+    """Checks signatures, weight and work. `owners` are the addresses of what the inputs spend.
+
+    `weights` None: the least weight is not known, and not checked.
 
     Raises:
         ProposalRefused: a signature is missing or wrong, the weight too low, the work not done.
@@ -44,7 +46,7 @@ def verify_signed(
 
 
 def verify_weight(transaction: Transaction, weights: WeightRule | None) -> None:
-    """Raises: ProposalRefused: `invalid-tx-weight`."""
+    """Checks weight and work. Raises: ProposalRefused: `invalid-tx-weight`."""
     if weights is not None:
         least = minimum_weight(transaction, weights)
         if transaction.weight < least - WEIGHT_TOLERANCE:

@@ -1,6 +1,6 @@
-"""Makes a transaction for a wallet that only names its payments: what it spends, its change, the order of its outputs.
+"""Makes a transaction for a wallet that only names its payments: the inputs, the change, the order of the outputs.
 
-The first API works so; the wallet then signs, mines and sends what was made for it.
+The first API works so. The wallet then signs, mines and sends the transaction that was made for it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -42,9 +42,9 @@ class Payee:
 class Draft:
     held: list[LockedUtxo]
     payees: list[Payee]
-    """With the change, in the order of the transaction's outputs."""
+    """All outputs, the change among them, in the transaction's order."""
     token_ids: list[str]
-    """The native one first if it is there, then those of the transaction, in its order."""
+    """The native token first where it is paid, then the tokens of the transaction in its order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +63,10 @@ class Drafter:
         spent: Sequence[Outpoint],
         now_s: int,
     ) -> Draft:
-        """Proposes the transaction; `spent` empty: this chooses.
+        """Proposes the transaction. Where `spent` is empty, the drafter chooses the inputs.
 
         Raises:
-            ProposalRefused: the wallet has too little, or what it names cannot be held.
+            ProposalRefused: the wallet has too little, or the outputs that it names cannot be held.
         """
         wanted = _sums((payee.token_id, payee.value) for payee in payees)
         _check_funds(connection, wallet.id, wanted, now_s)
@@ -79,7 +79,7 @@ class Drafter:
         all_payees = [*payees, *_change(connection, wallet, wanted, inputs)]
         if len(all_payees) > self.max_outputs:
             raise ProposalRefused("too-many-outputs", outputs=len(all_payees))
-        # So that nobody can tell the change by its place.
+        # In a random order nobody can tell the change by its place.
         all_payees.sort(key=lambda _payee: self.entropy.token(DIE_BYTES))
         transaction = self._transaction(list(inputs), all_payees)
         held = propose(connection, proposal_id, wallet.id, transaction, transaction.encode(), now_s)
@@ -115,7 +115,7 @@ def complete(
     nonce: int,
     input_data: Sequence[bytes],
 ) -> Transaction:
-    """What the wallet adds to the transaction that was made for it; one script for each input, in their order."""
+    """Adds what the wallet sends back for its transaction: one script for each input, in their order."""
     signed = proposed.with_input_data(tuple(input_data))
     return replace(signed, timestamp_s=timestamp_s, parents=tuple(parents), weight=weight, nonce=nonce)
 
@@ -132,7 +132,7 @@ def _check_funds(connection: Connection, wallet_id: str, wanted: dict[str, int],
 
 
 def _named(connection: Connection, spent: Sequence[Outpoint]) -> dict[Outpoint, tuple[str, int]]:
-    """Token and value of outputs that the caller chose; `propose` checks whose they are."""
+    """Returns token and value of the outputs that the caller names; `propose` checks whose they are."""
     rows = select_pairs(connection, VALUES, dict.fromkeys(spent))
     found = {(row[0], row[1]): (row[2], int(row[3])) for row in rows if not row[4]}
     if missing := [outpoint for outpoint in spent if outpoint not in found]:
@@ -144,9 +144,10 @@ def _named(connection: Connection, spent: Sequence[Outpoint]) -> dict[Outpoint, 
 def _largest(
     connection: Connection, wallet_id: str, wanted: dict[str, int], most: int, now_s: int
 ) -> dict[Outpoint, tuple[str, int]]:
-    """The largest free outputs of each token, as few as reach its sum."""
+    """Chooses the largest free outputs of each token, as few as reach its sum."""
     chosen: dict[Outpoint, tuple[str, int]] = {}
     for token_id, requested in wanted.items():
+        # One more than may be spent: who needs it is told that there are too many inputs.
         wish = Filter(token_id=token_id, skip_locked=True, most=most + 1)
         total = 0
         for output in find_outputs(connection, wallet_id, wish, now_s):
@@ -163,7 +164,7 @@ def _change(
     wanted: dict[str, int],
     inputs: dict[Outpoint, tuple[str, int]],
 ) -> list[Payee]:
-    """What is left of the inputs, each token to an unused address, in the addresses' order."""
+    """Pays what is left of the inputs back, each token to an unused address, in the order of addresses."""
     left = _sums(inputs.values())
     for token_id, requested in wanted.items():
         left[token_id] = left.get(token_id, 0) - requested

@@ -1,4 +1,4 @@
-"""What was sent, kept for a week: who lost the answer may send the same bytes again and gets the same answer."""
+"""Keeps for a week what was sent: a caller that lost the answer sends the same bytes again and gets the same answer."""
 
 from sqlalchemy import Connection, delete, false, select
 
@@ -22,18 +22,18 @@ def remember_sent(connection: Connection, proposal_id: str, raw: bytes, now_s: i
 
 
 def find_sent(connection: Connection, proposal_id: str) -> bytes | None:
-    """The bytes that went out for a proposal; None: none did, or too long ago."""
+    """Returns the bytes that went out for a proposal; None: none did, or it was more than a week ago."""
     rows = execute(connection, BYTES, proposal_id)
     return rows[0][0] if rows else None
 
 
 def forget_sent(connection: Connection, now_s: int) -> None:
-    """Drops what is older than a week."""
+    """Drops what was sent more than a week ago."""
     execute(connection, FORGET_OLD, now_s - KEPT_S)
 
 
 def unsay_sent(connection: Connection, proposal_id: str) -> None:
-    """The transaction is lost: nobody is told again that it was sent."""
+    """Forgets that a transaction was sent, because the network lost it."""
     execute(connection, FORGET, proposal_id)
 
 

@@ -1,6 +1,6 @@
-"""What callers do with proposals: make one, look for it, give it up. Sending is the submitter's.
+"""Makes, finds and cancels proposals for callers. The submitter sends them.
 
-A proposal of the current API is its wallet's alone. The first API names wallets and proposals by their ids.
+The current API gives a proposal to its own wallet only. The first API names wallets and proposals by their ids.
 """
 
 import uuid
@@ -20,13 +20,13 @@ from strongroom.hathor.wallets.jwt import Principal
 from strongroom.hathor.wallets.registry import Wallet, WalletNotFound, find_wallet
 
 CHOICES = 8
-"""Another proposal may take what was chosen; then this chooses again."""
+"""Attempts at a choice. Another proposal may take the chosen outputs first."""
 TAKEN = frozenset({"inputs-already-used", "inputs-not-found"})
 ID_BYTES = 16
 
 
 class ProposalUnclear(OutcomeUnknown):
-    """It may hold the outputs: until it expires, or the caller gives it up."""
+    """The proposal may hold the outputs, until it expires or the caller cancels it."""
 
     def __init__(self, proposal_id: str) -> None:
         super().__init__("The database does not say whether the proposal is stored")
@@ -45,11 +45,11 @@ class Proposals:
     async def propose(
         self, principal: Principal, transaction: Transaction, raw: bytes
     ) -> tuple[str, list[LockedUtxo]]:
-        """The new proposal's id, and the outputs that it holds, in their order.
+        """Stores a proposal; returns its id, and the outputs that it holds, in their order.
 
         Raises:
             ProposalRefused, and as `WalletReader.ready`: nothing is held.
-            ProposalUnclear: the database does not say.
+            ProposalUnclear: the database does not say whether it is stored.
         """
         max_inputs, max_outputs = await self.limits()
         if len(transaction.outputs) > max_outputs:
@@ -72,7 +72,7 @@ class Proposals:
     async def draft(
         self, wallet_id: str, payees: list[Payee], spent: list[Outpoint], drafter: Drafter
     ) -> tuple[str, Draft]:
-        """Chooses what pays `payees`, or takes what the caller names, and holds it.
+        """Chooses outputs that pay `payees`, or takes those that the caller names, and holds them.
 
         Raises:
             ProposalRefused, WalletNotFound, WalletNotReady: nothing is held.
@@ -92,11 +92,11 @@ class Proposals:
         raise AssertionError("unreachable")
 
     async def find(self, proposal_id: str, wallet_id: str | None) -> Proposal:
-        """`wallet_id`: None is any. Raises: ProposalRefused: there is none, or it is another wallet's."""
+        """Finds a proposal; `wallet_id` None: of any wallet. Raises: ProposalRefused: there is none, or another wallet has it."""
         return await self._database.read(lambda connection: find_proposal(connection, proposal_id, wallet_id))
 
     async def find_with_transaction(self, proposal_id: str) -> tuple[Proposal, bytes | None]:
-        """With what was proposed, or went out. Raises: ProposalRefused."""
+        """Finds a proposal, and its transaction as it was proposed or went out. Raises: ProposalRefused."""
 
         def work(connection: Connection) -> tuple[Proposal, bytes | None]:
             proposal = find_proposal(connection, proposal_id, None)
@@ -105,9 +105,10 @@ class Proposals:
         return await self._database.read(work)
 
     async def cancel(self, principal: Principal, proposal_id: str) -> None:
-        """Raises: ProposalRefused, and as `WalletReader.known`; WalletNotFound."""
+        """Cancels a proposal of the caller. Raises: ProposalRefused, WalletNotFound, and as `WalletReader.known`."""
 
         def work(connection: Connection) -> None:
+            # The original says first whether the proposal exists, and only then that the wallet does not.
             if self._reader.known(connection, principal) is None:
                 find_proposal(connection, proposal_id, principal.wallet_id)
                 raise WalletNotFound
@@ -116,12 +117,12 @@ class Proposals:
         await self._database.write(work)
 
     async def cancel_any(self, proposal_id: str) -> None:
-        """Whosever it is. Raises: ProposalRefused."""
+        """Cancels a proposal of any wallet. Raises: ProposalRefused."""
         now_s = self._reader.now_s
         await self._database.write(lambda connection: cancel(connection, proposal_id, None, now_s))
 
     async def limits(self) -> tuple[int, int]:
-        """Of inputs and outputs; a node that is away is no reason to refuse: it judges when the transaction comes."""
+        """Returns the most inputs and outputs. While the node is away these are the protocol's: it judges later itself."""
         try:
             rules = await self._versions.rules()
         except StrongroomError:

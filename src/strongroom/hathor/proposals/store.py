@@ -1,7 +1,7 @@
-"""Proposals: transactions that a wallet is about to send, and the outputs held for them meanwhile.
+"""Stores proposals: transactions that a wallet is about to send, and the outputs that are held for them meanwhile.
 
 `tx_proposal.status` is the original's. A proposal that is being sent stays `open` (or `send_error`) there; that its outcome
-is open stands in our table beside it, and the bytes as an intent. That row goes when the proposal is done with.
+is open stands in our table beside it, and the bytes are an intent. Our row is deleted when the proposal has ended.
 
     open ──begin──> being sent ──> sent          outputs stay marked until the chain shows them spent
       │                 └────────> send_error    outputs free; may be sent again while nobody else holds them
@@ -32,10 +32,10 @@ SENT = "sent"
 SEND_ERROR = "send_error"
 CANCELLED = "cancelled"
 SENDING = "sending"
-"""What a caller is told of a proposal whose outcome is open, and the stage of its intent."""
+"""The status that a caller sees while the outcome is open, and the stage of the intent."""
 KIND = "TRANSACTION"
 MAX_SEQNUM_JUMP = 10
-"""The node takes no greater one."""
+"""The node refuses a greater one."""
 _ours, _theirs = tables.proposal.c, tables.tx_proposal.c
 _address, _caller = tables.address.c, tables.caller.c
 
@@ -87,7 +87,7 @@ class Proposal:
     wallet_id: str
     status: str
     proposed: bytes | None
-    """None: the original made it, and nothing is known of its transaction."""
+    """The transaction as it was proposed; None: the original made the proposal, and kept no transaction."""
     signed: bytes | None
     tx_id: str | None
     sending_since_ms: int | None
@@ -98,7 +98,7 @@ class Proposal:
 def propose(
     connection: Connection, proposal_id: str, wallet_id: str, transaction: Transaction, raw: bytes, now_s: int
 ) -> list[LockedUtxo]:
-    """Stores an open proposal and holds what it spends; returns that, in the inputs' order.
+    """Stores an open proposal and holds the outputs that it spends; returns these in the inputs' order.
 
     Raises:
         ProposalRefused: the outputs cannot be held.
@@ -118,7 +118,7 @@ def propose(
 def find_proposal(
     connection: Connection, proposal_id: str, wallet_id: str | None, *, lock: bool = False
 ) -> Proposal:
-    """`wallet_id` None: whoever owns it. `lock` keeps it from changing until the commit.
+    """Reads a proposal; `wallet_id` None: of any wallet. `lock` keeps it from changing until the commit.
 
     Raises:
         ProposalRefused: there is none, or another wallet owns it.
@@ -151,7 +151,7 @@ def already_sent(connection: Connection, proposal: Proposal, raw: bytes) -> bool
 
 
 def check_sendable(proposal: Proposal, raw: bytes) -> None:
-    """Raises: ProposalRefused: it is settled, or being sent with other bytes."""
+    """Checks that these bytes may be sent. Raises: ProposalRefused: it has ended, or is being sent with other bytes."""
     if proposal.status not in {OPEN, SEND_ERROR} or proposal.proposed is None:
         raise ProposalRefused("tx-proposal-not-open", status=proposal.status)
     if proposal.sending_since_ms is not None and proposal.signed != raw:
@@ -161,9 +161,9 @@ def check_sendable(proposal: Proposal, raw: bytes) -> None:
 def begin_broadcast(
     connection: Connection, proposal_id: str, wallet_id: str | None, raw: bytes, tx_id: str, now_ms: int
 ) -> Intent | None:
-    """Stores the bytes that will be sent: the point of no return. Bytes that are being sent already are joined.
+    """Stores the bytes that will be sent: the point of no return.
 
-    None: they went out already.
+    Where the same bytes are being sent already, it returns their intent. None: they went out already.
 
     Raises:
         ProposalRefused: `check_sendable`, or what a failed proposal spent is no longer free.
@@ -172,6 +172,7 @@ def begin_broadcast(
     if already_sent(connection, proposal, raw):
         return None
     check_sendable(proposal, raw)
+    # One node refused it and another one took it: the sync has shown it meanwhile, so nothing is left to send.
     if proposal.status == SEND_ERROR and proposal.signed == raw and is_on_chain(connection, tx_id):
         _correct(connection, proposal, raw, now_ms // 1000)
         if (known := load_intent(connection, bytes.fromhex(tx_id))) is not None:
@@ -198,20 +199,20 @@ def begin_broadcast(
 
 
 def _take_again(connection: Connection, proposal: Proposal, transaction: Transaction) -> None:
-    """What was freed when the proposal failed: the place in the caller's count, and the outputs."""
+    """Takes back what was freed when the proposal failed: the place in the caller's count, and the outputs."""
     if (caller := _raise_seqnum(connection, proposal.wallet_id, transaction)) is not None:
         execute(connection, NOTE_CALLER, *caller, proposal.id)
     hold(connection, proposal.wallet_id, proposal.id, _outpoints(transaction))
 
 
 def finish_broadcast(connection: Connection, intent: Intent, *, is_sent: bool, now_s: int) -> None:
-    """Ends the sending: `sent`, or `send_error`, in the latter also when nothing left this service."""
+    """Ends the sending with `sent` or `send_error`; the latter also where nothing left this service."""
     try:
         proposal = find_proposal(connection, intent.notes["proposal"], None, lock=True)
     except ProposalRefused:
         return  # its wallet was deleted
     if proposal.tx_id != intent.id.hex():
-        return
+        return  # other bytes are being sent since; this outcome is not theirs
     if proposal.sending_since_ms is None:
         if is_sent:
             _correct(connection, proposal, intent.payload, now_s)
@@ -222,18 +223,20 @@ def finish_broadcast(connection: Connection, intent: Intent, *, is_sent: bool, n
         return
     _set_sent(connection, proposal.id, intent.payload, now_s)
     if proposal.proposed and not _outpoints(parse_transaction(proposal.proposed)):
-        forget(connection, proposal.id)  # it holds nothing that the chain could show spent
+        forget(
+            connection, proposal.id
+        )  # the sweep forgets the others when the chain shows their outputs spent
 
 
 def lose_broadcast(connection: Connection, tx_id: str, now_ms: int) -> None:
-    """The network lost a transaction that it had taken: its bytes may be sent again."""
+    """Notes that the network lost a transaction that it had taken: its bytes may be sent again."""
     reject_all(
         connection, [bytes.fromhex(tx_id)], Rejected(reason="The network lost it", stage=SEND_ERROR), now_ms
     )
 
 
 def refuse(connection: Connection, proposal_id: str, wallet_id: str | None, now_s: int) -> None:
-    """What was sent for an open proposal is no valid transaction: it ends as if the node had said so."""
+    """Ends an open proposal whose signed transaction is not valid, as if the node had refused it."""
     proposal = find_proposal(connection, proposal_id, wallet_id, lock=True)
     if proposal.status == OPEN and proposal.sending_since_ms is None:
         _fail(connection, proposal, now_s)
@@ -245,17 +248,17 @@ def _fail(connection: Connection, proposal: Proposal, now_s: int) -> None:
 
 
 def _correct(connection: Connection, proposal: Proposal, raw: bytes, now_s: int) -> None:
-    """It ended already. That a node took it outweighs that another one refused it."""
+    """Corrects a proposal that ended in failure: that one node took it outweighs that another one refused it."""
     if proposal.status == SEND_ERROR:
         _set_sent(connection, proposal.id, raw, now_s)
-        forget(connection, proposal.id)  # it holds nothing any more
+        forget(connection, proposal.id)  # its outputs were freed when it failed
 
 
 def cancel(connection: Connection, proposal_id: str, wallet_id: str | None, now_s: int) -> None:
-    """Gives up a proposal and frees its outputs.
+    """Cancels a proposal and frees its outputs.
 
     Raises:
-        ProposalRefused: it is not there, or not open, or being sent.
+        ProposalRefused: there is none, or it is not open, or it is being sent.
     """
     proposal = find_proposal(connection, proposal_id, wallet_id, lock=True)
     if proposal.status not in {OPEN, SEND_ERROR} or proposal.sending_since_ms is not None:
@@ -266,7 +269,7 @@ def cancel(connection: Connection, proposal_id: str, wallet_id: str | None, now_
 
 
 def forget(connection: Connection, proposal_id: str) -> None:
-    """Drops what only sending needed; the original's row stays."""
+    """Drops what only the sending needed; the original's row stays."""
     execute(connection, FORGET, proposal_id)
 
 
@@ -292,7 +295,10 @@ def _outpoints(transaction: Transaction) -> list[tuple[str, int]]:
 
 
 def _raise_seqnum(connection: Connection, wallet_id: str, transaction: Transaction) -> tuple[str, int] | None:
-    """The next call of a contract by the same address counts on from this one; returns what to go back to."""
+    """Raises the sequence number of an address that calls a contract, so that its next call counts on from this one.
+
+    Returns the address and the number before; None: there is no call, or its number does not count on.
+    """
     header = _nano(transaction)
     if header is None:
         return None
@@ -306,7 +312,10 @@ def _raise_seqnum(connection: Connection, wallet_id: str, transaction: Transacti
 
 
 def _lower_seqnum(connection: Connection, proposal: Proposal, transaction: Transaction) -> None:
-    """Else every failed call would leave a gap, and the node allows only small ones. Never below what the chain saw."""
+    """Gives the sequence number back: each failed call would leave a gap, and the node allows only small ones.
+
+    The number never falls below that of a call on the chain, and stays where a later proposal has raised it.
+    """
     header = _nano(transaction)
     if header is None:
         return
