@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote
 
 import structlog
+from websockets.exceptions import InvalidState
 from websockets.frames import CloseCode
 
 log = structlog.get_logger(__name__)
@@ -25,13 +26,10 @@ class Peer(Protocol):
         """Whether the handshake was accepted or refused."""
 
     @property
-    def is_open(self) -> bool: ...
-    @property
     def is_lost(self) -> bool: ...
     def accept(self, subprotocol: str | None, headers: list[tuple[str, str]]) -> None: ...
     def refuse(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
-    def write_text(self, data: bytes) -> None: ...
-    def write_binary(self, data: bytes) -> None: ...
+    def write(self, data: bytes, *, is_text: bool) -> None: ...
     def end(self, code: int, reason: str) -> None: ...
     def resume(self) -> None:
         """Continues reading, because the application has taken every message."""
@@ -49,6 +47,7 @@ class AsgiSocket:
         self._arrived: asyncio.Queue[Message] = asyncio.Queue()
         self._arrived.put_nowait({"type": "websocket.connect"})
         self._has_disconnected = False
+        self._is_accepted = False
         self._refusal: tuple[int, list[tuple[str, str]]] | None = None
         self._refusal_body = b""
         self.writable = asyncio.Event()
@@ -74,8 +73,9 @@ class AsgiSocket:
             self._peer.end(code, reason)
 
     def arrived(self, kind: str, data: str | bytes) -> None:
-        """Gives a complete message to the application; `kind` is `text` or `bytes`."""
-        self._arrived.put_nowait({"type": "websocket.receive", kind: data})
+        """Gives a complete message to the application; `kind` is `text` or `bytes`. After the end it does nothing."""
+        if not self._has_disconnected:
+            self._arrived.put_nowait({"type": "websocket.receive", kind: data})
 
     def ended(self, code: int, reason: str = "") -> None:
         """Tells the application once that the connection has ended, with the first reason."""
@@ -97,13 +97,27 @@ class AsgiSocket:
             RuntimeError: the message is not allowed in this state.
         """
         await self.writable.wait()
-        if self._peer.is_lost or (self._peer.is_answered and not self._peer.is_open):
+        if self._peer.is_lost:
             raise ClientGone
-        if not self._peer.is_answered:
+        if self._is_accepted:
+            self._pass_on(message)
+        elif self._peer.is_answered:
+            raise ClientGone
+        else:
             self._answer(message)
-        elif message["type"] == "websocket.send":
-            self._write(message)
-        elif message["type"] == "websocket.close":
+
+    def _pass_on(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "websocket.send":
+            text = message.get("text")
+            try:
+                if text is not None:
+                    self._peer.write(text.encode(), is_text=True)
+                else:
+                    self._peer.write(message["bytes"], is_text=False)
+            except InvalidState:
+                raise ClientGone from None
+        elif kind == "websocket.close":
             self._peer.end(message.get("code", CloseCode.NORMAL_CLOSURE), message.get("reason") or "")
         else:
             raise _unexpected(message)
@@ -113,6 +127,7 @@ class AsgiSocket:
         kind = message["type"]
         if self._refusal is None and kind == "websocket.accept":
             self._peer.accept(message.get("subprotocol"), _texts(message))
+            self._is_accepted = True
         elif self._refusal is None and kind == "websocket.close":
             self._peer.refuse(HTTPStatus.FORBIDDEN, [], b"")
         elif self._refusal is None and kind == "websocket.http.response.start":
@@ -123,13 +138,6 @@ class AsgiSocket:
                 self._peer.refuse(*self._refusal, self._refusal_body)
         else:
             raise _unexpected(message)
-
-    def _write(self, message: Message) -> None:
-        text = message.get("text")
-        if text is not None:
-            self._peer.write_text(text.encode())
-        else:
-            self._peer.write_binary(message["bytes"])
 
 
 def _texts(message: Message) -> list[tuple[str, str]]:

@@ -73,7 +73,8 @@ class Socket(asyncio.Protocol):
         admission: Admission | None,
         state: ServerState,
     ) -> None:
-        self._handshake = handshake
+        self._handshake: Handshake | None = handshake
+        """None once it is parsed: it is the larger part of what an idle connection would hold."""
         self._gate = gate
         self._rules = rules
         self._admission = admission
@@ -86,7 +87,6 @@ class Socket(asyncio.Protocol):
         self._application = AsgiSocket(self)
         self._keepalive = Keepalive(rules.ping_s, self._ping, self._gone)
         self._rate = FrameRate(rules.messages_a_minute or gate.limits.messages_a_minute, self._loop.time)
-        self._is_requested = False
         self._pending: Response | None = None
         """The answer that accepts the handshake. It waits for the application's decision; until then nothing is read."""
         self._is_text = False
@@ -105,7 +105,8 @@ class Socket(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self._state.connections.add(self)  # type: ignore[arg-type]  # uvicorn only counts and shuts down what is in it
-        self.data_received(self._handshake.head)
+        if self._handshake is not None:
+            self.data_received(self._handshake.head)
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
@@ -205,12 +206,12 @@ class Socket(asyncio.Protocol):
         self._application.ended(CloseCode.ABNORMAL_CLOSURE)
         self._flush()
 
-    def write_text(self, data: bytes) -> None:
-        self._protocol.send_text(data)
-        self._flush()
-
-    def write_binary(self, data: bytes) -> None:
-        self._protocol.send_binary(data)
+    def write(self, data: bytes, *, is_text: bool) -> None:
+        """Raises: InvalidState: the connection is not open."""
+        if is_text:
+            self._protocol.send_text(data)
+        else:
+            self._protocol.send_binary(data)
         self._flush()
 
     def resume(self) -> None:
@@ -246,7 +247,7 @@ class Socket(asyncio.Protocol):
                 self._shake_hands(event)
             elif isinstance(event, Frame):
                 self._take(event)
-        if self._protocol.handshake_exc is not None and not self._is_requested:
+        if self._protocol.handshake_exc is not None and self._handshake is not None:
             self._refuse_handshake()
         self._flush()
         if self.unread_bytes > UNREAD_PONGS and any(_is_ping(event) for event in events):
@@ -254,16 +255,16 @@ class Socket(asyncio.Protocol):
 
     def _shake_hands(self, request: Request) -> None:
         """Checks the handshake and starts the application, which accepts or refuses it."""
-        self._is_requested = True
+        handshake, self._handshake = self._handshake, None
         response = self._protocol.accept(request)
-        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+        if handshake is None or response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._protocol.send_response(response)
             return
         self._pending = response
         self._pause()
-        scope = socket_scope(self._handshake.scope, request.path)
+        scope = socket_scope(handshake.scope, request.path)
         scope["extensions"][EXTENSION] = self
-        task = self._loop.create_task(self._application.run(self._handshake.application, scope))
+        task = self._loop.create_task(self._application.run(handshake.application, scope))
         self._state.tasks.add(task)
         task.add_done_callback(self._state.tasks.discard)
 
@@ -283,8 +284,6 @@ class Socket(asyncio.Protocol):
     def _deliver(self, data: bytes) -> None:
         """Gives a complete message to the application, and pauses reading until the application has taken it."""
         self._parts = []
-        if not self.is_open:
-            return  # messages after our close are ignored
         if self._is_text:
             try:
                 self._application.arrived("text", data.decode())
