@@ -99,7 +99,7 @@ def failing_for(address: str, works: Callable[..., Awaitable[Any]]) -> Callable[
 
 
 @pytest.mark.parametrize(
-    ("part", "method"), [("_receiver", "_verify"), ("_receiver", "_receive_all"), ("_follower", "take_over")]
+    ("part", "method"), [("receiver", "_verify"), ("receiver", "_receive_all"), ("follower", "take_over")]
 )
 async def test_a_defect_with_one_account_is_said_and_the_others_are_served(
     service: AttoService, network: AttoNetwork, monkeypatch: pytest.MonkeyPatch, part: str, method: str
@@ -108,7 +108,7 @@ async def test_a_defect_with_one_account_is_said_and_the_others_are_served(
     bad = await service.open_account(network, 100, wallet)
     good = await service.create_wallet()
     fine = await service.open_account(network, 100, good)
-    worker = getattr(service.ledger, part)
+    worker = getattr(service.ledger.use_cases, part)
     monkeypatch.setattr(worker, method, failing_for(bad, getattr(worker, method)))
     await send_and_fund(network, wallet, bad)
     await eventually(lambda: names(service, bad))
@@ -135,7 +135,7 @@ async def test_a_history_that_cannot_be_filled_holds_up_no_other(
     wallet, good = await service.create_wallet(), await service.create_wallet()
     bad = await service.open_account(network, 100, wallet)
     fine = await service.open_account(network, 100, good)
-    history = service.ledger._history
+    history = service.ledger.use_cases.history
     monkeypatch.setattr(history, "_fill", failing_for(bad, history._fill))
     await send_and_fund(network, wallet, bad)
     await eventually(lambda: names(service, bad))
@@ -174,7 +174,7 @@ async def test_an_item_that_a_stream_cannot_handle_does_not_end_it(
     service: AttoService, network: AttoNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, fine = await service.create_account(), await service.create_account()
-    receiver = service.ledger._receiver
+    receiver = service.ledger.use_cases.receiver
     put = receiver._arrived.put
     key = Address.parse(bad).public_key
 
@@ -196,7 +196,7 @@ async def test_an_arrival_that_cannot_be_stored_does_not_keep_out_those_beside_i
     service: AttoService, network: AttoNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, fine = await service.create_account(), await service.create_account()
-    receiver = service.ledger._receiver
+    receiver = service.ledger.use_cases.receiver
     is_ours = receiver._is_ours
     key = Address.parse(bad).public_key
 
@@ -257,7 +257,10 @@ async def test_a_step_of_our_own_calendar_moves_no_timestamp(
     true_ms = network.clock.now_ms
 
     monkeypatch.setattr(
-        service.ledger._node_clock._clock, "now_ms", lambda: true_ms() + 7_200_000, raising=False
+        service.ledger.use_cases.node_watch.clock._clock,
+        "now_ms",
+        lambda: true_ms() + 7_200_000,
+        raising=False,
     )
     sent = entry(await service.send(address, NOBODY, ATTO))
     assert abs(sent["timestamp"] - true_ms()) < MUCH_LESS_MS

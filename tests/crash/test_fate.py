@@ -193,7 +193,7 @@ async def test_what_another_replica_has_settled_is_not_published_again(
     async def away(transaction: Transaction) -> None:
         async with running_service(sandbox, {"STRONGROOM_DATA": str(tmp_path)}) as other:
             meddle(other).refuse_next("INVALID_AMOUNT")
-            intent = await other.ledger._submitter.resume(transaction.hash)
+            intent = await other.ledger.use_cases.submitter.resume(transaction.hash)
             assert intent is not None
             assert (intent.outcome, intent.stage, intent.reason) == (Outcome.REJECTED, "RULE", REASON)
         settled.set()
@@ -256,7 +256,7 @@ async def test_a_process_that_lost_its_request_to_another_signs_nothing_and_says
     service: AttoService, sandbox: AttoNetwork, address: str, tmp_path: Path
 ) -> None:
     """It was paused between the claim of the key and the signature; its lease ran out meanwhile."""
-    submitter, leases = service.ledger._submitter, service.ledger.leases
+    submitter, leases = service.ledger.use_cases.submitter, service.ledger.leases
     sign = submitter._sign
     answers: list[httpx2.Response] = []
 
@@ -297,7 +297,7 @@ async def test_a_block_that_another_replica_is_resolving_is_no_change_made_elsew
         await eventually(lambda: (state := sandbox.state(address)) is not None and state.height == 2)
         state = sandbox.state(address)
         assert state is not None
-        await other.ledger._follower.take_over(state)
+        await other.ledger.use_cases.follower.take_over(state)
         other_has_looked.set()
         entry(await sending)
         assert (

@@ -44,7 +44,7 @@ class MeddlingNode:
 
 def meddle(service: AttoService) -> MeddlingNode:
     """Puts itself between this service's blocks and the node."""
-    network = service.ledger._block_network
+    network = service.ledger.use_cases.block_network
     node = MeddlingNode(network._node)
     network._node = node
     return node

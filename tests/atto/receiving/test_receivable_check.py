@@ -57,7 +57,7 @@ async def test_a_real_one_stays_however_often_it_is_checked_and_while_the_node_i
     address = await disabled_account(service, await service.create_wallet())
     await network.fund(address, 7)
     await until(lambda: listed(service, address), lambda found: len(found) == 1)
-    check = service.ledger._receivable_check
+    check = service.ledger.use_cases.receivable_check
     for _ in range(3):
         await check.check()
     network.faults.lie = Lie.HASH  # the node answers with another transaction: it is not believed
@@ -76,7 +76,7 @@ async def test_one_that_a_node_does_not_know_because_it_is_behind_stays(
     await service.post(f"/wallets/accounts/{address}/states/DISABLED")
     await network.fund(address, 7)
     await until(lambda: listed(service, address), lambda found: len(found) == 1)
-    check = service.ledger._receivable_check
+    check = service.ledger.use_cases.receivable_check
 
     async def unknown(_: object) -> None:
         """As from a node that was restored from an old copy and is catching up."""

@@ -109,7 +109,7 @@ async def test_of_64_sends_through_two_services_each_is_made_once(
 
 async def lose_next(service: AttoService, network: AttoNetwork, twin: AttoAccount, amount_raw: int) -> None:
     """Another wallet is quicker than the next block that this service signs."""
-    blocks = service.ledger._block_network
+    blocks = service.ledger.use_cases.block_network
     publish = blocks._node.publish
 
     async def too_late(transaction: Any) -> None:
@@ -156,7 +156,7 @@ async def test_a_process_that_dies_between_the_loss_and_the_next_block_pays_once
         wallet = await service.create_wallet()
         address = await service.open_account(network, 500 * ATTO, wallet)
         await lose_next(service, network, wallet.account(), 7)
-        submitter = service.ledger._submitter
+        submitter = service.ledger.use_cases.submitter
         sign = submitter._sign
         signed = 0
 
@@ -189,7 +189,7 @@ async def test_two_processes_that_take_up_the_same_lost_payment_make_it_once(
         wallet = await service.create_wallet()
         address = await service.open_account(network, 500 * ATTO, wallet)
         await lose_next(service, network, wallet.account(), 7)
-        sign = service.ledger._submitter._sign
+        sign = service.ledger.use_cases.submitter._sign
         taken: list[int] = []
 
         async def give_up(*arguments: Any) -> Any:
@@ -199,9 +199,9 @@ async def test_two_processes_that_take_up_the_same_lost_payment_make_it_once(
             taken.append(1)
             return step
 
-        service.ledger._submitter._sign = give_up  # type: ignore[method-assign, assignment]
+        service.ledger.use_cases.submitter._sign = give_up  # type: ignore[method-assign, assignment]
         assert (await service.send(address, NOBODY, ATTO, key="once")).status_code == 503
-        service.ledger._submitter._sign = sign  # type: ignore[method-assign]
+        service.ledger.use_cases.submitter._sign = sign  # type: ignore[method-assign]
         async with start(**PATIENT) as replica:
             answers = await asyncio.gather(
                 *(one.send(address, NOBODY, ATTO, key="once") for one in (service, replica) for _ in range(3))
