@@ -13,6 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 
 from strongroom.atto.protocol import Address
+from strongroom.core.coordination.idempotency import Idempotency
+from strongroom.core.intents.resolver import Resolver
+from strongroom.core.intents.signing import Signing
 from strongroom_sandbox.atto.faults.faults import Refusal
 from support.atto_network import AttoNetwork
 from support.atto_network import running_network as running_sandbox
@@ -38,7 +41,7 @@ KEY = "the-payment"
 BACKGROUND = ("Leases.", "_set_expiry.", "_write", "migrate")
 """Writes that are always under way, and say nothing about a payment."""
 
-STARTED = "Idempotency._write.<locals>.<lambda>"
+STARTED = f"{Idempotency._write.__qualname__}.<locals>.<lambda>"
 """The purge, which the workers begin with; later writes of that name belong to payments."""
 REJECTED = text("SELECT id FROM strongroom_intent WHERE outcome = 'REJECTED'")
 
@@ -188,8 +191,8 @@ async def test_what_arrives_is_received_once_wherever_the_process_dies(
 @pytest.mark.parametrize(
     "point",
     [
-        CrashPoint(name="Signing.sign.<locals>.unit", committed=True),
-        CrashPoint(name="Resolver._end.<locals>.unit", committed=False),
+        CrashPoint(name=f"{Signing.sign.__qualname__}.<locals>.unit", committed=True),
+        CrashPoint(name=f"{Resolver._store_final.__qualname__}.<locals>.unit", committed=False),
     ],
     ids=["signed", "confirmed"],
 )

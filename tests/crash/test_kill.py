@@ -16,10 +16,10 @@ from support.seeds import seeded
 
 pytestmark = pytest.mark.anyio
 
-SENDS = 200
+SENDS = 90
 ACCOUNTS = 6
 CLIENTS = 12
-KILLS = 6
+KILLS = 3
 MAX_PAUSE_S = 0.15
 TROUBLES: tuple[dict[str, object], ...] = (
     {},

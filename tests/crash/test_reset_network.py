@@ -41,7 +41,7 @@ async def test_a_reset_network_is_put_right_by_name(network: NetworkProgram, tmp
     folder.mkdir()
     variables = network.variables | {"STRONGROOM_DATA": str(folder), "COLUMNS": "400"}
     operator = variables | {"CHA_CHA20_KEY_ENCRYPTION_KEY": KEY}
-    async with ServiceProgram(variables | {"ATTO_REQUEST_TIMEOUT_S": "3"}) as service:
+    async with ServiceProgram(variables | {"ATTO_REQUEST_TIMEOUT_S": "1"}) as service:
         await service.call("POST", "/wallets/savings")
         address = (await service.call("POST", "/wallets/savings/accounts"))["address"]
         await network.fund(address, 50 * ATTO)
