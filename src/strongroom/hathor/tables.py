@@ -271,12 +271,17 @@ miner = Table(
     Column("count", Integer().with_variant(mysql.BIGINT(unsigned=True), "mysql", "mariadb"), nullable=False),
 )
 
+# In the original's words, which its database and its API know.
+PROPOSAL_STATUSES = OPEN, SENT, SEND_ERROR, CANCELLED = ("open", "sent", "send_error", "cancelled")
+SENDABLE_STATUSES = (OPEN, SEND_ERROR)
+"""A proposal of these may still be sent."""
+
 tx_proposal = Table(
     "tx_proposal",
     metadata,
     Column("id", ascii_text(36), primary_key=True),
     Column("wallet_id", ID, nullable=False),
-    Column("status", Enum("open", "sent", "send_error", "cancelled", name="proposal_status"), nullable=False),
+    Column("status", Enum(*PROPOSAL_STATUSES, name="proposal_status"), nullable=False),
     Column("created_at", COUNT, nullable=False),
     Column("updated_at", COUNT),
     Index("tx_proposal_status_idx", "status", "created_at"),

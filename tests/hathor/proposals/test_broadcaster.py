@@ -14,7 +14,8 @@ from strongroom.hathor.proposals.broadcaster import (
     PUSH_WINDOW_S,
     TransactionNetwork,
 )
-from strongroom.hathor.proposals.store import SEND_ERROR, SENDING, SENT
+from strongroom.hathor.proposals.store import SENDING
+from strongroom.hathor.tables import SEND_ERROR, SENT
 from support.clock import ManualClock
 from support.waiting import eventually
 

@@ -12,15 +12,13 @@ from strongroom.hathor.gateway.push import NotDelivered
 from strongroom.hathor.maintenance.deletion import delete_wallet
 from strongroom.hathor.proposals.broadcaster import GRACE_S, NEVER_ARRIVED, PUSH_WINDOW_S, result_of
 from strongroom.hathor.proposals.store import (
-    OPEN,
-    SEND_ERROR,
-    SENT,
     begin_broadcast,
     finish_broadcast,
 )
 from strongroom.hathor.proposals.submitter import WAIT_S
 from strongroom.hathor.proposals.sweeper import LIFE_S
 from strongroom.hathor.protocol.transactions import Transaction
+from strongroom.hathor.tables import OPEN, SEND_ERROR, SENT
 from support.clock import ManualClock
 from support.hathor.api import WALLET_ID
 from support.hathor.proposals import Client, payment

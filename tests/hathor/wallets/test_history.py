@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from strongroom.core.storage.database import Database
 from strongroom.hathor import tables
 from strongroom.hathor.api.wallets import history
-from strongroom.hathor.wallets.balances import NATIVE
+from strongroom.hathor.protocol.transactions import HATHOR_TOKEN
 from support.clock import ManualClock
 from support.hathor.api import WALLET_ID, Api, recorded_rows, serving_api
 
@@ -24,7 +24,7 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
     return {**recorded_rows(), "wallet_tx_history": [], "transaction": []}
 
 
-async def _add(database: Database, *moments: tuple[int, int], token: str = NATIVE) -> None:
+async def _add(database: Database, *moments: tuple[int, int], token: str = HATHOR_TOKEN) -> None:
     """Transactions, by second and number."""
 
     def insert(connection: Connection) -> None:

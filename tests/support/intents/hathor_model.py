@@ -25,7 +25,7 @@ from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.hathor import tables
 from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.proposals.broadcaster import PACE, BroadcastResult, ProposalEffects, TransactionNetwork
-from strongroom.hathor.proposals.store import CANCELLED, SENT, cancel, propose
+from strongroom.hathor.proposals.store import cancel, propose
 from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.proposals.sweeper import UNSEEN_S, ProposalSweep
 from strongroom.hathor.proposals.utxo_locks import ProposalRefused
@@ -33,6 +33,7 @@ from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.protocol.transactions import Input, Output, Transaction
 from strongroom.hathor.sync.batch import apply_batch
+from strongroom.hathor.tables import CANCELLED, SENT
 from strongroom_sandbox.hathor.chain import Chain
 from strongroom_sandbox.hathor.journal import Journal
 from strongroom_sandbox.hathor.vertices import BLOCK, TRANSACTION, Outpoint, Vertex

@@ -17,11 +17,11 @@ from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_paylo
 from strongroom.hathor.api.wallets.wallet import NOT_READY
 from strongroom.hathor.proposals.broadcaster import BroadcastResult
 from strongroom.hathor.proposals.service import Proposals
-from strongroom.hathor.proposals.store import OPEN, SEND_ERROR, SENT
 from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.proposals.utxo_locks import LockedUtxo
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
+from strongroom.hathor.tables import OPEN, SEND_ERROR, SENT
 from strongroom.hathor.wallets.history import address_path
 from strongroom.hathor.wallets.registry import WalletNotFound
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from strongroom.hathor.index.rows import OutputRow, OutputState, TransactionRow
+from strongroom.hathor.protocol.transactions import HATHOR_TOKEN
 
-HATHOR_TOKEN = "00"  # noqa: S105 - the native token's id
 Pair = tuple[str, str]
 """(address or wallet, token)"""
 Entries = dict[Pair, int]

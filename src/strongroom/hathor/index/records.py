@@ -61,15 +61,15 @@ def block_heights() -> Select[Any]:
 
 HIGHEST = Statement(block_heights())
 BEST = Statement(block_heights().where(_transaction.voided == false()))
-# Of a proposal whose transaction was voided. An open proposal goes on holding its outputs, and so does a failed one that
-# may be sent again.
-_OPEN = _proposal.status.in_(("open", "send_error"))
+# A proposal whose transaction was voided loses its outputs. One that is open keeps them, and so does a failed one that is
+# being sent again.
+_SENDABLE = _proposal.status.in_(tables.SENDABLE_STATUSES)
 FORGET_PROPOSAL = Statement(
     update(tables.tx_output)
     .where(
         _output.tx_id == arg("tx_id"),
         _output.index == arg("index"),
-        ~exists().where(_proposal.id == _output.tx_proposal, _OPEN),
+        ~exists().where(_proposal.id == _output.tx_proposal, _SENDABLE),
     )
     .values(tx_proposal=null(), tx_proposal_index=null()),
     "tx_id",
@@ -79,7 +79,7 @@ FORGET_HOLD = Statement(
     delete(tables.held_output).where(
         _held.tx_id == arg("tx_id"),
         _held.index == arg("index"),
-        ~exists().where(_proposal.id == _held.proposal_id, _OPEN),
+        ~exists().where(_proposal.id == _held.proposal_id, _SENDABLE),
     ),
     "tx_id",
     "index",

@@ -20,8 +20,9 @@ from strongroom.core.storage.statements import (
 )
 from strongroom.hathor import tables
 from strongroom.hathor.index.batch_state import BatchState
-from strongroom.hathor.index.effects import HATHOR_TOKEN, Effects, Entries
+from strongroom.hathor.index.effects import Effects, Entries
 from strongroom.hathor.index.rows import TokenRow
+from strongroom.hathor.protocol.transactions import HATHOR_TOKEN
 
 _history, _token, _creation = tables.address_tx_history.c, tables.token.c, tables.token_creation.c
 COUNT_TRANSACTIONS = Statement(

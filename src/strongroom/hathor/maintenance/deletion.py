@@ -1,4 +1,4 @@
-"""Takes a wallet out of the database. The chain's record stays: its addresses belong to nobody again."""
+"""Deletes a wallet. The record of the chain stays: the wallet's addresses belong to nobody again."""
 
 from sqlalchemy import Connection, delete, exists, update
 
@@ -11,7 +11,7 @@ from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.wallets.registry import WalletNotFound, lock_wallet
 
 _address = tables.address.c
-# The chain has never seen these addresses: they are the wallet's secret, not a record.
+# Addresses that the chain has never seen: they are the wallet's secret, and no record.
 FORGET = Statement(
     delete(tables.address).where(
         _address.wallet_id == arg("wallet_id"),
@@ -48,20 +48,20 @@ DELETE_MESSAGES = Statement(
 
 
 async def take_out(database: Database, wallet_id: str) -> None:
-    """Deletes it, however long a large one takes. Raises: WalletNotFound."""
+    """Deletes a wallet, however long a large one takes. Raises: WalletNotFound."""
     await database.write(lambda connection: delete_wallet(connection, wallet_id), answer_s=None)
 
 
 def delete_wallet(connection: Connection, wallet_id: str) -> None:
-    """Its balances, history, devices and undelivered messages go with it; its open proposals expire as all do.
+    """Deletes a wallet with its balances, history, devices and undelivered messages. Its open proposals expire as all do.
 
-    The same keys may register again: everything comes back out of the record, but for devices.
+    The same keys may register again: all but the devices comes back from the record of the chain.
 
     Raises:
         WalletNotFound: there is no such wallet.
     """
-    lock_ledger(connection)  # neither the sync nor a load is in the midst of it
-    if not lock_wallet(connection, wallet_id):  # no device comes to it meanwhile
+    lock_ledger(connection)  # so neither the sync nor a load writes this wallet now
+    if not lock_wallet(connection, wallet_id):  # so no device registers with it now
         raise WalletNotFound
     for statement in (FORGET, UNCLAIM, *DELETE_OWNED, DELETE_WALLET, DELETE_MESSAGES):
         execute(connection, statement, wallet_id)

@@ -1,4 +1,4 @@
-"""Computes what the derived rows must be, from transactions and outputs alone."""
+"""Computes what the derived rows must be from transactions and outputs alone."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -57,13 +57,13 @@ BALANCES = Statement(
 
 @dataclass(slots=True)
 class Derived:
-    """Rows of the derived tables by table and primary key; of some columns only."""
+    """Rows of the derived tables, by table and primary key. They have the compared columns only."""
 
     tables: dict[str, Rows] = field(default_factory=lambda: defaultdict(dict))
 
 
 def rebuild_addresses(connection: Connection, addresses: Sequence[str]) -> Derived:
-    """`address`, `address_balance`, `address_tx_history` and `miner` for these addresses."""
+    """Computes the rows of `address`, `address_balance`, `address_tx_history` and `miner` for these addresses."""
     outputs = [OutputRow.load(row) for row in select_in(connection, OUTPUTS_AT, addresses)]
     rows = select_in(connection, CALLERS_AT, addresses)
     callers = {tx_id: (address, seqnum) for tx_id, address, seqnum in rows}
@@ -73,7 +73,7 @@ def rebuild_addresses(connection: Connection, addresses: Sequence[str]) -> Deriv
     for row in select_in(connection, TRANSACTIONS_BY_ID, tx_ids):
         transactions[row[0]] = TransactionRow.load(row)
     for output in outputs:
-        output.stored = None  # as if all of it came just now
+        output.stored = None  # the effects are then those of everything coming just now
     for transaction in transactions.values():
         transaction.stored = None
     known = tx_ids & transactions.keys()
@@ -97,7 +97,7 @@ def rebuild_addresses(connection: Connection, addresses: Sequence[str]) -> Deriv
 
 
 def stored_addresses(connection: Connection, addresses: Sequence[str]) -> Derived:
-    """The same rows as they are stored."""
+    """Reads the same rows as they are stored."""
     derived = Derived()
     for address, tx_id, token, balance, timestamp_s in select_in(connection, HISTORY_AT, addresses):
         derived.tables["address_tx_history"][address, tx_id, token] = (int(balance), timestamp_s)
@@ -111,7 +111,7 @@ def stored_addresses(connection: Connection, addresses: Sequence[str]) -> Derive
 
 
 def rebuild_wallet(connection: Connection, wallet_id: str) -> Derived:
-    """`wallet_tx_history` and `wallet_balance` of a wallet, from the rows of its addresses."""
+    """Computes `wallet_tx_history` and `wallet_balance` of a wallet from the rows of its addresses."""
     derived = Derived()
     history: dict[Pair, list[int]] = {}
     for token, tx_id, balance, timestamp_s in execute(connection, HISTORY_OF_ADDRESSES, wallet_id):

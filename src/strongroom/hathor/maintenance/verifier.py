@@ -1,6 +1,6 @@
-"""Compares every derived row with what transactions and outputs say, and repairs what differs when asked.
+"""Compares every derived row with what transactions and outputs say, and repairs what differs where that is wanted.
 
-It works in chunks beside a running sync: each chunk is one short transaction that holds the ledger's lock.
+The verifier works in chunks beside a running sync: each chunk is one short transaction that holds the ledger's lock.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,7 +38,7 @@ from strongroom.hathor.sync.batch import Rules, apply_batch
 
 ADDRESSES_A_CHUNK = 200
 KEPT = 1_000
-"""Differences remembered one by one; beyond that they are only counted."""
+"""Differences that a report names. Further ones are only counted."""
 VALUES = {
     "address": ("transactions",),
     "address_balance": BALANCE_VALUES,
@@ -88,7 +88,7 @@ DELETES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A row that is not what it must be; None for one that is missing or has no reason to be."""
+    """A row that is not what it must be. `found` None: it is missing; `expected` None: it must not be there."""
 
     table: str
     key: Key
@@ -120,7 +120,7 @@ class Verifier:
     repair: bool = False
 
     async def run(self, progress: Callable[[Report], None] = lambda _report: None) -> Report:
-        """Goes through all addresses, wallets and tokens; `progress` is called after each chunk."""
+        """Compares all addresses, wallets and tokens; it calls `progress` after each chunk."""
         report = Report(repaired=self.repair)
         await self.database.write(self._settle)
         last: str | None = ""
@@ -223,7 +223,7 @@ def _repair(connection: Connection, table: str, rows: dict[Key, tuple[Any, ...] 
 
 
 def _next_addresses(connection: Connection, last: str) -> list[str]:
-    """The next addresses in order that any table knows of."""
+    """Returns the next addresses, in order, that any of the tables has."""
     found: set[str] = set()
     for statement in NEXT_ADDRESSES:
         found.update(row[0] for row in execute(connection, statement, last))

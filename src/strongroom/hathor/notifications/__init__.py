@@ -1,1 +1,1 @@
-"""Messages to the phones of wallets."""
+"""Tells wallets and their phones what happened."""

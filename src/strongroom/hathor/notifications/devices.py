@@ -1,4 +1,4 @@
-"""Phones and what they want to be told: the rows of `push_devices`."""
+"""Registers phones and what they want to hear: the rows of `push_devices`."""
 
 from dataclasses import dataclass
 
@@ -31,9 +31,10 @@ class Devices:
         self._reader = reader
 
     async def register(self, principal: Principal, device: Device) -> None:
-        """Raises: as `WalletReader.checked`."""
+        """Registers a device with the caller's wallet. Raises: as `WalletReader.checked`."""
 
         def work(connection: Connection) -> None:
+            # The wallet cannot be deleted between the check and the insert, which would leave the device behind.
             lock_wallet(connection, principal.wallet_id)
             self._reader.checked(connection, principal)
             register_device(connection, device)
@@ -43,7 +44,7 @@ class Devices:
     async def update(
         self, principal: Principal, device_id: str, *, enable_push: bool, show_amounts: bool
     ) -> bool:
-        """False: the wallet has no such device. Raises: TokenOutdated."""
+        """Changes what a device wants to hear; False: the wallet has no such device. Raises: TokenOutdated."""
 
         def work(connection: Connection) -> bool:
             return self._reader.known(connection, principal) is not None and update_device(
@@ -57,7 +58,7 @@ class Devices:
         return await self._reader.database.write(work)
 
     async def remove(self, principal: Principal, device_id: str) -> None:
-        """Raises: TokenOutdated."""
+        """Removes a device of the caller's wallet, if it has it. Raises: TokenOutdated."""
 
         def work(connection: Connection) -> None:
             if self._reader.known(connection, principal) is not None:
@@ -67,7 +68,7 @@ class Devices:
 
 
 def register_device(connection: Connection, device: Device) -> None:
-    """Registers a device. It belongs to one wallet: the last that named it."""
+    """Registers a device. A device belongs to one wallet: the last one that named it."""
     row = {
         "device_id": device.id,
         "wallet_id": device.wallet_id,
@@ -86,7 +87,7 @@ def update_device(
     enable_push: bool,
     show_amounts: bool,
 ) -> bool:
-    """False: the wallet has no such device."""
+    """Changes what a device wants to hear; False: the wallet has no such device."""
     if find_device(connection, device_id, wallet_id) is None:
         return False
     values = {"enable_push": enable_push, "enable_show_amounts": show_amounts}
@@ -109,7 +110,7 @@ def find_device(connection: Connection, device_id: str, wallet_id: str) -> Devic
 
 
 def remove_device(connection: Connection, device_id: str, wallet_id: str | None = None) -> None:
-    """Of any wallet, or only of `wallet_id`."""
+    """Removes a device; with `wallet_id`, only from that wallet."""
     statement = delete(tables.push_devices).where(COLUMNS.device_id == device_id)
     if wallet_id is not None:
         statement = statement.where(COLUMNS.wallet_id == wallet_id)

@@ -23,7 +23,7 @@ SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ASSERTION_S = 3600
 EARLY_S = 60.0
-"""Before its end an access token is not used any more."""
+"""An access token is replaced so long before its end, so that it does not end on its way."""
 TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 2**20
 MAX_PAUSE_S = 600.0
@@ -42,13 +42,13 @@ class ServiceAccount:
 class Verdict(enum.StrEnum):
     SENT = "sent"
     UNREGISTERED = "unregistered"
-    """There is no such device any more."""
+    """The device is gone."""
     REFUSED = "refused"
-    """The message will never be taken."""
+    """FCM will never take this message."""
 
 
 class NotSent(Unavailable):
-    """To be tried again. `pause_s`: how long FCM wants nothing from us."""
+    """The message may be sent again. `pause_s`: for so long FCM wants no request."""
 
     def __init__(self, message: str, pause_s: float = 0.0) -> None:
         super().__init__(message)
@@ -95,7 +95,7 @@ class Fcm:
         self._turn = asyncio.Lock()
 
     async def send(self, device_id: str, data: Mapping[str, str]) -> Verdict:
-        """Raises: NotSent."""
+        """Sends one message. Raises: NotSent."""
         body = msgspec.json.encode({"message": _message(device_id, data)})
         token = await self._access_token()
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
@@ -118,9 +118,10 @@ class Fcm:
             return Verdict.UNREGISTERED
         if status == HTTPStatus.BAD_REQUEST:
             return Verdict.REFUSED
+        # Google withdrew the access token early: the next message gets a new one.
         if status == HTTPStatus.UNAUTHORIZED and "THIRD_PARTY_AUTH_ERROR" not in codes:
             self._good_until_s = 0.0
-        # The rest passes, or is a mistake of the installation (project, permission, APNs): the device did no wrong.
+        # Anything else passes, or is a mistake of the installation (project, permission, APNs). The device stays.
         reason = next(iter(sorted(code for code in codes if code)), error.status)
         raise NotSent(f"FCM answered {status} {reason}".strip(), pause_s)
 
@@ -152,7 +153,7 @@ class Fcm:
         return jwt.encode(claims, account.private_key.reveal(), algorithm="RS256", headers=headers)
 
     async def _post(self, url: str, **request: Any) -> tuple[int, bytes, float]:
-        """Status, body, and the pause that the answer asks for."""
+        """Returns status, body, and the pause that the answer asks for."""
         try:
             answer = await self._client.ask(
                 "POST", url, timeout_s=TIMEOUT_S, max_bytes=MAX_ANSWER_BYTES, **request
@@ -163,7 +164,7 @@ class Fcm:
 
 
 def _message(device_id: str, data: Mapping[str, str]) -> dict[str, Any]:
-    """Data without text of its own: the app finds the words in its language."""
+    """Builds a message of data without text: the app finds the words in its language."""
     return {
         "token": device_id,
         "data": dict(data),
@@ -173,7 +174,7 @@ def _message(device_id: str, data: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _pause(retry_after: str | None) -> float:
-    """Of a header in seconds; FCM sends no dates."""
+    """Reads the header, in seconds; FCM sends no dates."""
     if retry_after is None or not retry_after.isdecimal():
         return 0.0
     return min(float(retry_after), MAX_PAUSE_S)

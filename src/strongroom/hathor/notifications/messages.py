@@ -1,6 +1,6 @@
-"""Tells wallets what happened: full transactions, in the form of the wallets' WebSocket, through the outbox.
+"""Puts messages for wallets into the outbox: full transactions, in the form of the wallets' WebSocket.
 
-Written in the transaction of the batch, so a message never runs ahead of its data nor survives a rollback.
+The messages are written in the transaction of the batch, so none runs ahead of its data nor survives a rollback.
 """
 
 import base64
@@ -30,15 +30,16 @@ def append_messages(
     state: BatchState,
     touched: Mapping[str, set[str]],
 ) -> list[NewTransaction]:
-    """One message a transaction and wallet: `new-tx` when it came, `update-tx` when it changed later.
+    """Adds one message for each transaction and wallet: `new-tx` when it came, `update-tx` when it changed later.
 
-    In the events' order. The stream is the wallet's id, the sequence the id of the event. Returns what came and is not
-    void.
+    The stream is the wallet's id and the sequence the id of the event, in whose order the messages are added. Returns the
+    new transactions that are not voided.
     """
     wallets: dict[str, set[str]] = {}
     for wallet_id, tx_ids in touched.items():
         for tx_id in tx_ids:
             wallets.setdefault(tx_id, set()).add(wallet_id)
+    # A confirmation changes no balance, so the batch does not know whose transaction it is.
     confirmed = [tx_id for tx_id in state.changed if tx_id not in wallets]
     for wallet_id, tx_id in select_in(connection, OWNERS, confirmed):
         wallets.setdefault(tx_id, set()).add(wallet_id)

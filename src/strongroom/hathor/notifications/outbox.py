@@ -1,6 +1,6 @@
-"""Notifications for the devices of wallets that received something, through the outbox, one a device.
+"""Puts notifications into the outbox, one for each device of a wallet that received something.
 
-Each device is a stream of its own: one that cannot be reached holds up no other.
+Each device is a stream of its own, so that a device that cannot be reached holds up no other.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ class NewTransaction:
 
 
 class Notification(msgspec.Struct, frozen=True):
-    """One notification of a device. The words are chosen when it is sent, as the owner then wishes."""
+    """A notification for one device. Its words are chosen when it is sent, by what the owner wishes then."""
 
     device_id: str
     wallet_id: str
@@ -58,7 +58,7 @@ class Notification(msgspec.Struct, frozen=True):
 def append_pushes(
     connection: Connection, outbox: Outbox, news: Iterable[NewTransaction], oldest_s: int
 ) -> frozenset[str]:
-    """Adds notifications of transactions that are not older than `oldest_s`; returns their streams."""
+    """Adds notifications of transactions since `oldest_s`; returns the streams of their devices."""
     fresh = [item for item in news if item.timestamp_s >= oldest_s]
     devices: dict[str, list[str]] = {}
     owners = {wallet_id for item in fresh for wallet_id in item.wallets}
@@ -84,14 +84,14 @@ def append_pushes(
 
 
 def stream_of(device_id: str) -> str:
-    """A device's id may be longer than the name of a stream."""
+    """Returns the stream of a device, whose id may be longer than a stream's name may be."""
     return hashlib.sha256(device_id.encode()).hexdigest()
 
 
 def _received(
     connection: Connection, pairs: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], list[tuple[str, int]]]:
-    """By wallet and transaction, where the largest change is a gain, as the original judges it."""
+    """Returns the changes by wallet and transaction, where the largest one is a gain: so the original judges it."""
     found: dict[tuple[str, str], list[tuple[str, str, int]]] = {}
     for wallet_id, tx_id, token_id, balance, symbol in select_pairs(connection, MOVED, pairs):
         found.setdefault((wallet_id, tx_id), []).append((token_id, symbol or token_id, int(balance)))

@@ -1,4 +1,4 @@
-"""Sends notifications to devices, out of the outbox, at least once, until they are too old to be worth it."""
+"""Sends the outbox's notifications to devices, each at least once, until it is too old to be of use."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ class PushRules:
 
 
 class Pusher:
-    """Run one where the lease of the sync is. Without a `service` it keeps what there is, and says so."""
+    """Sends notifications; it runs where the sync leads. Without a `service` it keeps them, and health says so."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Pusher:
         await self._dispatcher.run(health)
 
     def rest(self) -> None:
-        """Forgets what is known of sendings, because another process sends now."""
+        """Forgets what it knows of deliveries, because another process delivers now."""
         self._dispatcher.rest()
 
     def check(self) -> ComponentHealth:
@@ -95,7 +95,7 @@ class Pusher:
         return self._dispatcher.check()
 
     async def expire(self) -> None:
-        """Drops and counts what is too old, and counts what waits."""
+        """Drops and counts notifications that are too old, and counts those that wait."""
         work = partial(self._outbox.expire, destination=DESTINATION, age_ms=self._age_ms)
         expired = await self._database.write(work)
         self._metrics.outcomes.labels("expired").inc(expired)
@@ -117,7 +117,7 @@ class Pusher:
             log.error("FCM will never take this notification", tx=push.tx_id)
 
     async def _send(self, push: Notification, device: Device) -> Verdict:
-        """Raises: NotSent."""
+        """Sends a notification after any pause that FCM asked for. Raises: NotSent."""
         assert self._service is not None  # noqa: S101 - for the type; `run` ends without it
         while (left_s := self._not_before_s - self._clock.monotonic_s()) > 0:
             await self._clock.sleep(left_s)
@@ -131,7 +131,7 @@ class Pusher:
 
 
 def _data(push: Notification, *, show_amounts: bool) -> dict[str, str]:
-    """The keys of the app's own texts, and their arguments; amounts are in the token's smallest unit."""
+    """Builds the keys of the app's own texts, and their arguments; amounts are in the token's smallest unit."""
     data = {"txId": push.tx_id, "titleLocKey": TITLE, "bodyLocKey": WITHOUT_TOKENS}
     if not show_amounts:
         return data
@@ -144,4 +144,4 @@ def _data(push: Notification, *, show_amounts: bool) -> dict[str, str]:
 
 
 def _nothing_more(_connection: Connection, _event: Event) -> None:
-    """Does nothing: the device's row was changed when the message was sent."""
+    """Does nothing: `_deliver` has changed the device's row already."""

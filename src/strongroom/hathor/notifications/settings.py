@@ -1,4 +1,4 @@
-"""The variables of push notifications: those of the original, and a service account's file in their place."""
+"""Reads the variables of push notifications: the original's, or a service account's file in their place."""
 
 from dataclasses import dataclass
 
@@ -23,11 +23,11 @@ class PushSettings:
     account: ServiceAccount | None
     url: str
     age_s: int
-    """Of a notification that is not worth sending any more."""
+    """A notification older than this is not sent."""
 
 
 def read_push_settings(environment: Environment) -> PushSettings:
-    """An account and providers that are not understood are mistakes, unless notifications are switched off."""
+    """Reads the settings. What is not understood is a mistake, unless notifications are switched off."""
     enabled = _read_switch(environment)
     if enabled is False:
         environment = environment.unused("push notifications are switched off, so it is not used")
@@ -47,7 +47,7 @@ def read_push_settings(environment: Environment) -> PushSettings:
 
 
 def _read_switch(environment: Environment) -> bool | None:
-    """None: not said."""
+    """Returns the switch; None: neither variable is set."""
     for name in ("PUSH_NOTIFICATION_ENABLED", "PUSH_NOTIFICATION"):
         if environment.is_set(name):
             return environment.flag(name, False)

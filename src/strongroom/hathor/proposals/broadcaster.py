@@ -22,7 +22,8 @@ from strongroom.core.intents.resolver import Pace, Resolver
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.hathor.gateway.push import NotDelivered, Presence, PushNode
-from strongroom.hathor.proposals.store import OPEN, SEND_ERROR, SENDING, SENT, finish_broadcast
+from strongroom.hathor.proposals.store import SENDING, finish_broadcast
+from strongroom.hathor.tables import OPEN, SEND_ERROR, SENT
 
 PUSH_WINDOW_S = 120.0
 """For so long the engine pushes a transaction again."""

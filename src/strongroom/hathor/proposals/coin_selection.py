@@ -15,8 +15,8 @@ from strongroom.hathor.proposals.store import propose
 from strongroom.hathor.proposals.utxo_locks import LockedUtxo, Outpoint, ProposalRefused
 from strongroom.hathor.protocol.addresses import Network, parse_address
 from strongroom.hathor.protocol.scripts import Payment
-from strongroom.hathor.protocol.transactions import Input, Output, Transaction
-from strongroom.hathor.wallets.balances import NATIVE, balances_within
+from strongroom.hathor.protocol.transactions import HATHOR_TOKEN, Input, Output, Transaction
+from strongroom.hathor.wallets.balances import balances_within
 from strongroom.hathor.wallets.history import UNUSED
 from strongroom.hathor.wallets.registry import Wallet
 from strongroom.hathor.wallets.utxos import Filter, find_outputs
@@ -83,13 +83,15 @@ class Drafter:
         all_payees.sort(key=lambda _payee: self.entropy.token(DIE_BYTES))
         transaction = self._transaction(list(inputs), all_payees)
         held = propose(connection, proposal_id, wallet.id, transaction, transaction.encode(), now_s)
-        native = [NATIVE] if any(payee.token_id == NATIVE for payee in all_payees) else []
+        native = [HATHOR_TOKEN] if any(payee.token_id == HATHOR_TOKEN for payee in all_payees) else []
         tokens = native + [token.hex() for token in transaction.token_ids]
         return Draft(held=held, payees=all_payees, token_ids=tokens)
 
     def _transaction(self, spent: Sequence[Outpoint], payees: Sequence[Payee]) -> Transaction:
-        tokens = [token for token in dict.fromkeys(payee.token_id for payee in payees) if token != NATIVE]
-        places = {NATIVE: 0} | {token: place for place, token in enumerate(tokens, 1)}
+        tokens = [
+            token for token in dict.fromkeys(payee.token_id for payee in payees) if token != HATHOR_TOKEN
+        ]
+        places = {HATHOR_TOKEN: 0} | {token: place for place, token in enumerate(tokens, 1)}
         return Transaction(
             token_ids=tuple(bytes.fromhex(token) for token in tokens),
             inputs=tuple(Input(tx_id=bytes.fromhex(tx_id), index=index) for tx_id, index in spent),

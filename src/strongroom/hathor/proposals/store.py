@@ -26,11 +26,8 @@ from strongroom.hathor.proposals.utxo_locks import LockedUtxo, ProposalRefused, 
 from strongroom.hathor.protocol.hashes import base58check_encode
 from strongroom.hathor.protocol.headers import NanoHeader
 from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
+from strongroom.hathor.tables import CANCELLED, OPEN, SEND_ERROR, SENDABLE_STATUSES, SENT
 
-OPEN = "open"
-SENT = "sent"
-SEND_ERROR = "send_error"
-CANCELLED = "cancelled"
 SENDING = "sending"
 """The status that a caller sees while the outcome is open, and the stage of the intent."""
 KIND = "TRANSACTION"
@@ -152,7 +149,7 @@ def already_sent(connection: Connection, proposal: Proposal, raw: bytes) -> bool
 
 def check_sendable(proposal: Proposal, raw: bytes) -> None:
     """Checks that these bytes may be sent. Raises: ProposalRefused: it has ended, or is being sent with other bytes."""
-    if proposal.status not in {OPEN, SEND_ERROR} or proposal.proposed is None:
+    if proposal.status not in SENDABLE_STATUSES or proposal.proposed is None:
         raise ProposalRefused("tx-proposal-not-open", status=proposal.status)
     if proposal.sending_since_ms is not None and proposal.signed != raw:
         raise ProposalRefused("tx-proposal-not-open", status=SENDING)
@@ -261,7 +258,7 @@ def cancel(connection: Connection, proposal_id: str, wallet_id: str | None, now_
         ProposalRefused: there is none, or it is not open, or it is being sent.
     """
     proposal = find_proposal(connection, proposal_id, wallet_id, lock=True)
-    if proposal.status not in {OPEN, SEND_ERROR} or proposal.sending_since_ms is not None:
+    if proposal.status not in SENDABLE_STATUSES or proposal.sending_since_ms is not None:
         raise ProposalRefused("tx-proposal-not-open")
     _free(connection, proposal)
     forget(connection, proposal_id)

@@ -1,4 +1,4 @@
-"""Sends what was proposed: checks it, stores it, and waits for its outcome as long as a caller does."""
+"""Sends proposals: the submitter checks the signed transaction, stores it, and waits for its outcome while a caller does."""
 
 import asyncio
 from dataclasses import dataclass
@@ -15,7 +15,6 @@ from strongroom.hathor.gateway.network_rules import NetworkRules, Versions
 from strongroom.hathor.proposals.broadcaster import Broadcaster, BroadcastResult, result_of
 from strongroom.hathor.proposals.checks import verify_same, verify_signed
 from strongroom.hathor.proposals.store import (
-    SENT,
     already_sent,
     begin_broadcast,
     check_sendable,
@@ -26,9 +25,10 @@ from strongroom.hathor.proposals.utxo_locks import Outpoint, ProposalRefused
 from strongroom.hathor.protocol.addresses import Address, Network, parse_address
 from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
 from strongroom.hathor.protocol.work import WeightRule
+from strongroom.hathor.tables import SENT
 
 WAIT_S = 45.0
-"""Clients wait 60 s."""
+"""Clients wait 60 s. Before that they hear that the outcome is not known yet."""
 _output = tables.tx_output.c
 OWNERS = Statement(
     select(_output.tx_id, _output.index, _output.address).where(paired(_output.tx_id, _output.index))
@@ -37,7 +37,7 @@ OWNERS = Statement(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Proposed:
-    """What was announced. `is_under_way`: these bytes passed every check, and whether they arrived is not known."""
+    """The proposed transaction. `is_under_way`: these bytes passed every check, and their outcome is open."""
 
     transaction: Transaction
     is_under_way: bool
@@ -66,9 +66,9 @@ class Submitter:
     async def send(
         self, wallet_id: str | None, proposal_id: str, transaction: Transaction, raw: bytes
     ) -> BroadcastResult | None:
-        """The outcome, or None while it is unknown. The same bytes may be sent again at any time.
+        """Sends the transaction; returns its outcome, or None while that is open.
 
-        `wallet_id` None: of whatever wallet the proposal is.
+        A caller may send the same bytes again at any time. `wallet_id` None: the proposal may be of any wallet.
 
         Raises:
             ProposalRefused: nothing is sent.
@@ -80,6 +80,7 @@ class Submitter:
         )
         if proposed is None:
             return BroadcastResult(status=SENT)
+        # Clients sign what they proposed; anything else is an error of theirs or somebody else's transaction.
         verify_same(proposed.transaction, transaction)
         if self._verify and not proposed.is_under_way:
             await self._check(wallet_id, proposal_id, transaction)
@@ -97,6 +98,7 @@ class Submitter:
             return BroadcastResult(status=SENT)
         try:
             async with self._deadlines.limit(WAIT_S):
+                # The broadcast goes on when this caller stops waiting.
                 resolution = await asyncio.shield(self._broadcaster.resolve(intent))
                 return result_of(resolution.intent)
         except TimeoutError:
@@ -108,6 +110,7 @@ class Submitter:
         try:
             verify_signed(transaction, owners, weights)
         except ProposalRefused:
+            # The proposal ends, so that its outputs are free for the wallet's next attempt.
             now_s = self._clock.now_ms() // 1000
             await self._database.write(
                 partial(refuse, proposal_id=proposal_id, wallet_id=wallet_id, now_s=now_s)
@@ -115,7 +118,7 @@ class Submitter:
             raise
 
     def drain(self) -> None:
-        """Whoever waits is told that the outcome is not known yet."""
+        """Ends all waiting; the callers hear that the outcome is not known yet."""
         self._deadlines.end()
 
     def _owners(self, connection: Connection, transaction: Transaction) -> dict[Outpoint, Address]:
@@ -135,7 +138,7 @@ def weight_rule(rules: NetworkRules) -> WeightRule:
 def _sendable(
     connection: Connection, proposal_id: str, wallet_id: str | None, raw: bytes
 ) -> _Proposed | None:
-    """What was proposed; None: these bytes went out already."""
+    """Returns what was proposed; None: these bytes went out already."""
     proposal = find_proposal(connection, proposal_id, wallet_id)
     if already_sent(connection, proposal, raw):
         return None

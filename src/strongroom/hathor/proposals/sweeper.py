@@ -1,4 +1,4 @@
-"""Looks after proposals that nobody looks after: too old, left by a dead process, sent and never seen."""
+"""Sweeps proposals that no caller looks after: expired ones, those of a dead process, those sent and never seen."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
@@ -16,18 +16,19 @@ from strongroom.hathor import tables
 from strongroom.hathor.gateway.push import Presence, PushNode
 from strongroom.hathor.proposals.broadcaster import Broadcaster
 from strongroom.hathor.proposals.sent import KEPT_S, forget_sent, unsay_sent
-from strongroom.hathor.proposals.store import OPEN, SEND_ERROR, SENT, cancel, forget, lose_broadcast
+from strongroom.hathor.proposals.store import cancel, forget, lose_broadcast
 from strongroom.hathor.proposals.utxo_locks import ProposalRefused, drop_holds, release
+from strongroom.hathor.tables import SENDABLE_STATUSES, SENT
 
 log = structlog.get_logger(__name__)
 
 SWEEP_S = 5.0
 LIFE_S = 300
-"""How long a proposal holds its outputs."""
+"""For so long a proposal holds its outputs."""
 UNSEEN_S = 600
-"""The chain should show a sent transaction by then; if not, the node is asked."""
+"""By then the chain shows a sent transaction; where it does not, the sweep asks the node."""
 UNKNOWN_S = 86_400
-"""For a sent proposal of the original, whose transaction nobody knows."""
+"""The same for a sent proposal of the original, whose transaction nobody knows."""
 AT_A_TIME = 200
 _theirs, _ours = tables.tx_proposal.c, tables.proposal.c
 _held, _output = tables.held_output.c, tables.tx_output.c
@@ -36,7 +37,7 @@ EXPIRED = Statement(
     select(_theirs.id)
     .outerjoin(*_OURS)
     .where(
-        _theirs.status.in_((OPEN, SEND_ERROR)),
+        _theirs.status.in_(SENDABLE_STATUSES),
         _theirs.created_at <= arg("before_s"),
         _ours.sending_since_ms.is_(None),
     )
@@ -72,7 +73,7 @@ UNSEEN = Statement(
 
 
 class ProposalSweep:
-    """One process runs it; two at once would be wasteful, not wrong."""
+    """One process runs the sweep. Two at once would waste work and do no harm."""
 
     def __init__(self, database: Database, broadcaster: Broadcaster, node: PushNode, clock: Clock) -> None:
         self._database = database
@@ -81,10 +82,10 @@ class ProposalSweep:
         self._clock = clock
 
     async def sweep(self) -> None:
-        """Looks after each proposal by itself: what is wrong with one keeps no other waiting.
+        """Sweeps each proposal by itself: a failure of one keeps no other waiting.
 
         Raises:
-            Incomplete: some have to wait.
+            Incomplete: some proposals failed; the next sweep tries them again.
         """
         failed: list[str] = []
         for step in (self._expire, self._take_up, self._drop_seen, self._release_lost, self._forget):
@@ -96,7 +97,7 @@ class ProposalSweep:
             raise Incomplete(f"{len(failed)} proposals are not looked after: {failed[0]}")
 
     async def _expire(self) -> list[str]:
-        """Also proposals that the original left behind."""
+        """Cancels proposals that are too old, those that the original left behind too."""
         now_s = self._now_s()
         rows = await self._database.read(lambda c: execute(c, EXPIRED, now_s - LIFE_S))
         return await _each(
@@ -104,21 +105,23 @@ class ProposalSweep:
         )
 
     async def _take_up(self) -> list[str]:
+        """Resolves transactions whose process is gone."""
         await self._broadcaster.sweep()
         return []
 
     async def _drop_seen(self) -> list[str]:
-        """What the chain shows spent needs no hold; the mark stays, as the original's does."""
+        """Drops the holds of outputs that the chain shows spent. Their marks stay, as the original's do."""
         seen = await self._database.read(lambda c: execute(c, SEEN))
         return await _each(seen, lambda row: self._database.write(partial(_drop, proposal_id=row[0])))
 
     async def _release_lost(self) -> list[str]:
-        """Sent, and yet its outputs are unspent: unless the node has the transaction, they are free again."""
+        """Frees the outputs of sent proposals that are still unspent, unless the node has the transaction."""
         now_s = self._now_s()
         rows = await self._database.read(lambda c: execute(c, UNSEEN, now_s - UNSEEN_S, now_s - UNKNOWN_S))
 
         async def release_lost(row: Values) -> None:
             proposal_id, tx_id = row
+            # The sync may be behind; the node knows.
             if tx_id is not None and await self._node.presence(tx_id) is Presence.LIVE:
                 return
             log.warning("a sent transaction is lost; its outputs are free", transaction=tx_id)
@@ -138,7 +141,7 @@ class ProposalSweep:
 
 
 async def _each(rows: Iterable[Values], work: Callable[[Values], Awaitable[object]]) -> list[str]:
-    """Why it did not work, for each with which it did not."""
+    """Does `work` for each row; returns why it failed, for each row where it did."""
     failed: list[str] = []
     for row in rows:
         try:
@@ -153,7 +156,7 @@ def _expire(connection: Connection, proposal_id: str, now_s: int) -> None:
     try:
         cancel(connection, proposal_id, None, now_s)
     except ProposalRefused:
-        return  # sent or cancelled since
+        return  # it was sent or cancelled meanwhile
     log.info("proposal expired", proposal=proposal_id)
 
 

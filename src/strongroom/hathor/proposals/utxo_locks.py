@@ -1,7 +1,8 @@
-"""Outputs that a proposal holds: nobody else's proposal may spend them.
+"""Holds outputs for a proposal, so that no other proposal spends them.
 
-The mark is the original's, `tx_output.tx_proposal`. It is set under the output's row lock; behind it a row for each
-held output is unique. Marks of a sent proposal stay, as in the original: `spent_by` takes over from them.
+The mark is the original's, `tx_output.tx_proposal`. It is set under the row lock of the output. A second table has a row
+for each held output, whose key is unique: it refuses a second holder where the mark fails to. Marks of a sent proposal
+stay, as in the original: `spent_by` takes over from them.
 """
 
 from collections.abc import Sequence
@@ -60,7 +61,7 @@ KEYS = Statement(
 
 
 class ProposalRefused(Conflict):
-    """What was asked of a proposal is not done; `error` is the original's code for it."""
+    """A request about a proposal is refused; `error` is the original's code for the reason."""
 
     def __init__(self, error: str, /, **details: object) -> None:
         super().__init__(f"The proposal is refused: {error}", code=error)
@@ -70,7 +71,7 @@ class ProposalRefused(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedUtxo:
-    """An output of the wallet, and the place of its key."""
+    """An output of the wallet, and the index and account of its key."""
 
     tx_id: str
     index: int
@@ -103,18 +104,18 @@ def hold(
 
 
 def release(connection: Connection, proposal_id: str) -> None:
-    """Nothing is held for the proposal any more."""
+    """Frees all outputs of the proposal."""
     execute(connection, UNMARK, proposal_id)
     drop_holds(connection, proposal_id)
 
 
 def drop_holds(connection: Connection, proposal_id: str) -> None:
-    """Only the marks stay."""
+    """Drops the holds and leaves the marks."""
     execute(connection, DROP_HOLDS, proposal_id)
 
 
 def _lock(connection: Connection, outpoints: Sequence[Outpoint]) -> dict[Outpoint, Row[Any]]:
-    """In one order everywhere, so that two proposals never wait for each other."""
+    """Locks outputs, always in the same order, so that two proposals never wait for each other."""
     table = tables.tx_output
     columns = (table.c.tx_id, table.c.index, table.c.address, table.c.spent_by, table.c.voided)
     found: dict[Outpoint, Row[Any]] = {}

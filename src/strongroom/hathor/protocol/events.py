@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from strongroom.hathor.protocol.transactions import HATHOR_TOKEN
+
 LOAD_EVENTS = frozenset({"LOAD_STARTED", "LOAD_FINISHED", "REORG_FINISHED", "FULL_NODE_CRASHED", "NC_EVENT"})
 NEW_VERTEX = "NEW_VERTEX_ACCEPTED"
 METADATA_CHANGED = "VERTEX_METADATA_CHANGED"
@@ -99,7 +101,7 @@ class Vertex(msgspec.Struct, frozen=True):
     def token_id(self, token_data: int) -> str | None:
         index = token_data & 0x7F
         if index == 0:
-            return "00"
+            return HATHOR_TOKEN
         tokens = self.tokens or ([self.hash] if self.version == 2 else [])  # noqa: PLR2004 - a token's creation
         return tokens[index - 1] if index <= len(tokens) else None
 

@@ -1,1 +1,1 @@
-"""Wallets: registered, loaded, and what they read of themselves."""
+"""Registers and loads wallets, and reads what they ask of themselves."""

@@ -1,4 +1,8 @@
-"""Finds the wallet of a caller: for what only reads by the quick way, else inside a unit of work."""
+"""Finds the wallet of a caller, and checks that the caller's token still belongs to it.
+
+A question that only reads goes by `Database.query`: one statement for the wallet, then one for the answer. Units of work
+find the wallet inside their transaction.
+"""
 
 import hmac
 from collections.abc import Callable
@@ -17,7 +21,7 @@ T = TypeVar("T")
 
 
 class WalletNotReady(Conflict):
-    """Its addresses are not derived yet."""
+    """The wallet's addresses are not all derived yet."""
 
     code = "wallet-not-ready"
 
@@ -30,7 +34,11 @@ class TokenOutdated(Unauthenticated):
 
 
 class WalletReader:
-    """Two statements for most questions: the wallet's row here, then the answer."""
+    """Finds wallets for callers.
+
+    Its methods raise WalletNotFound where there is no wallet of that name, TokenOutdated where the token is bound to another
+    authentication key, and WalletNotReady where a ready wallet is wanted and this one is still loading.
+    """
 
     def __init__(self, database: Database, clock: Clock, network: Network) -> None:
         self.database = database
@@ -45,20 +53,20 @@ class WalletReader:
         return await self.database.read(lambda connection: find_wallet(connection, wallet_id)) is not None
 
     async def known_wallet(self, principal: Principal) -> Wallet | None:
-        """The same; None: there is none of this name. Raises: TokenOutdated."""
+        """Finds the caller's wallet; None: there is none. Raises: TokenOutdated."""
         wallet = await read_wallet(self.database, principal.wallet_id)
         return None if wallet is None else self._admit(principal, wallet)
 
     async def wallet(self, principal: Principal) -> Wallet:
-        """The caller's wallet in whatever status. Raises: WalletNotFound, TokenOutdated; WalletNotReady where a ready one is asked for."""
+        """Finds the caller's wallet in any status. Raises: WalletNotFound, TokenOutdated."""
         return self._admit(principal, await read_wallet(self.database, principal.wallet_id))
 
     async def ready_wallet(self, principal: Principal) -> Wallet:
-        """The caller's wallet when it is loaded. Raises: WalletNotFound, TokenOutdated; WalletNotReady where a ready one is asked for."""
+        """Finds the caller's wallet when it is loaded. Raises: WalletNotFound, TokenOutdated, WalletNotReady."""
         return require_ready(await self.wallet(principal))
 
     async def read(self, principal: Principal, question: Callable[[Connection, Wallet], T]) -> T:
-        """For what takes several statements on one snapshot, of a wallet that is ready. Raises: WalletNotFound, TokenOutdated; WalletNotReady where a ready one is asked for."""
+        """Answers a question of several statements on one snapshot. Raises: as `ready_wallet`."""
 
         def work(connection: Connection) -> T:
             return question(connection, self.ready(connection, principal))
@@ -66,20 +74,20 @@ class WalletReader:
         return await self.database.read(work)
 
     def ready(self, connection: Connection, principal: Principal) -> Wallet:
-        """As `ready_wallet`, inside a unit of work. Raises: WalletNotFound, TokenOutdated; WalletNotReady where a ready one is asked for."""
+        """As `ready_wallet`, inside a unit of work."""
         return require_ready(self.checked(connection, principal))
 
     def known(self, connection: Connection, principal: Principal) -> Wallet | None:
-        """As `known_wallet`, inside a unit of work. Raises: WalletNotFound, TokenOutdated; WalletNotReady where a ready one is asked for."""
+        """As `known_wallet`, inside a unit of work."""
         wallet = find_wallet(connection, principal.wallet_id)
         return None if wallet is None else self._admit(principal, wallet)
 
     def checked(self, connection: Connection, principal: Principal) -> Wallet:
-        """As `wallet`, inside a unit of work. Raises: WalletNotFound, TokenOutdated; WalletNotReady where a ready one is asked for."""
+        """As `wallet`, inside a unit of work."""
         return self._admit(principal, find_wallet(connection, principal.wallet_id))
 
     def _admit(self, principal: Principal, wallet: Wallet | None) -> Wallet:
-        """The wallet, if its authentication key is still the token's."""
+        """Returns the wallet if its authentication key is still the one that the token is bound to."""
         if wallet is None:
             raise WalletNotFound
         if principal.auth_address is not None:
@@ -90,7 +98,7 @@ class WalletReader:
 
 
 def require_ready(wallet: Wallet) -> Wallet:
-    """Raises: WalletNotReady."""
+    """Returns the wallet if it is loaded. Raises: WalletNotReady."""
     if wallet.ready_at_s is None:
         raise WalletNotReady
     return wallet

@@ -1,7 +1,7 @@
-"""The balances of a wallet by token, as of now.
+"""Reads the balances of a wallet by token, as of now.
 
-The stored sums hold a lock until the sync lifts it. Between the moment a timelock ends and that, the difference is
-worked out here from the outputs concerned, and nothing is written: a reader never waits for the sync's lock.
+The stored sums count an output as locked until the sync lifts its lock. From the moment a timelock ends until then, the
+reader computes the difference from the outputs concerned. It writes nothing, so it never waits for the sync's lock.
 """
 
 from collections import defaultdict
@@ -14,8 +14,8 @@ from sqlalchemy import Connection, false, select, true
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import Statement, Values, arg, execute
 from strongroom.hathor import tables
+from strongroom.hathor.protocol.transactions import HATHOR_TOKEN
 
-NATIVE = "00"
 NATIVE_TOKEN = ("Hathor", "HTR", 0)
 MINT = 1
 MELT = 2
@@ -81,7 +81,10 @@ class Balance:
 async def read_balances(
     database: Database, wallet_id: str, token_id: str | None, now_s: int
 ) -> list[Balance]:
-    """By token id; of one token if it is given, a zero if the wallet never had it and none if nobody knows it."""
+    """Reads balances in the order of token ids; with `token_id`, of that token alone.
+
+    A token that the wallet never had gives a balance of zero; one that nobody knows gives none.
+    """
     rows = await database.query(*_question(wallet_id, token_id))
     balances = _balances(rows)
     if any(balance.lock_expires_s is not None and balance.lock_expires_s < now_s for balance in balances):
@@ -96,23 +99,25 @@ def _question(wallet_id: str, token_id: str | None) -> tuple[Any, ...]:
 
 
 def _balances(rows: Iterable[Values]) -> list[Balance]:
-    return [_load(row) for row in rows if row[1] is not None or row[0] == NATIVE]
+    return [_load(row) for row in rows if row[1] is not None or row[0] == HATHOR_TOKEN]
 
 
 def balances_within(
     connection: Connection, wallet_id: str, token_id: str | None, now_s: int
 ) -> list[Balance]:
-    """As `read_balances`, inside a unit of work; none for a token that the wallet never had."""
+    """As `read_balances`, inside a unit of work; a token that the wallet never had gives no balance."""
     balances = _balances(execute(connection, *_question(wallet_id, token_id)))
     _unlock(connection, wallet_id, balances, now_s)
     return balances
 
 
 def _unlock(connection: Connection, wallet_id: str, balances: list[Balance], now_s: int) -> None:
+    """Moves what is locked no longer from the locked sums to the others, as the sync will."""
     held: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     for token_id, value, authorities, timelock_s, heightlock in execute(connection, LOCKED, wallet_id):
         held[token_id].append((int(value), authorities, timelock_s, heightlock))
     for balance in balances:
+        # Authorities and the next expiry are no sums: they are found anew from what is still locked.
         balance.locked_authorities, balance.lock_expires_s = 0, None
         for value, authorities, timelock_s, heightlock in held[balance.token_id]:
             if timelock_s is not None and timelock_s < now_s and heightlock is None:
@@ -127,7 +132,7 @@ def _unlock(connection: Connection, wallet_id: str, balances: list[Balance], now
 
 
 async def _nothing_of(database: Database, token_id: str) -> list[Balance]:
-    if token_id == NATIVE:
+    if token_id == HATHOR_TOKEN:
         name, symbol, version = NATIVE_TOKEN
         return [Balance(token_id=token_id, name=name, symbol=symbol, version=version)]
     return [
@@ -137,7 +142,7 @@ async def _nothing_of(database: Database, token_id: str) -> list[Balance]:
 
 
 def _load(row: tuple[Any, ...]) -> Balance:
-    name, symbol, version = NATIVE_TOKEN if row[0] == NATIVE else row[1:4]
+    name, symbol, version = NATIVE_TOKEN if row[0] == HATHOR_TOKEN else row[1:4]
     return Balance(
         token_id=row[0],
         name=name,

@@ -1,4 +1,4 @@
-"""A wallet's tokens, transactions and addresses, as the tables have them."""
+"""Reads a wallet's tokens, transactions and addresses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from sqlalchemy import Select, false, or_, select
 from strongroom.core.storage.database import Database, ascii_key
 from strongroom.core.storage.statements import MAX_IN, Statement, arg, chunks, listed
 from strongroom.hathor import tables
-from strongroom.hathor.wallets.balances import NATIVE, NATIVE_TOKEN
+from strongroom.hathor.protocol.transactions import HATHOR_TOKEN
+from strongroom.hathor.wallets.balances import NATIVE_TOKEN
 
 SHIELDED_ACCOUNT = 2
 _address, _entry, _transaction, _token = (
@@ -26,7 +27,7 @@ _SHIELDED = _OF_WALLET.add_columns(_address.ct_address).where(_address.bip32_acc
 
 
 def _unused(addresses: Select[Any]) -> Statement:
-    """The first of `addresses` that no transaction has used, after an index."""
+    """Selects those of `addresses` after an index that no transaction has used."""
     wanted = addresses.where(_address.transactions == 0, _address.index > arg("last_used"))
     return Statement(wanted.order_by(_address.index).limit(arg("most")), "wallet_id", "last_used", "most")
 
@@ -125,7 +126,7 @@ class Address(NamedTuple):
     transactions: int
     seqnum: int
     shielded: str | None = None
-    """What payers of a shielded one are told; `address` is its form on the chain."""
+    """The form that payers of a shielded address get; `address` is its form on the chain."""
 
 
 class Entry(NamedTuple):
@@ -155,7 +156,7 @@ class TransactionPart(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryCursor:
-    """Where one stands in a history: just behind this entry, in the order of reading."""
+    """A place in a history: just behind this entry, in the order of reading."""
 
     timestamp_s: int
     tx_id: str
@@ -174,23 +175,23 @@ async def all_addresses(database: Database, wallet_id: str) -> list[Address]:
 
 
 async def address_at(database: Database, wallet_id: str, index: float) -> list[Address]:
-    """One address, or none."""
+    """Returns one address, or none."""
     return [Address(*row) for row in await database.query(ADDRESS_AT, wallet_id, index)]
 
 
 async def address_named(database: Database, wallet_id: str, address: str) -> list[Address]:
-    """One address, or none when it is not the wallet's."""
+    """Returns one address, or none where it is not the wallet's."""
     return [Address(*row) for row in await database.query(ADDRESS_NAMED, wallet_id, address)]
 
 
 async def new_addresses(database: Database, wallet_id: str, last_used: int, most: int) -> list[Address]:
-    """Unused addresses after the last used one."""
+    """Returns unused addresses after the last used one."""
     rows = await database.query(UNUSED, wallet_id, last_used, most)
     return [Address(*row) for row in rows]
 
 
 async def shielded_addresses(database: Database, wallet_id: str, index: float | None) -> list[Address]:
-    """Those of its shielded account, or the one at an index; only wallets that the original made have any."""
+    """Returns the addresses of the shielded account, or the one at an index. Only wallets that the original made have any."""
     question = (SHIELDED, wallet_id) if index is None else (SHIELDED_AT, wallet_id, index)
     rows = await database.query(*question)
     return [Address(*row) for row in rows]
@@ -199,7 +200,7 @@ async def shielded_addresses(database: Database, wallet_id: str, index: float | 
 async def new_shielded_addresses(
     database: Database, wallet_id: str, last_used: int, most: int
 ) -> list[Address]:
-    """Unused ones after the last used one."""
+    """Returns unused shielded addresses after the last used one."""
     rows = await database.query(UNUSED_SHIELDED, wallet_id, last_used, most)
     return [Address(*row) for row in rows]
 
@@ -209,7 +210,7 @@ async def used_beyond_first(database: Database, wallet_id: str) -> bool:
 
 
 async def owned(database: Database, wallet_id: str, addresses: Sequence[str]) -> set[str]:
-    """Those of `addresses` that are the wallet's."""
+    """Returns those of `addresses` that are the wallet's."""
     found: set[str] = set()
     for chunk in chunks(addresses, MAX_IN):
         found.update(row[0] for row in await database.query(OWNED, chunk, wallet_id))
@@ -217,19 +218,19 @@ async def owned(database: Database, wallet_id: str, addresses: Sequence[str]) ->
 
 
 async def tokens(database: Database, wallet_id: str) -> list[str]:
-    """Ids of every token that the wallet ever had to do with."""
+    """Returns the ids of all tokens in the wallet's history."""
     return [row[0] for row in await database.query(TOKENS, wallet_id)]
 
 
 async def history(database: Database, wallet_id: str, token_id: str, skip: int, count: int) -> list[Entry]:
-    """The latest transactions first; `balance` is what each changed."""
+    """Returns what each transaction changed of a token, the latest transactions first."""
     return [_load_entry(row) for row in await database.query(HISTORY, wallet_id, token_id, count, skip)]
 
 
 async def history_before(
     database: Database, wallet_id: str, token_id: str, cursor: HistoryCursor, count: int
 ) -> list[Entry]:
-    """The next older entries. Whatever comes meanwhile moves none of them."""
+    """Returns the next older entries. Transactions that come meanwhile move none of them, as they would with an offset."""
     rows = await database.query(OLDER, wallet_id, token_id, cursor.timestamp_s, cursor.tx_id, count)
     return [_load_entry(row) for row in rows]
 
@@ -237,16 +238,16 @@ async def history_before(
 async def history_after(
     database: Database, wallet_id: str, token_id: str, cursor: HistoryCursor, count: int
 ) -> list[Entry]:
-    """The next newer entries, the oldest first."""
+    """Returns the next newer entries, the oldest first."""
     rows = await database.query(NEWER, wallet_id, token_id, cursor.timestamp_s, cursor.tx_id, count)
     return [_load_entry(row) for row in rows]
 
 
 async def transaction_tokens(database: Database, wallet_id: str, tx_id: str) -> list[TransactionPart]:
-    """What a transaction that is not voided changed, by token."""
+    """Returns what a transaction that is not voided changed, by token."""
     found = []
     for row in await database.query(TRANSACTION, wallet_id, ascii_key(tx_id)):
-        name, symbol = NATIVE_TOKEN[:2] if row[7] == NATIVE else row[8:10]
+        name, symbol = NATIVE_TOKEN[:2] if row[7] == HATHOR_TOKEN else row[8:10]
         found.append(
             TransactionPart(
                 tx_id=row[0],

@@ -1,11 +1,11 @@
-"""The tokens that wallets carry: JSON web tokens, HMAC-SHA256, of the original's claims.
+"""Issues and checks the tokens of wallets: JSON web tokens, HMAC-SHA256, with the original's claims.
 
-A full token holds the wallet's own signature over (time, wallet, address of its authentication key), so a thief
-of AUTH_SECRET cannot forge one. A read-only token holds none: knowing the xpub is enough to read.
-`auth` is our addition to it, the address of the authentication key: when that key changes, earlier tokens end.
+A full token holds the wallet's own signature over (time, wallet, address of its authentication key), so a thief of
+AUTH_SECRET cannot forge one. A read-only token holds no signature: who knows the xpub may read. This service adds the claim
+`auth` to it, the address of the authentication key; when that key changes, earlier tokens end.
 
-PyJWT reads and writes them. What a token's seal holds is checked once and remembered; whether it has ended is looked at for
-every request, on the house's own clock.
+PyJWT reads and writes the tokens. The seal of a token is checked once and remembered; its end is checked at every request,
+with the injected clock.
 """
 
 import enum
@@ -43,11 +43,11 @@ class Principal:
     wallet_id: str
     mode: Mode
     auth_address: str | None
-    """Of the authentication key that the token is bound to; None: an original's read-only token, bound to none."""
+    """The address of the authentication key that the token is bound to; None: a read-only token of the original."""
 
 
 class _AdoptedKey(HMACAlgorithm):
-    """HMAC-SHA256 with keys of any length: the settings judge AUTH_SECRET, which may be an original's."""
+    """HMAC-SHA256 with keys of any length: the settings judge AUTH_SECRET, which an original may have chosen."""
 
     def check_key_length(self, key: bytes) -> None:
         """Lets every length pass."""
@@ -60,7 +60,7 @@ def _signatures() -> jwt.PyJWS:
 
 
 class Tokens:
-    """Issues with the first secret, accepts those of every secret: to rotate, put the new one in front."""
+    """Issues tokens with the first secret and accepts tokens of all. To rotate, an operator puts the new secret in front."""
 
     def __init__(self, secrets: Sequence[Secret], clock: Clock, entropy: Entropy) -> None:
         self._keys = [secret.reveal().encode() for secret in secrets]
@@ -77,7 +77,7 @@ class Tokens:
         return self._issue({"wid": wallet_id, "auth": auth_address}, Mode.READ_ONLY)
 
     def verify(self, token: str) -> Principal:
-        """Whose token it is.
+        """Returns whose token it is.
 
         Raises:
             Unauthenticated: it is malformed, expired or of another secret.
@@ -112,7 +112,7 @@ class Tokens:
         return claims
 
     def _read_sealed(self, token: str) -> dict[str, Any]:
-        """What a token says that was sealed with one of the secrets. Raises: Unauthenticated."""
+        """Returns the claims of a token that is sealed with one of the secrets. Raises: Unauthenticated."""
         if len(token) > MAX_TOKEN:
             raise Unauthenticated("The token is not of this service")
         try:
@@ -136,7 +136,7 @@ class Tokens:
 
 @lru_cache(maxsize=REMEMBERED)
 def _verify_once(message: str, signature: str, address: str) -> None:
-    """A pure check that costs a curve operation: each signature is checked once, not at each request."""
+    """Checks a signature. The check is pure and costs a curve operation, so its result is remembered."""
     try:
         verify_message(message, signature, address)
     except ProtocolError as error:

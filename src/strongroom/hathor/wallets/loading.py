@@ -1,7 +1,7 @@
-"""Claims a wallet's addresses: from its first up to the gap after its last used one.
+"""Loads wallets: it claims their addresses, from the first up to the gap after the last used one.
 
-`extend` is one step of it, in the caller's transaction; loading repeats it until nothing is left to claim, and the
-sync takes one step whenever a claimed address is used. A load that dies goes on where it was.
+`extend` is one step, in the caller's transaction. A load repeats it until nothing is left to claim, and the sync takes a
+step whenever a claimed address is used. A load that is interrupted goes on where it was.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ log = structlog.get_logger(__name__)
 
 PARALLEL = 4
 LOOK_S = 2.0
-"""How often to look for wallets that other processes inserted."""
+"""Seconds between two looks for wallets that other processes inserted."""
 FAILED_KEPT = 1_000
 STEP = 500
-"""Addresses claimed in one transaction: the sync waits no longer than that."""
+"""Addresses claimed in one transaction. The sync waits for the ledger's lock no longer than that takes."""
 _wallet, _address = tables.wallet.c, tables.address.c
 _IS_CREATING = _wallet.status == CREATING
 NOT_READY = Statement(select(_wallet.id).where(listed(_wallet.id), _wallet.status != READY))
@@ -75,7 +75,7 @@ USED = Statement(select(_address.address).where(listed(_address.address), _addre
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a wallet is: the highest index it claimed, the last one used."""
+    """How far the load of a wallet is: the highest index that it claimed, and the last one used."""
 
     claimed: int
     last_used: int
@@ -88,7 +88,7 @@ chain_of = lru_cache(maxsize=1024)(address_chain)
 class WalletLoader:
     """Loads wallets in status `creating`, several at a time.
 
-    Two processes may load the same one: each step is a transaction of its own under the ledger's lock, so they take
+    Two processes may load the same wallet: each step is a transaction of its own under the ledger's lock, so the two take
     turns and end in the same rows.
     """
 
@@ -102,10 +102,10 @@ class WalletLoader:
         self._failed: dict[str, str] = {}
         """Why the last load of a wallet failed here."""
         self.progress: dict[str, Progress] = {}
-        """Of the wallets being loaded here."""
+        """Of the wallets that this process loads."""
 
     async def look(self) -> None:
-        """Begins to load what others inserted and did not load to its end. One process does this again and again."""
+        """Begins to load the wallets that other processes left unloaded. One process calls this repeatedly."""
         for wallet_id in await creating_wallets(self._database):
             self.begin(wallet_id)
 
@@ -126,12 +126,15 @@ class WalletLoader:
         return ComponentHealth(status=Status.DEGRADED, detail=detail)
 
     async def load(self, wallet_id: str, wait_s: float) -> None:
-        """Loads it here; returns when that ended, or took so long. Who reads `creating` asks again after a second."""
+        """Loads a wallet; returns when the load ended, or after `wait_s`. A client that reads `creating` asks again."""
         if wait_s:
             await asyncio.wait([self.begin(wallet_id)], timeout=wait_s)
 
     def begin(self, wallet_id: str) -> asyncio.Task[None]:
-        """The load of this wallet, begun unless it is under way. It fails with nothing: the wallet's status tells."""
+        """Returns the load of this wallet, which begins unless it is under way.
+
+        The task raises nothing: whether the load failed stands in the wallet's status.
+        """
         if wallet_id not in self._loads:
             self._loads[wallet_id] = self._background.start(self._load(wallet_id))
         return self._loads[wallet_id]
@@ -163,7 +166,7 @@ async def load_wallet(
     wallet_id: str,
     report: Callable[[Progress], None] = lambda _progress: None,
 ) -> None:
-    """Brings a wallet in status `creating` to `ready`; on failure to `error`, with one more retry counted.
+    """Brings a wallet from status `creating` to `ready`, or on failure to `error`, where it counts one more retry.
 
     Raises:
         Unavailable, OutcomeUnknown: the database is away; the wallet stays as it was.
@@ -194,7 +197,7 @@ async def load_wallet(
 
 
 async def creating_wallets(database: Database) -> list[str]:
-    """Wallets whose loading was begun and not ended."""
+    """Returns the wallets whose load began and did not end."""
     return [row[0] for row in await database.read(lambda connection: execute(connection, BEGUN))]
 
 
@@ -226,12 +229,12 @@ def extend(connection: Connection, network: Network, wallet_id: str, most: int) 
 
 
 def note_used(connection: Connection, wallet_id: str, index: int) -> None:
-    """Raises the last used index; it never goes back."""
+    """Raises the last used index, which never goes back."""
     execute(connection, NOTE_USED, wallet_id, index)
 
 
 def claimed_index(connection: Connection, wallet_id: str) -> int:
-    """The highest index claimed, or -1."""
+    """Returns the highest index that the wallet claimed, or -1."""
     highest = execute(connection, CLAIMED, wallet_id)[0][0]
     return -1 if highest is None else int(highest)
 

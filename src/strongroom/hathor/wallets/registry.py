@@ -1,4 +1,4 @@
-"""The wallets themselves: reading one, registering one, changing its authentication key."""
+"""Reads and registers wallets, and changes their authentication keys."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,7 +54,7 @@ class Wallet:
 
     @property
     def status(self) -> str:
-        """One status of both halves, transparent and shielded."""
+        """The status of both halves together, transparent and shielded: the worse one."""
         if self.shielded_status == "none":
             return self.own_status
         halves = {self.own_status, self.shielded_status}
@@ -62,7 +62,7 @@ class Wallet:
 
 
 def new_wallet(*, wallet_id: str, xpubkey: str, auth_xpubkey: str, max_gap: int, created_at_s: int) -> Wallet:
-    """One that is not registered yet."""
+    """Makes a wallet that is not registered yet."""
     return Wallet(
         id=wallet_id,
         xpubkey=xpubkey,
@@ -81,12 +81,12 @@ def new_wallet(*, wallet_id: str, xpubkey: str, auth_xpubkey: str, max_gap: int,
 
 @lru_cache(maxsize=16_384)
 def key_address(xpub: str, network: Network) -> str:
-    """The address of an xpub's own key: it signs the authentication messages. Raises: ProtocolError."""
+    """Returns the address of an xpub's own key, which signs the authentication messages. Raises: ProtocolError."""
     return parse_xpub(xpub).address().encode(network)
 
 
 async def read_wallet(database: Database, wallet_id: str) -> Wallet | None:
-    """By the quick way, for what only reads."""
+    """Reads a wallet by `Database.query`; None: there is none."""
     rows = await database.query(BY_ID, ascii_key(wallet_id))
     return _load(rows[0]) if rows else None
 
@@ -97,7 +97,7 @@ def find_wallet(connection: Connection, wallet_id: str) -> Wallet | None:
 
 
 def lock_wallet(connection: Connection, wallet_id: str) -> bool:
-    """Whether there is one. It is neither deleted nor changed until the transaction ends."""
+    """Locks a wallet: nobody deletes or changes it until the transaction ends. Returns whether there is one."""
     query = select(tables.wallet.c.id).where(tables.wallet.c.id == wallet_id)
     return connection.execute(locking(query)).first() is not None
 
@@ -110,17 +110,17 @@ class WalletNotFound(NotFound):
 
 
 async def register_wallet(database: Database, wallet: Wallet) -> Wallet:
-    """See `register`."""
+    """As `register`, in a transaction of its own."""
     return await database.write(lambda connection: register(connection, wallet))
 
 
 async def replace_auth_key(database: Database, wallet_id: str, auth_xpubkey: str) -> Wallet:
-    """Raises: WalletNotFound."""
+    """Changes the authentication key, which ends the tokens that are bound to the old one. Raises: WalletNotFound."""
     return await database.write(lambda connection: change_auth_key(connection, wallet_id, auth_xpubkey))
 
 
 def register(connection: Connection, wallet: Wallet) -> Wallet:
-    """Inserts the wallet in status `creating`; one in `error` is set to it again.
+    """Inserts the wallet in status `creating`; one in status `error` gets that status again.
 
     Raises:
         Conflict: another request did it first.
@@ -148,7 +148,7 @@ def register(connection: Connection, wallet: Wallet) -> Wallet:
 
 
 def change_auth_key(connection: Connection, wallet_id: str, auth_xpubkey: str) -> Wallet:
-    """Raises: WalletNotFound."""
+    """Changes the authentication key, which ends the tokens that are bound to the old one. Raises: WalletNotFound."""
     table = tables.wallet
     lock_wallet(connection, wallet_id)
     connection.execute(table.update().where(table.c.id == wallet_id).values(auth_xpubkey=auth_xpubkey))

@@ -1,4 +1,4 @@
-"""A wallet's outputs: by filter, by id, and selected for an amount."""
+"""Reads a wallet's outputs by filter or by id, and selects some of them for an amount."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,14 @@ from sqlalchemy import Connection, and_, false, or_, select
 from strongroom.core.storage.database import Database, ascii_key
 from strongroom.core.storage.statements import Statement, arg, execute, listed
 from strongroom.hathor import tables
+from strongroom.hathor.protocol.transactions import HATHOR_TOKEN
 
 MAX_VALUE = 2**63
-"""No output has more."""
+"""The most that an output holds."""
 
 
 class Output(NamedTuple):
-    """A row of `tx_output`, and whose address it is."""
+    """A row of `tx_output`, and the wallet and key of its address."""
 
     tx_id: str
     position: int
@@ -69,9 +70,9 @@ ONE_UNSPENT = Statement(_OF_ANYBODY.where(_output.spent_by.is_(None)), "tx_id", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which outputs. Bounds of the value are exclusive."""
+    """Which outputs are wanted. The bounds of the value are exclusive."""
 
-    token_id: str = "00"  # noqa: S105 - the native token's id
+    token_id: str = HATHOR_TOKEN
     authority: int = 0
     """A bit mask; 0: outputs of value."""
     skip_locked: bool = False
@@ -80,29 +81,29 @@ class Filter:
     below: int = MAX_VALUE + 1
     most: int = 255
     addresses: Sequence[str] = ()
-    """None: every one of the wallet's."""
+    """Empty: all addresses of the wallet."""
 
 
 async def read_outputs(database: Database, wallet_id: str, wanted: Filter, now_s: int) -> list[Output]:
-    """The largest first. By the quick way, for what only reads."""
+    """Reads outputs by `Database.query`, the largest first."""
     return [_load(row) for row in await database.query(*_question(wallet_id, wanted, now_s))]
 
 
 def find_outputs(connection: Connection, wallet_id: str, wanted: Filter, now_s: int) -> list[Output]:
-    """The same inside a unit of work."""
+    """As `read_outputs`, inside a unit of work."""
     return [_load(row) for row in execute(connection, *_question(wallet_id, wanted, now_s))]
 
 
 async def read_output(database: Database, tx_id: str, index: int, *, skip_spent: bool) -> Output | None:
-    """Reads one output that is not voided, of any wallet (`wallet_id` of the row), locked by a proposal or not."""
+    """Reads one output that is not voided, of any wallet, also where a proposal holds it."""
     rows = await database.query(ONE_UNSPENT if skip_spent else ONE, ascii_key(tx_id), index)
     return _load(rows[0]) if rows else None
 
 
 def covering(outputs: Sequence[Output], amount: int) -> list[Output]:
-    """A small selection of at least `amount`, from outputs sorted largest first; none if they do not reach it.
+    """Selects few outputs of at least `amount`, from outputs sorted largest first; none where they do not reach it.
 
-    The smallest single output that covers it wins; else the largest ones are added up.
+    The smallest single output that covers the amount wins; else the largest ones are added up.
     """
     single = [output for output in outputs if output.value >= amount]
     if single:
@@ -118,7 +119,7 @@ def covering(outputs: Sequence[Output], amount: int) -> list[Output]:
 
 
 def within(outputs: Sequence[Output], amount: int) -> list[Output]:
-    """Outputs, largest first, as long as their sum stays within `amount`."""
+    """Selects outputs, the largest first, whose sum stays within `amount`."""
     chosen: list[Output] = []
     total = 0
     for output in outputs:
@@ -129,13 +130,13 @@ def within(outputs: Sequence[Output], amount: int) -> list[Output]:
 
 
 def is_locked(output: Output, now_s: int) -> bool:
-    """As of now: the sync clears the stored lock a moment after its time came."""
+    """Whether the output is locked now. The sync clears the stored lock a moment after its time came."""
     ended = output.timelock is not None and output.timelock < now_s and output.heightlock is None
     return bool(output.locked) and not ended
 
 
 def _question(wallet_id: str, wanted: Filter, now_s: int) -> tuple[Any, ...]:
-    """The statement and its arguments."""
+    """Returns the statement and its arguments."""
     statement = _filtered(
         is_authority=bool(wanted.authority),
         skip_locked=wanted.skip_locked,
@@ -155,7 +156,7 @@ def _question(wallet_id: str, wanted: Filter, now_s: int) -> tuple[Any, ...]:
 
 @lru_cache
 def _filtered(*, is_authority: bool, skip_locked: bool, skip_spent: bool, at_addresses: bool) -> Statement:
-    """The statement of one kind of filter; there are sixteen."""
+    """Returns the statement for one kind of filter. There are sixteen, and each is compiled when it is first used."""
     query = select(*_COLUMNS).join(tables.address, _AT_ADDRESS)
     names = ["wallet_id", "token_id"]
     if at_addresses:
