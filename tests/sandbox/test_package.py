@@ -3,12 +3,16 @@
 import os
 import subprocess
 import sys
+import sysconfig
+import tomllib
 import zipfile
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
+import strongroom
 from strongroom.core.environment import SettingsError
 from strongroom.core.ledger import local_networks
 from strongroom.core.ledger.local_networks import find_local_networks, require_local_networks
@@ -25,16 +29,13 @@ print(sorted(name for name in sys.modules if name.startswith("strongroom_sandbox
 """
 
 
-def build_wheel(folder: str, target: Path) -> list[str]:
-    """The names of files in the wheel that `folder` of the repository makes."""
+def build_wheel(folder: str, target: Path) -> None:
+    """Puts the wheel that `folder` of the repository makes into `target`."""
     command = [
         sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-build-isolation",
         "--no-deps", "--wheel-dir", str(target), str(ROOT / folder),
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = target.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        return archive.namelist()
 
 
 def test_the_service_loads_nothing_of_it() -> None:
@@ -52,9 +53,12 @@ def test_where_it_is_not_installed_a_command_says_what_is_missing(monkeypatch: p
     assert find_local_networks() is None
     with pytest.raises(SettingsError) as refused:
         require_local_networks()
-    assert list(refused.value.mistakes) == [
-        "local networks need the package strongroom-sandbox, which is not installed here",
-    ]
+    (mistake,) = refused.value.mistakes
+    page = (ROOT / "docs" / "operations.md").read_text()
+    assert mistake.startswith(
+        "local networks need the package strongroom-sandbox, which is not installed here."
+    )
+    assert mistake.rpartition(": ")[2] in page  # the command, which a test below runs
 
 
 def test_two_packages_that_make_local_networks_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,9 +87,50 @@ def test_another_thing_under_its_entry_point_is_named(tmp_path: Path) -> None:
 
 
 def test_each_wheel_has_its_own_package_alone(tmp_path: Path) -> None:
-    files = build_wheel("src/strongroom_sandbox", tmp_path)
+    build_wheel("src/strongroom_sandbox", tmp_path)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        files = archive.namelist()
     assert {name.split("/")[0] for name in files if ".dist-info" not in name} == {"strongroom_sandbox"}
     assert "strongroom_sandbox/bittensor/runtimes/424.v15.scale.gz" in files
     packaged = {Path(name).relative_to("strongroom_sandbox") for name in files if name.endswith(".py")}
     folder = ROOT / "src/strongroom_sandbox"
     assert packaged == {path.relative_to(folder) for path in folder.rglob("*.py")}
+
+
+def test_both_packages_name_the_version_of_the_other() -> None:
+    service = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    sandbox = tomllib.loads((ROOT / "src/strongroom_sandbox/pyproject.toml").read_text())["project"]
+    version = strongroom.__version__
+    assert service["optional-dependencies"]["sandbox"] == [f"strongroom-sandbox=={version}"]
+    assert sandbox["dependencies"] == [f"strongroom[server]=={version}"]
+
+
+def dependencies_beside(folder: Path) -> None:
+    """Shows an environment what this one has installed, without the project itself."""
+    shown = folder / "dependencies"
+    shown.mkdir()
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if "strongroom" not in path.name:
+            (shown / path.name).symlink_to(path)
+    (site_packages,) = (folder / "venv" / "lib").glob("python*/site-packages")
+    (site_packages / "dependencies.pth").write_text(f"{shown}\n")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_two_wheels_are_installed_as_the_page_says(tmp_path: Path) -> None:
+    """Without an index: pip must take each from its file."""
+    page = (ROOT / "docs" / "operations.md").read_text()
+    section = page.partition("## From wheels")[2]
+    make, *commands = section.partition("```\n")[2].partition("```")[0].splitlines()
+    for package in (".", "src/strongroom_sandbox"):
+        build_wheel(package, tmp_path)
+    run = partial(subprocess.run, cwd=tmp_path, env=os.environ | {"PIP_NO_INDEX": "1"}, check=True)
+    run(["bash", "-c", make.replace("python3", sys.executable)])
+    dependencies_beside(tmp_path)
+    said = [run(["bash", "-c", command], capture_output=True, text=True).stdout for command in commands]
+    assert "Run local ledgers alone" in said[-1]
+    where = "import strongroom, strongroom_sandbox; print(strongroom.__file__, strongroom_sandbox.__file__)"
+    found = run(["venv/bin/python", "-c", where], capture_output=True, text=True).stdout.split()
+    assert all(Path(path).is_relative_to(tmp_path / "venv") for path in found)

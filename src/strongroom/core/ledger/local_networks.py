@@ -19,6 +19,10 @@ from strongroom.core.http.listener import Surface
 from strongroom.core.ledger.contract import Ledger
 
 GROUP = "strongroom.local_networks"
+MISSING = (
+    "local networks need the package strongroom-sandbox, which is not installed here. It is a wheel beside the service's:"
+    " pip install ./strongroom-*.whl ./strongroom_sandbox-*.whl"
+)
 
 
 class LocalNetworks(Protocol):
@@ -74,7 +78,5 @@ def require_local_networks() -> LocalNetworksDefinition:
     """The installed package's definition; raises SettingsError if none is installed."""
     found = find_local_networks()
     if found is None:
-        raise SettingsError(
-            ["local networks need the package strongroom-sandbox, which is not installed here"]
-        )
+        raise SettingsError([MISSING])
     return found
