@@ -17,10 +17,9 @@ from sqlalchemy import Connection
 
 from strongroom.atto.gateway import NodeRejected, NodeUnavailable
 from strongroom.atto.protocol import AccountKeys, Address, Mnemonic, Transaction
-from strongroom.atto.transactions.drafting import BlockRequest, Work
 from strongroom.core.coordination.lease import Lease
-from strongroom.core.intents.intent import Outcome
-from strongroom.core.intents.signing import SigningAttempt
+from strongroom.core.intents.intent import Intent, Outcome
+from strongroom.core.intents.signing import Draft
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import CommitUnknown
 from strongroom_sandbox.atto.faults.faults import Refusal
@@ -256,23 +255,23 @@ async def test_a_process_that_lost_its_request_to_another_signs_nothing_and_says
     service: AttoService, sandbox: AttoNetwork, address: str, tmp_path: Path
 ) -> None:
     """It was paused between the claim of the key and the signature; its lease ran out meanwhile."""
-    submitter, leases = service.ledger.use_cases.submitter, service.ledger.leases
-    sign = submitter._sign
+    signing, leases = service.ledger.use_cases.submitter._signing, service.ledger.leases
+    sign = signing.sign
     answers: list[httpx2.Response] = []
 
     async def held_back(lease: Lease, database: Database) -> None:
         del lease, database
         await asyncio.Event().wait()
 
-    async def sign_after_the_other(request: BlockRequest, work: Work | None, attempt: SigningAttempt) -> Any:
-        submitter._sign = sign  # type: ignore[method-assign]
+    async def sign_after_the_other(draft: Draft) -> Intent:
+        signing.sign = sign  # type: ignore[method-assign]
         leases._renew = held_back  # type: ignore[method-assign] # a paused process renews nothing
         sandbox.clock.ahead_ms += 10_000
         async with running_service(sandbox, {"STRONGROOM_DATA": str(tmp_path)}) as other:
             answers.append(await other.send(address, NOBODY, ATTO, key="once"))
-        return await sign(request, work, attempt)
+        return await sign(draft)
 
-    submitter._sign = sign_after_the_other  # type: ignore[method-assign]
+    signing.sign = sign_after_the_other  # type: ignore[method-assign]
     late = await service.send(address, NOBODY, ATTO, key="once")
     assert (late.status_code, late.json()["code"]) == (503, "lease_lost")
     assert entry(await service.send(address, NOBODY, ATTO, key="once")) == entry(answers[0])

@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from strongroom_toy.protocol import SignedTransfer
 from support.serving import serving
 
 GENESIS_BALANCE = 1_000
+Mood = Literal["late", "refuses"]
+"""Late: it answers 503, and the transfer arrives when `deliver` is called. Refuses: without looking at it."""
 
 
 @dataclass(slots=True)
@@ -56,6 +59,9 @@ class ToyNode:
         self._answers.set()
         self.asked = asyncio.Event()
         """A transfer was submitted."""
+        self.moods: deque[Mood] = deque()
+        """Each befalls one submitted transfer, in their order."""
+        self._late: list[bytes] = []
 
     def fall_silent(self, *, deaf: bool) -> None:
         self._is_deaf = deaf
@@ -64,6 +70,11 @@ class ToyNode:
     def recover(self) -> None:
         self._is_deaf = False
         self._answers.set()
+
+    def deliver(self) -> list[str | None]:
+        """What was late arrives; returns why the chain refuses each."""
+        late, self._late = self._late, []
+        return [self.chain.submit(payload) for payload in late]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         method, path = scope["method"], scope["path"]
@@ -86,6 +97,13 @@ class ToyNode:
             self.asked.set()
             await self._answers.wait()
             return 503, {}
+        mood = self.moods.popleft() if self.moods else None
+        if mood == "late":
+            self._late.append(payload)
+            return 503, {}
+        if mood == "refuses":
+            self.asked.set()
+            return 409, {"error": "not now"}
         refusal = self.chain.submit(payload)
         self.asked.set()
         await self._answers.wait()

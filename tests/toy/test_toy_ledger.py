@@ -1,6 +1,8 @@
 """A fourth ledger, installed as a package of its own beside an unchanged service: it pays, is killed, and resumes."""
 
 import asyncio
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -81,9 +83,14 @@ class Installation:
 
 
 @pytest.fixture
-async def installation(installed: Path, tmp_path: Path) -> AsyncIterator[Installation]:
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+async def installation(installed: Path, data: Path) -> AsyncIterator[Installation]:
     async with running_toy_node() as node:
-        yield Installation(installed, tmp_path, node)
+        yield Installation(installed, data, node)
 
 
 async def test_it_pays_and_refuses(installation: Installation) -> None:
@@ -134,6 +141,99 @@ async def test_killed_in_the_midst_it_resumes_and_pays_once(
     assert "4 rows verified" in verified.stdout, verified.stdout  # the key, an account, two signatures
 
 
+async def test_a_second_offer_refused_while_the_first_is_under_way_rejects_nothing(
+    installation: Installation,
+) -> None:
+    node = installation.node
+    node.moods.extend(["late", "refuses"])
+    with await installation.start():
+        account = await installation.create_account()
+        paying = asyncio.create_task(installation.pay(account, "rent", 100))
+        await node.asked.wait()  # the refusal of the second offer
+        assert (await installation.find(account, "rent"))["outcome"] == "OPEN"
+        node.deliver()
+        paid = await paying
+    assert (paid.status_code, paid.json()["outcome"]) == (200, "ACCEPTED"), paid.text
+    assert [one.transfer.amount for one in node.chain.taken] == [100]
+
+
+async def test_a_limit_that_is_over_during_the_signing_does_not_say_that_nothing_was_signed(
+    installation: Installation, data: Path
+) -> None:
+    installation.variables["TOY_REQUEST_TIMEOUT_S"] = "1"
+    with await installation.start():
+        account = await installation.create_account()
+        with sqlite3.connect(data / "toy.sqlite3", isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            late = await installation.pay(account, "rent", 100)
+            assert (late.status_code, late.json()["code"]) == (504, "outcome_unknown"), late.text
+            other.execute("ROLLBACK")
+        other.close()
+        await _until_resumed(installation, account)
+        again = await installation.pay(account, "rent", 100)
+        assert again.json()["outcome"] == "ACCEPTED"
+    assert [one.transfer.amount for one in installation.node.chain.taken] == [100]
+
+
+async def test_after_the_restore_of_an_older_database_an_account_pays_again(
+    installation: Installation, data: Path, tmp_path: Path
+) -> None:
+    backup = tmp_path / "backup"
+    with await installation.start() as first:
+        account = await installation.create_account()
+        await installation.pay(account, "first", 1)
+        copied = await installation.run("backup", str(backup), "--keys", str(tmp_path / "keys"))
+        assert copied.returncode == 0, copied.stderr
+        for number in range(3):
+            await installation.pay(account, f"since{number}", 10)
+        assert first.terminate() == 0
+    await asyncio.to_thread(_restore, backup, data)
+    with await installation.start():
+        overtaken = await installation.pay(account, "rent", 100)
+        assert (overtaken.json()["outcome"], overtaken.json()["reason"]) == (
+            "REJECTED",
+            "another transfer took its number",
+        )
+        paid = await installation.pay(account, "rent2", 100)
+        assert paid.json()["outcome"] == "ACCEPTED", paid.text
+    assert [one.transfer.amount for one in installation.node.chain.taken] == [1, 10, 10, 10, 100]
+
+
+async def test_an_operator_ends_what_nobody_can_prove(installation: Installation, data: Path) -> None:
+    node = installation.node
+    with await installation.start() as process:
+        account = await installation.create_account()
+        node.fall_silent(deaf=True)
+        asked = asyncio.create_task(installation.pay(account, "rent", 100))
+        await node.asked.wait()
+        await asyncio.to_thread(process.kill)
+        with pytest.raises(httpx2.TransportError):
+            await asked
+    with sqlite3.connect(data / "toy.sqlite3") as database:
+        ((transfer,),) = database.execute("SELECT hex(open_intent) FROM toy_account").fetchall()
+    database.close()
+    assert (await installation.run("toy", "abandon", "x")).returncode != 0
+    given_up = await installation.run("toy", "abandon", transfer)
+    assert given_up.returncode == 0, given_up.stderr
+    again = await installation.run("toy", "abandon", transfer)
+    assert "is known" in again.stderr
+    node.recover()
+    with await installation.start():
+        assert (await installation.find(account, "rent"))["outcome"] == "REJECTED"
+        assert (await installation.pay(account, "food", 5)).json()["outcome"] == "ACCEPTED"
+    assert [one.transfer.amount for one in node.chain.taken] == [5]
+
+
+async def test_two_references_never_share_a_transfer(installation: Installation) -> None:
+    installation.node.moods.append("refuses")
+    with await installation.start():
+        account = await installation.create_account()
+        refused = await installation.pay(account, "first", 10)
+        paid = await installation.pay(account, "second", 10)
+        assert (refused.json()["outcome"], paid.json()["outcome"]) == ("REJECTED", "ACCEPTED")
+        assert (await installation.find(account, "first")) == refused.json()
+
+
 async def test_tokens_open_it_and_their_scopes_hold(installation: Installation) -> None:
     migrated = await installation.run("migrate")
     assert (migrated.returncode, "toy.sqlite3 is up to date" in migrated.stdout) == (0, True)
@@ -174,6 +274,12 @@ def test_it_is_small() -> None:
     package = Path(__file__).parent / "package"
     lines = sum(len(path.read_text().splitlines()) for path in package.rglob("*.py"))
     assert 0 < lines <= MAX_LINES
+
+
+def _restore(backup: Path, data: Path) -> None:
+    for path in data.glob("toy.sqlite3*"):
+        path.unlink()
+    shutil.copy(backup / "toy.sqlite3", data)
 
 
 async def _until_resumed(installation: Installation, account: str) -> None:

@@ -157,7 +157,8 @@ async def test_a_process_that_dies_between_the_loss_and_the_next_block_pays_once
         address = await service.open_account(network, 500 * ATTO, wallet)
         await lose_next(service, network, wallet.account(), 7)
         submitter = service.ledger.use_cases.submitter
-        sign = submitter._sign
+        signing = submitter._signing
+        sign = signing.sign
         signed = 0
 
         async def die(*arguments: Any) -> Any:
@@ -168,7 +169,7 @@ async def test_a_process_that_dies_between_the_loss_and_the_next_block_pays_once
             signed += 1
             return step
 
-        submitter._sign = die  # type: ignore[method-assign, assignment]
+        signing.sign = die  # type: ignore[method-assign, assignment]
         assert (await service.send(address, NOBODY, ATTO, key="once")).status_code == 503
         (lost,) = await rejected(service)
     async with start(**PATIENT) as service:
@@ -189,7 +190,8 @@ async def test_two_processes_that_take_up_the_same_lost_payment_make_it_once(
         wallet = await service.create_wallet()
         address = await service.open_account(network, 500 * ATTO, wallet)
         await lose_next(service, network, wallet.account(), 7)
-        sign = service.ledger.use_cases.submitter._sign
+        signing = service.ledger.use_cases.submitter._signing
+        sign = signing.sign
         taken: list[int] = []
 
         async def give_up(*arguments: Any) -> Any:
@@ -199,9 +201,9 @@ async def test_two_processes_that_take_up_the_same_lost_payment_make_it_once(
             taken.append(1)
             return step
 
-        service.ledger.use_cases.submitter._sign = give_up  # type: ignore[method-assign, assignment]
+        signing.sign = give_up  # type: ignore[method-assign, assignment]
         assert (await service.send(address, NOBODY, ATTO, key="once")).status_code == 503
-        service.ledger.use_cases.submitter._sign = sign  # type: ignore[method-assign]
+        signing.sign = sign  # type: ignore[method-assign]
         async with start(**PATIENT) as replica:
             answers = await asyncio.gather(
                 *(one.send(address, NOBODY, ATTO, key="once") for one in (service, replica) for _ in range(3))

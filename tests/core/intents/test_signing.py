@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from strongroom.core.errors import Forbidden
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
-from strongroom.core.intents.signing import CommitUnclear, Signing, SigningAttempt, Unsigned
+from strongroom.core.intents.signing import CommitUnclear, Signing, Unsigned
 from strongroom.core.intents.store import (
     adopt,
     count_attempt,
@@ -27,6 +27,7 @@ from strongroom.core.intents.store import (
     record_rejected,
 )
 from strongroom.core.intents.tables import intent as intent_table
+from strongroom.core.runtime.deadlines import Deadlines
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit, verify
@@ -249,12 +250,10 @@ async def test_a_commit_without_an_answer_names_what_may_be_stored(
             raise CommitUnknown
 
     silent = Silent(database.url)
-    attempt = SigningAttempt()
     with pytest.raises(CommitUnclear) as raised:
-        await signing_on(silent, clock, metrics).sign(Pay(account="alice", amount=7), attempt)
+        await signing_on(silent, clock, metrics).sign(Pay(account="alice", amount=7))
     await silent.close()
     assert raised.value.intent_id is not None
-    assert raised.value.intent_id == attempt.intent_id
     assert await stored(database, raised.value.intent_id) is not None
 
 
@@ -271,3 +270,51 @@ def test_notes_are_a_json_object() -> None:
             stage="",
             created_at_ms=0,
         ).notes
+
+
+@pytest.mark.parametrize("is_signed", [False, True], ids=["before the signature", "before the answer"])
+async def test_a_limit_that_is_over_during_the_signing_does_not_say_that_nothing_was_signed(
+    database: Database, clock: ManualClock, metrics: Metrics, *, is_signed: bool
+) -> None:
+    await open_accounts(database, "alice")
+    begun, deadlines = asyncio.Event(), Deadlines()
+
+    class Slow(Database):
+        async def write(self, work: object, **_: object) -> object:  # type: ignore[override]
+            if is_signed:
+                await super().write(work)  # type: ignore[arg-type]
+            begun.set()
+            return await asyncio.Future[object]()
+
+    slow = Slow(database.url)
+
+    async def pay() -> None:
+        async with deadlines.limit(60):
+            await signing_on(slow, clock, metrics).sign(Pay(account="alice", amount=7))
+
+    paying = asyncio.create_task(pay())
+    await begun.wait()
+    deadlines.end()
+    with pytest.raises(CommitUnclear) as raised:
+        await paying
+    await slow.close()
+    assert (raised.value.intent_id is not None) == is_signed
+
+
+async def test_who_cancels_a_signing_cancels_its_task(
+    database: Database, clock: ManualClock, metrics: Metrics
+) -> None:
+    begun = asyncio.Event()
+
+    class Slow(Database):
+        async def write(self, *_: object, **__: object) -> object:  # type: ignore[override]
+            begun.set()
+            return await asyncio.Future[object]()
+
+    slow = Slow(database.url)
+    task = asyncio.create_task(signing_on(slow, clock, metrics).sign(Pay(account="alice", amount=7)))
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    await slow.close()
+    assert task.cancelled()

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from strongroom.core.errors import OutcomeUnknown
 from strongroom.core.runtime.deadlines import Deadlines
 
 pytestmark = pytest.mark.anyio
@@ -45,3 +46,15 @@ async def test_the_end_may_come_twice_and_while_a_limit_runs_out() -> None:
     deadlines.end()
     with pytest.raises(TimeoutError):
         await waiting
+
+
+async def test_what_a_limit_leaves_under_way_is_said_instead_of_a_timeout() -> None:
+    async def leave_work_behind() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as cancelled:
+            raise cancelled from OutcomeUnknown("It goes on")
+
+    with pytest.raises(OutcomeUnknown, match="It goes on"):
+        async with Deadlines().limit(0.01):
+            await leave_work_behind()

@@ -21,7 +21,7 @@ from strongroom.atto.transactions.publishing import BlockResolver
 from strongroom.atto.transactions.work_cache import WorkCache
 from strongroom.core.errors import OutcomeUnknown, Unavailable
 from strongroom.core.intents.intent import Intent
-from strongroom.core.intents.signing import CommitUnclear, Signing, SigningAttempt
+from strongroom.core.intents.signing import CommitUnclear, Signing
 from strongroom.core.runtime.deadlines import Deadlines
 
 
@@ -30,16 +30,16 @@ class Progress:
     """How far a request has come. It decides which error the caller gets when the time is over."""
 
     signed: Intent | None = None
-    attempt: SigningAttempt | None = None
     waits_for: Intent | None = None
     """An earlier block of the account whose outcome must be known first."""
 
     def timeout_error(self) -> OutcomeUnknown | Unavailable:
-        """Only when no signature can exist does the caller read that it is safe to try again."""
+        """Only when no signature can exist does the caller read that it is safe to try again.
+
+        A limit that is over during the signing ends in `CommitUnclear` instead.
+        """
         if self.signed is not None:
             return unknown_outcome(self.signed.id)
-        if self.attempt is not None:
-            return unclear_commit(self.attempt.intent_id)
         if self.waits_for is not None:
             return held_by(self.waits_for)
         return Unavailable("Timed out before anything was signed; it is safe to try again")
@@ -89,6 +89,8 @@ class Submitter:
                     # Another block has the slot, so this one can never pay: signing the request again cannot pay twice.
                     progress.signed = None
                     request = request.instead_of(intent.id)
+        except CommitUnclear as error:
+            raise unclear_commit(error.intent_id) from None
         except TimeoutError:
             raise progress.timeout_error() from None
 
@@ -115,31 +117,15 @@ class Submitter:
         while True:
             await self._node_network.require()
             await self._node_clock.require_steady()
-            progress.attempt = SigningAttempt()
             try:
-                intent = await self._sign(request, work, progress.attempt)
+                return await self._signing.sign(self._drafts.draft(request, work))
             except BlockInTheWay as found:
-                progress.attempt, progress.waits_for = None, found.intent
+                progress.waits_for = found.intent
                 await asyncio.shield(self._resolver.resolve(found.intent))
                 progress.waits_for = None
             except WorkNeeded as needed:
-                progress.attempt = None
                 found_work = await self._work.work_for(needed.target, needed.timestamp_ms)
                 work = Work(target=needed.target, work=found_work)
-            else:
-                progress.attempt = None
-                return intent
-
-    async def _sign(self, request: BlockRequest, work: Work | None, attempt: SigningAttempt) -> Intent:
-        """Signs once. When this is cancelled, the commit may still happen; `attempt` then holds the block's hash.
-
-        Raises:
-            BlockInTheWay, WorkNeeded: this must be done before the request can be signed.
-        """
-        try:
-            return await self._signing.sign(self._drafts.draft(request, work), attempt)
-        except CommitUnclear as error:
-            raise unclear_commit(error.intent_id) from None
 
 
 def unclear_commit(block_hash: bytes | None) -> OutcomeUnknown:

@@ -65,20 +65,19 @@ class Draft(Protocol):
         """Stores the ledger's own data about the intent, in the same transaction."""
 
 
-@dataclass(slots=True)
-class SigningAttempt:
-    """How far a call of `sign` has come, for a caller that stops waiting for it."""
+class CommitUnclear(OutcomeUnknown):
+    """It is not known whether the intent is stored. If it is, the sweep resolves it."""
 
+    def __init__(self, intent_id: bytes | None, why: str) -> None:
+        """`intent_id` is None if the signing had not come so far; it may have gone on since."""
+        super().__init__(f"{why}; whether anything was signed is not known")
+        self.intent_id = intent_id
+
+
+@dataclass(slots=True)
+class _Progress:
     intent_id: bytes | None = None
     """The intent that is committed or may be committed soon; None if nothing is."""
-
-
-class CommitUnclear(OutcomeUnknown):
-    """The database does not say whether it stored the intent. If it did, the sweep resolves it."""
-
-    def __init__(self, intent_id: bytes | None) -> None:
-        super().__init__("The database does not answer; whether anything was signed is not known")
-        self.intent_id = intent_id
 
 
 class Signing:
@@ -105,10 +104,11 @@ class Signing:
             turn = self._turns[account] = asyncio.Lock()
         return turn
 
-    async def sign(self, draft: Draft, attempt: SigningAttempt | None = None) -> Intent:
+    async def sign(self, draft: Draft) -> Intent:
         """Signs and stores in one transaction.
 
-        If the caller is cancelled, the transaction may still commit; `attempt` then names the intent.
+        If the caller is cancelled, the transaction goes on and may commit. A limit of `core.runtime.deadlines` that is over
+        meanwhile therefore raises CommitUnclear in its caller, and not TimeoutError.
 
         Raises:
             Forbidden, and what `draft.prepare` raises: nothing was signed.
@@ -116,7 +116,7 @@ class Signing:
             Unavailable: the database failed; nothing was stored.
             CommitUnclear: the database does not say whether the intent is stored.
         """
-        progress = attempt or SigningAttempt()
+        progress = _Progress()
 
         def unit(connection: Connection) -> Intent:
             progress.intent_id = None  # the database may run this unit again, after an attempt that it undid
@@ -130,7 +130,9 @@ class Signing:
         try:
             intent = await self._database.write(unit)
         except OutcomeUnknown as error:
-            raise CommitUnclear(progress.intent_id) from error
+            raise CommitUnclear(progress.intent_id, "The database does not answer") from error
+        except asyncio.CancelledError as cancelled:
+            raise cancelled from CommitUnclear(progress.intent_id, "The time was over during the signing")
         self._signatures.labels(self._ledger, intent.kind).inc()
         return intent
 

@@ -52,6 +52,15 @@ def held_row(row: Row[Any]) -> HeldRow:
     return HeldRow(name=row.address, values=(row.sealed_seed,))
 
 
+def lock_account(connection: Connection, address: str) -> Row[Any]:
+    """The account's row, which no other transaction reads until this one ends. Raises: NotFound."""
+    query = locking(select(tables.account).where(tables.account.c.address == address))
+    row = connection.execute(query).first()
+    if row is None:
+        raise NotFound(f"There is no account {address}")
+    return row
+
+
 class Accounts:
     def __init__(
         self, *, database: Database, vault: Vault, bindings: Bindings, audit: Audit, entropy: Entropy
@@ -76,14 +85,6 @@ class Accounts:
 
         await self._database.write(work)
         return address
-
-    def lock(self, connection: Connection, address: str) -> Row[Any]:
-        """The account's row, which no other transaction reads until this one ends. Raises: NotFound."""
-        query = locking(select(tables.account).where(tables.account.c.address == address))
-        row = connection.execute(query).first()
-        if row is None:
-            raise NotFound(f"There is no account {address}")
-        return row
 
     def open_key(self, connection: Connection, row: Row[Any]) -> Key:
         """Raises: VaultError: the row was altered, or sealed under another key."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from strongroom.core.environment import Environment
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
@@ -45,6 +45,11 @@ class ToyDefinition(LedgerDefinition[ToySettings, "ToyLedger"]):
         from strongroom_toy.doctor import toy_checks
 
         return toy_checks(installed, settings)
+
+    def commands(self) -> Any:
+        from strongroom_toy.commands import application
+
+        return application
 
 
 LEDGER = ToyDefinition()

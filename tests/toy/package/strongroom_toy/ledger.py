@@ -52,7 +52,7 @@ class ToyLedger(LedgerBase[ToySettings]):
         )
         self._resolver: Resolver[None] = Resolver(
             network=self._node,
-            effects=PaymentEffects(self._accounts),
+            effects=PaymentEffects(),
             database=self.database,
             clock=self.clock,
             entropy=self.entropy,

@@ -1,6 +1,7 @@
 """The way to a toy node, and what its answers prove: the one judgement that a ledger makes of its payments."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -26,6 +27,14 @@ class AccountState(msgspec.Struct):
     balance: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Overtaken(Rejected):
+    """The transfer's number went to another transfer."""
+
+    next_number: int
+    """The account's next number on the chain, for `Effects.apply`."""
+
+
 class ToyNode:
     """A node over HTTP: the `Network` of `core.intents.resolver`."""
 
@@ -39,6 +48,10 @@ class ToyNode:
         if answer.status == OK:
             return Accepted()
         if answer.status == REFUSED:
+            # A restored backup gives a number again that the chain has taken long ago.
+            found = await self._look(intent)
+            if not isinstance(found, Unknown):
+                return found
             # It proves nothing of another offer that may still arrive: the resolver counts it for the only offer alone.
             return Rejected(reason=_decoded(answer, _Refusal).error, if_unshared=True)
         return Unknown(why=f"the node answers {answer.status}")
@@ -71,7 +84,9 @@ class ToyNode:
         # Between the two questions the node may have taken it: then the number went to this very transfer.
         if await self._has(intent):
             return Accepted()
-        return Rejected(reason="another transfer took its number", stage="overtaken")
+        return Overtaken(
+            reason="another transfer took its number", stage="overtaken", next_number=state.next_number
+        )
 
     async def _has(self, intent: Intent) -> bool:
         answer = await self._ask("GET", f"/transfers/{intent.id.hex()}")

@@ -6,17 +6,19 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from strongroom.core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown
+from strongroom.core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown, Unavailable
 from strongroom.core.intents.intent import Accepted, Intent, Pending, Rejected
 from strongroom.core.intents.resolver import Resolver
 from strongroom.core.intents.signing import Signed, Signing, Unsigned
-from strongroom.core.intents.store import load_intent
+from strongroom.core.intents.store import load_intent, reject_all
 from strongroom.core.runtime.deadlines import Deadlines
-from strongroom.core.security.access import Principal
+from strongroom.core.security.access import OPERATOR, Principal
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import SignatureRequest
 from strongroom.core.storage.database import Database
 from strongroom_toy import tables
-from strongroom_toy.accounts import Accounts
+from strongroom_toy.accounts import Accounts, lock_account
+from strongroom_toy.node import Overtaken
 from strongroom_toy.protocol import MAX_AMOUNT, SignedTransfer, Transfer, is_address
 
 
@@ -49,7 +51,7 @@ class PaymentDraft:
 
     def prepare(self, connection: Connection) -> Unsigned:
         wish = self._wish
-        row = self._accounts.lock(connection, wish.account)
+        row = lock_account(connection, wish.account)
         if (known := _load(connection, wish.account, wish.reference)) is not None:
             if (known.receiver, known.amount) != (wish.receiver, wish.amount):
                 raise Conflict(f"The reference {wish.reference} belongs to another payment")
@@ -57,7 +59,11 @@ class PaymentDraft:
         if row.open_intent is not None:
             raise _InTheWay(row.open_intent, is_same=False)
         transfer = Transfer(
-            sender=wish.account, receiver=wish.receiver, amount=wish.amount, number=row.next_number
+            sender=wish.account,
+            receiver=wish.receiver,
+            amount=wish.amount,
+            number=row.next_number,
+            reference=wish.reference,
         )
         request = SignatureRequest(
             principal=self._principal,
@@ -90,25 +96,43 @@ class PaymentDraft:
 class PaymentEffects:
     """The `Effects` of `core.intents.resolver`: what an outcome changes in the ledger's own tables."""
 
-    def __init__(self, accounts: Accounts) -> None:
-        self._accounts = accounts
-
     def apply(self, connection: Connection, intent: Intent, verdict: Accepted | Rejected | Pending) -> None:
-        row = self._accounts.lock(connection, intent.account)
+        row = lock_account(connection, intent.account)
         columns = tables.account.c
         number = SignedTransfer.parse(intent.payload).transfer.number
         values: dict[str, Any] = {}
         if row.open_intent == intent.id and not isinstance(verdict, Pending):
             values["open_intent"] = None
         # A number that the chain has taken is gone, by whatever transfer.
-        is_gone = isinstance(verdict, Accepted) or verdict.stage == "overtaken"
-        if is_gone:
+        if isinstance(verdict, Accepted):
             values["next_number"] = max(row.next_number, number + 1)
+        elif isinstance(verdict, Overtaken):
+            values["next_number"] = max(row.next_number, verdict.next_number)
         if values:
             connection.execute(update(tables.account).where(columns.address == intent.account).values(values))
 
     def applied(self, intent: Intent, verdict: Accepted | Rejected | Pending, effect: None) -> None:
         """Nobody else has to be told."""
+
+
+def abandon(connection: Connection, intent_id: bytes, audit: Audit, now_ms: int) -> None:
+    """The operator's way out: the account pays again, although nobody could prove that the chain never takes the transfer.
+
+    Raises:
+        NotFound, Conflict: there is no such transfer, or its outcome is known.
+    """
+    intent = load_intent(connection, intent_id)
+    if intent is None:
+        raise NotFound(f"There is no transfer {intent_id.hex()}")
+    row = lock_account(connection, intent.account)
+    verdict = Rejected(reason="The operator gave it up", stage="abandoned")
+    if row.open_intent != intent_id or not reject_all(connection, [intent_id], verdict, now_ms):
+        raise Conflict(f"The outcome of {intent_id.hex()} is known")
+    columns = tables.account.c
+    connection.execute(
+        update(tables.account).where(columns.address == intent.account).values(open_intent=None)
+    )
+    audit.append(connection, OPERATOR, "payment.abandon", intent_id.hex())
 
 
 class Payments:
@@ -132,8 +156,8 @@ class Payments:
         """The payment with its outcome. The same wish again never pays again: it finds the payment.
 
         Raises:
-            InvalidInput, NotFound, Conflict, Forbidden: nothing was signed.
-            OutcomeUnknown: it is signed, and its outcome was not known in time. Ask again with the same reference.
+            InvalidInput, NotFound, Conflict, Forbidden, Unavailable: nothing was signed.
+            OutcomeUnknown: it is signed, or may be, and its outcome was not known in time. Ask again with the same reference.
         """
         principal.require("toy:pay")
         _require_valid(wish)
@@ -152,9 +176,12 @@ class Payments:
                     else:
                         intent_id = intent.id
                         return (await asyncio.shield(self._resolver.resolve(intent))).intent
-        except TimeoutError:
-            state = "nothing was signed" if intent_id is None else "it is signed, and its outcome is open"
-            raise OutcomeUnknown(f"Timed out: {state}. Ask again with the same reference") from None
+        except TimeoutError:  # a limit that is over during `sign` raises CommitUnclear, an OutcomeUnknown
+            if intent_id is None:
+                raise Unavailable("Timed out before anything was signed; it is safe to try again") from None
+            raise OutcomeUnknown(
+                "Timed out: it is signed, and its outcome is open. Ask again with the same reference"
+            ) from None
 
     async def find(self, principal: Principal, account: str, reference: str) -> Intent:
         """Raises: NotFound."""

@@ -40,6 +40,8 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     receiver: str
     amount: int
     number: int
+    reference: str
+    """Two payments that are alike in all else are two transfers: the same bytes are one transfer, also when signed again."""
 
     @property
     def digest(self) -> bytes:
