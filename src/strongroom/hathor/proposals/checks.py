@@ -11,6 +11,7 @@ from strongroom.hathor.protocol.transactions import Transaction
 from strongroom.hathor.protocol.work import WeightRule, minimum_weight, verify_work
 
 WEIGHT_TOLERANCE = 1e-6
+"""Clients compute the weight with floats of their own."""
 
 
 def verify_same(proposed: Transaction, signed: Transaction) -> None:
@@ -33,6 +34,7 @@ def verify_signed(
     Raises:
         ProposalRefused: a signature is missing or wrong, the weight too low, the work not done.
     """
+    # The digest leaves the signatures out, so one digest serves all inputs.
     digest = transaction.signing_digest()
     for place, spent in enumerate(transaction.inputs):
         owner = owners.get((spent.tx_id.hex(), spent.index))

@@ -123,6 +123,7 @@ def complete(
 
 
 def _check_funds(connection: Connection, wallet_id: str, wanted: dict[str, int], now_s: int) -> None:
+    # All tokens that fall short are named at once: a wallet need not try again for each.
     insufficient: list[dict[str, object]] = []
     for token_id, requested in wanted.items():
         balances = balances_within(connection, wallet_id, token_id, now_s)
@@ -175,6 +176,7 @@ def _change(
     due = [(token_id, rest) for token_id, rest in left.items() if rest]
     if not due:
         return []
+    # Where there are fewer unused addresses than tokens, some get the change of two.
     addresses = [row[0] for row in execute(connection, UNUSED, wallet.id, wallet.last_used_index, len(due))]
     return [
         Payee(address=addresses[place % len(addresses)], value=rest, token_id=token_id)

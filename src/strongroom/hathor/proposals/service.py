@@ -51,6 +51,7 @@ class Proposals:
             ProposalRefused, and as `WalletReader.ready`: nothing is held.
             ProposalUnclear: the database does not say whether it is stored.
         """
+        # Before the transaction, because this may ask the node.
         max_inputs, max_outputs = await self.limits()
         if len(transaction.outputs) > max_outputs:
             raise ProposalRefused("too-many-outputs", outputs=len(transaction.outputs))
@@ -87,6 +88,7 @@ class Proposals:
             try:
                 return proposal_id, await self._database.write(work)
             except ProposalRefused as error:
+                # Where the caller named the outputs, another choice is not what it asked for.
                 if spent or error.error not in TAKEN or choice == CHOICES:
                     raise
         raise AssertionError("unreachable")

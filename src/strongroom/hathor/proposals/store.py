@@ -100,6 +100,7 @@ def propose(
     Raises:
         ProposalRefused: the outputs cannot be held.
     """
+    # The ledger's lock, which this may take, comes before the locks of outputs, as it does in the sync.
     caller = _raise_seqnum(connection, wallet_id, transaction)
     connection.execute(
         tables.tx_proposal.insert(),
@@ -124,6 +125,7 @@ def find_proposal(
     row = connection.execute(locking(query) if lock else query).first()
     if row is None:
         raise ProposalRefused("tx-proposal-not-found")
+    # The original tells apart what is not there and what is another wallet's.
     if wallet_id is not None and row.wallet_id != wallet_id:
         raise ProposalRefused("forbidden")
     ours = connection.execute(select(tables.proposal).where(tables.proposal.c.id == proposal_id)).first()
@@ -144,6 +146,7 @@ def already_sent(connection: Connection, proposal: Proposal, raw: bytes) -> bool
     """Whether these bytes went out for this proposal."""
     if proposal.status != SENT:
         return False
+    # Our row goes when the proposal has ended; what was sent is kept for a week beyond that.
     return raw in (proposal.signed, find_sent(connection, proposal.id))
 
 
@@ -151,6 +154,7 @@ def check_sendable(proposal: Proposal, raw: bytes) -> None:
     """Checks that these bytes may be sent. Raises: ProposalRefused: it has ended, or is being sent with other bytes."""
     if proposal.status not in SENDABLE_STATUSES or proposal.proposed is None:
         raise ProposalRefused("tx-proposal-not-open", status=proposal.status)
+    # Of two transactions that spend the same outputs either may win, so one is under way at a time.
     if proposal.sending_since_ms is not None and proposal.signed != raw:
         raise ProposalRefused("tx-proposal-not-open", status=SENDING)
 
@@ -178,6 +182,7 @@ def begin_broadcast(
     is_under_way = proposal.sending_since_ms is not None
     if is_under_way and (intent := load_by_slot(connection, _slot(proposal_id))) is not None:
         return intent
+    # Its outputs were freed when it failed, and another proposal may hold them now.
     if proposal.status == SEND_ERROR and proposal.proposed is not None and not is_under_way:
         _take_again(connection, proposal, parse_transaction(proposal.proposed))
     execute(connection, STORE_SIGNED, raw, tx_id, now_ms, proposal_id)
@@ -302,6 +307,7 @@ def _raise_seqnum(connection: Connection, wallet_id: str, transaction: Transacti
     lock_ledger(connection)
     address = base58check_encode(header.address[:-4])
     rows = execute(connection, SEQNUM, address, wallet_id)
+    # Of a number that does not count on, the node is the judge.
     if not rows or not 0 < header.seqnum - rows[0][0] <= MAX_SEQNUM_JUMP:
         return None
     execute(connection, SET_SEQNUM, header.seqnum, address)

@@ -33,6 +33,7 @@ AT_A_TIME = 200
 _theirs, _ours = tables.tx_proposal.c, tables.proposal.c
 _held, _output = tables.held_output.c, tables.tx_output.c
 _OURS = tables.proposal, _ours.id == _theirs.id
+# A proposal that is being sent does not expire: its transaction may arrive.
 EXPIRED = Statement(
     select(_theirs.id)
     .outerjoin(*_OURS)
@@ -44,6 +45,7 @@ EXPIRED = Statement(
     .limit(AT_A_TIME),
     "before_s",
 )
+# The holds tell which sent proposals still matter. The table of proposals itself only grows.
 _HELD_BY_SENT = tables.held_output.join(
     tables.tx_proposal, and_(_theirs.id == _held.proposal_id, _theirs.status == SENT)
 )
@@ -174,5 +176,6 @@ def _release(connection: Connection, proposal_id: str, tx_id: str | None, now_ms
 
 
 def _forget_old(connection: Connection, now_s: int) -> None:
+    # Intents are kept for as long as the bytes: both answer a caller that sends these again.
     forget_sent(connection, now_s)
     forget_resolved(connection, (now_s - KEPT_S) * 1000)

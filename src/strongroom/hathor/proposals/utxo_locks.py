@@ -27,6 +27,7 @@ from strongroom.hathor import tables
 
 Outpoint = tuple[str, int]
 LOCKED_AT_A_TIME = 100
+"""Outputs in one statement: with far more conditions MySQL forgets the index, and would lock the whole table."""
 _output, _held, _address = tables.tx_output.c, tables.held_output.c, tables.address.c
 MARK = Statement(
     update(tables.tx_output)
@@ -99,6 +100,7 @@ def hold(
     try:
         execute_many(connection, HOLD, [(proposal_id, *outpoint) for outpoint in outpoints])
     except Duplicate as error:
+        # The mark says that the output is free and the row says that it is held: the row is right, its key is unique.
         raise ProposalRefused("inputs-already-used") from error
     return held
 
@@ -139,6 +141,7 @@ def _owned(
         raise ProposalRefused("inputs-not-in-wallet", missing=_encode(denied))
     held: list[LockedUtxo] = []
     for tx_id, index in outpoints:
+        # An adopted row may lack the account; then it is the first one.
         address, key_index, account = keys[rows[tx_id, index].address]
         held.append(
             LockedUtxo(tx_id=tx_id, index=index, address=address, key_index=key_index, account=account or 0)

@@ -171,6 +171,7 @@ async def load_wallet(
     Raises:
         Unavailable, OutcomeUnknown: the database is away; the wallet stays as it was.
     """
+    started_s = clock.monotonic_s()
 
     def step(connection: Connection) -> Progress:
         lock_ledger(connection)
@@ -184,7 +185,8 @@ async def load_wallet(
             progress = await database.write(step)
             report(progress)
             if progress.complete:
-                log.info("wallet loaded", wallet=wallet_id, addresses=progress.claimed + 1)
+                took_s = round(clock.monotonic_s() - started_s, 2)
+                log.info("wallet loaded", wallet=wallet_id, addresses=progress.claimed + 1, took_s=took_s)
                 return
     except NotFound:
         log.info("wallet deleted while it was loaded", wallet=wallet_id)
