@@ -11,6 +11,8 @@ from typing import IO, Self
 
 READY_S = 120.0
 END_S = 60.0
+KEPT = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
+"""The last one is there when scripts/coverage runs the tests: the processes are measured too."""
 
 
 class Process:
@@ -153,5 +155,5 @@ def python(code: str, *arguments: str, environment: Mapping[str, str] | None = N
 
 def _clean_environment() -> dict[str, str]:
     """Nothing of the caller's settings reaches a process under test."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return kept | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
