@@ -21,8 +21,6 @@ from strongroom.core.ledger.contract import AbsentNetwork
 from strongroom.core.ledger.local_networks import require_local_networks
 from strongroom.core.runtime.telemetry import configure_logging
 from strongroom.registry import LEDGERS
-from strongroom.server import serve as run_service
-from strongroom.server import serve_networks
 from strongroom.settings import Settings, check_names, read_settings
 
 NAMES = ", ".join(ledger.name for ledger in LEDGERS)
@@ -58,6 +56,8 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the named ledgers, with their workers and the management surface."""
+    from strongroom.server import serve as run_service  # noqa: PLC0415 - the other commands need no web framework
+
     variables = dict(os.environ)
     networks = None
     if or_sandbox:
@@ -76,6 +76,8 @@ def serve(
 @application.command()
 def sandbox(ledgers: Ledgers = None) -> None:
     """Run local ledgers alone: nodes and chains to try the service with, and to test against."""
+    from strongroom.server import serve_networks  # noqa: PLC0415 - as above
+
     require_known(ledgers)
     check_names(os.environ)
     configure_logging(as_json=os.environ.get("LOG_FORMAT") == "json")

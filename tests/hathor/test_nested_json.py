@@ -6,7 +6,7 @@ from strongroom.core.clock import SystemClock
 from strongroom.core.errors import StrongroomError, Unauthenticated
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.amounts import AmountForm
+from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.live.sockets import MAX_FRAME
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.gateway.node import HttpNode

@@ -9,7 +9,11 @@ import pytest
 from strongroom.core.environment import SettingsError
 from strongroom.registry import GROUP, OWN, find_ledgers
 
-UNUSED = [f"strongroom.{ledger.name}.ledger" for ledger in OWN] + ["strongroom_sandbox", "strongroom_toy"]
+UNUSED = [f"strongroom.{ledger.name}.ledger" for ledger in OWN] + [
+    "strongroom_sandbox",
+    "strongroom_toy",
+    "litestar",
+]
 
 
 def entry(value: str, name: str = "other") -> EntryPoint:
@@ -40,7 +44,7 @@ def test_two_ledgers_of_one_name_are_refused() -> None:
         find_ledgers(twice)
 
 
-def test_the_command_line_loads_no_ledger_that_it_does_not_run() -> None:
+def test_the_command_line_loads_no_ledger_and_no_web_framework_that_it_does_not_run() -> None:
     code = f"import sys, strongroom.cli; print([name for name in {UNUSED!r} if name in sys.modules])"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "[]\n"

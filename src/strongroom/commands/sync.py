@@ -9,7 +9,6 @@ import uvloop
 from strongroom.commands.context import named_ledger, print_ready
 from strongroom.core.runtime.telemetry import configure_logging
 from strongroom.registry import LEDGERS
-from strongroom.server import serve
 from strongroom.settings import read_settings
 
 ABLE = [ledger for ledger in LEDGERS if ledger.works_alone]
@@ -19,6 +18,8 @@ def sync(
     ledger: Annotated[str, typer.Argument(help=f"Which: {', '.join(one.name for one in ABLE)}.")],
 ) -> None:
     """Follow a node into the database, without serving an API."""
+    from strongroom.server import serve  # noqa: PLC0415 - the other commands need no web framework
+
     definition = named_ledger(ledger, ABLE)
     settings = read_settings(os.environ, (definition.name,), serves_ledgers=False)
     configure_logging(as_json=settings.log_as_json, level=settings.log_level)

@@ -13,7 +13,7 @@ from strongroom.core.http.forwarded import TrustedProxies, parse_proxies
 from strongroom.core.messaging.backlog import BacklogLimits, read_backlog_limits
 from strongroom.core.messaging.bus import read_redis_url
 from strongroom.core.storage.database import mysql_url, sqlite_url
-from strongroom.hathor.api.amounts import AmountForm
+from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.notifications.settings import PushSettings, read_push_settings
 from strongroom.hathor.protocol.addresses import MAINNET, NETWORKS, Network
 

@@ -3,7 +3,7 @@
 import pytest
 
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.amounts import AmountForm
+from strongroom.hathor.amounts import AmountForm
 from support.clock import ManualClock
 from support.hathor.api import recorded_rows, serving_api
 from support.hathor.canned_node import CannedNode

@@ -24,8 +24,8 @@ from strongroom.core.security.tokens import Tokens as ApiTokens
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
 from strongroom.hathor import tables
+from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.access import Callers, Clients
-from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.api.application import FirstApi, Services, create_application
 from strongroom.hathor.api.first_api.access import LegacyAccess
 from strongroom.hathor.api.first_api.proposals import LegacyProposals

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from strongroom.core.environment import Secret
-from strongroom.hathor.notifications.fcm import ServiceAccount
+from strongroom.hathor.notifications.settings import ServiceAccount
 from support.serving import serving
 
 PROJECT = "wallets-1"

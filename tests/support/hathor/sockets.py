@@ -21,7 +21,7 @@ from strongroom.core.messaging.outbox_reader import OutboxReader
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.amounts import AmountForm
+from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.live.delivery import Realtime
 from strongroom.hathor.api.live.sockets import MAX_FRAME, SocketApplication, SocketRules
 from strongroom.hathor.api.live.subscriptions import SocketMetrics, Subscriptions

@@ -9,7 +9,7 @@ from litestar import Request as AnyRequest
 from litestar.response.base import ASGIResponse
 from msgspec import Meta
 
-from strongroom.hathor.api.amounts import AmountForm
+from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.requests import Request
 
 T = TypeVar("T")

@@ -16,8 +16,8 @@ from strongroom.core.errors import StrongroomError
 from strongroom.core.http.errors import ErrorAnswers
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage.database import Database
+from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.access import Callers
-from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.api.answers import Answer, encode_json
 from strongroom.hathor.api.cors import OpenToAllPages
 from strongroom.hathor.api.documentation import documentation_routes, openapi_config

@@ -13,8 +13,9 @@ from litestar.routes import HTTPRoute
 import strongroom
 from strongroom.core.http.openapi import Complete, LazyDocument
 from strongroom.core.http.swagger import swagger_routes
+from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.access import any_caller
-from strongroom.hathor.api.amounts import HEADER, QUERY_KEY, AmountForm
+from strongroom.hathor.api.amounts import HEADER, QUERY_KEY
 from strongroom.hathor.api.answers import JSON
 from strongroom.hathor.api.described import ACCESS, TAKES, Access, Takes
 from strongroom.hathor.api.first_api.access import of_first_api

@@ -8,7 +8,8 @@ import msgspec
 from litestar import Request as LitestarRequest
 
 from strongroom.core.json_decoder import decode_json
-from strongroom.hathor.api.amounts import QUERY_KEY, AmountForm
+from strongroom.hathor.amounts import AmountForm
+from strongroom.hathor.api.amounts import QUERY_KEY, amount_form
 
 
 class Request(LitestarRequest[Any, Any, Any]):
@@ -17,7 +18,7 @@ class Request(LitestarRequest[Any, Any, Any]):
     @cached_property
     def amounts(self) -> AmountForm:
         """Raises: Refusal: it asks for a form that there is not."""
-        return AmountForm.of(self)
+        return amount_form(self)
 
 
 async def check_amounts(request: LitestarRequest[Any, Any, Any]) -> None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from strongroom.hathor.amounts import MAX_SAFE
 from strongroom.hathor.api.refusal import Refusal
 
 BASE58 = "^[A-HJ-NP-Za-km-z1-9]*$"
 ALPHANUMERIC = "^[A-Za-z0-9]+$"
-MAX_SAFE = 2**53 - 1
 AMOUNT = r"^\s*(\+?0*[1-9][0-9]*|0[xX]0*[1-9a-fA-F][0-9a-fA-F]*|0[oO]0*[1-7][0-7]*|0[bB]0*1[01]*)\s*$"
 """What JavaScript's BigInt reads as a positive integer."""
 AMOUNT_LETTERS = 1000

@@ -6,7 +6,6 @@ Source: the interface's reference, projects.messages.send and ErrorCode; RFC 752
 import asyncio
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -14,10 +13,10 @@ import jwt
 import msgspec
 
 from strongroom.core.clock import Clock
-from strongroom.core.environment import Secret
 from strongroom.core.errors import Unavailable
 from strongroom.core.http.outbound.client import HttpClient, OutboundError
 from strongroom.core.json_decoder import decode_json
+from strongroom.hathor.notifications.settings import ServiceAccount
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -27,16 +26,6 @@ EARLY_S = 60.0
 TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 2**20
 MAX_PAUSE_S = 600.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceAccount:
-    project_id: str
-    client_email: str
-    private_key: Secret
-    """The RSA key, in PEM form."""
-    key_id: str | None
-    token_url: str
 
 
 class Verdict(enum.StrEnum):

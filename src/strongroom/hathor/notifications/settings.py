@@ -7,12 +7,21 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.json_decoder import decode_json
-from strongroom.hathor.notifications.fcm import ServiceAccount
 
 FCM_URL = "https://fcm.googleapis.com"
 TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 PROVIDERS = frozenset({"android", "ios"})
 ONE_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAccount:
+    project_id: str
+    client_email: str
+    private_key: Secret
+    """The RSA key, in PEM form."""
+    key_id: str | None
+    token_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

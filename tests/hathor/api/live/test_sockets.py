@@ -13,7 +13,7 @@ from strongroom.core.clock import SystemClock
 from strongroom.core.messaging.outbox import Event
 from strongroom.core.storage.database import Database
 from strongroom.hathor import tables
-from strongroom.hathor.api.amounts import AmountForm
+from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.protocol.addresses import MAINNET, parse_address
 from strongroom.hathor.protocol.keys import parse_xpub

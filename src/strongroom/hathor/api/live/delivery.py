@@ -12,7 +12,7 @@ from strongroom.core.http.connections.websockets import text_frame
 from strongroom.core.messaging.bus import Bus
 from strongroom.core.messaging.outbox_reader import OutboxReader, OutboxRecord
 from strongroom.core.runtime.work_health import WorkHealth
-from strongroom.hathor.api.amounts import AmountForm
+from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.live.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.notifications.messages import DESTINATION
 

@@ -15,8 +15,8 @@ from litestar.response import Stream
 from msgspec import UNSET, Meta, UnsetType
 
 from strongroom.core.clock import iso_instant
+from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.access import Caller
-from strongroom.hathor.api.amounts import AmountForm
 from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success, encode_json
 from strongroom.hathor.api.described import takes
 from strongroom.hathor.api.requests import Request, read_query
