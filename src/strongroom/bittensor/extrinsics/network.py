@@ -73,7 +73,7 @@ OUTDATED: Final = Failure(
 
 
 @dataclass(slots=True, kw_only=True)
-class _Sight:
+class _ChainView:
     """The chain in one pass of `follow`."""
 
     heads: Heads
@@ -120,11 +120,11 @@ class ExtrinsicNetwork:
         """
         self._forget_old_offers()
         extrinsics = [extrinsic_of(intent) for intent in intents]
-        sight = await self._look(extrinsics)
+        view = await self._look(extrinsics)
         verdicts: dict[bytes, Verdict] = {}
         for extrinsic in extrinsics:
             try:
-                verdicts[extrinsic.hash] = await self._verdict(extrinsic, sight)
+                verdicts[extrinsic.hash] = await self._verdict(extrinsic, view)
             except AWAY:
                 raise  # for all of them
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are followed
@@ -133,7 +133,7 @@ class ExtrinsicNetwork:
                 verdicts[extrinsic.hash] = Pending(stage=extrinsic.state, trouble=why)
         return verdicts
 
-    async def _look(self, extrinsics: Sequence[Extrinsic]) -> _Sight:
+    async def _look(self, extrinsics: Sequence[Extrinsic]) -> _ChainView:
         """Receipts first: what is stored later than the blocks were read must not look older than they are."""
         hashes = [one.hash for one in extrinsics if one.state is State.IN_BLOCK]
         receipts: Mapping[bytes, Receipt] = {}
@@ -141,29 +141,29 @@ class ExtrinsicNetwork:
             receipts = await self._database.read(lambda connection: load_receipts(connection, hashes))
         heads = await self._chain.heads()
         positions = await self._blocks.positions(heads, _wanted(extrinsics, heads))
-        return _Sight(heads=heads, positions=positions, receipts=receipts)
+        return _ChainView(heads=heads, positions=positions, receipts=receipts)
 
-    async def _verdict(self, extrinsic: Extrinsic, sight: _Sight) -> Verdict:
-        position = sight.positions.get(extrinsic.hash)
+    async def _verdict(self, extrinsic: Extrinsic, view: _ChainView) -> Verdict:
+        position = view.positions.get(extrinsic.hash)
         if position is None:
-            return await self._judge_absence(extrinsic, sight)
-        stored = sight.receipts.get(extrinsic.hash, NO_RECEIPT).inclusion
+            return await self._judge_absence(extrinsic, view)
+        stored = view.receipts.get(extrinsic.hash, NO_RECEIPT).inclusion
         is_stored = stored is not None and stored.hash == position.block.hash
-        inclusion = stored if stored is not None and is_stored else await self._inclusion(position, sight)
-        if position.block.number <= sight.heads.final.number:
+        inclusion = stored if stored is not None and is_stored else await self._inclusion(position, view)
+        if position.block.number <= view.heads.final.number:
             return Finalized(inclusion=inclusion)
         return InBlock(inclusion=inclusion, is_news=not is_stored)
 
-    async def _judge_absence(self, extrinsic: Extrinsic, sight: _Sight) -> Verdict:
+    async def _judge_absence(self, extrinsic: Extrinsic, view: _ChainView) -> Verdict:
         """No block of the best chain holds it."""
-        if sight.heads.final.number >= extrinsic.last_block:
+        if view.heads.final.number >= extrinsic.last_block:
             return dead(State.EXPIRED, EXPIRED)
         if extrinsic.state is State.IN_BLOCK:
             log.warning("an extrinsic's block vanished", hash=extrinsic.hash.hex())
             self._offered_s.pop(extrinsic.hash, None)
             return POOLED
         age_s = (self._clock.now_ms() - extrinsic.created_at_ms) / 1000
-        if age_s >= OFFER_AGAIN_S and (failure := await self._obstacle(extrinsic, sight.heads)):
+        if age_s >= OFFER_AGAIN_S and (failure := await self._obstacle(extrinsic, view.heads)):
             return dead(State.REPLACED, failure)
         if self._is_due(extrinsic, age_s):
             return Unknown(why="No block has it")
@@ -220,11 +220,11 @@ class ExtrinsicNetwork:
         except Unavailable:
             return False
 
-    async def _inclusion(self, position: BlockPosition, sight: _Sight) -> Inclusion:
+    async def _inclusion(self, position: BlockPosition, view: _ChainView) -> Inclusion:
         block = position.block
-        if block.hash not in sight.events:
-            sight.events[block.hash] = await self._events(block)
-        return read_inclusion(position, sight.events[block.hash])
+        if block.hash not in view.events:
+            view.events[block.hash] = await self._events(block)
+        return read_inclusion(position, view.events[block.hash])
 
     async def _events(self, block: Block) -> Sequence[Event] | None:
         try:

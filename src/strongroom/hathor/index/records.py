@@ -59,7 +59,7 @@ def block_heights() -> Select[Any]:
     )
 
 
-HIGHEST = Statement(block_heights())
+MAX_HEIGHT = Statement(block_heights())
 BEST = Statement(block_heights().where(_transaction.voided == false()))
 # A proposal whose transaction was voided loses its outputs. One that is open keeps them, and so does a failed one that is
 # being sent again.
@@ -163,7 +163,7 @@ def write_outputs(connection: Connection, state: BatchState) -> None:
 
 
 def read_heights(connection: Connection) -> Heights:
-    best, highest = execute(connection, BEST), execute(connection, HIGHEST)
+    best, highest = execute(connection, BEST), execute(connection, MAX_HEIGHT)
     return Heights(best=best[0][0] if best else -1, highest=highest[0][0] if highest else -1)
 
 
