@@ -5,8 +5,9 @@ from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
 from strongroom.core.http.connections.admission import MAX_LINGERING, Gate, Reason
-from strongroom.core.http.connections.connection import MAX_DISCARDED, PIECE
+from strongroom.core.http.connections.connection import PIECE
 from strongroom.core.http.connections.limits import MAX_HEAD, MAX_HEADERS, ConnectionLimits
+from strongroom.core.http.connections.request_size import MAX_DISCARDED
 from strongroom.core.http.door import Refused
 from strongroom.core.http.forwarded import parse_proxies
 from strongroom.core.runtime.telemetry import Metrics

@@ -10,8 +10,6 @@ tests/core/http/connections/test_connection.py uses each of these names.
 """
 
 import asyncio
-import enum
-import re
 from functools import partial
 from typing import Any, cast
 
@@ -19,39 +17,23 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from strongroom.core.http.connections.admission import Admission, Gate, Reason
+from strongroom.core.http.connections.due import Due, DueTimer
 from strongroom.core.http.connections.flow import HeldFlow, Inbox, ReaderWatch
-from strongroom.core.http.connections.limits import MAX_HEAD, MAX_HEADERS
 from strongroom.core.http.connections.refusals import Rules, answer_of
+from strongroom.core.http.connections.request_head import (
+    asks_for_websocket,
+    has_body,
+    take_host_of_target,
+    write_head,
+)
+from strongroom.core.http.connections.request_size import RequestRefused, RequestSize
 from strongroom.core.http.connections.shown import EXTENSION
 from strongroom.core.http.connections.websockets import Handshake, Socket
 
 PIECE = 1024
 LINGER_S = 2.0
 """A refused peer has this long to read the refusal."""
-MAX_DISCARDED = 1024 * 1024
-"""To keep the connection, at most this many bytes of a body are read and discarded after the request was answered."""
-FRAMING_A_BYTE = 8
-"""The most framing bytes for each byte of a chunked body. Chunks of one byte have five."""
 OFFERS = (b"upgrade", b"http2-settings")
-HEADER_MARKS = 4
-"""The length of a colon, a space and the end of the line."""
-
-
-class _Refused(Exception):
-    """Raised in a callback of the parser, which wraps it in its own error."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
-
-
-class Due(enum.Enum):
-    """The part that the peer must send next."""
-
-    NOTHING = enum.auto()
-    HEAD = enum.auto()
-    BODY = enum.auto()
-    REQUEST = enum.auto()
 
 
 class Connection(HttpToolsProtocol):
@@ -74,12 +56,8 @@ class Connection(HttpToolsProtocol):
         self._heads = 0
         self._in_head = True
         self._head_begun = False
-        self._head_bytes = self._raw_head_bytes = 0
-        self._body_bytes = self._framing_bytes = self._discarded_bytes = 0
-        self._body_used_s = 0.0
-        self._due = (Due.NOTHING, 0)
-        self._due_since_s = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._size = RequestSize(rules.max_body)
+        self._timer = DueTimer(gate.limits, self.loop, self._overdue)
 
     @classmethod
     def of(cls, gate: Gate, rules: Rules) -> type[asyncio.Protocol]:
@@ -104,7 +82,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_over = True
         self._waiting.clear()
-        self._cancel()
+        self._timer.stop()
         self._reader.stop()
         if self._admission is not None:
             self._admission.end()
@@ -135,45 +113,37 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         cast("dict[str, Any]", self.scope)["extensions"] = {EXTENSION: self}
         self._head_begun = True
-        self._head_bytes = 0
+        self._size.head_begins()
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
-        if len(self.url) > MAX_HEAD:
-            raise _Refused(Reason.LINE_TOO_LONG)
+        self._size.target(len(self.url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
             return  # a trailer must not be taken for a header
-        self._head_bytes += len(name) + len(value) + HEADER_MARKS
-        if self._head_bytes + len(self.url) > MAX_HEAD or len(self.headers) >= MAX_HEADERS:
-            raise _Refused(Reason.HEAD_TOO_LARGE)
+        self._size.header(name, value, len(self.url))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        _take_host_of_target(self.url, self.headers)
+        take_host_of_target(self.url, self.headers)
         if self.parser.should_upgrade():
-            if self._asks_for_websocket() and not self._may_upgrade():
-                raise _Refused(Reason.MALFORMED)
+            if asks_for_websocket(self.headers) and (
+                self._is_answering or self.pipeline or has_body(self.headers)
+            ):
+                raise RequestRefused(Reason.MALFORMED)
             return  # see _upgrade, _decline_upgrade
         queued = len(self.pipeline)
         super().on_headers_complete()
         self._heads += 1
         self._in_head = False
-        self._raw_head_bytes = self._body_bytes = self._framing_bytes = self._discarded_bytes = 0
-        self._body_used_s = 0.0
+        self._size.head_ends()
+        self._timer.new_body()
         if len(self.pipeline) == queued:
             self._is_answering = True
 
     def on_body(self, body: bytes) -> None:
-        self._body_bytes += len(body)
-        largest = self._rules.max_body
-        if largest is not None and self._body_bytes > largest:
-            raise _Refused(Reason.BODY_TOO_LARGE)
-        if self.cycle.response_complete:
-            self._discarded_bytes += len(body)
-            if self._discarded_bytes > MAX_DISCARDED:
-                raise _Refused(Reason.BODY_TOO_LARGE)
+        self._size.body(len(body), is_discarded=self.cycle.response_complete)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -226,25 +196,33 @@ class Connection(HttpToolsProtocol):
         )
 
     def _parse(self, piece: bytes) -> None:
-        heads, was_in_head, body_bytes = self._heads, self._in_head, self._body_bytes
+        heads, was_in_head, body_bytes = self._heads, self._in_head, self._size.body_bytes
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
             rest = piece[upgrade.args[0] :]
-            if self._asks_for_websocket():
+            if asks_for_websocket(self.headers):
                 self._upgrade(rest)
             else:
                 self._decline_upgrade(rest)
             return
         except httptools.HttpParserError as error:
             refused = error.__context__
-            self._refuse(refused.reason if isinstance(refused, _Refused) else Reason.MALFORMED)
+            self._refuse(refused.reason if isinstance(refused, RequestRefused) else Reason.MALFORMED)
             return
         if heads == self._heads and was_in_head is self._in_head:
-            if was_in_head:
-                self._count_head(len(piece))
+            self._count_rest(len(piece) - (self._size.body_bytes - body_bytes))
+
+    def _count_rest(self, size: int) -> None:
+        """Counts bytes that the parser has taken without a call, within one head or one body."""
+        try:
+            if self._in_head:
+                self._head_begun = True
+                self._size.unfinished_head(size, len(self.url))
             else:
-                self._count_framing(len(piece) - (self._body_bytes - body_bytes))
+                self._size.framing(size)
+        except RequestRefused as refused:
+            self._refuse(refused.reason)
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Parses the request again without its offer to upgrade, because the parser reads no body after such an offer.
@@ -255,34 +233,24 @@ class Connection(HttpToolsProtocol):
         if method == b"CONNECT":
             self._refuse(Reason.MALFORMED)
             return
-        request = [method, b" ", self.url, b" HTTP/", self.parser.get_http_version().encode(), b"\r\n"]
-        for name, value in self.headers:
-            if name not in OFFERS:
-                request += [name, b": ", value, b"\r\n"]
-        self._raw_head_bytes = 0
+        headers = [header for header in self.headers if header[0] not in OFFERS]
+        head = write_head(method, self.url, self.parser.get_http_version(), headers)
+        self._size.head_ends()
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._waiting.put_back(b"".join([*request, b"\r\n", rest]))
-
-    def _asks_for_websocket(self) -> bool:
-        offered = dict(self.headers).get(b"upgrade", b"").strip().lower()
-        connection = b",".join(value for name, value in self.headers if name == b"connection")
-        return offered == b"websocket" and b"upgrade" in (
-            word.strip() for word in connection.lower().split(b",")
-        )
+        self._waiting.put_back(head + rest)
 
     def _upgrade(self, rest: bytes) -> None:
         """Hands the connection over to a WebSocket, with its admission and the bytes that came after the head."""
-        self._cancel()
+        self._timer.stop()
         self._is_over = True
         rest += self._waiting.take_all()
         self._flow.hold(False)
         self.connections.discard(self)
-        head = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
-        for name, value in self.headers:
-            head += [name, b": ", value, b"\r\n"]
         handshake = Handshake(
-            head=b"".join([*head, b"\r\n"]), scope=cast("dict[str, Any]", self.scope), application=self.app
+            head=write_head(self.parser.get_method(), self.url, "1.1", self.headers),
+            scope=cast("dict[str, Any]", self.scope),
+            application=self.app,
         )
         socket = Socket(
             handshake,
@@ -294,28 +262,6 @@ class Connection(HttpToolsProtocol):
         self.transport.set_protocol(socket)
         socket.connection_made(self.transport)
         socket.data_received(rest)
-
-    def _may_upgrade(self) -> bool:
-        """Whether an upgrade is allowed: not while an earlier request is being answered, and not with a body."""
-        has_body = any(
-            name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-            for name, value in self.headers
-        )
-        return not (self._is_answering or self.pipeline or has_body)
-
-    def _count_head(self, size: int) -> None:
-        """Counts bytes of a head that is not complete yet."""
-        self._head_begun = True
-        self._raw_head_bytes += size
-        if self._raw_head_bytes > MAX_HEAD:
-            is_line = not self.headers and len(self.url) > MAX_HEAD // 2
-            self._refuse(Reason.LINE_TOO_LONG if is_line else Reason.HEAD_TOO_LARGE)
-
-    def _count_framing(self, size: int) -> None:
-        """Counts bytes of a chunked body that are not content: sizes of chunks, extensions, trailers."""
-        self._framing_bytes += size
-        if self._framing_bytes > MAX_HEAD + FRAMING_A_BYTE * self._body_bytes:
-            self._refuse(Reason.FRAMING)
 
     def _continue(self) -> None:
         """Goes on with the next request, after an answer or when the peer reads again."""
@@ -351,7 +297,7 @@ class Connection(HttpToolsProtocol):
         """Closes the connection. With an answer, the peer gets a moment to read it, and its further bytes are discarded."""
         self._is_over = True
         self._waiting.clear()
-        self._cancel()
+        self._timer.stop()
         self.pipeline.clear()
         if answer is None:
             self.transport.abort()
@@ -364,39 +310,16 @@ class Connection(HttpToolsProtocol):
     # The time
 
     def _watch(self, *, may_parse: bool) -> None:
-        due = (self._what_is_due() if may_parse else Due.NOTHING, self._heads)
-        if due == self._due:
-            return
-        self._cancel()
-        self._due = due
-        if due[0] is Due.NOTHING:
-            return
-        limits = self._limits
-        if due[0] is Due.REQUEST:
-            seconds = limits.idle_s
-        elif due[0] is Due.HEAD:
-            seconds = limits.head_s
-        else:
-            seconds = max(0.0, limits.body_s - self._body_used_s)
-            self._due_since_s = self.loop.time()
-        self._timer = self.loop.call_later(seconds, self._overdue, due[0])
+        self._timer.watch(self._what_is_due() if may_parse else Due.NOTHING, self._heads)
 
-    def _what_is_due(self) -> "Due":
+    def _what_is_due(self) -> Due:
         if not self._in_head:
             return Due.NOTHING if self.cycle.waiting_for_100_continue else Due.BODY
         if self._is_answering:
             return Due.NOTHING
         return Due.HEAD if self._head_begun or not self._heads else Due.REQUEST
 
-    def _cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-            if self._due[0] is Due.BODY:
-                self._body_used_s += self.loop.time() - self._due_since_s
-        self._due = (Due.NOTHING, self._heads)
-
-    def _overdue(self, due: "Due") -> None:
+    def _overdue(self, due: Due) -> None:
         if due is Due.BODY:
             self._refuse(Reason.BODY_TIMEOUT)
         elif due is Due.HEAD and self._head_begun:
@@ -405,12 +328,3 @@ class Connection(HttpToolsProtocol):
             self._is_over = True
             self.transport.close()
             self.loop.call_later(LINGER_S, self.transport.abort)
-
-
-def _take_host_of_target(url: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    """Replaces the Host header by the host in an absolute request target, which takes precedence (RFC 9112, 3.2.2)."""
-    scheme, separator, rest = url.partition(b"://")
-    hosts = [index for index, (name, _) in enumerate(headers) if name == b"host"]
-    if separator and scheme.isalpha() and len(hosts) == 1:
-        authority = re.split(rb"[/?#]", rest, maxsplit=1)[0]
-        headers[hosts[0]] = (b"host", authority)
