@@ -1,4 +1,4 @@
-"""An Atto network for tests and newcomers: a LOCAL node and a work server, honest unless told otherwise."""
+"""An Atto network for tests and newcomers: a LOCAL node and a work server, which work correctly unless a fault is set."""
 
 from strongroom_sandbox.atto.api.node_app import create_node_app
 from strongroom_sandbox.atto.chain.chain import Chain, Confirmation

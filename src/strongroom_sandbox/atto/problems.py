@@ -1,4 +1,4 @@
-"""Errors as the node's framework writes them."""
+"""Error answers in the format of the node's framework."""
 
 from http import HTTPStatus
 from itertools import count
@@ -48,11 +48,11 @@ class Problems:
         return self._response(request, problem.status, problem.message)
 
     def on_http_exception(self, request: AnyRequest, error: HTTPException) -> Response[bytes]:
-        """What the framework refuses by itself: unknown routes, methods, malformed parameters."""
+        """Answers errors of the framework: unknown routes, methods, malformed parameters."""
         return self._response(request, error.status_code, error.detail)
 
     def on_error(self, request: AnyRequest, error: Exception) -> Response[bytes]:
-        """What should not happen."""
+        """Answers an unexpected error."""
         log.error("request failed", path=request.url.path, exc_info=error)
         return self._response(request, HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
 

@@ -1,1 +1,1 @@
-"""The subcommands of `strongroom atto`, and what `strongroom doctor` asks of it."""
+"""The subcommands of `strongroom atto`, and the Atto checks of `strongroom doctor`."""

@@ -1,4 +1,4 @@
-"""`strongroom demo`: a payment on the sandbox, told as it happens."""
+"""`strongroom demo`: makes a payment on the sandbox and shows each step."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""What `strongroom doctor` asks of the Atto ledger."""
+"""The checks of `strongroom doctor` for the Atto ledger."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -33,7 +33,7 @@ def atto_checks(one: Installed, atto: AttoSettings) -> dict[str, Check]:
 
 
 async def _wallet_keys(one: Installed, atto: AttoSettings) -> str:
-    """A restored backup is worth nothing without the key that sealed its wallets."""
+    """Checks that the key opens the wallets: a restored backup is useless without the key that sealed them."""
     async with reading(one) as database:
         found = await inspect_holdings(atto.key, database, WalletHoldings())
     if atto.key.load() is None:
@@ -58,7 +58,7 @@ def _require_network(found: Network | None, configured: Network) -> None:
 
 
 async def _states(one: Installed, atto: AttoSettings) -> str:
-    """Whether the node has every chain as far as it was confirmed here, and with the same block at its end."""
+    """Checks that the node has every account's chain up to the stored height, with the same last block."""
     columns = tables.chain.c
     query = select(columns.address, columns.height, columns.balance, columns.frontier).where(
         columns.height > 0
@@ -76,7 +76,7 @@ async def _states(one: Installed, atto: AttoSettings) -> str:
 
 
 def _compared(stored: Sequence[Row[Any]], found: Sequence[AccountState]) -> str:
-    """Raises: Conflict: the node's chains are not the ones that are stored here."""
+    """The result as text; raises Conflict if the node's chains differ from the stored ones."""
     states = {Address(public_key=state.public_key).path: state for state in found}
     differences = [words for row in stored if (words := _difference(row, states.get(row.address)))]
     if differences:

@@ -1,4 +1,4 @@
-"""`strongroom atto reconcile`: what is stored beside what the node has, and the way out when they differ for good."""
+"""`strongroom atto reconcile`: compares the stored accounts with the node's, and resolves lasting differences."""
 
 import asyncio
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def reconcile(
         ),
     ] = None,
 ) -> None:
-    """Compare the accounts with the node. It changes nothing unless told so by a block's hash."""
+    """Compare the accounts with the node. Nothing is changed unless an option names a block's hash."""
     asyncio.run(
         _reconcile(
             administration_of(context),

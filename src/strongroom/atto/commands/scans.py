@@ -93,7 +93,7 @@ def _scan(
 
 
 def _reason(response: httpx2.Response) -> str:
-    """What the service says, or that something else answered."""
+    """The service's error message, or a note that another program answered."""
     try:
         return str(decode_json(response.content, _Refusal).message)
     except msgspec.MsgspecError:

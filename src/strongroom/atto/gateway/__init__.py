@@ -1,4 +1,4 @@
-"""The outside of the Atto ledger as two narrow Protocols: a node, and a source of proof of work. Their clients lie beside."""
+"""The two outside systems of the Atto ledger as narrow Protocols, a node and a source of proof of work, and their clients."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from strongroom.core.errors import LedgerRejected, Unavailable
 
 
 class NodeUnavailable(Unavailable):
-    """No answer, or one that says nothing about the request: its effect is unknown."""
+    """The node gave no usable answer, so the effect of the request is unknown."""
 
     code = "node_unavailable"
 
@@ -25,7 +25,7 @@ class NodeRejected(LedgerRejected):
 
 
 class InvalidNodeResponse(Unavailable):
-    """What the node said contradicts itself, its signatures or the configured network."""
+    """The node's answer contradicts itself, its signatures or the configured network."""
 
     code = "node_dishonest"
 
@@ -36,7 +36,7 @@ class WorkUnavailable(Unavailable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeightRange:
-    """Entries `first`..`last` of one account, both included."""
+    """The heights `first` to `last` of one account, both included."""
 
     address: Address
     first: int
@@ -47,17 +47,17 @@ class Node(Protocol):
     """What the ledger asks of a node. Every method raises NodeUnavailable when it gets no usable answer."""
 
     async def network(self) -> Network | None:
-        """The network that the node is of; None where it does not say."""
+        """The node's network; None if the node does not name it."""
         ...
 
     async def account(self, address: Address) -> AccountState | None: ...
 
     async def accounts(self, addresses: Sequence[Address]) -> list[AccountState]:
-        """States of those that are open, in any order."""
+        """The states of the open accounts among these, in any order."""
         ...
 
     async def transaction(self, transaction_hash: bytes) -> Transaction | None:
-        """The confirmed transaction with this hash, its hash checked."""
+        """The confirmed transaction with this hash, after its hash was checked; None if the node does not have it."""
         ...
 
     async def transaction_at(self, address: Address, height: int) -> Transaction:
@@ -77,15 +77,15 @@ class Node(Protocol):
         ...
 
     def states(self, addresses: Sequence[Address]) -> AsyncGenerator[AccountState, None]:
-        """The present state of each open account, then every later one."""
+        """The current state of each open account, then every later state."""
         ...
 
     def receivables(self, addresses: Sequence[Address], minimum_raw: int) -> AsyncGenerator[Receivable, None]:
-        """Everything receivable now, then whatever arrives."""
+        """All current receivables, then new ones as they arrive."""
         ...
 
     def entries(self, ranges: Sequence[HeightRange]) -> AsyncGenerator[AccountEntry, None]:
-        """Ascending and without gaps within an account; ends after the last."""
+        """Entries, ascending and without gaps within an account; the stream ends after the last."""
         ...
 
 
@@ -96,6 +96,6 @@ class WorkSource(Protocol):
         """8 bytes that are valid for `target` (32 bytes) in a block of this timestamp.
 
         Raises:
-            WorkUnavailable: not found, and trying again at once will not help.
+            WorkUnavailable: no work was found, and trying again at once does not help.
         """
         ...

@@ -1,4 +1,4 @@
-"""Proof of work from the source that answers first. The next source is asked when one is silent or fails."""
+"""Asks several sources for proof of work: the next one when one is silent or fails. The first answer counts."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 class HedgedWorker:
     """Asks `sources` in their order, the next one as soon as one fails or has been silent for `hedge_s`.
 
-    Each further one waits twice as long as the one before, so that a source that is only slow is not asked many
+    The pause before each further source is twice as long, so that a source that is only slow is not asked many
     times over. The first answer counts; the others are cancelled.
     """
 
@@ -25,7 +25,7 @@ class HedgedWorker:
         self._hedge_s = hedge_s
 
     async def work(self, network: Network, timestamp_ms: int, target: bytes) -> bytes:
-        """See `WorkSource.work`: it fails when every source has failed. One that failed is not asked again here."""
+        """As `WorkSource.work`; fails when every source has failed. A source that failed is not asked again in this call."""
         searches: set[asyncio.Future[bytes]] = set()
         failed: set[WorkSource] = set()
         failure = WorkUnavailable("No source of proof of work answers")
@@ -51,11 +51,11 @@ class HedgedWorker:
             await _cancel(*searches)
 
     def _pause_s(self, number: int) -> float:
-        """Seconds before the next source is asked; 0 after the last."""
+        """The pause before the next source is asked, in seconds; 0 after the last source."""
         return 0.0 if number == len(self._sources) - 1 else self._hedge_s * 2**number
 
     async def _first(self, searches: set[asyncio.Future[bytes]], pause_s: float) -> bytes | None:
-        """Returns the work of the first search that ends, and takes it out of the set; None when none ends in time.
+        """Returns the work of the first search that ends, and removes it from the set; None if none ends in time.
 
         Raises:
             WorkUnavailable: it failed.
@@ -77,7 +77,7 @@ async def _last(searches: set[asyncio.Future[bytes]], failure: WorkUnavailable) 
     """Waits for the first search that still finds work.
 
     Raises:
-        WorkUnavailable: nobody does.
+        WorkUnavailable: no search finds work.
     """
     for search in asyncio.as_completed(searches):
         try:

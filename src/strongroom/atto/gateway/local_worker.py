@@ -1,4 +1,4 @@
-"""Proof of work found on this machine."""
+"""Searches proof of work on this machine."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ QUEUE_SIZE = 64
 
 
 class LocalWorker:
-    """Searches for one request at a time with all its threads; others wait in the order in which they came.
+    """Searches for one request at a time with all threads; other requests wait in their order.
 
     Cancelling the task that waits for `work` ends its search within a millisecond or so.
     """
@@ -26,7 +26,7 @@ class LocalWorker:
         starting_nonce: Callable[[], int] = int,
         queue_size: int = QUEUE_SIZE,
     ) -> None:
-        """`starting_nonce` says where a search starts, by default at zero; `queue_size` counts all unfinished requests."""
+        """`starting_nonce` is the first nonce of a search, by default 0; `queue_size` limits the number of unfinished requests."""
         self._engine = engine or load_engine()
         self._threads = threads if self._engine.is_parallel else 1
         self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="atto-work")
@@ -37,11 +37,11 @@ class LocalWorker:
 
     @property
     def engine(self) -> str:
-        """`native`, or `hashlib` where the native library was not built."""
+        """`native`, or `hashlib` if the native library was not built."""
         return self._engine.name
 
     async def work(self, network: Network, timestamp_ms: int, target: bytes) -> bytes:
-        """See `WorkSource.work`. There is no time limit: set one around it.
+        """As `WorkSource.work`. It has no time limit; the caller sets one.
 
         Raises:
             WorkUnavailable: the queue is full, the year of the timestamp has no work, or the engine is broken.
@@ -60,13 +60,13 @@ class LocalWorker:
         return work
 
     async def close(self) -> None:
-        """Ends the threads. Call it when nothing waits for work any more."""
+        """Ends the threads; called when no request waits for work any more."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def _search(self, target: bytes, highest: int) -> bytes:
         loop = asyncio.get_running_loop()
         start, stop = self._starting_nonce(), StopFlag(0)
-        # Threads start so far apart that none ever reaches the next one's nonces.
+        # The threads' first nonces are so far apart that no thread reaches another one's nonces.
         starts = [start + thread * (U64_MAX // self._threads) & U64_MAX for thread in range(self._threads)]
         searches = [
             loop.run_in_executor(self._executor, self._engine.search, target, highest, nonce, stop)

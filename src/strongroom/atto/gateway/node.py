@@ -44,7 +44,7 @@ CONFIRMATION_TIMEOUT_S = 60.0
 STREAM_IDLE_S = 3600.0
 ADDRESSES_PER_QUERY = 1000
 MAX_UNREADABLE = 100
-"""Items of a stream in a row: one that says nothing else is no node's."""
+"""After this many unreadable items of a stream in a row, the peer does not count as a node."""
 
 _REJECTION = re.compile(
     r"Transaction rejected due to (?P<reason>[A-Z_]+)|Invalid transaction(?P<network> network)?"
@@ -54,13 +54,13 @@ GENESIS_HASHES = {
     Network.LIVE: bytes.fromhex("D1C37D6BBB8F9984029EA21712BB1AA6D2B3D0CD9A484C8CC3B967B7A0501C08"),
     Network.DEV: bytes.fromhex("59F7064570ACDE37CE53AD16D1C87976135AE440C135C6DFC75F694CFB5D8C4E"),
 }
-"""Of the networks that have one first block for everybody."""
-# The network has not said no: the same bytes may still be confirmed.
+"""The first blocks of the networks that have a fixed one."""
+# With these reasons the network has not refused the block: the same bytes may still be confirmed.
 _OPEN_REASONS = frozenset({"ELECTION_EXPIRED", "TRANSACTION_DROPPED"})
 
 
 class HttpNode:
-    """A node at `base_url`. Decodes and checks form; what an answer means for an account is for the caller."""
+    """The client of a node at `base_url`. It decodes answers and checks their form; the caller judges their meaning."""
 
     def __init__(self, base_url: str, clock: Clock) -> None:
         self._clock = clock
@@ -71,7 +71,7 @@ class HttpNode:
         await self._client.close()
 
     async def network(self) -> Network | None:
-        """By the richest accounts, of which every ledger has one from its first block on; by known first blocks."""
+        """Finds the network by the richest accounts, of which every ledger has one from its first block on, or by known first blocks."""
         response = await self._send("GET", "/accounts/top")
         if response.status != HTTPStatus.NOT_FOUND:
             networks = {state.network for state in _decoded(decode_account_states, _body(response))}
@@ -113,7 +113,7 @@ class HttpNode:
             "GET",
             f"/accounts/{address.public_key.hex().upper()}/transactions/stream?{span}",
             headers={"Accept": "application/x-ndjson"},
-            read_timeout_s=LOOKUP_TIMEOUT_S,  # a node that has not got it waits for it
+            read_timeout_s=LOOKUP_TIMEOUT_S,  # a node that does not have the transaction waits for it
         )
         line = _body(response).split(b"\n", 1)[0]
         if not line:
@@ -224,9 +224,9 @@ def _body(response: OutboundResponse) -> bytes:
 
 
 def _refusal(response: OutboundResponse) -> NodeRejected | NodeUnavailable:
-    """Turns an answer into an error. Only a refusal in the node's words is final; anything else leaves the outcome open.
+    """Turns an answer into an error. Only a refusal in the node's own format is final; any other leaves the outcome open.
 
-    A 400 without the node's words may come from a proxy that never asked the node.
+    A 400 in another format may come from a proxy that never asked the node.
     """
     found = _REJECTION.search(response.content.decode(errors="replace"))
     if found is None or response.status != HTTPStatus.BAD_REQUEST:
@@ -246,7 +246,7 @@ def _decoded(decode: Callable[[bytes], T], data: bytes) -> T:
 
 
 class _Tolerance:
-    """Passes over unreadable items of an endless stream, and logs few of them."""
+    """Skips unreadable items of an endless stream, and logs a few of them."""
 
     def __init__(self) -> None:
         self._in_a_row = 0
@@ -265,7 +265,7 @@ class _Tolerance:
             self._in_a_row += 1
             if self._in_a_row > MAX_UNREADABLE:
                 raise InvalidNodeResponse(f"The node's stream is not a node's: {error.message}") from error
-            if str(self._skipped).strip("0") == "1":  # the first, the tenth, the hundredth
+            if str(self._skipped).strip("0") == "1":  # logs the 1st, 10th, 100th, ...
                 log.error("skipped an item of the node's stream", why=error.message, skipped=self._skipped)
             return None
         self._in_a_row = 0

@@ -1,4 +1,4 @@
-"""What the ledger knows of its node: whether it is there, of which network it is, and its time."""
+"""Watches the node: whether it answers, its network and its time."""
 
 from strongroom.atto.gateway import Node
 from strongroom.atto.gateway.node_clock import REFRESH_S, TIME, NodeClock
@@ -45,7 +45,7 @@ class NodeWatch:
         )
 
     async def _ask(self) -> None:
-        """Its time; and its network where it was away, as another one may have taken its address."""
+        """Asks for the time, and after an outage also for the network, because another node may have taken the address."""
         try:
             await self.clock.refresh()
         except Exception:

@@ -1,4 +1,4 @@
-"""Proof of work from a work server."""
+"""Gets proof of work from a work server."""
 
 from http import HTTPStatus
 
@@ -17,7 +17,7 @@ class _Found(msgspec.Struct):
 
 
 class RemoteWorker:
-    """Asks `POST /works` of a work server and verifies the answer: a wrong one counts as none."""
+    """Asks `POST /works` of a work server and verifies the answer; a wrong one counts as a failure."""
 
     def __init__(self, base_url: str, timeout_s: float) -> None:
         self._url = base_url + "/works"

@@ -1,4 +1,4 @@
-"""Two ways to search for proof of work: a compiled one and one that needs nothing but Python."""
+"""Two engines that search for proof of work: a compiled one, and one in Python."""
 
 import ctypes
 import time
@@ -9,38 +9,38 @@ from strongroom.atto.protocol import U64_MAX, work_value
 from strongroom.atto.protocol.fields import HASH_SIZE
 
 LIBRARY: Final = Path(__file__).with_name("blake2b_work.so")
-"""Built from `blake2b_work.c` when the project is installed where there is a C compiler."""
+"""Built from `blake2b_work.c` at the installation, if there is a C compiler."""
 
 WIDTHS: Final = (1, 4, 8)
 """Plain, AVX2, AVX-512."""
 
 StopFlag = ctypes.c_int32
-"""A flag that several searches share: any value but 0 ends them."""
+"""A flag that several searches share: any value except 0 ends them."""
 
 
 class Engine(Protocol):
-    """A blocking search, meant for a thread. Engines agree: they find the first valid nonce from the start on."""
+    """A blocking search, which runs in a thread. All engines find the same nonce: the first valid one from the start on."""
 
     name: ClassVar[str]
     is_parallel: ClassVar[bool]
-    """Whether several threads find more than one."""
+    """Whether several threads are faster than one."""
 
     def search(self, target: bytes, threshold: int, start: int, stop: StopFlag) -> int | None:
-        """The first nonce from `start` on, around the end of 64 bits, whose value is not above `threshold`.
+        """The first nonce from `start` on whose value is not above `threshold`; after 2^64-1 the search continues at 0.
 
-        Sets `stop` when it has found one. Returns None when somebody else set it.
+        Sets `stop` when it has found one. Returns None if another thread has set it.
         """
         ...
 
 
 class NativeEngine:
-    """The C library. A search releases the interpreter and looks at the flag every few microseconds."""
+    """The C library. A search releases the interpreter lock and checks the flag every few microseconds."""
 
     name: ClassVar = "native"
     is_parallel: ClassVar = True
 
     def __init__(self, lanes: int | None = None) -> None:
-        """`lanes` nonces are tried side by side, by default as many as this processor can.
+        """`lanes` nonces are tried at the same time, by default as many as this processor supports.
 
         Raises:
             OSError: the library was not built.
@@ -70,7 +70,7 @@ class NativeEngine:
 
 
 class HashlibEngine:
-    """Plain Python. It holds the interpreter, so it rests after each batch to let the event loop run."""
+    """Plain Python. It holds the interpreter lock, so it pauses after each batch to let the event loop run."""
 
     name: ClassVar = "hashlib"
     is_parallel: ClassVar = False
@@ -90,7 +90,7 @@ class HashlibEngine:
 
 
 def load_engine() -> Engine:
-    """The native engine, or the slow one where the library was not built."""
+    """The native engine, or the slow one if the library was not built."""
     try:
         return NativeEngine()
     except OSError:

@@ -1,4 +1,4 @@
-"""The sources of proof of work that the settings name, as one."""
+"""Makes one source of proof of work from the settings."""
 
 from contextlib import AsyncExitStack
 
@@ -15,9 +15,9 @@ log = structlog.get_logger(__name__)
 
 
 def open_work_source(settings: AttoSettings, clock: Clock, stack: AsyncExitStack) -> WorkSource:
-    """This machine, a work server, or the server with this machine behind it. `stack` closes what is opened.
+    """This machine, a work server, or a work server with this machine as its fallback. `stack` closes what is opened.
 
-    A server that is alone is asked up to three times: an answer may be lost.
+    A work server without a fallback is asked up to three times, because an answer may be lost.
     """
     if settings.work_url is None:
         return _open_local(settings, stack)

@@ -1,1 +1,1 @@
-"""The entries of accounts: stored, listed, announced to the callback URL."""
+"""Stores and lists the entries of accounts, and announces them to the callback URL."""

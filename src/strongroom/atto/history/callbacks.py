@@ -1,8 +1,8 @@
-"""Sends every entry of every account to CALLBACK_URL: in the order of heights within an account, accounts independently.
+"""Posts every entry of every account to CALLBACK_URL, in the order of heights. Accounts do not wait for each other.
 
-`notification_state` is the original's progress table and is kept exactly: an adopted database goes on where it
-stopped, and could go back. With no CALLBACK_URL the progress still advances, as the original's built-in sink did,
-so that a URL that is set later is told what happens from then on.
+`notification_state` is the original's progress table, and its meaning stays the same: an adopted database continues where it
+stopped, and the original can continue later. Without a CALLBACK_URL the progress still advances, as in the original, so
+that a URL that is set later gets only what happens from then on.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ MISSED_CHUNK = 500
 
 
 class Callbacks:
-    """Announces entries in the transactions that store them, and delivers them."""
+    """Queues callbacks in the transactions that store entries, and delivers them."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Callbacks:
         self._outbox = outbox
         self._heights: dict[str, int] = {}
         self._missing: dict[str, int] = {}
-        """Heights from which on nothing could be told, by account."""
+        """By account, the lowest height whose callbacks could not be queued."""
         self._quiet: SimpleQueue[tuple[str, int]] = SimpleQueue()  # units of work may run in a thread
         self._dispatcher = Dispatcher(
             Destination(name=DESTINATION, deliver=self._deliver, delivered=_advance),
@@ -94,7 +94,7 @@ class Callbacks:
         self._outbox.wake_delivery(DESTINATION, address.path)
 
     async def run(self, turn: Turn) -> None:
-        """Delivers until cancelled. Run it under a lease."""
+        """Delivers until cancelled. It runs under a lease, so that no entry is delivered by two processes."""
         if self._url is None:
             await self._drop_leftovers()
             turn.health.succeeded("CALLBACK_URL is not set")
@@ -104,7 +104,7 @@ class Callbacks:
             await self._dispatcher.run(turn.health)
 
     def rest(self) -> None:
-        """Forgets what is known of deliveries, because another process delivers now."""
+        """Forgets failed deliveries, because another process delivers now."""
         self._missing.clear()
         self._dispatcher.rest()
 
@@ -136,7 +136,7 @@ class Callbacks:
         self._count.labels("delivered").inc()
 
     async def _queue_missed(self) -> None:
-        """Queues what was stored without a URL when the process died before it advanced the progress."""
+        """Queues entries that were stored without a URL by a process that died before it advanced the progress."""
         self._missing.clear()
         heights = select(tables.chain.c.address, tables.chain.c.entry_height)
         progress = select(tables.notification_state.c.address, tables.notification_state.c.height)
@@ -164,14 +164,16 @@ class Callbacks:
         return [load_entry(row, public_key) for row in await self._database.fetch_all(query)]
 
     async def advance(self) -> None:
-        """Without a URL, stores the progress of what this process stored. Run it in every process, again and again."""
+        """Without a URL, advances the progress to the entries that this process stored. Every process runs it in a loop."""
         heights = self._heights
         while not self._quiet.empty():
             path, height = self._quiet.get()
             heights[path] = max(height, heights.get(path, 0))
         if heights:
             rows = [_progress(path, height) for path, height in heights.items()]
-            await self._database.write(partial(_advance_to, rows=rows))  # if it fails, the heights are kept
+            await self._database.write(
+                partial(_advance_to, rows=rows)
+            )  # if this fails, the next call stores these heights
             heights.clear()
 
     async def _drop_leftovers(self) -> None:
@@ -194,7 +196,7 @@ def _advance(connection: Connection, event: Event) -> None:
 
 
 def _advance_to(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    """Advances the progress and never sets it back: a process that was paused may store an old height late."""
+    """Raises the progress and never lowers it, because a paused process may store an old height late."""
     upsert_highest(connection, tables.notification_state, rows, "height")
 
 

@@ -1,4 +1,4 @@
-"""Lines of accounts' histories as rows."""
+"""Converts between history entries and database rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from strongroom.core.storage.database import insert_ignore
 
 
 def insert_entries(connection: Connection, wallet_name: str, entries: Sequence[AccountEntry]) -> None:
-    """Puts lines into the store; a line that is there stays."""
+    """Inserts entries; an entry that is stored already stays as it is."""
     rows = [
         {
             "address": Address(public_key=entry.public_key).path,

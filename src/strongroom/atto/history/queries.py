@@ -1,4 +1,4 @@
-"""Reads over the service's own store: pages of history, what is receivable, totals, labels."""
+"""Queries of the service's own database: pages of history, receivables, totals, labels."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ RANGES_PER_STATEMENT = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Newest first; `next_cursor` is None on the last page."""
+    """A page of entries, newest first; `next_cursor` is None on the last page."""
 
     entries: list[AccountEntry]
     next_cursor: str | None
@@ -29,7 +29,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingReceivable:
-    """A receivable, and why it was not received yet, if that was tried."""
+    """A stored receivable, and why the last try to receive it failed."""
 
     receivable: Receivable
     problem: str | None
@@ -76,7 +76,9 @@ class Queries:
             timestamp_ms, path, height = _parse_cursor(cursor, 3)
             query = query.where(
                 columns.timestamp_ms
-                <= int(timestamp_ms),  # the index's first column; the tuple alone would not use it
+                <= int(
+                    timestamp_ms
+                ),  # lets the database use the index, which the comparison of tuples does not
                 tuple_(*order) < (int(timestamp_ms), path, int(height)),
             )
 
@@ -107,14 +109,14 @@ class Queries:
         return await self._database.read(work)
 
     async def opened(self, *, enabled_only: bool) -> list[AccountRecord]:
-        """Accounts that are open."""
+        """The open accounts."""
         query = select(tables.chain).where(tables.chain.c.height > 0)
         if enabled_only:
             query = query.where(tables.chain.c.disabled.is_(False))
         return [account_record(row, self._network) for row in await self._database.fetch_all(query)]
 
     async def waiting(self, address: Address) -> list[PendingReceivable]:
-        """What an account could receive, oldest first."""
+        """The receivables of an account, oldest first."""
         columns = tables.receivable.c
         query = (
             select(tables.receivable).where(columns.address == address.path).order_by(columns.timestamp_ms)
@@ -127,7 +129,7 @@ class Queries:
         return await self._database.read(work)
 
     async def waiting_of_wallet(self, wallet_name: str) -> list[PendingReceivable]:
-        """What the accounts of a wallet could receive, oldest first."""
+        """The receivables of all accounts of a wallet, oldest first."""
 
         def work(connection: Connection) -> list[PendingReceivable]:
             _require_wallet(connection, wallet_name)
@@ -156,7 +158,7 @@ class Queries:
         return await self._database.read(work)
 
     async def labels(self, wallet_name: str) -> list[AccountRecord]:
-        """All accounts of a wallet by index, labelled or not."""
+        """All accounts of a wallet, with and without labels, ordered by index."""
         columns = tables.chain.c
         query = select(tables.chain).where(columns.wallet_name == wallet_name).order_by(columns.account_index)
 

@@ -1,7 +1,7 @@
-"""The service's own store of entries. Our blocks write it, the node completes it, pages are read from it.
+"""Stores the history entries of accounts: those of our own blocks directly, missing ones from the node.
 
-An account's entries are stored without gaps up to `entry_height`. What is missing up to its height (an adopted
-account, a change made elsewhere) is fetched from a historical node and checked line by line before it counts.
+An account's entries are stored without gaps up to `entry_height`. Entries that are missing up to its height (of an adopted
+account, or a change by another wallet) are fetched from a historical node and checked one by one before they are stored.
 """
 
 import asyncio
@@ -30,19 +30,19 @@ POLL_S = 5.0
 ACCOUNTS_AT_ONCE = 8
 CHUNK = 500
 SHOWN = 12
-"""Characters of an address in health."""
+"""Health shows this many characters of an address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """An account whose store ends below its height."""
+    """An account whose stored history ends below its height."""
 
     account: AccountRecord
     state: AccountState
 
 
 class History:
-    """Stores entries and fills gaps. Call `wake` after a change that was not stored line by line."""
+    """Stores entries and fills gaps. `wake` is called after a state was stored whose entries are missing."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class History:
     def store_and_announce(
         self, connection: Connection, wallet_name: str, entries: Sequence[AccountEntry]
     ) -> None:
-        """Stores entries and their callbacks in the caller's transaction."""
+        """Stores entries and queues their callbacks, in the caller's transaction."""
         insert_entries(connection, wallet_name, entries)
         self._callbacks.announce(connection, entries)
 
@@ -82,7 +82,7 @@ class History:
         return Again() if gaps else None
 
     async def fill(self, gaps: Iterable[Gap]) -> dict[Address, str]:
-        """Fetches what is missing, accounts in parallel; returns those for which it did not work, and why."""
+        """Fetches missing entries, accounts in parallel; returns the accounts that failed, with the reason."""
         slots = asyncio.Semaphore(ACCOUNTS_AT_ONCE)
         failed: dict[Address, str] = {}
 
@@ -90,7 +90,7 @@ class History:
             async with slots:
                 try:
                     await self._fill(gap)
-                except Exception as error:  # noqa: BLE001 - whatever is wrong with one account, the others are filled
+                except Exception as error:  # noqa: BLE001 - one bad account must not stop the others
                     why = failed[gap.account.address] = fault_text(error)
                     log.warning("history not complete", address=gap.account.address.path, why=why)
 
@@ -100,7 +100,7 @@ class History:
         return failed
 
     async def complete(self, addresses: Sequence[Address], timeout_s: float) -> None:
-        """Fills the gaps of these accounts now, as far as the node lets us in time."""
+        """Fills the gaps of these accounts now, as far as possible within the time."""
         paths = {address.path for address in addresses}
         gaps = [gap for gap in await self._gaps() if gap.account.address.path in paths]
         if gaps:
@@ -131,7 +131,7 @@ class History:
         )
 
         def work(connection: Connection) -> None:
-            if connection.execute(claim).rowcount:  # else another filler was quicker
+            if connection.execute(claim).rowcount:  # otherwise another process has stored them first
                 insert_entries(connection, account.wallet_name, lines)
                 self._callbacks.announce_missed(connection, account.address, lines)
 
@@ -149,7 +149,7 @@ class History:
         return await self._database.read(work)
 
     def _gap(self, row: Row[Any]) -> Gap | None:
-        """None where what is stored of the account cannot be read."""
+        """The account's gap; None if its stored row cannot be read."""
         try:
             account = account_record(row, self._network)
         except ValueError as error:
@@ -169,7 +169,7 @@ def _balance_at(connection: Connection, account: AccountRecord) -> int:
 
 
 def _check(lines: Sequence[AccountEntry], span: HeightRange, balance: int, state: AccountState) -> None:
-    """Raises InvalidNodeResponse unless the lines are complete, add up and end in the verified state."""
+    """Raises InvalidNodeResponse unless the entries are complete, add up and end in the verified state."""
     if len(lines) != span.last - span.first + 1:
         raise InvalidNodeResponse(
             f"The node gave {len(lines)} of {span.last - span.first + 1} entries; is it historical?"

@@ -1,4 +1,4 @@
-"""The entry as clients see it: on the API, in pages and in callbacks it is the same document."""
+"""The document of an entry, which is the same in answers, pages and callbacks."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from strongroom.atto.protocol import AccountEntry, Address
 
 
 class EntryView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A confirmed block of an account and what it did to the balance. Amounts are in raw, times in milliseconds."""
+    """A confirmed block of an account, with the balance before and after it. Amounts are in raw, times in milliseconds."""
 
     hash: str
     address: str

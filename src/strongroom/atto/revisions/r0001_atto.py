@@ -1,4 +1,4 @@
-"""The original's tables where they are missing, and ours beside them."""
+"""Creates the original's tables if they are missing, and our own tables."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Why a block is rejected as a word that decisions may depend on, beside the words for people."""
+"""Adds the cause of a rejection as a stable word, on which code may depend, in addition to the text for people."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,7 +19,7 @@ def upgrade() -> None:
     columns = sa.inspect(op.get_bind()).get_columns(TABLE)
     if all(
         column["name"] != "cause" for column in columns
-    ):  # MySQL keeps what a run that was killed has done
+    ):  # on MySQL an interrupted run may have done this already
         op.add_column(TABLE, sa.Column("cause", ascii_text(32)))
     block = sa.table(TABLE, sa.column("state"), sa.column("reason"), sa.column("cause"))
     rejected = block.c.state == "REJECTED"

@@ -1,4 +1,4 @@
-"""What a node says of a block, and what is wrong with a receivable, take any text, whatever the server's character set."""
+"""Converts the columns for the node's reasons and the problems of receivables, so that they store any text."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,5 +15,5 @@ def upgrade() -> None:
 
 
 def plan(connection: sa.Connection) -> list[str]:
-    """What `upgrade` would do, in sentences. It only reads."""
+    """Describes in sentences what `upgrade` would do; it only reads."""
     return describe(narrow_columns(connection, tables.metadata))

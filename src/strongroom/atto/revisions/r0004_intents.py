@@ -1,4 +1,4 @@
-"""Signed blocks become intents."""
+"""Moves signed blocks into the table of intents."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,7 +6,7 @@ from alembic import op
 revision = "atto_0004"
 down_revision = "atto_0003"
 
-# As strongroom.core.intents has the table at core_0005.
+# The table as strongroom.core.intents defines it at core_0005.
 INTENT = sa.table(
     "strongroom_intent",
     *(
@@ -53,9 +53,9 @@ OUTCOMES = {"SIGNED": "OPEN", "CONFIRMED": "ACCEPTED", "REJECTED": "REJECTED"}
 def upgrade() -> None:
     tables = set(sa.inspect(op.get_bind()).get_table_names())
     if INTENT.name in tables and BLOCK.name not in tables:
-        return  # on MySQL, where a run was killed after its last statement
+        return  # on MySQL, if a run was killed after its last statement
     block = BLOCK.c
-    # Who asked for it stands in the audit trail.
+    # The audit trail has the principal who asked for it.
     request = sa.case(
         (block.sender.is_(None), "{}"),
         else_=sa.literal('{"sender":"')
@@ -80,6 +80,8 @@ def upgrade() -> None:
         sa.literal_column("1"),
         block.created_at_ms,
         block.resolved_at_ms,
-    ).where(block.hash.not_in(sa.select(INTENT.c.id)))  # MySQL keeps what a run that was killed has done
+    ).where(
+        block.hash.not_in(sa.select(INTENT.c.id))
+    )  # on MySQL an interrupted run may have moved some already
     op.execute(sa.insert(INTENT).from_select(INTENT.c.keys(), rows))
     op.drop_table(BLOCK.name)

@@ -36,18 +36,18 @@ _KEYS_PER_QUERY = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """What one confirmed block changed."""
+    """The changes that one confirmed block made."""
 
     transaction: Transaction
     account: AccountState
     entry: AccountEntry
     receivable: Receivable | None
-    """What a SEND made receivable."""
+    """The receivable of a SEND; None for other blocks."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _History:
-    """One account; block number n is at index n - 1."""
+    """The blocks of one account; the block at height n has index n - 1."""
 
     state: AccountState
     transactions: list[Transaction] = field(default_factory=list)
@@ -78,7 +78,7 @@ class Chain:
         return self.confirm(transaction)
 
     def verify(self, transaction: Transaction, now_ms: int) -> None:
-        """What the transaction can show alone: form, time, work, signature, network.
+        """Checks the transaction by itself: form, time, work, signature, network.
 
         Raises:
             Rejected: `INVALID_TRANSACTION` or `INVALID_NETWORK`.
@@ -131,7 +131,7 @@ class Chain:
         return self.apply(sign_genesis(block, work), now_ms)
 
     def faucet_block(self, address: Address, amount_raw: int, now_ms: int) -> SendBlock:
-        """What the genesis account would have to sign next; raises like `faucet`."""
+        """The next block for the genesis account to sign; raises as `faucet`."""
         state = self._histories[GENESIS_PUBLIC_KEY].state
         return send_block(
             state,

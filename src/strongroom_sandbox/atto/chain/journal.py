@@ -18,21 +18,21 @@ class Journal:
         """In the order they were confirmed.
 
         Raises:
-            ProtocolError: a line is no transaction.
+            ProtocolError: a line is not a transaction.
         """
         with self._path.open("rb") as lines:
             for line in lines:
                 yield decode_transaction(line)
 
     def append(self, transaction: Transaction) -> None:
-        """Written when this returns, though not flushed to the disk: it survives the process, not the machine."""
+        """Writes the line without flushing it to the disk, so it survives the end of the process, but not of the machine."""
         self._file.write(encode_transaction(transaction) + b"\n")
 
     def close(self) -> None:
         self._file.close()
 
     def _drop_torn_line(self) -> None:
-        """A process that was killed while it wrote leaves a last line without its end."""
+        """Removes an incomplete last line, which a process leaves that is killed while it writes."""
         self._path.touch()
         data = self._path.read_bytes()
         if not data.endswith(b"\n"):

@@ -1,4 +1,4 @@
-"""The rules of the ledger that need its state; what a block can show alone is `protocol.validation`.
+"""The ledger's rules that need its state. `protocol.validation` has the rules for a block alone.
 
 The order is the node's: it decides which reason a block with several faults is refused with.
 """

@@ -1,4 +1,4 @@
-"""Proof of work where nothing else has to go on meanwhile."""
+"""Searches proof of work and blocks meanwhile."""
 
 from collections.abc import Callable
 from functools import cache

@@ -1,1 +1,1 @@
-"""What is made to go wrong on purpose, in front of the whole application."""
+"""Faults that a client switches on, applied in front of the whole application."""

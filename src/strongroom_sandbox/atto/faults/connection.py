@@ -1,4 +1,4 @@
-"""Closing a client's connection without an answer, which ASGI has no word for."""
+"""Closes a client's connection without an answer, for which ASGI has no message."""
 
 from litestar.types import Receive, Scope
 

@@ -1,4 +1,4 @@
-"""What is made to go wrong on purpose, and how much of it is left."""
+"""The faults that are switched on, and how often each still happens."""
 
 from enum import StrEnum
 from http import HTTPStatus
@@ -11,7 +11,7 @@ Count = Annotated[int, Meta(ge=0)]
 
 
 class Lie(StrEnum):
-    """What is false in the answers; `encoding` and the work server say who tells which."""
+    """The kinds of false answers. `encoding` and the work server apply them."""
 
     BALANCE = "balance"
     NETWORK = "network"
@@ -63,11 +63,11 @@ class Faults(Struct, kw_only=True):
     drop_reply: int = 0
     """The next n publishes (on a work server: requests for work) are carried out and not answered."""
     drop_request: int = 0
-    """The next n of them are not even carried out."""
+    """The next n publishes (or requests for work) are neither carried out nor answered."""
     hang_reply: int = 0
-    """The next n of them are never answered, over a connection that stays open."""
+    """The next n publishes (or requests for work) are never answered, and their connections stay open."""
     stall_ms: int = 0
-    """Every request waits this long before anything is done."""
+    """Every request waits this long before it is handled."""
     refusal: Refusal | None = None
     confirmation_delay_ms: int | None = None
     """How long an election takes, instead of the configured time."""

@@ -1,4 +1,4 @@
-"""Where faults happen: in front of the whole application, which knows nothing of them."""
+"""Applies faults in front of the whole application, which does not know about them."""
 
 from http import HTTPStatus
 from weakref import WeakSet
@@ -13,7 +13,7 @@ from strongroom_sandbox.atto.faults.faults import Faults
 from strongroom_sandbox.atto.problems import Problems
 
 CONTROL_PREFIX = "/_"
-"""Paths under it are the sandbox's own and work whatever is broken."""
+"""Paths below this prefix belong to the sandbox itself and are exempt from faults."""
 
 
 async def _swallow(_message: Message) -> None:

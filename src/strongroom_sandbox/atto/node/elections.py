@@ -1,4 +1,4 @@
-"""From a published transaction to its confirmation or its refusal."""
+"""Elections: confirms or refuses published transactions."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -17,14 +17,14 @@ _DUPLICATE_S: Final = 60.0
 
 
 class _Recent:
-    """Transactions seen in the last minute."""
+    """The hashes of transactions that were seen in the last minute."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._seen_s: dict[bytes, float] = {}
 
     def note(self, block_hash: bytes) -> bool:
-        """Whether it has been seen; from now on it has."""
+        """Returns whether the hash was seen before, and notes it."""
         now_s = self._clock.monotonic_s()
         while self._seen_s and self._seen_s[oldest := next(iter(self._seen_s))] < now_s - _DUPLICATE_S:
             del self._seen_s[oldest]
@@ -38,9 +38,9 @@ class _Recent:
 
 
 class Elections:
-    """One election an account and height at a time; those of different accounts run side by side.
+    """Runs one election at a time for each account and height; elections of different accounts run in parallel.
 
-    An election goes on when its publisher has left.
+    An election continues when its publisher disconnects.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Elections:
 
     @property
     def undecided(self) -> int:
-        """How many elections are under way."""
+        """The number of running elections."""
         return len(self._running)
 
     async def stop(self) -> None:
@@ -125,7 +125,7 @@ class Elections:
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # a publisher that has left does not fetch it
+            task.exception()  # marks the exception as seen: a publisher that disconnected does not read it
 
     async def _elect(self, transaction: Transaction, block_hash: bytes) -> Transaction:
         await self._wait_for_dependencies(transaction)

@@ -1,4 +1,4 @@
-"""The chain, its journal and its listeners: a block is in all three or in none."""
+"""The chain, its journal and its listeners. A block reaches all three or none."""
 
 from strongroom.atto.protocol import Transaction
 from strongroom.core.clock import Clock
@@ -8,12 +8,12 @@ from strongroom_sandbox.atto.streaming.hub import Hub
 
 
 class Ledger:
-    """Owns the journal; without one the ledger lives as long as the process. See `load` for what is raised."""
+    """Owns the journal; without a journal the ledger is lost with the process. Raises as `load`."""
 
     def __init__(self, chain: Chain, hub: Hub, clock: Clock, journal: Journal | None) -> None:
         self.hub = hub
         self.last_vote_ms = 0
-        """When the only voter, the genesis account, last confirmed a block. 0 is never."""
+        """When the genesis account, the only voter, last confirmed a block; 0 means never."""
         self._clock = clock
         self._journal = journal
         try:
@@ -23,7 +23,7 @@ class Ledger:
             raise
 
     def confirm(self, transaction: Transaction) -> Confirmation:
-        """Appends a verified transaction; when this returns, every query and stream knows of it.
+        """Appends a verified transaction; after this, every query and stream has it.
 
         Raises:
             Rejected: by a rule of the ledger, nothing has changed.
@@ -37,7 +37,7 @@ class Ledger:
         return confirmation
 
     def load(self, chain: Chain) -> None:
-        """Goes on with `chain` and what the journal adds to it.
+        """Starts with `chain` and the journal's transactions after it.
 
         Raises:
             ProtocolError: the journal is unreadable.
@@ -54,7 +54,7 @@ class Ledger:
                 self.hub.announce_receivable(receivable)
 
     def reload(self) -> None:
-        """What a restarted process would see; raises like `load`."""
+        """Loads the ledger as a restarted process would; raises as `load`."""
         self.load(Chain() if self._journal else self.chain)
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from strongroom_sandbox.atto.streaming.hub import Hub
 
 
 class Node:
-    """A LOCAL node that is the whole network: its elections have one voter and end as it likes."""
+    """A LOCAL node that is the whole network: its elections have a single voter, the node itself."""
 
     def __init__(
         self,
@@ -52,8 +52,8 @@ class Node:
         """Sends from the genesis account and answers with the entry of the send, confirmed.
 
         Raises:
-            ProtocolError: an amount or a receiver nobody can send to.
-            Rejected: somebody who knows the genesis seed was faster.
+            ProtocolError: the amount or the receiver is not possible.
+            Rejected: another client that knows the genesis seed has sent a block first.
         """
         async with self._faucet:
             block = self.chain.faucet_block(address, amount_raw, self.clock.now_ms())
@@ -61,13 +61,13 @@ class Node:
             return self.ledger.confirm(sign_genesis(block, work)).entry
 
     async def restart(self) -> None:
-        """Forgets what was not confirmed, cuts every stream and starts again from the journal."""
+        """Forgets unconfirmed transactions, cuts every stream and starts again from the journal."""
         self.hub.streams.cut_all()
         await self.elections.stop()
         self.ledger.reload()
 
     async def aclose(self) -> None:
-        """Ends streams and elections. To be called before the server stops: it waits for open streams."""
+        """Ends streams and elections. Called before the server stops, because the server waits for open streams."""
         await self.hub.aclose()
         await self.elections.stop()
         self.ledger.close()

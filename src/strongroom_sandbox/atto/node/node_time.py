@@ -1,4 +1,4 @@
-"""The node's own clock, which may be set wrong."""
+"""The node's own clock, which a fault can set wrong."""
 
 from strongroom.core.clock import Clock
 from strongroom_sandbox.atto.faults.faults import Faults

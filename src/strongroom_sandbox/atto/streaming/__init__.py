@@ -1,1 +1,1 @@
-"""Open streams: what each begins with, and who hears of what."""
+"""Open streams: their first items, and which later items each of them gets."""

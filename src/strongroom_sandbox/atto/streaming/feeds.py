@@ -1,4 +1,4 @@
-"""What each kind of stream starts with and goes on with.
+"""Opens each kind of stream: with its first items and the later ones.
 
 Every function opens a stream, subscribes it and fills it from the ledger in one step, without waiting in between.
 """

@@ -1,4 +1,4 @@
-"""Open streams, and who among them hears of what.
+"""Open streams, and which items each of them gets.
 
 Publishing is synchronous: what the ledger confirms is in every stream's queue before anything else happens. So a
 stream that subscribes and reads the ledger in one step has neither a gap nor a repetition between the two.
@@ -13,7 +13,7 @@ T = TypeVar("T")
 Listener = Callable[[T], None]
 
 EVERYTHING = b""
-"""The key of those who want every item."""
+"""The key of listeners that want every item."""
 
 
 class StreamCut(ConnectionError):
@@ -62,12 +62,12 @@ class Stream:
             self._changed.set()
 
     def end(self) -> None:
-        """Nothing follows what was pushed so far."""
+        """Ends the stream after what was pushed so far."""
         self._ended = True
         self._changed.set()
 
     def cut(self) -> None:
-        """Not even what was pushed so far is delivered."""
+        """Ends the stream at once; what was pushed and not delivered is lost."""
         self._cut = True
         self._changed.set()
 
