@@ -14,7 +14,14 @@ from strongroom.core.storage.migrations import Revisions, migrate
 from support.databases import execute_elsewhere
 from support.programs import program
 
-DUMP = ("--no-defaults", "--skip-comments", "--skip-add-locks", "--skip-add-drop-table", "--skip-tz-utc")
+DUMP = (
+    "--no-defaults",
+    "--skip-comments",
+    "--skip-add-locks",
+    "--skip-add-drop-table",
+    "--skip-tz-utc",
+    "--hex-blob",
+)
 Names = tuple[str, ...]
 
 
@@ -48,7 +55,7 @@ class Schemas:
             template = server.set(database=f"template_{'_'.join(('core', *names))}")
             execute_elsewhere(server, f"CREATE OR REPLACE DATABASE {template.database} CHARACTER SET utf8mb4")
             _migrate(template, components)
-            self._dumps[names] = _dumped(template)
+            self._dumps[names] = dumped(template)
         return self._dumps[names]
 
 
@@ -70,7 +77,8 @@ def _migrate(url: URL, components: Sequence[Revisions]) -> None:
         thread.submit(asyncio.run, migrated()).result()
 
 
-def _dumped(url: URL) -> str:
+def dumped(url: URL) -> str:
+    """Every table of a MySQL database with its rows, as statements."""
     address = (f"--host={url.host}", f"--port={url.port}")
     access = (f"--user={url.username}", f"--password={url.password}")
     command = [program("mariadb-dump"), *DUMP, *address, *access, str(url.database)]

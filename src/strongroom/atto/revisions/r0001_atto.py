@@ -1,5 +1,7 @@
 """Creates the original's tables if they are missing, and our own tables."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -11,8 +13,11 @@ down_revision = None
 
 
 def upgrade() -> None:
-    if not sa.inspect(op.get_bind()).has_table("wallet"):
-        _original()
+    # Each by itself: on MySQL a run that was killed has made some of them.
+    there = set(sa.inspect(op.get_bind()).get_table_names())
+    for name, columns in _original().items():
+        if name not in there:
+            op.create_table(name, *columns)
     _accounts()
     _blocks()
 
@@ -29,41 +34,41 @@ def _moments() -> list[sa.Column[object]]:
     ]
 
 
-def _original() -> None:
-    op.create_table(
-        "wallet",
-        sa.Column("name", exact_text(255), primary_key=True),
-        sa.Column("version", UNSIGNED_INT, nullable=False),
-        sa.Column("encrypted_entropy", binary(61), nullable=False),
-        sa.Column("encrypted_encryption_key", binary(60)),
-        *_moments(),
-    )
-    op.create_table(
-        "account",
-        sa.Column("address", sa.String(61), primary_key=True),
-        sa.Column("version", UNSIGNED_INT, nullable=False),
-        sa.Column("account_index", UNSIGNED_INT, nullable=False),
-        sa.Column(
-            "wallet_name",
-            exact_text(255),
-            sa.ForeignKey("wallet.name", name="fk_account_wallet"),
-            nullable=False,
-        ),
-        *_moments(),
-        sa.Column("disabled_at", MOMENT, nullable=True),
-    )
-    op.create_table(
-        "notification_state",
-        sa.Column(
-            "address",
-            sa.String(61),
-            sa.ForeignKey("account.address", name="fk_notification_account"),
-            primary_key=True,
-        ),
-        sa.Column("version", UNSIGNED_LONG, nullable=False),
-        sa.Column("height", UNSIGNED_LONG, nullable=False),
-        *_moments(),
-    )
+def _original() -> dict[str, list[sa.Column[Any]]]:
+    """The original's tables, in the order of what refers to what."""
+    return {
+        "wallet": [
+            sa.Column("name", exact_text(255), primary_key=True),
+            sa.Column("version", UNSIGNED_INT, nullable=False),
+            sa.Column("encrypted_entropy", binary(61), nullable=False),
+            sa.Column("encrypted_encryption_key", binary(60)),
+            *_moments(),
+        ],
+        "account": [
+            sa.Column("address", sa.String(61), primary_key=True),
+            sa.Column("version", UNSIGNED_INT, nullable=False),
+            sa.Column("account_index", UNSIGNED_INT, nullable=False),
+            sa.Column(
+                "wallet_name",
+                exact_text(255),
+                sa.ForeignKey("wallet.name", name="fk_account_wallet"),
+                nullable=False,
+            ),
+            *_moments(),
+            sa.Column("disabled_at", MOMENT, nullable=True),
+        ],
+        "notification_state": [
+            sa.Column(
+                "address",
+                sa.String(61),
+                sa.ForeignKey("account.address", name="fk_notification_account"),
+                primary_key=True,
+            ),
+            sa.Column("version", UNSIGNED_LONG, nullable=False),
+            sa.Column("height", UNSIGNED_LONG, nullable=False),
+            *_moments(),
+        ],
+    }
 
 
 def _accounts() -> None:

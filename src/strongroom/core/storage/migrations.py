@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 from strongroom.core.errors import StrongroomError, Unavailable
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseRefused, DatabaseUnusable, Duplicate
+from strongroom.core.storage.resume import resumable
 from strongroom.core.storage.schema import (
     CORE,
     Revisions,
@@ -41,11 +42,11 @@ async def migrate(database: Database, components: Sequence[Revisions]) -> None:
     """Applies the missing revisions, the core's first, under a lock in the database.
 
     On SQLite the lock is one write transaction around everything. On MySQL it is a named lock, because MySQL commits each DDL
-    statement by itself.
+    statement by itself; a run that is killed there is taken up where it ended (resume.py).
 
     Raises:
         Unavailable: the database cannot be used.
-        SchemaUnfit: the schema is newer than this version, or an earlier migration was interrupted.
+        SchemaUnfit: the schema is newer than this version, or another program has changed it.
     """
 
     def work(connection: Connection) -> None:
@@ -115,19 +116,20 @@ def _upgrade(connection: Connection, component: Revisions, state: SchemaState) -
             environment.configure(
                 connection=connection, version_table=component.version_table, transactional_ddl=False
             )
-            environment.run_migrations()
+            with resumable(connection):
+                environment.run_migrations()
     except (DatabaseRefused, Duplicate) as error:
-        raise _half_migrated(state, error) from error
+        raise _unexpected(state, error) from error
     except DatabaseUnusable as error:
         if error.number in MISSING:
-            raise _half_migrated(state, error) from error
+            raise _unexpected(state, error) from error
         raise
     log.debug("schema is up to date", component=component.component)
 
 
-def _half_migrated(state: SchemaState, error: StrongroomError) -> SchemaUnfit:
+def _unexpected(state: SchemaState, error: StrongroomError) -> SchemaUnfit:
     return SchemaUnfit(
         f"The migration of {state.component} from {state.current or 'nothing'} finds tables that it did not expect:"
-        f" {_reason(error)}. An earlier migration was interrupted, or another program changed the tables. Restore the backup"
+        f" {_reason(error)}. Another program made or changed them, or they were restored in part. Restore the backup"
         " from before the migration; if the database was new, drop it and create it again"
     )

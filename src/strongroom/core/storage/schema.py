@@ -19,6 +19,7 @@ from sqlalchemy.sql import column, table
 from strongroom.core.errors import NotFound, StrongroomError
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseUnusable
+from strongroom.core.storage.resume import resumable
 
 CHANGING = ("ALTER", "CREATE", "DELETE", "DROP", "INSERT", "RENAME", "REPLACE", "TRUNCATE", "UPDATE")
 NOTHING = {"sqlite": "SELECT 1 WHERE 1 = 0", "mysql": "DO 0"}
@@ -208,7 +209,7 @@ def _step(connection: Connection, script: ScriptDirectory, revision: str, *, dry
     module = script.get_revision(revision).module
     is_whole, notes = True, list[str]()
     context = Operations.context(MigrationContext.configure(connection))
-    with _recorded(connection, dry=dry) as statements, context:
+    with resumable(connection), _recorded(connection, dry=dry) as statements, context:
         try:
             notes = module.plan(connection) if hasattr(module, "plan") else []
             module.upgrade()

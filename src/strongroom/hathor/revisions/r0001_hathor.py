@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
+from strongroom.core.storage.resume import create_missing
 from strongroom.hathor import tables
 
 revision = "hathor_0001"
@@ -19,6 +20,7 @@ SUMS = {
     "wallet_balance": tables.wallet_balance,
     "wallet_tx_history": tables.wallet_tx_history,
 }
+DIGITS = 40
 CALLERS = """
 INSERT INTO strongroom_hathor_caller (tx_id, address, seqnum)
 SELECT h.tx_id, MIN(h.address), 0 FROM address_tx_history h
@@ -35,10 +37,7 @@ def upgrade() -> None:
     for name in SUMS.keys() & existing:
         _widen(connection, SUMS[name])
     for table in tables.metadata.sorted_tables:
-        if table.name in existing:
-            _add_missing_indexes(connection, table)
-        else:
-            table.create(connection)
+        create_missing(connection, table)
     if "address_tx_history" in existing:
         connection.execute(sa.text(CALLERS))
     if connection.scalar(sa.select(tables.token.c.id).where(tables.token.c.id == "00")) is None:
@@ -50,23 +49,15 @@ def upgrade() -> None:
 def _widen(connection: sa.Connection, table: sa.Table) -> None:
     if connection.dialect.name == "sqlite":
         return  # only this service has ever written SQLite
+    there = {column["name"]: column["type"] for column in sa.inspect(connection).get_columns(table.name)}
     for column in table.columns:
-        if isinstance(column.type, tables.Amount):
+        if isinstance(column.type, tables.Amount) and getattr(there[column.name], "precision", 0) != DIGITS:
             default = column.server_default is not None
             op.alter_column(
                 table.name,
                 column.name,
-                type_=mysql.DECIMAL(40, 0),
+                type_=mysql.DECIMAL(DIGITS, 0),
                 existing_nullable=False,
                 nullable=False,
                 server_default="0" if default else None,
             )
-
-
-def _add_missing_indexes(connection: sa.Connection, table: sa.Table) -> None:
-    """An index counts as there when an existing one starts with the same columns."""
-    known = [index["column_names"] for index in sa.inspect(connection).get_indexes(table.name)]
-    for index in table.indexes:
-        wanted = [column.name for column in index.columns]
-        if not any(columns[: len(wanted)] == wanted for columns in known):
-            index.create(connection)

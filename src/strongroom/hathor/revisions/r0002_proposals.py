@@ -7,6 +7,7 @@ sent are held on, and the sweep decides about them.
 import sqlalchemy as sa
 from alembic import op
 
+from strongroom.core.storage.resume import create_missing
 from strongroom.hathor import tables
 
 revision = "hathor_0002"
@@ -25,9 +26,7 @@ AND NOT EXISTS (SELECT 1 FROM strongroom_hathor_held_output h WHERE h.tx_id = o.
 
 def upgrade() -> None:
     connection = op.get_bind()
-    existing = set(sa.inspect(connection).get_table_names())
     for table in (tables.proposal, tables.held_output):
-        if table.name not in existing:
-            table.create(connection)
+        create_missing(connection, table)
     connection.execute(sa.text(RELEASE))
     connection.execute(sa.text(HOLD))

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from strongroom.core.storage.database import ascii_text, binary, exact_text
+from strongroom.core.storage.database import ascii_text, binary, exact_text, insert_ignore
 from strongroom.core.storage.tables import BIG_ID, LONG_TEXT
 
 revision = "core_0001"
@@ -35,7 +35,7 @@ def _audit() -> None:
         sa.Column("sequence", sa.BigInteger, nullable=False),
         sa.Column("hash", binary(32), nullable=False),
     )
-    op.bulk_insert(head, [{"id": 1, "sequence": 0, "hash": bytes(32)}])
+    insert_ignore(op.get_bind(), head, [{"id": 1, "sequence": 0, "hash": bytes(32)}])
 
 
 def _events() -> None:

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from strongroom.core.storage.database import ascii_text, binary, exact_text
+from strongroom.core.storage.database import ascii_text, binary, exact_text, insert_ignore
 
 revision = "core_0003"
 down_revision = "core_0002"
@@ -23,4 +23,4 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("key_check", binary(32)),
     )
-    op.bulk_insert(state, [{"id": 1, "key_check": None}])
+    insert_ignore(op.get_bind(), state, [{"id": 1, "key_check": None}])
