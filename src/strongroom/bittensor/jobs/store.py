@@ -19,7 +19,6 @@ from strongroom.bittensor.protocol.failures import Failure
 from strongroom.core.errors import Conflict, IdempotencyMismatch, InvalidInput
 from strongroom.core.intents.intent import Intent
 from strongroom.core.json_decoder import decode_json
-from strongroom.core.storage.database import ascii_key
 
 MAX_KEY: Final = 190
 ID_BYTES: Final = 16
@@ -113,7 +112,7 @@ def check_key(key: str | None) -> None:
 
 def find_job(connection: Connection, principal: str, id_or_key: str) -> Job | None:
     """A job of the principal, by its id or its Idempotency-Key."""
-    row = connection.execute(_BY_ID, {"which": ascii_key(id_or_key)}).first()
+    row = connection.execute(_BY_ID, {"which": id_or_key}).first()
     if row is None or row.principal != principal:
         row = connection.execute(_BY_KEY, {"who": principal, "key": id_or_key}).first()
     return None if row is None else _job(row)

@@ -19,7 +19,7 @@ from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import ANONYMOUS, Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage import tables
-from strongroom.core.storage.database import Database, ascii_key
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import Duplicate
 
 TOKEN_PREFIX = "sr"  # noqa: S105 - the public part of every token
@@ -115,7 +115,7 @@ class Tokens:
         secret = self._new_secret()
         statement = (
             update(tables.token)
-            .where(tables.token.c.id == ascii_key(token_id), tables.token.c.revoked_at_ms.is_(None))
+            .where(tables.token.c.id == token_id, tables.token.c.revoked_at_ms.is_(None))
             .values(secret_hash=_digest(secret))
         )
 
@@ -172,7 +172,7 @@ class Tokens:
         """Ends an active token for good; raises NotFound if there is none with this id."""
         statement = (
             update(tables.token)
-            .where(tables.token.c.id == ascii_key(token_id), tables.token.c.revoked_at_ms.is_(None))
+            .where(tables.token.c.id == token_id, tables.token.c.revoked_at_ms.is_(None))
             .values(revoked_at_ms=self._clock.now_ms())
         )
 

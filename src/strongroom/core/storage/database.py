@@ -41,6 +41,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from strongroom.core.clock import Clock, Entropy, SystemClock, SystemEntropy
 from strongroom.core.runtime.backoff import Backoff
+from strongroom.core.storage.ascii_text import AsciiText
 from strongroom.core.storage.errors import (
     CommitUnknown,
     ConnectionSevered,
@@ -91,17 +92,8 @@ def binary(length: int) -> TypeEngine[bytes]:
 
 
 def ascii_text(length: int) -> TypeEngine[str]:
-    """A column of ASCII text that is compared byte for byte. MySQL's default collation would ignore case."""
-    exact = mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
-    return String(length).with_variant(exact, "mysql", "mariadb")
-
-
-def ascii_key(value: str) -> str:
-    """A value to look for in a column of `ascii_text`.
-
-    A value with other characters becomes the empty text, which finds nothing; MySQL would fail on it.
-    """
-    return value if value.isascii() else ""
+    """A column of ASCII text that is compared byte for byte, with any text. MySQL's default collation would ignore case."""
+    return AsciiText(length)
 
 
 def exact_text(length: int) -> TypeEngine[str]:

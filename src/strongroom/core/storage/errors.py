@@ -116,14 +116,18 @@ PROBES = ("DESCRIBE ", "SHOW CREATE TABLE ")
 
 
 def translate_mysql(context: ExceptionContext) -> StrongroomError | None:
-    """For SQLAlchemy's event `handle_error`: translates asyncmy's errors to ours."""
+    """For SQLAlchemy's event `handle_error`: translates asyncmy's errors to ours, and unwraps ours of a column's type."""
+    if isinstance(context.original_exception, StrongroomError):
+        return context.original_exception
     if not _is_for_us(context):
         return None
     return mysql_error(context.original_exception, context.statement, severed=context.is_disconnect)
 
 
 def translate_sqlite(context: ExceptionContext) -> StrongroomError | None:
-    """For SQLAlchemy's event `handle_error`: translates sqlite3's errors to ours."""
+    """For SQLAlchemy's event `handle_error`: translates sqlite3's errors to ours, and unwraps ours of a column's type."""
+    if isinstance(context.original_exception, StrongroomError):
+        return context.original_exception
     if not _is_for_us(context):
         return None
     error = context.original_exception

@@ -8,7 +8,7 @@ or `paired` stands. Rows are the driver's own: on SQLite an `UnsignedBig` comes 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import cycle, islice
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Dialect, and_
@@ -19,6 +19,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import BindParameter, ClauseElement
 from sqlalchemy.sql.schema import Table
 from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
+
+from strongroom.core.storage.ascii_text import AsciiKey, AsciiText, ascii_key
 
 T = TypeVar("T")
 Values = tuple[Any, ...]
@@ -99,6 +101,8 @@ class Compiled:
     """The list comes before all other parameters in the text."""
     width: int
     """Columns of a value of the list; 0: there is no list."""
+    keys: tuple[bool, ...]
+    """Which columns of the list are compared with a column that cannot hold every text."""
 
     def bound(self, arguments: Sequence[Any]) -> tuple[str, Sequence[Any]]:
         """The text and the parameters for one execution; a list, which must not be empty, is the first argument."""
@@ -107,6 +111,10 @@ class Compiled:
         values, more = arguments[0], self.bind(arguments[1:])
         text = f"{self.head}{self.joint.join([self.repeated] * len(values))}{self.tail}"
         flat = values if self.width == 1 else [part for value in values for part in value]
+        if any(self.keys):
+            flat = [
+                ascii_key(one) if is_key else one for one, is_key in zip(flat, cycle(self.keys), strict=False)
+            ]
         return text, (*flat, *more) if self.leads else (*more, *flat)
 
     def bind_rows(self, rows: list[Values]) -> list[Values]:
@@ -221,7 +229,12 @@ def _compile(construct: Executable, names: Sequence[str], dialect: Dialect) -> C
         raise ValueError(f"The statement has the arguments {single}, and {list(names)} are named: {text!r}")
     if of_list and of_list[0] > 0 and of_list[-1] < len(order) - 1:
         raise ValueError(f"The list stands between other arguments: {text!r}")
-    if any(_converter(kinds[name], dialect) for name in _OF_LIST & kinds.keys()):
+    listed_kinds = [kinds[name] for name in order if name in _OF_LIST]
+    keys = [isinstance(kind, AsciiKey | AsciiText) and dialect is _MYSQL for kind in listed_kinds]
+    converts = [
+        _converter(kind, dialect) for kind, is_key in zip(listed_kinds, keys, strict=True) if not is_key
+    ]
+    if any(converts):
         raise ValueError(f"The database has a form of its own for the values of this list: {text!r}")
     head, repeated, joint, tail = text, "", "", ""
     if of_list:
@@ -237,6 +250,7 @@ def _compile(construct: Executable, names: Sequence[str], dialect: Dialect) -> C
         tail=tail,
         leads=bool(of_list) and of_list[0] == 0,
         width=len(of_list),
+        keys=tuple(keys),
     )
 
 
@@ -248,7 +262,11 @@ class _Step(NamedTuple):
 
 
 def _converter(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
-    """SQLite has its own forms of large numbers; MySQL takes every value as it is."""
+    """SQLite has its own forms of large numbers; MySQL takes every value as it is, except for what it cannot compare."""
+    if isinstance(kind, AsciiKey):
+        return ascii_key if dialect is _MYSQL else None
+    if isinstance(kind, AsciiText):
+        return None  # the database refuses it as `UnfitValue`; a function for each value would slow the sync
     if isinstance(kind, TypeDecorator) and dialect.name == "sqlite":
         return partial(kind.process_bind_param, dialect=dialect)
     return None

@@ -17,7 +17,7 @@ from sqlalchemy import BindParameter, Connection, delete, func, select, update
 from strongroom.core.intents.intent import Accepted, Intent, Rejected
 from strongroom.core.intents.signing import encode_notes
 from strongroom.core.intents.store import adopt, load_by_slot, load_intent, record_accepted, reject_all
-from strongroom.core.storage.database import ascii_key, locking
+from strongroom.core.storage.database import locking
 from strongroom.core.storage.statements import Statement, arg, execute
 from strongroom.hathor import tables
 from strongroom.hathor.index.writer_lock import lock_ledger
@@ -121,7 +121,7 @@ def find_proposal(
     Raises:
         ProposalRefused: there is none, or another wallet owns it.
     """
-    query = select(tables.tx_proposal).where(tables.tx_proposal.c.id == ascii_key(proposal_id))
+    query = select(tables.tx_proposal).where(tables.tx_proposal.c.id == proposal_id)
     row = connection.execute(locking(query) if lock else query).first()
     if row is None:
         raise ProposalRefused("tx-proposal-not-found")

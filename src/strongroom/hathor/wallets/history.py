@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, false, or_, select
 
-from strongroom.core.storage.database import Database, ascii_key
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import MAX_IN, Statement, arg, chunks, listed
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.transactions import HATHOR_TOKEN
@@ -246,7 +246,7 @@ async def history_after(
 async def transaction_tokens(database: Database, wallet_id: str, tx_id: str) -> list[TransactionPart]:
     """Returns what a transaction that is not voided changed, by token."""
     found = []
-    for row in await database.query(TRANSACTION, wallet_id, ascii_key(tx_id)):
+    for row in await database.query(TRANSACTION, wallet_id, tx_id):
         name, symbol = NATIVE_TOKEN[:2] if row[7] == HATHOR_TOKEN else row[8:10]
         found.append(
             TransactionPart(

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from strongroom.core.errors import Conflict, NotFound
-from strongroom.core.storage.database import Database, ascii_key, locking
+from strongroom.core.storage.database import Database, locking
 from strongroom.core.storage.errors import Duplicate
 from strongroom.core.storage.statements import Statement, arg, execute
 from strongroom.hathor import tables
@@ -87,12 +87,12 @@ def key_address(xpub: str, network: Network) -> str:
 
 async def read_wallet(database: Database, wallet_id: str) -> Wallet | None:
     """Reads a wallet by `Database.query`; None: there is none."""
-    rows = await database.query(BY_ID, ascii_key(wallet_id))
+    rows = await database.query(BY_ID, wallet_id)
     return _load(rows[0]) if rows else None
 
 
 def find_wallet(connection: Connection, wallet_id: str) -> Wallet | None:
-    rows = execute(connection, BY_ID, ascii_key(wallet_id))
+    rows = execute(connection, BY_ID, wallet_id)
     return _load(rows[0]) if rows else None
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, false, or_, select
 
-from strongroom.core.storage.database import Database, ascii_key
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import Statement, arg, execute, listed
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.transactions import HATHOR_TOKEN
@@ -96,7 +96,7 @@ def find_outputs(connection: Connection, wallet_id: str, wanted: Filter, now_s: 
 
 async def read_output(database: Database, tx_id: str, index: int, *, skip_spent: bool) -> Output | None:
     """Reads one output that is not voided, of any wallet, also where a proposal holds it."""
-    rows = await database.query(ONE_UNSPENT if skip_spent else ONE, ascii_key(tx_id), index)
+    rows = await database.query(ONE_UNSPENT if skip_spent else ONE, tx_id, index)
     return _load(rows[0]) if rows else None
 
 
@@ -144,7 +144,7 @@ def _question(wallet_id: str, wanted: Filter, now_s: int) -> tuple[Any, ...]:
         at_addresses=bool(wanted.addresses),
     )
     arguments: list[Any] = [wanted.addresses] if wanted.addresses else []
-    arguments += [wallet_id, ascii_key(wanted.token_id)]
+    arguments += [wallet_id, wanted.token_id]
     if wanted.authority:
         arguments.append(wanted.authority)
     else:
