@@ -12,6 +12,7 @@ from strongroom.core.http.exposure import Access
 from strongroom.core.http.listener import Listener, Surface
 from strongroom.core.http.management import create_management
 from strongroom.core.runtime.telemetry import Health, Metrics
+from support.waiting import PATIENCE_S
 
 
 def surface(name: str, application: Any) -> Surface:
@@ -32,7 +33,7 @@ async def test_from_sigterm_on_it_is_not_ready_and_still_alive() -> None:
     ready: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
     running = asyncio.ensure_future(server._run(listeners, ready.set_result, [server._drain(health)]))
     urls = await ready
-    async with httpx2.AsyncClient(verify=False, trust_env=False, timeout=10) as client:
+    async with httpx2.AsyncClient(verify=False, trust_env=False, timeout=PATIENCE_S) as client:
 
         async def status(path: str) -> int:
             return (await client.get(urls["management"] + path)).status_code
@@ -41,7 +42,7 @@ async def test_from_sigterm_on_it_is_not_ready_and_still_alive() -> None:
         paying = asyncio.ensure_future(client.get(urls["slow"]))
         await asked.wait()
         os.kill(os.getpid(), signal.SIGTERM)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while await status("/health/readiness") == 200:
                 pass  # the question itself lets the rest of the loop run
         assert (await client.get(urls["management"] + "/health/readiness")).json()[
@@ -51,4 +52,4 @@ async def test_from_sigterm_on_it_is_not_ready_and_still_alive() -> None:
         assert not running.done()
         release.set()
         assert (await paying).text == "paid"
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, PATIENCE_S)

@@ -13,7 +13,7 @@ from support.bittensor.weighing import OTHERS, UPSCALED, body, pooled
 from support.bittensor_service import HOT, database_variables, import_validator, running_bittensor
 from support.ports import free_port
 from support.processes import strongroom
-from support.waiting import eventually
+from support.waiting import PATIENCE_S, eventually
 
 SUBMIT = "author_submitExtrinsic"
 KEY = {"Idempotency-Key": "once"}
@@ -68,7 +68,7 @@ async def _lost(asked: asyncio.Task[httpx2.Response]) -> None:
 
 async def _asked_until_taken(client: httpx2.AsyncClient) -> None:
     """The same request again; what the first process signed may be offered only after a while."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             response = await client.post("/wallet/set_weights", json=body(), headers=KEY)
             if response.status_code == 200:
@@ -77,7 +77,7 @@ async def _asked_until_taken(client: httpx2.AsyncClient) -> None:
 
 
 async def _final(client: httpx2.AsyncClient) -> dict[str, Any]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             found: dict[str, Any] = (await client.get("/wallet/jobs/once")).json()
             if found.get("status") == "final":

@@ -22,7 +22,7 @@ from support.bittensor_service import (
 )
 from support.dying_database import CrashPoint, DyingDatabase
 from support.running import running
-from support.waiting import eventually
+from support.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -76,7 +76,7 @@ def submitted(node: LiveNode, *functions: str) -> list[int]:
 
 async def through(service: BittensorService, node: LiveNode, number: int) -> None:
     """Asks as a client does that got no answer, until the weights are set (and revealed); blocks are made meanwhile."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while (await ask(service, number)).status_code != 200:  # noqa: ASYNC110 - as a client's loop
             await asyncio.sleep(0.1)
         calls = ("set_mechanism_weights", "reveal_weights")

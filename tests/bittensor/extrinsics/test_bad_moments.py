@@ -35,7 +35,7 @@ from support.bittensor_service import (
     import_validator,
     running_bittensor,
 )
-from support.waiting import eventually
+from support.waiting import PATIENCE_S, eventually
 
 KEY = {"Idempotency-Key": "once"}
 
@@ -65,7 +65,7 @@ async def in_background(service: BittensorService, headers: dict[str, str] | Non
 
 async def told(service: BittensorService, job: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
     """The job's result, once there is one."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             found = (await service.client.get(f"/wallet/jobs/{job}", headers=headers)).json()
             if found.get("result") is not None:
@@ -77,7 +77,7 @@ async def told(service: BittensorService, job: str, headers: dict[str, str] | No
 async def stored_result(service: BittensorService, job: str) -> str:
     """The job's result from the database, for a job that nobody may ask for any more."""
     over = select(tables.job.c.result).where(tables.job.c.id == job, tables.job.c.is_open.is_(False))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             row = await service.ledger.database.fetch_one(over)
             if row is not None:
@@ -227,7 +227,7 @@ async def test_what_the_sdk_was_to_submit_is_submitted_by_nobody_else(
 
 async def until_answered(service: BittensorService) -> dict[str, Any]:
     """Sets other weights, as soon as the account may sign again."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             answer = await set_weights(service, weights=[3, 2, 1])
             if answer.status_code == 200:

@@ -39,7 +39,7 @@ from support.bittensor_service import (
     import_validator,
     running_bittensor,
 )
-from support.waiting import eventually
+from support.waiting import PATIENCE_S, eventually
 
 KEY = {"Idempotency-Key": "once"}
 
@@ -70,7 +70,7 @@ async def service(variables: dict[str, str]) -> AsyncIterator[BittensorService]:
 
 async def answers(service: BittensorService, field: str, value: object, **more: Any) -> httpx2.Response:
     """Asks for weights until the answer has this."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             response = await set_weights(service, **more)
             if response.json().get(field) == value:

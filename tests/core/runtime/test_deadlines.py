@@ -6,6 +6,7 @@ import pytest
 
 from strongroom.core.errors import OutcomeUnknown
 from strongroom.core.runtime.deadlines import Deadlines
+from support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +34,7 @@ async def test_the_end_comes_for_all_who_wait_and_for_who_comes_later() -> None:
     waiting = [asyncio.create_task(wait_under(deadlines, 3600)) for _ in range(3)]
     await asyncio.sleep(0)
     deadlines.end()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         ends = await asyncio.gather(*waiting, wait_under(deadlines, 3600), return_exceptions=True)
     assert [type(end) for end in ends] == [TimeoutError] * 4
 

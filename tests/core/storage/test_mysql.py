@@ -23,6 +23,7 @@ from strongroom.core.storage.statements import Statement
 from support.databases import execute_elsewhere
 from support.mariadb import MariaDB
 from support.processes import python
+from support.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -210,7 +211,7 @@ async def test_a_unit_that_outlasts_the_patience_of_its_caller_may_commit_yet(da
     with pytest.raises(CommitUnknown):
         await database.write(work, answer_s=0.1)
     await database.write(lambda connection: add(connection, "b", 1))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while await balances(database) != {"a": 1, "b": 1}:  # noqa: ASYNC110 - nobody waits for the unit
             await asyncio.sleep(0.02)
 

@@ -20,6 +20,7 @@ from support.hathor.running import serving
 from support.ports import free_port
 from support.processes import Process, strongroom
 from support.sql import execute
+from support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -79,13 +80,15 @@ def _breaker(api: Api) -> tuple[Status, float | None]:
 async def test_a_node_comes_and_goes(node: NodeProcess, clock: ManualClock, tmp_path: Path) -> None:
     database = Database(sqlite_url(str(tmp_path / "test.sqlite3")))
     await migrate(database, [])
-    async with serving_api(database, clock, node_url=node.url, node_timeout_s=BRIEF_S) as api:
+    async with serving_api(database, clock, node_url=node.url, node_timeout_s=PATIENCE_S) as api:
         version = (await api.client.get("/version")).json()["data"]
         assert await _ask(api) == (200, None)
 
         node.process.pause()
+        api.node._timeout_s = BRIEF_S  # in vain, so why wait; the others have all the time that they need
         for _ in range(5):
             assert await _ask(api) == (503, "fullnode-unavailable")
+        api.node._timeout_s = PATIENCE_S
         assert _breaker(api) == (Status.DEGRADED, 1)
         node.process.resume()
         assert await _ask(api) == (503, "fullnode-unavailable")  # it is not asked

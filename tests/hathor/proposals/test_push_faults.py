@@ -23,7 +23,7 @@ from support.hathor.scenes import address
 from support.hathor.signing import draft, sign
 from support.hathor.wallets import WALLET, XPUB
 from support.mariadb import MariaDB
-from support.waiting import until_true
+from support.waiting import PATIENCE_S, until_true
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -170,7 +170,7 @@ async def test_killed_between_storing_and_pushing(payer: Payer, node: NodeProgra
     await asyncio.gather(*requests, return_exceptions=True)
     assert not await exists(node, lost)
     await payer.service.start()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while not await exists(node, lost):  # noqa: ASYNC110 - another program offers no event
             await asyncio.sleep(0.2)
     for identifier, transaction in zip(identifiers, (arrived, lost), strict=True):

@@ -24,7 +24,7 @@ from support.hathor.api import WALLET_ID
 from support.hathor.proposals import Client, payment
 from support.hathor.running import until
 from support.sql import execute
-from support.waiting import eventually
+from support.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -100,7 +100,7 @@ async def test_two_clients_at_once_meet_a_node_that_is_away(client: Client) -> N
     second = asyncio.ensure_future(client.send(identifier, transaction))
     await eventually(lambda: client.api.broadcaster.joined == 1)
     second_came.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         answers = [await first, await second]
     assert [(status, body["error"]) for status, body in answers] == [(503, "fullnode-unavailable")] * 2
     assert await client.status(identifier) == "send_error"

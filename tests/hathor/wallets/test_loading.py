@@ -28,6 +28,7 @@ from support.hathor.streams import apply, prepare
 from support.hathor.wallets import WALLET, XPUB, check_wallet, favourites, insert_wallet, wallet_addresses
 from support.hurried_clock import HurriedClock, ShiftedClock
 from support.sql import execute
+from support.waiting import PATIENCE_S
 
 T = TypeVar("T")
 RULES = Rules(network=MAINNET, reward_spend_min_blocks=10)
@@ -203,7 +204,7 @@ async def test_a_load_outlives_a_database_that_is_away(database_url: URL, failur
     )
     loops.check("wallets", loader.check, part="loads")
     loops.start(loops.every("wallets", LOOK_S, loader.look, part="look"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while database.failures or await creating_wallets(observer):  # noqa: ASYNC110 - the loader tells nobody
             await asyncio.sleep(0.01)
     await loader.recheck()

@@ -10,7 +10,7 @@ from strongroom_sandbox.bittensor.pallets.shared.view import View
 from strongroom_sandbox.bittensor.pallets.weights.commit_reveal import is_in_window
 from support.bittensor.live_node import NETUID, LiveNode
 from support.bittensor_service import HOTKEY, WALLET, BittensorService
-from support.waiting import eventually
+from support.waiting import PATIENCE_S, eventually
 
 UIDS, VALUES = [0, 1, 2], [100, 200, 300]
 UPSCALED = [(0, 21845), (1, 43690), (2, 65535)]
@@ -66,7 +66,7 @@ async def revealed(node: LiveNode, hotkey: bytes, uid: int = 0) -> list[tuple[in
 
 async def reaches(service: BittensorService, job: str, status: str) -> dict[str, Any]:
     """The job once it has this status."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             found: dict[str, Any] = (await service.client.get(f"/wallet/jobs/{job}")).json()
             if found.get("status") == status:
@@ -76,7 +76,7 @@ async def reaches(service: BittensorService, job: str, status: str) -> dict[str,
 
 async def settled(service: BittensorService, job: str) -> dict[str, Any]:
     """The job once it has a result."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             found: dict[str, Any] = (await service.client.get(f"/wallet/jobs/{job}")).json()
             if found.get("result") is not None:

@@ -31,6 +31,7 @@ from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.jwt import Tokens
 from support.hathor.streams import prepare
 from support.hathor.wallets import WALLET, insert_wallet
+from support.waiting import PATIENCE_S
 
 TOKENS = Tokens([Secret("foobar")], SystemClock(), SystemEntropy())
 OUTBOX = Outbox(SystemClock())
@@ -137,7 +138,7 @@ async def join(client: ClientConnection, wallet_id: str) -> None:
 
 
 async def hear(client: ClientConnection) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         message: dict[str, Any] = json.loads(await client.recv())
     return message
 
@@ -151,6 +152,6 @@ async def ending(client: ClientConnection) -> tuple[int, str]:
 
 
 async def _read_on(client: ClientConnection) -> NoReturn:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             await client.recv()

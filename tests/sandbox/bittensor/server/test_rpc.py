@@ -10,6 +10,7 @@ from strongroom_sandbox.bittensor.chain.keys import development_pair
 from strongroom_sandbox.bittensor.codec.runtime import Call
 from support.bittensor.sandbox_node import Rpc, RpcFailed, SandboxNode, sandbox_node
 from support.bittensor.signing import signed
+from support.waiting import PATIENCE_S
 
 ALICE = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
 BOB = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"
@@ -245,6 +246,6 @@ async def test_frames_that_are_no_requests_and_batches(rpc: Rpc, sandbox: Sandbo
 async def test_blocks_come_by_themselves_at_an_interval(sandbox: SandboxNode, rpc: Rpc) -> None:
     await sandbox.command("/_chain", interval_ms=1)
     await rpc.call("chain_subscribeNewHeads")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         numbers = [int((await rpc.notification())["number"], 16) for _ in range(3)]
     assert numbers == [5, 6, 7]
