@@ -52,7 +52,7 @@ async def jump_ahead(network: AttoNetwork, wallet: Wallet, address: str) -> None
     network.sandbox.node.ledger.confirm(wallet.account().sign(block))
 
 
-async def test_an_account_ahead_of_time_signs_nothing_holds_up_no_other_and_goes_on_when_its_time_has_come(
+async def test_an_account_ahead_of_time_waits_without_delaying_others(
     service: AttoService, network: AttoNetwork
 ) -> None:
     wallet = await service.create_wallet()
@@ -77,7 +77,7 @@ async def test_an_account_ahead_of_time_signs_nothing_holds_up_no_other_and_goes
 
 
 class Defect(Exception):
-    """What nobody thought of."""
+    """An unexpected error."""
 
 
 def failing_for(address: str, works: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -101,7 +101,7 @@ def failing_for(address: str, works: Callable[..., Awaitable[Any]]) -> Callable[
 @pytest.mark.parametrize(
     ("part", "method"), [("receiver", "_verify"), ("receiver", "_receive_all"), ("follower", "take_over")]
 )
-async def test_a_defect_with_one_account_is_said_and_the_others_are_served(
+async def test_a_defect_with_one_account_is_shown_and_the_others_are_served(
     service: AttoService, network: AttoNetwork, monkeypatch: pytest.MonkeyPatch, part: str, method: str
 ) -> None:
     wallet = await service.create_wallet()

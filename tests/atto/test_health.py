@@ -69,7 +69,9 @@ async def test_an_account_whose_history_is_damaged_is_seen_and_stops_no_other(
     assert (await component(service, "attoHistory")).status is Status.DEGRADED
 
 
-async def test_callbacks_that_nobody_takes_are_a_backlog(start: Start, network: AttoNetwork) -> None:
+async def test_callbacks_that_the_receiver_refuses_become_a_backlog(
+    start: Start, network: AttoNetwork
+) -> None:
     async with (
         listening() as listener,
         start(CALLBACK_URL=listener.url, STRONGROOM_BACKLOG_ENTRIES="2") as service,

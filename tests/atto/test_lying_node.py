@@ -37,7 +37,7 @@ NOT_ABOUT_RECEIVABLES = {Lie.HEIGHT, Lie.REPRESENTATIVE}
 
 @dataclass
 class Complaints:
-    """Stands in for a module's logger and remembers what it was told."""
+    """Replaces a module's logger and stores its messages."""
 
     heard: list[str] = field(default_factory=list)
 

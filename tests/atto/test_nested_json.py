@@ -1,4 +1,4 @@
-"""JSON nested deeper than anybody means: refused in the surface's own words, whoever sends it."""
+"""JSON that is nested too deep is refused in the surface's own error format, from every sender."""
 
 import pytest
 

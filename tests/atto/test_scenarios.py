@@ -1,4 +1,4 @@
-"""The acceptance scenarios of the original wallet server, told by our own steps."""
+"""The acceptance scenarios of the original wallet server, with our own steps."""
 
 import asyncio
 import secrets

@@ -9,7 +9,7 @@ from strongroom.atto.commands.demo import format_atto
 from strongroom.atto.protocol import MAX_SUPPLY_RAW, RAW_PER_ATTO
 
 
-def test_the_demo_tells_a_payment_from_the_faucet_to_the_history(installation: Installation) -> None:
+def test_the_demo_shows_a_payment_from_the_faucet_to_the_history(installation: Installation) -> None:
     ended = installation.run("demo")
     assert ended.status == 0, ended
     told = "\n".join(ended.stdout)

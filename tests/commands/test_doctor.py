@@ -203,7 +203,7 @@ def hathor_of(installation: Installation) -> dict[str, str]:
     return {"HATHOR_NETWORK": "privatenet", "DEFAULT_SERVER": node}
 
 
-def test_a_key_that_is_not_there_is_bad_also_where_nothing_is_sealed(backup: Installation) -> None:
+def test_a_missing_key_is_a_problem_also_without_sealed_values(backup: Installation) -> None:
     change(backup, "atto.sqlite3", "DELETE FROM account")
     change(backup, "atto.sqlite3", "DELETE FROM wallet")
     (Path(backup.variables["STRONGROOM_DATA"]) / "atto.kek").unlink()

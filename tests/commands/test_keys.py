@@ -22,7 +22,7 @@ INSERT = (
 
 @pytest.fixture
 def variables(tmp_path: Path) -> dict[str, str]:
-    """A database of the original's wallet, whose key-encryption key is zeros, bound by nobody."""
+    """A database with the original's wallet, whose key-encryption key is zeros, and which was never bound."""
     return {
         "STRONGROOM_DATA": str(tmp_path),
         "NETWORK": "local",

@@ -1,4 +1,4 @@
-"""What the whole process logs, whoever in it logs."""
+"""The logs of the whole process, also those of libraries."""
 
 from pathlib import Path
 

@@ -32,7 +32,7 @@ def test_a_dry_run_shows_everything_and_makes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])
 def test_a_database_that_does_not_answer_is_named(more: tuple[str, ...], tmp_path: Path) -> None:
-    """A wrong password or name is found only by who is told where it was tried, and what the server said."""
+    """The message for a wrong password or name contains the database's address and the server's text."""
     nowhere = {"ATTO_DB_HOST": "127.0.0.1", "ATTO_DB_PORT": "9", "ATTO_DB_PASSWORD": "only-for-tests"}
     ended = run("migrate", "atto", *more, variables=NODES | nowhere | {"STRONGROOM_DATA": str(tmp_path)})
     assert ended.status == 1

@@ -61,7 +61,7 @@ def mistakes(**variables: str) -> list[str]:
     ],
 )
 def test_a_misspelt_name_is_refused_with_the_nearest(name: str, meant: str | None) -> None:
-    """Of ledgers that are not served too. A short name of another family is somebody else's."""
+    """Also for ledgers that are not served. A short name of another family may belong to another program."""
     found = mistakes(**{name: "1"})
     assert found == ([] if meant is None else [f"{name} is no variable of this service; is {meant} meant?"])
     assert mistakes(**{name: ""}) == []  # as if it were not set
@@ -116,7 +116,7 @@ SERVICE_LINKS = {
 }
 
 
-def test_what_kubernetes_tells_a_pod_stops_none() -> None:
+def test_variables_of_kubernetes_services_are_ignored() -> None:
     """Of Services whose names are ours: their ports are not our settings."""
     hathor = {
         "DEFAULT_SERVER": "http://node/v1a/",
@@ -173,7 +173,7 @@ def test_what_belongs_to_other_programs_stops_nothing(name: str) -> None:
 
 
 def test_every_name_that_the_source_reads_is_known() -> None:
-    """So that no setting added later is refused because nobody told of it."""
+    """Every setting is known, so that a new one is not refused as misspelt."""
     read = {
         name
         for path in SOURCE.rglob("*.py")

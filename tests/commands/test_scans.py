@@ -23,7 +23,7 @@ def test_a_range_is_made_and_a_recovery_counts_what_is_there(installation: Insta
     assert again.stdout == ["scanned 3 indexes from 4: 0 accounts recovered, 3 there already"]
 
 
-def test_what_the_service_refuses_is_said_in_its_words(installation: Installation, wallet: str) -> None:
+def test_a_refusal_shows_the_services_message(installation: Installation, wallet: str) -> None:
     refusals = [
         installation.run("atto", "recover", "nobody"),
         installation.run("atto", "recover", wallet, "--gap-limit", "0"),

@@ -46,7 +46,7 @@ class Cable:
         return self.addresses[ACCOUNTS]
 
     async def pay_from_all(self, payments_each: int = 4) -> None:
-        """Every account pays the next one and somebody else, in lanes of its own; all are answered at the end."""
+        """Every account pays the next one and another one, in its own tasks; all are answered at the end."""
         lanes = []
         for number, sender in enumerate(self.addresses[:ACCOUNTS]):
             receiver = self.addresses[(number + 1) % ACCOUNTS]
@@ -200,7 +200,7 @@ def resume(cable: Cable) -> Callable[[], Awaitable[None]]:
     return heal
 
 
-async def test_a_service_that_is_told_to_end_tells_whoever_waits_for_a_silent_node(cable: Cable) -> None:
+async def test_a_service_that_ends_answers_clients_that_wait_for_a_silent_node(cable: Cable) -> None:
     cable.network.process.pause()
     try:
         payment = new_payment(cable.quiet, NOBODY)

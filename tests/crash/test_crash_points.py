@@ -196,7 +196,7 @@ async def test_what_arrives_is_received_once_wherever_the_process_dies(
     ],
     ids=["signed", "confirmed"],
 )
-async def test_what_was_signed_is_brought_to_its_end_though_nobody_asks(
+async def test_a_signed_block_is_resolved_without_a_waiting_client(
     sandbox: AttoNetwork,
     start: Start,
     sink: CallbackSink,

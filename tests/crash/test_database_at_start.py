@@ -122,7 +122,7 @@ class Started:
         )
 
     async def ask(self, path: str) -> httpx2.Response | None:
-        """None: nobody listens yet."""
+        """None: the port is not open yet."""
         async with httpx2.AsyncClient(verify=False, trust_env=False, timeout=5) as client:
             try:
                 return await client.get(path)

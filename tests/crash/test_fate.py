@@ -87,7 +87,7 @@ async def status(service: AttoService, block_hash: str) -> dict[str, Any]:
 
 
 def confirm_late(node: MeddlingNode, sandbox: AttoNetwork) -> None:
-    """The next publish is refused; the block is confirmed all the same, between two questions about it."""
+    """Refuses the next publish, and confirms the block between two questions about it."""
     published: list[Transaction] = []
 
     async def refuse(transaction: Transaction) -> None:
@@ -133,7 +133,7 @@ async def test_a_refusal_that_cannot_pass_is_the_end_and_frees_the_account(
     entry(await service.send(address, NOBODY, ATTO))
 
 
-async def test_a_400_without_the_nodes_words_says_nothing(
+async def test_a_400_in_another_format_leaves_the_outcome_open(
     service: AttoService, sandbox: AttoNetwork, address: str
 ) -> None:
     """As from a proxy in front of the node."""
@@ -144,7 +144,7 @@ async def test_a_400_without_the_nodes_words_says_nothing(
 async def test_a_block_that_lost_to_another_wallet_is_built_again_on_the_winner(
     service: AttoService, sandbox: AttoNetwork, address: str, twin: AttoAccount
 ) -> None:
-    """Though no stream tells of it."""
+    """The outcome is found although no stream reports it."""
     refuse_requests(sandbox, "/accounts/stream", HTTPStatus.SERVICE_UNAVAILABLE, times=100_000)
     sandbox.cut_streams()
     await send_elsewhere(sandbox, twin, 7)
@@ -251,7 +251,7 @@ def undo(work: Callable[[Connection], Any], connection: Connection) -> None:
     raise RolledBack
 
 
-async def test_a_process_that_lost_its_request_to_another_signs_nothing_and_says_ask_again(
+async def test_a_process_whose_request_was_taken_over_signs_nothing(
     service: AttoService, sandbox: AttoNetwork, address: str, tmp_path: Path
 ) -> None:
     """It was paused between the claim of the key and the signature; its lease ran out meanwhile."""

@@ -36,7 +36,7 @@ Trouble = Callable[[], Awaitable[None]]
 
 
 def random_payments(source: random.Random, addresses: Sequence[str], number: int) -> list[Payment]:
-    """Between our own accounts, so that receives are killed too, and to somebody else."""
+    """Payments between our own accounts, so that receives are interrupted too, and to another account."""
     payments = []
     for _ in range(number):
         sender, receiver = source.sample([*addresses, NOBODY], 2)

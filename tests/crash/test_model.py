@@ -35,7 +35,7 @@ OPEN_BLOCKS = text("SELECT id FROM strongroom_intent WHERE outcome = 'OPEN'")
 
 @dataclass(slots=True)
 class Told:
-    """What clients were told of their payments, by amount: no two payments have the same."""
+    """The answers to the clients' payments, by amount: all amounts differ."""
 
     made: dict[int, dict[str, Any]] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)

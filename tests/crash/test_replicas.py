@@ -198,10 +198,10 @@ def locked_signatures(actions: list[str]) -> list[int]:
     return found
 
 
-async def test_what_a_follower_settles_is_not_told_again_once_there_is_a_callback_url(
+async def test_an_entry_that_a_follower_stored_without_a_callback_url_is_not_delivered_later(
     database_url: URL, tmp_path: Path
 ) -> None:
-    """Without a URL there is nobody to tell; whoever settles a block notes that."""
+    """Without a URL nothing is delivered; the process that stores a block's outcome advances the progress."""
     variables = database_variables(database_url, tmp_path)
     async with (
         running_sandbox() as network,

@@ -29,7 +29,7 @@ async def another_process(database: Database) -> AsyncIterator[Cursor]:
 
 
 async def until_waiting(elsewhere: Elsewhere, number: int) -> None:
-    # The server shows what it noted before to whoever looks again within a tenth of a second.
+    # If asked again within a tenth of a second, the server shows its earlier state.
     query = "DO SLEEP(0.12); SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
 
     async def are_waiting() -> bool:

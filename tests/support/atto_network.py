@@ -69,7 +69,7 @@ class AttoNetwork:
         return {one.hash: one.amount for one in self.sandbox.chain.receivables([public_key], 1)}
 
     def cut_streams(self) -> None:
-        """The network fails; clients open their streams again and are told everything again."""
+        """Cuts all streams as a failing network does; clients open them again and get everything again."""
         self.sandbox.node.hub.streams.cut_all()
 
     def heal(self) -> None:

@@ -146,7 +146,7 @@ class Books:
         await self._assert_audited(chain)
 
     async def settle(self) -> None:
-        """Waits until nothing moves any more: all received, all resolved, all told."""
+        """Waits until everything is received, resolved and delivered."""
         missing: object = None
         try:
             async with asyncio.timeout(SETTLED_S):

@@ -55,7 +55,7 @@ class Wallet:
     encryption_key: str = field(repr=False)
 
     def account(self, index: int = 0) -> AttoAccount:
-        """The same account in the hands of somebody who has the mnemonic too."""
+        """The same account in another wallet with the same mnemonic."""
         return AttoAccount(AccountKeys(Mnemonic.parse(self.mnemonic).seed()).private_key(index))
 
 
@@ -148,7 +148,7 @@ class AttoService:
 
 
 async def leave_unreadable(service: AttoService, address: str) -> None:
-    """Leaves an open block in the database that nobody can read."""
+    """Leaves an unreadable open block in the database."""
     garbage = Intent(
         id=bytes(32),
         account=address,

@@ -39,7 +39,7 @@ VECTORS: dict[str, dict[str, Any]] = {wallet["name"]: wallet for wallet in _KEY_
 
 
 class BittensorService:
-    """A running service with the wallet `validator` in its vault. Calls carry WALLET_SERVICE_TOKEN unless told."""
+    """A running service with the wallet `validator` in its vault. Calls have WALLET_SERVICE_TOKEN unless the test passes another."""
 
     def __init__(
         self, ledger: BittensorLedger, client: httpx2.AsyncClient, health: Health, metrics: Metrics

@@ -44,7 +44,7 @@ class Cable:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def pull(self) -> None:
-        """Nobody gets through, and nobody gets on."""
+        """Cuts the cable: no connection works, and no new one opens."""
         assert self._server is not None
         self._server.close()
         await asyncio.sleep(0)  # a connection just accepted gets its task

@@ -1,4 +1,4 @@
-"""Somebody who is told of entries by callbacks, and answers as the test says."""
+"""A receiver of callbacks that answers as the test says."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Somebody who is told of entries by callbacks."""
+"""A receiver of callbacks."""
 
 import json
 import random
@@ -10,7 +10,7 @@ from support.serving import serving
 
 
 class CallbackSink:
-    """An ASGI application that keeps what it is told, and refuses some of it at random."""
+    """An ASGI application that stores the callbacks it gets, and refuses some of them at random."""
 
     def __init__(self, random_source: random.Random, *, refused: float) -> None:
         """`refused` is the share of callbacks that get 503 and must come again."""

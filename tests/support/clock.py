@@ -27,7 +27,7 @@ class _Sleeper:
 
 
 class ManualClock:
-    """Time stands still until `advance` moves it. Tasks of any thread's event loop may sleep on it."""
+    """A clock whose time changes only with `advance`. Tasks of any thread's event loop may sleep on it."""
 
     def __init__(self, start_ms: int = START_MS) -> None:
         self._start_ms = start_ms
@@ -57,7 +57,7 @@ class ManualClock:
                     self._sleepers.remove(sleeper)
 
     def advance(self, seconds: float) -> None:
-        """Moves time on and wakes whoever slept until then; they run when the caller next awaits."""
+        """Advances the time and wakes the tasks that slept until then; they run when the caller next awaits."""
         with self._changed:
             self._elapsed_s += seconds
             for sleeper in [sleeper for sleeper in self._sleepers if sleeper.until_s <= self._elapsed_s]:

@@ -15,7 +15,7 @@ Work = Callable[[Connection], T]
 
 
 class Died(Exception):
-    """The process is gone; nobody is told anything."""
+    """The process died; its callers get no answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A peer over TCP that answers every request with the bytes that it is told to, again and again if it is told so."""
+"""A peer over TCP that answers every request with the test's bytes, once or again and again."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable

@@ -1,4 +1,4 @@
-"""Programs of official JavaScript clients under test: installed from a lock file, told what to do line by line."""
+"""Programs of official JavaScript clients: installed from a lock file, and controlled line by line."""
 
 import asyncio
 import json

@@ -37,6 +37,6 @@ NESTED = (
 
 
 def token(header: bytes, payload: bytes = b"{}") -> str:
-    """A JSON web token of these two parts, sealed by nobody; at most 4096 letters, as far as services read."""
+    """A JSON web token of these two parts without a signature; at most 4096 letters, which is as far as services read."""
     parts = [base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (header, payload, bytes(32))]
     return ".".join(parts)

@@ -11,7 +11,7 @@ _turn = itertools.count(random.randrange(SPAN))
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that this process has not named lately."""
+    """A free port that this process has not returned lately."""
     lane = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % LANES
     for turn in itertools.islice(_turn, SPAN):
         port = FIRST + lane * SPAN + turn % SPAN

@@ -89,7 +89,7 @@ class Timers:
         return timer
 
     async def run_out(self, seconds: float) -> None:
-        """Once somebody has set a timer to so many seconds, or what is left of them, that time is over."""
+        """Waits for a timer of this many seconds, or of what is left of them, and lets its time be over."""
         await eventually(lambda: bool(self._set_to(seconds)))
         for timer in self._set_to(seconds):
             timer._run()

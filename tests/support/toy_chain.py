@@ -49,7 +49,7 @@ class ToyChain:
 
 
 class ToyNode:
-    """An ASGI application that can fall silent: it answers nobody then, and a deaf one takes nothing either."""
+    """An ASGI application that can fall silent: it then answers no request, and a deaf one does not read requests either."""
 
     def __init__(self, chain: ToyChain) -> None:
         self.chain = chain

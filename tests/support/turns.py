@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def one_process_at_a_time(folder: Path) -> Iterator[None]:
-    """For what is made once in a folder and used by all: waits for whoever is at it. The folder may be emptied inside."""
+    """A lock on a folder whose content is made once and used by all processes. The holder may empty the folder."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -168,7 +168,9 @@ async def test_callers_at_the_same_moment_are_not_mistaken_for_each_other(guarde
     assert [answer.status_code for answer in answers] == [200, 403] * 12
 
 
-async def test_whoever_acts_is_remembered(guarded: AttoService, network: AttoNetwork) -> None:
+async def test_the_audit_trail_has_the_principal_of_each_action(
+    guarded: AttoService, network: AttoNetwork
+) -> None:
     await as_(guarded, "shop", "atto:*")
     address = await guarded.open_account(network, 10)
     entry(await guarded.send(address, NOBODY, 1))

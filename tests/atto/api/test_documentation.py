@@ -117,7 +117,7 @@ async def test_document_is_the_same_at_every_start(start: Start, document: dict[
         assert await again.get("/v3/api-docs") == document
 
 
-async def test_page_asks_nobody_else(service: AttoService) -> None:
+async def test_the_page_loads_nothing_from_other_hosts(service: AttoService) -> None:
     page = await service.client.get("/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert page.headers["content-security-policy"].startswith("default-src 'self';")

@@ -183,7 +183,7 @@ async def test_refusals_are_in_the_originals_form(service: AttoService, account:
 
 
 async def test_with_tokens_the_token_is_the_permission(network: AttoNetwork, tmp_path: Path) -> None:
-    """A page has none, and a proxy on this machine may call by its own name; bodies are JSON all the same."""
+    """With tokens any Host and Origin is accepted, because a page has no token; bodies must still be JSON."""
     variables = {"STRONGROOM_DATA": str(tmp_path), "ATTO_REQUIRE_TOKEN": "true"}
     async with running_service(network, variables) as service:
         page = {"Origin": "https://wallet.example", "Host": "wallet.example", "Sec-Fetch-Site": "cross-site"}

@@ -92,7 +92,7 @@ async def test_repetition_of_what_still_runs_is_a_conflict(
 
 
 async def test_refusal_is_an_answer_too(service: AttoService, network: AttoNetwork) -> None:
-    """What the caller was told stays true, even if the same request would succeed by now."""
+    """The stored answer stays the answer, even if the same request would succeed now."""
     poor = await service.open_account(network, 1)
     first = await service.send(poor, NOBODY, 2, key="a")
     assert_refused(first, 400, "Not enough balance.", "insufficient_balance")
@@ -151,7 +151,7 @@ async def test_caller_who_hung_up_asks_again(
     assert (answer["height"], height(network, address)) == (2, 2)
 
 
-async def test_caller_is_told_of_an_open_outcome_and_where_to_ask(
+async def test_an_answer_with_an_open_outcome_says_where_to_ask(
     start: Start, network: AttoNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elections, decided = network.sandbox.node.elections, asyncio.Event()
@@ -184,7 +184,7 @@ async def test_caller_is_told_of_an_open_outcome_and_where_to_ask(
 
 
 async def test_open_outcome_is_resolved_after_a_restart(start: Start, network: AttoNetwork) -> None:
-    """The process ends while nobody knows whether the node has the block; it never had."""
+    """The process ends while the block's outcome is unknown; the node never had the block."""
     async with start(ATTO_REQUEST_TIMEOUT_S="1") as service:
         address = await service.open_account(network)
         network.faults.drop_request = 1_000

@@ -203,7 +203,7 @@ async def test_a_body_that_is_not_declared_as_json_moves_nothing(service: AttoSe
     assert details["height"] == 1
 
 
-async def test_nobody_sends_to_himself(service: AttoService, untouched: str) -> None:
+async def test_a_send_to_the_own_account_is_refused(service: AttoService, untouched: str) -> None:
     words = "You can't send money to yourself"
     assert_refused(await service.send(untouched, untouched, 1), 400, words, "invalid_transaction")
 

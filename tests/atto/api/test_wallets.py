@@ -28,7 +28,7 @@ def new_phrase() -> str:
     return Mnemonic.from_entropy32(secrets.token_bytes(32)).phrase
 
 
-async def test_created_wallet_is_told_its_secrets_once(service: AttoService) -> None:
+async def test_the_secrets_of_a_created_wallet_are_shown_once(service: AttoService) -> None:
     created = await service.post("/wallets/made")
     assert list(created) == ["mnemonic", "encryptionKey"]
     assert Mnemonic.parse(created["mnemonic"]).phrase == created["mnemonic"]

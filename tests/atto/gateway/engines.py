@@ -15,7 +15,7 @@ ENGINES = [
 
 
 class WatchedEngine:
-    """Does what the engine within does, and tells when."""
+    """Runs the inner engine, and reports when a search begins."""
 
     name = "watched"
 

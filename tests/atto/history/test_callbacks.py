@@ -73,7 +73,7 @@ async def test_header_is_sent_when_both_its_halves_are_set(
     assert [headers.get("x-shop") for _, headers, _ in listener.requests] == ["secret", None]
 
 
-async def test_disabled_accounts_are_told_too(
+async def test_entries_of_disabled_accounts_are_delivered_too(
     telling: AttoService, network: AttoNetwork, listener: CallbackListener
 ) -> None:
     address = await telling.open_account(network, 100)
@@ -82,7 +82,7 @@ async def test_disabled_accounts_are_told_too(
     await eventually(lambda: listener.heights(address) == [1, 2])
 
 
-async def test_refused_callback_is_repeated_and_delays_nobody_else(
+async def test_refused_callback_is_repeated_and_delays_no_other_account(
     telling: AttoService, network: AttoNetwork, listener: CallbackListener
 ) -> None:
     refused, other = await telling.open_account(network, 100), await telling.open_account(network, 100)
@@ -126,7 +126,7 @@ async def test_only_success_is_success(
     assert {path for path, _, _ in listener.requests} == {"/atto/hook"}  # a redirect is not followed
 
 
-async def test_delivery_goes_on_after_a_restart(
+async def test_delivery_continues_after_a_restart(
     start: Start, network: AttoNetwork, listener: CallbackListener
 ) -> None:
     async with start(CALLBACK_URL=listener.url) as service:
@@ -141,7 +141,7 @@ async def test_delivery_goes_on_after_a_restart(
         await eventually(lambda: listener.heights(address) == [1, 2, 3, 4, 5])
 
 
-async def test_listener_that_is_away_is_told_when_it_is_back(start: Start, network: AttoNetwork) -> None:
+async def test_entries_are_delivered_when_the_receiver_is_back(start: Start, network: AttoNetwork) -> None:
     port = free_port()
     listener = CallbackListener()
     async with start(CALLBACK_URL=f"http://127.0.0.1:{port}/") as service:
@@ -151,10 +151,10 @@ async def test_listener_that_is_away_is_told_when_it_is_back(start: Start, netwo
             await eventually(lambda: listener.heights(address) == [1, 2])
 
 
-async def test_missed_entries_are_told_in_order_at_full_speed(
+async def test_missed_entries_are_delivered_in_order_at_full_speed(
     start: Start, network: AttoNetwork, listener: CallbackListener
 ) -> None:
-    """The original tells one a second, so 150 of them outlast all patience."""
+    """The original sends one each second, so 150 of them would take longer than the test waits."""
     async with start(CALLBACK_URL=listener.url) as service:
         wallet = await service.create_wallet()
         address = await act_elsewhere(network, wallet, blocks=150)
@@ -163,7 +163,7 @@ async def test_missed_entries_are_told_in_order_at_full_speed(
     assert listener.heights(address) == list(range(1, 151))
 
 
-async def test_url_that_is_set_later_is_told_what_happens_from_then_on(
+async def test_url_that_is_set_later_gets_only_later_entries(
     start: Start,
     network: AttoNetwork,
     listener: CallbackListener,

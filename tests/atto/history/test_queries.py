@@ -83,7 +83,7 @@ async def test_history_of_an_unopened_account_is_empty(service: AttoService, wal
 @pytest.mark.parametrize(
     "cursor", ["x", "", "%F0%9F%A6%8A", "MQ:Mg", "LTE", "MTIz" * 20, "MS41", "OmE6", "AA"]
 )
-async def test_cursor_of_somebody_else_is_refused(service: AttoService, wallet: Wallet, cursor: str) -> None:
+async def test_cursor_of_another_list_is_refused(service: AttoService, wallet: Wallet, cursor: str) -> None:
     address = await service.create_account(wallet)
     paths = (f"/wallets/{wallet.name}/entries", f"/wallets/accounts/{address}/entries")
     for path in paths:

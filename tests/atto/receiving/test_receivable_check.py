@@ -1,4 +1,4 @@
-"""What a node told as receivable and does not know any more is not listed for ever; what is real stays."""
+"""A receivable that the node denies is removed from the list; a real one stays."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ async def listed(service: AttoService, address: str) -> list[dict[str, Any]]:
 
 
 async def disabled_account(service: AttoService, wallet: Wallet) -> str:
-    """Nothing is received for it, so what is listed stays as it was told."""
+    """A disabled account: nothing is received for it, so its list of receivables changes only by the check."""
     address = await service.create_account(wallet)
     await service.post(f"/wallets/accounts/{address}/states/DISABLED")
     return address

@@ -71,7 +71,7 @@ async def test_amount_that_was_sent_before_the_account_existed_arrives(
     await service.until_balance(address, 7)
 
 
-async def test_bad_receivable_is_shown_and_stands_in_nobodys_way(
+async def test_a_bad_receivable_is_shown_and_delays_no_other(
     service: AttoService, network: AttoNetwork
 ) -> None:
     address, other = await service.open_account(network, 1), await service.create_account()
@@ -92,7 +92,7 @@ async def test_bad_receivable_is_shown_and_stands_in_nobodys_way(
     assert await waiting(service, address) == []
 
 
-async def test_receive_goes_on_after_the_node_cuts_its_streams(
+async def test_receive_continues_after_the_node_cuts_its_streams(
     service: AttoService, network: AttoNetwork
 ) -> None:
     address = await service.open_account(network, 1)

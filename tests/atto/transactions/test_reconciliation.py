@@ -118,7 +118,7 @@ async def assert_true(service: AttoService, network: AttoNetwork, address: str) 
 
 
 async def held_block(service: AttoService, address: str) -> str:
-    """A send whose predecessor the node does not have: its hash, as the next caller is told."""
+    """Makes a send whose predecessor the node does not have; returns its hash from the next caller's error."""
     unknown = await service.send(address, NOBODY, ATTO, key="held")
     assert (unknown.status_code, unknown.json()["code"]) == (504, "outcome_unknown")
     refused = await service.send(address, NOBODY, ATTO)
@@ -136,7 +136,7 @@ async def held_block(service: AttoService, address: str) -> str:
     return shown
 
 
-async def test_after_a_reset_the_account_goes_on_and_the_history_is_true(
+async def test_after_a_reset_the_account_continues_and_its_history_is_right(
     start: Start, network: AttoNetwork
 ) -> None:
     async with start() as service:
@@ -207,9 +207,7 @@ async def fork(
     return twin, ours["hash"]
 
 
-async def test_after_a_fork_the_account_stands_where_the_node_stands(
-    start: Start, network: AttoNetwork
-) -> None:
+async def test_after_a_fork_the_account_has_the_nodes_state(start: Start, network: AttoNetwork) -> None:
     async with start() as service:
         wallet = await service.create_wallet()
         address = await service.open_account(network, 50 * ATTO, wallet)
@@ -243,7 +241,7 @@ async def test_a_block_that_is_merely_slow_is_not_abandoned(start: Start, networ
 async def test_a_node_that_contradicts_itself_has_nothing_abandoned(
     start: Start, network: AttoNetwork, monkeypatch: pytest.MonkeyPatch, known: int
 ) -> None:
-    """It tells an old state of the account, and has the blocks after it: it will take the open one."""
+    """The node reports an old state of the account but has the later blocks, so it will take the open one."""
     async with start() as service:
         wallet = await service.create_wallet()
         address = await service.open_account(network, 50 * ATTO, wallet)

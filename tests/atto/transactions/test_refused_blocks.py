@@ -1,4 +1,4 @@
-"""A block that the node refused for good: its account goes on, also when the next block is the very same."""
+"""After the node refused a block for good, its account continues, also if the next block is the same."""
 
 from dataclasses import replace
 
@@ -69,7 +69,7 @@ async def test_transaction_that_was_refused_tells_why(service: AttoService, addr
 
 
 @pytest.mark.parametrize("where", ["behind", "elsewhere", "nowhere"])
-async def test_a_refusal_of_a_node_that_does_not_stand_where_the_block_belongs_is_none(
+async def test_a_refusal_by_a_node_at_another_height_does_not_count(
     service: AttoService, network: AttoNetwork, address: str, where: str
 ) -> None:
     """Its words would be final of a node that knows the block's predecessor."""

@@ -137,7 +137,7 @@ async def test_locked_wallet_is_unlocked_with_the_originals_key(adoption: Adopti
 
 
 async def test_callbacks_go_on_at_the_stored_height(adoption: Adoption, listener: CallbackListener) -> None:
-    """One account stopped half-way, one was never told of, one is up to date."""
+    """Of one account some entries were delivered, of one none, and of one all."""
     for index, blocks in enumerate((5, 3, 2)):
         await adoption.use(index, blocks)
     heights = (2, None, 2)
@@ -249,7 +249,9 @@ async def test_account_without_a_sound_row_stops_nobody(adoption: Adoption) -> N
         assert entry(await service.send(address_of(0), NOBODY, 1))["balance"] == 99
 
 
-async def test_names_are_told_apart_although_the_table_does_not(adoption: Adoption) -> None:
+async def test_names_that_differ_in_case_are_distinct_also_in_a_table_that_ignores_case(
+    adoption: Adoption,
+) -> None:
     """The original's tables ignore case; its routes do not."""
     write_original(adoption.url, [OriginalAccount(address=address_of(0), index=0)])
     async with adoption.start() as service:

@@ -1,4 +1,4 @@
-"""Whoever can write the database alone opens no wallet and exchanges none."""
+"""With access to the database alone, an attacker can neither open nor exchange wallets."""
 
 import json
 from collections.abc import Callable
@@ -113,7 +113,7 @@ async def test_the_blobs_of_two_wallets_exchanged_open_neither(
 
 
 async def test_wallets_without_accounts_are_not_exchanged_either(service: AttoService, sql: Sql) -> None:
-    """Nothing tells whose mnemonic it is but the tag."""
+    """Only the tag shows whose mnemonic it is."""
     mine, _ = await service.create_wallet(), await service.create_wallet()
     sql("CREATE TABLE kept AS SELECT * FROM wallet")
     for column in ("encrypted_entropy", "encrypted_encryption_key"):

@@ -221,7 +221,7 @@ async def test_scan_of_an_unknown_wallet_leaves_no_progress(service: AttoService
     assert (await service.client.get("/wallets/nowhere/progress")).status_code == 404
 
 
-async def test_a_recovery_that_stops_at_the_limit_says_so_and_goes_on_when_repeated(
+async def test_a_recovery_that_stops_at_the_limit_says_so_and_continues_when_repeated(
     start: Start, network: AttoNetwork
 ) -> None:
     async with start(ATTO_SCAN_LIMIT="4") as service:

@@ -258,7 +258,7 @@ async def test_a_process_that_wakes_up_too_late_forgets_nothing_of_its_heir(
 
 
 async def test_what_was_answered_is_never_forgotten(server: Server) -> None:
-    """A refusal signs nothing and is an answer all the same."""
+    """A refusal signs nothing, but it is an answer and is stored."""
     await server.ask()
     await server.finish(ATTEMPT, 422, "refused")
     await server.forget(ATTEMPT)

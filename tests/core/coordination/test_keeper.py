@@ -24,7 +24,7 @@ RENEWAL_S = DEFAULT_TTL_S / 4
 
 
 class Job:
-    """What runs under the lease; tells when it starts and ends."""
+    """Work under the lease, which reports when it starts and ends."""
 
     def __init__(self) -> None:
         self._started: asyncio.Queue[Lease] = asyncio.Queue()
@@ -224,7 +224,7 @@ async def test_work_that_ended_is_started_again_in_a_new_term(
 
 
 def hold_the_event_loop(clock: ManualClock, seconds: float) -> None:
-    """As a large answer or an endless request does; time goes on in steps, and other threads work."""
+    """Blocks the event loop as a large answer does; the time advances in steps, and other threads run."""
     for _ in range(int(seconds / RENEWAL_S)):
         clock.hold_until(lambda: bool(clock.remaining_s()))
         clock.advance(RENEWAL_S)

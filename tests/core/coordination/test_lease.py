@@ -1,4 +1,4 @@
-"""One holder at a time, and a number that tells its terms apart."""
+"""A lease has one holder at a time, and each term has its own fence."""
 
 import asyncio
 import time
@@ -108,7 +108,7 @@ async def test_a_former_holder_writes_nothing(
 
 
 def dawdle(connection: Connection) -> None:
-    """Time enough for somebody who does not wait for us."""
+    """Makes the transaction slow, so that another process that does not wait for it overtakes it."""
     if connection.dialect.name == "sqlite":
         time.sleep(0.2)
     else:

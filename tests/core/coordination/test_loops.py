@@ -24,7 +24,7 @@ UP, DEGRADED, DOWN = Status.UP, Status.DEGRADED, Status.DOWN
 
 
 class House:
-    """Loops over a clock that stands still."""
+    """Loops with a clock that the test advances."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -60,7 +60,7 @@ async def house() -> AsyncIterator[House]:
 
 
 class Work:
-    """Does what the test says next; tells when it began."""
+    """Work that does what the test says next, and reports when it has begun."""
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
@@ -136,7 +136,7 @@ async def test_pauses_after_failures_are_bounded(house: House) -> None:
     assert len(set(pauses_s)) == len(pauses_s)  # jitter
 
 
-async def test_a_pass_says_when_the_next_one_comes(house: House) -> None:
+async def test_a_pass_can_set_the_pause_before_the_next_one(house: House) -> None:
     work = Work()
     work.result = Again(0.5)
     house.loops.start(house.loops.every("resolver", 2.0, work))

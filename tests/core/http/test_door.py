@@ -126,7 +126,7 @@ async def house(
         ("::1", 400),
     ],
 )
-async def test_where_only_this_machine_is_meant_the_host_says_so(host: str, status: int) -> None:
+async def test_on_loopback_the_host_must_name_this_machine(host: str, status: int) -> None:
     async with house() as application:
         assert await application.get(host=host) == status
         assert await application.post(JSON, host=host) == status
@@ -149,7 +149,7 @@ async def test_a_request_has_one_host(lines: tuple[str, ...], host: str) -> None
         assert application.reached == []
 
 
-async def test_a_target_with_a_host_says_more_than_the_header() -> None:
+async def test_the_host_in_an_absolute_target_replaces_the_host_header() -> None:
     async with house() as application:
         for target, host, status in (
             ("http://rebound.example/x", "localhost", 403),
@@ -214,7 +214,7 @@ async def test_a_network_surface_is_called_by_any_name_until_names_are_configure
     ],
 )
 def test_a_probe_calls_a_pod_by_its_address(own: str, host: str, comes_in: bool) -> None:
-    """An address of the socket is no name that somebody could have pointed here."""
+    """The socket's own address is accepted: an attacker cannot point an address at this machine."""
     named = AllowedCallers(hosts=frozenset({Authority("strongroom", None)}))
     scope = {
         "type": "http",
@@ -397,7 +397,7 @@ async def test_surfaces_with_tokens_and_public_ones_have_no_such_door() -> None:
             assert await application.get(host="wallet.example") == OK
 
 
-async def test_a_surface_that_the_settings_do_not_tell_of_is_not_opened_by_accident(tmp_path: Path) -> None:
+async def test_a_surface_that_is_missing_in_the_exposures_is_not_opened(tmp_path: Path) -> None:
     """Whichever ledger adds it: the surfaces themselves are asked before they are bound."""
     variables = {
         "NETWORK": "LOCAL",

@@ -1,4 +1,4 @@
-"""Clients behind proxies are told apart, and none can pass for another."""
+"""Clients behind proxies are distinguished, and none can use another one's address."""
 
 import pytest
 

@@ -130,7 +130,7 @@ def test_the_url_is_one_that_can_be_opened(host: str, url: str) -> None:
     assert url_of(host, 80) == url
 
 
-async def test_nobody_gives_himself_another_address() -> None:
+async def test_a_client_cannot_forge_its_address() -> None:
     async def tell(scope: Message, _receive: object, send: Callable[[Message], Awaitable[None]]) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": scope["client"][0].encode()})

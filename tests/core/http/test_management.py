@@ -16,7 +16,7 @@ async def get(url: str) -> tuple[int, str, Any]:
         return response.status, response.headers["content-type"], body
 
 
-async def test_health_is_told_part_by_part() -> None:
+async def test_health_reports_each_part() -> None:
     health = Health()
     health.report("database", Status.UP, vital=True)
     health.report("atto.node", Status.DOWN, "connection refused")

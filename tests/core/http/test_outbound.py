@@ -263,7 +263,7 @@ async def test_no_redirect_is_followed(client: HttpClient, status: int) -> None:
         assert elsewhere.requests == []
 
 
-async def test_content_that_nobody_needs_is_not_read(client: HttpClient) -> None:
+async def test_content_that_is_not_needed_is_not_read(client: HttpClient) -> None:
     async with hostile_peer(endless(OK + b"\r\n", b"x" * 65_536)) as peer:
         assert (await client.ask("POST", peer.url, data=b"{}", reads_content=False)).status == 200
         await asyncio.wait_for(peer.hung_up.wait(), PATIENCE_S)

@@ -281,7 +281,7 @@ async def test_what_others_submit_is_never_offered_first(
     assert network.asked == ["follow", "follow"]
 
 
-async def test_the_answer_to_the_first_offer_ends_it_only_while_nobody_else_offers(
+async def test_the_answer_to_the_first_offer_is_final_only_without_another_offer(
     database: Database, replica: Database, signing: Signing, start: Start, clock: ManualClock
 ) -> None:
     never_sent = Rejected(reason="No connection", stage="withdrawn", if_unshared=True)

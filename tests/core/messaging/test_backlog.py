@@ -79,7 +79,7 @@ async def test_too_many_or_too_old_is_degraded(house: House) -> None:
     assert house.gauge("strongroom_outbox_oldest_age_seconds") == 61
 
 
-async def test_a_reader_that_takes_nothing_out_counts_from_its_place(house: House) -> None:
+async def test_the_backlog_of_an_outbox_reader_counts_from_its_position(house: House) -> None:
     await house.write(3)
     all_of_it = await house.database.read(lambda c: read_backlog(c, HERE))
     assert all_of_it.entries == 3

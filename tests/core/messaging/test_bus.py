@@ -48,7 +48,7 @@ async def test_without_redis_this_process_is_told() -> None:
     assert (heard.times, other.times, bus.is_shared) == (1, 0, False)
 
 
-async def test_other_processes_are_told_once(redis: Redis) -> None:
+async def test_other_processes_get_each_message_once(redis: Redis) -> None:
     async with connected(redis) as (here, health), connected(redis) as (there, _):
         mine, theirs, other = Heard(here, "news"), Heard(there, "news"), Heard(there, "other")
         last_here, last_there = Heard(here, "last"), Heard(there, "last")

@@ -1,4 +1,4 @@
-"""Events leave in order, at least once, and wait for nobody else's."""
+"""Events of a stream are delivered in order, at least once, and do not wait for other streams."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,7 +25,7 @@ HOOK = "hook"
 
 
 class Receiver:
-    """The other side: takes events, or refuses the streams that it is told to."""
+    """The receiver: takes events, or refuses those of the streams that the test names."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, int]] = []

@@ -49,7 +49,7 @@ async def test_the_end_may_come_twice_and_while_a_limit_runs_out() -> None:
         await waiting
 
 
-async def test_what_a_limit_leaves_under_way_is_said_instead_of_a_timeout() -> None:
+async def test_a_time_limit_gives_the_open_outcome_instead_of_a_timeout() -> None:
     async def leave_work_behind() -> None:
         try:
             await asyncio.Event().wait()

@@ -43,7 +43,7 @@ def disk_full() -> sqlite3.OperationalError:
         (RuntimeError("at 12:30:05 it was late"), "RuntimeError: at 12:30:05 it was late"),
     ],
 )
-def test_an_error_is_told_without_secrets_and_addresses(error: Exception, text: str) -> None:
+def test_an_errors_text_has_no_secrets_and_no_addresses(error: Exception, text: str) -> None:
     assert fault_text(error) == text
 
 

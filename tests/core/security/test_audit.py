@@ -1,4 +1,4 @@
-"""The audit trail shows whoever touched it."""
+"""The audit trail shows every change to it."""
 
 import asyncio
 import hashlib
@@ -146,7 +146,7 @@ async def test_rows_of_two_processes_make_one_chain(
 
 
 class BusyDatabase(Database):
-    """Somebody appends after every reading unit."""
+    """Appends a row after each unit that reads, as another process may."""
 
     audit: Audit
 

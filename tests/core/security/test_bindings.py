@@ -116,7 +116,7 @@ async def test_a_tag_cannot_be_kept_out_of_the_trail_s_sight(boxes: Boxes, elsew
     await refused(boxes, OPEN, "was altered in the database")
 
 
-async def test_what_else_is_told_of_a_row_does_not_make_it_old(boxes: Boxes) -> None:
+async def test_other_audit_rows_about_a_row_do_not_make_it_old(boxes: Boxes) -> None:
     await boxes.bind(OPEN)
 
     def work(connection: Connection) -> None:

@@ -167,7 +167,7 @@ async def test_only_an_active_token_can_be_revoked(tokens: Tokens) -> None:
             await tokens.revoke(OPERATOR, token_id)
 
 
-async def test_the_list_tells_everything_but_secrets(tokens: Tokens, clock: ManualClock) -> None:
+async def test_the_list_has_everything_except_secrets(tokens: Tokens, clock: ManualClock) -> None:
     first = await tokens.create(OPERATOR, "ci", ["atto:send", "atto:read"])
     clock.advance(1)
     second = await tokens.create(OPERATOR, "Łódź", ["*"], expires_at_ms=START_MS + 5000)

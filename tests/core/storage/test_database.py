@@ -109,7 +109,7 @@ async def test_fetch_one_returns_the_first_row_or_none(database: Database) -> No
 
 
 class HurriedClock:
-    """Time passes when somebody sleeps."""
+    """A clock whose time advances with each sleep."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []

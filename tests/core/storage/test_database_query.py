@@ -79,7 +79,7 @@ async def test_a_question_that_makes_no_sense_fails_as_such(mariadb: MariaDB) ->
     await database.close()
 
 
-async def test_a_server_that_is_away_is_said_to_be_and_found_again() -> None:
+async def test_an_outage_of_the_server_is_reported_and_ends() -> None:
     with running_mariadb() as server:
         database = Database(server.new_database())
         assert list(await database.query(ONE)) == [(1,)]

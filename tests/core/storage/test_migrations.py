@@ -1,4 +1,4 @@
-"""Schemas are brought up to date once, whoever comes first."""
+"""One of several processes brings a schema up to date."""
 
 import asyncio
 import threading
@@ -38,7 +38,7 @@ async def test_the_core_s_tables_are_what_its_metadata_says(database: Database) 
     assert await database.read(differences) == []
 
 
-async def test_an_audit_head_stands_ready(database: Database, elsewhere: Elsewhere) -> None:
+async def test_a_new_database_has_an_audit_head(database: Database, elsewhere: Elsewhere) -> None:
     assert await table_names(database) == {*tables.metadata.tables, CORE.version_table}
     assert elsewhere("SELECT id, sequence, hex(hash) FROM strongroom_audit_head") == [["1", "0", "00" * 32]]
     assert elsewhere("SELECT version_num FROM strongroom_version_core") == [["core_0005"]]

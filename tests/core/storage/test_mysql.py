@@ -254,7 +254,7 @@ async def test_a_unit_that_the_server_undid_runs_again(database: Database, numbe
 
 
 @pytest.mark.parametrize(("number", "sqlstate"), [(1999, "40001"), (1998, "08S01"), (4099, "40000")])
-async def test_a_number_that_nobody_knows_goes_by_its_state(
+async def test_an_unknown_error_number_is_judged_by_its_sqlstate(
     database: Database, number: int, sqlstate: str
 ) -> None:
     runs = 0
@@ -270,7 +270,7 @@ async def test_a_number_that_nobody_knows_goes_by_its_state(
 
 
 @pytest.mark.parametrize("number", UNUSABLE_NUMBERS)
-async def test_what_a_person_must_mend_is_said_at_once(database: Database, number: int) -> None:
+async def test_an_error_that_needs_a_person_is_raised_at_once(database: Database, number: int) -> None:
     runs = 0
 
     def work(connection: Connection) -> None:
@@ -305,12 +305,12 @@ async def test_a_commit_that_the_server_undid_is_given_up_as_undone(database: Da
     assert await balances(database) == {"a": 0, "b": 0}
 
 
-async def test_a_commit_that_met_a_duplicate_is_said_to(database: Database) -> None:
+async def test_a_duplicate_at_the_commit_is_reported_as_one(database: Database) -> None:
     assert isinstance(await refuse_commit(database, 1062), Duplicate)
 
 
 @pytest.mark.parametrize("number", [1180, 1047, 1205, 1105, 1290, 1026, 1598, 9002, 8027, 3100])
-async def test_of_a_commit_that_failed_otherwise_nobody_knows(database: Database, number: int) -> None:
+async def test_any_other_failed_commit_is_unknown(database: Database, number: int) -> None:
     assert isinstance(await refuse_commit(database, number), CommitUnknown)
 
 

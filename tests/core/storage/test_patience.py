@@ -40,7 +40,7 @@ def because(cause: Exception) -> Unavailable:
     ],
     ids=str,
 )
-def test_what_may_pass_is_told_by_the_databases_own_error(error: Exception, passes: bool) -> None:
+def test_the_databases_error_decides_whether_waiting_helps(error: Exception, passes: bool) -> None:
     assert may_pass(error) is passes
 
 

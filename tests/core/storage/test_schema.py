@@ -1,4 +1,4 @@
-"""What a schema lacks is told without changing it; one that is newer, or half migrated, is one sentence."""
+"""Reads what a schema lacks without changing it; a newer or half migrated schema gives one sentence."""
 
 import hashlib
 from collections.abc import Callable
@@ -94,7 +94,7 @@ async def test_a_database_without_our_tables_is_no_database_of_ours(
     assert len(tables_of(database_url, elsewhere)) == 1
 
 
-async def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+async def test_a_missing_file_is_not_created(tmp_path: Path) -> None:
     path = tmp_path / "absent.sqlite3"
     database = Database(sqlite_url(str(path)), read_only=True)
     with pytest.raises(NotFound, match=f"There is no database sqlite:///{path}"):

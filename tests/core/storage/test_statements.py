@@ -83,7 +83,7 @@ async def test_arguments_come_in_the_callers_order_and_in_the_databases_form(dat
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "mysql"])
-def test_constants_stand_in_the_text(dialect: str) -> None:
+def test_constants_are_written_into_the_statement(dialect: str) -> None:
     text = ABOVE.compiled(dialect).text
     assert "IN ('a', 'b')" in text
     assert text.count("?" if dialect == "sqlite" else "%s") == 3

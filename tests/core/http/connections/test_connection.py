@@ -139,7 +139,7 @@ async def test_a_second_head_that_trickles_is_given_up() -> None:
             assert status(await answer) == 408
 
 
-async def test_a_peer_that_says_nothing_is_closed_without_a_word() -> None:
+async def test_a_silent_peer_is_disconnected_without_an_answer() -> None:
     async with house(LIMITED) as service, service.peer() as peer:
         await service.timers.run_out(HEAD_S)
         assert await peer.rest() == ""
@@ -379,7 +379,7 @@ def test_a_peer_s_connections_to_one_surface_keep_it_from_no_other() -> None:
     assert not isinstance(gate.enter("127.0.0.1", surface="atto"), Reason)
 
 
-def test_few_of_the_refused_are_told_why() -> None:
+def test_only_some_refused_connections_get_the_reason() -> None:
     gate = Gate()
     places = [gate.linger() for _ in range(MAX_LINGERING)]
     assert gate.linger() is None

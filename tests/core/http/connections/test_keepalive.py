@@ -1,4 +1,4 @@
-"""How a dead peer is told from one that answers."""
+"""A peer that answers no ping counts as dead."""
 
 import asyncio
 
@@ -27,7 +27,7 @@ async def test_who_answers_stays_and_who_does_not_is_gone() -> None:
     assert len(set(pings)) == len(pings) == 4
 
 
-async def test_after_the_stop_nobody_is_asked() -> None:
+async def test_after_the_stop_the_loop_asks_nothing() -> None:
     pings: list[bytes] = []
     keepalive = Keepalive(0.0, pings.append, lambda: None)
     keepalive.start()

@@ -1,4 +1,4 @@
-"""Key-encryption keys that are refused, and what the operator is told to do."""
+"""Key-encryption keys that are refused, and the messages to the operator."""
 
 import os
 from pathlib import Path
@@ -82,8 +82,8 @@ def test_a_file_for_its_owner_or_its_group_is_taken(tmp_path: Path, mode: int) -
     assert loaded.reveal().hex().upper() == KEY
 
 
-def test_a_secret_as_kubernetes_mounts_it_is_taken_when_the_operator_says_so(tmp_path: Path) -> None:
-    """A link to a link to a file that all may read, in a container where nobody else is."""
+def test_a_readable_key_file_is_accepted_when_the_operator_allows_it(tmp_path: Path) -> None:
+    """A link to a link to a file that all users may read, in a container without other users."""
     versioned = tmp_path / "..2026_11_30"
     versioned.mkdir()
     key_file(versioned / "kek", mode=0o644)
@@ -109,7 +109,7 @@ def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
     assert source.load() is not None
 
 
-def test_what_is_no_key_file_is_said_and_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_key_file_is_named_and_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "atto.kek"
     source, _ = read(tmp_path)
     assert source.load() is None
