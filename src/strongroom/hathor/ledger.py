@@ -22,7 +22,7 @@ from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.messaging.outbox_reader import OutboxReader
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.security.tokens import Gatekeeper
-from strongroom.hathor.api.access import Callers, Clients
+from strongroom.hathor.api.admission import Admission, Clients
 from strongroom.hathor.api.application import FirstApi, Services, create_application
 from strongroom.hathor.api.cors import HEADERS
 from strongroom.hathor.api.first_api.access import LegacyAccess
@@ -300,7 +300,6 @@ class HathorLedger(LedgerBase[HathorSettings]):
                 clock=self.clock,
                 tokens=tokens,
                 loader=self.loader,
-                clients=clients,
                 rules=rules,
             ),
             devices=Devices(reader),
@@ -313,20 +312,22 @@ class HathorLedger(LedgerBase[HathorSettings]):
         )
         return create_application(
             services,
-            Callers(reader, tokens, clients),
+            Admission(reader, tokens, clients, self._legacy_access() if api.legacy else None),
             self.metrics,
             prefix=api.prefix,
             amounts=api.amounts,
         )
 
+    def _legacy_access(self) -> LegacyAccess:
+        """The first API is open on loopback, elsewhere behind API tokens."""
+        api = self.settings.api
+        return LegacyAccess(
+            Gatekeeper(self.tokens, required=not is_loopback(api.host)),
+            DoorRules(bound_to=api.host, allowed=api.callers),
+        )
+
     def _first_api(self, rules: RegistrationRules, proposals: Proposals) -> FirstApi:
-        """Open on loopback, elsewhere behind API tokens."""
-        required = not is_loopback(self.settings.api.host)
         return FirstApi(
-            access=LegacyAccess(
-                Gatekeeper(self.tokens, required=required),
-                DoorRules(bound_to=self.settings.api.host, allowed=self.settings.api.callers),
-            ),
             wallets=LegacyWallets(database=self.database, clock=self.clock, loader=self.loader, rules=rules),
             proposals=LegacyProposals(
                 proposals=proposals,

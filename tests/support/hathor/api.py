@@ -25,7 +25,7 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
 from strongroom.hathor import tables
 from strongroom.hathor.amounts import AmountForm
-from strongroom.hathor.api.access import Callers, Clients
+from strongroom.hathor.api.admission import Admission, Clients
 from strongroom.hathor.api.application import FirstApi, Services, create_application
 from strongroom.hathor.api.first_api.access import LegacyAccess
 from strongroom.hathor.api.first_api.proposals import LegacyProposals
@@ -112,7 +112,6 @@ class Api:
                 clock=clock,
                 tokens=self.tokens,
                 loader=self.loader,
-                clients=clients,
                 rules=replace(RULES, clock_skew_s=clock_skew_s),
             ),
             devices=Devices(reader),
@@ -121,11 +120,11 @@ class Api:
             supplies=Supplies(database, clock, MAINNET),
             node_view=NodeView(node=self.node, versions=self.versions, clock=clock),
             operations=Operations(database, self.node, clock, rules, redis_answers),
-            first_api=self._first_api(needs_token=legacy_needs_token),
+            first_api=self._first_api(),
         )
         application: Any = create_application(
             services,
-            Callers(reader, self.tokens, clients),
+            Admission(reader, self.tokens, clients, self._legacy_access(needs_token=legacy_needs_token)),
             self.metrics,
             prefix="dev",
             amounts=amounts,
@@ -157,12 +156,13 @@ class Api:
             verify=verify,
         )
 
-    def _first_api(self, *, needs_token: bool) -> FirstApi:
+    def _legacy_access(self, *, needs_token: bool) -> LegacyAccess:
         self.api_tokens = ApiTokens(self.database, Audit(self.clock), self.clock, SeededEntropy())
+        gatekeeper = Gatekeeper(self.api_tokens, required=needs_token)
+        return LegacyAccess(gatekeeper, DoorRules(bound_to="127.0.0.1"))
+
+    def _first_api(self) -> FirstApi:
         return FirstApi(
-            access=LegacyAccess(
-                Gatekeeper(self.api_tokens, required=needs_token), DoorRules(bound_to="127.0.0.1")
-            ),
             wallets=LegacyWallets(database=self.database, clock=self.clock, loader=self.loader, rules=RULES),
             proposals=LegacyProposals(
                 proposals=Proposals(self.reader, self.versions, SystemEntropy()),

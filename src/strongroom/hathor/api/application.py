@@ -17,11 +17,10 @@ from strongroom.core.http.errors import ErrorAnswers
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage.database import Database
 from strongroom.hathor.amounts import AmountForm
-from strongroom.hathor.api.access import Callers
+from strongroom.hathor.api.admission import Admission
 from strongroom.hathor.api.answers import Answer, encode_json
 from strongroom.hathor.api.cors import OpenToAllPages
 from strongroom.hathor.api.documentation import documentation_routes, openapi_config
-from strongroom.hathor.api.first_api.access import LegacyAccess
 from strongroom.hathor.api.first_api.proposals import LegacyProposalController, LegacyProposals
 from strongroom.hathor.api.first_api.wallets import LegacyWalletController, LegacyWallets
 from strongroom.hathor.api.network.chain import ChainController
@@ -34,7 +33,7 @@ from strongroom.hathor.api.network.node import (
 from strongroom.hathor.api.network.operations import OperationController, Operations
 from strongroom.hathor.api.proposals import ProposalController
 from strongroom.hathor.api.refusal import Refusal, refusal_of
-from strongroom.hathor.api.requests import Request, check_amounts
+from strongroom.hathor.api.requests import Request
 from strongroom.hathor.api.wallets.addresses import AddressController
 from strongroom.hathor.api.wallets.devices import DeviceController
 from strongroom.hathor.api.wallets.history import HistoryController
@@ -73,7 +72,6 @@ FIRST_API = (LegacyWalletController, LegacyProposalController)
 class FirstApi:
     """The use cases behind the first API's routes."""
 
-    access: LegacyAccess
     wallets: LegacyWallets
     proposals: LegacyProposals
 
@@ -96,7 +94,7 @@ class Services:
 
 def create_application(
     services: Services,
-    callers: Callers,
+    admission: Admission,
     metrics: Metrics,
     *,
     prefix: str = "",
@@ -110,12 +108,12 @@ def create_application(
             delete_wallet,  # behind the controllers: two of them cannot share a path
             *documentation_routes(),
         ],
-        dependencies=_dependencies(services, callers),
-        before_request=check_amounts,
+        dependencies=_dependencies(services),
+        before_request=admission.admit,
         exception_handlers=_Errors(metrics).handlers(),
         compression_config=CompressionConfig(backend="gzip", minimum_size=COMPRESS_FROM),
         openapi_config=openapi_config(services.registration.rules),
-        state=_state(services, callers, amounts),
+        state=State({"amounts": amounts}),
         request_class=Request,
         response_class=Answer,
         request_max_body_size=MAX_BODY,
@@ -124,7 +122,7 @@ def create_application(
     return OpenToAllPages(_PrefixMiddleware(application, prefix.strip("/")))
 
 
-def _dependencies(services: Services, callers: Callers) -> dict[str, Provide]:
+def _dependencies(services: Services) -> dict[str, Provide]:
     found: dict[str, object] = {
         "database": services.database,
         "registration": services.registration,
@@ -138,20 +136,7 @@ def _dependencies(services: Services, callers: Callers) -> dict[str, Provide]:
     }
     if (first_api := services.first_api) is not None:
         found |= {"legacy_wallets": first_api.wallets, "legacy_proposals": first_api.proposals}
-    return {
-        **{name: _constant(value) for name, value in found.items()},
-        "caller": Provide(callers.caller, sync_to_thread=False),
-        "owner": Provide(callers.owner, sync_to_thread=False),
-        "limited_owner": Provide(callers.limited_owner, sync_to_thread=False),
-    }
-
-
-def _state(services: Services, callers: Callers, amounts: AmountForm) -> State:
-    """What guards and requests look up."""
-    found: dict[str, object] = {"amounts": amounts, "callers": callers}
-    if services.first_api is not None:
-        found["legacy_access"] = services.first_api.access
-    return State(found)
+    return {name: _constant(value) for name, value in found.items()}
 
 
 def _constant(value: object) -> Provide:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
@@ -14,12 +14,10 @@ import strongroom
 from strongroom.core.http.openapi import Complete, LazyDocument
 from strongroom.core.http.swagger import swagger_routes
 from strongroom.hathor.amounts import AmountForm
-from strongroom.hathor.api.access import any_caller
 from strongroom.hathor.api.amounts import HEADER, QUERY_KEY
 from strongroom.hathor.api.answers import JSON
-from strongroom.hathor.api.described import ACCESS, TAKES, Access, Takes
-from strongroom.hathor.api.first_api.access import of_first_api
 from strongroom.hathor.api.refusal import Failure, GatewayFailure
+from strongroom.hathor.api.terms import PUBLIC, Access, Terms, terms_of
 from strongroom.hathor.api.validation import Key, Schema
 from strongroom.hathor.api.wallets.registration import RegistrationRules
 
@@ -31,14 +29,6 @@ DESCRIPTION = (
     "Wallets of Hathor as hathor-wallet-service serves them. Amounts are whole numbers of the smallest unit; a client whose"
     f" numbers are floats asks for decimal strings with the header `{HEADER}` or the query key `{QUERY_KEY}`."
 )
-MARKS: dict[object, Access] = {
-    "caller": Access.TOKEN,
-    "owner": Access.FULL,
-    "limited_owner": Access.FULL,
-    any_caller: Access.TOKEN,
-    of_first_api: Access.LEGACY,
-}
-"""A route's dependency, or its guard, says who may call it; of the others, their `opt` says it."""
 SECURITY: dict[Access, list[Json]] = {
     Access.PUBLIC: [],
     Access.TOKEN: [{"token": []}],
@@ -59,7 +49,7 @@ def openapi_config(rules: RegistrationRules) -> OpenAPIConfig:
         title=TITLE,
         version=strongroom.__version__,
         description=DESCRIPTION,
-        path=DOCUMENT,
+        openapi_router=Router(path=DOCUMENT, route_handlers=[], opt=PUBLIC, include_in_schema=False),
         render_plugins=[LazyDocument(_complete(rules))],
         components=Components(
             security_schemes={
@@ -79,7 +69,7 @@ def openapi_config(rules: RegistrationRules) -> OpenAPIConfig:
 
 
 def documentation_routes() -> list[Any]:
-    return swagger_routes(page="/", title=TITLE, document=DOCUMENT)
+    return swagger_routes(page="/", title=TITLE, document=DOCUMENT, marks=PUBLIC)
 
 
 def _complete(rules: RegistrationRules) -> Complete:
@@ -107,38 +97,34 @@ def _described(application: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandl
 def _complete_operation(
     operation: Json, handler: HTTPRouteHandler, path: str, rules: RegistrationRules
 ) -> None:
-    takes, access = handler.opt.get(TAKES, Takes()), _access(handler)
+    terms = terms_of(handler)
+    access = terms.access
     words = "".join(letter if letter.isalnum() else " " for letter in path).split()
     method = next(iter(handler.http_methods)).lower()
     operation["operationId"] = method + "".join(word[0].upper() + word[1:] for word in words)
     operation["description"] = f"Access: {access.value}."
     operation["security"] = SECURITY[access]
-    operation["parameters"] = list(_parameters(takes))
-    if takes.body is not None:
-        body = takes.body if isinstance(takes.body, Schema) else takes.body(rules)
+    operation["parameters"] = list(_parameters(terms))
+    if terms.body is not None:
+        body = terms.body if isinstance(terms.body, Schema) else terms.body(rules)
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _object(body)}}}
     told = {status: spec.description for status, spec in (handler.responses or {}).items()}
-    refusals = {**_usual_refusals(takes, access), **told}
+    refusals = {**_usual_refusals(terms), **told}
     done = operation["responses"][str(handler.status_code)]
     done["description"] = "Done"
-    if takes.text:
-        done["content"] = {media: {"schema": {"type": "string"}} for media in takes.text}
+    if terms.text:
+        done["content"] = {media: {"schema": {"type": "string"}} for media in terms.text}
     operation["responses"] = {str(handler.status_code): done} | {
         str(status): _refusal(status, description, access) for status, description in sorted(refusals.items())
     }
-    if takes.query is not None:  # from the HTTP server, when the URL is longer than 64 KiB
+    if terms.query is not None:  # from the HTTP server, when the URL is longer than 64 KiB
         operation["responses"]["400"]["content"]["text/plain"] = {"schema": {"type": "string"}}
 
 
-def _access(handler: HTTPRouteHandler) -> Access:
-    asked = {*handler.parsed_fn_signature.parameters, *handler.resolve_guards()}
-    found = next((access for mark, access in MARKS.items() if mark in asked), None)
-    return found or handler.opt.get(ACCESS, Access.PUBLIC)
-
-
-def _usual_refusals(takes: Takes, access: Access) -> dict[int, str]:
+def _usual_refusals(terms: Terms) -> dict[int, str]:
+    access = terms.access
     found = {503: "The database does not answer: `service-unavailable`"}
-    if takes.path or takes.query or takes.body or takes.amounts:
+    if terms.path or terms.query or terms.body or terms.amounts:
         found[400] = "`invalid-payload`, with every mistake in `details`"
     if access in {Access.TOKEN, Access.FULL}:
         found[401] = "The token is missing, not valid or no longer"
@@ -161,8 +147,8 @@ def _refusal(status: int, description: str, access: Access) -> Json:
     return {"description": description, "content": {JSON: {"schema": schema}}}
 
 
-def _parameters(takes: Takes) -> Iterator[Json]:
-    for place, schema in (("path", takes.path), ("query", takes.query)):
+def _parameters(terms: Terms) -> Iterator[Json]:
+    for place, schema in (("path", terms.path), ("query", terms.query)):
         for name, key in schema.keys.items() if schema else ():
             yield {
                 "name": f"{name}[]" if key.items else name,
@@ -170,7 +156,7 @@ def _parameters(takes: Takes) -> Iterator[Json]:
                 "required": key.required,
                 "schema": _value(key),
             }
-    if takes.amounts:
+    if terms.amounts:
         yield from ({"$ref": f"#/components/parameters/{name}"} for name in FORMS)
 
 
@@ -201,6 +187,6 @@ def _object(schema: Schema) -> Json:
 
 
 def _require_success(schema: Json) -> None:
-    """The framework takes what has a default for optional; of an answer it is always told."""
+    """The framework terms what has a default for optional; of an answer it is always told."""
     if schema.get("properties", {}).get("success", {}).get("const") is True:
         schema["required"] = ["success", *(name for name in schema.get("required", []) if name != "success")]

@@ -10,9 +10,9 @@ from litestar.params import FromPath
 from strongroom.core.errors import OutcomeUnknown
 from strongroom.hathor.api.access import Caller
 from strongroom.hathor.api.answers import Hash, Success
-from strongroom.hathor.api.described import takes
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request, read_body
+from strongroom.hathor.api.terms import Access, Terms
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, text
 from strongroom.hathor.api.wallets.wallet import NOT_READY
 from strongroom.hathor.proposals.broadcaster import BroadcastResult
@@ -68,15 +68,14 @@ class ProposalController(Controller):
     @post(
         "/",
         summary="Propose a transaction; its outputs are held for it",
-        opt=takes(body=PROPOSAL),
+        opt=Terms(access=Access.FULL, body=PROPOSAL).opt,
         responses={
             **NOT_READY,
             400: refused("`invalid-payload`, or why its inputs or outputs cannot be taken"),
         },
     )
-    async def create(
-        self, request: Request, owner: NamedDependency[Caller], proposals: NamedDependency[Proposals]
-    ) -> ProposalAnswer:
+    async def create(self, request: Request, proposals: NamedDependency[Proposals]) -> ProposalAnswer:
+        owner = request.caller
         transaction, raw = read_transaction(SIGNED.check(await read_body(request))["txHex"])
         proposal_id, held = await proposals.propose(owner.principal, transaction, raw)
         return ProposalAnswer(tx_proposal_id=proposal_id, inputs=[held_input(each) for each in held])
@@ -84,7 +83,7 @@ class ProposalController(Controller):
     @put(
         "/{txProposalId:str}",
         summary="Send it",
-        opt=takes(path=PROPOSAL_ID, body=PROPOSAL),
+        opt=Terms(access=Access.FULL, path=PROPOSAL_ID, body=PROPOSAL).opt,
         responses={
             **KNOWN,
             400: refused(
@@ -99,10 +98,10 @@ class ProposalController(Controller):
         self,
         request: Request,
         txProposalId: FromPath[str],
-        owner: NamedDependency[Caller],
         proposals: NamedDependency[Proposals],
         submitter: NamedDependency[Submitter],
     ) -> SentAnswer:
+        owner = request.caller
         proposal_id = read_proposal_id(txProposalId)
         try:
             tx_hex = SIGNED.check(await read_body(request))["txHex"]
@@ -124,15 +123,13 @@ class ProposalController(Controller):
         "/{txProposalId:str}",
         status_code=200,
         summary="Give it up; its outputs are free again",
-        opt=takes(path=PROPOSAL_ID),
+        opt=Terms(access=Access.FULL, path=PROPOSAL_ID).opt,
         responses={**KNOWN, 400: refused("`tx-proposal-not-open`")},
     )
     async def destroy(
-        self,
-        txProposalId: FromPath[str],
-        owner: NamedDependency[Caller],
-        proposals: NamedDependency[Proposals],
+        self, request: Request, txProposalId: FromPath[str], proposals: NamedDependency[Proposals]
     ) -> CancelledAnswer:
+        owner = request.caller
         await proposals.cancel(owner.principal, txProposalId)
         return CancelledAnswer(tx_proposal_id=txProposalId)
 

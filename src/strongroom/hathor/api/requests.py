@@ -1,7 +1,6 @@
-"""What a request carries: a JSON body, a query, and the form of amounts that it asks for."""
+"""What a request carries: its caller, a JSON body, a query, and the form of amounts that it asks for."""
 
 import json
-from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -9,22 +8,18 @@ from litestar import Request as LitestarRequest
 
 from strongroom.core.json_decoder import decode_json
 from strongroom.hathor.amounts import AmountForm
-from strongroom.hathor.api.amounts import QUERY_KEY, amount_form
+from strongroom.hathor.api.access import Caller
+from strongroom.hathor.api.amounts import QUERY_KEY
 
 
 class Request(LitestarRequest[Any, Any, Any]):
     """A request to the surface for wallets."""
 
-    @cached_property
-    def amounts(self) -> AmountForm:
-        """Raises: Refusal: it asks for a form that there is not."""
-        return amount_form(self)
+    caller: Caller
+    """On routes that want a token."""
 
-
-async def check_amounts(request: LitestarRequest[Any, Any, Any]) -> None:
-    """Refuses a form of amounts that there is not, before a route does anything. Raises: Refusal."""
-    if isinstance(request, Request):
-        _ = request.amounts
+    amounts: AmountForm
+    """In which its answer is written."""
 
 
 async def read_body(request: Request) -> object:

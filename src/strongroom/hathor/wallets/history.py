@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 from sqlalchemy import Select, false, or_, select
 
 from strongroom.core.storage.database import Database
@@ -118,18 +119,19 @@ TRANSACTION = Statement(
 )
 
 
-class Address(NamedTuple):
+# Structs, for a wallet has thousands of addresses and a page has fifty entries: to make one costs a quarter of a dataclass.
+class Address(msgspec.Struct, frozen=True):
     """A row of `address`."""
 
     address: str
-    key_index: int
+    index: int
     transactions: int
     seqnum: int
     shielded: str | None = None
     """The form that payers of a shielded address get; `address` is its form on the chain."""
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True):
     """What a transaction changed of one token, and whether it is voided."""
 
     tx_id: str
@@ -140,7 +142,7 @@ class Entry(NamedTuple):
     version: int | None
 
 
-class TransactionPart(NamedTuple):
+class TransactionPart(msgspec.Struct, frozen=True, kw_only=True):
     """What a transaction changed of one token, and the token."""
 
     tx_id: str
@@ -269,4 +271,5 @@ def address_path(index: int, account: int = 0) -> str:
 
 
 def _load_entry(row: tuple[Any, ...]) -> Entry:
-    return Entry(row[0], row[1], bool(row[2]), int(row[3]), int(row[4]), row[5])
+    tx_id, timestamp_s, voided, transparent, shielded, version = row
+    return Entry(tx_id, timestamp_s, bool(voided), int(transparent), int(shielded), version)

@@ -3,8 +3,6 @@
 from typing import Any
 
 from litestar import Request
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 
 from strongroom.core.errors import Forbidden, Unauthenticated
 from strongroom.core.http.door import DoorRules, refused_body
@@ -15,8 +13,6 @@ TAG = "The first API"
 READ = "hathor:read"
 SEND = "hathor:send"
 SCOPES = {READ: "read and load wallets", SEND: "make, send and give up proposals"}
-SCOPE = "scope"
-"""The `opt` of a route that asks for another right than to read."""
 
 
 class LegacyAccess:
@@ -27,24 +23,16 @@ class LegacyAccess:
         self._gatekeeper = gatekeeper
         self._door = door
 
-    async def admit(self, connection: ASGIConnection[Any, Any, Any, Any], scope: str) -> None:
+    async def admit(self, request: Request[Any, Any, Any], scope: str) -> None:
         """Raises: Refusal: 401, 403 or 415."""
-        authorization = connection.headers.get("authorization")
+        authorization = request.headers.get("authorization")
         try:
             (await self._gatekeeper.identify(authorization)).require(scope)
         except Unauthenticated as error:
             raise unauthorized() from error
         except Forbidden as error:
             raise forbidden_route() from error
-        if authorization is None and isinstance(connection, Request):
-            refused = self._door.caller(connection.scope) or await refused_body(
-                connection.scope, connection.body
-            )
+        if authorization is None:
+            refused = self._door.caller(request.scope) or await refused_body(request.scope, request.body)
             if refused is not None:
                 raise Refusal(refused.status, refused.code.replace("_", "-"), message=refused.message)
-
-
-async def of_first_api(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """The guard of every route of the first API. Raises: Refusal: 401, 403 or 415."""
-    access: LegacyAccess = connection.app.state.legacy_access
-    await access.admit(connection, handler.opt.get(SCOPE, READ))

@@ -11,8 +11,7 @@ from litestar.params import FromPath
 
 from strongroom.core.clock import Entropy
 from strongroom.hathor.api.answers import Amount, Seconds, Success
-from strongroom.hathor.api.described import takes
-from strongroom.hathor.api.first_api.access import SCOPE, SEND, TAG, of_first_api
+from strongroom.hathor.api.first_api.access import SEND, TAG
 from strongroom.hathor.api.proposals import (
     PROPOSAL_ID,
     CancelledAnswer,
@@ -25,6 +24,7 @@ from strongroom.hathor.api.proposals import (
 )
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request, read_body
+from strongroom.hathor.api.terms import Access, Terms
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, optional, text
 from strongroom.hathor.api.wallets.wallet import NOT_READY
 from strongroom.hathor.gateway.network_rules import Versions
@@ -164,12 +164,11 @@ class LegacyProposals:
 class LegacyProposalController(Controller):
     path = "/txproposals"
     tags = (TAG,)
-    guards = (of_first_api,)
 
     @post(
         "/",
         summary="Have a transaction made",
-        opt={**takes(body=DRAFT, amounts=True), SCOPE: SEND},
+        opt=Terms(body=DRAFT, amounts=True, access=Access.LEGACY, scope=SEND).opt,
         responses={**NOT_READY, 400: refused("`invalid-payload`, or why it cannot be made")},
     )
     async def create(
@@ -194,7 +193,7 @@ class LegacyProposalController(Controller):
     @put(
         "/{txProposalId:str}",
         summary="Send it, signed and mined",
-        opt={**takes(path=PROPOSAL_ID, body=SIGNED), SCOPE: SEND},
+        opt=Terms(path=PROPOSAL_ID, body=SIGNED, access=Access.LEGACY, scope=SEND).opt,
         responses={
             **KNOWN,
             400: refused(
@@ -219,7 +218,7 @@ class LegacyProposalController(Controller):
         "/{txProposalId:str}",
         status_code=200,
         summary="Give it up",
-        opt={**takes(path=PROPOSAL_ID), SCOPE: SEND},
+        opt=Terms(path=PROPOSAL_ID, access=Access.LEGACY, scope=SEND).opt,
         responses={**KNOWN, 400: refused("`tx-proposal-not-open`")},
     )
     async def destroy(

@@ -13,10 +13,10 @@ from strongroom.core.clock import Clock
 from strongroom.core.errors import Conflict
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success
-from strongroom.hathor.api.described import takes
-from strongroom.hathor.api.first_api.access import TAG, of_first_api
+from strongroom.hathor.api.first_api.access import READ, TAG
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request, read_body, read_query
+from strongroom.hathor.api.terms import Access, Terms
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.api.wallets.holdings import AuthoritySums, BalanceSums, authority_sums, balance_sums
 from strongroom.hathor.api.wallets.registration import RegistrationRules
@@ -170,13 +170,12 @@ class LegacyWallets:
 
 class LegacyWalletController(Controller):
     tags = (TAG,)
-    guards = (of_first_api,)
 
     @post(
         "/wallet",
         status_code=200,
         summary="Load a wallet",
-        opt=takes(body=load_schema),
+        opt=Terms(access=Access.LEGACY, scope=READ, body=load_schema).opt,
         responses={400: refused("`invalid-payload` or `wallet-already-loaded`")},
     )
     async def load(
@@ -185,7 +184,12 @@ class LegacyWalletController(Controller):
         body = legacy_wallets.load_schema.check(await read_body(request))
         return LegacyStatusAnswer(status=_status(await legacy_wallets.load(body)))
 
-    @get("/wallet", summary="How far it is loaded", opt=takes(query=NAMED), responses=UNKNOWN)
+    @get(
+        "/wallet",
+        summary="How far it is loaded",
+        opt=Terms(access=Access.LEGACY, scope=READ, query=NAMED).opt,
+        responses=UNKNOWN,
+    )
     async def status(
         self, request: Request, legacy_wallets: NamedDependency[LegacyWallets]
     ) -> LegacyStatusAnswer:
@@ -195,7 +199,7 @@ class LegacyWalletController(Controller):
     @get(
         "/balances",
         summary="What it has",
-        opt=takes(query=BALANCES, amounts=True),
+        opt=Terms(access=Access.LEGACY, scope=READ, query=BALANCES, amounts=True).opt,
         responses=NOT_READY,
     )
     async def balances(
@@ -208,7 +212,12 @@ class LegacyWalletController(Controller):
         )
         return LegacyBalancesAnswer(balances=[_balance(balance) for balance in found])
 
-    @get("/addresses", summary="Its addresses", opt=takes(query=NAMED), responses=NOT_READY)
+    @get(
+        "/addresses",
+        summary="Its addresses",
+        opt=Terms(access=Access.LEGACY, scope=READ, query=NAMED).opt,
+        responses=NOT_READY,
+    )
     async def addresses(
         self, request: Request, legacy_wallets: NamedDependency[LegacyWallets]
     ) -> LegacyAddressesAnswer:
@@ -217,7 +226,7 @@ class LegacyWalletController(Controller):
         found = await histories.all_addresses(legacy_wallets.database, wallet.id)
         return LegacyAddressesAnswer(
             addresses=[
-                LegacyAddress(address=each.address, index=each.key_index, transactions=each.transactions)
+                LegacyAddress(address=each.address, index=each.index, transactions=each.transactions)
                 for each in found
             ]
         )
@@ -225,7 +234,7 @@ class LegacyWalletController(Controller):
     @get(
         "/txhistory",
         summary="Its transactions of a token",
-        opt=takes(query=HISTORY, amounts=True),
+        opt=Terms(access=Access.LEGACY, scope=READ, query=HISTORY, amounts=True).opt,
         responses=NOT_READY,
     )
     async def history(

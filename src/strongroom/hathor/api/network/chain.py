@@ -6,11 +6,10 @@ from litestar.di import NamedDependency
 
 from strongroom.core.errors import NotFound
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.access import any_caller
 from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success
-from strongroom.hathor.api.described import takes
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request
+from strongroom.hathor.api.terms import Terms
 from strongroom.hathor.api.validation import Key, Schema, text
 from strongroom.hathor.index.blocks import read_best_block, read_miners
 from strongroom.hathor.index.supply import Supplies
@@ -45,7 +44,6 @@ class SupplyAnswer(Success, kw_only=True, rename="camel"):
 
 class ChainController(Controller):
     tags = ("Chain",)
-    guards = (any_caller,)
 
     @get("/miners", summary="Who mined how many blocks")
     async def miners(self, database: NamedDependency[Database]) -> MinersAnswer:
@@ -74,7 +72,7 @@ class ChainController(Controller):
     @get(
         "/tokens/{token_id:str}/supply",
         summary="How much of a token there is",
-        opt=takes(path=TOKEN, amounts=True),
+        opt=Terms(path=TOKEN, amounts=True).opt,
         responses={404: refused("`token-not-found`")},
     )
     async def total_supply(self, request: Request, supplies: NamedDependency[Supplies]) -> SupplyAnswer:

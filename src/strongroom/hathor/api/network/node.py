@@ -10,11 +10,10 @@ from msgspec import UNSET, UnsetType
 
 from strongroom.core.clock import Clock
 from strongroom.core.json_decoder import decode_json
-from strongroom.hathor.api.access import any_caller
 from strongroom.hathor.api.answers import JSON, Amount, Answer, Hash, ProxiedResponse, Seconds, Success
-from strongroom.hathor.api.described import takes
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request, read_query
+from strongroom.hathor.api.terms import PUBLIC, Terms
 from strongroom.hathor.api.validation import Key, Schema, number, text
 from strongroom.hathor.api.wallets.holdings import Authorities, TokenVersion
 from strongroom.hathor.gateway import InvalidNodeResponse
@@ -138,7 +137,7 @@ class NodeView:
 class VersionController(Controller):
     tags = ("Full node",)
 
-    @get("/version", summary="The node's version and the network's rules", responses=REFUSED)
+    @get("/version", summary="The node's version and the network's rules", opt=PUBLIC, responses=REFUSED)
     async def version(self, node_view: NamedDependency[NodeView]) -> VersionAnswer:
         rules = await node_view.versions.rules()
         return VersionAnswer(data=_version(rules, node_view.clock.now_ms() // 1000))
@@ -147,12 +146,11 @@ class VersionController(Controller):
 class TokenController(Controller):
     path = "/wallet/tokens"
     tags = ("Full node",)
-    guards = (any_caller,)
 
     @get(
         "/{token_id:str}/details",
         summary="Name, supply and authorities of a token",
-        opt=takes(path=TOKEN, amounts=True),
+        opt=Terms(path=TOKEN, amounts=True).opt,
         responses={**REFUSED, 404: refused("`token-not-found`")},
     )
     async def token_details(
@@ -182,12 +180,11 @@ class ProxyController(Controller):
 
     path = "/wallet/proxy"
     tags = ("Full node",)
-    guards = (any_caller,)
 
     @get(
         "/transactions/{txId:str}",
         summary="A transaction",
-        opt=takes(path=TRANSACTION, amounts=True),
+        opt=Terms(path=TRANSACTION, amounts=True).opt,
         responses=REFUSED,
     )
     async def transaction(self, request: Request, node_view: NamedDependency[NodeView]) -> Answer[NodeAnswer]:
@@ -197,7 +194,7 @@ class ProxyController(Controller):
     @get(
         "/transactions/{txId:str}/confirmation_data",
         summary="How deep it lies",
-        opt=takes(path=TRANSACTION),
+        opt=Terms(path=TRANSACTION).opt,
         responses=REFUSED,
     )
     async def confirmation(
@@ -209,7 +206,7 @@ class ProxyController(Controller):
     @get(
         "/graphviz/neighbours",
         summary="The graph around it, DOT in a string; the node's refusal of an unknown one",
-        opt=takes(query=GRAPH),
+        opt=Terms(query=GRAPH).opt,
         responses=REFUSED,
     )
     async def neighbours(
@@ -227,7 +224,7 @@ class ProxyController(Controller):
             graph if _is_json(graph) else msgspec.json.encode(graph.decode(errors="replace"))
         )
 
-    @get("/nano_contract/state", summary="A contract's state", opt=takes(query=STATE), responses=REFUSED)
+    @get("/nano_contract/state", summary="A contract's state", opt=Terms(query=STATE).opt, responses=REFUSED)
     async def contract_state(
         self, request: Request, node_view: NamedDependency[NodeView]
     ) -> ProxiedResponse[NodeAnswer]:
@@ -245,7 +242,7 @@ class ProxyController(Controller):
     @get(
         "/nano_contract/history",
         summary="Its calls",
-        opt=takes(query=HISTORY, amounts=True),
+        opt=Terms(query=HISTORY, amounts=True).opt,
         responses=REFUSED,
     )
     async def contract_history(
@@ -257,7 +254,7 @@ class ProxyController(Controller):
     @get(
         "/nano_contract/blueprint/info",
         summary="A blueprint",
-        opt=takes(query=BLUEPRINT),
+        opt=Terms(query=BLUEPRINT).opt,
         responses=REFUSED,
     )
     async def blueprint(

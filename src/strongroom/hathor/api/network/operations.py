@@ -15,9 +15,9 @@ from strongroom.core.environment import Secret
 from strongroom.core.errors import StrongroomError
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.described import ACCESS, Access
 from strongroom.hathor.api.refusal import GatewayRefusal
 from strongroom.hathor.api.requests import Request
+from strongroom.hathor.api.terms import PUBLIC, Access, Terms
 from strongroom.hathor.gateway import InvalidNodeResponse
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.index.blocks import read_best_height
@@ -167,11 +167,11 @@ class Operations:
 class OperationController(Controller):
     tags = ("Operation",)
 
-    @get("/metrics", summary="The best block's height, for Prometheus", media_type="text/plain")
+    @get("/metrics", summary="The best block's height, for Prometheus", media_type="text/plain", opt=PUBLIC)
     async def metrics(self, operations: NamedDependency[Operations]) -> Response[str]:
         return Response(await operations.metrics(), media_type="text/plain; version=0.0.4")
 
-    @get("/health", summary="Whether the service follows its node", opt={ACCESS: Access.KEY})
+    @get("/health", summary="Whether the service follows its node", opt=Terms(access=Access.KEY).opt)
     async def health(
         self, request: Request, operations: NamedDependency[Operations]
     ) -> Response[HealthAnswer]:

@@ -2,14 +2,12 @@
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.di import NamedDependency
 from msgspec import UNSET, UnsetType
 
-from strongroom.hathor.api.access import Caller
 from strongroom.hathor.api.answers import Success
-from strongroom.hathor.api.described import takes
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request, read_body, read_query
+from strongroom.hathor.api.terms import Access, Terms
 from strongroom.hathor.api.validation import BASE58, Key, Schema, flag, number, text
 from strongroom.hathor.api.wallets.wallet import NOT_READY
 from strongroom.hathor.wallets import history as histories
@@ -74,10 +72,11 @@ class AddressController(Controller):
     @get(
         "/addresses",
         summary="The wallet's addresses, or the one with an index",
-        opt=takes(query=LIST),
+        opt=Terms(query=LIST).opt,
         responses=MISSING,
     )
-    async def list_addresses(self, request: Request, caller: NamedDependency[Caller]) -> AddressesAnswer:
+    async def list_addresses(self, request: Request) -> AddressesAnswer:
+        caller = request.caller
         wallet = await caller.ready_wallet()
         query = LIST.check(read_query(request), convert=True)
         index, database = query["index"], caller.database
@@ -91,8 +90,9 @@ class AddressController(Controller):
             raise Refusal(404, "address-not-found")
         return AddressesAnswer(addresses=[_entry(address) for address in found])
 
-    @get("/address/info", summary="One address of the wallet", opt=takes(query=INFO), responses=MISSING)
-    async def info(self, request: Request, caller: NamedDependency[Caller]) -> AddressInfoAnswer:
+    @get("/address/info", summary="One address of the wallet", opt=Terms(query=INFO).opt, responses=MISSING)
+    async def info(self, request: Request) -> AddressInfoAnswer:
+        caller = request.caller
         wallet = await caller.ready_wallet()
         name = INFO.check(read_query(request), convert=True)["address"]
         found = await histories.address_named(caller.database, wallet.id, name)
@@ -103,10 +103,11 @@ class AddressController(Controller):
     @get(
         "/addresses/new",
         summary="Unused addresses after the last used one",
-        opt=takes(query=NEW),
+        opt=Terms(query=NEW).opt,
         responses=NOT_READY,
     )
-    async def list_new(self, request: Request, caller: NamedDependency[Caller]) -> NewAddressesAnswer:
+    async def list_new(self, request: Request) -> NewAddressesAnswer:
+        caller = request.caller
         legacy = NEW.check(read_query(request), convert=True)["legacy"]
         wallet, database = await caller.ready_wallet(), caller.database
         found = await histories.new_addresses(database, wallet.id, wallet.last_used_index, wallet.max_gap)
@@ -127,10 +128,11 @@ class AddressController(Controller):
         "/addresses/check_mine",
         status_code=200,
         summary="Which of these are the wallet's",
-        opt=takes(body=MINE),
+        opt=Terms(access=Access.FULL, body=MINE).opt,
         responses=NOT_READY,
     )
-    async def check_mine(self, request: Request, owner: NamedDependency[Caller]) -> MineAnswer:
+    async def check_mine(self, request: Request) -> MineAnswer:
+        owner = request.caller
         wallet = await owner.ready_wallet()
         asked = MINE.check(await read_body(request))["addresses"]
         mine = await histories.owned(owner.database, wallet.id, asked)
@@ -141,7 +143,8 @@ class AddressController(Controller):
         summary="Whether another address than the first was used",
         responses=NOT_READY,
     )
-    async def used_beyond_first(self, caller: NamedDependency[Caller]) -> UsedBeyondFirstAnswer:
+    async def used_beyond_first(self, request: Request) -> UsedBeyondFirstAnswer:
+        caller = request.caller
         wallet = await caller.ready_wallet()
         used = await histories.used_beyond_first(caller.database, wallet.id)
         return UsedBeyondFirstAnswer(has_transactions=used)
@@ -151,7 +154,7 @@ def _entry(address: Address) -> AddressEntry:
     """What payers are told is the shielded form, where there is one."""
     return AddressEntry(
         address=address.shielded or address.address,
-        index=address.key_index,
+        index=address.index,
         transactions=address.transactions,
         seqnum=address.seqnum,
         spend_address=UNSET if address.shielded is None else address.address,
@@ -159,11 +162,9 @@ def _entry(address: Address) -> AddressEntry:
 
 
 def _new(address: Address) -> NewAddress:
-    return NewAddress(
-        address=address.address, index=address.key_index, address_path=address_path(address.key_index)
-    )
+    return NewAddress(address=address.address, index=address.index, address_path=address_path(address.index))
 
 
 def _new_shielded(address: Address, form: str) -> NewAddress:
-    path = address_path(address.key_index, SHIELDED_ACCOUNT)
-    return NewAddress(address=form, index=address.key_index, address_path=path)
+    path = address_path(address.index, SHIELDED_ACCOUNT)
+    return NewAddress(address=form, index=address.index, address_path=path)

@@ -3,11 +3,10 @@
 from litestar import Controller, delete, post, put
 from litestar.di import NamedDependency
 
-from strongroom.hathor.api.access import Caller
 from strongroom.hathor.api.answers import Done
-from strongroom.hathor.api.described import takes
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request, read_body
+from strongroom.hathor.api.terms import Access, Terms
 from strongroom.hathor.api.validation import Key, Schema, flag, text
 from strongroom.hathor.api.wallets.wallet import UNKNOWN
 from strongroom.hathor.notifications.devices import Device, Devices
@@ -36,12 +35,11 @@ class DeviceController(Controller):
         "/register",
         status_code=200,
         summary="Register a device; it takes the place of an earlier registration",
-        opt=takes(body=REGISTER),
+        opt=Terms(access=Access.FULL, body=REGISTER).opt,
         responses=UNKNOWN,
     )
-    async def register(
-        self, request: Request, owner: NamedDependency[Caller], devices: NamedDependency[Devices]
-    ) -> Done:
+    async def register(self, request: Request, devices: NamedDependency[Devices]) -> Done:
+        owner = request.caller
         body = REGISTER.check(await read_body(request), convert=True)
         device = Device(
             id=body["deviceId"],
@@ -56,12 +54,11 @@ class DeviceController(Controller):
     @put(
         "/update",
         summary="Change what a device wants to hear",
-        opt=takes(body=UPDATE),
+        opt=Terms(access=Access.FULL, body=UPDATE).opt,
         responses={404: refused("`device-not-found`")},
     )
-    async def update(
-        self, request: Request, owner: NamedDependency[Caller], devices: NamedDependency[Devices]
-    ) -> Done:
+    async def update(self, request: Request, devices: NamedDependency[Devices]) -> Done:
+        owner = request.caller
         body = UPDATE.check(await read_body(request), convert=True)
         push, amounts = body["enablePush"], body["enableShowAmounts"]
         if not await devices.update(
@@ -74,11 +71,10 @@ class DeviceController(Controller):
         "/unregister/{deviceId:str}",
         status_code=200,
         summary="Forget a device, known or not",
-        opt=takes(path=UNREGISTER),
+        opt=Terms(access=Access.FULL, path=UNREGISTER).opt,
     )
-    async def unregister(
-        self, request: Request, owner: NamedDependency[Caller], devices: NamedDependency[Devices]
-    ) -> Done:
+    async def unregister(self, request: Request, devices: NamedDependency[Devices]) -> Done:
+        owner = request.caller
         device_id = UNREGISTER.check(request.path_params, convert=True)["deviceId"]
         await devices.remove(owner.principal, device_id)
         return Done()

@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, get
-from litestar.di import NamedDependency
 from litestar.response import Stream
 from msgspec import UNSET, Meta, UnsetType
 
@@ -18,8 +17,8 @@ from strongroom.core.clock import iso_instant
 from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.access import Caller
 from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success, encode_json
-from strongroom.hathor.api.described import takes
 from strongroom.hathor.api.requests import Request, read_query
+from strongroom.hathor.api.terms import Terms
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.api.wallets.wallet import NOT_READY
 from strongroom.hathor.wallets import history as histories
@@ -87,11 +86,12 @@ class HistoryController(Controller):
     @get(
         "/",
         summary="Its transactions of a token, the latest first",
-        opt=takes(query=HISTORY, amounts=True),
+        opt=Terms(query=HISTORY, amounts=True).opt,
         responses=NOT_READY,
     )
-    async def history(self, request: Request, caller: NamedDependency[Caller]) -> HistoryAnswer:
+    async def history(self, request: Request) -> HistoryAnswer:
         """With `cursor` also `nextCursor`: what to send for the next page, null behind the last."""
+        caller = request.caller
         query = HISTORY.check(read_query(request), convert=True)
         token, skip, count = query["token_id"], query["skip"], query["count"]
         if query["cursor"] is None:
@@ -111,11 +111,12 @@ class HistoryController(Controller):
     @get(
         "/export",
         summary="The whole history as a file, streamed",
-        opt=takes(query=EXPORT, amounts=True, text=tuple(MEDIA.values())),
+        opt=Terms(query=EXPORT, amounts=True, text=tuple(MEDIA.values())).opt,
         responses=NOT_READY,
     )
-    async def export(self, request: Request, caller: NamedDependency[Caller]) -> Stream:
+    async def export(self, request: Request) -> Stream:
         """One token's history after the other, the oldest entry first; never more than a page in memory."""
+        caller = request.caller
         query = EXPORT.check(read_query(request), convert=True)
         wallet = await caller.ready_wallet()
         tokens = await histories.tokens(caller.database, wallet.id)

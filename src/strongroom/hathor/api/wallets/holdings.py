@@ -4,14 +4,12 @@ from typing import Annotated
 
 import msgspec
 from litestar import Controller, get
-from litestar.di import NamedDependency
 from msgspec import Meta
 
-from strongroom.hathor.api.access import Caller
 from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success
-from strongroom.hathor.api.described import takes
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request, read_query
+from strongroom.hathor.api.terms import Terms
 from strongroom.hathor.api.validation import Key, Schema, flag, text
 from strongroom.hathor.api.wallets.wallet import NOT_READY, LoadStatus, load_status
 from strongroom.hathor.wallets import history as histories
@@ -94,10 +92,11 @@ class HoldingController(Controller):
     @get(
         "/balances",
         summary="What the wallet has, by token",
-        opt=takes(query=BALANCES, amounts=True),
+        opt=Terms(query=BALANCES, amounts=True).opt,
         responses=NOT_READY,
     )
-    async def balances(self, request: Request, caller: NamedDependency[Caller]) -> BalancesAnswer:
+    async def balances(self, request: Request) -> BalancesAnswer:
+        caller = request.caller
         query = BALANCES.check(read_query(request), convert=True)
         wallet = await caller.ready_wallet()
         found = await read_balances(caller.database, wallet.id, query["token_id"], caller.now_s)
@@ -108,17 +107,19 @@ class HoldingController(Controller):
         )
 
     @get("/tokens", summary="Tokens that it ever had to do with")
-    async def tokens(self, caller: NamedDependency[Caller]) -> TokensAnswer:
+    async def tokens(self, request: Request) -> TokensAnswer:
+        caller = request.caller
         await caller.known_wallet()
         return TokensAnswer(tokens=await histories.tokens(caller.database, caller.wallet_id))
 
     @get(
         "/transactions/{txId:str}",
         summary="What one transaction changed, by token",
-        opt=takes(path=TRANSACTION, amounts=True),
+        opt=Terms(path=TRANSACTION, amounts=True).opt,
         responses={404: refused("`tx-not-found`")},
     )
-    async def transaction(self, request: Request, caller: NamedDependency[Caller]) -> TransactionAnswer:
+    async def transaction(self, request: Request) -> TransactionAnswer:
+        caller = request.caller
         tx_id = TRANSACTION.check(request.path_params)["txId"]
         await caller.known_wallet()
         found = await histories.transaction_tokens(caller.database, caller.wallet_id, tx_id)

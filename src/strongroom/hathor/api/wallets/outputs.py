@@ -5,14 +5,13 @@ from typing import Any, Literal
 
 import msgspec
 from litestar import Controller, get
-from litestar.di import NamedDependency
 
 from strongroom.core.storage.database import Database
 from strongroom.hathor.api.access import Caller
 from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success
-from strongroom.hathor.api.described import takes
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request, read_query
+from strongroom.hathor.api.terms import Terms
 from strongroom.hathor.api.validation import Key, Schema, amount, flag, number, text
 from strongroom.hathor.wallets.access import WalletNotReady
 from strongroom.hathor.wallets.history import address_path, all_addresses, owned
@@ -96,19 +95,21 @@ class OutputController(Controller):
     @get(
         "/tx_outputs",
         summary="Outputs, by filter or id, or chosen for an amount",
-        opt=takes(query=OUTPUTS, amounts=True),
+        opt=Terms(query=OUTPUTS, amounts=True).opt,
         responses=REFUSED,
     )
-    async def tx_outputs(self, request: Request, caller: NamedDependency[Caller]) -> OutputsAnswer:
+    async def tx_outputs(self, request: Request) -> OutputsAnswer:
+        caller = request.caller
         return OutputsAnswer(tx_outputs=await _outputs(request, caller, OUTPUTS))
 
     @get(
         "/utxos",
         summary="The same, of those that are not spent",
-        opt=takes(query=UTXOS, amounts=True),
+        opt=Terms(query=UTXOS, amounts=True).opt,
         responses=REFUSED,
     )
-    async def utxos(self, request: Request, caller: NamedDependency[Caller]) -> UtxosAnswer:
+    async def utxos(self, request: Request) -> UtxosAnswer:
+        caller = request.caller
         return UtxosAnswer(utxos=await _outputs(request, caller, UTXOS))
 
 

@@ -11,11 +11,10 @@ from msgspec import Meta
 from strongroom.core.clock import Clock
 from strongroom.core.errors import Conflict
 from strongroom.core.storage.database import Database
-from strongroom.hathor.api.access import Clients
 from strongroom.hathor.api.answers import Success
-from strongroom.hathor.api.described import takes
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request, read_body
+from strongroom.hathor.api.terms import Access, Terms
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.api.wallets.wallet import (
     CLOCK_SKEW_S,
@@ -94,21 +93,14 @@ class Registration:
         clock: Clock,
         tokens: Tokens,
         loader: WalletLoader,
-        clients: Clients,
         rules: RegistrationRules,
     ) -> None:
         self._database = database
         self._clock = clock
         self._tokens = tokens
         self._loader = loader
-        self._clients = clients
         self.rules = rules
         self.schema = registration_schema(rules)
-
-    async def read(self, request: Request, schema: Schema) -> dict[str, Any]:
-        """The body, if the client may ask now. Raises: Refusal."""
-        self._clients.take(request)
-        return schema.check(await read_body(request))
 
     async def load(self, body: dict[str, Any]) -> Wallet:
         wallet_key = wallet_id(body["xpubkey"])
@@ -232,51 +224,51 @@ class RegistrationController(Controller):
         "/wallet/init",
         status_code=200,
         summary="Register a wallet and load it",
-        opt=takes(body=registration_schema),
+        opt=Terms(access=Access.PUBLIC, limited=True, body=registration_schema).opt,
         responses={
             400: refused("`invalid-payload`, `wallet-already-loaded` or `wallet-max-retries`"),
             **SIGNED,
         },
     )
     async def load(self, request: Request, registration: NamedDependency[Registration]) -> StatusAnswer:
-        body = await registration.read(request, registration.schema)
+        body = registration.schema.check(await read_body(request))
         return StatusAnswer(status=wallet_status(await registration.load(body)))
 
     @put(
         "/wallet/auth",
         summary="Change the authentication key; earlier tokens end",
-        opt=takes(body=registration_schema),
+        opt=Terms(access=Access.PUBLIC, limited=True, body=registration_schema).opt,
         responses={**UNKNOWN, **SIGNED},
     )
     async def change_auth_key(
         self, request: Request, registration: NamedDependency[Registration]
     ) -> StatusAnswer:
-        body = await registration.read(request, registration.schema)
+        body = registration.schema.check(await read_body(request))
         return StatusAnswer(status=wallet_status(await registration.change_auth_key(body)))
 
     @post(
         "/auth/token",
         status_code=200,
         summary="A full token, for a signature of the authentication key",
-        opt=takes(body=TOKEN),
+        opt=Terms(access=Access.PUBLIC, limited=True, body=TOKEN).opt,
         responses={
             400: refused("`invalid-payload`, `wallet-not-found` or `invalid-auth-signature`"),
             **LIMITED,
         },
     )
     async def issue_token(self, request: Request, registration: NamedDependency[Registration]) -> TokenAnswer:
-        body = await registration.read(request, TOKEN)
+        body = TOKEN.check(await read_body(request))
         return TokenAnswer(token=await registration.issue_token(body))
 
     @post(
         "/auth/token/readonly",
         status_code=200,
         summary="A read-only token, for who knows the xpub",
-        opt=takes(body=READ_ONLY),
+        opt=Terms(access=Access.PUBLIC, limited=True, body=READ_ONLY).opt,
         responses={400: refused("`invalid-payload`, `wallet-not-found` or `wallet-not-ready`"), **LIMITED},
     )
     async def issue_read_only_token(
         self, request: Request, registration: NamedDependency[Registration]
     ) -> TokenAnswer:
-        body = await registration.read(request, READ_ONLY)
+        body = READ_ONLY.check(await read_body(request))
         return TokenAnswer(token=await registration.issue_read_only_token(body))

@@ -7,11 +7,10 @@ import structlog
 from litestar import Controller, delete, get
 from litestar.di import NamedDependency
 
-from strongroom.hathor.api.access import Caller
 from strongroom.hathor.api.answers import Hash, Seconds, Success
-from strongroom.hathor.api.described import takes
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request, read_body
+from strongroom.hathor.api.terms import Access, Terms
 from strongroom.hathor.api.validation import Key, Schema, number, text
 from strongroom.hathor.maintenance.deletion import take_out
 from strongroom.hathor.protocol.errors import ProtocolError
@@ -60,8 +59,8 @@ class WalletController(Controller):
     path = "/wallet"
 
     @get("/status", tags=["Wallet"], summary="How far the wallet is loaded", responses=UNKNOWN)
-    async def status(self, caller: NamedDependency[Caller]) -> StatusAnswer:
-        return StatusAnswer(status=wallet_status(await caller.wallet()))
+    async def status(self, request: Request) -> StatusAnswer:
+        return StatusAnswer(status=wallet_status(await request.caller.wallet()))
 
 
 @delete(
@@ -69,24 +68,23 @@ class WalletController(Controller):
     status_code=200,
     tags=["Registration"],
     summary="Delete the wallet; the chain's record stays",
-    opt=takes(body=DELETION),
+    opt=Terms(access=Access.FULL, limited=True, body=DELETION).opt,
     responses={400: refused("`invalid-payload` or `invalid-auth-signature`"), **UNKNOWN, **LIMITED},
 )
-async def delete_wallet(
-    request: Request, limited_owner: NamedDependency[Caller], clock_skew_s: NamedDependency[int]
-) -> DeletedAnswer:
+async def delete_wallet(request: Request, clock_skew_s: NamedDependency[int]) -> DeletedAnswer:
     """For whoever holds a full token and, at this moment, the wallet's authentication key."""
+    owner = request.caller
     body = DELETION.check(await read_body(request))
-    wallet = await limited_owner.wallet()
-    check_clock(limited_owner.now_s, body["timestamp"], clock_skew_s, "invalid-auth-signature")
-    address = limited_owner.principal.auth_address or ""
+    wallet = await owner.wallet()
+    check_clock(owner.now_s, body["timestamp"], clock_skew_s, "invalid-auth-signature")
+    address = owner.principal.auth_address or ""
     message = deletion_message(body["timestamp"], wallet.id, address)
     try:
         verify_message(message, body["signature"], address)
     except ProtocolError as error:
         why = "The signature is not that of the deletion by the wallet's authentication key"
         raise Refusal(400, "invalid-auth-signature", details=[{"message": why}]) from error
-    await take_out(limited_owner.database, wallet.id)
+    await take_out(owner.database, wallet.id)
     log.info("wallet deleted", wallet=wallet.id)
     return DeletedAnswer(wallet_id=wallet.id)
 

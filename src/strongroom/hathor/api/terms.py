@@ -1,14 +1,15 @@
-"""What a route says of itself for the OpenAPI document, beside the types of its answers."""
+"""The terms of a route: who may call it, and with what. They are kept before it runs, and told in the OpenAPI document."""
 
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from litestar.handlers import BaseRouteHandler
+
 from strongroom.hathor.api.validation import Schema
 
-TAKES = "takes"
-ACCESS = "access"
+TERMS = "terms"
 
 
 class Access(enum.Enum):
@@ -20,7 +21,12 @@ class Access(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Takes:
+class Terms:
+    access: Access = Access.TOKEN
+    scope: str = ""
+    """What an API token must be good for, with `Access.LEGACY`."""
+    limited: bool = False
+    """Whether a client may call it only so often in a minute."""
     path: Schema | None = None
     query: Schema | None = None
     body: Schema | Callable[[Any], Schema] | None = None
@@ -30,18 +36,23 @@ class Takes:
     text: tuple[str, ...] = ()
     """The media types of an answer that is text instead of JSON."""
 
+    @property
+    def opt(self) -> dict[str, Any]:
+        """For the decorator of a route."""
+        return {TERMS: self}
+
     def __deepcopy__(self, memo: object) -> Self:
         """The framework copies every handler with all that hangs on it; this never changes."""
         return self
 
 
-def takes(
-    *,
-    path: Schema | None = None,
-    query: Schema | None = None,
-    body: Schema | Callable[[Any], Schema] | None = None,
-    amounts: bool = False,
-    text: tuple[str, ...] = (),
-) -> dict[str, Any]:
-    """The `opt` of a route."""
-    return {TAKES: Takes(path=path, query=query, body=body, amounts=amounts, text=text)}
+DEFAULT = Terms()
+"""Of routes that say nothing: so no route is open by mistake."""
+
+
+def terms_of(handler: BaseRouteHandler) -> Terms:
+    found: Terms = handler.opt.get(TERMS, DEFAULT)
+    return found
+
+
+PUBLIC = Terms(access=Access.PUBLIC).opt

@@ -1,0 +1,76 @@
+"""Keeps the terms of routes, before anything else of a request is read."""
+
+from typing import Any
+
+from litestar import Request as AnyRequest
+
+from strongroom.core.clock import Clock
+from strongroom.core.errors import Forbidden, Unauthenticated
+from strongroom.core.http.forwarded import TrustedProxies
+from strongroom.core.http.rate_limiter import RateLimiter
+from strongroom.hathor.api.access import Caller
+from strongroom.hathor.api.amounts import amount_form
+from strongroom.hathor.api.first_api.access import LegacyAccess
+from strongroom.hathor.api.refusal import Refusal, forbidden_route, unauthorized
+from strongroom.hathor.api.requests import Request
+from strongroom.hathor.api.terms import Access, terms_of
+from strongroom.hathor.wallets.access import WalletReader
+from strongroom.hathor.wallets.jwt import Mode, Tokens
+
+
+class Clients:
+    """The limit on routes that cost a signature check or a wallet, for each client's address."""
+
+    def __init__(self, clock: Clock, proxies: TrustedProxies, *, burst: int) -> None:
+        """A client may ask `burst` times at once, and `burst` times in a minute on average."""
+        self._rate_limiter = RateLimiter(clock)
+        self._proxies = proxies
+        self._burst = burst
+
+    def take(self, request: Request) -> None:
+        """Raises: Refusal: 429 `too-many-requests`."""
+        peer = request.client.host if request.client else ""
+        client = self._proxies.client(peer, request.headers.getall("x-forwarded-for", []))
+        if self._rate_limiter.take(client, self._burst):
+            raise Refusal(429, "too-many-requests")
+
+
+class Admission:
+    """`admit` runs before every route; what it finds is in the request."""
+
+    def __init__(
+        self, reader: WalletReader, tokens: Tokens, clients: Clients, first_api: LegacyAccess | None = None
+    ) -> None:
+        """`first_api`: None where that is not served."""
+        self._reader = reader
+        self._tokens = tokens
+        self._clients = clients
+        self._first_api = first_api
+
+    async def admit(self, request: AnyRequest[Any, Any, Any]) -> None:
+        """Raises: Refusal: 400, 401, 403, 415 or 429."""
+        if not isinstance(request, Request):
+            raise TypeError("the application has another class of requests")
+        request.amounts = amount_form(request)
+        terms = terms_of(request.route_handler)
+        if terms.limited:
+            self._clients.take(request)
+        access = terms.access
+        if access is Access.TOKEN or access is Access.FULL:
+            request.caller = self._identify(request, full=access is Access.FULL)
+        elif access is Access.LEGACY and self._first_api is not None:
+            await self._first_api.admit(request, terms.scope)
+
+    def _identify(self, request: Request, *, full: bool) -> Caller:
+        """`full`: of routes that a read-only token does not open. Raises: GatewayRefusal: 401 or 403."""
+        header = request.headers.get("authorization", "")
+        token = header[7:].strip() if header[:7].lower() == "bearer " else header
+        try:
+            principal = self._tokens.verify(token)
+        except Unauthenticated as error:
+            raise unauthorized() from error
+        except Forbidden as error:
+            raise forbidden_route() from error
+        if full and principal.mode is Mode.READ_ONLY:
+            raise forbidden_route()
+        return Caller(principal, self._reader)
