@@ -1,13 +1,15 @@
 """The OpenAPI document says everything of every route, and the page needs nobody else."""
 
 import re
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from strongroom.core.storage.database import Database
+from strongroom.hathor.api.terms import Access
 from support.clock import ManualClock
-from support.hathor.api import Api, serving_api
+from support.hathor.api import Api, recorded_rows, serving_api
 
 pytestmark = pytest.mark.anyio
 
@@ -52,3 +54,22 @@ async def test_the_page_shows_it(database: Database, clock: ManualClock) -> None
             for path in re.findall(r'(?:src|href)="(/[^"]+)"', page.text):
                 assert (await api.client.get(path)).status_code == 200
         assert "/api-docs" in (await api.client.get("/swagger-ui-start.js")).text
+
+
+async def test_who_may_call_a_route_is_as_it_says(database: Database, clock: ManualClock) -> None:
+    """Of every route that wants a token: none is 401, a read-only one opens those alone that do not want a full one."""
+    tried: Counter[str] = Counter()
+    async with serving_api(database, clock, rows=recorded_rows()) as api:
+        paths = (await api.client.get("/api-docs")).json()["paths"]
+        for path, operations in paths.items():
+            asked = re.sub(r"\{\w+\}", "a" * 64, path)
+            for method, operation in operations.items():
+                if {"token": []} not in operation["security"]:
+                    continue
+                needs_full = operation["description"] == f"Access: {Access.FULL.value}."
+                tried["full" if needs_full else "any"] += 1
+                answer = await api.client.request(method, asked)
+                assert answer.status_code == 401, (method, path)
+                answer = await api.client.request(method, asked, headers=api.read_only())
+                assert (answer.status_code == 403) is needs_full, (method, path, answer.text)
+    assert tried == {"full": 8, "any": 22}
