@@ -15,6 +15,7 @@ from strongroom.core.storage.statements import (
     paired,
     select_in,
     select_pairs,
+    select_value,
     upsert_rows,
 )
 
@@ -87,6 +88,17 @@ def test_constants_are_written_into_the_statement(dialect: str) -> None:
     text = ABOVE.compiled(dialect).text
     assert "IN ('a', 'b')" in text
     assert text.count("?" if dialect == "sqlite" else "%s") == 3
+
+
+async def test_one_value(database: Database) -> None:
+    kind = Statement(select(thing.c.kind).where(thing.c.place == arg("place")), "place")
+
+    def work(connection: Connection) -> None:
+        fill(connection, 2)
+        assert select_value(connection, kind, 1) == "a"
+        assert select_value(connection, kind, 2) is None
+
+    await database.write(work)
 
 
 async def test_an_upsert_changes_only_what_it_names(database: Database) -> None:

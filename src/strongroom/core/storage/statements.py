@@ -155,6 +155,12 @@ def execute(connection: Connection, statement: Statement, *arguments: Any) -> Se
     return result.fetchall() if result.returns_rows else ()
 
 
+def select_value(connection: Connection, statement: Statement, *arguments: Any) -> Any | None:
+    """Returns the first column of the first row; None where there is no row, or the column is NULL."""
+    rows = execute(connection, statement, *arguments)
+    return rows[0][0] if rows else None
+
+
 def execute_many(connection: Connection, statement: Statement, rows: Iterable[Values]) -> None:
     """One execution for each row of arguments."""
     listed_rows = list(rows)

@@ -28,9 +28,12 @@ class BatchState:
         self.transactions: dict[str, TransactionRow] = {}
         self.outputs: dict[Outpoint, OutputRow] = {}
         self.callers: dict[str, tuple[str, int]] = {}
+        """By transaction: the address that calls a contract with it, and the sequence number of the call."""
         self.new_callers: dict[str, tuple[str, int]] = {}
+        """Those of them that the batch brings."""
         self.tokens: dict[str, TokenRow] = {}
         self.stored_tokens: dict[str, tuple[str, str | None]] = {}
+        """By token: its creator and the creator's first block, as they are in the database."""
         self.accepted: dict[str, tuple[int, Vertex]] = {}
         """Transactions that became part of the ledger, or did so again: event id and vertex."""
         self.changed: dict[str, tuple[int, Vertex]] = {}

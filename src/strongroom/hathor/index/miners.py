@@ -9,9 +9,9 @@ from strongroom.core.storage.statements import (
     Statement,
     arg,
     delete_in,
-    execute,
     listed,
     select_in,
+    select_value,
     upsert_rows,
 )
 from strongroom.hathor import tables
@@ -77,8 +77,8 @@ def write_miners(connection: Connection, state: BatchState, best_before: int) ->
         if change.in_order:
             first, last = first or min(change.new)[1], max(change.new)[1]
         else:
-            first = execute(connection, FIRST_BLOCK, address)[0][0]
-            last = execute(connection, LAST_BLOCK, address)[0][0]
+            first = select_value(connection, FIRST_BLOCK, address)
+            last = select_value(connection, LAST_BLOCK, address)
         rows.append((address, first, last, count))
     columns = ("address", "first_block", "last_block", "count")
     upsert_rows(connection, tables.miner, columns, rows, columns[1:])

@@ -10,10 +10,10 @@ from strongroom.core.storage.statements import (
     Statement,
     arg,
     delete_in,
-    execute,
     execute_many,
     listed,
     select_in,
+    select_value,
     upsert_rows,
 )
 from strongroom.hathor import tables
@@ -163,8 +163,8 @@ def write_outputs(connection: Connection, state: BatchState) -> None:
 
 
 def read_heights(connection: Connection) -> Heights:
-    best, highest = execute(connection, BEST), execute(connection, MAX_HEIGHT)
-    return Heights(best=best[0][0] if best else -1, highest=highest[0][0] if highest else -1)
+    best, highest = select_value(connection, BEST), select_value(connection, MAX_HEIGHT)
+    return Heights(best=-1 if best is None else best, highest=-1 if highest is None else highest)
 
 
 def _may_turn(state: BatchState, vertex: Vertex) -> bool:

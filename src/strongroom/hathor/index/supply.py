@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Integer, String, cast, false, func, select, t
 from strongroom.core.clock import Clock
 from strongroom.core.errors import NotFound
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import Statement, arg, execute
+from strongroom.core.storage.statements import Statement, arg, execute, select_value
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import MAINNET, Network, parse_address
 
@@ -75,4 +75,4 @@ def total_supply(connection: Connection, token_id: str, burnt: str) -> int:
     if connection.dialect.name == "sqlite":
         high, low = execute(connection, HALVES, token_id, burnt)[0]
         return int(high or 0) * HALF + int(low or 0)
-    return int(execute(connection, WHOLE, token_id, burnt)[0][0] or 0)
+    return int(select_value(connection, WHOLE, token_id, burnt) or 0)

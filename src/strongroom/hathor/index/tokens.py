@@ -16,6 +16,7 @@ from strongroom.core.storage.statements import (
     execute_many,
     listed,
     select_in,
+    select_value,
     upsert_rows,
 )
 from strongroom.hathor import tables
@@ -61,7 +62,7 @@ def write_tokens(connection: Connection, state: BatchState, effects: Effects) ->
         connection, {id_: n for id_, n in _count(connection, effects).items() if id_ not in recounted}
     )
     for token in new:
-        count = execute(connection, COUNT_TRANSACTIONS, token.token_id, token.tx_id)[0][0]
+        count = select_value(connection, COUNT_TRANSACTIONS, token.token_id, token.tx_id)
         execute(connection, SET_COUNT, count, token.token_id)
 
 

@@ -19,6 +19,7 @@ from strongroom.core.storage.statements import (
     execute,
     execute_many,
     select_in,
+    select_value,
     upsert_rows,
 )
 from strongroom.hathor import tables
@@ -168,13 +169,14 @@ class Verifier:
         self._settle(connection)
         rows = execute(connection, TOKEN, token_id)
         if not rows:
-            return []  # dropped since
-        count = execute(connection, COUNT_TRANSACTIONS, token_id, rows[0][1] or "")[0][0]
-        if rows[0][0] == count:
+            return []  # the sync dropped it meanwhile
+        stored, creator = rows[0]
+        count = select_value(connection, COUNT_TRANSACTIONS, token_id, creator or "")
+        if stored == count:
             return []
         if self.repair:
             execute(connection, SET_COUNT, count, token_id)
-        return [Difference(table="token", key=(token_id,), found=(rows[0][0],), expected=(count,))]
+        return [Difference(table="token", key=(token_id,), found=(stored,), expected=(count,))]
 
     def _check_locks(self, connection: Connection, addresses: Sequence[str]) -> Iterator[Difference]:
         heights, now_s = read_heights(connection), self._now_s()

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, delete, false, select
 
-from strongroom.core.storage.statements import Statement, arg, execute, upsert_rows
+from strongroom.core.storage.statements import Statement, arg, execute, select_value, upsert_rows
 from strongroom.hathor import tables
 
 KEPT_S = 7 * 86_400
@@ -23,8 +23,7 @@ def remember_sent(connection: Connection, proposal_id: str, raw: bytes, now_s: i
 
 def find_sent(connection: Connection, proposal_id: str) -> bytes | None:
     """Returns the bytes that went out for a proposal; None: none did, or it was more than a week ago."""
-    rows = execute(connection, BYTES, proposal_id)
-    return rows[0][0] if rows else None
+    return select_value(connection, BYTES, proposal_id)
 
 
 def forget_sent(connection: Connection, now_s: int) -> None:

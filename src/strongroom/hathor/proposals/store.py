@@ -18,7 +18,7 @@ from strongroom.core.intents.intent import Accepted, Intent, Rejected
 from strongroom.core.intents.signing import encode_notes
 from strongroom.core.intents.store import adopt, load_by_slot, load_intent, record_accepted, reject_all
 from strongroom.core.storage.database import locking
-from strongroom.core.storage.statements import Statement, arg, execute
+from strongroom.core.storage.statements import Statement, arg, execute, select_value
 from strongroom.hathor import tables
 from strongroom.hathor.index.writer_lock import lock_ledger
 from strongroom.hathor.proposals.sent import find_sent, is_on_chain, remember_sent
@@ -306,12 +306,12 @@ def _raise_seqnum(connection: Connection, wallet_id: str, transaction: Transacti
         return None
     lock_ledger(connection)
     address = base58check_encode(header.address[:-4])
-    rows = execute(connection, SEQNUM, address, wallet_id)
+    before = select_value(connection, SEQNUM, address, wallet_id)
     # Of a number that does not count on, the node is the judge.
-    if not rows or not 0 < header.seqnum - rows[0][0] <= MAX_SEQNUM_JUMP:
+    if before is None or not 0 < header.seqnum - before <= MAX_SEQNUM_JUMP:
         return None
     execute(connection, SET_SEQNUM, header.seqnum, address)
-    return address, rows[0][0]
+    return address, before
 
 
 def _lower_seqnum(connection: Connection, proposal: Proposal, transaction: Transaction) -> None:
@@ -323,7 +323,7 @@ def _lower_seqnum(connection: Connection, proposal: Proposal, transaction: Trans
     if header is None:
         return
     lock_ledger(connection)
-    seen = execute(connection, SEEN_SEQNUM, proposal.caller)[0][0] or 0
+    seen = select_value(connection, SEEN_SEQNUM, proposal.caller) or 0
     floor = max(proposal.seqnum_before or 0, seen)
     execute(connection, LOWER_SEQNUM, min(floor, header.seqnum), proposal.caller, header.seqnum)
 

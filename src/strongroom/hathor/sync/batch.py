@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from strongroom.core.errors import Conflict
 from strongroom.core.messaging.outbox import Outbox
-from strongroom.core.storage.statements import Statement, arg, execute
+from strongroom.core.storage.statements import Statement, arg, execute, select_value
 from strongroom.hathor import tables
 from strongroom.hathor.index.addresses import AddressRow, write_addresses, write_balances, write_histories
 from strongroom.hathor.index.batch_state import BatchState
@@ -148,8 +148,7 @@ def _extend_gaps(connection: Connection, network: Network, addresses: Mapping[st
             used[row.wallet_id] = max(used.get(row.wallet_id, -1), row.index)
     for wallet_id, index in used.items():
         note_used(connection, wallet_id, index)
-        status = execute(connection, STATUS, wallet_id)
-        if not status or status[0][0] != READY:
+        if select_value(connection, STATUS, wallet_id) != READY:
             continue  # the wallet's loading goes on, and finds the new index
         try:
             while not extend(connection, network, wallet_id, GAP_STEP).complete:

@@ -46,6 +46,8 @@ FAR = 100
 """More events behind than this, the sync reads pages; `benchmarks/hathor_catch_up.py` compares them with the stream."""
 WITHOUT_PAGES_S = 60.0
 """So long the sync stays with the stream after a page failed."""
+PROGRESS_S = 30.0
+"""So often the log says how far the sync is while it catches up."""
 FIRST_RETRY_S = 0.25
 MAX_RETRY_S = 8.0
 
@@ -106,6 +108,7 @@ class Sync:
         self._metrics = reports.metrics
         self._settings = settings
         self._backoff = Backoff(clock, entropy, first_s=FIRST_RETRY_S, cap_s=MAX_RETRY_S)
+        # The last event in the database, as far as this process knows.
         self._last_id = -1
         self._no_pages_until_s = -math.inf
 
@@ -176,6 +179,7 @@ class Sync:
     ) -> None:
         """Reads pages up to the end, or near it. The stream stays open: it has shown which node this is."""
         log.info("catching up", after=self._last_id, behind=behind)
+        told_s = self._clock.monotonic_s()
         async with PageReader(self._node, self._last_id) as reader:
             while True:
                 read = await reader.take()
@@ -189,6 +193,9 @@ class Sync:
                     return
                 if read.failure is not None:
                     raise read.failure
+                if self._clock.monotonic_s() - told_s >= PROGRESS_S:
+                    told_s = self._clock.monotonic_s()
+                    log.info("still catching up", after=self._last_id, behind=latest_id - self._last_id)
                 # The stream is read on, so that a refusal is noticed and its buffer does not fill.
                 window.events_of(await stream.next_frames(self._settings.window, 0))
                 if read.is_end or latest_id - self._last_id <= FAR:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from strongroom.core.storage.statements import Statement, execute
+from strongroom.core.storage.statements import Statement, select_value
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.events import Frame
 
@@ -81,5 +81,4 @@ def compare_source(connection: Connection, frame: Frame, pins: Pins) -> None:
 
 
 def _remembered(connection: Connection) -> str | None:
-    rows = execute(connection, REMEMBERED)
-    return rows[0][0] if rows else None
+    return select_value(connection, REMEMBERED)

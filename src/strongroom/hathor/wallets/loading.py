@@ -18,7 +18,7 @@ from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.telemetry import ComponentHealth, Status
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import Statement, arg, execute, listed, select_in
+from strongroom.core.storage.statements import Statement, arg, execute, listed, select_in, select_value
 from strongroom.hathor import tables
 from strongroom.hathor.index.wallets import ACCOUNT, adopt
 from strongroom.hathor.index.writer_lock import lock_ledger
@@ -237,7 +237,7 @@ def note_used(connection: Connection, wallet_id: str, index: int) -> None:
 
 def claimed_index(connection: Connection, wallet_id: str) -> int:
     """Returns the highest index that the wallet claimed, or -1."""
-    highest = execute(connection, CLAIMED, wallet_id)[0][0]
+    highest = select_value(connection, CLAIMED, wallet_id)
     return -1 if highest is None else int(highest)
 
 
