@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import structlog
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
@@ -277,6 +278,17 @@ async def silent(_scope: Message, receive: Callable[[], Awaitable[Message]], _se
 async def confused(_scope: Message, receive: Callable[[], Awaitable[Message]], send: Any) -> None:
     await receive()
     await send({"type": "websocket.send", "text": "before the handshake"})
+
+
+async def test_an_application_is_told_what_it_may_send(caplog: pytest.LogCaptureFixture) -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with house(LIMITED, application=confused) as service:
+            with pytest.raises(InvalidStatus):
+                await connect(service.url)
+    (line,) = [line for line in lines if line["event"] == "a defect"]
+    allowed = "websocket.accept or websocket.close or websocket.http.response.start"
+    assert f"An application may send {allowed} now, not websocket.send" in line["traceback"]
+    assert "Traceback" not in caplog.text  # the log line has it, without the values of variables
 
 
 async def test_an_application_that_fails_ends_the_connection_with_1011() -> None:

@@ -1,6 +1,7 @@
 """The application's side of a WebSocket: receives and sends ASGI messages."""
 
 import asyncio
+import enum
 import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -16,6 +17,14 @@ log = structlog.get_logger(__name__)
 Message = dict[str, Any]
 
 SPEC_VERSION = "2.4"
+
+
+class Phase(enum.Enum):
+    """How far the application has come. The value lists the messages that it may send then."""
+
+    CONNECTING = ("websocket.accept", "websocket.close", "websocket.http.response.start")
+    REFUSING = ("websocket.http.response.body",)
+    ACCEPTED = ("websocket.send", "websocket.close")
 
 
 class Peer(Protocol):
@@ -47,8 +56,8 @@ class AsgiSocket:
         self._arrived: asyncio.Queue[Message] = asyncio.Queue()
         self._arrived.put_nowait({"type": "websocket.connect"})
         self._has_disconnected = False
-        self._is_accepted = False
-        self._refusal: tuple[int, list[tuple[str, str]]] | None = None
+        self._phase = Phase.CONNECTING
+        self._refusal: Message = {}
         self._refusal_body = b""
         self.writable = asyncio.Event()
         """Cleared while the peer reads more slowly than the application writes."""
@@ -97,56 +106,52 @@ class AsgiSocket:
             RuntimeError: the message is not allowed in this state.
         """
         await self.writable.wait()
-        if self._peer.is_lost:
+        if self._peer.is_lost or (self._phase is not Phase.ACCEPTED and self._peer.is_answered):
             raise ClientGone
-        if self._is_accepted:
-            self._pass_on(message)
-        elif self._peer.is_answered:
-            raise ClientGone
-        else:
-            self._answer(message)
-
-    def _pass_on(self, message: Message) -> None:
         kind = message["type"]
-        if kind == "websocket.send":
-            text = message.get("text")
-            try:
-                if text is not None:
-                    self._peer.write(text.encode(), is_text=True)
-                else:
-                    self._peer.write(message["bytes"], is_text=False)
-            except InvalidState:
-                raise ClientGone from None
-        elif kind == "websocket.close":
-            self._peer.end(message.get("code", CloseCode.NORMAL_CLOSURE), message.get("reason") or "")
+        if kind not in self._phase.value:
+            raise RuntimeError(f"An application may send {' or '.join(self._phase.value)} now, not {kind}")
+        if self._phase is Phase.ACCEPTED:
+            self._pass_on(kind, message)
+        elif self._phase is Phase.REFUSING:
+            self._refuse(message)
         else:
-            raise _unexpected(message)
+            self._answer(kind, message)
 
-    def _answer(self, message: Message) -> None:
+    def _answer(self, kind: str, message: Message) -> None:
         """Answers the handshake."""
-        kind = message["type"]
-        if self._refusal is None and kind == "websocket.accept":
+        if kind == "websocket.accept":
             self._peer.accept(message.get("subprotocol"), _texts(message))
-            self._is_accepted = True
-        elif self._refusal is None and kind == "websocket.close":
+            self._phase = Phase.ACCEPTED
+        elif kind == "websocket.close":
             self._peer.refuse(HTTPStatus.FORBIDDEN, [], b"")
-        elif self._refusal is None and kind == "websocket.http.response.start":
-            self._refusal = (message["status"], _texts(message))
-        elif self._refusal is not None and kind == "websocket.http.response.body":
-            self._refusal_body += message.get("body", b"")
-            if not message.get("more_body", False):
-                self._peer.refuse(*self._refusal, self._refusal_body)
         else:
-            raise _unexpected(message)
+            self._refusal = message
+            self._phase = Phase.REFUSING
+
+    def _refuse(self, message: Message) -> None:
+        """Collects the body of a refusal, and sends it when it is complete."""
+        self._refusal_body += message.get("body", b"")
+        if not message.get("more_body", False):
+            self._peer.refuse(self._refusal["status"], _texts(self._refusal), self._refusal_body)
+
+    def _pass_on(self, kind: str, message: Message) -> None:
+        if kind == "websocket.close":
+            self._peer.end(message.get("code", CloseCode.NORMAL_CLOSURE), message.get("reason") or "")
+            return
+        text = message.get("text")
+        try:
+            if text is not None:
+                self._peer.write(text.encode(), is_text=True)
+            else:
+                self._peer.write(message["bytes"], is_text=False)
+        except InvalidState:
+            raise ClientGone from None
 
 
 def _texts(message: Message) -> list[tuple[str, str]]:
     headers = message.get("headers", ())
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-
-
-def _unexpected(message: Message) -> RuntimeError:
-    return RuntimeError(f"An application must not send {message['type']} here")
 
 
 def socket_scope(http: Mapping[str, Any], target: str) -> Message:

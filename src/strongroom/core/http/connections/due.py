@@ -45,8 +45,9 @@ class DueTimer:
             return
         self.stop()
         self._due, self._request = due, request
-        if due is not Due.NOTHING:
+        if due is Due.BODY:
             self._since_s = self._loop.time()
+        if due is not Due.NOTHING:
             self._timer = self._loop.call_later(self._seconds(due), self._overdue, due)
 
     def stop(self) -> None:
