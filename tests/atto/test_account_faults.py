@@ -174,8 +174,8 @@ async def test_an_item_that_a_stream_cannot_handle_does_not_end_it(
     service: AttoService, network: AttoNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, fine = await service.create_account(), await service.create_account()
-    receiver = service.ledger.use_cases.receiver
-    put = receiver._arrived.put
+    arrivals = service.ledger.use_cases.arrivals
+    put = arrivals._queue.put
     key = Address.parse(bad).public_key
 
     async def refuse(receivable: Receivable) -> None:
@@ -183,7 +183,7 @@ async def test_an_item_that_a_stream_cannot_handle_does_not_end_it(
             raise Defect
         await put(receivable)
 
-    monkeypatch.setattr(receiver._arrived, "put", refuse)
+    monkeypatch.setattr(arrivals._queue, "put", refuse)
     await network.fund(bad, 5)
     await network.fund(fine, 7)
     await service.until_balance(fine, 7)
@@ -196,8 +196,8 @@ async def test_an_arrival_that_cannot_be_stored_does_not_keep_out_those_beside_i
     service: AttoService, network: AttoNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, fine = await service.create_account(), await service.create_account()
-    receiver = service.ledger.use_cases.receiver
-    is_ours = receiver._is_ours
+    arrivals = service.ledger.use_cases.arrivals
+    is_ours = arrivals._is_ours
     key = Address.parse(bad).public_key
 
     def spoil(receivable: Receivable) -> bool:
@@ -206,7 +206,7 @@ async def test_an_arrival_that_cannot_be_stored_does_not_keep_out_those_beside_i
             object.__setattr__(receivable, "sender_public_key", None)
         return found
 
-    monkeypatch.setattr(receiver, "_is_ours", spoil)
+    monkeypatch.setattr(arrivals, "_is_ours", spoil)
     await network.fund(bad, 5)
     await network.fund(fine, 7)
     await service.until_balance(fine, 7)

@@ -50,7 +50,7 @@ class Complaints:
 @pytest.fixture
 def complaints(monkeypatch: pytest.MonkeyPatch) -> Complaints:
     heard = Complaints()
-    for module in ("following.follower", "receiving.receiver"):
+    for module in ("following.follower", "receiving.arrivals", "receiving.receiver"):
         monkeypatch.setattr(f"strongroom.atto.{module}.log", heard)
     monkeypatch.setattr("strongroom.atto.receiving.receiver.POLL_S", 0.1)
     monkeypatch.setattr("strongroom.atto.history.store.POLL_S", 0.1)

@@ -99,7 +99,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
         loops, use_cases = self.loops, self.use_cases
         receiver, callbacks, history = use_cases.receiver, use_cases.callbacks, use_cases.history
         states = self._stream(STATES, use_cases.node.states, use_cases.follower.handle)
-        receivables = self._stream(RECEIVABLES, self._open_receivables, receiver.handle)
+        receivables = self._stream(RECEIVABLES, self._open_receivables, use_cases.arrivals.handle)
         loops.check(RECEIVER, receiver.deposits, part="deposits")
         loops.check(CALLBACKS, callbacks.deliveries, part="deliveries")
         return [
@@ -107,7 +107,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
             loops.every(STATES, RETRY_S, use_cases.follower.retry, part="retry"),
             loops.run(STATES, states.run),
             loops.run(RECEIVABLES, receivables.run),
-            loops.run(RECEIVER, receiver.store, part="store"),
+            loops.run(RECEIVER, use_cases.arrivals.store, part="store"),
             loops.run(RECEIVER, receiver.run, rest=receiver.rest),
             loops.every(RECEIVER, CHECK_S, use_cases.receivable_check.check, part="check"),
             loops.every(HISTORY, POLL_S, history.fill_gaps, wake=history.changed),

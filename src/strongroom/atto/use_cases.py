@@ -14,8 +14,9 @@ from strongroom.atto.history.callbacks import Callbacks
 from strongroom.atto.history.queries import Queries
 from strongroom.atto.history.store import History
 from strongroom.atto.protocol import AccountState, Address, Block
+from strongroom.atto.receiving.arrivals import Arrivals, ReceivingRules
 from strongroom.atto.receiving.receivable_check import ReceivableCheck
-from strongroom.atto.receiving.receiver import Receiver, ReceivingRules
+from strongroom.atto.receiving.receiver import Receiver
 from strongroom.atto.receiving.troubles import Troubles
 from strongroom.atto.settings import AttoSettings
 from strongroom.atto.transactions.drafting import Drafts
@@ -171,17 +172,19 @@ class UseCases:
             moved=self._moved,
             metrics=ledger.metrics,
         )
+        rules = ReceivingRules(
+            network=settings.network,
+            default_representative=settings.default_representative,
+            minimum_raw=settings.receive_minimum_raw,
+        )
+        self.arrivals = Arrivals(ledger.database, self.monitored, rules)
         self.receiver = Receiver(
             node=self.node,
             database=ledger.database,
-            monitored=self.monitored,
+            arrivals=self.arrivals,
             submitter=self.submitter,
             troubles=Troubles(ledger.clock, ledger.entropy),
-            rules=ReceivingRules(
-                network=settings.network,
-                default_representative=settings.default_representative,
-                minimum_raw=settings.receive_minimum_raw,
-            ),
+            rules=rules,
             metrics=ledger.metrics,
         )
         self.receivable_check = ReceivableCheck(

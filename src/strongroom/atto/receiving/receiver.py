@@ -1,14 +1,12 @@
 """Automatic receive: signs and publishes a RECEIVE (or OPEN) for each receivable of our accounts.
 
-The receiver works for enabled accounts of unlocked wallets, many accounts in parallel. It stores every receivable that the
-node's stream shows, also those of locked and disabled accounts, so that they can be listed and received later. A receivable
-that fails is tried again with growing pauses and never delays another one.
+The receiver works for enabled accounts of unlocked wallets, many accounts in parallel. A receivable that fails is tried again with
+growing pauses and never delays another one. `arrivals` stores what the node's stream shows.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -27,18 +25,18 @@ from strongroom.atto.protocol import (
     open_block,
     receive_block,
 )
+from strongroom.atto.receiving.arrivals import Arrivals, ReceivingRules
 from strongroom.atto.receiving.troubles import Troubles
 from strongroom.atto.records import AccountRecord
 from strongroom.atto.transactions.blocks import BlockRejected, RejectionCause
 from strongroom.atto.transactions.drafting import BlockRequest
 from strongroom.atto.transactions.submitter import Submitter
-from strongroom.atto.wallets.watched_addresses import MonitoredAddresses
 from strongroom.core.coordination.loops import Turn
-from strongroom.core.errors import Conflict, Locked, OutcomeUnknown, Unavailable
+from strongroom.core.errors import Conflict, Locked, Unavailable
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.security.access import system_principal
-from strongroom.core.storage.database import Database, upsert
+from strongroom.core.storage.database import Database
 
 log = structlog.get_logger(__name__)
 
@@ -46,10 +44,6 @@ PRINCIPAL = system_principal("atto-receiver")
 SCOPE = "atto:receive"
 ACCOUNTS_AT_ONCE = 64
 POLL_S = 5.0
-BATCH = 500
-REMEMBERED = 20_000
-FROM_STREAM = ("address", "amount", "sender", "timestamp_ms", "version")
-"""The columns that the node's stream determines; a repeated item overwrites them."""
 SHOWN = 12
 """Health shows this many characters of an address: enough to find it in the log, too few to reveal it."""
 
@@ -58,25 +52,20 @@ class AlreadyReceived(Conflict):
     """Another block has received the receivable."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceivingRules:
-    """Which receivables are received automatically, and which representative a new account gets."""
-
-    network: Network
-    default_representative: Address | None
-    """None: an account represents itself when it opens."""
-    minimum_raw: int
-
-
 class Receiver:
-    """Receives for our accounts: `handle` takes the stream's items, `store` stores them, `run` receives the stored ones."""
+    """Receives for our accounts what `Arrivals` stored; see `run`.
+
+    Each account has one task at a time (`_busy`), `ACCOUNTS_AT_ONCE` of them work at once (`_slots`). A receivable that failed has
+    its next try in `_troubles`, an account whose task failed its reason in `_failing`; both are forgotten when another process takes
+    over. What must not be lost is in the database: the stored receivables, and why the last try of one failed.
+    """
 
     def __init__(
         self,
         *,
         node: Node,
         database: Database,
-        monitored: MonitoredAddresses,
+        arrivals: Arrivals,
         submitter: Submitter,
         troubles: Troubles,
         rules: ReceivingRules,
@@ -84,38 +73,27 @@ class Receiver:
     ) -> None:
         self._node = node
         self._database = database
-        self._monitored = monitored
+        self._arrivals = arrivals
         self._submitter = submitter
         self._rules = rules
         self._troubles = troubles
-        self._arrived: asyncio.Queue[Receivable] = asyncio.Queue(maxsize=10 * BATCH)
-        self._unstored: list[Receivable] = []
-        self._wake = asyncio.Event()
         self._slots = asyncio.Semaphore(ACCOUNTS_AT_ONCE)
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._failing: dict[str, str] = {}
         """Accounts whose task failed the last time, by path, with the reason."""
-        self._refused: dict[str, str] = {}
-        """Accounts with a receivable that could not be stored, by path, with the reason."""
-        self._done: dict[bytes, None] = {}
-        """Hashes of the receivables that were received last, oldest first."""
         self._received = metrics.counter(
             "strongroom_atto_received", "Automatic receives by result.", ("result",)
         )
 
-    async def handle(self, receivable: Receivable) -> None:
-        """Queues one item of the receivables stream for storing."""
-        await self._arrived.put(receivable)
-
     def wake(self) -> None:
         """Makes `run` look again: a receivable arrived, a wallet was unlocked or an account was enabled."""
-        self._wake.set()
+        self._arrivals.changed.set()
 
     async def run(self, turn: Turn) -> None:
         """Receives until cancelled. It runs under a lease, so that replicas do not compete for the same receivables."""
         try:
             while True:
-                self._wake.clear()
+                self._arrivals.changed.clear()
                 ready = await self._database.read(self._accounts_to_receive)
                 self._forget_troubles(frozenset(ready))
                 for path in ready:
@@ -126,7 +104,7 @@ class Receiver:
                 turn.health.succeeded()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
-                        await self._wake.wait()
+                        await self._arrivals.changed.wait()
         finally:
             tasks = list(self._busy.values())
             for task in tasks:
@@ -136,40 +114,6 @@ class Receiver:
     def _ended(self, path: str, _task: asyncio.Task[None]) -> None:
         self._busy.pop(path, None)
 
-    async def store(self, turn: Turn) -> None:
-        """Stores the receivables that `handle` queued, until cancelled. After a failure the next run starts with the same batch."""
-        while True:
-            batch = self._unstored or [await self._arrived.get()]
-            while len(batch) < BATCH and not self._arrived.empty():
-                batch.append(self._arrived.get_nowait())
-            self._unstored = batch
-            rows = [_stored(one) for one in batch if self._is_ours(one)]
-            if rows:
-                await self._store(rows)
-                self.wake()
-            self._unstored = []
-            turn.health.succeeded()
-
-    async def _store(self, rows: list[dict[str, Any]]) -> None:
-        """Stores the rows together, or one by one if one of them cannot be stored."""
-        # The node sends a receivable again with each new stream. The later item overwrites the row, and so corrects a false one.
-        store = partial(upsert, table=tables.receivable, update=FROM_STREAM)
-        try:
-            await self._database.write(partial(store, rows=rows))
-        except (Unavailable, OutcomeUnknown):
-            raise  # the database does not answer: the next run stores the batch
-        except Exception as error:  # noqa: BLE001 - one bad receivable must not keep the others from being stored
-            if len(rows) == 1:
-                path = rows[0]["address"]
-                self._refused[path] = fault_text(error)
-                log.error("a receivable cannot be stored", address=path, why=self._refused[path])
-                return
-            for row in rows:
-                await self._store([row])
-        else:
-            for row in rows if self._refused else ():
-                self._refused.pop(row["address"], None)
-
     def rest(self) -> None:
         """Forgets the failures, because another process receives now and tries again."""
         self._troubles.clear()
@@ -177,7 +121,7 @@ class Receiver:
 
     def deposits(self) -> ComponentHealth:
         """Health: DEGRADED while the last try of some deposit has failed."""
-        reasons = [*self._troubles.reasons(), *self._failing.items(), *self._refused.items()]
+        reasons = [*self._troubles.reasons(), *self._failing.items(), *self._arrivals.refused.items()]
         if not reasons:
             return ComponentHealth(status=Status.UP)
         path, why = reasons[-1]
@@ -193,21 +137,6 @@ class Receiver:
             log.warning("an account does not receive", address=path, why=self._failing[path])
         else:
             self._failing.pop(path, None)
-
-    def _remember(self, receivable_hash: bytes) -> None:
-        """Notes a received receivable: a replay of the stream that started before must not store it again."""
-        self._done[receivable_hash] = None
-        while len(self._done) > REMEMBERED:
-            self._done.pop(next(iter(self._done)))
-
-    def _is_ours(self, receivable: Receivable) -> bool:
-        if receivable.hash in self._done:
-            return False
-        if receivable.network is not self._rules.network:
-            log.error("a receivable of another network was ignored", network=receivable.network.name)
-            return False
-        address = Address(public_key=receivable.receiver_public_key)
-        return receivable.amount >= self._rules.minimum_raw and address in self._monitored
 
     def _accounts_to_receive(self, connection: Connection) -> Sequence[str]:
         """The paths of the accounts that have a receivable and may receive now."""
@@ -267,7 +196,7 @@ class Receiver:
     def _mark_received(self, receivable: Receivable) -> None:
         """Updates the memory only; the transaction that stored the block's outcome deleted the row."""
         self._troubles.end(receivable.hash)
-        self._remember(receivable.hash)
+        self._arrivals.received(receivable.hash)
 
     async def _verify(self, receivable: Receivable) -> None:
         """Makes sure that the send exists, that its sender signed it, and that it matches the receivable.
@@ -348,17 +277,6 @@ def _require_stored(connection: Connection, receivable: Receivable) -> None:
 def _pending_of(address: Address) -> Any:
     columns = tables.receivable.c
     return select(tables.receivable).where(columns.address == address.path).order_by(columns.timestamp_ms)
-
-
-def _stored(receivable: Receivable) -> dict[str, Any]:
-    return {
-        "hash": receivable.hash,
-        "address": Address(public_key=receivable.receiver_public_key).path,
-        "amount": receivable.amount,
-        "sender": receivable.sender_public_key,
-        "timestamp_ms": receivable.timestamp_ms,
-        "version": receivable.version,
-    }
 
 
 def _receivable(row: Row[Any], address: Address, network: Network) -> Receivable:
