@@ -1,4 +1,4 @@
-"""Whether a sandbox chain should stand in for a local chain."""
+"""Finds out whether a sandbox chain should stand in for a local chain that nobody runs."""
 
 import socket
 from urllib.parse import urlsplit
@@ -10,11 +10,11 @@ from strongroom.core.ledger.contract import AbsentNetwork
 
 ANSWER_S = 2.0
 DEFAULT_PORT = 80
-"""Of a `ws` URL without one."""
+"""The port of a `ws` URL that names none."""
 
 
 def absent_chain(settings: BittensorSettings) -> AbsentNetwork | None:
-    """The chain that the settings name, if it is local, on this machine, and nobody listens there."""
+    """Returns the chain that the settings name if it is local, on this machine, and nothing listens on its port."""
     if settings.network is not Network.LOCAL or len(settings.chain_endpoints) > 1:
         return None
     (endpoint,) = settings.chain_endpoints

@@ -1,4 +1,4 @@
-"""Everything of the ledger that speaks to the chain, assembled: the gateway, the durable submission, jobs, weights."""
+"""Assembles the parts of the ledger that speak to the chain: gateway, extrinsics, jobs, weights, calls."""
 
 from typing import Final
 
@@ -38,7 +38,7 @@ PACE: Final = Pace(noun="extrinsics", pending_pause_s=0.5, worrying_age_s=900.0)
 
 
 class ChainWork:
-    """`start`, then `drain` and `close`."""
+    """The parts that need the chain. Call `start`, later `drain` and `close`."""
 
     def __init__(self, ledger: LedgerBase[BittensorSettings], keyring: Keyring, gate: SigningGate) -> None:
         self._ledger = ledger

@@ -1,4 +1,4 @@
-"""What the house knows of the Bittensor ledger without running it."""
+"""What the registry knows of the Bittensor ledger without running it."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

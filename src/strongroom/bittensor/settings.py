@@ -32,16 +32,16 @@ CREDENTIALS = ("WALLET_SERVICE_TOKEN", "MANAGER_JWT_SECRET_KEY")
 class BittensorSettings:
     network: Network
     netuid: int | None
-    """The subnet that WALLET_SERVICE_TOKEN and JWTs are for. None: any."""
+    """The subnet for which WALLET_SERVICE_TOKEN and JWTs count. None: any subnet."""
     chain_endpoints: tuple[str, ...]
-    """The first that answers is used; the others stand by."""
+    """The service uses the first that answers; the others stand by."""
     host: str
     port: int
     database: URL
     service_token: Secret | None
     """None: only issued tokens open the surface."""
     service_calls: tuple[str, ...]
-    """What WALLET_SERVICE_TOKEN and JWTs may have submitted: `Pallet.function`, or `weights`."""
+    """The calls that WALLET_SERVICE_TOKEN and JWTs allow: `Pallet.function`, or `weights`."""
     jwt_secret: Secret | None
     """None: the original's JWTs are not accepted."""
     key: KeySource
@@ -56,19 +56,19 @@ class BittensorSettings:
     retention_days: int
     """How long jobs that are over can be asked for. 0: for ever."""
     pylon_identities: Mapping[str, int]
-    """The netuid by the identity (a wallet, or `wallet:hotkey`), as anybody is told who asks like Pylon's client."""
+    """The netuid by identity (a wallet, or `wallet:hotkey`). A client that asks as Pylon's client does reads it."""
     ignore_max_weights_limit: bool
-    """What the chain stores as the largest share of one weight does not hold: runtimes since 2026 do not ask."""
+    """True: ignore the largest share of one weight that the chain stores. Runtimes since 2026 do not check it."""
     requests_a_minute: int
-    """Of one token that has no limit of its own."""
+    """The limit of a token that has none of its own."""
     trusted_proxies: TrustedProxies
-    """Whose X-Forwarded-For tells where a request comes from."""
+    """The proxies whose X-Forwarded-For tells where a request comes from."""
     short_credentials: tuple[str, ...]
     """Variables whose secrets are short because the operator allows it."""
 
     @property
     def access(self) -> Access:
-        """Everybody has the published token, so with it reaching the surface is the permission."""
+        """Everybody knows the published token, so with it anyone who reaches the surface has permission."""
         is_published = self.service_token is not None and self.service_token.reveal() == DEFAULT_TOKEN
         return Access.REACH if is_published else Access.TOKEN
 
@@ -78,7 +78,7 @@ class BittensorSettings:
 
 
 def read_bittensor_settings(environment: Environment, data: Path, host: str) -> BittensorSettings:
-    """Reads every variable; mistakes are collected in `environment`."""
+    """Reads every variable. `environment` collects the mistakes."""
     name = environment.first("BITTENSOR_NETWORK", "network", "CHAIN_NETWORK")
     if name is None:
         environment.mistake("network (or BITTENSOR_NETWORK) is required: local, test or finney")
@@ -159,7 +159,7 @@ def _pylon_identities(text: str) -> Mapping[str, int]:
 
 
 def _websocket_urls(text: str) -> tuple[str, ...]:
-    """One, or several with commas between them."""
+    """Reads one endpoint, or several with commas between them."""
     return tuple(_websocket_url(one.strip()) for one in text.split(","))
 
 
@@ -171,7 +171,7 @@ def _websocket_url(text: str) -> str:
 
 
 def _port_of_service_url(environment: Environment) -> int:
-    """Where clients on this network expect the service; behind TLS it is a proxy's port, not ours."""
+    """Returns the port at which clients on this network expect the service; behind TLS a proxy has that port."""
     url = environment.base_url("WALLET_SERVICE_URL")
     parts = urlsplit(url) if url else None
     return (parts.port or DEFAULT_PORT) if parts and parts.scheme == "http" else DEFAULT_PORT
@@ -180,7 +180,7 @@ def _port_of_service_url(environment: Environment) -> int:
 def _service_token(
     environment: Environment, network: Network, endpoints: tuple[str, ...], host: str
 ) -> Secret | None:
-    """The published default counts only where nobody else comes and no money is."""
+    """Reads the token. The published default counts only on loopback, with a local chain on this machine."""
     token = environment.credential("WALLET_SERVICE_TOKEN", published=DEFAULT_TOKEN)
     is_private = (
         network is Network.LOCAL

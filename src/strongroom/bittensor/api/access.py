@@ -1,4 +1,4 @@
-"""Who the caller of a route is: found before anything of the request is read."""
+"""Finds the caller of a route, before anything else of the request is read."""
 
 import math
 from typing import Any
@@ -15,7 +15,7 @@ from strongroom.core.http.rate_limiter import RateLimiter
 from strongroom.core.security.access import Principal
 
 PUBLIC = {"public": True}
-"""The `opt` of routes that ask for no token; every other route does."""
+"""The `opt` of routes that need no token. Every other route needs one."""
 
 
 class Callers:

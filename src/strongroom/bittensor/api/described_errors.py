@@ -53,7 +53,7 @@ REFUSALS: Final = {
 
 
 def describe_errors(document: OpenAPI) -> None:
-    """Puts them in, in place of the framework's own form of errors, which this surface never answers with."""
+    """Replaces the framework's own form of errors, which this surface never sends, by those of this surface."""
     if document.components is None:
         raise TypeError("the document has no components as expected")
     document.components.schemas |= {"Error": ERROR, "Unauthenticated": UNAUTHENTICATED}

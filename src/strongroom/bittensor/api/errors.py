@@ -24,12 +24,12 @@ STATUSES: Statuses = {**OF_HOUSE, InvalidNodeResponse: 502}
 
 
 def status_of(error: errors.StrongroomError) -> int:
-    """The status of the nearest class in the tree."""
+    """Returns the status of the nearest class in the tree of errors."""
     return status_in(error, STATUSES)
 
 
 def refused_at_door(_path: str, refused: Refused) -> bytes:
-    """The body of what is refused before any route is found."""
+    """Makes the body of a refusal before any route is found."""
     return msgspec.json.encode({"detail": refused.message, "code": refused.code})
 
 
@@ -44,14 +44,14 @@ def error_body(error: errors.StrongroomError) -> dict[str, Any]:
 
 
 def before_opening(path: str, refused: Refused) -> bytes:
-    """The body of every answer until the database is there: as while it is away later."""
+    """Makes the body of every answer until the database answers for the first time; it is the same when it is away later."""
     if path == HEALTH:
         return msgspec.json.encode({"status": "down", "detail": "The database does not answer"})
     return msgspec.json.encode({"detail": refused.message, "code": refused.code, "submitted": False})
 
 
 class ErrorMapper(ErrorAnswers):
-    """Knows that a body that cannot be read is told with a list of faults."""
+    """Maps errors to answers. A body that cannot be read gets a list of faults, as FastAPI does it."""
 
     statuses = STATUSES
 
@@ -72,7 +72,7 @@ class ErrorMapper(ErrorAnswers):
         return HTTPStatus(getattr(error, "status_code", HTTPStatus.BAD_REQUEST)).phrase
 
     def _of_framework(self, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-        """What the framework finds wrong: of a body 422 and a list, as FastAPI has it."""
+        """Answers what the framework finds wrong; for a body, 422 and a list, as FastAPI does."""
         status = getattr(error, "status_code", HTTPStatus.BAD_REQUEST)
         if status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}:
             return super()._of_framework(request, error)

@@ -1,4 +1,4 @@
-"""Answers that tell what became of a call."""
+"""Answers with the result of a call, or tells where to ask for it."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from strongroom.bittensor.jobs.store import JobResult
 
 
 def call_answer(answer: JobResult) -> Response[dict[str, Any]]:
-    """200 with the result, or 202 and where to ask for it."""
+    """Answers 200 with the result, or 202 and where to ask for it."""
     if answer.result is not None:
         return Response(answer.result, status_code=200)
     return Response(

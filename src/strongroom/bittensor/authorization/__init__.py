@@ -1,1 +1,1 @@
-"""Who may have what signed."""
+"""Decides who may have what signed."""

@@ -36,7 +36,7 @@ class Authenticator:
         service_limits: TokenLimits,
         clock: Clock,
     ) -> None:
-        """`service_limits` are those of WALLET_SERVICE_TOKEN and of JWTs."""
+        """`service_limits` are the limits of WALLET_SERVICE_TOKEN and of JWTs."""
         self._tokens = tokens
         self._service_token = service_token
         self._jwt_secret = jwt_secret
@@ -77,7 +77,7 @@ class Authenticator:
         options = {"require": ["exp"], "verify_exp": False, "verify_nbf": False, "verify_iat": False}
         options |= {"verify_aud": False, "verify_sub": False, "verify_jti": False, "verify_iss": False}
         try:
-            for part in presented.split(".")[:2]:  # the library would follow them down however deep they are
+            for part in presented.split(".")[:2]:  # the library itself has no limit of depth
                 decode_json(base64url_decode(part))
             claims = jwt.decode(presented, secret, algorithms=[JWT_ALGORITHM], options=options)  # type: ignore[arg-type]
         except (jwt.PyJWTError, ValueError):

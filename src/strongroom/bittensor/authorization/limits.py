@@ -26,7 +26,7 @@ SCOPES: Final = {
 }
 
 WEIGHTS: Final = "weights"
-"""Stands for the whole family in a list of calls."""
+"""In a list of calls, this word stands for all calls that set, commit or reveal weights."""
 WRAPPERS: Final = frozenset(
     {
         "Contracts",

@@ -1,1 +1,1 @@
-"""Calls other than weights, and signatures for SDKs that hold no key."""
+"""Submits calls other than weights, and signs messages and extrinsics for SDKs that hold no key."""

@@ -1,4 +1,4 @@
-"""Signatures of messages, and their verification."""
+"""Signs messages, and verifies signatures of messages."""
 
 import hashlib
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Messages:
 
         Raises:
             Forbidden: the token does not allow it.
-            InvalidInput: names, or a message that is not signed.
+            InvalidInput: the names are not valid, or the service does not sign such a message.
             NotFound, Locked, VaultError: of the key.
         """
         _require(principal, SIGN, signer)
@@ -74,7 +74,7 @@ class Messages:
         return Signed(signature=signature, address=keypair.address)
 
     async def verify(self, principal: Principal, signer: Signer, text: str, signature: str) -> Verdict:
-        """Whether the key signed the message, as it is or wrapped in `<Bytes>`. Opens no key.
+        """Tells whether the key signed the message, as it is or wrapped in `<Bytes>`. Opens no key.
 
         Raises:
             InvalidInput: the signature is not hex.
@@ -105,7 +105,7 @@ def _require(principal: Principal, right: str, signer: Signer, *, opens: bool = 
 
 
 def _parse_signature(text: str) -> bytes:
-    """Hex without 0x, as the original answered and asked for it; with 0x is fine too."""
+    """Reads hex without 0x, as the original answered and asked for it, or with 0x."""
     try:
         signature = bytes.fromhex(text.removeprefix("0x"))
     except ValueError as error:

@@ -1,9 +1,9 @@
-"""Signatures of extrinsics that the SDK puts together and submits itself.
+"""Signs extrinsics that an SDK puts together and submits itself.
 
-The service reads the call, holds it against the token's limits, builds the payload for its own chain and notes the extrinsic
-before the signature leaves: its outcome is followed as that of any other, and no other extrinsic takes its nonce meanwhile. It
-is the caller's to submit: should the answer be lost, nobody has it, and asking again pays once. The caller's pool may refuse
-it without a word to us, so eras must be short: until its era is over the account has to wait.
+The service reads the call, checks it against the token's limits, builds the payload for its own chain, and stores the extrinsic
+as an intent before the signature leaves. The resolver follows it like any other, and no other extrinsic takes its nonce meanwhile.
+Only the caller submits it: if the answer is lost, no one has the bytes, and a second request pays once. The caller's pool may
+refuse it without telling this service, and then the account waits until the era is over. Therefore eras must be short.
 """
 
 import hashlib
@@ -40,14 +40,14 @@ from strongroom.core.security.access import Principal
 from strongroom.core.security.tokens import require_unrevoked
 
 MAX_PERIOD: Final = 128
-"""As the SDKs have it."""
+"""The longest era of the SDKs."""
 MAX_CALL: Final = 20_000
 BUSY_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the SDK wants signed: SCALE's bytes of the call and of the era."""
+    """What the SDK wants to have signed. The call and the era are SCALE bytes."""
 
     signer: Signer
     call: bytes
@@ -55,12 +55,12 @@ class Wanted:
     nonce: int
     tip: int
     may_be_zero: bool = False
-    """Weights that are all zero are meant."""
+    """The caller means weights that are all zero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
-    """What the service made of it."""
+    """What the service has read from the request, and the payload that it has built."""
 
     call: Call
     reach: CallReach
@@ -70,7 +70,7 @@ class _Read:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _LentDraft:
-    """An extrinsic that the caller has put together. This service never offers it."""
+    """An extrinsic that the caller has put together and submits. This service does not offer it."""
 
     principal: Principal
     wanted: Wanted
@@ -121,15 +121,15 @@ class RemoteSigning:
         self._entropy = entropy
 
     async def sign(self, principal: Principal, wanted: Wanted) -> bytes:
-        """64 bytes of signature.
+        """Returns the 64 bytes of the signature.
 
         Raises:
             Forbidden: the token's rights or limits.
-            InvalidInput: no call of this chain, an era that is too long, a tip.
+            InvalidInput: this is no call of the chain, the era is too long, or there is a tip.
             Conflict: the nonce is not the next one, or weights of this hotkey are under way in the subnet, or the era
-                ended while the account was waited for.
-            NotFound, Locked: of the key.
-            Unavailable: no chain, or an earlier extrinsic of the account has no known outcome.
+                ended while the request waited for the account.
+            NotFound, Locked: the key.
+            Unavailable: no node answers, or the outcome of an earlier extrinsic of the account is not known.
         """
         signer = wanted.signer
         require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, coldkey=signer.coldkey)
@@ -146,7 +146,7 @@ class RemoteSigning:
         return signature_of(intent.payload)
 
     async def _require_weights(self, call: Call, public_key: bytes, *, may_be_zero: bool) -> None:
-        """What the chain would refuse would keep the account until its era is over.
+        """Refuses weights that the chain would refuse: signed, they would block the account until their era is over.
 
         Raises:
             InvalidInput: the call sets weights that the chain would refuse, or that are all zero.
@@ -162,7 +162,7 @@ class RemoteSigning:
             raise InvalidInput(failure.message, code="weights_refused")
 
     async def _require_own_hotkeys(self, principal: Principal, signer: Signer, reach: CallReach) -> None:
-        """A token for some hotkeys has the coldkey sign for these alone.
+        """Lets a token for some hotkeys use the coldkey only for calls that name these hotkeys.
 
         Raises:
             Forbidden: the call names another hotkey than the request.
@@ -179,7 +179,7 @@ class RemoteSigning:
     async def _in_turn(
         self, principal: Principal, wanted: Wanted, read: _Read, keypair: Keypair, give_up_s: float
     ) -> Intent:
-        """Waits for the account's last extrinsic: callers ask for the next as soon as they saw it in a block."""
+        """Signs as soon as the account is free. Callers ask for the next signature as soon as they see the last in a block."""
         slot = slot_of(read.call, keypair.public_key)
         is_first = True
 
@@ -200,7 +200,7 @@ class RemoteSigning:
         return await self._signing.sign(keypair, draft, give_up_s)
 
     async def _require_era(self, era: Era) -> None:
-        """Raises: Conflict: signed, it would keep the account for nothing."""
+        """Raises: Conflict: the era is over; a signature would only block the account."""
         best = (await self._chain.heads()).best.number
         if best >= era.last:
             raise Conflict(
@@ -210,10 +210,10 @@ class RemoteSigning:
             )
 
     async def _read_patiently(self, principal: Principal, wanted: Wanted, give_up_s: float) -> _Read:
-        """Whoever asks has just talked to the chain, so a node of ours that begins again will be there in a moment.
+        """Reads the request, and waits a moment for a node that restarts: the caller has just talked to the chain.
 
         Raises:
-            ChainUnavailable: it is not.
+            ChainUnavailable: no node answers in time.
         """
         while True:
             try:
@@ -225,10 +225,15 @@ class RemoteSigning:
             await self._clock.sleep(BUSY_POLL_S)
 
     async def _read(self, principal: Principal, wanted: Wanted) -> _Read:
-        """Raises: Forbidden: before anything of the call but its name is read."""
+        """Reads the call's name, checks the token's rights, and only then decodes the rest.
+
+        Raises:
+            Forbidden: the token does not allow the call.
+            InvalidInput: this is no call of the chain, or the era is too long.
+        """
         if len(wanted.call) > MAX_CALL:
             raise InvalidInput("The call is too long", code="invalid_call")
-        # Nobody here submits it, and so nobody would see that it was signed for the runtime before an upgrade.
+        # This service does not submit it, so it would not notice a signature for the runtime before an upgrade.
         runtime, heads = await self._chain.runtime(fresh=True), await self._chain.heads()
         try:
             name = runtime.call_name(wanted.call)

@@ -1,6 +1,6 @@
-"""Calls beside those that set weights: built here from typed values, signed by the key that the chain wants, submitted once.
+"""Submits calls other than weights: builds them from typed values, and signs with the key that the chain wants.
 
-Each needs a token whose limits name it. Those by which a coldkey pays need an Idempotency-Key: without one, a client that
+Each call needs a token whose limits name it. A call by which a coldkey pays needs an Idempotency-Key: without one, a client that
 repeats a request whose answer was lost would pay twice.
 """
 
@@ -171,7 +171,7 @@ class Calls:
 
 
 def slot_of(call: Call, public_key: bytes) -> bytes | None:
-    """What the call keeps to itself until its outcome is known: a hotkey's weights in a subnet, as `set_weights` does.
+    """Returns what only one open call may change: a hotkey's weights in a subnet, as with `set_weights`.
 
     Raises:
         InvalidInput: it names no such subnet.
@@ -190,7 +190,7 @@ def slot_of(call: Call, public_key: bytes) -> bytes | None:
 
 
 def require_call(principal: Principal, signer: Signer, call: Call, reach: CallReach) -> None:
-    """Raises: Forbidden: the principal may not have this key sign this call."""
+    """Raises: Forbidden: the principal may not use this key for this call."""
     for netuid in reach.netuids or (None,):
         require_use(
             principal,

@@ -21,7 +21,7 @@ def bittensor_checks(one: Installed, bittensor: BittensorSettings) -> dict[str, 
 
 
 async def _keys(one: Installed, bittensor: BittensorSettings) -> str:
-    """A restored backup is worth nothing without the key that sealed its keys."""
+    """Checks that the key opens the sealed keys: without it a restored backup is useless."""
     async with reading(one) as database:
         found = await inspect_holdings(bittensor.key, database, KeyHoldings())
     if bittensor.key.load() is None:

@@ -1,4 +1,4 @@
-"""The options of `strongroom token create` that narrow a token of this ledger."""
+"""Defines the options of `strongroom token create` that narrow a token of this ledger."""
 
 from typing import Annotated, TypeVar
 
@@ -36,7 +36,7 @@ def token_limits(
         list[str] | None, typer.Option(help="Bittensor: only from there, for example 10.0.0.0/8; repeatable.")
     ] = None,
 ) -> str:
-    """The document for the token's row; empty when no option was given."""
+    """Returns the document for the token's row; it is empty if no option was given."""
     return encode_limits(
         TokenLimits(
             wallets=_some(wallet),

@@ -1,4 +1,4 @@
-"""`strongroom bittensor`: wallets into the vault, and which there are."""
+"""`strongroom bittensor`: imports wallets into the vault, lists keys, and removes them."""
 
 import asyncio
 import os

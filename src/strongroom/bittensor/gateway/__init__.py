@@ -1,4 +1,4 @@
-"""The outside of the Bittensor ledger: a chain, as narrow as the use cases need it.
+"""The chain as the use cases see it: a narrow protocol, its values and its errors.
 
 `NodeChain` is the real client. Every method ends in time, with an answer or an error of this module.
 """
@@ -13,13 +13,13 @@ from strongroom.core.errors import InvalidInput, LedgerRejected, OutcomeUnknown,
 
 
 class ChainUnavailable(Unavailable):
-    """No node answers, or it answers with an error of its own; for a submission: no byte of it was sent."""
+    """No node answers, or the node answers with an error of its own. For a submission: no byte of it was sent."""
 
     code = "chain_unavailable"
 
 
 class InvalidNodeResponse(Unavailable):
-    """A node answers with something impossible."""
+    """The node's answer is impossible."""
 
     code = "chain_answer_invalid"
 
@@ -31,13 +31,13 @@ class WrongChain(Unavailable):
 
 
 class StateDiscarded(ChainUnavailable):
-    """The node has the block, but no longer its state."""
+    """The node has the block, but it has deleted the block's state."""
 
     code = "state_discarded"
 
 
 class SubmissionUnknown(OutcomeUnknown):
-    """The bytes may have reached the node; it did not say what it made of them."""
+    """The bytes may have reached the node, and it did not say whether its pool has taken them."""
 
     code = "submission_unknown"
 
@@ -85,7 +85,7 @@ class Event:
     pallet: str
     name: str
     content: Any
-    """As the metadata names it: a dict, a tuple, or a single value."""
+    """As the metadata defines it: a dict, a tuple, or a single value."""
     failure: Failure | None = None
     """The error in `System.ExtrinsicFailed`."""
 
@@ -136,12 +136,12 @@ class Runtime(Protocol):
 
 
 class Chain(Protocol):
-    """Every method raises ChainUnavailable, InvalidNodeResponse or WrongChain when there is no good answer."""
+    """The chain, through a node. Every method raises ChainUnavailable, InvalidNodeResponse or WrongChain if there is no good answer."""
 
     async def runtime(self, *, fresh: bool = False, after: bytes | None = None) -> Runtime:
         """Returns the runtime that makes the block after the best one, or after the one with this hash.
 
-        `fresh`: it is asked for even if it was a moment ago.
+        `fresh`: ask the node even if the answer of a moment ago is known.
         """
         ...
 
@@ -160,7 +160,7 @@ class Chain(Protocol):
         ...
 
     async def read(self, items: Sequence[Item], block_hash: bytes) -> list[Any]:
-        """Decoded values; where there is none the metadata's default, or None."""
+        """Returns decoded values; where there is no value, the metadata's default or None."""
         ...
 
     async def next_nonce(self, address: str) -> int:
@@ -168,12 +168,12 @@ class Chain(Protocol):
         ...
 
     async def submit(self, extrinsic: bytes) -> None:
-        """Returns when the pool has taken it.
+        """Submits an extrinsic, and returns when the pool has taken it.
 
         Raises:
-            PoolRefused: it has not.
-            SubmissionUnknown: there was no answer.
-            Unavailable: of whatever kind, no byte of it was sent.
+            PoolRefused: the pool refuses it.
+            SubmissionUnknown: no answer came.
+            Unavailable, and every subclass: no byte of it was sent.
         """
         ...
 

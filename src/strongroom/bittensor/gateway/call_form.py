@@ -10,16 +10,16 @@ from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.extrinsics import compact
 
 NUMBERS: Final = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q"}
-"""And how `struct` writes them."""
+"""The types of numbers, and the codes with which `struct` writes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallForm:
-    """Where a call stands in the runtime, and its arguments' names and types in order."""
+    """The number of a call in the runtime, and its arguments' names and types in order."""
 
     prefix: bytes
     fields: tuple[tuple[str, str], ...] | None
-    """None: an argument is something else, and the general codec has to do it."""
+    """None: an argument has another type, so the general codec encodes the call."""
 
     @classmethod
     def of(cls, pallet_index: int, call: Mapping[str, Any], primitive: Callable[[int], str | None]) -> Self:

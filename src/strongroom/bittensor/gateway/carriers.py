@@ -1,11 +1,11 @@
-"""Finds the types of a runtime that may contain themselves, as calls in batches do: reading such a value has no bound."""
+"""Finds the types of a runtime that can contain themselves, as calls in batches do: such a value can be endlessly deep."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
 def endless(registry: Sequence[Mapping[str, Any]]) -> frozenset[int]:
-    """The numbers of the types that lie within themselves, or hold one that does."""
+    """Returns the numbers of the types that can contain themselves, or contain such a type."""
     parts = {one["id"]: set(_parts(one["type"]["def"])) for one in registry}
     finite: set[int] = set()
     holders: dict[int, set[int]] = {}
@@ -24,7 +24,7 @@ def endless(registry: Sequence[Mapping[str, Any]]) -> frozenset[int]:
 
 
 def _parts(definition: Mapping[str, Any]) -> Iterator[int]:
-    """The types that a value of this one holds directly."""
+    """Returns the types that a value of this type contains directly."""
     for kind, content in definition.items():
         match kind:
             case "composite":

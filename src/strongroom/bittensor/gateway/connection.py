@@ -1,6 +1,6 @@
-"""JSON-RPC over one WebSocket at a time: several endpoints, many calls at once, each with a time limit of its own.
+"""JSON-RPC over one WebSocket at a time: several endpoints, many calls at once, each with its own time limit.
 
-Nothing is repeated here. A call fails with `NotSent` when no byte of it left, with `Lost` when it may have arrived.
+The connection repeats no call. A call fails with `NotSent` when no byte of it left, with `Lost` when it may have arrived.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ CALL_S = 10.0
 LONG_CALL_S = 60.0
 PING_S = 10.0
 MAX_MESSAGE_BYTES = 16 * 2**20
-"""The metadata, the largest of all answers, has some 2 MiB."""
+"""The largest answer is the metadata, with some 2 MiB."""
 _OUTSIDE = (OSError, WebSocketException, TimeoutError)
 
 
@@ -57,9 +57,9 @@ Greeting = Callable[[Call], Awaitable[None]]
 
 
 class Connection:
-    """Opens itself at the first call, and anew after it broke: at the next endpoint, after a growing pause.
+    """Opens at the first call, and again after it has broken: at the next endpoint, after a growing pause.
 
-    `greet` runs on every new connection before any other call; what it raises closes it.
+    `greet` runs on every new connection before any other call; if it raises, the connection closes.
     """
 
     def __init__(self, endpoints: Sequence[str], greet: Greeting, *, clock: Clock, entropy: Entropy) -> None:
@@ -74,7 +74,7 @@ class Connection:
         self._opening = asyncio.Lock()
 
     async def call(self, method: str, parameters: Sequence[Any] = (), *, timeout_s: float = CALL_S) -> Any:
-        """The result.
+        """Calls a method and returns its result.
 
         Raises:
             NotSent, Lost, RpcError.
@@ -123,7 +123,7 @@ class Connection:
                 ping_timeout=PING_S,
                 close_timeout=1.0,
                 max_size=MAX_MESSAGE_BYTES,
-                compression=None,  # it costs more than it saves: the frames are small but for the metadata
+                compression=None,  # compression costs more than it saves: only the metadata is a large frame
                 proxy=None,
             )
         except (*_OUTSIDE, InvalidURI) as error:
@@ -143,7 +143,7 @@ class Connection:
         return line
 
     async def _drop(self, line: "_Line", why: Exception) -> None:
-        """Closes the connection to a node that is silent for too long, also for calls that still wait for it."""
+        """Closes the connection to a node that is silent for too long. Calls that still wait fail too."""
         if self._line is line:
             log.warning("left the node", why=str(why))
             self._line = None
@@ -152,7 +152,7 @@ class Connection:
 
 
 class _Connect(connect):
-    """Follows no redirect: the node does not choose whom this process talks to."""
+    """Follows no redirect, because a node must not choose the peer of this process."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
@@ -213,7 +213,7 @@ class _Line:
         try:
             message = decode_json(text)
         except msgspec.MsgspecError:
-            return  # a request that waited for it runs into its time limit
+            return  # the request that waits for it fails at its time limit
         number = message.get("id") if isinstance(message, dict) else None
         answer = self._waiting.get(number) if isinstance(number, int) else None
         if answer is not None and not answer.done():

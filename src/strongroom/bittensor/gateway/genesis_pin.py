@@ -1,4 +1,4 @@
-"""Pins the chain that this installation is for: a signature for another one could not be taken back."""
+"""Pins the chain of this installation: a signature for another chain could not be taken back."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ ROW: Final = 1
 
 
 class GenesisPin:
-    """Keeps the genesis hash that the first node said. A node that says another one later is refused."""
+    """Stores the genesis hash of the first node, and refuses every later node with another hash."""
 
     def __init__(self, database: Database, network: Network, clock: Clock) -> None:
         self._database = database
@@ -33,7 +33,7 @@ class GenesisPin:
         self._good = genesis_hash
 
     async def compare(self, genesis_hash: bytes) -> None:
-        """As `check`, and remembers nothing. Raises: WrongChain."""
+        """Does what `check` does, but stores nothing. Raises: WrongChain."""
         self._require_network(genesis_hash)
         pinned = await self._database.read(_pinned)
         if pinned is not None:

@@ -34,7 +34,7 @@ DISCARDED = ("discarded", "pruned")
 
 
 class NodeChain:
-    """`check_genesis` is asked on every new connection whether this is our chain; it raises WrongChain."""
+    """The real client. `check_genesis` runs on every new connection; it raises WrongChain if this is another chain."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class NodeChain:
         self._connection = Connection(endpoints, self._greet, clock=clock, entropy=entropy)
         self._runtimes: dict[int, MetadataRuntime] = {}
         self._numbers: dict[bytes, int] = {}
-        """Of the latest heads."""
+        """The numbers of the latest heads, by hash."""
         self._loading = asyncio.Lock()
         self._version = Recent(clock, VERSION_AGE_S, self._current_runtime)
         self._heads = Recent(clock, HEADS_AGE_S, self._read_heads)
@@ -144,7 +144,7 @@ class NodeChain:
         return await self._connection.call(method, parameters)
 
     async def _call_state(self, method: str, *parameters: Any) -> Any:
-        """What needs the state of a block; the runtime is part of it.
+        """Calls a method that needs the state of a block. The runtime is part of the state.
 
         Raises:
             StateDiscarded, and as `_call`.
@@ -182,7 +182,7 @@ class NodeChain:
         return await self._runtime_at(_hash(await self._call("chain_getBlockHash")))
 
     async def _runtime_at(self, block_hash: bytes) -> MetadataRuntime:
-        """The runtime that makes, or made, the block after this one."""
+        """Returns the runtime of the block after this one."""
         version = await self._call_state("state_getRuntimeVersion", _hex(block_hash))
         try:
             spec, transaction = int(version["specVersion"]), int(version["transactionVersion"])
@@ -223,18 +223,18 @@ async def _ensure_synced(call: Call) -> None:
     """Refuses a node that still fetches blocks: it knows old nonces and old weights.
 
     Raises:
-        ChainUnavailable: it says that it does.
+        ChainUnavailable: the node says so of itself.
     """
     try:
         health = await call("system_health", [])
     except RpcError:
-        return  # some gateways to nodes do not pass it on
+        return  # some gateways in front of nodes do not pass this method on
     if isinstance(health, dict) and health.get("isSyncing") is True:
         raise ChainUnavailable("The node is still fetching the chain's blocks")
 
 
 class Recent(Generic[T]):
-    """Caches a value that may be a moment old. It is fetched once, however many callers ask."""
+    """Caches a value for a moment. Callers that ask at the same time share one fetch."""
 
     def __init__(self, clock: Clock, age_s: float, fetch: Callable[[], Awaitable[T]]) -> None:
         self._clock = clock

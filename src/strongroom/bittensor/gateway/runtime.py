@@ -1,4 +1,4 @@
-"""One version of the chain's runtime, read from its metadata. Names in, bytes out, and back."""
+"""One version of the chain's runtime, read from its metadata. It encodes and decodes calls, storage and events."""
 
 import hashlib
 from collections.abc import Sequence
@@ -27,19 +27,19 @@ SIGNED_EXTENSIONS: Final = (
     {"ChargeTransactionPayment", "ChargeTransactionPaymentWrapper"},
     {"CheckMetadataHash"},
 )
-"""Those whose bytes `protocol.extrinsics` writes, in its order; some have had more than one name."""
+"""The extensions whose bytes `protocol.extrinsics` writes, in its order. Some have had more than one name."""
 BLOCK_S: Final = 12.0
-"""Where the runtime does not say."""
+"""The time between blocks if the runtime does not say it."""
 _MAGIC: Final = b"meta"
 _CODEC_ERRORS: Final = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError),
     *(RemainingScaleBytesNotEmptyException, InvalidScaleTypeValueException, RecursionError),
 )
-"""What the codec raises for bytes or values that do not fit the type."""
+"""The codec raises these for bytes or values that do not fit the type."""
 
 
 class MetadataRuntime:
-    """Immutable once made. Making one takes half a second of CPU: do it in a thread."""
+    """Immutable. Making one takes half a second of processor time, so make it in a thread."""
 
     def __init__(
         self, metadata: bytes, *, spec_version: int, transaction_version: int, genesis_hash: bytes
@@ -120,7 +120,7 @@ class MetadataRuntime:
     def decode_call(self, data: bytes) -> Call:
         if (
             name := self.call_name(data)
-        ) in self._carriers:  # the codec itself dies of calls that lie deep enough
+        ) in self._carriers:  # the codec crashes on calls that are nested deep enough
             raise CallUnknown(f"{name} carries other calls, which are not read")
         try:
             found = self._types.create_scale_object("Call", data=ScaleBytes(data), metadata=self._metadata)
@@ -145,14 +145,16 @@ class MetadataRuntime:
             raise InvalidNodeResponse(
                 f"Storage {item.pallet}.{item.name} has {len(types)} keys in this runtime"
             )
-        hashers = found.get_param_hashers() if types else ()  # the codec names one for a plain value, too
+        hashers = (
+            found.get_param_hashers() if types else ()
+        )  # the codec names a hasher also for a value without keys
         for value, type_name, hasher in zip(item.keys, types, hashers, strict=True):
             encoded = bytes(self._types.create_scale_object(type_name).encode(_plain(value)).data)
             key += _hashed(hasher, encoded)
         return key
 
     def decode_value(self, item: Item, raw: bytes | None) -> Any:
-        """None: an item that has no default, and no value."""
+        """Decodes a stored value; None: the item has no value and no default."""
         found = self._item(item)
         if raw is None:
             if found.modifier != "Default":
@@ -171,7 +173,7 @@ class MetadataRuntime:
         ]
 
     def failure(self, error: Any) -> Failure:
-        """Of a decoded DispatchError."""
+        """Makes the failure of a decoded DispatchError."""
         if isinstance(error, str):
             return Failure(type=error, name=error)
         kind, detail = next(iter(error.items()))
@@ -193,7 +195,7 @@ class MetadataRuntime:
         )
 
     def _require_known_extensions(self) -> None:
-        """An extension that adds bytes to what is signed, and that this service does not know, makes every payload wrong."""
+        """Refuses a runtime with an unknown extension that adds bytes to what is signed: every payload would be wrong."""
         names = [
             name
             for name, types in self._metadata.get_signed_extensions().items()
@@ -213,7 +215,7 @@ class MetadataRuntime:
             )
 
     def _read_block_s(self) -> float:
-        """Nodes make blocks twice as far apart as they must be at least (polkadot-sdk, `pallet_timestamp`)."""
+        """Returns the seconds between blocks: twice the minimum that the runtime names (polkadot-sdk, `pallet_timestamp`)."""
         for pallet in self._metadata.pallets:
             for constant in pallet.constants or ():
                 if (pallet.name, constant.name) == ("Timestamp", "MinimumPeriod"):
@@ -246,7 +248,7 @@ class MetadataRuntime:
         return found
 
     def _primitive(self, type_id: int) -> str | None:
-        """`u16` for a number, `[u16]` for a list of them, None for anything else."""
+        """Returns `u16` for a number, `[u16]` for a list of numbers, None for any other type."""
         definition = self._types.create_scale_object(f"scale_info::{type_id}").scale_info_type.value["def"]
         if "primitive" in definition:
             return str(definition["primitive"])
@@ -266,7 +268,7 @@ class MetadataRuntime:
 
 
 def read_option(raw: bytes) -> bytes | None:
-    """The bytes in an `Option<Vec<u8>>`, as the runtime's metadata API wraps them."""
+    """Returns the bytes in an `Option<Vec<u8>>`, as the runtime's metadata API wraps them."""
     if not raw or raw[0] == 0:
         return None
     mode = raw[1] & 3
@@ -275,7 +277,7 @@ def read_option(raw: bytes) -> bytes | None:
 
 
 def _plain(value: Any) -> Any:
-    """Bytes as the codec wants them: hex."""
+    """Turns bytes into hex, which the codec takes."""
     if isinstance(value, bytes):
         return f"0x{value.hex()}"
     if isinstance(value, Sequence) and not isinstance(value, str):

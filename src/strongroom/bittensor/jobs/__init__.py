@@ -1,1 +1,1 @@
-"""Requests whose answer takes longer than a client waits."""
+"""Jobs: requests whose answer may take longer than a client waits."""

@@ -1,4 +1,4 @@
-"""Results of jobs, given as soon as they are what the request waits for."""
+"""Answers requests with the results of their jobs, as soon as what the request waits for is reached."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -34,12 +34,12 @@ class JobResults:
     async def of_request(
         self, principal: Principal, key: str | None, request: Awaitable[JobResult]
     ) -> JobResult:
-        """The answer to a request that may repeat an earlier one with the same Idempotency-Key.
+        """Answers a request that may repeat an earlier one with the same Idempotency-Key.
 
-        What keeps this one from signing must not be told as "nothing was submitted" if the earlier one may have signed.
+        When this request cannot sign, it must not answer "nothing was submitted" if the earlier one may have signed.
 
         Raises:
-            OutcomeUnknown: instead of Unavailable, where that is so.
+            OutcomeUnknown: instead of Unavailable, if the earlier request may have signed.
         """
         try:
             return await request
@@ -51,7 +51,7 @@ class JobResults:
             raise
 
     async def find(self, principal: Principal, id_or_key: str) -> JobResult | None:
-        """A job of the principal."""
+        """Finds a job of the principal."""
 
         def work(connection: Connection) -> JobResult | None:
             job = find_job(connection, principal.name, id_or_key)
@@ -60,7 +60,7 @@ class JobResults:
         return await self._database.read(work)
 
     async def _may_be_submitted(self, principal: Principal, key: str | None) -> bool:
-        """Whether the chain may have, or get, something that was signed under this key."""
+        """Tells whether the chain may have, or may get, an extrinsic that was signed under this key."""
         if key is None:
             return False
         try:
@@ -72,9 +72,9 @@ class JobResults:
         return found.job.in_background or (found.extrinsic is not None and not found.extrinsic.state.is_dead)
 
     async def of_new_job(self, job: Job, begin: Callable[[], Awaitable[Extrinsic | JobResult]]) -> JobResult:
-        """What becomes of a job that begins now: `begin` signs for it, or says why nothing is signed.
+        """Begins a job and returns its result. `begin` signs for it, or returns why nothing is signed.
 
-        If the job is there already, or its like is under way, that one answers, and nothing is signed.
+        If the job exists, or the same is under way, the result is that job's, and nothing is signed.
 
         Raises:
             OutcomeUnknown: as `of_extrinsic`; and whatever `begin` raises.
@@ -89,21 +89,25 @@ class JobResults:
         return await self.of_extrinsic(replace(job, extrinsic=begun.hash), begun, job.wait_for)
 
     async def of_job(self, job: Job, wait_for: WaitFor) -> JobResult:
-        """The answer of a job that another request began.
+        """Returns the result of a job that another request began.
 
         Raises:
             OutcomeUnknown: as `of_extrinsic`.
         """
         try:
             found = await self._database.read(lambda connection: answer(connection, job))
-        except Unavailable as error:  # which would say that nothing was submitted
+        except Unavailable as error:  # Unavailable would tell the client that nothing was submitted
             raise OutcomeUnknown(f"{error.message}; ask GET /wallet/jobs/{job.id}") from error
         if found.extrinsic is None:
             return found
         return await self.of_extrinsic(job, found.extrinsic, wait_for)
 
     async def of_extrinsic(self, job: Job, extrinsic: Extrinsic, wait_for: WaitFor) -> JobResult:
-        """Raises: OutcomeUnknown: the time was over first; the extrinsic is followed."""
+        """Waits for the extrinsic.
+
+        Raises:
+            OutcomeUnknown: the time limit came first; the resolver follows the extrinsic.
+        """
         seen = await self._outcomes.wait(extrinsic, REACHED[wait_for], WAIT_S[wait_for])
         asked = replace(job, wait_for=wait_for)
         result = result_of(asked, seen)

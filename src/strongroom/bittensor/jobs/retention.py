@@ -1,6 +1,6 @@
 """Deletes jobs and extrinsics whose outcome has been known for long. The audit trail keeps every signature.
 
-What is still open keeps everything since: a reveal that waits needs the extrinsic of its commit.
+While a job is open, nothing that is younger is deleted: a reveal that waits needs the extrinsic of its commit.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from strongroom.core.storage.database import Database
 
 PURGE_S: Final = 3600.0
 AT_ONCE: Final = 500
-"""Rows that one transaction deletes, so that others wait for no more than that."""
+"""How many rows one transaction deletes; other transactions wait no longer than that."""
 DAY_MS: Final = 86_400_000
 JOB = tables.job.c
 
 
 class Retention:
-    """`purge` under a lease. `days` is how long a job can be asked for, and its Idempotency-Key counts; 0: for ever."""
+    """Run `purge` under a lease. For `days` a job can be asked for and its Idempotency-Key counts; 0: for ever."""
 
     def __init__(self, *, days: int, database: Database, clock: Clock) -> None:
         self._days = days
@@ -30,7 +30,7 @@ class Retention:
         self._clock = clock
 
     async def purge(self) -> None:
-        """Jobs first: one whose extrinsic is gone would have no answer but its result."""
+        """Deletes jobs, then extrinsics: a job without its extrinsic could show only its stored result."""
         if not self._days:
             return
         until_ms = self._clock.now_ms() - self._days * DAY_MS
@@ -42,7 +42,7 @@ class Retention:
             pass
 
     async def _purge_jobs(self, until_ms: int) -> None:
-        """Deletes rows by their keys: the locks of a range would be in the way of new rows."""
+        """Deletes rows by their keys, because the locks of a range would block new rows."""
         is_over = JOB.is_open.is_(False)
         old = select(JOB.id).where(is_over, JOB.created_at_ms < until_ms).limit(AT_ONCE)
 
@@ -55,7 +55,7 @@ class Retention:
 
 
 def _forget_extrinsics(connection: Connection, until_ms: int) -> bool:
-    """Whether there may be more."""
+    """Deletes some extrinsics with their receipts; tells whether there may be more."""
     forgotten = forget_resolved(connection, until_ms, at_most=AT_ONCE)
     drop_receipts(connection, forgotten)
     return bool(forgotten)

@@ -1,4 +1,4 @@
-"""Carries out jobs that wait in the background, under a lease: each when the chain takes it, until it is done."""
+"""Carries out the jobs of the background, under a lease: tries each until the chain takes it, or never will."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,7 +29,7 @@ CarryOut = Callable[[Principal, Job], Awaitable[bool]]
 
 
 class JobRunner:
-    """`kinds` says what carries out which kind of job. It is asked again and again until the job is not waiting."""
+    """`kinds` maps each kind of job to the function that carries it out. The runner calls it until the job waits no more."""
 
     def __init__(
         self, kinds: Mapping[str, CarryOut], *, database: Database, clock: Clock, entropy: Entropy
@@ -40,7 +40,7 @@ class JobRunner:
         self._entropy = entropy
         self.news = asyncio.Event()
         self._failed: dict[str, str] = {}
-        """Why the last try of a job failed."""
+        """By job: why its last try failed."""
         self._pauses: dict[str, tuple[Backoff, float]] = {}
         self._places = asyncio.Semaphore(AT_ONCE)
 
@@ -48,7 +48,7 @@ class JobRunner:
         self.news.set()
 
     async def look(self) -> None:
-        """Tries every job that is due. `news` says that there may be more."""
+        """Tries every job that is due. The event `news` tells that there may be more."""
         waiting = await self._database.read(waiting_jobs)
         now_s = self._clock.monotonic_s()
         ids = {job.id for job in waiting}
@@ -58,7 +58,7 @@ class JobRunner:
         await asyncio.gather(*(self._try(job) for job in due))
 
     def rest(self) -> None:
-        """Forgets what is known of tries, because another process carries the jobs out now."""
+        """Forgets the failures, because another process carries out the jobs now."""
         self._failed.clear()
 
     def check(self) -> ComponentHealth:
@@ -102,7 +102,7 @@ class JobRunner:
 
 
 def principal_of(job: Job) -> Principal:
-    """Returns the caller that asked, with the rights it had then."""
+    """Returns the principal that asked for the job, with the rights that it had then."""
     rights = job.document.get("principal")
     if rights is None:
         return Principal(name=job.principal, scopes=frozenset({SUBMIT}))

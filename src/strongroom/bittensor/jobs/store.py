@@ -1,7 +1,7 @@
-"""Jobs: what clients asked for, until it is done. A job makes the same request get the same answer.
+"""Jobs in the database: what clients asked for, until it is done. A job gives the same request the same answer.
 
-A request with an Idempotency-Key, and every request that keeps a slot, has one job, however often it is repeated. Its row is
-written in the transaction that signs; one that shall run in the background is written when it is accepted.
+A request with an Idempotency-Key, and every request that keeps a slot, has one job, however often it is repeated. The transaction
+that signs writes the job's row; the row of a job for the background is written when the job is accepted.
 """
 
 import enum
@@ -91,7 +91,7 @@ class JobResult:
 
 
 class JobExists(Exception):
-    """What is asked for is under way or done, as this job."""
+    """The same request is under way or done: this is its job."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job.id)
@@ -111,7 +111,7 @@ def check_key(key: str | None) -> None:
 
 
 def find_job(connection: Connection, principal: str, id_or_key: str) -> Job | None:
-    """A job of the principal, by its id or its Idempotency-Key."""
+    """Finds a job of the principal by its id or its Idempotency-Key."""
     row = connection.execute(_BY_ID, {"which": id_or_key}).first()
     if row is None or row.principal != principal:
         row = connection.execute(_BY_KEY, {"who": principal, "key": id_or_key}).first()
@@ -119,12 +119,12 @@ def find_job(connection: Connection, principal: str, id_or_key: str) -> Job | No
 
 
 def require_new(connection: Connection, job: Job) -> None:
-    """Returns when the job may be begun, or is itself stored.
+    """Checks that the job may begin, or is stored itself.
 
     Raises:
-        JobExists: the same was asked for before under this key, or is under way.
-        IdempotencyMismatch: something else was asked for under this key.
-        Conflict: something else is under way for the same subject, and in no block yet.
+        JobExists: the same request came before under this key, or is under way.
+        IdempotencyMismatch: another request came before under this key.
+        Conflict: another job is under way for the same subject, and no block holds its extrinsic yet.
     """
     if job.key is not None:
         row = connection.execute(_BY_KEY, {"who": job.principal, "key": job.key}).first()
@@ -145,16 +145,16 @@ def require_new(connection: Connection, job: Job) -> None:
 
 
 def _is_in_block(connection: Connection, row: Row[Any]) -> bool:
-    """Then another may follow it: with a higher nonce it comes after it, whatever becomes of the block."""
+    """Tells whether another job may follow: its higher nonce puts it after this one, even if the block vanishes."""
     extrinsic = None if row.extrinsic is None else load(connection, row.extrinsic)
     return extrinsic is not None and extrinsic.state is State.IN_BLOCK
 
 
 def require_waiting(connection: Connection, job: Job) -> None:
-    """Returns when a job of the background still waits for who carries it out; its account is locked.
+    """Checks that a job of the background still waits. The caller has locked its account.
 
     Raises:
-        JobExists: it was carried out meanwhile, by a replica that led while this one stood still.
+        JobExists: another process carried it out while this one stood still.
     """
     row = connection.execute(_BY_ID, {"which": job.id}).first()
     if row is None or not row.is_open or row.extrinsic is not None:
@@ -162,7 +162,7 @@ def require_waiting(connection: Connection, job: Job) -> None:
 
 
 def put_job(connection: Connection, job: Job) -> None:
-    """Stores a new job, or gives a stored one its extrinsic, and what belongs to that.
+    """Stores a new job, or the extrinsic and the document of a stored one.
 
     `require_new` comes first, in the same transaction: a job whose extrinsic is in a block gives up its slot.
     """
@@ -194,12 +194,12 @@ def put_job(connection: Connection, job: Job) -> None:
 
 
 def stored_with(job: Job) -> Callable[[Connection, Intent], None]:
-    """Stores the job with the extrinsic that is signed for it, as `put_job`."""
+    """Returns a function that stores the job with the extrinsic that is signed for it, as `put_job`."""
     return lambda connection, intent: put_job(connection, replace(job, extrinsic=intent.id))
 
 
 def _take_slot(connection: Connection, job: Job) -> None:
-    """From a job that may give it up: one that took it since `require_new` keeps it, and the insertion fails."""
+    """Takes the slot from a job that may give it up. A job that took it after `require_new` keeps it; then the insertion fails."""
     if job.subject is None:
         return
     row = connection.execute(_BY_SLOT, {"slot": job.subject}).first()
@@ -216,7 +216,7 @@ def close_job(connection: Connection, job_id: str, result: dict[str, Any]) -> No
 
 
 def retry_job(connection: Connection, job_id: str) -> None:
-    """The runner takes it up again: what carried it out is dead."""
+    """Hands the job back to the runner, because its extrinsic is dead."""
     connection.execute(update(tables.job).where(COLUMNS.id == job_id, COLUMNS.is_open).values(extrinsic=None))
 
 
@@ -240,7 +240,7 @@ def last_job(connection: Connection, subject: bytes) -> Job | None:
 
 
 def last_extrinsic(connection: Connection, job: Job) -> Extrinsic | None:
-    """Of the newest other job of the same subject."""
+    """Reads the extrinsic of the newest other job of the same subject."""
     query = (
         select(COLUMNS.extrinsic)
         .where(COLUMNS.subject == job.subject, COLUMNS.id != job.id)
@@ -267,9 +267,9 @@ def on_resolved(connection: Connection, extrinsic: Extrinsic) -> None:
     if extrinsic.state is State.WITHDRAWN and not job.in_background:
         connection.execute(
             delete(tables.job).where(COLUMNS.id == job.id)
-        )  # nothing happened: its key is free
+        )  # nothing left this process, so its Idempotency-Key is free again
         return
-    was_followed = job.subject is not None and row.slot is None  # newer weights must stay the newer ones
+    was_followed = job.subject is not None and row.slot is None  # older weights must not replace newer ones
     if job.in_background and may_pass(extrinsic) and not was_followed:
         retry_job(connection, job.id)
         return
@@ -277,7 +277,7 @@ def on_resolved(connection: Connection, extrinsic: Extrinsic) -> None:
 
 
 def may_pass(extrinsic: Extrinsic) -> bool:
-    """Whether what failed may succeed later, as it is."""
+    """Tells whether the same call may succeed later."""
     inclusion = extrinsic.inclusion
     failure = extrinsic.failure if inclusion is None else inclusion.failure
     if extrinsic.state in PASSING:
@@ -286,7 +286,7 @@ def may_pass(extrinsic: Extrinsic) -> bool:
 
 
 def result_of(job: Job, extrinsic: Extrinsic | None) -> dict[str, Any] | None:
-    """The answer to who asked; None while what was waited for is not reached."""
+    """Returns the client's answer; None while what the job waits for is not reached."""
     if extrinsic is None:
         return job.result
     if extrinsic.state.is_dead:
@@ -325,7 +325,7 @@ def document(
 
 
 def nothing_signed(job: Job, failure: Failure, *, blocks_to_wait: int | None = None) -> JobResult:
-    """The answer of a job for which the chain would take nothing now."""
+    """Returns the result of a job for which nothing was signed, because the chain would not take it now."""
     told = document(job, success=False, failure=failure, blocks_to_wait=blocks_to_wait)
     return JobResult(job=job, extrinsic=None, result=told)
 

@@ -1,4 +1,4 @@
-"""Waiting for the outcome of extrinsics, whichever process finds it out: one look at the database for all who wait."""
+"""Waits for the outcome of extrinsics, which any process may find out: one query serves all who wait."""
 
 import asyncio
 from collections import defaultdict
@@ -20,7 +20,7 @@ POLL_S = 0.5
 
 
 class OutcomeWaiter:
-    """`changed` makes it look at once; without it, it looks twice a second while somebody waits."""
+    """Reads the database twice a second while a request waits, and at once when `changed` is called."""
 
     def __init__(self, database: Database, clock: Clock, background: Background) -> None:
         self._database = database
@@ -36,11 +36,11 @@ class OutcomeWaiter:
         self._news.set()
 
     def drain(self) -> None:
-        """Answers whoever waits with what is known now: the process is about to stop."""
+        """Answers every request that waits with what is known now, because the process is about to stop."""
         self._deadlines.end()
 
     async def wait(self, extrinsic: Extrinsic, states: Collection[State], timeout_s: float) -> Extrinsic:
-        """The extrinsic once it is dead or in one of the states; as it was last seen when the time is over."""
+        """Returns the extrinsic once it is dead or in one of the states, or as it was given when the time is over."""
         if extrinsic.state in states or extrinsic.state.is_dead:
             return extrinsic
         future: asyncio.Future[Extrinsic] = asyncio.get_running_loop().create_future()
@@ -64,7 +64,7 @@ class OutcomeWaiter:
             hashes = list(self._waiting)
             try:
                 found = await self._database.read(lambda connection: load_many(connection, hashes))  # noqa: B023
-            except Exception as error:  # noqa: BLE001 - whoever waits, waits for the next look
+            except Exception as error:  # noqa: BLE001 - the next look answers
                 log.warning("outcomes not looked up", why=fault_text(error))
                 found = []
             for extrinsic in found:

@@ -1,4 +1,4 @@
-"""What the Bittensor ledger's database holds sealed: the secret of each imported key."""
+"""Lists the sealed values of the Bittensor ledger's database: the secret of each imported key."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -25,7 +25,7 @@ class KeyHoldings(Holdings):
     kind = KEYS
 
     def rows(self, connection: Connection, *, in_full: bool = False) -> Sequence[HeldRow]:
-        del in_full  # a row says itself which public key it is of
+        del in_full  # the row itself names the public key
         return [held_row(one) for one in load_keys(connection)]
 
     def problem(self, key: KeyEncryptionKey, row: HeldRow) -> str | None:
@@ -39,7 +39,7 @@ class KeyHoldings(Holdings):
         return None if keypair.public_key == public_key else "holds the secret of another address"
 
     def give_up(self, connection: Connection, row: HeldRow) -> HeldRow:
-        """Its address alone is known from then on; the key can be imported again."""
+        """Removes the sealed secret. The row keeps the address, and the key can be imported again."""
         found = next(one for one in load_keys(connection) if str(one.key) == row.name)
         connection.execute(update(tables.key).where(*is_key(found.key)).values(sealed_secret=None))
         return HeldRow(name=row.name, values=(found.public_key, None))

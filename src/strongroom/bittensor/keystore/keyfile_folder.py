@@ -42,10 +42,10 @@ class WalletFolder:
         return self.path / key.wallet / HOTKEYS / key.name
 
     def public(self, key: KeyName) -> PublicKey | None:
-        """From the public file, or from the key file while it is not encrypted.
+        """Reads the public key from the public file, or from a key file that is not encrypted.
 
         Raises:
-            KeyFileError: neither says it.
+            KeyFileError: neither file has it.
         """
         path = self.path_of(key)
         public_file = _read(path.with_name(f"{path.name}{PUBLIC_SUFFIX}"))
@@ -61,7 +61,7 @@ class WalletFolder:
         return sorted(entry.name for entry in _entries(self.path) if entry.is_dir() and is_name(entry.name))
 
     def keys(self, wallet: str) -> list[KeyName]:
-        """The coldkey, when it or its public half is there, and the hotkeys."""
+        """Lists the coldkey, if its file or its public file exists, and the hotkeys."""
         found = [coldkey(wallet)]
         if not any((self.path / wallet / name).is_file() for name in ("coldkey", "coldkeypub.txt")):
             found = []
@@ -71,10 +71,10 @@ class WalletFolder:
 
 
 def password_for(path: Path, variables: Mapping[str, str], general: str | None) -> str | None:
-    """The password of a key file: of its own variable, else the general one.
+    """Returns the password of a key file: that of its own variable, or else the general one.
 
     Raises:
-        KeyFileError: the variable's value has not the form that btwallet writes.
+        KeyFileError: the variable's value does not have the form that btwallet writes.
     """
     variable = password_variable(str(path))
     value = variables.get(variable)

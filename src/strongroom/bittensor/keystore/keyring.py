@@ -1,6 +1,6 @@
 """Finds and opens keys: those in the vault, then those in a folder of wallets.
 
-A key in the vault is opened for one signature: that takes microseconds. One in the folder may take seconds, so it stays in
+A key in the vault is opened for one signature, which takes microseconds. A key in the folder may take seconds, so it stays in
 memory until it was unused for `cache_s`, or its file changed. It is never written anywhere.
 """
 
@@ -36,22 +36,22 @@ class WalletInfo:
     hotkey_address: str
     coldkey_address: str | None
     is_unlocked: bool
-    """Whether the hotkey can sign now."""
+    """True if the hotkey can sign now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFiles:
-    """Keys that are used where they lie, and their passwords."""
+    """Key files that are used where they lie, and their passwords."""
 
     folder: WalletFolder | None
     variables: Mapping[str, str]
-    """`BT_PW_...`, each the password of one file."""
+    """The variables `BT_PW_...`, each the password of one file."""
     general: Secret | None
-    """Of the others."""
+    """The password of all other files."""
 
 
 class Keyring:
-    """The only place that holds keys in the clear."""
+    """Finds and opens keys. No other object keeps an open key."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Keyring:
         cache_s: int,
         refused: Callable[[str, str], None],
     ) -> None:
-        """`refused` is told of a key of the vault that must not be used, and why."""
+        """`refused` gets the name of a vault key that must not be used, and why."""
         self._database = database
         self._vault = vault
         self._bindings = bindings
@@ -78,7 +78,7 @@ class Keyring:
         self._unlocking = asyncio.Lock()
 
     async def public(self, key: KeyName) -> PublicKey:
-        """The public half of a key, without opening it.
+        """Returns the public half of a key, without opening it.
 
         Raises:
             NotFound: the vault and the folder have no such key.
@@ -92,7 +92,7 @@ class Keyring:
         try:
             found = await asyncio.to_thread(self._folder.public, key)
         except PasswordNeeded as error:
-            if key.kind is KeyKind.COLDKEY:  # opened for a use that needs it, not for its address
+            if key.kind is KeyKind.COLDKEY:  # the address alone is no reason to open a key
                 raise _locked(key, error) from None
             return PublicKey(public_key=(await self.open(key)).public_key)
         except KeyFileError as error:
@@ -102,7 +102,7 @@ class Keyring:
         return found
 
     async def open(self, key: KeyName) -> Keypair:
-        """A key that signs. Ask for it only for a use that is allowed.
+        """Opens a key for signing. Call it only after the use is allowed.
 
         Raises:
             NotFound: there is no such key.
@@ -162,7 +162,7 @@ class Keyring:
 
     async def _open_file(self, key: KeyName, file: KeyFile) -> Keypair:
         cache_key = (key, file.stamp)
-        async with self._unlocking:  # who waits for the same key finds it open
+        async with self._unlocking:  # the next request for the same key finds it open
             self.forget_unused()
             found = self._opened.pop(cache_key, None)
             keypair = found[0] if found else await self._unlock(key, cache_key, file)
@@ -171,7 +171,7 @@ class Keyring:
             return keypair
 
     async def _unlock(self, key: KeyName, cache_key: CacheKey, file: KeyFile) -> Keypair:
-        if cache_key in self._refused:  # seconds and 512 MiB for the same answer
+        if cache_key in self._refused:  # a second try costs seconds and 512 MiB, and gives the same answer
             raise _locked(key, self._refused[cache_key])
         general = self._files.general
         try:
@@ -190,7 +190,7 @@ class Keyring:
         return keypair
 
     async def _check_public(self, key: KeyName, keypair: Keypair) -> None:
-        """The address that is shown and checked against must be that of the key that signs."""
+        """Checks that the stored address is that of the key that signs."""
         if self._folder is None:
             return
         with contextlib.suppress(PasswordNeeded):
@@ -199,7 +199,7 @@ class Keyring:
                 raise KeyFileError("its public file is that of another key")
 
     def forget_unused(self) -> None:
-        """Drops the opened keys whose time is over. The first is the longest unused."""
+        """Drops open keys that were not used for `cache_s`. The first of them is unused for the longest time."""
         while self._opened:
             cache_key, (_, used_s) = next(iter(self._opened.items()))
             if used_s + self._cache_s > self._clock.monotonic_s():
@@ -207,10 +207,10 @@ class Keyring:
             self._opened.pop(cache_key, None)
 
     async def _stored(self, key: KeyName) -> StoredKey | None:
-        """The key's row in the vault.
+        """Reads the key's row in the vault.
 
         Raises:
-            VaultError: it is not as the service left it.
+            VaultError: something else than the service changed it.
         """
 
         def work(connection: Connection) -> StoredKey | None:
@@ -226,7 +226,7 @@ class Keyring:
             raise
 
     async def _unknown(self, key: KeyName) -> NotFound:
-        """In the original's words."""
+        """Makes the error for a key that does not exist, in the original's words."""
         known = await self._database.read(lambda connection: load_keys(connection, key.wallet))
         if known or (
             self._folder is not None and await asyncio.to_thread(self._folder.has_wallet, key.wallet)

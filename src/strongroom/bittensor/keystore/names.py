@@ -1,4 +1,4 @@
-"""Names of wallets and hotkeys, and which key of a wallet is meant. A name becomes part of a path."""
+"""Names of wallets and hotkeys, and which key of a wallet signs. A name becomes part of a path, so it is checked."""
 
 import enum
 import re

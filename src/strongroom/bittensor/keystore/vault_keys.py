@@ -1,4 +1,4 @@
-"""Keys in the vault: rows with a sealed secret, or with an address alone."""
+"""Keys in the vault: a row has a sealed secret, or an address alone."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,7 +33,7 @@ def load_key(connection: Connection, key: KeyName) -> StoredKey | None:
 
 
 def load_keys(connection: Connection, wallet: str | None = None) -> list[StoredKey]:
-    """Those of one wallet or of all, sorted."""
+    """Reads the keys of one wallet or of all wallets, sorted."""
     query = select(_key).order_by(_key.c.wallet, _key.c.kind, _key.c.name)
     if wallet is not None:
         query = query.where(_key.c.wallet == wallet)
@@ -41,7 +41,11 @@ def load_keys(connection: Connection, wallet: str | None = None) -> list[StoredK
 
 
 def open_key(vault: Vault, stored: StoredKey) -> Keypair:
-    """Raises: VaultError: it was sealed under another key-encryption key, or the row was altered."""
+    """Opens the secret.
+
+    Raises:
+        VaultError: it was sealed under another key-encryption key, or the row was altered.
+    """
     try:
         keypair = Keypair(vault.open(stored.sealed_secret or b""))
     except (VaultError, ValueError):
@@ -56,7 +60,7 @@ def open_key(vault: Vault, stored: StoredKey) -> Keypair:
 def store_key(
     connection: Connection, key: KeyName, public_key: bytes, sealed_secret: bytes | None, now_ms: int
 ) -> bool:
-    """Adds a key, or the secret of one whose address alone was known. Returns whether anything changed.
+    """Adds a key, or the secret to a key whose address alone was known. Returns whether anything changed.
 
     Raises:
         Conflict: the name belongs to another key.

@@ -1,4 +1,4 @@
-"""Wallets: taken into the vault, listed, and taken out of it again. Nothing gives a secret out."""
+"""Imports wallets into the vault, lists them, and removes them. No function returns a secret."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from strongroom.core.storage.database import Database
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewKey:
-    """A key to be taken into the vault; without its pair it is known by its address alone."""
+    """A key to import. Without `keypair` the vault stores its address alone."""
 
     key: KeyName
     public_key: bytes
@@ -36,7 +36,7 @@ class NewKey:
 class KeyEntry:
     key: KeyName
     address: str | None
-    """None: the folder's file does not say it without its password."""
+    """None: the folder's file does not tell it without its password."""
     place: str
     """`vault`, `vault (address only)` or `folder`."""
 
@@ -60,11 +60,11 @@ class Wallets:
         self._clock = clock
 
     async def import_(self, principal: Principal, keys: Sequence[NewKey]) -> list[KeyName]:
-        """Seals the keys and stores them, all or none. Returns those that were not there before.
+        """Seals the keys and stores all of them or none. Returns the keys that are new.
 
         Raises:
             Conflict: one of the names belongs to another key.
-            VaultError: the row of one that is there was altered.
+            VaultError: the row of a key that is there was altered.
         """
         now_ms = self._clock.now_ms()
         sealed = [
@@ -91,7 +91,7 @@ class Wallets:
         return await self._database.write(work)
 
     async def remove(self, principal: Principal, key: KeyName) -> None:
-        """Deletes a key from the vault; what lies in the folder stays.
+        """Deletes a key from the vault. Files in the folder stay.
 
         Raises:
             NotFound: the vault does not have it.
@@ -110,7 +110,7 @@ class Wallets:
         await self._database.write(work)
 
     async def list(self) -> list[KeyEntry]:
-        """The keys in the vault, then those that are in the folder alone."""
+        """Lists the keys in the vault, then those that are only in the folder."""
         stored = await self._database.read(load_keys)
         found = [
             KeyEntry(

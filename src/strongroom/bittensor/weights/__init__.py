@@ -1,1 +1,1 @@
-"""A set of weights: checked, set or committed, revealed."""
+"""Checks sets of weights, sets or commits them, and reveals what was committed."""

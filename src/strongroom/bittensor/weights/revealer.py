@@ -1,4 +1,4 @@
-"""Reveals weights that were committed, in the blocks in which the chain takes them."""
+"""Reveals committed weights, in the blocks in which the chain takes the reveal."""
 
 import enum
 from typing import Any
@@ -20,7 +20,7 @@ from strongroom.core.storage.database import Database
 
 
 class Time(enum.Enum):
-    """Whether a commit may be revealed in the next block."""
+    """Where the next block lies in the time in which a commit may be revealed."""
 
     EARLY = "early"
     NOW = "now"
@@ -99,7 +99,7 @@ def reveal_call(runtime: Runtime, job: Job) -> Call:
 
 
 def time_to_reveal(subnet: Subnet, commits: Any, digest: bytes) -> Time:
-    """By a decoded `WeightCommits`: (hash, block, first block, last block) each, or (hash, epoch, block, 0)."""
+    """Reads a decoded `WeightCommits`, whose entries are (hash, block, first block, last block) or (hash, epoch, block, 0)."""
     entry = next((one for one in commits or () if one[0] == f"0x{digest.hex()}"), None)
     if entry is None:
         return Time.OVER

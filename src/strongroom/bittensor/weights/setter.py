@@ -75,7 +75,7 @@ class WeightsRequest:
     key: str | None = None
     """The Idempotency-Key."""
     in_background: bool = False
-    """Answer at once; wait for the chain's turn, and go on over restarts."""
+    """True: answer at once. The job waits until the chain takes the weights, also over restarts."""
 
 
 def weights_request(
@@ -186,7 +186,7 @@ class Weights:
     async def uids_of(
         self, principal: Principal, signer: Signer, netuid: int, addresses: list[str]
     ) -> dict[str, int]:
-        """The uids of those hotkeys that are registered in the subnet.
+        """Returns the uids of those hotkeys that are registered in the subnet.
 
         Raises:
             InvalidInput: one is no address, or there are too many.
@@ -206,7 +206,7 @@ class Weights:
         return {address: uid for address, uid in zip(addresses, uids, strict=True) if uid is not None}
 
     async def find(self, principal: Principal, id_or_key: str) -> JobResult | None:
-        """A job of the principal.
+        """Finds a job of the principal.
 
         Raises:
             Forbidden: it may not read, or is another token of the same name and does not reach this hotkey.
@@ -223,7 +223,7 @@ class Weights:
     async def _accept(self, job: Job) -> JobResult:
         try:
             return await self._database.write(lambda connection: _accept(connection, job))
-        except Duplicate:  # another replica was quicker; its row is there to be read now
+        except Duplicate:  # another process was quicker, and now its row can be read
             return await self._database.write(lambda connection: _accept(connection, job))
 
     async def _begin(self, principal: Principal, job: Job, keypair: Keypair) -> Extrinsic | JobResult:
@@ -237,7 +237,7 @@ class Weights:
         return await self._submit(principal, job, keypair, subnet)
 
     async def _blocks_to_wait(self, job: Job, subnet: Subnet) -> int:
-        """By the chain, and by what is in a block that the node asked may not have: it would be too soon after that."""
+        """How many blocks the chain makes the hotkey wait. It also counts our own extrinsic in a block that this node may not have."""
         extrinsic = await self._database.read(lambda connection: last_extrinsic(connection, job))
         inclusion = None if extrinsic is None or extrinsic.state.is_resolved else extrinsic.inclusion
         if inclusion is None or inclusion.success is False:
@@ -245,7 +245,7 @@ class Weights:
         return replace(subnet, last_update=max(subnet.last_update, inclusion.number)).blocks_to_wait
 
     async def _too_soon(self, job: Job, subnet: Subnet, blocks: int) -> JobResult:
-        """The same weights as those that are set now: their answer. Others: how long to wait."""
+        """Returns the earlier job's result if the same weights are set now, and otherwise how long to wait."""
         assert job.subject is not None  # noqa: S101 - for the type checker
         subject = job.subject
         last = await self._database.read(lambda connection: last_job(connection, subject))
@@ -291,17 +291,17 @@ class Weights:
         return await self._submitter.submit(request)
 
     async def _plan(self, subnet: Subnet, weights: WeightSet, public_key: bytes) -> Plan:
-        if subnet.commit_reveal:  # sealing takes tens of milliseconds of CPU
+        if subnet.commit_reveal:  # sealing takes tens of milliseconds of processor time
             return await asyncio.to_thread(plan, subnet, weights, public_key, self._entropy)
         return plan(subnet, weights, public_key, self._entropy)
 
     def _reveal(self, job: Job, made: Plan) -> Job | None:
-        """The job that will reveal what is committed now."""
+        """Returns the job that will reveal what is committed now; None: nothing is to be revealed."""
         if made.salt is None or made.commit is None:
             return None
         token = job.document["principal"].get("token")  # jobs of an earlier version have none
         rights = {"scopes": [SUBMIT], "limits": "", "token": token}
-        facts = {**job.document, "principal": rights}  # it belongs to what was allowed with its commit
+        facts = {**job.document, "principal": rights}  # the right to commit includes the right to reveal
         return replace(
             job,
             id=self._entropy.token(ID_BYTES).hex(),
@@ -351,13 +351,13 @@ class Weights:
 
 
 def _set_last(job: Job, subnet: Subnet) -> bool:
-    """Whether the job's weights are those that the chain has now: another program may have set others since."""
+    """Tells whether the chain still has the job's weights: another program may have set others since."""
     result = job.result or {}
     return bool(result.get("success")) and result.get("block_number") == subnet.last_update
 
 
 def weights_subject(public_key: bytes, index: int) -> bytes:
-    """What a set of weights changes."""
+    """Returns the hash of what a set of weights changes: a hotkey's weights in a subnet."""
     return hashlib.sha256(b"weights" + public_key + index.to_bytes(4, "little")).digest()
 
 

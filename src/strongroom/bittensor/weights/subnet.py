@@ -1,4 +1,4 @@
-"""What the chain says of a hotkey in a subnet, read at one block, and which call sets its weights there."""
+"""Reads what the chain says of a hotkey in a subnet, at one block, and chooses the call that sets its weights."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ EPOCHS: Final = (
 TIMELOCK_VERSION: Final = 4
 SALT_NUMBERS: Final = 8
 MAX_TEMPO: Final = 50_400
-"""Beyond it an epoch is run whatever the subnet's own count says (subtensor, `should_run_epoch`)."""
+"""After so many blocks the chain runs an epoch, whatever the subnet's own count says (subtensor, `should_run_epoch`)."""
 
 
 Check = tuple[bool, str, str]
@@ -48,7 +48,7 @@ Check = tuple[bool, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet:
-    """At block `block`."""
+    """A hotkey in a subnet, at block `block`."""
 
     block: int
     runtime: Runtime
@@ -56,20 +56,20 @@ class Subnet:
     mechid: int
     exists: bool
     uid: int | None
-    """Of the hotkey; None: it is not registered there."""
+    """The uid of the hotkey; None: it is not registered there."""
     commit_reveal: bool
     rate_limit: int
     last_update: int
     version_key: int
     epochs: dict[str, int]
     counts_epochs: bool
-    """Whether the chain keeps a number of the epoch; before runtime 400 or so it followed from the block's."""
+    """True: the chain stores the epoch's number. Before runtime 400 or so it followed from the block's number."""
     timelock_version: int
     mechanisms: int | None
-    """How many the subnet has; None: the runtime knows none."""
+    """How many mechanisms the subnet has; None: the runtime has no mechanisms."""
     neurons: int
     has_permit: bool
-    """The hotkey may set weights for others than itself, or may get to until a commit is revealed."""
+    """True: the hotkey may set weights for others than itself, or may be allowed to when a commit is revealed."""
     min_weights: int
     max_weight: int
     """How much of the sum one weight may have, in 65535ths."""
@@ -80,7 +80,7 @@ class Subnet:
 
     @property
     def blocks_to_wait(self) -> int:
-        """Until the next block may hold weights of the hotkey. The chain wants `>=`, at the block that holds them."""
+        """How many blocks until the next block may hold weights of the hotkey. The chain compares with `>=`, at the block that holds them."""
         if not self.last_update:
             return 0
         return max(0, self.rate_limit - (self.block + 1 - self.last_update))
@@ -94,7 +94,7 @@ class Subnet:
         return self.epochs["SubnetEpochIndex"] + is_due
 
     def obstacle(self, weights: WeightSet | None) -> Failure | None:
-        """What the chain would refuse for certain: then nothing needs to be signed. None: the weights are hidden."""
+        """Returns why the chain would surely refuse these weights, so that nothing is signed. `weights` None: they are hidden."""
         refusals = (check for checks in (self._of_hotkey(), self._of_weights(weights)) for check in checks)
         return next((_failure(name, docs) for is_refused, name, docs in refusals if is_refused), None)
 
@@ -107,7 +107,7 @@ class Subnet:
         yield self.uid is None, "HotKeyNotRegisteredInSubNet", docs
 
     def _of_weights(self, weights: WeightSet | None) -> Iterator[Check]:
-        """In the order of the chain's checks."""
+        """Runs the checks in the order of the chain's own."""
         if weights is None or self.uid is None:
             return
         docs = f"The subnet asks for version key {self.version_key} or above."
@@ -133,7 +133,7 @@ class Subnet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The call, and what must be stored before it is sent when it has to be revealed later."""
+    """The call, and what must be stored first if it is revealed later."""
 
     call: Call
     salt: list[int] | None = None
@@ -141,7 +141,7 @@ class Plan:
 
 
 class Subnets:
-    """Reads subnets. `ignore_max_weight`: whatever limit the chain has stored for the share of one weight."""
+    """Reads subnets. `ignore_max_weight`: do not check the limit that the chain stores for the share of one weight."""
 
     def __init__(self, chain: Chain, *, ignore_max_weight: bool = False) -> None:
         self._chain = chain
@@ -157,7 +157,7 @@ class Subnets:
         return replace(found, max_weight=MAX_U16) if self._ignore_max_weight else found
 
     async def obstacle_to(self, call: Call, public_key: bytes, *, may_be_zero: bool) -> Failure | None:
-        """As `Subnet.obstacle`, to a call that sets, commits or reveals weights; None for every other call.
+        """Returns what `Subnet.obstacle` says of a call that sets, commits or reveals weights; None for every other call.
 
         Raises:
             AllZero, ProtocolError: of `weights_in`.
@@ -174,7 +174,7 @@ class Subnets:
         return None
 
     async def uids(self, netuid: int, hotkeys: Sequence[bytes]) -> list[int | None]:
-        """The hotkeys' uids at the best block; None: not registered there."""
+        """Reads the hotkeys' uids at the best block; None: the hotkey is not registered there."""
         heads = await self._chain.heads()
         items = [Item(SUBTENSOR, "Uids", (netuid, hotkey)) for hotkey in hotkeys]
         return await self._chain.read(items, heads.best.hash)
@@ -226,7 +226,7 @@ async def _look(chain: Chain, netuid: int, mechid: int, public_key: bytes) -> Su
 
 
 def plan(subnet: Subnet, weights: WeightSet, public_key: bytes, entropy: Entropy) -> Plan:
-    """The call that the chain's runtime has for this subnet as it is now.
+    """Chooses the call that the chain's runtime has for this subnet as it is now.
 
     Raises:
         CallUnknown: the runtime has none that this service can make.
@@ -264,7 +264,7 @@ def _commit(subnet: Subnet, weights: WeightSet, public_key: bytes, entropy: Entr
 
 
 def _is_account(value: Any, public_key: bytes) -> bool:
-    """Whether an account as the metadata's codec decodes it is this one."""
+    """Compares an account, as the metadata's codec decodes it, with a public key."""
     return isinstance(value, str) and value in {encode_address(public_key), f"0x{public_key.hex()}"}
 
 

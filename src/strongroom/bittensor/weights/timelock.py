@@ -1,4 +1,4 @@
-"""Weights sealed until a round of the drand beacon, which the chain opens by itself."""
+"""Seals weights until a round of the drand beacon; then the chain opens them by itself."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ BLOCK_S: Final = 12.0
 def seal(
     weights: WeightSet, public_key: bytes, epochs: dict[str, int], block: int, block_s: float
 ) -> tuple[bytes, int]:
-    """The ciphertext and the round that opens it. Takes tens of milliseconds of CPU; no network.
+    """Returns the ciphertext and the round that opens it. Takes tens of milliseconds of processor time; uses no network.
 
     `epochs`: Tempo, RevealPeriodEpochs, LastEpochBlock, PendingEpochAt, SubnetEpochIndex and BlocksSinceLastStep as the
     chain has them at `block`; `block_s`: seconds from one block to the next, from which the round is computed.
