@@ -16,15 +16,22 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from support.intents.atto_model import AttoModel
+from support.intents.bittensor_model import BittensorModel
 from support.intents.example_model import ExampleModel
 from support.intents.hathor_model import HathorModel
 from support.intents.world import FAULTS, REPLICAS, Fault, Model, World
 
-MODELS: dict[str, Callable[[], Model]] = {"example": ExampleModel, "atto": AttoModel, "hathor": HathorModel}
+MODELS: dict[str, Callable[[], Model]] = {
+    "example": ExampleModel,
+    "atto": AttoModel,
+    "hathor": HathorModel,
+    "bittensor": BittensorModel,
+}
 EXAMPLES = {"hathor": 50}
 """Of a ledger whose lives take longer."""
 REPLICA = st.integers(0, REPLICAS - 1)
 ACCOUNT = st.integers(0, 1)
+DISTURBANCE = st.integers(0, 4)
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -81,6 +88,23 @@ class AnyOrder(RuleBasedStateMachine):
         name = self.world.model.accounts[account]
         self._run(self.world.overlap(replica, name, self.amount, steps, seconds))
 
+    @rule(
+        replica=REPLICA,
+        account=ACCOUNT,
+        what=DISTURBANCE,
+        faults=st.lists(st.sampled_from(FAULTS), max_size=3),
+        seconds=st.sampled_from([0.0, 2.0, 40.0]),
+    )
+    def pay_before_and_after(
+        self, replica: int, account: int, what: int, faults: list[Fault], seconds: float
+    ) -> None:
+        """A disturbance between two payments, and faults for what is asked and offered after them."""
+        self.pay(replica, account, is_refused=False)
+        self.disturb(what)
+        self.world.faults.extend(faults)
+        self.pay(1 - replica, account, is_refused=False)
+        self.pass_time(seconds)
+
     @rule(replica=REPLICA)
     def resume(self, replica: int) -> None:
         self._run(self.world.resume(replica))
@@ -96,6 +120,10 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(account=ACCOUNT)
     def lose_the_place(self, account: int) -> None:
         self._run(self.world.take_next_place(self.world.model.accounts[account]))
+
+    @rule(what=DISTURBANCE)
+    def disturb(self, what: int) -> None:
+        self._run(self.world.disturb(what))
 
     def teardown(self) -> None:
         if not hasattr(self, "world"):

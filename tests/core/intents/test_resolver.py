@@ -264,6 +264,17 @@ async def test_a_stage_is_stored_and_not_offered_again(
     assert effects.told == [(intent.id, "pooled"), (intent.id, "block"), (intent.id, "accepted")]
 
 
+async def test_the_first_answer_tells_what_it_changed_and_what_kept_it_from_more(
+    database: Database, signing: Signing, start: Start, effects: ExampleEffects
+) -> None:
+    network = Scripted(Unknown(why="silence"), Rejected(reason="It is too large", stage="rule"))
+    resolver = start(database, network, effects)
+    unknown = await resolver.first_answer(await signing.sign(Pay(account="alice", amount=7)))
+    assert (unknown.intent.is_open, unknown.effect, unknown.trouble) == (True, None, "silence")
+    refused = await resolver.first_answer(await signing.sign(Pay(account="bob", amount=7)))
+    assert (refused.intent.stage, refused.effect, refused.trouble) == ("rule", 0, None)
+
+
 async def test_what_others_submit_is_never_offered_first(
     database: Database, signing: Signing, start: Start, effects: ExampleEffects, clock: ManualClock
 ) -> None:

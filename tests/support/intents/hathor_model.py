@@ -42,7 +42,7 @@ from support.hathor.scenes import NOW_S, address, pay, text_address
 from support.hathor.signing import PARENTS
 from support.hathor.streams import OUTBOX, RULES, apply, prepare
 from support.intents.hathor_network import COIN, LARGEST, HathorNetwork, SidedNode
-from support.intents.world import Replica, Side, World
+from support.intents.world import Model, Replica, Side, World
 
 ACCOUNTS = ("alice", "bob")
 COINS = 3
@@ -71,7 +71,7 @@ class Proposed:
         return replace(signed, nonce=number)
 
 
-class HathorModel:
+class HathorModel(Model):
     accounts: Sequence[str] = ACCOUNTS
     pace = PACE
 

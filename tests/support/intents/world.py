@@ -92,6 +92,9 @@ class Model(Protocol):
     def take_next_place(self, account: str) -> None:
         """The same key in another wallet."""
 
+    def disturb(self, what: int) -> None:
+        """What befalls this ledger's network alone, a fork for example. `what` chooses; nothing where nothing may."""
+
     def amounts_on_chain(self, account: str) -> list[int]:
         """What we sent, as the chain has it."""
 
@@ -280,6 +283,10 @@ class World:
 
     async def take_next_place(self, account: str) -> None:
         self.model.take_next_place(account)
+        await self.activity.over()
+
+    async def disturb(self, what: int) -> None:
+        self.model.disturb(what)
         await self.activity.over()
 
     async def recover(self) -> None:

@@ -1,1 +1,1 @@
-"""A signed extrinsic from its nonce to its finalized block."""
+"""Signs extrinsics and follows them from the nonce to the final block."""

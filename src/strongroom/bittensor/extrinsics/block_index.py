@@ -1,4 +1,4 @@
-"""Which extrinsics are in which block of the best chain. Forks are followed by their parents' hashes."""
+"""Finds extrinsics in the blocks of the best chain. It follows forks by the hashes of parents."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ class BlockPosition:
 
 
 class BlockIndex:
-    """The blocks that were asked for, kept by their hashes."""
+    """Reads blocks, and keeps those that it has read, by their hashes."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
         self._known: dict[bytes, Block] = {}
 
     async def positions(self, heads: Heads, wanted: Collection[int]) -> Mapping[bytes, BlockPosition]:
-        """Where extrinsics are on the chain of `heads`, by their hashes: of every block of `wanted` that exists.
+        """Returns where extrinsics are on the chain of `heads`, by their hashes, for every block of `wanted` that exists.
 
         Raises:
-            ChainUnavailable, InvalidNodeResponse.
+            ChainUnavailable, InvalidNodeResponse: the node has no good answer.
         """
         canonical = await self._open_end(heads, min(wanted, default=heads.best.number))
         for number in sorted(wanted, reverse=True):
@@ -43,7 +43,7 @@ class BlockIndex:
         }
 
     async def _open_end(self, heads: Heads, lowest: int) -> dict[int, Block]:
-        """The blocks from the best one down to the final one, or to `lowest` if that is above."""
+        """Reads the blocks from the best one down to the final one, or to `lowest` if that is above."""
         found: dict[int, Block] = {}
         number, block_hash = heads.best
         while number >= max(heads.final.number, lowest):

@@ -1,4 +1,4 @@
-"""What is to be signed: a request becomes an extrinsic with the account's next nonce."""
+"""Drafts extrinsics: a request becomes an unsigned extrinsic with the account's next nonce."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from strongroom.core.security.tokens import require_unrevoked
 
 ERA_BLOCKS: Final = 32
 MAX_ERA_BLOCKS: Final = 256
-"""Under an hour on the main network: after that clients take a lost request for over."""
+"""Under an hour on the main network: after that clients assume that a lost request is over."""
 
 
 class SigningKey(Protocol):
@@ -47,20 +47,20 @@ class ExtrinsicRequest:
     call: Call
     job: str
     check: Callable[[Connection], None]
-    """Raises when what is stored speaks against it; the account is locked."""
+    """Checks the request against what is stored, while the account is locked. It raises if the request must not be signed."""
     store: Callable[[Connection, Intent], None]
-    """Stores, in the transaction that signs, what asked for it."""
+    """Stores the job of the request, in the transaction that signs."""
     netuid: int | None = None
     right: str = SUBMIT
     amount_rao: int | None = 0
-    """What leaves the account; None: the call does not say."""
+    """The amount that leaves the account; None: the call does not say it."""
     destination: str | None = None
     facts: Mapping[str, str | int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningContext:
-    """What the chain said just before signing."""
+    """The state of the chain just before signing."""
 
     runtime: Runtime
     heads: Heads
@@ -76,7 +76,7 @@ class ExtrinsicDraft:
     context: SigningContext
 
     def prepare(self, connection: Connection) -> Unsigned:
-        """Raises: AwaitingPool, ChainBehind; Unauthenticated: the token was revoked; what `request.check` raises."""
+        """Raises: AwaitingPool, ChainBehind, what `request.check` raises; Unauthenticated: the token was revoked."""
         request, context = self.request, self.context
         key = request.key
         nonce = free_nonce(connection, key.public_key, key.address, context.next_nonce)
@@ -102,7 +102,7 @@ class ExtrinsicDraft:
 def unsigned_intent(
     extrinsic: UnsignedExtrinsic, *, use: KeyUse, key: SigningKey, era: Era, job: str, attempts: int = 1
 ) -> Unsigned:
-    """What the engine signs. `use.payload_hash` is the hash of what the key signs, which is as the chain wants it."""
+    """Returns what the engine signs. The key signs the payload in the chain's form, and `use.payload_hash` is its hash."""
 
     def seal(signature: bytes) -> Signed:
         raw = extrinsic.signed(key.public_key, signature)
@@ -126,10 +126,10 @@ def unsigned_intent(
 
 
 def _era(heads: Heads) -> Era:
-    """From the final block on, so that no fork changes its hash; at least half of it lies ahead.
+    """Returns an era that begins at the final block, whose hash no fork changes. At least half of it lies ahead.
 
     Raises:
-        Unavailable: it would be over already.
+        Unavailable: the era would be over already.
     """
     behind = heads.best.number - heads.final.number
     era = Era.starting(heads.final.number, min(max(ERA_BLOCKS, 2 * behind), MAX_ERA_BLOCKS))

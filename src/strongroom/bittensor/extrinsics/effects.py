@@ -1,4 +1,4 @@
-"""What a verdict on an extrinsic changes: its account, its receipt, and the job that it carries out."""
+"""Stores what a verdict on an extrinsic changes: its account, its receipt, and its job."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,28 +22,28 @@ from strongroom.core.intents.intent import Accepted, Intent, Pending, Rejected
 from strongroom.core.intents.resolver import Resolver
 
 OnResolved = Callable[[Connection, Extrinsic], None]
-"""Told of an extrinsic whose outcome is known, in the transaction that stores it."""
+"""Gets an extrinsic whose outcome is known, in the transaction that stores the outcome."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     extrinsic: Extrinsic
     cause: Unavailable | None = None
-    """What kept it from being sent, of one that is WITHDRAWN."""
+    """Why a WITHDRAWN extrinsic was not sent."""
 
 
 ExtrinsicResolver = Resolver[Change]
 
 
 class ExtrinsicEffects:
-    """`changed()` is called after each commit."""
+    """The effects of verdicts. `changed()` runs after each commit."""
 
     def __init__(self, *, on_resolved: OnResolved, changed: Callable[[], None]) -> None:
         self._on_resolved = on_resolved
         self._changed = changed
 
     def apply(self, connection: Connection, intent: Intent, verdict: Accepted | Rejected | Pending) -> Change:
-        """Locks the account first, as signing does, so that the two never wait for each other."""
+        """Locks the account first, as signing does: the same order of locks avoids deadlocks."""
         receipt = receipt_of(verdict)
         before = extrinsic_of(intent, receipt)
         lock_account(connection, before.public_key)

@@ -1,4 +1,4 @@
-"""A signed extrinsic as this ledger reads it: an intent, and the receipt that tells what became of it."""
+"""A signed extrinsic: an intent, and the receipt that tells what became of it."""
 
 import enum
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from strongroom.core.intents.intent import Accepted, Intent, Pending, Rejected
 
 
 class State(enum.StrEnum):
-    """The stage of the intent, and what clients read."""
+    """The stage of the intent. Clients read it too."""
 
     SIGNED = "signed"
-    """Stored. Whether a pool has it is not known."""
+    """It is stored. It is not known whether a pool has it."""
     POOLED = "pooled"
     IN_BLOCK = "in_block"
-    """In a block of the best chain, which may yet be another."""
+    """A block of the best chain holds it. A fork may still remove the block."""
     FINAL = "final"
     REFUSED = "refused"
-    """The first pool that was asked refused it, and nobody else has it."""
+    """The first pool refused it, and no one else has it."""
     WITHDRAWN = "withdrawn"
     """It never left this service."""
     EXPIRED = "expired"
@@ -30,7 +30,7 @@ class State(enum.StrEnum):
 
     @property
     def is_dead(self) -> bool:
-        """It can never be included."""
+        """True: no block can ever include it."""
         return self in DEAD
 
     @property
@@ -43,14 +43,14 @@ DEAD: Final = frozenset({State.REFUSED, State.WITHDRAWN, State.EXPIRED, State.RE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inclusion:
-    """The block that holds an extrinsic, and what it did there. Inclusion is not success."""
+    """The block that holds an extrinsic, and its result. An included extrinsic may have failed."""
 
     number: int
     hash: bytes
     index: int
     fee: int
     success: bool | None
-    """None: the node no longer has the block's events."""
+    """None: the node has deleted the block's events."""
     failure: Failure | None
 
 
@@ -76,7 +76,7 @@ class Extrinsic:
     last_block: int
     state: State
     attempts: int
-    """How often this service offered it. 0: another submits it."""
+    """As in `Intent`: 0 means that a client submits it."""
     created_at_ms: int
     inclusion: Inclusion | None = None
     failure: Failure | None = None
@@ -101,7 +101,7 @@ def extrinsic_of(intent: Intent, receipt: Receipt = NO_RECEIPT) -> Extrinsic:
     )
 
 
-# What the network says, with what this ledger stores of it.
+# Verdicts of this ledger, with the facts that its effects store.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,14 +120,14 @@ class Finalized(Accepted):
 class Dead(Rejected):
     failure: Failure
     cause: Unavailable | None = None
-    """What kept it from being sent."""
+    """Why it was not sent."""
 
 
 POOLED: Final = Pending(stage=State.POOLED)
 
 
 def dead(state: State, failure: Failure) -> Dead:
-    """Whatever anybody else offered: it can never be included."""
+    """A verdict that holds whoever else has offered the extrinsic."""
     return Dead(stage=state, reason=failure.message, failure=failure)
 
 

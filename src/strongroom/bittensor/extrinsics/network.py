@@ -1,13 +1,13 @@
-"""What the engine of intents asks about extrinsics: a pool takes them, and the blocks of their eras tell what became of them.
+"""Offers extrinsics to a pool, and finds out their outcome in the blocks of their eras.
 
-The same bytes are offered again until they are in a final block or it is certain that they never will be:
+The same bytes are offered again until they are in a final block, or until it is certain that they never will be:
 
-* EXPIRED: every block of the era is final, and none holds them;
-* REPLACED: the account's nonce in a final block is beyond theirs, or that block's runtime is another than the one they
-  were signed for, and no block up to it holds them.
+* EXPIRED: every block of the era is final, and none holds the extrinsic;
+* REPLACED: no block up to the final one holds the extrinsic, and the account's nonce there is higher than its nonce, or the
+  runtime there is newer than the one it was signed for.
 
-A block that is not final may vanish (a fork): then they are looked for again. To offer bytes that a pool or a block
-already has is harmless, so any process may follow any extrinsic.
+A block that is not final may vanish in a fork: then its extrinsics are looked for again. It is harmless to offer bytes that a
+pool or a block already has, so any process may follow any extrinsic.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,14 +53,14 @@ from strongroom.core.storage.errors import DatabaseUnavailable
 log = structlog.get_logger(__name__)
 
 FIRST_OFFER_S: Final = 20.0
-"""So long a process may take to offer what it signed, and to store the answer; then others offer it too."""
+"""The process that signed has this time to make the first offer and to store the answer. Then others may offer too."""
 OFFER_AGAIN_S: Final = 30.0
 FORGOTTEN_S: Final = 300.0
-"""Nobody asks about what was offered so long ago and is not due: it is resolved."""
+"""An offer that is older than this belongs to an extrinsic that is in a block or resolved: open ones are offered more often."""
 NONCE_TAKEN: Final = "NonceTaken"
 UPGRADED: Final = "RuntimeUpgraded"
 AWAY: Final = (NotSent, Lost, DatabaseUnavailable, OutcomeUnknown)
-"""The chain or the database does not answer."""
+"""Errors that concern all extrinsics: the chain or the database does not answer."""
 EXPIRED: Final = Failure(
     type="Service", name="Expired", docs="No block took it before its era ended; it never will"
 )
@@ -74,14 +74,14 @@ OUTDATED: Final = Failure(
 
 @dataclass(slots=True, kw_only=True)
 class _ChainView:
-    """The chain in one pass of `follow`."""
+    """What one pass of `follow` has read."""
 
     heads: Heads
     positions: Mapping[bytes, BlockPosition]
     receipts: Mapping[bytes, Receipt]
-    """What is stored of those that were in a block."""
+    """The stored receipts of extrinsics that were in a block."""
     events: dict[bytes, Sequence[Event] | None] = field(default_factory=dict)
-    """By the hashes of the blocks; None: the node no longer has them."""
+    """Events by the hash of their block; None: the node has deleted them."""
 
 
 class ExtrinsicNetwork:
@@ -93,17 +93,17 @@ class ExtrinsicNetwork:
         self._clock = clock
         self._blocks = BlockIndex(chain)
         self._offered_s: dict[bytes, float] = {}
-        """When this process last offered an extrinsic again."""
+        """When this process last offered each extrinsic again."""
 
     async def offer(self, intent: Intent) -> Verdict:
-        """Offers it to a pool. The refusal of the first offer is final, as nobody else has the bytes; no later one is."""
+        """Offers it to a pool. A refusal of the only offer is final, because no one else has the bytes."""
         if not intent.is_new:
-            return await self._offer_again(intent)
+            self._offered_s[intent.id] = self._clock.monotonic_s()
         try:
             await self._chain.submit(intent.payload)
         except PoolRefused as error:
             return await self._judge_refusal(intent, error)
-        except Unavailable as error:  # also what the greeting of a new connection found wrong
+        except Unavailable as error:  # also if the greeting of a new connection fails
             failure = Failure(type="Service", name="NeverSent")
             return Dead(
                 stage=State.WITHDRAWN, reason=error.message, failure=failure, if_unshared=True, cause=error
@@ -113,7 +113,7 @@ class ExtrinsicNetwork:
         return POOLED
 
     async def follow(self, intents: Sequence[Intent]) -> Mapping[bytes, Verdict]:
-        """Looks for them in the blocks of their eras. `Unknown` is what it is time to offer again.
+        """Looks for the extrinsics in the blocks of their eras. `Unknown` means that it is time to offer an extrinsic again.
 
         Raises:
             Unavailable, OutcomeUnknown: the chain or the database does not answer.
@@ -134,7 +134,7 @@ class ExtrinsicNetwork:
         return verdicts
 
     async def _look(self, extrinsics: Sequence[Extrinsic]) -> _ChainView:
-        """Receipts first: what is stored later than the blocks were read must not look older than they are."""
+        """Reads the stored receipts first, then the blocks: the blocks then are never older than the receipts."""
         hashes = [one.hash for one in extrinsics if one.state is State.IN_BLOCK]
         receipts: Mapping[bytes, Receipt] = {}
         if hashes:
@@ -155,7 +155,7 @@ class ExtrinsicNetwork:
         return InBlock(inclusion=inclusion, is_news=not is_stored)
 
     async def _judge_absence(self, extrinsic: Extrinsic, view: _ChainView) -> Verdict:
-        """No block of the best chain holds it."""
+        """Judges an extrinsic that no block of the best chain holds."""
         if view.heads.final.number >= extrinsic.last_block:
             return dead(State.EXPIRED, EXPIRED)
         if extrinsic.state is State.IN_BLOCK:
@@ -170,7 +170,7 @@ class ExtrinsicNetwork:
         return Pending(stage=extrinsic.state)
 
     async def _obstacle(self, extrinsic: Extrinsic, heads: Heads) -> Failure | None:
-        """What makes it impossible from the final block on; no block up to it holds the extrinsic."""
+        """Returns why no block after the final one can include the extrinsic. No block up to it holds the extrinsic."""
         item = Item("System", "Account", (extrinsic.public_key,))
         (account,) = await self._chain.read([item], heads.final.hash)
         if account["nonce"] > extrinsic.nonce:
@@ -179,26 +179,13 @@ class ExtrinsicNetwork:
         return OUTDATED if runtime.spec_version > extrinsic.spec_version else None
 
     def _is_due(self, extrinsic: Extrinsic, age_s: float) -> bool:
-        """Whether it is time to offer it again. What others submit is never, before a block has shown that they did."""
+        """Tells whether it is time to offer it again. A client's own extrinsic is not due until a block has held it."""
         if extrinsic.state is State.SIGNED and not extrinsic.attempts:
             return False
         offered_s = self._offered_s.get(extrinsic.hash)
         if offered_s is not None:
             return self._clock.monotonic_s() - offered_s >= OFFER_AGAIN_S
         return age_s >= (FIRST_OFFER_S if extrinsic.state is State.SIGNED else OFFER_AGAIN_S)
-
-    async def _offer_again(self, intent: Intent) -> Verdict:
-        """No refusal proves anything now: another pool may have the bytes."""
-        self._offered_s[intent.id] = self._clock.monotonic_s()
-        try:
-            await self._chain.submit(intent.payload)
-        except PoolRefused as error:
-            log.info("offered again", hash=intent.id.hex(), answer=error.message)
-            return POOLED if error.refusal.kind is Refusal.KNOWN else Unknown(why=error.message)
-        except (SubmissionUnknown, Unavailable) as error:
-            log.info("offered again, no answer", hash=intent.id.hex(), why=error.message)
-            return Unknown(why=error.message)
-        return POOLED
 
     async def _judge_refusal(self, intent: Intent, error: PoolRefused) -> Verdict:
         refusal = error.refusal
@@ -214,7 +201,7 @@ class ExtrinsicNetwork:
         return Dead(stage=State.REFUSED, reason=failure.message, failure=failure, if_unshared=True)
 
     async def _was_upgraded(self, extrinsic: Extrinsic) -> bool:
-        """What a bad signature is, too; the connection made sure of the genesis."""
+        """Tells whether a bad proof means an upgrade of the runtime. The connection has checked the genesis hash."""
         try:
             return (await self._chain.runtime(fresh=True)).spec_version != extrinsic.spec_version
         except Unavailable:
@@ -238,7 +225,7 @@ class ExtrinsicNetwork:
 
 
 def read_inclusion(position: BlockPosition, events: Sequence[Event] | None) -> Inclusion:
-    """What the block's events say of the extrinsic. Inclusion is not success."""
+    """Reads from the block's events whether the extrinsic succeeded, and its fee."""
     success: bool | None = None
     failure: Failure | None = None
     fee = 0
@@ -263,7 +250,7 @@ def read_inclusion(position: BlockPosition, events: Sequence[Event] | None) -> I
 
 
 def _wanted(extrinsics: Sequence[Extrinsic], heads: Heads) -> set[int]:
-    """The blocks that may hold them."""
+    """Returns the numbers of the blocks that may hold the extrinsics."""
     wanted: set[int] = set()
     for extrinsic in extrinsics:
         wanted.update(range(extrinsic.first_block + 1, min(extrinsic.last_block, heads.best.number) + 1))

@@ -1,8 +1,7 @@
-"""The nonces of our accounts: which one is free is decided in the transaction that signs with it.
+"""Chooses the nonces of our accounts, in the transaction that signs.
 
-Two rules hold while the account's row is locked. No nonce is given out that an open extrinsic has, or a final one had. And
-one extrinsic of an account may wait for a pool's first answer: should it never arrive, those behind it would hang in the
-pool.
+Two rules hold while the account's row is locked. No extrinsic gets the nonce of one that is open or final. And only one
+extrinsic of an account waits for a pool's first answer: if it never arrives, the pool would not include those behind it.
 """
 
 from typing import Final, NamedTuple
@@ -24,7 +23,7 @@ ACCOUNT = tables.account.c
 
 
 class ChainBehind(Unavailable):
-    """What a node says of an account is older than what final blocks said: so may be all else that it says."""
+    """The node knows less of an account than final blocks have said, so its other answers may be old too."""
 
     code = "chain_behind"
 
@@ -54,12 +53,12 @@ _NEWEST: Final = (
 
 
 def slot_of(public_key: bytes, nonce: int) -> bytes:
-    """What one extrinsic of the account can take. The slots of an account are in the order of their nonces."""
+    """Returns the slot of the account's extrinsic with this nonce. Slots sort in the order of nonces."""
     return public_key + nonce.to_bytes(NONCE_BYTES, "big")
 
 
 def free_nonce(connection: Connection, public_key: bytes, address: str, chain_says: int) -> int:
-    """The account's next nonce. The account stays locked until the commit.
+    """Returns the account's next nonce. The account stays locked until the commit.
 
     Raises:
         AwaitingPool: one of its extrinsics waits for a pool's first answer.
@@ -82,12 +81,12 @@ def free_nonce(connection: Connection, public_key: bytes, address: str, chain_sa
 
 
 def lock_account(connection: Connection, public_key: bytes) -> int:
-    """Holds the account until the commit. Returns the lowest nonce that may be free."""
+    """Locks the account until the commit. Returns the lowest nonce that may be free."""
     return _lock(connection, public_key).lowest_nonce
 
 
 def note_final(connection: Connection, public_key: bytes, nonce: int, block: Head) -> None:
-    """A final block holds the account's extrinsic with this nonce."""
+    """Stores that a final block holds the account's extrinsic with this nonce."""
     locked = _lock(connection, public_key)
     values: dict[str, object] = {}
     if locked.lowest_nonce <= nonce:
@@ -99,13 +98,13 @@ def note_final(connection: Connection, public_key: bytes, nonce: int, block: Hea
 
 
 def newest_final(connection: Connection) -> Head | None:
-    """The newest final block that was seen to hold an extrinsic, of whatever account."""
+    """Returns the newest final block that is known to hold an extrinsic of any account."""
     row = connection.execute(_NEWEST).first()
     return None if row is None else Head(row.final_number, row.final_hash)
 
 
 def begin_nonces_at(connection: Connection, public_key: bytes, nonce: int) -> None:
-    """For an account that the chain removed and made again. What is not final keeps its slot."""
+    """Lowers the nonces of an account that the chain removed and made again. Open extrinsics keep their slots."""
     if lock_account(connection, public_key) <= nonce:
         return
     free_slots(connection, slot_of(public_key, nonce), slot_of(public_key, MAX_NONCE))

@@ -1,6 +1,6 @@
-"""Accounts that the chain removed, because next to nothing was left on them: made again, they count from nonce 0.
+"""Handles accounts that the chain removed because their balance was too low: made again, they count from nonce 0.
 
-An extrinsic of the first life cannot take effect in the second one once its era is over, which is why ours all end.
+An extrinsic of the removed account cannot take effect in the new one after its era is over. So all our eras end.
 """
 
 from strongroom.bittensor.extrinsics.nonces import ChainBehind, begin_nonces_at, newest_final
@@ -9,10 +9,10 @@ from strongroom.core.storage.database import Database
 
 
 async def begin_again(chain: Chain, database: Database, public_key: bytes, behind: ChainBehind) -> None:
-    """Lets the account's nonces begin where the final block has them, if the node is as far as we have seen its chain.
+    """Sets the account's lowest nonce to that of the final block, if the node has every final block that we have seen.
 
     Raises:
-        ChainBehind: it is not, or its chain is another one. It is the one that was given.
+        ChainBehind: it does not have them. The exception is `behind`.
         Unavailable: no node answers.
     """
     newest = await database.read(newest_final)

@@ -21,7 +21,7 @@ BUSY_POLL_S: Final = 0.25
 
 
 class ExtrinsicSigning:
-    """The engine's guarded write, with the patience that accounts need."""
+    """Signs with the engine, and waits until the account may sign."""
 
     def __init__(
         self,
@@ -47,7 +47,8 @@ class ExtrinsicSigning:
     ) -> Intent:
         """Signs and stores, or waits until `give_up_s` for the pool's answer to an earlier extrinsic of the account.
 
-        `make_draft` is called for each attempt, with what the chain says then. The caller resolves what is signed.
+        It calls `make_draft` for each attempt, so that each draft has the newest state of the chain. The caller resolves the
+        intent.
 
         Raises:
             Unavailable: the account did not become free; nothing was signed.
@@ -58,7 +59,7 @@ class ExtrinsicSigning:
             try:
                 return await self._signing.sign(await make_draft())
             except Duplicate:
-                pass  # another process was quicker; its rows are there to be read now
+                pass  # another process was quicker, and now its rows can be read
             except AwaitingPool as found:
                 self._resolver.resolve(found.intent)
             except ChainBehind as error:

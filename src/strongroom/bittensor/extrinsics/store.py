@@ -1,4 +1,4 @@
-"""Extrinsics in the database: intents with their receipts. Every function is part of a unit of work of the caller's."""
+"""Reads and writes extrinsics: intents with their receipts. Each function runs in the caller's transaction."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, Final
@@ -41,7 +41,7 @@ def load_receipts(connection: Connection, hashes: Collection[bytes]) -> dict[byt
 
 
 def put_receipt(connection: Connection, extrinsic_hash: bytes, receipt: Receipt) -> None:
-    """Stores what is known now, in the place of what was."""
+    """Stores a receipt in place of the earlier one; an empty receipt deletes it."""
     inclusion = receipt.inclusion
     failure = receipt.failure if inclusion is None else inclusion.failure
     if inclusion is None and failure is None:

@@ -1,7 +1,7 @@
-"""Puts calls on the chain: sign, offer to a pool. One call of an account at a time, accounts in parallel.
+"""Puts calls on the chain: signs them and offers them to a pool. One call of an account at a time, accounts in parallel.
 
-A pool's clear refusal of the first offer ends an extrinsic, as nobody else has it. Whatever else happens, the resolver finds
-out its outcome, and no other extrinsic takes its nonce before that.
+A pool's clear refusal of the first offer ends an extrinsic, because no one else has it. In every other case the resolver finds
+out the outcome, and no other extrinsic takes the nonce before that.
 
 To add a call: build a `Call`, hand it to `Submitter.submit` in an `ExtrinsicRequest`, answer with `api.outcomes`.
 """
@@ -27,11 +27,12 @@ from strongroom.core.storage.database import Database
 
 TURN_S: Final = 20.0
 SIGNATURES_A_CALL: Final = 3
-"""A nonce that was taken elsewhere, or a runtime that was upgraded, is found out by the pool; then it is signed anew."""
+"""The pool refuses a nonce that was taken elsewhere, and the signature of a runtime before an upgrade. Then the submitter
+signs again."""
 
 
 class Submitter:
-    """Calls of one account wait for each other until a pool has answered; accounts do not."""
+    """Submits calls. Calls of one account wait for each other until a pool has answered; accounts do not."""
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Submitter:
         self._deadlines = Deadlines()
 
     async def submit(self, request: ExtrinsicRequest) -> Extrinsic:
-        """Returns once a pool has taken it (POOLED), or refused it for good (dead).
+        """Returns when a pool has taken the extrinsic (POOLED) or refused it for good (dead).
 
         Raises:
             Unavailable: nothing was signed, or what was signed never left; it is safe to ask again.
@@ -67,11 +68,11 @@ class Submitter:
             raise Unavailable(
                 "An earlier call of this account still waits for the chain", code=BUSY
             ) from None
-        # The caller may go away; what is signed is offered all the same.
+        # If the caller goes away, what is signed is still offered.
         return await asyncio.shield(self._background.start(self._in_turn(request, turn)))
 
     def drain(self) -> None:
-        """Answers whoever waits for its turn: the process is about to stop."""
+        """Answers every request that waits for its turn, because the process is about to stop."""
         self._deadlines.end()
 
     async def _in_turn(self, request: ExtrinsicRequest, turn: asyncio.Lock) -> Extrinsic:
@@ -98,7 +99,7 @@ class Submitter:
         return ExtrinsicDraft(request=request, context=context)
 
     async def _first_answer(self, intent: Intent) -> Extrinsic:
-        """Offers it. What the first pool says is told at once."""
+        """Offers the extrinsic, and returns what the first pool says."""
         answer = await self._resolver.first_answer(intent)
         signed = extrinsic_of(intent)
         if answer.intent.is_open and answer.intent.stage == State.SIGNED:
@@ -114,7 +115,7 @@ class Submitter:
         return answer.effect.extrinsic
 
     async def _stored(self, signed: Extrinsic) -> Extrinsic:
-        """What another process has found out of it."""
+        """Reads the outcome that another process has stored."""
         try:
             stored = await self._database.read(lambda connection: load(connection, signed.hash))
         except Unavailable as error:
