@@ -19,6 +19,7 @@ from strongroom.bittensor.protocol.failures import Failure
 from strongroom.core.errors import Conflict, IdempotencyMismatch, InvalidInput
 from strongroom.core.intents.intent import Intent
 from strongroom.core.json_decoder import decode_json
+from strongroom.core.storage.database import locking
 
 MAX_KEY: Final = 190
 ID_BYTES: Final = 16
@@ -99,6 +100,7 @@ class JobExists(Exception):
 
 
 _BY_ID: Final = select(tables.job).where(COLUMNS.id == bindparam("which"))
+_LOCKED_BY_ID: Final = locking(_BY_ID)
 _BY_KEY: Final = select(tables.job).where(
     COLUMNS.principal == bindparam("who"), COLUMNS.idempotency_key == bindparam("key")
 )
@@ -213,6 +215,13 @@ def close_job(connection: Connection, job_id: str, result: dict[str, Any]) -> No
         .where(COLUMNS.id == job_id, COLUMNS.is_open)
         .values(is_open=False, slot=None, result=msgspec.json.encode(result).decode())
     )
+
+
+def close_unchanged(connection: Connection, job: Job, result: dict[str, Any]) -> None:
+    """Closes the job, unless its document has changed since it was read: a commit that is signed again changes its reveal."""
+    row = connection.execute(_LOCKED_BY_ID, {"which": job.id}).first()
+    if row is not None and _job(row).document == job.document:
+        close_job(connection, job.id, result)
 
 
 def retry_job(connection: Connection, job_id: str) -> None:

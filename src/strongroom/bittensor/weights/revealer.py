@@ -7,7 +7,7 @@ from strongroom.bittensor.extrinsics.drafting import ExtrinsicRequest
 from strongroom.bittensor.extrinsics.store import load
 from strongroom.bittensor.extrinsics.submitter import Submitter
 from strongroom.bittensor.gateway import Chain, Item, Runtime
-from strongroom.bittensor.jobs.store import Job, close_job, document, require_waiting, stored_with
+from strongroom.bittensor.jobs.store import Job, close_unchanged, document, require_waiting, stored_with
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.protocol import calls
 from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
@@ -88,7 +88,7 @@ class Reveals:
     async def _close(self, job: Job, name: str, docs: str) -> None:
         failure = Failure(type="Service", name=name, docs=docs)
         closed = document(job, success=False, failure=failure)
-        await self._database.write(lambda connection: close_job(connection, job.id, closed))
+        await self._database.write(lambda connection: close_unchanged(connection, job, closed))
 
 
 def reveal_call(runtime: Runtime, job: Job) -> Call:
