@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from strongroom.hathor.api import proposals
-from strongroom.hathor.api.network import node
+from strongroom.hathor.api.network import node, proxies
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.validation import Schema
 from strongroom.hathor.api.wallets import addresses, devices, history, holdings, outputs, registration
@@ -28,7 +28,7 @@ QUERIES = {
     "utxo": outputs.OUTPUTS,
     "push": devices.REGISTER,
     "tok": node.TOKEN,
-    "gv": node.GRAPH,
+    "gv": proxies.GRAPH,
 }
 
 

@@ -7,7 +7,7 @@ from strongroom.hathor.wallets.registry import Wallet
 
 
 class Caller:
-    """Whoever shows a wallet's token, and that wallet."""
+    """The holder of a token, and the wallet that the token is for."""
 
     def __init__(self, principal: Principal, reader: WalletReader) -> None:
         self.principal = principal

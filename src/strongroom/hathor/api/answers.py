@@ -30,7 +30,7 @@ class Success(msgspec.Struct, kw_only=True):
 
 
 class Done(Success, kw_only=True):
-    """There is nothing else to say."""
+    """An answer without more fields."""
 
 
 class Answer(Response[T]):
@@ -52,7 +52,7 @@ class Answer(Response[T]):
 
 
 class ProxiedResponse(Response[bytes], Generic[T]):
-    """The node's own JSON: a `T`, whose numbers are not ours to tell from amounts."""
+    """The node's own JSON, a `T`. It passes unchanged: the service does not know which of its numbers are amounts."""
 
     def __init__(self, body: bytes) -> None:
         super().__init__(body, media_type=JSON)

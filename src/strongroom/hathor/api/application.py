@@ -26,11 +26,11 @@ from strongroom.hathor.api.first_api.wallets import LegacyWalletController, Lega
 from strongroom.hathor.api.network.chain import ChainController
 from strongroom.hathor.api.network.node import (
     NodeView,
-    ProxyController,
     TokenController,
     VersionController,
 )
 from strongroom.hathor.api.network.operations import OperationController, Operations
+from strongroom.hathor.api.network.proxies import ProxyController
 from strongroom.hathor.api.proposals import ProposalController
 from strongroom.hathor.api.refusal import Refusal, refusal_of
 from strongroom.hathor.api.requests import Request

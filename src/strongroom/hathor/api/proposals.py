@@ -82,7 +82,7 @@ class ProposalController(Controller):
 
     @put(
         "/{txProposalId:str}",
-        summary="Send it",
+        summary="Send a proposal",
         opt=Terms(access=Access.FULL, path=PROPOSAL_ID, body=PROPOSAL).opt,
         responses={
             **KNOWN,
@@ -122,7 +122,7 @@ class ProposalController(Controller):
     @delete(
         "/{txProposalId:str}",
         status_code=200,
-        summary="Give it up; its outputs are free again",
+        summary="Give a proposal up; its outputs are free again",
         opt=Terms(access=Access.FULL, path=PROPOSAL_ID).opt,
         responses={**KNOWN, 400: refused("`tx-proposal-not-open`")},
     )

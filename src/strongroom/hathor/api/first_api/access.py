@@ -1,4 +1,4 @@
-"""Who may use the first API: whoever has an API token with the right, and where none is required everybody on loopback."""
+"""Who may use the first API: holders of an API token with the right scope, or everybody on loopback where no token is required."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ SCOPES = {READ: "read and load wallets", SEND: "make, send and give up proposals
 
 
 class LegacyAccess:
-    """Judges who asks."""
+    """Decides whether a request comes in."""
 
     def __init__(self, gatekeeper: Gatekeeper, door: DoorRules) -> None:
         """`door`: who may come without a token, where none is required."""

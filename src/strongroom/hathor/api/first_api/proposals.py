@@ -95,7 +95,7 @@ class LegacyProposalAnswer(Success, kw_only=True, rename="camel"):
 
 
 class LegacyProposals:
-    """What happens on the routes of `LegacyProposalController`."""
+    """Makes and sends transactions for wallets; `LegacyProposalController` has the routes."""
 
     def __init__(
         self,
@@ -167,7 +167,7 @@ class LegacyProposalController(Controller):
 
     @post(
         "/",
-        summary="Have a transaction made",
+        summary="Make a transaction for a wallet",
         opt=Terms(body=DRAFT, amounts=True, access=Access.LEGACY, scope=SEND).opt,
         responses={**NOT_READY, 400: refused("`invalid-payload`, or why it cannot be made")},
     )
@@ -192,7 +192,7 @@ class LegacyProposalController(Controller):
 
     @put(
         "/{txProposalId:str}",
-        summary="Send it, signed and mined",
+        summary="Send a proposal that is signed and mined",
         opt=Terms(path=PROPOSAL_ID, body=SIGNED, access=Access.LEGACY, scope=SEND).opt,
         responses={
             **KNOWN,
@@ -217,7 +217,7 @@ class LegacyProposalController(Controller):
     @delete(
         "/{txProposalId:str}",
         status_code=200,
-        summary="Give it up",
+        summary="Give a proposal up",
         opt=Terms(path=PROPOSAL_ID, access=Access.LEGACY, scope=SEND).opt,
         responses={**KNOWN, 400: refused("`tx-proposal-not-open`")},
     )

@@ -186,7 +186,7 @@ class LegacyWalletController(Controller):
 
     @get(
         "/wallet",
-        summary="How far it is loaded",
+        summary="How far a wallet is loaded",
         opt=Terms(access=Access.LEGACY, scope=READ, query=NAMED).opt,
         responses=UNKNOWN,
     )
@@ -198,7 +198,7 @@ class LegacyWalletController(Controller):
 
     @get(
         "/balances",
-        summary="What it has",
+        summary="What a wallet has, by token",
         opt=Terms(access=Access.LEGACY, scope=READ, query=BALANCES, amounts=True).opt,
         responses=NOT_READY,
     )
@@ -214,7 +214,7 @@ class LegacyWalletController(Controller):
 
     @get(
         "/addresses",
-        summary="Its addresses",
+        summary="A wallet's addresses",
         opt=Terms(access=Access.LEGACY, scope=READ, query=NAMED).opt,
         responses=NOT_READY,
     )
@@ -233,7 +233,7 @@ class LegacyWalletController(Controller):
 
     @get(
         "/txhistory",
-        summary="Its transactions of a token",
+        summary="A wallet's transactions of a token",
         opt=Terms(access=Access.LEGACY, scope=READ, query=HISTORY, amounts=True).opt,
         responses=NOT_READY,
     )

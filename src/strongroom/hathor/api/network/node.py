@@ -1,7 +1,6 @@
-"""What the full node is asked: its version, token details, and the proxies."""
+"""What the service says in its own words of what the full node knows: its version, and tokens."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 from litestar import Controller, get
@@ -10,46 +9,17 @@ from msgspec import UNSET, UnsetType
 
 from strongroom.core.clock import Clock
 from strongroom.core.json_decoder import decode_json
-from strongroom.hathor.api.answers import JSON, Amount, Answer, Hash, ProxiedResponse, Seconds, Success
+from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success
 from strongroom.hathor.api.refusal import Refusal, refused
-from strongroom.hathor.api.requests import Request, read_query
+from strongroom.hathor.api.requests import Request
 from strongroom.hathor.api.terms import PUBLIC, Terms
-from strongroom.hathor.api.validation import Key, Schema, number, text
+from strongroom.hathor.api.validation import Key, Schema, text
 from strongroom.hathor.api.wallets.holdings import Authorities, TokenVersion
 from strongroom.hathor.gateway import InvalidNodeResponse
 from strongroom.hathor.gateway.network_rules import NativeToken, NetworkRules, Versions
-from strongroom.hathor.gateway.node import HttpNode, Query
+from strongroom.hathor.gateway.node import HttpNode
 
 TOKEN = Schema(keys={"token_id": Key(check=text(alphanumeric=True, least=64, most=64), required=True)})
-TRANSACTION = Schema(keys={"txId": Key(check=text(alphanumeric=True), required=True)})
-GRAPH = Schema(
-    keys={
-        "txId": Key(check=text(alphanumeric=True), required=True),
-        "graphType": Key(check=text(alphanumeric=True), required=True),
-        "maxLevel": Key(check=number(), required=True),
-    }
-)
-LISTS = ("fields", "balances", "calls")
-STATE = Schema(
-    keys={
-        "id": Key(check=text(), required=True),
-        **{name: Key(check=text(), items=True) for name in LISTS},
-        "block_hash": Key(check=text()),
-        "block_height": Key(check=number()),
-        "timestamp": Key(check=number()),
-    },
-    first_only=True,
-)
-HISTORY = Schema(
-    keys={
-        "id": Key(check=text(), required=True),
-        "count": Key(check=number()),
-        "after": Key(check=text()),
-        "before": Key(check=text()),
-    },
-    first_only=True,
-)
-BLUEPRINT = Schema(keys={"blueprint_id": Key(check=text(), required=True)}, first_only=True)
 REFUSED = {
     400: refused("`invalid-payload`, or the node refused: `fullnode-refused`"),
     404: refused("The node does not know it: `fullnode-refused`"),
@@ -119,15 +89,9 @@ class TokenDetailsAnswer(Success, kw_only=True):
     details: TokenDetailsView
 
 
-class NodeAnswer(msgspec.Struct):
-    """The full node's own answer; what else is in it is in the node's documentation. `success` may be false."""
-
-    success: bool | UnsetType = UNSET
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
-    """What the routes ask."""
+    """What the routes about the node ask."""
 
     node: HttpNode
     versions: Versions
@@ -175,95 +139,6 @@ class TokenController(Controller):
         )
 
 
-class ProxyController(Controller):
-    """The node's answers pass as they are."""
-
-    path = "/wallet/proxy"
-    tags = ("Full node",)
-
-    @get(
-        "/transactions/{txId:str}",
-        summary="A transaction",
-        opt=Terms(path=TRANSACTION, amounts=True).opt,
-        responses=REFUSED,
-    )
-    async def transaction(self, request: Request, node_view: NamedDependency[NodeView]) -> Answer[NodeAnswer]:
-        tx_id = TRANSACTION.check(request.path_params)["txId"]
-        return _with_amounts(await node_view.node.get("transaction", {"id": tx_id}))
-
-    @get(
-        "/transactions/{txId:str}/confirmation_data",
-        summary="How deep it lies",
-        opt=Terms(path=TRANSACTION).opt,
-        responses=REFUSED,
-    )
-    async def confirmation(
-        self, request: Request, node_view: NamedDependency[NodeView]
-    ) -> ProxiedResponse[NodeAnswer]:
-        tx_id = TRANSACTION.check(request.path_params)["txId"]
-        return ProxiedResponse(await node_view.node.get("transaction_acc_weight", {"id": tx_id}))
-
-    @get(
-        "/graphviz/neighbours",
-        summary="The graph around it, DOT in a string; the node's refusal of an unknown one",
-        opt=Terms(query=GRAPH).opt,
-        responses=REFUSED,
-    )
-    async def neighbours(
-        self, request: Request, node_view: NamedDependency[NodeView]
-    ) -> ProxiedResponse[str | NodeAnswer]:
-        """The graph's text as a JSON string, whether the node wrapped it so or not."""
-        asked = GRAPH.check(read_query(request), convert=True)
-        query = {
-            "tx": asked["txId"],
-            "graph_type": asked["graphType"],
-            "max_level": f"{asked['maxLevel']:g}",
-        }
-        graph = await node_view.node.get_text("graphviz/neighbours.dot/", query)
-        return ProxiedResponse(
-            graph if _is_json(graph) else msgspec.json.encode(graph.decode(errors="replace"))
-        )
-
-    @get("/nano_contract/state", summary="A contract's state", opt=Terms(query=STATE).opt, responses=REFUSED)
-    async def contract_state(
-        self, request: Request, node_view: NamedDependency[NodeView]
-    ) -> ProxiedResponse[NodeAnswer]:
-        """A list comes as a repeated key, `fields` or `fields[]`; the node knows the second form."""
-        asked: dict[str, Any] = read_query(request)
-        for name in LISTS:
-            values = [value for key in (name, f"{name}[]") for value in request.query_params.getall(key, [])]
-            asked.pop(f"{name}[]", None)
-            if values:
-                asked[name] = values
-        checked = _of_contract(STATE, asked)
-        query = {f"{name}[]" if name in LISTS else name: value for name, value in checked.items()}
-        return ProxiedResponse(await node_view.node.get("nano_contract/state", _given(query)))
-
-    @get(
-        "/nano_contract/history",
-        summary="Its calls",
-        opt=Terms(query=HISTORY, amounts=True).opt,
-        responses=REFUSED,
-    )
-    async def contract_history(
-        self, request: Request, node_view: NamedDependency[NodeView]
-    ) -> Answer[NodeAnswer]:
-        checked = _of_contract(HISTORY, read_query(request))
-        return _with_amounts(await node_view.node.get("nano_contract/history", _given(checked)))
-
-    @get(
-        "/nano_contract/blueprint/info",
-        summary="A blueprint",
-        opt=Terms(query=BLUEPRINT).opt,
-        responses=REFUSED,
-    )
-    async def blueprint(
-        self, request: Request, node_view: NamedDependency[NodeView]
-    ) -> ProxiedResponse[NodeAnswer]:
-        checked = _of_contract(BLUEPRINT, read_query(request))
-        return ProxiedResponse(await node_view.node.get("nano_contract/blueprint/info", _given(checked)))
-
-
 def _version(rules: NetworkRules, now_s: int) -> VersionData:
     token = rules.native_token or NativeToken()
     percentage = rules.token_deposit_percentage
@@ -291,32 +166,3 @@ def _version(rules: NetworkRules, now_s: int) -> VersionData:
         genesis_block_hash=rules.genesis_block_hash,
         timestamp=now_s,
     )
-
-
-def _with_amounts(body: bytes) -> Answer[NodeAnswer]:
-    answer: Answer[Any] = Answer(body, media_type=JSON)
-    return answer
-
-
-def _of_contract(schema: Schema, query: dict[str, Any]) -> dict[str, Any]:
-    """The original names no error on these routes. Raises: Refusal."""
-    try:
-        return schema.check(query, convert=True)
-    except Refusal as refusal:
-        raise Refusal(refusal.status, None, **refusal.extras) from refusal
-
-
-def _given(query: dict[str, Any]) -> Query:
-    return {
-        name: value if isinstance(value, list) else str(value)
-        for name, value in query.items()
-        if value is not None
-    }
-
-
-def _is_json(body: bytes) -> bool:
-    try:
-        decode_json(body)
-    except msgspec.DecodeError:
-        return False
-    return True

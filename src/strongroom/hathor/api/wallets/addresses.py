@@ -127,7 +127,7 @@ class AddressController(Controller):
     @post(
         "/addresses/check_mine",
         status_code=200,
-        summary="Which of these are the wallet's",
+        summary="Which of some addresses are the wallet's",
         opt=Terms(access=Access.FULL, body=MINE).opt,
         responses=NOT_READY,
     )

@@ -53,7 +53,7 @@ class DeviceController(Controller):
 
     @put(
         "/update",
-        summary="Change what a device wants to hear",
+        summary="Change which notifications a device gets",
         opt=Terms(access=Access.FULL, body=UPDATE).opt,
         responses={404: refused("`device-not-found`")},
     )
@@ -70,7 +70,7 @@ class DeviceController(Controller):
     @delete(
         "/unregister/{deviceId:str}",
         status_code=200,
-        summary="Forget a device, known or not",
+        summary="Remove a device, whether it is registered or not",
         opt=Terms(access=Access.FULL, path=UNREGISTER).opt,
     )
     async def unregister(self, request: Request, devices: NamedDependency[Devices]) -> Done:

@@ -85,7 +85,7 @@ class HistoryController(Controller):
 
     @get(
         "/",
-        summary="Its transactions of a token, the latest first",
+        summary="The wallet's transactions of a token, the latest first",
         opt=Terms(query=HISTORY, amounts=True).opt,
         responses=NOT_READY,
     )

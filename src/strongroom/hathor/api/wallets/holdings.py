@@ -106,7 +106,7 @@ class HoldingController(Controller):
             status=load_status(wallet),
         )
 
-    @get("/tokens", summary="Tokens that it ever had to do with")
+    @get("/tokens", summary="Tokens of the wallet's transactions")
     async def tokens(self, request: Request) -> TokensAnswer:
         caller = request.caller
         await caller.known_wallet()

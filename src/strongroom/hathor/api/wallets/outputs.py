@@ -94,7 +94,7 @@ class OutputController(Controller):
 
     @get(
         "/tx_outputs",
-        summary="Outputs, by filter or id, or chosen for an amount",
+        summary="Outputs, by filter or by id, or enough of them for an amount",
         opt=Terms(query=OUTPUTS, amounts=True).opt,
         responses=REFUSED,
     )
@@ -104,7 +104,7 @@ class OutputController(Controller):
 
     @get(
         "/utxos",
-        summary="The same, of those that are not spent",
+        summary="Unspent outputs, by the same filters",
         opt=Terms(query=UTXOS, amounts=True).opt,
         responses=REFUSED,
     )

@@ -84,7 +84,7 @@ class TokenAnswer(Success, kw_only=True):
 
 
 class Registration:
-    """What happens on the routes of `RegistrationController`."""
+    """Registers wallets and issues tokens; `RegistrationController` has the routes."""
 
     def __init__(
         self,
@@ -263,7 +263,7 @@ class RegistrationController(Controller):
     @post(
         "/auth/token/readonly",
         status_code=200,
-        summary="A read-only token, for who knows the xpub",
+        summary="A read-only token, for anybody who knows the xpub",
         opt=Terms(access=Access.PUBLIC, limited=True, body=READ_ONLY).opt,
         responses={400: refused("`invalid-payload`, `wallet-not-found` or `wallet-not-ready`"), **LIMITED},
     )

@@ -72,7 +72,7 @@ class WalletController(Controller):
     responses={400: refused("`invalid-payload` or `invalid-auth-signature`"), **UNKNOWN, **LIMITED},
 )
 async def delete_wallet(request: Request, clock_skew_s: NamedDependency[int]) -> DeletedAnswer:
-    """For whoever holds a full token and, at this moment, the wallet's authentication key."""
+    """Wants a full token and, beside it, a fresh signature of the wallet's authentication key."""
     owner = request.caller
     body = DELETION.check(await read_body(request))
     wallet = await owner.wallet()
