@@ -20,7 +20,7 @@ from strongroom.core.errors import StrongroomError
 from strongroom.core.ledger.contract import AbsentNetwork
 from strongroom.core.ledger.local_networks import require_local_networks
 from strongroom.core.runtime.telemetry import configure_logging
-from strongroom.registry import LEDGERS
+from strongroom.registry import BROKEN, LEDGERS, require_whole
 from strongroom.settings import Settings, check_names, read_settings
 
 NAMES = ", ".join(ledger.name for ledger in LEDGERS)
@@ -58,6 +58,8 @@ def serve(
     """Serve the named ledgers, with their workers and the management surface."""
     from strongroom.server import serve as run_service  # noqa: PLC0415 - the other commands need no web framework
 
+    if not ledgers:
+        require_whole()
     variables = dict(os.environ)
     networks = None
     if or_sandbox:
@@ -82,7 +84,9 @@ def sandbox(ledgers: Ledgers = None) -> None:
     check_names(os.environ)
     configure_logging(as_json=os.environ.get("LOG_FORMAT") == "json")
     data = Path(os.environ.get("STRONGROOM_DATA", "./data"))
-    networks = require_local_networks().make(os.environ, data, SystemClock(), tuple(ledgers or ()))
+    known = require_local_networks()
+    known.require(ledgers or ())
+    networks = known.make(os.environ, data, SystemClock(), tuple(ledgers or ()))
     uvloop.run(serve_networks(networks, print_ready))
 
 
@@ -116,6 +120,8 @@ def _absent_networks(variables: dict[str, str], ledgers: tuple[str, ...]) -> lis
 def main() -> None:
     """Status 2: the command or a setting is wrong. Status 1: it could not be done. Either way, a line says why."""
     os.umask(0o077)  # databases and keys are for their owner alone
+    for mistake in BROKEN:
+        typer.secho(f"strongroom: warning: {mistake}", err=True, fg="yellow")
     try:
         application(obj=Administrator())
     except SettingsError as error:

@@ -16,4 +16,6 @@ def _make(
     return SandboxNetworks(variables, data, clock, ledgers)
 
 
-NETWORKS = LocalNetworksDefinition(default_variables=default_variables, make=_make)
+NETWORKS = LocalNetworksDefinition(
+    ledgers=("atto", "hathor", "bittensor"), default_variables=default_variables, make=_make
+)

@@ -160,6 +160,7 @@ def _surface(name: str, application: object, port: int) -> Surface:
         port=port,
         access=Access.PUBLIC,
         controls=CONTROLS,
+        max_body=None,
         messages_a_minute=MANY_MESSAGES,
         proxies=EVERYBODY,
     )

@@ -11,7 +11,7 @@ from strongroom.core.http.connections.admission import Gate, Reason
 from strongroom.core.http.connections.limits import ConnectionLimits
 from strongroom.core.http.door import Dialect, plain_dialect
 from strongroom.core.http.exposure import Access
-from strongroom.core.http.listener import Listener, Surface
+from strongroom.core.http.listener import MAX_BODY, Listener, Surface
 from strongroom.core.runtime.telemetry import Metrics
 from support.running import PATIENCE_S, running
 from support.waiting import eventually
@@ -184,7 +184,7 @@ class Peer:
 async def house(
     limits: ConnectionLimits | None = None,
     *,
-    max_body: int | None = None,
+    max_body: int | None = MAX_BODY,
     dialect: Dialect = plain_dialect,
 ) -> AsyncIterator[House]:
     application, metrics = Application(), Metrics("test")

@@ -1,6 +1,5 @@
 """One running Atto ledger: its surface, its use cases, and the loops that keep them going."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -17,9 +16,7 @@ from strongroom.atto.settings import API_SURFACE, AttoSettings
 from strongroom.atto.use_cases import PENDING, UseCases
 from strongroom.atto.wallets.adoption import adopt_accounts
 from strongroom.atto.wallets.watched_addresses import POLL_S as ACCOUNTS_S
-from strongroom.core.coordination.idempotency import instance_lease
-from strongroom.core.coordination.lease import Lease
-from strongroom.core.coordination.loops import Loop, Turn
+from strongroom.core.coordination.loops import Loop
 from strongroom.core.http.listener import Surface
 from strongroom.core.ledger.base import LedgerBase
 from strongroom.core.ledger.contract import AnyLedger, Surroundings
@@ -35,11 +32,8 @@ RECEIVABLES = "attoReceivables"
 RECEIVER = "attoReceiver"
 HISTORY = "attoHistory"
 CALLBACKS = "attoCallbacks"
-PURGE = "attoPurge"
-INSTANCE = "attoInstance"
 
 WORKERS_LEASE = "workers"
-PURGE_S = 3600.0
 SWEEP_S = 10.0
 
 
@@ -67,6 +61,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
                 access=self.settings.access,
                 json_only=True,
                 dialect=self._errors.refused_at_door,
+                max_body=None,  # the application words its refusal
                 pages=frozenset({PAGE}),
             )
         ]
@@ -91,7 +86,6 @@ class AttoLedger(LedgerBase[AttoSettings]):
         if self.settings.callback_url is None:
             loops.start(loops.every(CALLBACKS, QUIET_TICK_S, use_cases.callbacks.advance, part="progress"))
         watch_backlog(loops, CALLBACKS, self._backlog())
-        loops.start(loops.run(INSTANCE, self._live))
         self.under(WORKERS_LEASE, self._workers())
 
     def _workers(self) -> list[Loop]:
@@ -112,16 +106,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
             loops.every(RECEIVER, CHECK_S, use_cases.receivable_check.check, part="check"),
             loops.every(HISTORY, POLL_S, history.fill_gaps, wake=history.changed),
             loops.run(CALLBACKS, callbacks.run, rest=callbacks.rest),
-            loops.every(PURGE, PURGE_S, use_cases.idempotency.purge),
         ]
-
-    async def _live(self, turn: Turn) -> None:
-        """Holds the lease that says that this process lives."""
-
-        async def hold(_lease: Lease) -> None:
-            await asyncio.Event().wait()
-
-        await self.leases.lead(instance_lease(self.leases.holder), hold, turn.health)
 
     def _backlog(self) -> BacklogWatch:
         return BacklogWatch(

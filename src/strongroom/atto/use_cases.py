@@ -32,7 +32,6 @@ from strongroom.atto.wallets.recovery import Recoverer
 from strongroom.atto.wallets.scan_progress import ScanProgress
 from strongroom.atto.wallets.wallets import Wallets
 from strongroom.atto.wallets.watched_addresses import MonitoredAddresses
-from strongroom.core.coordination.idempotency import Idempotency
 from strongroom.core.intents.resolver import Pace
 from strongroom.core.intents.signing import Signing
 from strongroom.core.ledger.base import LedgerBase
@@ -90,7 +89,7 @@ class UseCases:
     def _make_submitter(self) -> None:
         """A block's way: a draft, the work for it, the signature in one write, and the resolver that finds its outcome."""
         ledger, settings = self._ledger, self._ledger.settings
-        self.idempotency = Idempotency(ledger.database, ledger.clock, ledger.leases)
+        self.idempotency = ledger.remember_requests()
         self._keyring = Keyring(
             vault=ledger.vault,
             bindings=ledger.bindings,

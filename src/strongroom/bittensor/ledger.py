@@ -59,6 +59,7 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
                 access=self.settings.access,
                 pages=frozenset({PAGE}),
                 dialect=refused_at_door,
+                max_body=None,  # the application words its refusal
                 proxies=self.settings.trusted_proxies,
             )
         ]

@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from functools import partial
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from strongroom.commands.context import administrative_settings
 from strongroom.commands.installed import installed
-from strongroom.core.errors import StrongroomError
+from strongroom.core.errors import StrongroomError, Unavailable
 from strongroom.core.ledger.contract import Check
 from strongroom.core.security.audit import verify
 from strongroom.core.storage.installed import Installed, check_schema, reading
-from strongroom.registry import BY_NAME
+from strongroom.core.terminal import print_table
+from strongroom.registry import BROKEN, BY_NAME
 from strongroom.settings import Settings
 
 
@@ -29,11 +29,17 @@ def doctor() -> None:
 def _checks(settings: Settings) -> dict[str, Check]:
     """What there is to check, by its name."""
     checks: dict[str, Check] = {}
+    if BROKEN:
+        checks["installed ledgers"] = _broken
     for one in installed(settings):
         checks[f"{one.ledger} database"] = partial(check_schema, one)
         checks[f"{one.ledger} audit trail"] = partial(_audit_trail, one)
         checks |= BY_NAME[one.ledger].checks(one, settings.ledgers[one.ledger])
     return checks
+
+
+async def _broken() -> str:
+    raise Unavailable("; ".join(BROKEN))
 
 
 async def _audit_trail(one: Installed) -> str:
@@ -54,5 +60,5 @@ async def _report(checks: Mapping[str, Check]) -> bool:
         except OSError as error:
             healthy = False
             table.add_row(name, "[red]bad[/]", Text(str(error)))
-    Console().print(table)
+    print_table(table)
     return healthy

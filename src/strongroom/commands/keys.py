@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +15,7 @@ from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.repair import Repair, Verdict
 from strongroom.core.storage.database import Database
+from strongroom.core.terminal import print_table
 from strongroom.registry import LEDGERS
 
 application = typer.Typer(
@@ -44,7 +44,7 @@ def list_rows(ledger: Ledger) -> None:
     for one in verdicts:
         unbound = "" if one.is_bound else ", and the next start of the service binds it"
         table.add_row(Text(one.row.name), Text(one.words or f"good{unbound}"))
-    Console().print(table)
+    print_table(table)
     if any(one.words for one in verdicts):
         raise typer.Exit(1)
 

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +18,7 @@ from strongroom.core.ledger.contract import AnyLedger
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.tokens import NewToken, Token, Tokens
 from strongroom.core.storage.database import Database
+from strongroom.core.terminal import print_table
 from strongroom.registry import BY_NAME, LEDGERS
 
 application = typer.Typer(help="API tokens: create, list, rotate, revoke.", no_args_is_help=True)
@@ -65,13 +65,18 @@ def _limits(ledger: str, given: Mapping[str, Any]) -> str:
     own = _options(BY_NAME[ledger])
     foreign = [one for one, value in given.items() if one not in own and value not in (None, False, [])]
     if foreign:
-        options = ", ".join("--" + one.replace("_", "-") for one in foreign)
+        options = ", ".join(map(_option, foreign))
         limited = ", ".join(one.name for one in ISSUING if set(foreign) & _options(one).keys())
+        theirs = " and ".join(["scopes", "--expires", *(_option(one) for one in own)])
         raise typer.BadParameter(
-            f"limits are for --ledger {limited}: {options}; tokens of {ledger} have scopes and --expires"
+            f"limits are for --ledger {limited}: {options}; tokens of {ledger} have {theirs}"
         )
     limit = BY_NAME[ledger].token_limits()
     return "" if limit is None else limit(**{name: given[name] for name in own})
+
+
+def _option(parameter: str) -> str:
+    return "--" + parameter.replace("_", "-")
 
 
 def _options(ledger: AnyLedger) -> Mapping[str, inspect.Parameter]:
@@ -115,7 +120,7 @@ def list_tokens(ledger: Ledger = DEFAULT) -> None:
         moments = [token.created_at_ms, token.expires_at_ms, token.revoked_at_ms]
         narrowed = [Text(_readable(token.limits))] if limited else []
         table.add_row(token.id, Text(token.name), "\n".join(token.scopes), *map(_minute, moments), *narrowed)
-    Console().print(table)
+    print_table(table)
 
 
 def _readable(limits: str) -> str:

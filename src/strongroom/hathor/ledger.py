@@ -177,6 +177,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
                 port=api.port,
                 access=Access.TOKEN,
                 dialect=refused_at_door,
+                max_body=None,  # the application words its refusal
                 proxies=api.proxies,
             ),
             Surface(

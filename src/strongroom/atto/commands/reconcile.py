@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +22,7 @@ from strongroom.core.ledger.contract import Administration, administration_of
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage.database import Database
+from strongroom.core.terminal import print_table
 
 RESTART = "Restart the service: it remembers what it has seen of these accounts."
 
@@ -156,7 +156,7 @@ def _show(found: Sequence[Comparison], *, as_json: bool) -> None:
             Text(f"{block['hash']} at {block['height']}" if block else "", overflow="fold"),
             document["standing"],
         )
-    Console().print(table)
+    print_table(table)
 
 
 def _place(state: dict[str, Any] | None) -> Text:

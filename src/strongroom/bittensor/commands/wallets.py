@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +23,7 @@ from strongroom.core.errors import InvalidInput, NotFound
 from strongroom.core.ledger.contract import administration_of
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.storage.schema import shown
+from strongroom.core.terminal import print_table
 
 application = typer.Typer(help="Look after the keys of Bittensor wallets.", no_args_is_help=True)
 
@@ -121,7 +121,7 @@ def wallets(context: typer.Context) -> None:
     table.add_column("where", overflow="fold")
     for entry in asyncio.run(work()):
         table.add_row(Text(str(entry.key)), entry.address or "(encrypted)", entry.place)
-    Console().print(table)
+    print_table(table)
 
 
 @application.command()

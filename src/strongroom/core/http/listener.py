@@ -27,6 +27,7 @@ LOOK_S = 0.005
 """At shutdown the open connections are counted this often: uvicorn has no event for a closed connection."""
 PING_S = 20.0
 MAX_FRAME = 16 * 1024 * 1024
+MAX_BODY = 1_000_000
 NOBODY_ELSE = AllowedCallers()
 
 
@@ -54,7 +55,7 @@ class Surface:
     """Whether WebSocket messages are compressed if the client offers it; this takes 32 KB for each connection."""
     ping_s: float = PING_S
     """The pause between pings of a WebSocket. A peer that does not answer one until the next is dead (1011)."""
-    max_body: int | None = None
+    max_body: int | None = MAX_BODY
     """The largest request body in bytes; a larger one gets 413. None: the application has its own limit."""
     messages_a_minute: int | None = None
     """The limit of WebSocket frames; None: the limit of all surfaces."""

@@ -11,8 +11,9 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from strongroom.core.coordination.lease import Leases
-from strongroom.core.coordination.loops import Loop, Loops
+from strongroom.core.coordination.idempotency import Idempotency, instance_lease
+from strongroom.core.coordination.lease import Lease, Leases
+from strongroom.core.coordination.loops import Loop, Loops, Turn
 from strongroom.core.errors import VaultError
 from strongroom.core.http.door import Dialect
 from strongroom.core.http.listener import Surface
@@ -35,6 +36,7 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
 
 HOLDER_BYTES = 8
+PURGE_S = 3600.0
 
 S = TypeVar("S", bound=LedgerSettings)
 
@@ -68,6 +70,7 @@ class LedgerBase(ABC, Generic[S]):
         self._sealed: _Sealed | None = None
         self._openings: dict[str, Opening] = {}
         self._failed: asyncio.Future[None] | None = None
+        self._idempotency: Idempotency | None = None
 
     # A ledger defines these.
 
@@ -108,6 +111,14 @@ class LedgerBase(ABC, Generic[S]):
         """
         self._openings[surface] = opening = Opening(dialect, headers)
         return TimedApplication(opening, self.metrics, route)
+
+    def remember_requests(self) -> Idempotency:
+        """The ledger's Idempotency-Keys. `assemble` calls it once; everything that they need runs from `start` on.
+
+        A request is taken over from a process that is gone, so each process holds a lease while it lives. Each deletes old keys.
+        """
+        self._idempotency = Idempotency(self.database, self.clock, self.leases)
+        return self._idempotency
 
     @property
     def is_served(self) -> bool:
@@ -166,7 +177,18 @@ class LedgerBase(ABC, Generic[S]):
         self.loops.start(self._database_loop())
         if self._sealed is not None:
             self.background.start(self._sealed.watch.run())
+        if self._idempotency is not None:
+            self.loops.start(self.loops.run(self.component("Instance"), self._live))
+            self.loops.start(self.loops.every(self.component("Purge"), PURGE_S, self._idempotency.purge))
         self.start_loops()
+
+    async def _live(self, turn: Turn) -> None:
+        """Holds the lease that says that this process lives."""
+
+        async def hold(_lease: Lease) -> None:
+            await asyncio.Event().wait()
+
+        await self.leases.lead(instance_lease(self.leases.holder), hold, turn.health)
 
     def under(self, lease: str, loops: Sequence[Loop]) -> None:
         """Runs loops in the process that holds the ledger's lease of this name."""

@@ -7,7 +7,7 @@ The service has keys, so its own package contains no faucet and no switchable fa
     sandbox = "strongroom_sandbox.definition:NETWORKS"
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -42,27 +42,96 @@ class LocalNetworks(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalNetworksDefinition:
-    """What a package with local networks provides."""
-
+    ledgers: tuple[str, ...]
+    """The names of the ledgers whose networks these are. Of each ledger one package makes the network."""
     default_variables: Callable[[Mapping[str, str]], dict[str, str]]
-    """Makes, from the environment's variables, those with which a service uses the networks on their ports."""
+    """What points a service at the networks on these variables' ports."""
     make: Callable[[Mapping[str, str], Path, Clock, Sequence[str]], LocalNetworks]
-    """Makes the networks from the environment's variables, the data folder, the clock and the ledgers' names (empty: all)."""
+    """Of the environment's variables, the data folder, the clock and some of the ledgers above."""
 
 
-def find_local_networks() -> LocalNetworksDefinition | None:
-    """The installed package's definition; None if no package with local networks is installed.
+class InstalledNetworks:
+    """The local networks of every installed package."""
+
+    def __init__(self, definitions: Sequence[LocalNetworksDefinition]) -> None:
+        self._definitions = definitions
+        self.ledgers = tuple(name for one in definitions for name in one.ledgers)
+
+    def require(self, ledgers: Iterable[str]) -> None:
+        """Raises: SettingsError: one of these ledgers has no local network here."""
+        missing = sorted(set(ledgers) - set(self.ledgers))
+        if missing:
+            raise SettingsError(
+                [
+                    f"no installed package makes a local network of {', '.join(missing)}; there is {', '.join(self.ledgers)}"
+                ]
+            )
+
+    def default_variables(self, variables: Mapping[str, str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for one in self._definitions:
+            found |= one.default_variables(variables)
+        return found
+
+    def make(
+        self, variables: Mapping[str, str], data: Path, clock: Clock, ledgers: Sequence[str]
+    ) -> LocalNetworks:
+        """Of these ledgers, of which others may have a network elsewhere; of none: of all that there are.
+
+        Raises:
+            SettingsError: none of them has a local network here.
+        """
+        wanted = [name for name in self.ledgers if name in ledgers or not ledgers]
+        if not wanted:
+            self.require(ledgers)
+        parts = [
+            (definition, [name for name in definition.ledgers if name in wanted])
+            for definition in self._definitions
+        ]
+        made = [definition.make(variables, data, clock, own) for definition, own in parts if own]
+        return _Together(made)
+
+
+class _Together:
+    def __init__(self, networks: Sequence[LocalNetworks]) -> None:
+        self._networks = networks
+
+    def service_variables(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for one in self._networks:
+            found |= one.service_variables()
+        return found
+
+    def open(self) -> list[Surface]:
+        return [surface for one in self._networks for surface in one.open()]
+
+    async def seed_wallets(self, ledger: Ledger) -> None:
+        for one in self._networks:
+            await one.seed_wallets(ledger)
+
+    async def close(self) -> None:
+        for one in self._networks:
+            await one.close()
+
+
+def find_local_networks() -> InstalledNetworks | None:
+    """None: no package that makes local networks is installed.
 
     Raises:
-        SettingsError: an entry point names another kind of object, or several packages make local networks.
+        SettingsError: an entry point names something else, or two packages make the network of one ledger.
     """
     entries = sorted(entry_points(group=GROUP), key=lambda one: one.name)
-    found = [_load(entry) for entry in entries]
-    if len(found) > 1:
-        raise SettingsError(
-            [f"several packages make local networks: {', '.join(one.value for one in entries)}"]
-        )
-    return found[0] if found else None
+    if not entries:
+        return None
+    makers: dict[str, EntryPoint] = {}
+    definitions = [(entry, _load(entry)) for entry in entries]
+    for entry, definition in definitions:
+        for name in definition.ledgers:
+            if (other := makers.setdefault(name, entry)) is not entry:
+                raise SettingsError(
+                    [f"two packages make a local network of {name}: {other.value} and {entry.value}"]
+                )
+    return InstalledNetworks([definition for _, definition in definitions])
 
 
 def _load(entry: EntryPoint) -> LocalNetworksDefinition:
@@ -74,7 +143,7 @@ def _load(entry: EntryPoint) -> LocalNetworksDefinition:
     return found
 
 
-def require_local_networks() -> LocalNetworksDefinition:
+def require_local_networks() -> InstalledNetworks:
     """The installed package's definition; raises SettingsError if none is installed."""
     found = find_local_networks()
     if found is None:

@@ -10,6 +10,7 @@ from strongroom.core.http.connections.limits import MAX_HEAD, MAX_HEADERS, Conne
 from strongroom.core.http.connections.request_size import MAX_DISCARDED
 from strongroom.core.http.door import Refused
 from strongroom.core.http.forwarded import parse_proxies
+from strongroom.core.http.listener import MAX_BODY, Surface
 from strongroom.core.runtime.telemetry import Metrics
 from support.clock import ManualClock
 from support.raw_http import a_head_has_begun, house
@@ -265,6 +266,14 @@ async def test_a_body_above_the_surfaces_limit_is_refused(request_head: bytes) -
     async with house(max_body=100) as service:
         assert status(await service.ask(request_head)) == 413
         await eventually(lambda: service.application.running == 0)
+
+
+async def test_a_surface_that_says_nothing_takes_a_megabyte() -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    assert Surface.__dataclass_fields__["max_body"].default == MAX_BODY
+    async with house() as service:
+        assert status(await service.ask(head % (MAX_BODY + 1) + b"y" * (MAX_BODY + 1))) == 413
+        assert status(await service.ask(head % MAX_BODY + b"y" * MAX_BODY)) == 200
 
 
 AMBIGUOUS = [
