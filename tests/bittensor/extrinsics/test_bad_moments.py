@@ -15,15 +15,12 @@ from strongroom.bittensor.gateway import InvalidNodeResponse
 from strongroom.bittensor.jobs.runner import principal_of
 from strongroom.bittensor.jobs.store import Job, JobExists, find_job
 from strongroom.bittensor.keystore.names import hotkey
-from strongroom.bittensor.protocol.calls import set_weights as weights_call
-from strongroom.bittensor.protocol.eras import Era
-from strongroom.bittensor.protocol.weights import weight_set
 from strongroom.core.errors import Unavailable
 from strongroom.core.security.access import OPERATOR
 from strongroom_sandbox.bittensor.codec.runtime import Call
 from strongroom_sandbox.bittensor.execution import accounts
 from strongroom_sandbox.bittensor.node.faults import Lies
-from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
+from support.bittensor.live_node import LiveNode, live_node, new_node
 from support.bittensor.signing import signed
 from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, body, pooled, revealed, set_weights, settled
 from support.bittensor_service import (
@@ -195,45 +192,6 @@ async def test_weights_are_set_while_finality_stands_still(node: LiveNode, servi
     node.node.production.finality_stalled = False
     node.produce()
     assert (await settled(service, "once"))["result"]["success"] is True
-
-
-async def test_what_the_sdk_was_to_submit_is_submitted_by_nobody_else(
-    node: LiveNode, service: BittensorService
-) -> None:
-    """Its caller never got the signature, and will ask again: a payment would be made twice."""
-    chain = service.ledger.chain_work.chain
-    runtime, heads = await chain.runtime(), await chain.heads()
-    call = runtime.encode(weights_call(NETUID, weight_set([0], [1], 0)))
-    document = {
-        "wallet_name": WALLET,
-        "call": call.hex(),
-        "era": Era.starting(heads.final.number, 16).encode().hex(),
-        "nonce": 0,
-    }
-    answer = await service.client.post("/wallet/extrinsics/sign", json=document)
-    assert answer.status_code == 200, answer.text
-
-    def looks() -> int:
-        return sum("getFinalizedHead" in request for request in node.requests)
-
-    before = looks()
-    await eventually(
-        lambda: looks() > before + 60
-    )  # half a second each, of a process that takes over after twenty
-    assert not node.node.pool.waiting
-    node.produce(17)
-    assert (await until_answered(service))["success"] is True
-
-
-async def until_answered(service: BittensorService) -> dict[str, Any]:
-    """Sets other weights, as soon as the account may sign again."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            answer = await set_weights(service, weights=[3, 2, 1])
-            if answer.status_code == 200:
-                document: dict[str, Any] = answer.json()
-                return document
-            await asyncio.sleep(0.05)
 
 
 async def test_weights_that_another_program_replaced_are_not_told_to_be_set(
