@@ -73,3 +73,17 @@ def test_a_part_that_was_read_raw_is_decoded_later() -> None:
     assert decode_json('{"name": "y"}', Known) == Known(name="y")
     with pytest.raises(msgspec.ValidationError):
         decode_json("[]", Known)
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', '{"name":"\\uDBFFx"}', '["\\ud800"]'])
+def test_half_of_a_surrogate_pair_is_not_said_to_be_a_truncated_document(text: str) -> None:
+    for decode in (decode_json, JsonDecoder(Any).decode):
+        for data in (text, text.encode()):
+            with pytest.raises(msgspec.DecodeError, match="half of an escaped surrogate pair"):
+                decode(data)
+
+
+def test_a_truncated_document_is_said_to_be_truncated() -> None:
+    for data in ('{"name":"a', '"\\ud83d\\ude00', ""):
+        with pytest.raises(msgspec.DecodeError, match="truncated"):
+            decode_json(data)

@@ -5,6 +5,9 @@ that walks the value may fail the same way. So a document may be nested at most 
 document is a `msgspec.DecodeError`.
 """
 
+import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Generic, TypeVar, overload
 
 import msgspec
@@ -13,6 +16,8 @@ T = TypeVar("T")
 
 MAX_DEPTH: Final = 64
 """The most arrays and objects inside each other. The documents of the three ledgers' clients and nodes have fewer than ten."""
+_TRUNCATED: Final = "Input data was truncated"
+_HALF_PAIR: Final = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _NOT_OPENING: Final = bytes(byte for byte in range(256) if byte not in b"[{")
 _NOT_SHAPE: Final = bytes(byte for byte in range(256) if byte not in b'[]{}"')
@@ -36,13 +41,7 @@ def decode_json(data: bytes | str, kind: Any = Any) -> Any:
     Raises:
         msgspec.DecodeError: it is not JSON, not of this kind (ValidationError), or nested too deep.
     """
-    try:
-        check_depth(data)
-        return msgspec.json.decode(data, type=kind)
-    except UnicodeError:
-        raise NotJson("JSON is not UTF-8") from None
-    except RecursionError:
-        raise NotJson(f"JSON is nested deeper than {MAX_DEPTH} levels") from None
+    return _decode(partial(msgspec.json.decode, type=kind), data)
 
 
 class JsonDecoder(Generic[T]):
@@ -53,14 +52,28 @@ class JsonDecoder(Generic[T]):
 
     def decode(self, data: bytes | str | msgspec.Raw) -> T:
         """Raises: msgspec.DecodeError."""
-        try:
-            if not isinstance(data, msgspec.Raw):  # a Raw is a part of a document that was already checked
-                check_depth(data)
-            return self._decode(data)
-        except UnicodeError:
-            raise NotJson("JSON is not UTF-8") from None
-        except RecursionError:
-            raise NotJson(f"JSON is nested deeper than {MAX_DEPTH} levels") from None
+        return _decode(self._decode, data)
+
+
+def _decode(decode: Callable[[Any], T], data: bytes | str | msgspec.Raw) -> T:
+    try:
+        if not isinstance(data, msgspec.Raw):  # a Raw is a part of a document that was already checked
+            check_depth(data)
+        return decode(data)
+    except UnicodeError:
+        raise NotJson("JSON is not UTF-8") from None
+    except RecursionError:
+        raise NotJson(f"JSON is nested deeper than {MAX_DEPTH} levels") from None
+    except msgspec.DecodeError as error:
+        if str(error) == _TRUNCATED and _has_half_pair(data):
+            raise NotJson("JSON is malformed: a string ends in half of an escaped surrogate pair") from None
+        raise
+
+
+def _has_half_pair(data: bytes | str | msgspec.Raw) -> bool:
+    """Finds what msgspec takes for the end of the document: a lone surrogate near its end."""
+    raw = data.encode() if isinstance(data, str) else bytes(data)
+    return _HALF_PAIR.search(raw) is not None
 
 
 def check_depth(data: bytes | str) -> None:

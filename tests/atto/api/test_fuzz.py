@@ -8,6 +8,7 @@ from atto.conftest import Start
 from support.atto_network import AttoNetwork
 from support.atto_service import ATTO, NOBODY, AttoService, entry
 from support.fuzzing import fuzz
+from support.odd_text import ask_oddly
 
 pytestmark = pytest.mark.anyio
 
@@ -56,4 +57,16 @@ async def test_many_requests_that_nobody_thought_of(
 ) -> None:
     async with start(ATTO_SCAN_LIMIT="20") as service:
         await ask_anything(service, network, tmp_path, seconds=90)
+        await assert_unharmed(service, network)
+
+
+async def test_text_that_no_column_holds_is_no_defect(start: Start, network: AttoNetwork) -> None:
+    async with start(ATTO_SCAN_LIMIT="20") as service:
+        wallet = await service.create_wallet("known")
+        address = await service.open_account(network, 1_000 * ATTO, wallet)
+        document = (await service.client.get("/v3/api-docs")).json()
+        known = {"name": "known", "walletName": "known", "address": address}
+        bodies = {"SEND": {"receiverAddress": NOBODY, "amount": 1}}
+        count, defects = await ask_oddly(service.client, document, known=known, bodies=bodies, headers={})
+        assert (count > 50, defects) == (True, [])
         await assert_unharmed(service, network)

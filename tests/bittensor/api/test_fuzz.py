@@ -15,6 +15,7 @@ from support.bittensor_service import (
     running_bittensor,
 )
 from support.fuzzing import fuzz
+from support.odd_text import ask_oddly
 
 
 async def ask_anything(service: BittensorService, folder: Path, *, seconds: int) -> None:
@@ -58,3 +59,20 @@ async def test_requests_that_nobody_thought_of(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_many_requests_that_nobody_thought_of(tmp_path: Path) -> None:
     await fuzzed(tmp_path, 90)
+
+
+async def test_text_that_no_column_holds_is_no_defect(database_url: URL, tmp_path: Path) -> None:
+    async with live_node(new_node(424, [HOT.public_key], interval_ms=200)) as node:
+        variables = database_variables(database_url, tmp_path) | {
+            "chain_endpoint": node.url,
+            "BITTENSOR_REQUESTS_A_MINUTE": "1000000",
+        }
+        async with running_bittensor(variables) as service:
+            await import_validator(service)
+            headers = await service.token(calls=("weights",), coldkey=True, any_text=True)
+            document = (await service.client.get("/openapi.json")).json()
+            known = {"wallet_name": "validator", "hotkey_name": "default", "netuid": str(NETUID)}
+            count, defects = await ask_oddly(
+                service.client, document, known=known, bodies={}, headers=headers
+            )
+            assert (count > 20, defects) == (True, [])

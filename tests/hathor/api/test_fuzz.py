@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from strongroom.core.clock import SystemClock
@@ -13,6 +14,7 @@ from support.clock import ManualClock
 from support.fuzzing import fuzz
 from support.hathor.api import HEALTH_KEY, WALLET_ID, recorded_rows, serving_api
 from support.hathor.running import serving, serving_node
+from support.odd_text import ask_oddly
 
 pytestmark = pytest.mark.anyio
 TX = "00000000" + "cd" * 28
@@ -54,3 +56,17 @@ async def test_requests_that_nobody_thought_of(tmp_path: Path, clock: ManualCloc
 @pytest.mark.slow
 async def test_many_requests_that_nobody_thought_of(tmp_path: Path, clock: ManualClock) -> None:
     await _run(tmp_path, clock, seconds=90)
+
+
+async def test_text_that_no_column_holds_is_no_defect(database: Database, clock: ManualClock) -> None:
+    async with (
+        serving_node(new_node(SystemClock(), MAINNET)) as url,
+        serving_api(database, clock, rows=recorded_rows(), node_url=url, burst=10**9) as api,
+        serving(api.application) as listener,
+        httpx2.AsyncClient(base_url=listener.url, timeout=30, trust_env=False) as client,
+    ):
+        headers = {"Authorization": api.full()["Authorization"], "x-api-key": HEALTH_KEY}
+        document = (await client.get("/api-docs")).json()
+        known = {name: str(values[0]) for name, values in KNOWN.items()}
+        count, defects = await ask_oddly(client, document, known=known, bodies={}, headers=headers)
+        assert (count > 50, defects) == (True, [])
