@@ -89,7 +89,9 @@ async def serve(
 
 
 def _ledgers(settings: Settings, health: Health, metrics: Metrics) -> list[Ledger]:
-    surroundings = Surroundings(clock=SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics)
+    surroundings = Surroundings(
+        clock=SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics, guard=settings.guard
+    )
     return [
         definition.make(own, surroundings)
         for definition in LEDGERS

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import structlog
 
 from strongroom.core.environment import SHORT_SECRETS_VARIABLE, Environment
+from strongroom.core.guard.settings import GuardSettings, read_guard_settings
 from strongroom.core.http.connections.limits import ConnectionLimits, read_connection_limits
 from strongroom.core.http.door import AllowedCallers, read_allowed_callers
 from strongroom.core.http.exposure import ALLOW_VARIABLE, Access, Exposure, exposure_mistakes
@@ -55,6 +56,7 @@ class Settings:
     connections: ConnectionLimits
     log_as_json: bool
     log_level: str
+    guard: GuardSettings
     ledgers: Mapping[str, LedgerSettings]
     """The settings of each ledger that is read, by its name."""
     warnings: tuple[str, ...] = ()
@@ -132,6 +134,7 @@ def _read(environment: Environment, wanted: tuple[str, ...]) -> Settings:
         connections=read_connection_limits(environment),
         log_as_json=_log_as_json(environment),
         log_level=_log_level(environment),
+        guard=read_guard_settings(environment),
         ledgers={
             ledger.name: ledger.read_settings(environment, data, host)
             for ledger in LEDGERS

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from strongroom.atto.settings import SURFACES, AttoSettings, read_atto_settings
 from strongroom.core.environment import Environment
+from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.security.holdings import Holdings
 from strongroom.core.storage.installed import Installed
@@ -67,6 +68,18 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
         from strongroom.atto.api.access import SCOPES
 
         return SCOPES
+
+    def vocabulary(self) -> Vocabulary:
+        from strongroom.atto.protocol import Address, BlockType
+
+        def path(address: str) -> str:
+            return Address.parse(address).path
+
+        return Vocabulary(
+            kinds=frozenset(one.name for one in BlockType),
+            normalized_destination=path,
+            normalized_account=path,
+        )
 
     def checks(self, installed: Installed, settings: AttoSettings) -> Mapping[str, Check]:
         from strongroom.atto.commands.doctor import atto_checks

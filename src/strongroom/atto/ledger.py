@@ -63,6 +63,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
                 dialect=self._errors.refused_at_door,
                 max_body=None,  # the application words its refusal
                 pages=frozenset({PAGE}),
+                proxies=self.settings.trusted_proxies,
             )
         ]
 
@@ -72,6 +73,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
             idempotency=self.use_cases.idempotency,
             gatekeeper=Gatekeeper(self.tokens, required=self.settings.require_token),
             errors=self._errors,
+            proxies=self.settings.trusted_proxies,
         )
         return {API_SURFACE: api}
 

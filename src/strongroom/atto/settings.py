@@ -8,6 +8,7 @@ from sqlalchemy.engine import URL
 from strongroom.atto.protocol import Address, Network
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.http.exposure import Access, Exposure
+from strongroom.core.http.forwarded import TrustedProxies, parse_proxies
 from strongroom.core.messaging.backlog import BacklogLimits, read_backlog_limits
 from strongroom.core.security.keys.source import KeySource, read_key_source
 from strongroom.core.storage.database import mysql_url, sqlite_url
@@ -46,6 +47,7 @@ class AttoSettings:
     key_cache_s: int
     """How long an opened wallet seed may stay in memory after its last use."""
     backlog: BacklogLimits
+    trusted_proxies: TrustedProxies
     short_credentials: tuple[str, ...] = ()
     """Always empty: Atto has no variable with a secret of its callers."""
 
@@ -96,6 +98,12 @@ def read_atto_settings(environment: Environment, data: Path, host: str) -> AttoS
         request_timeout_s=environment.integer("ATTO_REQUEST_TIMEOUT_S", 55, low=1, high=3600),
         key_cache_s=environment.integer("ATTO_KEY_CACHE_S", 60, low=0, high=86_400),
         backlog=read_backlog_limits(environment),
+        trusted_proxies=environment.parsed(
+            "ATTO_TRUSTED_PROXIES",
+            environment.text("ATTO_TRUSTED_PROXIES", "0"),
+            parse_proxies,
+            TrustedProxies(),
+        ),
     )
 
 

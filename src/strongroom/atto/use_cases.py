@@ -36,7 +36,7 @@ from strongroom.core.intents.resolver import Pace
 from strongroom.core.intents.signing import Signing
 from strongroom.core.ledger.base import LedgerBase
 from strongroom.core.messaging.outbox import Outbox
-from strongroom.core.security.policy import Policy, SigningGate
+from strongroom.core.security.policy import SigningGate
 
 # The components of health.
 PENDING = "attoPendingBlocks"
@@ -105,11 +105,12 @@ class UseCases:
                 node_clock=self.node_watch.clock,
                 keyring=self._keyring,
                 idempotency=self.idempotency,
+                policy=ledger.guard,
             ),
             signing=Signing(
                 ledger.definition.name,
                 database=ledger.database,
-                gate=SigningGate(Policy(), ledger.audit),
+                gate=SigningGate(ledger.guard, ledger.audit),
                 clock=ledger.clock,
                 metrics=ledger.metrics,
             ),

@@ -11,6 +11,7 @@ from strongroom.bittensor.settings import (
     read_bittensor_settings,
 )
 from strongroom.core.environment import Environment
+from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.ledger.contract import (
     AbsentNetwork,
     Check,
@@ -69,6 +70,18 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
         from strongroom.bittensor.authorization.limits import SCOPES
 
         return SCOPES
+
+    def vocabulary(self) -> Vocabulary:
+        from strongroom.bittensor.protocol.ss58 import decode_address, encode_address
+
+        def canonical(address: str) -> str:
+            return encode_address(decode_address(address))
+
+        return Vocabulary(
+            facts={"netuid": int, "call": str, "hotkey": str},
+            normalized_destination=canonical,
+            normalized_account=canonical,
+        )
 
     def checks(self, installed: Installed, settings: BittensorSettings) -> Mapping[str, Check]:
         from strongroom.bittensor.commands.doctor import bittensor_checks

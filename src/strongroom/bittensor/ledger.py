@@ -31,7 +31,7 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
     """One running Bittensor wallet service."""
 
     async def assemble(self) -> None:
-        self._gate = SigningGate(KeyPolicy(), self.audit)
+        self._gate = SigningGate(KeyPolicy(self.guard), self.audit)
         path = self.settings.wallet_path
         self._folder = None if path is None else WalletFolder(path)
         self.keyring = self._make_keyring()

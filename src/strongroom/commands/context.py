@@ -60,7 +60,7 @@ class Administrator:
         if not makes:
             await require_installed(settings, ledger)
         settings.data.mkdir(parents=True, exist_ok=True)
-        running = ledger.make(own_settings(ledger, settings), surroundings())
+        running = ledger.make(own_settings(ledger, settings), surroundings(settings))
         try:
             await running.prepare()
             yield running
@@ -83,10 +83,14 @@ def own_settings(ledger: LedgerDefinition[S, L], settings: Settings) -> S:
     return found
 
 
-def surroundings() -> Surroundings:
+def surroundings(settings: Settings) -> Surroundings:
     """Of a command: its health and metrics are asked by nobody."""
     return Surroundings(
-        clock=SystemClock(), entropy=SystemEntropy(), health=Health(), metrics=Metrics("strongroom")
+        clock=SystemClock(),
+        entropy=SystemEntropy(),
+        health=Health(),
+        metrics=Metrics("strongroom"),
+        guard=settings.guard,
     )
 
 

@@ -12,8 +12,14 @@ from strongroom.registry import LEDGERS
 
 Loader = Callable[[], typer.Typer | Callable[..., Any] | None]
 
-OF_EVERY_LEDGER = ("token", "keys")
-"""Commands of the service that ask every ledger for what they offer: modules beside this one."""
+OF_EVERY_LEDGER = {
+    "token": "token:application",
+    "keys": "keys:application",
+    "policy": "policy:application",
+    "freeze": "freeze:freeze",
+    "unfreeze": "freeze:unfreeze",
+}
+"""Commands of the service that ask every ledger for what they offer: modules beside this one, and what they define there."""
 
 
 class LazyCommands(TyperGroup):
@@ -32,18 +38,18 @@ class LazyCommands(TyperGroup):
 
 
 def _loaders() -> Iterator[tuple[str, Loader]]:
-    for name in OF_EVERY_LEDGER:
-        yield name, _of_module(name)
+    for name, place in OF_EVERY_LEDGER.items():
+        yield name, _of_module(*place.split(":"))
     for ledger in LEDGERS:
         yield ledger.name, ledger.commands
         for name, load in ledger.root_commands().items():
             yield name, load
 
 
-def _of_module(name: str) -> Loader:
-    def loader() -> typer.Typer:
-        application: typer.Typer = import_module(f"{__package__}.{name}").application
-        return application
+def _of_module(module: str, attribute: str) -> Loader:
+    def loader() -> typer.Typer | Callable[..., Any]:
+        found: typer.Typer | Callable[..., Any] = getattr(import_module(f"{__package__}.{module}"), attribute)
+        return found
 
     return loader
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strongroom.core.environment import Environment
+from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.storage.installed import Installed
 from strongroom.core.storage.schema import Revisions
@@ -56,6 +57,11 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
         from strongroom.hathor.api.first_api.access import SCOPES
 
         return SCOPES
+
+    def vocabulary(self) -> Vocabulary:
+        from strongroom.hathor.proposals.admission import VOCABULARY
+
+        return VOCABULARY
 
     def checks(self, installed: Installed, settings: HathorSettings) -> Mapping[str, Check]:
         from strongroom.hathor.commands.doctor import hathor_checks

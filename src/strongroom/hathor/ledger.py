@@ -21,6 +21,7 @@ from strongroom.core.messaging.bus import Bus, RedisBus
 from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.messaging.outbox_reader import OutboxReader
 from strongroom.core.runtime.telemetry import Status
+from strongroom.core.security.policy import SigningGate
 from strongroom.core.security.tokens import Gatekeeper
 from strongroom.hathor.api.admission import Admission, Clients
 from strongroom.hathor.api.application import FirstApi, Services, create_application
@@ -46,6 +47,7 @@ from strongroom.hathor.notifications.devices import Devices
 from strongroom.hathor.notifications.fcm import Fcm
 from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMetrics, PushRules
+from strongroom.hathor.proposals.admission import Admission
 from strongroom.hathor.proposals.broadcaster import (
     PACE,
     Broadcaster,
@@ -125,6 +127,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
             clock=self.clock,
             network=self.settings.network,
             verify=self.settings.api.verify_proposals,
+            admission=Admission(SigningGate(self.guard, self.audit), self.settings.network),
         )
         self._sync_health = self.loops.watch(SYNC)
         self._stream_health = self.loops.watch(NODE, part="stream")

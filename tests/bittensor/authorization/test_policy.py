@@ -18,8 +18,11 @@ from strongroom.bittensor.authorization.limits import (
 from strongroom.bittensor.authorization.policy import KeyPolicy, KeyUse
 from strongroom.bittensor.protocol.call_reach import WEIGHT_CALLS
 from strongroom.core.errors import Forbidden, InvalidInput
+from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.storage.database import Database
+from support.clock import ManualClock
 
 SET_WEIGHTS = "SubtensorModule.set_weights"
 ALICE = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
@@ -208,12 +211,15 @@ def test_a_token_may_be_for_some_networks_alone(client: str, allowed: bool) -> N
     assert raised.value.instance_code == "address_not_allowed"
 
 
-def test_the_gate_asks_for_every_signature_which_key_it_uses() -> None:
+async def test_the_gate_asks_for_every_signature_which_key_it_uses(
+    database: Database, clock: ManualClock
+) -> None:
+    policy = KeyPolicy(Guard(clock, Default.ALLOW))
     plain = SignatureRequest(
         principal=principal(), scope=SIGN, account="5F", kind="message", payload_hash=bytes(32)
     )
     with pytest.raises(Forbidden):
-        KeyPolicy().authorize(plain)
+        await database.write(lambda connection: policy.authorize(connection, plain))
     use = KeyUse(
         principal=principal(wallets=("other",)),
         scope=SIGN,
@@ -224,5 +230,5 @@ def test_the_gate_asks_for_every_signature_which_key_it_uses() -> None:
         hotkey="default",
     )
     with pytest.raises(Forbidden) as raised:
-        KeyPolicy().authorize(use)
+        await database.write(lambda connection: policy.authorize(connection, use))
     assert raised.value.instance_code == "wallet_not_allowed"

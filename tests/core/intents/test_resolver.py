@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection
 
 from strongroom.core.errors import Unavailable
+from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected, Unknown, Verdict
 from strongroom.core.intents.resolver import Effects, IntentGone, Network, Pace, Resolver
 from strongroom.core.intents.signing import Signing
@@ -16,7 +17,7 @@ from strongroom.core.intents.tables import intent as intent_table
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Metrics, Status
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.policy import Policy, SigningGate
+from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
 from support.intents.example_ledger import (
@@ -45,7 +46,7 @@ async def background() -> AsyncIterator[Background]:
 @pytest.fixture
 async def signing(database: Database, clock: ManualClock) -> Signing:
     await open_accounts(database, "alice", "bob")
-    gate = SigningGate(Policy(), Audit(clock))
+    gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock))
     return Signing("example", database=database, gate=gate, clock=clock, metrics=Metrics("test"))
 
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from strongroom.core.errors import Forbidden
+from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
 from strongroom.core.intents.signing import CommitUnclear, Signing, Unsigned
 from strongroom.core.intents.store import (
@@ -31,7 +32,7 @@ from strongroom.core.runtime.deadlines import Deadlines
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit, verify
-from strongroom.core.security.policy import Policy, SigningGate
+from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import CommitUnknown, Duplicate
@@ -54,7 +55,7 @@ async def signing(database: Database, clock: ManualClock, metrics: Metrics) -> S
 
 
 def signing_on(database: Database, clock: ManualClock, metrics: Metrics) -> Signing:
-    gate = SigningGate(Policy(), Audit(clock))
+    gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock))
     return Signing("example", database=database, gate=gate, clock=clock, metrics=metrics)
 
 

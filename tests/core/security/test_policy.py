@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import Connection, Insert, select
 
 from strongroom.core.errors import Forbidden
+from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit, verify
-from strongroom.core.security.policy import Policy, SignatureRequest, SigningGate
+from strongroom.core.security.policy import SignatureRequest, SigningGate
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
@@ -39,7 +40,7 @@ def request(*scopes: str) -> SignatureRequest:
 
 @pytest.fixture
 def gate(clock: ManualClock) -> SigningGate:
-    return SigningGate(Policy(), Audit(clock))
+    return SigningGate(Guard(clock, Default.ALLOW), Audit(clock))
 
 
 async def sign(database: Database, gate: SigningGate, asked: SignatureRequest, signer: Signer) -> bytes:
@@ -79,9 +80,12 @@ async def test_a_refusal_leaves_neither_signature_nor_row(database: Database, ga
 
 
 async def test_a_stricter_policy_is_asked_first(database: Database, clock: ManualClock) -> None:
-    class Closed(Policy):
-        def authorize(self, request: SignatureRequest) -> None:
+    class Closed:
+        def authorize(self, connection: Connection, request: SignatureRequest) -> str | None:
+            del connection
             raise Forbidden(f"no {request.kind} today")
+
+        ask = authorize
 
     signer = Signer()
     with pytest.raises(Forbidden, match="no SEND today"):

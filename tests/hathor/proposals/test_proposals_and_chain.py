@@ -11,6 +11,7 @@ from strongroom.hathor.proposals.utxo_locks import ProposalRefused
 from strongroom.hathor.protocol.hashes import base58check_decode, sha256d
 from strongroom.hathor.protocol.headers import NanoHeader
 from strongroom.hathor.protocol.transactions import Transaction
+from support.hathor.proposals import admit_any
 from support.hathor.scenes import NOW_S, Scene, pay, text_address
 from support.hathor.signing import draft
 from support.hathor.streams import prepare
@@ -51,7 +52,15 @@ async def test_the_void_of_a_sent_transaction_frees_its_outputs(database: Databa
     transaction = draft([(kept.hash, 0)], [], timestamp_s=NOW_S)
     await announce(database, "first", transaction)
     intent = await database.write(
-        partial(begin_broadcast, proposal_id="first", wallet_id=None, raw=b"raw", tx_id="1d" * 32, now_ms=0)
+        partial(
+            begin_broadcast,
+            proposal_id="first",
+            wallet_id=None,
+            raw=b"raw",
+            tx_id="1d" * 32,
+            now_ms=0,
+            admit=admit_any,
+        )
     )
     assert intent is not None
     await database.write(partial(finish_broadcast, intent=intent, is_sent=True, now_s=NOW_S))
@@ -92,7 +101,15 @@ async def test_nor_what_is_held_to_be_sent_again(database: Database, scene: Scen
     await database.write(partial(refuse, proposal_id="ours", wallet_id="wallet", now_s=NOW_S))
     assert await database.read(marks) == (0, 0)
     await database.write(
-        partial(begin_broadcast, proposal_id="ours", wallet_id=None, raw=b"raw", tx_id="1d" * 32, now_ms=0)
+        partial(
+            begin_broadcast,
+            proposal_id="ours",
+            wallet_id=None,
+            raw=b"raw",
+            tx_id="1d" * 32,
+            now_ms=0,
+            admit=admit_any,
+        )
     )
     rival = scene.send([(kept.hash, 0)], [pay("b", 1_000)])
     await scene.sync()
@@ -129,7 +146,15 @@ async def test_a_failed_call_that_is_sent_again_takes_its_number_again(
     await database.write(partial(cancel, proposal_id="between", wallet_id="wallet", now_s=NOW_S))
     assert await database.read(seqnum) == 5
     await database.write(
-        partial(begin_broadcast, proposal_id="failed", wallet_id=None, raw=b"raw", tx_id="1d" * 32, now_ms=0)
+        partial(
+            begin_broadcast,
+            proposal_id="failed",
+            wallet_id=None,
+            raw=b"raw",
+            tx_id="1d" * 32,
+            now_ms=0,
+            admit=admit_any,
+        )
     )
     assert await database.read(seqnum) == 6
 

@@ -21,7 +21,7 @@ from strongroom.hathor.protocol.transactions import Transaction
 from strongroom.hathor.tables import OPEN, SEND_ERROR, SENT
 from support.clock import ManualClock
 from support.hathor.api import WALLET_ID
-from support.hathor.proposals import Client, payment
+from support.hathor.proposals import Client, admit_any, payment
 from support.hathor.running import until
 from support.sql import execute
 from support.waiting import PATIENCE_S, eventually
@@ -210,6 +210,7 @@ def _begin(identifier: str, transaction: Transaction, clock: ManualClock) -> par
         raw=transaction.encode(),
         tx_id=transaction.id,
         now_ms=clock.now_ms(),
+        admit=admit_any,
     )
 
 

@@ -25,6 +25,7 @@ from strongroom.hathor.proposals.broadcaster import (
 from strongroom.hathor.proposals.store import begin_broadcast
 from strongroom.hathor.protocol.transactions import parse_transaction
 from support.clock import ManualClock, SeededEntropy
+from support.hathor.proposals import admit_any
 from support.hathor.push_node import ScriptedNode
 from support.mariadb import MariaDB
 from support.old_database import write_old_database
@@ -151,6 +152,7 @@ async def test_what_ended_is_answered_as_before(database: Database, clock: Manua
             raw=raw,
             tx_id=parse_transaction(raw).id,
             now_ms=clock.now_ms(),
+            admit=admit_any,
         )
 
     assert await database.write(partial(again, proposal_id=SENT)) is None, "these bytes went out already"

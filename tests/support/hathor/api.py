@@ -13,12 +13,14 @@ from sqlalchemy import Connection
 
 from strongroom.core.clock import SystemEntropy
 from strongroom.core.environment import Secret
+from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.http.door import DoorRules
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.timing import TimedApplication
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.audit import Audit
+from strongroom.core.security.policy import SigningGate
 from strongroom.core.security.tokens import Gatekeeper
 from strongroom.core.security.tokens import Tokens as ApiTokens
 from strongroom.core.storage.database import Database
@@ -39,6 +41,7 @@ from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.index.supply import Supplies
 from strongroom.hathor.notifications.devices import Devices
+from strongroom.hathor.proposals.admission import Admission
 from strongroom.hathor.proposals.broadcaster import PACE, Broadcaster, ProposalEffects, TransactionNetwork
 from strongroom.hathor.proposals.service import Proposals
 from strongroom.hathor.proposals.submitter import Submitter
@@ -137,6 +140,7 @@ class Api:
 
     def _submitter(self, *, verify: bool) -> Submitter:
         self.push_node = ScriptedNode()
+        self.guard = Guard(self.clock, Default.ALLOW)
         self.background = Background()
         self.broadcaster = Broadcaster(
             network=TransactionNetwork(self.push_node, self.clock),
@@ -154,6 +158,7 @@ class Api:
             clock=self.clock,
             network=MAINNET,
             verify=verify,
+            admission=Admission(SigningGate(self.guard, Audit(self.clock)), MAINNET),
         )
 
     def _legacy_access(self, *, needs_token: bool) -> LegacyAccess:

@@ -38,6 +38,7 @@ from strongroom.atto.wallets.keyring import Keyring
 from strongroom.atto.wallets.wallets import Wallets
 from strongroom.core.coordination.idempotency import Idempotency
 from strongroom.core.errors import Conflict
+from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.resolver import Effects
 from strongroom.core.intents.resolver import Network as IntentNetwork
@@ -136,6 +137,7 @@ class AttoModel(SigningModel):
             node_clock=NodeClock(node, side.clock),
             keyring=self._keyring(side),
             idempotency=cast("Idempotency", None),  # no request here has a key
+            policy=Guard(side.clock, Default.ALLOW),
         )
         return _Send(drafts, request)
 

@@ -17,13 +17,17 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.engine import URL
 
 from strongroom.core.errors import StrongroomError
+from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.intents.intent import Intent, Outcome
 from strongroom.core.intents.resolver import Effects
 from strongroom.core.intents.resolver import Network as IntentNetwork
 from strongroom.core.runtime.telemetry import Metrics
+from strongroom.core.security.audit import Audit
+from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.hathor import tables
 from strongroom.hathor.gateway.network_rules import Versions
+from strongroom.hathor.proposals.admission import Admission
 from strongroom.hathor.proposals.broadcaster import PACE, BroadcastResult, ProposalEffects, TransactionNetwork
 from strongroom.hathor.proposals.store import cancel, propose
 from strongroom.hathor.proposals.submitter import Submitter
@@ -266,6 +270,9 @@ class HathorModel(Model):
             clock=replica.side.clock,
             network=MAINNET,
             verify=False,
+            admission=Admission(
+                SigningGate(Guard(replica.side.clock, Default.ALLOW), Audit(replica.side.clock)), MAINNET
+            ),
         )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
 from strongroom.core.errors import StrongroomError
+from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.intents.intent import Intent, Outcome
 from strongroom.core.intents.resolver import Effects, Network, Pace, Resolver
 from strongroom.core.intents.signing import Signing
@@ -22,7 +23,7 @@ from strongroom.core.intents.store import list_intents
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.policy import Policy, SigningGate
+from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage.database import ANSWER_S, Database
 from support.clock import ManualClock, SeededEntropy
 
@@ -197,7 +198,7 @@ class Replica:
             background=self.background,
             pace=world.model.pace,
         )
-        gate = SigningGate(Policy(), Audit(world.clock))
+        gate = SigningGate(Guard(world.clock, Default.ALLOW), Audit(world.clock))
         self.signing = Signing(
             "world", database=self.database, gate=gate, clock=world.clock, metrics=Metrics("world")
         )

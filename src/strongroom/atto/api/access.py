@@ -1,11 +1,14 @@
 """The scopes of the Atto API, and the identification of its callers."""
 
+from dataclasses import replace
 from typing import Any
 
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
+from strongroom.core.http.client import client_of
+from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.security.access import Principal
 from strongroom.core.security.tokens import Gatekeeper
 
@@ -30,14 +33,16 @@ SCOPES = {
 class Callers:
     """Identifies the caller before the request's body is read: `admit` is the guard, `principal` serves the routes."""
 
-    def __init__(self, gatekeeper: Gatekeeper) -> None:
+    def __init__(self, gatekeeper: Gatekeeper, proxies: TrustedProxies) -> None:
         self._gatekeeper = gatekeeper
+        self._proxies = proxies
 
     async def admit(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         """Identifies the caller, or raises Unauthenticated. The documentation and /noop are open to everyone."""
         if not connection.scope["path"].startswith(GUARDED):
             return
-        connection.state.principal = await self._gatekeeper.identify(connection.headers.get("authorization"))
+        principal = await self._gatekeeper.identify(connection.headers.get("authorization"))
+        connection.state.principal = replace(principal, source=client_of(connection, self._proxies))
 
     @staticmethod
     def principal(request: Request[Any, Any, Any]) -> Principal:

@@ -22,6 +22,7 @@ from strongroom.atto.wallets.recovery import Recoverer
 from strongroom.atto.wallets.scan_progress import ScanProgress
 from strongroom.atto.wallets.wallets import Wallets
 from strongroom.core.coordination.idempotency import Idempotency
+from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.json_request import JsonRequest
 from strongroom.core.security.tokens import Gatekeeper
 
@@ -48,6 +49,7 @@ def create_application(
     idempotency: Idempotency,
     gatekeeper: Gatekeeper,
     errors: ErrorMapper,
+    proxies: TrustedProxies,
 ) -> Litestar:
     idempotent = IdempotentRequests(idempotency, services.transactions, errors)
     dependencies = {
@@ -61,7 +63,7 @@ def create_application(
         "scan_progress": services.scan_progress,
         "idempotent": idempotent,
     }
-    callers = Callers(gatekeeper)
+    callers = Callers(gatekeeper, proxies)
     return Litestar(
         route_handlers=[
             WalletController,

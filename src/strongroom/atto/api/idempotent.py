@@ -13,7 +13,7 @@ from strongroom.atto.protocol import AccountEntry
 from strongroom.atto.transactions.blocks import BlockRejected, RejectionCause, unknown_outcome
 from strongroom.atto.transactions.service import Transactions
 from strongroom.core.coordination.idempotency import Attempt, Idempotency, Replay, Resume
-from strongroom.core.errors import OutcomeUnknown, StrongroomError
+from strongroom.core.errors import Forbidden, OutcomeUnknown, StrongroomError
 from strongroom.core.security.access import Principal
 
 log = structlog.get_logger(__name__)
@@ -26,8 +26,8 @@ Run = Callable[[Attempt | None], Awaitable[AccountEntry]]
 class IdempotentRequests:
     """Runs a request once per key.
 
-    An answer below 500 is final and is stored. From 500 on, nothing was signed or the outcome is open, so the request may be
-    repeated.
+    An answer below 500 is final and is stored, but for 403: what is forbidden now, by a freeze or a limit, may be allowed to
+    the next repetition. From 500 on, nothing was signed or the outcome is open, so the request may be repeated.
     """
 
     def __init__(self, idempotency: Idempotency, transactions: Transactions, errors: ErrorMapper) -> None:
@@ -61,6 +61,10 @@ class IdempotentRequests:
             entry = await (self._resume(claim, run) if isinstance(claim, Resume) else run(claim))
         except OutcomeUnknown:
             raise  # the key keeps its reference to the block: the next repetition asks for the outcome again
+        except Forbidden:
+            if not isinstance(claim, Resume):
+                await self._forget(claim)
+            raise
         except StrongroomError as error:
             if status_of(error) >= SERVER_ERROR:
                 if isinstance(

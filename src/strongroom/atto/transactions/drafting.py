@@ -28,7 +28,7 @@ from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.signing import Signed, Unsigned
 from strongroom.core.intents.store import load_intent
 from strongroom.core.security.access import Principal
-from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.security.policy import Policy, SignatureRequest
 
 TIME_MARGIN_MS = 5_000
 """We know the node's clock only to within a few seconds, so we stay this far below its limit."""
@@ -93,8 +93,15 @@ class Drafts:
     """Makes block drafts for `Signing`."""
 
     def __init__(
-        self, *, network: Network, node_clock: NodeClock, keyring: Keyring, idempotency: Idempotency
+        self,
+        *,
+        network: Network,
+        node_clock: NodeClock,
+        keyring: Keyring,
+        idempotency: Idempotency,
+        policy: Policy,
     ) -> None:
+        self.policy = policy
         self.network = network
         self.node_clock = node_clock
         self.keyring = keyring
@@ -119,6 +126,7 @@ class BlockDraft:
         Raises:
             BlockInTheWay: the account has an open block.
             WorkNeeded: no stored or searched work fits the block.
+            Forbidden: the policy will not let the block be signed, so that no work is searched for it.
             NotFound, Conflict, InvalidInput, Locked, Unavailable: the request cannot become a block now.
         """
         request, network = self.request, self.parts.network
@@ -138,7 +146,11 @@ class BlockDraft:
         _require_own_key(keys, account)
         block = _build(request, account, self.now_ms)
         _require_in_time(block, self.now_ms)
+        asked = _signature_request(request, block, wallet.name)
         work = self._usable_work(account, block)
+        if work is None:
+            self.parts.policy.ask(connection, asked)  # what a rule refuses is not worth the search
+            raise WorkNeeded(block.work_target, block.timestamp)
 
         def seal(signature: bytes) -> Signed:
             transaction = Transaction(block=block, signature=signature, work=work)
@@ -146,7 +158,7 @@ class BlockDraft:
             return Signed(id=block.hash, payload=transaction.to_bytes())
 
         return Unsigned(
-            request=_signature_request(request, block),
+            request=asked,
             slot=block.work_target,
             signer=lambda message: sign(keys.private_key(account.index), message),
             seal=seal,
@@ -160,12 +172,8 @@ class BlockDraft:
             self.parts.idempotency.refer(connection, self.request.attempt, intent.id.hex())
         connection.execute(_MARK_OPEN, {"path": intent.account, "block_hash": intent.id})
 
-    def _usable_work(self, account: AccountRecord, block: Block) -> bytes:
-        """The work that was just searched, or the stored one, whichever is valid for this block.
-
-        Raises:
-            WorkNeeded: neither is valid.
-        """
+    def _usable_work(self, account: AccountRecord, block: Block) -> bytes | None:
+        """The work that was just searched, or the stored one, whichever is valid for this block; None: neither is."""
         searched = (self.work.target, self.work.work) if self.work else (None, None)
         for target, found in (searched, (account.work_target, account.work)):
             if target != block.work_target or not found:
@@ -173,7 +181,7 @@ class BlockDraft:
             # Work that was found earlier may be too weak: the difficulty rises with the year of the block's timestamp.
             if is_work_valid(self.parts.network, block.timestamp, block.work_target, found):
                 return found
-        raise WorkNeeded(block.work_target, block.timestamp)
+        return None
 
 
 def _build(request: BlockRequest, account: AccountRecord, now_ms: int) -> Block:
@@ -211,13 +219,14 @@ def _require_valid(transaction: Transaction, network: Network) -> None:
         raise Unavailable(f"The block would not be valid: {error}; nothing was signed") from error
 
 
-def _signature_request(request: BlockRequest, block: Block) -> SignatureRequest:
+def _signature_request(request: BlockRequest, block: Block, wallet: str) -> SignatureRequest:
     return SignatureRequest(
         principal=request.principal,
         scope=request.scope,
         account=request.address.path,
         kind=block.type.name,
         payload_hash=block.hash,
+        wallet=wallet,
         amount_raw=request.amount_raw,
         destination=request.destination.path if request.destination else None,
     )

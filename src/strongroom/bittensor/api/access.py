@@ -1,6 +1,7 @@
 """Finds the caller of a route, before anything else of the request is read."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from litestar import Request
@@ -10,6 +11,7 @@ from litestar.handlers import BaseRouteHandler
 from strongroom.bittensor.authorization.authentication import Authenticator
 from strongroom.bittensor.authorization.limits import limits_of, require_network
 from strongroom.core.errors import RateLimited
+from strongroom.core.http.client import client_of
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.rate_limiter import RateLimiter
 from strongroom.core.security.access import Principal
@@ -39,17 +41,15 @@ class Callers:
         if handler.opt.get("public"):
             return
         principal = await self._authenticator.identify(connection.headers.get("authorization"))
-        peer = connection.client.host if connection.client else ""
-        require_network(
-            principal, self._proxies.client(peer, connection.headers.getall("x-forwarded-for", []))
-        )
+        client = client_of(connection, self._proxies)
+        require_network(principal, client)
         a_minute = limits_of(principal).requests_a_minute or self._requests_a_minute
         wait_s = self._rate_limiter.take(principal.name, a_minute)
         if wait_s:
             raise RateLimited(
                 f"More than {a_minute} requests a minute with this token", retry_after_s=math.ceil(wait_s)
             )
-        connection.state.principal = principal
+        connection.state.principal = replace(principal, source=client)
 
     @staticmethod
     def principal(request: Request[Any, Any, Any]) -> Principal:

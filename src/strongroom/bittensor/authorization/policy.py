@@ -1,6 +1,9 @@
 """The Bittensor ledger's policy: every signature is a use of a named key, within the limits of the caller's token."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from sqlalchemy import Connection
 
 from strongroom.bittensor.authorization.limits import require_use
 from strongroom.core.errors import Forbidden
@@ -17,22 +20,40 @@ class KeyUse(SignatureRequest):
     call: str | None = None
     """`Pallet.function`; None for a message."""
     coldkey: bool = False
-    is_amount_known: bool = True
-    """False: the call does not say what it takes from the coldkey."""
+
+    @property
+    def terms(self) -> Mapping[str, str | int | None]:
+        """What rules may ask: the subnet, the call and the hotkey, whatever the audit row says besides."""
+        return {"netuid": self.netuid, "call": self.call, "hotkey": self.hotkey}
 
 
-class KeyPolicy(Policy):
-    def authorize(self, request: SignatureRequest) -> None:
-        if not isinstance(request, KeyUse):
-            raise Forbidden("A signature that does not say which key it uses is not made")
-        require_use(
-            request.principal,
-            request.scope,
-            wallet=request.wallet,
-            hotkey=request.hotkey,
-            netuid=request.netuid,
-            call=request.call,
-            coldkey=request.coldkey,
-            amount_rao=request.amount_raw if request.is_amount_known else None,
-            destination=request.destination,
-        )
+class KeyPolicy:
+    """The token's limits, then the rules and freezes of every ledger."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    def authorize(self, connection: Connection, request: SignatureRequest) -> str | None:
+        """Raises: Forbidden: the first thing that is not allowed; its code says which."""
+        _require_token(request)
+        return self._policy.authorize(connection, request)
+
+    def ask(self, connection: Connection, request: SignatureRequest) -> str | None:
+        _require_token(request)
+        return self._policy.ask(connection, request)
+
+
+def _require_token(request: SignatureRequest) -> None:
+    if not isinstance(request, KeyUse):
+        raise Forbidden("A signature that does not say which key it uses is not made")
+    require_use(
+        request.principal,
+        request.scope,
+        wallet=request.wallet,
+        hotkey=request.hotkey,
+        netuid=request.netuid,
+        call=request.call,
+        coldkey=request.coldkey,
+        amount_rao=request.amount_raw if request.is_amount_known else None,
+        destination=request.destination,
+    )

@@ -15,6 +15,8 @@ from strongroom.core.coordination.idempotency import Idempotency, instance_lease
 from strongroom.core.coordination.lease import Lease, Leases
 from strongroom.core.coordination.loops import Loop, Loops, Turn
 from strongroom.core.errors import VaultError
+from strongroom.core.guard.administration import GuardAdministration
+from strongroom.core.guard.guard import Guard
 from strongroom.core.http.door import Dialect
 from strongroom.core.http.listener import Surface
 from strongroom.core.http.opening import Headers, Opening
@@ -66,6 +68,15 @@ class LedgerBase(ABC, Generic[S]):
         self.stack.push_async_callback(self.database.close)
         self.audit = Audit(self.clock)
         self.tokens = Tokens(self.database, self.audit, self.clock, self.entropy)
+        self.guard = Guard(self.clock, surroundings.guard.default)
+        self.rules = GuardAdministration(
+            self.database,
+            self.audit,
+            self.clock,
+            self.entropy,
+            vocabulary=definition.vocabulary(),
+            loosening_delay_ms=surroundings.guard.loosening_delay_ms,
+        )
         self.leases = Leases(self.database, self.clock, holder=self.entropy.token(HOLDER_BYTES).hex())
         self._sealed: _Sealed | None = None
         self._openings: dict[str, Opening] = {}

@@ -18,6 +18,10 @@ from sqlalchemy.engine import URL
 
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.environment import Environment
+from strongroom.core.guard.administration import GuardAdministration
+from strongroom.core.guard.guard import Guard
+from strongroom.core.guard.rule import Vocabulary
+from strongroom.core.guard.settings import GuardSettings
 from strongroom.core.http.exposure import Exposure
 from strongroom.core.http.listener import Surface
 from strongroom.core.runtime.telemetry import Health, Metrics
@@ -60,6 +64,7 @@ class Surroundings:
     entropy: Entropy
     health: Health
     metrics: Metrics
+    guard: GuardSettings = field(default_factory=GuardSettings)
 
 
 class Ledger(Protocol):
@@ -70,6 +75,8 @@ class Ledger(Protocol):
 
     database: Database
     tokens: Tokens
+    guard: Guard
+    rules: GuardAdministration
 
     def surfaces(self) -> list[Surface]:
         """The ledger's surfaces; they answer 503 until `open`. A process that runs only the loops does not call this."""
@@ -163,6 +170,10 @@ class LedgerDefinition(ABC, Generic[S, L]):
     def scopes(self) -> Mapping[str, str]:
         """The scopes of the ledger's API tokens, each with what it allows; empty if the ledger has no tokens."""
         return {}
+
+    def vocabulary(self) -> Vocabulary:
+        """The words that rules may use of its signatures."""
+        return Vocabulary()
 
     def checks(self, installed: Installed, settings: S) -> Mapping[str, Check]:
         """The ledger's own checks for `strongroom doctor`, in addition to those of database and audit trail."""

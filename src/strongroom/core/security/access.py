@@ -15,6 +15,10 @@ class Principal:
     """Limits that narrow the scopes: a JSON document in the ledger's own terms, or empty for no limits."""
     token: str | None = None
     """The id of the API token that identified the caller; None if another credential did."""
+    source: str = ""
+    """The client's address, or the network of 64 bits that one IPv6 client has; empty: the request came from no network."""
+    is_service: bool = False
+    """The service acts by itself."""
 
     def may(self, scope: str) -> bool:
         ledger = scope.partition(":")[0]
@@ -31,7 +35,7 @@ ANONYMOUS = Principal(name="anonymous", scopes=frozenset({"*"}))
 
 def system_principal(name: str) -> Principal:
     """The principal of the service's own work, for example of the automatic receiver."""
-    return Principal(name=f"system:{name}", scopes=frozenset({"*"}))
+    return Principal(name=f"system:{name}", scopes=frozenset({"*"}), is_service=True)
 
 
 # The person who runs commands of `strongroom` on the machine, and so has the database's password anyway.

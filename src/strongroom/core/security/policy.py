@@ -4,15 +4,25 @@ All signatures are made in `SigningGate.sign`: the gate asks the policy, lets th
 the caller's transaction. If the policy refuses, nothing is signed.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """What one destination gets. `asset` is empty for the ledger's own coin."""
+
+    destination: str | None
+    """None: nobody that could be named."""
+    amount_raw: int
+    asset: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,23 +37,47 @@ class SignatureRequest:
     kind: str
     """The ledger's own word for the payload, for example `SEND`."""
     payload_hash: bytes
+    wallet: str = ""
+    """Name of the wallet that the account is of."""
     amount_raw: int = 0
     """The amount that leaves the account, in the ledger's smallest unit."""
+    is_amount_known: bool = True
+    """False: the payload does not say what it takes from the account, so that it passes no limit."""
     destination: str | None = None
     facts: Mapping[str, str | int | None] = field(default_factory=dict)
     """Further details for the audit trail, in the ledger's words; never a secret."""
 
+    @property
+    def terms(self) -> Mapping[str, str | int | None]:
+        """What rules may ask of it beyond the fields above, by the names of the ledger's vocabulary."""
+        return self.facts
 
-class Policy:
-    """Decides whether a signature is allowed; for now it asks only for the principal's scope."""
+    @property
+    def payments(self) -> Sequence[Payment]:
+        """What leaves the account, by destination. A ledger whose payloads pay several says so in a subclass."""
+        if self.destination is None and not self.amount_raw:
+            return ()
+        return (Payment(destination=self.destination, amount_raw=self.amount_raw),)
 
-    def authorize(self, request: SignatureRequest) -> None:
-        """Returns when the signature is allowed.
+
+class Policy(Protocol):
+    """Decides whether a signature is made."""
+
+    def authorize(self, connection: Connection, request: SignatureRequest) -> str | None:
+        """Returns when the signature is allowed: the name of the rule that allowed it, or None for no rule.
+
+        It runs in the transaction that signs, and what it counts commits with the signature or not at all.
 
         Raises:
             Forbidden: it is not.
         """
-        request.principal.require(request.scope)
+
+    def ask(self, connection: Connection, request: SignatureRequest) -> str | None:
+        """What `authorize` would say now; nothing is counted.
+
+        Raises:
+            Forbidden: it would refuse.
+        """
 
 
 class SigningGate:
@@ -68,9 +102,32 @@ class SigningGate:
         Raises:
             Forbidden: the policy refused; nothing was signed.
         """
-        self._policy.authorize(request)
+        rule = self._policy.authorize(connection, request)
         yield signer(request.payload_hash)
-        self._audit.append(connection, request.principal, "sign", request.account, details_of(request))
+        self._audit.append(
+            connection,
+            request.principal,
+            "sign",
+            request.account,
+            {**details_of(request), **_allowed_by(rule)},
+        )
+
+    def admit(self, connection: Connection, request: SignatureRequest) -> None:
+        """Lets a payload through that its owner signed elsewhere: policy and audit row, no signature.
+
+        Call it last in the transaction, as `Audit.append`.
+
+        Raises:
+            Forbidden: the policy refused.
+        """
+        rule = self._policy.authorize(connection, request)
+        self._audit.append(
+            connection,
+            request.principal,
+            "admit",
+            request.account,
+            {**details_of(request), **_allowed_by(rule)},
+        )
 
 
 def details_of(request: SignatureRequest) -> dict[str, Any]:
@@ -82,3 +139,7 @@ def details_of(request: SignatureRequest) -> dict[str, Any]:
         "destination": request.destination,
         **request.facts,
     }
+
+
+def _allowed_by(rule: str | None) -> dict[str, str]:
+    return {} if rule is None else {"rule": rule}

@@ -7,7 +7,14 @@ from typing import Any, Literal
 import msgspec
 from litestar.openapi.datastructures import ResponseSpec
 
-from strongroom.core.errors import InvalidInput, LeaseLost, OutcomeUnknown, StrongroomError, Unavailable
+from strongroom.core.errors import (
+    Forbidden,
+    InvalidInput,
+    LeaseLost,
+    OutcomeUnknown,
+    StrongroomError,
+    Unavailable,
+)
 from strongroom.core.http.door import Refused
 from strongroom.core.runtime.breaker import BreakerOpen
 from strongroom.core.storage.errors import Duplicate
@@ -101,6 +108,7 @@ REFUSALS: tuple[tuple[tuple[type[StrongroomError], ...], Callable[[Any], Refusal
     ((Unavailable, OutcomeUnknown, LeaseLost), _named(503, "service-unavailable")),
     ((Duplicate,), _named(409, "conflict")),
     ((InvalidInput,), _named(400, "invalid-payload")),
+    ((Forbidden,), lambda error: _named(403, error.instance_code.replace("_", "-"))(error)),
 )
 """What errors are answered with: the first row that has the class, or one above it."""
 

@@ -9,6 +9,7 @@ is open stands in our table beside it, and the bytes are an intent. Our row is d
       └──cancel, expiry──> cancelled             outputs free
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,13 +161,21 @@ def check_sendable(proposal: Proposal, raw: bytes) -> None:
 
 
 def begin_broadcast(
-    connection: Connection, proposal_id: str, wallet_id: str | None, raw: bytes, tx_id: str, now_ms: int
+    connection: Connection,
+    proposal_id: str,
+    wallet_id: str | None,
+    raw: bytes,
+    tx_id: str,
+    now_ms: int,
+    admit: Callable[[Connection, str], None],
 ) -> Intent | None:
     """Stores the bytes that will be sent: the point of no return.
 
-    Where the same bytes are being sent already, it returns their intent. None: they went out already.
+    Where the same bytes are being sent already, it returns their intent. None: they went out already. `admit` asks the policy
+    on behalf of the proposal's wallet, and raises to refuse.
 
     Raises:
+        Forbidden: the policy refuses.
         ProposalRefused: `check_sendable`, or what a failed proposal spent is no longer free.
     """
     proposal = find_proposal(connection, proposal_id, wallet_id, lock=True)
@@ -197,7 +206,9 @@ def begin_broadcast(
         stage=SENDING,
         created_at_ms=now_ms,
     )
-    return adopt(connection, intent)
+    stored = adopt(connection, intent)
+    admit(connection, proposal.wallet_id)  # last: it holds the audit trail's head until the commit
+    return stored
 
 
 def _take_again(connection: Connection, proposal: Proposal, transaction: Transaction) -> None:

@@ -12,6 +12,7 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import Statement, paired, select_pairs
 from strongroom.hathor import tables
 from strongroom.hathor.gateway.network_rules import NetworkRules, Versions
+from strongroom.hathor.proposals.admission import Admission
 from strongroom.hathor.proposals.broadcaster import Broadcaster, BroadcastResult, result_of
 from strongroom.hathor.proposals.checks import verify_same, verify_signed
 from strongroom.hathor.proposals.store import (
@@ -53,6 +54,7 @@ class Submitter:
         clock: Clock,
         network: Network,
         verify: bool,
+        admission: Admission,
     ) -> None:
         """`verify`: signatures, weight and work are checked here before the node does."""
         self._database = database
@@ -61,6 +63,7 @@ class Submitter:
         self._clock = clock
         self._network = network
         self._verify = verify
+        self._admission = admission
         self._deadlines = Deadlines()
 
     async def send(
@@ -71,7 +74,7 @@ class Submitter:
         A caller may send the same bytes again at any time. `wallet_id` None: the proposal may be of any wallet.
 
         Raises:
-            ProposalRefused: nothing is sent.
+            ProposalRefused, Forbidden: nothing is sent.
             StrongroomError: the node or the database is away; nothing is sent.
             OutcomeUnknown: the database may have stored it; then it will be sent.
         """
@@ -92,6 +95,7 @@ class Submitter:
                 raw=raw,
                 tx_id=transaction.id,
                 now_ms=self._clock.now_ms(),
+                admit=partial(self._admission.admit, transaction=transaction),
             )
         )
         if intent is None:

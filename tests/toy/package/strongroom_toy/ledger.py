@@ -9,7 +9,7 @@ from strongroom.core.intents.resolver import Pace, Resolver
 from strongroom.core.intents.signing import Signing
 from strongroom.core.ledger.base import LedgerBase
 from strongroom.core.ledger.contract import AnyLedger, Surroundings
-from strongroom.core.security.policy import Policy, SigningGate
+from strongroom.core.security.policy import SigningGate
 from strongroom.core.security.tokens import Gatekeeper
 from strongroom_toy.accounts import Accounts
 from strongroom_toy.api import create_application
@@ -65,7 +65,7 @@ class ToyLedger(LedgerBase[ToySettings]):
             signing=Signing(
                 self.definition.name,
                 database=self.database,
-                gate=SigningGate(Policy(), self.audit),
+                gate=SigningGate(self.guard, self.audit),
                 clock=self.clock,
                 metrics=self.metrics,
             ),

@@ -1,0 +1,75 @@
+"""`strongroom freeze` and `strongroom unfreeze`: nothing of a token, a wallet, a ledger or of all of them is signed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+
+from strongroom.commands.context import Administrator, administrative_settings, named_ledger
+from strongroom.core.errors import StrongroomError
+from strongroom.core.guard.administration import GuardAdministration
+from strongroom.core.guard.state import FreezeScope
+from strongroom.core.ledger.contract import AnyLedger
+from strongroom.core.security.access import OPERATOR
+from strongroom.registry import LEDGERS
+
+NAMES = " or ".join(one.name for one in LEDGERS)
+LedgerName = Annotated[
+    str | None, typer.Option("--ledger", help=f"{NAMES}. Default: every ledger that is configured.")
+]
+Wallet = Annotated[str | None, typer.Option(help="This wallet alone.")]
+Token = Annotated[str | None, typer.Option(help="The token of this name alone.")]
+
+Change = Callable[[GuardAdministration], Awaitable[object]]
+
+
+def freeze(
+    reason: Annotated[str, typer.Option(help="Told to everyone who asks for a signature.")],
+    ledger: LedgerName = None,
+    wallet: Wallet = None,
+    token: Token = None,
+) -> None:
+    """Refuse every signature from now on; reading goes on."""
+    scope, subject = _subject(wallet, token)
+    _each("frozen", ledger, lambda rules: rules.freeze(OPERATOR, scope, subject, reason))
+
+
+def unfreeze(ledger: LedgerName = None, wallet: Wallet = None, token: Token = None) -> None:
+    """End what `freeze` began, for the same ledger, wallet or token."""
+    scope, subject = _subject(wallet, token)
+    _each("unfrozen", ledger, lambda rules: rules.unfreeze(OPERATOR, scope, subject))
+
+
+def _subject(wallet: str | None, token: str | None) -> tuple[FreezeScope, str]:
+    if wallet is not None and token is not None:
+        raise typer.BadParameter("give --wallet or --token, not both")
+    if wallet is not None:
+        return FreezeScope.WALLET, wallet
+    return (FreezeScope.LEDGER, "") if token is None else (FreezeScope.TOKEN, token)
+
+
+def _each(done: str, ledger: str | None, change: Change) -> None:
+    """Every ledger is tried, whatever happens with another: one that is away must not keep the others open."""
+    failed = False
+    for definition in _wanted(ledger):
+        try:
+            asyncio.run(_change(definition, change))
+        except StrongroomError as error:
+            failed = True
+            typer.echo(f"{definition.name}: not {done}: {error.message}", err=True)
+        else:
+            typer.echo(f"{definition.name}: {done}")
+    if failed:
+        raise typer.Exit(1)
+
+
+async def _change(ledger: AnyLedger, change: Change) -> None:
+    async with Administrator().prepared(ledger) as running:
+        await change(running.rules)
+
+
+def _wanted(name: str | None) -> list[AnyLedger]:
+    if name is not None:
+        return [named_ledger(name, [*LEDGERS])]
+    return [one for one in LEDGERS if one.name in administrative_settings().ledgers]

@@ -1,0 +1,112 @@
+"""The policy of every ledger: scopes, then freezes, then rules.
+
+What denies wins. What no rule allows or denies is decided by the default; what the service does by itself, such as to receive,
+is allowed unless a rule denies it.
+"""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from strongroom.core.clock import Clock
+from strongroom.core.errors import Forbidden
+from strongroom.core.guard.evaluation import ActiveRule
+from strongroom.core.guard.rule import Effect
+from strongroom.core.guard.state import Freeze, GuardReader, GuardState
+from strongroom.core.guard.windows import (
+    LIMIT_CODE,
+    Charge,
+    amount_of,
+    charges_of,
+    require_room,
+    spend,
+)
+from strongroom.core.security.policy import SignatureRequest
+
+FROZEN_CODE = "frozen"
+DENIED_CODE = "rule_denied"
+UNALLOWED_CODE = "no_rule_allows"
+
+
+class Default(enum.StrEnum):
+    """What happens to a signature that no rule concerns."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict:
+    allowed_by: str | None
+    charges: Sequence[Charge]
+
+
+class Guard:
+    """See `core.security.policy.Policy`."""
+
+    def __init__(self, clock: Clock, default: Default) -> None:
+        self._clock = clock
+        self._default = default
+        self._reader = GuardReader()
+
+    def authorize(self, connection: Connection, request: SignatureRequest) -> str | None:
+        """Raises: Forbidden: its code says whether the scope, a freeze, a rule or its limit is the reason."""
+        request.principal.require(request.scope)
+        now_ms = self._clock.now_ms()
+        state = self._reader.held(connection, now_ms)
+        verdict = self._judge(state, request, now_ms)
+        if verdict.charges:
+            spend(connection, verdict.charges, now_ms)
+        return verdict.allowed_by
+
+    def ask(self, connection: Connection, request: SignatureRequest) -> str | None:
+        """What `authorize` would say now; nothing is counted. Raises: Forbidden."""
+        request.principal.require(request.scope)
+        now_ms = self._clock.now_ms()
+        state = self._reader.seen(connection, now_ms)
+        verdict = self._judge(state, request, now_ms)
+        if verdict.charges:
+            require_room(connection, verdict.charges, now_ms)
+        return verdict.allowed_by
+
+    def _judge(self, state: GuardState, request: SignatureRequest, now_ms: int) -> _Verdict:
+        for freeze in state.freezes:
+            if freeze.holds(request):
+                raise _frozen(freeze)
+        concerned = [rule for rule in state.rules if rule.concerns(request, now_ms)]
+        for rule in concerned:
+            if rule.rule.effect is Effect.DENY:
+                _require_within(rule, request)
+        allowing = next((rule.name for rule in concerned if rule.rule.effect is Effect.ALLOW), None)
+        if allowing is None and self._default is Default.DENY and not request.principal.is_service:
+            raise Forbidden(
+                f"No rule allows {request.kind} from {request.account}, and the default is to deny",
+                code=UNALLOWED_CODE,
+            )
+        charges = [charge for rule in concerned for charge in charges_of(rule, request)]
+        return _Verdict(allowed_by=allowing, charges=charges)
+
+
+def _require_within(rule: ActiveRule, request: SignatureRequest) -> None:
+    """Raises: Forbidden: the rule denies this by itself, whatever passed before."""
+    limit = rule.rule.limit
+    if limit is None:
+        raise Forbidden(f"The rule {rule.name!r} denies it", code=DENIED_CODE)
+    if limit.max_amount is None:
+        return
+    if not request.is_amount_known:
+        raise Forbidden(
+            f"The rule {rule.name!r} limits amounts, and {request.kind} does not say what it takes",
+            code=LIMIT_CODE,
+        )
+    if limit.seconds is None and amount_of(limit, request) > limit.max_amount:
+        raise Forbidden(
+            f"The rule {rule.name!r} lets {limit.amount_raw} raw pass at once, not {amount_of(limit, request)}",
+            code=LIMIT_CODE,
+        )
+
+
+def _frozen(freeze: Freeze) -> Forbidden:
+    return Forbidden(f"Nothing is signed: {freeze.title} is frozen ({freeze.reason})", code=FROZEN_CODE)

@@ -1,0 +1,235 @@
+"""A rule: a typed document that denies or allows signatures.
+
+    {
+      "effect": "deny",
+      "when": {"wallets": ["hot"], "kinds": ["SEND"]},
+      "unless": {"destinations": ["..."]},
+      "limit": {"amount_raw": "5000000000000", "seconds": 86400, "per": "wallet"}
+    }
+
+A rule concerns a signature when everything in `when` holds and not everything in `unless`. A rule with a `limit` denies only
+what goes beyond it. Amounts are whole numbers in the ledger's smallest unit, as text: JSON's readers lose digits of large
+numbers. `docs/guard.md` has examples.
+"""
+
+import enum
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from strongroom.core.errors import InvalidInput
+from strongroom.core.json_decoder import decode_json
+
+MAX_DOCUMENT: Final = 64 * 1024
+MAX_NAME: Final = 100
+MAX_AMOUNT: Final = 2**256 - 1
+MAX_WINDOW_S: Final = 366 * 86_400
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+CODE: Final = "rule_invalid"
+_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+
+
+class Effect(enum.StrEnum):
+    DENY = "deny"
+    ALLOW = "allow"
+
+
+class Per(enum.StrEnum):
+    """What a window counts apart: everything that the rule concerns, or each wallet, account, principal, destination."""
+
+    RULE = "rule"
+    WALLET = "wallet"
+    ACCOUNT = "account"
+    PRINCIPAL = "principal"
+    DESTINATION = "destination"
+
+
+class Hours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """From `start` until before `end`, local time, `HH:MM`; over midnight when `end` is not later.
+
+    A span belongs to the day on which it starts.
+    """
+
+    zone: str
+    days: tuple[str, ...] = DAYS
+    start: str = "00:00"
+    end: str = "00:00"
+
+
+class Conditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Each names what it holds for; None: for everything."""
+
+    principals: tuple[str, ...] | None = None
+    """As the audit trail names callers: `token:NAME`, `anonymous`, `system:...`."""
+    wallets: tuple[str, ...] | None = None
+    accounts: tuple[str, ...] | None = None
+    kinds: tuple[str, ...] | None = None
+    facts: dict[str, tuple[str | int, ...]] | None = None
+    """What else the ledger says of a signature, for example `{"netuid": [1, 2]}`."""
+    destinations: tuple[str, ...] | None = None
+    networks: tuple[str, ...] | None = None
+    """Where the request came from, in CIDR form."""
+    hours: Hours | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return self == Conditions()
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What passes before the rule denies: in one signature, or with `seconds` in any stretch of time of that length."""
+
+    amount_raw: str | None = None
+    asset: str = ""
+    """Which of the ledger's assets is counted; empty: its own coin."""
+    count: int | None = None
+    seconds: int | None = None
+    per: Per = Per.RULE
+
+    @property
+    def max_amount(self) -> int | None:
+        return None if self.amount_raw is None else int(self.amount_raw)
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    effect: Effect
+    when: Conditions = msgspec.field(default_factory=Conditions)
+    unless: Conditions | None = None
+    limit: Limit | None = None
+    note: str = ""
+    """For people."""
+
+
+class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
+    """The words of a ledger that rules may use, so that a misspelt one is refused and not silently never met."""
+
+    kinds: frozenset[str] | None = None
+    """None: any."""
+    facts: Mapping[str, type] = {}
+    normalized_destination: Any = None
+    """Turns an address as people write it into the one that signatures name; raises ValueError. None: as it is."""
+    normalized_account: Any = None
+
+
+def parse_rule(text: str | bytes, vocabulary: Vocabulary) -> Rule:
+    """Raises: InvalidInput: with what is wrong and where."""
+    if len(text) > MAX_DOCUMENT:
+        raise InvalidInput(f"A rule has at most {MAX_DOCUMENT} bytes", code=CODE)
+    try:
+        rule = decode_json(text, Rule)
+    except msgspec.MsgspecError as error:
+        raise InvalidInput(f"The rule cannot be read: {error}", code=CODE) from None
+    if rule.effect is Effect.ALLOW and rule.limit is not None:
+        raise _wrong("limit", "only a rule that denies has a limit")
+    if rule.unless is not None and rule.unless.is_empty:
+        raise _wrong("unless", "is empty, so the rule would never concern anything")
+    if rule.limit is not None:
+        _check_limit(rule.limit)
+    unless = None if rule.unless is None else _checked("unless", rule.unless, vocabulary)
+    return msgspec.structs.replace(rule, when=_checked("when", rule.when, vocabulary), unless=unless)
+
+
+def as_document(rule: Rule) -> dict[str, Any]:
+    """As people write it: without what is empty."""
+    document: dict[str, Any] = msgspec.to_builtins(rule)
+    if not document["when"]:
+        del document["when"]
+    return document
+
+
+def encode_rule(rule: Rule) -> str:
+    return msgspec.json.encode(as_document(rule)).decode()
+
+
+def check_name(name: str) -> None:
+    """Raises: InvalidInput."""
+    if not name or len(name) > MAX_NAME or not name.isprintable() or name != name.strip():
+        raise InvalidInput(f"A rule's name has 1 to {MAX_NAME} printable characters", code=CODE)
+
+
+def _checked(where: str, conditions: Conditions, vocabulary: Vocabulary) -> Conditions:
+    """The conditions with addresses in the form of signatures."""
+    lists = {
+        name: getattr(conditions, name)
+        for name in ("principals", "wallets", "accounts", "kinds", "destinations", "networks")
+    }
+    for name, values in lists.items():
+        if values is not None and not values:
+            raise _wrong(
+                f"{where}.{name}", "is an empty list: it would hold for nothing. Leave it out, or fill it"
+            )
+    if vocabulary.kinds is not None and (unknown := {*(conditions.kinds or ())} - vocabulary.kinds):
+        known = ", ".join(sorted(vocabulary.kinds))
+        raise _wrong(f"{where}.kinds", f"{', '.join(sorted(unknown))} is not signed here; there is {known}")
+    _check_facts(where, conditions.facts or {}, vocabulary)
+    for network in conditions.networks or ():
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise _wrong(f"{where}.networks", str(error)) from None
+    if conditions.hours is not None:
+        _check_hours(f"{where}.hours", conditions.hours)
+    return msgspec.structs.replace(
+        conditions,
+        destinations=_normalized(
+            f"{where}.destinations", conditions.destinations, vocabulary.normalized_destination
+        ),
+        accounts=_normalized(f"{where}.accounts", conditions.accounts, vocabulary.normalized_account),
+    )
+
+
+def _normalized(where: str, values: tuple[str, ...] | None, normalize: Any) -> tuple[str, ...] | None:
+    if values is None or normalize is None:
+        return values
+    try:
+        return tuple(normalize(value) for value in values)
+    except ValueError as error:
+        raise _wrong(where, str(error)) from None
+
+
+def _check_facts(where: str, facts: Mapping[str, tuple[str | int, ...]], vocabulary: Vocabulary) -> None:
+    for name, values in facts.items():
+        if name not in vocabulary.facts:
+            known = ", ".join(sorted(vocabulary.facts)) or "none"
+            raise _wrong(f"{where}.facts", f"no fact is called {name!r} here; there is {known}")
+        kind = vocabulary.facts[name]
+        if not values or not all(type(value) is kind for value in values):
+            what = "whole numbers" if kind is int else "texts"
+            raise _wrong(f"{where}.facts.{name}", f"is a list of {what}, at least one")
+
+
+def _check_limit(limit: Limit) -> None:
+    if limit.amount_raw is None and limit.count is None:
+        raise _wrong("limit", "says neither amount_raw nor count")
+    if limit.amount_raw is not None and not (
+        limit.amount_raw.isascii() and limit.amount_raw.isdigit() and int(limit.amount_raw) <= MAX_AMOUNT
+    ):
+        raise _wrong("limit.amount_raw", "is a whole number from 0 to 2^256-1, as text")
+    if limit.count is not None and limit.count < 0:
+        raise _wrong("limit.count", "is 0 or more")
+    if limit.seconds is None and limit.count is not None:
+        raise _wrong("limit.count", "needs seconds: one signature is one")
+    if limit.seconds is not None and not 1 <= limit.seconds <= MAX_WINDOW_S:
+        raise _wrong("limit.seconds", f"is from 1 to {MAX_WINDOW_S}")
+    if limit.seconds is None and limit.per is not Per.RULE:
+        raise _wrong("limit.per", "needs seconds: without, each signature is looked at alone")
+
+
+def _check_hours(where: str, hours: Hours) -> None:
+    try:
+        ZoneInfo(hours.zone)
+    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        raise _wrong(f"{where}.zone", f"no time zone is called {hours.zone!r}") from None
+    if not hours.days or {*hours.days} - {*DAYS}:
+        raise _wrong(f"{where}.days", f"are some of {', '.join(DAYS)}")
+    for name, moment in (("start", hours.start), ("end", hours.end)):
+        if not _TIME.fullmatch(moment):
+            raise _wrong(f"{where}.{name}", f"looks like 09:30, not {moment!r}")
+
+
+def _wrong(where: str, what: str) -> InvalidInput:
+    return InvalidInput(f"The rule cannot be used: {where} {what}", code=CODE)

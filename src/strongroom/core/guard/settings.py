@@ -1,0 +1,27 @@
+"""The variables of rules."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from strongroom.core.environment import Environment
+from strongroom.core.guard.guard import Default
+
+DEFAULT_VARIABLE: Final = "STRONGROOM_DEFAULT_POLICY"
+DELAY_VARIABLE: Final = "STRONGROOM_POLICY_DELAY_SECONDS"
+MAX_DELAY_S: Final = 30 * 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardSettings:
+    default: Default = Default.ALLOW
+    loosening_delay_ms: int = 0
+
+
+def read_guard_settings(environment: Environment) -> GuardSettings:
+    known = ", ".join(Default)
+    text = environment.text(DEFAULT_VARIABLE, Default.ALLOW.value)
+    if text not in {*Default}:
+        environment.mistake(f"{DEFAULT_VARIABLE} is one of {known}, not {text!r}")
+        text = Default.ALLOW.value
+    delay_s = environment.integer(DELAY_VARIABLE, 0, high=MAX_DELAY_S)
+    return GuardSettings(default=Default(text), loosening_delay_ms=delay_s * 1000)

@@ -1,0 +1,125 @@
+"""The rules and freezes that count now, read in the transaction of every signature.
+
+Each process keeps what it read together with the generation that it read it at. A signature reads the generation, which is
+one row; only after a change are the rules themselves read again. So a change counts for every signature whose transaction
+begins after it, in every process.
+"""
+
+import enum
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from strongroom.core.guard import tables
+from strongroom.core.guard.evaluation import ActiveRule
+from strongroom.core.guard.rule import Rule
+from strongroom.core.json_decoder import decode_json
+from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.storage.database import holding, insert_ignore, locking
+
+STATE_ID = 1
+_GENERATION = select(tables.guard.c.generation).where(tables.guard.c.id == STATE_ID)
+_HOLD = holding(_GENERATION)
+_LOCK = locking(_GENERATION)
+
+
+class FreezeScope(enum.StrEnum):
+    """What a freeze holds: one token, one wallet, or the whole ledger."""
+
+    TOKEN = "token"  # noqa: S105 - the name of a scope
+    WALLET = "wallet"
+    LEDGER = "ledger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freeze:
+    id: str
+    scope: FreezeScope
+    subject: str
+    """Name of the token or the wallet; empty for the ledger."""
+    reason: str
+    frozen_at_ms: int
+    frozen_by: str
+
+    def holds(self, request: SignatureRequest) -> bool:
+        if self.scope is FreezeScope.LEDGER:
+            return True
+        if self.scope is FreezeScope.WALLET:
+            return request.wallet == self.subject
+        return request.principal.name == f"token:{self.subject}"
+
+    @property
+    def title(self) -> str:
+        return "the ledger" if self.scope is FreezeScope.LEDGER else f"the {self.scope.value} {self.subject}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardState:
+    """What counts at one generation. A rule may start or end later, by its own times."""
+
+    generation: int
+    rules: tuple[ActiveRule, ...]
+    freezes: tuple[Freeze, ...]
+
+
+class GuardReader:
+    """Gives the state of now; a process has one for each ledger."""
+
+    def __init__(self) -> None:
+        self._state = GuardState(generation=-1, rules=(), freezes=())
+
+    def held(self, connection: Connection, now_ms: int) -> GuardState:
+        """For a signature: no rule changes until its transaction ends."""
+        return self._at(connection, connection.execute(_HOLD).scalar_one(), now_ms)
+
+    def seen(self, connection: Connection, now_ms: int) -> GuardState:
+        """For a question."""
+        return self._at(connection, connection.execute(_GENERATION).scalar_one(), now_ms)
+
+    def _at(self, connection: Connection, generation: int, now_ms: int) -> GuardState:
+        state = self._state
+        if state.generation != generation:
+            state = self._state = load_state(connection, generation, now_ms)
+        return state
+
+
+def load_state(connection: Connection, generation: int, now_ms: int) -> GuardState:
+    """Rules that have not ended, in the order in which they were added."""
+    columns = tables.rule.c
+    is_over = columns.ends_at_ms.is_not(None) & (columns.ends_at_ms <= now_ms)
+    rules = connection.execute(select(tables.rule).where(~is_over).order_by(columns.added_at_ms, columns.id))
+    freezes = connection.execute(select(tables.freeze).where(tables.freeze.c.ended_at_ms.is_(None)))
+    return GuardState(
+        generation=generation,
+        rules=tuple(
+            ActiveRule(
+                id=row.id,
+                name=row.name,
+                rule=decode_json(row.document, Rule),
+                starts_at_ms=row.starts_at_ms,
+                ends_at_ms=row.ends_at_ms,
+            )
+            for row in rules
+        ),
+        freezes=tuple(
+            Freeze(
+                id=row.id,
+                scope=FreezeScope(row.scope),
+                subject=row.subject,
+                reason=row.reason,
+                frozen_at_ms=row.frozen_at_ms,
+                frozen_by=row.frozen_by,
+            )
+            for row in freezes
+        ),
+    )
+
+
+def begin_change(connection: Connection) -> int:
+    """Waits for the signatures under way, holds off the next ones until the commit, and counts the generation up."""
+    insert_ignore(connection, tables.guard, [{"id": STATE_ID, "generation": 0}])
+    generation: int = connection.execute(_LOCK).scalar_one() + 1
+    connection.execute(
+        update(tables.guard).where(tables.guard.c.id == STATE_ID).values(generation=generation)
+    )
+    return generation

@@ -1,0 +1,112 @@
+"""The policy of broadcasts: rules and freezes decide whether a transaction that its wallet signed leaves the house.
+
+The service holds no key of these wallets. What it can refuse is to broadcast, and what it refuses leaves no trace on the chain
+unless the wallet takes another way.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from strongroom.core.guard.rule import Vocabulary
+from strongroom.core.security.access import Principal
+from strongroom.core.security.policy import Payment, SignatureRequest, SigningGate
+from strongroom.hathor import tables
+from strongroom.hathor.protocol.addresses import Network
+from strongroom.hathor.protocol.headers import NanoHeader
+from strongroom.hathor.protocol.scripts import Payment as PaymentScript
+from strongroom.hathor.protocol.scripts import parse_script
+from strongroom.hathor.protocol.transactions import Transaction
+
+SCOPE: Final = "hathor:send"
+TRANSFER: Final = "TRANSFER"
+TOKEN_CREATION: Final = "TOKEN_CREATION"  # noqa: S105 - a kind of transaction
+NANO: Final = "NANO"
+VOCABULARY: Final = Vocabulary(kinds=frozenset({TRANSFER, TOKEN_CREATION, NANO}))
+DEPOSIT: Final = 1
+"""The action of a contract call that gives to the contract."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastRequest(SignatureRequest):
+    """A transaction of a wallet: what it pays to others, by destination."""
+
+    paid: tuple[Payment, ...]
+
+    @property
+    def payments(self) -> Sequence[Payment]:
+        return self.paid
+
+
+class Admission:
+    """Asks the policy, in the transaction that stores what will be broadcast."""
+
+    def __init__(self, gate: SigningGate, network: Network) -> None:
+        self._gate = gate
+        self._network = network
+
+    def admit(self, connection: Connection, wallet_id: str, transaction: Transaction) -> None:
+        """Raises: Forbidden: a rule or a freeze holds it back; nothing is sent."""
+        paid = tuple(self._payments(connection, wallet_id, transaction))
+        native = [payment for payment in paid if not payment.asset]
+        self._gate.admit(
+            connection,
+            BroadcastRequest(
+                principal=Principal(name=f"wallet:{wallet_id}", scopes=frozenset({SCOPE})),
+                scope=SCOPE,
+                account=wallet_id,
+                wallet=wallet_id,
+                kind=kind_of(transaction),
+                payload_hash=transaction.hash,
+                amount_raw=sum(payment.amount_raw for payment in native),
+                destination=paid[0].destination if len(paid) == 1 else None,
+                paid=paid,
+            ),
+        )
+
+    def _payments(
+        self, connection: Connection, wallet_id: str, transaction: Transaction
+    ) -> Iterator[Payment]:
+        """What goes to others: outputs that are not the wallet's, and what a contract is given."""
+        own = self._own(connection, wallet_id, transaction)
+        for output in transaction.outputs:
+            script = parse_script(output.script)
+            address = script.address.encode(self._network) if isinstance(script, PaymentScript) else None
+            if address is None or address not in own:
+                # An authority is no amount; who gets one is looked at all the same.
+                amount = 0 if output.is_authority else output.value
+                yield Payment(
+                    destination=address, amount_raw=amount, asset=_asset(transaction, output.token_index)
+                )
+        for call in (header for header in transaction.headers if isinstance(header, NanoHeader)):
+            for action in call.actions:
+                if action.kind == DEPOSIT:
+                    asset = _asset(transaction, action.token_index)
+                    yield Payment(destination=call.contract_id.hex(), amount_raw=action.value, asset=asset)
+
+    def _own(self, connection: Connection, wallet_id: str, transaction: Transaction) -> frozenset[str]:
+        """Those of the paid addresses that are the wallet's."""
+        scripts = (parse_script(output.script) for output in transaction.outputs)
+        paid = {
+            script.address.encode(self._network) for script in scripts if isinstance(script, PaymentScript)
+        }
+        columns = tables.address.c
+        query = select(columns.address).where(columns.address.in_(paid), columns.wallet_id == wallet_id)
+        return frozenset(connection.execute(query).scalars())
+
+
+def kind_of(transaction: Transaction) -> str:
+    if any(isinstance(header, NanoHeader) for header in transaction.headers):
+        return NANO
+    return TRANSFER if transaction.token_info is None else TOKEN_CREATION
+
+
+def _asset(transaction: Transaction, token_index: int) -> str:
+    """Empty for the native token; a token that the transaction creates is named by the transaction's id."""
+    if token_index == 0:
+        return ""
+    if token_index <= len(transaction.token_ids):
+        return transaction.token_ids[token_index - 1].hex()
+    return transaction.id

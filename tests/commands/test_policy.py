@@ -1,0 +1,66 @@
+"""`strongroom policy`, `freeze` and `unfreeze` beside a running service."""
+
+import json
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from commands.conftest import Installation
+
+
+def test_a_rule_is_added_asked_listed_and_removed(installation: Installation, tmp_path: Path) -> None:
+    document = tmp_path / "rule.json"
+    rule = {"effect": "deny", "when": {"wallets": ["ruled"], "kinds": ["SEND"]}, "limit": {"amount_raw": "5"}}
+    document.write_text(json.dumps(rule))
+    assert installation.run("policy", "add", "small", str(document)).stdout == ["added small"]
+    again = installation.run("policy", "add", "small", str(document))
+    assert (again.status, again.stdout) == (1, [])
+    assert "A rule is called 'small'" in " ".join(again.stderr)
+
+    ask = ("policy", "test", "--kind", "SEND", "--wallet", "ruled", "--amount-raw")
+    allowed = installation.run(*ask, "5")
+    assert (allowed.status, allowed.stdout) == (0, ["allowed by default: no rule says otherwise"])
+    refused = installation.run(*ask, "6")
+    assert refused.status == 1
+    assert refused.stdout == ["refused (rule_limit): The rule 'small' lets 5 raw pass at once, not 6"]
+
+    (listed,) = installation.run("policy", "list", "--json").stdout
+    found = json.loads(listed)
+    assert (found["name"], found["state"], found["rule"]) == ("small", "active", rule)
+    assert installation.run("policy", "remove", "small").stdout == ["removed small"]
+    assert installation.run("policy", "list", "--json").stdout == []
+    (ended,) = installation.run("policy", "history", "--json").stdout
+    assert json.loads(ended)["removed_by"] == "operator"
+    assert installation.run(*ask, "6").status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("policy", "add", "x", "/nowhere"), "cannot be read"),
+        (("policy", "remove", "nothing"), "No rule that could be removed is called 'nothing'"),
+        (("policy", "list", "--ledger", "doge"), "the ledger is atto or hathor or bittensor"),
+        (("policy", "test", "--kind", "SEND", "--amount-raw", "1.5"), "whole number"),
+        (("policy", "test", "--kind", "SEND", "--to", "nowhere"), "An address has 61 characters"),
+        (("policy", "test", "--kind", "SEND", "--fact", "netuid"), "--fact looks like netuid=1"),
+        (("freeze", "--reason", "x", "--wallet", "a", "--token", "b"), "--wallet or --token, not both"),
+        (("unfreeze", "--ledger", "atto", "--wallet", "warm"), "It is not frozen"),
+    ],
+)
+def test_a_mistake_is_told(installation: Installation, arguments: tuple[str, ...], words: str) -> None:
+    ended = installation.run(*arguments)
+    assert ended.status != 0
+    assert words in " ".join(" ".join(ended.stderr).split())
+
+
+def test_everything_is_frozen_and_unfrozen_with_one_command(installation: Installation) -> None:
+    ended = installation.run("freeze", "--reason", "a theft")
+    assert ended.stdout == ["atto: frozen", "hathor: frozen", "bittensor: frozen"]
+    twice = installation.run("freeze", "--ledger", "atto", "--reason", "a theft")
+    assert (twice.status, twice.stderr) == (1, ["atto: not frozen: It is frozen already"])
+    assert installation.client.get("/wallets").status_code == httpx2.codes.OK
+    asked = installation.run("policy", "test", "--kind", "SEND")
+    assert asked.stdout == ["refused (frozen): Nothing is signed: the ledger is frozen (a theft)"]
+    ended = installation.run("unfreeze")
+    assert ended.stdout == ["atto: unfrozen", "hathor: unfrozen", "bittensor: unfrozen"]

@@ -1,0 +1,148 @@
+"""Which signatures a rule concerns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from strongroom.core.guard.evaluation import ActiveRule, is_open, is_within
+from strongroom.core.guard.rule import Hours, Rule
+from strongroom.core.security.policy import Payment, SignatureRequest
+from support.guarding import TRADER, request
+
+
+def active(rule: Any, starts_at_ms: int = 0, ends_at_ms: int | None = None) -> ActiveRule:
+    document = msgspec.convert(rule, Rule)
+    return ActiveRule(id="1", name="rule", rule=document, starts_at_ms=starts_at_ms, ends_at_ms=ends_at_ms)
+
+
+ASKED = request(facts={"netuid": 4, "call": "A.b"})
+
+
+@pytest.mark.parametrize(
+    ("conditions", "holds"),
+    [
+        ({}, True),
+        ({"principals": ["token:trader"]}, True),
+        ({"principals": ["token:other"]}, False),
+        ({"wallets": ["hot", "cold"]}, True),
+        ({"wallets": ["cold"]}, False),
+        ({"accounts": ["hot/0"]}, True),
+        ({"accounts": ["hot/1"]}, False),
+        ({"kinds": ["SEND"]}, True),
+        ({"kinds": ["RECEIVE"]}, False),
+        ({"facts": {"netuid": [3, 4]}}, True),
+        ({"facts": {"netuid": [3]}}, False),
+        ({"facts": {"netuid": [4], "call": ["A.c"]}}, False),
+        ({"facts": {"absent": [4]}}, False),
+        ({"destinations": ["shop"]}, True),
+        ({"destinations": ["bank"]}, False),
+        ({"networks": ["192.0.2.0/24"]}, True),
+        ({"networks": ["198.51.100.0/24"]}, False),
+        ({"wallets": ["hot"], "kinds": ["RECEIVE"]}, False),
+    ],
+)
+def test_every_condition_must_hold(conditions: dict[str, Any], holds: bool) -> None:
+    assert active({"effect": "deny", "when": conditions}).concerns(ASKED, 0) is holds
+    exempt = active({"effect": "deny", "unless": conditions or {"wallets": ["hot"]}})
+    assert exempt.concerns(ASKED, 0) is not holds
+
+
+def test_a_rule_counts_from_its_start_until_before_its_end() -> None:
+    rule = active({"effect": "deny"}, starts_at_ms=10, ends_at_ms=20)
+    assert [rule.concerns(ASKED, now_ms) for now_ms in (9, 10, 19, 20)] == [False, True, True, False]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToSeveral(SignatureRequest):
+    to: Sequence[str]
+
+    @property
+    def payments(self) -> Sequence[Payment]:
+        return [Payment(destination=each, amount_raw=1) for each in self.to]
+
+
+def paying(*destinations: str) -> ToSeveral:
+    return ToSeveral(
+        principal=TRADER, scope="toy:send", account="a", kind="SEND", payload_hash=bytes(32), to=destinations
+    )
+
+
+@pytest.mark.parametrize(
+    ("effect", "part", "paid", "concerned"),
+    [
+        ("deny", "when", ("shop", "thief"), True),  # one that is denied is enough
+        ("deny", "unless", ("shop", "thief"), True),  # one that is no exception is enough
+        ("deny", "unless", ("shop",), False),
+        ("allow", "when", ("shop", "thief"), False),  # all must be allowed
+        ("allow", "when", ("shop",), True),
+        ("allow", "unless", ("shop", "thief"), False),  # one exception is enough
+    ],
+)
+def test_a_payment_to_several_is_judged_by_the_worst_of_them(
+    effect: str, part: str, paid: tuple[str, ...], concerned: bool
+) -> None:
+    rule = active({"effect": effect, part: {"destinations": ["shop"]}})
+    assert rule.concerns(paying(*paid), 0) is concerned
+
+
+def test_what_pays_nobody_is_not_denied_for_its_destination() -> None:
+    asked = request(destination=None, amount_raw=0)
+    assert not active({"effect": "deny", "when": {"destinations": ["shop"]}}).concerns(asked, 0)
+    assert not active({"effect": "deny", "unless": {"destinations": ["shop"]}}).concerns(asked, 0)
+
+
+def test_an_amount_to_nobody_who_is_named_is_in_no_list() -> None:
+    asked = request(destination=None, amount_raw=7)
+    assert active({"effect": "deny", "unless": {"destinations": ["shop"]}}).concerns(asked, 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "networks", "within"),
+    [
+        ("192.0.2.7", ["192.0.2.0/24"], True),
+        ("192.0.2.7", ["192.0.2.7"], True),
+        ("192.0.3.7", ["192.0.2.0/24"], False),
+        ("2001:db8:1::/64", ["2001:db8::/32"], True),
+        ("2001:db8:1::/64", ["2001:db8:1::/96"], False),
+        ("192.0.2.7", ["2001:db8::/32"], False),
+        ("2001:db8:1::/64", ["0.0.0.0/0"], False),
+        ("", ["0.0.0.0/0", "::/0"], False),
+        ("a pipe", ["0.0.0.0/0"], False),
+    ],
+)
+def test_a_source_lies_in_a_network(source: str, networks: list[str], within: bool) -> None:
+    assert is_within(source, networks) is within
+
+
+def moment_ms(zone: str, *parts: int) -> int:
+    return int(datetime(*parts, tzinfo=ZoneInfo(zone)).timestamp() * 1000)  # type: ignore[arg-type, misc]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "day", "hour", "minute", "is_in"),
+    [
+        ("09:00", "17:00", 7, 9, 0, True),  # 2026-12-07 is a Monday
+        ("09:00", "17:00", 7, 8, 59, False),
+        ("09:00", "17:00", 7, 16, 59, True),
+        ("09:00", "17:00", 7, 17, 0, False),
+        ("09:00", "17:00", 8, 10, 0, False),  # Tuesday
+        ("22:00", "06:00", 7, 22, 0, True),
+        ("22:00", "06:00", 8, 5, 59, True),  # Monday's night
+        ("22:00", "06:00", 8, 6, 0, False),
+        ("22:00", "06:00", 8, 23, 0, False),  # Tuesday's
+        ("22:00", "06:00", 7, 5, 0, False),  # Sunday's
+        ("00:00", "00:00", 7, 23, 59, True),  # the whole day
+        ("00:00", "00:00", 8, 0, 0, False),
+    ],
+)
+def test_hours_are_those_of_the_zone_and_belong_to_the_day_they_start_on(
+    start: str, end: str, day: int, hour: int, minute: int, is_in: bool
+) -> None:
+    for zone in ("Africa/Lagos", "Asia/Tokyo", "America/New_York"):
+        hours = Hours(zone=zone, days=("mon",), start=start, end=end)
+        assert is_open(hours, moment_ms(zone, 2026, 12, day, hour, minute)) is is_in

@@ -1,0 +1,115 @@
+"""Documents of rules: what is read, and what is refused with a reason."""
+
+import json
+from typing import Any
+
+import pytest
+
+from strongroom.core.errors import InvalidInput
+from strongroom.core.guard.rule import (
+    Conditions,
+    Effect,
+    Limit,
+    Per,
+    Rule,
+    Vocabulary,
+    encode_rule,
+    parse_rule,
+)
+from support.guarding import VOCABULARY
+
+
+def parse(rule: Any) -> Rule:
+    return parse_rule(json.dumps(rule), VOCABULARY)
+
+
+def test_a_whole_rule_is_read_and_written_again() -> None:
+    document = {
+        "effect": "deny",
+        "when": {
+            "principals": ["token:trader"],
+            "wallets": ["hot"],
+            "accounts": ["hot/0"],
+            "kinds": ["SEND"],
+            "facts": {"netuid": [1, 2], "call": ["A.b"]},
+            "destinations": ["shop"],
+            "networks": ["192.0.2.0/24", "2001:db8::/32"],
+            "hours": {"zone": "Africa/Lagos", "days": ["mon", "tue"], "start": "09:00", "end": "17:30"},
+        },
+        "unless": {"destinations": ["bank"]},
+        "limit": {"amount_raw": str(2**256 - 1), "count": 3, "seconds": 86_400, "per": "wallet"},
+        "note": "the hot wallet",
+    }
+    rule = parse(document)
+    assert json.loads(encode_rule(rule)) == document
+    assert rule.limit == Limit(amount_raw=str(2**256 - 1), count=3, seconds=86_400, per=Per.WALLET)
+    assert parse_rule(encode_rule(rule), VOCABULARY) == rule
+
+
+def test_the_shortest_rule_concerns_everything() -> None:
+    assert parse({"effect": "allow"}) == Rule(effect=Effect.ALLOW, when=Conditions())
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({}, "effect"),
+        ({"effect": "perhaps"}, "perhaps"),
+        ({"effect": "deny", "whn": {}}, "whn"),
+        ({"effect": "deny", "when": {"wallet": ["hot"]}}, "wallet"),
+        ({"effect": "deny", "when": {"wallets": []}}, "when.wallets is an empty list"),
+        ({"effect": "deny", "when": {"kinds": ["SPEND"]}}, "when.kinds SPEND is not signed here"),
+        ({"effect": "deny", "when": {"facts": {"subnet": [1]}}}, "no fact is called 'subnet'"),
+        ({"effect": "deny", "when": {"facts": {"netuid": ["1"]}}}, "a list of whole numbers"),
+        ({"effect": "deny", "when": {"facts": {"call": [1]}}}, "a list of texts"),
+        ({"effect": "deny", "when": {"facts": {"call": []}}}, "at least one"),
+        ({"effect": "deny", "unless": {}}, "unless is empty"),
+        ({"effect": "deny", "when": {"networks": ["192.0.2.1/24"]}}, "has host bits set"),
+        ({"effect": "deny", "when": {"hours": {"zone": "Mars/Base"}}}, "no time zone is called 'Mars/Base'"),
+        ({"effect": "deny", "when": {"hours": {"zone": "../etc"}}}, "no time zone is called"),
+        ({"effect": "deny", "when": {"hours": {"zone": "UTC", "days": ["monday"]}}}, "days are some of"),
+        ({"effect": "deny", "when": {"hours": {"zone": "UTC", "days": []}}}, "days are some of"),
+        ({"effect": "deny", "when": {"hours": {"zone": "UTC", "start": "9:00"}}}, "looks like 09:30"),
+        ({"effect": "deny", "when": {"hours": {"zone": "UTC", "end": "24:00"}}}, "looks like 09:30"),
+        ({"effect": "deny", "limit": {}}, "says neither amount_raw nor count"),
+        ({"effect": "deny", "limit": {"amount_raw": "-1"}}, "whole number from 0 to 2^256-1"),
+        ({"effect": "deny", "limit": {"amount_raw": "1.5"}}, "whole number from 0 to 2^256-1"),
+        ({"effect": "deny", "limit": {"amount_raw": "٣"}}, "whole number from 0 to 2^256-1"),
+        ({"effect": "deny", "limit": {"amount_raw": str(2**256)}}, "whole number from 0 to 2^256-1"),
+        ({"effect": "deny", "limit": {"amount_raw": 5}}, "amount_raw"),
+        ({"effect": "deny", "limit": {"count": 1}}, "needs seconds"),
+        ({"effect": "deny", "limit": {"count": -1, "seconds": 1}}, "count is 0 or more"),
+        ({"effect": "deny", "limit": {"count": 1, "seconds": 0}}, "seconds is from 1"),
+        ({"effect": "deny", "limit": {"amount_raw": "1", "per": "wallet"}}, "per needs seconds"),
+        ({"effect": "allow", "limit": {"amount_raw": "1"}}, "only a rule that denies has a limit"),
+    ],
+)
+def test_a_document_that_is_no_rule_is_refused_with_the_place(rule: Any, words: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        parse(rule)
+    assert words in raised.value.message
+    assert raised.value.instance_code == "rule_invalid"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", "[" * 100_000, '{"effect":"deny","note":"' + "x" * 70_000 + '"}']
+)
+def test_what_is_no_document_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        parse_rule(text, VOCABULARY)
+
+
+def test_addresses_take_the_form_that_signatures_have() -> None:
+    def short(address: str) -> str:
+        if not address.startswith("toy:"):
+            raise ValueError(f"{address} is no address")
+        return address.removeprefix("toy:")
+
+    words = Vocabulary(normalized_destination=short, normalized_account=short)
+    text = '{"effect":"deny","when":{"accounts":["toy:me"]},"unless":{"destinations":["toy:shop"]}}'
+    rule = parse_rule(text, words)
+    assert rule.when.accounts == ("me",)
+    assert rule.unless is not None
+    assert rule.unless.destinations == ("shop",)
+    with pytest.raises(InvalidInput, match="me is no address"):
+        parse_rule('{"effect":"deny","when":{"accounts":["me"]}}', words)

@@ -1,0 +1,134 @@
+"""Rolling windows: never more than the limit in any stretch of time, whoever races."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from strongroom.core.errors import Forbidden
+from strongroom.core.guard import tables
+from strongroom.core.security.access import Principal
+from strongroom.core.storage.database import Database
+from support.clock import ManualClock
+from support.guarding import Guarded, request
+
+pytestmark = pytest.mark.anyio
+DAY_S = 86_400
+
+
+@pytest.fixture
+async def guarded(database: Database, clock: ManualClock) -> Guarded:
+    return Guarded(database, clock)
+
+
+def limit(**parts: Any) -> dict[str, Any]:
+    return {"effect": "deny", "when": {"kinds": ["SEND"]}, "limit": parts}
+
+
+async def refusal(guarded: Guarded, **parts: Any) -> str:
+    with pytest.raises(Forbidden) as raised:
+        await guarded.authorize(request(**parts))
+    assert raised.value.instance_code == "rule_limit"
+    return raised.value.message
+
+
+async def test_a_window_lets_pass_what_its_limit_says_and_says_when_there_is_room(
+    guarded: Guarded, clock: ManualClock
+) -> None:
+    await guarded.add("day", limit(amount_raw="100", seconds=DAY_S))
+    await guarded.authorize(request(amount_raw=60))
+    clock.advance(3_600)
+    await guarded.authorize(request(amount_raw=40))
+    told = await refusal(guarded, amount_raw=1)
+    assert "'day' lets pass in 86400 s 100 raw, of which 100 passed and this is 1" in told
+    assert "It never fits" in await refusal(guarded, amount_raw=101)
+    await guarded.authorize(request(amount_raw=0))
+    clock.advance(DAY_S - 3_600)
+    await refusal(guarded, amount_raw=60)  # a bucket counts as long as its end does
+    clock.advance(DAY_S / 60)
+    await guarded.authorize(request(amount_raw=60))
+    await refusal(guarded, amount_raw=1)
+
+
+async def test_a_refused_signature_counts_nowhere(guarded: Guarded) -> None:
+    await guarded.add("wide", limit(amount_raw="100", seconds=DAY_S))
+    await guarded.add("narrow", limit(amount_raw="10", seconds=60))
+    for _ in range(3):
+        await refusal(guarded, amount_raw=11)
+    await guarded.authorize(request(amount_raw=10))
+    rows = await guarded.database.fetch_all(select(tables.window))
+    assert sorted(row.spent.count('"10"') for row in rows) == [1, 1]
+
+
+async def test_a_count_is_limited_like_an_amount(guarded: Guarded, clock: ManualClock) -> None:
+    await guarded.add("three a minute", limit(count=3, seconds=60))
+    for _ in range(3):
+        await guarded.authorize(request())
+    assert "3 signatures, of which 3 passed" in await refusal(guarded)
+    clock.advance(62)
+    await guarded.authorize(request())
+
+
+@pytest.mark.parametrize(
+    ("per", "other"),
+    [
+        ("wallet", {"wallet": "cold"}),
+        ("account", {"account": "hot/1"}),
+        ("destination", {"destination": "bank"}),
+        ("principal", {"principal": Principal(name="token:other", scopes=frozenset({"*"}))}),
+    ],
+)
+async def test_a_window_counts_each_subject_apart(guarded: Guarded, per: str, other: dict[str, Any]) -> None:
+    await guarded.add("each", limit(amount_raw="10", seconds=DAY_S, per=per))
+    await guarded.authorize(request(amount_raw=10))
+    await guarded.authorize(request(amount_raw=10, **other))
+    assert f"for {per} " in await refusal(guarded, amount_raw=1)
+    await refusal(guarded, amount_raw=1, **other)
+
+
+async def test_amounts_beyond_any_machine_number_are_exact(guarded: Guarded) -> None:
+    most = 2**256 - 1
+    await guarded.add("huge", limit(amount_raw=str(most), seconds=DAY_S))
+    await guarded.authorize(request(amount_raw=most - 1))
+    await guarded.authorize(request(amount_raw=1))
+    await refusal(guarded, amount_raw=1)
+
+
+async def test_no_stretch_of_the_windows_length_ever_holds_more(guarded: Guarded, clock: ManualClock) -> None:
+    """Looked at after random payments at random times; each stretch that ends with a payment."""
+    await guarded.add("ten minutes", limit(amount_raw="1000", seconds=600))
+    chance = random.Random(7)
+    passed: list[tuple[int, int]] = []
+    for _ in range(200):
+        clock.advance(chance.choice([0, 0.25, 1, 30, 200]))
+        amount = chance.randrange(1, 400)
+        try:
+            await guarded.authorize(request(amount_raw=amount))
+        except Forbidden:
+            continue
+        passed.append((clock.now_ms(), amount))
+        within = [each for at_ms, each in passed if at_ms > clock.now_ms() - 600_000]
+        assert sum(within) <= 1000
+    assert len(passed) > 20
+
+
+async def test_processes_that_race_never_pass_the_limit_together(
+    database: Database, replica: Database, clock: ManualClock
+) -> None:
+    first, second = Guarded(database, clock), Guarded(replica, clock, seed=2)
+    await first.add("day", limit(amount_raw="1000", seconds=DAY_S))
+
+    async def pay(guarded: Guarded) -> int:
+        passed = 0
+        for _ in range(60):
+            try:
+                await guarded.authorize(request(amount_raw=17))
+            except Forbidden:
+                continue
+            passed += 17
+        return passed
+
+    passed = await asyncio.gather(*(pay(each) for each in (first, second) * 3))
+    assert sum(passed) == 1000 // 17 * 17

@@ -1,0 +1,100 @@
+"""Rules and freezes of the Hathor ledger: what they hold back is not broadcast, and nothing is lost."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from strongroom.core.guard.administration import GuardAdministration
+from strongroom.core.guard.state import FreezeScope
+from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.audit import Audit
+from strongroom.core.storage import tables
+from strongroom.hathor.proposals.admission import VOCABULARY
+from strongroom.hathor.protocol.addresses import MAINNET
+from support.clock import SeededEntropy
+from support.hathor.api import WALLET_ID
+from support.hathor.proposals import Client, payment
+from support.hathor.scenes import address
+
+pytestmark = pytest.mark.anyio
+PAYEE = address("payee").encode(MAINNET)
+
+
+@pytest.fixture
+def rules(client: Client) -> GuardAdministration:
+    clock = client.api.clock
+    return GuardAdministration(
+        client.api.database,
+        Audit(clock),
+        clock,
+        SeededEntropy(),
+        vocabulary=VOCABULARY,
+        loosening_delay_ms=0,
+    )
+
+
+async def add(rules: GuardAdministration, name: str, rule: Mapping[str, Any]) -> None:
+    await rules.add(OPERATOR, name, json.dumps(rule))
+
+
+async def test_a_frozen_wallet_sends_nothing_until_it_is_unfrozen(
+    client: Client, rules: GuardAdministration
+) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    await rules.freeze(OPERATOR, FreezeScope.WALLET, WALLET_ID, "a stolen seed")
+    told = f"Nothing is signed: the wallet {WALLET_ID} is frozen (a stolen seed)"
+    assert await client.send(identifier, transaction) == (
+        403,
+        {"success": False, "error": "frozen", "details": [{"message": told}]},
+    )
+    assert client.node.pushed == []
+    assert await client.status(identifier) == "open"
+    await rules.unfreeze(OPERATOR, FreezeScope.WALLET, WALLET_ID)
+    assert (await client.send(identifier, transaction))[0] == 200
+    assert client.node.pushed == [transaction.encode()]
+
+
+async def test_what_goes_to_others_is_counted_and_the_same_bytes_once(
+    client: Client, rules: GuardAdministration
+) -> None:
+    limit = {"amount_raw": "900", "seconds": 86_400, "per": "wallet"}
+    await add(rules, "day", {"effect": "deny", "limit": limit})
+    first, second = payment(1), payment(0)
+    identifier = await client.propose(first)
+    assert (await client.send(identifier, first))[0] == 200
+    assert (await client.send(identifier, first))[0] == 200
+    identifier = await client.propose(second)
+    status, body = await client.send(identifier, second)
+    assert (status, body["error"]) == (403, "rule-limit")
+    assert "900 raw, of which 500 passed and this is 500" in body["details"][0]["message"]
+    assert client.node.pushed == [first.encode()]
+
+
+async def test_a_rule_names_whom_a_wallet_may_pay(client: Client, rules: GuardAdministration) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    other = address("other").encode(MAINNET)
+    await add(rules, "other alone", {"effect": "deny", "unless": {"destinations": [other]}})
+    status, body = await client.send(identifier, transaction)
+    assert (status, body["error"]) == (403, "rule-denied")
+    await rules.remove(OPERATOR, "other alone")
+    await add(rules, "payee too", {"effect": "deny", "unless": {"destinations": [other, PAYEE]}})
+    assert (await client.send(identifier, transaction))[0] == 200
+
+
+async def test_a_broadcast_is_in_the_audit_trail(client: Client) -> None:
+    transaction = payment(1)
+    await client.send(await client.propose(transaction), transaction)
+    rows = await client.api.database.fetch_all(select(tables.audit))
+    (row,) = [row for row in rows if row.action == "admit"]
+    assert (row.principal, row.subject) == (f"wallet:{WALLET_ID}", WALLET_ID)
+    assert json.loads(row.details) == {
+        "kind": "TRANSFER",
+        "hash": transaction.id.upper(),
+        "amountRaw": "500",
+        "destination": PAYEE,
+    }
