@@ -59,7 +59,7 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
         return SCOPES
 
     def vocabulary(self) -> Vocabulary:
-        from strongroom.hathor.proposals.admission import VOCABULARY
+        from strongroom.hathor.proposals.broadcast_policy import VOCABULARY
 
         return VOCABULARY
 

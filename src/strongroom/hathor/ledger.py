@@ -47,7 +47,7 @@ from strongroom.hathor.notifications.devices import Devices
 from strongroom.hathor.notifications.fcm import Fcm
 from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMetrics, PushRules
-from strongroom.hathor.proposals.admission import Admission
+from strongroom.hathor.proposals.broadcast_policy import BroadcastPolicy
 from strongroom.hathor.proposals.broadcaster import (
     PACE,
     Broadcaster,
@@ -127,7 +127,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
             clock=self.clock,
             network=self.settings.network,
             verify=self.settings.api.verify_proposals,
-            admission=Admission(SigningGate(self.guard, self.audit), self.settings.network),
+            policy=BroadcastPolicy(SigningGate(self.guard, self.audit), self.settings.network),
         )
         self._sync_health = self.loops.watch(SYNC)
         self._stream_health = self.loops.watch(NODE, part="stream")

@@ -41,7 +41,7 @@ from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.index.supply import Supplies
 from strongroom.hathor.notifications.devices import Devices
-from strongroom.hathor.proposals.admission import Admission
+from strongroom.hathor.proposals.broadcast_policy import BroadcastPolicy
 from strongroom.hathor.proposals.broadcaster import PACE, Broadcaster, ProposalEffects, TransactionNetwork
 from strongroom.hathor.proposals.service import Proposals
 from strongroom.hathor.proposals.submitter import Submitter
@@ -158,7 +158,7 @@ class Api:
             clock=self.clock,
             network=MAINNET,
             verify=verify,
-            admission=Admission(SigningGate(self.guard, Audit(self.clock)), MAINNET),
+            policy=BroadcastPolicy(SigningGate(self.guard, Audit(self.clock)), MAINNET),
         )
 
     def _legacy_access(self, *, needs_token: bool) -> LegacyAccess:

@@ -27,7 +27,7 @@ from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.hathor import tables
 from strongroom.hathor.gateway.network_rules import Versions
-from strongroom.hathor.proposals.admission import Admission
+from strongroom.hathor.proposals.broadcast_policy import BroadcastPolicy
 from strongroom.hathor.proposals.broadcaster import PACE, BroadcastResult, ProposalEffects, TransactionNetwork
 from strongroom.hathor.proposals.store import cancel, propose
 from strongroom.hathor.proposals.submitter import Submitter
@@ -270,7 +270,7 @@ class HathorModel(Model):
             clock=replica.side.clock,
             network=MAINNET,
             verify=False,
-            admission=Admission(
+            policy=BroadcastPolicy(
                 SigningGate(Guard(replica.side.clock, Default.ALLOW), Audit(replica.side.clock)), MAINNET
             ),
         )

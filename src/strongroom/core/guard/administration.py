@@ -26,7 +26,7 @@ from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import SignatureRequest
-from strongroom.core.storage.database import Database, ascii_key
+from strongroom.core.storage.database import Database
 
 ID_BYTES = 8
 MAX_RULES = 1_000
@@ -198,9 +198,7 @@ class GuardAdministration:
         return list(state.freezes)
 
     async def _stored(self, rule_id: str) -> StoredRule:
-        row = await self._database.fetch_one(
-            select(tables.rule).where(tables.rule.c.id == ascii_key(rule_id))
-        )
+        row = await self._database.fetch_one(select(tables.rule).where(tables.rule.c.id == rule_id))
         if row is None:
             raise AssertionError("a rule is never deleted")
         return _stored_rule(row)

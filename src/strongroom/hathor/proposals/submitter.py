@@ -12,7 +12,7 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import Statement, paired, select_pairs
 from strongroom.hathor import tables
 from strongroom.hathor.gateway.network_rules import NetworkRules, Versions
-from strongroom.hathor.proposals.admission import Admission
+from strongroom.hathor.proposals.broadcast_policy import BroadcastPolicy
 from strongroom.hathor.proposals.broadcaster import Broadcaster, BroadcastResult, result_of
 from strongroom.hathor.proposals.checks import verify_same, verify_signed
 from strongroom.hathor.proposals.store import (
@@ -54,7 +54,7 @@ class Submitter:
         clock: Clock,
         network: Network,
         verify: bool,
-        admission: Admission,
+        policy: BroadcastPolicy,
     ) -> None:
         """`verify`: signatures, weight and work are checked here before the node does."""
         self._database = database
@@ -63,7 +63,7 @@ class Submitter:
         self._clock = clock
         self._network = network
         self._verify = verify
-        self._admission = admission
+        self._policy = policy
         self._deadlines = Deadlines()
 
     async def send(
@@ -95,7 +95,7 @@ class Submitter:
                 raw=raw,
                 tx_id=transaction.id,
                 now_ms=self._clock.now_ms(),
-                admit=partial(self._admission.admit, transaction=transaction),
+                admit=partial(self._policy.admit, transaction=transaction),
             )
         )
         if intent is None:

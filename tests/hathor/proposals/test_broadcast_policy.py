@@ -12,7 +12,7 @@ from strongroom.core.guard.state import FreezeScope
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage import tables
-from strongroom.hathor.proposals.admission import VOCABULARY
+from strongroom.hathor.proposals.broadcast_policy import VOCABULARY
 from strongroom.hathor.protocol.addresses import MAINNET
 from support.clock import SeededEntropy
 from support.hathor.api import WALLET_ID

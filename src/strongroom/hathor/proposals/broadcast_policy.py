@@ -40,7 +40,7 @@ class BroadcastRequest(SignatureRequest):
         return self.paid
 
 
-class Admission:
+class BroadcastPolicy:
     """Asks the policy, in the transaction that stores what will be broadcast."""
 
     def __init__(self, gate: SigningGate, network: Network) -> None:
