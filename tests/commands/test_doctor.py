@@ -8,7 +8,7 @@ import pytest
 
 from commands.conftest import Ended, Installation
 from strongroom.core.errors import Unavailable
-from strongroom.core.storage.installed import require_room
+from strongroom.core.ledger.installed import require_room
 from support.keys import KEY
 from support.ports import own_ports
 

@@ -8,8 +8,8 @@ from strongroom.atto.settings import SURFACES, AttoSettings, read_atto_settings
 from strongroom.core.environment import Environment
 from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
+from strongroom.core.ledger.installed import Installed
 from strongroom.core.security.holdings import Holdings
-from strongroom.core.storage.installed import Installed
 from strongroom.core.storage.schema import Revisions
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from strongroom.core.ledger.contract import (
     OwnVariables,
     Surroundings,
 )
+from strongroom.core.ledger.installed import Installed
 from strongroom.core.security.holdings import Holdings
-from strongroom.core.storage.installed import Installed
 from strongroom.core.storage.schema import Revisions
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from strongroom.commands.context import administrative_settings
 from strongroom.commands.installed import installed
 from strongroom.core.errors import StrongroomError, Unavailable
 from strongroom.core.ledger.contract import Check
+from strongroom.core.ledger.installed import Installed, check_schema, reading
 from strongroom.core.security.audit import verify
-from strongroom.core.storage.installed import Installed, check_schema, reading
 from strongroom.core.terminal import print_table
 from strongroom.registry import BROKEN, BY_NAME
 from strongroom.settings import Settings

@@ -1,7 +1,7 @@
 """The databases of this installation."""
 
 from strongroom.core.ledger.contract import AnyLedger
-from strongroom.core.storage.installed import Installed, looking
+from strongroom.core.ledger.installed import Installed, looking
 from strongroom.core.storage.schema import require_current
 from strongroom.registry import LEDGERS
 from strongroom.settings import Settings

@@ -7,9 +7,9 @@ import typer
 
 from strongroom.commands.context import administrative_settings
 from strongroom.commands.installed import installed
+from strongroom.core.ledger.installed import Installed, looking, named
 from strongroom.core.security.credentials import require_long_credentials
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.installed import Installed, looking, named
 from strongroom.core.storage.migrations import migrate as bring_up_to_date
 from strongroom.core.storage.schema import Plan, plan, shown
 from strongroom.settings import Settings

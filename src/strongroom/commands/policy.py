@@ -10,7 +10,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +21,7 @@ from strongroom.core.guard.rule import MAX_AMOUNT, as_document
 from strongroom.core.ledger.contract import Ledger
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.terminal import print_table
 from strongroom.registry import LEDGERS
 
 application = typer.Typer(
@@ -153,7 +153,7 @@ def _show(rules: list[StoredRule], *, as_json: bool) -> None:
         people = [Text(one.added_by), Text(one.removed_by or "")]
         document = Text(json.dumps(as_document(one.rule)))
         table.add_row(Text(one.name), one.state(now_ms), *moments, *people, document)
-    Console().print(table)
+    print_table(table)
 
 
 def _fact(text: str) -> tuple[str, str | int]:

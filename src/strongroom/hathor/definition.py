@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from strongroom.core.environment import Environment
 from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
-from strongroom.core.storage.installed import Installed
+from strongroom.core.ledger.installed import Installed
 from strongroom.core.storage.schema import Revisions
 from strongroom.hathor.settings import CREDENTIALS, SURFACES, HathorSettings, read_hathor_settings
 

@@ -16,8 +16,8 @@ from strongroom.atto.wallets.holdings import WalletHoldings
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, StrongroomError, Unavailable
 from strongroom.core.ledger.contract import Check
+from strongroom.core.ledger.installed import Installed, reading
 from strongroom.core.security.holdings import inspect_holdings
-from strongroom.core.storage.installed import Installed, reading
 
 WORK_TIMEOUT_S = 60
 SHOWN = 3

@@ -9,8 +9,8 @@ from strongroom.bittensor.settings import BittensorSettings
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.errors import Unavailable
 from strongroom.core.ledger.contract import Check
+from strongroom.core.ledger.installed import Installed, reading
 from strongroom.core.security.holdings import inspect_holdings
-from strongroom.core.storage.installed import Installed, reading
 
 
 def bittensor_checks(one: Installed, bittensor: BittensorSettings) -> dict[str, Check]:

@@ -24,13 +24,13 @@ from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.guard.settings import GuardSettings
 from strongroom.core.http.exposure import Exposure
 from strongroom.core.http.listener import Surface
+from strongroom.core.ledger.installed import Installed
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.holdings import Holdings
 from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.installed import Installed
 from strongroom.core.storage.schema import Revisions
 
 Check = Callable[[], Awaitable[str]]

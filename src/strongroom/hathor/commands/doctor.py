@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from strongroom.core.errors import Conflict, StrongroomError, Unavailable
 from strongroom.core.ledger.contract import Check
-from strongroom.core.storage.installed import Installed, reading
+from strongroom.core.ledger.installed import Installed, reading
 from strongroom.hathor import tables
 from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.index.writer_lock import NO_EVENT

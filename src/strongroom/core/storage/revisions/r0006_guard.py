@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from strongroom.core.storage.database import ascii_text, binary, exact_text
+from strongroom.core.storage.database import ascii_text, binary, exact_text, insert_ignore
 from strongroom.core.storage.tables import LONG_TEXT
 
 revision = "core_0006"
@@ -48,4 +48,4 @@ def upgrade() -> None:
         sa.Column("ended_at_ms", sa.BigInteger),
         sa.Column("ended_by", exact_text(190)),
     )
-    op.bulk_insert(guard, [{"id": 1, "generation": 0}])
+    insert_ignore(op.get_bind(), guard, [{"id": 1, "generation": 0}])
