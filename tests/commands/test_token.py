@@ -2,8 +2,11 @@ import re
 
 import httpx2
 import pytest
+import typer
 
 from commands.conftest import Installation
+from strongroom.atto.definition import LEDGER as ATTO
+from strongroom.commands import token as token_commands
 
 TOKEN = re.compile(r"sr_(?P<id>[0-9a-f]{16})_[a-z2-7]{52}")
 
@@ -80,3 +83,15 @@ def test_a_token_of_bittensor_counts_in_the_service_that_runs(installation: Inst
     for token, status in ((made.stdout[0], httpx2.codes.NOT_FOUND), ("sr_x", httpx2.codes.UNAUTHORIZED)):
         answer = httpx2.get(url, headers={"Authorization": f"Bearer {token}"}, trust_env=False)
         assert answer.status_code == status
+
+
+def test_what_narrows_the_tokens_of_a_ledger_is_named_where_it_has_limits_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def narrowed(*, daily_limit: str = "") -> str:
+        return daily_limit
+
+    monkeypatch.setattr(type(ATTO), "token_limits", lambda _: narrowed)
+    words = "limits are for --ledger bittensor: --rate; tokens of atto have scopes and --expires and --daily-limit"
+    with pytest.raises(typer.BadParameter, match=words):
+        token_commands._limits("atto", {"rate": 5, "daily_limit": ""})

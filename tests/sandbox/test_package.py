@@ -144,6 +144,13 @@ def test_a_ledger_without_a_local_network_is_refused(tmp_path: Path) -> None:
     assert "no installed package makes a local network of toy; there is atto, hathor, bittensor" in run.stderr
 
 
+def test_a_package_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [EntryPoint("toy", "nothing_here:NETWORKS", local_networks.GROUP)]
+    monkeypatch.setattr(local_networks, "entry_points", lambda group: entries)  # noqa: ARG005 - the name is the caller's
+    with pytest.raises(SettingsError, match="toy = nothing_here:NETWORKS cannot be loaded: ModuleNotFound"):
+        find_local_networks()
+
+
 def test_another_thing_under_its_entry_point_is_named(tmp_path: Path) -> None:
     distribution = tmp_path / "other-1.0.dist-info"
     distribution.mkdir()

@@ -135,7 +135,13 @@ def find_local_networks() -> InstalledNetworks | None:
 
 
 def _load(entry: EntryPoint) -> LocalNetworksDefinition:
-    found = entry.load()
+    try:
+        found = entry.load()
+    except (Exception, SystemExit) as error:  # whatever a package of others does when it is imported
+        what = f"{type(error).__name__}: {error}"
+        raise SettingsError(
+            [f"the local networks {entry.name} = {entry.value} cannot be loaded: {what}"]
+        ) from error
     if not isinstance(found, LocalNetworksDefinition):
         raise SettingsError(
             [f"the entry point {entry.name} = {entry.value} does not name a LocalNetworksDefinition"]
