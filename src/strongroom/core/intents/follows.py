@@ -13,13 +13,18 @@ class _Asked(Protocol):
 
 
 class Follows:
-    """One call of `follow` at a time; whoever asks meanwhile is part of the next one."""
+    """A few calls of `follow` at a time; whoever asks while they run is part of the next one.
 
-    def __init__(self, network: _Asked, background: Background) -> None:
+    Some ledgers answer for all intents together and take one call at a time. Where each intent is a question of its own, a node
+    that is silent about some of them must not keep all others waiting for as long as its time limit is.
+    """
+
+    def __init__(self, network: _Asked, background: Background, *, at_once: int = 1) -> None:
         self._network = network
         self._background = background
+        self._at_once = at_once
         self._waiting: dict[bytes, tuple[Intent, asyncio.Future[Verdict]]] = {}
-        self._asking: asyncio.Task[None] | None = None
+        self._asking: list[asyncio.Task[None]] = []
 
     async def verdict(self, intent: Intent) -> Verdict:
         """Raises: whatever `follow` raises."""
@@ -27,8 +32,9 @@ class Follows:
         if found is None:
             found = intent, asyncio.get_running_loop().create_future()
             self._waiting[intent.id] = found
-        if self._asking is None or self._asking.done():
-            self._asking = self._background.start(self._ask())
+        self._asking = [task for task in self._asking if not task.done()]
+        if len(self._asking) < self._at_once:
+            self._asking.append(self._background.start(self._ask()))
         return await asyncio.shield(found[1])
 
     async def _ask(self) -> None:

@@ -48,7 +48,7 @@ class Network(Protocol):
     async def follow(self, intents: Sequence[Intent]) -> Mapping[bytes, Verdict]:
         """Asks about all these intents at once, without submitting any. Those missing in the answer are asked about again.
 
-        The resolver makes one call at a time.
+        The resolver makes as many calls at a time as `Pace.questions_at_once` says.
         """
 
 
@@ -99,6 +99,8 @@ class Pace:
     """The pause between two questions about a Pending intent."""
     worrying_age_s: float = 60.0
     """Health is DEGRADED when an intent is open for longer than this."""
+    questions_at_once: int = 1
+    """Calls of `Network.follow` that may run at the same time. More than one: a silent node delays fewer of the others."""
     own_s: float = 0.0
     """For this time only the process that stored an intent resolves it; then a sweep may take it up."""
 
@@ -140,7 +142,7 @@ class Resolver(Generic[R]):
         background: Background,
         pace: Pace,
     ) -> None:
-        self._follows = Follows(network, background)
+        self._follows = Follows(network, background, at_once=pace.questions_at_once)
         self._network = network
         self._effects = effects
         self._database = database

@@ -37,6 +37,7 @@ PACE: Final = Pace(
     first_pause_s=0.2,
     max_pause_s=10.0,
     pending_pause_s=10.0,
+    questions_at_once=8,
     # Longer than a push waits: the process that was sending it is gone, or is asking the node.
     own_s=15.0,
 )
