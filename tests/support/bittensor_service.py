@@ -24,6 +24,7 @@ from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.access import OPERATOR
 from strongroom.settings import read_settings
 from support.serving import Serve, serving
+from support.waiting import PATIENCE_S
 
 WALLET = "validator"
 HOTKEY = "default"
@@ -110,7 +111,7 @@ async def running_bittensor(
                 headers=bearer(token) if token else {},
                 trust_env=False,
                 verify=False,
-                timeout=30,
+                timeout=PATIENCE_S,
             ) as client,
         ):
             yield BittensorService(ledger, client, health, metrics)
