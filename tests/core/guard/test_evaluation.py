@@ -1,6 +1,6 @@
 """Which signatures a rule concerns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 
 from strongroom.core.guard.evaluation import ActiveRule, is_open, is_within
 from strongroom.core.guard.rule import Hours, Rule
-from strongroom.core.security.policy import Payment, SignatureRequest
+from strongroom.core.security.policy import Payment, SignatureRequest, Term
 from support.guarding import TRADER, request
 
 
@@ -94,6 +94,53 @@ def test_what_pays_nobody_is_not_denied_for_its_destination() -> None:
     asked = request(destination=None, amount_raw=0)
     assert not active({"effect": "deny", "when": {"destinations": ["shop"]}}).concerns(asked, 0)
     assert not active({"effect": "deny", "unless": {"destinations": ["shop"]}}).concerns(asked, 0)
+
+
+def test_what_pays_nobody_is_not_allowed_for_its_destination() -> None:
+    asked = request(destination=None, amount_raw=0, kind="CHANGE")
+    assert not active({"effect": "allow", "when": {"destinations": ["shop"]}}).concerns(asked, 0)
+    assert active({"effect": "allow", "unless": {"destinations": ["shop"]}}).concerns(asked, 0)
+
+
+def test_what_does_not_say_what_it_takes_is_no_exception_for_its_destination() -> None:
+    asked = request(destination=None, amount_raw=0, is_amount_known=False)
+    rule = active({"effect": "deny", "unless": {"destinations": ["shop"]}})
+    assert rule.concerns(asked, 0)
+    assert not rule.concerns(request(destination="shop", amount_raw=0, is_amount_known=False), 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InSubnets(SignatureRequest):
+    netuids: tuple[int, ...]
+
+    @property
+    def terms(self) -> Mapping[str, Term]:
+        return {"netuid": self.netuids}
+
+
+@pytest.mark.parametrize(
+    ("effect", "part", "netuids", "concerned"),
+    [
+        ("deny", "when", (8, 1), True),  # the second of two is looked at as the first
+        ("deny", "when", (1, 8), True),
+        ("deny", "when", (8, 9), False),
+        ("deny", "when", (), False),
+        ("deny", "unless", (1, 8), True),
+        ("deny", "unless", (1,), False),
+        ("deny", "unless", (), True),
+        ("allow", "when", (1, 8), False),
+        ("allow", "when", (1,), True),
+        ("allow", "when", (), False),
+        ("allow", "unless", (8, 1), False),
+    ],
+)
+def test_of_several_values_of_a_fact_the_worst_counts(
+    effect: str, part: str, netuids: tuple[int, ...], concerned: bool
+) -> None:
+    asked = InSubnets(
+        principal=TRADER, scope="toy:send", account="a", kind="SEND", payload_hash=bytes(32), netuids=netuids
+    )
+    assert active({"effect": effect, part: {"facts": {"netuid": [1]}}}).concerns(asked, 0) is concerned
 
 
 def test_an_amount_to_nobody_who_is_named_is_in_no_list() -> None:

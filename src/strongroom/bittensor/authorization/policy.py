@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from strongroom.bittensor.authorization.limits import require_use
 from strongroom.core.errors import Forbidden
-from strongroom.core.security.policy import Policy, SignatureRequest
+from strongroom.core.security.policy import Policy, SignatureRequest, Term
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,15 +16,16 @@ class KeyUse(SignatureRequest):
 
     wallet: str
     hotkey: str | None
-    netuid: int | None = None
+    netuids: tuple[int, ...] = ()
+    """Every subnet that the call names: to move stake names two."""
     call: str | None = None
     """`Pallet.function`; None for a message."""
     coldkey: bool = False
 
     @property
-    def terms(self) -> Mapping[str, str | int | None]:
-        """What rules may ask: the subnet, the call and the hotkey, whatever the audit row says besides."""
-        return {"netuid": self.netuid, "call": self.call, "hotkey": self.hotkey}
+    def terms(self) -> Mapping[str, Term]:
+        """What rules may ask: the subnets, the call and the hotkey, whatever the audit row says besides."""
+        return {"netuid": self.netuids, "call": self.call, "hotkey": self.hotkey}
 
 
 class KeyPolicy:
@@ -46,14 +47,15 @@ class KeyPolicy:
 def _require_token(request: SignatureRequest) -> None:
     if not isinstance(request, KeyUse):
         raise Forbidden("A signature that does not say which key it uses is not made")
-    require_use(
-        request.principal,
-        request.scope,
-        wallet=request.wallet,
-        hotkey=request.hotkey,
-        netuid=request.netuid,
-        call=request.call,
-        coldkey=request.coldkey,
-        amount_rao=request.amount_raw if request.is_amount_known else None,
-        destination=request.destination,
-    )
+    for netuid in request.netuids or (None,):
+        require_use(
+            request.principal,
+            request.scope,
+            wallet=request.wallet,
+            hotkey=request.hotkey,
+            netuid=netuid,
+            call=request.call,
+            coldkey=request.coldkey,
+            amount_rao=request.amount_raw if request.is_amount_known else None,
+            destination=request.destination,
+        )

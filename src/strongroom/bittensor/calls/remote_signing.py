@@ -293,7 +293,7 @@ def _use(
         facts=facts,
         wallet=signer.wallet,
         hotkey=signer.hotkey,
-        netuid=reach.netuids[0] if reach.netuids else None,
+        netuids=reach.netuids,
         call=read.call.name,
         coldkey=signer.coldkey,
     )

@@ -145,7 +145,7 @@ class Calls:
                 key=await self._keyring.open(signer.key),
                 call=call,
                 job=job.id,
-                netuid=reach.netuids[0] if reach.netuids else None,
+                netuids=reach.netuids,
                 amount_rao=reach.amount_rao,
                 destination=reach.destination,
                 check=lambda connection: require_new(connection, job),

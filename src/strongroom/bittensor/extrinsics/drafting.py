@@ -50,7 +50,7 @@ class ExtrinsicRequest:
     """Checks the request against what is stored, while the account is locked. It raises if the request must not be signed."""
     store: Callable[[Connection, Intent], None]
     """Stores the job of the request, in the transaction that signs."""
-    netuid: int | None = None
+    netuids: tuple[int, ...] = ()
     right: str = SUBMIT
     amount_rao: int | None = 0
     """The amount that leaves the account; None: the call does not say it."""
@@ -151,10 +151,15 @@ def _use(request: ExtrinsicRequest, nonce: int, payload_hash: bytes) -> KeyUse:
         amount_raw=request.amount_rao or 0,
         is_amount_known=request.amount_rao is not None,
         destination=request.destination,
-        facts={"job": request.job, "nonce": nonce, "netuid": request.netuid, **request.facts},
+        facts={
+            "job": request.job,
+            "nonce": nonce,
+            "netuid": next(iter(request.netuids), None),
+            **request.facts,
+        },
         wallet=request.signer.wallet,
         hotkey=request.signer.hotkey,
-        netuid=request.netuid,
+        netuids=request.netuids,
         call=request.call.name,
         coldkey=request.signer.coldkey,
     )

@@ -102,7 +102,7 @@ class JobRunner:
 
 
 def principal_of(job: Job) -> Principal:
-    """Returns the principal that asked for the job, with the rights that it had then."""
+    """Returns the principal that asked for the job, with the rights that it had then, and from where it asked."""
     rights = job.document.get("principal")
     if rights is None:
         return Principal(name=job.principal, scopes=frozenset({SUBMIT}))
@@ -111,4 +111,5 @@ def principal_of(job: Job) -> Principal:
         scopes=frozenset(rights["scopes"]),
         limits=rights["limits"],
         token=rights.get("token"),
+        source=rights.get("source", ""),
     )

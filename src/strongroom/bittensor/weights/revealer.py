@@ -79,7 +79,7 @@ class Reveals:
             key=keypair,
             call=call,
             job=job.id,
-            netuid=job.document["netuid"],
+            netuids=(job.document["netuid"],),
             check=lambda connection: require_waiting(connection, job),
             store=stored_with(job),
             facts={"commit": job.document["commit"]},

@@ -283,7 +283,7 @@ class Weights:
             key=keypair,
             call=made.call,
             job=job.id,
-            netuid=subnet.netuid,
+            netuids=(subnet.netuid,),
             check=lambda connection: check(connection, job),
             store=store,
             facts={"weights": weights_digest(weights_of(job)).hex()},
@@ -299,8 +299,13 @@ class Weights:
         """Returns the job that will reveal what is committed now; None: nothing is to be revealed."""
         if made.salt is None or made.commit is None:
             return None
-        token = job.document["principal"].get("token")  # jobs of an earlier version have none
-        rights = {"scopes": [SUBMIT], "limits": "", "token": token}
+        asked_by = job.document["principal"]  # of an earlier version's job, neither is known
+        rights = {
+            "scopes": [SUBMIT],
+            "limits": "",
+            "token": asked_by.get("token"),
+            "source": asked_by.get("source", ""),
+        }
         facts = {**job.document, "principal": rights}  # the right to commit includes the right to reveal
         return replace(
             job,
@@ -334,6 +339,7 @@ class Weights:
                 "scopes": sorted(principal.scopes),
                 "limits": principal.limits,
                 "token": principal.token,
+                "source": principal.source,
             },
         }
         return Job(

@@ -8,7 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from strongroom.core.guard.rule import DAYS, Conditions, Effect, Hours, Rule
-from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.security.policy import SignatureRequest, Term
 
 MINUTES_OF_DAY = 24 * 60
 
@@ -27,22 +27,30 @@ class ActiveRule:
         if now_ms < self.starts_at_ms or (self.ends_at_ms is not None and now_ms >= self.ends_at_ms):
             return False
         is_allowing = self.rule.effect is Effect.ALLOW
-        # A payment to several is denied for one of them, and allowed for all of them alone; exceptions the other way round.
-        if not holds(self.rule.when, request, now_ms, every_destination=is_allowing):
+        # What is said of several is denied for one of them, and allowed for all of them alone; exceptions the other way round.
+        if not holds(self.rule.when, request, now_ms, every=is_allowing, if_nobody=False):
             return False
-        unless = self.rule.unless
-        return unless is None or not holds(unless, request, now_ms, every_destination=not is_allowing)
+        if self.rule.unless is None:
+            return True
+        # What pays nobody breaks no rule about who is paid, unless it does not say what it takes, and so not who gets it.
+        is_exempt = not is_allowing and request.is_amount_known
+        return not holds(self.rule.unless, request, now_ms, every=not is_allowing, if_nobody=is_exempt)
 
 
-def holds(conditions: Conditions, request: SignatureRequest, now_ms: int, *, every_destination: bool) -> bool:
-    """`every_destination`: all that are paid must be in the list, else one is enough."""
+def holds(
+    conditions: Conditions, request: SignatureRequest, now_ms: int, *, every: bool, if_nobody: bool
+) -> bool:
+    """`every`: all that are paid, and all values of a fact, must be in the list, else one is enough.
+
+    `if_nobody`: what a condition about destinations says of a signature that pays nobody.
+    """
     return (
         _among(request.principal.name, conditions.principals)
         and _among(request.wallet, conditions.wallets)
         and _among(request.account, conditions.accounts)
         and _among(request.kind, conditions.kinds)
-        and _facts_hold(conditions, request)
-        and _destinations_hold(conditions.destinations, request, every=every_destination)
+        and _facts_hold(conditions, request, every=every)
+        and _destinations_hold(conditions.destinations, request, every=every, if_nobody=if_nobody)
         and (conditions.networks is None or is_within(request.principal.source, conditions.networks))
         and (conditions.hours is None or is_open(conditions.hours, now_ms))
     )
@@ -74,16 +82,29 @@ def _among(value: str, values: tuple[str, ...] | None) -> bool:
     return values is None or value in values
 
 
-def _facts_hold(conditions: Conditions, request: SignatureRequest) -> bool:
+def _facts_hold(conditions: Conditions, request: SignatureRequest, *, every: bool) -> bool:
     if conditions.facts is None:
         return True
-    return all(request.terms.get(name) in values for name, values in conditions.facts.items())
+    return all(
+        _fact_holds(request.terms.get(name), wanted, every=every) for name, wanted in conditions.facts.items()
+    )
 
 
-def _destinations_hold(wanted: tuple[str, ...] | None, request: SignatureRequest, *, every: bool) -> bool:
+def _fact_holds(value: Term, wanted: tuple[str | int, ...], *, every: bool) -> bool:
+    if not isinstance(value, tuple):
+        return value in wanted
+    among = [each in wanted for each in value]
+    return bool(among) and (all(among) if every else any(among))
+
+
+def _destinations_hold(
+    wanted: tuple[str, ...] | None, request: SignatureRequest, *, every: bool, if_nobody: bool
+) -> bool:
     if wanted is None:
         return True
-    paid = (payment.destination in wanted for payment in request.payments)
+    paid = [payment.destination in wanted for payment in request.payments]
+    if not paid:
+        return if_nobody
     return all(paid) if every else any(paid)
 
 

@@ -14,6 +14,9 @@ from sqlalchemy import Connection
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 
+Term = str | int | tuple[int, ...] | None
+"""What a signature says of one fact: a value, or several of them, each of which a rule looks at."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
@@ -48,7 +51,7 @@ class SignatureRequest:
     """Further details for the audit trail, in the ledger's words; never a secret."""
 
     @property
-    def terms(self) -> Mapping[str, str | int | None]:
+    def terms(self) -> Mapping[str, Term]:
         """What rules may ask of it beyond the fields above, by the names of the ledger's vocabulary."""
         return self.facts
 
