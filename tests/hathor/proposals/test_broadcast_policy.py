@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,10 +15,13 @@ from strongroom.core.security.audit import Audit
 from strongroom.core.storage import tables
 from strongroom.hathor.proposals.broadcast_policy import VOCABULARY
 from strongroom.hathor.protocol.addresses import MAINNET
+from strongroom.hathor.protocol.scripts import Payment as Script
+from strongroom.hathor.protocol.transactions import Output, TokenInfo
 from support.clock import SeededEntropy
 from support.hathor.api import WALLET_ID
-from support.hathor.proposals import Client, payment
+from support.hathor.proposals import KEYS, Client, payment
 from support.hathor.scenes import address
+from support.hathor.signing import sign
 
 pytestmark = pytest.mark.anyio
 PAYEE = address("payee").encode(MAINNET)
@@ -83,6 +87,25 @@ async def test_a_rule_names_whom_a_wallet_may_pay(client: Client, rules: GuardAd
     assert (status, body["error"]) == (403, "rule-denied")
     await rules.remove(OPERATOR, "other alone")
     await add(rules, "payee too", {"effect": "deny", "unless": {"destinations": [other, PAYEE]}})
+    assert (await client.send(identifier, transaction))[0] == 200
+
+
+async def test_what_backs_a_new_token_counts_as_paid(client: Client, rules: GuardAdministration) -> None:
+    """Else a wallet could send all of its funds as a token, for another one to melt."""
+    await add(rules, "small", {"effect": "deny", "limit": {"amount_raw": "900"}})
+    own = Output(value=90_100, token_data=1, script=Script(address=address("payee")).encode())
+    info = TokenInfo(version=1, name="Melt Me", symbol="MLT")
+    made = replace(payment(1), outputs=(own,), token_info=info)
+    transaction = sign(made, KEYS)
+    identifier = await client.propose(transaction)
+    status, body = await client.send(identifier, transaction)
+    assert (status, body["error"]) == (403, "rule-limit")
+    assert body["details"] == [{"message": "The rule 'small' lets 900 raw pass at once, not 901"}]
+    await rules.remove(OPERATOR, "small")
+    await add(rules, "payee alone", {"effect": "deny", "unless": {"destinations": [PAYEE]}})
+    status, body = await client.send(identifier, transaction)
+    assert (status, body["error"]) == (403, "rule-denied")
+    await rules.remove(OPERATOR, "payee alone")
     assert (await client.send(identifier, transaction))[0] == 200
 
 

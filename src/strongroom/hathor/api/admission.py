@@ -59,7 +59,7 @@ class Admission:
         if access is Access.TOKEN or access is Access.FULL:
             request.caller = self._identify(request, full=access is Access.FULL)
         elif access is Access.LEGACY and self._first_api is not None:
-            await self._first_api.admit(request, terms.scope)
+            request.holder = await self._first_api.admit(request, terms.scope)
 
     def _identify(self, request: Request, *, full: bool) -> Caller:
         """`full`: of routes that a read-only token does not open. Raises: GatewayRefusal: 401 or 403."""

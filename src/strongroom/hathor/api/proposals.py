@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from strongroom.core.errors import OutcomeUnknown
+from strongroom.core.security.access import Principal
 from strongroom.hathor.api.access import Caller
 from strongroom.hathor.api.answers import Hash, Success
 from strongroom.hathor.api.refusal import Refusal, refused
@@ -167,11 +168,16 @@ def read_transaction(tx_hex: str | None) -> tuple[Transaction, bytes]:
 
 
 async def send(
-    submitter: Submitter, wallet_id: str | None, proposal_id: str, transaction: Transaction, raw: bytes
+    submitter: Submitter,
+    wallet_id: str | None,
+    proposal_id: str,
+    transaction: Transaction,
+    raw: bytes,
+    holder: Principal | None = None,
 ) -> BroadcastResult | None:
-    """None: nobody knows yet. Raises: ProposalRefused."""
+    """None: nobody knows yet. `holder`: see `Submitter.send`. Raises: ProposalRefused, Forbidden."""
     try:
-        return await submitter.send(wallet_id, proposal_id, transaction, raw)
+        return await submitter.send(wallet_id, proposal_id, transaction, raw, holder)
     except OutcomeUnknown:
         return None
 

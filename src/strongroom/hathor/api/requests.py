@@ -7,6 +7,7 @@ import msgspec
 from litestar import Request as LitestarRequest
 
 from strongroom.core.json_decoder import decode_json
+from strongroom.core.security.access import Principal
 from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.access import Caller
 from strongroom.hathor.api.amounts import QUERY_KEY
@@ -17,6 +18,9 @@ class Request(LitestarRequest[Any, Any, Any]):
 
     caller: Caller
     """On routes that want a token."""
+
+    holder: Principal
+    """On routes of the first API: who holds the API token, or anonymous."""
 
     amounts: AmountForm
     """In which its answer is written."""

@@ -4,6 +4,7 @@ The service holds no key of these wallets. What it can refuse is to broadcast, a
 unless the wallet takes another way.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, select
 from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import Payment, SignatureRequest, SigningGate
+from strongroom.core.storage.statements import Statement, paired, select_pairs
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.protocol.headers import NanoHeader
@@ -27,6 +29,15 @@ NANO: Final = "NANO"
 VOCABULARY: Final = Vocabulary(kinds=frozenset({TRANSFER, TOKEN_CREATION, NANO}))
 DEPOSIT: Final = 1
 """The action of a contract call that gives to the contract."""
+WITHDRAWAL: Final = 2
+BACKED: Final = 100
+"""So many of a token are backed by one of the native coin, which whoever melts them gets."""
+_output = tables.tx_output.c
+_SPENT = Statement(
+    select(_output.token_id, _output.value).where(
+        paired(_output.tx_id, _output.index), _output.authorities == 0
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +58,21 @@ class BroadcastPolicy:
         self._gate = gate
         self._network = network
 
-    def admit(self, connection: Connection, wallet_id: str, transaction: Transaction) -> None:
-        """Raises: Forbidden: a rule or a freeze holds it back; nothing is sent."""
+    def admit(
+        self, connection: Connection, wallet_id: str, transaction: Transaction, holder: Principal | None
+    ) -> None:
+        """`holder`: who asks for it with an API token; None: the wallet itself.
+
+        Raises:
+            Forbidden: a rule or a freeze holds it back; nothing is sent.
+        """
+        wallet = Principal(name=f"wallet:{wallet_id}", scopes=frozenset({SCOPE}))
         paid = tuple(self._payments(connection, wallet_id, transaction))
         native = [payment for payment in paid if not payment.asset]
         self._gate.admit(
             connection,
             BroadcastRequest(
-                principal=Principal(name=f"wallet:{wallet_id}", scopes=frozenset({SCOPE})),
+                principal=holder or wallet,
                 scope=SCOPE,
                 account=wallet_id,
                 wallet=wallet_id,
@@ -69,7 +87,7 @@ class BroadcastPolicy:
     def _payments(
         self, connection: Connection, wallet_id: str, transaction: Transaction
     ) -> Iterator[Payment]:
-        """What goes to others: outputs that are not the wallet's, and what a contract is given."""
+        """What goes to others: outputs that are not the wallet's, what a contract is given, what new tokens take."""
         own = self._own(connection, wallet_id, transaction)
         for output in transaction.outputs:
             script = parse_script(output.script)
@@ -85,6 +103,8 @@ class BroadcastPolicy:
                 if action.kind == DEPOSIT:
                     asset = _asset(transaction, action.token_index)
                     yield Payment(destination=call.contract_id.hex(), amount_raw=action.value, asset=asset)
+        if backing := _backing(connection, transaction):
+            yield Payment(destination=None, amount_raw=backing)
 
     def _own(self, connection: Connection, wallet_id: str, transaction: Transaction) -> frozenset[str]:
         """Those of the paid addresses that are the wallet's."""
@@ -95,6 +115,31 @@ class BroadcastPolicy:
         columns = tables.address.c
         query = select(columns.address).where(columns.address.in_(paid), columns.wallet_id == wallet_id)
         return frozenset(connection.execute(query).scalars())
+
+
+def _backing(connection: Connection, transaction: Transaction) -> int:
+    """What the tokens that it makes take of the native coin: who gets them can melt them for it."""
+    made: Counter[str] = Counter()
+    for output in transaction.outputs:
+        if output.token_index and not output.is_authority:
+            made[_asset(transaction, output.token_index)] += output.value
+    actions = (
+        action
+        for header in transaction.headers
+        if isinstance(header, NanoHeader)
+        for action in header.actions
+        if action.token_index
+    )
+    for action in actions:
+        sign = {DEPOSIT: 1, WITHDRAWAL: -1}.get(action.kind, 0)
+        made[_asset(transaction, action.token_index)] += sign * action.value
+    if not made:
+        return 0
+    outpoints = [(spent.tx_id.hex(), spent.index) for spent in transaction.inputs]
+    for token_id, value in select_pairs(connection, _SPENT, outpoints):
+        if token_id in made:
+            made[token_id] -= int(value)
+    return sum(-(-amount // BACKED) for amount in made.values() if amount > 0)
 
 
 def kind_of(transaction: Transaction) -> str:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from strongroom.core.clock import Clock
 from strongroom.core.runtime.deadlines import Deadlines
+from strongroom.core.security.access import Principal
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import Statement, paired, select_pairs
 from strongroom.hathor import tables
@@ -67,11 +68,17 @@ class Submitter:
         self._deadlines = Deadlines()
 
     async def send(
-        self, wallet_id: str | None, proposal_id: str, transaction: Transaction, raw: bytes
+        self,
+        wallet_id: str | None,
+        proposal_id: str,
+        transaction: Transaction,
+        raw: bytes,
+        holder: Principal | None = None,
     ) -> BroadcastResult | None:
         """Sends the transaction; returns its outcome, or None while that is open.
 
         A caller may send the same bytes again at any time. `wallet_id` None: the proposal may be of any wallet.
+        `holder`: who asks for it with an API token; None: the wallet itself.
 
         Raises:
             ProposalRefused, Forbidden: nothing is sent.
@@ -95,7 +102,7 @@ class Submitter:
                 raw=raw,
                 tx_id=transaction.id,
                 now_ms=self._clock.now_ms(),
-                admit=partial(self._policy.admit, transaction=transaction),
+                admit=partial(self._policy.admit, transaction=transaction, holder=holder),
             )
         )
         if intent is None:

@@ -5,11 +5,17 @@ import base64
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from strongroom.core.guard.administration import GuardAdministration
+from strongroom.core.guard.state import FreezeScope
 from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.audit import Audit
+from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
+from strongroom.hathor.proposals.broadcast_policy import VOCABULARY
 from strongroom.hathor.protocol.transactions import Transaction, parse_transaction
-from support.clock import ManualClock
+from support.clock import ManualClock, SeededEntropy
 from support.hathor.api import SIGNED, WALLET_ID, recorded_rows, serving_api
 from support.hathor.proposals import FUNDS, NOW_S, Client
 from support.hathor.scenes import text_address
@@ -206,6 +212,29 @@ async def test_it_needs_a_token_where_others_reach_it(database: Database, clock:
         assert refused.status_code == 403
         full = await api.client.get(path, headers=api.full())
         assert full.status_code == 401
+
+
+async def test_a_frozen_token_sends_nothing(database: Database, clock: ManualClock) -> None:
+    """A proposal is of its wallet, but who has it sent is the token's holder."""
+    async with serving_api(database, clock, rows=recorded_rows(), legacy_needs_token=True) as api:
+        await Client(api).announce()
+        made = await api.api_tokens.create(OPERATOR, "shop", ["hathor:send"])
+        shop = {"Authorization": f"Bearer {made.secret}"}
+        asked = {"id": WALLET_ID, "outputs": [pay(300)]}
+        proposal = (await api.client.post("/txproposals/", json=asked, headers=shop)).json()
+        path = f"/txproposals/{proposal['txProposalId']}/"
+        body = signature_body(completed(proposal, timestamp_s=NOW_S))
+        rules = GuardAdministration(
+            database, Audit(clock), clock, SeededEntropy(), vocabulary=VOCABULARY, loosening_delay_ms=0
+        )
+        await rules.freeze(OPERATOR, FreezeScope.TOKEN, "shop", "it leaked")
+        refused = await api.client.put(path, json=body, headers=shop)
+        assert (refused.status_code, refused.json()["error"]) == (403, "frozen")
+        assert api.push_node.pushed == []
+        await rules.unfreeze(OPERATOR, FreezeScope.TOKEN, "shop")
+        assert (await api.client.put(path, json=body, headers=shop)).status_code == 200
+        rows = await database.fetch_all(select(tables.audit))
+        assert [row.principal for row in rows if row.action == "admit"] == ["token:shop"]
 
 
 async def test_a_web_page_does_not_reach_it(client: Client) -> None:

@@ -6,6 +6,7 @@ from litestar import Request
 
 from strongroom.core.errors import Forbidden, Unauthenticated
 from strongroom.core.http.door import DoorRules, refused_body
+from strongroom.core.security.access import Principal
 from strongroom.core.security.tokens import Gatekeeper
 from strongroom.hathor.api.refusal import Refusal, forbidden_route, unauthorized
 
@@ -23,11 +24,12 @@ class LegacyAccess:
         self._gatekeeper = gatekeeper
         self._door = door
 
-    async def admit(self, request: Request[Any, Any, Any], scope: str) -> None:
-        """Raises: Refusal: 401, 403 or 415."""
+    async def admit(self, request: Request[Any, Any, Any], scope: str) -> Principal:
+        """Returns who asks. Raises: Refusal: 401, 403 or 415."""
         authorization = request.headers.get("authorization")
         try:
-            (await self._gatekeeper.identify(authorization)).require(scope)
+            principal = await self._gatekeeper.identify(authorization)
+            principal.require(scope)
         except Unauthenticated as error:
             raise unauthorized() from error
         except Forbidden as error:
@@ -36,3 +38,4 @@ class LegacyAccess:
             refused = self._door.caller(request.scope) or await refused_body(request.scope, request.body)
             if refused is not None:
                 raise Refusal(refused.status, refused.code.replace("_", "-"), message=refused.message)
+        return principal

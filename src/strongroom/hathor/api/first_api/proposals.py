@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from strongroom.core.clock import Entropy
+from strongroom.core.security.access import Principal
 from strongroom.hathor.api.answers import Amount, Seconds, Success
 from strongroom.hathor.api.first_api.access import SEND, TAG
 from strongroom.hathor.api.proposals import (
@@ -126,15 +127,15 @@ class LegacyProposals:
         spent = [(each["txId"], each["index"]) for each in body["inputs"] or []]
         return await self._proposals.draft(body["id"], payees, spent, drafter)
 
-    async def send(self, proposal_id: str, body: dict[str, Any]) -> SentAnswer:
-        """Raises: Refusal, ProposalRefused."""
+    async def send(self, holder: Principal, proposal_id: str, body: dict[str, Any]) -> SentAnswer:
+        """Raises: Refusal, ProposalRefused, Forbidden."""
         proposal, proposed = await self._proposals.find_with_transaction(proposal_id)
         if proposed is None:
             raise Refusal(400, "tx-proposal-not-open", status=proposal.status)
         transaction = _complete(parse_transaction(proposed), body)
         await self._check_weight(transaction, proposal)
         raw = transaction.encode()
-        outcome = await send(self._submitter, None, proposal_id, transaction, raw)
+        outcome = await send(self._submitter, None, proposal_id, transaction, raw, holder)
         return sent_answer(outcome, proposal_id, raw.hex())
 
     async def cancel(self, proposal_id: str) -> None:
@@ -212,7 +213,8 @@ class LegacyProposalController(Controller):
         legacy_proposals: NamedDependency[LegacyProposals],
     ) -> SentAnswer:
         proposal_id = read_proposal_id(txProposalId)
-        return await legacy_proposals.send(proposal_id, SIGNED.check(await read_body(request)))
+        body = SIGNED.check(await read_body(request))
+        return await legacy_proposals.send(request.holder, proposal_id, body)
 
     @delete(
         "/{txProposalId:str}",
