@@ -77,6 +77,7 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
 
         return Vocabulary(
             kinds=frozenset(one.name for one in BlockType),
+            principals=("token:", "system:", "anonymous"),
             normalized_destination=path,
             normalized_account=path,
         )

@@ -23,6 +23,9 @@ from strongroom.core.ledger.installed import Installed
 from strongroom.core.security.holdings import Holdings
 from strongroom.core.storage.schema import Revisions
 
+CALL_FORM = r"[A-Za-z][A-Za-z0-9]*\.[a-z][a-z0-9_]*"
+"""`Pallet.function`."""
+
 if TYPE_CHECKING:
     from strongroom.bittensor.ledger import BittensorLedger
 
@@ -72,13 +75,17 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
         return SCOPES
 
     def vocabulary(self) -> Vocabulary:
+        from strongroom.bittensor.protocol.messages import MessageKind
         from strongroom.bittensor.protocol.ss58 import decode_address, encode_address
 
         def canonical(address: str) -> str:
             return encode_address(decode_address(address))
 
         return Vocabulary(
+            kind_form=rf"message:({'|'.join(MessageKind)})|{CALL_FORM}",
             facts={"netuid": int, "call": str, "hotkey": str},
+            fact_forms={"call": CALL_FORM},
+            principals=("token:", "jwt:", "jwt", "service-token"),
             normalized_destination=canonical,
             normalized_account=canonical,
         )

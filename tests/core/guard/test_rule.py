@@ -16,6 +16,7 @@ from strongroom.core.guard.rule import (
     encode_rule,
     parse_rule,
 )
+from strongroom.registry import LEDGERS
 from support.guarding import VOCABULARY
 
 
@@ -71,6 +72,10 @@ def test_the_shortest_rule_concerns_everything() -> None:
         ({"effect": "deny", "when": {"hours": {"zone": "UTC", "days": []}}}, "days are some of"),
         ({"effect": "deny", "when": {"hours": {"zone": "UTC", "start": "9:00"}}}, "looks like 09:30"),
         ({"effect": "deny", "when": {"hours": {"zone": "UTC", "end": "24:00"}}}, "looks like 09:30"),
+        ({"effect": "deny", "when": {"networks": ["2001:db8::/96"]}}, "a whole /64"),
+        ({"effect": "deny", "when": {"networks": ["::ffff:192.0.2.0/120"]}}, "a network of IPv4"),
+        ({"effect": "deny", "limit": {"amount_raw": "0" * 5_000}}, "whole number from 0 to 2^256-1"),
+        ({"effect": "deny", "limit": {"amount_raw": "1", "asset": "00"}}, "'00' is no asset here"),
         ({"effect": "deny", "limit": {}}, "says neither amount_raw nor count"),
         ({"effect": "deny", "limit": {"amount_raw": "-1"}}, "whole number from 0 to 2^256-1"),
         ({"effect": "deny", "limit": {"amount_raw": "1.5"}}, "whole number from 0 to 2^256-1"),
@@ -97,6 +102,51 @@ def test_a_document_that_is_no_rule_is_refused_with_the_place(rule: Any, words: 
 def test_what_is_no_document_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         parse_rule(text, VOCABULARY)
+
+
+@pytest.mark.parametrize(
+    ("ledger", "rule", "words"),
+    [
+        ("atto", {"when": {"principals": ["shop"]}}, "nobody is called 'shop' here; callers are token:NAME"),
+        ("atto", {"when": {"principals": ["token:"]}}, "nobody is called 'token:' here"),
+        ("atto", {"unless": {"principals": ["wallet:x"]}}, "unless.principals nobody is called 'wallet:x'"),
+        ("atto", {"limit": {"amount_raw": "1", "asset": "ATTO"}}, "limit.asset 'ATTO' is no asset here"),
+        ("hathor", {"limit": {"amount_raw": "1", "asset": "HTR"}}, "limit.asset 'HTR' is no asset here"),
+        ("hathor", {"when": {"networks": ["10.0.0.0/8"]}}, "when.networks is not known"),
+        ("hathor", {"when": {"destinations": ["HKT1xUpSc3PK1gGyx34YnMpHxoPGYfW4Aa"]}}, "when.destinations"),
+        ("hathor", {"when": {"destinations": ["00" * 31]}}, "when.destinations"),
+        ("bittensor", {"when": {"kinds": ["set_weights"]}}, "when.kinds 'set_weights' is no word"),
+        ("bittensor", {"when": {"kinds": ["message:dendrit"]}}, "when.kinds 'message:dendrit' is no word"),
+        ("bittensor", {"when": {"facts": {"call": ["set_weights"]}}}, "when.facts.call 'set_weights'"),
+        ("bittensor", {"when": {"principals": ["service_token"]}}, "nobody is called 'service_token'"),
+    ],
+)
+def test_what_would_never_be_met_is_refused(ledger: str, rule: dict[str, Any], words: str) -> None:
+    (definition,) = (one for one in LEDGERS if one.name == ledger)
+    with pytest.raises(InvalidInput) as raised:
+        parse_rule(json.dumps({"effect": "deny"} | rule), definition.vocabulary())
+    assert words in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("ledger", "rule"),
+    [
+        ("atto", {"when": {"principals": ["token:shop", "anonymous", "system:atto-receiver"]}}),
+        ("hathor", {"when": {"principals": ["wallet:x", "token:shop", "anonymous"]}}),
+        ("hathor", {"limit": {"amount_raw": "1", "asset": "ab" * 32}}),
+        ("hathor", {"when": {"destinations": ["HKT1xUpSc3PK1gGyx34YnMpHxoPGYfW4Au", "ab" * 32]}}),
+        ("bittensor", {"when": {"kinds": ["SubtensorModule.set_weights", "message:dendrite"]}}),
+        ("bittensor", {"when": {"principals": ["token:a", "service-token", "jwt:a", "jwt"]}}),
+    ],
+)
+def test_the_words_of_a_ledger_are_taken(ledger: str, rule: dict[str, Any]) -> None:
+    (definition,) = (one for one in LEDGERS if one.name == ledger)
+    parse_rule(json.dumps({"effect": "deny"} | rule), definition.vocabulary())
+
+
+def test_a_part_that_stands_there_twice_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="'wallets' stands there twice"):
+        parse_rule('{"effect":"deny","when":{"wallets":["cold"],"wallets":["hot"]}}', VOCABULARY)
 
 
 def test_addresses_take_the_form_that_signatures_have() -> None:

@@ -14,14 +14,16 @@ numbers. `docs/guard.md` has examples.
 
 import enum
 import ipaddress
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from strongroom.core.errors import InvalidInput
+from strongroom.core.http.forwarded import CLIENT_BITS
 from strongroom.core.json_decoder import decode_json
 
 MAX_DOCUMENT: Final = 64 * 1024
@@ -30,7 +32,8 @@ MAX_AMOUNT: Final = 2**256 - 1
 MAX_WINDOW_S: Final = 366 * 86_400
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CODE: Final = "rule_invalid"
-_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+_AMOUNT = re.compile(f"[0-9]{{1,{len(str(MAX_AMOUNT))}}}")  # Python reads no number of thousands of digits
 
 
 class Effect(enum.StrEnum):
@@ -108,8 +111,18 @@ class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
     """The words of a ledger that rules may use, so that a misspelt one is refused and not silently never met."""
 
     kinds: frozenset[str] | None = None
-    """None: any."""
+    """None: any that `kind_form` matches."""
+    kind_form: str = ".*"
+    """A regular expression, for a ledger with more kinds than can be listed."""
     facts: Mapping[str, type] = {}
+    fact_forms: Mapping[str, str] = {}
+    """Regular expressions for the texts of facts."""
+    principals: tuple[str, ...] | None = None
+    """Names of callers, and beginnings of names, which end in a colon. None: any."""
+    asset_form: str = ""
+    """A regular expression of the assets beside the ledger's own coin; empty: there are none."""
+    knows_networks: bool = True
+    """False: its signatures do not say where the request came from."""
     normalized_destination: Any = None
     """Turns an address as people write it into the one that signatures name; raises ValueError. None: as it is."""
     normalized_account: Any = None
@@ -121,6 +134,7 @@ def parse_rule(text: str | bytes, vocabulary: Vocabulary) -> Rule:
         raise InvalidInput(f"A rule has at most {MAX_DOCUMENT} bytes", code=CODE)
     try:
         rule = decode_json(text, Rule)
+        json.loads(text, object_pairs_hook=_once)  # noqa: TID251 - its depth was checked
     except msgspec.MsgspecError as error:
         raise InvalidInput(f"The rule cannot be read: {error}", code=CODE) from None
     if rule.effect is Effect.ALLOW and rule.limit is not None:
@@ -128,9 +142,23 @@ def parse_rule(text: str | bytes, vocabulary: Vocabulary) -> Rule:
     if rule.unless is not None and rule.unless.is_empty:
         raise _wrong("unless", "is empty, so the rule would never concern anything")
     if rule.limit is not None:
-        _check_limit(rule.limit)
+        _check_limit(rule.limit, vocabulary)
     unless = None if rule.unless is None else _checked("unless", rule.unless, vocabulary)
     return msgspec.structs.replace(rule, when=_checked("when", rule.when, vocabulary), unless=unless)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a name that is there twice, the last one would count, and people read the first.
+
+    Raises:
+        InvalidInput: a name is there twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _wrong(repr(twice), "stands there twice")
+    return found
 
 
 def as_document(rule: Rule) -> dict[str, Any]:
@@ -162,15 +190,17 @@ def _checked(where: str, conditions: Conditions, vocabulary: Vocabulary) -> Cond
             raise _wrong(
                 f"{where}.{name}", "is an empty list: it would hold for nothing. Leave it out, or fill it"
             )
+    if conditions.networks is not None and not vocabulary.knows_networks:
+        raise _wrong(f"{where}.networks", "is not known of this ledger's signatures")
+    for principal in conditions.principals or ():
+        _check_principal(where, principal, vocabulary.principals)
     if vocabulary.kinds is not None and (unknown := {*(conditions.kinds or ())} - vocabulary.kinds):
         known = ", ".join(sorted(vocabulary.kinds))
         raise _wrong(f"{where}.kinds", f"{', '.join(sorted(unknown))} is not signed here; there is {known}")
+    _check_forms(f"{where}.kinds", conditions.kinds or (), vocabulary.kind_form)
     _check_facts(where, conditions.facts or {}, vocabulary)
     for network in conditions.networks or ():
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            raise _wrong(f"{where}.networks", str(error)) from None
+        _check_network(f"{where}.networks", network)
     if conditions.hours is not None:
         _check_hours(f"{where}.hours", conditions.hours)
     return msgspec.structs.replace(
@@ -200,13 +230,48 @@ def _check_facts(where: str, facts: Mapping[str, tuple[str | int, ...]], vocabul
         if not values or not all(type(value) is kind for value in values):
             what = "whole numbers" if kind is int else "texts"
             raise _wrong(f"{where}.facts.{name}", f"is a list of {what}, at least one")
+        if kind is str:
+            texts = [str(value) for value in values]
+            _check_forms(f"{where}.facts.{name}", texts, vocabulary.fact_forms.get(name, ".*"))
 
 
-def _check_limit(limit: Limit) -> None:
+def _check_forms(where: str, values: Iterable[str], form: str) -> None:
+    for value in values:
+        if not re.fullmatch(form, value, re.DOTALL):
+            raise _wrong(where, f"{value!r} is no word of this ledger")
+
+
+def _check_principal(where: str, name: str, known: tuple[str, ...] | None) -> None:
+    if known is None:
+        return
+    if not any(
+        name.startswith(each) and name != each if each.endswith(":") else name == each for each in known
+    ):
+        told = ", ".join(f"{each}NAME" if each.endswith(":") else each for each in known)
+        raise _wrong(f"{where}.principals", f"nobody is called {name!r} here; callers are {told}")
+
+
+def _check_network(where: str, text: str) -> None:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        raise _wrong(where, str(error)) from None
+    if isinstance(network, ipaddress.IPv6Network):
+        if network.network_address.ipv4_mapped is not None:
+            raise _wrong(where, f"{text} holds for nobody: write it as a network of IPv4")
+        if network.prefixlen > CLIENT_BITS:
+            raise _wrong(where, f"an IPv6 client has a whole /{CLIENT_BITS}, and {text} is less")
+
+
+def _check_limit(limit: Limit, vocabulary: Vocabulary) -> None:
+    if limit.asset and not re.fullmatch(vocabulary.asset_form, limit.asset):
+        raise _wrong(
+            "limit.asset", f"{limit.asset!r} is no asset here; the ledger's own coin is named by none"
+        )
     if limit.amount_raw is None and limit.count is None:
         raise _wrong("limit", "says neither amount_raw nor count")
     if limit.amount_raw is not None and not (
-        limit.amount_raw.isascii() and limit.amount_raw.isdigit() and int(limit.amount_raw) <= MAX_AMOUNT
+        _AMOUNT.fullmatch(limit.amount_raw) and int(limit.amount_raw) <= MAX_AMOUNT
     ):
         raise _wrong("limit.amount_raw", "is a whole number from 0 to 2^256-1, as text")
     if limit.count is not None and limit.count < 0:

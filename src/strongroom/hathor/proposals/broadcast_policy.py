@@ -4,6 +4,7 @@ The service holds no key of these wallets. What it can refuse is to broadcast, a
 unless the wallet takes another way.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import Payment, SignatureRequest, SigningGate
 from strongroom.core.storage.statements import Statement, paired, select_pairs
 from strongroom.hathor import tables
-from strongroom.hathor.protocol.addresses import Network
+from strongroom.hathor.protocol.addresses import HASH_SIZE, NETWORKS, Network
+from strongroom.hathor.protocol.errors import ProtocolError
+from strongroom.hathor.protocol.hashes import base58check_decode
 from strongroom.hathor.protocol.headers import NanoHeader
 from strongroom.hathor.protocol.scripts import Payment as PaymentScript
 from strongroom.hathor.protocol.scripts import parse_script
@@ -26,7 +29,27 @@ SCOPE: Final = "hathor:send"
 TRANSFER: Final = "TRANSFER"
 TOKEN_CREATION: Final = "TOKEN_CREATION"  # noqa: S105 - a kind of transaction
 NANO: Final = "NANO"
-VOCABULARY: Final = Vocabulary(kinds=frozenset({TRANSFER, TOKEN_CREATION, NANO}))
+_HASH_FORM: Final = "[0-9a-f]{64}"
+
+
+def _payee(text: str) -> str:
+    """An address of any network, or a contract's id. Raises: ProtocolError, a ValueError: it is none."""
+    if re.fullmatch(_HASH_FORM, text):
+        return text
+    payload = base58check_decode(text)
+    versions = {version for network in NETWORKS.values() for version in (network.p2pkh, network.p2sh)}
+    if len(payload) != 1 + HASH_SIZE or payload[0] not in versions:
+        raise ProtocolError(f"{text} is neither an address nor a contract")
+    return text
+
+
+VOCABULARY: Final = Vocabulary(
+    kinds=frozenset({TRANSFER, TOKEN_CREATION, NANO}),
+    principals=("wallet:", "token:", "anonymous"),
+    asset_form=_HASH_FORM,
+    knows_networks=False,
+    normalized_destination=_payee,
+)
 DEPOSIT: Final = 1
 """The action of a contract call that gives to the contract."""
 WITHDRAWAL: Final = 2
