@@ -17,7 +17,7 @@ from strongroom.hathor.protocol.addresses import Network, parse_address
 from strongroom.hathor.protocol.scripts import Payment
 from strongroom.hathor.protocol.transactions import HATHOR_TOKEN, Input, Output, Transaction
 from strongroom.hathor.wallets.balances import balances_within
-from strongroom.hathor.wallets.history import UNUSED
+from strongroom.hathor.wallets.history import LAST, UNUSED
 from strongroom.hathor.wallets.registry import Wallet
 from strongroom.hathor.wallets.utxos import Filter, find_outputs
 
@@ -177,7 +177,9 @@ def _change(
     if not due:
         return []
     # Where there are fewer unused addresses than tokens, some get the change of two.
-    addresses = [row[0] for row in execute(connection, UNUSED, wallet.id, wallet.last_used_index, len(due))]
+    rows = execute(connection, UNUSED, wallet.id, wallet.last_used_index, len(due))
+    # A wallet that another program stored may lack unused addresses; a used one of its own is better than no payment.
+    addresses = [row[0] for row in rows or execute(connection, LAST, wallet.id)]
     return [
         Payee(address=addresses[place % len(addresses)], value=rest, token_id=token_id)
         for place, (token_id, rest) in enumerate(due)

@@ -121,6 +121,17 @@ async def test_a_payment_with_change_in_two_tokens(client: Client) -> None:
     assert len(client.node.pushed) == 1
 
 
+async def test_change_goes_to_a_used_address_where_no_other_is_there(client: Client) -> None:
+    """As in a database that another program filled."""
+    sql = "UPDATE address SET transactions = 1 WHERE wallet_id = {}"
+    await client.api.database.write(lambda connection: execute(connection, sql, WALLET_ID))
+    code, body = await draft(client, pay(7))
+    assert code == 201, body
+    change = [output["address"] for output in body["outputs"] if output["address"] != pay(7)["address"]]
+    assert len(change) == 1
+    assert change[0] in SIGNED["wallet"]["addr_mainnet"]
+
+
 async def test_chosen_inputs(client: Client) -> None:
     spent = [{"txId": FUNDS, "index": 1}]
     status, body = await draft(client, pay(500), inputs=spent)
