@@ -42,6 +42,9 @@ def test_a_rule_is_added_asked_listed_and_removed(installation: Installation, tm
         (("policy", "remove", "nothing"), "No rule that could be removed is called 'nothing'"),
         (("policy", "list", "--ledger", "doge"), "the ledger is atto or hathor or bittensor"),
         (("policy", "test", "--kind", "SEND", "--amount-raw", "1.5"), "whole number"),
+        (("policy", "test", "--kind", "SEND", "--amount-raw", "²"), "whole number"),
+        (("policy", "test", "--kind", "SEND", "--amount-raw", "9" * 5_000), "whole number"),
+        (("freeze", "--reason", "x", "--token", "token:shop"), "without token:"),
         (("policy", "test", "--kind", "SEND", "--to", "nowhere"), "An address has 61 characters"),
         (("policy", "test", "--kind", "SEND", "--fact", "netuid"), "--fact looks like netuid=1"),
         (("freeze", "--reason", "x", "--wallet", "a", "--token", "b"), "--wallet or --token, not both"),
@@ -52,6 +55,23 @@ def test_a_mistake_is_told(installation: Installation, arguments: tuple[str, ...
     ended = installation.run(*arguments)
     assert ended.status != 0
     assert words in " ".join(" ".join(ended.stderr).split())
+
+
+def test_what_is_frozen_is_listed_and_an_unknown_token_told(installation: Installation) -> None:
+    ended = installation.run("freeze", "--ledger", "atto", "--token", "shpo", "--reason", "it leaked")
+    assert ended.stdout == ["atto: frozen; it has no token of this name"]
+    installation.run("token", "create", "stall", "--ledger", "atto", "--scope", "atto:send")
+    ended = installation.run("freeze", "--ledger", "atto", "--token", "stall", "--reason", "it leaked too")
+    assert ended.stdout == ["atto: frozen"]
+    found = [json.loads(line) for line in installation.run("policy", "freezes", "--json").stdout]
+    assert [(one["scope"], one["subject"], one["reason"], one["frozen_by"]) for one in found] == [
+        ("token", "shpo", "it leaked", "operator"),
+        ("token", "stall", "it leaked too", "operator"),
+    ]
+    assert "the token stall" in " ".join(installation.run("policy", "freezes").stdout)
+    for name in ("shpo", "stall"):
+        assert installation.run("unfreeze", "--ledger", "atto", "--token", name).status == 0
+    assert installation.run("policy", "freezes", "--json").stdout == []
 
 
 def test_everything_is_frozen_and_unfrozen_with_one_command(installation: Installation) -> None:

@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
+from sqlalchemy import select
 
 from strongroom.commands.context import Administrator, administrative_settings, named_ledger
 from strongroom.core.errors import StrongroomError
-from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.state import FreezeScope
-from strongroom.core.ledger.contract import AnyLedger
+from strongroom.core.ledger.contract import AnyLedger, Ledger
 from strongroom.core.security.access import OPERATOR
+from strongroom.core.storage import tables
 from strongroom.registry import LEDGERS
 
 NAMES = " or ".join(one.name for one in LEDGERS)
@@ -21,7 +22,8 @@ LedgerName = Annotated[
 Wallet = Annotated[str | None, typer.Option(help="This wallet alone.")]
 Token = Annotated[str | None, typer.Option(help="The token of this name alone.")]
 
-Change = Callable[[GuardAdministration], Awaitable[object]]
+Change = Callable[[Ledger], Awaitable[str]]
+"""Returns what people should hear besides."""
 
 
 def freeze(
@@ -31,14 +33,27 @@ def freeze(
     token: Token = None,
 ) -> None:
     """Refuse every signature from now on; reading goes on."""
+    if token is not None and token.startswith("token:"):
+        raise typer.BadParameter("--token is the name as `token list` shows it, without token:")
     scope, subject = _subject(wallet, token)
-    _each("frozen", ledger, lambda rules: rules.freeze(OPERATOR, scope, subject, reason))
+
+    async def change(running: Ledger) -> str:
+        await running.rules.freeze(OPERATOR, scope, subject, reason)
+        is_known = scope is not FreezeScope.TOKEN or await _has_token(running, subject)
+        return "" if is_known else "; it has no token of this name"
+
+    _each("frozen", ledger, change)
 
 
 def unfreeze(ledger: LedgerName = None, wallet: Wallet = None, token: Token = None) -> None:
     """End what `freeze` began, for the same ledger, wallet or token."""
     scope, subject = _subject(wallet, token)
-    _each("unfrozen", ledger, lambda rules: rules.unfreeze(OPERATOR, scope, subject))
+
+    async def change(running: Ledger) -> str:
+        await running.rules.unfreeze(OPERATOR, scope, subject)
+        return ""
+
+    _each("unfrozen", ledger, change)
 
 
 def _subject(wallet: str | None, token: str | None) -> tuple[FreezeScope, str]:
@@ -54,19 +69,24 @@ def _each(done: str, ledger: str | None, change: Change) -> None:
     failed = False
     for definition in _wanted(ledger):
         try:
-            asyncio.run(_change(definition, change))
+            remark = asyncio.run(_change(definition, change))
         except StrongroomError as error:
             failed = True
             typer.echo(f"{definition.name}: not {done}: {error.message}", err=True)
         else:
-            typer.echo(f"{definition.name}: {done}")
+            typer.echo(f"{definition.name}: {done}{remark}")
     if failed:
         raise typer.Exit(1)
 
 
-async def _change(ledger: AnyLedger, change: Change) -> None:
+async def _change(ledger: AnyLedger, change: Change) -> str:
     async with Administrator().prepared(ledger) as running:
-        await change(running.rules)
+        return await change(running)
+
+
+async def _has_token(running: Ledger, name: str) -> bool:
+    query = select(tables.token.c.id).where(tables.token.c.name == name)
+    return await running.database.fetch_one(query) is not None
 
 
 def _wanted(name: str | None) -> list[AnyLedger]:

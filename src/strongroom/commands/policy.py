@@ -17,7 +17,8 @@ from strongroom.commands.context import Administrator, named_ledger
 from strongroom.core.clock import SystemClock, iso_instant
 from strongroom.core.errors import Forbidden
 from strongroom.core.guard.administration import StoredRule
-from strongroom.core.guard.rule import MAX_AMOUNT, as_document
+from strongroom.core.guard.rule import as_document, is_amount
+from strongroom.core.guard.state import Freeze
 from strongroom.core.ledger.contract import Ledger
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.policy import SignatureRequest
@@ -25,7 +26,7 @@ from strongroom.core.terminal import print_table
 from strongroom.registry import LEDGERS
 
 application = typer.Typer(
-    help="Rules for what is signed: list, add, remove, test, history.", no_args_is_help=True
+    help="Rules for what is signed: list, add, remove, test, history, freezes.", no_args_is_help=True
 )
 
 NAMES = " or ".join(one.name for one in LEDGERS)
@@ -45,6 +46,25 @@ def list_rules(ledger: LedgerName = DEFAULT, as_json: AsJson = False) -> None:
 def history(ledger: LedgerName = DEFAULT, as_json: AsJson = False) -> None:
     """List every rule that there ever was, and who added and removed it."""
     _show(asyncio.run(_rules(ledger, ended=True)), as_json=as_json)
+
+
+@application.command()
+def freezes(ledger: LedgerName = DEFAULT, as_json: AsJson = False) -> None:
+    """List what is frozen now, since when, by whom and why."""
+
+    async def work() -> list[Freeze]:
+        async with _opened(ledger) as running:
+            return await running.rules.freezes()
+
+    frozen = asyncio.run(work())
+    if as_json:
+        for one in frozen:
+            typer.echo(json.dumps(msgspec.to_builtins(one)))
+        return
+    table = Table("frozen", "since", "by", "reason")
+    for one in frozen:
+        table.add_row(Text(one.title), _minute(one.frozen_at_ms), Text(one.frozen_by), Text(one.reason))
+    print_table(table)
 
 
 @application.command()
@@ -96,7 +116,7 @@ def ask(
     ] = None,
 ) -> None:
     """Say what would be decided now, by which rule and why. Status 1 when it would be refused. Nothing is counted."""
-    if not amount_raw.isdigit() or int(amount_raw) > MAX_AMOUNT:
+    if not is_amount(amount_raw):
         raise typer.BadParameter("--amount-raw is a whole number from 0 to 2^256-1")
 
     async def work() -> str | None:
@@ -160,7 +180,7 @@ def _fact(text: str) -> tuple[str, str | int]:
     name, equals, value = text.partition("=")
     if not equals:
         raise typer.BadParameter(f"--fact looks like netuid=1, not {text!r}")
-    return name, int(value) if value.isdigit() else value
+    return name, int(value) if value.isascii() and value.isdigit() else value
 
 
 def _text_of(path: Path) -> str:

@@ -173,6 +173,10 @@ def encode_rule(rule: Rule) -> str:
     return msgspec.json.encode(as_document(rule)).decode()
 
 
+def is_amount(text: str) -> bool:
+    return _AMOUNT.fullmatch(text) is not None and int(text) <= MAX_AMOUNT
+
+
 def check_name(name: str) -> None:
     """Raises: InvalidInput."""
     if not name or len(name) > MAX_NAME or not name.isprintable() or name != name.strip():
@@ -270,9 +274,7 @@ def _check_limit(limit: Limit, vocabulary: Vocabulary) -> None:
         )
     if limit.amount_raw is None and limit.count is None:
         raise _wrong("limit", "says neither amount_raw nor count")
-    if limit.amount_raw is not None and not (
-        _AMOUNT.fullmatch(limit.amount_raw) and int(limit.amount_raw) <= MAX_AMOUNT
-    ):
+    if limit.amount_raw is not None and not is_amount(limit.amount_raw):
         raise _wrong("limit.amount_raw", "is a whole number from 0 to 2^256-1, as text")
     if limit.count is not None and limit.count < 0:
         raise _wrong("limit.count", "is 0 or more")

@@ -88,7 +88,10 @@ def load_state(connection: Connection, generation: int, now_ms: int) -> GuardSta
     columns = tables.rule.c
     is_over = columns.ends_at_ms.is_not(None) & (columns.ends_at_ms <= now_ms)
     rules = connection.execute(select(tables.rule).where(~is_over).order_by(columns.added_at_ms, columns.id))
-    freezes = connection.execute(select(tables.freeze).where(tables.freeze.c.ended_at_ms.is_(None)))
+    is_frozen = tables.freeze.c.ended_at_ms.is_(None)
+    freezes = connection.execute(
+        select(tables.freeze).where(is_frozen).order_by(tables.freeze.c.frozen_at_ms, tables.freeze.c.id)
+    )
     return GuardState(
         generation=generation,
         rules=tuple(
