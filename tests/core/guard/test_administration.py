@@ -119,6 +119,16 @@ async def test_there_are_so_many_rules_and_no_more(guarded: Guarded, monkeypatch
     await guarded.add("three", ALLOW)
 
 
+async def test_a_space_at_the_end_makes_another_name(guarded: Guarded) -> None:
+    rules = guarded.rules
+    await rules.freeze(ADMIN, FreezeScope.WALLET, "hot ", "a slip")
+    await rules.freeze(ADMIN, FreezeScope.WALLET, "hot", "a theft")
+    await rules.unfreeze(ADMIN, FreezeScope.WALLET, "hot ")
+    assert [one.subject for one in await rules.freezes()] == ["hot"]
+    with pytest.raises(NotFound):
+        await rules.unfreeze(ADMIN, FreezeScope.WALLET, "hot ")
+
+
 async def test_freezes_are_listed_and_end_once(guarded: Guarded) -> None:
     await guarded.rules.freeze(ADMIN, FreezeScope.TOKEN, "trader", "a stolen laptop")
     with pytest.raises(Conflict):

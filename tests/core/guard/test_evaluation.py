@@ -53,8 +53,13 @@ def test_every_condition_must_hold(conditions: dict[str, Any], holds: bool) -> N
 
 
 def test_a_rule_counts_from_its_start_until_before_its_end() -> None:
-    rule = active({"effect": "deny"}, starts_at_ms=10, ends_at_ms=20)
+    rule = active({"effect": "allow"}, starts_at_ms=10, ends_at_ms=20)
     assert [rule.concerns(ASKED, now_ms) for now_ms in (9, 10, 19, 20)] == [False, True, True, False]
+
+
+def test_a_rule_that_denies_counts_also_by_a_clock_that_is_behind() -> None:
+    rule = active({"effect": "deny"}, starts_at_ms=10, ends_at_ms=20)
+    assert [rule.concerns(ASKED, now_ms) for now_ms in (9, 10, 19, 20)] == [True, True, True, False]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,8 @@ def test_the_shortest_rule_concerns_everything() -> None:
         ({"effect": "deny", "when": {"networks": ["::ffff:192.0.2.0/120"]}}, "a network of IPv4"),
         ({"effect": "deny", "limit": {"amount_raw": "0" * 5_000}}, "whole number from 0 to 2^256-1"),
         ({"effect": "deny", "limit": {"amount_raw": "1", "asset": "00"}}, "'00' is no asset here"),
+        ({"effect": "deny", "limit": {"count": 1, "secs": 60}}, "secs"),
+        ({"effect": "deny", "when": {"hours": {"zone": "UTC", "from": "09:00"}}}, "from"),
         ({"effect": "deny", "limit": {}}, "says neither amount_raw nor count"),
         ({"effect": "deny", "limit": {"amount_raw": "-1"}}, "whole number from 0 to 2^256-1"),
         ({"effect": "deny", "limit": {"amount_raw": "1.5"}}, "whole number from 0 to 2^256-1"),

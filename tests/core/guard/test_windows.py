@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from strongroom.core.clock import iso_instant
 from strongroom.core.errors import Forbidden
 from strongroom.core.guard import tables
 from strongroom.core.security.access import Principal
@@ -50,6 +51,34 @@ async def test_a_window_lets_pass_what_its_limit_says_and_says_when_there_is_roo
     clock.advance(DAY_S / 60)
     await guarded.authorize(request(amount_raw=60))
     await refusal(guarded, amount_raw=1)
+
+
+async def test_a_refusal_says_from_when_on_it_fits(guarded: Guarded, clock: ManualClock) -> None:
+    await guarded.add("hour", limit(amount_raw="100", seconds=3_600))
+    clock.advance(60 - clock.now_ms() / 1000 % 60)  # the beginning of a bucket, which is a minute long
+    begin_ms = clock.now_ms()
+    await guarded.authorize(request(amount_raw=60))
+    clock.advance(600)
+    await guarded.authorize(request(amount_raw=40))
+    for amount, minutes in ((60, 61), (61, 71), (100, 71)):
+        moment = iso_instant(begin_ms + minutes * 60_000)
+        assert (await refusal(guarded, amount_raw=amount)).endswith(f"It fits from {moment} on")
+    clock.advance((61 - 10) * 60 - 0.001)
+    await refusal(guarded, amount_raw=60)
+    clock.advance(0.001)
+    await guarded.authorize(request(amount_raw=60))
+
+
+async def test_a_clock_that_is_set_back_frees_nothing(guarded: Guarded, clock: ManualClock) -> None:
+    await guarded.add("hour", limit(amount_raw="100", seconds=3_600))
+    await guarded.authorize(request(amount_raw=100))
+    earlier = Guarded(guarded.database, ManualClock(clock.now_ms() - 30 * DAY_S * 1000))
+    await refusal(earlier, amount_raw=1)
+
+
+async def test_a_count_of_nothing_lets_nothing_pass(guarded: Guarded) -> None:
+    await guarded.add("never", limit(count=0, seconds=60))
+    assert (await refusal(guarded)).endswith("0 signatures, of which 0 passed. It never fits")
 
 
 async def test_a_refused_signature_counts_nowhere(guarded: Guarded) -> None:

@@ -50,7 +50,7 @@ class StoredRule:
     def state(self, now_ms: int) -> str:
         if self.ends_at_ms is not None and self.ends_at_ms <= max(now_ms, self.starts_at_ms):
             return "ended"
-        if now_ms < self.starts_at_ms:
+        if self.rule.effect is Effect.ALLOW and now_ms < self.starts_at_ms:
             return "starts later"
         return "active" if self.ends_at_ms is None else "ends later"
 
@@ -248,8 +248,8 @@ def _check_freeze(scope: FreezeScope, subject: str, reason: str) -> None:
 
 def _frozen(connection: Connection, scope: FreezeScope, subject: str) -> Row[Any] | None:
     columns = tables.freeze.c
-    return connection.execute(
-        select(tables.freeze).where(
-            columns.scope == scope.value, columns.subject == subject, columns.ended_at_ms.is_(None)
-        )
-    ).first()
+    query = select(tables.freeze).where(
+        columns.scope == scope.value, columns.subject == subject, columns.ended_at_ms.is_(None)
+    )
+    # MySQL takes names for equal that differ in spaces at the end, and signatures do not.
+    return next((row for row in connection.execute(query) if row.subject == subject), None)

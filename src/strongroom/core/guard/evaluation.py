@@ -24,9 +24,12 @@ class ActiveRule:
     ends_at_ms: int | None
 
     def concerns(self, request: SignatureRequest, now_ms: int) -> bool:
-        if now_ms < self.starts_at_ms or (self.ends_at_ms is not None and now_ms >= self.ends_at_ms):
-            return False
         is_allowing = self.rule.effect is Effect.ALLOW
+        # What denies counts from the commit on, also where the clock is behind that of the machine that added it.
+        if is_allowing and now_ms < self.starts_at_ms:
+            return False
+        if self.ends_at_ms is not None and now_ms >= self.ends_at_ms:
+            return False
         # What is said of several is denied for one of them, and allowed for all of them alone; exceptions the other way round.
         if not holds(self.rule.when, request, now_ms, every=is_allowing, if_nobody=False):
             return False
