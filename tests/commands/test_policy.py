@@ -42,6 +42,8 @@ def test_a_rule_is_added_asked_listed_and_removed(installation: Installation, tm
         (("policy", "remove", "nothing"), "No rule that could be removed is called 'nothing'"),
         (("policy", "list", "--ledger", "doge"), "the ledger is atto or hathor or bittensor"),
         (("policy", "test", "--kind", "SEND", "--amount-raw", "1.5"), "whole number"),
+        (("policy", "test", "--kind", "SPEND"), "question.kinds SPEND is not signed here"),
+        (("policy", "test", "--kind", "SEND", "--fact", "netuid=1"), "no fact is called 'netuid' here"),
         (("policy", "test", "--kind", "SEND", "--amount-raw", "²"), "whole number"),
         (("policy", "test", "--kind", "SEND", "--amount-raw", "9" * 5_000), "whole number"),
         (("freeze", "--reason", "x", "--token", "token:shop"), "without token:"),

@@ -114,6 +114,7 @@ def test_what_is_no_document_is_refused(text: str) -> None:
         ("atto", {"unless": {"principals": ["wallet:x"]}}, "unless.principals nobody is called 'wallet:x'"),
         ("atto", {"limit": {"amount_raw": "1", "asset": "ATTO"}}, "limit.asset 'ATTO' is no asset here"),
         ("hathor", {"limit": {"amount_raw": "1", "asset": "HTR"}}, "limit.asset 'HTR' is no asset here"),
+        ("hathor", {"when": {"accounts": ["HKT1xUpSc3PK1gGyx34YnMpHxoPGYfW4Au"]}}, "is no id of a wallet"),
         ("hathor", {"when": {"networks": ["10.0.0.0/8"]}}, "when.networks is not known"),
         ("hathor", {"when": {"destinations": ["HKT1xUpSc3PK1gGyx34YnMpHxoPGYfW4Aa"]}}, "when.destinations"),
         ("hathor", {"when": {"destinations": ["00" * 31]}}, "when.destinations"),

@@ -18,6 +18,7 @@ from strongroom.core.guard.rule import (
     Vocabulary,
     as_document,
     check_name,
+    check_words,
     encode_rule,
     parse_rule,
 )
@@ -182,6 +183,7 @@ class GuardAdministration:
     def normalized(self, request: SignatureRequest) -> SignatureRequest:
         """A request of a person, with addresses as signatures name them. Raises: InvalidInput."""
         words = self._vocabulary
+        check_words(request.kind, request.facts, words)
         try:
             destination, account = request.destination, request.account
             if destination is not None and words.normalized_destination is not None:

@@ -183,6 +183,14 @@ def check_name(name: str) -> None:
         raise InvalidInput(f"A rule's name has 1 to {MAX_NAME} printable characters", code=CODE)
 
 
+def check_words(kind: str, facts: Mapping[str, str | int | None], vocabulary: Vocabulary) -> None:
+    """Checks the words of a question, which no rule could meet otherwise. Raises: InvalidInput."""
+    values: dict[str, tuple[str | int, ...]] = {
+        name: (value,) for name, value in facts.items() if value is not None
+    }
+    _checked("question", Conditions(kinds=(kind,), facts=values), vocabulary)
+
+
 def _checked(where: str, conditions: Conditions, vocabulary: Vocabulary) -> Conditions:
     """The conditions with addresses in the form of signatures."""
     lists = {
@@ -299,4 +307,4 @@ def _check_hours(where: str, hours: Hours) -> None:
 
 
 def _wrong(where: str, what: str) -> InvalidInput:
-    return InvalidInput(f"The rule cannot be used: {where} {what}", code=CODE)
+    return InvalidInput(f"It cannot be used: {where} {what}", code=CODE)

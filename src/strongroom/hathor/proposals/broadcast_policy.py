@@ -43,12 +43,20 @@ def _payee(text: str) -> str:
     return text
 
 
+def _wallet_id(text: str) -> str:
+    """Raises: ProtocolError, a ValueError: no wallet has this id."""
+    if not re.fullmatch(_HASH_FORM, text):
+        raise ProtocolError(f"{text} is no id of a wallet: here, wallets sign")
+    return text
+
+
 VOCABULARY: Final = Vocabulary(
     kinds=frozenset({TRANSFER, TOKEN_CREATION, NANO}),
     principals=("wallet:", "token:", "anonymous"),
     asset_form=_HASH_FORM,
     knows_networks=False,
     normalized_destination=_payee,
+    normalized_account=_wallet_id,
 )
 DEPOSIT: Final = 1
 """The action of a contract call that gives to the contract."""
