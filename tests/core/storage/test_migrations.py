@@ -41,7 +41,7 @@ async def test_the_core_s_tables_are_what_its_metadata_says(database: Database) 
 async def test_a_new_database_has_an_audit_head(database: Database, elsewhere: Elsewhere) -> None:
     assert await table_names(database) == {*tables.metadata.tables, CORE.version_table}
     assert elsewhere("SELECT id, sequence, hex(hash) FROM strongroom_audit_head") == [["1", "0", "00" * 32]]
-    assert elsewhere("SELECT version_num FROM strongroom_version_core") == [["core_0005"]]
+    assert elsewhere("SELECT version_num FROM strongroom_version_core") == [[NEWEST]]
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def test_processes_that_start_together_migrate_once(
         failed = [process.logs() for process in processes if process.wait_end() != 0]
     assert failed == []
     assert elsewhere("SELECT id, sequence FROM strongroom_audit_head") == [["1", "0"]]
-    assert elsewhere("SELECT version_num FROM strongroom_version_core") == [["core_0005"]]
+    assert elsewhere("SELECT version_num FROM strongroom_version_core") == [[NEWEST]]
 
 
 async def test_the_lock_is_held_until_the_version_is_committed(mariadb: MariaDB) -> None:
@@ -131,7 +131,7 @@ async def test_the_lock_is_held_until_the_version_is_committed(mariadb: MariaDB)
         event.remove(Engine, "commit", dawdle)
     thread.join()
     await database.close()
-    assert found == [["1"], ["core_0005"]]
+    assert found == [["1"], [NEWEST]]
 
 
 REVISION = """

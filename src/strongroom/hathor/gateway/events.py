@@ -151,8 +151,10 @@ class WebSocketStream:
 
     async def close(self) -> None:
         self._reader.cancel()
-        await asyncio.gather(self._reader, return_exceptions=True)
-        await self._socket.close()
+        try:
+            await asyncio.gather(self._reader, return_exceptions=True)
+        finally:  # also where the caller is cancelled meanwhile
+            await self._socket.close()
 
     async def _read(self) -> None:
         try:
