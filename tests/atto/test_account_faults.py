@@ -15,7 +15,7 @@ from strongroom.core.runtime.telemetry import Status
 from support.atto_network import AttoNetwork
 from support.atto_service import ATTO, NOBODY, AttoService, Wallet, entry, leave_unreadable, until
 from support.meddling_node import meddle
-from support.waiting import eventually
+from support.waiting import eventually, until_true
 
 pytestmark = pytest.mark.anyio
 
@@ -156,6 +156,14 @@ async def test_rows_that_cannot_be_read_end_no_loop(start: Start, network: AttoN
         bad = await service.open_account(network, 100)
         fine = await service.open_account(network, 100)
         await leave_unreadable(service, bad)
+        # What was told of both accounts is noted a moment later; noted after the deletion, nothing would be missing.
+        noted = select(tables.notification_state.c.address).where(tables.notification_state.c.height == 1)
+
+        async def are_noted() -> bool:
+            rows = await service.ledger.database.fetch_all(noted)
+            return {bad, fine} <= {row.address for row in rows}
+
+        await until_true(are_noted)
         await service.ledger.database.write(
             lambda connection: connection.execute(tables.entry.delete().where(tables.entry.c.address == bad))
         )

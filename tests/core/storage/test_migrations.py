@@ -20,6 +20,7 @@ from support.databases import execute_elsewhere
 from support.mariadb import MariaDB
 from support.processes import python
 
+NEWEST = str(CORE.script.get_current_head())
 Elsewhere = Callable[[str], list[list[str]]]
 
 
