@@ -22,6 +22,7 @@ async def serving(application: Any, port: int = 0) -> AsyncIterator[str]:
         port=port,
         access=Access.PUBLIC,
         messages_a_minute=MANY_MESSAGES,
+        max_body=None,  # as the ledgers' own surfaces: their applications refuse a large body in their words
     )
     listener = Listener(surface)
     task = asyncio.create_task(listener.serve())

@@ -284,6 +284,7 @@ def _restore(backup: Path, data: Path) -> None:
 
 async def _until_resumed(installation: Installation, account: str) -> None:
     async def is_accepted() -> bool:
-        return bool((await installation.find(account, "rent"))["outcome"] == "ACCEPTED")
+        # Until the unit of work that waited for the lock has committed, nothing is found.
+        return bool((await installation.find(account, "rent")).get("outcome") == "ACCEPTED")
 
     await until_true(is_accepted)
