@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from strongroom.core.errors import Forbidden
 from strongroom.core.guard.guard import Default
-from strongroom.core.guard.state import FreezeScope
+from strongroom.core.guard.state import FreezeScope, begin_change
 from strongroom.core.security.access import Principal, system_principal
 from strongroom.core.storage.database import Database
-from support.clock import ManualClock
+from support.clock import ManualClock, SeededEntropy
 from support.guarding import ADMIN, Guarded, request
 
 pytestmark = pytest.mark.anyio
@@ -115,3 +116,23 @@ async def test_a_question_counts_nothing(guarded: Guarded) -> None:
     await guarded.authorize(request())
     await guarded.authorize(request())
     assert await code(guarded) == "rule_limit"
+
+
+async def test_what_was_read_of_a_change_that_was_undone_is_not_kept(
+    database: Database, clock: ManualClock
+) -> None:
+    """Units of SQLite commit in groups: one may read what another changed, and the commit of both may fail."""
+    guarded = Guarded(database, clock)
+
+    class UndoneError(Exception):
+        pass
+
+    def undone(connection: Connection) -> None:
+        begin_change(connection, SeededEntropy(5))
+        guarded.authorize_in(connection, request())
+        raise UndoneError
+
+    with pytest.raises(UndoneError):
+        await database.write(undone)
+    await guarded.add("deny", DENY)
+    assert await code(guarded) == "rule_denied"

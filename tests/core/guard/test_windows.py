@@ -13,7 +13,7 @@ from strongroom.core.guard import tables
 from strongroom.core.security.access import Principal
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
-from support.guarding import Guarded, request
+from support.guarding import ADMIN, Guarded, request
 
 pytestmark = pytest.mark.anyio
 DAY_S = 86_400
@@ -161,3 +161,17 @@ async def test_processes_that_race_never_pass_the_limit_together(
 
     passed = await asyncio.gather(*(pay(each) for each in (first, second) * 3))
     assert sum(passed) == 1000 // 17 * 17
+
+
+async def test_counters_of_a_rule_that_has_ended_are_dropped(guarded: Guarded, clock: ManualClock) -> None:
+    await guarded.add("one", limit(amount_raw="100", seconds=60, per="destination"))
+    await guarded.add("two", limit(amount_raw="100", seconds=60))
+    await guarded.authorize(request(destination="bank"))
+    await guarded.authorize(request())
+    await guarded.rules.remove(ADMIN, "one")
+    clock.advance(1)
+    await guarded.add("three", limit(amount_raw="100", seconds=60))
+    rows = await guarded.database.fetch_all(select(tables.window.c.subject))
+    assert [row.subject for row in rows] == [""]
+    await guarded.authorize(request(amount_raw=90))
+    await refusal(guarded, amount_raw=1)

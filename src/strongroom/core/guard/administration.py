@@ -7,7 +7,7 @@ the operator set, so that whoever steals the right to change rules must wait, an
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, delete, select, update
 
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import Conflict, InvalidInput, NotFound
@@ -22,7 +22,7 @@ from strongroom.core.guard.rule import (
     encode_rule,
     parse_rule,
 )
-from strongroom.core.guard.state import Freeze, FreezeScope, begin_change, load_state
+from strongroom.core.guard.state import Freeze, FreezeScope, begin_change, load_freezes
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
@@ -92,22 +92,24 @@ class GuardAdministration:
             "starts_at_ms": starts_at_ms,
         }
 
-        def work(connection: Connection) -> None:
-            begin_change(connection)
+        def work(connection: Connection) -> StoredRule:
+            begin_change(connection, self._entropy)
+            _forget_windows(connection, now_ms)
             _require_free(connection, name, now_ms)
             connection.execute(tables.rule.insert(), values)
             details = {"id": rule_id, "rule": as_document(rule), "startsAtMs": starts_at_ms}
             self._audit.append(connection, principal, "policy.add", name, details)
+            return _stored(connection, rule_id)
 
-        await self._database.write(work)
-        return await self._stored(rule_id)
+        return await self._database.write(work)
 
     async def remove(self, principal: Principal, name: str) -> StoredRule:
         """Ends a rule, now or after the delay. Raises: NotFound: no rule that has not ended has this name."""
         now_ms = self._clock.now_ms()
 
-        def work(connection: Connection) -> str:
-            begin_change(connection)
+        def work(connection: Connection) -> StoredRule:
+            begin_change(connection, self._entropy)
+            _forget_windows(connection, now_ms)
             row = connection.execute(_not_ended(now_ms).where(tables.rule.c.name == name)).first()
             if row is None or row.ends_at_ms is not None:
                 raise NotFound(f"No rule that could be removed is called {name!r}", code="rule_not_found")
@@ -120,9 +122,9 @@ class GuardAdministration:
             )
             details = {"id": row.id, "endsAtMs": ends_at_ms}
             self._audit.append(connection, principal, "policy.remove", name, details)
-            return str(row.id)
+            return _stored(connection, row.id)
 
-        return await self._stored(await self._database.write(work))
+        return await self._database.write(work)
 
     async def rules(self, *, ended: bool = False) -> list[StoredRule]:
         """In the order in which they were added. `ended`: those that count no more, too."""
@@ -151,14 +153,13 @@ class GuardAdministration:
         }
 
         def work(connection: Connection) -> Freeze:
-            generation = begin_change(connection)
+            begin_change(connection, self._entropy)
             if _frozen(connection, scope, subject) is not None:
                 raise Conflict("It is frozen already", code="already_frozen")
             connection.execute(tables.freeze.insert(), values)
             details = {"scope": scope.value, "reason": reason}
             self._audit.append(connection, principal, "freeze", subject, details)
-            state = load_state(connection, generation, self._clock.now_ms())
-            return next(each for each in state.freezes if each.id == freeze_id)
+            return next(each for each in load_freezes(connection) if each.id == freeze_id)
 
         return await self._database.write(work)
 
@@ -167,7 +168,7 @@ class GuardAdministration:
         now_ms = self._clock.now_ms()
 
         def work(connection: Connection) -> None:
-            begin_change(connection)
+            begin_change(connection, self._entropy)
             row = _frozen(connection, scope, subject)
             if row is None:
                 raise NotFound("It is not frozen", code="not_frozen")
@@ -195,15 +196,11 @@ class GuardAdministration:
         return replace(request, destination=destination, account=account)
 
     async def freezes(self) -> list[Freeze]:
-        now_ms = self._clock.now_ms()
-        state = await self._database.read(lambda connection: load_state(connection, 0, now_ms))
-        return list(state.freezes)
+        return list(await self._database.read(load_freezes))
 
-    async def _stored(self, rule_id: str) -> StoredRule:
-        row = await self._database.fetch_one(select(tables.rule).where(tables.rule.c.id == rule_id))
-        if row is None:
-            raise AssertionError("a rule is never deleted")
-        return _stored_rule(row)
+
+def _stored(connection: Connection, rule_id: str) -> StoredRule:
+    return _stored_rule(connection.execute(select(tables.rule).where(tables.rule.c.id == rule_id)).one())
 
 
 def _stored_rule(row: Row[Any]) -> StoredRule:
@@ -222,6 +219,12 @@ def _stored_rule(row: Row[Any]) -> StoredRule:
 def _not_ended(now_ms: int) -> Select[Any]:
     columns = tables.rule.c
     return select(tables.rule).where(columns.ends_at_ms.is_(None) | (columns.ends_at_ms > now_ms))
+
+
+def _forget_windows(connection: Connection, now_ms: int) -> None:
+    """Drops the counters of rules that have ended: nothing reads them any more."""
+    ended = select(tables.rule.c.id).where(tables.rule.c.ends_at_ms <= now_ms)
+    connection.execute(delete(tables.window).where(tables.window.c.rule.in_(ended)))
 
 
 def _require_free(connection: Connection, name: str, now_ms: int) -> None:

@@ -1,7 +1,8 @@
 """The rules and freezes that count now, read in the transaction of every signature.
 
 Each process keeps what it read together with the generation that it read it at. A signature reads the generation, which is
-one row; only after a change are the rules themselves read again. So a change counts for every signature whose transaction
+one row; only after a change are the rules themselves read again. Generations are random numbers: where a change that was read is
+undone after all, as in a group of units whose commit fails, the next one cannot be taken for it. So a change counts for every signature whose transaction
 begins after it, in every process.
 """
 
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
 
+from strongroom.core.clock import Entropy
 from strongroom.core.guard import tables
 from strongroom.core.guard.evaluation import ActiveRule
 from strongroom.core.guard.rule import Rule
@@ -18,6 +20,8 @@ from strongroom.core.security.policy import SignatureRequest
 from strongroom.core.storage.database import holding, insert_ignore, locking
 
 STATE_ID = 1
+GENERATION_BYTES = 7
+"""Fit into a signed column of eight."""
 _GENERATION = select(tables.guard.c.generation).where(tables.guard.c.id == STATE_ID)
 _HOLD = holding(_GENERATION)
 _LOCK = locking(_GENERATION)
@@ -79,50 +83,56 @@ class GuardReader:
     def _at(self, connection: Connection, generation: int, now_ms: int) -> GuardState:
         state = self._state
         if state.generation != generation:
-            state = self._state = load_state(connection, generation, now_ms)
+            state = self._state = GuardState(
+                generation=generation,
+                rules=load_rules(connection, now_ms),
+                freezes=load_freezes(connection),
+            )
         return state
 
 
-def load_state(connection: Connection, generation: int, now_ms: int) -> GuardState:
+def load_rules(connection: Connection, now_ms: int) -> tuple[ActiveRule, ...]:
     """Rules that have not ended, in the order in which they were added."""
     columns = tables.rule.c
     is_over = columns.ends_at_ms.is_not(None) & (columns.ends_at_ms <= now_ms)
-    rules = connection.execute(select(tables.rule).where(~is_over).order_by(columns.added_at_ms, columns.id))
-    is_frozen = tables.freeze.c.ended_at_ms.is_(None)
-    freezes = connection.execute(
-        select(tables.freeze).where(is_frozen).order_by(tables.freeze.c.frozen_at_ms, tables.freeze.c.id)
-    )
-    return GuardState(
-        generation=generation,
-        rules=tuple(
-            ActiveRule(
-                id=row.id,
-                name=row.name,
-                rule=decode_json(row.document, Rule),
-                starts_at_ms=row.starts_at_ms,
-                ends_at_ms=row.ends_at_ms,
-            )
-            for row in rules
-        ),
-        freezes=tuple(
-            Freeze(
-                id=row.id,
-                scope=FreezeScope(row.scope),
-                subject=row.subject,
-                reason=row.reason,
-                frozen_at_ms=row.frozen_at_ms,
-                frozen_by=row.frozen_by,
-            )
-            for row in freezes
-        ),
+    rows = connection.execute(select(tables.rule).where(~is_over).order_by(columns.added_at_ms, columns.id))
+    return tuple(
+        ActiveRule(
+            id=row.id,
+            name=row.name,
+            rule=decode_json(row.document, Rule),
+            starts_at_ms=row.starts_at_ms,
+            ends_at_ms=row.ends_at_ms,
+        )
+        for row in rows
     )
 
 
-def begin_change(connection: Connection) -> int:
-    """Waits for the signatures under way, holds off the next ones until the commit, and counts the generation up."""
+def load_freezes(connection: Connection) -> tuple[Freeze, ...]:
+    """Freezes that have not ended, the oldest first."""
+    columns = tables.freeze.c
+    is_frozen = columns.ended_at_ms.is_(None)
+    rows = connection.execute(
+        select(tables.freeze).where(is_frozen).order_by(columns.frozen_at_ms, columns.id)
+    )
+    return tuple(
+        Freeze(
+            id=row.id,
+            scope=FreezeScope(row.scope),
+            subject=row.subject,
+            reason=row.reason,
+            frozen_at_ms=row.frozen_at_ms,
+            frozen_by=row.frozen_by,
+        )
+        for row in rows
+    )
+
+
+def begin_change(connection: Connection, entropy: Entropy) -> None:
+    """Waits for the signatures under way, holds off the next ones until the commit, and gives a new generation."""
     insert_ignore(connection, tables.guard, [{"id": STATE_ID, "generation": 0}])
-    generation: int = connection.execute(_LOCK).scalar_one() + 1
+    connection.execute(_LOCK).one()
+    generation = int.from_bytes(entropy.token(GENERATION_BYTES))
     connection.execute(
         update(tables.guard).where(tables.guard.c.id == STATE_ID).values(generation=generation)
     )
-    return generation

@@ -11,7 +11,7 @@ guard = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("generation", BigInteger, nullable=False),
 )
-"""One row. Every change of a rule or a freeze counts `generation` up; every signature holds the row while it is made."""
+"""One row. Every change of a rule or a freeze gives another `generation`; every signature holds the row while it is made."""
 
 rule = Table(
     "strongroom_rule",
