@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, reset_tzpath
 
 import msgspec
 import pytest
@@ -198,3 +198,13 @@ def test_hours_are_those_of_the_zone_and_belong_to_the_day_they_start_on(
     for zone in ("Africa/Lagos", "Asia/Tokyo", "America/New_York"):
         hours = Hours(zone=zone, days=("mon",), start=start, end=end)
         assert is_open(hours, moment_ms(zone, 2026, 12, day, hour, minute)) is is_in
+
+
+def test_zones_are_known_where_the_system_has_none() -> None:
+    """A replica that did not know a rule's zone could decide nothing."""
+    reset_tzpath(to=[])
+    try:
+        noon = datetime(2026, 12, 7, 12, tzinfo=ZoneInfo.no_cache("Africa/Lagos"))
+        assert noon.utcoffset() == timedelta(hours=1)
+    finally:
+        reset_tzpath()
