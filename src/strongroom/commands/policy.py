@@ -22,7 +22,7 @@ from strongroom.core.guard.state import Freeze
 from strongroom.core.ledger.contract import Ledger
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.policy import SignatureRequest
-from strongroom.core.terminal import print_table
+from strongroom.core.terminal import minute, print_table
 from strongroom.registry import LEDGERS
 
 application = typer.Typer(
@@ -63,7 +63,7 @@ def freezes(ledger: LedgerName = DEFAULT, as_json: AsJson = False) -> None:
         return
     table = Table("frozen", "since", "by", "reason")
     for one in frozen:
-        table.add_row(Text(one.title), _minute(one.frozen_at_ms), Text(one.frozen_by), Text(one.reason))
+        table.add_row(Text(one.title), minute(one.frozen_at_ms), Text(one.frozen_by), Text(one.reason))
     print_table(table)
 
 
@@ -169,7 +169,7 @@ def _show(rules: list[StoredRule], *, as_json: bool) -> None:
         return
     table = Table("rule", "state", "since", "until", "added by", "removed by", "document")
     for one in rules:
-        moments = [_minute(one.starts_at_ms), _minute(one.ends_at_ms)]
+        moments = [minute(one.starts_at_ms), minute(one.ends_at_ms)]
         people = [Text(one.added_by), Text(one.removed_by or "")]
         document = Text(json.dumps(as_document(one.rule)))
         table.add_row(Text(one.name), one.state(now_ms), *moments, *people, document)
@@ -188,7 +188,3 @@ def _text_of(path: Path) -> str:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{path} cannot be read: {error}") from None
-
-
-def _minute(moment_ms: int | None) -> str:
-    return "" if moment_ms is None else iso_instant(moment_ms)[:16].replace("T", " ") + "Z"

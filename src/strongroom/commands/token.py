@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from strongroom.commands.context import Administrator, named_ledger, shown
-from strongroom.core.clock import SystemClock, iso_instant
+from strongroom.core.clock import SystemClock
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.ledger.contract import AnyLedger
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.tokens import NewToken, Token, Tokens
 from strongroom.core.storage.database import Database
-from strongroom.core.terminal import print_table
+from strongroom.core.terminal import minute, print_table
 from strongroom.registry import BY_NAME, LEDGERS
 
 application = typer.Typer(help="API tokens: create, list, rotate, revoke.", no_args_is_help=True)
@@ -119,7 +119,7 @@ def list_tokens(ledger: Ledger = DEFAULT) -> None:
     for token in asyncio.run(work()):
         moments = [token.created_at_ms, token.expires_at_ms, token.revoked_at_ms]
         narrowed = [Text(_readable(token.limits))] if limited else []
-        table.add_row(token.id, Text(token.name), "\n".join(token.scopes), *map(_minute, moments), *narrowed)
+        table.add_row(token.id, Text(token.name), "\n".join(token.scopes), *map(minute, moments), *narrowed)
     print_table(table)
 
 
@@ -181,8 +181,3 @@ def _duration_ms(text: str) -> int:
     if found is None:
         raise typer.BadParameter("--expires looks like 90d, 12h or 30m")
     return int(found[1]) * UNITS_MS[found[2]]
-
-
-def _minute(moment_ms: int | None) -> str:
-    """UTC, for example `2026-11-21 08:57Z`."""
-    return "" if moment_ms is None else iso_instant(moment_ms)[:16].replace("T", " ") + "Z"

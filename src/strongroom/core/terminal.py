@@ -3,7 +3,14 @@
 from rich.console import Console
 from rich.table import Table
 
+from strongroom.core.clock import iso_instant
+
 WIDEST = 100_000
+
+
+def minute(moment_ms: int | None) -> str:
+    """UTC, for example `2026-11-21 08:57Z`; empty for none."""
+    return "" if moment_ms is None else iso_instant(moment_ms)[:16].replace("T", " ") + "Z"
 
 
 def print_table(table: Table) -> None:

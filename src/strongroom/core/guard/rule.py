@@ -16,7 +16,8 @@ import enum
 import ipaddress
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -34,6 +35,9 @@ DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CODE: Final = "rule_invalid"
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _AMOUNT = re.compile(f"[0-9]{{1,{len(str(MAX_AMOUNT))}}}")  # Python reads no number of thousands of digits
+
+
+Normalize = Callable[[str], str]
 
 
 class Effect(enum.StrEnum):
@@ -107,15 +111,16 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """For people."""
 
 
-class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
     """The words of a ledger that rules may use, so that a misspelt one is refused and not silently never met."""
 
     kinds: frozenset[str] | None = None
     """None: any that `kind_form` matches."""
     kind_form: str = ".*"
     """A regular expression, for a ledger with more kinds than can be listed."""
-    facts: Mapping[str, type] = {}
-    fact_forms: Mapping[str, str] = {}
+    facts: Mapping[str, type] = field(default_factory=dict)
+    fact_forms: Mapping[str, str] = field(default_factory=dict)
     """Regular expressions for the texts of facts."""
     principals: tuple[str, ...] | None = None
     """Names of callers, and beginnings of names, which end in a colon. None: any."""
@@ -123,9 +128,9 @@ class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
     """A regular expression of the assets beside the ledger's own coin; empty: there are none."""
     knows_networks: bool = True
     """False: its signatures do not say where the request came from."""
-    normalized_destination: Any = None
+    normalized_destination: Normalize | None = None
     """Turns an address as people write it into the one that signatures name; raises ValueError. None: as it is."""
-    normalized_account: Any = None
+    normalized_account: Normalize | None = None
 
 
 def parse_rule(text: str | bytes, vocabulary: Vocabulary) -> Rule:
@@ -224,7 +229,9 @@ def _checked(where: str, conditions: Conditions, vocabulary: Vocabulary) -> Cond
     )
 
 
-def _normalized(where: str, values: tuple[str, ...] | None, normalize: Any) -> tuple[str, ...] | None:
+def _normalized(
+    where: str, values: tuple[str, ...] | None, normalize: Normalize | None
+) -> tuple[str, ...] | None:
     if values is None or normalize is None:
         return values
     try:
