@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import Payment, SignatureRequest, SigningGate
-from strongroom.core.storage.statements import Statement, paired, select_pairs
+from strongroom.core.storage.statements import Statement, execute, paired, select_pairs
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import HASH_SIZE, NETWORKS, Network
 from strongroom.hathor.protocol.errors import ProtocolError
@@ -23,7 +23,8 @@ from strongroom.hathor.protocol.hashes import base58check_decode
 from strongroom.hathor.protocol.headers import NanoHeader
 from strongroom.hathor.protocol.scripts import Payment as PaymentScript
 from strongroom.hathor.protocol.scripts import parse_script
-from strongroom.hathor.protocol.transactions import Transaction
+from strongroom.hathor.protocol.transactions import Output, Transaction
+from strongroom.hathor.wallets.history import OWNED
 
 SCOPE: Final = "hathor:send"
 TRANSFER: Final = "TRANSFER"
@@ -119,10 +120,10 @@ class BroadcastPolicy:
         self, connection: Connection, wallet_id: str, transaction: Transaction
     ) -> Iterator[Payment]:
         """What goes to others: outputs that are not the wallet's, what a contract is given, what new tokens take."""
-        own = self._own(connection, wallet_id, transaction)
-        for output in transaction.outputs:
-            script = parse_script(output.script)
-            address = script.address.encode(self._network) if isinstance(script, PaymentScript) else None
+        addresses = [self._address(output) for output in transaction.outputs]
+        paid = sorted({address for address in addresses if address is not None})
+        own = {row[0] for row in execute(connection, OWNED, paid, wallet_id)} if paid else set()
+        for output, address in zip(transaction.outputs, addresses, strict=True):
             if address is None or address not in own:
                 # An authority is no amount; who gets one is looked at all the same.
                 amount = 0 if output.is_authority else output.value
@@ -137,15 +138,10 @@ class BroadcastPolicy:
         if backing := _backing(connection, transaction):
             yield Payment(destination=None, amount_raw=backing)
 
-    def _own(self, connection: Connection, wallet_id: str, transaction: Transaction) -> frozenset[str]:
-        """Those of the paid addresses that are the wallet's."""
-        scripts = (parse_script(output.script) for output in transaction.outputs)
-        paid = {
-            script.address.encode(self._network) for script in scripts if isinstance(script, PaymentScript)
-        }
-        columns = tables.address.c
-        query = select(columns.address).where(columns.address.in_(paid), columns.wallet_id == wallet_id)
-        return frozenset(connection.execute(query).scalars())
+    def _address(self, output: Output) -> str | None:
+        """None: a script that names nobody."""
+        script = parse_script(output.script)
+        return script.address.encode(self._network) if isinstance(script, PaymentScript) else None
 
 
 def _backing(connection: Connection, transaction: Transaction) -> int:
