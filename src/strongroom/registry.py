@@ -22,7 +22,19 @@ from strongroom.hathor.definition import LEDGER as HATHOR
 
 GROUP = "strongroom.ledgers"
 OWN: tuple[AnyLedger, ...] = (ATTO, HATHOR, BITTENSOR)
-COMMANDS = ("serve", "sandbox", "migrate", "sync", "backup", "doctor", "token", "keys")
+COMMANDS = (
+    "serve",
+    "sandbox",
+    "migrate",
+    "sync",
+    "backup",
+    "doctor",
+    "token",
+    "keys",
+    "policy",
+    "freeze",
+    "unfreeze",
+)
 """Commands of the service itself."""
 TOKEN_OPTIONS = ("name", "scope", "expires", "ledger")
 """Parameters of `strongroom token create` itself."""

@@ -1,5 +1,6 @@
 """How ledgers are found, and that a process pays for what it runs."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -9,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from strongroom.cli import application
+from strongroom.commands import token
+from strongroom.commands.lazy import LazyCommands
 from strongroom.core.storage.schema import Revisions
-from strongroom.registry import GROUP, OWN, find_ledgers
+from strongroom.registry import COMMANDS, GROUP, LEDGERS, OWN, TOKEN_OPTIONS, find_ledgers, names_of
 from strongroom_toy.definition import ToyDefinition
 
 OTHER = Revisions(component="other", folder=ToyDefinition.revisions.folder)
@@ -100,6 +104,26 @@ def test_a_definition_that_fails_when_it_is_asked_is_told() -> None:
 def test_a_name_that_another_has_is_refused(changed: dict[str, Any], words: str) -> None:
     mistakes = found_with(ToyDefinition(), toy(**changed))
     assert any(words in mistake for mistake in mistakes), mistakes
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_ledger_takes_a_command_of_the_service(command: str) -> None:
+    (mistake,) = found_with(toy(root_commands=lambda _: {command: lambda: print}))
+    assert f"two commands are called {command}" in mistake
+
+
+def test_every_command_and_option_of_the_service_is_reserved() -> None:
+    offered = set(LazyCommands(name="strongroom").list_commands(None))
+    offered |= {one.name or one.callback.__name__ for one in application.registered_commands if one.callback}
+    assert offered - {name for one in LEDGERS for name in names_of(one)["commands"]} == set(COMMANDS)
+    options = inspect.signature(token.create).parameters.keys()
+    limits = {
+        name
+        for one in LEDGERS
+        if (limit := one.token_limits())
+        for name in inspect.signature(limit).parameters
+    }
+    assert options - limits == set(TOKEN_OPTIONS)
 
 
 def test_two_ledgers_with_names_of_their_own_stand_beside_each_other() -> None:
