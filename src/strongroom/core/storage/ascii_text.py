@@ -11,7 +11,7 @@ from sqlalchemy import Dialect, String, type_coerce
 from sqlalchemy.dialects import mysql
 from sqlalchemy.sql.elements import BindParameter
 from sqlalchemy.sql.operators import OperatorType
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 from strongroom.core.storage.errors import UnfitValue
 
@@ -45,7 +45,7 @@ class _Compared(TypeDecorator.Comparator[str], String.Comparator[str]):
 
 
 def _is_untyped(value: Any) -> bool:
-    return isinstance(value, BindParameter) and value.type._isnull and not value.expanding  # noqa: SLF001
+    return isinstance(value, BindParameter) and isinstance(value.type, NullType) and not value.expanding
 
 
 class AsciiText(TypeDecorator[str]):
