@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Column, Connection, Index, Integer, MetaData, String, Table
 from sqlalchemy.engine import URL
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from strongroom.core.ledger.contract import AnyLedger
 from strongroom.core.storage.database import Database
@@ -77,6 +77,32 @@ async def test_a_table_of_another_program_is_not_taken_for_ours(mariadb: MariaDB
 def create_as_a_revision_does(connection: Connection) -> None:
     with resumable(connection):
         connection.execute(CreateTable(PET))
+
+
+@pytest.mark.parametrize("index", ["INDEX pet_name (id, name)", "UNIQUE INDEX pet_name (name)"])
+async def test_an_index_of_another_program_is_not_taken_for_ours(mariadb: MariaDB, index: str) -> None:
+    url = mariadb.new_database()
+    execute_elsewhere(url, f"CREATE TABLE pet (id INTEGER PRIMARY KEY, name VARCHAR(20), {index})")
+    database = Database(url)
+    with pytest.raises(DatabaseRefused):
+        await database.write(create_index_as_a_revision_does)
+    await database.close()
+
+
+async def test_an_index_that_stands_is_not_made_again(mariadb: MariaDB) -> None:
+    url = mariadb.new_database()
+    execute_elsewhere(url, "CREATE TABLE pet (id INTEGER PRIMARY KEY, name VARCHAR(20))")
+    database = Database(url)
+    for _ in range(2):
+        await database.write(create_index_as_a_revision_does)
+    await database.close()
+    assert [row[2] for row in execute_elsewhere(url, "SHOW INDEX FROM pet")] == ["PRIMARY", "pet_name"]
+
+
+def create_index_as_a_revision_does(connection: Connection) -> None:
+    with resumable(connection):
+        for index in PET.indexes:
+            connection.execute(CreateIndex(index))
 
 
 async def test_a_table_lacks_an_index_alone(mariadb: MariaDB) -> None:

@@ -59,8 +59,12 @@ def _stands(schema: Inspector, element: ExecutableDDLElement) -> bool:
             # A table of this name with other columns is another program's: then the database refuses the statement.
             return _columns(schema, table.name) == set(table.columns.keys())
         case CreateIndex(element=Index(table=Table() as table) as index):
-            is_there = schema.has_table(table.name)  # in a plan it need not be
-            return is_there and index.name in {one["name"] for one in schema.get_indexes(table.name)}
+            # In a plan the table need not be there.
+            return schema.has_table(table.name) and any(
+                (one["name"], one["column_names"], one["unique"])
+                == (index.name, index.columns.keys(), bool(index.unique))
+                for one in schema.get_indexes(table.name)
+            )
         case AddColumn():
             return element.column.name in _columns(schema, str(element.table_name))
         case DropTable(element=Table() as table):
