@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from strongroom.hathor.gateway.push import Presence
 from strongroom.hathor.proposals.sent import KEPT_S
 from strongroom.hathor.proposals.sweeper import UNSEEN_S
 from strongroom.hathor.protocol.transactions import Transaction
@@ -110,6 +111,37 @@ async def test_what_was_held_for_refused_and_is_on_the_chain_all_the_same_was_se
     assert await client.send(identifier, payment(1, weight=9.0)) != sent(identifier, transaction)
     assert await client.send(identifier, transaction) == sent(identifier, transaction)
     assert await client.status(identifier) == "sent"
+    assert client.node.pushed == [transaction.encode()]
+
+
+async def test_what_the_chain_voided_is_not_told_to_be_sent_until_it_comes_back(client: Client) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    assert (await client.send(identifier, transaction))[0] == 200
+    await confirm(client, transaction)
+    sql = "UPDATE `transaction` SET voided = {} WHERE tx_id = {}"
+    await client.api.database.write(lambda c: execute(c, sql, 1, transaction.id))
+    assert await client.send(identifier, transaction) == NOT_OPEN
+    await client.api.database.write(lambda c: execute(c, sql, 0, transaction.id))
+    assert await client.send(identifier, transaction) == sent(identifier, transaction)
+    assert client.node.pushed == [transaction.encode()]
+
+
+async def test_what_another_transaction_has_displaced_is_lost_once_the_node_says_so(
+    client: Client, clock: ManualClock
+) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    assert (await client.send(identifier, transaction))[0] == 200
+    spent = "UPDATE tx_output SET spent_by = {} WHERE tx_id = {} AND `index` = 1"
+    await client.api.database.write(lambda c: execute(c, spent, "ee" * 32, FUNDS))
+    clock.advance(UNSEEN_S)
+    await client.sweep().sweep()  # the node still has it: nobody knows which of the two stays
+    assert await client.send(identifier, transaction) == sent(identifier, transaction)
+    client.node.has[transaction.id] = Presence.VOIDED
+    await client.sweep().sweep()
+    assert await client.send(identifier, transaction) == NOT_OPEN
+    assert await client.rows_beside() == 0
     assert client.node.pushed == [transaction.encode()]
 
 

@@ -1,6 +1,6 @@
 """Keeps for a week what was sent: a caller that lost the answer sends the same bytes again and gets the same answer."""
 
-from sqlalchemy import Connection, delete, false, select
+from sqlalchemy import Connection, delete, false, select, true
 
 from strongroom.core.storage.statements import Statement, arg, execute, select_value, upsert_rows
 from strongroom.hathor import tables
@@ -12,6 +12,10 @@ FORGET = Statement(delete(tables.sent_proposal).where(_sent.id == arg("proposal_
 FORGET_OLD = Statement(delete(tables.sent_proposal).where(_sent.sent_at < arg("before_s")), "before_s")
 ON_CHAIN = Statement(
     select(_transaction.tx_id).where(_transaction.tx_id == arg("tx_id"), _transaction.voided == false()),
+    "tx_id",
+)
+VOIDED = Statement(
+    select(_transaction.tx_id).where(_transaction.tx_id == arg("tx_id"), _transaction.voided == true()),
     "tx_id",
 )
 
@@ -38,3 +42,8 @@ def unsay_sent(connection: Connection, proposal_id: str) -> None:
 
 def is_on_chain(connection: Connection, tx_id: str) -> bool:
     return bool(execute(connection, ON_CHAIN, tx_id))
+
+
+def is_voided(connection: Connection, tx_id: str) -> bool:
+    """Whether the chain had it and has it no more; it may come back."""
+    return bool(execute(connection, VOIDED, tx_id))

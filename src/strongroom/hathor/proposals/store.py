@@ -22,7 +22,7 @@ from strongroom.core.storage.database import locking
 from strongroom.core.storage.statements import Statement, arg, execute, select_value
 from strongroom.hathor import tables
 from strongroom.hathor.index.writer_lock import lock_ledger
-from strongroom.hathor.proposals.sent import find_sent, is_on_chain, remember_sent
+from strongroom.hathor.proposals.sent import find_sent, is_on_chain, is_voided, remember_sent
 from strongroom.hathor.proposals.utxo_locks import LockedUtxo, ProposalRefused, hold, release
 from strongroom.hathor.protocol.hashes import base58check_encode
 from strongroom.hathor.protocol.headers import NanoHeader
@@ -143,12 +143,13 @@ def find_proposal(
     )
 
 
-def already_sent(connection: Connection, proposal: Proposal, raw: bytes) -> bool:
-    """Whether these bytes went out for this proposal."""
+def already_sent(connection: Connection, proposal: Proposal, raw: bytes, tx_id: str) -> bool:
+    """Whether these bytes, the transaction `tx_id`, went out for this proposal, and the chain did not void them since."""
     if proposal.status != SENT:
         return False
     # Our row goes when the proposal has ended; what was sent is kept for a week beyond that.
-    return raw in (proposal.signed, find_sent(connection, proposal.id))
+    went_out = raw in (proposal.signed, find_sent(connection, proposal.id))
+    return went_out and not is_voided(connection, tx_id)
 
 
 def check_sendable(proposal: Proposal, raw: bytes) -> None:
@@ -179,7 +180,7 @@ def begin_broadcast(
         ProposalRefused: `check_sendable`, or what a failed proposal spent is no longer free.
     """
     proposal = find_proposal(connection, proposal_id, wallet_id, lock=True)
-    if already_sent(connection, proposal, raw):
+    if already_sent(connection, proposal, raw, tx_id):
         return None
     check_sendable(proposal, raw)
     # One node refused it and another one took it: the sync has shown it meanwhile, so nothing is left to send.

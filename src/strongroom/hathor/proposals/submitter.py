@@ -86,7 +86,7 @@ class Submitter:
             OutcomeUnknown: the database may have stored it; then it will be sent.
         """
         proposed = await self._database.read(
-            partial(_sendable, proposal_id=proposal_id, wallet_id=wallet_id, raw=raw)
+            partial(_sendable, proposal_id=proposal_id, wallet_id=wallet_id, raw=raw, tx_id=transaction.id)
         )
         if proposed is None:
             return BroadcastResult(status=SENT)
@@ -147,11 +147,11 @@ def weight_rule(rules: NetworkRules) -> WeightRule:
 
 
 def _sendable(
-    connection: Connection, proposal_id: str, wallet_id: str | None, raw: bytes
+    connection: Connection, proposal_id: str, wallet_id: str | None, raw: bytes, tx_id: str
 ) -> _Proposed | None:
     """Returns what was proposed; None: these bytes went out already."""
     proposal = find_proposal(connection, proposal_id, wallet_id)
-    if already_sent(connection, proposal, raw):
+    if already_sent(connection, proposal, raw, tx_id):
         return None
     check_sendable(proposal, raw)
     transaction = parse_transaction(proposal.proposed or b"")

@@ -49,16 +49,20 @@ EXPIRED = Statement(
 _HELD_BY_SENT = tables.held_output.join(
     tables.tx_proposal, and_(_theirs.id == _held.proposal_id, _theirs.status == SENT)
 )
-_IS_UNSPENT = and_(_output.tx_id.is_not(None), _output.spent_by.is_(None))
+# What another transaction has spent is awaited too: the chain may still turn, and the node is asked in time. Of the original's
+# proposals, whose transactions nobody knows, any spender ends the waiting.
+_IS_AWAITED = and_(
+    _output.tx_id.is_not(None), or_(_output.spent_by.is_(None), _output.spent_by != _ours.tx_id)
+)
 SEEN = Statement(
     select(_held.proposal_id)
     .select_from(
-        _HELD_BY_SENT.outerjoin(
+        _HELD_BY_SENT.outerjoin(*_OURS).outerjoin(
             tables.tx_output, and_(_output.tx_id == _held.tx_id, _output.index == _held.index)
         )
     )
     .group_by(_held.proposal_id)
-    .having(func.sum(case((_IS_UNSPENT, 1), else_=0)) == 0)
+    .having(func.sum(case((_IS_AWAITED, 1), else_=0)) == 0)
 )
 UNSEEN = Statement(
     select(_theirs.id, _ours.tx_id)
@@ -112,7 +116,7 @@ class ProposalSweep:
         return []
 
     async def _drop_seen(self) -> list[str]:
-        """Drops the holds of outputs that the chain shows spent. Their marks stay, as the original's do."""
+        """Drops the holds of outputs that the chain shows spent by what was sent. Their marks stay, as the original's do."""
         seen = await self._database.read(lambda c: execute(c, SEEN))
         return await _each(seen, lambda row: self._database.write(partial(_drop, proposal_id=row[0])))
 
