@@ -22,7 +22,7 @@ from strongroom.core.http.listener import Listener, Surface
 from strongroom.core.http.management import create_management
 from strongroom.core.ledger.contract import Ledger, Surroundings
 from strongroom.core.ledger.local_networks import LocalNetworks
-from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.background import Background, cancel_all
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.loop_watch import LoopWatch
 from strongroom.core.runtime.telemetry import Health, Metrics
@@ -126,9 +126,7 @@ async def _together(works: Iterable[Awaitable[None]]) -> None:
     try:
         await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(tasks)
 
 
 def _drain(health: Health) -> Callable[[], Awaitable[None]]:
@@ -212,7 +210,7 @@ async def _run(
             await (await _first(stopped, *failures()))
         log.info("stopping")
     finally:
-        await _cancel(opened, stopped)
+        await cancel_all((opened, stopped))
         for end in before_stop:
             await end()
         for listener in listeners[1:]:
@@ -233,12 +231,6 @@ async def _first(*futures: asyncio.Future[Any]) -> asyncio.Future[Any]:
     """Returns the first of the tasks that is done."""
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
     return next(one for one in futures if one.done())
-
-
-async def _cancel(*futures: asyncio.Future[Any]) -> None:
-    for future in futures:
-        future.cancel()
-    await asyncio.gather(*futures, return_exceptions=True)
 
 
 def _management(settings: Settings, health: Health, metrics: Metrics) -> Surface:

@@ -5,7 +5,7 @@ import gc
 
 from structlog.testing import capture_logs
 
-from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.background import Background, cancel_all
 
 
 async def test_a_task_is_kept_until_its_end() -> None:
@@ -60,3 +60,23 @@ async def test_closing_cancels_and_waits_for_the_end() -> None:
     assert task.cancelled()
     assert tidied
     assert logs == []
+
+
+async def test_all_are_cancelled_and_their_ends_awaited_however_they_end() -> None:
+    started = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            started.set()
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("at the end")
+
+    async def fail() -> None:
+        raise ValueError("before")
+
+    failed, stopping = asyncio.ensure_future(fail()), asyncio.ensure_future(work())
+    await started.wait()
+    await asyncio.wait([failed])
+    await cancel_all({failed, stopping})
+    assert [str(one.exception()) for one in (failed, stopping)] == ["before", "at the end"]

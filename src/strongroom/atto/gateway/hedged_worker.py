@@ -8,6 +8,7 @@ import structlog
 from strongroom.atto.gateway import WorkSource, WorkUnavailable
 from strongroom.atto.protocol import Network
 from strongroom.core.clock import Clock
+from strongroom.core.runtime.background import cancel_all
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,7 @@ class HedgedWorker:
                         log.warning("a source of proof of work is silent", silent=len(searches))
             return await _last(searches, failure)
         finally:
-            await _cancel(*searches)
+            await cancel_all(searches)
 
     def _pause_s(self, number: int) -> float:
         """The pause before the next source is asked, in seconds; 0 after the last source."""
@@ -65,7 +66,7 @@ class HedgedWorker:
             waiting: set[asyncio.Future[bytes] | asyncio.Future[None]] = {*searches, timer}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _cancel(timer)
+            await cancel_all([timer])
         ended = next((search for search in searches if search.done()), None)
         if ended is None:
             return None
@@ -85,9 +86,3 @@ async def _last(searches: set[asyncio.Future[bytes]], failure: WorkUnavailable) 
         except WorkUnavailable as error:
             failure = error
     raise failure
-
-
-async def _cancel(*futures: asyncio.Future[bytes] | asyncio.Future[None]) -> None:
-    for future in futures:
-        future.cancel()
-    await asyncio.gather(*futures, return_exceptions=True)

@@ -33,6 +33,7 @@ from strongroom.atto.transactions.drafting import BlockRequest
 from strongroom.atto.transactions.submitter import Submitter
 from strongroom.core.coordination.loops import Turn
 from strongroom.core.errors import Conflict, Locked, Unavailable
+from strongroom.core.runtime.background import cancel_all
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.security.access import system_principal
@@ -106,10 +107,7 @@ class Receiver:
                     async with asyncio.timeout(POLL_S):
                         await self._arrivals.changed.wait()
         finally:
-            tasks = list(self._busy.values())
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel_all(self._busy.values())
 
     def _ended(self, path: str, _task: asyncio.Task[None]) -> None:
         self._busy.pop(path, None)

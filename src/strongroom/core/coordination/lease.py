@@ -19,6 +19,7 @@ from sqlalchemy import Connection, select, update
 from strongroom.core.clock import Clock
 from strongroom.core.coordination.keeper import Keeper, Pulse
 from strongroom.core.errors import LeaseLost
+from strongroom.core.runtime.background import cancel_all
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, locking
@@ -121,7 +122,7 @@ class Leases:
                 try:
                     await asyncio.wait({worker, keeper}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
-                    await _cancel(worker, keeper)
+                    await cancel_all((worker, keeper))
                     # On the keeper's connection, so that it comes after a renewal that is still running there.
                     await self._keeper.run(partial(self._release_quietly, lease))
                 if worker.done() and not worker.cancelled() and (error := worker.exception()) is not None:
@@ -189,9 +190,3 @@ async def _set_expiry(database: Database, lease: Lease, expires_at_ms: int) -> N
     )
     if await database.write(lambda connection: connection.execute(statement).rowcount) == 0:
         raise LeaseLost(f"the lease {lease.name} went to another process")
-
-
-async def _cancel(*futures: asyncio.Future[None]) -> None:
-    for future in futures:
-        future.cancel()
-    await asyncio.gather(*futures, return_exceptions=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from strongroom.core.clock import Clock, Entropy, sleep_unless
 from strongroom.core.coordination.lease import Lease, Leases
 from strongroom.core.errors import LeaseLost, Unavailable
-from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.background import Background, cancel_all
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.telemetry import ComponentHealth, Health, Metrics, Status
 from strongroom.core.runtime.work_health import DOWN_AFTER, WorkHealth
@@ -217,9 +217,7 @@ class Loops:
             try:
                 await asyncio.gather(*tasks)
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await cancel_all(tasks)
                 for loop in loops:
                     loop.health.stand_by()
                     loop.rest()

@@ -1,7 +1,7 @@
 """Tasks that outlive the request that started them."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 import structlog
@@ -25,12 +25,17 @@ class Background:
 
     async def close(self) -> None:
         """Cancels the running tasks and waits for their end."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(self._tasks)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("background task failed", error=f"{type(error).__name__}: {error}")
+
+
+async def cancel_all(futures: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancels the futures and waits until each has ended, in whatever way."""
+    ended = list(futures)
+    for future in ended:
+        future.cancel()
+    await asyncio.gather(*ended, return_exceptions=True)
