@@ -127,6 +127,20 @@ async def test_what_the_chain_voided_is_not_told_to_be_sent_until_it_comes_back(
     assert client.node.pushed == [transaction.encode()]
 
 
+async def test_nothing_is_left_of_one_that_the_chain_voided_before_the_sweep_had_seen_it(
+    client: Client,
+) -> None:
+    transaction = payment(1)
+    identifier = await client.propose(transaction)
+    assert (await client.send(identifier, transaction))[0] == 200
+    # So the sync does with the void.
+    await client.api.database.write(lambda c: execute(c, "DELETE FROM strongroom_hathor_held_output"))
+    assert await client.rows_beside() == 1
+    await client.sweep().sweep()
+    assert await client.rows_beside() == 0
+    assert await client.status(identifier) == "sent"
+
+
 async def test_what_another_transaction_has_displaced_is_lost_once_the_node_says_so(
     client: Client, clock: ManualClock
 ) -> None:

@@ -235,11 +235,8 @@ def finish_broadcast(connection: Connection, intent: Intent, *, is_sent: bool, n
     if not is_sent:
         _fail(connection, proposal, now_s)
         return
+    # The sweep forgets it when it holds no more outputs.
     _set_sent(connection, proposal.id, intent.payload, now_s)
-    if proposal.proposed and not _outpoints(parse_transaction(proposal.proposed)):
-        forget(
-            connection, proposal.id
-        )  # the sweep forgets the others when the chain shows their outputs spent
 
 
 def lose_broadcast(connection: Connection, tx_id: str, now_ms: int) -> None:

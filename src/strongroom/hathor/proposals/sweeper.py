@@ -64,6 +64,14 @@ SEEN = Statement(
     .group_by(_held.proposal_id)
     .having(func.sum(case((_IS_AWAITED, 1), else_=0)) == 0)
 )
+# It spends nothing, or the sync has dropped its holds because the chain voided it.
+WITHOUT_HOLDS = Statement(
+    select(_ours.id)
+    .join(tables.tx_proposal, and_(_theirs.id == _ours.id, _theirs.status == SENT))
+    .outerjoin(tables.held_output, _held.proposal_id == _ours.id)
+    .where(_held.proposal_id.is_(None))
+    .limit(AT_A_TIME)
+)
 UNSEEN = Statement(
     select(_theirs.id, _ours.tx_id)
     .distinct()
@@ -116,8 +124,11 @@ class ProposalSweep:
         return []
 
     async def _drop_seen(self) -> list[str]:
-        """Drops the holds of outputs that the chain shows spent by what was sent. Their marks stay, as the original's do."""
-        seen = await self._database.read(lambda c: execute(c, SEEN))
+        """Drops the holds of outputs that the chain shows spent by what was sent, and what else the sending needed.
+
+        Their marks stay, as the original's do.
+        """
+        seen = await self._database.read(lambda c: [*execute(c, SEEN), *execute(c, WITHOUT_HOLDS)])
         return await _each(seen, lambda row: self._database.write(partial(_drop, proposal_id=row[0])))
 
     async def _release_lost(self) -> list[str]:
