@@ -5,13 +5,14 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
+from redis.asyncio import Redis as Client
 
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.messaging.bus import COMPONENT, Bus, RedisBus, read_redis_url
 from strongroom.core.runtime.telemetry import Health, Status
 from support.redis import Redis, running_redis
-from support.waiting import eventually
+from support.waiting import eventually, until_true
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +66,31 @@ async def test_other_processes_get_each_message_once(redis: Redis) -> None:
         there.publish("last")  # what `here` said itself would come before it
         await eventually(lambda: last_here.times == 3)
         assert (mine.times, theirs.times, other.times) == (3, 3, 1)
+
+
+async def test_what_is_published_while_a_message_is_on_its_way_has_a_message_of_its_own(redis: Redis) -> None:
+    async with (
+        connected(redis) as (here, _),
+        connected(redis) as (there, _),
+        Client.from_url(redis.url) as admin,
+    ):
+        heard, last = Heard(there, "news"), Heard(there, "last")
+        await eventually(lambda: here.is_shared and there.is_shared)
+        before = heard.times
+
+        async def is_on_its_way() -> bool:
+            return any(one["cmd"] == "publish" and "b" in one["flags"] for one in await admin.client_list())
+
+        await admin.client_pause(60_000, all=False)
+        here.publish("news")
+        await until_true(is_on_its_way)
+        here.publish("news")
+        here.publish("last")
+        await admin.client_unpause()
+        await eventually(lambda: last.times == 2)
+        here.publish("last")  # the topics that wait together go in any order, and these two before this one
+        await eventually(lambda: last.times == 3)
+        assert heard.times - before == 2
 
 
 async def test_an_outage_delays_word_and_health_says_so() -> None:

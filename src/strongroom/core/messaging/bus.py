@@ -129,13 +129,14 @@ class RedisBus(Bus):
             await self._news.wait()
             self._news.clear()
             for topic in list(self._unsent):
+                self._unsent.discard(topic)  # now, so that what is published meanwhile is sent after it
                 try:
                     async with asyncio.timeout(ANSWER_S):
                         await self._redis.publish(PREFIX + topic, self._own)
                 except BaseException:
+                    self._unsent.add(topic)
                     self._news.set()
                     raise
-                self._unsent.discard(topic)
                 self._health.report(COMPONENT, Status.UP, part="send")
                 backoff.reset()
 
