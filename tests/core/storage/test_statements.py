@@ -9,6 +9,7 @@ from strongroom.core.storage.statements import (
     MAX_PAIRS,
     Statement,
     arg,
+    delete_by_key,
     execute,
     execute_many,
     listed,
@@ -108,6 +109,17 @@ async def test_an_upsert_changes_only_what_it_names(database: Database) -> None:
         upsert_rows(connection, thing, swapped, [("b", 5, 0, "o0")], ("kind",))
         row = connection.execute(select(thing)).one()
         assert tuple(row) == ("o0", 0, HUGE, "b")
+
+    await database.write(work)
+
+
+async def test_a_row_is_deleted_by_all_columns_of_its_key(database: Database) -> None:
+    def work(connection: Connection) -> None:
+        fill(connection, 2)
+        upsert_rows(connection, thing, COLUMNS, [("o0", 1, 1, "a")], ("kind",))
+        execute_many(connection, delete_by_key(thing), [("o0", 1), ("o1", 0)])
+        kept = select(thing.c.owner, thing.c.place).order_by(thing.c.owner)
+        assert list(map(tuple, connection.execute(kept))) == [("o0", 0), ("o1", 1)]
 
     await database.write(work)
 

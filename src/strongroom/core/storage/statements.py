@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from itertools import cycle, islice
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Dialect, and_
+from sqlalchemy import ColumnElement, Connection, Dialect, and_, delete
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.base import Executable
@@ -146,6 +146,12 @@ class Statement:
             own = _SQLITE if dialect == "sqlite" else _MYSQL
             found = self._compiled[dialect] = _compile(self._construct, self._names, own)
         return found
+
+
+def delete_by_key(table: Table) -> Statement:
+    """Deletes one row; the arguments are the columns of the table's primary key, in their order."""
+    key = table.primary_key.columns
+    return Statement(delete(table).where(*(column == arg(column.name) for column in key)), *key.keys())
 
 
 def execute(connection: Connection, statement: Statement, *arguments: Any) -> Sequence[Values]:

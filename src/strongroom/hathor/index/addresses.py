@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, delete, false, or_, select
+from sqlalchemy import Connection, Select, Table, false, or_, select
 
 from strongroom.core.storage.statements import (
     Statement,
     arg,
+    delete_by_key,
     execute_many,
     listed,
     paired,
@@ -40,7 +41,6 @@ def select_balances(table: Table) -> Select[Any]:
 
 
 _address, _balance, _output = tables.address.c, tables.address_balance.c, tables.tx_output.c
-_history = tables.address_tx_history.c
 ADDRESSES = Statement(
     select(
         _address.address,
@@ -68,23 +68,8 @@ FLAGGED = Statement(
         or_(_output.authorities > 0, _output.timelock.is_not(None)),
     )
 )
-DELETE_HISTORY = Statement(
-    delete(tables.address_tx_history).where(
-        _history.address == arg("address"),
-        _history.tx_id == arg("tx_id"),
-        _history.token_id == arg("token_id"),
-    ),
-    "address",
-    "tx_id",
-    "token_id",
-)
-DELETE_BALANCE = Statement(
-    delete(tables.address_balance).where(
-        _balance.address == arg("address"), _balance.token_id == arg("token_id")
-    ),
-    "address",
-    "token_id",
-)
+DELETE_HISTORY = delete_by_key(tables.address_tx_history)
+DELETE_BALANCE = delete_by_key(tables.address_balance)
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from sqlalchemy.sql import exists
 from strongroom.core.storage.statements import (
     Statement,
     arg,
+    delete_by_key,
     delete_in,
     execute_many,
     listed,
@@ -42,11 +43,7 @@ TOKENS_BY_ID = Statement(_TOKENS.where(listed(_creation.token_id)))
 CALLERS = Statement(select(_caller.tx_id, _caller.address, _caller.seqnum).where(listed(_caller.tx_id)))
 DELETE_TRANSACTIONS = Statement(delete(tables.transaction).where(listed(_transaction.tx_id)))
 DELETE_CALLERS = Statement(delete(tables.caller).where(listed(_caller.tx_id)))
-DELETE_OUTPUT = Statement(
-    delete(tables.tx_output).where(_output.tx_id == arg("tx_id"), _output.index == arg("index")),
-    "tx_id",
-    "index",
-)
+DELETE_OUTPUT = delete_by_key(tables.tx_output)
 
 
 def block_heights() -> Select[Any]:

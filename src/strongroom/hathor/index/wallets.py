@@ -10,12 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, false, or_, select
+from sqlalchemy import Connection, false, or_, select
 
 from strongroom.core.errors import Conflict
 from strongroom.core.storage.statements import (
     Statement,
     arg,
+    delete_by_key,
     execute,
     execute_many,
     listed,
@@ -80,23 +81,8 @@ ENTRIES = Statement(
     ),
     "wallet_id",
 )
-DELETE_ENTRY = Statement(
-    delete(tables.wallet_tx_history).where(
-        _entry.wallet_id == arg("wallet_id"),
-        _entry.token_id == arg("token_id"),
-        _entry.tx_id == arg("tx_id"),
-    ),
-    "wallet_id",
-    "token_id",
-    "tx_id",
-)
-DELETE_BALANCE = Statement(
-    delete(tables.wallet_balance).where(
-        _held.wallet_id == arg("wallet_id"), _held.token_id == arg("token_id")
-    ),
-    "wallet_id",
-    "token_id",
-)
+DELETE_ENTRY = delete_by_key(tables.wallet_tx_history)
+DELETE_BALANCE = delete_by_key(tables.wallet_balance)
 
 
 def write_wallets(

@@ -4,7 +4,7 @@ from sqlalchemy import Connection, delete, exists, update
 
 from strongroom.core.storage import tables as core_tables
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import Statement, arg, execute
+from strongroom.core.storage.statements import Statement, arg, delete_by_key, execute
 from strongroom.hathor import tables
 from strongroom.hathor.index.writer_lock import lock_ledger
 from strongroom.hathor.notifications.messages import DESTINATION
@@ -38,7 +38,7 @@ DELETE_OWNED = [
     Statement(delete(table).where(table.c.wallet_id == arg("wallet_id")), "wallet_id")
     for table in (tables.wallet_balance, tables.wallet_tx_history, tables.push_devices)
 ]
-DELETE_WALLET = Statement(delete(tables.wallet).where(tables.wallet.c.id == arg("wallet_id")), "wallet_id")
+DELETE_WALLET = delete_by_key(tables.wallet)
 DELETE_MESSAGES = Statement(
     delete(core_tables.outbox).where(
         core_tables.outbox.c.destination == DESTINATION, core_tables.outbox.c.stream == arg("wallet_id")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 
 from strongroom.core.clock import Clock
 from strongroom.core.messaging.outbox import Outbox
@@ -16,6 +16,7 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import (
     Statement,
     arg,
+    delete_by_key,
     execute,
     execute_many,
     select_in,
@@ -48,14 +49,6 @@ VALUES = {
     "wallet_balance": BALANCE_VALUES,
     "wallet_tx_history": ("balance", "timestamp"),
 }
-KEYS = {
-    "address": ("address",),
-    "address_balance": ("address", "token_id"),
-    "address_tx_history": ("address", "tx_id", "token_id"),
-    "miner": ("address",),
-    "wallet_balance": ("wallet_id", "token_id"),
-    "wallet_tx_history": ("wallet_id", "token_id", "tx_id"),
-}
 _token, _creation = tables.token.c, tables.token_creation.c
 WALLETS = Statement(select(tables.wallet.c.id))
 TOKENS = Statement(select(_token.id))
@@ -76,15 +69,7 @@ NEXT_ADDRESSES = [
     )
     for table in (tables.address, tables.tx_output, tables.address_balance, tables.address_tx_history)
 ]
-DELETES = {
-    name: Statement(
-        delete(tables.metadata.tables[name]).where(
-            *(tables.metadata.tables[name].c[key] == arg(key) for key in keys)
-        ),
-        *keys,
-    )
-    for name, keys in KEYS.items()
-}
+DELETES = {name: delete_by_key(tables.metadata.tables[name]) for name in VALUES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,17 +195,18 @@ class Verifier:
         return self.clock.now_ms() // 1000
 
 
-def _repair(connection: Connection, table: str, rows: dict[Key, tuple[Any, ...] | None]) -> None:
+def _repair(connection: Connection, name: str, rows: dict[Key, tuple[Any, ...] | None]) -> None:
     gone = [key for key, values in rows.items() if values is None]
-    execute_many(connection, DELETES[table], gone)
-    extra = {"address_tx_history": (False,), "wallet_tx_history": (False,)}.get(table, ())
-    columns = (*KEYS[table], *VALUES[table], *(("voided",) if extra else ()))
+    execute_many(connection, DELETES[name], gone)
+    table = tables.metadata.tables[name]
+    extra = {"address_tx_history": (False,), "wallet_tx_history": (False,)}.get(name, ())
+    columns = (*table.primary_key.columns.keys(), *VALUES[name], *(("voided",) if extra else ()))
     upsert_rows(
         connection,
-        tables.metadata.tables[table],
+        table,
         columns,
         [(*key, *values, *extra) for key, values in rows.items() if values is not None],
-        VALUES[table],
+        VALUES[name],
     )
 
 

@@ -2,13 +2,20 @@
 
 from sqlalchemy import Connection, delete, false, select, true
 
-from strongroom.core.storage.statements import Statement, arg, execute, select_value, upsert_rows
+from strongroom.core.storage.statements import (
+    Statement,
+    arg,
+    delete_by_key,
+    execute,
+    select_value,
+    upsert_rows,
+)
 from strongroom.hathor import tables
 
 KEPT_S = 7 * 86_400
 _sent, _transaction = tables.sent_proposal.c, tables.transaction.c
 BYTES = Statement(select(_sent.signed).where(_sent.id == arg("proposal_id")), "proposal_id")
-FORGET = Statement(delete(tables.sent_proposal).where(_sent.id == arg("proposal_id")), "proposal_id")
+FORGET = delete_by_key(tables.sent_proposal)
 FORGET_OLD = Statement(delete(tables.sent_proposal).where(_sent.sent_at < arg("before_s")), "before_s")
 ON_CHAIN = Statement(
     select(_transaction.tx_id).where(_transaction.tx_id == arg("tx_id"), _transaction.voided == false()),

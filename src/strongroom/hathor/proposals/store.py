@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, delete, func, select, update
+from sqlalchemy import BindParameter, Connection, func, select, update
 
 from strongroom.core.intents.intent import Accepted, Intent, Rejected
 from strongroom.core.intents.signing import encode_notes
 from strongroom.core.intents.store import adopt, load_by_slot, load_intent, record_accepted, reject_all
 from strongroom.core.storage.database import locking
-from strongroom.core.storage.statements import Statement, arg, execute, select_value
+from strongroom.core.storage.statements import Statement, arg, delete_by_key, execute, select_value
 from strongroom.hathor import tables
 from strongroom.hathor.index.writer_lock import lock_ledger
 from strongroom.hathor.proposals.sent import find_sent, is_on_chain, is_voided, remember_sent
@@ -49,7 +49,7 @@ STORE_SIGNED = _change(signed=arg("signed"), tx_id=arg("tx_id"), sending_since_m
 END_SENDING = _change(sending_since_ms=None)
 NOTE_CALLER = _change(caller=arg("caller"), seqnum_before=arg("seqnum_before"))
 FORGET_CALLER = _change(caller=None, seqnum_before=None)
-FORGET = Statement(delete(tables.proposal).where(_ours.id == arg("proposal_id")), "proposal_id")
+FORGET = delete_by_key(tables.proposal)
 SET_STATUS = Statement(
     update(tables.tx_proposal)
     .where(_theirs.id == arg("proposal_id"))
