@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import structlog
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
 
 from strongroom.core.http.connections.admission import Gate, Reason
@@ -361,6 +361,35 @@ async def test_an_application_may_cut_a_connection_off() -> None:
         assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
         writer.close()
     assert connection_of({"type": "http"}) is None
+
+
+@pytest.mark.parametrize(("accepts", "code"), [(True, 1005), (False, 1006)])
+async def test_an_application_hears_that_a_connection_was_lost(accepts: bool, code: int) -> None:
+    heard: list[Message] = []
+
+    async def cutting(scope: Message, receive: Callable[[], Awaitable[Message]], send: Any) -> None:
+        await receive()
+        if accepts:
+            await send({"type": "websocket.accept"})
+        connection = connection_of(scope)
+        assert connection is not None
+        connection.abort()
+        heard.append(await receive())
+
+    async with house(LIMITED, application=cutting) as service:
+        with pytest.raises((OSError, ConnectionClosed, InvalidMessage)):
+            await (await connect(service.url)).recv()
+        await eventually(lambda: bool(heard))
+    assert heard == [{"type": "websocket.disconnect", "code": code, "reason": ""}]
+
+
+async def test_a_stop_ends_a_connection_with_1012() -> None:
+    async with house(LIMITED) as service, connect(service.url) as peer:
+        service.listener.stop()
+        with pytest.raises(ConnectionClosed) as closed:
+            await peer.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
 
 
 async def test_a_message_that_is_too_large_or_malformed_ends_the_connection() -> None:
