@@ -22,7 +22,15 @@ from strongroom.hathor.protocol.events import Event, RawEvent, read_event
 from strongroom.hathor.protocol.hashes import base58check_decode, base58check_encode
 from strongroom.hathor.protocol.keys import wallet_id
 from strongroom.hathor.sync.batch import Rules
-from strongroom.hathor.wallets.loading import LOOK_S, Progress, WalletLoader, creating_wallets, load_wallet
+from strongroom.hathor.wallets.loading import (
+    LOOK_S,
+    Progress,
+    WalletLoader,
+    chain_of,
+    creating_wallets,
+    extend,
+    load_wallet,
+)
 from strongroom_sandbox.hathor.generate import START_S, Generator, Plan
 from support.hathor.streams import apply, prepare
 from support.hathor.wallets import WALLET, XPUB, check_wallet, favourites, insert_wallet, wallet_addresses
@@ -56,6 +64,15 @@ async def test_a_fresh_wallet_claims_its_gap(database: Database) -> None:
     assert await load(database) == [Progress(claimed=19, last_used=-1, complete=True)]
     assert await database.read(check_wallet) == 20
     assert await creating_wallets(database) == []
+
+
+async def test_a_wallet_whose_gap_is_claimed_derives_nothing(database: Database) -> None:
+    await prepare(database)
+    await database.write(insert_wallet)
+    whole = (await load(database))[-1]
+    chain_of.cache_clear()
+    assert await database.write(lambda c: extend(c, MAINNET, WALLET, 100)) == whole
+    assert chain_of.cache_info().misses == 0
 
 
 @pytest.mark.parametrize("seed", range(4))

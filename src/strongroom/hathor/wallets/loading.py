@@ -214,6 +214,10 @@ def extend(connection: Connection, network: Network, wallet_id: str, most: int) 
         raise NotFound("There is no such wallet")
     xpub, gap, last_used = rows[0]
     claimed = claimed_index(connection, wallet_id)
+    if (
+        claimed >= last_used + gap
+    ):  # so it is in nearly every batch of the sync, and to derive addresses costs most
+        return Progress(claimed=claimed, last_used=last_used, complete=True)
     indexes = _derive(chain_of(xpub), network, range(claimed + 1, claimed + 1 + most))
     used = _used(connection, indexes)
     taken: dict[str, int] = {}
