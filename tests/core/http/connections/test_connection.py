@@ -93,6 +93,12 @@ async def test_the_largest_head_passes_and_one_byte_more_does_not() -> None:
                 assert status(await peer.answer()) == expected
 
 
+async def test_a_url_that_is_longer_than_a_head_may_be_is_refused_as_such() -> None:
+    async with house() as service, service.peer() as peer:
+        await peer.send(b"GET /" + b"x" * MAX_HEAD + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert status(await peer.rest()) == 414
+
+
 async def test_many_headers_are_refused() -> None:
     async with house() as service:
         for more, expected in ((0, 200), (1, 431)):

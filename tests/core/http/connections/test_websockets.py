@@ -52,7 +52,11 @@ async def echo(
 
 @asynccontextmanager
 async def house(
-    limits: ConnectionLimits, messages_a_minute: int | None = None, application: Any = echo
+    limits: ConnectionLimits,
+    messages_a_minute: int | None = None,
+    application: Any = echo,
+    *,
+    compresses_frames: bool = True,
 ) -> AsyncIterator[House]:
     metrics = Metrics("test")
     surface = Surface(
@@ -62,6 +66,7 @@ async def house(
         port=0,
         access=Access.PUBLIC,
         messages_a_minute=messages_a_minute,
+        compresses_frames=compresses_frames,
     )
     listener = Listener(surface, gate=Gate(limits, metrics))
     serving = asyncio.create_task(listener.serve())
@@ -195,6 +200,12 @@ async def test_a_message_may_come_in_parts_and_compressed() -> None:
         assert await peer.recv() == "one two three"
         await peer.send("x" * 100_000)
         assert await peer.recv() == "x" * 100_000
+
+
+async def test_a_surface_may_leave_messages_uncompressed() -> None:
+    async with house(LIMITED, compresses_frames=False) as service, connect(service.url) as peer:
+        assert peer.response is not None
+        assert "Sec-WebSocket-Extensions" not in peer.response.headers
 
 
 async def test_a_frame_that_comes_before_the_answer_waits_for_it() -> None:
