@@ -19,10 +19,10 @@ from strongroom.hathor.api.requests import Request, read_body, read_query
 from strongroom.hathor.api.terms import Access, Terms
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.api.wallets.holdings import AuthoritySums, BalanceSums, authority_sums, balance_sums
-from strongroom.hathor.api.wallets.registration import RegistrationRules
+from strongroom.hathor.api.wallets.registration import RegistrationRules, check_first_address
 from strongroom.hathor.api.wallets.wallet import NOT_READY, UNKNOWN, LoadStatus, load_status
 from strongroom.hathor.protocol.errors import ProtocolError
-from strongroom.hathor.protocol.keys import first_address, parse_xpub, wallet_id
+from strongroom.hathor.protocol.keys import first_address, wallet_id
 from strongroom.hathor.wallets import history as histories
 from strongroom.hathor.wallets.access import require_ready
 from strongroom.hathor.wallets.balances import Balance, read_balances
@@ -152,13 +152,10 @@ class LegacyWallets:
 
     def _new(self, xpub: str, expected: str | None) -> Wallet:
         try:
-            parse_xpub(xpub)
             first = first_address(xpub, self._rules.network)
         except ProtocolError as error:
             raise invalid_payload([Problem(message=f"The xpub is not valid: {error}")]) from error
-        if self._rules.confirm_first_address and expected != first:
-            message = f"Expected first address to be {expected} but it is {first}"
-            raise Refusal(400, "invalid-payload", message=message)
+        check_first_address(self._rules, expected, first)
         return new_wallet(
             wallet_id=wallet_id(xpub),
             xpubkey=xpub,

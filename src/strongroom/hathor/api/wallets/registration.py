@@ -181,7 +181,7 @@ class Registration:
         network = self.rules.network
         try:
             first = first_address(body["xpubkey"], network)
-            self._check_first_address(body["firstAddress"], first)
+            check_first_address(self.rules, body["firstAddress"], first)
             own, auth = (key_address(body[name], network) for name in ("xpubkey", "authXpubkey"))
         except ProtocolError as error:
             raise invalid_payload([Problem(message=f"The xpub is not valid: {error}")]) from error
@@ -194,11 +194,6 @@ class Registration:
         if body[SHIELDED[0]] is not None:
             raise invalid_payload([Problem(message="Shielded wallets are not supported")])
 
-    def _check_first_address(self, expected: str | None, first: str) -> None:
-        if self.rules.confirm_first_address and expected != first:
-            message = f"Expected first address to be {expected} but it is {first}"
-            raise Refusal(400, "invalid-payload", message=message)
-
     def _new(self, body: dict[str, Any], wallet_key: str) -> Wallet:
         return new_wallet(
             wallet_id=wallet_key,
@@ -207,6 +202,13 @@ class Registration:
             max_gap=self.rules.max_gap,
             created_at_s=self._clock.now_ms() // 1000,
         )
+
+
+def check_first_address(rules: RegistrationRules, expected: str | None, first: str) -> None:
+    """Raises: Refusal: where wallets have to name their first address, it is another one."""
+    if rules.confirm_first_address and expected != first:
+        message = f"Expected first address to be {expected} but it is {first}"
+        raise Refusal(400, "invalid-payload", message=message)
 
 
 def _takes_key(stored: Wallet, body: dict[str, Any]) -> bool:
