@@ -58,7 +58,9 @@ class Admission:
         access = terms.access
         if access is Access.TOKEN or access is Access.FULL:
             request.caller = self._identify(request, full=access is Access.FULL)
-        elif access is Access.LEGACY and self._first_api is not None:
+        elif access is Access.LEGACY:
+            if self._first_api is None:
+                raise forbidden_route()  # a route that is served by mistake is open to nobody
             request.holder = await self._first_api.admit(request, terms.scope)
 
     def _identify(self, request: Request, *, full: bool) -> Caller:
