@@ -132,7 +132,7 @@ class ProposalSweep:
         return await _each(seen, lambda row: self._database.write(partial(_drop, proposal_id=row[0])))
 
     async def _release_lost(self) -> list[str]:
-        """Frees the outputs of sent proposals that are still unspent, unless the node has the transaction."""
+        """Frees the outputs of sent proposals that the chain does not show, unless the node has the transaction."""
         now_s = self._now_s()
         rows = await self._database.read(lambda c: execute(c, UNSEEN, now_s - UNSEEN_S, now_s - UNKNOWN_S))
 
@@ -141,7 +141,7 @@ class ProposalSweep:
             # The sync may be behind; the node knows.
             if tx_id is not None and await self._node.presence(tx_id) is Presence.LIVE:
                 return
-            log.warning("a sent transaction is lost; its outputs are free", transaction=tx_id)
+            log.warning("a sent transaction is lost; it holds its outputs no longer", transaction=tx_id)
             await self._database.write(
                 partial(_release, proposal_id=proposal_id, tx_id=tx_id, now_ms=now_s * 1000)
             )
