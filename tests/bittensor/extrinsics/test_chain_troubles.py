@@ -1,7 +1,7 @@
 """Answers that are lost, nodes that go away, blocks that vanish, runtimes that change: one signature takes effect, once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.engine import URL
 
 from strongroom.bittensor.extrinsics.extrinsic import extrinsic_of
+from strongroom.bittensor.extrinsics.network import ExtrinsicNetwork
 from strongroom.bittensor.gateway import ChainUnavailable
 from strongroom.bittensor.gateway.node import NodeChain
 from strongroom.bittensor.keystore.names import hotkey
@@ -20,6 +21,7 @@ from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.protocol.weights import weight_set
 from strongroom.core.errors import Unavailable
+from strongroom.core.intents.intent import Intent, Verdict
 from strongroom.core.intents.store import load_open
 from strongroom.core.security.access import OPERATOR
 from strongroom_sandbox.bittensor.chain.genesis import Genesis
@@ -183,6 +185,36 @@ async def test_an_era_that_ends_frees_the_nonce(node: LiveNode, service: Bittens
     assert found["result"]["error"]["name"] == "Expired"
     node.node.faults.refusal = None
     assert (await set_weights(service)).json()["success"] is True
+    assert [entry.extrinsic.nonce for entry in node.node.pool.waiting.values()] == [0]
+
+
+async def test_no_call_is_signed_behind_one_whose_era_is_over(
+    node: LiveNode, service: BittensorService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chain would wait for the nonce before it, until the era of the later one is over too."""
+    await set_weights(service, headers=KEY)
+    node.node.faults.refusal = Refusal(method="author_submitExtrinsic", code=-32603, message="no", count=999)
+    node.node.drop_pool()
+    may_be_known = asyncio.Event()
+    follow = ExtrinsicNetwork.follow
+
+    async def follow_late(network: ExtrinsicNetwork, intents: Sequence[Intent]) -> Mapping[bytes, Verdict]:
+        verdicts = await follow(network, intents)
+        await may_be_known.wait()
+        return verdicts
+
+    monkeypatch.setattr(ExtrinsicNetwork, "follow", follow_late)
+    node.produce(40)
+    node.node.faults.refusal = None
+    node.requests.clear()
+    axon = body() | {"transaction_data": {"netuid": NETUID, "ip": "1.2.3.4", "port": 8091}}
+    headers = await service.token(calls=("SubtensorModule.serve_axon",))
+    asked = asyncio.create_task(service.client.post("/wallet/serve_axon", json=axon, headers=headers))
+    await eventually(lambda: sum("accountNextIndex" in request for request in node.requests) >= 3)
+    assert not node.node.pool.waiting
+    may_be_known.set()
+    answer = (await asked).json()
+    assert answer["success"] is True, answer
     assert [entry.extrinsic.nonce for entry in node.node.pool.waiting.values()] == [0]
 
 

@@ -119,11 +119,6 @@ async def test_a_fork_that_takes_both_back_leaves_their_order(
     assert node.weights(0) == SECOND_STORED
 
 
-@pytest.mark.flaky(
-    reruns=2,
-    reason="Both eras end with one block. Where the second set is signed again before the first is known to be over, it takes the"
-    " nonce behind it, and waits for its own era to end.",
-)
 async def test_weights_whose_block_vanished_do_not_come_back_after_newer_ones(
     node: LiveNode, service: BittensorService
 ) -> None:

@@ -6,6 +6,7 @@ Only the caller submits it: if the answer is lost, no one has the bytes, and a s
 refuse it without telling this service, and then the account waits until the era is over. Therefore eras must be short.
 """
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, replace
 from typing import Final
@@ -19,7 +20,7 @@ from strongroom.bittensor.extrinsics.drafting import unsigned_intent
 from strongroom.bittensor.extrinsics.effects import ExtrinsicResolver
 from strongroom.bittensor.extrinsics.nonces import free_nonce
 from strongroom.bittensor.extrinsics.signing import BUSY_POLL_S, ExtrinsicSigning
-from strongroom.bittensor.gateway import CallUnknown, Chain, ChainUnavailable
+from strongroom.bittensor.gateway import CallUnknown, Chain, ChainUnavailable, Heads
 from strongroom.bittensor.jobs.store import ID_BYTES, Job, JobExists, WaitFor, put_job, require_new
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.keystore.names import Signer, hotkey
@@ -78,12 +79,15 @@ class _LentDraft:
     keypair: Keypair
     job: Job
     next_nonce: int
+    final_number: int
 
     def prepare(self, connection: Connection) -> Unsigned:
-        """Raises: AwaitingPool, ChainBehind; Conflict: of the nonce, or of the weights; Unauthenticated."""
+        """Raises: AccountBusy, ChainBehind; Conflict: of the nonce, or of the weights; Unauthenticated."""
         keypair, read = self.keypair, self.read
         require_unrevoked(connection, self.principal)
-        nonce = free_nonce(connection, keypair.public_key, keypair.address, self.next_nonce)
+        nonce = free_nonce(
+            connection, keypair.public_key, keypair.address, self.next_nonce, self.final_number
+        )
         if nonce != self.wanted.nonce:
             raise Conflict(f"The next nonce is {nonce}, not {self.wanted.nonce}", code="nonce_taken")
         try:
@@ -185,8 +189,11 @@ class RemoteSigning:
 
         async def draft() -> _LentDraft:
             nonlocal is_first
+            heads, next_nonce = await asyncio.gather(
+                self._chain.heads(), self._chain.next_nonce(keypair.address)
+            )
             if not is_first:
-                await self._require_era(read.era)
+                _require_era(read.era, heads)
             is_first = False
             return _LentDraft(
                 principal=principal,
@@ -194,20 +201,11 @@ class RemoteSigning:
                 read=read,
                 keypair=keypair,
                 job=self._job(principal, wanted, read.call, slot),
-                next_nonce=await self._chain.next_nonce(keypair.address),
+                next_nonce=next_nonce,
+                final_number=heads.final.number,
             )
 
         return await self._signing.sign(keypair, draft, give_up_s)
-
-    async def _require_era(self, era: Era) -> None:
-        """Raises: Conflict: the era is over; a signature would only block the account."""
-        best = (await self._chain.heads()).best.number
-        if best >= era.last:
-            raise Conflict(
-                f"The era ended with block {era.last} while an earlier extrinsic of the account was"
-                " followed, and nothing was signed: ask again with a newer one",
-                code="era_ended",
-            )
 
     async def _read_patiently(self, principal: Principal, wanted: Wanted, give_up_s: float) -> _Read:
         """Reads the request, and waits a moment for a node that restarts: the caller has just talked to the chain.
@@ -274,6 +272,16 @@ class RemoteSigning:
             in_background=False,
             wait_for=WaitFor.BLOCK,
             created_at_ms=self._clock.now_ms(),
+        )
+
+
+def _require_era(era: Era, heads: Heads) -> None:
+    """Raises: Conflict: the era is over; a signature would only block the account."""
+    if heads.best.number >= era.last:
+        raise Conflict(
+            f"The era ended with block {era.last} while an earlier extrinsic of the account was"
+            " followed, and nothing was signed: ask again with a newer one",
+            code="era_ended",
         )
 
 

@@ -76,10 +76,11 @@ class ExtrinsicDraft:
     context: SigningContext
 
     def prepare(self, connection: Connection) -> Unsigned:
-        """Raises: AwaitingPool, ChainBehind, what `request.check` raises; Unauthenticated: the token was revoked."""
+        """Raises: AccountBusy, ChainBehind, what `request.check` raises; Unauthenticated: the token was revoked."""
         request, context = self.request, self.context
         key = request.key
-        nonce = free_nonce(connection, key.public_key, key.address, context.next_nonce)
+        final_number = context.heads.final.number
+        nonce = free_nonce(connection, key.public_key, key.address, context.next_nonce, final_number)
         require_unrevoked(connection, request.principal)
         request.check(connection)
         era = _era(context.heads)

@@ -1,7 +1,8 @@
 """Chooses the nonces of our accounts, in the transaction that signs.
 
-Two rules hold while the account's row is locked. No extrinsic gets the nonce of one that is open or final. And only one
-extrinsic of an account waits for a pool's first answer: if it never arrives, the pool would not include those behind it.
+Three rules hold while the account's row is locked. No extrinsic gets the nonce of one that is open or final. Only one
+extrinsic of an account waits for a pool's first answer: if it never arrives, the pool would not include those behind it. And no
+extrinsic is signed behind one whose era is over: the chain would wait for a nonce that it never gets.
 """
 
 from typing import Final, NamedTuple
@@ -9,9 +10,8 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, bindparam, select, update
 
 from strongroom.bittensor import tables
-from strongroom.bittensor.extrinsics.extrinsic import State
+from strongroom.bittensor.extrinsics.extrinsic import State, extrinsic_of
 from strongroom.bittensor.gateway import Head
-from strongroom.bittensor.protocol.extrinsics import KEY_BYTES
 from strongroom.core.errors import Unavailable
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.store import free_slots, load_open_of
@@ -28,12 +28,26 @@ class ChainBehind(Unavailable):
     code = "chain_behind"
 
 
-class AwaitingPool(Exception):
+class AccountBusy(Exception):
+    """The account can sign as soon as more is known about one of its extrinsics."""
+
+    def __init__(self, intent: Intent, why: str) -> None:
+        super().__init__(f"Extrinsic 0x{intent.id.hex()} {why}")
+        self.intent = intent
+
+
+class AwaitingPool(AccountBusy):
     """An extrinsic of the account waits for a pool's first answer."""
 
     def __init__(self, intent: Intent) -> None:
-        super().__init__(f"Extrinsic 0x{intent.id.hex()} waits for a pool's first answer")
-        self.intent = intent
+        super().__init__(intent, "waits for a pool's first answer")
+
+
+class AwaitingOutcome(AccountBusy):
+    """No block will include an extrinsic of the account any more, and this is not stored yet."""
+
+    def __init__(self, intent: Intent) -> None:
+        super().__init__(intent, "has the account's next nonce until it is stored that its era is over")
 
 
 class _Locked(NamedTuple):
@@ -57,11 +71,16 @@ def slot_of(public_key: bytes, nonce: int) -> bytes:
     return public_key + nonce.to_bytes(NONCE_BYTES, "big")
 
 
-def free_nonce(connection: Connection, public_key: bytes, address: str, chain_says: int) -> int:
+def free_nonce(
+    connection: Connection, public_key: bytes, address: str, chain_says: int, final_number: int
+) -> int:
     """Returns the account's next nonce. The account stays locked until the commit.
+
+    `final_number` is the number of the chain's final block.
 
     Raises:
         AwaitingPool: one of its extrinsics waits for a pool's first answer.
+        AwaitingOutcome: the era of one is over, and the chain still waits for its nonce or a lower one.
         ChainBehind: the node knows less of the account than final blocks did.
     """
     nonce, lowest = chain_says, lock_account(connection, public_key)
@@ -72,9 +91,13 @@ def free_nonce(connection: Connection, public_key: bytes, address: str, chain_sa
         )
     taken: set[int] = set()
     for intent in load_open_of(connection, address):
-        if intent.stage == State.SIGNED:
+        extrinsic = extrinsic_of(intent)
+        if extrinsic.state is State.SIGNED:
             raise AwaitingPool(intent)
-        taken.add(_nonce_in(intent.slot))
+        # One with a lower nonce is in a block: it is in the way of nothing, even if its block cannot be read.
+        if extrinsic.last_block <= final_number and extrinsic.nonce >= chain_says:
+            raise AwaitingOutcome(intent)
+        taken.add(extrinsic.nonce)
     while nonce in taken:
         nonce += 1
     return nonce
@@ -118,9 +141,3 @@ def _lock(connection: Connection, public_key: bytes) -> _Locked:
         insert_ignore(connection, tables.account, [{"public_key": public_key, "lowest_nonce": 0}])
         row = connection.execute(_LOCKED, {"key": public_key}).one()
     return _Locked(row.lowest_nonce, row.final_number)
-
-
-def _nonce_in(slot: bytes | None) -> int:
-    if slot is None:
-        raise AssertionError("an open extrinsic has a slot")
-    return int.from_bytes(slot[KEY_BYTES:], "big")

@@ -6,7 +6,7 @@ from typing import Final
 
 from strongroom.bittensor.extrinsics.drafting import SigningKey
 from strongroom.bittensor.extrinsics.effects import ExtrinsicResolver
-from strongroom.bittensor.extrinsics.nonces import AwaitingPool, ChainBehind
+from strongroom.bittensor.extrinsics.nonces import AccountBusy, ChainBehind
 from strongroom.bittensor.extrinsics.reaped_accounts import begin_again
 from strongroom.bittensor.gateway import Chain
 from strongroom.core.clock import Clock
@@ -45,7 +45,7 @@ class ExtrinsicSigning:
     async def sign(
         self, key: SigningKey, make_draft: Callable[[], Awaitable[Draft]], give_up_s: float
     ) -> Intent:
-        """Signs and stores, or waits until `give_up_s` for the pool's answer to an earlier extrinsic of the account.
+        """Signs and stores, or waits until `give_up_s` for what becomes of an earlier extrinsic of the account.
 
         It calls `make_draft` for each attempt, so that each draft has the newest state of the chain. The caller resolves the
         intent.
@@ -60,7 +60,7 @@ class ExtrinsicSigning:
                 return await self._signing.sign(await make_draft())
             except Duplicate:
                 pass  # another process was quicker, and now its rows can be read
-            except AwaitingPool as found:
+            except AccountBusy as found:
                 self._resolver.resolve(found.intent)
             except ChainBehind as error:
                 if began_again:
