@@ -119,6 +119,29 @@ async def test_a_trailer_does_not_pass_for_a_header() -> None:
         assert b"authorization" not in dict(service.application.headers)
 
 
+CHUNKED = b"POST /t HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def test_chunks_of_one_byte_are_not_too_much_framing() -> None:
+    async with house() as service, service.peer() as peer:
+        await peer.send(CHUNKED + b"1\r\ny\r\n" * 20_000 + b"0\r\n\r\n")
+        assert (await peer.answer()).endswith("/t 20000")
+
+
+async def test_framing_and_discarded_bytes_count_for_one_request() -> None:
+    async with house() as service, service.peer() as peer:
+        for _ in range(3):
+            await peer.send(CHUNKED + b"1;" + b"x" * (MAX_HEAD // 2) + b"\r\ny\r\n0\r\n\r\n")
+            assert (await peer.answer()).endswith("/t 1")
+        size = MAX_DISCARDED // 2
+        for _ in range(3):
+            await peer.send(f"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode())
+            assert status(await peer.answer()) == 200
+            await peer.send(b"y" * size)
+        await peer.send(LAST)
+        assert (await peer.rest()).endswith("/last 0")
+
+
 HEAD_S, BODY_S, IDLE_S = 1e3, 1e4, 1e5
 LIMITED = ConnectionLimits(head_s=HEAD_S, body_s=BODY_S, idle_s=IDLE_S)
 """Limits that only run out when a test lets them."""

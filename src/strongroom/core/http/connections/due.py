@@ -36,8 +36,9 @@ class DueTimer:
         self._timer: asyncio.TimerHandle | None = None
 
     def new_body(self) -> None:
-        """A request's head is complete; its body has all its time."""
+        """A request's head is complete; its body has all its time, whatever a body before it has used or still uses."""
         self._body_used_s = 0.0
+        self._since_s = self._loop.time()
 
     def watch(self, due: Due, request: int) -> None:
         """`due` is the part that the request with this number needs next."""
