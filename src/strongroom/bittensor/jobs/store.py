@@ -267,8 +267,6 @@ def answer(connection: Connection, job: Job) -> JobResult:
 
 def on_resolved(connection: Connection, extrinsic: Extrinsic) -> None:
     """Closes the job of an extrinsic whose outcome is known, or hands it back to the runner."""
-    if not extrinsic.state.is_resolved:
-        return
     row = connection.execute(_BY_ID, {"which": extrinsic.job}).first()
     if row is None or row.extrinsic != extrinsic.hash or not row.is_open:
         return
