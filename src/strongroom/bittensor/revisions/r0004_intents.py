@@ -110,11 +110,13 @@ def _carry_over(connection: sa.Connection) -> None:
         some = rows.where(EXTRINSIC.c.hash.in_(hashes[start : start + AT_ONCE]))
         _carry_over_some(connection, [row._asdict() for row in connection.execute(some)])
     finals = (EXTRINSIC.c.state == "final", EXTRINSIC.c.block_number.is_not(None))
-    for row in connection.execute(
+    in_order = (
         sa.select(EXTRINSIC.c.public_key, EXTRINSIC.c.block_number, EXTRINSIC.c.block_hash)
         .where(*finals)
         .order_by(EXTRINSIC.c.block_number)
-    ).all():
+    )
+    newest = {row.public_key: row for row in connection.execute(in_order)}
+    for row in newest.values():
         connection.execute(
             sa.update(ACCOUNT)
             .where(ACCOUNT.c.public_key == row.public_key)
