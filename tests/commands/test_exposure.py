@@ -8,7 +8,7 @@ from sqlalchemy.engine import URL
 from strongroom.bittensor.definition import LEDGER
 from strongroom.core.environment import SettingsError
 from strongroom.core.http.exposure import Access
-from strongroom.core.security.credentials import require_long_credentials
+from strongroom.core.security.short_secrets import require_long_credentials
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
 from strongroom.settings import Settings, read_settings

@@ -8,7 +8,7 @@ import typer
 from strongroom.commands.context import administrative_settings
 from strongroom.commands.installed import installed
 from strongroom.core.ledger.installed import Installed, looking, named
-from strongroom.core.security.credentials import require_long_credentials
+from strongroom.core.security.short_secrets import require_long_credentials
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate as bring_up_to_date
 from strongroom.core.storage.schema import Plan, plan, shown

@@ -327,6 +327,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
         api = self.settings.api
         return LegacyAccess(
             Gatekeeper(self.tokens, required=not is_loopback(api.host)),
+            api.proxies,
             DoorRules(bound_to=api.host, allowed=api.callers),
         )
 

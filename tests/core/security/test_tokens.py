@@ -11,7 +11,8 @@ from sqlalchemy import select
 from strongroom.core.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from strongroom.core.security.access import ANONYMOUS, OPERATOR, Principal, system_principal
 from strongroom.core.security.audit import Audit, verify
-from strongroom.core.security.tokens import Gatekeeper, Token, Tokens
+from strongroom.core.security.credentials import Credentials
+from strongroom.core.security.tokens import Gatekeeper, NewToken, Token, Tokens
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
@@ -25,6 +26,10 @@ NOT_VALID = "The API token is not valid"
 @pytest.fixture
 def tokens(database: Database, clock: ManualClock, entropy: SeededEntropy) -> Tokens:
     return Tokens(database, Audit(clock), clock, entropy)
+
+
+def bearing(new: NewToken, source: str = "") -> Credentials:
+    return Credentials(authorization=f"Bearer {new.secret}", source=source)
 
 
 async def refusal(tokens: Tokens, presented: str) -> str:
@@ -198,16 +203,16 @@ async def test_the_list_has_everything_except_secrets(tokens: Tokens, clock: Man
 async def test_an_open_surface_takes_who_comes_but_a_token_counts(tokens: Tokens) -> None:
     gatekeeper = Gatekeeper(tokens, required=False)
     new = await tokens.create(OPERATOR, "ci", ["atto:read"])
-    assert await gatekeeper.identify(None) is ANONYMOUS
-    assert (await gatekeeper.identify(f"Bearer {new.secret}")).scopes == {"atto:read"}
+    assert await gatekeeper.identify(Credentials()) == ANONYMOUS
+    assert (await gatekeeper.identify(bearing(new))).scopes == {"atto:read"}
     with pytest.raises(Unauthenticated, match=NOT_VALID):
-        await gatekeeper.identify(f"Bearer {new.secret}x")
+        await gatekeeper.identify(Credentials(authorization=f"Bearer {new.secret}x"))
 
 
 async def test_a_closed_surface_needs_a_token(tokens: Tokens) -> None:
     gatekeeper = Gatekeeper(tokens, required=True)
     new = await tokens.create(OPERATOR, "ci", ["atto:read"])
-    assert (await gatekeeper.identify(f"bearer  {new.secret} ")).name == "token:ci"
+    assert (await gatekeeper.identify(Credentials(authorization=f"bearer  {new.secret} "))).name == "token:ci"
     for authorization, message in {
         None: "needs an API token",
         "": "Only bearer tokens",
@@ -216,7 +221,23 @@ async def test_a_closed_surface_needs_a_token(tokens: Tokens) -> None:
         "Bearer": NOT_VALID,
     }.items():
         with pytest.raises(Unauthenticated, match=message):
-            await gatekeeper.identify(authorization)
+            await gatekeeper.identify(Credentials(authorization=authorization))
+
+
+@pytest.mark.parametrize("required", [True, False])
+async def test_the_principal_is_where_the_request_came_from(tokens: Tokens, required: bool) -> None:
+    gatekeeper = Gatekeeper(tokens, required=required)
+    new = await tokens.create(OPERATOR, "ci", ["atto:read"])
+    assert (await gatekeeper.identify(bearing(new, source="192.0.2.1"))).source == "192.0.2.1"
+    if not required:
+        anonymous = await gatekeeper.identify(Credentials(source="2001:db8::/64"))
+        assert (anonymous.name, anonymous.source) == (ANONYMOUS.name, "2001:db8::/64")
+
+
+def test_what_is_presented_does_not_print() -> None:
+    assert repr(Credentials(authorization="Bearer sr_1_x", source="::1", certificate=b"der")) == (
+        "Credentials(source='::1')"
+    )
 
 
 async def test_creation_and_revocation_leave_their_rows(database: Database, tokens: Tokens) -> None:

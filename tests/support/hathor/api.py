@@ -164,7 +164,7 @@ class Api:
     def _legacy_access(self, *, needs_token: bool) -> LegacyAccess:
         self.api_tokens = ApiTokens(self.database, Audit(self.clock), self.clock, SeededEntropy())
         gatekeeper = Gatekeeper(self.api_tokens, required=needs_token)
-        return LegacyAccess(gatekeeper, DoorRules(bound_to="127.0.0.1"))
+        return LegacyAccess(gatekeeper, TrustedProxies(), DoorRules(bound_to="127.0.0.1"))
 
     def _first_api(self) -> FirstApi:
         return FirstApi(

@@ -1,13 +1,12 @@
 """The scopes of the Atto API, and the identification of its callers."""
 
-from dataclasses import replace
 from typing import Any
 
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from strongroom.core.http.client import client_of
+from strongroom.core.http.client import credentials_of
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.security.access import Principal
 from strongroom.core.security.tokens import Gatekeeper
@@ -41,8 +40,9 @@ class Callers:
         """Identifies the caller, or raises Unauthenticated. The documentation and /noop are open to everyone."""
         if not connection.scope["path"].startswith(GUARDED):
             return
-        principal = await self._gatekeeper.identify(connection.headers.get("authorization"))
-        connection.state.principal = replace(principal, source=client_of(connection, self._proxies))
+        connection.state.principal = await self._gatekeeper.identify(
+            credentials_of(connection, self._proxies)
+        )
 
     @staticmethod
     def principal(request: Request[Any, Any, Any]) -> Principal:

@@ -1,7 +1,6 @@
 """Finds the caller of a route, before anything else of the request is read."""
 
 import math
-from dataclasses import replace
 from typing import Any
 
 from litestar import Request
@@ -11,7 +10,7 @@ from litestar.handlers import BaseRouteHandler
 from strongroom.bittensor.authorization.authentication import Authenticator
 from strongroom.bittensor.authorization.limits import limits_of, require_network
 from strongroom.core.errors import RateLimited
-from strongroom.core.http.client import client_of
+from strongroom.core.http.client import credentials_of
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.rate_limiter import RateLimiter
 from strongroom.core.security.access import Principal
@@ -40,16 +39,15 @@ class Callers:
         """Raises: Unauthenticated, Forbidden, RateLimited."""
         if handler.opt.get("public"):
             return
-        principal = await self._authenticator.identify(connection.headers.get("authorization"))
-        client = client_of(connection, self._proxies)
-        require_network(principal, client)
+        principal = await self._authenticator.identify(credentials_of(connection, self._proxies))
+        require_network(principal, principal.source)
         a_minute = limits_of(principal).requests_a_minute or self._requests_a_minute
         wait_s = self._rate_limiter.take(principal.name, a_minute)
         if wait_s:
             raise RateLimited(
                 f"More than {a_minute} requests a minute with this token", retry_after_s=math.ceil(wait_s)
             )
-        connection.state.principal = replace(principal, source=client)
+        connection.state.principal = principal
 
     @staticmethod
     def principal(request: Request[Any, Any, Any]) -> Principal:

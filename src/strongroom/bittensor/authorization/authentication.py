@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import math
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 import jwt
@@ -15,6 +16,7 @@ from strongroom.core.environment import Secret
 from strongroom.core.errors import Unauthenticated
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
+from strongroom.core.security.credentials import Credentials
 from strongroom.core.security.tokens import TOKEN_PREFIX, Tokens
 
 BEARER = "bearer "
@@ -25,7 +27,7 @@ JWT_DOTS = 2
 
 
 class Authenticator:
-    """Finds the principal behind an Authorization header."""
+    """Finds the principal behind what a request presents."""
 
     def __init__(
         self,
@@ -43,12 +45,15 @@ class Authenticator:
         self._clock = clock
         self._limits = encode_limits(service_limits)
 
-    async def identify(self, authorization: str | None) -> Principal:
+    async def identify(self, credentials: Credentials) -> Principal:
         """The word `Bearer` may be missing, as with the original.
 
         Raises:
             Unauthenticated: no token, or none that counts.
         """
+        return replace(await self._authenticate(credentials.authorization), source=credentials.source)
+
+    async def _authenticate(self, authorization: str | None) -> Principal:
         presented = (authorization or "").strip()
         if presented.lower().startswith(BEARER):
             presented = presented[len(BEARER) :].strip()

@@ -27,9 +27,9 @@ from strongroom.core.runtime.telemetry import Status
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings
-from strongroom.core.security.credentials import require_long_credentials
 from strongroom.core.security.holdings import Holdings, bind_holdings, open_key
 from strongroom.core.security.keys.source import KeySource
+from strongroom.core.security.short_secrets import require_long_credentials
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.security.vault import Vault
 from strongroom.core.security.watch import KeyWatch, Watched

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from sqlalchemy import Connection, select, update
@@ -18,6 +18,7 @@ from strongroom.core.errors import Conflict, InvalidInput, NotFound, Unauthentic
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import ANONYMOUS, Principal
 from strongroom.core.security.audit import Audit
+from strongroom.core.security.credentials import Credentials
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import Duplicate
@@ -188,22 +189,29 @@ class Tokens:
 
 
 class Gatekeeper:
-    """Finds the principal behind an Authorization header."""
+    """Finds the principal behind what a request presents."""
 
     def __init__(self, tokens: Tokens, *, required: bool) -> None:
         self._tokens = tokens
         self._required = required
 
-    async def identify(self, authorization: str | None) -> Principal:
-        """Identifies the caller. A token that is given is always checked, and its scopes apply, even if none is required."""
+    async def identify(self, credentials: Credentials) -> Principal:
+        """Identifies the caller. A token that is given is always checked, and its scopes apply, even if none is required.
+
+        Raises:
+            Unauthenticated: a token is needed and none is given, or the given one is not valid.
+        """
+        return replace(await self._principal(credentials.authorization), source=credentials.source)
+
+    async def _principal(self, authorization: str | None) -> Principal:
         if authorization is None:
             if self._required:
                 raise Unauthenticated("This service needs an API token: Authorization: Bearer <token>")
             return ANONYMOUS
-        scheme, _, credentials = authorization.partition(" ")
+        scheme, _, presented = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated("Only bearer tokens are accepted: Authorization: Bearer <token>")
-        return await self._tokens.authenticate(credentials.strip())
+        return await self._tokens.authenticate(presented.strip())
 
 
 def require_unrevoked(connection: Connection, principal: Principal) -> None:

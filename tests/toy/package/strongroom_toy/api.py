@@ -8,7 +8,9 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.params import FromPath
 
+from strongroom.core.http.client import credentials_of
 from strongroom.core.http.errors import ErrorAnswers
+from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.json_request import JsonRequest
 from strongroom.core.intents.intent import Intent
 from strongroom.core.security.access import Principal
@@ -64,7 +66,7 @@ def create_application(
     accounts: Accounts, payments: Payments, gatekeeper: Gatekeeper, errors: ErrorAnswers
 ) -> Litestar:
     async def principal(request: Request[object, object, State]) -> Principal:
-        return await gatekeeper.identify(request.headers.get("authorization"))
+        return await gatekeeper.identify(credentials_of(request, TrustedProxies()))
 
     return Litestar(
         [ToyController],

@@ -5,7 +5,9 @@ from typing import Any
 from litestar import Request
 
 from strongroom.core.errors import Forbidden, Unauthenticated
+from strongroom.core.http.client import credentials_of
 from strongroom.core.http.door import DoorRules, refused_body
+from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.security.access import Principal
 from strongroom.core.security.tokens import Gatekeeper
 from strongroom.hathor.api.refusal import Refusal, forbidden_route, unauthorized
@@ -19,22 +21,23 @@ SCOPES = {READ: "read and load wallets", SEND: "make, send and give up proposals
 class LegacyAccess:
     """Decides whether a request comes in."""
 
-    def __init__(self, gatekeeper: Gatekeeper, door: DoorRules) -> None:
+    def __init__(self, gatekeeper: Gatekeeper, proxies: TrustedProxies, door: DoorRules) -> None:
         """`door`: who may come without a token, where none is required."""
         self._gatekeeper = gatekeeper
+        self._proxies = proxies
         self._door = door
 
     async def admit(self, request: Request[Any, Any, Any], scope: str) -> Principal:
         """Returns who asks. Raises: Refusal: 401, 403 or 415."""
-        authorization = request.headers.get("authorization")
+        credentials = credentials_of(request, self._proxies)
         try:
-            principal = await self._gatekeeper.identify(authorization)
+            principal = await self._gatekeeper.identify(credentials)
             principal.require(scope)
         except Unauthenticated as error:
             raise unauthorized() from error
         except Forbidden as error:
             raise forbidden_route() from error
-        if authorization is None:
+        if credentials.authorization is None:
             refused = self._door.caller(request.scope) or await refused_body(request.scope, request.body)
             if refused is not None:
                 raise Refusal(refused.status, refused.code.replace("_", "-"), message=refused.message)
