@@ -34,6 +34,8 @@ COMMANDS = (
     "policy",
     "freeze",
     "unfreeze",
+    "payments",
+    "payment",
 )
 """Commands of the service itself."""
 TOKEN_OPTIONS = ("name", "scope", "expires", "ledger")

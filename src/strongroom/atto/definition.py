@@ -69,6 +69,9 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
 
         return SCOPES
 
+    def network_id(self, payment_id: bytes) -> str:
+        return payment_id.hex().upper()
+
     def vocabulary(self) -> Vocabulary:
         from strongroom.atto.protocol import Address, BlockType
 

@@ -74,6 +74,9 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
 
         return SCOPES
 
+    def network_id(self, payment_id: bytes) -> str:
+        return f"0x{payment_id.hex()}"
+
     def vocabulary(self) -> Vocabulary:
         from strongroom.bittensor.protocol.messages import MessageKind
         from strongroom.bittensor.protocol.ss58 import decode_address, encode_address

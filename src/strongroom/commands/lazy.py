@@ -18,6 +18,8 @@ OF_EVERY_LEDGER = {
     "policy": "policy:application",
     "freeze": "freeze:freeze",
     "unfreeze": "freeze:unfreeze",
+    "payments": "payments:payments",
+    "payment": "payments:payment",
 }
 """Commands of the service that ask every ledger for what they offer: modules beside this one, and what they define there."""
 

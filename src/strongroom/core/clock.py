@@ -61,3 +61,22 @@ def iso_instant(timestamp_ms: int) -> str:
     """RFC 3339 in UTC with milliseconds, for example `2026-11-21T08:57:00.123Z`."""
     moment = EPOCH + timedelta(milliseconds=timestamp_ms)  # exact; a float of seconds would be rounded
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_instant(text: str) -> int:
+    """Milliseconds of an RFC 3339 moment, such as `2026-11-21T08:57:00Z`; a day alone is its first moment in UTC.
+
+    Raises:
+        ValueError: it is none, or has no zone.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is not None and len(text) == len("2026-11-21"):
+        moment = moment.replace(tzinfo=UTC)
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(
+            f"must be a moment such as 2026-11-21T08:57:00Z or a day such as 2026-11-21, not {text[:40]!r}"
+        )
+    return (moment - EPOCH) // timedelta(milliseconds=1)

@@ -45,8 +45,8 @@ def gate(clock: ManualClock) -> SigningGate:
 
 async def sign(database: Database, gate: SigningGate, asked: SignatureRequest, signer: Signer) -> bytes:
     def work(connection: Connection) -> bytes:
-        with gate.sign(connection, asked, signer) as signature:
-            return signature
+        with gate.sign(connection, asked, signer) as granted:
+            return granted.signature
 
     return await database.write(work)
 
@@ -101,8 +101,8 @@ async def test_a_signer_that_fails_leaves_no_row(database: Database, gate: Signi
     stored: list[bytes] = []
 
     def work(connection: Connection) -> None:
-        with gate.sign(connection, request("*"), broken) as signature:
-            stored.append(signature)
+        with gate.sign(connection, request("*"), broken) as granted:
+            stored.append(granted.signature)
 
     with pytest.raises(RuntimeError, match="no key"):
         await database.write(work)

@@ -1,10 +1,14 @@
 """A wallet that proposes and sends payments through a running API."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
 
+from strongroom.core.security.access import Principal
+from strongroom.core.security.policy import Granted, SignatureRequest
 from strongroom.core.storage.database import upsert
 from strongroom.hathor import tables
 from strongroom.hathor.proposals.sweeper import ProposalSweep
@@ -28,8 +32,20 @@ def payment(*indexes: int, value: int = 500, weight: float = 8.0) -> Transaction
     return sign(draft(spent, [payee], timestamp_s=NOW_S, weight=weight), KEYS)
 
 
-def admit_any(connection: Connection, wallet_id: str) -> None:
+@contextmanager
+def admit_any(connection: Connection, wallet_id: str) -> Iterator[Granted]:
     """For tests that broadcast past the policy."""
+    del connection
+    wallet = Principal(name=f"wallet:{wallet_id}", scopes=frozenset())
+    request = SignatureRequest(
+        principal=wallet,
+        scope="hathor:send",
+        account=wallet_id,
+        wallet=wallet_id,
+        kind="TRANSFER",
+        payload_hash=bytes(32),
+    )
+    yield Granted(request=request, signature=b"", rule=None)
 
 
 def hexed(transaction: Transaction) -> dict[str, str]:

@@ -66,8 +66,8 @@ class Messages:
         )
 
         def work(connection: Connection) -> bytes:
-            with self._gate.sign(connection, request, lambda _hash: keypair.sign(message.payload)) as made:
-                return made
+            with self._gate.sign(connection, request, lambda _hash: keypair.sign(message.payload)) as granted:
+                return granted.signature
 
         signature = await self._database.write(work)
         self._signatures.labels("bittensor", request.kind).inc()

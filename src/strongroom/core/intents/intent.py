@@ -33,6 +33,12 @@ class Intent:
     principal: str
     request: str
     """A JSON object with the audit details of the signature and the ledger's own notes. `notes` reads it."""
+    wallet: str = ""
+    """Name of the account's wallet; empty where it was not recorded."""
+    token: str | None = None
+    """The id of the API token that asked for it."""
+    rule: str | None = None
+    """The name of the rule that allowed it; None: the default did."""
     stage: str
     """The ledger's own word for how far the intent has come; when it is REJECTED, the ledger's word for the cause."""
     outcome: Outcome = Outcome.OPEN

@@ -18,7 +18,7 @@ from strongroom.core.errors import OutcomeUnknown
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.store import adopt
 from strongroom.core.runtime.telemetry import Metrics
-from strongroom.core.security.policy import SignatureRequest, SigningGate, details_of
+from strongroom.core.security.policy import Granted, Payment, SignatureRequest, SigningGate, details_of
 from strongroom.core.storage.database import Database
 
 _encoder = msgspec.json.Encoder(order="sorted")
@@ -121,8 +121,8 @@ class Signing:
         def unit(connection: Connection) -> Intent:
             progress.intent_id = None  # the database may run this unit again, after an attempt that it undid
             unsigned = draft.prepare(connection)
-            with self._gate.sign(connection, unsigned.request, unsigned.signer) as signature:
-                intent = adopt(connection, self._intent(unsigned, unsigned.seal(signature)))
+            with self._gate.sign(connection, unsigned.request, unsigned.signer) as granted:
+                intent = adopt(connection, self._intent(unsigned, unsigned.seal(granted.signature), granted))
                 draft.on_signed(connection, intent)
                 progress.intent_id = intent.id
             return intent
@@ -136,7 +136,7 @@ class Signing:
         self._signatures.labels(self._ledger, intent.kind).inc()
         return intent
 
-    def _intent(self, unsigned: Unsigned, signed: Signed) -> Intent:
+    def _intent(self, unsigned: Unsigned, signed: Signed, granted: Granted) -> Intent:
         request = unsigned.request
         return Intent(
             id=signed.id,
@@ -145,13 +145,32 @@ class Signing:
             kind=request.kind,
             payload=signed.payload,
             principal=request.principal.name,
-            request=encode_notes({**details_of(request), **unsigned.notes}),
+            request=request_of(granted, unsigned.notes),
+            wallet=request.wallet,
+            token=request.principal.token,
+            rule=granted.rule,
             stage=unsigned.stage,
             attempts=unsigned.attempts,
             created_at_ms=self._clock.now_ms(),
         )
 
 
+def request_of(granted: Granted, notes: Mapping[str, Any]) -> str:
+    """The JSON for `Intent.request`: what was asked for, and the ledger's own notes."""
+    request = granted.request
+    several = len(request.payments) > 1 or any(one.asset for one in request.payments)
+    payments = {"payments": [_payment(one) for one in request.payments]} if several else {}
+    unknown = {} if request.is_amount_known else {"amountRaw": None}
+    return encode_notes({**details_of(request), **unknown, **payments, **notes})
+
+
+def _payment(payment: Payment) -> dict[str, str | None]:
+    return {
+        "destination": payment.destination,
+        "amountRaw": str(payment.amount_raw),
+        "asset": payment.asset,
+    }
+
+
 def encode_notes(notes: Mapping[str, Any]) -> str:
-    """The JSON for `Intent.request` of an adopted payload."""
     return _encoder.encode(notes).decode()

@@ -130,18 +130,26 @@ def load_open_of(connection: Connection, account: str) -> list[Intent]:
 def list_intents(
     connection: Connection,
     *,
-    outcome: Outcome | None = None,
-    account: str | None = None,
+    since_ms: int = 0,
     latest_ms: int = 2**62,
+    after: tuple[int, bytes] | None = None,
     limit: int = 100,
+    **equal: str | None,
 ) -> list[Intent]:
-    """Intents for lists that people read, newest first; filters by outcome, account and time."""
-    query = select(table).where(_COLUMNS.created_at_ms <= latest_ms)
-    if outcome is not None:
-        query = query.where(_COLUMNS.outcome == outcome)
-    if account is not None:
-        query = query.where(_COLUMNS.account == account)
-    newest_first = query.order_by(_COLUMNS.created_at_ms.desc(), _COLUMNS.id).limit(limit)
+    """Intents for lists that people read, newest first.
+
+    `equal` filters by columns, such as `account="..."`; None does not filter. `after` names the last intent of the page
+    before by its `created_at_ms` and its id.
+    """
+    created = _COLUMNS.created_at_ms
+    query = select(table).where(created >= since_ms, created <= latest_ms)
+    for column, value in equal.items():
+        if value is not None:
+            query = query.where(_COLUMNS[column] == value)
+    if after is not None:
+        at_ms, last = after
+        query = query.where(created <= at_ms, (created < at_ms) | (_COLUMNS.id > last))
+    newest_first = query.order_by(created.desc(), _COLUMNS.id).limit(limit)
     return [intent_of(row) for row in connection.execute(newest_first)]
 
 
@@ -251,6 +259,9 @@ def intent_of(row: Row[Any]) -> Intent:
         attempts=row.attempts,
         created_at_ms=row.created_at_ms,
         resolved_at_ms=row.resolved_at_ms,
+        wallet=row.wallet or "",
+        token=row.token,
+        rule=row.rule,
     )
 
 
@@ -273,4 +284,7 @@ def _row(intent: Intent) -> dict[str, Any]:
         "attempts": intent.attempts,
         "created_at_ms": intent.created_at_ms,
         "resolved_at_ms": intent.resolved_at_ms,
+        "wallet": intent.wallet,
+        "token": intent.token,
+        "rule": intent.rule,
     }

@@ -25,6 +25,12 @@ intent = Table(
     Column("attempts", Integer, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("resolved_at_ms", BigInteger),
+    # NULL in rows of earlier versions of this service.
+    Column("wallet", exact_text(255)),
+    Column("token", ascii_text(32)),
+    Column("rule", exact_text(190)),
     Index("strongroom_intent_outcome", "outcome", "created_at_ms"),
     Index("strongroom_intent_account", "account", "created_at_ms"),
+    Index("strongroom_intent_wallet", "wallet", "created_at_ms"),
+    Index("strongroom_intent_time", "created_at_ms"),
 )

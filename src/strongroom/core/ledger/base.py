@@ -21,6 +21,7 @@ from strongroom.core.http.door import Dialect
 from strongroom.core.http.listener import Surface
 from strongroom.core.http.opening import Headers, Opening
 from strongroom.core.http.timing import NO_ROUTE, TimedApplication
+from strongroom.core.intents.payments import Payments
 from strongroom.core.ledger.contract import AnyLedger, LedgerSettings, Surroundings
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Status
@@ -77,6 +78,7 @@ class LedgerBase(ABC, Generic[S]):
             vocabulary=definition.vocabulary(),
             loosening_delay_ms=surroundings.guard.loosening_delay_ms,
         )
+        self.payments = Payments(definition.name, self.database, self.clock)
         self.leases = Leases(self.database, self.clock, holder=self.entropy.token(HOLDER_BYTES).hex())
         self._sealed: _Sealed | None = None
         self._openings: dict[str, Opening] = {}

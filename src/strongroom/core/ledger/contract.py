@@ -24,6 +24,7 @@ from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.guard.settings import GuardSettings
 from strongroom.core.http.exposure import Exposure
 from strongroom.core.http.listener import Surface
+from strongroom.core.intents.payments import Payments
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
@@ -77,6 +78,7 @@ class Ledger(Protocol):
     tokens: Tokens
     guard: Guard
     rules: GuardAdministration
+    payments: Payments
 
     def surfaces(self) -> list[Surface]:
         """The ledger's surfaces; they answer 503 until `open`. A process that runs only the loops does not call this."""
@@ -194,6 +196,10 @@ class LedgerDefinition(ABC, Generic[S, L]):
         The function returns the limits in the form in which they are stored, or an empty text if no option was given.
         """
         return None
+
+    def network_id(self, payment_id: bytes) -> str:
+        """How the network's people write the id of a payment."""
+        return payment_id.hex()
 
     def absent_network(self, settings: S) -> AbsentNetwork | None:
         """The local network of these settings if it does not answer; None otherwise. `serve --or-sandbox` asks this."""

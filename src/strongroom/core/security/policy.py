@@ -83,6 +83,17 @@ class Policy(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """What the gate let through."""
+
+    request: SignatureRequest
+    signature: bytes
+    """Empty for a payload that its owner signed elsewhere."""
+    rule: str | None
+    """The name of the rule that allowed it; None: no rule did, the default let it through."""
+
+
 class SigningGate:
     """Policy, signature and audit row as one step inside the caller's transaction."""
 
@@ -93,10 +104,10 @@ class SigningGate:
     @contextmanager
     def sign(
         self, connection: Connection, request: SignatureRequest, signer: Callable[[bytes], bytes]
-    ) -> Iterator[bytes]:
+    ) -> Iterator[Granted]:
         """Signs `request.payload_hash`; the caller's block stores the signed payload.
 
-            with gate.sign(connection, request, signer) as signature:
+            with gate.sign(connection, request, signer) as granted:
                 ...
 
         The audit row is written at the end of the block, because the head of the audit trail stays locked from then to the
@@ -106,31 +117,25 @@ class SigningGate:
             Forbidden: the policy refused; nothing was signed.
         """
         rule = self._policy.authorize(connection, request)
-        yield signer(request.payload_hash)
-        self._audit.append(
-            connection,
-            request.principal,
-            "sign",
-            request.account,
-            {**details_of(request), **_allowed_by(rule)},
-        )
+        yield Granted(request=request, signature=signer(request.payload_hash), rule=rule)
+        self._record(connection, "sign", request, rule)
 
-    def admit(self, connection: Connection, request: SignatureRequest) -> None:
-        """Lets a payload through that its owner signed elsewhere: policy and audit row, no signature.
-
-        Call it last in the transaction, as `Audit.append`.
+    @contextmanager
+    def admit(self, connection: Connection, request: SignatureRequest) -> Iterator[Granted]:
+        """As `sign`, for a payload that its owner signed elsewhere: policy and audit row, no signature.
 
         Raises:
             Forbidden: the policy refused.
         """
         rule = self._policy.authorize(connection, request)
-        self._audit.append(
-            connection,
-            request.principal,
-            "admit",
-            request.account,
-            {**details_of(request), **_allowed_by(rule)},
-        )
+        yield Granted(request=request, signature=b"", rule=rule)
+        self._record(connection, "admit", request, rule)
+
+    def _record(
+        self, connection: Connection, action: str, request: SignatureRequest, rule: str | None
+    ) -> None:
+        details = {**details_of(request), **_allowed_by(rule)}
+        self._audit.append(connection, request.principal, action, request.account, details)
 
 
 def details_of(request: SignatureRequest) -> dict[str, Any]:

@@ -7,6 +7,7 @@ unless the wallet takes another way.
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, select
 
 from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.security.access import Principal
-from strongroom.core.security.policy import Payment, SignatureRequest, SigningGate
+from strongroom.core.security.policy import Granted, Payment, SignatureRequest, SigningGate
 from strongroom.core.storage.statements import Statement, execute, paired, select_pairs
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import HASH_SIZE, NETWORKS, Network
@@ -92,8 +93,8 @@ class BroadcastPolicy:
 
     def admit(
         self, connection: Connection, wallet_id: str, transaction: Transaction, holder: Principal | None
-    ) -> None:
-        """`holder`: who asks for it with an API token; None: the wallet itself.
+    ) -> AbstractContextManager[Granted]:
+        """For the block that stores what will be broadcast. `holder`: who asks for it with an API token; None: the wallet itself.
 
         Raises:
             Forbidden: a rule or a freeze holds it back; nothing is sent.
@@ -101,7 +102,7 @@ class BroadcastPolicy:
         wallet = Principal(name=f"wallet:{wallet_id}", scopes=frozenset({SCOPE}))
         paid = tuple(self._payments(connection, wallet_id, transaction))
         native = [payment for payment in paid if not payment.asset]
-        self._gate.admit(
+        return self._gate.admit(
             connection,
             BroadcastRequest(
                 principal=holder or wallet,

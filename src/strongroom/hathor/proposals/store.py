@@ -10,14 +10,16 @@ is open stands in our table beside it, and the bytes are an intent. Our row is d
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, func, select, update
 
 from strongroom.core.intents.intent import Accepted, Intent, Rejected
-from strongroom.core.intents.signing import encode_notes
+from strongroom.core.intents.signing import request_of
 from strongroom.core.intents.store import adopt, load_by_slot, load_intent, record_accepted, reject_all
+from strongroom.core.security.policy import Granted
 from strongroom.core.storage.database import locking
 from strongroom.core.storage.statements import Statement, arg, delete_by_key, execute, select_value
 from strongroom.hathor import tables
@@ -31,7 +33,8 @@ from strongroom.hathor.tables import CANCELLED, OPEN, SEND_ERROR, SENDABLE_STATU
 
 SENDING = "sending"
 """The status that a caller sees while the outcome is open, and the stage of the intent."""
-KIND = "TRANSACTION"
+Admit = Callable[[Connection, str], AbstractContextManager[Granted]]
+"""Asks the policy whether this wallet's transaction may leave."""
 MAX_SEQNUM_JUMP = 10
 """The node refuses a greater one."""
 _ours, _theirs = tables.proposal.c, tables.tx_proposal.c
@@ -168,12 +171,12 @@ def begin_broadcast(
     raw: bytes,
     tx_id: str,
     now_ms: int,
-    admit: Callable[[Connection, str], None],
+    admit: Admit,
 ) -> Intent | None:
     """Stores the bytes that will be sent: the point of no return.
 
     Where the same bytes are being sent already, it returns their intent. None: they went out already. `admit` asks the policy
-    on behalf of the proposal's wallet, and raises to refuse.
+    on behalf of the proposal's wallet.
 
     Raises:
         Forbidden: the policy refuses.
@@ -196,20 +199,23 @@ def begin_broadcast(
     if proposal.status == SEND_ERROR and proposal.proposed is not None and not is_under_way:
         _take_again(connection, proposal, parse_transaction(proposal.proposed))
     execute(connection, STORE_SIGNED, raw, tx_id, now_ms, proposal_id)
-    intent = Intent(
-        id=bytes.fromhex(tx_id),
-        account=proposal.wallet_id,
-        slot=_slot(proposal_id),
-        kind=KIND,
-        payload=raw,
-        principal=f"wallet:{proposal.wallet_id}",
-        request=encode_notes({"proposal": proposal_id}),
-        stage=SENDING,
-        created_at_ms=now_ms,
-    )
-    stored = adopt(connection, intent)
-    admit(connection, proposal.wallet_id)  # last: it holds the audit trail's head until the commit
-    return stored
+    with admit(connection, proposal.wallet_id) as granted:
+        asked = granted.request
+        intent = Intent(
+            id=bytes.fromhex(tx_id),
+            account=proposal.wallet_id,
+            slot=_slot(proposal_id),
+            kind=asked.kind,
+            payload=raw,
+            principal=asked.principal.name,
+            request=request_of(granted, {"proposal": proposal_id}),
+            wallet=asked.wallet,
+            token=asked.principal.token,
+            rule=granted.rule,
+            stage=SENDING,
+            created_at_ms=now_ms,
+        )
+        return adopt(connection, intent)
 
 
 def _take_again(connection: Connection, proposal: Proposal, transaction: Transaction) -> None:
