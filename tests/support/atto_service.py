@@ -69,6 +69,8 @@ class AttoService:
         self.client = client
         self.health = health
         self.metrics = metrics
+        self.application: Any = None
+        """What answers, where this process serves it."""
 
     async def get(self, path: str) -> Any:
         """The document at `path`, which must be there."""
@@ -247,7 +249,9 @@ async def running_service(
             async with httpx2.AsyncClient(
                 base_url=url, verify=False, trust_env=False, timeout=PATIENCE_S
             ) as client:
-                yield AttoService(ledger, client, health, metrics)
+                service = AttoService(ledger, client, health, metrics)
+                service.application = surface.application
+                yield service
     finally:
         await ledger.close()
 

@@ -49,6 +49,8 @@ class BittensorService:
         self.client = client
         self.health = health
         self.metrics = metrics
+        self.application: Any = None
+        """What answers, where this process serves it."""
 
     async def token(self, scopes: tuple[str, ...] = EVERYTHING, **limits: Any) -> dict[str, str]:
         """Headers with a new token."""
@@ -114,7 +116,9 @@ async def running_bittensor(
                 timeout=PATIENCE_S,
             ) as client,
         ):
-            yield BittensorService(ledger, client, health, metrics)
+            service = BittensorService(ledger, client, health, metrics)
+            service.application = surface.application
+            yield service
     finally:
         await ledger.close()
 

@@ -8,6 +8,7 @@ from litestar.handlers import BaseRouteHandler
 
 from strongroom.core.http.client import credentials_of
 from strongroom.core.http.forwarded import TrustedProxies
+from strongroom.core.http.route_access import is_public, require_declared_scope
 from strongroom.core.security.access import Principal
 from strongroom.core.security.tokens import Gatekeeper
 
@@ -16,9 +17,6 @@ WALLET = "atto:wallet"
 ACCOUNT = "atto:account"
 SEND = "atto:send"
 CHANGE = "atto:change"
-
-GUARDED = "/wallets"
-"""Callers are identified below this path. A route elsewhere has no principal."""
 
 SCOPES = {
     READ: "read wallets, accounts, entries and totals",
@@ -36,13 +34,13 @@ class Callers:
         self._gatekeeper = gatekeeper
         self._proxies = proxies
 
-    async def admit(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-        """Identifies the caller, or raises Unauthenticated. The documentation and /noop are open to everyone."""
-        if not connection.scope["path"].startswith(GUARDED):
+    async def admit(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """Identifies the caller of a route that is not public. Raises: Unauthenticated, Forbidden."""
+        if is_public(handler):
             return
-        connection.state.principal = await self._gatekeeper.identify(
-            credentials_of(connection, self._proxies)
-        )
+        principal = await self._gatekeeper.identify(credentials_of(connection, self._proxies))
+        require_declared_scope(principal, handler)
+        connection.state.principal = principal
 
     @staticmethod
     def principal(request: Request[Any, Any, Any]) -> Principal:

@@ -33,6 +33,7 @@ from strongroom.atto.wallets.accounts import Accounts
 from strongroom.atto.wallets.recovery import Recoverer
 from strongroom.atto.wallets.scan_progress import Progress, ScanProgress
 from strongroom.core.errors import InvalidInput, NotFound
+from strongroom.core.http.route_access import needs
 from strongroom.core.security.access import Principal
 
 MAX_INDEX = 2**32 - 1
@@ -58,6 +59,7 @@ class AccountController(Controller):
         status_code=200,
         summary="Create the next account",
         responses=NO_WALLET | LOCKED | MISMATCH,
+        opt=needs(access.ACCOUNT),
     )
     async def create_account(
         self,
@@ -66,7 +68,6 @@ class AccountController(Controller):
         principal: NamedDependency[Principal],
     ) -> AccountCreationResponse:
         """Creates the account after the wallet's highest index. The account opens when it first receives an amount."""
-        principal.require(access.ACCOUNT)
         return account_creation(await accounts.create(principal, walletName))
 
     @post(
@@ -74,6 +75,7 @@ class AccountController(Controller):
         status_code=200,
         summary="Create accounts through an index",
         responses=NO_WALLET | LOCKED | MISMATCH,
+        opt=needs(access.ACCOUNT),
     )
     async def create_range(
         self,
@@ -83,7 +85,6 @@ class AccountController(Controller):
         principal: NamedDependency[Principal],
     ) -> list[AccountCreationResponse]:
         """Creates every missing account from index 0 to `toIndex`, and returns all accounts of this range."""
-        principal.require(access.ACCOUNT)
         created = await accounts.create_range(principal, walletName, _index(toIndex))
         return [account_creation(one) for one in created]
 
@@ -92,6 +93,7 @@ class AccountController(Controller):
         status_code=200,
         summary="Recover accounts",
         responses=NO_WALLET | LOCKED | MISMATCH | NODE_AWAY,
+        opt=needs(access.ACCOUNT),
     )
     async def recover(
         self,
@@ -104,56 +106,57 @@ class AccountController(Controller):
 
         An account counts as used when it is open or has a receivable.
         """
-        principal.require(access.ACCOUNT)
         gap_limit = _bounded("gapLimit", data.gap_limit, low=1)
         return recovery_response(await recoverer.recover(principal, walletName, gap_limit))
 
-    @get("/{walletName:str}/progress", summary="Progress of a range or recovery", responses=NO_WALLET)
+    @get(
+        "/{walletName:str}/progress",
+        summary="Progress of a range or recovery",
+        responses=NO_WALLET,
+        opt=needs(access.READ),
+    )
     async def progress(
         self,
         walletName: FromPath[str],
         scan_progress: NamedDependency[ScanProgress],
-        principal: NamedDependency[Principal],
     ) -> Progress:
         """How far the wallet's latest range or recovery has come. Each process knows only its own."""
-        principal.require(access.READ)
         scan = scan_progress.of(walletName)
         if scan is None:
             raise NotFound(f"Wallet {walletName} has no range or recovery", code="no_progress")
         return scan
 
-    @get("/{walletName:str}/accounts", summary="List a wallet's accounts")
+    @get("/{walletName:str}/accounts", summary="List a wallet's accounts", opt=needs(access.READ))
     async def list_accounts(
         self,
         walletName: FromPath[str],
         accounts: NamedDependency[Accounts],
-        principal: NamedDependency[Principal],
     ) -> list[Account]:
         """The wallet's account rows, ordered by index; an empty list if the wallet does not exist."""
-        principal.require(access.READ)
         return [account_row(row) for row in await accounts.rows(walletName)]
 
-    @get("/accounts/{address:str}", summary="Get an account row", responses=NO_ROW)
+    @get("/accounts/{address:str}", summary="Get an account row", responses=NO_ROW, opt=needs(access.READ))
     async def get_account(
         self,
         address: FromPath[str],
         accounts: NamedDependency[Accounts],
-        principal: NamedDependency[Principal],
     ) -> Response[Account]:
         """The account row. The body of a 404 is empty."""
-        principal.require(access.READ)
         row = await accounts.row(parse_address(address).path)
         return empty(HTTPStatus.NOT_FOUND) if row is None else Response(account_row(row))
 
-    @get("/accounts/{address:str}/details", summary="Get an account's chain state", responses=NO_ROW)
+    @get(
+        "/accounts/{address:str}/details",
+        summary="Get an account's chain state",
+        responses=NO_ROW,
+        opt=needs(access.READ),
+    )
     async def get_details(
         self,
         address: FromPath[str],
         accounts: NamedDependency[Accounts],
-        principal: NamedDependency[Principal],
     ) -> Response[AccountDetails]:
         """Height, balance and representative after the last confirmed block. The body of a 404 is empty."""
-        principal.require(access.READ)
         try:
             state = (await accounts.get(parse_address(address))).state
         except NotFound:
@@ -165,6 +168,7 @@ class AccountController(Controller):
         status_code=200,
         summary="Disable an account",
         responses=NO_ACCOUNT,
+        opt=needs(access.ACCOUNT),
     )
     async def disable(
         self,
@@ -173,7 +177,6 @@ class AccountController(Controller):
         principal: NamedDependency[Principal],
     ) -> Response[None]:
         """Stops automatic receive for the account. The account can still send."""
-        principal.require(access.ACCOUNT)
         await accounts.set_disabled(principal, parse_address(address), disabled=True)
         return empty()
 
@@ -182,6 +185,7 @@ class AccountController(Controller):
         status_code=200,
         summary="Enable an account",
         responses=NO_ACCOUNT,
+        opt=needs(access.ACCOUNT),
     )
     async def enable(
         self,
@@ -190,22 +194,29 @@ class AccountController(Controller):
         principal: NamedDependency[Principal],
     ) -> Response[None]:
         """Starts automatic receive again, also for what arrived meanwhile."""
-        principal.require(access.ACCOUNT)
         await accounts.set_disabled(principal, parse_address(address), disabled=False)
         return empty()
 
-    @get("/{walletName:str}/labels", summary="List a wallet's labels", responses=NO_WALLET)
+    @get(
+        "/{walletName:str}/labels",
+        summary="List a wallet's labels",
+        responses=NO_WALLET,
+        opt=needs(access.READ),
+    )
     async def labels(
         self,
         walletName: FromPath[str],
         queries: NamedDependency[Queries],
-        principal: NamedDependency[Principal],
     ) -> list[Label]:
         """Every account of the wallet with its label, ordered by index."""
-        principal.require(access.READ)
         return [label_of(account) for account in await queries.labels(walletName)]
 
-    @put("/accounts/{address:str}/label", summary="Label an account", responses=NO_ACCOUNT | LOCKED)
+    @put(
+        "/accounts/{address:str}/label",
+        summary="Label an account",
+        responses=NO_ACCOUNT | LOCKED,
+        opt=needs(access.ACCOUNT),
+    )
     async def set_label(
         self,
         address: FromPath[str],
@@ -214,7 +225,6 @@ class AccountController(Controller):
         principal: NamedDependency[Principal],
     ) -> Label:
         """Sets the account's label, for example a customer's number; null removes it."""
-        principal.require(access.ACCOUNT)
         parsed = parse_address(address)
         await accounts.set_label(principal, parsed, data.label)
         return label_of(await accounts.get(parsed))

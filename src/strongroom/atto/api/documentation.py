@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Litestar, MediaType
+from litestar import Litestar, MediaType, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import (
     Components,
@@ -22,9 +22,11 @@ from strongroom.atto.api.errors import ErrorBody
 from strongroom.atto.api.transactions import NDJSON
 from strongroom.atto.history.views import EntryView
 from strongroom.core.http.openapi import LazyDocument
+from strongroom.core.http.route_access import PUBLIC
 from strongroom.core.http.swagger import swagger_routes
 
 PAGE = "/"
+DOCUMENT = "/v3/api-docs"
 ERROR_REFERENCE = f"#/components/schemas/{ErrorBody.__name__}"
 
 
@@ -36,7 +38,7 @@ def openapi_config() -> OpenAPIConfig:
             "Custody of Atto accounts. Operations are synchronous: use a client timeout of about one minute. "
             "Amounts are raw units (1 ATTO = 10^9 raw)."
         ),
-        path="/v3/api-docs",
+        openapi_router=Router(path=DOCUMENT, route_handlers=[], opt=PUBLIC, include_in_schema=False),
         render_plugins=[LazyDocument(_document)],
         tags=[
             Tag(name="Wallets", description="Mnemonics, locks, totals."),
@@ -106,4 +108,4 @@ def _error(description: str) -> OpenAPIResponse:
 
 
 def documentation_routes() -> list[Any]:
-    return swagger_routes(page=PAGE, title="Atto Wallet Server API", document="/v3/api-docs")
+    return swagger_routes(page=PAGE, title="Atto Wallet Server API", document=DOCUMENT, marks=PUBLIC)

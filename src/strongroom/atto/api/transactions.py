@@ -36,6 +36,7 @@ from strongroom.atto.records import AccountRecord
 from strongroom.atto.transactions.service import Transactions
 from strongroom.core.coordination.idempotency import Attempt
 from strongroom.core.errors import InvalidInput
+from strongroom.core.http.route_access import PUBLIC, needs
 from strongroom.core.security.access import Principal
 
 NDJSON = "application/x-ndjson"
@@ -55,7 +56,13 @@ class TransactionController(Controller):
     path = "/wallets"
     tags = ("Accounts",)
 
-    @post("/accounts/{address:str}/transactions/SEND", status_code=200, summary="Send", responses=FAILURES)
+    @post(
+        "/accounts/{address:str}/transactions/SEND",
+        status_code=200,
+        summary="Send",
+        responses=FAILURES,
+        opt=needs(access.SEND),
+    )
     async def send(
         self,
         request: Request[Any, Any, Any],
@@ -71,7 +78,6 @@ class TransactionController(Controller):
         Concurrent sends of one account wait for each other. With `lastHeight`, the send is refused unless the account has
         exactly this height.
         """
-        principal.require(access.SEND)
         sender, receiver = parse_address(address), parse_address(data.receiver_address)
         amount_raw = parse_amount(data.amount)
         last_height = None if data.last_height is None else parse_unsigned(data.last_height, "lastHeight")
@@ -93,6 +99,7 @@ class TransactionController(Controller):
         status_code=200,
         summary="Change the representative",
         responses=FAILURES,
+        opt=needs(access.CHANGE),
     )
     async def change(
         self,
@@ -105,7 +112,6 @@ class TransactionController(Controller):
         idempotency_key: IdempotencyKey = None,
     ) -> Response[EntryView]:
         """Changes the account's representative and answers when the network has confirmed the block."""
-        principal.require(access.CHANGE)
         account, representative = parse_address(address), parse_address(data.representative_address)
 
         async def run(attempt: Attempt | None) -> AccountEntry:
@@ -119,28 +125,25 @@ class TransactionController(Controller):
         "/accounts/transactions/{transactionHash:str}",
         summary="Get a transaction by hash",
         responses={404: refusal("No account of this service has such a transaction")},
+        opt=needs(access.READ),
     )
     async def get_transaction(
         self,
         transactionHash: FromPath[str],
         transactions: NamedDependency[Transactions],
-        principal: NamedDependency[Principal],
     ) -> TransactionStatus:
         """The state of one of our transactions. A client asks this after a timeout."""
-        principal.require(access.READ)
         return transaction_status(await transactions.find(parse_hash(transactionHash)))
 
-    @post("/accounts/entries", status_code=200, summary="Search account entries")
+    @post("/accounts/entries", status_code=200, summary="Search account entries", opt=needs(access.READ))
     async def search_entries(
         self,
         request: Request[Any, Any, Any],
         queries: NamedDependency[Queries],
         history: NamedDependency[History],
-        principal: NamedDependency[Principal],
         data: Annotated[HeightSearch | None, Body()] = None,
     ) -> Response[list[EntryView]]:
         """Entries of the searched accounts, or of all enabled open accounts from height 1; JSON, or NDJSON if accepted."""
-        principal.require(access.READ)
         opened = await queries.opened(enabled_only=data is None)
         firsts = {account.address: [1] for account in opened} if data is None else _firsts(data)
         wanted = [account for account in opened if account.address in firsts]
@@ -157,33 +160,36 @@ class TransactionController(Controller):
             return Response(lines, media_type=NDJSON, status_code=200)  # type: ignore[arg-type]  # the same documents
         return Response(views, status_code=200)
 
-    @get("/accounts/{address:str}/entries", summary="Page through an account's history", responses=NO_ACCOUNT)
+    @get(
+        "/accounts/{address:str}/entries",
+        summary="Page through an account's history",
+        responses=NO_ACCOUNT,
+        opt=needs(access.READ),
+    )
     async def account_entries(
         self,
         address: FromPath[str],
         queries: NamedDependency[Queries],
-        principal: NamedDependency[Principal],
         cursor: Cursor = None,
         limit: Limit = 100,
     ) -> EntryPage:
         """Entries of one account, newest first, from the stored history."""
-        principal.require(access.READ)
         return entry_page(await queries.account_page(parse_address(address), cursor, limit))
 
     @get(
         "/accounts/{address:str}/receivables",
         summary="List what an account could receive",
         responses=NO_ACCOUNT,
+        opt=needs(access.READ),
     )
     async def account_receivables(
-        self, address: FromPath[str], queries: NamedDependency[Queries], principal: NamedDependency[Principal]
+        self, address: FromPath[str], queries: NamedDependency[Queries]
     ) -> list[ReceivableView]:
         """Amounts that were sent to the account and not received yet, oldest first."""
-        principal.require(access.READ)
         return [receivable_view(one) for one in await queries.waiting(parse_address(address))]
 
 
-@post("/noop", status_code=200, include_in_schema=False)
+@post("/noop", status_code=200, include_in_schema=False, opt=PUBLIC)
 async def noop() -> Response[None]:
     """Accepts callbacks and does nothing, as the same route of the original server."""
     return empty()

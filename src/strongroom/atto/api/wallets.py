@@ -28,6 +28,7 @@ from strongroom.atto.history.queries import Queries
 from strongroom.atto.protocol import Mnemonic, ProtocolError
 from strongroom.atto.receiving.receiver import Receiver
 from strongroom.atto.wallets.wallets import NewWallet, Wallets, require_name
+from strongroom.core.http.route_access import needs
 from strongroom.core.security.access import Principal
 
 NOT_FOUND = {404: refusal("The wallet does not exist")}
@@ -44,31 +45,30 @@ class WalletController(Controller):
     path = "/wallets"
     tags = ("Wallets",)
 
-    @get(summary="List wallets")
-    async def list_wallets(
-        self, wallets: NamedDependency[Wallets], principal: NamedDependency[Principal]
-    ) -> list[WalletState]:
+    @get(summary="List wallets", opt=needs(access.READ))
+    async def list_wallets(self, wallets: NamedDependency[Wallets]) -> list[WalletState]:
         """All wallets, and whether each is locked."""
-        principal.require(access.READ)
         return [wallet_state(wallet) for wallet in await wallets.list()]
 
-    @get("/{name:str}", summary="Get a wallet", responses=NOT_FOUND)
-    async def get_wallet(
-        self, name: FromPath[str], wallets: NamedDependency[Wallets], principal: NamedDependency[Principal]
-    ) -> WalletState:
+    @get("/{name:str}", summary="Get a wallet", responses=NOT_FOUND, opt=needs(access.READ))
+    async def get_wallet(self, name: FromPath[str], wallets: NamedDependency[Wallets]) -> WalletState:
         """One wallet and whether it is locked."""
-        principal.require(access.READ)
         return wallet_state(await wallets.get(name))
 
-    @post("/{name:str}", status_code=200, summary="Create a wallet", responses=INVALID | EXISTS)
+    @post(
+        "/{name:str}",
+        status_code=200,
+        summary="Create a wallet",
+        responses=INVALID | EXISTS,
+        opt=needs(access.WALLET),
+    )
     async def create_wallet(
         self, name: FromPath[str], wallets: NamedDependency[Wallets], principal: NamedDependency[Principal]
     ) -> WalletCreationResponse:
         """Creates a wallet with a new mnemonic. Keep the mnemonic and the encryption key: no other answer shows them."""
-        principal.require(access.WALLET)
         return _creation(await wallets.create(principal, name))
 
-    @put("/{name:str}", summary="Import a wallet", responses=NOT_IMPORTED | EXISTS)
+    @put("/{name:str}", summary="Import a wallet", responses=NOT_IMPORTED | EXISTS, opt=needs(access.WALLET))
     async def import_wallet(
         self,
         name: FromPath[str],
@@ -77,28 +77,36 @@ class WalletController(Controller):
         principal: NamedDependency[Principal],
     ) -> Response[WalletCreationResponse]:
         """Creates a wallet from an existing mnemonic of 24 words. If the mnemonic is invalid, the 400 has an empty body."""
-        principal.require(access.WALLET)
         try:
             mnemonic = Mnemonic.parse(data.mnemonic)
         except ProtocolError:
             return empty(HTTPStatus.BAD_REQUEST)
         return Response(_creation(await wallets.import_(principal, name, mnemonic, data.encryption_key)))
 
-    @route("/accounts", http_method=["GET", "POST", "PUT"], include_in_schema=False)
-    async def reserved(self) -> None:
+    @get("/accounts", include_in_schema=False, opt=needs(access.READ))
+    async def read_reserved(self) -> None:
         """Refuses the reserved name with a reason; without this route, the framework would answer that there is no route."""
         require_name("accounts")
 
-    @put("/{name:str}/locks/LOCKED", summary="Lock a wallet", responses=NOT_FOUND)
+    @route("/accounts", http_method=["POST", "PUT"], include_in_schema=False, opt=needs(access.WALLET))
+    async def make_reserved(self) -> None:
+        """Refuses the reserved name, as `read_reserved`."""
+        require_name("accounts")
+
+    @put("/{name:str}/locks/LOCKED", summary="Lock a wallet", responses=NOT_FOUND, opt=needs(access.WALLET))
     async def lock_wallet(
         self, name: FromPath[str], wallets: NamedDependency[Wallets], principal: NamedDependency[Principal]
     ) -> Response[None]:
         """Removes the wallet's key. Its accounts stay readable, and it signs nothing until it is unlocked."""
-        principal.require(access.WALLET)
         await wallets.lock(principal, name)
         return empty()
 
-    @put("/{name:str}/locks/UNLOCKED", summary="Unlock a wallet", responses=NOT_FOUND | INVALID)
+    @put(
+        "/{name:str}/locks/UNLOCKED",
+        summary="Unlock a wallet",
+        responses=NOT_FOUND | INVALID,
+        opt=needs(access.WALLET),
+    )
     async def unlock_wallet(
         self,
         name: FromPath[str],
@@ -108,52 +116,49 @@ class WalletController(Controller):
         principal: NamedDependency[Principal],
     ) -> Response[None]:
         """Checks the encryption key and stores it, sealed under the key-encryption key, until the wallet is locked."""
-        principal.require(access.WALLET)
         await wallets.unlock(principal, name, data.encryption_key)
         receiver.wake()
         return empty()
 
-    @get("/{walletName:str}/totals", summary="Totals of a wallet", responses=NOT_FOUND)
+    @get(
+        "/{walletName:str}/totals", summary="Totals of a wallet", responses=NOT_FOUND, opt=needs(access.READ)
+    )
     async def totals(
         self,
         walletName: FromPath[str],
         queries: NamedDependency[Queries],
-        principal: NamedDependency[Principal],
     ) -> WalletTotals:
         """The number of accounts, the balance and the receivable amount of the whole wallet."""
-        principal.require(access.READ)
         return wallet_totals(await queries.totals(walletName))
 
     @get(
         "/{walletName:str}/entries",
         summary="Page through a wallet's history",
         responses=NOT_FOUND,
+        opt=needs(access.READ),
     )
     async def wallet_entries(
         self,
         walletName: FromPath[str],
         queries: NamedDependency[Queries],
-        principal: NamedDependency[Principal],
         cursor: Cursor = None,
         limit: Limit = 100,
     ) -> EntryPage:
         """Entries of all accounts of a wallet, newest first, from the stored history."""
-        principal.require(access.READ)
         return entry_page(await queries.wallet_page(walletName, cursor, limit))
 
     @get(
         "/{walletName:str}/receivables",
         summary="List what a wallet could receive",
         responses=NOT_FOUND,
+        opt=needs(access.READ),
     )
     async def wallet_receivables(
         self,
         walletName: FromPath[str],
         queries: NamedDependency[Queries],
-        principal: NamedDependency[Principal],
     ) -> list[ReceivableView]:
         """Amounts that were sent to the wallet's accounts and not received yet, oldest first."""
-        principal.require(access.READ)
         return [receivable_view(one) for one in await queries.waiting_of_wallet(walletName)]
 
 

@@ -13,10 +13,8 @@ from strongroom.core.errors import RateLimited
 from strongroom.core.http.client import credentials_of
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.rate_limiter import RateLimiter
+from strongroom.core.http.route_access import is_public, require_declared_scope
 from strongroom.core.security.access import Principal
-
-PUBLIC = {"public": True}
-"""The `opt` of routes that need no token. Every other route needs one."""
 
 
 class Callers:
@@ -37,10 +35,11 @@ class Callers:
 
     async def admit(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Raises: Unauthenticated, Forbidden, RateLimited."""
-        if handler.opt.get("public"):
+        if is_public(handler):
             return
         principal = await self._authenticator.identify(credentials_of(connection, self._proxies))
         require_network(principal, principal.source)
+        require_declared_scope(principal, handler)
         a_minute = limits_of(principal).requests_a_minute or self._requests_a_minute
         wait_s = self._rate_limiter.take(principal.name, a_minute)
         if wait_s:

@@ -7,9 +7,9 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 import strongroom
-from strongroom.bittensor.api.access import PUBLIC
 from strongroom.bittensor.api.described_errors import describe_errors
 from strongroom.core.http.openapi import LazyDocument
+from strongroom.core.http.route_access import PUBLIC
 from strongroom.core.http.swagger import swagger_routes
 
 TITLE = "Bittensor wallet service"

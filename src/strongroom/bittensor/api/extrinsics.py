@@ -7,8 +7,10 @@ from litestar import Controller, post
 from litestar.di import NamedDependency
 from litestar.params import Body
 
+from strongroom.bittensor.authorization.limits import SUBMIT
 from strongroom.bittensor.calls.remote_signing import RemoteSigning, Wanted
 from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY, KeyKind, Signer
+from strongroom.core.http.route_access import needs
 from strongroom.core.security.access import Principal
 
 Hex = Annotated[str, msgspec.Meta(pattern="^(0x)?([0-9a-fA-F]{2})*$")]
@@ -37,7 +39,7 @@ class ExtrinsicsController(Controller):
     path = "/wallet/extrinsics"
     tags = ("Calls",)
 
-    @post("/sign", status_code=200, summary="Sign an extrinsic that the SDK submits")
+    @post("/sign", status_code=200, summary="Sign an extrinsic that the SDK submits", opt=needs(SUBMIT))
     async def sign(
         self,
         data: Annotated[ExtrinsicRequest, Body()],

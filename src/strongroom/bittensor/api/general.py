@@ -6,7 +6,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 
 import strongroom
-from strongroom.bittensor.api.access import PUBLIC
+from strongroom.core.http.route_access import PUBLIC
 from strongroom.core.runtime.telemetry import Health, Status
 
 DATABASE = "bittensorDatabase"

@@ -8,13 +8,14 @@ from litestar import Controller, Response, get, put
 from litestar.di import NamedDependency
 from litestar.params import Body, FromPath
 
-from strongroom.bittensor.api.access import PUBLIC
 from strongroom.bittensor.api.outcomes import job_document
 from strongroom.bittensor.api.weights import IdempotencyKey
+from strongroom.bittensor.authorization.limits import READ, SUBMIT
 from strongroom.bittensor.jobs.store import WaitFor
 from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY, Signer
 from strongroom.bittensor.weights.setter import Weights, weights_request
 from strongroom.core.errors import InvalidInput, NotFound
+from strongroom.core.http.route_access import PUBLIC, needs
 from strongroom.core.security.access import Principal
 
 
@@ -41,7 +42,7 @@ class PylonController(Controller):
     path = "/api/v1/identity/{identity:str}/subnet/{netuid:int}"
     tags = ("Pylon",)
 
-    @put("/weights", status_code=200, summary="Set weights by hotkey, in the background")
+    @put("/weights", status_code=200, summary="Set weights by hotkey, in the background", opt=needs(SUBMIT))
     async def put_weights(
         self,
         identity: FromPath[str],
@@ -79,7 +80,7 @@ class PylonController(Controller):
             }
         )
 
-    @get("/weights/{job:str}", summary="What became of weights")
+    @get("/weights/{job:str}", summary="What became of weights", opt=needs(READ))
     async def read_job(
         self,
         identity: FromPath[str],

@@ -7,8 +7,10 @@ from litestar import Controller, get, post
 from litestar.di import NamedDependency
 from litestar.params import Body, FromQuery
 
+from strongroom.bittensor.authorization.limits import READ, SIGN
 from strongroom.bittensor.calls.messages import Messages
 from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY, Signer
+from strongroom.core.http.route_access import needs
 from strongroom.core.security.access import Principal
 
 COLDKEY = "coldkey"
@@ -55,7 +57,7 @@ class WalletController(Controller):
     path = "/wallet"
     tags = ("Wallet",)
 
-    @post("/sign", status_code=200, summary="Sign a message")
+    @post("/sign", status_code=200, summary="Sign a message", opt=needs(SIGN))
     async def sign(
         self,
         data: Annotated[SignRequest, Body()],
@@ -71,7 +73,7 @@ class WalletController(Controller):
             signature=signed.signature.hex(), message=data.message, ss58_address=signed.address
         )
 
-    @post("/verify", status_code=200, summary="Verify a signature")
+    @post("/verify", status_code=200, summary="Verify a signature", opt=needs(READ))
     async def verify(
         self,
         data: Annotated[VerifyRequest, Body()],
@@ -85,7 +87,7 @@ class WalletController(Controller):
         verdict = await messages.verify(principal, signer, data.message, data.signature)
         return VerifyResponse(is_valid=verdict.is_valid, ss58_address=verdict.address)
 
-    @get(["/info", "/wallet_info"], summary="Addresses of a wallet")
+    @get(["/info", "/wallet_info"], summary="Addresses of a wallet", opt=needs(READ))
     async def info(
         self,
         wallet_name: FromQuery[str],

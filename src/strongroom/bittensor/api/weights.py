@@ -8,10 +8,12 @@ from litestar.di import NamedDependency
 from litestar.params import Body, FromPath, HeaderParameter
 
 from strongroom.bittensor.api.outcomes import call_answer, job_document
+from strongroom.bittensor.authorization.limits import READ, SUBMIT
 from strongroom.bittensor.jobs.store import WaitFor
 from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY, Signer
 from strongroom.bittensor.weights.setter import Weights, weights_request
 from strongroom.core.errors import NotFound
+from strongroom.core.http.route_access import needs
 from strongroom.core.security.access import Principal
 
 RESPOND_ASYNC = "respond-async"
@@ -57,7 +59,7 @@ class WeightsController(Controller):
     path = "/wallet"
     tags = ("Wallet",)
 
-    @post("/set_weights", status_code=200, summary="Set weights")
+    @post("/set_weights", status_code=200, summary="Set weights", opt=needs(SUBMIT))
     async def set_weights(
         self,
         data: Annotated[SetWeightsRequest, Body()],
@@ -82,7 +84,7 @@ class WeightsController(Controller):
         )
         return call_answer(await weight_setter.set(principal, request))
 
-    @get("/jobs/{job:str}", summary="What became of a call")
+    @get("/jobs/{job:str}", summary="What became of a call", opt=needs(READ))
     async def read_job(
         self,
         job: FromPath[str],

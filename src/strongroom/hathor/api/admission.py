@@ -62,6 +62,8 @@ class Admission:
             if self._first_api is None:
                 raise forbidden_route()  # a route that is served by mistake is open to nobody
             request.holder = await self._first_api.admit(request, terms.scope)
+        elif access is Access.NOBODY:
+            raise forbidden_route()
 
     def _identify(self, request: Request, *, full: bool) -> Caller:
         """`full`: of routes that a read-only token does not open. Raises: GatewayRefusal: 401 or 403."""

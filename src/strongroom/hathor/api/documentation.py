@@ -35,6 +35,7 @@ SECURITY: dict[Access, list[Json]] = {
     Access.FULL: [{"token": []}],
     Access.KEY: [{"key": []}],
     Access.LEGACY: [{"apiToken": []}, {}],
+    Access.NOBODY: [],
 }
 FORM = {"type": "string", "enum": list(AmountForm)}
 FORMS: Json = {

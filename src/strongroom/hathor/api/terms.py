@@ -18,11 +18,13 @@ class Access(enum.Enum):
     FULL = "full token"
     KEY = "x-api-key"
     LEGACY = "everybody on loopback; elsewhere an API token of the service"
+    NOBODY = "nobody"
+    """Of a route that says nothing: so none is open by mistake."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    access: Access = Access.TOKEN
+    access: Access
     scope: str = ""
     """What an API token must be good for, with `Access.LEGACY`."""
     limited: bool = False
@@ -46,12 +48,11 @@ class Terms:
         return self
 
 
-DEFAULT = Terms()
-"""Of routes that say nothing: so no route is open by mistake."""
+UNDECLARED = Terms(access=Access.NOBODY)
 
 
 def terms_of(handler: BaseRouteHandler) -> Terms:
-    found: Terms = handler.opt.get(TERMS, DEFAULT)
+    found: Terms = handler.opt.get(TERMS, UNDECLARED)
     return found
 
 

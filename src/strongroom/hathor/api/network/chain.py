@@ -9,7 +9,7 @@ from strongroom.core.storage.database import Database
 from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request
-from strongroom.hathor.api.terms import Terms
+from strongroom.hathor.api.terms import Access, Terms
 from strongroom.hathor.api.validation import Key, Schema, text
 from strongroom.hathor.index.blocks import read_best_block, read_miners
 from strongroom.hathor.index.supply import Supplies
@@ -45,7 +45,7 @@ class SupplyAnswer(Success, kw_only=True, rename="camel"):
 class ChainController(Controller):
     tags = ("Chain",)
 
-    @get("/miners", summary="Who mined how many blocks")
+    @get("/miners", summary="Who mined how many blocks", opt=Terms(access=Access.TOKEN).opt)
     async def miners(self, database: NamedDependency[Database]) -> MinersAnswer:
         found = await read_miners(database)
         return MinersAnswer(
@@ -60,7 +60,7 @@ class ChainController(Controller):
             ]
         )
 
-    @get("/blocks/latest", summary="The best block")
+    @get("/blocks/latest", summary="The best block", opt=Terms(access=Access.TOKEN).opt)
     async def latest_block(self, database: NamedDependency[Database]) -> BlockAnswer:
         found = await read_best_block(database)
         if found is None:
@@ -72,7 +72,7 @@ class ChainController(Controller):
     @get(
         "/tokens/{token_id:str}/supply",
         summary="How much of a token there is",
-        opt=Terms(path=TOKEN, amounts=True).opt,
+        opt=Terms(access=Access.TOKEN, path=TOKEN, amounts=True).opt,
         responses={404: refused("`token-not-found`")},
     )
     async def total_supply(self, request: Request, supplies: NamedDependency[Supplies]) -> SupplyAnswer:

@@ -12,7 +12,7 @@ from strongroom.core.json_decoder import decode_json
 from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request
-from strongroom.hathor.api.terms import PUBLIC, Terms
+from strongroom.hathor.api.terms import PUBLIC, Access, Terms
 from strongroom.hathor.api.validation import Key, Schema, text
 from strongroom.hathor.api.wallets.holdings import Authorities, TokenVersion
 from strongroom.hathor.gateway import InvalidNodeResponse
@@ -114,7 +114,7 @@ class TokenController(Controller):
     @get(
         "/{token_id:str}/details",
         summary="Name, supply and authorities of a token",
-        opt=Terms(path=TOKEN, amounts=True).opt,
+        opt=Terms(access=Access.TOKEN, path=TOKEN, amounts=True).opt,
         responses={**REFUSED, 404: refused("`token-not-found`")},
     )
     async def token_details(

@@ -12,7 +12,7 @@ from strongroom.hathor.api.answers import JSON, Answer, ProxiedResponse
 from strongroom.hathor.api.network.node import REFUSED, NodeView
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.requests import Request, read_query
-from strongroom.hathor.api.terms import Terms
+from strongroom.hathor.api.terms import Access, Terms
 from strongroom.hathor.api.validation import Key, Schema, number, text
 from strongroom.hathor.gateway.node import Query
 
@@ -62,7 +62,7 @@ class ProxyController(Controller):
     @get(
         "/transactions/{txId:str}",
         summary="A transaction",
-        opt=Terms(path=TRANSACTION, amounts=True).opt,
+        opt=Terms(access=Access.TOKEN, path=TRANSACTION, amounts=True).opt,
         responses=REFUSED,
     )
     async def transaction(self, request: Request, node_view: NamedDependency[NodeView]) -> Answer[NodeAnswer]:
@@ -72,7 +72,7 @@ class ProxyController(Controller):
     @get(
         "/transactions/{txId:str}/confirmation_data",
         summary="How far a transaction is confirmed",
-        opt=Terms(path=TRANSACTION).opt,
+        opt=Terms(access=Access.TOKEN, path=TRANSACTION).opt,
         responses=REFUSED,
     )
     async def confirmation(
@@ -84,7 +84,7 @@ class ProxyController(Controller):
     @get(
         "/graphviz/neighbours",
         summary="The graph around a transaction: DOT in a string, or the node's refusal",
-        opt=Terms(query=GRAPH).opt,
+        opt=Terms(access=Access.TOKEN, query=GRAPH).opt,
         responses=REFUSED,
     )
     async def neighbours(
@@ -102,7 +102,12 @@ class ProxyController(Controller):
             graph if _is_json(graph) else msgspec.json.encode(graph.decode(errors="replace"))
         )
 
-    @get("/nano_contract/state", summary="A contract's state", opt=Terms(query=STATE).opt, responses=REFUSED)
+    @get(
+        "/nano_contract/state",
+        summary="A contract's state",
+        opt=Terms(access=Access.TOKEN, query=STATE).opt,
+        responses=REFUSED,
+    )
     async def contract_state(
         self, request: Request, node_view: NamedDependency[NodeView]
     ) -> ProxiedResponse[NodeAnswer]:
@@ -120,7 +125,7 @@ class ProxyController(Controller):
     @get(
         "/nano_contract/history",
         summary="A contract's calls",
-        opt=Terms(query=HISTORY, amounts=True).opt,
+        opt=Terms(access=Access.TOKEN, query=HISTORY, amounts=True).opt,
         responses=REFUSED,
     )
     async def contract_history(
@@ -132,7 +137,7 @@ class ProxyController(Controller):
     @get(
         "/nano_contract/blueprint/info",
         summary="A blueprint",
-        opt=Terms(query=BLUEPRINT).opt,
+        opt=Terms(access=Access.TOKEN, query=BLUEPRINT).opt,
         responses=REFUSED,
     )
     async def blueprint(

@@ -72,7 +72,7 @@ class AddressController(Controller):
     @get(
         "/addresses",
         summary="The wallet's addresses, or the one with an index",
-        opt=Terms(query=LIST).opt,
+        opt=Terms(access=Access.TOKEN, query=LIST).opt,
         responses=MISSING,
     )
     async def list_addresses(self, request: Request) -> AddressesAnswer:
@@ -90,7 +90,12 @@ class AddressController(Controller):
             raise Refusal(404, "address-not-found")
         return AddressesAnswer(addresses=[_entry(address) for address in found])
 
-    @get("/address/info", summary="One address of the wallet", opt=Terms(query=INFO).opt, responses=MISSING)
+    @get(
+        "/address/info",
+        summary="One address of the wallet",
+        opt=Terms(access=Access.TOKEN, query=INFO).opt,
+        responses=MISSING,
+    )
     async def info(self, request: Request) -> AddressInfoAnswer:
         caller = request.caller
         wallet = await caller.ready_wallet()
@@ -103,7 +108,7 @@ class AddressController(Controller):
     @get(
         "/addresses/new",
         summary="Unused addresses after the last used one",
-        opt=Terms(query=NEW).opt,
+        opt=Terms(access=Access.TOKEN, query=NEW).opt,
         responses=NOT_READY,
     )
     async def list_new(self, request: Request) -> NewAddressesAnswer:
@@ -141,6 +146,7 @@ class AddressController(Controller):
     @get(
         "/addresses/has-transactions-outside-first-address",
         summary="Whether another address than the first was used",
+        opt=Terms(access=Access.TOKEN).opt,
         responses=NOT_READY,
     )
     async def used_beyond_first(self, request: Request) -> UsedBeyondFirstAnswer:

@@ -18,7 +18,7 @@ from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.access import Caller
 from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success, encode_json
 from strongroom.hathor.api.requests import Request, read_query
-from strongroom.hathor.api.terms import Terms
+from strongroom.hathor.api.terms import Access, Terms
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, number, text
 from strongroom.hathor.api.wallets.wallet import NOT_READY
 from strongroom.hathor.wallets import history as histories
@@ -86,7 +86,7 @@ class HistoryController(Controller):
     @get(
         "/",
         summary="The wallet's transactions of a token, the latest first",
-        opt=Terms(query=HISTORY, amounts=True).opt,
+        opt=Terms(access=Access.TOKEN, query=HISTORY, amounts=True).opt,
         responses=NOT_READY,
     )
     async def history(self, request: Request) -> HistoryAnswer:
@@ -111,7 +111,7 @@ class HistoryController(Controller):
     @get(
         "/export",
         summary="The whole history as a file, streamed",
-        opt=Terms(query=EXPORT, amounts=True, text=tuple(MEDIA.values())).opt,
+        opt=Terms(access=Access.TOKEN, query=EXPORT, amounts=True, text=tuple(MEDIA.values())).opt,
         responses=NOT_READY,
     )
     async def export(self, request: Request) -> Stream:

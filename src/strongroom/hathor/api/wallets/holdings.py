@@ -9,7 +9,7 @@ from msgspec import Meta
 from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request, read_query
-from strongroom.hathor.api.terms import Terms
+from strongroom.hathor.api.terms import Access, Terms
 from strongroom.hathor.api.validation import Key, Schema, flag, text
 from strongroom.hathor.api.wallets.wallet import NOT_READY, LoadStatus, load_status
 from strongroom.hathor.wallets import history as histories
@@ -92,7 +92,7 @@ class HoldingController(Controller):
     @get(
         "/balances",
         summary="What the wallet has, by token",
-        opt=Terms(query=BALANCES, amounts=True).opt,
+        opt=Terms(access=Access.TOKEN, query=BALANCES, amounts=True).opt,
         responses=NOT_READY,
     )
     async def balances(self, request: Request) -> BalancesAnswer:
@@ -106,7 +106,7 @@ class HoldingController(Controller):
             status=load_status(wallet),
         )
 
-    @get("/tokens", summary="Tokens of the wallet's transactions")
+    @get("/tokens", summary="Tokens of the wallet's transactions", opt=Terms(access=Access.TOKEN).opt)
     async def tokens(self, request: Request) -> TokensAnswer:
         caller = request.caller
         await caller.known_wallet()
@@ -115,7 +115,7 @@ class HoldingController(Controller):
     @get(
         "/transactions/{txId:str}",
         summary="What one transaction changed, by token",
-        opt=Terms(path=TRANSACTION, amounts=True).opt,
+        opt=Terms(access=Access.TOKEN, path=TRANSACTION, amounts=True).opt,
         responses={404: refused("`tx-not-found`")},
     )
     async def transaction(self, request: Request) -> TransactionAnswer:

@@ -11,7 +11,7 @@ from strongroom.hathor.api.access import Caller
 from strongroom.hathor.api.answers import Amount, Hash, Seconds, Success
 from strongroom.hathor.api.refusal import Refusal, refused
 from strongroom.hathor.api.requests import Request, read_query
-from strongroom.hathor.api.terms import Terms
+from strongroom.hathor.api.terms import Access, Terms
 from strongroom.hathor.api.validation import Key, Schema, amount, flag, number, text
 from strongroom.hathor.wallets.access import WalletNotReady
 from strongroom.hathor.wallets.history import address_path, all_addresses, owned
@@ -95,7 +95,7 @@ class OutputController(Controller):
     @get(
         "/tx_outputs",
         summary="Outputs, by filter or by id, or enough of them for an amount",
-        opt=Terms(query=OUTPUTS, amounts=True).opt,
+        opt=Terms(access=Access.TOKEN, query=OUTPUTS, amounts=True).opt,
         responses=REFUSED,
     )
     async def tx_outputs(self, request: Request) -> OutputsAnswer:
@@ -105,7 +105,7 @@ class OutputController(Controller):
     @get(
         "/utxos",
         summary="Unspent outputs, by the same filters",
-        opt=Terms(query=UTXOS, amounts=True).opt,
+        opt=Terms(access=Access.TOKEN, query=UTXOS, amounts=True).opt,
         responses=REFUSED,
     )
     async def utxos(self, request: Request) -> UtxosAnswer:

@@ -58,7 +58,13 @@ class DeletedAnswer(Success, kw_only=True, rename="camel"):
 class WalletController(Controller):
     path = "/wallet"
 
-    @get("/status", tags=["Wallet"], summary="How far the wallet is loaded", responses=UNKNOWN)
+    @get(
+        "/status",
+        tags=["Wallet"],
+        summary="How far the wallet is loaded",
+        opt=Terms(access=Access.TOKEN).opt,
+        responses=UNKNOWN,
+    )
     async def status(self, request: Request) -> StatusAnswer:
         return StatusAnswer(status=wallet_status(await request.caller.wallet()))
 
