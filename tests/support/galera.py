@@ -1,16 +1,24 @@
-"""Two nodes of a Galera cluster on this machine: MariaDB servers that certify each other's transactions."""
+"""Two nodes of a Galera cluster on this machine: MariaDB servers that certify each other's transactions.
 
+A node applies the transactions of the other one in order, one after the other. `Lag` gives the second node work for some tens of
+milliseconds. Until that is done, what the first node commits next is decided, but nobody sees it at the second node. Whatever
+relies on a row that it only reads goes wrong then.
+"""
+
+import asyncio
 import getpass
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from sqlalchemy import text
 from sqlalchemy.engine import URL
 
-from strongroom.core.storage.database import mysql_url
+from strongroom.core.storage.database import Database, mysql_url
+from strongroom.core.storage.migrations import Revisions, migrate
 from support.databases import execute_elsewhere
 from support.mariadb import FAST, INIT_SQL, PASSWORD, USER, VOLATILE
 from support.ports import free_port
@@ -111,8 +119,55 @@ class Galera:
         """Creates an empty database, on both; returns its name."""
         self._databases += 1
         name = f"test_{self._databases}"
-        execute_elsewhere(self.first.url(), f"CREATE DATABASE {name}")
+        execute_elsewhere(self.first.url(), f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
         return name
+
+    def catch_up(self) -> None:
+        """Waits until the second node has applied what the first one has committed."""
+        execute_elsewhere(self.second.url(), "SET SESSION wsrep_sync_wait = 1; SELECT 1")
+
+
+class Lag:
+    """Makes the second node late."""
+
+    def __init__(self, galera: Galera) -> None:
+        self._url = galera.first.url("lag")
+        table = "CREATE TABLE IF NOT EXISTS ballast (id INT PRIMARY KEY, n INT NOT NULL)"
+        rows = "INSERT IGNORE INTO ballast SELECT seq, 0 FROM seq_1_to_20000"
+        execute_elsewhere(galera.first.url(), "CREATE DATABASE IF NOT EXISTS lag")
+        execute_elsewhere(self._url, f"{table}; {rows}")
+        galera.catch_up()
+        self._database = Database(self._url)
+
+    async def begin(self) -> None:
+        """What the first node commits from now on arrives late at the second one."""
+        await self._database.write(
+            lambda connection: connection.execute(text("UPDATE ballast SET n = n + 1"))
+        )
+
+    async def keep_up(self) -> None:
+        """Lets the second node be late all the time, until cancelled."""
+        while True:
+            await self.begin()
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
+@asynccontextmanager
+async def two_databases(
+    galera: Galera, components: Sequence[Revisions] = ()
+) -> AsyncIterator[tuple[Database, Database]]:
+    """One new database with its tables, as two processes have it that are connected to a node each."""
+    name = galera.new_database()
+    first, second = Database(galera.first.url(name)), Database(galera.second.url(name))
+    try:
+        await migrate(first, components)
+        await asyncio.to_thread(galera.catch_up)
+        yield first, second
+    finally:
+        await first.close()
+        await second.close()
 
 
 def provider() -> str:

@@ -295,7 +295,7 @@ proposal = Table(
     Column("signed", RAW, comment="what is sent, stored before it is"),
     Column("tx_id", ID, comment="of what is sent"),
     Column("sending_since_ms", BigInteger, comment="not null: its fate is unknown"),
-    Column("attempts", Integer, nullable=False, server_default="0", comment="processes that push it"),
+    Column("attempts", Integer, nullable=False, server_default="0", comment="how often its sending failed"),
     Column("caller", ADDRESS, comment="whose nano sequence the proposal raised"),
     Column("seqnum_before", Integer),
     Index("strongroom_hathor_proposal_sending", "sending_since_ms"),

@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, event, inspect
 from sqlalchemy.engine import URL
 
+from strongroom.core.guard import tables as _guard  # noqa: F401 - its tables are part of the metadata
 from strongroom.core.intents import tables as _intents  # noqa: F401 - its table is part of the metadata
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, sqlite_url

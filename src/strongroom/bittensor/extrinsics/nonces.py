@@ -16,10 +16,12 @@ from strongroom.core.errors import Unavailable
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.store import free_slots, load_open_of
 from strongroom.core.storage.database import insert_ignore, locking
+from strongroom.core.storage.locks import take_one_of
 
 NONCE_BYTES: Final = 8
 MAX_NONCE: Final = (1 << 8 * NONCE_BYTES) - 1
 ACCOUNT = tables.account.c
+LOCK: Final = "bittensor:account"
 
 
 class ChainBehind(Unavailable):
@@ -136,6 +138,7 @@ def begin_nonces_at(connection: Connection, public_key: bytes, nonce: int) -> No
 
 
 def _lock(connection: Connection, public_key: bytes) -> _Locked:
+    take_one_of(connection, LOCK, public_key)
     row = connection.execute(_LOCKED, {"key": public_key}).first()
     if row is None:
         insert_ignore(connection, tables.account, [{"public_key": public_key, "lowest_nonce": 0}])

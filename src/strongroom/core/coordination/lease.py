@@ -39,14 +39,22 @@ class Lease:
     fence: int
 
     def check(self, connection: Connection) -> None:
-        """Makes sure that this term still holds, and locks the lease's row, so that no other holder starts before the commit.
+        """Makes sure that this term still holds, so that no other holder starts before the commit.
+
+        It writes the lease's row: a row that is only locked is locked on one database node, and another node would give the
+        lease away meanwhile. On SQLite there is one writer, so that reading it is enough.
 
         Raises:
             LeaseLost: another process has the lease.
         """
-        query = locking(select(tables.lease.c.fence).where(tables.lease.c.name == self.name))
-        row = connection.execute(query).first()
-        if row is None or row.fence != self.fence:
+        columns = tables.lease.c
+        this_term = (columns.name == self.name, columns.fence == self.fence)
+        if connection.dialect.name == "sqlite":
+            holds = connection.execute(select(columns.fence).where(*this_term)).first() is not None
+        else:
+            checked = update(tables.lease).where(*this_term).values(checks=columns.checks + 1)
+            holds = connection.execute(checked).rowcount > 0
+        if not holds:
             raise LeaseLost(f"the lease {self.name} went to another process")
 
 

@@ -87,7 +87,17 @@ lease = Table(
     Column("holder", ascii_text(64), nullable=False),
     Column("fence", BigInteger, nullable=False),
     Column("expires_at_ms", BigInteger, nullable=False),
+    Column("checks", BigInteger, nullable=False, server_default="0"),
 )
+"""`checks` counts transactions of the holder: what they write here, no other node can overtake."""
+
+lock = Table(
+    "strongroom_lock",
+    metadata,
+    Column("name", ascii_text(64), primary_key=True),
+    Column("taken", BigInteger, nullable=False),
+)
+"""Locks by their names, see `core.storage.locks`."""
 
 binding = Table(
     "strongroom_binding",

@@ -3,9 +3,11 @@
 from sqlalchemy import Connection, select
 
 from strongroom.core.storage.database import insert_ignore, locking
+from strongroom.core.storage.locks import take
 from strongroom.hathor import tables
 
 NO_EVENT = -1
+LOCK = "hathor:ledger"
 
 
 def lock_ledger(connection: Connection) -> int:
@@ -13,9 +15,10 @@ def lock_ledger(connection: Connection) -> int:
 
     Returns the id of the last event applied, or -1.
     """
+    take(connection, LOCK)
     query = locking(select(tables.sync_metadata.c.last_event_id).where(tables.sync_metadata.c.id == 0))
     row = connection.execute(query).first()
-    if row is None:  # two first writers may both find none; the insert makes one of them wait
+    if row is None:
         first = {"id": 0, "last_event_id": NO_EVENT, "updated_at": "0"}
         insert_ignore(connection, tables.sync_metadata, [first])
         row = connection.execute(query).one()

@@ -52,6 +52,7 @@ STORE_SIGNED = _change(signed=arg("signed"), tx_id=arg("tx_id"), sending_since_m
 END_SENDING = _change(sending_since_ms=None)
 NOTE_CALLER = _change(caller=arg("caller"), seqnum_before=arg("seqnum_before"))
 FORGET_CALLER = _change(caller=None, seqnum_before=None)
+COUNT_FAILURE = _change(attempts=_ours.attempts + 1)
 FORGET = delete_by_key(tables.proposal)
 SET_STATUS = Statement(
     update(tables.tx_proposal)
@@ -260,6 +261,8 @@ def refuse(connection: Connection, proposal_id: str, wallet_id: str | None, now_
 
 
 def _fail(connection: Connection, proposal: Proposal, now_s: int) -> None:
+    # Whoever begins to send it writes our row too, so that on two database nodes one of both is undone.
+    execute(connection, COUNT_FAILURE, proposal.id)
     _free(connection, proposal)
     _set_status(connection, proposal.id, SEND_ERROR, now_s)
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from strongroom.core.errors import Conflict, NotFound
 from strongroom.core.storage.database import Database, locking
 from strongroom.core.storage.errors import Duplicate
+from strongroom.core.storage.locks import take_one_of
 from strongroom.core.storage.statements import Statement, arg, execute
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import Network
@@ -17,6 +18,7 @@ from strongroom.hathor.protocol.keys import parse_xpub
 READY = "ready"
 CREATING = "creating"
 ERROR = "error"
+LOCK = "hathor:wallet"
 _wallet = tables.wallet.c
 BY_ID = Statement(
     select(
@@ -98,6 +100,7 @@ def find_wallet(connection: Connection, wallet_id: str) -> Wallet | None:
 
 def lock_wallet(connection: Connection, wallet_id: str) -> bool:
     """Locks a wallet: nobody deletes or changes it until the transaction ends. Returns whether there is one."""
+    take_one_of(connection, LOCK, wallet_id.encode())
     query = select(tables.wallet.c.id).where(tables.wallet.c.id == wallet_id)
     return connection.execute(locking(query)).first() is not None
 
