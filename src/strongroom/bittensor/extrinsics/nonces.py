@@ -12,11 +12,11 @@ from sqlalchemy import Connection, bindparam, select, update
 from strongroom.bittensor import tables
 from strongroom.bittensor.extrinsics.extrinsic import State, extrinsic_of
 from strongroom.bittensor.gateway import Head
+from strongroom.core.coordination.locks import take_one_of
 from strongroom.core.errors import Unavailable
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.store import free_slots, load_open_of
 from strongroom.core.storage.database import insert_ignore, locking
-from strongroom.core.storage.locks import take_one_of
 
 NONCE_BYTES: Final = 8
 MAX_NONCE: Final = (1 << 8 * NONCE_BYTES) - 1

@@ -97,7 +97,7 @@ lock = Table(
     Column("name", ascii_text(64), primary_key=True),
     Column("taken", BigInteger, nullable=False),
 )
-"""Locks by their names, see `core.storage.locks`."""
+"""Locks by their names, see `core.coordination.locks`."""
 
 binding = Table(
     "strongroom_binding",

@@ -2,8 +2,8 @@
 
 from sqlalchemy import Connection, select
 
+from strongroom.core.coordination.locks import take
 from strongroom.core.storage.database import insert_ignore, locking
-from strongroom.core.storage.locks import take
 from strongroom.hathor import tables
 
 NO_EVENT = -1

@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from strongroom.core.coordination.locks import take_one_of
 from strongroom.core.errors import Conflict, NotFound
 from strongroom.core.storage.database import Database, locking
 from strongroom.core.storage.errors import Duplicate
-from strongroom.core.storage.locks import take_one_of
 from strongroom.core.storage.statements import Statement, arg, execute
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import Network

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from core.accounts import account, add, balances, create_accounts
 from strongroom.core.coordination.idempotency import Attempt, Idempotency, Replay, Resume
 from strongroom.core.coordination.lease import DEFAULT_TTL_S, Lease, Leases
+from strongroom.core.coordination.locks import take, take_one_of
 from strongroom.core.errors import Forbidden, IdempotencyRunning, LeaseLost, OutcomeUnknown
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.messaging.outbox import Event, Outbox
@@ -17,7 +18,6 @@ from strongroom.core.messaging.outbox_reader import OutboxReader
 from strongroom.core.security.audit import Audit, verify
 from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.locks import take, take_one_of
 from support.clock import ManualClock
 from support.databases import execute_elsewhere
 from support.galera import Galera, Lag, running_galera, two_databases
