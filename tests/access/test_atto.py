@@ -1,5 +1,6 @@
 """Every route of the Atto API, read from its table of routes, where tokens are required."""
 
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,14 @@ import httpx2
 import pytest
 
 from access.conftest import Guarded, as_nobody, documentation, with_the_scope, without_the_scope
+from access.random_requests import (
+    AMOUNTS,
+    Asked,
+    Caller,
+    assert_nothing_signed,
+    callers_that_may_not,
+    signed,
+)
 from strongroom.atto.api.access import SCOPES
 from strongroom.atto.definition import REVISIONS
 from strongroom.core.storage.database import sqlite_url
@@ -104,3 +113,38 @@ async def test_what_is_open_to_everybody(surface: Guarded) -> None:
 
 async def test_every_other_route_names_a_scope(surface: Guarded) -> None:
     assert {one.name for one in surface.guarded if one.scope not in SCOPES} == set()
+
+
+@AMOUNTS
+async def test_random_requests_of_those_who_may_not_sign_nothing(
+    surface: Guarded, service: AttoService, network: AttoNetwork, amount: int
+) -> None:
+    cold = await service.create_wallet()
+    frozen = await service.open_account(network, 10, cold)
+    open_ = surface.values["address"]
+    signing = frozenset({"atto:send", "atto:change"})
+    callers = await callers_that_may_not(surface, service.ledger.rules, signing, cold.name)
+
+    def generate(randomness: random.Random, caller: Caller) -> Asked:
+        address = frozen if caller.frozen_wallet_alone else randomness.choice([open_, frozen, NOBODY])
+        receiver = randomness.choice([NOBODY, open_, frozen, "x"])
+        headers = {"Idempotency-Key": str(randomness.randrange(50))} if randomness.random() < 0.3 else {}
+        kind = randomness.choice(["SEND", "SEND", "CHANGE"])
+        body: dict[str, Any] = {"representativeAddress": receiver}
+        if kind == "SEND":
+            raw = randomness.choice([1, 5, "7", 10, 11, 0, -1, 2**64, randomness.randrange(10**12)])
+            body = {"receiverAddress": receiver, "amount": raw}
+            if randomness.random() < 0.2:
+                body["lastHeight"] = randomness.randrange(3)
+        path = f"/wallets/accounts/{address}/transactions/{kind}"
+        return Asked(method="POST", path=path, body=body, headers=headers)
+
+    async def submitted() -> object:
+        return network.state(open_), network.state(frozen)
+
+    await assert_nothing_signed(surface, callers, generate, amount, submitted)
+    before = await signed(surface.database)
+    for address in (open_, NOBODY):
+        entry_or_refusal = await service.send(address, NOBODY, 1)
+        assert entry_or_refusal.status_code == (200 if address == open_ else 404)
+    assert await signed(surface.database) == (before[0] + 1, before[1] + 1)

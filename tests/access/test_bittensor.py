@@ -1,6 +1,7 @@
 """Every route of the Bittensor API, read from its table of routes, on a chain that makes a block of every extrinsic."""
 
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import httpx2
 import pytest
 
 from access.conftest import Guarded, as_nobody, documentation, with_the_scope, without_the_scope
+from access.random_requests import AMOUNTS, Asked, Caller, assert_nothing_signed, callers_that_may_not
 from strongroom.bittensor.authorization.limits import SCOPES, TokenLimits, encode_limits
 from strongroom.bittensor.definition import REVISIONS
 from strongroom.bittensor.keystore.names import coldkey, hotkey
@@ -137,3 +139,59 @@ async def test_what_is_open_to_everybody(surface: Guarded) -> None:
 
 async def test_every_other_route_names_a_scope(surface: Guarded) -> None:
     assert {one.name for one in surface.guarded if one.scope not in SCOPES} == set()
+
+
+@AMOUNTS
+async def test_random_requests_of_those_who_may_not_sign_nothing(
+    surface: Guarded, service: BittensorService, node: LiveNode, amount: int
+) -> None:
+    cold = Keypair.from_uri("//Strongroom//frozen")
+    keys = [
+        NewKey(key=coldkey("frozen"), public_key=cold.public_key, keypair=cold),
+        NewKey(key=hotkey("frozen", HOTKEY), public_key=cold.public_key, keypair=cold),
+    ]
+    await service.ledger.wallets.import_(OPERATOR, keys)
+    signing = frozenset({"bittensor:sign", "bittensor:submit"})
+    callers = await callers_that_may_not(surface, service.ledger.rules, signing, "frozen")
+    signs = [one for one in surface.guarded if one.scope in signing]
+
+    def generate(randomness: random.Random, caller: Caller) -> Asked:
+        operation = randomness.choice(signs)
+        wallet = (
+            "frozen" if caller.frozen_wallet_alone else randomness.choice([WALLET, WALLET, "frozen", "x"])
+        )
+        body = dict(BODIES[operation.name])
+        if "wallet_name" in body:
+            body["wallet_name"] = wallet
+        if "message" in body:
+            body["message_type"] = randomness.choice(["general", "coldkey"])
+            body["message"] = str(randomness.randrange(10**13))
+        if "transaction_data" in body:
+            body["transaction_data"] = _varied(randomness, body["transaction_data"])
+        headers = {"Idempotency-Key": str(randomness.randrange(10**9))} if randomness.random() < 0.3 else {}
+        values = surface.values | {"identity": wallet}
+        return Asked(method=operation.method, path=operation.path_with(values), body=body, headers=headers)
+
+    async def submitted() -> object:
+        return [text for text in node.requests if "author_submit" in text]
+
+    await assert_nothing_signed(surface, callers, generate, amount, submitted)
+    assert await submitted() == []
+    assert (await service.sign("1763729464123")).status_code == 200
+    token = {"Authorization": f"Bearer {await surface.token('*')}"}
+    answer = await service.client.post(
+        "/wallet/serve_axon", json=BODIES["POST /wallet/serve_axon"], headers=token
+    )
+    assert answer.status_code == 200, answer.text
+    assert await submitted() != []
+
+
+def _varied(randomness: random.Random, data: dict[str, Any]) -> dict[str, Any]:
+    changes: dict[str, Callable[[], Any]] = {
+        "netuid": lambda: randomness.choice([NETUID, NETUID, 0, 9]),
+        "amount_rao": lambda: randomness.randrange(10**12),
+        "amount_alpha": lambda: randomness.randrange(10**12),
+        "port": lambda: randomness.randrange(1, 65_536),
+        "weights": lambda: [randomness.random()],
+    }
+    return {name: changes[name]() if name in changes else value for name, value in data.items()}

@@ -1,6 +1,8 @@
 """Every route of Hathor's surfaces, read from the table of routes: the wallets' own API, the first API, and the WebSocket."""
 
+import base64
 import json
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,17 +12,25 @@ import pytest
 from sqlalchemy.engine import URL
 
 from access.conftest import MALFORMED, Guarded, documentation, without_the_scope
+from access.random_requests import AMOUNTS, Asked, Caller, assert_nothing_signed, callers_that_may_not
 from strongroom.core.clock import SystemClock
 from strongroom.core.environment import Secret
+from strongroom.core.guard.administration import GuardAdministration
+from strongroom.core.guard.state import FreezeScope
+from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.audit import Audit
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.hathor.api.first_api.access import SCOPES
 from strongroom.hathor.api.terms import Access, Terms, terms_of
 from strongroom.hathor.definition import REVISIONS
+from strongroom.hathor.proposals.broadcast_policy import VOCABULARY
+from strongroom.hathor.protocol.transactions import Transaction
 from strongroom.hathor.wallets.jwt import LIFETIME_S, Tokens
 from support.all_rows import all_rows
 from support.clock import ManualClock, SeededEntropy
 from support.hathor.api import HEALTH_KEY, SIGNED, WALLET_ID, Api, recorded_rows, serving_api
-from support.hathor.proposals import Client, hexed, payment
+from support.hathor.proposals import NOW_S, Client, hexed, payment
+from support.hathor.signing import completed
 from support.hathor.sockets import RULES, TOKENS, ask, house
 from support.hathor.wallets import WALLET
 from support.route_table import Operation
@@ -200,6 +210,16 @@ async def test_what_is_open_to_everybody(surface: Guarded) -> None:
         assert response.status_code not in {401, 403}, operation.name
 
 
+def signature_body(transaction: Transaction) -> dict[str, Any]:
+    return {
+        "timestamp": transaction.timestamp_s,
+        "parents": [parent.hex() for parent in transaction.parents],
+        "weight": transaction.weight,
+        "nonce": transaction.nonce,
+        "inputsSignatures": [base64.b64encode(spent.data).decode() for spent in transaction.inputs],
+    }
+
+
 async def test_a_wallet_s_messages_are_for_holders_of_its_token(database: Database) -> None:
     """The WebSocket has two actions: `ping` for everybody, `join` with a token where the settings want one."""
     clock = SystemClock()
@@ -221,3 +241,49 @@ async def test_a_wallet_s_messages_are_for_holders_of_its_token(database: Databa
         assert await ask(client, {"action": "join", "id": WALLET}) == unauthorized
         assert sockets.value("hathor_ws_subscriptions") == 0
         assert (await ask(client, {"action": "ping"}))["type"] == "pong"
+
+
+@AMOUNTS
+async def test_random_requests_of_those_who_may_not_sign_nothing(
+    surface: Guarded, api: Api, clock: ManualClock, amount: int
+) -> None:
+    """Nothing of a wallet is admitted and sent, however it was signed by its owner."""
+    maker = {"Authorization": f"Bearer {await surface.token('hathor:send')}"}
+    wish = {"address": INIT["firstAddress"], "value": 5, "token": "00"}
+    drafted = await api.client.post("/txproposals/", json={"id": WALLET_ID, "outputs": [wish]}, headers=maker)
+    document = drafted.json()
+    body = signature_body(completed(document, timestamp_s=NOW_S))
+    identifier = document["txProposalId"]
+    client = Client(api)
+    own = payment(1)
+    proposed = await client.propose(own)
+    rules = GuardAdministration(
+        api.database, Audit(clock), clock, SeededEntropy(), vocabulary=VOCABULARY, loosening_delay_ms=0
+    )
+    callers = await callers_that_may_not(
+        surface, rules, frozenset({"hathor:send"}), WALLET_ID, knows_networks=VOCABULARY.knows_networks
+    )
+    holders = [
+        Caller(why="read only", authorization=api.read_only()["Authorization"]),
+        Caller(why="of another wallet", authorization=api.stranger()["Authorization"]),
+        Caller(why="frozen owner", authorization=api.full()["Authorization"]),
+    ]
+
+    def generate(randomness: random.Random, caller: Caller) -> Asked:
+        wrong = dict(body) | {"nonce": randomness.randrange(2**31)}
+        if caller in holders or randomness.random() < 0.3:
+            path = f"/tx/proposal/{randomness.choice([proposed, proposed, PROPOSAL])}"
+            return Asked(method="PUT", path=path, body=hexed(own))
+        known = randomness.choice([identifier, identifier, PROPOSAL])
+        sent = body if randomness.random() < 0.8 else wrong
+        return Asked(method="PUT", path=f"/txproposals/{known}/", body=sent)
+
+    async def submitted() -> object:
+        return list(api.push_node.pushed)
+
+    await assert_nothing_signed(surface, [*callers, *holders], generate, amount, submitted)
+    assert await submitted() == []
+    await rules.unfreeze(OPERATOR, FreezeScope.WALLET, WALLET_ID)
+    assert (await api.client.put(f"/txproposals/{identifier}/", json=body, headers=maker)).status_code == 200
+    assert (await client.send(proposed, own))[0] == 200
+    assert len(api.push_node.pushed) == 2
