@@ -5,8 +5,8 @@ from alembic import op
 
 from strongroom.core.storage.database import ascii_text
 
-revision = "core_0007"
-down_revision = "core_0006"
+revision = "core_0008"
+down_revision = "core_0007"
 
 
 def upgrade() -> None:
