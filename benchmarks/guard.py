@@ -3,7 +3,8 @@
     .venv/bin/python benchmarks/guard.py
 
 One run decides the same signatures without rules, with 100 rules that concern other wallets, and with 100 of which ten have a
-window that counts. All are decided in one transaction on SQLite: the decision is measured, and not the disk.
+window of a day that counts and is full of payments: within one moment, and with so much time between two signatures that each
+begins a new bucket of every window. All are decided in one transaction on SQLite: the decision is measured, and not the disk.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.coordination.spent import BUCKETS
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.guard.rule import Vocabulary
@@ -27,6 +29,7 @@ from strongroom.core.storage.migrations import migrate
 LIMIT_MS = 0.3
 RULES = 100
 SIGNATURES = 2_000
+BUCKET_MS = 86_400_000 // BUCKETS
 OTHERS = (
     '{"effect":"deny","when":{"wallets":["cold-%d"],"kinds":["SEND"]},"unless":{"destinations":["bank"]}}'
 )
@@ -45,9 +48,19 @@ ASKED = SignatureRequest(
 )
 
 
-async def decided_ms(folder: Path, documents: list[str]) -> float:
-    """Milliseconds of processor time of one decision."""
-    clock = SystemClock()
+class SteppingClock(SystemClock):
+    """Stands still, but for what the benchmark adds."""
+
+    def __init__(self) -> None:
+        self.at_ms = super().now_ms()
+
+    def now_ms(self) -> int:
+        return self.at_ms
+
+
+async def decided_ms(folder: Path, documents: list[str], step_ms: int = 0) -> float:
+    """Milliseconds of processor time of one decision; `step_ms` passes between two of them."""
+    clock = SteppingClock()
     database = Database(sqlite_url(str(folder / f"{len(documents)}-{time.monotonic_ns()}.sqlite3")))
     await migrate(database, [])
     rules = GuardAdministration(
@@ -58,9 +71,12 @@ async def decided_ms(folder: Path, documents: list[str]) -> float:
     guard = Guard(clock, Default.ALLOW)
 
     def work(connection: Connection) -> float:
-        guard.authorize(connection, ASKED)
+        for _ in range(BUCKETS):
+            clock.at_ms += BUCKET_MS
+            guard.authorize(connection, ASKED)
         started_s = time.thread_time()
         for _ in range(SIGNATURES):
+            clock.at_ms += step_ms
             guard.authorize(connection, ASKED)
         return time.thread_time() - started_s
 
@@ -77,12 +93,14 @@ async def main() -> None:
         bare = min([await decided_ms(folder, []) for _ in range(3)])
         many = min([await decided_ms(folder, others) for _ in range(3)])
         windows = min([await decided_ms(folder, others[:-10] + counting) for _ in range(3)])
+        rolling = min([await decided_ms(folder, others[:-10] + counting, BUCKET_MS) for _ in range(3)])
     sys.stdout.write(f"no rules            {bare:.3f} ms\n")
-    for title, spent in ((f"{RULES} rules", many), ("10 of them windows", windows)):
-        added = spent - bare
-        sys.stdout.write(
-            f"{title:<19} {spent:.3f} ms, adds {added:.3f}: {added / LIMIT_MS:.2f} of the limit\n"
-        )
+    ways = ((f"{RULES} rules", many), ("10 of them windows", windows), ("each a new bucket", rolling))
+    ratios = [(title, spent, (spent - bare) / LIMIT_MS) for title, spent in ways]
+    for title, spent, ratio in ratios:
+        sys.stdout.write(f"{title:<19} {spent:.3f} ms, adds {spent - bare:.3f}: {ratio:.2f} of the limit\n")
+    if any(ratio > 1 for _, _, ratio in ratios):
+        raise SystemExit("more than the limit")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.security.policy import Allowed, SignatureRequest
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
 
@@ -71,13 +71,13 @@ class Guarded:
         await self.rules.add(ADMIN, name, json.dumps(rule))
 
     async def authorize(self, asked: SignatureRequest) -> str | None:
-        """Decides and commits, as a signature does. Raises: Forbidden."""
-        return await self.database.write(lambda connection: self.guard.authorize(connection, asked))
+        """Decides and commits, as a signature does; returns the rule that allowed it. Raises: Forbidden."""
+        return (await self.database.write(lambda connection: self.guard.authorize(connection, asked))).rule
 
     async def ask(self, asked: SignatureRequest) -> str | None:
-        return await self.database.read(lambda connection: self.guard.ask(connection, asked))
+        return (await self.database.read(lambda connection: self.guard.ask(connection, asked))).rule
 
-    def authorize_in(self, connection: Connection, asked: SignatureRequest) -> str | None:
+    def authorize_in(self, connection: Connection, asked: SignatureRequest) -> Allowed:
         return self.guard.authorize(connection, asked)
 
 

@@ -134,7 +134,8 @@ def ask(
                     facts=dict(_fact(one) for one in fact or ()),
                 )
             )
-            return await running.database.read(lambda connection: running.guard.ask(connection, asked))
+            said = await running.database.read(lambda connection: running.guard.ask(connection, asked))
+            return said.rule
 
     try:
         rule = asyncio.run(work())

@@ -47,7 +47,9 @@ class AnyOrder(RuleBasedStateMachine):
         self.world = self._run(self._begin(type(self).make()))
 
     async def _begin(self, model: Model) -> World:
-        return World(model, await model.new_database(Path(self.folder.name)))
+        world = World(model, await model.new_database(Path(self.folder.name)))
+        await world.limit_all()
+        return world
 
     @rule(replica=REPLICA, account=ACCOUNT, is_refused=st.booleans())
     def pay(self, replica: int, account: int, is_refused: bool) -> None:

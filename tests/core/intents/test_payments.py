@@ -26,7 +26,7 @@ from strongroom.core.intents.store import adopt, record_accepted, record_rejecte
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.policy import Granted, Payment, SignatureRequest, SigningGate
+from strongroom.core.security.policy import Allowed, Granted, Payment, SignatureRequest, SigningGate
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 from support.guarding import Guarded
@@ -151,7 +151,7 @@ async def test_what_pays_several_says_so(database: Database, payments: Payments)
         payload_hash=bytes(32),
         is_amount_known=False,
     )
-    request = request_of(Granted(request=asked, signature=b"", rule=None), {"memo": "tea"})
+    request = request_of(Granted(request=asked, signature=b"", allowed=Allowed()), {"memo": "tea"})
     await store(database, intent_of(1, request=request, attempts=0, wallet=""))
     found = await payments.get(intent_of(1).id)
     assert found.payments == (

@@ -9,7 +9,7 @@ from strongroom.core.errors import Forbidden
 from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit, verify
-from strongroom.core.security.policy import SignatureRequest, SigningGate
+from strongroom.core.security.policy import Allowed, SignatureRequest, SigningGate
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
@@ -81,7 +81,7 @@ async def test_a_refusal_leaves_neither_signature_nor_row(database: Database, ga
 
 async def test_a_stricter_policy_is_asked_first(database: Database, clock: ManualClock) -> None:
     class Closed:
-        def authorize(self, connection: Connection, request: SignatureRequest) -> str | None:
+        def authorize(self, connection: Connection, request: SignatureRequest) -> Allowed:
             del connection
             raise Forbidden(f"no {request.kind} today")
 

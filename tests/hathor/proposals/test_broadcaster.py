@@ -89,7 +89,7 @@ async def test_late_transactions_that_are_asked_about_in_turn_fail_all_the_same(
         assert isinstance((await network.follow([intent]))[intent.id], Pending)
     clock.advance(GRACE_S / 2)
     for intent in (one, other):
-        failed = Rejected(reason=NEVER_ARRIVED, stage=SEND_ERROR, if_unshared=True)
+        failed = Rejected(reason=NEVER_ARRIVED, stage=SEND_ERROR, if_unshared=True, is_presumed=True)
         assert (await network.follow([intent]))[intent.id] == failed
 
 
@@ -120,7 +120,7 @@ async def test_a_refusal_after_a_push_without_an_answer_counts_when_nothing_arri
     clock.advance(GRACE_S / 2)
     assert isinstance((await network.follow([intent]))[intent.id], Pending)
     clock.advance(GRACE_S / 2)
-    failed = Rejected(reason=REFUSAL, stage=SEND_ERROR, if_unshared=True)
+    failed = Rejected(reason=REFUSAL, stage=SEND_ERROR, if_unshared=True, is_presumed=True)
     assert (await network.follow([intent]))[intent.id] == failed
     node.live.add(intent.id.hex())
     assert (await network.follow([intent]))[intent.id] == Accepted(stage=SENT)

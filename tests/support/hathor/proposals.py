@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from strongroom.core.security.access import Principal
-from strongroom.core.security.policy import Granted, SignatureRequest
+from strongroom.core.security.policy import Allowed, Granted, SignatureRequest
 from strongroom.core.storage.database import upsert
 from strongroom.hathor import tables
 from strongroom.hathor.proposals.sweeper import ProposalSweep
@@ -45,7 +45,7 @@ def admit_any(connection: Connection, wallet_id: str) -> Iterator[Granted]:
         kind="TRANSFER",
         payload_hash=bytes(32),
     )
-    yield Granted(request=request, signature=b"", rule=None)
+    yield Granted(request=request, signature=b"", allowed=Allowed())
 
 
 def hexed(transaction: Transaction) -> dict[str, str]:

@@ -78,6 +78,7 @@ class Proposed:
 class HathorModel(Model):
     accounts: Sequence[str] = ACCOUNTS
     pace = PACE
+    keeps_counts = True
 
     def __init__(self) -> None:
         self._chain = copy.deepcopy(_template().chain)

@@ -26,6 +26,7 @@ from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage.database import ANSWER_S, Database
 from support.clock import ManualClock, SeededEntropy
+from support.intents.limits import assert_counted, limit_all
 
 T = TypeVar("T")
 Fault = Literal["no connection", "lost request", "lost answer", "lie"]
@@ -74,6 +75,8 @@ class Model(Protocol):
 
     accounts: Sequence[str]
     pace: Pace
+    keeps_counts: bool = False
+    """Some payments only count as failed, without proof: rules go on counting them."""
 
     async def new_database(self, folder: Path) -> URL: ...
 
@@ -226,6 +229,12 @@ class World:
         """What a request died of that is neither an outcome nor a refusal."""
         self.replicas = [Replica(self) for _ in range(REPLICAS)]
 
+    async def limit_all(self) -> None:
+        """A rule counts every payment."""
+        database = Database(self.url)
+        await limit_all(database, self.clock)
+        await database.close()
+
     async def pay(self, number: int, account: str, amount: int, *, is_refused: bool) -> None:
         replica = self.replicas[number]
         request = self.model.request(replica, account, amount, is_refused=is_refused)
@@ -318,6 +327,7 @@ class World:
             assert len(amounts) == len(set(amounts)), f"paid twice from {account}: {amounts}"
             assert all(self.asked[amount] == account for amount in amounts)
             assert await model.books_are_right(database, account), account
+        await assert_counted(database, intents, keeps_some=model.keeps_counts)
         stored = {intent.id for intent in intents}
         assert set(model.offered()) <= stored, "what is not stored is not offered"
 

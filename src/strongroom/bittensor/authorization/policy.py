@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from strongroom.bittensor.authorization.limits import require_use
 from strongroom.core.errors import Forbidden
-from strongroom.core.security.policy import Policy, SignatureRequest, Term
+from strongroom.core.security.policy import Allowed, Policy, SignatureRequest, Term
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +34,12 @@ class KeyPolicy:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
 
-    def authorize(self, connection: Connection, request: SignatureRequest) -> str | None:
+    def authorize(self, connection: Connection, request: SignatureRequest) -> Allowed:
         """Raises: Forbidden: the first thing that is not allowed; its code says which."""
         _require_token(request)
         return self._policy.authorize(connection, request)
 
-    def ask(self, connection: Connection, request: SignatureRequest) -> str | None:
+    def ask(self, connection: Connection, request: SignatureRequest) -> Allowed:
         _require_token(request)
         return self._policy.ask(connection, request)
 

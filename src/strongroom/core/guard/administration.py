@@ -27,6 +27,7 @@ from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.storage import tables as core_tables
 from strongroom.core.storage.database import Database
 
 ID_BYTES = 8
@@ -224,7 +225,7 @@ def _not_ended(now_ms: int) -> Select[Any]:
 def _forget_windows(connection: Connection, now_ms: int) -> None:
     """Drops the counters of rules that have ended: nothing reads them any more."""
     ended = select(tables.rule.c.id).where(tables.rule.c.ends_at_ms <= now_ms)
-    connection.execute(delete(tables.window).where(tables.window.c.rule.in_(ended)))
+    connection.execute(delete(core_tables.window).where(core_tables.window.c.rule.in_(ended)))
 
 
 def _require_free(connection: Connection, name: str, now_ms: int) -> None:

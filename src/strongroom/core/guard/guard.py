@@ -23,7 +23,7 @@ from strongroom.core.guard.windows import (
     require_room,
     spend,
 )
-from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.security.policy import Allowed, SignatureRequest
 
 FROZEN_CODE = "frozen"
 DENIED_CODE = "rule_denied"
@@ -51,17 +51,16 @@ class Guard:
         self._default = default
         self._reader = GuardReader()
 
-    def authorize(self, connection: Connection, request: SignatureRequest) -> str | None:
+    def authorize(self, connection: Connection, request: SignatureRequest) -> Allowed:
         """Raises: Forbidden: its code says whether the scope, a freeze, a rule or its limit is the reason."""
         request.principal.require(request.scope)
         now_ms = self._clock.now_ms()
         state = self._reader.held(connection, now_ms)
         verdict = self._judge(state, request, now_ms)
-        if verdict.charges:
-            spend(connection, verdict.charges, now_ms)
-        return verdict.allowed_by
+        counted = spend(connection, verdict.charges, now_ms) if verdict.charges else None
+        return Allowed(rule=verdict.allowed_by, counted=counted)
 
-    def ask(self, connection: Connection, request: SignatureRequest) -> str | None:
+    def ask(self, connection: Connection, request: SignatureRequest) -> Allowed:
         """What `authorize` would say now; nothing is counted. Raises: Forbidden."""
         request.principal.require(request.scope)
         now_ms = self._clock.now_ms()
@@ -69,7 +68,7 @@ class Guard:
         verdict = self._judge(state, request, now_ms)
         if verdict.charges:
             require_room(connection, verdict.charges, now_ms)
-        return verdict.allowed_by
+        return Allowed(rule=verdict.allowed_by)
 
     def _judge(self, state: GuardState, request: SignatureRequest, now_ms: int) -> _Verdict:
         for freeze in state.freezes:
@@ -85,8 +84,7 @@ class Guard:
                 f"No rule allows {request.kind} from {request.account}, and the default is to deny",
                 code=UNALLOWED_CODE,
             )
-        charges = [charge for rule in concerned for charge in charges_of(rule, request)]
-        return _Verdict(allowed_by=allowing, charges=charges)
+        return _Verdict(allowed_by=allowing, charges=charges_of(concerned, request))
 
 
 def _require_within(rule: ActiveRule, request: SignatureRequest) -> None:

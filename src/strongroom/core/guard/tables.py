@@ -1,8 +1,8 @@
-"""The tables of rules, window counters and freezes. They live in each ledger's own database."""
+"""The tables of rules and freezes. They live in each ledger's own database."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table
 
-from strongroom.core.storage.database import ascii_text, binary, exact_text
+from strongroom.core.storage.database import ascii_text, exact_text
 from strongroom.core.storage.tables import LONG_TEXT, metadata
 
 guard = Table(
@@ -27,18 +27,6 @@ rule = Table(
     Index("strongroom_rule_name", "name", "added_at_ms"),
 )
 """A rule never changes: another one takes its place. It counts from `starts_at_ms` until before `ends_at_ms`."""
-
-window = Table(
-    "strongroom_window",
-    metadata,
-    Column("id", binary(32), primary_key=True),
-    Column("rule", ascii_text(32), nullable=False),
-    Column("subject", exact_text(255), nullable=False),
-    Column("spent", LONG_TEXT, nullable=False),
-    Column("updated_at_ms", BigInteger, nullable=False),
-    Index("strongroom_window_rule", "rule"),
-)
-"""What passed within a rule's window (`core.guard.windows`). It is updated by every signature that it counts."""
 
 freeze = Table(
     "strongroom_freeze",

@@ -49,6 +49,8 @@ class Intent:
 
     The refusal of the only offer sets it back to 0, so that the same payload may be signed and offered anew.
     """
+    counted: str | None = None
+    """What the signature counts in the windows of rules (`core.coordination.windows`); given back while it is REJECTED."""
     created_at_ms: int
     resolved_at_ms: int | None = None
     is_new: bool = False
@@ -89,6 +91,8 @@ class Rejected:
     restarts: the same answer to a later offer counts as `Unknown`, because an earlier offer may still arrive. As the answer
     of `follow` it counts if nobody has offered the payload since `Intent.attempts` was read.
     """
+    is_presumed: bool = False
+    """True: the payload counts as failed because nobody has it for long, and might arrive after all: rules go on counting it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -151,6 +151,7 @@ class Signing:
             rule=granted.rule,
             stage=unsigned.stage,
             attempts=unsigned.attempts,
+            counted=granted.counted,
             created_at_ms=self._clock.now_ms(),
         )
 

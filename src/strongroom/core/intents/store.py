@@ -3,6 +3,9 @@
 OPEN ──> ACCEPTED
  └─────> REJECTED ──> OPEN       the same bytes are adopted or signed again
                  └──> ACCEPTED   the ledger has the payload after all
+
+What a signature counted in the windows of rules is given back when the intent is REJECTED with proof, and counted again when the
+ledger has the payload after all. Without proof it stays counted for good: then `counted` is NULL from there on.
 """
 
 from collections.abc import Collection
@@ -11,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, select, update
 
+from strongroom.core.coordination.windows import count_again, give_back
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
 from strongroom.core.intents.tables import intent as table
 from strongroom.core.storage.errors import Duplicate
@@ -39,7 +43,7 @@ _SAME_OPEN = (
 )
 _ACCEPT = (
     update(table)
-    .where(_COLUMNS.id == bindparam("intent_id"), _COLUMNS.outcome != Outcome.ACCEPTED)
+    .where(_COLUMNS.id == bindparam("intent_id"), _COLUMNS.outcome == bindparam("known_outcome"))
     .values(
         outcome=Outcome.ACCEPTED,
         stage=bindparam("new_stage"),
@@ -67,6 +71,7 @@ _MOVE = (
     .where(*_SAME_OPEN, _COLUMNS.stage == bindparam("known_stage"))
     .values(stage=bindparam("new_stage"))
 )
+_KEEP_COUNTED = update(table).where(_COLUMNS.id == bindparam("intent_id")).values(counted=None)
 _COUNT_ATTEMPT = update(table).where(*_SAME_OPEN).values(attempts=_COLUMNS.attempts + 1)
 _MAX_IN = 500
 
@@ -156,8 +161,12 @@ def list_intents(
 def record_accepted(connection: Connection, intent: Intent, verdict: Accepted, now_ms: int) -> Intent | None:
     """Stores the intent as ACCEPTED; None if it was ACCEPTED before. It overrules REJECTED too: the ledger decides."""
     values = {"intent_id": intent.id, "new_stage": verdict.stage, "now_ms": now_ms}
-    if connection.execute(_ACCEPT, values).rowcount != 1:
-        return None
+    if connection.execute(_ACCEPT, values | {"known_outcome": Outcome.OPEN}).rowcount != 1:
+        if connection.execute(_ACCEPT, values | {"known_outcome": Outcome.REJECTED}).rowcount != 1:
+            return None
+        stored = load_intent(connection, intent.id)
+        if stored is not None and stored.counted is not None:
+            count_again(connection, stored.counted, now_ms)
     return replace(
         intent,
         outcome=Outcome.ACCEPTED,
@@ -177,6 +186,11 @@ def record_rejected(connection: Connection, intent: Intent, verdict: Rejected, n
         values["known_attempts"] = intent.attempts
     if connection.execute(statement, values).rowcount != 1:
         return None
+    if intent.counted is not None:
+        if verdict.is_presumed:
+            connection.execute(_KEEP_COUNTED, {"intent_id": intent.id})
+        else:
+            give_back(connection, intent.counted, now_ms)
     return replace(
         intent,
         outcome=Outcome.REJECTED,
@@ -191,7 +205,10 @@ def record_rejected(connection: Connection, intent: Intent, verdict: Rejected, n
 def reject_all(
     connection: Connection, intent_ids: Collection[bytes], verdict: Rejected, now_ms: int
 ) -> list[bytes]:
-    """Rejects intents of any outcome, by the operator's decision; returns the ids that were not REJECTED before."""
+    """Rejects intents of any outcome, by the operator's decision; returns the ids that were not REJECTED before.
+
+    A decision is no proof: rules go on counting them.
+    """
     ids, changed = sorted(intent_ids), list[bytes]()
     values = {
         "outcome": Outcome.REJECTED,
@@ -200,6 +217,7 @@ def reject_all(
         "stage": verdict.stage,
         "reason": verdict.reason,
         "resolved_at_ms": now_ms,
+        "counted": None,
     }
     for start in range(0, len(ids), _MAX_IN):
         ours = (_COLUMNS.id.in_(ids[start : start + _MAX_IN]), _COLUMNS.outcome != Outcome.REJECTED)
@@ -262,6 +280,7 @@ def intent_of(row: Row[Any]) -> Intent:
         wallet=row.wallet or "",
         token=row.token,
         rule=row.rule,
+        counted=row.counted,
     )
 
 
@@ -287,4 +306,5 @@ def _row(intent: Intent) -> dict[str, Any]:
         "wallet": intent.wallet,
         "token": intent.token,
         "rule": intent.rule,
+        "counted": intent.counted,
     }

@@ -29,6 +29,8 @@ intent = Table(
     Column("wallet", exact_text(255)),
     Column("token", ascii_text(32)),
     Column("rule", exact_text(190)),
+    # NULL also once it can never be given back, see `core.intents.store`.
+    Column("counted", LONG_TEXT),
     Index("strongroom_intent_outcome", "outcome", "created_at_ms"),
     Index("strongroom_intent_account", "account", "created_at_ms"),
     Index("strongroom_intent_wallet", "wallet", "created_at_ms"),

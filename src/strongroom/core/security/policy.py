@@ -63,11 +63,26 @@ class SignatureRequest:
         return (Payment(destination=self.destination, amount_raw=self.amount_raw),)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """Why a signature is made, and what it counts."""
+
+    rule: str | None = None
+    """The name of the rule that allowed it; None: no rule did, and none had to."""
+    counted: str | None = None
+    """What it counts in the windows of rules (`core.coordination.windows`); None: nothing."""
+
+    @property
+    def details(self) -> dict[str, str]:
+        """For the audit row of the signature."""
+        return {} if self.rule is None else {"rule": self.rule}
+
+
 class Policy(Protocol):
     """Decides whether a signature is made."""
 
-    def authorize(self, connection: Connection, request: SignatureRequest) -> str | None:
-        """Returns when the signature is allowed: the name of the rule that allowed it, or None for no rule.
+    def authorize(self, connection: Connection, request: SignatureRequest) -> Allowed:
+        """Returns when the signature is allowed.
 
         It runs in the transaction that signs, and what it counts commits with the signature or not at all.
 
@@ -75,7 +90,7 @@ class Policy(Protocol):
             Forbidden: it is not.
         """
 
-    def ask(self, connection: Connection, request: SignatureRequest) -> str | None:
+    def ask(self, connection: Connection, request: SignatureRequest) -> Allowed:
         """What `authorize` would say now; nothing is counted.
 
         Raises:
@@ -90,8 +105,16 @@ class Granted:
     request: SignatureRequest
     signature: bytes
     """Empty for a payload that its owner signed elsewhere."""
-    rule: str | None
-    """The name of the rule that allowed it; None: no rule did, the default let it through."""
+    allowed: Allowed
+
+    @property
+    def rule(self) -> str | None:
+        return self.allowed.rule
+
+    @property
+    def counted(self) -> str | None:
+        """Whoever stores the payload stores this with it."""
+        return self.allowed.counted
 
 
 class SigningGate:
@@ -116,9 +139,9 @@ class SigningGate:
         Raises:
             Forbidden: the policy refused; nothing was signed.
         """
-        rule = self._policy.authorize(connection, request)
-        yield Granted(request=request, signature=signer(request.payload_hash), rule=rule)
-        self._record(connection, "sign", request, rule)
+        allowed = self._policy.authorize(connection, request)
+        yield Granted(request=request, signature=signer(request.payload_hash), allowed=allowed)
+        self._record(connection, "sign", request, allowed)
 
     @contextmanager
     def admit(self, connection: Connection, request: SignatureRequest) -> Iterator[Granted]:
@@ -127,14 +150,14 @@ class SigningGate:
         Raises:
             Forbidden: the policy refused.
         """
-        rule = self._policy.authorize(connection, request)
-        yield Granted(request=request, signature=b"", rule=rule)
-        self._record(connection, "admit", request, rule)
+        allowed = self._policy.authorize(connection, request)
+        yield Granted(request=request, signature=b"", allowed=allowed)
+        self._record(connection, "admit", request, allowed)
 
     def _record(
-        self, connection: Connection, action: str, request: SignatureRequest, rule: str | None
+        self, connection: Connection, action: str, request: SignatureRequest, allowed: Allowed
     ) -> None:
-        details = {**details_of(request), **_allowed_by(rule)}
+        details = {**details_of(request), **allowed.details}
         self._audit.append(connection, request.principal, action, request.account, details)
 
 
@@ -147,7 +170,3 @@ def details_of(request: SignatureRequest) -> dict[str, Any]:
         "destination": request.destination,
         **request.facts,
     }
-
-
-def _allowed_by(rule: str | None) -> dict[str, str]:
-    return {} if rule is None else {"rule": rule}

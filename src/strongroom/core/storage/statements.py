@@ -176,7 +176,7 @@ def execute_many(connection: Connection, statement: Statement, rows: Iterable[Va
 
 
 def select_in(
-    connection: Connection, statement: Statement, values: Iterable[str | int], *more: Any
+    connection: Connection, statement: Statement, values: Iterable[str | int | bytes], *more: Any
 ) -> Iterator[Values]:
     """The rows for all of `values`, asked for in chunks; `more` are the other arguments."""
     for chunk in chunks(values, MAX_IN):

@@ -117,3 +117,15 @@ binding_state = Table(
     Column("key_check", binary(32)),
 )
 """One row, inserted when the table is created. `key_check` belongs to the key that binds; NULL until the first start with it."""
+
+window = Table(
+    "strongroom_window",
+    metadata,
+    Column("id", binary(32), primary_key=True),
+    Column("rule", ascii_text(32), nullable=False),
+    Column("subject", exact_text(255), nullable=False),
+    Column("spent", LONG_TEXT, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Index("strongroom_window_rule", "rule"),
+)
+"""What passed within a rule's window (`core.coordination.windows`). It is updated by every signature that it counts."""

@@ -117,7 +117,7 @@ class TransactionNetwork:
         absence = self._note_absence(intent, refusal)
         if absence.asked_s - absence.since_s < GRACE_S:
             return Pending(stage=SENDING, trouble="The node does not have it; it is not pushed any more")
-        return Rejected(reason=refusal or NEVER_ARRIVED, stage=SEND_ERROR, if_unshared=True)
+        return Rejected(reason=refusal or NEVER_ARRIVED, stage=SEND_ERROR, if_unshared=True, is_presumed=True)
 
     def _refusal(self, intent: Intent) -> str | None:
         known = self._absences.get(intent.id)

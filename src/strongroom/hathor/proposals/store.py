@@ -213,6 +213,7 @@ def begin_broadcast(
             wallet=asked.wallet,
             token=asked.principal.token,
             rule=granted.rule,
+            counted=granted.counted,
             stage=SENDING,
             created_at_ms=now_ms,
         )
