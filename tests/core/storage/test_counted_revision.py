@@ -20,7 +20,7 @@ BEFORE = {
 
 def _as_before(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE strongroom_intent DROP COLUMN counted"))
-    connection.execute(text("UPDATE strongroom_version_core SET version_num = 'core_0007'"))
+    connection.execute(text("UPDATE strongroom_version_core SET version_num = 'core_0008'"))
     for name, spent in BEFORE.items():
         row = {"rule": "0" * 16, "subject": name, "spent": spent, "updated_at_ms": 7}
         connection.execute(tables.window.insert(), row | {"id": hashlib.sha256(name.encode()).digest()})

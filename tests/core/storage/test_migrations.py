@@ -203,3 +203,13 @@ async def test_databases_that_are_migrated_at_once_do_not_meet(
         assert {"cat", *tables.metadata.tables} <= await table_names(each)
         await each.close()
     assert elsewhere("SELECT version_num FROM strongroom_version_pets") == [["pets_0001"]]
+
+
+def test_every_revision_of_the_core_has_a_number_of_its_own() -> None:
+    """Two changes that meet may both have taken the next number, and nothing that only reads the code would see it."""
+    files = sorted(Path(CORE.script.versions).glob("r*.py"))
+    numbers = [one.name[1:5] for one in files]
+    assert numbers == [f"{number:04}" for number in range(1, len(files) + 1)]
+    assert [f"core_{number}" for number in numbers] == sorted(
+        one.revision for one in CORE.script.walk_revisions()
+    )

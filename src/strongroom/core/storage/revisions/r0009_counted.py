@@ -8,8 +8,8 @@ from alembic import op
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.storage.tables import LONG_TEXT
 
-revision = "core_0008"
-down_revision = "core_0007"
+revision = "core_0009"
+down_revision = "core_0008"
 
 WINDOW = sa.table("strongroom_window", sa.column("id"), sa.column("spent"))
 
