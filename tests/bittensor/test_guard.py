@@ -6,17 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from strongroom.bittensor.authorization.key_use import call_use
 from strongroom.bittensor.authorization.limits import SUBMIT, TokenLimits, encode_limits
-from strongroom.bittensor.authorization.policy import KeyPolicy, KeyUse
-from strongroom.bittensor.protocol.call_reach import reach_of
+from strongroom.bittensor.keystore.names import HotkeyNames, Signer, hotkey
+from strongroom.bittensor.keystore.wallets import NewKey
 from strongroom.bittensor.protocol.calls import Call
+from strongroom.bittensor.protocol.eras import Era
+from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.errors import Forbidden
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.security.access import OPERATOR, Principal
-from support.bittensor.live_node import NETUID, live_node, new_node
+from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS, Hurried, body, reaches, set_weights
 from support.bittensor_service import (
     HOT,
+    HOTKEY,
     WALLET,
     BittensorService,
     import_validator,
@@ -24,16 +28,22 @@ from support.bittensor_service import (
 )
 
 pytestmark = pytest.mark.anyio
+UNSTAKE = "SubtensorModule.unstake_all"
 LIMITS = encode_limits(TokenLimits(calls=("SubtensorModule.move_stake",)))
 
 
 @pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[BittensorService]:
-    async with live_node(new_node(424, [HOT.public_key, *OTHERS])) as node:
-        variables = {"STRONGROOM_DATA": str(tmp_path), "chain_endpoint": node.url}
-        async with running_bittensor(variables, clock=Hurried()) as running:
-            await import_validator(running)
-            yield running
+async def node() -> AsyncIterator[LiveNode]:
+    async with live_node(new_node(424, [HOT.public_key, *OTHERS])) as running:
+        yield running
+
+
+@pytest.fixture
+async def service(node: LiveNode, tmp_path: Path) -> AsyncIterator[BittensorService]:
+    variables = {"STRONGROOM_DATA": str(tmp_path), "chain_endpoint": node.url}
+    async with running_bittensor(variables, clock=Hurried()) as running:
+        await import_validator(running)
+        yield running
 
 
 async def test_a_rule_denies_weights_of_a_subnet(service: BittensorService) -> None:
@@ -62,20 +72,12 @@ async def test_every_subnet_of_a_call_is_looked_at(service: BittensorService) ->
         function="move_stake",
         arguments={"origin_netuid": NETUID, "destination_netuid": NETUID + 1},
     )
-    use = KeyUse(
-        principal=Principal(name="token:a", scopes=frozenset({SUBMIT}), limits=LIMITS),
-        scope=SUBMIT,
-        account=HOT.address,
-        kind=call.name,
-        payload_hash=bytes(32),
-        wallet=WALLET,
-        hotkey=None,
-        netuids=reach_of(call).netuids,
-        call=call.name,
-    )
-    policy = KeyPolicy(service.ledger.guard)
+    principal = Principal(name="token:a", scopes=frozenset({SUBMIT}), limits=LIMITS)
+    signer = Signer(wallet=WALLET, hotkey="default", coldkey=False)
+    use = call_use(principal, SUBMIT, signer, call, names=HotkeyNames())
+    guard = service.ledger.guard
     with pytest.raises(Forbidden, match="not there"):
-        await service.ledger.database.write(lambda connection: policy.authorize(connection, use))
+        await service.ledger.database.write(lambda connection: guard.authorize(connection, use))
 
 
 async def test_a_frozen_wallet_sets_no_weights_and_signs_no_message(service: BittensorService) -> None:
@@ -89,3 +91,68 @@ async def test_a_frozen_wallet_sets_no_weights_and_signs_no_message(service: Bit
     assert (await service.info()).status_code == 200
     await service.ledger.rules.unfreeze(OPERATOR, FreezeScope.WALLET, WALLET)
     assert (await set_weights(service)).status_code == 200
+
+
+@pytest.mark.parametrize("is_sealed", [False, True])
+async def test_weights_are_bounded_whether_they_are_sealed_or_not(
+    node: LiveNode, service: BittensorService, is_sealed: bool
+) -> None:
+    node.change(CommitRevealWeightsEnabled=is_sealed)
+    rule = {"effect": "deny", "when": {"facts": {"netuid": [NETUID]}, "above": {"largest_share": 500_000}}}
+    await service.ledger.rules.add(OPERATOR, "half", json.dumps(rule))
+    refused = await set_weights(service, weights=[100, 200, 301])
+    assert refused.status_code == 403
+    assert refused.json() == {"detail": "The rule 'half' denies it", "code": "rule_denied"}
+    assert not node.node.pool.waiting
+    assert (await set_weights(service, weights=[100, 200, 300])).status_code == 200
+    (waiting,) = node.node.pool.waiting.values()
+    assert ("timelocked" in waiting.extrinsic.call.function) is is_sealed
+
+
+async def test_a_commit_that_a_client_made_passes_no_bound(node: LiveNode, service: BittensorService) -> None:
+    node.change(CommitRevealWeightsEnabled=True)
+    commit = {
+        "wallet_name": WALLET,
+        "hotkey_name": HOTKEY,
+        "transaction_data": {"netuid": NETUID, "commit_hash": "0x" + "11" * 32},
+    }
+    rule = {"effect": "deny", "when": {"other_facts": {"uid": [0, 1, 2]}}}
+    await service.ledger.rules.add(OPERATOR, "known", json.dumps(rule))
+    refused = await service.client.post("/wallet/commit_weights", json=commit)
+    assert (refused.status_code, refused.json()["code"]) == (403, "rule_denied")
+    await service.ledger.rules.remove(OPERATOR, "known")
+    assert (await service.client.post("/wallet/commit_weights", json=commit)).status_code == 200
+
+
+async def test_a_rule_for_a_hotkey_binds_the_coldkey_s_calls_for_it(service: BittensorService) -> None:
+    """Whatever hotkey the request itself names."""
+    second = Keypair.from_uri("//Strongroom//second")
+    await service.ledger.wallets.import_(
+        OPERATOR, [NewKey(key=hotkey(WALLET, "second"), public_key=second.public_key, keypair=second)]
+    )
+    headers = await service.token(calls=(UNSTAKE,), coldkey=True)
+
+    chain = service.ledger.chain_work.chain
+    runtime, heads = await chain.runtime(), await chain.heads()
+
+    async def unstake(of: Keypair) -> tuple[int, str | None]:
+        call = Call(pallet="SubtensorModule", function="unstake_all", arguments={"hotkey": of.public_key})
+        answer = await service.client.post(
+            "/wallet/extrinsics/sign",
+            json={
+                "wallet_name": WALLET,
+                "hotkey_name": HOTKEY,
+                "signer": "coldkey",
+                "call": "0x" + runtime.encode(call).hex(),
+                "era": "0x" + Era.starting(heads.final.number, 16).encode().hex(),
+                "nonce": 0,
+                "tip": 0,
+            },
+            headers=headers,
+        )
+        return answer.status_code, answer.json().get("code")
+
+    rule = {"effect": "deny", "when": {"facts": {"hotkey": ["second"], "key": ["coldkey"]}}}
+    await service.ledger.rules.add(OPERATOR, "second stays", json.dumps(rule))
+    assert await unstake(second) == (403, "rule_denied")
+    assert await unstake(HOT) == (200, None)

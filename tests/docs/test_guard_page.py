@@ -64,6 +64,7 @@ def named(name: str) -> str:
     return str(normalize(address)) if normalize else address
 
 
+STAYING = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"
 CASES = [
     Case(name="hot-day", passes=asked(amount=50_000 * 10**9), fails=asked()),
     Case(
@@ -88,6 +89,21 @@ CASES = [
         name="two-subnets",
         passes=asked(amount=0, hotkey="default", netuid=8, call="SubtensorModule.set_weights"),
         fails=asked(amount=0, hotkey="default", netuid=9, call="SubtensorModule.set_weights"),
+    ),
+    Case(
+        name="quarter",
+        passes=asked(amount=0, netuid=8, largest_share=250_000),
+        fails=asked(amount=0, netuid=8, largest_share=250_001),
+    ),
+    Case(
+        name="known-uids",
+        passes=asked(amount=0, netuid=64, uid=12),
+        fails=asked(amount=0, netuid=64, uid=13),
+    ),
+    Case(
+        name="stay",
+        passes=asked(amount=0, key="hotkey", hotkey_address=STAYING),
+        fails=asked(amount=0, key="coldkey", hotkey_address=STAYING),
     ),
     Case(
         name="stake-moves",

@@ -12,6 +12,7 @@ from strongroom.bittensor.settings import (
 )
 from strongroom.core.environment import Environment
 from strongroom.core.guard.rule import Vocabulary
+from strongroom.core.guard.token_rules import TokenRules
 from strongroom.core.ledger.contract import (
     AbsentNetwork,
     Check,
@@ -25,6 +26,20 @@ from strongroom.core.storage.schema import Revisions
 
 CALL_FORM = r"[A-Za-z][A-Za-z0-9]*\.[a-z][a-z0-9_]*"
 """`Pallet.function`."""
+HOTKEY_FORM = r"(?![1-9A-HJ-NP-Za-km-z]{46,48}$)[A-Za-z0-9_][A-Za-z0-9_.@+ -]{0,63}"
+"""A name, and no address, which `hotkey_address` is for."""
+FACTS = {
+    "netuid": int,
+    "call": str,
+    "key": str,
+    "hotkey": str,
+    "hotkey_address": str,
+    "uid": int,
+    "uid_count": int,
+    "largest_share": int,
+    "version_key": int,
+}
+"""See `docs/guard.md`, and `authorization.key_use`."""
 
 if TYPE_CHECKING:
     from strongroom.bittensor.ledger import BittensorLedger
@@ -78,6 +93,7 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
         return f"0x{payment_id.hex()}"
 
     def vocabulary(self) -> Vocabulary:
+        from strongroom.bittensor.authorization.key_use import imagined_use
         from strongroom.bittensor.protocol.messages import MessageKind
         from strongroom.bittensor.protocol.ss58 import decode_address, encode_address
 
@@ -86,8 +102,10 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
 
         return Vocabulary(
             kind_form=rf"message:({'|'.join(MessageKind)})|{CALL_FORM}",
-            facts={"netuid": int, "call": str, "hotkey": str},
-            fact_forms={"call": CALL_FORM},
+            facts=FACTS,
+            fact_forms={"call": CALL_FORM, "key": "hotkey|coldkey", "hotkey": HOTKEY_FORM},
+            normalized_facts={"hotkey_address": canonical},
+            as_request=imagined_use,
             principals=("token:", "jwt:", "jwt", "service-token"),
             normalized_destination=canonical,
             normalized_account=canonical,
@@ -107,6 +125,11 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
         from strongroom.bittensor.commands.token_limits import token_limits
 
         return token_limits
+
+    def token_rules(self) -> TokenRules:
+        from strongroom.bittensor.authorization.token_rules import token_rules
+
+        return token_rules
 
     def absent_network(self, settings: BittensorSettings) -> AbsentNetwork | None:
         from strongroom.bittensor.absent_chain import absent_chain

@@ -11,7 +11,6 @@ from strongroom.bittensor.api.documentation import PAGE
 from strongroom.bittensor.api.errors import before_opening, refused_at_door
 from strongroom.bittensor.authorization.authentication import Authenticator
 from strongroom.bittensor.authorization.limits import TokenLimits
-from strongroom.bittensor.authorization.policy import KeyPolicy
 from strongroom.bittensor.calls.messages import Messages
 from strongroom.bittensor.chain_work import ChainWork
 from strongroom.bittensor.keystore.keyfile_folder import WalletFolder
@@ -31,7 +30,7 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
     """One running Bittensor wallet service."""
 
     async def assemble(self) -> None:
-        self._gate = SigningGate(KeyPolicy(self.guard), self.audit)
+        self._gate = SigningGate(self.guard, self.audit)
         path = self.settings.wallet_path
         self._folder = None if path is None else WalletFolder(path)
         self.keyring = self._make_keyring()

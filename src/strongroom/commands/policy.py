@@ -123,7 +123,7 @@ def ask(
         async with _opened(ledger) as running:
             asked = running.rules.normalized(
                 SignatureRequest(
-                    principal=Principal(name=principal, scopes=frozenset({"*"}), source=source),
+                    principal=await _imagined(running, principal, source),
                     scope="*",
                     account=account,
                     kind=kind,
@@ -144,6 +144,18 @@ def ask(
         raise typer.Exit(1) from None
     typer.echo(
         "allowed by default: no rule says otherwise" if rule is None else f"allowed by the rule {rule!r}"
+    )
+
+
+async def _imagined(running: Ledger, name: str, source: str) -> Principal:
+    """The caller of this name, with the limits of its token. Its scopes are not looked at."""
+    token = next((one for one in await running.tokens.list() if name == f"token:{one.name}"), None)
+    return Principal(
+        name=name,
+        scopes=frozenset({"*"}),
+        limits="" if token is None else token.limits,
+        token=None if token is None else token.id,
+        source=source,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from strongroom.bittensor.authorization.key_use import KeyUse, early_use
 from strongroom.bittensor.authorization.limits import (
     SCOPES,
     SIGN,
@@ -13,14 +14,14 @@ from strongroom.bittensor.authorization.limits import (
     encode_limits,
     limits_of,
     require_network,
-    require_use,
 )
-from strongroom.bittensor.authorization.policy import KeyPolicy, KeyUse
+from strongroom.bittensor.authorization.token_rules import require_use, token_rules
+from strongroom.bittensor.keystore.names import Signer
 from strongroom.bittensor.protocol.call_reach import WEIGHT_CALLS
 from strongroom.core.errors import Forbidden, InvalidInput
 from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.security.access import Principal
-from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.security.policy import SignatureRequest, Unsaid
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 
@@ -50,20 +51,32 @@ class Use:
     amount_rao: int | None = 0
     destination: str | None = None
 
+    def by(self, who: Principal) -> KeyUse:
+        is_open = self.netuid is None and (self.call or "").startswith("SubtensorModule.")
+        subnets = () if self.netuid is None else (self.netuid,)
+        return KeyUse(
+            principal=who,
+            scope=self.right,
+            account="",
+            kind=self.call or "message:timestamp",
+            payload_hash=b"",
+            wallet=self.wallet,
+            amount_raw=self.amount_rao or 0,
+            is_amount_known=self.amount_rao is not None,
+            destination=self.destination,
+            terms={
+                "key": "coldkey" if self.coldkey else "hotkey",
+                "asked_hotkey": self.hotkey,
+                "netuid": Unsaid.ANY if is_open else subnets,
+                "call": self.call,
+                "paid": self.destination,
+            },
+        )
+
     def refusal(self, who: Principal) -> str | None:
         """The code that refuses it; None when it is allowed."""
         try:
-            require_use(
-                who,
-                self.right,
-                wallet=self.wallet,
-                hotkey=self.hotkey,
-                netuid=self.netuid,
-                call=self.call,
-                coldkey=self.coldkey,
-                amount_rao=self.amount_rao,
-                destination=self.destination,
-            )
+            require_use(self.by(who))
         except Forbidden as error:
             return error.instance_code
         return None
@@ -214,21 +227,14 @@ def test_a_token_may_be_for_some_networks_alone(client: str, allowed: bool) -> N
 async def test_the_gate_asks_for_every_signature_which_key_it_uses(
     database: Database, clock: ManualClock
 ) -> None:
-    policy = KeyPolicy(Guard(clock, Default.ALLOW))
+    policy = Guard(clock, Default.ALLOW, token_rules)
     plain = SignatureRequest(
         principal=principal(), scope=SIGN, account="5F", kind="message", payload_hash=bytes(32)
     )
     with pytest.raises(Forbidden):
         await database.write(lambda connection: policy.authorize(connection, plain))
-    use = KeyUse(
-        principal=principal(wallets=("other",)),
-        scope=SIGN,
-        account="5F",
-        kind="message",
-        payload_hash=bytes(32),
-        wallet="validator",
-        hotkey="default",
-    )
+    signer = Signer(wallet="validator", hotkey="default", coldkey=False)
+    use = early_use(principal(wallets=("other",)), SIGN, signer, kind="message:timestamp", address="5F")
     with pytest.raises(Forbidden) as raised:
         await database.write(lambda connection: policy.authorize(connection, use))
     assert raised.value.instance_code == "wallet_not_allowed"

@@ -11,7 +11,7 @@ import pytest
 
 from strongroom.core.guard.evaluation import ActiveRule, is_open, is_within
 from strongroom.core.guard.rule import Hours, Rule
-from strongroom.core.security.policy import Payment, SignatureRequest, Term
+from strongroom.core.security.policy import Payment, SignatureRequest, Term, Unsaid
 from support.guarding import TRADER, request
 
 
@@ -116,11 +116,17 @@ def test_what_does_not_say_what_it_takes_is_no_exception_for_its_destination() -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InSubnets(SignatureRequest):
-    netuids: tuple[int, ...]
+    netuids: tuple[int, ...] | Unsaid
 
     @property
     def terms(self) -> Mapping[str, Term]:
         return {"netuid": self.netuids}
+
+
+def in_subnets(netuids: tuple[int, ...] | Unsaid) -> InSubnets:
+    return InSubnets(
+        principal=TRADER, scope="toy:send", account="a", kind="SEND", payload_hash=bytes(32), netuids=netuids
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,6 +139,10 @@ class InSubnets(SignatureRequest):
         ("deny", "unless", (1, 8), True),
         ("deny", "unless", (1,), False),
         ("deny", "unless", (), True),
+        ("deny", "when", Unsaid.ANY, True),  # it may be the one that is denied
+        ("deny", "unless", Unsaid.ANY, True),
+        ("allow", "when", Unsaid.ANY, False),
+        ("allow", "unless", Unsaid.ANY, False),
         ("allow", "when", (1, 8), False),
         ("allow", "when", (1,), True),
         ("allow", "when", (), False),
@@ -140,12 +150,54 @@ class InSubnets(SignatureRequest):
     ],
 )
 def test_of_several_values_of_a_fact_the_worst_counts(
-    effect: str, part: str, netuids: tuple[int, ...], concerned: bool
+    effect: str, part: str, netuids: tuple[int, ...] | Unsaid, concerned: bool
 ) -> None:
-    asked = InSubnets(
-        principal=TRADER, scope="toy:send", account="a", kind="SEND", payload_hash=bytes(32), netuids=netuids
-    )
-    assert active({"effect": effect, part: {"facts": {"netuid": [1]}}}).concerns(asked, 0) is concerned
+    rule = active({"effect": effect, part: {"facts": {"netuid": [1]}}})
+    assert rule.concerns(in_subnets(netuids), 0) is concerned
+
+
+@pytest.mark.parametrize(
+    ("part", "netuids", "concerned"),
+    [
+        ("when", (1,), False),
+        ("when", (1, 8), True),
+        ("when", (8,), True),
+        ("when", (), False),  # it names none, so no other either
+        ("when", Unsaid.ANY, True),
+        ("unless", (8, 9), False),
+        ("unless", (1, 8), True),
+        ("unless", (), True),
+        ("unless", Unsaid.ANY, True),
+    ],
+)
+def test_other_facts_are_those_that_are_not_in_the_list(
+    part: str, netuids: tuple[int, ...] | Unsaid, concerned: bool
+) -> None:
+    rule = active({"effect": "deny", part: {"other_facts": {"netuid": [1, 2]}}})
+    assert rule.concerns(in_subnets(netuids), 0) is concerned
+
+
+@pytest.mark.parametrize(
+    ("part", "netuids", "concerned"),
+    [
+        ("when", (4,), False),
+        ("when", (5,), True),
+        ("when", (4, 5), True),
+        ("when", (), False),
+        ("when", Unsaid.ANY, True),
+        ("unless", (5, 6), False),
+        ("unless", (4, 5), True),
+        ("unless", Unsaid.ANY, True),
+    ],
+)
+def test_a_number_above_a_bound(part: str, netuids: tuple[int, ...] | Unsaid, concerned: bool) -> None:
+    rule = active({"effect": "deny", part: {"above": {"netuid": 4}}})
+    assert rule.concerns(in_subnets(netuids), 0) is concerned
+
+
+def test_a_text_is_above_nothing() -> None:
+    assert not active({"effect": "deny", "when": {"above": {"call": 0}}}).concerns(ASKED, 0)
+    assert not active({"effect": "deny", "when": {"above": {"absent": 0}}}).concerns(ASKED, 0)
 
 
 def test_an_amount_to_nobody_who_is_named_is_in_no_list() -> None:

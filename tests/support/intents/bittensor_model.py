@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.engine import URL
 
 from strongroom.bittensor import tables
+from strongroom.bittensor.authorization.key_use import call_use
 from strongroom.bittensor.authorization.limits import SUBMIT
 from strongroom.bittensor.definition import REVISIONS
 from strongroom.bittensor.extrinsics.drafting import ExtrinsicDraft, ExtrinsicRequest, SigningContext
@@ -27,7 +28,7 @@ from strongroom.bittensor.gateway.connection import Connection as NodeConnection
 from strongroom.bittensor.gateway.node import NodeChain
 from strongroom.bittensor.gateway.runtime import MetadataRuntime
 from strongroom.bittensor.jobs.store import Job, WaitFor, find_job, on_resolved, require_new, stored_with
-from strongroom.bittensor.keystore.names import Signer
+from strongroom.bittensor.keystore.names import HotkeyNames, Signer
 from strongroom.bittensor.protocol.account_calls import remove_stake, transfer
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.errors import StrongroomError, Unavailable
@@ -47,6 +48,7 @@ from support.intents.signing_model import SigningModel
 from support.intents.world import Died, Replica, Side
 
 CALLER = Principal(name="shop", scopes=frozenset({SUBMIT}))
+SIGNER = Signer(wallet="shop", hotkey="default", coldkey=True)
 URIS = ("//Alice", "//Bob")
 STRANGER = Keypair.from_uri("//Charlie").public_key
 MUCH = 10**9
@@ -122,14 +124,12 @@ class BittensorModel(SigningModel):
             created_at_ms=replica.side.clock.now_ms(),
         )
         wanted = ExtrinsicRequest(
-            principal=CALLER,
-            signer=Signer(wallet="shop", hotkey="default", coldkey=True),
+            use=call_use(CALLER, SUBMIT, SIGNER, call, names=HotkeyNames()),
             key=key,
             call=call,
             job=job.id,
             check=lambda connection: require_new(connection, job),
             store=partial(self._store, job=job),
-            amount_rao=amount,
         )
         return self._lend(replica, wanted) if amount % 8 == LENT_OF_8 else self._ask(replica, wanted, amount)
 

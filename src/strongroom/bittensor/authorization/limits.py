@@ -1,4 +1,4 @@
-"""Decides who may use which key for what: rights, token limits, and the one check in front of every use."""
+"""The rights of this ledger's tokens, and the limits that narrow them. `token_rules` turns the limits into rules of the guard."""
 
 import ipaddress
 from functools import lru_cache
@@ -6,8 +6,6 @@ from typing import Final
 
 import msgspec
 
-from strongroom.bittensor.protocol.call_reach import WEIGHT_CALLS
-from strongroom.bittensor.protocol.calls import SUBTENSOR
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.core.errors import Forbidden, InvalidInput
@@ -97,48 +95,7 @@ def encode_limits(limits: TokenLimits) -> str:
 
 def limits_of(principal: Principal) -> TokenLimits:
     """Raises: Forbidden: the row holds what this version does not understand; then nothing is allowed."""
-    return _decode(principal.limits) if principal.limits else TokenLimits()
-
-
-def require_use(
-    principal: Principal,
-    right: str,
-    *,
-    wallet: str,
-    hotkey: str | None,
-    netuid: int | None = None,
-    call: str | None = None,
-    coldkey: bool = False,
-    amount_rao: int | None = 0,
-    destination: str | None = None,
-) -> None:
-    """Returns when the principal may do this with this key.
-
-    `hotkey` is None when the use concerns the coldkey alone, `netuid` when the call concerns no subnet, `call`
-    (`Pallet.function`) for a message. `coldkey`: whether the coldkey is to sign. `amount_rao` is None when the call does
-    not say what it costs.
-
-    Raises:
-        Forbidden: with the first thing that is not allowed; its code says which.
-    """
-    principal.require(right)
-    limits = limits_of(principal)
-    if limits.wallets is not None and wallet not in limits.wallets:
-        raise Forbidden(f"The token does not reach the wallet {wallet}", code="wallet_not_allowed")
-    if hotkey is not None and limits.hotkeys is not None and hotkey not in limits.hotkeys:
-        raise Forbidden(f"The token does not reach the hotkey {hotkey}", code="hotkey_not_allowed")
-    if netuid is not None and limits.netuids is not None and netuid not in limits.netuids:
-        raise Forbidden(f"The token does not reach the subnet {netuid}", code="netuid_not_allowed")
-    if netuid is None and limits.netuids is not None and (call or "").startswith(f"{SUBTENSOR}."):
-        raise Forbidden(
-            f"The token reaches some subnets, and {call} names none: it may concern any",
-            code="netuid_not_allowed",
-        )
-    if call is not None and not allows_call(limits, call):
-        raise Forbidden(f"The token does not allow {call}", code="call_not_allowed")
-    if coldkey and not limits.coldkey:
-        raise Forbidden("The token does not allow the coldkey", code="coldkey_not_allowed")
-    _require_spending(limits, amount_rao, destination)
+    return decode_limits(principal.limits)
 
 
 def require_network(principal: Principal, client: str) -> None:
@@ -150,19 +107,6 @@ def require_network(principal: Principal, client: str) -> None:
     networks = limits_of(principal).networks
     if networks is not None and not any(_is_within(client, network) for network in networks):
         raise Forbidden("The token may not be used from this address", code="address_not_allowed")
-
-
-def allows_call(limits: TokenLimits, call: str) -> bool:
-    if _is_wrapper(call):
-        return False
-    return call in limits.calls or (WEIGHTS in limits.calls and call in WEIGHT_CALLS)
-
-
-def _require_spending(limits: TokenLimits, amount_rao: int | None, destination: str | None) -> None:
-    if limits.most_rao is not None and (amount_rao is None or amount_rao > limits.most_rao):
-        raise Forbidden(f"The token allows {limits.most_rao} rao in one call", code="amount_not_allowed")
-    if destination is not None and limits.destinations is not None and destination not in limits.destinations:
-        raise Forbidden(f"The token does not pay {destination}", code="destination_not_allowed")
 
 
 def _is_within(client: str, network: str) -> bool:
@@ -190,16 +134,19 @@ def _check_call(call: str) -> None:
         return
     if not (dot and pallet.isidentifier() and function.isidentifier()):
         raise InvalidInput(f"A call looks like SubtensorModule.set_weights, not {call!r}")
-    if _is_wrapper(call):
+    if is_wrapper(call):
         raise InvalidInput(f"No token may make the call {call}: such carry other calls")
 
 
-def _is_wrapper(call: str) -> bool:
+def is_wrapper(call: str) -> bool:
     return call.partition(".")[0] in WRAPPERS or call in WRAPPER_CALLS
 
 
 @lru_cache(maxsize=1024)
-def _decode(text: str) -> TokenLimits:
+def decode_limits(text: str) -> TokenLimits:
+    """Raises: Forbidden: it holds what this version does not understand."""
+    if not text:
+        return TokenLimits()
     try:
         return decode_json(text, TokenLimits)
     except msgspec.MsgspecError:

@@ -1,12 +1,13 @@
 """Signs messages, and verifies signatures of messages."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from strongroom.bittensor.authorization.limits import READ, SIGN, limits_of, require_use
-from strongroom.bittensor.authorization.policy import KeyUse
+from strongroom.bittensor.authorization.key_use import early_use
+from strongroom.bittensor.authorization.limits import READ, SIGN
+from strongroom.bittensor.authorization.token_rules import TEXT, allows_text, require_use
 from strongroom.bittensor.keystore.keyring import Keyring, WalletInfo
 from strongroom.bittensor.keystore.names import Signer
 from strongroom.bittensor.protocol.errors import RefusedMessage
@@ -49,19 +50,15 @@ class Messages:
         _require(principal, SIGN, signer)
         public = await self._keyring.public(signer.key)
         try:
-            message = parse_message(text, public.address, any_text=limits_of(principal).any_text)
+            any_text = allows_text(early_use(principal, SIGN, signer, kind=TEXT))
+            message = parse_message(text, public.address, any_text=any_text)
         except RefusedMessage as error:
             raise InvalidInput(str(error), code="message_refused") from None
         keypair = await self._keyring.open(signer.key)
-        request = KeyUse(
-            principal=principal,
-            scope=SIGN,
-            account=keypair.address,
-            kind=f"message:{message.kind}",
+        kind = f"message:{message.kind}"
+        request = replace(
+            early_use(principal, SIGN, signer, kind=kind, address=keypair.address),
             payload_hash=hashlib.blake2b(message.payload, digest_size=32).digest(),
-            wallet=signer.wallet,
-            hotkey=signer.hotkey,
-            coldkey=signer.coldkey,
             facts={"wallet": signer.wallet, "hotkey": signer.hotkey},
         )
 
@@ -99,9 +96,7 @@ class Messages:
 
 
 def _require(principal: Principal, right: str, signer: Signer, *, opens: bool = True) -> None:
-    require_use(
-        principal, right, wallet=signer.wallet, hotkey=signer.hotkey, coldkey=signer.coldkey and opens
-    )
+    require_use(early_use(principal, right, signer if opens else replace(signer, coldkey=False)))
 
 
 def _parse_signature(text: str) -> bytes:

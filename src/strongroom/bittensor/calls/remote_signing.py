@@ -13,9 +13,10 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from strongroom.bittensor.authorization.limits import SUBMIT, allows_call, limits_of, require_use
-from strongroom.bittensor.authorization.policy import KeyUse
-from strongroom.bittensor.calls.service import require_call, slot_of
+from strongroom.bittensor.authorization.key_use import KeyUse, call_use, early_use
+from strongroom.bittensor.authorization.limits import SUBMIT
+from strongroom.bittensor.authorization.token_rules import require_use
+from strongroom.bittensor.calls.service import slot_of
 from strongroom.bittensor.extrinsics.drafting import unsigned_intent
 from strongroom.bittensor.extrinsics.effects import ExtrinsicResolver
 from strongroom.bittensor.extrinsics.nonces import free_nonce
@@ -23,8 +24,8 @@ from strongroom.bittensor.extrinsics.signing import BUSY_POLL_S, ExtrinsicSignin
 from strongroom.bittensor.gateway import CallUnknown, Chain, ChainUnavailable, Heads
 from strongroom.bittensor.jobs.store import ID_BYTES, Job, JobExists, WaitFor, put_job, require_new
 from strongroom.bittensor.keystore.keyring import Keyring
-from strongroom.bittensor.keystore.names import Signer, hotkey
-from strongroom.bittensor.protocol.call_reach import CallReach, reach_of
+from strongroom.bittensor.keystore.names import HotkeyNames, Signer
+from strongroom.bittensor.protocol.call_reach import reach_of
 from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.errors import ProtocolError
@@ -34,7 +35,7 @@ from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.protocol.weights import AllZero
 from strongroom.bittensor.weights.subnet import Subnets
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.errors import Conflict, Forbidden, InvalidInput
+from strongroom.core.errors import Conflict, InvalidInput
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.signing import Unsigned
 from strongroom.core.security.access import Principal
@@ -64,7 +65,7 @@ class _Read:
     """What the service has read from the request, and the payload that it has built."""
 
     call: Call
-    reach: CallReach
+    use: KeyUse
     unsigned: UnsignedExtrinsic
     era: Era
 
@@ -97,7 +98,8 @@ class _LentDraft:
                 f"The same weights are under way: job {found.job.id}", code="weights_in_flight"
             ) from None
         facts: dict[str, str | int | None] = {"job": self.job.id, "nonce": nonce, "lent": 1}
-        use = _use(self.principal, self.wanted.signer, read, keypair.address, facts)
+        payload_hash = blake2_256(read.unsigned.payload)
+        use = replace(read.use, account=keypair.address, payload_hash=payload_hash, facts=facts)
         return unsigned_intent(read.unsigned, use=use, key=keypair, era=read.era, job=self.job.id, attempts=0)
 
     def on_signed(self, connection: Connection, intent: Intent) -> None:
@@ -136,13 +138,12 @@ class RemoteSigning:
             Unavailable: no node answers, or the outcome of an earlier extrinsic of the account is not known.
         """
         signer = wanted.signer
-        require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, coldkey=signer.coldkey)
+        require_use(early_use(principal, SUBMIT, signer))
         if wanted.tip:
             raise InvalidInput("A tip is not paid", code="tip_refused")
         give_up_s = self._clock.monotonic_s() + BUSY_S
         read = await self._read_patiently(principal, wanted, give_up_s)
-        require_call(principal, signer, read.call, read.reach)
-        await self._require_own_hotkeys(principal, signer, read.reach)
+        require_use(read.use)
         keypair = await self._keyring.open(signer.key)
         await self._require_weights(read.call, keypair.public_key, may_be_zero=wanted.may_be_zero)
         intent = await self._in_turn(principal, wanted, read, keypair, give_up_s)
@@ -165,20 +166,20 @@ class RemoteSigning:
         if failure is not None:
             raise InvalidInput(failure.message, code="weights_refused")
 
-    async def _require_own_hotkeys(self, principal: Principal, signer: Signer, reach: CallReach) -> None:
-        """Lets a token for some hotkeys use the coldkey only for calls that name these hotkeys.
+    async def _use(self, principal: Principal, signer: Signer, call: Call) -> KeyUse:
+        """Reads what the call would do, with the names of the hotkeys that it concerns.
 
         Raises:
-            Forbidden: the call names another hotkey than the request.
+            NotFound, Locked, VaultError: of the hotkey that signs; VaultError: a row of the wallet was altered.
+            ProtocolError: an argument is none.
         """
-        if limits_of(principal).hotkeys is None or not reach.hotkeys:
-            return
-        own = await self._keyring.public(hotkey(signer.wallet, signer.hotkey))
-        if any(address != own.address for address in reach.hotkeys):
-            raise Forbidden(
-                f"The call names another hotkey than {signer.wallet}/{signer.hotkey}",
-                code="hotkey_not_allowed",
-            )
+        names = HotkeyNames()
+        if not signer.coldkey:
+            own = await self._keyring.public(signer.key)
+            names = HotkeyNames(names={own.address: signer.hotkey})
+        elif reach_of(call).hotkeys:
+            names = await self._keyring.hotkeys(signer.wallet)
+        return call_use(principal, SUBMIT, signer, call, names=names)
 
     async def _in_turn(
         self, principal: Principal, wanted: Wanted, read: _Read, keypair: Keypair, give_up_s: float
@@ -235,10 +236,9 @@ class RemoteSigning:
         runtime, heads = await self._chain.runtime(fresh=True), await self._chain.heads()
         try:
             name = runtime.call_name(wanted.call)
-            if not allows_call(limits_of(principal), name):
-                raise Forbidden(f"The token does not allow {name}", code="call_not_allowed")
+            require_use(early_use(principal, SUBMIT, wanted.signer, kind=name, call=name))
             call = runtime.decode_call(wanted.call)
-            reach = reach_of(call)
+            use = await self._use(principal, wanted.signer, call)
             era = Era.decode(wanted.era, heads.best.number)
         except (CallUnknown, ProtocolError) as error:
             raise InvalidInput(str(error), code="invalid_call") from None
@@ -258,7 +258,7 @@ class RemoteSigning:
             genesis_hash=runtime.genesis_hash,
             first_hash=first_hash,
         )
-        return _Read(call=call, reach=reach, unsigned=unsigned, era=era)
+        return _Read(call=call, use=use, unsigned=unsigned, era=era)
 
     def _job(self, principal: Principal, wanted: Wanted, call: Call, slot: bytes | None) -> Job:
         return Job(
@@ -283,25 +283,3 @@ def _require_era(era: Era, heads: Heads) -> None:
             " followed, and nothing was signed: ask again with a newer one",
             code="era_ended",
         )
-
-
-def _use(
-    principal: Principal, signer: Signer, read: _Read, address: str, facts: dict[str, str | int | None]
-) -> KeyUse:
-    reach = read.reach
-    return KeyUse(
-        principal=principal,
-        scope=SUBMIT,
-        account=address,
-        kind=read.call.name,
-        payload_hash=blake2_256(read.unsigned.payload),
-        amount_raw=reach.amount_rao or 0,
-        is_amount_known=reach.amount_rao is not None,
-        destination=reach.destination,
-        facts=facts,
-        wallet=signer.wallet,
-        hotkey=signer.hotkey,
-        netuids=reach.netuids,
-        call=read.call.name,
-        coldkey=signer.coldkey,
-    )

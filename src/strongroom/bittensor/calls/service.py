@@ -10,7 +10,9 @@ from typing import Final
 
 import msgspec
 
-from strongroom.bittensor.authorization.limits import SUBMIT, require_use
+from strongroom.bittensor.authorization.key_use import KeyUse, call_use, early_use
+from strongroom.bittensor.authorization.limits import SUBMIT
+from strongroom.bittensor.authorization.token_rules import require_use
 from strongroom.bittensor.calls.requests import Body
 from strongroom.bittensor.extrinsics.drafting import ExtrinsicRequest
 from strongroom.bittensor.extrinsics.extrinsic import Extrinsic
@@ -27,8 +29,7 @@ from strongroom.bittensor.jobs.store import (
     stored_with,
 )
 from strongroom.bittensor.keystore.keyring import Keyring
-from strongroom.bittensor.keystore.names import KeyKind, Signer, hotkey
-from strongroom.bittensor.protocol.call_reach import CallReach, reach_of
+from strongroom.bittensor.keystore.names import HotkeyNames, KeyKind, Signer, hotkey
 from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.weights import AllZero, mechanism_index
@@ -116,11 +117,12 @@ class Calls:
     async def _submit(self, principal: Principal, request: CallRequest) -> JobResult:
         check_key(request.key)
         signer = request.signer
-        require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, coldkey=signer.coldkey)
+        require_use(early_use(principal, SUBMIT, signer))
         own = await self._keyring.public(hotkey(request.wallet, request.hotkey))
         call = _build(request, own.public_key)
-        reach = reach_of(call)
-        require_call(principal, signer, call, reach)
+        names = HotkeyNames(names={own.address: signer.hotkey})
+        use = call_use(principal, SUBMIT, signer, call, names=names)
+        require_use(use)
         if call.name in PAYING and request.key is None:
             raise InvalidInput(
                 "A call by which the coldkey pays needs an Idempotency-Key", code="idempotency_key_required"
@@ -131,23 +133,17 @@ class Calls:
             failure = await self._subnets.obstacle_to(call, own.public_key, may_be_zero=True)
             if failure is not None:
                 return nothing_signed(job, failure)
-            return await self._sign(principal, signer, call, reach, job)
+            return await self._sign(use, signer, call, job)
 
         return await self._results.of_new_job(job, begin)
 
-    async def _sign(
-        self, principal: Principal, signer: Signer, call: Call, reach: CallReach, job: Job
-    ) -> Extrinsic:
+    async def _sign(self, use: KeyUse, signer: Signer, call: Call, job: Job) -> Extrinsic:
         return await self._submitter.submit(
             ExtrinsicRequest(
-                principal=principal,
-                signer=signer,
+                use=use,
                 key=await self._keyring.open(signer.key),
                 call=call,
                 job=job.id,
-                netuids=reach.netuids,
-                amount_rao=reach.amount_rao,
-                destination=reach.destination,
                 check=lambda connection: require_new(connection, job),
                 store=stored_with(job),
             )
@@ -187,22 +183,6 @@ def slot_of(call: Call, public_key: bytes) -> bytes | None:
     if not (isinstance(netuid, int) and isinstance(mechid, int)):
         raise InvalidInput("The call names no subnet", code="invalid_call")
     return weights_subject(public_key, mechanism_index(netuid, mechid))
-
-
-def require_call(principal: Principal, signer: Signer, call: Call, reach: CallReach) -> None:
-    """Raises: Forbidden: the principal may not use this key for this call."""
-    for netuid in reach.netuids or (None,):
-        require_use(
-            principal,
-            SUBMIT,
-            wallet=signer.wallet,
-            hotkey=signer.hotkey,
-            netuid=netuid,
-            call=call.name,
-            coldkey=signer.coldkey,
-            amount_rao=reach.amount_rao,
-            destination=reach.destination,
-        )
 
 
 def _build(request: CallRequest, public_key: bytes) -> Call:

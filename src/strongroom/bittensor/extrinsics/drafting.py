@@ -1,17 +1,15 @@
 """Drafts extrinsics: a request becomes an unsigned extrinsic with the account's next nonce."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from sqlalchemy import Connection
 
-from strongroom.bittensor.authorization.limits import SUBMIT
-from strongroom.bittensor.authorization.policy import KeyUse
+from strongroom.bittensor.authorization.key_use import KeyUse
 from strongroom.bittensor.extrinsics.extrinsic import State
 from strongroom.bittensor.extrinsics.nonces import free_nonce, slot_of
 from strongroom.bittensor.gateway import Heads, Runtime
-from strongroom.bittensor.keystore.names import Signer
 from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.extrinsics import Unsigned as UnsignedExtrinsic
@@ -19,7 +17,6 @@ from strongroom.bittensor.protocol.extrinsics import blake2_256
 from strongroom.core.errors import Unavailable
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.signing import Signed, Unsigned
-from strongroom.core.security.access import Principal
 from strongroom.core.security.tokens import require_unrevoked
 
 ERA_BLOCKS: Final = 32
@@ -41,8 +38,8 @@ class SigningKey(Protocol):
 class ExtrinsicRequest:
     """What should be signed and submitted."""
 
-    principal: Principal
-    signer: Signer
+    use: KeyUse
+    """Who uses which key for what; the account and the hash follow when it is signed."""
     key: SigningKey
     call: Call
     job: str
@@ -50,11 +47,6 @@ class ExtrinsicRequest:
     """Checks the request against what is stored, while the account is locked. It raises if the request must not be signed."""
     store: Callable[[Connection, Intent], None]
     """Stores the job of the request, in the transaction that signs."""
-    netuids: tuple[int, ...] = ()
-    right: str = SUBMIT
-    amount_rao: int | None = 0
-    """The amount that leaves the account; None: the call does not say it."""
-    destination: str | None = None
     facts: Mapping[str, str | int | None] = field(default_factory=dict)
 
 
@@ -81,7 +73,7 @@ class ExtrinsicDraft:
         key = request.key
         final_number = context.heads.final.number
         nonce = free_nonce(connection, key.public_key, key.address, context.next_nonce, final_number)
-        require_unrevoked(connection, request.principal)
+        require_unrevoked(connection, request.use.principal)
         request.check(connection)
         era = _era(context.heads)
         extrinsic = UnsignedExtrinsic(
@@ -143,24 +135,15 @@ def _era(heads: Heads) -> Era:
 
 
 def _use(request: ExtrinsicRequest, nonce: int, payload_hash: bytes) -> KeyUse:
-    return KeyUse(
-        principal=request.principal,
-        scope=request.right,
+    netuids = request.use.terms["netuid"]
+    return replace(
+        request.use,
         account=request.key.address,
-        kind=request.call.name,
         payload_hash=payload_hash,
-        amount_raw=request.amount_rao or 0,
-        is_amount_known=request.amount_rao is not None,
-        destination=request.destination,
         facts={
             "job": request.job,
             "nonce": nonce,
-            "netuid": next(iter(request.netuids), None),
+            "netuid": next(iter(netuids), None) if isinstance(netuids, tuple) else None,
             **request.facts,
         },
-        wallet=request.signer.wallet,
-        hotkey=request.signer.hotkey,
-        netuids=request.netuids,
-        call=request.call.name,
-        coldkey=request.signer.coldkey,
     )

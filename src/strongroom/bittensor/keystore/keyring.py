@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from strongroom.bittensor.keystore.decryption import unlock
 from strongroom.bittensor.keystore.holdings import held_row
 from strongroom.bittensor.keystore.keyfile_folder import KeyFile, WalletFolder, password_for
-from strongroom.bittensor.keystore.names import KeyKind, KeyName, coldkey, hotkey
+from strongroom.bittensor.keystore.names import HotkeyNames, KeyKind, KeyName, coldkey, hotkey
 from strongroom.bittensor.keystore.vault_keys import StoredKey, load_key, load_keys, open_key
 from strongroom.bittensor.protocol.errors import KeyFileError, PasswordNeeded, WrongPassword
 from strongroom.bittensor.protocol.keyfiles import Encryption, PublicKey, encryption_of
@@ -142,6 +142,24 @@ class Keyring:
             is_unlocked=await self._is_open(signer),
         )
 
+    async def hotkeys(self, wallet: str) -> HotkeyNames:
+        """Returns the addresses of the wallet's hotkeys. It opens no key.
+
+        Raises:
+            VaultError: something else than the service changed a row.
+        """
+        stored = await self._database.read(lambda connection: load_keys(connection, wallet))
+        hotkeys = [one.key for one in stored if one.key.kind is KeyKind.HOTKEY]
+        names = {(await self.public(key)).address: key.name for key in hotkeys}
+        if self._folder is None:
+            return HotkeyNames(names=names)
+        in_folder = await asyncio.to_thread(_addresses, self._folder, wallet)
+        told = {address: name for name, address in in_folder.items() if address is not None}
+        is_complete = all(
+            address is not None or name in names.values() for name, address in in_folder.items()
+        )
+        return HotkeyNames(names=told | names, is_complete=is_complete)
+
     async def _is_open(self, key: KeyName) -> bool:
         stored = await self._stored(key)
         if stored is not None and stored.sealed_secret is not None:
@@ -237,6 +255,20 @@ class Keyring:
                 f"Hotkey file not found for wallet {key.wallet}, hotkey {key.name}", code="hotkey_not_found"
             )
         return NotFound(f"Wallet {key.wallet} not found", code="wallet_not_found")
+
+
+def _addresses(folder: WalletFolder, wallet: str) -> dict[str, str | None]:
+    """The addresses of the folder's hotkeys; None: a file does not tell it without its password."""
+    found: dict[str, str | None] = {}
+    for key in folder.keys(wallet):
+        if key.kind is KeyKind.COLDKEY:
+            continue
+        try:
+            public = folder.public(key)
+        except KeyFileError:
+            public = None
+        found[key.name] = None if public is None else public.address
+    return found
 
 
 def _locked(key: KeyName, error: KeyFileError) -> Locked:

@@ -2,7 +2,8 @@
 
 import enum
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from strongroom.core.errors import InvalidInput
@@ -41,6 +42,15 @@ class Signer:
         """Raises: InvalidInput: no valid names."""
         checked = hotkey(self.wallet, self.hotkey)
         return coldkey(self.wallet) if self.coldkey else checked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HotkeyNames:
+    """Hotkeys of one wallet, by their addresses."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    is_complete: bool = True
+    """False: the address of some hotkey of the wallet is not known without its password."""
 
 
 def coldkey(wallet: str) -> KeyName:

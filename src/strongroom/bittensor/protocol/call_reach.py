@@ -1,4 +1,4 @@
-"""The reach of a call, against which a token's limits are checked: its subnets, what leaves the coldkey, and where it goes."""
+"""The reach of a call, as rules ask for it: its subnets, what leaves the coldkey, where it goes, and the hotkeys that it names."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -76,7 +76,7 @@ def _netuids(name: str, value: Any) -> tuple[int, ...]:
         if not isinstance(value, list | tuple):
             raise ProtocolError(f"{name} is not a list")
         return tuple(_number(one) for one in value)
-    return (_number(value),) if name.endswith("netuid") else ()
+    return (_number(value),) if name.endswith("netuid") and value is not None else ()
 
 
 def _destination(arguments: dict[str, Any]) -> str | None:

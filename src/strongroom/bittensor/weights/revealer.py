@@ -3,12 +3,15 @@
 import enum
 from typing import Any
 
+from strongroom.bittensor.authorization.key_use import call_use
+from strongroom.bittensor.authorization.limits import SUBMIT
 from strongroom.bittensor.extrinsics.drafting import ExtrinsicRequest
 from strongroom.bittensor.extrinsics.store import load
 from strongroom.bittensor.extrinsics.submitter import Submitter
 from strongroom.bittensor.gateway import Chain, Item, Runtime
 from strongroom.bittensor.jobs.store import Job, close_unchanged, document, require_waiting, stored_with
 from strongroom.bittensor.keystore.keyring import Keyring
+from strongroom.bittensor.keystore.names import HotkeyNames
 from strongroom.bittensor.protocol import calls
 from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
 from strongroom.bittensor.protocol.failures import Failure
@@ -73,13 +76,13 @@ class Reveals:
 
     @staticmethod
     def _request(principal: Principal, job: Job, keypair: Keypair, call: Call) -> ExtrinsicRequest:
+        signer = signer_of(job)
+        names = HotkeyNames(names={keypair.address: signer.hotkey})
         return ExtrinsicRequest(
-            principal=principal,
-            signer=signer_of(job),
+            use=call_use(principal, SUBMIT, signer, call, names=names),
             key=keypair,
             call=call,
             job=job.id,
-            netuids=(job.document["netuid"],),
             check=lambda connection: require_waiting(connection, job),
             store=stored_with(job),
             facts={"commit": job.document["commit"]},

@@ -15,7 +15,9 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection
 
-from strongroom.bittensor.authorization.limits import READ, SUBMIT, require_use
+from strongroom.bittensor.authorization.key_use import call_use, early_use
+from strongroom.bittensor.authorization.limits import READ, SUBMIT
+from strongroom.bittensor.authorization.token_rules import require_use
 from strongroom.bittensor.extrinsics.drafting import ExtrinsicRequest
 from strongroom.bittensor.extrinsics.extrinsic import Extrinsic
 from strongroom.bittensor.extrinsics.submitter import Submitter
@@ -37,7 +39,7 @@ from strongroom.bittensor.jobs.store import (
     require_waiting,
 )
 from strongroom.bittensor.keystore.keyring import Keyring
-from strongroom.bittensor.keystore.names import Signer
+from strongroom.bittensor.keystore.names import HotkeyNames, Signer
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.bittensor.protocol.keys import Keypair
@@ -146,9 +148,7 @@ class Weights:
 
     async def _set(self, principal: Principal, request: WeightsRequest) -> JobResult:
         signer = request.signer
-        require_use(
-            principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, netuid=request.netuid, call=CALL
-        )
+        require_use(early_use(principal, SUBMIT, signer, kind=CALL, call=CALL, netuids=(request.netuid,)))
         keypair = await self._keyring.open(signer.key)
         job = self._job(principal, request, keypair.public_key)
         if not request.in_background:
@@ -192,7 +192,7 @@ class Weights:
             InvalidInput: one is no address, or there are too many.
             Forbidden, Unavailable.
         """
-        require_use(principal, SUBMIT, wallet=signer.wallet, hotkey=signer.hotkey, netuid=netuid, call=CALL)
+        require_use(early_use(principal, SUBMIT, signer, kind=CALL, call=CALL, netuids=(netuid,)))
         if not (0 < len(addresses) <= MAX_WEIGHTS and 0 <= netuid < MECHANISM_STEP):
             raise InvalidInput(
                 f"From 1 to {MAX_WEIGHTS} weights can be set, in a subnet from 0 to {MECHANISM_STEP - 1}",
@@ -214,10 +214,9 @@ class Weights:
         principal.require(READ)
         found = await self._results.find(principal, id_or_key)
         if found is not None:
-            facts = found.job.document
-            require_use(
-                principal, READ, wallet=facts["wallet"], hotkey=facts["hotkey"], netuid=facts.get("netuid")
-            )
+            netuid = found.job.document.get("netuid")
+            netuids = () if netuid is None else (netuid,)
+            require_use(early_use(principal, READ, signer_of(found.job), netuids=netuids))
         return found
 
     async def _accept(self, job: Job) -> JobResult:
@@ -269,7 +268,8 @@ class Weights:
         *,
         check: Callable[[Connection, Job], None] = require_new,
     ) -> Extrinsic:
-        made = await self._plan(subnet, weights_of(job), keypair.public_key)
+        weights, signer = weights_of(job), signer_of(job)
+        made = await self._plan(subnet, weights, keypair.public_key)
         reveal = self._reveal(job, made)
 
         def store(connection: Connection, intent: Intent) -> None:
@@ -278,15 +278,20 @@ class Weights:
                 put_job(connection, commits(reveal, intent.id))
 
         request = ExtrinsicRequest(
-            principal=principal,
-            signer=signer_of(job),
+            use=call_use(
+                principal,
+                SUBMIT,
+                signer,
+                made.call,
+                names=HotkeyNames(names={keypair.address: signer.hotkey}),
+                weights=weights,
+            ),
             key=keypair,
             call=made.call,
             job=job.id,
-            netuids=(subnet.netuid,),
             check=lambda connection: check(connection, job),
             store=store,
-            facts={"weights": weights_digest(weights_of(job)).hex()},
+            facts={"weights": weights_digest(weights).hex()},
         )
         return await self._submitter.submit(request)
 

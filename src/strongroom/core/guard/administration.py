@@ -183,7 +183,7 @@ class GuardAdministration:
         await self._database.write(work)
 
     def normalized(self, request: SignatureRequest) -> SignatureRequest:
-        """A request of a person, with addresses as signatures name them. Raises: InvalidInput."""
+        """A request of a person as the ledger's signatures make it, with addresses as they name them. Raises: InvalidInput."""
         words = self._vocabulary
         check_words(request.kind, request.facts, words)
         try:
@@ -194,7 +194,7 @@ class GuardAdministration:
                 account = words.normalized_account(account)
         except ValueError as error:
             raise InvalidInput(str(error)) from None
-        return replace(request, destination=destination, account=account)
+        return words.as_request(replace(request, destination=destination, account=account))
 
     async def freezes(self) -> list[Freeze]:
         return list(await self._database.read(load_freezes))

@@ -1,14 +1,14 @@
 """Whether a rule concerns a signature. Nothing here reads or writes anything."""
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from strongroom.core.guard.rule import DAYS, Conditions, Effect, Hours, Rule
-from strongroom.core.security.policy import SignatureRequest, Term
+from strongroom.core.security.policy import SignatureRequest, Term, Unsaid
 
 MINUTES_OF_DAY = 24 * 60
 
@@ -24,20 +24,24 @@ class ActiveRule:
     ends_at_ms: int | None
 
     def concerns(self, request: SignatureRequest, now_ms: int) -> bool:
-        is_allowing = self.rule.effect is Effect.ALLOW
         # What denies counts from the commit on, also where the clock is behind that of the machine that added it.
-        if is_allowing and now_ms < self.starts_at_ms:
+        if self.rule.effect is Effect.ALLOW and now_ms < self.starts_at_ms:
             return False
         if self.ends_at_ms is not None and now_ms >= self.ends_at_ms:
             return False
-        # What is said of several is denied for one of them, and allowed for all of them alone; exceptions the other way round.
-        if not holds(self.rule.when, request, now_ms, every=is_allowing, if_nobody=False):
-            return False
-        if self.rule.unless is None:
-            return True
-        # What pays nobody breaks no rule about who is paid, unless it does not say what it takes, and so not who gets it.
-        is_exempt = not is_allowing and request.is_amount_known
-        return not holds(self.rule.unless, request, now_ms, every=not is_allowing, if_nobody=is_exempt)
+        return concerns(self.rule, request, now_ms)
+
+
+def concerns(rule: Rule, request: SignatureRequest, now_ms: int) -> bool:
+    is_allowing = rule.effect is Effect.ALLOW
+    # What is said of several is denied for one of them, and allowed for all of them alone; exceptions the other way round.
+    if not holds(rule.when, request, now_ms, every=is_allowing, if_nobody=False):
+        return False
+    if rule.unless is None:
+        return True
+    # What pays nobody breaks no rule about who is paid, unless it does not say what it takes, and so not who gets it.
+    is_exempt = not is_allowing and request.is_amount_known
+    return not holds(rule.unless, request, now_ms, every=not is_allowing, if_nobody=is_exempt)
 
 
 def holds(
@@ -86,18 +90,32 @@ def _among(value: str, values: tuple[str, ...] | None) -> bool:
 
 
 def _facts_hold(conditions: Conditions, request: SignatureRequest, *, every: bool) -> bool:
-    if conditions.facts is None:
+    tests = [
+        *((name, wanted.__contains__) for name, wanted in (conditions.facts or {}).items()),
+        *((name, _other_than(known)) for name, known in (conditions.other_facts or {}).items()),
+        *((name, _more_than(bound)) for name, bound in (conditions.above or {}).items()),
+    ]
+    if not tests:
         return True
-    return all(
-        _fact_holds(request.terms.get(name), wanted, every=every) for name, wanted in conditions.facts.items()
-    )
+    terms = request.terms
+    return all(_term_holds(terms.get(name), is_met, every=every) for name, is_met in tests)
 
 
-def _fact_holds(value: Term, wanted: tuple[str | int, ...], *, every: bool) -> bool:
-    if not isinstance(value, tuple):
-        return value in wanted
-    among = [each in wanted for each in value]
-    return bool(among) and (all(among) if every else any(among))
+def _term_holds(term: Term, is_met: Callable[[str | int], bool], *, every: bool) -> bool:
+    if isinstance(term, Unsaid):
+        return not every
+    if term is None:
+        return False
+    met = [is_met(value) for value in (term if isinstance(term, tuple) else (term,))]
+    return bool(met) and (all(met) if every else any(met))
+
+
+def _other_than(known: tuple[str | int, ...]) -> Callable[[str | int], bool]:
+    return lambda value: value not in known
+
+
+def _more_than(bound: int) -> Callable[[str | int], bool]:
+    return lambda value: isinstance(value, int) and value > bound
 
 
 def _destinations_hold(

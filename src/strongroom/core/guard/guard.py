@@ -1,4 +1,4 @@
-"""The policy of every ledger: scopes, then freezes, then rules.
+"""The policy of every ledger: scopes and what the caller's credential carries, then freezes, then rules.
 
 What denies wins. What no rule allows or denies is decided by the default; what the service does by itself, such as to receive,
 is allowed unless a rule denies it.
@@ -15,6 +15,7 @@ from strongroom.core.errors import Forbidden
 from strongroom.core.guard.evaluation import ActiveRule
 from strongroom.core.guard.rule import Effect
 from strongroom.core.guard.state import Freeze, GuardReader, GuardState
+from strongroom.core.guard.token_rules import TokenRules, is_within, no_token_rules, require_token
 from strongroom.core.guard.windows import (
     LIMIT_CODE,
     Charge,
@@ -46,14 +47,15 @@ class _Verdict:
 class Guard:
     """See `core.security.policy.Policy`."""
 
-    def __init__(self, clock: Clock, default: Default) -> None:
+    def __init__(self, clock: Clock, default: Default, token_rules: TokenRules = no_token_rules) -> None:
         self._clock = clock
         self._default = default
+        self._token_rules = token_rules
         self._reader = GuardReader()
 
     def authorize(self, connection: Connection, request: SignatureRequest) -> Allowed:
         """Raises: Forbidden: its code says whether the scope, a freeze, a rule or its limit is the reason."""
-        request.principal.require(request.scope)
+        require_token(request, self._token_rules(request))
         now_ms = self._clock.now_ms()
         state = self._reader.held(connection, now_ms)
         verdict = self._judge(state, request, now_ms)
@@ -62,7 +64,7 @@ class Guard:
 
     def ask(self, connection: Connection, request: SignatureRequest) -> Allowed:
         """What `authorize` would say now; nothing is counted. Raises: Forbidden."""
-        request.principal.require(request.scope)
+        require_token(request, self._token_rules(request))
         now_ms = self._clock.now_ms()
         state = self._reader.seen(connection, now_ms)
         verdict = self._judge(state, request, now_ms)
@@ -90,20 +92,19 @@ class Guard:
 def _require_within(rule: ActiveRule, request: SignatureRequest) -> None:
     """Raises: Forbidden: the rule denies this by itself, whatever passed before."""
     limit = rule.rule.limit
+    if is_within(limit, request):
+        return
     if limit is None:
         raise Forbidden(f"The rule {rule.name!r} denies it", code=DENIED_CODE)
-    if limit.max_amount is None:
-        return
     if not request.is_amount_known:
         raise Forbidden(
             f"The rule {rule.name!r} limits amounts, and {request.kind} does not say what it takes",
             code=LIMIT_CODE,
         )
-    if limit.seconds is None and amount_of(limit, request) > limit.max_amount:
-        raise Forbidden(
-            f"The rule {rule.name!r} lets {limit.amount_raw} raw pass at once, not {amount_of(limit, request)}",
-            code=LIMIT_CODE,
-        )
+    raise Forbidden(
+        f"The rule {rule.name!r} lets {limit.amount_raw} raw pass at once, not {amount_of(limit, request)}",
+        code=LIMIT_CODE,
+    )
 
 
 def _frozen(freeze: Freeze) -> Forbidden:

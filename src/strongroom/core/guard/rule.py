@@ -26,6 +26,7 @@ import msgspec
 from strongroom.core.errors import InvalidInput
 from strongroom.core.http.forwarded import CLIENT_BITS
 from strongroom.core.json_decoder import decode_json
+from strongroom.core.security.policy import SignatureRequest
 
 MAX_DOCUMENT: Final = 64 * 1024
 MAX_NAME: Final = 100
@@ -38,6 +39,7 @@ _AMOUNT = re.compile(f"[0-9]{{1,{len(str(MAX_AMOUNT))}}}")  # Python reads no nu
 
 
 Normalize = Callable[[str], str]
+Facts = dict[str, tuple[str | int, ...]]
 
 
 class Effect(enum.StrEnum):
@@ -75,8 +77,12 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     wallets: tuple[str, ...] | None = None
     accounts: tuple[str, ...] | None = None
     kinds: tuple[str, ...] | None = None
-    facts: dict[str, tuple[str | int, ...]] | None = None
+    facts: Facts | None = None
     """What else the ledger says of a signature, for example `{"netuid": [1, 2]}`."""
+    other_facts: Facts | None = None
+    """The same, for a signature that names a value which is not in the list."""
+    above: dict[str, int] | None = None
+    """Facts that are numbers, and more than this."""
     destinations: tuple[str, ...] | None = None
     networks: tuple[str, ...] | None = None
     """Where the request came from, in CIDR form."""
@@ -111,6 +117,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """For people."""
 
 
+def _as_asked(question: SignatureRequest) -> SignatureRequest:
+    return question
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
     """The words of a ledger that rules may use, so that a misspelt one is refused and not silently never met."""
@@ -122,6 +132,8 @@ class Vocabulary:
     facts: Mapping[str, type] = field(default_factory=dict)
     fact_forms: Mapping[str, str] = field(default_factory=dict)
     """Regular expressions for the texts of facts."""
+    normalized_facts: Mapping[str, Normalize] = field(default_factory=dict)
+    """As `normalized_destination`, for facts that are addresses."""
     principals: tuple[str, ...] | None = None
     """Names of callers, and beginnings of names, which end in a colon. None: any."""
     asset_form: str = ""
@@ -131,6 +143,8 @@ class Vocabulary:
     normalized_destination: Normalize | None = None
     """Turns an address as people write it into the one that signatures name; raises ValueError. None: as it is."""
     normalized_account: Normalize | None = None
+    as_request: Callable[[SignatureRequest], SignatureRequest] = _as_asked
+    """Turns a person's question into a request as this ledger's signatures make it."""
 
 
 def parse_rule(text: str | bytes, vocabulary: Vocabulary) -> Rule:
@@ -215,13 +229,17 @@ def _checked(where: str, conditions: Conditions, vocabulary: Vocabulary) -> Cond
         known = ", ".join(sorted(vocabulary.kinds))
         raise _wrong(f"{where}.kinds", f"{', '.join(sorted(unknown))} is not signed here; there is {known}")
     _check_forms(f"{where}.kinds", conditions.kinds or (), vocabulary.kind_form)
-    _check_facts(where, conditions.facts or {}, vocabulary)
+    facts = _checked_facts(f"{where}.facts", conditions.facts, vocabulary)
+    others = _checked_facts(f"{where}.other_facts", conditions.other_facts, vocabulary)
+    _check_bounds(f"{where}.above", conditions.above, vocabulary)
     for network in conditions.networks or ():
         _check_network(f"{where}.networks", network)
     if conditions.hours is not None:
         _check_hours(f"{where}.hours", conditions.hours)
     return msgspec.structs.replace(
         conditions,
+        facts=facts,
+        other_facts=others,
         destinations=_normalized(
             f"{where}.destinations", conditions.destinations, vocabulary.normalized_destination
         ),
@@ -240,18 +258,48 @@ def _normalized(
         raise _wrong(where, str(error)) from None
 
 
-def _check_facts(where: str, facts: Mapping[str, tuple[str | int, ...]], vocabulary: Vocabulary) -> None:
-    for name, values in facts.items():
-        if name not in vocabulary.facts:
-            known = ", ".join(sorted(vocabulary.facts)) or "none"
-            raise _wrong(f"{where}.facts", f"no fact is called {name!r} here; there is {known}")
-        kind = vocabulary.facts[name]
-        if not values or not all(type(value) is kind for value in values):
-            what = "whole numbers" if kind is int else "texts"
-            raise _wrong(f"{where}.facts.{name}", f"is a list of {what}, at least one")
-        if kind is str:
-            texts = [str(value) for value in values]
-            _check_forms(f"{where}.facts.{name}", texts, vocabulary.fact_forms.get(name, ".*"))
+def _checked_facts(where: str, facts: Facts | None, vocabulary: Vocabulary) -> Facts | None:
+    """The facts with their texts in the form of signatures."""
+    if facts is None:
+        return None
+    if not facts:
+        raise _wrong(where, "is empty: leave it out, or fill it")
+    return {name: _checked_values(f"{where}.{name}", name, facts[name], vocabulary) for name in facts}
+
+
+def _checked_values(
+    where: str, name: str, values: tuple[str | int, ...], vocabulary: Vocabulary
+) -> tuple[str | int, ...]:
+    kind = _kind_of_fact(where, name, vocabulary)
+    if not values or not all(type(value) is kind for value in values):
+        what = "whole numbers" if kind is int else "texts"
+        raise _wrong(where, f"is a list of {what}, at least one")
+    if kind is int:
+        return values
+    texts = tuple(str(value) for value in values)
+    _check_forms(where, texts, vocabulary.fact_forms.get(name, ".*"))
+    return _normalized(where, texts, vocabulary.normalized_facts.get(name)) or texts
+
+
+def _check_bounds(where: str, bounds: Mapping[str, int] | None, vocabulary: Vocabulary) -> None:
+    if bounds is None:
+        return
+    if not bounds:
+        raise _wrong(where, "is empty: leave it out, or fill it")
+    for name, bound in bounds.items():
+        if (
+            _kind_of_fact(f"{where}.{name}", name, vocabulary) is not int
+            or type(bound) is not int
+            or bound < 0
+        ):
+            raise _wrong(f"{where}.{name}", "is for facts that are numbers: a whole number, 0 or more")
+
+
+def _kind_of_fact(where: str, name: str, vocabulary: Vocabulary) -> type:
+    if name not in vocabulary.facts:
+        known = ", ".join(sorted(vocabulary.facts)) or "none"
+        raise _wrong(where, f"no fact is called {name!r} here; there is {known}")
+    return vocabulary.facts[name]
 
 
 def _check_forms(where: str, values: Iterable[str], form: str) -> None:

@@ -69,7 +69,7 @@ class LedgerBase(ABC, Generic[S]):
         self.stack.push_async_callback(self.database.close)
         self.audit = Audit(self.clock)
         self.tokens = Tokens(self.database, self.audit, self.clock, self.entropy)
-        self.guard = Guard(self.clock, surroundings.guard.default)
+        self.guard = Guard(self.clock, surroundings.guard.default, definition.token_rules())
         self.rules = GuardAdministration(
             self.database,
             self.audit,

@@ -22,6 +22,7 @@ from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.guard import Guard
 from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.guard.settings import GuardSettings
+from strongroom.core.guard.token_rules import TokenRules, no_token_rules
 from strongroom.core.http.exposure import Exposure
 from strongroom.core.http.listener import Surface
 from strongroom.core.intents.payments import Payments
@@ -200,6 +201,10 @@ class LedgerDefinition(ABC, Generic[S, L]):
     def network_id(self, payment_id: bytes) -> str:
         """How the network's people write the id of a payment."""
         return payment_id.hex()
+
+    def token_rules(self) -> TokenRules:
+        """The rules that tokens carry: the limits of a request's principal as the guard decides them."""
+        return no_token_rules
 
     def absent_network(self, settings: S) -> AbsentNetwork | None:
         """The local network of these settings if it does not answer; None otherwise. `serve --or-sandbox` asks this."""

@@ -4,6 +4,7 @@ All signatures are made in `SigningGate.sign`: the gate asks the policy, lets th
 the caller's transaction. If the policy refuses, nothing is signed.
 """
 
+import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,8 +15,16 @@ from sqlalchemy import Connection
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 
-Term = str | int | tuple[int, ...] | None
-"""What a signature says of one fact: a value, or several of them, each of which a rule looks at."""
+
+class Unsaid(enum.Enum):
+    """What a signature may concern and does not say. A rule takes the worst: it denies it, and neither allows nor exempts it."""
+
+    ANY = "any"
+
+
+Term = str | int | tuple[str | int, ...] | Unsaid | None
+"""What a signature says of one fact: a value, several of them, each of which a rule looks at, or that it may be any. None and
+an empty tuple: the fact does not concern it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
