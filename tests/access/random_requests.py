@@ -53,13 +53,12 @@ async def callers_that_may_not(
     rules: GuardAdministration,
     signing: frozenset[str],
     frozen_wallet: str,
-    *,
-    knows_networks: bool = True,
 ) -> list[Caller]:
     """One for each reason. Their rules and freezes are in the ledger's database from now on."""
-    denials: dict[str, dict[str, Any]] = {"denied": {}}
-    if knows_networks:
-        denials["elsewhere"] = {"unless": {"networks": ["192.0.2.0/24"]}}
+    denials: dict[str, dict[str, Any]] = {
+        "denied": {},
+        "elsewhere": {"unless": {"networks": ["192.0.2.0/24"]}},
+    }
     names = {why: f"may-not-{why}" for why in ("frozen", *denials)}
     secrets = {
         why: (await surface.tokens.create(OPERATOR, name, ["*"], limits=surface.limits)).secret

@@ -260,9 +260,7 @@ async def test_random_requests_of_those_who_may_not_sign_nothing(
     rules = GuardAdministration(
         api.database, Audit(clock), clock, SeededEntropy(), vocabulary=VOCABULARY, loosening_delay_ms=0
     )
-    callers = await callers_that_may_not(
-        surface, rules, frozenset({"hathor:send"}), WALLET_ID, knows_networks=VOCABULARY.knows_networks
-    )
+    callers = await callers_that_may_not(surface, rules, frozenset({"hathor:send"}), WALLET_ID)
     holders = [
         Caller(why="read only", authorization=api.read_only()["Authorization"]),
         Caller(why="of another wallet", authorization=api.stranger()["Authorization"]),

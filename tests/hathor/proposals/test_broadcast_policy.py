@@ -10,16 +10,18 @@ from sqlalchemy import select
 
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.state import FreezeScope
+from strongroom.core.http.forwarded import parse_proxies
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage import tables
+from strongroom.core.storage.database import Database
 from strongroom.hathor.proposals.broadcast_policy import VOCABULARY
 from strongroom.hathor.protocol.addresses import MAINNET
 from strongroom.hathor.protocol.scripts import Payment as Script
 from strongroom.hathor.protocol.transactions import Output, TokenInfo
-from support.clock import SeededEntropy
-from support.hathor.api import WALLET_ID
-from support.hathor.proposals import KEYS, Client, payment
+from support.clock import ManualClock, SeededEntropy
+from support.hathor.api import WALLET_ID, Api, recorded_rows, serving_api
+from support.hathor.proposals import KEYS, Client, hexed, payment
 from support.hathor.scenes import address
 from support.hathor.signing import sign
 
@@ -29,9 +31,13 @@ PAYEE = address("payee").encode(MAINNET)
 
 @pytest.fixture
 def rules(client: Client) -> GuardAdministration:
-    clock = client.api.clock
+    return rules_of(client.api)
+
+
+def rules_of(api: Api) -> GuardAdministration:
+    clock = api.clock
     return GuardAdministration(
-        client.api.database,
+        api.database,
         Audit(clock),
         clock,
         SeededEntropy(),
@@ -121,3 +127,30 @@ async def test_a_broadcast_is_in_the_audit_trail(client: Client) -> None:
         "amountRaw": "500",
         "destination": PAYEE,
     }
+
+
+async def test_a_rule_for_networks_knows_where_each_request_came_from(
+    database: Database, clock: ManualClock
+) -> None:
+    """On both APIs, behind a proxy; what it refuses may be sent from elsewhere later."""
+    async with serving_api(database, clock, rows=recorded_rows(), proxies=parse_proxies("127.0.0.1")) as api:
+        client = Client(api)
+        await client.announce()
+        rules = rules_of(api)
+        await add(rules, "own", {"effect": "deny", "unless": {"networks": ["192.0.2.0/24"]}})
+        transaction = payment(1)
+        identifier = await client.propose(transaction)
+
+        async def current(source: str) -> tuple[int, str | None]:
+            answer = await api.client.put(
+                f"/tx/proposal/{identifier}",
+                json=hexed(transaction),
+                headers=api.full() | {"X-Forwarded-For": source},
+            )
+            return answer.status_code, answer.json().get("error")
+
+        assert await current("198.51.100.7") == (403, "rule-denied")
+        assert await current("192.0.2.8, 198.51.100.7") == (403, "rule-denied")
+        assert client.node.pushed == []
+        assert await current("192.0.2.8") == (200, None)
+        assert client.node.pushed == [transaction.encode()]

@@ -99,6 +99,7 @@ class Api:
         self.database = database
         self.tokens = Tokens([Secret(secret) for secret in secrets], clock, SeededEntropy())
         reader = self.reader = WalletReader(database, clock, MAINNET)
+        self._proxies = proxies
         clients = Clients(clock, proxies, burst=burst)
         self.loader = WalletLoader(database, clock, MAINNET, Background())
         self.metrics = Metrics("test")
@@ -164,7 +165,7 @@ class Api:
     def _legacy_access(self, *, needs_token: bool) -> LegacyAccess:
         self.api_tokens = ApiTokens(self.database, Audit(self.clock), self.clock, SeededEntropy())
         gatekeeper = Gatekeeper(self.api_tokens, required=needs_token)
-        return LegacyAccess(gatekeeper, TrustedProxies(), DoorRules(bound_to="127.0.0.1"))
+        return LegacyAccess(gatekeeper, self._proxies, DoorRules(bound_to="127.0.0.1"))
 
     def _first_api(self) -> FirstApi:
         return FirstApi(

@@ -27,7 +27,7 @@ from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.hathor import tables
 from strongroom.hathor.gateway.network_rules import Versions
-from strongroom.hathor.proposals.broadcast_policy import BroadcastPolicy
+from strongroom.hathor.proposals.broadcast_policy import BroadcastPolicy, wallet_caller
 from strongroom.hathor.proposals.broadcaster import PACE, BroadcastResult, ProposalEffects, TransactionNetwork
 from strongroom.hathor.proposals.store import cancel, propose
 from strongroom.hathor.proposals.submitter import Submitter
@@ -234,7 +234,11 @@ class HathorModel(Model):
         self.network.failed.discard(tx_id)
         try:
             result = await self._submitter(replica).send(
-                proposed.account, proposed.id, transaction, transaction.encode()
+                proposed.account,
+                proposed.id,
+                transaction,
+                transaction.encode(),
+                wallet_caller(proposed.account, ""),
             )
         except ProposalRefused:
             self._asking[tx_id] -= 1

@@ -138,8 +138,6 @@ class Vocabulary:
     """Names of callers, and beginnings of names, which end in a colon. None: any."""
     asset_form: str = ""
     """A regular expression of the assets beside the ledger's own coin; empty: there are none."""
-    knows_networks: bool = True
-    """False: its signatures do not say where the request came from."""
     normalized_destination: Normalize | None = None
     """Turns an address as people write it into the one that signatures name; raises ValueError. None: as it is."""
     normalized_account: Normalize | None = None
@@ -221,8 +219,6 @@ def _checked(where: str, conditions: Conditions, vocabulary: Vocabulary) -> Cond
             raise _wrong(
                 f"{where}.{name}", "is an empty list: it would hold for nothing. Leave it out, or fill it"
             )
-    if conditions.networks is not None and not vocabulary.knows_networks:
-        raise _wrong(f"{where}.networks", "is not known of this ledger's signatures")
     for principal in conditions.principals or ():
         _check_principal(where, principal, vocabulary.principals)
     if vocabulary.kinds is not None and (unknown := {*(conditions.kinds or ())} - vocabulary.kinds):

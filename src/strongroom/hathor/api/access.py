@@ -9,8 +9,10 @@ from strongroom.hathor.wallets.registry import Wallet
 class Caller:
     """The holder of a token, and the wallet that the token is for."""
 
-    def __init__(self, principal: Principal, reader: WalletReader) -> None:
+    def __init__(self, principal: Principal, reader: WalletReader, source: str) -> None:
+        """`source`: where the request came from, as `core.http.forwarded` names clients."""
         self.principal = principal
+        self.source = source
         self._reader = reader
 
     @property

@@ -6,6 +6,7 @@ from litestar import Request as AnyRequest
 
 from strongroom.core.clock import Clock
 from strongroom.core.errors import Forbidden, Unauthenticated
+from strongroom.core.http.client import client_of
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.rate_limiter import RateLimiter
 from strongroom.hathor.api.access import Caller
@@ -19,7 +20,7 @@ from strongroom.hathor.wallets.jwt import Mode, Tokens
 
 
 class Clients:
-    """The limit on routes that cost a signature check or a wallet, for each client's address."""
+    """Where requests come from, and for each client the limit on routes that cost a signature check or a wallet."""
 
     def __init__(self, clock: Clock, proxies: TrustedProxies, *, burst: int) -> None:
         """A client may ask `burst` times at once, and `burst` times in a minute on average."""
@@ -29,10 +30,12 @@ class Clients:
 
     def take(self, request: Request) -> None:
         """Raises: Refusal: 429 `too-many-requests`."""
-        peer = request.client.host if request.client else ""
-        client = self._proxies.client(peer, request.headers.getall("x-forwarded-for", []))
-        if self._rate_limiter.take(client, self._burst):
+        if self._rate_limiter.take(self.source(request), self._burst):
             raise Refusal(429, "too-many-requests")
+
+    def source(self, request: Request) -> str:
+        """Where a request came from."""
+        return client_of(request, self._proxies)
 
 
 class Admission:
@@ -77,4 +80,4 @@ class Admission:
             raise forbidden_route() from error
         if full and principal.mode is Mode.READ_ONLY:
             raise forbidden_route()
-        return Caller(principal, self._reader)
+        return Caller(principal, self._reader, self._clients.source(request))

@@ -16,6 +16,7 @@ from strongroom.hathor.api.requests import Request, read_body
 from strongroom.hathor.api.terms import Access, Terms
 from strongroom.hathor.api.validation import Key, Problem, Schema, invalid_payload, text
 from strongroom.hathor.api.wallets.wallet import NOT_READY
+from strongroom.hathor.proposals.broadcast_policy import wallet_caller
 from strongroom.hathor.proposals.broadcaster import BroadcastResult
 from strongroom.hathor.proposals.service import Proposals
 from strongroom.hathor.proposals.submitter import Submitter
@@ -117,7 +118,8 @@ class ProposalController(Controller):
         except Refusal:
             await _check_open(proposals, owner, proposal_id)
             raise
-        outcome = await send(submitter, wallet.id, proposal_id, transaction, raw)
+        caller = wallet_caller(wallet.id, owner.source)
+        outcome = await send(submitter, wallet.id, proposal_id, transaction, raw, caller)
         return sent_answer(outcome, proposal_id, tx_hex)
 
     @delete(
@@ -173,11 +175,11 @@ async def send(
     proposal_id: str,
     transaction: Transaction,
     raw: bytes,
-    holder: Principal | None = None,
+    caller: Principal,
 ) -> BroadcastResult | None:
-    """None: nobody knows yet. `holder`: see `Submitter.send`. Raises: ProposalRefused, Forbidden."""
+    """None: nobody knows yet. `caller`: see `Submitter.send`. Raises: ProposalRefused, Forbidden."""
     try:
-        return await submitter.send(wallet_id, proposal_id, transaction, raw, holder)
+        return await submitter.send(wallet_id, proposal_id, transaction, raw, caller)
     except OutcomeUnknown:
         return None
 

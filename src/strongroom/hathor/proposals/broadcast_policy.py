@@ -56,7 +56,6 @@ VOCABULARY: Final = Vocabulary(
     kinds=frozenset({TRANSFER, TOKEN_CREATION, NANO}),
     principals=("wallet:", "token:", "anonymous"),
     asset_form=_HASH_FORM,
-    knows_networks=False,
     normalized_destination=_payee,
     normalized_account=_wallet_id,
 )
@@ -71,6 +70,11 @@ _SPENT = Statement(
         paired(_output.tx_id, _output.index), _output.authorities == 0
     )
 )
+
+
+def wallet_caller(wallet_id: str, source: str) -> Principal:
+    """A wallet that has its own transaction broadcast. `source`: where its request came from."""
+    return Principal(name=f"wallet:{wallet_id}", scopes=frozenset({SCOPE}), source=source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,20 +96,19 @@ class BroadcastPolicy:
         self._network = network
 
     def admit(
-        self, connection: Connection, wallet_id: str, transaction: Transaction, holder: Principal | None
+        self, connection: Connection, wallet_id: str, transaction: Transaction, caller: Principal
     ) -> AbstractContextManager[Granted]:
-        """For the block that stores what will be broadcast. `holder`: who asks for it with an API token; None: the wallet itself.
+        """For the block that stores what will be broadcast. `caller`: the wallet itself, or who asks for it with an API token.
 
         Raises:
             Forbidden: a rule or a freeze holds it back; nothing is sent.
         """
-        wallet = Principal(name=f"wallet:{wallet_id}", scopes=frozenset({SCOPE}))
         paid = tuple(self._payments(connection, wallet_id, transaction))
         native = [payment for payment in paid if not payment.asset]
         return self._gate.admit(
             connection,
             BroadcastRequest(
-                principal=holder or wallet,
+                principal=caller,
                 scope=SCOPE,
                 account=wallet_id,
                 wallet=wallet_id,

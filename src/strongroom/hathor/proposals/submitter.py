@@ -73,12 +73,12 @@ class Submitter:
         proposal_id: str,
         transaction: Transaction,
         raw: bytes,
-        holder: Principal | None = None,
+        caller: Principal,
     ) -> BroadcastResult | None:
         """Sends the transaction; returns its outcome, or None while that is open.
 
         A caller may send the same bytes again at any time. `wallet_id` None: the proposal may be of any wallet.
-        `holder`: who asks for it with an API token; None: the wallet itself.
+        `caller`: the wallet itself (`wallet_caller`), or who asks for it with an API token.
 
         Raises:
             ProposalRefused, Forbidden: nothing is sent.
@@ -102,7 +102,7 @@ class Submitter:
                 raw=raw,
                 tx_id=transaction.id,
                 now_ms=self._clock.now_ms(),
-                admit=partial(self._policy.admit, transaction=transaction, holder=holder),
+                admit=partial(self._policy.admit, transaction=transaction, caller=caller),
             )
         )
         if intent is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import select
 
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.state import FreezeScope
+from strongroom.core.http.forwarded import parse_proxies
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage import tables
@@ -246,6 +248,32 @@ async def test_a_frozen_token_sends_nothing(database: Database, clock: ManualClo
         assert (await api.client.put(path, json=body, headers=shop)).status_code == 200
         rows = await database.fetch_all(select(tables.audit))
         assert [row.principal for row in rows if row.action == "admit"] == ["token:shop"]
+
+
+async def test_a_rule_for_networks_knows_where_a_request_came_from(
+    database: Database, clock: ManualClock
+) -> None:
+    """With an API token, and without one."""
+    async with serving_api(database, clock, rows=recorded_rows(), proxies=parse_proxies("127.0.0.1")) as api:
+        await Client(api).announce()
+        made = await api.api_tokens.create(OPERATOR, "shop", ["hathor:send"])
+        asked = {"id": WALLET_ID, "outputs": [pay(300)]}
+        local = {"Host": "localhost"}
+        proposal = (await api.client.post("/txproposals/", json=asked, headers=local)).json()
+        path = f"/txproposals/{proposal['txProposalId']}/"
+        body = signature_body(completed(proposal, timestamp_s=NOW_S))
+        rules = GuardAdministration(
+            database, Audit(clock), clock, SeededEntropy(), vocabulary=VOCABULARY, loosening_delay_ms=0
+        )
+        rule = {"effect": "deny", "unless": {"networks": ["192.0.2.0/24"]}}
+        await rules.add(OPERATOR, "own", json.dumps(rule))
+        for headers in (local, {"Authorization": f"Bearer {made.secret}"}):
+            elsewhere = headers | {"X-Forwarded-For": "198.51.100.7"}
+            refused = await api.client.put(path, json=body, headers=elsewhere)
+            assert (refused.status_code, refused.json()["error"]) == (403, "rule-denied")
+        assert api.push_node.pushed == []
+        own = local | {"X-Forwarded-For": "192.0.2.8"}
+        assert (await api.client.put(path, json=body, headers=own)).status_code == 200
 
 
 async def test_a_web_page_does_not_reach_it(client: Client) -> None:
