@@ -38,7 +38,7 @@ COMMANDS = (
     "payment",
 )
 """Commands of the service itself."""
-TOKEN_OPTIONS = ("name", "scope", "expires", "ledger")
+TOKEN_OPTIONS = ("name", "scope", "expires", "network", "rate", "ledger")
 """Parameters of `strongroom token create` itself."""
 
 

@@ -63,6 +63,7 @@ async def test_health_names_every_part(
             "attoNodeClock",
             "attoPendingBlocks",
             "attoPurge",
+            "attoTokens",
             "attoReceivables",
             "attoReceiver",
             "attoStates",

@@ -42,6 +42,11 @@ async def write_old_database(
     await database.write(work, answer_s=None)
 
 
+async def write_old_core(database: Database, head: str) -> None:
+    """Makes the core's tables as the revision `head` left them, without a ledger's."""
+    await database.write(lambda connection: _upgrade(connection, CORE, head), answer_s=None)
+
+
 def inserts(dump: Path) -> list[tuple[str, str]]:
     """Table and VALUES of every row."""
     statements = STATEMENT_END.split(dump.read_text())

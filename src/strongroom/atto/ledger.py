@@ -21,7 +21,7 @@ from strongroom.core.http.listener import Surface
 from strongroom.core.ledger.base import LedgerBase
 from strongroom.core.ledger.contract import AnyLedger, Surroundings
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
-from strongroom.core.security.tokens import Gatekeeper
+from strongroom.core.security.authentication import Gatekeeper
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
         api = create_application(
             self.use_cases.services,
             idempotency=self.use_cases.idempotency,
-            gatekeeper=Gatekeeper(self.tokens, required=self.settings.require_token),
+            gatekeeper=Gatekeeper(self.token_check, required=self.settings.require_token),
             errors=self._errors,
             proxies=self.settings.trusted_proxies,
         )

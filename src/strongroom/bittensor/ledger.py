@@ -18,7 +18,6 @@ from strongroom.bittensor.keystore.keyring import KeyFiles, Keyring
 from strongroom.bittensor.keystore.wallets import Wallets
 from strongroom.bittensor.settings import API_SURFACE, BittensorSettings
 from strongroom.core.http.listener import Surface
-from strongroom.core.http.rate_limiter import RateLimiter
 from strongroom.core.ledger.base import LedgerBase
 from strongroom.core.security.policy import SigningGate
 
@@ -76,7 +75,7 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
     def _application(self) -> Litestar:
         settings = self.settings
         authenticator = Authenticator(
-            tokens=self.tokens,
+            tokens=self.token_check,
             service_token=settings.service_token,
             jwt_secret=settings.jwt_secret,
             service_limits=TokenLimits(
@@ -95,7 +94,7 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
             ),
             callers=Callers(
                 authenticator,
-                RateLimiter(self.clock),
+                self.rates,
                 requests_a_minute=settings.requests_a_minute,
                 proxies=settings.trusted_proxies,
             ),

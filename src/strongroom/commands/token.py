@@ -2,26 +2,30 @@
 
 import asyncio
 import inspect
+import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
+import msgspec
 import typer
+from msgspec import UNSET
 from rich.table import Table
 from rich.text import Text
 
 from strongroom.commands.context import Administrator, named_ledger, shown
 from strongroom.core.clock import SystemClock
+from strongroom.core.coordination.rates import parse_rate
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.ledger.contract import AnyLedger
 from strongroom.core.security.access import OPERATOR
-from strongroom.core.security.tokens import NewToken, Token, Tokens
+from strongroom.core.security.tokens import NewToken, Token, TokenChange, Tokens
 from strongroom.core.storage.database import Database
 from strongroom.core.terminal import minute, print_table
 from strongroom.registry import BY_NAME, LEDGERS
 
-application = typer.Typer(help="API tokens: create, list, rotate, revoke.", no_args_is_help=True)
+application = typer.Typer(help="API tokens: create, list, set, rotate, revoke.", no_args_is_help=True)
 
 UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 ISSUING = [ledger for ledger in LEDGERS if ledger.scopes()]
@@ -35,23 +39,37 @@ SCOPES_HELP = "A right, repeatable: " + "; ".join(
 
 Ledger = Annotated[str, typer.Option(help=f"Whose token: {' or '.join(one.name for one in ISSUING)}.")]
 TokenId = Annotated[str, typer.Argument(help="The id that `token list` shows.")]
+Network = Annotated[
+    list[str] | None,
+    typer.Option(help="Use it from there alone, for example 192.0.2.0/24 or 2001:db8::/48; repeatable."),
+]
+RATE_HELP = "Requests at once and on average, for example 60/min, 5/s or 1000/h."
 
 
 def create(
     name: Annotated[str, typer.Argument(help="Who will use it; it appears in the audit trail.")],
     scope: Annotated[list[str], typer.Option(help=f"{SCOPES_HELP}.")],
-    expires: Annotated[str | None, typer.Option(help="For example 90d, 12h, 30m. Default: never.")] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option("--for", "--expires", help="How long, for example 90d, 12h or 30m. Default: for ever."),
+    ] = None,
+    network: Network = None,
+    rate: Annotated[str | None, typer.Option(help=RATE_HELP)] = None,
     ledger: Ledger = DEFAULT,
     **narrowed: Any,
 ) -> None:
     """Create a token and print it, once."""
     _check_scopes(ledger, scope)
-    expires_at_ms = None if expires is None else SystemClock().now_ms() + _duration_ms(expires)
+    expires_at_ms = None if expires is None else _moment_ms(expires)
     limits = _limits(ledger, narrowed)
+    parsed_rate = None if rate is None else parse_rate(rate)
 
     async def work() -> tuple[NewToken, str]:
         async with _tokens(ledger, makes=True) as (tokens, database):
-            return await tokens.create(OPERATOR, name, scope, expires_at_ms, limits), shown(database)
+            made = await tokens.create(
+                OPERATOR, name, scope, expires_at_ms, limits, networks=network or (), rate=parsed_rate
+            )
+            return made, shown(database)
 
     _show(*asyncio.run(work()))
 
@@ -67,7 +85,7 @@ def _limits(ledger: str, given: Mapping[str, Any]) -> str:
     if foreign:
         options = ", ".join(map(_option, foreign))
         limited = ", ".join(one.name for one in ISSUING if set(foreign) & _options(one).keys())
-        theirs = " and ".join(["scopes", "--expires", *(_option(one) for one in own)])
+        theirs = " and ".join(["scopes", "--for", "--network", "--rate", *map(_option, own)])
         raise typer.BadParameter(
             f"limits are for --ledger {limited}: {options}; tokens of {ledger} have {theirs}"
         )
@@ -103,24 +121,64 @@ application.command()(_with_limits(create))
 
 
 @application.command("list")
-def list_tokens(ledger: Ledger = DEFAULT) -> None:
+def list_tokens(
+    ledger: Ledger = DEFAULT,
+    unused: Annotated[
+        str | None, typer.Option(help="Active tokens that nobody has used for so long, for example 90d.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document for each token, a line each.")
+    ] = False,
+) -> None:
     """List tokens, without their secrets."""
+    unused_ms = None if unused is None else _duration_ms(unused, "--unused")
 
     async def work() -> list[Token]:
         async with _tokens(ledger) as (tokens, _):
-            return await tokens.list()
+            return await tokens.list(unused_ms=unused_ms)
 
-    table = Table()
-    table.add_column("id", no_wrap=True)
-    headings = ["name", "scopes", "created", "expires", "revoked"]
+    found = asyncio.run(work())
+    if as_json:
+        for token in found:
+            typer.echo(json.dumps({**msgspec.to_builtins(token), "rate": _rate_text(token) or None}))
+        return
     limited = bool(_options(named_ledger(ledger, ISSUING)))
-    for heading in [*headings, "limits"] if limited else headings:
-        table.add_column(heading, overflow="fold")
-    for token in asyncio.run(work()):
-        moments = [token.created_at_ms, token.expires_at_ms, token.revoked_at_ms]
-        narrowed = [Text(_readable(token.limits))] if limited else []
-        table.add_row(token.id, Text(token.name), "\n".join(token.scopes), *map(minute, moments), *narrowed)
+    _print_tokens(found, limited=limited)
+
+
+def _print_tokens(tokens: list[Token], *, limited: bool) -> None:
+    """`limited`: tokens of this ledger may have limits of its own."""
+    headings = [
+        "id",
+        "name",
+        "scopes",
+        "created",
+        "expires",
+        "revoked",
+        "networks",
+        "rate",
+        "old secret until",
+    ]
+    table = Table(*headings, "last used", *(["limits"] if limited else []))
+    for token in tokens:
+        moments = [minute(each) for each in (token.created_at_ms, token.expires_at_ms, token.revoked_at_ms)]
+        used = " from ".join(filter(None, (minute(token.used_at_ms), token.used_from)))
+        table.add_row(
+            token.id,
+            Text(token.name),
+            "\n".join(token.scopes),
+            *moments,
+            "\n".join(token.networks),
+            _rate_text(token),
+            minute(token.earlier_secret_until_ms),
+            Text(used),
+            *([Text(_readable(token.limits))] if limited else []),
+        )
     print_table(table)
+
+
+def _rate_text(token: Token) -> str:
+    return "" if token.rate is None else str(token.rate)
 
 
 def _readable(limits: str) -> str:
@@ -132,20 +190,56 @@ def _readable(limits: str) -> str:
     )
 
 
+@application.command("set")
+def change(
+    token_id: TokenId,
+    expires: Annotated[
+        str | None, typer.Option("--for", "--expires", help="How long from now, for example 90d, or never.")
+    ] = None,
+    network: Network = None,
+    anywhere: Annotated[bool, typer.Option("--anywhere", help="Use it from every network.")] = False,
+    rate: Annotated[str | None, typer.Option(help=f"{RATE_HELP} none: no rate of its own.")] = None,
+    ledger: Ledger = DEFAULT,
+) -> None:
+    """Change until when, from where and how often a token may be used; the networks replace the earlier ones."""
+    if anywhere and network:
+        raise typer.BadParameter("give --network or --anywhere, not both")
+    wanted = TokenChange(
+        expires_at_ms=UNSET if expires is None else None if expires == "never" else _moment_ms(expires),
+        networks=network or (() if anywhere else UNSET),
+        rate=UNSET if rate is None else None if rate == "none" else parse_rate(rate),
+    )
+
+    async def work() -> Token:
+        async with _tokens(ledger) as (tokens, _):
+            return await tokens.change(OPERATOR, token_id, wanted)
+
+    token = asyncio.run(work())
+    _print_tokens([token], limited=bool(token.limits))
+
+
 @application.command()
-def rotate(token_id: TokenId, ledger: Ledger = DEFAULT) -> None:
-    """Give a token another secret and print it, once. The old one ends at once."""
+def rotate(
+    token_id: TokenId,
+    overlap: Annotated[
+        str | None,
+        typer.Option(help="How long the old secret works besides, for example 24h. Default: it ends now."),
+    ] = None,
+    ledger: Ledger = DEFAULT,
+) -> None:
+    """Give a token another secret and print it, once."""
+    overlap_ms = 0 if overlap is None else _duration_ms(overlap, "--overlap")
 
     async def work() -> tuple[NewToken, str]:
         async with _tokens(ledger) as (tokens, database):
-            return await tokens.rotate(OPERATOR, token_id), shown(database)
+            return await tokens.rotate(OPERATOR, token_id, overlap_ms), shown(database)
 
     _show(*asyncio.run(work()))
 
 
 @application.command()
 def revoke(token_id: TokenId, ledger: Ledger = DEFAULT) -> None:
-    """Revoke a token at once."""
+    """Revoke a token and all its secrets at once."""
 
     async def work() -> None:
         async with _tokens(ledger) as (tokens, _):
@@ -176,8 +270,12 @@ def _show(token: NewToken, database: str) -> None:
     typer.echo(f"Keep it: it is not shown again. Its id is {token.id}, in {database}.", err=True)
 
 
-def _duration_ms(text: str) -> int:
-    found = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text)
+def _moment_ms(duration: str) -> int:
+    return SystemClock().now_ms() + _duration_ms(duration, "--for")
+
+
+def _duration_ms(text: str, option: str) -> int:
+    found = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", text)
     if found is None:
-        raise typer.BadParameter("--expires looks like 90d, 12h or 30m")
+        raise typer.BadParameter(f"{option} looks like 90d, 12h or 30m")
     return int(found[1]) * UNITS_MS[found[2]]

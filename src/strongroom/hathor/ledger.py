@@ -21,8 +21,8 @@ from strongroom.core.messaging.bus import Bus, RedisBus
 from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.messaging.outbox_reader import OutboxReader
 from strongroom.core.runtime.telemetry import Status
+from strongroom.core.security.authentication import Gatekeeper
 from strongroom.core.security.policy import SigningGate
-from strongroom.core.security.tokens import Gatekeeper
 from strongroom.hathor.api.admission import Admission, Clients
 from strongroom.hathor.api.application import FirstApi, Services, create_application
 from strongroom.hathor.api.cors import HEADERS
@@ -326,7 +326,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
         """The first API is open on loopback, elsewhere behind API tokens."""
         api = self.settings.api
         return LegacyAccess(
-            Gatekeeper(self.tokens, required=not is_loopback(api.host)),
+            Gatekeeper(self.token_check, required=not is_loopback(api.host)),
             api.proxies,
             DoorRules(bound_to=api.host, allowed=api.callers),
         )

@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from atto.conftest import Start
+from strongroom.core.coordination.rates import parse_rate
 from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.tokens import TokenChange
 from strongroom.core.storage import tables
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, assert_refused, entry
@@ -90,7 +92,7 @@ async def test_documentation_needs_no_token(guarded: AttoService) -> None:
 
 
 async def test_every_operation_wants_its_scope(guarded: AttoService) -> None:
-    others = {"atto:read", "atto:wallet", "atto:account", "atto:send", "atto:change", "hathor:*"}
+    others = {"atto:read", "atto:wallet", "atto:account", "atto:send", "atto:change"}
     described = await operations(guarded)
     assert set(SCOPES) < set(described)
     for number, (name, request) in enumerate(described.items()):
@@ -186,3 +188,22 @@ async def test_the_audit_trail_has_the_principal_of_each_action(
         ("system:atto-receiver", "sign"),
         ("token:shop", "sign"),
     ]
+
+
+async def test_a_token_is_for_its_networks_and_its_rate(guarded: AttoService, network: AttoNetwork) -> None:
+    tokens = guarded.ledger.tokens
+    new = await tokens.create(
+        OPERATOR, "branch", ["atto:read"], networks=["192.0.2.0/24"], rate=parse_rate("2/min")
+    )
+    headers = {"Authorization": f"Bearer {new.secret}"}
+    claimed = {**headers, "X-Forwarded-For": "192.0.2.1"}  # no proxy is trusted, so that nobody believes it
+    response = await guarded.client.get("/wallets", headers=claimed)
+    assert_refused(response, 403, "The token may not be used from this address", "address_not_allowed")
+    await tokens.change(OPERATOR, new.id, TokenChange(networks=["127.0.0.0/8"]))
+    answers = [await guarded.client.get("/wallets", headers=headers) for _ in range(3)]
+    assert [each.status_code for each in answers] == [200, 200, 429]
+    assert_refused(answers[2], 429, "More than 2/min requests with this token", "rate_limited")
+    assert 1 <= int(answers[2].headers["retry-after"]) <= 30
+    network.clock.ahead_ms = 60_000
+    await tokens.change(OPERATOR, new.id, TokenChange(rate=None))
+    assert (await guarded.client.get("/wallets", headers=headers)).status_code == 200

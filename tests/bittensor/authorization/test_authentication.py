@@ -8,7 +8,9 @@ import jwt
 import pytest
 
 from bittensor.conftest import Start
+from strongroom.core.coordination.rates import parse_rate
 from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.tokens import TokenChange
 from support.bittensor_service import BittensorService, bearer, import_validator
 from support.clock import START_MS, ManualClock
 
@@ -137,6 +139,23 @@ async def test_where_a_request_comes_from_cannot_be_claimed(start: Start) -> Non
             await import_validator(service)
             headers = await service.token(networks=("10.0.0.0/8",))
             assert (await service.sign(LOGIN, headers | claim)).status_code == status
+
+
+async def test_a_token_is_for_its_networks_and_its_rate(start: Start) -> None:
+    clock = ManualClock()
+    async with start(clock) as service:
+        await import_validator(service)
+        tokens = service.ledger.tokens
+        new = await tokens.create(
+            OPERATOR, "branch", ["bittensor:*"], networks=["192.0.2.0/24"], rate=parse_rate("2/min")
+        )
+        refused = await service.sign(LOGIN, bearer(new.secret) | {"X-Forwarded-For": "192.0.2.1"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "address_not_allowed")
+        await tokens.change(OPERATOR, new.id, TokenChange(networks=["127.0.0.0/8"]))
+        answers = [await service.sign(LOGIN, bearer(new.secret)) for _ in range(3)]
+        assert [each.status_code for each in answers] == [200, 200, 429]
+        assert answers[2].json()["code"] == "rate_limited"
+        assert answers[2].headers["retry-after"] == "30"
 
 
 async def test_a_token_ends_when_it_is_revoked_rotated_or_over(start: Start) -> None:

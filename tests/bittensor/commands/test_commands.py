@@ -174,6 +174,7 @@ def test_a_token_with_limits_is_made_listed_rotated_and_revoked(variables: dict[
         (["--scope", "atto:send"], 2, "unknown scope atto:send"),
         (["--scope", "*", "--call", "Utility.batch"], 1, "No token may make the call Utility.batch"),
         (["--scope", "*", "--network", "here"], 1, "'here' is no network"),
+        (["--scope", "*", "--rate", "0"], 1, "A rate looks like 60/min"),
     ],
 )
 def test_a_wrong_token_is_refused(

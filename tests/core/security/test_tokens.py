@@ -1,22 +1,24 @@
 """Tokens and scopes."""
 
 import hashlib
-import hmac
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.engine import URL
 
-from strongroom.core.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
-from strongroom.core.security.access import ANONYMOUS, OPERATOR, Principal, system_principal
-from strongroom.core.security.audit import Audit, verify
-from strongroom.core.security.credentials import Credentials
-from strongroom.core.security.tokens import Gatekeeper, NewToken, Token, Tokens
+from strongroom.core.coordination.rates import Rate, parse_rate
+from strongroom.core.errors import Conflict, Forbidden, InvalidInput, NotFound
+from strongroom.core.security.access import OPERATOR, Principal, system_principal
+from strongroom.core.security.audit import verify
+from strongroom.core.security.tokens import Token, TokenChange
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
 from support.clock import START_MS, ManualClock, SeededEntropy
+from support.old_database import write_old_core
+from support.tokens import TokenHouse
 
 Elsewhere = Callable[[str], list[list[str]]]
 
@@ -24,18 +26,8 @@ NOT_VALID = "The API token is not valid"
 
 
 @pytest.fixture
-def tokens(database: Database, clock: ManualClock, entropy: SeededEntropy) -> Tokens:
-    return Tokens(database, Audit(clock), clock, entropy)
-
-
-def bearing(new: NewToken, source: str = "") -> Credentials:
-    return Credentials(authorization=f"Bearer {new.secret}", source=source)
-
-
-async def refusal(tokens: Tokens, presented: str) -> str:
-    with pytest.raises(Unauthenticated) as raised:
-        await tokens.authenticate(presented)
-    return raised.value.message
+def house(database: Database, clock: ManualClock, entropy: SeededEntropy) -> TokenHouse:
+    return TokenHouse(database, clock, entropy)
 
 
 @pytest.mark.parametrize(
@@ -68,18 +60,10 @@ def test_the_service_itself_may_do_everything() -> None:
     )
 
 
-async def test_a_token_leads_to_its_principal(tokens: Tokens) -> None:
-    new = await tokens.create(OPERATOR, "ci", ["atto:send", "atto:read", "atto:send"])
-    assert new.secret.startswith(f"sr_{new.id}_")
-    principal = await tokens.authenticate(new.secret)
-    scopes = frozenset({"atto:read", "atto:send"})
-    assert principal == Principal(name="token:ci", scopes=scopes, token=new.id)
-
-
 async def test_a_token_s_secret_is_neither_stored_nor_shown(
-    tokens: Tokens, elsewhere: Callable[[str], list[list[str]]]
+    house: TokenHouse, elsewhere: Callable[[str], list[list[str]]]
 ) -> None:
-    new = await tokens.create(OPERATOR, "ci", ["*"])
+    new = await house.tokens.create(OPERATOR, "ci", ["*"])
     secret = new.secret.rpartition("_")[2]
     assert len(secret) * 5 >= 256
     assert secret not in repr(new)
@@ -88,99 +72,35 @@ async def test_a_token_s_secret_is_neither_stored_nor_shown(
     assert secret not in stored
 
 
-async def test_each_token_is_another(tokens: Tokens) -> None:
-    made = [await tokens.create(OPERATOR, f"ci-{number}", ["*"]) for number in range(5)]
+async def test_each_token_is_another(house: TokenHouse) -> None:
+    made = [await house.tokens.create(OPERATOR, f"ci-{number}", ["*"]) for number in range(5)]
     assert len({new.id for new in made}) == len({new.secret for new in made}) == 5
 
 
 @pytest.mark.parametrize(
     ("name", "scopes"), [("", ["*"]), ("ci", []), ("n" * 101, ["*"]), ("line\nbreak", ["*"])]
 )
-async def test_a_token_needs_a_fit_name_and_a_scope(tokens: Tokens, name: str, scopes: list[str]) -> None:
+async def test_a_token_needs_a_fit_name_and_a_scope(house: TokenHouse, name: str, scopes: list[str]) -> None:
     with pytest.raises(InvalidInput):
-        await tokens.create(OPERATOR, name, scopes)
-    assert await tokens.list() == []
+        await house.tokens.create(OPERATOR, name, scopes)
+    assert await house.tokens.list() == []
 
 
-@pytest.mark.parametrize(
-    "presented",
-    [
-        "",
-        "sr",
-        "sr_",
-        "sr__",
-        "sr_0000000000000000_x",
-        "sr_é_x",
-        "sr_%_x",
-        "sr_\0_x",
-        f"sr_{'a' * 5000}_x",
-        "é",
-    ],
-)
-async def test_what_is_no_token_is_refused(tokens: Tokens, presented: str) -> None:
-    await tokens.create(OPERATOR, "ci", ["*"])
-    assert await refusal(tokens, presented) == NOT_VALID
-
-
-async def test_one_message_for_a_wrong_id_and_a_wrong_secret(
-    tokens: Tokens, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    new, other = await tokens.create(OPERATOR, "ci", ["*"]), await tokens.create(OPERATOR, "cd", ["*"])
-    compared: list[tuple[bytes, bytes]] = []
-    compare = hmac.compare_digest
-
-    def noted(stored: bytes, presented: bytes) -> bool:
-        compared.append((stored, presented))
-        return compare(stored, presented)
-
-    monkeypatch.setattr(hmac, "compare_digest", noted)
-    secret = new.secret.rpartition("_")[2]
-    wrong = [f"sr_{other.id}_{secret}", f"sr_{'0' * 16}_{secret}", f"xx_{new.id}_{secret}", new.secret[:-1]]
-    assert [await refusal(tokens, presented) for presented in wrong] == [NOT_VALID] * len(wrong)
-    assert len(compared) == len(wrong), "the comparison is made though the id is unknown"
-
-
-async def test_a_token_ends_at_its_expiry(tokens: Tokens, clock: ManualClock) -> None:
-    new = await tokens.create(OPERATOR, "ci", ["*"], expires_at_ms=START_MS + 1000)
-    clock.advance(0.999)
-    await tokens.authenticate(new.secret)
-    clock.advance(0.001)
-    assert await refusal(tokens, new.secret) == "The API token has expired"
-
-
-async def test_only_its_owner_learns_that_a_token_ended(tokens: Tokens, clock: ManualClock) -> None:
-    expired = await tokens.create(OPERATOR, "expired", ["*"], expires_at_ms=clock.now_ms())
-    revoked = await tokens.create(OPERATOR, "revoked", ["*"])
-    await tokens.revoke(OPERATOR, revoked.id)
-    assert await refusal(tokens, f"sr_{expired.id}_guess") == NOT_VALID
-    assert await refusal(tokens, f"sr_{revoked.id}_guess") == NOT_VALID
-
-
-async def test_a_revoked_token_is_refused_at_once_by_every_process(
-    tokens: Tokens, replica: Database, clock: ManualClock, entropy: SeededEntropy
-) -> None:
-    new, other = await tokens.create(OPERATOR, "ci", ["*"]), await tokens.create(OPERATOR, "cd", ["*"])
-    await tokens.revoke(OPERATOR, new.id)
-    elsewhere = Tokens(replica, Audit(clock), clock, entropy)
-    assert await refusal(elsewhere, new.secret) == "The API token was revoked"
-    await elsewhere.authenticate(other.secret)
-
-
-async def test_only_an_active_token_can_be_revoked(tokens: Tokens) -> None:
-    new = await tokens.create(OPERATOR, "ci", ["*"])
-    await tokens.revoke(OPERATOR, new.id)
+async def test_only_an_active_token_can_be_revoked(house: TokenHouse) -> None:
+    new = await house.tokens.create(OPERATOR, "ci", ["*"])
+    await house.tokens.revoke(OPERATOR, new.id)
     for token_id in (new.id, "0000000000000000"):
         with pytest.raises(NotFound, match=token_id):
-            await tokens.revoke(OPERATOR, token_id)
+            await house.tokens.revoke(OPERATOR, token_id)
 
 
-async def test_the_list_has_everything_except_secrets(tokens: Tokens, clock: ManualClock) -> None:
-    first = await tokens.create(OPERATOR, "ci", ["atto:send", "atto:read"])
+async def test_the_list_has_everything_except_secrets(house: TokenHouse, clock: ManualClock) -> None:
+    first = await house.tokens.create(OPERATOR, "ci", ["atto:send", "atto:read"])
     clock.advance(1)
-    second = await tokens.create(OPERATOR, "Łódź", ["*"], expires_at_ms=START_MS + 5000)
+    second = await house.tokens.create(OPERATOR, "Łódź", ["*"], expires_at_ms=START_MS + 5000)
     clock.advance(1)
-    await tokens.revoke(OPERATOR, first.id)
-    assert await tokens.list() == [
+    await house.tokens.revoke(OPERATOR, first.id)
+    assert await house.tokens.list() == [
         Token(
             id=first.id,
             name="ci",
@@ -200,49 +120,9 @@ async def test_the_list_has_everything_except_secrets(tokens: Tokens, clock: Man
     ]
 
 
-async def test_an_open_surface_takes_who_comes_but_a_token_counts(tokens: Tokens) -> None:
-    gatekeeper = Gatekeeper(tokens, required=False)
-    new = await tokens.create(OPERATOR, "ci", ["atto:read"])
-    assert await gatekeeper.identify(Credentials()) == ANONYMOUS
-    assert (await gatekeeper.identify(bearing(new))).scopes == {"atto:read"}
-    with pytest.raises(Unauthenticated, match=NOT_VALID):
-        await gatekeeper.identify(Credentials(authorization=f"Bearer {new.secret}x"))
-
-
-async def test_a_closed_surface_needs_a_token(tokens: Tokens) -> None:
-    gatekeeper = Gatekeeper(tokens, required=True)
-    new = await tokens.create(OPERATOR, "ci", ["atto:read"])
-    assert (await gatekeeper.identify(Credentials(authorization=f"bearer  {new.secret} "))).name == "token:ci"
-    for authorization, message in {
-        None: "needs an API token",
-        "": "Only bearer tokens",
-        f"Basic {new.secret}": "Only bearer tokens",
-        new.secret: "Only bearer tokens",
-        "Bearer": NOT_VALID,
-    }.items():
-        with pytest.raises(Unauthenticated, match=message):
-            await gatekeeper.identify(Credentials(authorization=authorization))
-
-
-@pytest.mark.parametrize("required", [True, False])
-async def test_the_principal_is_where_the_request_came_from(tokens: Tokens, required: bool) -> None:
-    gatekeeper = Gatekeeper(tokens, required=required)
-    new = await tokens.create(OPERATOR, "ci", ["atto:read"])
-    assert (await gatekeeper.identify(bearing(new, source="192.0.2.1"))).source == "192.0.2.1"
-    if not required:
-        anonymous = await gatekeeper.identify(Credentials(source="2001:db8::/64"))
-        assert (anonymous.name, anonymous.source) == (ANONYMOUS.name, "2001:db8::/64")
-
-
-def test_what_is_presented_does_not_print() -> None:
-    assert repr(Credentials(authorization="Bearer sr_1_x", source="::1", certificate=b"der")) == (
-        "Credentials(source='::1')"
-    )
-
-
-async def test_creation_and_revocation_leave_their_rows(database: Database, tokens: Tokens) -> None:
-    created = await tokens.create(OPERATOR, "ci", ["atto:send", "atto:read"], 5_000)
-    await tokens.revoke(OPERATOR, created.id)
+async def test_creation_and_revocation_leave_their_rows(database: Database, house: TokenHouse) -> None:
+    created = await house.tokens.create(OPERATOR, "ci", ["atto:send", "atto:read"], 5_000)
+    await house.tokens.revoke(OPERATOR, created.id)
     rows = await database.fetch_all(select(tables.audit).order_by(tables.audit.c.sequence))
     assert [(row.principal, row.action, row.subject, json.loads(row.details)) for row in rows] == [
         (
@@ -256,27 +136,29 @@ async def test_creation_and_revocation_leave_their_rows(database: Database, toke
     assert await verify(database) == 2
 
 
-async def test_a_name_is_given_once(tokens: Tokens) -> None:
+async def test_a_name_is_given_once(house: TokenHouse) -> None:
     """Also after its token was revoked: what was asked for under it belongs to it."""
-    new = await tokens.create(OPERATOR, "ci", ["*"])
-    await tokens.create(OPERATOR, "CI", ["*"])
+    new = await house.tokens.create(OPERATOR, "ci", ["*"])
+    await house.tokens.create(OPERATOR, "CI", ["*"])
     with pytest.raises(Conflict, match="There is already a token named ci") as raised:
-        await tokens.create(OPERATOR, "ci", ["atto:read"])
+        await house.tokens.create(OPERATOR, "ci", ["atto:read"])
     assert raised.value.instance_code == "token_exists"
-    await tokens.revoke(OPERATOR, new.id)
+    await house.tokens.revoke(OPERATOR, new.id)
     with pytest.raises(Conflict, match="There is already a token named ci"):
-        await tokens.create(OPERATOR, "ci", ["*"])
-    assert [token.id for token in await _named(tokens, "ci")] == [new.id]
+        await house.tokens.create(OPERATOR, "ci", ["*"])
+    assert [token.id for token in await _named(house, "ci")] == [new.id]
 
 
-async def test_tokens_that_shared_a_name_get_one_each(database: Database, elsewhere: Elsewhere) -> None:
+@pytest.fixture
+async def empty(database_url: URL) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    yield database
+    await database.close()
+
+
+async def test_tokens_that_shared_a_name_get_one_each(empty: Database, elsewhere: Elsewhere) -> None:
     """As an earlier version left them. What was answered under a key stays answered, for each of them."""
-    on = " ON strongroom_token" if not database.is_sqlite else ""
-    younger = ("intent", "guard", "rule", "window", "freeze")
-    later = " ".join(f"DROP TABLE strongroom_{name};" for name in younger)
-    elsewhere(
-        f"DROP INDEX strongroom_token_name{on}; {later} UPDATE strongroom_version_core SET version_num = 'core_0003'"  # noqa: S608
-    )
+    await write_old_core(empty, "core_0003")
     digest = hashlib.sha256(b"token:shop").hexdigest()
     for token_id, name, created, revoked in (
         ("a1", "shop", 3, "NULL"),
@@ -292,7 +174,7 @@ async def test_tokens_that_shared_a_name_get_one_each(database: Database, elsewh
         "INSERT INTO strongroom_idempotency (scope, `key`, fingerprint, owner, status, body, created_at_ms, expires_at_ms)"  # noqa: S608
         f" VALUES ('atto:{digest}', 'order-1', X'{'11' * 32}', 'o', 200, 'paid', 1, 2)"
     )
-    await migrate(database, [])
+    await migrate(empty, [])
     assert elsewhere("SELECT id, name FROM strongroom_token ORDER BY id") == [
         ["a1", "shop (a1)"],
         ["b2", "shop"],
@@ -306,5 +188,157 @@ async def test_tokens_that_shared_a_name_get_one_each(database: Database, elsewh
     assert sorted(stored) == sorted([f"atto:{scope}", "paid"] for scope in scopes)
 
 
-async def _named(tokens: Tokens, name: str) -> list[Token]:
-    return [token for token in await tokens.list() if token.name == name]
+async def test_tokens_of_an_earlier_version_work_as_before(
+    empty: Database, elsewhere: Elsewhere, clock: ManualClock, entropy: SeededEntropy
+) -> None:
+    await write_old_core(empty, "core_0009")
+    elsewhere(
+        "INSERT INTO strongroom_token (id, name, secret_hash, scopes, created_at_ms)"  # noqa: S608
+        f" VALUES ('a1', 'shop', X'{hashlib.sha256(b'secret').hexdigest()}', '[\"atto:send\"]', 1)"
+    )
+    await migrate(empty, [])
+    house = TokenHouse(empty, clock, entropy)
+    principal = await house.principal("sr_a1_secret", "192.0.2.1")
+    assert principal == Principal(
+        name="token:shop", scopes=frozenset({"atto:send"}), token="a1", source="192.0.2.1"
+    )
+    assert await house.tokens.list() == [
+        Token(
+            id="a1",
+            name="shop",
+            scopes=("atto:send",),
+            created_at_ms=1,
+            expires_at_ms=None,
+            revoked_at_ms=None,
+        )
+    ]
+
+
+async def _named(house: TokenHouse, name: str) -> list[Token]:
+    return [token for token in await house.tokens.list() if token.name == name]
+
+
+async def test_where_and_how_often_a_token_may_be_used_can_change(
+    house: TokenHouse, database: Database, clock: ManualClock
+) -> None:
+    new = await house.tokens.create(
+        OPERATOR,
+        "ci",
+        ["*"],
+        networks=["192.0.2.7", "192.0.2.7/32", "2001:db8::/48"],
+        rate=parse_rate("60/min"),
+    )
+    made = await house.tokens.find(new.id)
+    assert made.networks == ("192.0.2.7/32", "2001:db8::/48")
+    assert made.rate == Rate(requests=60, seconds=60)
+    assert (await house.principal(new.secret, "192.0.2.7")).rate == made.rate
+
+    changed = await house.tokens.change(
+        OPERATOR, new.id, TokenChange(networks=[], rate=parse_rate("5/s"), expires_at_ms=START_MS + 1)
+    )
+    assert (changed.networks, str(changed.rate), changed.expires_at_ms) == ((), "5/s", START_MS + 1)
+    kept = await house.tokens.change(OPERATOR, new.id, TokenChange(rate=None))
+    assert (kept.rate, kept.expires_at_ms) == (None, START_MS + 1)
+    clock.advance(1)
+    assert await house.refusal(new.secret) == "The API token has expired"
+    rows = await database.fetch_all(select(tables.audit).order_by(tables.audit.c.sequence))
+    assert [(row.action, row.subject, json.loads(row.details)) for row in rows] == [
+        (
+            "token.create",
+            new.id,
+            {
+                "name": "ci",
+                "scopes": ["*"],
+                "expiresAtMs": None,
+                "networks": ["192.0.2.7/32", "2001:db8::/48"],
+                "rate": "60/min",
+            },
+        ),
+        ("token.change", new.id, {"networks": [], "rate": "5/s", "expiresAtMs": START_MS + 1}),
+        ("token.change", new.id, {"rate": None}),
+    ]
+
+
+async def test_a_change_says_what_changes_and_of_which_token(house: TokenHouse) -> None:
+    new = await house.tokens.create(OPERATOR, "ci", ["*"])
+    with pytest.raises(InvalidInput, match="what of the token is to change"):
+        await house.tokens.change(OPERATOR, new.id, TokenChange())
+    with pytest.raises(InvalidInput, match="has host bits set"):
+        await house.tokens.change(OPERATOR, new.id, TokenChange(networks=["192.0.2.7/24"]))
+    await house.tokens.revoke(OPERATOR, new.id)
+    for token_id in (new.id, "0000000000000000"):
+        with pytest.raises(NotFound, match=token_id):
+            await house.tokens.change(OPERATOR, token_id, TokenChange(networks=[]))
+    assert (await house.tokens.find(new.id)).is_revoked
+    with pytest.raises(NotFound, match="No token has the id 0000000000000000"):
+        await house.tokens.find("0000000000000000")
+
+
+async def test_a_scope_that_the_ledger_has_not_is_refused(house: TokenHouse) -> None:
+    with pytest.raises(InvalidInput, match="unknown scope atto:spend, hathor:send; there are atto:read"):
+        await house.tokens.create(OPERATOR, "ci", ["atto:read", "hathor:send", "atto:spend"])
+    assert await house.tokens.list() == []
+
+
+async def test_the_old_secret_works_as_long_as_the_overlap(
+    house: TokenHouse, database: Database, clock: ManualClock
+) -> None:
+    first = await house.tokens.create(OPERATOR, "ci", ["*"])
+    second = await house.tokens.rotate(OPERATOR, first.id, overlap_ms=1000)
+    assert (await house.tokens.find(first.id)).earlier_secret_until_ms == START_MS + 1000
+    clock.advance(0.999)
+    assert (await house.principal(first.secret)).name == "token:ci"
+    assert (await house.principal(second.secret)).name == "token:ci"
+    clock.advance(0.001)
+    assert await house.refusal(first.secret) == NOT_VALID
+    assert (await house.principal(second.secret)).name == "token:ci"
+    assert (await house.tokens.find(first.id)).earlier_secret_until_ms is None
+    row = await database.fetch_one(select(tables.audit).order_by(tables.audit.c.sequence.desc()))
+    assert row is not None
+    assert (row.action, json.loads(row.details)) == (
+        "token.rotate",
+        {"earlierSecretUntilMs": START_MS + 1000},
+    )
+
+
+async def test_a_rotation_within_an_overlap_ends_the_oldest_secret(
+    house: TokenHouse, clock: ManualClock
+) -> None:
+    first = await house.tokens.create(OPERATOR, "ci", ["*"])
+    second = await house.tokens.rotate(OPERATOR, first.id, overlap_ms=10_000)
+    clock.advance(1)
+    third = await house.tokens.rotate(OPERATOR, first.id, overlap_ms=1_000)
+    assert await house.refusal(first.secret) == NOT_VALID
+    for works in (second, third):
+        assert (await house.principal(works.secret)).token == first.id
+    await house.tokens.rotate(OPERATOR, first.id)
+    for ended in (second, third):
+        assert await house.refusal(ended.secret) == NOT_VALID
+
+
+async def test_revocation_ends_both_secrets(house: TokenHouse) -> None:
+    first = await house.tokens.create(OPERATOR, "ci", ["*"])
+    second = await house.tokens.rotate(OPERATOR, first.id, overlap_ms=10_000)
+    await house.tokens.revoke(OPERATOR, first.id)
+    assert await house.refusal(second.secret) == "The API token was revoked"
+    assert await house.refusal(first.secret) == NOT_VALID, "the earlier secret is forgotten"
+
+
+@pytest.mark.parametrize("overlap_ms", [-1, 366 * 86_400_000 + 1])
+async def test_an_overlap_is_at_most_a_year(house: TokenHouse, overlap_ms: int) -> None:
+    new = await house.tokens.create(OPERATOR, "ci", ["*"])
+    with pytest.raises(InvalidInput, match="at most 366 days"):
+        await house.tokens.rotate(OPERATOR, new.id, overlap_ms)
+    assert (await house.principal(new.secret)).token == new.id
+
+
+async def test_the_tokens_that_nobody_uses_are_found(house: TokenHouse, clock: ManualClock) -> None:
+    made = [await house.tokens.create(OPERATOR, name, ["*"]) for name in ("idle", "used", "revoked")]
+    await house.tokens.revoke(OPERATOR, made[2].id)
+    clock.advance(100)
+    await house.principal(made[1].secret, "192.0.2.1")
+    await house.uses.write()
+    clock.advance(50)
+    assert [each.name for each in await house.tokens.list(unused_ms=150_000)] == ["idle"]
+    assert [each.name for each in await house.tokens.list(unused_ms=150_001)] == []
+    assert {each.name for each in await house.tokens.list(unused_ms=50_000)} == {"idle", "used"}

@@ -186,6 +186,9 @@ async def test_one_client_cannot_ask_for_tokens_without_end(database: Database, 
         body = {"xpubkey": INIT["xpubkey"]}
         answers = [(await api.client.post("/auth/token/readonly", json=body)).status_code for _ in range(5)]
         assert answers == [400, 400, 400, 429, 429]
+        refused = await api.client.post("/auth/token/readonly", json=body)
+        assert refused.json() == {"success": False, "error": "too-many-requests"}
+        assert refused.headers["retry-after"] == "20"
         clock.advance(20)
         assert (await api.client.post("/auth/token/readonly", json=body)).status_code == 400
 

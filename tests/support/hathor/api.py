@@ -12,6 +12,7 @@ from coincurve import PrivateKey
 from sqlalchemy import Connection
 
 from strongroom.core.clock import SystemEntropy
+from strongroom.core.coordination.rate_limiter import RateLimiter
 from strongroom.core.environment import Secret
 from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.http.door import DoorRules
@@ -20,8 +21,9 @@ from strongroom.core.http.timing import TimedApplication
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.audit import Audit
+from strongroom.core.security.authentication import Gatekeeper, TokenCheck
 from strongroom.core.security.policy import SigningGate
-from strongroom.core.security.tokens import Gatekeeper
+from strongroom.core.security.token_uses import TokenUses
 from strongroom.core.security.tokens import Tokens as ApiTokens
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
@@ -163,8 +165,13 @@ class Api:
         )
 
     def _legacy_access(self, *, needs_token: bool) -> LegacyAccess:
-        self.api_tokens = ApiTokens(self.database, Audit(self.clock), self.clock, SeededEntropy())
-        gatekeeper = Gatekeeper(self.api_tokens, required=needs_token)
+        audit = Audit(self.clock)
+        self.api_tokens = ApiTokens(
+            self.database, audit, self.clock, SeededEntropy(), scopes=["hathor:read", "hathor:send"]
+        )
+        uses = TokenUses(self.database, audit, self.clock)
+        check = TokenCheck(self.database, self.clock, uses, RateLimiter(self.clock))
+        gatekeeper = Gatekeeper(check, required=needs_token)
         return LegacyAccess(gatekeeper, self._proxies, DoorRules(bound_to="127.0.0.1"))
 
     def _first_api(self) -> FirstApi:

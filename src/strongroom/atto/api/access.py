@@ -10,7 +10,7 @@ from strongroom.core.http.client import credentials_of
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.route_access import is_public, require_declared_scope
 from strongroom.core.security.access import Principal
-from strongroom.core.security.tokens import Gatekeeper
+from strongroom.core.security.authentication import Gatekeeper
 
 READ = "atto:read"
 WALLET = "atto:wallet"

@@ -24,7 +24,7 @@ from strongroom.atto.wallets.wallets import Wallets
 from strongroom.core.coordination.idempotency import Idempotency
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.json_request import JsonRequest
-from strongroom.core.security.tokens import Gatekeeper
+from strongroom.core.security.authentication import Gatekeeper
 
 MAX_BODY = 1_000_000
 

@@ -9,10 +9,11 @@ from litestar.handlers import BaseRouteHandler
 
 from strongroom.bittensor.authorization.authentication import Authenticator
 from strongroom.bittensor.authorization.limits import limits_of, require_network
+from strongroom.core.coordination.rate_limiter import RateLimiter
+from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import RateLimited
 from strongroom.core.http.client import credentials_of
 from strongroom.core.http.forwarded import TrustedProxies
-from strongroom.core.http.rate_limiter import RateLimiter
 from strongroom.core.http.route_access import is_public, require_declared_scope
 from strongroom.core.security.access import Principal
 
@@ -40,13 +41,17 @@ class Callers:
         principal = await self._authenticator.identify(credentials_of(connection, self._proxies))
         require_network(principal, principal.source)
         require_declared_scope(principal, handler)
+        if principal.rate is None:  # else it has been counted already
+            self._require_rate(principal)
+        connection.state.principal = principal
+
+    def _require_rate(self, principal: Principal) -> None:
         a_minute = limits_of(principal).requests_a_minute or self._requests_a_minute
-        wait_s = self._rate_limiter.take(principal.name, a_minute)
+        wait_s = self._rate_limiter.take(principal.name, Rate(requests=a_minute, seconds=60))
         if wait_s:
             raise RateLimited(
                 f"More than {a_minute} requests a minute with this token", retry_after_s=math.ceil(wait_s)
             )
-        connection.state.principal = principal
 
     @staticmethod
     def principal(request: Request[Any, Any, Any]) -> Principal:

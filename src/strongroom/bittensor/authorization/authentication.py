@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import math
-from dataclasses import replace
 from typing import Any, TypeGuard
 
 import jwt
@@ -16,8 +15,9 @@ from strongroom.core.environment import Secret
 from strongroom.core.errors import Unauthenticated
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
+from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.credentials import Credentials
-from strongroom.core.security.tokens import TOKEN_PREFIX, Tokens
+from strongroom.core.security.tokens import TOKEN_PREFIX
 
 BEARER = "bearer "
 MAX_TOKEN = 4096
@@ -32,7 +32,7 @@ class Authenticator:
     def __init__(
         self,
         *,
-        tokens: Tokens,
+        tokens: TokenCheck,
         service_token: Secret | None,
         jwt_secret: Secret | None,
         service_limits: TokenLimits,
@@ -50,11 +50,10 @@ class Authenticator:
 
         Raises:
             Unauthenticated: no token, or none that counts.
+            Forbidden: the token may not be used from there.
+            RateLimited: the token's own rate is used up.
         """
-        return replace(await self._authenticate(credentials.authorization), source=credentials.source)
-
-    async def _authenticate(self, authorization: str | None) -> Principal:
-        presented = (authorization or "").strip()
+        presented = (credentials.authorization or "").strip()
         if presented.lower().startswith(BEARER):
             presented = presented[len(BEARER) :].strip()
         if not presented or presented.lower() == BEARER.strip():
@@ -62,11 +61,11 @@ class Authenticator:
         if len(presented) > MAX_TOKEN:
             raise Unauthenticated("Invalid token")
         if self._is_service_token(presented):
-            return self._principal("service-token")
+            return self._principal("service-token", credentials)
         if presented.startswith(f"{TOKEN_PREFIX}_"):
-            return await self._tokens.authenticate(presented)
+            return await self._tokens.authenticate(presented, credentials.source)
         if self._jwt_secret is not None and presented.count(".") == JWT_DOTS:
-            return self._principal(self._jwt_subject(presented, self._jwt_secret.reveal()))
+            return self._principal(self._jwt_subject(presented, self._jwt_secret.reveal()), credentials)
         raise Unauthenticated("Invalid token")
 
     def _is_service_token(self, presented: str) -> bool:
@@ -74,8 +73,13 @@ class Authenticator:
             return False
         return hmac.compare_digest(self._service_token.reveal().encode(), presented.encode())
 
-    def _principal(self, name: str) -> Principal:
-        return Principal(name=name, scopes=frozenset({READ, SIGN, SUBMIT}), limits=self._limits)
+    def _principal(self, name: str, credentials: Credentials) -> Principal:
+        return Principal(
+            name=name,
+            scopes=frozenset({READ, SIGN, SUBMIT}),
+            limits=self._limits,
+            source=credentials.source,
+        )
 
     def _jwt_subject(self, presented: str, secret: str) -> str:
         """Reads a JWT. Its times are checked against the injected clock; one without an end is refused."""

@@ -9,9 +9,9 @@ import msgspec
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.core.errors import Forbidden, InvalidInput
-from strongroom.core.http.forwarded import CLIENT_BITS
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
+from strongroom.core.security.networks import CLIENT_BITS
 
 READ: Final = "bittensor:read"
 SIGN: Final = "bittensor:sign"

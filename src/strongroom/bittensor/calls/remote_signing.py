@@ -39,7 +39,7 @@ from strongroom.core.errors import Conflict, InvalidInput
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.signing import Unsigned
 from strongroom.core.security.access import Principal
-from strongroom.core.security.tokens import require_unrevoked
+from strongroom.core.security.authentication import require_unrevoked
 
 MAX_PERIOD: Final = 128
 """The longest era of the SDKs."""

@@ -31,10 +31,6 @@ def token_limits(
     any_text: Annotated[
         bool, typer.Option("--any-text", help="Bittensor: any printable text may be signed.")
     ] = False,
-    rate: Annotated[int | None, typer.Option(help="Bittensor: requests a minute.")] = None,
-    network: Annotated[
-        list[str] | None, typer.Option(help="Bittensor: only from there, for example 10.0.0.0/8; repeatable.")
-    ] = None,
 ) -> str:
     """Returns the document for the token's row; it is empty if no option was given."""
     return encode_limits(
@@ -47,8 +43,6 @@ def token_limits(
             most_rao=most_rao,
             destinations=_some(destination),
             any_text=any_text,
-            requests_a_minute=rate,
-            networks=_some(network),
         )
     )
 

@@ -17,7 +17,7 @@ from strongroom.bittensor.protocol.extrinsics import blake2_256
 from strongroom.core.errors import Unavailable
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.signing import Signed, Unsigned
-from strongroom.core.security.tokens import require_unrevoked
+from strongroom.core.security.authentication import require_unrevoked
 
 ERA_BLOCKS: Final = 32
 MAX_ERA_BLOCKS: Final = 256

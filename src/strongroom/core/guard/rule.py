@@ -24,8 +24,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from strongroom.core.errors import InvalidInput
-from strongroom.core.http.forwarded import CLIENT_BITS
 from strongroom.core.json_decoder import decode_json
+from strongroom.core.security.networks import CLIENT_BITS
 from strongroom.core.security.policy import SignatureRequest
 
 MAX_DOCUMENT: Final = 64 * 1024

@@ -4,12 +4,11 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from strongroom.core.security.networks import CLIENT_BITS, Network
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_PROXIES = 16
-CLIENT_BITS = 64
-"""One IPv6 client usually has a whole network with a prefix of this length, so the network counts as one client."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,15 @@ needs them, `adopt` and `finish_waits`.
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 from strongroom.core.coordination.idempotency import Idempotency, instance_lease
 from strongroom.core.coordination.lease import Lease, Leases
 from strongroom.core.coordination.loops import Loop, Loops, Turn
-from strongroom.core.errors import VaultError
+from strongroom.core.coordination.rate_limiter import RateLimiter
+from strongroom.core.errors import StrongroomError, VaultError
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.guard import Guard
 from strongroom.core.http.door import Dialect
@@ -27,10 +28,12 @@ from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.audit import Audit
+from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.holdings import Holdings, bind_holdings, open_key
 from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.short_secrets import require_long_credentials
+from strongroom.core.security.token_uses import WRITE_S, TokenUses
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.security.vault import Vault
 from strongroom.core.security.watch import KeyWatch, Watched
@@ -68,7 +71,16 @@ class LedgerBase(ABC, Generic[S]):
         self.database = Database(settings.database)
         self.stack.push_async_callback(self.database.close)
         self.audit = Audit(self.clock)
-        self.tokens = Tokens(self.database, self.audit, self.clock, self.entropy)
+        self.tokens = Tokens(
+            self.database,
+            self.audit,
+            self.clock,
+            self.entropy,
+            scopes=[*definition.scopes(), f"{definition.name}:*", "*"],
+        )
+        self.rates = RateLimiter(self.clock)
+        self.token_uses = TokenUses(self.database, self.audit, self.clock)
+        self.token_check = TokenCheck(self.database, self.clock, self.token_uses, self.rates)
         self.guard = Guard(self.clock, surroundings.guard.default, definition.token_rules())
         self.rules = GuardAdministration(
             self.database,
@@ -188,6 +200,9 @@ class LedgerBase(ABC, Generic[S]):
 
     def start(self) -> None:
         self.loops.start(self._database_loop())
+        self.loops.start(
+            self.loops.every(self.component("Tokens"), WRITE_S, self.token_uses.write, part="uses")
+        )
         if self._sealed is not None:
             self.background.start(self._sealed.watch.run())
         if self._idempotency is not None:
@@ -223,6 +238,8 @@ class LedgerBase(ABC, Generic[S]):
 
     async def close(self) -> None:
         await self.background.close()
+        with suppress(StrongroomError):  # the last minute of uses is lost while the database is away
+            await self.token_uses.write(everything=True)
         await self.stack.aclose()
 
     @property

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import Forbidden
 
 
@@ -17,6 +18,8 @@ class Principal:
     """The id of the API token that identified the caller; None if another credential did."""
     source: str = ""
     """The client's address, or the network of 64 bits that one IPv6 client has; empty: the request came from no network."""
+    rate: Rate | None = None
+    """How often the token may be used; None: as often as the surface lets everybody."""
     is_service: bool = False
     """The service acts by itself."""
 

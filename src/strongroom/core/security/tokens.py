@@ -1,33 +1,34 @@
-"""API tokens, and the identification of callers by them.
+"""API tokens: the use cases of people who administer them.
 
-A token is `sr_<id>_<secret>`. The id finds the row; the SHA-256 of the secret (256 random bits) is compared with the stored one in
-constant time.
+A token is `sr_<id>_<secret>`. The id finds the row, which has the SHA-256 of the secret (256 random bits). `TokenCheck` finds the
+principal behind a token.
 """
 
 import base64
 import hashlib
-import hmac
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.errors import Conflict, InvalidInput, NotFound, Unauthenticated
+from strongroom.core.coordination.rates import Rate
+from strongroom.core.errors import Conflict, InvalidInput, NotFound
 from strongroom.core.json_decoder import decode_json
-from strongroom.core.security.access import ANONYMOUS, Principal
+from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.credentials import Credentials
+from strongroom.core.security.networks import parse_networks
 from strongroom.core.storage import tables
-from strongroom.core.storage.database import Database
+from strongroom.core.storage.database import Database, locking
 from strongroom.core.storage.errors import Duplicate
 
 TOKEN_PREFIX = "sr"  # noqa: S105 - the public part of every token
 ID_BYTES = 8
 SECRET_BYTES = 32
 MAX_NAME = 100  # the audit trail's column must have room for it, with a prefix
-REVOKED = "The API token was revoked"
+MAX_OVERLAP_MS = 366 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,19 @@ class Token:
     expires_at_ms: int | None
     revoked_at_ms: int | None
     limits: str = ""
+    networks: tuple[str, ...] = ()
+    """Where it may be used from; empty: from anywhere."""
+    rate: Rate | None = None
+    """How often it may be used; None: as often as the surface lets everybody."""
+    earlier_secret_until_ms: int | None = None
+    """Until then the secret before the last rotation works too; None: it does not."""
+    used_at_ms: int | None = None
+    """When it was last used, to the minute; None: never, as far as is known."""
+    used_from: str = ""
+
+    @property
+    def is_revoked(self) -> bool:
+        return self.revoked_at_ms is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +65,30 @@ class NewToken:
     secret: str = field(repr=False)
 
 
-class Tokens:
-    """Issues, checks and revokes the API tokens of one ledger."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenChange:
+    """What of a token changes. UNSET: it stays; None or empty: there is no such limit any more."""
 
-    def __init__(self, database: Database, audit: Audit, clock: Clock, entropy: Entropy) -> None:
+    expires_at_ms: int | msgspec.UnsetType | None = msgspec.UNSET
+    networks: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
+    rate: Rate | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class Tokens:
+    """Issues, changes and revokes the API tokens of one ledger. Each change is in the audit trail.
+
+    Every request reads its token's row, so a change counts for the next request, in every process.
+    """
+
+    def __init__(
+        self, database: Database, audit: Audit, clock: Clock, entropy: Entropy, *, scopes: Collection[str]
+    ) -> None:
+        """`scopes`: all that a token may get."""
         self._database = database
         self._audit = audit
         self._clock = clock
         self._entropy = entropy
+        self._scopes = scopes
 
     async def create(
         self,
@@ -67,31 +97,36 @@ class Tokens:
         scopes: Sequence[str],
         expires_at_ms: int | None = None,
         limits: str = "",
+        *,
+        networks: Sequence[str] = (),
+        rate: Rate | None = None,
     ) -> NewToken:
         """Creates a token. `limits` narrows the scopes: a JSON document in the ledger's own terms.
 
         Raises:
-            InvalidInput: the name or the scopes are not valid.
+            InvalidInput: the name, the scopes or the networks are not valid.
             Conflict: a token has or had this name, and its idempotency keys and jobs still belong to the name.
         """
-        if not name or len(name) > MAX_NAME or not name.isprintable():
-            raise InvalidInput(f"A token's name has 1 to {MAX_NAME} printable characters")
-        if not scopes:
-            raise InvalidInput("A token needs at least one scope")
+        _check_name(name)
+        self._check_scopes(scopes)
         token_id = self._entropy.token(ID_BYTES).hex()
         secret = self._new_secret()
+        terms = _columns(
+            TokenChange(expires_at_ms=expires_at_ms, networks=parse_networks(networks), rate=rate)
+        )
         row = {
             "id": token_id,
             "name": name,
-            "secret_hash": _digest(secret),
+            "secret_hash": secret_hash(secret),
             "scopes": msgspec.json.encode(sorted(set(scopes))).decode(),
             "created_at_ms": self._clock.now_ms(),
-            "expires_at_ms": expires_at_ms,
             "limits": limits or None,
+            **terms,
         }
         granted = {"name": name, "scopes": sorted(set(scopes)), "expiresAtMs": expires_at_ms}
-        if limits:
-            granted["limits"] = limits
+        granted |= {"limits": limits} if limits else {}
+        granted |= {"networks": list(parse_networks(networks))} if networks else {}
+        granted |= {"rate": str(rate)} if rate is not None else {}
 
         def work(connection: Connection) -> None:
             connection.execute(tables.token.insert(), row)
@@ -107,136 +142,170 @@ class Tokens:
             ) from None
         return _shown(token_id, secret)
 
-    async def rotate(self, principal: Principal, token_id: str) -> NewToken:
-        """Gives an active token a new secret; the old secret stops working at once.
+    async def rotate(self, principal: Principal, token_id: str, overlap_ms: int = 0) -> NewToken:
+        """Gives an active token a new secret. The old one works for `overlap_ms` more; an even older one ends now.
 
         Raises:
+            InvalidInput: the overlap is negative or longer than a year.
             NotFound: no active token has this id.
         """
+        if not 0 <= overlap_ms <= MAX_OVERLAP_MS:
+            raise InvalidInput("An overlap is at most 366 days", code="overlap_invalid")
         secret = self._new_secret()
-        statement = (
-            update(tables.token)
-            .where(tables.token.c.id == token_id, tables.token.c.revoked_at_ms.is_(None))
-            .values(secret_hash=_digest(secret))
-        )
+        ends_at_ms = self._clock.now_ms() + overlap_ms if overlap_ms else None
 
-        def work(connection: Connection) -> None:
-            if connection.execute(statement).rowcount == 0:
-                raise _no_active(token_id)
-            self._audit.append(connection, principal, "token.rotate", token_id)
+        def changed(row: Row[Any]) -> dict[str, Any]:
+            return {
+                "secret_hash": secret_hash(secret),
+                "earlier_hash": row.secret_hash if overlap_ms else None,
+                "earlier_ends_at_ms": ends_at_ms,
+            }
 
-        await self._database.write(work)
+        details = {} if ends_at_ms is None else {"earlierSecretUntilMs": ends_at_ms}
+        await self._change(principal, token_id, "token.rotate", changed, details)
         return _shown(token_id, secret)
 
-    async def authenticate(self, presented: str) -> Principal:
-        """Returns the token's principal.
+    async def change(self, principal: Principal, token_id: str, change: TokenChange) -> Token:
+        """Changes where, how often and until when an active token may be used, and returns it as it is then.
 
         Raises:
-            Unauthenticated: the token is malformed, unknown, expired or revoked. The message is the same for the first two,
-                so that it does not reveal which ids exist.
+            InvalidInput: a network is none, or nothing is to change.
+            NotFound: no active token has this id.
         """
-        prefix, _, rest = presented.partition("_")
-        token_id, _, secret = rest.partition("_")
-        row = None
-        if prefix == TOKEN_PREFIX and token_id.isascii():
-            row = await self._database.fetch_one(select(tables.token).where(tables.token.c.id == token_id))
-        stored = row.secret_hash if row is not None else bytes(32)
-        if not hmac.compare_digest(stored, _digest(secret)) or row is None:
-            raise Unauthenticated("The API token is not valid")
-        if row.revoked_at_ms is not None:
-            raise Unauthenticated(REVOKED)
-        if row.expires_at_ms is not None and row.expires_at_ms <= self._clock.now_ms():
-            raise Unauthenticated("The API token has expired")
-        return Principal(
-            name=f"token:{row.name}",
-            scopes=frozenset(decode_json(row.scopes)),
-            limits=row.limits or "",
-            token=row.id,
-        )
-
-    async def list(self) -> list[Token]:
-        rows = await self._database.fetch_all(select(tables.token).order_by(tables.token.c.created_at_ms))
-        return [
-            Token(
-                id=row.id,
-                name=row.name,
-                scopes=tuple(decode_json(row.scopes)),
-                created_at_ms=row.created_at_ms,
-                expires_at_ms=row.expires_at_ms,
-                revoked_at_ms=row.revoked_at_ms,
-                limits=row.limits or "",
-            )
-            for row in rows
-        ]
+        values = _columns(change)
+        if not values:
+            raise InvalidInput("Say what of the token is to change", code="nothing_to_change")
+        await self._change(principal, token_id, "token.change", lambda _row: values, _details(change))
+        return await self.find(token_id)
 
     async def revoke(self, principal: Principal, token_id: str) -> None:
-        """Ends an active token for good; raises NotFound if there is none with this id."""
-        statement = (
-            update(tables.token)
-            .where(tables.token.c.id == token_id, tables.token.c.revoked_at_ms.is_(None))
-            .values(revoked_at_ms=self._clock.now_ms())
+        """Ends an active token and all its secrets for good; raises NotFound if there is none with this id."""
+        values = {"revoked_at_ms": self._clock.now_ms(), "earlier_hash": None, "earlier_ends_at_ms": None}
+        await self._change(principal, token_id, "token.revoke", lambda _row: values, {})
+
+    async def find(self, token_id: str) -> Token:
+        """Raises: NotFound: no token, revoked ones included, has this id."""
+        row = await self._database.fetch_one(_STORED.where(tables.token.c.id == token_id))
+        if row is None:
+            raise NotFound(f"No token has the id {token_id}", code="token_not_found")
+        return _token(row, self._clock.now_ms())
+
+    async def list(self, *, unused_ms: int | None = None) -> list[Token]:
+        """All tokens, the oldest first; with `unused_ms` the active ones that nobody has used for so long."""
+        now_ms = self._clock.now_ms()
+        rows = await self._database.fetch_all(
+            _STORED.order_by(tables.token.c.created_at_ms, tables.token.c.id)
         )
+        found = [_token(row, now_ms) for row in rows]
+        if unused_ms is None:
+            return found
+        return [
+            each
+            for each in found
+            if not each.is_revoked and (each.used_at_ms or each.created_at_ms) <= now_ms - unused_ms
+        ]
+
+    async def _change(
+        self,
+        principal: Principal,
+        token_id: str,
+        action: str,
+        changed: Callable[[Row[Any]], dict[str, Any]],
+        details: dict[str, Any],
+    ) -> None:
+        mine = tables.token.c.id == token_id
 
         def work(connection: Connection) -> None:
-            if connection.execute(statement).rowcount == 0:
-                raise _no_active(token_id)
-            self._audit.append(connection, principal, "token.revoke", token_id)
+            row = connection.execute(locking(select(tables.token).where(mine))).first()
+            if row is None or row.revoked_at_ms is not None:
+                raise NotFound(f"No active token has the id {token_id}", code="token_not_found")
+            connection.execute(update(tables.token).where(mine).values(changed(row)))
+            self._audit.append(connection, principal, action, token_id, details)
 
         await self._database.write(work)
+
+    def _check_scopes(self, scopes: Sequence[str]) -> None:
+        if not scopes:
+            raise InvalidInput("A token needs at least one scope")
+        unknown = sorted({*scopes} - {*self._scopes})
+        if unknown:
+            raise InvalidInput(
+                f"unknown scope {', '.join(unknown)}; there are {', '.join(self._scopes)}",
+                code="scope_unknown",
+            )
 
     def _new_secret(self) -> str:
         return base64.b32encode(self._entropy.token(SECRET_BYTES)).decode().rstrip("=").lower()
 
 
-class Gatekeeper:
-    """Finds the principal behind what a request presents."""
-
-    def __init__(self, tokens: Tokens, *, required: bool) -> None:
-        self._tokens = tokens
-        self._required = required
-
-    async def identify(self, credentials: Credentials) -> Principal:
-        """Identifies the caller. A token that is given is always checked, and its scopes apply, even if none is required.
-
-        Raises:
-            Unauthenticated: a token is needed and none is given, or the given one is not valid.
-        """
-        return replace(await self._principal(credentials.authorization), source=credentials.source)
-
-    async def _principal(self, authorization: str | None) -> Principal:
-        if authorization is None:
-            if self._required:
-                raise Unauthenticated("This service needs an API token: Authorization: Bearer <token>")
-            return ANONYMOUS
-        scheme, _, presented = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            raise Unauthenticated("Only bearer tokens are accepted: Authorization: Bearer <token>")
-        return await self._tokens.authenticate(presented.strip())
+_STORED = select(
+    tables.token, tables.token_use.c.used_at_ms, tables.token_use.c.source.label("used_from")
+).outerjoin(tables.token_use, tables.token_use.c.token == tables.token.c.id)
 
 
-def require_unrevoked(connection: Connection, principal: Principal) -> None:
-    """Checks, in the transaction that carries out a delayed request, that the request's token was not revoked meanwhile.
+def secret_hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
 
-    A token that has expired meanwhile is no obstacle: it was valid when the request was made.
 
-    Raises:
-        Unauthenticated: the principal's token was revoked.
-    """
-    if principal.token is None:
-        return
-    query = select(tables.token.c.revoked_at_ms).where(tables.token.c.id == principal.token)
-    row = connection.execute(query).first()
-    if row is None or row.revoked_at_ms is not None:
-        raise Unauthenticated(REVOKED)
+def rate_of(row: Row[Any]) -> Rate | None:
+    if row.rate_requests is None:
+        return None
+    return Rate(requests=row.rate_requests, seconds=row.rate_seconds)
+
+
+def networks_of(row: Row[Any]) -> tuple[str, ...]:
+    return tuple(decode_json(row.networks)) if row.networks else ()
+
+
+def _token(row: Row[Any], now_ms: int) -> Token:
+    overlaps = row.earlier_ends_at_ms is not None and row.earlier_ends_at_ms > now_ms
+    return Token(
+        id=row.id,
+        name=row.name,
+        scopes=tuple(decode_json(row.scopes)),
+        created_at_ms=row.created_at_ms,
+        expires_at_ms=row.expires_at_ms,
+        revoked_at_ms=row.revoked_at_ms,
+        limits=row.limits or "",
+        networks=networks_of(row),
+        rate=rate_of(row),
+        earlier_secret_until_ms=row.earlier_ends_at_ms if overlaps else None,
+        used_at_ms=row.used_at_ms,
+        used_from=row.used_from or "",
+    )
+
+
+def _columns(change: TokenChange) -> dict[str, Any]:
+    """The row's columns that change."""
+    columns: dict[str, Any] = {}
+    if change.expires_at_ms is not msgspec.UNSET:
+        columns["expires_at_ms"] = change.expires_at_ms
+    if change.networks is not msgspec.UNSET:
+        networks = parse_networks(change.networks)
+        columns["networks"] = msgspec.json.encode(networks).decode() if networks else None
+    if change.rate is not msgspec.UNSET:
+        columns["rate_requests"] = None if change.rate is None else change.rate.requests
+        columns["rate_seconds"] = None if change.rate is None else change.rate.seconds
+    return columns
+
+
+def _details(change: TokenChange) -> dict[str, Any]:
+    details: dict[str, Any] = {}
+    if change.expires_at_ms is not msgspec.UNSET:
+        details["expiresAtMs"] = change.expires_at_ms
+    if change.networks is not msgspec.UNSET:
+        details["networks"] = list(parse_networks(change.networks))
+    if change.rate is not msgspec.UNSET:
+        details["rate"] = None if change.rate is None else str(change.rate)
+    return details
+
+
+def _check_name(name: str) -> None:
+    if not name or len(name) > MAX_NAME or not name.isprintable() or name != name.strip():
+        raise InvalidInput(
+            f"A token's name has 1 to {MAX_NAME} printable characters, and no space before or after them"
+        )
 
 
 def _shown(token_id: str, secret: str) -> NewToken:
     return NewToken(id=token_id, secret=f"{TOKEN_PREFIX}_{token_id}_{secret}")
-
-
-def _no_active(token_id: str) -> NotFound:
-    return NotFound(f"No active token has the id {token_id}")
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()

@@ -77,8 +77,32 @@ token = Table(
     Column("expires_at_ms", BigInteger),
     Column("revoked_at_ms", BigInteger),
     Column("limits", LONG_TEXT),
+    Column("networks", LONG_TEXT),
+    Column("rate_requests", Integer),
+    Column("rate_seconds", Integer),
+    Column("earlier_hash", binary(32)),
+    Column("earlier_ends_at_ms", BigInteger),
     Index("strongroom_token_name", "name", unique=True),
 )
+"""`earlier_hash` is of the secret before the last rotation, which works until `earlier_ends_at_ms`."""
+
+token_use = Table(
+    "strongroom_token_use",
+    metadata,
+    Column("token", ascii_text(32), primary_key=True),
+    Column("used_at_ms", BigInteger, nullable=False),
+    Column("source", exact_text(64), nullable=False),
+)
+"""When and from where a token was last used. Apart from the tokens, so that no request waits for this row."""
+
+rate = Table(
+    "strongroom_rate",
+    metadata,
+    Column("id", binary(32), primary_key=True),
+    Column("full_at_us", BigInteger, nullable=False),
+    Index("strongroom_rate_full", "full_at_us"),
+)
+"""When the bucket of each rate is full again (`core.coordination.rates`); a row of the past says nothing."""
 
 lease = Table(
     "strongroom_lease",

@@ -1,18 +1,20 @@
 """Keeps the terms of routes, before anything else of a request is read."""
 
+import math
 from typing import Any
 
 from litestar import Request as AnyRequest
 
 from strongroom.core.clock import Clock
-from strongroom.core.errors import Forbidden, Unauthenticated
+from strongroom.core.coordination.rate_limiter import RateLimiter
+from strongroom.core.coordination.rates import Rate
+from strongroom.core.errors import Forbidden, RateLimited, Unauthenticated
 from strongroom.core.http.client import client_of
 from strongroom.core.http.forwarded import TrustedProxies
-from strongroom.core.http.rate_limiter import RateLimiter
 from strongroom.hathor.api.access import Caller
 from strongroom.hathor.api.amounts import amount_form
 from strongroom.hathor.api.first_api.access import LegacyAccess
-from strongroom.hathor.api.refusal import Refusal, forbidden_route, unauthorized
+from strongroom.hathor.api.refusal import forbidden_route, unauthorized
 from strongroom.hathor.api.requests import Request
 from strongroom.hathor.api.terms import Access, terms_of
 from strongroom.hathor.wallets.access import WalletReader
@@ -26,12 +28,13 @@ class Clients:
         """A client may ask `burst` times at once, and `burst` times in a minute on average."""
         self._rate_limiter = RateLimiter(clock)
         self._proxies = proxies
-        self._burst = burst
+        self._rate = Rate(requests=burst, seconds=60)
 
     def take(self, request: Request) -> None:
-        """Raises: Refusal: 429 `too-many-requests`."""
-        if self._rate_limiter.take(self.source(request), self._burst):
-            raise Refusal(429, "too-many-requests")
+        """Raises: RateLimited."""
+        wait_s = self._rate_limiter.take(self.source(request), self._rate)
+        if wait_s:
+            raise RateLimited(f"More than {self._rate} requests", retry_after_s=math.ceil(wait_s))
 
     def source(self, request: Request) -> str:
         """Where a request came from."""
@@ -51,7 +54,7 @@ class Admission:
         self._first_api = first_api
 
     async def admit(self, request: AnyRequest[Any, Any, Any]) -> None:
-        """Raises: Refusal: 400, 401, 403, 415 or 429."""
+        """Raises: Refusal: 400, 401, 403 or 415; RateLimited."""
         if not isinstance(request, Request):
             raise TypeError("the application has another class of requests")
         request.amounts = amount_form(request)

@@ -12,7 +12,7 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from strongroom.core.errors import StrongroomError
+from strongroom.core.errors import RateLimited, StrongroomError
 from strongroom.core.http.errors import ErrorAnswers
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage.database import Database
@@ -163,7 +163,8 @@ class _Errors(ErrorAnswers):
         if refusal is None:
             return self._of_defect(request, error)
         self.count(refusal.error or str(refusal.status))
-        return self.answer(refusal.status, encode_json(refusal.body()))
+        headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, RateLimited) else None
+        return self.answer(refusal.status, encode_json(refusal.body()), headers)
 
 
 class _PrefixMiddleware:

@@ -12,6 +12,7 @@ from strongroom.core.errors import (
     InvalidInput,
     LeaseLost,
     OutcomeUnknown,
+    RateLimited,
     StrongroomError,
     Unavailable,
 )
@@ -107,6 +108,7 @@ REFUSALS: tuple[tuple[tuple[type[StrongroomError], ...], Callable[[Any], Refusal
     ((BreakerOpen, NodeUnavailable), _named(503, "fullnode-unavailable")),
     ((Unavailable, OutcomeUnknown, LeaseLost), _named(503, "service-unavailable")),
     ((Duplicate,), _named(409, "conflict")),
+    ((RateLimited,), lambda _error: Refusal(429, "too-many-requests")),
     ((InvalidInput,), _named(400, "invalid-payload")),
     ((Forbidden,), lambda error: _named(403, error.instance_code.replace("_", "-"))(error)),
 )

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from strongroom.core.coordination.rates import parse_rate
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.http.forwarded import parse_proxies
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
+from strongroom.core.security.tokens import TokenChange
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.hathor.proposals.broadcast_policy import VOCABULARY
@@ -338,3 +340,21 @@ async def test_the_owner_of_a_wallet_of_the_first_api_gets_its_own_key(
         answer = await api.client.post("/wallet/init", json=init)
         assert answer.json()["error"] == "wallet-already-loaded"
         assert await database.read(lambda c: execute(c, sql)) == [(init["authXpubkey"],)]
+
+
+async def test_a_token_is_for_its_networks_and_its_rate(database: Database, clock: ManualClock) -> None:
+    async with serving_api(database, clock, rows=recorded_rows(), legacy_needs_token=True) as api:
+        path = f"/wallet/?{NAMED}"
+        made = await api.api_tokens.create(
+            OPERATOR, "reader", ["hathor:read"], networks=["192.0.2.0/24"], rate=parse_rate("2/min")
+        )
+        reader = {"Authorization": f"Bearer {made.secret}"}
+        refused = await api.client.get(path, headers={**reader, "X-Forwarded-For": "192.0.2.1"})
+        assert (refused.status_code, refused.json()["error"]) == (403, "address-not-allowed")
+        await api.api_tokens.change(OPERATOR, made.id, TokenChange(networks=[]))
+        answers = [await api.client.get(path, headers=reader) for _ in range(3)]
+        assert [each.status_code for each in answers] == [200, 200, 429]
+        assert answers[2].json() == {"success": False, "error": "too-many-requests"}
+        assert answers[2].headers["retry-after"] == "30"
+        clock.advance(30)
+        assert (await api.client.get(path, headers=reader)).status_code == 200

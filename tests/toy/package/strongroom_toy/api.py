@@ -14,7 +14,7 @@ from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.json_request import JsonRequest
 from strongroom.core.intents.intent import Intent
 from strongroom.core.security.access import Principal
-from strongroom.core.security.tokens import Gatekeeper
+from strongroom.core.security.authentication import Gatekeeper
 from strongroom_toy.accounts import Accounts
 from strongroom_toy.payments import Payments, Wish
 

@@ -9,8 +9,8 @@ from strongroom.core.intents.resolver import Pace, Resolver
 from strongroom.core.intents.signing import Signing
 from strongroom.core.ledger.base import LedgerBase
 from strongroom.core.ledger.contract import AnyLedger, Surroundings
+from strongroom.core.security.authentication import Gatekeeper
 from strongroom.core.security.policy import SigningGate
-from strongroom.core.security.tokens import Gatekeeper
 from strongroom_toy.accounts import Accounts
 from strongroom_toy.api import create_application
 from strongroom_toy.node import ToyNode
@@ -74,7 +74,7 @@ class ToyLedger(LedgerBase[ToySettings]):
         )
 
     def applications(self) -> Mapping[str, Any]:
-        gatekeeper = Gatekeeper(self.tokens, required=self.settings.require_token)
+        gatekeeper = Gatekeeper(self.token_check, required=self.settings.require_token)
         return {SURFACE: create_application(self._accounts, self._payments, gatekeeper, self._errors)}
 
     def start_loops(self) -> None:

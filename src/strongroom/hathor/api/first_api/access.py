@@ -9,7 +9,7 @@ from strongroom.core.http.client import credentials_of
 from strongroom.core.http.door import DoorRules, refused_body
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.security.access import Principal
-from strongroom.core.security.tokens import Gatekeeper
+from strongroom.core.security.authentication import Gatekeeper
 from strongroom.hathor.api.refusal import Refusal, forbidden_route, unauthorized
 
 TAG = "The first API"
@@ -28,13 +28,14 @@ class LegacyAccess:
         self._door = door
 
     async def admit(self, request: Request[Any, Any, Any], scope: str) -> Principal:
-        """Returns who asks. Raises: Refusal: 401, 403 or 415."""
+        """Returns who asks. Raises: Refusal: 401, 403 or 415; Forbidden, RateLimited: what its token does not allow."""
         credentials = credentials_of(request, self._proxies)
         try:
             principal = await self._gatekeeper.identify(credentials)
-            principal.require(scope)
         except Unauthenticated as error:
             raise unauthorized() from error
+        try:
+            principal.require(scope)
         except Forbidden as error:
             raise forbidden_route() from error
         if credentials.authorization is None:

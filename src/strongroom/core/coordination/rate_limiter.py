@@ -3,12 +3,13 @@
 from collections import OrderedDict
 
 from strongroom.core.clock import Clock
+from strongroom.core.coordination.rates import Rate
 
 MAX_NAMES = 10_000
 
 
 class RateLimiter:
-    """Allows `a_minute` requests at once, and as many in a minute on average.
+    """Allows a rate's requests at once, and as many in its time on average.
 
     With more than `MAX_NAMES` names, the oldest is forgotten and starts with a full bucket again.
     """
@@ -17,13 +18,13 @@ class RateLimiter:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, name: str, a_minute: int) -> float:
+    def take(self, name: str, rate: Rate) -> float:
         """Takes one request from the bucket and returns 0; if it is empty, returns the seconds until the next one."""
         now_s = self._clock.monotonic_s()
-        left, since_s = self._buckets.pop(name, (float(a_minute), now_s))
-        left = min(a_minute, left + (now_s - since_s) * a_minute / 60)
+        left, since_s = self._buckets.pop(name, (float(rate.requests), now_s))
+        left = min(rate.requests, left + (now_s - since_s) * rate.requests / rate.seconds)
         taken = 1 if left >= 1 else 0
         self._buckets[name] = (left - taken, now_s)
         if len(self._buckets) > MAX_NAMES:
             self._buckets.popitem(last=False)
-        return 0.0 if taken else (1 - left) * 60 / a_minute
+        return 0.0 if taken else (1 - left) * rate.seconds / rate.requests

@@ -1,0 +1,134 @@
+"""Identifies callers by their API tokens."""
+
+import hmac
+import math
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, select
+
+from strongroom.core.clock import Clock
+from strongroom.core.coordination.rate_limiter import RateLimiter
+from strongroom.core.coordination.rates import Rate
+from strongroom.core.errors import Forbidden, RateLimited, Unauthenticated
+from strongroom.core.json_decoder import decode_json
+from strongroom.core.security.access import ANONYMOUS, Principal
+from strongroom.core.security.credentials import Credentials
+from strongroom.core.security.networks import is_within
+from strongroom.core.security.token_uses import TokenUses
+from strongroom.core.security.tokens import TOKEN_PREFIX, networks_of, rate_of, secret_hash
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import Database
+
+REVOKED = "The API token was revoked"
+ELSEWHERE = "address_not_allowed"
+
+# Every request with a token runs this. It is built once, because building it costs as much as executing it.
+_BY_ID = select(tables.token).where(tables.token.c.id == bindparam("token_id"))
+
+
+class TokenCheck:
+    """Finds the principal behind a token. It reads the token's row each time, so that no change of it is missed."""
+
+    def __init__(self, database: Database, clock: Clock, uses: TokenUses, rates: RateLimiter) -> None:
+        self._database = database
+        self._clock = clock
+        self._uses = uses
+        self._rates = rates
+
+    async def authenticate(self, presented: str, source: str) -> Principal:
+        """Returns the token's principal. `source` is as in `Credentials`.
+
+        Raises:
+            Unauthenticated: the token is malformed, unknown, expired or revoked. The message is the same for the first two,
+                so that it does not reveal which ids exist.
+            Forbidden: the token is valid, but not from there.
+            RateLimited: the token's own rate is used up.
+        """
+        prefix, _, rest = presented.partition("_")
+        token_id, _, secret = rest.partition("_")
+        row = None
+        if prefix == TOKEN_PREFIX and token_id.isascii():
+            row = await self._database.read(
+                lambda connection: connection.execute(_BY_ID, {"token_id": token_id}).first()
+            )
+        now_ms = self._clock.now_ms()
+        if not _is_secret(row, secret, now_ms) or row is None:
+            raise Unauthenticated("The API token is not valid")
+        if row.revoked_at_ms is not None:
+            raise Unauthenticated(REVOKED)
+        if row.expires_at_ms is not None and row.expires_at_ms <= now_ms:
+            raise Unauthenticated("The API token has expired")
+        principal = Principal(
+            name=f"token:{row.name}",
+            scopes=frozenset(decode_json(row.scopes)),
+            limits=row.limits or "",
+            token=row.id,
+            source=source,
+            rate=rate_of(row),
+        )
+        if row.networks and not is_within(source, networks_of(row)):
+            self._uses.note_refusal(principal)
+            raise Forbidden("The token may not be used from this address", code=ELSEWHERE)
+        self._uses.note(principal)
+        if principal.rate is not None:
+            self._require_rate(principal, principal.rate)
+        return principal
+
+    def _require_rate(self, principal: Principal, rate: Rate) -> None:
+        wait_s = self._rates.take(principal.name, rate)
+        if wait_s:
+            raise RateLimited(f"More than {rate} requests with this token", retry_after_s=math.ceil(wait_s))
+
+
+class Gatekeeper:
+    """Finds the principal behind what a request presents."""
+
+    def __init__(self, tokens: TokenCheck, *, required: bool) -> None:
+        self._tokens = tokens
+        self._required = required
+
+    async def identify(self, credentials: Credentials) -> Principal:
+        """Identifies the caller. A token that is given is always checked, and its scopes apply, even if none is required.
+
+        Raises:
+            Unauthenticated: a token is needed and none is given, or the given one is not valid.
+            Forbidden: the token may not be used from there.
+            RateLimited: the token's own rate is used up.
+        """
+        if credentials.authorization is None:
+            if self._required:
+                raise Unauthenticated("This service needs an API token: Authorization: Bearer <token>")
+            return replace(ANONYMOUS, source=credentials.source)
+        scheme, _, presented = credentials.authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated("Only bearer tokens are accepted: Authorization: Bearer <token>")
+        return await self._tokens.authenticate(presented.strip(), credentials.source)
+
+
+def require_unrevoked(connection: Connection, principal: Principal) -> None:
+    """Checks, in the transaction that carries out a delayed request, that the request's token was not revoked meanwhile.
+
+    A token that has expired meanwhile is no obstacle: it was valid when the request was made.
+
+    Raises:
+        Unauthenticated: the principal's token was revoked.
+    """
+    if principal.token is None:
+        return
+    row = connection.execute(_BY_ID, {"token_id": principal.token}).first()
+    if row is None or row.revoked_at_ms is not None:
+        raise Unauthenticated(REVOKED)
+
+
+def _is_secret(row: Row[Any] | None, secret: str, now_ms: int) -> bool:
+    """Whether it is the token's secret, or the one before while that works. Both are always compared, whatever is stored."""
+    presented = secret_hash(secret)
+    stored, earlier = bytes(32), bytes(32)
+    if row is not None:
+        stored = row.secret_hash
+        if row.earlier_hash is not None and row.earlier_ends_at_ms > now_ms:
+            earlier = row.earlier_hash
+    is_current = hmac.compare_digest(stored, presented)
+    is_earlier = hmac.compare_digest(earlier, presented)
+    return is_current or is_earlier
