@@ -57,8 +57,9 @@ async def test_requests_write_nothing(house: TokenHouse) -> None:
                 await house.principal(new.secret, "192.0.3.1")
     finally:
         event.remove(Engine, "before_cursor_execute", note)
-    assert len(statements) == 40
-    assert all(statement.startswith("SELECT") for statement in statements)
+    asked = [statement for statement in statements if not statement.startswith("BEGIN")]
+    assert len(asked) == 40
+    assert all(statement.startswith("SELECT") for statement in asked)
 
 
 async def test_a_process_that_ends_writes_what_it_knows(house: TokenHouse, clock: ManualClock) -> None:
