@@ -27,7 +27,8 @@ class _Kill:
         self.was_before = False
 
     def before(self, _connection: object, cursor: Any, statement: str, *_: object) -> None:
-        self._has_changed_rows |= statement.lstrip().upper().startswith(DML)
+        is_lease = "strongroom_lease SET" in statement  # which is renewed before every statement of DDL
+        self._has_changed_rows |= statement.lstrip().upper().startswith(DML) and not is_lease
         if self._may_be_before and self._has_changed_rows and _is_ddl(statement):
             cursor.execute("COMMIT")
             self.was_before = True

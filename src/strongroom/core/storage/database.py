@@ -117,7 +117,7 @@ class Database:
         """With `read_only`, `write` is an error. `clock` and `entropy` set the pauses before a unit runs again."""
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         self.entropy = entropy or SystemEntropy()
         self.is_read_only = read_only
         self._engine = self._open(url, pool_size)
@@ -228,19 +228,19 @@ class Database:
         The pauses grow and are random, so that two nodes whose transactions conflicted do not conflict again.
         """
         failed_s: float | None = None
-        backoff = Backoff(self._clock, self.entropy, first_s=FIRST_PAUSE_S, cap_s=MAX_PAUSE_S)
+        backoff = Backoff(self.clock, self.entropy, first_s=FIRST_PAUSE_S, cap_s=MAX_PAUSE_S)
         while True:
             try:
                 return await attempt()
             except DatabaseUnavailable as error:
                 pause_s = backoff.next_delay_s()
-                now_s = self._clock.monotonic_s()
+                now_s = self.clock.monotonic_s()
                 failed_s = now_s if failed_s is None else failed_s
                 if isinstance(error, DatabaseUnusable):
                     self._failure = error
                 if self._closed or now_s - failed_s + pause_s > error.patience_s:
                     raise
-            await self._clock.sleep(pause_s)
+            await self.clock.sleep(pause_s)
 
     async def _shielded(self, run: Coroutine[Any, Any, T]) -> T:
         """Runs a unit in a task of its own, so that cancelling the caller does not cancel a commit half-way.

@@ -1,20 +1,41 @@
 """Brings a database's schema up to date at start. If several processes start together, one of them does it.
 
+On MySQL two locks keep the others off. A named lock belongs to a connection, so that it ends with its process; but it is one
+server's own. On a cluster's other nodes a row in `strongroom_lease` holds, for some seconds and as often as it is renewed. It is
+renewed in the transaction of every step, so that a process that was paused takes no further step.
+
 Every component (the core and each ledger) has its own folder of Alembic revisions and its own version table. A released
 revision is never changed.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import structlog
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from sqlalchemy import Connection, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    MetaData,
+    Table,
+    delete,
+    event,
+    insert,
+    inspect,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.schema import CreateTable
 
-from strongroom.core.errors import StrongroomError, Unavailable
-from strongroom.core.storage.database import Database
+from strongroom.core.errors import OutcomeUnknown, StrongroomError, Unavailable
+from strongroom.core.runtime.background import cancel_all
+from strongroom.core.storage.database import Database, ascii_text, locking
 from strongroom.core.storage.errors import DatabaseRefused, DatabaseUnusable, Duplicate
 from strongroom.core.storage.resume import resumable
 from strongroom.core.storage.schema import (
@@ -34,6 +55,20 @@ log = structlog.get_logger(__name__)
 
 MYSQL_LOCK = "strongroom_migrate"
 LOCK_WAIT_S = 60
+LEASE = "migration"
+LEASE_S = 15.0
+LEASE_PAUSE_S = 0.2
+DDL = ("ALTER", "CREATE", "DROP", "RENAME", "TRUNCATE")
+_LEASES = Table(
+    "strongroom_lease",
+    MetaData(),
+    Column("name", ascii_text(190), primary_key=True),
+    Column("holder", ascii_text(64), nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+)
+"""As the first revision creates it, which passes over it if it is there."""
+_NAMED = _LEASES.c.name == LEASE
 MISSING = frozenset({1, 1054, 1146})
 """The error numbers of SQLite and MySQL for a missing table or column."""
 
@@ -41,31 +76,38 @@ MISSING = frozenset({1, 1054, 1146})
 async def migrate(database: Database, components: Sequence[Revisions]) -> None:
     """Applies the missing revisions, the core's first, under a lock in the database.
 
-    On SQLite the lock is one write transaction around everything. On MySQL it is a named lock, because MySQL commits each DDL
-    statement by itself; a run that is killed there is taken up where it ended (resume.py).
+    On SQLite the lock is one write transaction around everything. MySQL commits each DDL statement by itself; a run that is
+    killed there is taken up where it ended (resume.py).
 
     Raises:
         Unavailable: the database cannot be used.
         SchemaUnfit: the schema is newer than this version, or another program has changed it.
     """
+    lease = _Lease(database)
 
     def work(connection: Connection) -> None:
+        # All states are read first, so that a schema that is newer in one part is not changed in another.
         with _lock(connection):
-            # All states are read first, so that a schema that is newer in one part is not changed in another.
-            states = [read_state(connection, component) for component in (CORE, *components)]
-            _warn_if_long(connection, states)
-            for component, state in zip((CORE, *components), states, strict=True):
-                _upgrade(connection, component, state)
+            if any(state.pending for state in _states(connection, components)):
+                with lease.held(connection):
+                    states = _states(connection, components)  # again: another node's process may have done it
+                    _warn_if_long(connection, states)
+                    for component, state in zip((CORE, *components), states, strict=True):
+                        _upgrade(connection, component, state)
 
     try:
         # Before taking the turn, so that a database that does not answer does not delay this process's other databases.
         await database.read(lambda connection: connection.exec_driver_sql("SELECT 1").all())
-        async with one_at_a_time():
+        async with one_at_a_time(), lease.renewed():
             await database.write(work, answer_s=None)
     except Unavailable as error:
         raise Unavailable(f"The database {shown(database)} cannot be used: {_reason(error)}") from error
     except SchemaUnfit as error:
         raise SchemaUnfit(f"{shown(database)}: {error.message}") from error
+
+
+def _states(connection: Connection, components: Sequence[Revisions]) -> list[SchemaState]:
+    return [read_state(connection, component) for component in (CORE, *components)]
 
 
 def _warn_if_long(connection: Connection, states: Sequence[SchemaState]) -> None:
@@ -98,6 +140,115 @@ def _lock(connection: Connection) -> Iterator[None]:
         )  # before the lock is released: the next process must see the new versions
     finally:
         connection.scalar(text(f"SELECT RELEASE_LOCK('{MYSQL_LOCK}')"))
+
+
+class _Lease:
+    """The row that keeps processes off that migrate the same database over another of its nodes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._clock = database.clock
+        self._token = database.entropy.token(8).hex()
+        self._holder: str | None = None
+
+    @contextmanager
+    def held(self, connection: Connection) -> Iterator[None]:
+        """Waits for the row, and renews it before each DDL statement and at the end.
+
+        It is not given back after an error: then it ends by itself, or another process of the same server takes it.
+
+        Raises:
+            Unavailable: another process has it for long, or took it because this one was paused.
+        """
+        if connection.dialect.name == "sqlite":
+            yield
+            return
+
+        def renew_before_ddl(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+            if statement.lstrip().upper().startswith(DDL):
+                self._renew(connection)
+                connection.exec_driver_sql("COMMIT")  # as the statement itself would do
+
+        holder = self._take(connection)
+        event.listen(connection, "before_cursor_execute", renew_before_ddl)
+        try:
+            yield
+        finally:
+            event.remove(connection, "before_cursor_execute", renew_before_ddl)
+        self._renew(connection)
+        connection.exec_driver_sql("COMMIT")
+        self._holder = None
+        connection.execute(delete(_LEASES).where(_NAMED, _LEASES.c.holder == holder))
+
+    @asynccontextmanager
+    async def renewed(self) -> AsyncIterator[None]:
+        """Renews the row beside a statement that takes long."""
+        renewing = asyncio.ensure_future(self._keep())
+        try:
+            yield
+        finally:
+            await cancel_all((renewing,))
+
+    def _take(self, connection: Connection) -> str:
+        # The named lock is held, so that whoever had the row over this server is gone.
+        server = _server_of(connection)
+        holder = self._holder = f"{server}/{self._token}"
+        if not inspect(connection).has_table(_LEASES.name):
+            connection.execute(CreateTable(_LEASES, if_not_exists=True))
+        until_s = self._clock.monotonic_s() + LOCK_WAIT_S
+        while not self._try(connection, server, holder):
+            connection.exec_driver_sql("COMMIT")
+            if self._clock.monotonic_s() > until_s:
+                raise Unavailable(
+                    f"Another process has been migrating the database for more than {LOCK_WAIT_S} s"
+                )
+            connection.scalar(text(f"SELECT SLEEP({LEASE_PAUSE_S})"))
+        connection.exec_driver_sql("COMMIT")
+        return holder
+
+    def _try(self, connection: Connection, server: str, holder: str) -> bool:
+        values = {"holder": holder, "expires_at_ms": self._expiry_ms()}
+        query = select(_LEASES.c.holder, _LEASES.c.expires_at_ms).where(_NAMED)
+        row = connection.execute(locking(query)).first()
+        if row is None:
+            try:
+                connection.execute(insert(_LEASES), {"name": LEASE, "fence": 0, **values})
+            except Duplicate:
+                return False
+            return True
+        is_over: bool = row.expires_at_ms <= self._clock.now_ms()
+        is_free: bool = is_over or row.holder.startswith(f"{server}/")
+        if is_free:
+            connection.execute(update(_LEASES).where(_NAMED).values(values | {"fence": _LEASES.c.fence + 1}))
+        return is_free
+
+    def _renew(self, connection: Connection) -> None:
+        """Raises: Unavailable: another process has taken the row."""
+        ours = update(_LEASES).where(_NAMED, _LEASES.c.holder == self._holder)
+        renewed = ours.values(expires_at_ms=self._expiry_ms(), fence=_LEASES.c.fence + 1)
+        if connection.execute(renewed).rowcount == 0:
+            raise Unavailable("Another process migrates the database now: this one was silent for too long")
+
+    async def _keep(self) -> None:
+        while True:
+            await self._clock.sleep(LEASE_S / 4)
+            if self._holder is not None:
+                # If it does not succeed, the next step of the migration finds that out.
+                with suppress(Unavailable, OutcomeUnknown):
+                    await self._database.write(self._renew)
+
+    def _expiry_ms(self) -> int:
+        return self._clock.now_ms() + int(LEASE_S * 1000)
+
+
+def _server_of(connection: Connection) -> str:
+    """A name of the server that this connection leads to, which no other node of its cluster has."""
+    # Galera names each running node. MySQL's servers have an id of their own; MariaDB's do not, and need none without Galera.
+    for query in ("SHOW STATUS LIKE 'wsrep_gcomm_uuid'", "SHOW VARIABLES LIKE 'server_uuid'"):
+        row = connection.execute(text(query)).first()
+        if row is not None and str(row[1]).strip("0-"):
+            return hashlib.sha256(str(row[1]).encode()).hexdigest()[:32]
+    return "alone"
 
 
 def _upgrade(connection: Connection, component: Revisions, state: SchemaState) -> None:
