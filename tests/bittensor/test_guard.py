@@ -156,3 +156,11 @@ async def test_a_rule_for_a_hotkey_binds_the_coldkey_s_calls_for_it(service: Bit
     await service.ledger.rules.add(OPERATOR, "second stays", json.dumps(rule))
     assert await unstake(second) == (403, "rule_denied")
     assert await unstake(HOT) == (200, None)
+
+
+async def test_a_wallet_is_known_from_the_vault_and_from_the_folder(service: BittensorService) -> None:
+    ledger = service.ledger
+    assert await ledger.has_wallet(WALLET)
+    assert not await ledger.has_wallet(WALLET.upper())
+    assert not await ledger.has_wallet("nobody")
+    assert not await ledger.has_wallet("..")

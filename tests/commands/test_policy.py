@@ -59,9 +59,34 @@ def test_a_mistake_is_told(installation: Installation, arguments: tuple[str, ...
     assert words in " ".join(" ".join(ended.stderr).split())
 
 
-def test_what_is_frozen_is_listed_and_an_unknown_token_told(installation: Installation) -> None:
-    ended = installation.run("freeze", "--ledger", "atto", "--token", "shpo", "--reason", "it leaked")
-    assert ended.stdout == ["atto: frozen; it has no token of this name"]
+@pytest.mark.parametrize("option", ["--wallet", "--token"])
+def test_a_name_that_no_ledger_knows_is_frozen_only_on_demand(
+    installation: Installation, option: str
+) -> None:
+    ended = installation.run("freeze", option, "nope", "--reason", "x")
+    assert (ended.status, ended.stdout) == (1, [])
+    assert ended.stderr == [
+        f"{ledger}: not frozen: it has no {option[2:]} 'nope'. --anyway freezes the name all the same"
+        for ledger in ("atto", "hathor", "bittensor")
+    ]
+    assert installation.run("policy", "freezes", "--json").stdout == []
+
+
+def test_a_wallet_is_frozen_where_it_is(installation: Installation) -> None:
+    assert installation.client.post("/wallets/Vault").is_success
+    ended = installation.run("freeze", "--wallet", "vault", "--reason", "x")
+    assert (ended.status, ended.stdout) == (1, [])
+    ended = installation.run("freeze", "--wallet", "Vault", "--reason", "x")
+    assert (ended.status, ended.stdout) == (0, ["atto: frozen"])
+    assert len(ended.stderr) == 2
+    assert installation.run("unfreeze", "--ledger", "atto", "--wallet", "Vault").status == 0
+
+
+def test_what_is_frozen_is_listed(installation: Installation) -> None:
+    ended = installation.run(
+        "freeze", "--ledger", "atto", "--token", "shpo", "--reason", "it leaked", "--anyway"
+    )
+    assert ended.stdout == ["atto: frozen"]
     installation.run("token", "create", "stall", "--ledger", "atto", "--scope", "atto:send")
     ended = installation.run("freeze", "--ledger", "atto", "--token", "stall", "--reason", "it leaked too")
     assert ended.stdout == ["atto: frozen"]

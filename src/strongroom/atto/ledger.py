@@ -3,6 +3,9 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from sqlalchemy import select
+
+from strongroom.atto import tables
 from strongroom.atto.api.application import create_application
 from strongroom.atto.api.documentation import PAGE
 from strongroom.atto.api.errors import ErrorMapper
@@ -43,6 +46,10 @@ class AttoLedger(LedgerBase[AttoSettings]):
     def __init__(self, definition: AnyLedger, settings: AttoSettings, surroundings: Surroundings) -> None:
         super().__init__(definition, settings, surroundings)
         self._errors = ErrorMapper(self.clock, self.metrics)
+
+    async def has_wallet(self, name: str) -> bool:
+        rows = await self.database.fetch_all(select(tables.wallet.c.name).where(tables.wallet.c.name == name))
+        return any(row.name == name for row in rows)  # MySQL ignores case here, and signatures do not
 
     async def adopt(self) -> None:
         await adopt_accounts(self.database)

@@ -1,10 +1,13 @@
 """Assembles the Bittensor ledger: its use cases, surface, workers and health."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from litestar import Litestar
+from sqlalchemy import select
 
+from strongroom.bittensor import tables
 from strongroom.bittensor.api.access import Callers
 from strongroom.bittensor.api.application import Services, create_application
 from strongroom.bittensor.api.documentation import PAGE
@@ -27,6 +30,13 @@ FORGET_S = 5.0
 
 class BittensorLedger(LedgerBase[BittensorSettings]):
     """One running Bittensor wallet service."""
+
+    async def has_wallet(self, name: str) -> bool:
+        found = await self.database.fetch_one(select(tables.key.c.wallet).where(tables.key.c.wallet == name))
+        path = self.settings.wallet_path
+        return found is not None or (
+            path is not None and name in await asyncio.to_thread(WalletFolder(path).wallets)
+        )
 
     async def assemble(self) -> None:
         self._gate = SigningGate(self.guard, self.audit)

@@ -22,8 +22,13 @@ LedgerName = Annotated[
 Wallet = Annotated[str | None, typer.Option(help="This wallet alone.")]
 Token = Annotated[str | None, typer.Option(help="The token of this name alone.")]
 
-Change = Callable[[Ledger], Awaitable[str]]
-"""Returns what people should hear besides."""
+Anyway = Annotated[bool, typer.Option("--anyway", help="Also where no wallet or token has this name.")]
+
+Change = Callable[[Ledger], Awaitable[None]]
+
+
+class _NoSubject(StrongroomError):
+    """The ledger has no wallet or token of this name."""
 
 
 def freeze(
@@ -31,16 +36,17 @@ def freeze(
     ledger: LedgerName = None,
     wallet: Wallet = None,
     token: Token = None,
+    anyway: Anyway = False,
 ) -> None:
     """Refuse every signature from now on; reading goes on."""
     if token is not None and token.startswith("token:"):
         raise typer.BadParameter("--token is the name as `token list` shows it, without token:")
     scope, subject = _subject(wallet, token)
 
-    async def change(running: Ledger) -> str:
+    async def change(running: Ledger) -> None:
+        if not anyway and not await _has(running, scope, subject):
+            raise _NoSubject(f"it has no {scope.value} {subject!r}. --anyway freezes the name all the same")
         await running.rules.freeze(OPERATOR, scope, subject, reason)
-        is_known = scope is not FreezeScope.TOKEN or await _has_token(running, subject)
-        return "" if is_known else "; it has no token of this name"
 
     _each("frozen", ledger, change)
 
@@ -49,9 +55,8 @@ def unfreeze(ledger: LedgerName = None, wallet: Wallet = None, token: Token = No
     """End what `freeze` began, for the same ledger, wallet or token."""
     scope, subject = _subject(wallet, token)
 
-    async def change(running: Ledger) -> str:
+    async def change(running: Ledger) -> None:
         await running.rules.unfreeze(OPERATOR, scope, subject)
-        return ""
 
     _each("unfrozen", ledger, change)
 
@@ -65,26 +70,36 @@ def _subject(wallet: str | None, token: str | None) -> tuple[FreezeScope, str]:
 
 
 def _each(done: str, ledger: str | None, change: Change) -> None:
-    """Every ledger is tried, whatever happens with another: one that is away must not keep the others open."""
-    failed = False
+    """Every ledger is tried, whatever happens with another: one that is away must not keep the others open.
+
+    That a ledger does not know a name is an error only if none of them does.
+    """
+    failed, changed = False, False
     for definition in _wanted(ledger):
         try:
-            remark = asyncio.run(_change(definition, change))
+            asyncio.run(_change(definition, change))
         except StrongroomError as error:
-            failed = True
+            failed = failed or not isinstance(error, _NoSubject)
             typer.echo(f"{definition.name}: not {done}: {error.message}", err=True)
         else:
-            typer.echo(f"{definition.name}: {done}{remark}")
-    if failed:
+            changed = True
+            typer.echo(f"{definition.name}: {done}")
+    if failed or not changed:
         raise typer.Exit(1)
 
 
-async def _change(ledger: AnyLedger, change: Change) -> str:
+async def _change(ledger: AnyLedger, change: Change) -> None:
     async with Administrator().prepared(ledger) as running:
-        return await change(running)
+        await change(running)
 
 
-async def _has_token(running: Ledger, name: str) -> bool:
+async def _has(running: Ledger, scope: FreezeScope, name: str) -> bool:
+    """Also true where the ledger does not say."""
+    match scope:
+        case FreezeScope.LEDGER:
+            return True
+        case FreezeScope.WALLET:
+            return await running.has_wallet(name) is not False
     query = select(tables.token.c.id).where(tables.token.c.name == name)
     return await running.database.fetch_one(query) is not None
 

@@ -64,6 +64,7 @@ from strongroom.hathor.sync.source import Pins, WrongSourceError
 from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.jwt import Tokens
 from strongroom.hathor.wallets.loading import LOOK_S, WalletLoader
+from strongroom.hathor.wallets.registry import read_wallet
 
 log = structlog.get_logger(__name__)
 
@@ -103,6 +104,9 @@ class HathorLedger(LedgerBase[HathorSettings]):
         self._pusher: Pusher | None = None
         for close in (self.node.close, self.http_node.close, self._push_node.close):
             self.stack.push_async_callback(close)
+
+    async def has_wallet(self, name: str) -> bool:
+        return await read_wallet(self.database, name) is not None
 
     async def assemble(self) -> None:
         self._open_bus()

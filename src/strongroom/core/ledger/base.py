@@ -103,6 +103,11 @@ class LedgerBase(ABC, Generic[S]):
     def surfaces(self) -> list[Surface]:
         """The ledger's surfaces, each with `self.opening(name, ...)` as its application."""
 
+    async def has_wallet(self, name: str) -> bool | None:
+        """Whether there is a wallet of this name, so that a misspelt freeze is found; None: the ledger does not say."""
+        del name
+        return None
+
     async def adopt(self) -> None:
         """Adopts the data that another program left in the database. It may run several times."""
 

@@ -90,6 +90,9 @@ class Ledger(Protocol):
     async def prepare(self) -> None:
         """Brings the database's schema up to date. It may run several times, until the database answers."""
 
+    async def has_wallet(self, name: str) -> bool | None:
+        """Whether there is a wallet of this name, as rules and freezes name it; None: the ledger does not say. Needs `prepare`."""
+
     async def open(self) -> None:
         """Assembles the ledger. It needs the database, but no node."""
 
