@@ -53,6 +53,7 @@ async def test_health_names_every_part(
     assert {name: part["status"] for name, part in components.items()} == dict.fromkeys(
         (
             "attoAccounts",
+            "attoApprovals",
             "attoCallbacks",
             "attoDatabase",
             "attoHistory",

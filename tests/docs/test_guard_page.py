@@ -116,6 +116,7 @@ CASES = [
         fails=asked(token="agent", to="x"),
     ),
     Case(name="agent-limit", passes=asked(token="agent", amount=5 * 10**9), fails=asked(token="agent")),
+    Case(name="big-withdrawal", passes=asked(amount=10**12), fails=asked(amount=10**12 + 1)),
 ]
 
 

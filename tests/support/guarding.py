@@ -4,18 +4,23 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection
 
+from strongroom.core.errors import ApprovalNeeded
 from strongroom.core.guard.administration import GuardAdministration
+from strongroom.core.guard.approvals.administration import ApprovalAdministration
+from strongroom.core.guard.approvals.parking import ParkedRequests
 from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.policy import Allowed, SignatureRequest
+from strongroom.core.security.policy import Allowed, Deferral, SignatureRequest
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
 
 VOCABULARY = Vocabulary(kinds=frozenset({"SEND", "RECEIVE"}), facts={"netuid": int, "call": str})
+LIFETIME_S = 86_400
 TRADER = Principal(name="token:trader", scopes=frozenset({"toy:*"}), source="192.0.2.7")
 
 
@@ -29,6 +34,8 @@ def request(
     kind: str = "SEND",
     is_amount_known: bool = True,
     facts: Mapping[str, str | int | None] | None = None,
+    key: str | None = None,
+    approval: str | None = None,
 ) -> SignatureRequest:
     return SignatureRequest(
         principal=principal,
@@ -41,6 +48,8 @@ def request(
         is_amount_known=is_amount_known,
         destination=destination,
         facts=facts or {},
+        content_hash=b"",
+        deferral=Deferral(key=key, document={"amount": amount_raw}, approval=approval),
     )
 
 
@@ -58,6 +67,10 @@ class Guarded:
     ) -> None:
         self.database = database
         self.guard = Guard(clock, default)
+        self.parked = ParkedRequests(
+            Audit(clock), clock, SeededEntropy(seed + 100), lifetime_ms=LIFETIME_S * 1000
+        )
+        self.approvals = ApprovalAdministration(database, Audit(clock), clock, ledger="toy")
         self.rules = GuardAdministration(
             database,
             Audit(clock),
@@ -76,6 +89,19 @@ class Guarded:
 
     async def ask(self, asked: SignatureRequest) -> str | None:
         return (await self.database.read(lambda connection: self.guard.ask(connection, asked))).rule
+
+    async def sign(self, asked: SignatureRequest) -> Allowed:
+        """Decides as a signature does, and parks what needs approvals. Raises: Forbidden, Conflict, ApprovalNeeded."""
+        return await self.parked.write(
+            self.database, lambda connection: self.guard.authorize(connection, asked)
+        )
+
+    async def park(self, asked: SignatureRequest) -> str:
+        """Asks for what must wait; returns its id."""
+        with pytest.raises(ApprovalNeeded) as raised:
+            await self.sign(asked)
+        assert raised.value.approval is not None
+        return raised.value.approval
 
     def authorize_in(self, connection: Connection, asked: SignatureRequest) -> Allowed:
         return self.guard.authorize(connection, asked)

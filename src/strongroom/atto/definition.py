@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from strongroom.atto.settings import SURFACES, AttoSettings, read_atto_settings
 from strongroom.core.environment import Environment
-from strongroom.core.guard.rule import Vocabulary
+from strongroom.core.guard.rule import Vocabulary, approval_scope
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.security.holdings import Holdings
@@ -67,7 +67,7 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
     def scopes(self) -> Mapping[str, str]:
         from strongroom.atto.api.access import SCOPES
 
-        return SCOPES
+        return {**SCOPES, **approval_scope(self.name)}
 
     def network_id(self, payment_id: bytes) -> str:
         return payment_id.hex().upper()

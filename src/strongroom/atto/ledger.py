@@ -115,6 +115,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
             loops.every(RECEIVER, CHECK_S, use_cases.receivable_check.check, part="check"),
             loops.every(HISTORY, POLL_S, history.fill_gaps, wake=history.changed),
             loops.run(CALLBACKS, callbacks.run, rest=callbacks.rest),
+            self.carrying_out(use_cases.approved),
         ]
 
     def _backlog(self) -> BacklogWatch:

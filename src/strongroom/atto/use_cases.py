@@ -19,6 +19,7 @@ from strongroom.atto.receiving.receivable_check import ReceivableCheck
 from strongroom.atto.receiving.receiver import Receiver
 from strongroom.atto.receiving.troubles import Troubles
 from strongroom.atto.settings import AttoSettings
+from strongroom.atto.transactions.approved import ApprovedTransactions
 from strongroom.atto.transactions.drafting import Drafts
 from strongroom.atto.transactions.effects import BlockEffects
 from strongroom.atto.transactions.publishing import BlockNetwork, BlockResolver, OpenBlocks
@@ -36,7 +37,6 @@ from strongroom.core.intents.resolver import Pace
 from strongroom.core.intents.signing import Signing
 from strongroom.core.ledger.base import LedgerBase
 from strongroom.core.messaging.outbox import Outbox
-from strongroom.core.security.policy import SigningGate
 
 # The components of health.
 PENDING = "attoPendingBlocks"
@@ -55,6 +55,7 @@ class UseCases:
         self._make_submitter()
         self._make_following()
         self.services = self._make_services()
+        self.approved = ApprovedTransactions(self.services.transactions, self.idempotency)
 
     async def load(self) -> None:
         await self.monitored.load()
@@ -110,7 +111,7 @@ class UseCases:
             signing=Signing(
                 ledger.definition.name,
                 database=ledger.database,
-                gate=SigningGate(ledger.guard, ledger.audit),
+                gate=ledger.signing_gate(),
                 clock=ledger.clock,
                 metrics=ledger.metrics,
             ),
@@ -230,6 +231,7 @@ class UseCases:
             history=self.history,
             receiver=self.receiver,
             scan_progress=progress,
+            approvals=ledger.approvals,
         )
 
     def _confirmed(self, block: Block, is_complete: bool) -> None:

@@ -11,7 +11,7 @@ from strongroom.bittensor.settings import (
     read_bittensor_settings,
 )
 from strongroom.core.environment import Environment
-from strongroom.core.guard.rule import Vocabulary
+from strongroom.core.guard.rule import Vocabulary, approval_scope
 from strongroom.core.guard.token_rules import TokenRules
 from strongroom.core.ledger.contract import (
     AbsentNetwork,
@@ -87,7 +87,7 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
     def scopes(self) -> Mapping[str, str]:
         from strongroom.bittensor.authorization.limits import SCOPES
 
-        return SCOPES
+        return {**SCOPES, **approval_scope(self.name)}
 
     def network_id(self, payment_id: bytes) -> str:
         return f"0x{payment_id.hex()}"

@@ -22,7 +22,6 @@ from strongroom.bittensor.keystore.wallets import Wallets
 from strongroom.bittensor.settings import API_SURFACE, BittensorSettings
 from strongroom.core.http.listener import Surface
 from strongroom.core.ledger.base import LedgerBase
-from strongroom.core.security.policy import SigningGate
 
 KEYS = "bittensorKeys"
 FORGET_S = 5.0
@@ -39,7 +38,7 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
         )
 
     async def assemble(self) -> None:
-        self._gate = SigningGate(self.guard, self.audit)
+        self._gate = self.signing_gate()
         path = self.settings.wallet_path
         self._folder = None if path is None else WalletFolder(path)
         self.keyring = self._make_keyring()

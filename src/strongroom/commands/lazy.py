@@ -16,6 +16,7 @@ OF_EVERY_LEDGER = {
     "token": "token:application",
     "keys": "keys:application",
     "policy": "policy:application",
+    "approvals": "approvals:application",
     "freeze": "freeze:freeze",
     "unfreeze": "freeze:unfreeze",
     "payments": "payments:payments",

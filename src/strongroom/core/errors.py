@@ -12,6 +12,7 @@ an internal address. Each surface maps the classes to its own status codes and b
     ├── Locked                the wallet or account is locked, so its secret is not available
     ├── Unauthenticated
     ├── Forbidden             the caller is known, but the scope or the policy does not allow the request
+    │   └── ApprovalNeeded        people must approve the request first; nothing was signed
     ├── RateLimited           too many requests; nothing happened
     ├── LedgerRejected        the ledger refused the payload for good
     ├── Unavailable           a node or a database does not answer; nothing was signed, so it is safe to ask again
@@ -64,6 +65,15 @@ class Unauthenticated(StrongroomError):
 
 class Forbidden(StrongroomError):
     code = "forbidden"
+
+
+class ApprovalNeeded(Forbidden):
+    code = "approval_needed"
+
+    def __init__(self, message: str, *, approval: str | None = None) -> None:
+        """`approval` is the id under which the request waits; None: it is not stored, as for a question."""
+        super().__init__(message)
+        self.approval = approval
 
 
 class RateLimited(StrongroomError):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strongroom.core.environment import Environment
-from strongroom.core.guard.rule import Vocabulary
+from strongroom.core.guard.rule import Vocabulary, approval_scope
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.storage.schema import Revisions
@@ -56,7 +56,7 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
     def scopes(self) -> Mapping[str, str]:
         from strongroom.hathor.api.first_api.access import SCOPES
 
-        return SCOPES
+        return {**SCOPES, **approval_scope(self.name)}
 
     def vocabulary(self) -> Vocabulary:
         from strongroom.hathor.proposals.broadcast_policy import VOCABULARY

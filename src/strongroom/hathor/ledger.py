@@ -22,7 +22,6 @@ from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.messaging.outbox_reader import OutboxReader
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.security.authentication import Gatekeeper
-from strongroom.core.security.policy import SigningGate
 from strongroom.hathor.api.admission import Admission, Clients
 from strongroom.hathor.api.application import FirstApi, Services, create_application
 from strongroom.hathor.api.cors import HEADERS
@@ -131,7 +130,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
             clock=self.clock,
             network=self.settings.network,
             verify=self.settings.api.verify_proposals,
-            policy=BroadcastPolicy(SigningGate(self.guard, self.audit), self.settings.network),
+            policy=BroadcastPolicy(self.signing_gate(), self.settings.network),
         )
         self._sync_health = self.loops.watch(SYNC)
         self._stream_health = self.loops.watch(NODE, part="stream")

@@ -60,7 +60,14 @@ async def as_(service: AttoService, name: str, *scopes: str, expires_at_ms: int 
 async def operations(service: AttoService) -> dict[str, httpx2.Request]:
     """A request for every operation of the document."""
     document = await service.get("/v3/api-docs")
-    values = {"toIndex": "1", "address": NOBODY, "transactionHash": "00" * 32, "name": "w", "walletName": "w"}
+    values = {
+        "toIndex": "1",
+        "address": NOBODY,
+        "transactionHash": "00" * 32,
+        "approvalId": "x",
+        "name": "w",
+        "walletName": "w",
+    }
     requests = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():

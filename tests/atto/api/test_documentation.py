@@ -33,6 +33,7 @@ ROUTES = {
 """What the original documents."""
 ADDED = {
     "/wallets/accounts/transactions/{transactionHash}": {"get"},
+    "/wallets/accounts/transactions/approvals/{approvalId}": {"get"},
     "/wallets/accounts/{address}/entries": {"get"},
     "/wallets/accounts/{address}/receivables": {"get"},
     "/wallets/accounts/{address}/label": {"put"},
@@ -103,7 +104,16 @@ async def test_amounts_are_described_as_numbers_or_decimal_strings(document: dic
 
 async def test_every_error_is_described_in_the_form_that_is_sent(document: dict[str, Any]) -> None:
     described = document["components"]["schemas"]["ErrorBody"]["properties"]
-    assert set(described) == {"timestamp", "path", "status", "error", "requestId", "message", "code"}
+    assert set(described) == {
+        "timestamp",
+        "path",
+        "status",
+        "error",
+        "requestId",
+        "message",
+        "code",
+        "approvalId",
+    }
     for operation in operations(document).values():
         for status, response in operation["responses"].items():
             for content in (response.get("content") or {}).values() if status >= "400" else ():

@@ -16,6 +16,7 @@ from strongroom.core.guard.rule import (
     encode_rule,
     parse_rule,
 )
+from strongroom.core.ledger.contract import AnyLedger
 from strongroom.registry import LEDGERS
 from support.guarding import VOCABULARY
 
@@ -47,6 +48,25 @@ def test_a_whole_rule_is_read_and_written_again() -> None:
     assert json.loads(encode_rule(rule)) == document
     assert rule.limit == Limit(amount_raw=str(2**256 - 1), count=3, seconds=86_400, per=Per.WALLET)
     assert parse_rule(encode_rule(rule), VOCABULARY) == rule
+
+
+def test_a_rule_that_asks_is_read_and_written_again() -> None:
+    document = {
+        "effect": "approve",
+        "limit": {"amount_raw": "5"},
+        "approvals": {"needed": 2, "of": ["token:ann", "operator:ben", "operator"]},
+    }
+    assert json.loads(encode_rule(parse(document))) == document
+
+
+@pytest.mark.parametrize("ledger", LEDGERS, ids=lambda ledger: ledger.name)
+def test_every_ledger_knows_who_may_approve(ledger: AnyLedger) -> None:
+    assert f"{ledger.name}:approve" in ledger.scopes()
+    rule = {"effect": "approve", "approvals": {"needed": 1, "of": ["token:ann"]}}
+    assert parse_rule(json.dumps(rule), ledger.vocabulary()).approvals is not None
+    shop = {"effect": "approve", "approvals": {"needed": 1, "of": ["ann"]}}
+    with pytest.raises(InvalidInput, match=r"approvals\.of nobody is called 'ann' here"):
+        parse_rule(json.dumps(shop), ledger.vocabulary())
 
 
 def test_the_shortest_rule_concerns_everything() -> None:
@@ -98,7 +118,24 @@ def test_the_shortest_rule_concerns_everything() -> None:
         ({"effect": "deny", "limit": {"count": -1, "seconds": 1}}, "count is 0 or more"),
         ({"effect": "deny", "limit": {"count": 1, "seconds": 0}}, "seconds is from 1"),
         ({"effect": "deny", "limit": {"amount_raw": "1", "per": "wallet"}}, "per needs seconds"),
-        ({"effect": "allow", "limit": {"amount_raw": "1"}}, "only a rule that denies has a limit"),
+        ({"effect": "allow", "limit": {"amount_raw": "1"}}, "only a rule that denies or asks"),
+        ({"effect": "approve"}, 'approvals belongs to the effect "approve"'),
+        ({"effect": "deny", "approvals": {"needed": 1}}, "approvals belongs to the effect"),
+        ({"effect": "approve", "approvals": {}}, "needed"),
+        ({"effect": "approve", "approvals": {"needed": 0}}, "approvals.needed is from 1 to 100"),
+        ({"effect": "approve", "approvals": {"needed": 101}}, "approvals.needed is from 1 to 100"),
+        ({"effect": "approve", "approvals": {"needed": 2, "of": ["token:a"]}}, "as many principals as"),
+        ({"effect": "approve", "approvals": {"needed": 1, "of": []}}, "as many principals as"),
+        (
+            {"effect": "approve", "approvals": {"needed": 1, "of": ["token:a", "token:a"]}},
+            "each of them once",
+        ),
+        ({"effect": "approve", "approvals": {"needed": 1, "of": ["anonymous"]}}, "nobody who could answer"),
+        ({"effect": "approve", "approvals": {"needed": 1, "of": ["system:x"]}}, "nobody who could answer"),
+        (
+            {"effect": "approve", "approvals": {"needed": 1}, "when": {"principals": ["system:x"]}},
+            "waits for nobody's approval",
+        ),
     ],
 )
 def test_a_document_that_is_no_rule_is_refused_with_the_place(rule: Any, words: str) -> None:

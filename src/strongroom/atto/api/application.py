@@ -22,6 +22,7 @@ from strongroom.atto.wallets.recovery import Recoverer
 from strongroom.atto.wallets.scan_progress import ScanProgress
 from strongroom.atto.wallets.wallets import Wallets
 from strongroom.core.coordination.idempotency import Idempotency
+from strongroom.core.guard.approvals.administration import ApprovalAdministration
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.json_request import JsonRequest
 from strongroom.core.security.authentication import Gatekeeper
@@ -41,6 +42,7 @@ class Services:
     history: History
     receiver: Receiver
     scan_progress: ScanProgress
+    approvals: ApprovalAdministration
 
 
 def create_application(
@@ -61,6 +63,7 @@ def create_application(
         "history": services.history,
         "receiver": services.receiver,
         "scan_progress": services.scan_progress,
+        "approvals": services.approvals,
         "idempotent": idempotent,
     }
     callers = Callers(gatekeeper, proxies)

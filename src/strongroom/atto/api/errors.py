@@ -29,6 +29,8 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     request_id: str
     message: str
     code: str
+    approval_id: str | msgspec.UnsetType = msgspec.UNSET
+    """Of a request that waits for approvals."""
 
 
 def refusal(description: str) -> ResponseSpec:
@@ -61,6 +63,12 @@ class ErrorMapper(ErrorAnswers):
             message=message,
             code=code,
         )
+
+    def of(self, path: str, error: errors.StrongroomError) -> ErrorBody:
+        body = self.body(path, status_of(error), error.message, error.instance_code)
+        if isinstance(error, errors.ApprovalNeeded) and error.approval is not None:
+            return msgspec.structs.replace(body, approval_id=error.approval)
+        return body
 
     def words_of(self, error: Exception) -> str:
         if getattr(error, "status_code", HTTPStatus.BAD_REQUEST) != HTTPStatus.BAD_REQUEST:

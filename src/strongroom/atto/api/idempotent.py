@@ -84,7 +84,14 @@ class IdempotentRequests:
         except BlockRejected as rejected:
             if rejected.cause is not RejectionCause.SLOT_TAKEN:
                 raise
-        return await run(Attempt(scope=claim.scope, key=claim.key, replaces=claim.reference))
+        return await run(
+            Attempt(
+                scope=claim.scope,
+                key=claim.key,
+                replaces=claim.reference,
+                fingerprint=claim.fingerprint,
+            )
+        )
 
     async def _finish(
         self, claim: Attempt | Resume, status: int, body: msgspec.Struct

@@ -14,12 +14,14 @@ from strongroom.atto.api.idempotent import IdempotentRequests
 from strongroom.atto.api.parameters import Cursor, IdempotencyKey, Limit
 from strongroom.atto.api.responses import empty
 from strongroom.atto.api.wire import (
+    ApprovalStatus,
     ChangeRequest,
     EntryPage,
     HeightSearch,
     ReceivableView,
     SendRequest,
     TransactionStatus,
+    approval_status,
     entry_page,
     parse_address,
     parse_amount,
@@ -36,6 +38,7 @@ from strongroom.atto.records import AccountRecord
 from strongroom.atto.transactions.service import Transactions
 from strongroom.core.coordination.idempotency import Attempt
 from strongroom.core.errors import InvalidInput
+from strongroom.core.guard.approvals.administration import ApprovalAdministration
 from strongroom.core.http.route_access import PUBLIC, needs
 from strongroom.core.security.access import Principal
 
@@ -44,6 +47,10 @@ COMPLETE_TIMEOUT_S = 20.0
 
 FAILURES = {
     400: refusal("The wallet is locked, or a value is invalid; nothing was signed"),
+    403: refusal(
+        "The token, a rule or a freeze does not let it be signed, or not yet: with the code approval_needed it waits"
+        " as `approvalId` until people approve it, and is signed then"
+    ),
     404: refusal("The account is unknown or not open yet; nothing was signed"),
     409: refusal("lastHeight is not the account's height, or a request with the same key is running"),
     422: refusal("The node rejected the block, or the key was used for another request"),
@@ -134,6 +141,20 @@ class TransactionController(Controller):
     ) -> TransactionStatus:
         """The state of one of our transactions. A client asks this after a timeout."""
         return transaction_status(await transactions.find(parse_hash(transactionHash)))
+
+    @get(
+        "/accounts/transactions/approvals/{approvalId:str}",
+        summary="Get a request that waits for approvals",
+        opt=needs(access.READ),
+        responses={404: refusal("No request waits or waited under this id")},
+    )
+    async def get_approval(
+        self,
+        approvalId: FromPath[str],
+        approvals: NamedDependency[ApprovalAdministration],
+    ) -> ApprovalStatus:
+        """What became of a request whose answer was 403 with the code approval_needed and this `approvalId`."""
+        return approval_status(await approvals.show(approvalId))
 
     @post("/accounts/entries", status_code=200, summary="Search account entries", opt=needs(access.READ))
     async def search_entries(

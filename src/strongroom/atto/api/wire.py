@@ -14,7 +14,9 @@ from strongroom.atto.transactions.blocks import BlockState
 from strongroom.atto.transactions.service import TransactionView
 from strongroom.atto.wallets.accounts import AccountRow, Derived
 from strongroom.atto.wallets.recovery import Recovery
+from strongroom.core.clock import iso_instant
 from strongroom.core.errors import InvalidInput
+from strongroom.core.guard.approvals.approval import Approval, ApprovalState
 
 MAX_DIGITS = 20
 
@@ -171,6 +173,19 @@ class TransactionStatus(_Document):
     entry: EntryView | None
 
 
+class ApprovalStatus(_Document):
+    """A request that waits for approvals, or did.
+
+    `state` is parked, approved, refused, expired, spent (it was signed, as the transaction `hash`) or failed.
+    """
+
+    id: str
+    state: ApprovalState
+    reason: str | None
+    expires_at: str
+    hash: str | None
+
+
 def wallet_state(wallet: WalletRecord) -> WalletState:
     return WalletState(name=wallet.name, lock_state="LOCKED" if wallet.sealed_key is None else "UNLOCKED")
 
@@ -234,6 +249,16 @@ def transaction_status(view: TransactionView) -> TransactionStatus:
         state=view.state,
         reason=view.reason,
         entry=None if view.entry is None else entry_view(view.entry),
+    )
+
+
+def approval_status(approval: Approval) -> ApprovalStatus:
+    return ApprovalStatus(
+        id=approval.id,
+        state=approval.state,
+        reason=approval.reason,
+        expires_at=iso_instant(approval.expires_at_ms),
+        hash=None if approval.payload_id is None else approval.payload_id.hex().upper(),
     )
 
 

@@ -1,7 +1,7 @@
 """Builds the next block of an account: checks the request against the stored account and makes the unsigned block."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, bindparam, update
 
@@ -28,7 +28,7 @@ from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.signing import Signed, Unsigned
 from strongroom.core.intents.store import load_intent
 from strongroom.core.security.access import Principal
-from strongroom.core.security.policy import Policy, SignatureRequest
+from strongroom.core.security.policy import Deferral, Policy, SignatureRequest
 
 TIME_MARGIN_MS = 5_000
 """We know the node's clock only to within a few seconds, so we stay this far below its limit."""
@@ -56,6 +56,7 @@ class BlockRequest:
     """The sender's public key, for OPEN and RECEIVE."""
     attempt: Attempt | None = None
     """The idempotency key of the request."""
+    deferral: Deferral = field(default_factory=Deferral)
 
     def instead_of(self, lost: bytes) -> "BlockRequest":
         """The same request, to be signed again after the block `lost` lost its slot to another block."""
@@ -229,6 +230,9 @@ def _signature_request(request: BlockRequest, block: Block, wallet: str) -> Sign
         wallet=wallet,
         amount_raw=request.amount_raw,
         destination=request.destination.path if request.destination else None,
+        # Kind, amount and destination say all of a SEND or a CHANGE that the next block does not change.
+        content_hash=b"",
+        deferral=request.deferral,
     )
 
 

@@ -23,6 +23,7 @@ from strongroom.atto.protocol import (
 from strongroom.atto.records import AccountRecord
 from strongroom.atto.transactions.blocks import BlockState, require_confirmed, state_of
 from strongroom.atto.transactions.drafting import BlockRequest
+from strongroom.atto.transactions.parked import CHANGE, SEND, ParkedTransaction, deferral_of
 from strongroom.atto.transactions.submitter import Submitter
 from strongroom.core.coordination.idempotency import Attempt
 from strongroom.core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown
@@ -60,8 +61,12 @@ class Transactions:
         amount_raw: int,
         last_height: int | None,
         attempt: Attempt | None,
+        approval: str | None = None,
     ) -> AccountEntry:
-        """Sends and returns the confirmed entry. Raises as `Submitter.submit`, and InvalidInput."""
+        """Sends and returns the confirmed entry. Raises as `Submitter.submit`, and InvalidInput.
+
+        `approval`: the id of the approved request that is carried out; None: a client asks.
+        """
 
         def check(_connection: Connection, account: AccountRecord) -> None:
             state = require_open(account)
@@ -85,11 +90,28 @@ class Transactions:
             amount_raw=amount_raw,
             destination=receiver,
             attempt=attempt,
+            deferral=deferral_of(
+                ParkedTransaction(
+                    operation=SEND,
+                    address=address.path,
+                    target=receiver.path,
+                    amount_raw=str(amount_raw),
+                    last_height=last_height,
+                ),
+                attempt,
+                approval,
+            ),
         )
         return await self._submit(request)
 
     async def change(
-        self, principal: Principal, *, address: Address, representative: Address, attempt: Attempt | None
+        self,
+        principal: Principal,
+        *,
+        address: Address,
+        representative: Address,
+        attempt: Attempt | None,
+        approval: str | None = None,
     ) -> AccountEntry:
         """Changes the representative and returns the confirmed entry. Raises as `send`."""
 
@@ -111,6 +133,11 @@ class Transactions:
             build=build,
             destination=representative,
             attempt=attempt,
+            deferral=deferral_of(
+                ParkedTransaction(operation=CHANGE, address=address.path, target=representative.path),
+                attempt,
+                approval,
+            ),
         )
         return await self._submit(request)
 

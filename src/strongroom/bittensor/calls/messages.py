@@ -66,7 +66,7 @@ class Messages:
             with self._gate.sign(connection, request, lambda _hash: keypair.sign(message.payload)) as granted:
                 return granted.signature
 
-        signature = await self._database.write(work)
+        signature = await self._gate.write(self._database, work)
         self._signatures.labels("bittensor", request.kind).inc()
         return Signed(signature=signature, address=keypair.address)
 

@@ -51,6 +51,7 @@ class Resume:
     scope: str
     key: str
     reference: str
+    fingerprint: bytes = field(default=b"", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,8 @@ class Attempt:
     key: str
     replaces: str | None = field(default=None, compare=False)
     """The reference to an earlier payload of the request that can never have an effect; the next signature replaces it."""
+    fingerprint: bytes = field(default=b"", compare=False)
+    """With which the request can be begun again later, when it is carried out without its client."""
 
 
 def instance_lease(owner: str) -> str:
@@ -87,7 +90,7 @@ class Idempotency:
         """
         if not key or len(key) > MAX_KEY or not key.isprintable():
             raise InvalidInput(f"An Idempotency-Key has 1 to {MAX_KEY} printable characters")
-        attempt = Attempt(scope=scope, key=key)
+        attempt = Attempt(scope=scope, key=key, fingerprint=fingerprint)
         is_first = attempt not in self._running
         self._running.add(
             attempt
@@ -174,7 +177,9 @@ class Idempotency:
         if not is_first:
             raise IdempotencyRunning(STILL_RUNNING)
         if row.reference is not None:
-            return Resume(scope=attempt.scope, key=attempt.key, reference=row.reference)
+            return Resume(
+                scope=attempt.scope, key=attempt.key, reference=row.reference, fingerprint=fingerprint
+            )
         if await self._lives_elsewhere(row.owner):
             raise IdempotencyRunning(STILL_RUNNING)
         taken = await self._write(

@@ -1,6 +1,6 @@
 """What people do with rules and freezes: each change is one transaction, with its row in the audit trail.
 
-What tightens counts at once. What loosens (to end a rule that denies, to begin one that allows) counts after the delay that
+What tightens counts at once. What loosens (to end a rule that denies or asks for approvals, to begin one that allows) counts after the delay that
 the operator set, so that whoever steals the right to change rules must wait, and is seen, before money moves.
 """
 
@@ -114,7 +114,7 @@ class GuardAdministration:
             row = connection.execute(_not_ended(now_ms).where(tables.rule.c.name == name)).first()
             if row is None or row.ends_at_ms is not None:
                 raise NotFound(f"No rule that could be removed is called {name!r}", code="rule_not_found")
-            loosens = decode_json(row.document, Rule).effect is Effect.DENY
+            loosens = decode_json(row.document, Rule).effect is not Effect.ALLOW
             ends_at_ms = now_ms + (self._delay_ms if loosens else 0)
             connection.execute(
                 update(tables.rule)

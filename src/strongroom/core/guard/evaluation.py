@@ -24,7 +24,7 @@ class ActiveRule:
     ends_at_ms: int | None
 
     def concerns(self, request: SignatureRequest, now_ms: int) -> bool:
-        # What denies counts from the commit on, also where the clock is behind that of the machine that added it.
+        # What denies or asks counts from the commit on, also where the clock is behind that of the machine that added it.
         if self.rule.effect is Effect.ALLOW and now_ms < self.starts_at_ms:
             return False
         if self.ends_at_ms is not None and now_ms >= self.ends_at_ms:

@@ -1,7 +1,7 @@
-"""The policy of every ledger: scopes and what the caller's credential carries, then freezes, then rules.
+"""The policy of every ledger: scope, rules of the caller's credential, freezes, rules, approvals, in this order.
 
-What denies wins. What no rule allows or denies is decided by the default; what the service does by itself, such as to receive,
-is allowed unless a rule denies it.
+What denies wins, and no approval overrides it: it is asked again when an approved request is signed. What no rule allows or denies
+is decided by the default; what the service does by itself, such as to receive, is allowed unless a rule denies it.
 """
 
 import enum
@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock
 from strongroom.core.errors import Forbidden
+from strongroom.core.guard.approvals.spending import settle
 from strongroom.core.guard.evaluation import ActiveRule
 from strongroom.core.guard.rule import Effect
 from strongroom.core.guard.state import Freeze, GuardReader, GuardState
@@ -19,9 +20,10 @@ from strongroom.core.guard.token_rules import TokenRules, is_within, no_token_ru
 from strongroom.core.guard.windows import (
     LIMIT_CODE,
     Charge,
+    Count,
     amount_of,
     charges_of,
-    require_room,
+    look,
     spend,
 )
 from strongroom.core.security.policy import Allowed, SignatureRequest
@@ -42,6 +44,13 @@ class Default(enum.StrEnum):
 class _Verdict:
     allowed_by: str | None
     charges: Sequence[Charge]
+    asking: Sequence[ActiveRule]
+    """Rules that ask for approvals, whatever passed before."""
+    limiting: Sequence[ActiveRule]
+    """Rules that ask for approvals of what goes beyond their windows."""
+
+    def all_asking(self, count: Count) -> list[ActiveRule]:
+        return [*self.asking, *(rule for rule in self.limiting if rule.id in count.asking)]
 
 
 class Guard:
@@ -54,23 +63,30 @@ class Guard:
         self._reader = GuardReader()
 
     def authorize(self, connection: Connection, request: SignatureRequest) -> Allowed:
-        """Raises: Forbidden: its code says whether the scope, a freeze, a rule or its limit is the reason."""
+        """Spends the approval of a request that needs one.
+
+        Raises:
+            Forbidden: its code says whether the scope, a freeze, a rule or its limit is the reason.
+            Unapproved: people must approve it first.
+            What `approvals.spending.settle` raises.
+        """
         require_token(request, self._token_rules(request))
         now_ms = self._clock.now_ms()
         state = self._reader.held(connection, now_ms)
         verdict = self._judge(state, request, now_ms)
-        counted = spend(connection, verdict.charges, now_ms) if verdict.charges else None
-        return Allowed(rule=verdict.allowed_by, counted=counted)
+        count = spend(connection, verdict.charges, now_ms) if verdict.charges else Count()
+        approval = settle(connection, state, request, verdict.all_asking(count), now_ms, spends=True)
+        return Allowed(rule=verdict.allowed_by, counted=count.counted, approval=approval)
 
     def ask(self, connection: Connection, request: SignatureRequest) -> Allowed:
-        """What `authorize` would say now; nothing is counted. Raises: Forbidden."""
+        """What `authorize` would say now; nothing is counted or spent. Raises: as `authorize`."""
         require_token(request, self._token_rules(request))
         now_ms = self._clock.now_ms()
         state = self._reader.seen(connection, now_ms)
         verdict = self._judge(state, request, now_ms)
-        if verdict.charges:
-            require_room(connection, verdict.charges, now_ms)
-        return Allowed(rule=verdict.allowed_by)
+        count = look(connection, verdict.charges, now_ms) if verdict.charges else Count()
+        approval = settle(connection, state, request, verdict.all_asking(count), now_ms, spends=False)
+        return Allowed(rule=verdict.allowed_by, approval=approval)
 
     def _judge(self, state: GuardState, request: SignatureRequest, now_ms: int) -> _Verdict:
         for freeze in state.freezes:
@@ -80,13 +96,22 @@ class Guard:
         for rule in concerned:
             if rule.rule.effect is Effect.DENY:
                 _require_within(rule, request)
+        # What the service does by itself waits for nobody.
+        askers = [] if request.principal.is_service else _of(concerned, Effect.APPROVE)
+        asking = [rule for rule in askers if not is_within(rule.rule.limit, request)]
+        limiting = [rule for rule in askers if rule not in asking]
         allowing = next((rule.name for rule in concerned if rule.rule.effect is Effect.ALLOW), None)
         if allowing is None and self._default is Default.DENY and not request.principal.is_service:
             raise Forbidden(
                 f"No rule allows {request.kind} from {request.account}, and the default is to deny",
                 code=UNALLOWED_CODE,
             )
-        return _Verdict(allowed_by=allowing, charges=charges_of(concerned, request))
+        charges = charges_of([*_of(concerned, Effect.DENY), *limiting], request)
+        return _Verdict(allowed_by=allowing, charges=charges, asking=asking, limiting=limiting)
+
+
+def _of(rules: Sequence[ActiveRule], effect: Effect) -> list[ActiveRule]:
+    return [rule for rule in rules if rule.rule.effect is effect]
 
 
 def _require_within(rule: ActiveRule, request: SignatureRequest) -> None:

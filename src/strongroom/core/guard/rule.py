@@ -1,4 +1,4 @@
-"""A rule: a typed document that denies or allows signatures.
+"""A rule: a typed document that denies or allows signatures, or asks for approvals.
 
     {
       "effect": "deny",
@@ -7,8 +7,8 @@
       "limit": {"amount_raw": "5000000000000", "seconds": 86400, "per": "wallet"}
     }
 
-A rule concerns a signature when everything in `when` holds and not everything in `unless`. A rule with a `limit` denies only
-what goes beyond it. Amounts are whole numbers in the ledger's smallest unit, as text: JSON's readers lose digits of large
+A rule concerns a signature when everything in `when` holds and not everything in `unless`. A rule with a `limit` denies, or asks
+for approvals of, only what goes beyond it. Amounts are whole numbers in the ledger's smallest unit, as text: JSON's readers lose digits of large
 numbers. `docs/guard.md` has examples.
 """
 
@@ -25,15 +25,19 @@ import msgspec
 
 from strongroom.core.errors import InvalidInput
 from strongroom.core.json_decoder import decode_json
+from strongroom.core.security.access import ANONYMOUS, OPERATOR
 from strongroom.core.security.networks import CLIENT_BITS
 from strongroom.core.security.policy import SignatureRequest
 
 MAX_DOCUMENT: Final = 64 * 1024
 MAX_NAME: Final = 100
 MAX_AMOUNT: Final = 2**256 - 1
+MAX_APPROVALS: Final = 100
 MAX_WINDOW_S: Final = 366 * 86_400
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CODE: Final = "rule_invalid"
+APPROVE_RIGHT: Final = "approve"
+SERVICE: Final = "system:"
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _AMOUNT = re.compile(f"[0-9]{{1,{len(str(MAX_AMOUNT))}}}")  # Python reads no number of thousands of digits
 
@@ -45,6 +49,7 @@ Facts = dict[str, tuple[str | int, ...]]
 class Effect(enum.StrEnum):
     DENY = "deny"
     ALLOW = "allow"
+    APPROVE = "approve"
 
 
 class Per(enum.StrEnum):
@@ -108,11 +113,19 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return None if self.amount_raw is None else int(self.amount_raw)
 
 
+class Approvals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How many must approve, and who may; without `of`, every principal with the scope to approve."""
+
+    needed: int
+    of: tuple[str, ...] | None = None
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     effect: Effect
     when: Conditions = msgspec.field(default_factory=Conditions)
     unless: Conditions | None = None
     limit: Limit | None = None
+    approvals: Approvals | None = None
     note: str = ""
     """For people."""
 
@@ -155,9 +168,10 @@ def parse_rule(text: str | bytes, vocabulary: Vocabulary) -> Rule:
     except msgspec.MsgspecError as error:
         raise InvalidInput(f"The rule cannot be read: {error}", code=CODE) from None
     if rule.effect is Effect.ALLOW and rule.limit is not None:
-        raise _wrong("limit", "only a rule that denies has a limit")
+        raise _wrong("limit", "only a rule that denies or asks for approvals has a limit")
     if rule.unless is not None and rule.unless.is_empty:
         raise _wrong("unless", "is empty, so the rule would never concern anything")
+    _check_approvals(rule, vocabulary)
     if rule.limit is not None:
         _check_limit(rule.limit, vocabulary)
     unless = None if rule.unless is None else _checked("unless", rule.unless, vocabulary)
@@ -190,6 +204,11 @@ def encode_rule(rule: Rule) -> str:
     return msgspec.json.encode(as_document(rule)).decode()
 
 
+def approval_scope(ledger: str) -> dict[str, str]:
+    """The scope of those who may approve where a rule names nobody, and what it allows."""
+    return {f"{ledger}:{APPROVE_RIGHT}": "approve and refuse requests that wait for approvals"}
+
+
 def is_amount(text: str) -> bool:
     return _AMOUNT.fullmatch(text) is not None and int(text) <= MAX_AMOUNT
 
@@ -220,7 +239,7 @@ def _checked(where: str, conditions: Conditions, vocabulary: Vocabulary) -> Cond
                 f"{where}.{name}", "is an empty list: it would hold for nothing. Leave it out, or fill it"
             )
     for principal in conditions.principals or ():
-        _check_principal(where, principal, vocabulary.principals)
+        _check_principal(f"{where}.principals", principal, vocabulary.principals)
     if vocabulary.kinds is not None and (unknown := {*(conditions.kinds or ())} - vocabulary.kinds):
         known = ", ".join(sorted(vocabulary.kinds))
         raise _wrong(f"{where}.kinds", f"{', '.join(sorted(unknown))} is not signed here; there is {known}")
@@ -311,7 +330,28 @@ def _check_principal(where: str, name: str, known: tuple[str, ...] | None) -> No
         name.startswith(each) and name != each if each.endswith(":") else name == each for each in known
     ):
         told = ", ".join(f"{each}NAME" if each.endswith(":") else each for each in known)
-        raise _wrong(f"{where}.principals", f"nobody is called {name!r} here; callers are {told}")
+        raise _wrong(where, f"nobody is called {name!r} here; callers are {told}")
+
+
+def _check_approvals(rule: Rule, vocabulary: Vocabulary) -> None:
+    if (rule.effect is Effect.APPROVE) is (rule.approvals is None):
+        raise _wrong("approvals", f'belongs to the effect "{Effect.APPROVE.value}", and to no other')
+    if rule.approvals is None:
+        return
+    needed, of = rule.approvals.needed, rule.approvals.of
+    if not 1 <= needed <= MAX_APPROVALS:
+        raise _wrong("approvals.needed", f"is from 1 to {MAX_APPROVALS}")
+    if of is not None and len({*of}) < max(needed, len(of)):
+        raise _wrong("approvals.of", "names as many principals as are needed, or more, and each of them once")
+    for name in of or ():
+        if name.startswith(SERVICE) or name == ANONYMOUS.name:
+            raise _wrong("approvals.of", f"{name!r} is nobody who could answer for it")
+        if name != OPERATOR.name and not name.startswith(f"{OPERATOR.name}:"):
+            _check_principal("approvals.of", name, vocabulary.principals)
+    if any(name.startswith(SERVICE) for name in rule.when.principals or ()):
+        raise _wrong(
+            "when.principals", "what the service does by itself waits for nobody's approval; deny it instead"
+        )
 
 
 def _check_network(where: str, text: str) -> None:

@@ -9,12 +9,17 @@ from strongroom.core.guard.guard import Default
 DEFAULT_VARIABLE: Final = "STRONGROOM_DEFAULT_POLICY"
 DELAY_VARIABLE: Final = "STRONGROOM_POLICY_DELAY_SECONDS"
 MAX_DELAY_S: Final = 30 * 86_400
+APPROVAL_VARIABLE: Final = "STRONGROOM_APPROVAL_SECONDS"
+DAY_S: Final = 86_400
+MAX_APPROVAL_S: Final = 30 * DAY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardSettings:
     default: Default = Default.ALLOW
     loosening_delay_ms: int = 0
+    approval_lifetime_ms: int = DAY_S * 1000
+    """How long a request waits for approvals."""
 
 
 def read_guard_settings(environment: Environment) -> GuardSettings:
@@ -24,4 +29,7 @@ def read_guard_settings(environment: Environment) -> GuardSettings:
         environment.mistake(f"{DEFAULT_VARIABLE} is one of {known}, not {text!r}")
         text = Default.ALLOW.value
     delay_s = environment.integer(DELAY_VARIABLE, 0, high=MAX_DELAY_S)
-    return GuardSettings(default=Default(text), loosening_delay_ms=delay_s * 1000)
+    lifetime_s = environment.integer(APPROVAL_VARIABLE, DAY_S, low=1, high=MAX_APPROVAL_S)
+    return GuardSettings(
+        default=Default(text), loosening_delay_ms=delay_s * 1000, approval_lifetime_ms=lifetime_s * 1000
+    )

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select, update
 from strongroom.core.clock import Entropy
 from strongroom.core.guard import tables
 from strongroom.core.guard.evaluation import ActiveRule
-from strongroom.core.guard.rule import Rule
+from strongroom.core.guard.rule import Effect, Rule
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.policy import SignatureRequest
 from strongroom.core.storage.database import holding, insert_ignore, locking
@@ -23,6 +23,10 @@ STATE_ID = 1
 GENERATION_BYTES = 7
 """Fit into a signed column of eight."""
 _GENERATION = select(tables.guard.c.generation).where(tables.guard.c.id == STATE_ID)
+# A request is parked only under the generation that it was judged at, so that none comes later without a rule that asks.
+_OPEN_APPROVAL = (
+    select(tables.approval.c.id).where(tables.approval.c.state.in_(("parked", "approved"))).limit(1)
+)
 _HOLD = holding(_GENERATION)
 _LOCK = locking(_GENERATION)
 
@@ -64,6 +68,8 @@ class GuardState:
     generation: int
     rules: tuple[ActiveRule, ...]
     freezes: tuple[Freeze, ...]
+    has_approvals: bool = False
+    """False: no rule asks for approvals, and no request waits for any, so that a signature need not look."""
 
 
 class GuardReader:
@@ -83,10 +89,13 @@ class GuardReader:
     def _at(self, connection: Connection, generation: int, now_ms: int) -> GuardState:
         state = self._state
         if state.generation != generation:
+            rules = load_rules(connection, now_ms)
+            asks = any(each.rule.effect is Effect.APPROVE for each in rules)
             state = self._state = GuardState(
                 generation=generation,
-                rules=load_rules(connection, now_ms),
+                rules=rules,
                 freezes=load_freezes(connection),
+                has_approvals=asks or connection.execute(_OPEN_APPROVAL).first() is not None,
             )
         return state
 

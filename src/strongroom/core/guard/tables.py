@@ -1,8 +1,8 @@
-"""The tables of rules and freezes. They live in each ledger's own database."""
+"""The tables of rules, freezes and approvals. They live in each ledger's own database."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table
 
-from strongroom.core.storage.database import ascii_text, exact_text
+from strongroom.core.storage.database import ascii_text, binary, exact_text
 from strongroom.core.storage.tables import LONG_TEXT, metadata
 
 guard = Table(
@@ -40,3 +40,40 @@ freeze = Table(
     Column("ended_at_ms", BigInteger),
     Column("ended_by", exact_text(190)),
 )
+
+approval = Table(
+    "strongroom_approval",
+    metadata,
+    Column("id", ascii_text(32), primary_key=True),
+    # Only one waiting request may have a slot; NULL once a request without a key has ended.
+    Column("slot", binary(32), unique=True),
+    Column("purpose", ascii_text(16), nullable=False),
+    Column("state", ascii_text(16), nullable=False),
+    Column("terms_hash", binary(32), nullable=False),
+    Column("terms", LONG_TEXT, nullable=False),
+    Column("principal", exact_text(190), nullable=False),
+    Column("requester", LONG_TEXT, nullable=False),
+    Column("idempotency_key", exact_text(190)),
+    Column("document", LONG_TEXT),
+    Column("requirements", LONG_TEXT, nullable=False),
+    Column("votes", Integer, nullable=False),
+    Column("asked_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger),
+    Column("payload_id", binary(64)),
+    Column("reason", LONG_TEXT),
+    Index("strongroom_approval_state", "state", "asked_at_ms"),
+)
+"""Requests that people must approve (`core.guard.approvals`). Every change of one, and every vote, updates its row."""
+
+vote = Table(
+    "strongroom_approval_vote",
+    metadata,
+    Column("approval", ascii_text(32), primary_key=True),
+    Column("principal", exact_text(190), primary_key=True),
+    Column("token", ascii_text(32)),
+    Column("has_scope", Boolean, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("source", exact_text(190), nullable=False),
+)
+"""Who approved a request. A refusal ends the request, and is in its row."""

@@ -23,7 +23,7 @@ from strongroom.core.coordination.windows import (
 )
 from strongroom.core.errors import Forbidden
 from strongroom.core.guard.evaluation import ActiveRule
-from strongroom.core.guard.rule import Limit, Per
+from strongroom.core.guard.rule import Effect, Limit, Per
 from strongroom.core.security.policy import Payment, SignatureRequest
 
 LIMIT_CODE: Final = "rule_limit"
@@ -38,6 +38,11 @@ class Charge:
     seconds: int
     subject: str
     amount: int
+
+    @property
+    def asks(self) -> bool:
+        """What goes beyond the window is not denied, but needs approvals."""
+        return self.rule.rule.effect is Effect.APPROVE
 
     @property
     def window(self) -> bytes:
@@ -74,31 +79,50 @@ def amount_of(limit: Limit, request: SignatureRequest) -> int:
     return _taken(limit, request.payments)
 
 
-def spend(connection: Connection, charges: Sequence[Charge], now_ms: int) -> str:
-    """Counts a signature in its windows, whose rows are locked until the commit. Returns what it counted.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """What `spend` did."""
+
+    counted: str | None = None
+    asking: frozenset[str] = frozenset()
+    """The ids of the rules that ask for approvals because the signature goes beyond their windows. In those it is not counted,
+    since they limit what passes without being asked."""
+
+
+def spend(connection: Connection, charges: Sequence[Charge], now_ms: int) -> Count:
+    """Counts a signature in its windows, whose rows are locked until the commit.
 
     Raises:
         Forbidden: it goes beyond one of them; the caller's transaction ends with it, and nothing is counted.
     """
     by_window = {charge.window: charge for charge in charges}
     held = lock_windows(connection, {each: one.owner for each, one in by_window.items()}, now_ms)
-    after, counts = {}, []
+    after, counts, asking = {}, [], set()
     for window, charge in by_window.items():
         owner, spent = held[window]
         counted, bucket = charge.counted(spent, now_ms), charge.bucket(now_ms)
-        _require_room(charge, counted, now_ms)
+        if _asks_for(charge, counted, now_ms):
+            asking.add(charge.rule.id)
         after[window] = (owner, counted.plus(bucket, charge.amount))
         counts.append(Counted(window, bucket, str(charge.amount)))
+    if asking:  # of several windows of one rule, all or none are counted
+        after = {window: one for window, one in after.items() if one[0].rule not in asking}
+        counts = [one for one in counts if one.window in after]
+    if not counts:
+        return Count(asking=frozenset(asking))
     store_windows(connection, after, now_ms)
-    return encode_counted(counts)
+    return Count(counted=encode_counted(counts), asking=frozenset(asking))
 
 
-def require_room(connection: Connection, charges: Sequence[Charge], now_ms: int) -> None:
+def look(connection: Connection, charges: Sequence[Charge], now_ms: int) -> Count:
     """Looks whether a signature would fit, and counts nothing. Raises: Forbidden."""
     held = look_at_windows(connection, [charge.window for charge in charges])
+    asking = set()
     for charge in charges:
         _, spent = held.get(charge.window, (charge.owner, NOTHING))
-        _require_room(charge, charge.counted(spent, now_ms), now_ms)
+        if _asks_for(charge, charge.counted(spent, now_ms), now_ms):
+            asking.add(charge.rule.id)
+    return Count(asking=frozenset(asking))
 
 
 @lru_cache(maxsize=4096)
@@ -106,10 +130,12 @@ def _window_id(rule: str, subject: str) -> bytes:
     return hashlib.sha256(rule.encode() + b"\0" + subject.encode()).digest()
 
 
-def _require_room(charge: Charge, spent: Spent, now_ms: int) -> None:
-    """Raises: Forbidden: with what passed, and from when on this fits, if it ever does."""
+def _asks_for(charge: Charge, spent: Spent, now_ms: int) -> bool:
+    """Whether it needs approvals. Raises: Forbidden: with what passed, and from when on this fits, if it ever does."""
     if _fits(charge, spent):
-        return
+        return False
+    if charge.asks:
+        return True
     limit = charge.limit
     parts = []
     if limit.amount_raw is not None:

@@ -112,6 +112,7 @@ class Signing:
 
         Raises:
             Forbidden, and what `draft.prepare` raises: nothing was signed.
+            ApprovalNeeded: the request is parked until people approve it; nothing was signed.
             Duplicate: another process took the slot first; nothing was stored.
             Unavailable: the database failed; nothing was stored.
             CommitUnclear: the database does not say whether the intent is stored.
@@ -123,12 +124,13 @@ class Signing:
             unsigned = draft.prepare(connection)
             with self._gate.sign(connection, unsigned.request, unsigned.signer) as granted:
                 intent = adopt(connection, self._intent(unsigned, unsigned.seal(granted.signature), granted))
+                granted.payload_id = intent.id
                 draft.on_signed(connection, intent)
                 progress.intent_id = intent.id
             return intent
 
         try:
-            intent = await self._database.write(unit)
+            intent = await self._gate.write(self._database, unit)
         except OutcomeUnknown as error:
             raise CommitUnclear(progress.intent_id, "The database does not answer") from error
         except asyncio.CancelledError as cancelled:

@@ -17,6 +17,9 @@ from strongroom.core.coordination.loops import Loop, Loops, Turn
 from strongroom.core.coordination.rate_limiter import RateLimiter
 from strongroom.core.errors import StrongroomError, VaultError
 from strongroom.core.guard.administration import GuardAdministration
+from strongroom.core.guard.approvals.administration import ApprovalAdministration
+from strongroom.core.guard.approvals.carrying_out import Carrier, CarryingOut
+from strongroom.core.guard.approvals.parking import ParkedRequests
 from strongroom.core.guard.guard import Guard
 from strongroom.core.http.door import Dialect
 from strongroom.core.http.listener import Surface
@@ -32,6 +35,7 @@ from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.holdings import Holdings, bind_holdings, open_key
 from strongroom.core.security.keys.source import KeySource
+from strongroom.core.security.policy import Policy, SigningGate
 from strongroom.core.security.short_secrets import require_long_credentials
 from strongroom.core.security.token_uses import WRITE_S, TokenUses
 from strongroom.core.security.tokens import Tokens
@@ -43,6 +47,7 @@ from strongroom.core.storage.migrations import migrate
 
 HOLDER_BYTES = 8
 PURGE_S = 3600.0
+APPROVALS_S = 2.0
 
 S = TypeVar("S", bound=LedgerSettings)
 
@@ -91,6 +96,10 @@ class LedgerBase(ABC, Generic[S]):
             loosening_delay_ms=surroundings.guard.loosening_delay_ms,
         )
         self.payments = Payments(definition.name, self.database, self.clock)
+        self.approvals = ApprovalAdministration(self.database, self.audit, self.clock, ledger=definition.name)
+        self._parked = ParkedRequests(
+            self.audit, self.clock, self.entropy, lifetime_ms=surroundings.guard.approval_lifetime_ms
+        )
         self.leases = Leases(self.database, self.clock, holder=self.entropy.token(HOLDER_BYTES).hex())
         self._sealed: _Sealed | None = None
         self._openings: dict[str, Opening] = {}
@@ -222,6 +231,30 @@ class LedgerBase(ABC, Generic[S]):
             await asyncio.Event().wait()
 
         await self.leases.lead(instance_lease(self.leases.holder), hold, turn.health)
+
+    def signing_gate(self, policy: Policy | None = None) -> SigningGate:
+        """What every signature of the ledger passes. `policy`: what asks the guard; None: nothing is between."""
+        return SigningGate(policy or self.guard, self.audit, self._parked)
+
+    def carrying_out(self, carrier: Carrier | None) -> Loop:
+        """The loop that carries out what people approved, for the process that does the ledger's work.
+
+        `carrier` None: whoever asked must ask again; the loop only ends what is over.
+        """
+        waiting = self.metrics.gauge(
+            f"strongroom_{self.definition.name}_approvals_waiting", "Requests that wait for approvals."
+        )
+        work = CarryingOut(
+            self.definition.name,
+            carrier,
+            database=self.database,
+            audit=self.audit,
+            clock=self.clock,
+            waiting=waiting,
+        )
+        return self.loops.every(
+            self.component("Approvals"), APPROVALS_S, work.advance, wake=self.approvals.decided
+        )
 
     def under(self, lease: str, loops: Sequence[Loop]) -> None:
         """Runs loops in the process that holds the ledger's lease of this name."""

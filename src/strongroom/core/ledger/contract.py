@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.environment import Environment
 from strongroom.core.guard.administration import GuardAdministration
+from strongroom.core.guard.approvals.administration import ApprovalAdministration
 from strongroom.core.guard.guard import Guard
 from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.guard.settings import GuardSettings
@@ -80,6 +81,7 @@ class Ledger(Protocol):
     guard: Guard
     rules: GuardAdministration
     payments: Payments
+    approvals: ApprovalAdministration
 
     def surfaces(self) -> list[Surface]:
         """The ledger's surfaces; they answer 503 until `open`. A process that runs only the loops does not call this."""

@@ -8,12 +8,15 @@ import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
+from strongroom.core.storage.database import Database
+
+T = TypeVar("T")
 
 
 class Unsaid(enum.Enum):
@@ -38,6 +41,19 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deferral:
+    """What is needed of a request that waits for approvals, so that it can be told from others and carried out later."""
+
+    key: str | None = None
+    """The client's Idempotency-Key. Requests of one principal with the same key are one request."""
+    document: Mapping[str, Any] | None = None
+    """The request in the ledger's own words, with which the ledger carries it out; never a secret. None: only whoever asked
+    can have it signed, by asking again."""
+    approval: str | None = None
+    """The id of the approved request that is being carried out; None: somebody asks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureRequest:
     """A request for one signature, in terms that all ledgers share."""
 
@@ -58,6 +74,11 @@ class SignatureRequest:
     destination: str | None = None
     facts: Mapping[str, str | int | None] = field(default_factory=dict)
     """Further details for the audit trail, in the ledger's words; never a secret."""
+    content_hash: bytes | None = None
+    """What an approval holds for besides `terms`, `payments` and the names above: the hash of the payload without what changes
+    while people decide, such as a nonce. Empty: the rest says everything. None: `payload_hash`, so that an approval holds for
+    exactly these bytes."""
+    deferral: Deferral = field(default_factory=Deferral)
 
     @property
     def terms(self) -> Mapping[str, Term]:
@@ -80,11 +101,14 @@ class Allowed:
     """The name of the rule that allowed it; None: no rule did, and none had to."""
     counted: str | None = None
     """What it counts in the windows of rules (`core.coordination.windows`); None: nothing."""
+    approval: str | None = None
+    """The id of the request that people approved, and which is spent by this signature."""
 
     @property
     def details(self) -> dict[str, str]:
         """For the audit row of the signature."""
-        return {} if self.rule is None else {"rule": self.rule}
+        found = {"rule": self.rule, "approval": self.approval}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 class Policy(Protocol):
@@ -96,7 +120,7 @@ class Policy(Protocol):
         It runs in the transaction that signs, and what it counts commits with the signature or not at all.
 
         Raises:
-            Forbidden: it is not.
+            Forbidden: it is not; ApprovalNeeded: not before people approve it.
         """
 
     def ask(self, connection: Connection, request: SignatureRequest) -> Allowed:
@@ -107,7 +131,7 @@ class Policy(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Granted:
     """What the gate let through."""
 
@@ -115,6 +139,8 @@ class Granted:
     signature: bytes
     """Empty for a payload that its owner signed elsewhere."""
     allowed: Allowed
+    payload_id: bytes | None = None
+    """The id of the signed payload, which whoever stores it says; None: `request.payload_hash` names it."""
 
     @property
     def rule(self) -> str | None:
@@ -126,12 +152,37 @@ class Granted:
         return self.allowed.counted
 
 
-class SigningGate:
-    """Policy, signature and audit row as one step inside the caller's transaction."""
+class Parking(Protocol):
+    """Keeps the requests that wait for approvals."""
 
-    def __init__(self, policy: Policy, audit: Audit) -> None:
+    async def write(self, database: Database, work: Callable[[Connection], T]) -> T:
+        """Runs a unit of work that signs, as `Database.write`; what it may not sign before people approve it is parked.
+
+        Raises:
+            ApprovalNeeded: it is parked, under the error's id; nothing was signed.
+        """
+
+    def signed(self, connection: Connection, approval: str, payload_id: bytes) -> None:
+        """Stores what an approval was spent on, in the transaction that signs."""
+
+
+class SigningGate:
+    """Policy, signature and audit row as one step inside the caller's transaction.
+
+    Units of work that call `sign` or `admit` run in `write`, so that what needs approvals is parked.
+    """
+
+    def __init__(self, policy: Policy, audit: Audit, parking: Parking | None = None) -> None:
+        """Without `parking`, what needs approvals is refused."""
         self._policy = policy
         self._audit = audit
+        self._parking = parking
+
+    async def write(self, database: Database, work: Callable[[Connection], T]) -> T:
+        """Runs a unit of work that signs or admits. Raises: what `work` and `Database.write` raise, and what `Parking.write` does."""
+        if self._parking is None:
+            return await database.write(work)
+        return await self._parking.write(database, work)
 
     @contextmanager
     def sign(
@@ -149,8 +200,9 @@ class SigningGate:
             Forbidden: the policy refused; nothing was signed.
         """
         allowed = self._policy.authorize(connection, request)
-        yield Granted(request=request, signature=signer(request.payload_hash), allowed=allowed)
-        self._record(connection, "sign", request, allowed)
+        granted = Granted(request=request, signature=signer(request.payload_hash), allowed=allowed)
+        yield granted
+        self._record(connection, "sign", granted)
 
     @contextmanager
     def admit(self, connection: Connection, request: SignatureRequest) -> Iterator[Granted]:
@@ -160,13 +212,15 @@ class SigningGate:
             Forbidden: the policy refused.
         """
         allowed = self._policy.authorize(connection, request)
-        yield Granted(request=request, signature=b"", allowed=allowed)
-        self._record(connection, "admit", request, allowed)
+        granted = Granted(request=request, signature=b"", allowed=allowed)
+        yield granted
+        self._record(connection, "admit", granted)
 
-    def _record(
-        self, connection: Connection, action: str, request: SignatureRequest, allowed: Allowed
-    ) -> None:
-        details = {**details_of(request), **allowed.details}
+    def _record(self, connection: Connection, action: str, granted: Granted) -> None:
+        request, approval = granted.request, granted.allowed.approval
+        if approval is not None and self._parking is not None:
+            self._parking.signed(connection, approval, granted.payload_id or request.payload_hash)
+        details = {**details_of(request), **granted.allowed.details}
         self._audit.append(connection, request.principal, action, request.account, details)
 
 

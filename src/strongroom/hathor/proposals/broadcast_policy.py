@@ -6,16 +6,17 @@ unless the wallet takes another way.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection, select
 
 from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import Granted, Payment, SignatureRequest, SigningGate
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import Statement, execute, paired, select_pairs
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import HASH_SIZE, NETWORKS, Network
@@ -27,6 +28,7 @@ from strongroom.hathor.protocol.scripts import parse_script
 from strongroom.hathor.protocol.transactions import Output, Transaction
 from strongroom.hathor.wallets.history import OWNED
 
+T = TypeVar("T")
 SCOPE: Final = "hathor:send"
 TRANSFER: Final = "TRANSFER"
 TOKEN_CREATION: Final = "TOKEN_CREATION"  # noqa: S105 - a kind of transaction
@@ -94,6 +96,10 @@ class BroadcastPolicy:
     def __init__(self, gate: SigningGate, network: Network) -> None:
         self._gate = gate
         self._network = network
+
+    async def write(self, database: Database, work: Callable[[Connection], T]) -> T:
+        """Runs a unit of work that calls `admit`, as `SigningGate.write`."""
+        return await self._gate.write(database, work)
 
     def admit(
         self, connection: Connection, wallet_id: str, transaction: Transaction, caller: Principal

@@ -81,7 +81,7 @@ class Submitter:
         `caller`: the wallet itself (`wallet_caller`), or who asks for it with an API token.
 
         Raises:
-            ProposalRefused, Forbidden: nothing is sent.
+            ProposalRefused, Forbidden: nothing is sent. ApprovalNeeded: nor before people approve it and the caller asks again.
             StrongroomError: the node or the database is away; nothing is sent.
             OutcomeUnknown: the database may have stored it; then it will be sent.
         """
@@ -94,7 +94,8 @@ class Submitter:
         verify_same(proposed.transaction, transaction)
         if self._verify and not proposed.is_under_way:
             await self._check(wallet_id, proposal_id, transaction)
-        intent = await self._database.write(
+        intent = await self._policy.write(
+            self._database,
             partial(
                 begin_broadcast,
                 proposal_id=proposal_id,
@@ -103,7 +104,7 @@ class Submitter:
                 tx_id=transaction.id,
                 now_ms=self._clock.now_ms(),
                 admit=partial(self._policy.admit, transaction=transaction, caller=caller),
-            )
+            ),
         )
         if intent is None:
             return BroadcastResult(status=SENT)

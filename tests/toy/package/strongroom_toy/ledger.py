@@ -10,7 +10,6 @@ from strongroom.core.intents.signing import Signing
 from strongroom.core.ledger.base import LedgerBase
 from strongroom.core.ledger.contract import AnyLedger, Surroundings
 from strongroom.core.security.authentication import Gatekeeper
-from strongroom.core.security.policy import SigningGate
 from strongroom_toy.accounts import Accounts
 from strongroom_toy.api import create_application
 from strongroom_toy.node import ToyNode
@@ -65,7 +64,7 @@ class ToyLedger(LedgerBase[ToySettings]):
             signing=Signing(
                 self.definition.name,
                 database=self.database,
-                gate=SigningGate(self.guard, self.audit),
+                gate=self.signing_gate(),
                 clock=self.clock,
                 metrics=self.metrics,
             ),

@@ -1,0 +1,137 @@
+"""Carries out what people approved, in the running ledger, whether or not the client asks again.
+
+A ledger that can sign a request without its client has a `Carrier`, and gives its signature requests a `Deferral` with a document.
+It runs `CarryingOut.advance` in a loop (`LedgerBase.carrying_out`), under the lease of its workers. Two processes at once would be
+wasteful, not wrong: an approval is spent once, in the transaction that signs.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Protocol
+
+import structlog
+from prometheus_client import Gauge
+from sqlalchemy import Connection
+
+from strongroom.core.clock import Clock
+from strongroom.core.errors import (
+    Conflict,
+    IdempotencyMismatch,
+    IdempotencyRunning,
+    InvalidInput,
+    NotFound,
+    StrongroomError,
+    Unauthenticated,
+)
+from strongroom.core.guard.approvals import store
+from strongroom.core.guard.approvals.approval import OPEN, Approval, ApprovalState, Purpose
+from strongroom.core.runtime.fault_text import fault_text
+from strongroom.core.security.access import Principal, system_principal
+from strongroom.core.security.audit import Audit
+from strongroom.core.storage.database import Database
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE: Final = 16
+MAX_OPEN: Final = 10_000
+FINAL: Final = (InvalidInput, NotFound, Conflict, IdempotencyMismatch, Unauthenticated)
+"""With these the request can never be carried out. After any other error it is tried again, until it is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovedRequest:
+    """A request to carry out. Its signature request must name `id` as its `Deferral.approval`."""
+
+    id: str
+    principal: Principal
+    """Who asked, as they asked: with their scopes, limits, token and source."""
+    key: str | None
+    """Their Idempotency-Key."""
+    document: dict[str, Any]
+
+
+class Carrier(Protocol):
+    """Signs approved requests for a ledger."""
+
+    async def carry_out(self, request: ApprovedRequest) -> None:
+        """Does what the client would have had done, under the client's key if there is one, and spends the approval.
+
+        It may be called again after any error, and must sign nothing without spending the approval.
+
+        Raises:
+            InvalidInput, NotFound, Conflict, Unauthenticated: it can never be carried out.
+            StrongroomError: not now, or its outcome is open.
+        """
+
+
+class CarryingOut:
+    """The approved requests of one ledger. `carrier` None: their clients ask again; only time is looked after."""
+
+    def __init__(
+        self,
+        ledger: str,
+        carrier: Carrier | None,
+        *,
+        database: Database,
+        audit: Audit,
+        clock: Clock,
+        waiting: Gauge,
+    ) -> None:
+        self._principal = system_principal(f"{ledger}-approvals")
+        self._carrier = carrier
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+        self._waiting = waiting
+
+    async def advance(self) -> None:
+        """Ends what is over, and carries out what is approved."""
+        found = await self._database.read(partial(store.select_approvals, states=OPEN, limit=MAX_OPEN))
+        now_ms = self._clock.now_ms()
+        is_over = [each for each in found if each.state_at(now_ms) is ApprovalState.EXPIRED]
+        for approval in is_over:
+            await self._end(approval, ApprovalState.EXPIRED, None)
+        alive = [each for each in found if each.state_at(now_ms) in OPEN]
+        self._waiting.set(sum(each.state is ApprovalState.PARKED for each in alive))
+        ready = [each for each in alive if each.state is ApprovalState.APPROVED]
+        slots = asyncio.Semaphore(AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            for approval in reversed(ready):  # the oldest first
+                group.create_task(self._carry_out(approval, slots))
+
+    async def _carry_out(self, approval: Approval, slots: asyncio.Semaphore) -> None:
+        if self._carrier is None or approval.document is None or approval.purpose is not Purpose.SIGNATURE:
+            return
+        request = ApprovedRequest(
+            id=approval.id, principal=approval.principal, key=approval.key, document=approval.document
+        )
+        async with slots:
+            try:
+                await self._carrier.carry_out(request)
+            except IdempotencyRunning:
+                return  # the client itself has asked again
+            except FINAL as error:
+                await self._end(approval, ApprovalState.FAILED, error.message)
+            except StrongroomError as error:
+                await self._note(approval, error)
+
+    async def _end(self, approval: Approval, state: ApprovalState, reason: str | None) -> None:
+        """Unless it is spent or decided otherwise meanwhile."""
+
+        def work(connection: Connection) -> None:
+            now_ms = self._clock.now_ms()
+            if store.end(connection, approval, state, reason, now_ms, states=(approval.state,)):
+                details = {"terms": approval.terms, "reason": reason}
+                self._audit.append(
+                    connection, self._principal, f"approval.{state.value}", approval.id, details
+                )
+
+        await self._database.write(work)
+
+    async def _note(self, approval: Approval, error: StrongroomError) -> None:
+        why = fault_text(error)
+        if why == approval.reason:
+            return
+        log.warning("an approved request is not carried out yet", approval=approval.id, why=why)
+        await self._database.write(partial(store.note, approval_id=approval.id, reason=why))

@@ -1,0 +1,280 @@
+"""Stores and loads approvals and their votes. Every function runs in the caller's transaction."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+
+from strongroom.core.guard import tables
+from strongroom.core.guard.approvals.approval import (
+    OPEN,
+    Approval,
+    ApprovalState,
+    Purpose,
+    Requirement,
+    Vote,
+    encode_terms,
+)
+from strongroom.core.guard.state import FreezeScope, GuardState
+from strongroom.core.json_decoder import decode_json
+from strongroom.core.security.access import Principal
+from strongroom.core.storage import tables as core_tables
+from strongroom.core.storage.database import locking
+
+_columns = tables.approval.c
+_votes = tables.vote.c
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def load(connection: Connection, approval_id: str, *, lock: bool = False) -> Approval | None:
+    """With its votes."""
+    found = _first(connection, _columns.id == approval_id, lock=lock)
+    return None if found is None else with_votes(connection, [found])[0]
+
+
+def load_by_slot(connection: Connection, slot: bytes, *, lock: bool = False) -> Approval | None:
+    found = _first(connection, _columns.slot == slot, lock=lock)
+    return None if found is None else with_votes(connection, [found])[0]
+
+
+def select_approvals(
+    connection: Connection, states: Collection[ApprovalState], *, limit: int, purpose: Purpose | None = None
+) -> list[Approval]:
+    """The newest first, with their votes."""
+    query = select(tables.approval).where(_columns.state.in_([state.value for state in states]))
+    if purpose is not None:
+        query = query.where(_columns.purpose == purpose.value)
+    rows = connection.execute(query.order_by(_columns.asked_at_ms.desc(), _columns.id).limit(limit))
+    return with_votes(connection, [_approval(row) for row in rows])
+
+
+def with_votes(connection: Connection, approvals: Sequence[Approval]) -> list[Approval]:
+    votes: dict[str, list[Vote]] = defaultdict(list)
+    query = select(tables.vote).where(_votes.approval.in_([each.id for each in approvals]))
+    for row in connection.execute(query.order_by(_votes.at_ms, _votes.principal)):
+        votes[row.approval].append(
+            Vote(
+                principal=row.principal,
+                token=row.token,
+                has_scope=bool(row.has_scope),
+                at_ms=row.at_ms,
+                source=row.source,
+            )
+        )
+    return [replace(each, votes=tuple(votes[each.id])) for each in approvals]
+
+
+def insert(connection: Connection, approval: Approval, slot: bytes) -> None:
+    """Raises: Duplicate: another request took the slot."""
+    connection.execute(
+        tables.approval.insert(),
+        {
+            "id": approval.id,
+            "slot": slot,
+            "purpose": approval.purpose.value,
+            "state": approval.state.value,
+            "terms_hash": approval.terms_hash,
+            "terms": encode_terms(approval.terms),
+            "principal": approval.principal.name,
+            "requester": _encode_principal(approval.principal),
+            "idempotency_key": approval.key,
+            "document": None if approval.document is None else _encoder.encode(approval.document).decode(),
+            "requirements": _encode_requirements(approval.requirements),
+            "votes": 0,
+            "asked_at_ms": approval.asked_at_ms,
+            "expires_at_ms": approval.expires_at_ms,
+        },
+    )
+
+
+def insert_vote(connection: Connection, approval: Approval, vote: Vote, state: ApprovalState) -> bool:
+    """Counts a vote on a parked request, and stores the state that it leads to; False: the request is not parked any more.
+
+    The request's row is updated by every vote, so that of two votes at once, on two database nodes, one waits for the other.
+    """
+    parked = (_columns.id == approval.id, _columns.state == ApprovalState.PARKED.value)
+    counted = update(tables.approval).where(*parked).values(votes=_columns.votes + 1, state=state.value)
+    if connection.execute(counted).rowcount != 1:
+        return False
+    values = {
+        "approval": approval.id,
+        "principal": vote.principal,
+        "token": vote.token,
+        "has_scope": vote.has_scope,
+        "at_ms": vote.at_ms,
+        "source": vote.source,
+    }
+    connection.execute(tables.vote.insert(), values)
+    return True
+
+
+def set_requirements(
+    connection: Connection, approval: Approval, requirements: Sequence[Requirement], state: ApprovalState
+) -> None:
+    """For a request that other rules ask for now than when it was parked."""
+    connection.execute(
+        update(tables.approval)
+        .where(_columns.id == approval.id, _columns.state.in_(_open()))
+        .values(requirements=_encode_requirements(requirements), state=state.value)
+    )
+
+
+def spend(
+    connection: Connection,
+    approval: Approval,
+    terms_hash: bytes,
+    now_ms: int,
+    states: Collection[ApprovalState],
+) -> bool:
+    """Spends the request on one signature; False: it is in none of these states, or for other terms, or it is over.
+
+    It is an update whose count of rows decides, so that of two signatures at once, on two database nodes, one is undone.
+    """
+    statement = (
+        update(tables.approval)
+        .where(
+            _columns.id == approval.id,
+            _columns.state.in_([state.value for state in states]),
+            _columns.terms_hash == terms_hash,
+            _columns.expires_at_ms > now_ms,
+        )
+        .values(
+            state=ApprovalState.SPENT.value,
+            ended_at_ms=now_ms,
+            reason=None,
+            votes=_columns.votes + 1,
+            **_slot_after(approval),
+        )
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def set_payload(connection: Connection, approval_id: str, payload_id: bytes) -> None:
+    connection.execute(
+        update(tables.approval).where(_columns.id == approval_id).values(payload_id=payload_id)
+    )
+
+
+def end(
+    connection: Connection,
+    approval: Approval,
+    state: ApprovalState,
+    reason: str | None,
+    now_ms: int,
+    states: Collection[ApprovalState] = OPEN,
+) -> bool:
+    """Ends a request without a signature; False: it is in none of these states any more."""
+    statement = (
+        update(tables.approval)
+        .where(_columns.id == approval.id, _columns.state.in_([each.value for each in states]))
+        .values(state=state.value, ended_at_ms=now_ms, reason=reason, **_slot_after(approval))
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def note(connection: Connection, approval_id: str, reason: str) -> None:
+    """Why an approved request could not be carried out yet."""
+    connection.execute(
+        update(tables.approval)
+        .where(_columns.id == approval_id, _columns.state == ApprovalState.APPROVED.value)
+        .values(reason=reason)
+    )
+
+
+def count_open(connection: Connection, principal: str | None = None) -> int:
+    query = select(func.count()).select_from(tables.approval).where(_columns.state.in_(_open()))
+    if principal is not None:
+        query = query.where(_columns.principal == principal)
+    return int(connection.execute(query).scalar_one())
+
+
+def is_satisfied(
+    connection: Connection, state: GuardState, approval: Approval, requirements: Sequence[Requirement]
+) -> bool:
+    """Whether enough principals approved it whose votes count now: not the one who asked, nobody who is frozen or revoked."""
+    tokens = [vote.token for vote in approval.votes if vote.token is not None]
+    columns = core_tables.token.c
+    query = select(columns.id).where(columns.id.in_(tokens), columns.revoked_at_ms.is_(None))
+    unrevoked = set(connection.execute(query).scalars()) if tokens else set()
+    counted = [
+        vote
+        for vote in approval.votes
+        if vote.principal != approval.principal.name
+        and (vote.token is None or vote.token in unrevoked)
+        and not is_frozen(state, vote.principal)
+    ]
+    return all(
+        sum(may_decide(each, vote.principal, has_scope=vote.has_scope) for vote in counted) >= each.needed
+        for each in requirements
+    )
+
+
+def may_decide(requirement: Requirement, principal: str, *, has_scope: bool) -> bool:
+    return has_scope if requirement.of is None else principal in requirement.of
+
+
+def is_frozen(state: GuardState, principal: str) -> bool:
+    """Whether this principal's token is frozen."""
+    return any(
+        freeze.scope is FreezeScope.TOKEN and principal == f"token:{freeze.subject}"
+        for freeze in state.freezes
+    )
+
+
+def _first(connection: Connection, where: ColumnElement[bool], *, lock: bool) -> Approval | None:
+    query = select(tables.approval).where(where)
+    row = connection.execute(locking(query) if lock else query).first()
+    return None if row is None else _approval(row)
+
+
+def _open() -> list[str]:
+    return [state.value for state in OPEN]
+
+
+def _slot_after(approval: Approval) -> Mapping[str, Any]:
+    """A key names one request for good; an equal request without a key is a new one."""
+    return {} if approval.key is not None else {"slot": None}
+
+
+def _encode_requirements(requirements: Sequence[Requirement]) -> str:
+    return _encoder.encode(requirements).decode()
+
+
+def _encode_principal(principal: Principal) -> str:
+    """What must be known of the one who asked when the request is carried out later. It has no secret in it."""
+    parts = {
+        "scopes": sorted(principal.scopes),
+        "limits": principal.limits,
+        "token": principal.token,
+        "source": principal.source,
+    }
+    return _encoder.encode(parts).decode()
+
+
+def _approval(row: Row[Any]) -> Approval:
+    requester = decode_json(row.requester)
+    return Approval(
+        id=row.id,
+        purpose=Purpose(row.purpose),
+        state=ApprovalState(row.state),
+        terms=decode_json(row.terms),
+        terms_hash=bytes(row.terms_hash),
+        principal=Principal(
+            name=row.principal,
+            scopes=frozenset(requester["scopes"]),
+            limits=requester["limits"],
+            token=requester["token"],
+            source=requester["source"],
+        ),
+        key=row.idempotency_key,
+        document=None if row.document is None else decode_json(row.document),
+        requirements=decode_json(row.requirements, tuple[Requirement, ...]),
+        asked_at_ms=row.asked_at_ms,
+        expires_at_ms=row.expires_at_ms,
+        ended_at_ms=row.ended_at_ms,
+        payload_id=None if row.payload_id is None else bytes(row.payload_id),
+        reason=row.reason,
+    )
