@@ -7,10 +7,13 @@ from itertools import count
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
+from sqlalchemy import update
 
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.tokens import Tokens
+from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.all_rows import all_rows
 from support.atto_network import AttoNetwork, running_network
@@ -20,7 +23,7 @@ UNKNOWN = "sr_0123456789abcdef_" + "a" * 52
 MALFORMED = ("x", "sr_", "sr_00_00", "sr_0123456789abcdef", "x" * 5000, "a.b.c", "\xff\xfe")
 OF_OTHERS = ("hathor:*", "atto:*", "bittensor:*", "admin:*", "toy:*")
 FILES = {"path": "openapi.json", "file_path": "swagger-ui.css"}
-TOKENS = frozenset({"strongroom_token"})
+TOKENS = frozenset({"strongroom_token", "strongroom_token_use"})
 _names = count(1)
 
 Dialect = Callable[[httpx2.Response, int], bool]
@@ -56,9 +59,13 @@ class Guarded:
         return [one for one in self.operations if not one.is_public]
 
     async def token(self, *scopes: str, expires_at_ms: int | None = None) -> str:
+        """`scopes` may be ones that the ledger has not: an earlier version let a token have any."""
         made = await self.tokens.create(
-            OPERATOR, f"caller-{next(_names)}", scopes, expires_at_ms, limits=self.limits
+            OPERATOR, f"caller-{next(_names)}", ["*"], expires_at_ms, limits=self.limits
         )
+        mine = update(tables.token).where(tables.token.c.id == made.id)
+        granted = mine.values(scopes=msgspec.json.encode(sorted(scopes)).decode())
+        await self.database.write(lambda connection: connection.execute(granted))
         return made.secret
 
     async def revoked(self) -> str:

@@ -31,7 +31,7 @@ from strongroom.hathor import tables
 from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.admission import Admission, Clients
 from strongroom.hathor.api.application import FirstApi, Services, create_application
-from strongroom.hathor.api.first_api.access import LegacyAccess
+from strongroom.hathor.api.first_api.access import SCOPES, LegacyAccess
 from strongroom.hathor.api.first_api.proposals import LegacyProposals
 from strongroom.hathor.api.first_api.wallets import LegacyWallets
 from strongroom.hathor.api.network.node import NodeView
@@ -167,7 +167,7 @@ class Api:
     def _legacy_access(self, *, needs_token: bool) -> LegacyAccess:
         audit = Audit(self.clock)
         self.api_tokens = ApiTokens(
-            self.database, audit, self.clock, SeededEntropy(), scopes=["hathor:read", "hathor:send"]
+            self.database, audit, self.clock, SeededEntropy(), scopes=[*SCOPES, "hathor:*", "*"]
         )
         uses = TokenUses(self.database, audit, self.clock)
         check = TokenCheck(self.database, self.clock, uses, RateLimiter(self.clock))
