@@ -6,8 +6,8 @@ import gc
 import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from strongroom.core.http.connections.limits import ConnectionLimits
 from strongroom.core.http.exposure import Access, exposure_mistakes
 from strongroom.core.http.listener import Listener, Surface
 from strongroom.core.http.management import create_management
+from strongroom.core.http.tls.certificates import Certificates
 from strongroom.core.ledger.contract import Ledger, Surroundings
 from strongroom.core.ledger.local_networks import LocalNetworks
 from strongroom.core.runtime.background import Background, cancel_all
@@ -69,13 +70,15 @@ async def serve(
         background = Background()
         stack.push_async_callback(background.close)
         background.start(LoopWatch(SystemClock(), health, metrics).run())
-        listeners = _bind(surfaces, settings, Gate(settings.connections, metrics))
+        certificates = Certificates(settings.tls, SystemClock(), health, metrics)
+        background.start(certificates.run())
+        listeners = _bind(surfaces, settings, Gate(settings.connections, metrics), certificates)
         gate = _gate(settings.connections, metrics)
         ledgers = _ledgers(settings, health, metrics)
         for ledger in ledgers:
             stack.push_async_callback(ledger.close)
             if not workers_alone:
-                listeners += _bind(ledger.surfaces(), settings, gate)
+                listeners += _bind(ledger.surfaces(), settings, gate, certificates)
         # Now: before anybody can ask whether the process is ready.
         waiting = [(ledger, ledger.waiting()) for ledger in ledgers]
 
@@ -85,7 +88,8 @@ async def serve(
         def failures() -> list[asyncio.Future[None]]:
             return [ledger.failed for ledger in ledgers] if workers_alone else []
 
-        await _run(listeners, ready, before_stop, opening=open_all, failures=failures)
+        with _on_hangup(certificates.refresh if settings.tls else None):
+            await _run(listeners, ready, before_stop, opening=open_all, failures=failures)
 
 
 def _ledgers(settings: Settings, health: Health, metrics: Metrics) -> list[Ledger]:
@@ -169,7 +173,9 @@ def _gate(limits: ConnectionLimits, metrics: Metrics) -> Gate:
     return Gate(limits, metrics)
 
 
-def _bind(surfaces: Sequence[Surface], settings: Settings, gate: Gate) -> list[Listener]:
+def _bind(
+    surfaces: Sequence[Surface], settings: Settings, gate: Gate, certificates: Certificates
+) -> list[Listener]:
     """Checks the surfaces themselves once more, so that none is opened by accident which the settings do not name.
 
     Raises:
@@ -178,7 +184,21 @@ def _bind(surfaces: Sequence[Surface], settings: Settings, gate: Gate) -> list[L
     exposures = [surface.exposure for surface in surfaces]
     if mistakes := exposure_mistakes(exposures, settings.open_surfaces):
         raise SettingsError(mistakes)
-    return [Listener(surface, settings.callers, gate) for surface in surfaces]
+    return [Listener(surface, settings.callers, gate, certificates.of(surface.name)) for surface in surfaces]
+
+
+@contextmanager
+def _on_hangup(refresh: Callable[[], None] | None) -> Iterator[None]:
+    """SIGHUP has the certificates read again. Without certificates it ends the process, as every other one."""
+    loop = asyncio.get_running_loop()
+    if refresh is None:
+        yield
+        return
+    loop.add_signal_handler(signal.SIGHUP, refresh)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
 
 
 async def _run(

@@ -13,6 +13,7 @@ from strongroom.core.guard.settings import GuardSettings, read_guard_settings
 from strongroom.core.http.connections.limits import ConnectionLimits, read_connection_limits
 from strongroom.core.http.door import AllowedCallers, read_allowed_callers
 from strongroom.core.http.exposure import ALLOW_VARIABLE, Access, Exposure, exposure_mistakes
+from strongroom.core.http.tls.settings import TlsSettings, read_tls
 from strongroom.core.ledger.contract import LedgerDefinition, LedgerSettings
 from strongroom.registry import LEDGERS
 
@@ -54,6 +55,8 @@ class Settings:
     callers: AllowedCallers
     """Callers that the operator lets through the doors of such surfaces."""
     connections: ConnectionLimits
+    tls: Mapping[str, TlsSettings]
+    """Of the surfaces that speak it, by their names."""
     log_as_json: bool
     log_level: str
     guard: GuardSettings
@@ -132,6 +135,7 @@ def _read(environment: Environment, wanted: tuple[str, ...]) -> Settings:
         open_surfaces=environment.names(ALLOW_VARIABLE),
         callers=read_allowed_callers(environment),
         connections=read_connection_limits(environment),
+        tls=read_tls(environment, (MANAGEMENT, *SURFACES)),
         log_as_json=_log_as_json(environment),
         log_level=_log_level(environment),
         guard=read_guard_settings(environment),

@@ -12,6 +12,7 @@ ATTO = (ROOT / "docs" / "atto.md").read_text()
 HATHOR = (ROOT / "docs" / "hathor.md").read_text()
 BITTENSOR = (ROOT / "docs" / "bittensor.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+TLS = (ROOT / "docs" / "tls.md").read_text()
 GUARD = (ROOT / "docs" / "guard.md").read_text()
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 VARIABLE = re.compile(
@@ -21,7 +22,7 @@ CODE = re.compile(r'\bcode(?:: ClassVar\[str\])? ?= ?"([a-z_]+)"')
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
-# Classes that are never raised as they are, what the automatic receiver tells itself, verdicts of `doctor`, and faults of
+# A route that declares no scope, which the access tests find; classes that are never raised as they are, what the automatic receiver tells itself, verdicts of `doctor`, and faults of
 # values that the API checks first or answers for with another code.
 UNSEEN_CODES = {
     "error",
@@ -39,6 +40,7 @@ UNSEEN_CODES = {
     "invalid_key",
     "invalid_work",
     "invalid_signature",
+    "route_closed",
 }
 
 
@@ -68,14 +70,16 @@ def test_every_variable_is_documented() -> None:
     } <= names
     assert {"HATHOR_NETWORK", "DEFAULT_SERVER"} <= names
     assert {
-        name for name in names if not re.search(rf"`{name}\b", ATTO + HATHOR + BITTENSOR + OPERATIONS + GUARD)
+        name
+        for name in names
+        if not re.search(rf"`{name}\b", ATTO + HATHOR + BITTENSOR + OPERATIONS + GUARD + TLS)
     } == set()
 
 
 def test_every_error_code_is_documented() -> None:
     codes = {code for text in sources() for code in CODE.findall(text)} - UNSEEN_CODES
     assert {"node_rejected", "outcome_unknown", "wallet_locked"} <= codes
-    assert {code for code in codes if f"`{code}`" not in ATTO + BITTENSOR + OPERATIONS + GUARD} == set()
+    assert {code for code in codes if f"`{code}`" not in ATTO + BITTENSOR + OPERATIONS + GUARD + TLS} == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -10,7 +10,9 @@ from rich.text import Text
 
 from strongroom.commands.context import administrative_settings
 from strongroom.commands.installed import installed
+from strongroom.core.clock import SystemClock
 from strongroom.core.errors import StrongroomError, Unavailable
+from strongroom.core.http.tls.files import check_files
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, check_schema, reading
 from strongroom.core.security.audit import verify
@@ -35,6 +37,8 @@ def _checks(settings: Settings) -> dict[str, Check]:
         checks[f"{one.ledger} database"] = partial(check_schema, one)
         checks[f"{one.ledger} audit trail"] = partial(_audit_trail, one)
         checks |= BY_NAME[one.ledger].checks(one, settings.ledgers[one.ledger])
+    for surface, files in settings.tls.items():
+        checks[f"{surface} certificate"] = partial(check_files, files, SystemClock())
     return checks
 
 

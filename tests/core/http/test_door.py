@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from strongroom import server
+from strongroom.core.clock import SystemClock
 from strongroom.core.environment import Environment, SettingsError
 from strongroom.core.http.connections.admission import Gate
 from strongroom.core.http.door import AllowedCallers, DoorRules, read_allowed_callers
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.hosts import Authority, Origin, is_loopback
 from strongroom.core.http.listener import Listener, Surface
-from strongroom.core.runtime.telemetry import Metrics
+from strongroom.core.http.tls.certificates import Certificates
+from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.settings import read_settings
 
 pytestmark = pytest.mark.anyio
@@ -407,10 +409,12 @@ async def test_a_surface_that_is_missing_in_the_exposures_is_not_opened(tmp_path
         "STRONGROOM_ALLOW_UNAUTHENTICATED": "atto,management",
     }
     settings = read_settings(variables, ("atto",))
+    metrics = Metrics("test")
+    certificates = Certificates({}, SystemClock(), Health(), metrics)
     for access in (Access.REACH, Access.PUBLIC):
         later = Surface(name="console", application=House(), host=EVERYWHERE, port=0, access=access)
         with pytest.raises(SettingsError, match="would let the network reach the console surface"):
-            server._bind([later], settings, Gate(settings.connections, Metrics("test")))
+            server._bind([later], settings, Gate(settings.connections, metrics), certificates)
 
 
 def test_the_variables_are_read() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar.connection import ASGIConnection
 
+from strongroom.core.http.connections.shown import certificate_of
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.security.credentials import Credentials
 
@@ -17,5 +18,7 @@ def client_of(connection: ASGIConnection[Any, Any, Any, Any], proxies: TrustedPr
 def credentials_of(connection: ASGIConnection[Any, Any, Any, Any], proxies: TrustedProxies) -> Credentials:
     """What the request presents to be identified by."""
     return Credentials(
-        authorization=connection.headers.get("authorization"), source=client_of(connection, proxies)
+        authorization=connection.headers.get("authorization"),
+        source=client_of(connection, proxies),
+        certificate=certificate_of(connection.scope),
     )

@@ -17,6 +17,8 @@ from strongroom.core.http.connections.refusals import Rules
 from strongroom.core.http.door import AllowedCallers, Dialect, Door, DoorRules, plain_dialect
 from strongroom.core.http.exposure import Access, Exposure
 from strongroom.core.http.forwarded import TrustedProxies
+from strongroom.core.http.tls.entrance import Entrance
+from strongroom.core.http.tls.files import TlsFiles
 
 BACKLOG = 2048
 SHUTDOWN_S = 10
@@ -145,10 +147,18 @@ class Listener:
     """Binds the port in the constructor, so that a busy port is reported before anything starts; then serves until stopped."""
 
     def __init__(
-        self, surface: Surface, allowed: AllowedCallers = NOBODY_ELSE, gate: Gate | None = None
+        self,
+        surface: Surface,
+        allowed: AllowedCallers = NOBODY_ELSE,
+        gate: Gate | None = None,
+        tls: TlsFiles | None = None,
     ) -> None:
-        """`allowed` are the callers that the operator admits. Surfaces that share a `gate` share its connection limits."""
+        """`allowed` are the callers that the operator admits. Surfaces that share a `gate` share its connection limits.
+
+        `tls`: None for plain HTTP.
+        """
         self.surface = surface
+        self._scheme = "http" if tls is None else "https"
         gate = gate or Gate()
         try:
             self._socket = socket.create_server(
@@ -167,10 +177,12 @@ class Listener:
         # of the first. asyncio sets it only on sockets that were created with the protocol number of TCP.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self._socket.getsockname()[1]
+        rules = _rules(surface)
+        protocol = Connection.of(gate, rules) if tls is None else Entrance.of(gate, rules, tls)
         self._server = _Server(
             uvicorn.Config(
                 behind_door(surface, allowed),
-                http=Connection.of(gate, _rules(surface)),
+                http=protocol,
                 ws="none",  # `Connection` handles WebSockets itself
                 lifespan="off",
                 access_log=False,
@@ -182,7 +194,7 @@ class Listener:
 
     @property
     def url(self) -> str:
-        return url_of(self.surface.host, self.port)
+        return url_of(self.surface.host, self.port, self._scheme)
 
     async def serve(self) -> None:
         await self._server.serve(sockets=[self._socket])
@@ -207,8 +219,8 @@ def _rules(surface: Surface) -> Rules:
     )
 
 
-def url_of(host: str, port: int) -> str:
+def url_of(host: str, port: int, scheme: str = "http") -> str:
     """The URL at which a person on this machine reaches a socket that is bound to `host`."""
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
         host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

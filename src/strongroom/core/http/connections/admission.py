@@ -34,6 +34,7 @@ class Reason(enum.StrEnum):
     FRAMING = "framing"
     UNREAD = "unread"
     MESSAGES = "messages"
+    TLS = "tls"
 
 
 class Admission:

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from strongroom.core.http.connections.admission import Admission, Gate, Reason
 from strongroom.core.http.connections.due import Due, DueTimer
-from strongroom.core.http.connections.flow import HeldFlow, Inbox, ReaderWatch
+from strongroom.core.http.connections.flow import HeldFlow, Inbox, ReaderWatch, end_writing
 from strongroom.core.http.connections.refusals import Rules, answer_of
 from strongroom.core.http.connections.request_head import (
     asks_for_websocket,
@@ -27,7 +27,7 @@ from strongroom.core.http.connections.request_head import (
     write_head,
 )
 from strongroom.core.http.connections.request_size import RequestRefused, RequestSize
-from strongroom.core.http.connections.shown import EXTENSION
+from strongroom.core.http.connections.shown import EXTENSION, peer_certificate
 from strongroom.core.http.connections.websockets import Handshake, Socket
 
 PIECE = 1024
@@ -39,12 +39,15 @@ OFFERS = (b"upgrade", b"http2-settings")
 class Connection(HttpToolsProtocol):
     """The connection that the module's text describes. `of` makes the protocol class for uvicorn."""
 
-    def __init__(self, *, gate: Gate, rules: Rules, **uvicorns: Any) -> None:
+    def __init__(
+        self, *, gate: Gate, rules: Rules, admission: Admission | None = None, **uvicorns: Any
+    ) -> None:
+        """`admission`: the place that the connection has in the counts already."""
         super().__init__(**uvicorns)
         self._gate = gate
         self._limits = gate.limits
         self._rules = rules
-        self._admission: Admission | None = None
+        self._admission = admission
         self._peer = "unknown"
         self.url = b""
         self._waiting = Inbox()
@@ -70,6 +73,9 @@ class Connection(HttpToolsProtocol):
         self.flow = self._flow = HeldFlow(transport, self._feed)
         self._reader = ReaderWatch(transport, self._limits.unread_s, self._unread)
         self._peer = self.client[0] if self.client else "unknown"
+        if self._admission is not None:
+            self._watch(may_parse=True)
+            return
         entered = self._gate.enter(self._peer, self._rules.proxies, self._rules.surface)
         if isinstance(entered, Reason):
             self._gate.note(self._rules.surface, entered, self._peer)
@@ -167,6 +173,10 @@ class Connection(HttpToolsProtocol):
     def abort(self) -> None:
         """Cuts the connection off at once; what was not sent yet is lost."""
         self.transport.abort()
+
+    @property
+    def certificate(self) -> bytes | None:
+        return peer_certificate(self.transport)
 
     # The work
 
@@ -302,9 +312,9 @@ class Connection(HttpToolsProtocol):
         if answer is None:
             self.transport.abort()
             return
-        self.transport.write(answer)
-        self.transport.write_eof()
         self._flow.hold(False)
+        self.transport.write(answer)
+        end_writing(self.transport)
         self.loop.call_later(LINGER_S, self.transport.abort)
 
     # The time

@@ -37,6 +37,17 @@ class HeldFlow(FlowControl):
                 self._socket.resume_reading()
 
 
+def end_writing(transport: asyncio.Transport) -> None:
+    """Sends what is written, and that nothing follows.
+
+    TLS has no end of one direction alone: there the transport closes, and waits a while for the peer to close, too.
+    """
+    if transport.get_extra_info("ssl_object") is None:
+        transport.write_eof()
+    else:
+        transport.close()
+
+
 class Inbox:
     """Received bytes that are not parsed yet."""
 

@@ -27,11 +27,11 @@ from websockets.server import ServerProtocol
 
 from strongroom.core.http.connections.admission import Admission, Gate, Reason
 from strongroom.core.http.connections.asgi_socket import AsgiSocket, socket_scope
-from strongroom.core.http.connections.flow import Inbox
+from strongroom.core.http.connections.flow import Inbox, end_writing
 from strongroom.core.http.connections.frame_rate import FrameRate
 from strongroom.core.http.connections.keepalive import Keepalive
 from strongroom.core.http.connections.refusals import Rules, answer_of
-from strongroom.core.http.connections.shown import EXTENSION
+from strongroom.core.http.connections.shown import EXTENSION, peer_certificate
 
 PIECE = 4096
 UNREAD_PONGS = 64 * 1024
@@ -214,6 +214,10 @@ class Socket(asyncio.Protocol):
             self._protocol.send_binary(data)
         self._flush()
 
+    @property
+    def certificate(self) -> bytes | None:
+        return peer_certificate(self.transport)
+
     def resume(self) -> None:
         if self._pending is not None and not self._is_ended:
             return
@@ -340,9 +344,9 @@ class Socket(asyncio.Protocol):
         self._is_ended = True
         self._be_deaf()
         self._keepalive.stop()
-        self.transport.write_eof()
-        self._linger()
         self.resume()
+        end_writing(self.transport)
+        self._linger()
 
     def _finish(self) -> None:
         self.transport.close()
