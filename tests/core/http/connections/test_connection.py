@@ -1,5 +1,7 @@
 """What one connection may take of a surface, met with raw bytes."""
 
+import socket
+
 import pytest
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
@@ -237,6 +239,25 @@ async def test_a_peer_that_never_reads_is_cut_off_and_holds_no_work() -> None:
         await eventually(lambda: service.open == 0)
         assert service.application.running == 0
         assert len(service.application.asked) < 50
+
+
+async def test_a_small_answer_that_nobody_reads_holds_no_closing_connection() -> None:
+    """Fewer bytes are left than the transport calls many, so that nothing watches whether the peer reads."""
+    unread_s = 1e3
+    async with house(ConnectionLimits(unread_s=unread_s)) as service, service.peer() as peer:
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of a socket
+        peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        await eventually(lambda: service.open == 1)
+        (connection,) = service.listener._server.server_state.connections
+        transport = connection.transport
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        transport.set_write_buffer_limits(high=2**24)  # in place of an answer that fits what there is
+        await peer.send(b"GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        await eventually(transport.is_closing)
+        assert transport.get_write_buffer_size() > 0
+        await service.timers.run_out(unread_s)
+        await eventually(lambda: service.open == 0)
+        assert service.refused(Reason.UNREAD) == 0
 
 
 async def test_a_slow_reader_gets_everything() -> None:

@@ -14,8 +14,9 @@ from websockets.typing import Subprotocol
 from strongroom.core.http.connections.admission import Gate, Reason
 from strongroom.core.http.connections.limits import ConnectionLimits
 from strongroom.core.http.connections.shown import connection_of
+from strongroom.core.http.connections.websockets import LINGER_S
 from strongroom.core.http.exposure import Access
-from strongroom.core.http.listener import Listener, Surface
+from strongroom.core.http.listener import PING_S, Listener, Surface
 from strongroom.core.runtime.telemetry import Metrics
 from support.raw_http import Timers, a_head_has_begun
 from support.running import PATIENCE_S
@@ -192,6 +193,20 @@ def masked(first: int, payload: bytes) -> bytes:
     return bytes((first, 0x80 | len(payload), 0, 0, 0, 0)) + payload
 
 
+@asynccontextmanager
+async def raw_peer(service: House) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection that has sent its handshake and does nothing of itself."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2]))
+    writer.write(REQUEST + b"\r\n")
+    yield reader, writer
+    writer.close()
+
+
+async def accepted(reader: asyncio.StreamReader) -> None:
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
+    assert answer.startswith(b"HTTP/1.1 101 ")
+
+
 async def test_a_message_may_come_in_parts_and_compressed() -> None:
     async with house(LIMITED) as service, connect(service.url, compression="deflate") as peer:
         assert peer.response is not None
@@ -218,17 +233,36 @@ async def test_a_frame_that_comes_before_the_answer_waits_for_it() -> None:
         assert await receive() == {"type": "websocket.receive", "text": "early"}
         await send({"type": "websocket.send", "bytes": b"heard"})
 
-    async with house(LIMITED, application=slow) as service:
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2]))
-        writer.write(REQUEST + b"\r\n")
-        await eventually(lambda: service.open == 1)
-        writer.write(masked(0x89, b"ping") + masked(0x81, b"early"))
-        answer.set()
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
-        assert head.startswith(b"HTTP/1.1 101 ")
-        told = await asyncio.wait_for(reader.read(), PATIENCE_S)
-        assert told == b"\x8a\x04ping" + b"\x82\x05heard" + b"\x88\x02\x03\xe8"  # a pong, the message, 1000
-        writer.close()
+    said = b"\x8a\x04ping" + b"\x82\x05heard" + b"\x88\x02\x03\xe8"  # a pong, the message, 1000
+    with Timers() as timers:
+        async with house(LIMITED, application=slow) as service, raw_peer(service) as (reader, writer):
+            await eventually(lambda: service.open == 1)
+            writer.write(masked(0x89, b"ping") + masked(0x81, b"early"))
+            answer.set()
+            await accepted(reader)
+            assert await asyncio.wait_for(reader.readexactly(len(said)), PATIENCE_S) == said
+            await timers.run_out(LINGER_S)  # the peer sends no close of its own
+            assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
+
+
+async def test_a_peer_that_answers_no_ping_is_closed_with_1011() -> None:
+    heard: list[Message] = []
+
+    async def listening(_scope: Message, receive: Callable[[], Awaitable[Message]], send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        heard.append(await receive())
+
+    ping, why = b"\x89\x04\x00\x00\x00\x01", b"keepalive ping timeout"
+    with Timers() as timers:
+        async with house(LIMITED, application=listening) as service, raw_peer(service) as (reader, _):
+            await accepted(reader)
+            await timers.run_out(PING_S)
+            assert await asyncio.wait_for(reader.readexactly(len(ping)), PATIENCE_S) == ping
+            await timers.run_out(PING_S)
+            close = bytes((0x88, 2 + len(why))) + (1011).to_bytes(2) + why
+            assert await asyncio.wait_for(reader.read(), PATIENCE_S) == close
+    assert heard == [{"type": "websocket.disconnect", "code": 1011, "reason": why.decode()}]
 
 
 async def test_the_scope_is_that_of_the_handshake() -> None:
