@@ -1,14 +1,25 @@
 """Callbacks: every entry of every account, in order within an account, accounts independently."""
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
+from sqlalchemy import Connection, select, update
+from sqlalchemy.engine import URL
 
 from atto.conftest import Start
-from strongroom.atto.protocol import Address
+from strongroom.atto import tables
+from strongroom.atto.history.callbacks import Callbacks
+from strongroom.atto.protocol import AccountEntry, Address, BlockType
+from strongroom.atto.wallets.accounts import Derived, chain_row
+from strongroom.core.errors import Unavailable
+from strongroom.core.messaging.outbox import Outbox
+from strongroom.core.runtime.telemetry import Metrics
+from strongroom.core.storage.database import Database
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, Wallet, entry
 from support.callback_listener import CallbackListener, Entry, listening
+from support.clock import ManualClock, SeededEntropy
 from support.ports import free_port
 from support.serving import serving
 from support.waiting import eventually
@@ -177,6 +188,59 @@ async def test_url_that_is_set_later_gets_only_later_entries(
         entry(await service.send(address, NOBODY, 1))
         await eventually(lambda: listener.heights(address) == [3])
     assert elsewhere("SELECT address, height FROM notification_state") == [[address, "3"]]
+
+
+async def test_entries_of_an_undone_transaction_do_not_advance_the_progress(
+    database_url: URL, clock: ManualClock, entropy: SeededEntropy
+) -> None:
+    """Otherwise a URL that is set later would never get the entry that takes their height."""
+    database = Database(database_url)
+    account = Derived(index=0, address=ELSEWHERE)
+    made = AccountEntry(
+        public_key=ELSEWHERE.public_key,
+        hash=bytes(32),
+        height=1,
+        block_type=BlockType.OPEN,
+        subject_public_key=ELSEWHERE.public_key,
+        previous_balance=0,
+        balance=1,
+        timestamp_ms=1,
+    )
+
+    def create(connection: Connection) -> None:
+        wallet = {"name": "w", "version": 0, "encrypted_entropy": b"-"}
+        connection.execute(tables.wallet.insert(), wallet)
+        row = {"address": NOBODY, "version": 0, "account_index": 0, "wallet_name": "w"}
+        connection.execute(tables.account.insert(), row)
+        connection.execute(tables.chain.insert(), chain_row(account, "w", origin="CREATED", disabled=False))
+
+    def store(connection: Connection, *, is_undone: bool) -> None:
+        callbacks.announce(connection, [made])
+        connection.execute(update(tables.chain).values(entry_height=1))
+        if is_undone:
+            raise Unavailable("the database undoes it")
+
+    callbacks = Callbacks(
+        url=None,
+        header=None,
+        database=database,
+        outbox=Outbox(clock),
+        clock=clock,
+        entropy=entropy,
+        metrics=Metrics("test"),
+    )
+    progress = select(tables.notification_state.c.height)
+    await database.write(create)
+    with pytest.raises(Unavailable):
+        await database.write(partial(store, is_undone=True))
+    await callbacks.advance()
+    assert await database.fetch_all(progress) == []
+    await database.write(partial(store, is_undone=False))
+    callbacks.committed(ELSEWHERE)
+    await callbacks.advance()
+    assert [row.height for row in await database.fetch_all(progress)] == [1]
+    await callbacks.close()
+    await database.close()
 
 
 async def test_url_that_is_removed_leaves_no_backlog(

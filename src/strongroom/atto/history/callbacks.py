@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
-from queue import SimpleQueue
 
 import msgspec
 import structlog
@@ -28,6 +27,7 @@ from strongroom.core.messaging.outbox import Destination, Dispatcher, Event, Out
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.storage import tables as core_tables
 from strongroom.core.storage.database import Database, upsert_highest
+from strongroom.core.storage.statements import chunks
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,7 @@ DESTINATION = "atto.callback"
 TIMEOUT_S = 30.0
 QUIET_TICK_S = 1.0
 MISSED_CHUNK = 500
+ACCOUNTS_AT_ONCE = 500
 
 
 class Callbacks:
@@ -55,10 +56,10 @@ class Callbacks:
         self._header = header
         self._database = database
         self._outbox = outbox
-        self._heights: dict[str, int] = {}
+        self._advanced: set[str] = set()
+        """Without a URL, the accounts for which this process has committed entries since the last advance."""
         self._missing: dict[str, int] = {}
         """By account, the lowest height whose callbacks could not be queued."""
-        self._quiet: SimpleQueue[tuple[str, int]] = SimpleQueue()  # units of work may run in a thread
         self._dispatcher = Dispatcher(
             Destination(name=DESTINATION, deliver=self._deliver, delivered=_advance),
             database=database,
@@ -73,11 +74,8 @@ class Callbacks:
         await self._client.close()
 
     def announce(self, connection: Connection, entries: Sequence[AccountEntry]) -> None:
-        """Queues new entries, in the transaction that stores them."""
-        if self._url is None:
-            for entry in entries:
-                self._quiet.put((Address(public_key=entry.public_key).path, entry.height))
-        else:
+        """Queues new entries, in the transaction that stores them. `committed` follows."""
+        if self._url is not None:
             self._outbox.append(connection, DESTINATION, [_event(entry) for entry in entries])
 
     def announce_missed(
@@ -90,8 +88,12 @@ class Callbacks:
         )
         self.announce(connection, [entry for entry in entries if entry.height > notified])
 
-    def wake_delivery(self, address: Address) -> None:
-        self._outbox.wake_delivery(DESTINATION, address.path)
+    def committed(self, address: Address) -> None:
+        """Wakes the delivery of an account's entries, after the transaction that announced them."""
+        if self._url is None:
+            self._advanced.add(address.path)
+        else:
+            self._outbox.wake_delivery(DESTINATION, address.path)
 
     async def run(self, turn: Turn) -> None:
         """Delivers until cancelled. It runs under a lease, so that no entry is delivered by two processes."""
@@ -164,17 +166,14 @@ class Callbacks:
         return [load_entry(row, public_key) for row in await self._database.fetch_all(query)]
 
     async def advance(self) -> None:
-        """Without a URL, advances the progress to the entries that this process stored. Every process runs it in a loop."""
-        heights = self._heights
-        while not self._quiet.empty():
-            path, height = self._quiet.get()
-            heights[path] = max(height, heights.get(path, 0))
-        if heights:
-            rows = [_progress(path, height) for path, height in heights.items()]
-            await self._database.write(
-                partial(_advance_to, rows=rows)
-            )  # if this fails, the next call stores these heights
-            heights.clear()
+        """Without a URL, advances the progress to the entries that are stored. Every process does so for those that it stored."""
+        paths, self._advanced = self._advanced, set()
+        try:
+            for some in chunks(sorted(paths), ACCOUNTS_AT_ONCE):
+                await self._database.write(partial(_advance_to_stored, paths=some))
+        except BaseException:
+            self._advanced |= paths  # the next call stores them
+            raise
 
     async def _drop_leftovers(self) -> None:
         leftover = delete(core_tables.outbox).where(core_tables.outbox.c.destination == DESTINATION)
@@ -193,6 +192,15 @@ def _event(entry: AccountEntry) -> Event:
 
 def _advance(connection: Connection, event: Event) -> None:
     _advance_to(connection, [_progress(event.stream, event.sequence)])
+
+
+def _advance_to_stored(connection: Connection, paths: Sequence[str]) -> None:
+    columns = tables.chain.c
+    stored = connection.execute(
+        select(columns.address, columns.entry_height).where(columns.address.in_(paths))
+    ).all()
+    if stored:
+        _advance_to(connection, [_progress(row.address, row.entry_height) for row in stored])
 
 
 def _advance_to(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
