@@ -18,10 +18,11 @@ from sqlalchemy.engine import URL
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from strongroom.core.chunks import chunks
 from strongroom.core.clock import SystemClock
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate
-from strongroom.core.storage.statements import chunks, upsert_rows
+from strongroom.core.storage.statements import upsert_rows
 from strongroom.hathor import tables
 from strongroom.hathor.definition import REVISIONS
 from strongroom.hathor.protocol.addresses import MAINNET

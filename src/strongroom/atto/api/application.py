@@ -25,9 +25,8 @@ from strongroom.core.coordination.idempotency import Idempotency
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.json_request import JsonRequest
+from strongroom.core.http.listener import MAX_BODY
 from strongroom.core.security.authentication import Gatekeeper
-
-MAX_BODY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

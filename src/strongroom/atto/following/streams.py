@@ -12,12 +12,12 @@ import structlog
 
 from strongroom.atto.protocol import Address
 from strongroom.atto.wallets.watched_addresses import MonitoredAddresses
+from strongroom.core.chunks import chunks
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.coordination.loops import Turn
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.work_health import WorkHealth
-from strongroom.core.storage.statements import chunks
 
 log = structlog.get_logger(__name__)
 

@@ -24,6 +24,7 @@ from strongroom.atto.protocol import (
     decode_transaction,
     encode_transaction,
 )
+from strongroom.core.chunks import chunks
 from strongroom.core.clock import Clock, iso_instant
 from strongroom.core.http.outbound.client import (
     ExcessiveAnswer,
@@ -92,8 +93,7 @@ class HttpNode:
 
     async def accounts(self, addresses: Sequence[Address]) -> list[AccountState]:
         states: list[AccountState] = []
-        for start in range(0, len(addresses), ADDRESSES_PER_QUERY):
-            chunk = addresses[start : start + ADDRESSES_PER_QUERY]
+        for chunk in chunks(addresses, ADDRESSES_PER_QUERY):
             response = await self._send("POST", "/accounts", content=_address_search(chunk))
             states.extend(_decoded(decode_account_states, _body(response)))
         return states

@@ -18,6 +18,7 @@ from strongroom.atto import tables
 from strongroom.atto.history.entries import load_entry
 from strongroom.atto.history.views import entry_view
 from strongroom.atto.protocol import AccountEntry, Address
+from strongroom.core.chunks import chunks
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.coordination.loops import Turn
 from strongroom.core.environment import Secret
@@ -27,7 +28,6 @@ from strongroom.core.messaging.outbox import Destination, Dispatcher, Event, Out
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.storage import tables as core_tables
 from strongroom.core.storage.database import Database, upsert_highest
-from strongroom.core.storage.statements import chunks
 
 log = structlog.get_logger(__name__)
 

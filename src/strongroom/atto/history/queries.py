@@ -12,6 +12,7 @@ from strongroom.atto import tables
 from strongroom.atto.history.entries import load_entry
 from strongroom.atto.protocol import AccountEntry, Address, Network, Receivable
 from strongroom.atto.records import AccountRecord, account_record, load_account, load_wallet
+from strongroom.core.chunks import chunks
 from strongroom.core.errors import InvalidInput, NotFound
 from strongroom.core.storage.database import Database
 
@@ -97,10 +98,10 @@ class Queries:
 
         def work(connection: Connection) -> list[AccountEntry]:
             found: list[AccountEntry] = []
-            for start in range(0, len(ranges), RANGES_PER_STATEMENT):
+            for some in chunks(ranges, RANGES_PER_STATEMENT):
                 wanted = [
                     and_(columns.address == address.path, columns.height.between(first, last))
-                    for address, first, last in ranges[start : start + RANGES_PER_STATEMENT]
+                    for address, first, last in some
                 ]
                 query = select(tables.entry).where(or_(*wanted)).order_by(columns.address, columns.height)
                 found += _entries(connection, query)

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, select
 from strongroom.atto import tables
 from strongroom.atto.protocol import Address, ProtocolError
 from strongroom.atto.wallets.accounts import Derived, chain_row
+from strongroom.core.chunks import chunks
 from strongroom.core.storage.database import Database
 
 log = structlog.get_logger(__name__)
@@ -39,8 +40,7 @@ async def adopt_accounts(database: Database) -> int:
         fresh.append(
             chain_row(account, row.wallet_name, origin="CREATED", disabled=row.disabled_at is not None)
         )
-    for start in range(0, len(fresh), CHUNK):
-        chunk = fresh[start : start + CHUNK]
+    for chunk in chunks(fresh, CHUNK):
 
         def work(connection: Connection, values: list[dict[str, object]] = chunk) -> None:
             connection.execute(tables.chain.insert(), values)

@@ -20,9 +20,8 @@ from strongroom.bittensor.calls.remote_signing import RemoteSigning
 from strongroom.bittensor.calls.service import Calls
 from strongroom.bittensor.weights.setter import Weights
 from strongroom.core.http.json_request import JsonRequest
+from strongroom.core.http.listener import MAX_BODY
 from strongroom.core.runtime.telemetry import Health, Metrics
-
-MAX_BODY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

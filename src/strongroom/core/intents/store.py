@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, select, update
 
+from strongroom.core.chunks import chunks
 from strongroom.core.coordination.windows import count_again, give_back
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
 from strongroom.core.intents.tables import intent as table
@@ -121,8 +122,8 @@ def load_open(
         if found not in without
     ]
     by_id: dict[bytes, Intent] = {}
-    for start in range(0, len(ids), _MAX_IN):
-        query = select(table).where(_COLUMNS.id.in_(ids[start : start + _MAX_IN]))
+    for some in chunks(ids, _MAX_IN):
+        query = select(table).where(_COLUMNS.id.in_(some))
         by_id |= {row.id: intent_of(row) for row in connection.execute(query)}
     return [by_id[one] for one in ids if one in by_id]
 
@@ -219,8 +220,8 @@ def reject_all(
         "resolved_at_ms": now_ms,
         "counted": None,
     }
-    for start in range(0, len(ids), _MAX_IN):
-        ours = (_COLUMNS.id.in_(ids[start : start + _MAX_IN]), _COLUMNS.outcome != Outcome.REJECTED)
+    for some in chunks(ids, _MAX_IN):
+        ours = (_COLUMNS.id.in_(some), _COLUMNS.outcome != Outcome.REJECTED)
         changed += connection.execute(select(_COLUMNS.id).where(*ours)).scalars()
         connection.execute(update(table).where(*ours).values(values))
     return changed

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, select
 
+from strongroom.core.chunks import chunks
 from strongroom.core.errors import VaultError
 from strongroom.core.security.vault import KeyEncryptionKey
 from strongroom.core.storage import tables
@@ -76,8 +77,8 @@ class Bindings:
             }
             for row in rows
         ]
-        for start in range(0, len(values), CHUNK):
-            upsert(connection, tables.binding, values[start : start + CHUNK], ["sequence", "tag"])
+        for some in chunks(values, CHUNK):
+            upsert(connection, tables.binding, some, ["sequence", "tag"])
 
     def unbind(self, connection: Connection, name: str) -> None:
         """Deletes the tag of a row that is deleted."""

@@ -8,7 +8,7 @@ or `paired` stands. Rows are the driver's own: on SQLite an `UnsignedBig` comes 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import cycle, islice
+from itertools import cycle
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Dialect, and_, delete
@@ -20,6 +20,7 @@ from sqlalchemy.sql.elements import BindParameter, ClauseElement
 from sqlalchemy.sql.schema import Table
 from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
+from strongroom.core.chunks import chunks
 from strongroom.core.storage.ascii_text import AsciiKey, AsciiText, ascii_key
 
 T = TypeVar("T")
@@ -208,12 +209,6 @@ def upsert_rows(
     compiled = _upsert(table, tuple(columns), tuple(update), connection.dialect.name == "sqlite")
     for chunk in chunks(rows, ROWS_A_STATEMENT):
         connection.exec_driver_sql(compiled.text, compiled.bind_rows(chunk))
-
-
-def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
 
 
 @lru_cache(maxsize=128)

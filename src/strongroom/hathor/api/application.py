@@ -14,6 +14,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from strongroom.core.errors import RateLimited, StrongroomError
 from strongroom.core.http.errors import ErrorAnswers
+from strongroom.core.http.listener import MAX_BODY
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage.database import Database
 from strongroom.hathor.amounts import AmountForm
@@ -48,7 +49,6 @@ from strongroom.hathor.proposals.submitter import Submitter
 
 AnyRequest = LitestarRequest[Any, Any, Any]
 
-MAX_BODY = 1_000_000
 COMPRESS_FROM = 1024
 CONTROLLERS = (
     RegistrationController,

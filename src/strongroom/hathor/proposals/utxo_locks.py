@@ -11,13 +11,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, update
 
+from strongroom.core.chunks import chunks
 from strongroom.core.errors import Conflict
 from strongroom.core.storage.database import locking
 from strongroom.core.storage.errors import Duplicate
 from strongroom.core.storage.statements import (
     Statement,
     arg,
-    chunks,
     execute,
     execute_many,
     listed,

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Select, false, or_, select
 
+from strongroom.core.chunks import chunks
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.statements import MAX_IN, Statement, arg, chunks, listed
+from strongroom.core.storage.statements import MAX_IN, Statement, arg, listed
 from strongroom.hathor import tables
 from strongroom.hathor.protocol.transactions import HATHOR_TOKEN
 from strongroom.hathor.wallets.balances import NATIVE_TOKEN

@@ -26,6 +26,7 @@ from strongroom.atto.protocol import (
     state_after,
     validate_transaction,
 )
+from strongroom.core.chunks import chunks
 from strongroom_sandbox.atto.chain import rules
 from strongroom_sandbox.atto.chain.genesis import GENESIS_PUBLIC_KEY, genesis_transaction, sign_genesis
 from strongroom_sandbox.atto.chain.rejection import Reason, Rejected
@@ -170,11 +171,10 @@ class Chain:
 
     def receivables(self, public_keys: Iterable[bytes], min_amount_raw: int) -> Iterator[Receivable]:
         """Receivables of these accounts: a thousand accounts at a time, the largest amount first."""
-        keys = list(public_keys)
-        for start in range(0, len(keys), _KEYS_PER_QUERY):
+        for keys in chunks(public_keys, _KEYS_PER_QUERY):
             found = [
                 receivable
-                for key in keys[start : start + _KEYS_PER_QUERY]
+                for key in keys
                 if key in self._receivables_of
                 for receivable in self._receivables_of[key].values()
                 if receivable.amount >= min_amount_raw
