@@ -4,12 +4,16 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import mysql
 
-from strongroom.atto.tables import MOMENT, UNSIGNED_INT, UNSIGNED_LONG
 from strongroom.core.storage.database import UnsignedBig, ascii_text, binary, exact_text
 
 revision = "atto_0001"
 down_revision = None
+
+MOMENT = sa.DateTime().with_variant(mysql.TIMESTAMP(fsp=6), "mysql", "mariadb")
+UNSIGNED_INT = sa.BigInteger().with_variant(mysql.INTEGER(unsigned=True), "mysql", "mariadb")
+UNSIGNED_LONG = sa.BigInteger().with_variant(mysql.BIGINT(unsigned=True), "mysql", "mariadb")
 
 
 def upgrade() -> None:

@@ -2,12 +2,16 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 from strongroom.core.storage.database import ascii_text, binary, exact_text
-from strongroom.core.storage.tables import LONG_TEXT
 
 revision = "bittensor_0002"
 down_revision = "bittensor_0001"
+
+LONG_TEXT = sa.Text().with_variant(
+    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+)
 
 
 def upgrade() -> None:

@@ -5,15 +5,19 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 from strongroom.bittensor.protocol.ss58 import encode_address
 from strongroom.core.intents.signing import encode_notes
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.storage.database import binary, insert_ignore
-from strongroom.core.storage.tables import LONG_TEXT
 
 revision = "bittensor_0004"
 down_revision = "bittensor_0003"
+
+LONG_TEXT = sa.Text().with_variant(
+    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+)
 
 AT_ONCE = 500
 NAMES = sa.MetaData()

@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import mysql
 
 from strongroom.core.storage.resume import create_missing
-from strongroom.hathor import tables
+from strongroom.hathor.revisions.frozen import tables
 
 revision = "hathor_0001"
 down_revision = None
@@ -51,7 +51,7 @@ def _widen(connection: sa.Connection, table: sa.Table) -> None:
         return  # only this service has ever written SQLite
     there = {column["name"]: column["type"] for column in sa.inspect(connection).get_columns(table.name)}
     for column in table.columns:
-        if isinstance(column.type, tables.Amount) and getattr(there[column.name], "precision", 0) != DIGITS:
+        if column.type is tables.AMOUNT and getattr(there[column.name], "precision", 0) != DIGITS:
             default = column.server_default is not None
             op.alter_column(
                 table.name,

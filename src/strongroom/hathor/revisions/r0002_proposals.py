@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from strongroom.core.storage.resume import create_missing
-from strongroom.hathor import tables
+from strongroom.hathor.revisions.frozen import tables
 
 revision = "hathor_0002"
 down_revision = "hathor_0001"

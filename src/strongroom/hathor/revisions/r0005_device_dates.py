@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from strongroom.hathor import tables
+from strongroom.hathor.revisions.frozen import tables
 
 revision = "hathor_0005"
 down_revision = "hathor_0004"

@@ -3,7 +3,7 @@
 from alembic import op
 
 from strongroom.core.storage.resume import create_missing
-from strongroom.hathor import tables
+from strongroom.hathor.revisions.frozen import tables
 
 revision = "hathor_0006"
 down_revision = "hathor_0005"

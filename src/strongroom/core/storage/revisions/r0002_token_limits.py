@@ -2,11 +2,14 @@
 
 import sqlalchemy as sa
 from alembic import op
-
-from strongroom.core.storage.tables import LONG_TEXT
+from sqlalchemy.dialects import mysql
 
 revision = "core_0002"
 down_revision = "core_0001"
+
+LONG_TEXT = sa.Text().with_variant(
+    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+)
 
 
 def upgrade() -> None:

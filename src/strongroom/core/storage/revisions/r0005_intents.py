@@ -5,10 +5,13 @@ from alembic import op
 from sqlalchemy.dialects import mysql
 
 from strongroom.core.storage.database import ascii_text, binary, exact_text
-from strongroom.core.storage.tables import LONG_TEXT
 
 revision = "core_0005"
 down_revision = "core_0004"
+
+LONG_TEXT = sa.Text().with_variant(
+    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+)
 
 PAYLOAD = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 

@@ -4,12 +4,16 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 from strongroom.core.json_decoder import decode_json
-from strongroom.core.storage.tables import LONG_TEXT
 
 revision = "core_0009"
 down_revision = "core_0008"
+
+LONG_TEXT = sa.Text().with_variant(
+    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+)
 
 WINDOW = sa.table("strongroom_window", sa.column("id"), sa.column("spent"))
 

@@ -1,0 +1,1 @@
+"""What revisions stand on, and what never changes."""
