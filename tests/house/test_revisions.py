@@ -4,9 +4,16 @@ Otherwise the same revisions would lead two installations to different schemas, 
 expect.
 """
 
+from importlib import import_module
+
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
+from strongroom.core.storage.database import Database
+from strongroom.core.storage.migrations import migrate
 from support.schema_statements import COMPONENTS, recorded, statements_of
 
 pytestmark = pytest.mark.anyio
@@ -19,3 +26,20 @@ async def test_revisions_do_not_change(database_url: URL, component: str) -> Non
     assert made  # and of each revision that is not recorded yet, the statements are recorded with its release
     for revision in [revision for revision in known if revision.startswith(f"{component}_")]:
         assert made[revision] == known[revision], revision
+
+
+@pytest.mark.parametrize("component", [name for name in COMPONENTS if name != "core"])
+async def test_revisions_end_in_the_tables_of_today(database_url: URL, component: str) -> None:
+    metadata = import_module(f"strongroom.{component}.tables").metadata
+
+    def differences(connection: Connection) -> object:
+        def is_the_ledger_s(_object: object, name: str | None, kind: str, *_: object) -> bool:
+            return kind != "table" or name in metadata.tables
+
+        options = {"compare_type": True, "include_object": is_the_ledger_s}
+        return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+
+    database = Database(database_url)
+    await migrate(database, [COMPONENTS[component]])
+    assert await database.read(differences) == []
+    await database.close()

@@ -351,6 +351,7 @@ push_devices = Table(
         server_default=NOW,
         comment="kept by the database",
     ),
+    Index("push_devices_wallet_idx", "wallet_id"),
 )
 
 sync_metadata = Table(

@@ -150,7 +150,7 @@ async def test_devices_of_an_earlier_version_stay(database: Database) -> None:
 
 
 def make_devices_count_seconds(connection: Connection) -> None:
-    """The table and the version as they were before the fifth revision."""
+    """The tables and the version as they were before the fifth revision."""
     execute(connection, "DROP TABLE push_devices")
     create = """
     CREATE TABLE push_devices (device_id VARCHAR(256) PRIMARY KEY, push_provider VARCHAR(7) NOT NULL,
