@@ -9,10 +9,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
+from support.forked import Forked
+from support.forked import zygote as zygote_with
+
+OURS = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
 READY_S = 120.0
 END_S = 60.0
 KEPT = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
 """The last one is there when scripts/coverage runs the tests: the processes are measured too."""
+AT_START = ("COVERAGE", "LC_", "PYTHON")
+"""Variables that the interpreter itself reads when it starts: with one of these a program is not forked."""
 
 
 class Process:
@@ -29,9 +35,20 @@ class Process:
         self._stdout: list[str] = []
         self._stderr: list[str] = []
         self._news = threading.Condition()
-        self._process = subprocess.Popen(
+        self._process = self._start(arguments, _clean_environment() | dict(environment or {}), folder)
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self._readers = [
+            self._start_reader(self._process.stdout, self._stdout),
+            self._start_reader(self._process.stderr, self._stderr),
+        ]
+
+    def _start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path | None
+    ) -> "subprocess.Popen[str] | Forked":
+        return subprocess.Popen(
             arguments,
-            env=_clean_environment() | dict(environment or {}),
+            env=environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -39,12 +56,6 @@ class Process:
             text=True,
             errors="replace",
         )
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        self._readers = [
-            self._start_reader(self._process.stdout, self._stdout),
-            self._start_reader(self._process.stderr, self._stderr),
-        ]
 
     def __enter__(self) -> Self:
         return self
@@ -140,12 +151,23 @@ class Process:
             reader.join(END_S)
 
 
+class ForkedProcess(Process):
+    """The command `strongroom`, forked off a process that has imported it (zygote.py)."""
+
+    def _start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path | None
+    ) -> "subprocess.Popen[str] | Forked":
+        zygote = zygote_with(tuple(sorted(_clean_environment().items())))
+        return zygote.fork(arguments, environment, folder)
+
+
 def strongroom(
     *arguments: str, environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> Process:
     """Starts the installed command, for example `strongroom("serve", "atto", environment=...)`."""
-    command = Path(sys.executable).with_name("strongroom")
-    return Process([str(command), *arguments], environment=environment, folder=folder)
+    command = [str(Path(sys.executable).with_name("strongroom")), *arguments]
+    is_forked = not any(name.startswith(AT_START) for name in {*_kept_environment(), *(environment or {})})
+    return (ForkedProcess if is_forked else Process)(command, environment=environment, folder=folder)
 
 
 def python(code: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Process:
@@ -155,5 +177,8 @@ def python(code: str, *arguments: str, environment: Mapping[str, str] | None = N
 
 def _clean_environment() -> dict[str, str]:
     """Nothing of the caller's settings reaches a process under test."""
-    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    return _kept_environment() | OURS
+
+
+def _kept_environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in KEPT if name in os.environ}

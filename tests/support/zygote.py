@@ -1,0 +1,87 @@
+"""A process that has imported the service and forks off each program under test: none pays a second of imports again.
+
+What is forked is a process of its own, with its own environment, folder and streams; it runs `strongroom.__main__` as the installed
+command does, and ends as the interpreter ends. A keeper stands between: it waits for the program, and reports its process id and its
+exit status.
+"""
+
+import gc
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+MAX_REQUEST = 1 << 17
+PRELOADED = (
+    "strongroom.cli",
+    "strongroom.server",
+    "strongroom.atto.ledger",
+    "strongroom.hathor.ledger",
+    "strongroom.bittensor.ledger",
+    "strongroom_sandbox.definition",
+    "pydantic",
+    "typer.rich_utils",
+)
+
+
+def fork_programs(channel: socket.socket) -> Callable[[], None] | None:
+    """Forks a program for each request. It returns in the programs, with what they run, and when nobody asks any more."""
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(channel, MAX_REQUEST, 3)
+        if not message:
+            return None
+        if os.fork() == 0:
+            channel.close()
+            return _keep(json.loads(message), *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _keep(request: dict[str, Any], out: int, err: int, report: int) -> Callable[[], None]:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    program = os.fork()
+    if program == 0:
+        os.close(report)
+        return _become(request, out, err)
+    for descriptor in (0, 1, 2, out, err):
+        os.close(descriptor)
+    os.write(report, struct.pack("i", program))
+    _, status = os.waitpid(program, 0)
+    os.write(report, struct.pack("i", os.waitstatus_to_exitcode(status)))
+    os._exit(0)
+
+
+def _become(request: dict[str, Any], out: int, err: int) -> Callable[[], None]:
+    for descriptor, stream in ((out, 1), (err, 2)):
+        os.dup2(descriptor, stream)
+        os.close(descriptor)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    time.tzset()
+    os.chdir(request["folder"])
+    sys.argv[:] = request["arguments"]
+    return import_module("strongroom.__main__").main  # type: ignore[no-any-return]
+
+
+def main() -> None:
+    gc.disable()
+    for name in PRELOADED:
+        import_module(name)
+    gc.freeze()
+    gc.enable()
+    assert threading.active_count() == 1  # a fork has the thread that forks alone
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the keepers
+    run = fork_programs(socket.socket(fileno=int(sys.argv[1])))
+    if run is not None:
+        run()
+
+
+if __name__ == "__main__":
+    main()
