@@ -27,6 +27,7 @@ COMMANDS = (
     "sandbox",
     "migrate",
     "sync",
+    "approvals",
     "backup",
     "doctor",
     "token",

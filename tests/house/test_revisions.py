@@ -37,7 +37,8 @@ async def test_revisions_end_in_the_tables_of_today(database_url: URL, component
             return kind != "table" or name in metadata.tables
 
         options = {"compare_type": True, "include_object": is_the_ledger_s}
-        return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+        found = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+        return [one for one in found if not (isinstance(one, list) and one[0][0] == "modify_comment")]
 
     database = Database(database_url)
     await migrate(database, [COMPONENTS[component]])

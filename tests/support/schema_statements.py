@@ -22,6 +22,8 @@ from support.mariadb import running_mariadb
 
 FOLDER = Path(__file__).parents[1] / "vectors" / "schema"
 CHANGING = ("ALTER", "CREATE", "DELETE", "DROP", "INSERT", "RENAME", "UPDATE")
+LOCK = re.compile(r"\b(?:INTO|UPDATE|EXISTS) strongroom_lease\b")
+"""The lock under which one process migrates is no part of a revision."""
 REVISION = re.compile(r"^(?:INSERT INTO|UPDATE) strongroom_version_\w+ .*?'(\w+)'")
 COMPONENTS = {CORE.component: CORE, **{ledger.name: ledger.revisions for ledger in OWN}}
 Statements = dict[str, list[str]]
@@ -53,7 +55,7 @@ def _noted() -> Iterator[list[str]]:
     noted: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement.lstrip().upper().startswith(CHANGING):
+        if statement.lstrip().upper().startswith(CHANGING) and not LOCK.search(statement):
             noted.append(" ".join(statement.split()))
 
     event.listen(Engine, "before_cursor_execute", note)
