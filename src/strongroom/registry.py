@@ -93,7 +93,11 @@ def names_of(definition: AnyLedger) -> Mapping[str, Sequence[str]]:
 
 def _require_usable(definition: AnyLedger, found: Sequence[AnyLedger]) -> None:
     """Raises: SettingsError: it has a name that another ledger, or the service, has."""
-    reserved = {"commands": COMMANDS, "components of revisions": ("core",), "surfaces": ("management",)}
+    reserved = {
+        "commands": COMMANDS,
+        "components of revisions": ("core",),
+        "surfaces": ("management", "console"),
+    }
     taken = [names_of(one) for one in found]
     mistakes = []
     for kind, names in names_of(definition).items():

@@ -13,8 +13,12 @@ from typing import Any
 
 import structlog
 
+from strongroom.admin.estate import Estate
+from strongroom.admin.settings import AdminSettings
+from strongroom.admin.surface import admin_surface
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.environment import SettingsError
+from strongroom.core.errors import Unavailable
 from strongroom.core.http.connections.admission import Gate
 from strongroom.core.http.connections.limits import ConnectionLimits
 from strongroom.core.http.exposure import Access, exposure_mistakes
@@ -79,6 +83,10 @@ async def serve(
             stack.push_async_callback(ledger.close)
             if not workers_alone:
                 listeners += _bind(ledger.surfaces(), settings, gate, certificates)
+        if settings.admin is not None and not workers_alone:
+            listeners += _admin(
+                settings, settings.admin, Estate(ledgers, health, SystemClock()), metrics, gate, certificates
+            )
         # Now: before anybody can ask whether the process is ready.
         waiting = [(ledger, ledger.waiting()) for ledger in ledgers]
 
@@ -251,6 +259,29 @@ async def _first(*futures: asyncio.Future[Any]) -> asyncio.Future[Any]:
     """Returns the first of the tasks that is done."""
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
     return next(one for one in futures if one.done())
+
+
+def _admin(
+    settings: Settings,
+    admin: AdminSettings,
+    estate: Estate,
+    metrics: Metrics,
+    gate: Gate,
+    certificates: Certificates,
+) -> list[Listener]:
+    """No listener where another process of this machine has the default port: one admin API is enough for a machine.
+
+    Raises:
+        Unavailable: the operator chose the port, and it is taken.
+    """
+    surface = admin_surface(admin, estate, entropy=SystemEntropy(), metrics=metrics)
+    try:
+        return _bind([surface], settings, gate, certificates)
+    except Unavailable as error:
+        if admin.is_port_chosen:
+            raise
+        log.warning("the admin API is off in this process", reason=error.message)
+        return []
 
 
 def _management(settings: Settings, health: Health, metrics: Metrics) -> Surface:

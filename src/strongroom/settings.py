@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 import structlog
 
+from strongroom.admin.settings import AdminSettings, read_admin_settings
 from strongroom.core.environment import SHORT_SECRETS_VARIABLE, Environment
 from strongroom.core.guard.settings import GuardSettings, read_guard_settings
 from strongroom.core.http.connections.limits import ConnectionLimits, read_connection_limits
@@ -50,6 +51,8 @@ class Settings:
     """Folder of the embedded databases and of keys that the installation keeps itself."""
     host: str
     management_port: int
+    admin: AdminSettings | None
+    """None: the admin API is off."""
     open_surfaces: frozenset[str]
     """Surfaces that may be reached from elsewhere without a token, because the operator named them."""
     callers: AllowedCallers
@@ -78,7 +81,8 @@ class Settings:
     def exposures(self) -> list[Exposure]:
         """Every surface that these settings open, and who reaches it."""
         of_ledgers = (exposure for ledger in self.ledgers.values() for exposure in ledger.exposures)
-        return [self.management_exposure, *of_ledgers]
+        admin = [] if self.admin is None else [self.admin.exposure]
+        return [self.management_exposure, *admin, *of_ledgers]
 
     @property
     def management_exposure(self) -> Exposure:
@@ -132,6 +136,7 @@ def _read(environment: Environment, wanted: tuple[str, ...]) -> Settings:
         data=data,
         host=host,
         management_port=environment.port("MANAGEMENT_PORT", 8081),
+        admin=read_admin_settings(environment),
         open_surfaces=environment.names(ALLOW_VARIABLE),
         callers=read_allowed_callers(environment),
         connections=read_connection_limits(environment),

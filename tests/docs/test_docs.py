@@ -14,6 +14,7 @@ BITTENSOR = (ROOT / "docs" / "bittensor.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 TLS = (ROOT / "docs" / "tls.md").read_text()
 GUARD = (ROOT / "docs" / "guard.md").read_text()
+ADMIN = (ROOT / "docs" / "admin.md").read_text()
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 VARIABLE = re.compile(
     r'(?:environment\.\w+\(|environ\.get\(|envvar=|parsed\()\s*((?:"[A-Z][A-Z0-9_]+",?\s*)+)'
@@ -72,14 +73,16 @@ def test_every_variable_is_documented() -> None:
     assert {
         name
         for name in names
-        if not re.search(rf"`{name}\b", ATTO + HATHOR + BITTENSOR + OPERATIONS + GUARD + TLS)
+        if not re.search(rf"`{name}\b", ATTO + HATHOR + BITTENSOR + OPERATIONS + GUARD + ADMIN + TLS)
     } == set()
 
 
 def test_every_error_code_is_documented() -> None:
     codes = {code for text in sources() for code in CODE.findall(text)} - UNSEEN_CODES
     assert {"node_rejected", "outcome_unknown", "wallet_locked"} <= codes
-    assert {code for code in codes if f"`{code}`" not in ATTO + BITTENSOR + OPERATIONS + GUARD + TLS} == set()
+    assert {
+        code for code in codes if f"`{code}`" not in ATTO + BITTENSOR + OPERATIONS + GUARD + ADMIN + TLS
+    } == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -26,6 +26,7 @@ def free_port() -> int:
 PORTS = (
     "ATTO_PORT",
     "BITTENSOR_PORT",
+    "CONSOLE_PORT",
     "HATHOR_PORT",
     "HATHOR_WS_PORT",
     "MANAGEMENT_PORT",

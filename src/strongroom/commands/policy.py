@@ -15,13 +15,12 @@ from rich.text import Text
 
 from strongroom.commands.context import Administrator, named_ledger
 from strongroom.core.clock import SystemClock, iso_instant
-from strongroom.core.errors import Forbidden
 from strongroom.core.guard.administration import StoredRule
+from strongroom.core.guard.dry_run import Decision, Question
 from strongroom.core.guard.rule import as_document, is_amount
 from strongroom.core.guard.state import Freeze
 from strongroom.core.ledger.contract import Ledger
-from strongroom.core.security.access import OPERATOR, Principal
-from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.security.access import OPERATOR
 from strongroom.core.terminal import minute, print_table
 from strongroom.registry import LEDGERS
 
@@ -118,45 +117,26 @@ def ask(
     """Say what would be decided now, by which rule and why. Status 1 when it would be refused. Nothing is counted."""
     if not is_amount(amount_raw):
         raise typer.BadParameter("--amount-raw is a whole number from 0 to 2^256-1")
-
-    async def work() -> str | None:
-        async with _opened(ledger) as running:
-            asked = running.rules.normalized(
-                SignatureRequest(
-                    principal=await _imagined(running, principal, source),
-                    scope="*",
-                    account=account,
-                    kind=kind,
-                    payload_hash=bytes(32),
-                    wallet=wallet,
-                    amount_raw=int(amount_raw),
-                    destination=destination,
-                    facts=dict(_fact(one) for one in fact or ()),
-                )
-            )
-            said = await running.database.read(lambda connection: running.guard.ask(connection, asked))
-            return said.rule
-
-    try:
-        rule = asyncio.run(work())
-    except Forbidden as error:
-        typer.echo(f"refused ({error.instance_code}): {error.message}")
-        raise typer.Exit(1) from None
-    typer.echo(
-        "allowed by default: no rule says otherwise" if rule is None else f"allowed by the rule {rule!r}"
-    )
-
-
-async def _imagined(running: Ledger, name: str, source: str) -> Principal:
-    """The caller of this name, with the limits of its token. Its scopes are not looked at."""
-    token = next((one for one in await running.tokens.list() if name == f"token:{one.name}"), None)
-    return Principal(
-        name=name,
-        scopes=frozenset({"*"}),
-        limits="" if token is None else token.limits,
-        token=None if token is None else token.id,
+    question = Question(
+        kind=kind,
+        principal=principal,
+        wallet=wallet,
+        account=account,
+        amount_raw=amount_raw,
+        destination=destination,
         source=source,
+        facts=dict(_fact(one) for one in fact or ()),
     )
+
+    async def work() -> Decision:
+        async with _opened(ledger) as running:
+            return await running.dry_run.decide(question)
+
+    decision = asyncio.run(work())
+    if not decision.is_allowed:
+        typer.echo(f"refused ({decision.code}): {decision.reason}")
+        raise typer.Exit(1)
+    typer.echo(decision.reason)
 
 
 async def _rules(ledger: str, *, ended: bool) -> list[StoredRule]:

@@ -19,7 +19,7 @@ from strongroom.core.clock import SystemClock
 from strongroom.core.coordination.rates import parse_rate
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.ledger.contract import AnyLedger
-from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.access import ADMIN_SCOPES, OPERATOR
 from strongroom.core.security.tokens import NewToken, Token, TokenChange, Tokens
 from strongroom.core.storage.database import Database
 from strongroom.core.terminal import minute, print_table
@@ -257,7 +257,7 @@ async def _tokens(ledger: str, *, makes: bool = False) -> AsyncIterator[tuple[To
 
 
 def _check_scopes(ledger: str, scopes: list[str]) -> None:
-    known = named_ledger(ledger, ISSUING).scopes()
+    known = [*named_ledger(ledger, ISSUING).scopes(), *ADMIN_SCOPES]
     unknown = [one for one in scopes if one not in known and one not in {"*", f"{ledger}:*"}]
     if unknown:
         raise typer.BadParameter(

@@ -66,6 +66,11 @@ class Unauthenticated(StrongroomError):
 class Forbidden(StrongroomError):
     code = "forbidden"
 
+    def __init__(self, message: str, *, code: str | None = None, rule: str | None = None) -> None:
+        """`rule` is the name of the rule that forbids it."""
+        super().__init__(message, code=code)
+        self.rule = rule
+
 
 class ApprovalNeeded(Forbidden):
     code = "approval_needed"

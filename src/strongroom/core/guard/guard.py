@@ -120,15 +120,17 @@ def _require_within(rule: ActiveRule, request: SignatureRequest) -> None:
     if is_within(limit, request):
         return
     if limit is None:
-        raise Forbidden(f"The rule {rule.name!r} denies it", code=DENIED_CODE)
+        raise Forbidden(f"The rule {rule.name!r} denies it", code=DENIED_CODE, rule=rule.name)
     if not request.is_amount_known:
         raise Forbidden(
             f"The rule {rule.name!r} limits amounts, and {request.kind} does not say what it takes",
             code=LIMIT_CODE,
+            rule=rule.name,
         )
     raise Forbidden(
         f"The rule {rule.name!r} lets {limit.amount_raw} raw pass at once, not {amount_of(limit, request)}",
         code=LIMIT_CODE,
+        rule=rule.name,
     )
 
 

@@ -224,7 +224,7 @@ def check_words(kind: str, facts: Mapping[str, str | int | None], vocabulary: Vo
     values: dict[str, tuple[str | int, ...]] = {
         name: (value,) for name, value in facts.items() if value is not None
     }
-    _checked("question", Conditions(kinds=(kind,), facts=values), vocabulary)
+    _checked("question", Conditions(kinds=(kind,), facts=values or None), vocabulary)
 
 
 def _checked(where: str, conditions: Conditions, vocabulary: Vocabulary) -> Conditions:

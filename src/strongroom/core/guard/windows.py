@@ -147,6 +147,7 @@ def _asks_for(charge: Charge, spent: Spent, now_ms: int) -> bool:
         f"The rule {charge.rule.name!r} lets pass in {charge.seconds} s{what} {' and '.join(parts)}."
         f" {_when(charge, spent, now_ms)}",
         code=LIMIT_CODE,
+        rule=charge.rule.name,
     )
 
 

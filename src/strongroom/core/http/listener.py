@@ -47,6 +47,8 @@ class Surface:
     """Whether a body that is not JSON is refused before it is read. With Access.REACH it always is."""
     dialect: Dialect = plain_dialect
     """The error format in which the door refuses."""
+    has_door: bool = False
+    """Whether foreign web pages are refused though callers authenticate themselves, and none is ever allowed in by the operator."""
     controls: str | None = None
     """On an otherwise public surface, paths that contain this text have the door, and accept any content type."""
     pages: frozenset[str] = frozenset()
@@ -77,6 +79,11 @@ def behind_door(surface: Surface, allowed: AllowedCallers = NOBODY_ELSE) -> Any:
     """The surface's application with the door in front of it, as the surface needs it."""
     if surface.access is Access.REACH:
         rules = DoorRules(bound_to=surface.host, allowed=allowed, pages=surface.pages)
+        return Door(surface.application, rules=rules, dialect=surface.dialect)
+    if surface.has_door:
+        rules = DoorRules(
+            bound_to=surface.host, allowed=AllowedCallers(hosts=allowed.hosts), pages=surface.pages
+        )
         return Door(surface.application, rules=rules, dialect=surface.dialect)
     if surface.controls is not None:
         rules = DoorRules(bound_to=surface.host, allowed=allowed)

@@ -20,6 +20,7 @@ from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
 from strongroom.core.guard.approvals.carrying_out import Carrier, CarryingOut
 from strongroom.core.guard.approvals.parking import ParkedRequests
+from strongroom.core.guard.dry_run import DryRun
 from strongroom.core.guard.guard import Guard
 from strongroom.core.http.door import Dialect
 from strongroom.core.http.listener import Surface
@@ -30,6 +31,7 @@ from strongroom.core.ledger.contract import AnyLedger, LedgerSettings, Surroundi
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.security.access import ADMIN_SCOPES
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.bindings import Bindings
@@ -81,7 +83,7 @@ class LedgerBase(ABC, Generic[S]):
             self.audit,
             self.clock,
             self.entropy,
-            scopes=[*definition.scopes(), f"{definition.name}:*", "*"],
+            scopes=[*definition.scopes(), f"{definition.name}:*", "*", *ADMIN_SCOPES],
         )
         self.rates = RateLimiter(self.clock)
         self.token_uses = TokenUses(self.database, self.audit, self.clock)
@@ -95,6 +97,7 @@ class LedgerBase(ABC, Generic[S]):
             vocabulary=definition.vocabulary(),
             loosening_delay_ms=surroundings.guard.loosening_delay_ms,
         )
+        self.dry_run = DryRun(self.database, self.tokens, self.guard, self.rules)
         self.payments = Payments(definition.name, self.database, self.clock)
         self.approvals = ApprovalAdministration(self.database, self.audit, self.clock, ledger=definition.name)
         self._parked = ParkedRequests(
@@ -104,6 +107,7 @@ class LedgerBase(ABC, Generic[S]):
         self._sealed: _Sealed | None = None
         self._openings: dict[str, Opening] = {}
         self._failed: asyncio.Future[None] | None = None
+        self._is_prepared = False
         self._idempotency: Idempotency | None = None
 
     # A ledger defines these.
@@ -180,6 +184,11 @@ class LedgerBase(ABC, Generic[S]):
         await require_long_credentials(self.database, self.settings.short_credentials)
         await migrate(self.database, [self.definition.revisions])
         await self.adopt()
+        self._is_prepared = True
+
+    @property
+    def is_prepared(self) -> bool:
+        return self._is_prepared
 
     def waiting(self) -> WorkHealth:
         return self.loops.watch(self.component("Database"), down_after=1, vital=True, initially=Status.DOWN)

@@ -20,6 +20,7 @@ from strongroom.core.clock import Clock, Entropy
 from strongroom.core.environment import Environment
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
+from strongroom.core.guard.dry_run import DryRun
 from strongroom.core.guard.guard import Guard
 from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.guard.settings import GuardSettings
@@ -30,6 +31,7 @@ from strongroom.core.intents.payments import Payments
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.holdings import Holdings
 from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.tokens import Tokens
@@ -76,10 +78,13 @@ class Ledger(Protocol):
     The server calls `surfaces`, `waiting`, `prepare` (until it succeeds), `open`, `start`, `drain` and `close`, in this order.
     """
 
+    definition: "AnyLedger"
     database: Database
     tokens: Tokens
+    token_check: TokenCheck
     guard: Guard
     rules: GuardAdministration
+    dry_run: DryRun
     payments: Payments
     approvals: ApprovalAdministration
 
@@ -94,6 +99,10 @@ class Ledger(Protocol):
 
     async def has_wallet(self, name: str) -> bool | None:
         """Whether there is a wallet of this name, as rules and freezes name it; None: the ledger does not say. Needs `prepare`."""
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether `prepare` has succeeded, so that people can administer the ledger."""
 
     async def open(self) -> None:
         """Assembles the ledger. It needs the database, but no node."""

@@ -1,9 +1,24 @@
-"""Principals and their scopes. A scope is `<ledger>:<right>`, `<ledger>:*` or `*`."""
+"""Principals and their scopes. A scope is `<ledger>:<right>`, `<ledger>:*`, `*`, or one of `ADMIN_SCOPES`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import Forbidden
+
+ADMIN: Final = "admin"
+ADMIN_SCOPES: Final[Mapping[str, str]] = {
+    ADMIN: "everything of the admin API",
+    "admin:read": "read ledgers, tokens, rules, freezes and approvals",
+    "admin:payments": "read payments",
+    "admin:tokens": "create, change, rotate and revoke tokens with no more rights than its own",
+    "admin:rules": "add and remove rules",
+    "admin:freeze": "freeze",
+    "admin:unfreeze": "unfreeze",
+    "admin:approve": "approve and refuse what others asked for",
+}
+"""Scopes of the admin API. Only these open it: `*` is everything on a ledger's own surfaces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +37,16 @@ class Principal:
     """How often the token may be used; None: as often as the surface lets everybody."""
     is_service: bool = False
     """The service acts by itself."""
+    request_id: str = ""
+    """Names the request in the audit trail; empty: what asks has no such id."""
 
     def may(self, scope: str) -> bool:
         ledger = scope.partition(":")[0]
         return not self.scopes.isdisjoint({scope, f"{ledger}:*", "*"})
+
+    def may_administer(self, scope: str) -> bool:
+        """Whether the principal has this one of `ADMIN_SCOPES`."""
+        return not self.scopes.isdisjoint({scope, ADMIN})
 
     def require(self, scope: str) -> None:
         if not self.may(scope):

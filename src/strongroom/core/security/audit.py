@@ -62,7 +62,8 @@ class Audit:
         """
         head = connection.execute(_LOCK_HEAD).one()
         sequence = head.sequence + 1
-        text = _encoder.encode(details or {}).decode()
+        request = {"requestId": principal.request_id} if principal.request_id else {}
+        text = _encoder.encode({**(details or {}), **request}).decode()
         at_ms = self._clock.now_ms()
         row_hash = chain_hash(head.hash, sequence, at_ms, principal.name, action, subject, text)
         connection.execute(

@@ -104,6 +104,7 @@ class Unapproved(ApprovalNeeded):
         self, request: SignatureRequest, requirements: Sequence[Requirement], generation: int
     ) -> None:
         super().__init__(f"It needs approval: {needs(requirements)}")
+        self.rule = next((each.name for each in requirements), None)
         self.request = request
         self.requirements = tuple(requirements)
         self.generation = generation

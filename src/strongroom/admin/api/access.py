@@ -1,0 +1,74 @@
+"""Who asks, and what each route needs: one of the scopes of the admin API, on the ledger of its path or on any ledger."""
+
+from typing import Any, Final
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from strongroom.admin.estate import Authority, Estate
+from strongroom.core.errors import Forbidden, InvalidInput
+from strongroom.core.http.client import credentials_of
+from strongroom.core.http.forwarded import TrustedProxies
+from strongroom.core.http.route_access import SCOPE, is_methods_answer, is_public
+from strongroom.core.security.access import Principal
+
+READ: Final = "admin:read"
+PAYMENTS: Final = "admin:payments"
+TOKENS: Final = "admin:tokens"
+RULES: Final = "admin:rules"
+FREEZE: Final = "admin:freeze"
+UNFREEZE: Final = "admin:unfreeze"
+APPROVE: Final = "admin:approve"
+ANY: Final = "admin:*"
+"""For a route that tells callers about themselves."""
+
+LEDGER: Final = "ledger"
+
+
+class Callers:
+    """`admit` is the guard of every route; `authority` and `principal` (as `caller`) serve the routes."""
+
+    def __init__(self, estate: Estate, proxies: TrustedProxies) -> None:
+        self._estate = estate
+        self._proxies = proxies
+
+    async def admit(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """Raises: Unauthenticated, Forbidden, RateLimited, NotFound, Unavailable; InvalidInput: the query is not as described."""
+        if is_public(handler) or is_methods_answer(handler):
+            return
+        scope = handler.opt.get(SCOPE)
+        if scope is None:
+            raise Forbidden("The route is open to nobody: it declares no scope", code="route_closed")
+        ledger = connection.path_params.get(LEDGER)
+        # Of a ledger that is not served, a caller learns nothing without a token of another one.
+        names = [one for one in self._estate.names if one == ledger] or self._estate.names
+        request_id = str(connection.scope.get("request_id", ""))
+        authority = await self._estate.identify(credentials_of(connection, self._proxies), names, request_id)
+        authority = authority.require_any() if scope == ANY else authority.require(scope)
+        if ledger is not None:
+            self._estate.find(ledger)
+        _check_query(connection, handler)
+        connection.state.authority = authority
+
+    @staticmethod
+    def authority(request: Request[Any, Any, Any]) -> Authority:
+        authority: Authority = request.state.authority
+        return authority
+
+    @staticmethod
+    def principal(request: Request[Any, Any, Any]) -> Principal:
+        """On the ledger of the path."""
+        return Callers.authority(request).on(request.path_params[LEDGER])
+
+
+def _check_query(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Refuses what would be ignored: a misspelt filter must not list everything."""
+    known = handler.opt.get("query", ())
+    given = [name for name, _ in connection.query_params.multi_items()]
+    for name in given:
+        if name not in known:
+            told = ", ".join(known) if known else "none"
+            raise InvalidInput(f"unknown parameter {name[:40]!r}; there is {told}", code="unknown_parameter")
+        if given.count(name) > 1:
+            raise InvalidInput(f"the parameter {name} is given twice", code="repeated_parameter")

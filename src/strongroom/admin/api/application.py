@@ -1,0 +1,55 @@
+"""The surface as one ASGI application: routes, documentation, errors."""
+
+from typing import Any
+
+from litestar import Litestar
+from litestar.di import Provide
+
+from strongroom.admin.api.access import Callers
+from strongroom.admin.api.documentation import documentation_routes, openapi_config
+from strongroom.admin.api.errors import ProblemAnswers
+from strongroom.admin.api.freezes import EverythingController, FreezesController
+from strongroom.admin.api.ledgers import LedgersController
+from strongroom.admin.api.payments import LedgerPaymentsController, PaymentsController, payment_filter
+from strongroom.admin.api.requests import NamedRequests
+from strongroom.admin.api.rules import RulesController
+from strongroom.admin.estate import Estate
+from strongroom.core.clock import Entropy
+from strongroom.core.http.forwarded import TrustedProxies
+from strongroom.core.http.json_request import JsonRequest
+
+MAX_BODY = 256 * 1024
+
+
+def create_application(
+    estate: Estate, *, entropy: Entropy, errors: ProblemAnswers, proxies: TrustedProxies
+) -> NamedRequests:
+    callers = Callers(estate, proxies)
+    application = Litestar(
+        route_handlers=[
+            LedgersController,
+            RulesController,
+            FreezesController,
+            EverythingController,
+            PaymentsController,
+            LedgerPaymentsController,
+            *documentation_routes(),
+        ],
+        guards=[callers.admit],
+        dependencies={
+            "estate": _constant(estate),
+            "authority": Provide(callers.authority, sync_to_thread=False),
+            "caller": Provide(callers.principal, sync_to_thread=False),
+            "wanted": Provide(payment_filter),
+        },
+        exception_handlers=errors.handlers(),
+        openapi_config=openapi_config(),
+        request_class=JsonRequest,
+        request_max_body_size=MAX_BODY,
+        logging_config=None,
+    )
+    return NamedRequests(application, entropy)
+
+
+def _constant(value: Any) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False)

@@ -1,0 +1,80 @@
+"""Errors as RFC 9457 has them: {type, title, status, detail}, our stable `code` and the request's id."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response
+
+from strongroom.core import errors
+from strongroom.core.http.door import Refused
+from strongroom.core.http.errors import STATUSES, ErrorAnswers, Statuses
+from strongroom.core.runtime.telemetry import Metrics
+
+PROBLEM: Final = "application/problem+json"
+
+
+class Problem(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
+    """An error answer."""
+
+    type: str = ""
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str = ""
+    """As in the header X-Request-Id and in the audit trail."""
+    ledgers: list[dict[str, Any]] | None = None
+    """What became of each ledger, of a request that concerns several."""
+
+
+class PartlyDone(errors.StrongroomError):
+    """A change of several ledgers that failed on some of them."""
+
+    code = "partly_done"
+
+    def __init__(self, message: str, ledgers: list[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.ledgers = ledgers
+
+
+OF_ADMIN: Final[Statuses] = {**STATUSES, PartlyDone: 503}
+
+
+class ProblemAnswers(ErrorAnswers):
+    statuses = OF_ADMIN
+
+    def __init__(self, metrics: Metrics) -> None:
+        super().__init__("admin", metrics)
+
+    def refused_at_door(self, path: str, refused: Refused) -> bytes:
+        return msgspec.json.encode(self.body(path, refused.status, refused.message, refused.code))
+
+    def body(self, path: str, status: int, message: str, code: str) -> Problem:
+        del path
+        self.count(code)
+        return Problem(title=HTTPStatus(status).phrase, status=int(status), detail=message, code=code)
+
+    def of(self, path: str, error: errors.StrongroomError) -> Problem:
+        problem: Problem = super().of(path, error)
+        if isinstance(error, PartlyDone):
+            problem.ledgers = error.ledgers
+        return problem
+
+    def answer(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response[Any]:
+        return Response(body, status_code=status, headers=headers, media_type=PROBLEM)
+
+    def handlers(self) -> dict[Any, Any]:
+        """As the core's, with the request's id in every body."""
+        return {kind: _with_request_id(handler) for kind, handler in super().handlers().items()}
+
+
+def _with_request_id(handler: Any) -> Any:
+    def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        response: Response[Any] = handler(request, error)
+        if isinstance(response.content, Problem):
+            response.content.request_id = str(request.scope.get("request_id", ""))
+        return response
+
+    return answer

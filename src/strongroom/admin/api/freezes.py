@@ -1,0 +1,138 @@
+"""Freezes of a token, a wallet, a ledger, or of everything."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import msgspec
+from litestar import Controller, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import Body, FromPath
+
+from strongroom.admin.api import access
+from strongroom.admin.api.errors import PartlyDone
+from strongroom.admin.api.wire import Change, Changes, FreezeView, freeze_view
+from strongroom.admin.estate import Authority, Estate
+from strongroom.core.errors import Conflict, NotFound, StrongroomError
+from strongroom.core.guard.administration import GuardAdministration
+from strongroom.core.guard.state import FreezeScope
+from strongroom.core.http.route_access import needs
+from strongroom.core.security.access import Principal
+
+
+class NewFreeze(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    scope: FreezeScope
+    subject: str = ""
+    """Name of the token, without `token:`, or of the wallet; empty for the ledger."""
+    reason: str
+    """It is told to those who ask for a signature."""
+
+
+class Reason(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    reason: str
+
+
+class FreezesController(Controller):
+    path = "/admin/v1/ledgers/{ledger:str}/freezes"
+    tags = ("Freezes",)
+
+    @get(summary="List freezes", opt=needs(access.READ))
+    async def list_freezes(self, ledger: FromPath[str], estate: NamedDependency[Estate]) -> list[FreezeView]:
+        """What is frozen now, the oldest first."""
+        return [freeze_view(one) for one in await estate.find(ledger).rules.freezes()]
+
+    @post(status_code=201, summary="Freeze", opt=needs(access.FREEZE))
+    async def freeze(
+        self,
+        ledger: FromPath[str],
+        data: Annotated[NewFreeze, Body()],
+        estate: NamedDependency[Estate],
+        caller: NamedDependency[Principal],
+    ) -> FreezeView:
+        """The next signature is refused, in every process; reading goes on. What is frozen already gets 409."""
+        rules = estate.find(ledger).rules
+        return freeze_view(await rules.freeze(caller, data.scope, data.subject, data.reason))
+
+    @delete("/{freeze:str}", status_code=204, summary="Unfreeze", opt=needs(access.UNFREEZE))
+    async def unfreeze(
+        self,
+        ledger: FromPath[str],
+        freeze: FromPath[str],
+        estate: NamedDependency[Estate],
+        caller: NamedDependency[Principal],
+    ) -> None:
+        """By the id of the freeze."""
+        rules = estate.find(ledger).rules
+        found = next((one for one in await rules.freezes() if one.id == freeze), None)
+        if found is None:
+            raise NotFound(f"No freeze that counts has the id {freeze[:40]!r}", code="not_frozen")
+        await rules.unfreeze(caller, found.scope, found.subject)
+
+
+class EverythingController(Controller):
+    path = "/admin/v1"
+    tags = ("Freezes",)
+
+    @post("/freeze", status_code=200, summary="Freeze everything", opt=needs(access.FREEZE))
+    async def freeze(
+        self,
+        data: Annotated[Reason, Body()],
+        estate: NamedDependency[Estate],
+        authority: NamedDependency[Authority],
+    ) -> Changes:
+        """Every ledger over which the caller has authority. Each is tried, whatever happens with another."""
+
+        async def change(rules: GuardAdministration, principal: Principal) -> None:
+            await rules.freeze(principal, FreezeScope.LEDGER, "", data.reason)
+
+        return await _each(estate, authority, change, "frozen", done_code="already_frozen")
+
+    @post("/unfreeze", status_code=200, summary="Unfreeze the ledgers", opt=needs(access.UNFREEZE))
+    async def unfreeze(
+        self, estate: NamedDependency[Estate], authority: NamedDependency[Authority]
+    ) -> Changes:
+        """Every ledger over which the caller has authority. Tokens and wallets that are frozen stay frozen."""
+
+        async def change(rules: GuardAdministration, principal: Principal) -> None:
+            await rules.unfreeze(principal, FreezeScope.LEDGER, "")
+
+        return await _each(estate, authority, change, "unfrozen", done_code="not_frozen")
+
+
+async def _each(
+    estate: Estate,
+    authority: Authority,
+    change: Callable[[GuardAdministration, Principal], Awaitable[None]],
+    done: str,
+    *,
+    done_code: str,
+) -> Changes:
+    """`done_code`: of the error that says that nothing is left to do.
+
+    Raises:
+        PartlyDone: it failed on some ledgers.
+        StrongroomError: the same error on all of them.
+    """
+    changes = [_failed(name, error) for name, error in authority.away.items()]
+    faults = list(authority.away.values())
+    for name, principal in authority.principals.items():
+        try:
+            await change(estate.find(name).rules, principal)
+            changes.append(Change(ledger=name, done=True))
+        except (Conflict, NotFound) as error:
+            if error.instance_code != done_code:
+                raise
+            changes.append(Change(ledger=name, done=True, code=error.instance_code, detail=error.message))
+        except StrongroomError as error:
+            faults.append(error)
+            changes.append(_failed(name, error))
+    changes.sort(key=lambda one: estate.names.index(one.ledger))
+    if not faults:
+        return Changes(ledgers=changes)
+    if len(faults) == len(changes):
+        raise faults[0]
+    failed = ", ".join(one.ledger for one in changes if not one.done)
+    raise PartlyDone(f"not {done}: {failed}", [msgspec.to_builtins(one) for one in changes])
+
+
+def _failed(name: str, error: StrongroomError) -> Change:
+    return Change(ledger=name, done=False, code=error.instance_code, detail=error.message)

@@ -1,0 +1,159 @@
+"""Payments of all ledgers: what was signed, by whom, and how far it has come."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from strongroom.admin.api import access
+from strongroom.admin.api.cursors import decode_cursor, encode_cursor
+from strongroom.admin.api.wire import PaymentPage, PaymentView, away_view, payment_view
+from strongroom.admin.estate import Authority, Estate
+from strongroom.core.clock import parse_instant
+from strongroom.core.errors import InvalidInput, NotFound, StrongroomError, Unavailable
+from strongroom.core.http.route_access import needs
+from strongroom.core.intents.intent import Outcome
+from strongroom.core.intents.payments import (
+    MAX_PAGE,
+    PaymentFilter,
+    PaymentRecord,
+    Position,
+    newest_first,
+    parse_payment_id,
+)
+
+FILTERS = ("wallet", "account", "state", "kind", "principal", "token", "rule", "since", "until", "stuck")
+QUERY = ("ledger", *FILTERS, "cursor", "limit")
+
+
+async def payment_filter(
+    wallet: Annotated[str | None, QueryParameter(required=False, description="Of this wallet")] = None,
+    account: Annotated[
+        str | None, QueryParameter(required=False, description="Signed by this address")
+    ] = None,
+    outcome: Annotated[Outcome | None, QueryParameter(name="state", required=False)] = None,
+    kind: Annotated[str | None, QueryParameter(required=False, description="In the ledger's word")] = None,
+    principal: Annotated[
+        str | None, QueryParameter(required=False, description="Who asked, as the audit trail names it")
+    ] = None,
+    token: Annotated[str | None, QueryParameter(required=False, description="The id of a token")] = None,
+    rule: Annotated[str | None, QueryParameter(required=False, description="Allowed by this rule")] = None,
+    since: Annotated[str | None, QueryParameter(required=False, description="Signed then or later")] = None,
+    until: Annotated[str | None, QueryParameter(required=False, description="Signed before then")] = None,
+    stuck: Annotated[bool, QueryParameter(description="Open for longer than a minute")] = False,
+) -> PaymentFilter:
+    return PaymentFilter(
+        wallet=wallet,
+        account=account,
+        state=outcome,
+        kind=kind,
+        principal=principal,
+        token=token,
+        rule=rule,
+        since_ms=0 if since is None else _moment("since", since),
+        until_ms=None if until is None else _moment("until", until),
+        is_stuck=stuck,
+    )
+
+
+Cursor = Annotated[str | None, QueryParameter(required=False, description="`cursor` of the page before")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="The most payments on a page")]
+OneLedger = Annotated[str | None, QueryParameter(required=False, description="Of this ledger alone")]
+
+
+class PaymentsController(Controller):
+    path = "/admin/v1/payments"
+    tags = ("Payments",)
+
+    @get(summary="Page through payments", opt=needs(access.PAYMENTS) | {"query": QUERY})
+    async def page(
+        self,
+        estate: NamedDependency[Estate],
+        authority: NamedDependency[Authority],
+        wanted: NamedDependency[PaymentFilter],
+        ledger: OneLedger = None,
+        cursor: Cursor = None,
+        limit: Limit = 100,
+    ) -> PaymentPage:
+        """Of every ledger over which the caller has authority, the newest first. Pages stay right while payments are added.
+
+        `away` names the ledgers whose payments are missing because their database does not answer.
+        """
+        positions = decode_cursor(cursor)
+        away = dict(authority.away)
+        names = list(authority.principals)
+        if ledger is not None:
+            estate.find(ledger)
+            authority.on(ledger)
+            names, away = [ledger], {}
+        pages = await asyncio.gather(*(_page(estate, name, wanted, positions, limit + 1) for name in names))
+        found = list[PaymentRecord]()
+        for name, part in zip(names, pages, strict=True):
+            if isinstance(part, StrongroomError):
+                away[name] = part
+            else:
+                found += part
+        if all(name in away for name in names):
+            raise next(iter(away.values()))
+        ordered = newest_first(found)
+        shown = ordered[:limit]
+        positions |= {one.ledger: Position(created_at_ms=one.created_at_ms, id=one.id) for one in shown}
+        return PaymentPage(
+            payments=[_view(estate, one) for one in shown],
+            cursor=encode_cursor(positions) if len(ordered) > limit else None,
+            away=[away_view(name, error) for name, error in away.items()],
+        )
+
+    @get("/{payment:str}", summary="Find a payment", opt=needs(access.PAYMENTS))
+    async def find(
+        self,
+        payment: FromPath[str],
+        estate: NamedDependency[Estate],
+        authority: NamedDependency[Authority],
+    ) -> PaymentView:
+        """By its id, as the network writes it, on whichever ledger it is."""
+        wanted = parse_payment_id(payment)
+        away = list(authority.away.values())
+        for name in authority.principals:
+            try:
+                return _view(estate, await estate.find(name).payments.get(wanted))
+            except NotFound:
+                continue
+            except Unavailable as error:
+                away.append(error)
+        raise next(iter(away), NotFound("No ledger has a payment with this id", code="payment_not_found"))
+
+
+class LedgerPaymentsController(Controller):
+    path = "/admin/v1/ledgers/{ledger:str}/payments"
+    tags = ("Payments",)
+
+    @get("/{payment:str}", summary="Show a payment of a ledger", opt=needs(access.PAYMENTS))
+    async def show(
+        self, ledger: FromPath[str], payment: FromPath[str], estate: NamedDependency[Estate]
+    ) -> PaymentView:
+        """By its id, as the network writes it."""
+        return _view(estate, await estate.find(ledger).payments.get(parse_payment_id(payment)))
+
+
+async def _page(
+    estate: Estate, ledger: str, wanted: PaymentFilter, positions: Mapping[str, Position], limit: int
+) -> Sequence[PaymentRecord] | StrongroomError:
+    try:
+        return await estate.find(ledger).payments.page(wanted, after=positions.get(ledger), limit=limit)
+    except Unavailable as error:
+        return error
+
+
+def _view(estate: Estate, one: PaymentRecord) -> PaymentView:
+    return payment_view(one, estate.find(one.ledger).definition.network_id(one.id))
+
+
+def _moment(name: str, text: str) -> int:
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise InvalidInput(f"{name} {error}", code="invalid_moment") from None

@@ -1,0 +1,143 @@
+"""The ledgers that the admin API governs, and what a caller may do with each of them.
+
+Tokens live in the database of each ledger. A token has authority over the ledgers in whose databases it stands, with the scopes
+that it has there. A ledger whose database does not answer is away: nobody has authority over it, and the others go on.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from strongroom.core.clock import Clock
+from strongroom.core.errors import (
+    Forbidden,
+    NotFound,
+    RateLimited,
+    StrongroomError,
+    Unauthenticated,
+    Unavailable,
+    VaultError,
+)
+from strongroom.core.ledger.contract import Ledger
+from strongroom.core.runtime.telemetry import Health
+from strongroom.core.security.access import ADMIN_SCOPES, Principal
+from strongroom.core.security.authentication import Gatekeeper
+from strongroom.core.security.credentials import Credentials
+
+AWAY_CODE: Final = "ledger_away"
+
+
+class LedgerAway(Unavailable):
+    """The ledger's database does not answer, or is not prepared yet."""
+
+    code = AWAY_CODE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """What one caller may do: the principal that it is on each ledger, and the ledgers that could not be asked."""
+
+    principals: Mapping[str, Principal]
+    away: Mapping[str, StrongroomError]
+
+    def require(self, scope: str) -> "Authority":
+        """The authority over those ledgers where the caller has the scope.
+
+        Raises:
+            Forbidden: that is none.
+        """
+        kept = {name: one for name, one in self.principals.items() if one.may_administer(scope)}
+        if not kept:
+            names = ", ".join(sorted({one.name for one in self.principals.values()}))
+            raise Forbidden(f"{names} lacks the scope {scope}", code="scope_missing")
+        return replace(self, principals=kept)
+
+    def require_any(self) -> "Authority":
+        """As `require`, for any scope of the admin API."""
+        kept = {
+            name: one
+            for name, one in self.principals.items()
+            if any(one.may_administer(scope) for scope in ADMIN_SCOPES)
+        }
+        if not kept:
+            raise Forbidden("The token has no scope of the admin API", code="scope_missing")
+        return replace(self, principals=kept)
+
+    def on(self, ledger: str) -> Principal:
+        """Raises: Forbidden."""
+        found = self.principals.get(ledger)
+        if found is None:
+            raise Forbidden(f"The token has no authority over {ledger}", code="scope_missing")
+        return found
+
+
+class Estate:
+    """The ledgers of this process."""
+
+    def __init__(self, ledgers: Sequence[Ledger], health: Health, clock: Clock) -> None:
+        self._ledgers = {one.definition.name: one for one in ledgers}
+        self._gates = {
+            name: Gatekeeper(one.token_check, required=True) for name, one in self._ledgers.items()
+        }
+        self._clock = clock
+        self.health = health
+
+    @property
+    def names(self) -> Sequence[str]:
+        return tuple(self._ledgers)
+
+    @property
+    def now_ms(self) -> int:
+        return self._clock.now_ms()
+
+    def find(self, name: str) -> Ledger:
+        """Raises: NotFound: no such ledger is served here; LedgerAway: it cannot be asked now."""
+        ledger = self._ledgers.get(name)
+        if ledger is None:
+            raise NotFound(
+                f"This process serves no ledger {name[:40]!r}; it serves {', '.join(self._ledgers)}",
+                code="ledger_not_found",
+            )
+        if not ledger.is_prepared:
+            raise LedgerAway(f"The database of {name} does not answer; nothing was changed")
+        return ledger
+
+    def title_of(self, name: str) -> str:
+        return self._ledgers[name].definition.title
+
+    async def identify(
+        self, credentials: Credentials, names: Sequence[str], request_id: str = ""
+    ) -> Authority:
+        """Finds out who the caller is on each of these ledgers.
+
+        Raises:
+            Unauthenticated, Forbidden, RateLimited: on none of those that answer.
+            LedgerAway: it is unknown on those that answer, and others do not answer.
+        """
+        found = await asyncio.gather(*(self._identify(credentials, name) for name in names))
+        told = dict(zip(names, found, strict=True))
+        principals = {
+            name: replace(one, request_id=request_id)
+            for name, one in told.items()
+            if isinstance(one, Principal)
+        }
+        refused = [one for one in told.values() if isinstance(one, Unauthenticated | Forbidden | RateLimited)]
+        away = {
+            name: one for name, one in told.items() if isinstance(one, StrongroomError) and one not in refused
+        }
+        if not principals:
+            raise next(iter([*away.values(), *sorted(refused, key=_says_least)]))
+        return Authority(principals=principals, away=away)
+
+    async def _identify(self, credentials: Credentials, name: str) -> Principal | StrongroomError:
+        try:
+            self.find(name)
+            return await self._gates[name].identify(credentials)
+        except (Unauthenticated, Forbidden, RateLimited, Unavailable, VaultError) as error:
+            return error
+
+
+def _says_least(error: StrongroomError) -> bool:
+    """A token that stands somewhere and was refused there is told why."""
+    return isinstance(error, Unauthenticated)

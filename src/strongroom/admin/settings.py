@@ -1,0 +1,42 @@
+"""Where the admin API listens."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from strongroom.core.environment import Environment
+from strongroom.core.http.exposure import Access, Exposure
+from strongroom.core.http.forwarded import TrustedProxies, parse_proxies
+
+SURFACE: Final = "console"
+PORT: Final = 8088
+PORT_VARIABLE: Final = "CONSOLE_PORT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSettings:
+    host: str
+    port: int
+    is_port_chosen: bool
+    """The operator named the port: then the process does not start without it."""
+    trusted_proxies: TrustedProxies
+
+    @property
+    def exposure(self) -> Exposure:
+        return Exposure(name=SURFACE, host=self.host, access=Access.TOKEN)
+
+
+def read_admin_settings(environment: Environment) -> AdminSettings | None:
+    """None: the API is off. Its host is loopback, whatever the host of the other surfaces, unless it is named."""
+    is_on = environment.flag("CONSOLE_ENABLED", default=True)
+    settings = AdminSettings(
+        host=environment.text("CONSOLE_HOST", "127.0.0.1"),
+        port=environment.port(PORT_VARIABLE, PORT),
+        is_port_chosen=environment.is_set(PORT_VARIABLE),
+        trusted_proxies=environment.parsed(
+            "CONSOLE_TRUSTED_PROXIES",
+            environment.text("CONSOLE_TRUSTED_PROXIES", "0"),
+            parse_proxies,
+            TrustedProxies(),
+        ),
+    )
+    return settings if is_on else None

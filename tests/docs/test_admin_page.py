@@ -1,0 +1,63 @@
+"""docs/admin.md: its commands run as they stand, one after the other, and every route is in it or in the API's document."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from strongroom.core.security.access import ADMIN_SCOPES
+from support.ports import own_ports
+from support.processes import strongroom
+
+PAGE = (Path(__file__).parents[2] / "docs" / "admin.md").read_text()
+SCRIPT = "".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL))
+
+
+@pytest.fixture(scope="module")
+def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    variables = {"STRONGROOM_DATA": str(tmp_path_factory.mktemp("admin")), **own_ports()}
+    with strongroom("serve", "--sandbox", environment=variables) as process:
+        process.wait_ready()
+        yield variables
+
+
+def run(script: str, variables: dict[str, str]) -> list[str]:
+    """What it printed; each answer of curl is a line."""
+    programs = Path(sys.executable).parent
+    assert shutil.which("curl"), "the page is written for curl"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script.replace("curl -s ", r"curl -sS --fail-with-body -w '\n' ")],
+        env={
+            **variables,
+            "PATH": f"{programs}:/usr/bin:/bin",
+            "ADMIN": f"http://127.0.0.1:{variables['CONSOLE_PORT']}/admin/v1",
+        },
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [line for line in done.stdout.splitlines() if line]
+
+
+def test_the_commands_of_the_page_do_what_it_says(variables: dict[str, str]) -> None:
+    answers = [json.loads(line) for line in run(SCRIPT, variables)]
+    me, ledgers, rule, decision, history, removed, freeze, frozen, unfrozen = answers[:9]
+    assert me["ledgers"][0]["principal"] == "token:boss"
+    assert ledgers[0]["ledger"] == "atto"
+    assert (rule["name"], rule["addedBy"]) == ("small sums", "token:boss")
+    assert (decision["allowed"], decision["rule"]) == (False, "small sums")
+    assert [one["name"] for one in history] == ["small sums"]
+    assert removed["removedBy"] == "token:boss"
+    assert freeze["subject"] == "hot"
+    assert frozen["ledgers"][0] == unfrozen["ledgers"][0] == {"ledger": "atto", "done": True}
+    assert all("payments" in page for page in answers[-2:])
+
+
+def test_every_scope_is_on_the_page() -> None:
+    assert all(f"| `{scope}` |" in PAGE for scope in ADMIN_SCOPES)
