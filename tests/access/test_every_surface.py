@@ -5,6 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from strongroom.admin.settings import SURFACE as CONSOLE
 from strongroom.core.environment import SettingsError
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.management import create_management
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.anyio
 
 TESTED = {
     "management": "test_every_surface",
+    "console": "test_admin",
     "atto": "test_atto",
     "hathor": "test_hathor",
     "hathor-ws": "test_hathor",
@@ -47,7 +49,7 @@ def open_to_strangers(**variables: str) -> set[str]:
 
 
 def test_every_surface_has_access_tests() -> None:
-    assert {name for ledger in OWN for name in ledger.surfaces} | {MANAGEMENT} == TESTED.keys()
+    assert {name for ledger in OWN for name in ledger.surfaces} | {MANAGEMENT, CONSOLE} == TESTED.keys()
 
 
 def test_what_asks_for_no_secret_is_told_and_can_be_ended() -> None:

@@ -1,0 +1,106 @@
+"""Every route of the admin API, read from its table of routes."""
+
+from collections.abc import AsyncIterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from access.conftest import Guarded, as_nobody, documentation, with_the_scope, without_the_scope
+from strongroom.admin.api.access import ANY
+from strongroom.core.security.access import ADMIN, ADMIN_SCOPES
+from support.admin_office import Office, running_office
+from support.clock import ManualClock
+from support.route_table import Operation
+
+pytestmark = pytest.mark.anyio
+
+BODIES: dict[str, Any] = {
+    "POST /admin/v1/freeze": {"reason": "a theft"},
+    "POST /admin/v1/ledgers/{ledger}/freezes": {"scope": "ledger", "reason": "a theft"},
+    "POST /admin/v1/ledgers/{ledger}/rules": {"name": "x", "rule": {"effect": "deny"}},
+    "POST /admin/v1/ledgers/{ledger}/rules/test": {"kind": "SEND"},
+}
+NOT_THERE = {
+    "DELETE /admin/v1/ledgers/{ledger}/freezes/{freeze}",
+    "DELETE /admin/v1/ledgers/{ledger}/rules/{rule}",
+    "GET /admin/v1/ledgers/{ledger}/payments/{payment}",
+    "GET /admin/v1/payments/{payment}",
+}
+"""What a caller with the scope is told: 404."""
+ME = "GET /admin/v1/me"
+
+
+class AdminGuarded(Guarded):
+    @cached_property
+    def guarded(self) -> list[Operation]:
+        """Without the route that any scope of the admin API opens."""
+        return [one for one in super().guarded if one.scope != ANY]
+
+
+def problem(response: httpx2.Response, status: int) -> bool:
+    document = response.json()
+    code = {401: "unauthenticated", 403: "scope_missing"}[status]
+    return (
+        response.headers["content-type"] == "application/problem+json"
+        and (document["status"], document["code"]) == (status, code)
+        and document["requestId"] == response.headers["x-request-id"]
+    )
+
+
+@pytest.fixture
+async def office(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Office]:
+    async with running_office(tmp_path, clock) as office:
+        yield office
+
+
+@pytest.fixture
+def surface(office: Office) -> Guarded:
+    atto = office.ledgers["atto"]
+    return AdminGuarded(
+        application=office.application,
+        client=office.client,
+        tokens=atto.tokens,
+        database=atto.database,
+        scopes=frozenset(ADMIN_SCOPES) - {ADMIN},
+        words=problem,
+        now_ms=office.clock.now_ms(),
+        values={"ledger": "atto", "rule": "x", "freeze": "x", "payment": "00" * 32},
+        bodies=BODIES,
+    )
+
+
+async def test_who_may_not_is_refused_on_every_route(surface: Guarded) -> None:
+    assert await without_the_scope(surface) == []
+
+
+async def test_the_scope_of_a_route_opens_it(surface: Guarded) -> None:
+    found = await with_the_scope(surface)
+    assert {name for name, status in found.items() if status == 404} == NOT_THERE
+    assert {status for name, status in found.items() if name not in NOT_THERE} == {200, 201}
+
+
+async def test_admin_opens_every_route(surface: Guarded) -> None:
+    token = await surface.token(ADMIN)
+    for one in surface.operations:
+        assert (await surface.ask(one, f"Bearer {token}")).status_code in {200, 201, 204, 404}, one.name
+
+
+async def test_any_scope_tells_callers_about_themselves(surface: Guarded) -> None:
+    (me,) = [one for one in surface.operations if one.name == ME]
+    for scope in ADMIN_SCOPES:
+        token = await surface.token(scope)
+        assert (await surface.ask(me, f"Bearer {token}")).status_code == 200
+    stranger = await surface.ask(me, f"Bearer {await surface.token('*', 'admin:*', 'atto:*')}")
+    assert problem(stranger, 403)
+
+
+async def test_what_is_open_to_everybody(surface: Guarded) -> None:
+    public = documentation("/admin/v1/docs", "/admin/v1/openapi.json")
+    assert await as_nobody(surface) == dict.fromkeys(public, 200)
+
+
+async def test_every_other_route_names_a_scope(surface: Guarded) -> None:
+    assert {one.name for one in surface.guarded if one.scope not in ADMIN_SCOPES} == set()
