@@ -1,5 +1,8 @@
 """The process dies before and after every single write of a payment and of a receive, on both databases."""
 
+import asyncio
+import contextlib
+import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -14,8 +17,13 @@ from sqlalchemy.engine import URL
 
 from strongroom.atto.protocol import Address
 from strongroom.core.coordination.idempotency import Idempotency
+from strongroom.core.errors import Conflict
+from strongroom.core.guard.approvals.administration import ApprovalAdministration
+from strongroom.core.guard.approvals.approval import ApprovalState
+from strongroom.core.guard.approvals.parking import ParkedRequests
 from strongroom.core.intents.resolver import Resolver
 from strongroom.core.intents.signing import Signing
+from strongroom.core.security.access import OPERATOR, Principal
 from strongroom_sandbox.atto.faults.faults import Refusal
 from support.atto_network import AttoNetwork
 from support.atto_network import running_network as running_sandbox
@@ -29,7 +37,7 @@ from support.atto_service import (
     until,
 )
 from support.callback_sink import CallbackSink, running_sink
-from support.dying_database import CrashPoint, DyingDatabase
+from support.dying_database import CrashPoint, Died, DyingDatabase
 from support.running import running
 from support.seeds import seeded
 from support.waiting import eventually
@@ -44,6 +52,9 @@ BACKGROUND = ("Leases.", "_set_expiry.", "_write", "migrate")
 STARTED = f"{Idempotency._write.__qualname__}.<locals>.<lambda>"
 """The purge, which the workers begin with; later writes of that name belong to payments."""
 REJECTED = text("SELECT id FROM strongroom_intent WHERE outcome = 'REJECTED'")
+
+SENDS = text("SELECT id FROM strongroom_intent WHERE kind = 'SEND'")
+APPROVER = Principal(name="token:ann", scopes=frozenset({"atto:approve"}))
 
 Start = Callable[[], AbstractAsyncContextManager[AttoService]]
 
@@ -162,6 +173,72 @@ async def test_a_payment_is_made_once_wherever_the_process_dies(
             )
             assert await until_paid(service, address, key) == paid
             await assert_books(service, sandbox, sink, address)
+
+
+async def approve(service: AttoService, approval: str) -> None:
+    with contextlib.suppress(Conflict):  # it was approved before the process died
+        await service.ledger.approvals.approve(APPROVER, approval)
+
+
+async def pay_approved(service: AttoService, address: str, key: str) -> None:
+    """The payment waits, is approved, and is made while nobody asks; until then, or the process is dead."""
+    with contextlib.suppress(Died):
+        refused = await pay(service, address, key)
+        if refused.status_code == HTTPStatus.FORBIDDEN:
+            approval = refused.json()["approvalId"]
+            await approve(service, approval)
+            while (await service.ledger.approvals.show(approval)).state is not ApprovalState.SPENT:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+async def until_paid_approved(service: AttoService, address: str, key: str) -> dict[str, Any]:
+    """As `until_paid`; what waits is approved."""
+    while True:
+        response = await until(
+            lambda: pay(service, address, key),
+            lambda found: found.status_code not in {409, 500, 503, 504},
+        )
+        if response.status_code != HTTPStatus.FORBIDDEN:
+            return entry(response)
+        await approve(service, response.json()["approvalId"])
+
+
+async def test_an_approval_is_spent_once_wherever_the_process_dies(
+    sandbox: AttoNetwork, start: Start, sink: CallbackSink, dying: Callable[[], DyingDatabase]
+) -> None:
+    async with start() as service:
+        address = await service.open_account(sandbox, 1000 * ATTO)
+        rule = {"effect": "approve", "when": {"kinds": ["SEND"]}, "approvals": {"needed": 1}}
+        await service.ledger.rules.add(OPERATOR, "all", json.dumps(rule))
+        await assert_books(service, sandbox, sink, address)
+        dying().names.clear()
+        await pay_approved(service, address, "rehearsal")
+        await until_paid_approved(service, address, "rehearsal")
+        await assert_books(service, sandbox, sink, address)
+        points = crash_points(dying().names)
+    assert {point.name for point in points} > {
+        f"{Signing.sign.__qualname__}.<locals>.unit",
+        ParkedRequests._park.__qualname__,
+        f"{ApprovalAdministration.approve.__qualname__}.<locals>.change",
+    }
+    for number, point in enumerate(points):
+        key = f"{KEY}-{number}"
+        before = sandbox.state(address)
+        assert before is not None
+        async with start() as service:
+            await die(sandbox, dying(), point, partial(pay_approved, service, address, key))
+        async with start() as service:
+            paid = await until_paid_approved(service, address, key)
+            assert (paid["previousBalance"], paid["height"]) == (before.balance, before.height + 1), str(
+                point
+            )
+            assert await until_paid_approved(service, address, key) == paid
+            await assert_books(service, sandbox, sink, address)
+            spent = await service.ledger.approvals.list(list(ApprovalState))
+            signed = await service.ledger.database.fetch_all(SENDS)
+            assert {one.state for one in spent} == {ApprovalState.SPENT}
+            assert {one.payload_id for one in spent} == {row.id for row in signed}
+            assert len(spent) == len(signed) == number + 2
 
 
 async def test_what_arrives_is_received_once_wherever_the_process_dies(
