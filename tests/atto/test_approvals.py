@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from strongroom.core.guard.state import FreezeScope
 from strongroom.core.intents import tables as intents
 from strongroom.core.security.access import OPERATOR, Principal
 from support.atto_network import AttoNetwork
@@ -120,6 +121,40 @@ async def test_a_change_of_the_representative_may_wait_too(
         return await service.change(address, NOBODY, key="once")
 
     assert entry(await until(answered, lambda found: found.status_code != 409))["blockType"] == "CHANGE"
+
+
+async def test_nothing_is_signed_for_a_token_that_was_revoked_meanwhile(
+    service: AttoService, account: str
+) -> None:
+    made = await service.ledger.tokens.create(OPERATOR, "shop", ["atto:send"])
+    headers = {"Authorization": f"Bearer {made.secret}"}
+    answer = await service.client.post(
+        f"/wallets/accounts/{account}/transactions/SEND",
+        json={"receiverAddress": NOBODY, "amount": 5 * ATTO},
+        headers=headers,
+    )
+    waiting = answer.json()["approvalId"]
+    assert (await service.ledger.approvals.show(waiting)).principal.name == "token:shop"
+    await service.ledger.tokens.revoke(OPERATOR, made.id)
+    await service.ledger.approvals.approve(ANN, waiting)
+    failed = await until_state(service, waiting, "failed")
+    assert failed["reason"] == "The API token was revoked"
+    assert (await service.details(account) or {})["balance"] == 50 * ATTO
+
+
+async def test_what_is_frozen_is_paid_when_it_is_unfrozen(service: AttoService, account: str) -> None:
+    waiting = await wait(service, account, 5 * ATTO)
+    await service.ledger.rules.freeze(OPERATOR, FreezeScope.LEDGER, "", "a theft")
+    await service.ledger.approvals.approve(ANN, waiting)
+    path = f"/wallets/accounts/transactions/approvals/{waiting}"
+    held = await until(lambda: service.get(path), lambda body: body["reason"] is not None)
+    assert (held["state"], held["reason"]) == (
+        "approved",
+        "Nothing is signed: the ledger is frozen (a theft)",
+    )
+    await service.ledger.rules.unfreeze(OPERATOR, FreezeScope.LEDGER, "")
+    await until_state(service, waiting, "spent")
+    await service.until_balance(account, 45 * ATTO)
 
 
 async def test_an_unknown_approval_is_not_found(service: AttoService) -> None:
