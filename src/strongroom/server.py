@@ -102,7 +102,12 @@ async def serve(
 
 def _ledgers(settings: Settings, health: Health, metrics: Metrics) -> list[Ledger]:
     surroundings = Surroundings(
-        clock=SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics, guard=settings.guard
+        clock=SystemClock(),
+        entropy=SystemEntropy(),
+        health=health,
+        metrics=metrics,
+        guard=settings.guard,
+        redis=settings.redis,
     )
     return [
         definition.make(own, surroundings)

@@ -9,13 +9,14 @@ from typing import Any, TypeVar, cast
 import structlog
 
 from strongroom.admin.settings import AdminSettings, read_admin_settings
-from strongroom.core.environment import SHORT_SECRETS_VARIABLE, Environment
+from strongroom.core.environment import SHORT_SECRETS_VARIABLE, Environment, Secret
 from strongroom.core.guard.settings import GuardSettings, read_guard_settings
 from strongroom.core.http.connections.limits import ConnectionLimits, read_connection_limits
 from strongroom.core.http.door import AllowedCallers, read_allowed_callers
 from strongroom.core.http.exposure import ALLOW_VARIABLE, Access, Exposure, exposure_mistakes
 from strongroom.core.http.tls.settings import TlsSettings, read_tls
 from strongroom.core.ledger.contract import LedgerDefinition, LedgerSettings
+from strongroom.core.messaging.bus import read_redis_url
 from strongroom.registry import LEDGERS
 
 log = structlog.get_logger(__name__)
@@ -63,6 +64,8 @@ class Settings:
     log_as_json: bool
     log_level: str
     guard: GuardSettings
+    redis: Secret | None
+    """The URL of the Redis in which processes count together; None: there is none."""
     ledgers: Mapping[str, LedgerSettings]
     """The settings of each ledger that is read, by its name."""
     warnings: tuple[str, ...] = ()
@@ -144,6 +147,7 @@ def _read(environment: Environment, wanted: tuple[str, ...]) -> Settings:
         log_as_json=_log_as_json(environment),
         log_level=_log_level(environment),
         guard=read_guard_settings(environment),
+        redis=read_redis_url(environment),
         ledgers={
             ledger.name: ledger.read_settings(environment, data, host)
             for ledger in LEDGERS

@@ -91,6 +91,7 @@ def surroundings(settings: Settings) -> Surroundings:
         health=Health(),
         metrics=Metrics("strongroom"),
         guard=settings.guard,
+        redis=settings.redis,
     )
 
 

@@ -290,7 +290,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
 
     def _application(self, tokens: Tokens, reader: WalletReader) -> ASGIApp:
         api = self.settings.api
-        clients = Clients(self.clock, api.proxies, burst=api.auth_requests_a_minute)
+        clients = Clients(self.rates, api.proxies, burst=api.auth_requests_a_minute)
         rules = RegistrationRules(
             network=self.settings.network,
             max_gap=self.settings.max_address_gap,

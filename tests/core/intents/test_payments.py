@@ -28,9 +28,10 @@ from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import Allowed, Granted, Payment, SignatureRequest, SigningGate
 from strongroom.core.storage.database import Database
-from support.clock import ManualClock
+from support.clock import ManualClock, SeededEntropy
 from support.guarding import Guarded
 from support.intents.example_ledger import CALLER, Pay, open_accounts
+from support.tokens import TokenHouse
 
 pytestmark = pytest.mark.anyio
 
@@ -67,16 +68,17 @@ async def numbers(payments: Payments, limit: int = 100, **wanted: Any) -> list[i
 
 
 async def test_a_payment_says_who_asked_for_it_and_which_rule_allowed_it(
-    database: Database, clock: ManualClock, payments: Payments
+    database: Database, clock: ManualClock, entropy: SeededEntropy, payments: Payments
 ) -> None:
     await open_accounts(database, "alice")
+    made = await TokenHouse(database, clock, entropy).tokens.create(OPERATOR, "shop", ["*"])
     guarded = Guarded(database, clock)
     await guarded.rules.add(OPERATOR, "small sums", '{"effect": "allow", "when": {"principals": ["shop"]}}')
     gate = SigningGate(Guard(clock, Default.DENY), Audit(clock))
     signing = Signing("example", database=database, gate=gate, clock=clock, metrics=Metrics("test"))
-    intent = await signing.sign(Pay(account="alice", amount=7, principal=replace(CALLER, token="ab12")))
+    intent = await signing.sign(Pay(account="alice", amount=7, principal=replace(CALLER, token=made.id)))
     found = await payments.get(intent.id)
-    assert (found.principal, found.token, found.rule) == ("shop", "ab12", "small sums")
+    assert (found.principal, found.token, found.rule) == ("shop", made.id, "small sums")
     assert (found.amount_raw, found.state, found.is_stuck) == ("7", Outcome.OPEN, False)
     assert found.reason == "Offered once; the network has neither shown it nor proven that it never will"
     assert [one.id for one in await payments.page(PaymentFilter(rule="small sums"))] == [intent.id]

@@ -1,18 +1,20 @@
 """Every signature passes the gate, and leaves its row."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection, Insert, select
 
-from strongroom.core.errors import Forbidden
+from strongroom.core.errors import Forbidden, Unauthenticated
 from strongroom.core.guard.guard import Default, Guard
-from strongroom.core.security.access import Principal
+from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit, verify
 from strongroom.core.security.policy import Allowed, SignatureRequest, SigningGate
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
-from support.clock import ManualClock
+from support.clock import ManualClock, SeededEntropy
+from support.tokens import TokenHouse
 
 
 class Signer:
@@ -91,6 +93,40 @@ async def test_a_stricter_policy_is_asked_first(database: Database, clock: Manua
     with pytest.raises(Forbidden, match="no SEND today"):
         await sign(database, SigningGate(Closed(), Audit(clock)), request("*"), signer)
     assert signer.signed == []
+    assert await verify(database) == 0
+
+
+@pytest.mark.parametrize("way", ["sign", "admit"])
+async def test_nothing_is_signed_for_a_token_that_was_revoked_meanwhile(
+    database: Database, gate: SigningGate, clock: ManualClock, entropy: SeededEntropy, way: str
+) -> None:
+    """Between the look at the request and the signature may lie the search for work, or the account's turn."""
+    house = TokenHouse(database, clock, entropy)
+    new = await house.tokens.create(OPERATOR, "ci", ["atto:send"])
+    asked = replace(request(), principal=await house.principal(new.secret))
+    signer = Signer()
+
+    async def ask() -> None:
+        def work(connection: Connection) -> None:
+            with gate.admit(connection, asked) if way == "admit" else gate.sign(connection, asked, signer):
+                pass
+
+        await database.write(work)
+
+    await ask()
+    await house.tokens.rotate(OPERATOR, new.id)
+    await ask()
+    await house.tokens.revoke(OPERATOR, new.id)
+    signed, rows = len(signer.signed), await verify(database)
+    with pytest.raises(Unauthenticated, match="The API token was revoked"):
+        await ask()
+    assert (len(signer.signed), await verify(database)) == (signed, rows)
+
+
+async def test_nothing_is_signed_for_a_token_that_is_not_there(database: Database, gate: SigningGate) -> None:
+    unknown = replace(request("*"), principal=replace(request("*").principal, token="0123"))
+    with pytest.raises(Unauthenticated):
+        await sign(database, gate, unknown, Signer())
     assert await verify(database) == 0
 
 

@@ -7,6 +7,7 @@ import pytest
 from litestar import Litestar, Response, get
 from litestar.datastructures import State
 
+from strongroom.core.coordination.rate_limiter import RateLimiter
 from strongroom.core.environment import Secret
 from strongroom.core.http.forwarded import parse_proxies
 from strongroom.core.storage.database import Database
@@ -37,7 +38,7 @@ async def test_a_route_that_is_served_by_mistake_is_open_to_nobody(
     admission = Admission(
         WalletReader(database, clock, MAINNET),
         Tokens([Secret("foobar")], clock, SeededEntropy()),
-        Clients(clock, parse_proxies(""), burst=1),
+        Clients(RateLimiter(clock), parse_proxies(""), burst=1),
     )
     application: Any = Litestar(
         [balances],

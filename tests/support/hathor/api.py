@@ -102,7 +102,7 @@ class Api:
         self.tokens = Tokens([Secret(secret) for secret in secrets], clock, SeededEntropy())
         reader = self.reader = WalletReader(database, clock, MAINNET)
         self._proxies = proxies
-        clients = Clients(clock, proxies, burst=burst)
+        clients = Clients(RateLimiter(clock), proxies, burst=burst)
         self.loader = WalletLoader(database, clock, MAINNET, Background())
         self.metrics = Metrics("test")
         self.node = HttpNode(node_url, clock, self.metrics, timeout_s=node_timeout_s)

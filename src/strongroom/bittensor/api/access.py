@@ -42,12 +42,12 @@ class Callers:
         require_network(principal, principal.source)
         require_declared_scope(principal, handler)
         if principal.rate is None:  # else it has been counted already
-            self._require_rate(principal)
+            await self._require_rate(principal)
         connection.state.principal = principal
 
-    def _require_rate(self, principal: Principal) -> None:
+    async def _require_rate(self, principal: Principal) -> None:
         a_minute = limits_of(principal).requests_a_minute or self._requests_a_minute
-        wait_s = self._rate_limiter.take(principal.name, Rate(requests=a_minute, seconds=60))
+        wait_s = await self._rate_limiter.take(principal.name, Rate(requests=a_minute, seconds=60))
         if wait_s:
             raise RateLimited(
                 f"More than {a_minute} requests a minute with this token", retry_after_s=math.ceil(wait_s)

@@ -39,7 +39,6 @@ from strongroom.core.errors import Conflict, InvalidInput
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.signing import Unsigned
 from strongroom.core.security.access import Principal
-from strongroom.core.security.authentication import require_unrevoked
 
 MAX_PERIOD: Final = 128
 """The longest era of the SDKs."""
@@ -74,7 +73,6 @@ class _Read:
 class _LentDraft:
     """An extrinsic that the caller has put together and submits. This service does not offer it."""
 
-    principal: Principal
     wanted: Wanted
     read: _Read
     keypair: Keypair
@@ -83,9 +81,8 @@ class _LentDraft:
     final_number: int
 
     def prepare(self, connection: Connection) -> Unsigned:
-        """Raises: AccountBusy, ChainBehind; Conflict: of the nonce, or of the weights; Unauthenticated."""
+        """Raises: AccountBusy, ChainBehind; Conflict: of the nonce, or of the weights."""
         keypair, read = self.keypair, self.read
-        require_unrevoked(connection, self.principal)
         nonce = free_nonce(
             connection, keypair.public_key, keypair.address, self.next_nonce, self.final_number
         )
@@ -197,7 +194,6 @@ class RemoteSigning:
                 _require_era(read.era, heads)
             is_first = False
             return _LentDraft(
-                principal=principal,
                 wanted=wanted,
                 read=read,
                 keypair=keypair,

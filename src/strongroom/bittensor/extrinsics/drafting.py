@@ -17,7 +17,6 @@ from strongroom.bittensor.protocol.extrinsics import blake2_256
 from strongroom.core.errors import Unavailable
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.signing import Signed, Unsigned
-from strongroom.core.security.authentication import require_unrevoked
 
 ERA_BLOCKS: Final = 32
 MAX_ERA_BLOCKS: Final = 256
@@ -68,12 +67,11 @@ class ExtrinsicDraft:
     context: SigningContext
 
     def prepare(self, connection: Connection) -> Unsigned:
-        """Raises: AccountBusy, ChainBehind, what `request.check` raises; Unauthenticated: the token was revoked."""
+        """Raises: AccountBusy, ChainBehind, what `request.check` raises."""
         request, context = self.request, self.context
         key = request.key
         final_number = context.heads.final.number
         nonce = free_nonce(connection, key.public_key, key.address, context.next_nonce, final_number)
-        require_unrevoked(connection, request.use.principal)
         request.check(connection)
         era = _era(context.heads)
         extrinsic = UnsignedExtrinsic(

@@ -15,6 +15,7 @@ from strongroom.core.coordination.idempotency import Idempotency, instance_lease
 from strongroom.core.coordination.lease import Lease, Leases
 from strongroom.core.coordination.loops import Loop, Loops, Turn
 from strongroom.core.coordination.rate_limiter import RateLimiter
+from strongroom.core.coordination.rate_store import DatabaseRates, RedisRates
 from strongroom.core.errors import StrongroomError, VaultError
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
@@ -85,7 +86,8 @@ class LedgerBase(ABC, Generic[S]):
             self.entropy,
             scopes=[*definition.scopes(), f"{definition.name}:*", "*", *ADMIN_SCOPES],
         )
-        self.rates = RateLimiter(self.clock)
+        self._own_rates: DatabaseRates | None = None
+        self.rates = self._open_rates()
         self.token_uses = TokenUses(self.database, self.audit, self.clock)
         self.token_check = TokenCheck(self.database, self.clock, self.token_uses, self.rates)
         self.guard = Guard(self.clock, surroundings.guard.default, definition.token_rules())
@@ -226,12 +228,25 @@ class LedgerBase(ABC, Generic[S]):
         self.loops.start(
             self.loops.every(self.component("Tokens"), WRITE_S, self.token_uses.write, part="uses")
         )
+        if self._own_rates is not None:
+            purge = self._own_rates.purge
+            self.loops.start(self.loops.every(self.component("Tokens"), PURGE_S, purge, part="purge"))
         if self._sealed is not None:
             self.background.start(self._sealed.watch.run())
         if self._idempotency is not None:
             self.loops.start(self.loops.run(self.component("Instance"), self._live))
             self.loops.start(self.loops.every(self.component("Purge"), PURGE_S, self._idempotency.purge))
         self.start_loops()
+
+    def _open_rates(self) -> RateLimiter:
+        """What counts how often callers ask, in Redis where there is one."""
+        health = self.loops.watch(self.component("Tokens"), part="rates")
+        if self.surroundings.redis is None:
+            self._own_rates = DatabaseRates(self.database, self.clock)
+            return RateLimiter(self.clock, self._own_rates, health)
+        rates = RedisRates(self.surroundings.redis, self.definition.name, self.clock)
+        self.stack.push_async_callback(rates.close)
+        return RateLimiter(self.clock, rates, health)
 
     async def _live(self, turn: Turn) -> None:
         """Holds the lease that says that this process lives."""

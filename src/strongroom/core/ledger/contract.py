@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 from sqlalchemy.engine import URL
 
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.environment import Environment
+from strongroom.core.environment import Environment, Secret
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
 from strongroom.core.guard.dry_run import DryRun
@@ -70,6 +70,8 @@ class Surroundings:
     health: Health
     metrics: Metrics
     guard: GuardSettings = field(default_factory=GuardSettings)
+    redis: Secret | None = None
+    """The URL of the Redis in which processes count together; None: they do it in each ledger's database."""
 
 
 class Ledger(Protocol):

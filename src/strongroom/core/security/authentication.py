@@ -72,11 +72,11 @@ class TokenCheck:
             raise Forbidden("The token may not be used from this address", code=ELSEWHERE)
         self._uses.note(principal)
         if principal.rate is not None:
-            self._require_rate(principal, principal.rate)
+            await self._require_rate(principal, principal.rate)
         return principal
 
-    def _require_rate(self, principal: Principal, rate: Rate) -> None:
-        wait_s = self._rates.take(principal.name, rate)
+    async def _require_rate(self, principal: Principal, rate: Rate) -> None:
+        wait_s = await self._rates.take(principal.name, rate)
         if wait_s:
             raise RateLimited(f"More than {rate} requests with this token", retry_after_s=math.ceil(wait_s))
 
@@ -107,7 +107,7 @@ class Gatekeeper:
 
 
 def require_unrevoked(connection: Connection, principal: Principal) -> None:
-    """Checks, in the transaction that carries out a delayed request, that the request's token was not revoked meanwhile.
+    """Checks, in the transaction that signs, that the request's token was not revoked since the request was let in.
 
     A token that has expired meanwhile is no obstacle: it was valid when the request was made.
 

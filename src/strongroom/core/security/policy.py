@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
+from strongroom.core.security.authentication import require_unrevoked
 from strongroom.core.storage.database import Database
 
 T = TypeVar("T")
@@ -197,8 +198,10 @@ class SigningGate:
         commit. If the block raises, no row is written, and the exception undoes the transaction.
 
         Raises:
+            Unauthenticated: the principal's token was revoked after the request began; nothing was signed.
             Forbidden: the policy refused; nothing was signed.
         """
+        require_unrevoked(connection, request.principal)
         allowed = self._policy.authorize(connection, request)
         granted = Granted(request=request, signature=signer(request.payload_hash), allowed=allowed)
         yield granted
@@ -209,8 +212,10 @@ class SigningGate:
         """As `sign`, for a payload that its owner signed elsewhere: policy and audit row, no signature.
 
         Raises:
+            Unauthenticated: the principal's token was revoked after the request began.
             Forbidden: the policy refused.
         """
+        require_unrevoked(connection, request.principal)
         allowed = self._policy.authorize(connection, request)
         granted = Granted(request=request, signature=b"", allowed=allowed)
         yield granted

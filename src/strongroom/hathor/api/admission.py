@@ -5,7 +5,6 @@ from typing import Any
 
 from litestar import Request as AnyRequest
 
-from strongroom.core.clock import Clock
 from strongroom.core.coordination.rate_limiter import RateLimiter
 from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import Forbidden, RateLimited, Unauthenticated
@@ -24,15 +23,15 @@ from strongroom.hathor.wallets.jwt import Mode, Tokens
 class Clients:
     """Where requests come from, and for each client the limit on routes that cost a signature check or a wallet."""
 
-    def __init__(self, clock: Clock, proxies: TrustedProxies, *, burst: int) -> None:
+    def __init__(self, rate_limiter: RateLimiter, proxies: TrustedProxies, *, burst: int) -> None:
         """A client may ask `burst` times at once, and `burst` times in a minute on average."""
-        self._rate_limiter = RateLimiter(clock)
+        self._rate_limiter = rate_limiter
         self._proxies = proxies
         self._rate = Rate(requests=burst, seconds=60)
 
-    def take(self, request: Request) -> None:
+    async def take(self, request: Request) -> None:
         """Raises: RateLimited."""
-        wait_s = self._rate_limiter.take(self.source(request), self._rate)
+        wait_s = await self._rate_limiter.take(self.source(request), self._rate)
         if wait_s:
             raise RateLimited(f"More than {self._rate} requests", retry_after_s=math.ceil(wait_s))
 
@@ -60,7 +59,7 @@ class Admission:
         request.amounts = amount_form(request)
         terms = terms_of(request.route_handler)
         if terms.limited:
-            self._clients.take(request)
+            await self._clients.take(request)
         access = terms.access
         if access is Access.TOKEN or access is Access.FULL:
             request.caller = self._identify(request, full=access is Access.FULL)
