@@ -214,3 +214,14 @@ async def test_a_token_is_for_its_networks_and_its_rate(guarded: AttoService, ne
     network.clock.ahead_ms = 60_000
     await tokens.change(OPERATOR, new.id, TokenChange(rate=None))
     assert (await guarded.client.get("/wallets", headers=headers)).status_code == 200
+
+
+async def test_replicas_count_a_rate_together(start: Start) -> None:
+    async with start(ATTO_REQUIRE_TOKEN="true") as one, start(ATTO_REQUIRE_TOKEN="true") as other:
+        new = await one.ledger.tokens.create(OPERATOR, "busy", ["atto:read"], rate=parse_rate("10/h"))
+        headers = {"Authorization": f"Bearer {new.secret}"}
+        answers = [await each.client.get("/wallets", headers=headers) for each in (one, other) * 8]
+        assert [each.status_code for each in answers] == [200] * 10 + [429] * 6
+        await other.ledger.tokens.revoke(OPERATOR, new.id)
+        for each in (one, other):
+            assert (await each.client.get("/wallets", headers=headers)).status_code == 401

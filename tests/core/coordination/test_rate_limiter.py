@@ -21,6 +21,7 @@ from strongroom.core.storage.database import Database, sqlite_url
 from support.clock import START_MS, ManualClock
 from support.redis import Redis
 from support.schema import Schemas
+from support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 NAME = "token:shop"
@@ -38,7 +39,7 @@ async def stores(
     if request.param == "redis":
         server: Redis = request.getfixturevalue("redis")
         own = request.node.name
-        here, there = (RedisRates(Secret(server.url), own, clock) for _ in range(2))
+        here, there = (RedisRates(Secret(server.url), own, clock, answer_s=PATIENCE_S) for _ in range(2))
         yield here, there
         await here.close()
         await there.close()
@@ -67,7 +68,7 @@ async def test_one_process_allows_the_rate_at_once_and_on_average(clock: ManualC
 
 
 async def test_two_processes_share_a_rate(stores: tuple[RateStore, RateStore], clock: ManualClock) -> None:
-    first, second = (RateLimiter(clock, store) for store in stores)
+    first, second = (RateLimiter(clock, store, answer_s=PATIENCE_S) for store in stores)
     rate = parse_rate("100/min")
     assert await passed(first, rate, 60) == 60
     assert await passed(second, rate, 60) == 40
@@ -83,7 +84,7 @@ async def test_they_never_pass_more_than_a_twentieth_each_at_a_time(
     stores: tuple[RateStore, RateStore], clock: ManualClock
 ) -> None:
     """What a process took ahead before may pass with the full bucket later, and no more than that."""
-    limiters = [RateLimiter(clock, store) for store in stores]
+    limiters = [RateLimiter(clock, store, answer_s=PATIENCE_S) for store in stores]
     rate = parse_rate("100/min")
     assert [await passed(each, rate, 1) for each in limiters] == [1, 1]
     clock.advance(3600)
@@ -99,14 +100,14 @@ async def test_they_never_pass_more_than_a_twentieth_each_at_a_time(
 async def test_requests_at_the_same_time_are_counted_once_each(
     stores: tuple[RateStore, RateStore], clock: ManualClock
 ) -> None:
-    limiters = [RateLimiter(clock, store) for store in stores]
+    limiters = [RateLimiter(clock, store, answer_s=PATIENCE_S) for store in stores]
     rate = parse_rate("20/min")
     waits = await asyncio.gather(*(each.take(NAME, rate) for each in limiters for _ in range(30)))
     assert waits.count(0.0) == 20
 
 
 async def test_a_changed_rate_counts_at_once(stores: tuple[RateStore, RateStore], clock: ManualClock) -> None:
-    limiter = RateLimiter(clock, stores[0])
+    limiter = RateLimiter(clock, stores[0], answer_s=PATIENCE_S)
     assert await passed(limiter, parse_rate("100/min"), 200) == 100
     assert await passed(limiter, parse_rate("5/s"), 20) == 0
     clock.advance(60)
@@ -137,7 +138,7 @@ def test_a_full_bucket_has_exactly_the_rate(text: str) -> None:
 
 
 async def test_most_requests_ask_the_database_nothing(database: Database, clock: ManualClock) -> None:
-    limiter = RateLimiter(clock, DatabaseRates(database, clock))
+    limiter = RateLimiter(clock, DatabaseRates(database, clock), answer_s=PATIENCE_S)
     rate, changes = parse_rate("1000/min"), list[str]()
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
@@ -188,7 +189,7 @@ async def test_while_the_store_is_away_each_process_counts_alone(
 ) -> None:
     store = Away(DatabaseRates(database, clock), Unavailable("The database does not answer"))
     health = health_of(clock)
-    limiter, rate = RateLimiter(clock, store, health), parse_rate("10/min")
+    limiter, rate = RateLimiter(clock, store, health, answer_s=PATIENCE_S), parse_rate("10/min")
     assert await passed(limiter, rate, 15) == 10
     assert store.asked == 1, "requests do not wait for it again and again"
     assert health.check().status is Status.DEGRADED
@@ -198,13 +199,32 @@ async def test_while_the_store_is_away_each_process_counts_alone(
     assert health.check().status is Status.UP
 
 
+async def test_requests_that_wait_for_a_silent_store_wait_once(clock: ManualClock) -> None:
+    class Silent:
+        asked = 0
+
+        async def take(self, name: str, rate: Rate, wanted: int) -> Grant:
+            del name, rate, wanted
+            self.asked += 1
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    store, rate = Silent(), parse_rate("10/min")
+    limiter = RateLimiter(clock, store, answer_s=0.01)
+    waits = await asyncio.gather(*(limiter.take(NAME, rate) for _ in range(15)))
+    assert (waits.count(0.0), store.asked) == (10, 1)
+
+
 async def test_redis_that_is_stopped_or_silent_fails_no_request(redis: Redis, clock: ManualClock) -> None:
-    store = RedisRates(Secret(redis.url), "atto", clock)
-    limiter, rate = RateLimiter(clock, store, health_of(clock)), parse_rate("10/min")
+    store = RedisRates(Secret(redis.url), "atto", clock, answer_s=PATIENCE_S)
+    hasty = RedisRates(Secret(redis.url), "atto", clock, answer_s=0.05)
+    rate = parse_rate("10/min")
+    limiter = RateLimiter(clock, store, health_of(clock), answer_s=PATIENCE_S)
     assert await passed(limiter, rate, 1) == 1
     redis.pause()
     try:
-        assert await passed(limiter, rate, 15) == 10
+        for impatient in (RateLimiter(clock, hasty), RateLimiter(clock, store, answer_s=0.05)):
+            assert await passed(impatient, rate, 15) == 10
     finally:
         redis.resume()
     redis.stop()
@@ -217,6 +237,7 @@ async def test_redis_that_is_stopped_or_silent_fails_no_request(redis: Redis, cl
     assert await passed(limiter, rate, 15) == 10
     assert await store.take(NAME, rate, 1) == Grant(requests=0, wait_s=6)
     await store.close()
+    await hasty.close()
 
 
 async def test_so_many_names_are_remembered(clock: ManualClock) -> None:

@@ -21,7 +21,7 @@ from strongroom.core.runtime.work_health import WorkHealth
 
 MAX_NAMES = 10_000
 SHARE = 20
-ANSWER_S = 1.0
+ANSWER_S = 3.0
 """A store that takes longer counts as away: requests wait for it."""
 AWAY_S = 5.0
 """The pause before a store that is away is asked again."""
@@ -51,9 +51,15 @@ class RateLimiter:
     """
 
     def __init__(
-        self, clock: Clock, store: RateStore | None = None, health: WorkHealth | None = None
+        self,
+        clock: Clock,
+        store: RateStore | None = None,
+        health: WorkHealth | None = None,
+        *,
+        answer_s: float = ANSWER_S,
     ) -> None:
         """Without a store, this process counts alone."""
+        self._answer_s = answer_s
         self._clock = clock
         self._store = store
         self._health = health
@@ -71,6 +77,8 @@ class RateLimiter:
         async with ahead.taking:
             if ahead.spend():  # another request has taken some meanwhile
                 return 0.0
+            if self._clock.monotonic_s() < self._away_until_s:  # it has found the store away
+                return self._alone.take(name, rate)
             wait_s = ahead.empty_until_s - self._clock.monotonic_s()
             if wait_s > 0:
                 return wait_s
@@ -79,7 +87,7 @@ class RateLimiter:
     async def _take_ahead(self, store: RateStore, name: str, ahead: _Ahead) -> float:
         rate = ahead.rate
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(self._answer_s):
                 granted = await store.take(name, rate, wanted=max(1, rate.requests // SHARE))
         except (StrongroomError, TimeoutError) as error:
             self._away_until_s = self._clock.monotonic_s() + AWAY_S
