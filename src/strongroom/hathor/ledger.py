@@ -46,6 +46,7 @@ from strongroom.hathor.notifications.devices import Devices
 from strongroom.hathor.notifications.fcm import Fcm
 from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMetrics, PushRules
+from strongroom.hathor.proposals.approved import ApprovedBroadcasts
 from strongroom.hathor.proposals.broadcast_policy import BroadcastPolicy
 from strongroom.hathor.proposals.broadcaster import (
     PACE,
@@ -365,6 +366,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
             loops.run(SYNC, self._follow, health=self._sync_health, rest=self._stream_health.stand_by),
             loops.every(WALLETS, LOOK_S, self.loader.look, part="look"),
             loops.every(PROPOSALS, SWEEP_S, sweep.sweep, part="sweep"),
+            self.carrying_out(ApprovedBroadcasts(self._submitter)),
             loops.every(REALTIME, EXPIRE_MESSAGES_S, self._expire_messages, part="expiry"),
         ]
         if (pusher := self._pusher) is not None:

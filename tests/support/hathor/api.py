@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from sqlalchemy import Connection
 from strongroom.core.clock import SystemEntropy
 from strongroom.core.coordination.rate_limiter import RateLimiter
 from strongroom.core.environment import Secret
+from strongroom.core.guard.approvals.administration import ApprovalAdministration
+from strongroom.core.guard.approvals.carrying_out import CarryingOut
+from strongroom.core.guard.approvals.parking import ParkedRequests
 from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.http.door import DoorRules
 from strongroom.core.http.forwarded import TrustedProxies
@@ -43,6 +47,7 @@ from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.index.supply import Supplies
 from strongroom.hathor.notifications.devices import Devices
+from strongroom.hathor.proposals.approved import ApprovedBroadcasts
 from strongroom.hathor.proposals.broadcast_policy import BroadcastPolicy
 from strongroom.hathor.proposals.broadcaster import PACE, Broadcaster, ProposalEffects, TransactionNetwork
 from strongroom.hathor.proposals.service import Proposals
@@ -63,6 +68,7 @@ NOWHERE = "http://127.0.0.1:9/v1a/"
 NO_PROXIES = TrustedProxies()
 HEALTH_KEY = "the key of the health route"
 STRANGER = b"\x07" * 32
+APPROVAL_S = 86_400
 WALLET_ID: str = SIGNED["wallet"]["wallet_id"]
 RULES = RegistrationRules(network=MAINNET, max_gap=10, max_retries=5, confirm_first_address=True)
 LOADED = (
@@ -161,7 +167,24 @@ class Api:
             clock=self.clock,
             network=MAINNET,
             verify=verify,
-            policy=BroadcastPolicy(SigningGate(self.guard, Audit(self.clock)), MAINNET),
+            policy=BroadcastPolicy(SigningGate(self.guard, Audit(self.clock), self._parked()), MAINNET),
+        )
+
+    def _parked(self) -> ParkedRequests:
+        audit = Audit(self.clock)
+        self.approvals = ApprovalAdministration(self.database, audit, self.clock, ledger="hathor")
+        return ParkedRequests(audit, self.clock, SeededEntropy(), lifetime_ms=APPROVAL_S * 1000)
+
+    @cached_property
+    def carrying_out(self) -> CarryingOut:
+        """What the process that does the work runs."""
+        return CarryingOut(
+            "hathor",
+            ApprovedBroadcasts(self.submitter),
+            database=self.database,
+            audit=Audit(self.clock),
+            clock=self.clock,
+            waiting=self.metrics.gauge("strongroom_hathor_approvals_waiting", "Waiting."),
         )
 
     def _legacy_access(self, *, needs_token: bool) -> LegacyAccess:

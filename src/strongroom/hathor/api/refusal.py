@@ -8,6 +8,7 @@ import msgspec
 from litestar.openapi.datastructures import ResponseSpec
 
 from strongroom.core.errors import (
+    ApprovalNeeded,
     Forbidden,
     InvalidInput,
     LeaseLost,
@@ -89,6 +90,11 @@ def _named(status: int, word: str) -> Callable[[StrongroomError], Refusal]:
     return lambda error: Refusal(status, word, details=[{"message": error.message}])
 
 
+def _waiting(error: ApprovalNeeded) -> Refusal:
+    named = {} if error.approval is None else {"approvalId": error.approval}
+    return Refusal(403, "approval-needed", details=[{"message": error.message}], **named)
+
+
 def _of_node(error: NodeRefused) -> Refusal:
     return _named(404 if error.status == HTTPStatus.NOT_FOUND else 400, "fullnode-refused")(error)
 
@@ -110,6 +116,7 @@ REFUSALS: tuple[tuple[tuple[type[StrongroomError], ...], Callable[[Any], Refusal
     ((Duplicate,), _named(409, "conflict")),
     ((RateLimited,), lambda _error: Refusal(429, "too-many-requests")),
     ((InvalidInput,), _named(400, "invalid-payload")),
+    ((ApprovalNeeded,), _waiting),
     ((Forbidden,), lambda error: _named(403, error.instance_code.replace("_", "-"))(error)),
 )
 """What errors are answered with: the first row that has the class, or one above it."""

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 
 from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.security.access import Principal
-from strongroom.core.security.policy import Granted, Payment, SignatureRequest, SigningGate
+from strongroom.core.security.policy import Deferral, Granted, Payment, SignatureRequest, SigningGate
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import Statement, execute, paired, select_pairs
 from strongroom.hathor import tables
@@ -102,9 +102,16 @@ class BroadcastPolicy:
         return await self._gate.write(database, work)
 
     def admit(
-        self, connection: Connection, wallet_id: str, transaction: Transaction, caller: Principal
+        self,
+        connection: Connection,
+        wallet_id: str,
+        transaction: Transaction,
+        caller: Principal,
+        deferral: Deferral,
     ) -> AbstractContextManager[Granted]:
         """For the block that stores what will be broadcast. `caller`: the wallet itself, or who asks for it with an API token.
+
+        An approval holds for exactly this transaction: its hash is that of all that its wallet signed.
 
         Raises:
             Forbidden: a rule or a freeze holds it back; nothing is sent.
@@ -123,6 +130,7 @@ class BroadcastPolicy:
                 amount_raw=sum(payment.amount_raw for payment in native),
                 destination=paid[0].destination if len(paid) == 1 else None,
                 paid=paid,
+                deferral=deferral,
             ),
         )
 

@@ -7,8 +7,10 @@ from functools import partial
 from sqlalchemy import Connection, select
 
 from strongroom.core.clock import Clock
+from strongroom.core.intents.resolver import Resolution
 from strongroom.core.runtime.deadlines import Deadlines
 from strongroom.core.security.access import Principal
+from strongroom.core.security.policy import Deferral
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.statements import Statement, paired, select_pairs
 from strongroom.hathor import tables
@@ -16,6 +18,7 @@ from strongroom.hathor.gateway.network_rules import NetworkRules, Versions
 from strongroom.hathor.proposals.broadcast_policy import BroadcastPolicy
 from strongroom.hathor.proposals.broadcaster import Broadcaster, BroadcastResult, result_of
 from strongroom.hathor.proposals.checks import verify_same, verify_signed
+from strongroom.hathor.proposals.parked import deferral_of
 from strongroom.hathor.proposals.store import (
     already_sent,
     begin_broadcast,
@@ -81,15 +84,43 @@ class Submitter:
         `caller`: the wallet itself (`wallet_caller`), or who asks for it with an API token.
 
         Raises:
-            ProposalRefused, Forbidden: nothing is sent. ApprovalNeeded: nor before people approve it and the caller asks again.
+            ProposalRefused, Forbidden: nothing is sent. ApprovalNeeded: nor before people approve it.
             StrongroomError: the node or the database is away; nothing is sent.
             OutcomeUnknown: the database may have stored it; then it will be sent.
         """
+        deferral = deferral_of(proposal_id, raw)
+        resolving = await self._begin(wallet_id, proposal_id, transaction, raw, caller, deferral)
+        if resolving is None:
+            return BroadcastResult(status=SENT)
+        try:
+            async with self._deadlines.limit(WAIT_S):
+                # The broadcast goes on when this caller stops waiting.
+                return result_of((await asyncio.shield(resolving)).intent)
+        except TimeoutError:
+            return None
+
+    async def send_approved(
+        self, proposal_id: str, transaction: Transaction, raw: bytes, caller: Principal, approval: str
+    ) -> None:
+        """Begins to send what people approved. The broadcaster goes on. Raises: as `send`."""
+        deferral = deferral_of(proposal_id, raw, approval)
+        await self._begin(None, proposal_id, transaction, raw, caller, deferral)
+
+    async def _begin(
+        self,
+        wallet_id: str | None,
+        proposal_id: str,
+        transaction: Transaction,
+        raw: bytes,
+        caller: Principal,
+        deferral: Deferral,
+    ) -> asyncio.Task[Resolution[None]] | None:
+        """Stores the transaction and lets the broadcaster send it; None: it went out already."""
         proposed = await self._database.read(
             partial(_sendable, proposal_id=proposal_id, wallet_id=wallet_id, raw=raw, tx_id=transaction.id)
         )
         if proposed is None:
-            return BroadcastResult(status=SENT)
+            return None
         # Clients sign what they proposed; anything else is an error of theirs or somebody else's transaction.
         verify_same(proposed.transaction, transaction)
         if self._verify and not proposed.is_under_way:
@@ -103,18 +134,10 @@ class Submitter:
                 raw=raw,
                 tx_id=transaction.id,
                 now_ms=self._clock.now_ms(),
-                admit=partial(self._policy.admit, transaction=transaction, caller=caller),
+                admit=partial(self._policy.admit, transaction=transaction, caller=caller, deferral=deferral),
             ),
         )
-        if intent is None:
-            return BroadcastResult(status=SENT)
-        try:
-            async with self._deadlines.limit(WAIT_S):
-                # The broadcast goes on when this caller stops waiting.
-                resolution = await asyncio.shield(self._broadcaster.resolve(intent))
-                return result_of(resolution.intent)
-        except TimeoutError:
-            return None
+        return None if intent is None else self._broadcaster.resolve(intent)
 
     async def _check(self, wallet_id: str | None, proposal_id: str, transaction: Transaction) -> None:
         weights = weight_rule(await self._versions.rules())

@@ -15,6 +15,7 @@ from strongroom.core.storage.statements import Statement, Values, arg, execute
 from strongroom.hathor import tables
 from strongroom.hathor.gateway.push import Presence, PushNode
 from strongroom.hathor.proposals.broadcaster import Broadcaster
+from strongroom.hathor.proposals.parked import waiting_proposals
 from strongroom.hathor.proposals.sent import KEPT_S, forget_sent, unsay_sent
 from strongroom.hathor.proposals.store import cancel, forget, lose_broadcast
 from strongroom.hathor.proposals.utxo_locks import ProposalRefused, drop_holds, release
@@ -42,8 +43,9 @@ EXPIRED = Statement(
         _theirs.created_at <= arg("before_s"),
         _ours.sending_since_ms.is_(None),
     )
-    .limit(AT_A_TIME),
+    .limit(arg("limit")),
     "before_s",
+    "limit",
 )
 # The holds tell which sent proposals still matter. The table of proposals itself only grows.
 _HELD_BY_SENT = tables.held_output.join(
@@ -113,7 +115,7 @@ class ProposalSweep:
     async def _expire(self) -> list[str]:
         """Cancels proposals that are too old, those that the original left behind too."""
         now_s = self._now_s()
-        rows = await self._database.read(lambda c: execute(c, EXPIRED, now_s - LIFE_S))
+        rows = await self._database.read(partial(_expired, now_s=now_s))
         return await _each(
             rows, lambda row: self._database.write(partial(_expire, proposal_id=row[0], now_s=now_s))
         )
@@ -167,6 +169,13 @@ async def _each(rows: Iterable[Values], work: Callable[[Values], Awaitable[objec
             failed.append(fault_text(error))
             log.warning("a proposal is not looked after", proposal=row[0], why=failed[-1])
     return failed
+
+
+def _expired(connection: Connection, now_s: int) -> list[Values]:
+    """Proposals that are too old. Those whose transaction waits for approvals stay until that is decided or over."""
+    waiting = waiting_proposals(connection, now_s * 1000)
+    found = execute(connection, EXPIRED, now_s - LIFE_S, AT_A_TIME + len(waiting))
+    return [row for row in found if row[0] not in waiting]
 
 
 def _expire(connection: Connection, proposal_id: str, now_s: int) -> None:
