@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 import structlog
 
+from strongroom.admin.settings import SURFACE as CONSOLE
 from strongroom.admin.settings import AdminSettings, read_admin_settings
 from strongroom.core.environment import SHORT_SECRETS_VARIABLE, Environment, Secret
 from strongroom.core.guard.settings import GuardSettings, read_guard_settings
@@ -143,7 +144,7 @@ def _read(environment: Environment, wanted: tuple[str, ...]) -> Settings:
         open_surfaces=environment.names(ALLOW_VARIABLE),
         callers=read_allowed_callers(environment),
         connections=read_connection_limits(environment),
-        tls=read_tls(environment, (MANAGEMENT, *SURFACES)),
+        tls=read_tls(environment, (MANAGEMENT, CONSOLE, *SURFACES)),
         log_as_json=_log_as_json(environment),
         log_level=_log_level(environment),
         guard=read_guard_settings(environment),

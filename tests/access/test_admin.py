@@ -20,6 +20,9 @@ pytestmark = pytest.mark.anyio
 BODIES: dict[str, Any] = {
     "POST /admin/v1/freeze": {"reason": "a theft"},
     "POST /admin/v1/ledgers/{ledger}/freezes": {"scope": "ledger", "reason": "a theft"},
+    "POST /admin/v1/ledgers/{ledger}/tokens": {"name": "child", "scopes": ["admin:tokens"]},
+    "PATCH /admin/v1/ledgers/{ledger}/tokens/{token}": {"rate": "5/s"},
+    "POST /admin/v1/ledgers/{ledger}/tokens/{token}/rotate": {},
     "POST /admin/v1/ledgers/{ledger}/rules": {"name": "x", "rule": {"effect": "deny"}},
     "POST /admin/v1/ledgers/{ledger}/rules/test": {"kind": "SEND"},
 }
@@ -28,6 +31,10 @@ NOT_THERE = {
     "DELETE /admin/v1/ledgers/{ledger}/rules/{rule}",
     "GET /admin/v1/ledgers/{ledger}/payments/{payment}",
     "GET /admin/v1/payments/{payment}",
+    "GET /admin/v1/ledgers/{ledger}/tokens/{token}",
+    "PATCH /admin/v1/ledgers/{ledger}/tokens/{token}",
+    "POST /admin/v1/ledgers/{ledger}/tokens/{token}/revoke",
+    "POST /admin/v1/ledgers/{ledger}/tokens/{token}/rotate",
 }
 """What a caller with the scope is told: 404."""
 ME = "GET /admin/v1/me"
@@ -67,7 +74,7 @@ def surface(office: Office) -> Guarded:
         scopes=frozenset(ADMIN_SCOPES) - {ADMIN},
         words=problem,
         now_ms=office.clock.now_ms(),
-        values={"ledger": "atto", "rule": "x", "freeze": "x", "payment": "00" * 32},
+        values={"ledger": "atto", "rule": "x", "freeze": "x", "token": "x", "payment": "00" * 32},
         bodies=BODIES,
     )
 

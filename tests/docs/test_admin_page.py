@@ -47,9 +47,15 @@ def run(script: str, variables: dict[str, str]) -> list[str]:
 
 def test_the_commands_of_the_page_do_what_it_says(variables: dict[str, str]) -> None:
     answers = [json.loads(line) for line in run(SCRIPT, variables)]
-    me, ledgers, rule, decision, history, removed, freeze, frozen, unfrozen = answers[:9]
+    me, ledgers, made, changed, rotated, revoked = answers[:6]
     assert me["ledgers"][0]["principal"] == "token:boss"
     assert ledgers[0]["ledger"] == "atto"
+    assert made["token"]["scopes"] == ["atto:read", "atto:send"]
+    assert changed["rate"] == "5/s"
+    assert rotated["token"]["earlierSecretUntil"]
+    assert revoked["name"] == "shop"
+    assert revoked["revokedAt"]
+    rule, decision, history, removed, freeze, frozen, unfrozen = answers[6:13]
     assert (rule["name"], rule["addedBy"]) == ("small sums", "token:boss")
     assert (decision["allowed"], decision["rule"]) == (False, "small sums")
     assert [one["name"] for one in history] == ["small sums"]

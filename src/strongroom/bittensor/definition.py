@@ -89,6 +89,11 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
 
         return {**SCOPES, **approval_scope(self.name)}
 
+    def read_limits(self, document: Mapping[str, Any]) -> str:
+        from strongroom.bittensor.authorization.limits import read_limits
+
+        return read_limits(document)
+
     def network_id(self, payment_id: bytes) -> str:
         return f"0x{payment_id.hex()}"
 

@@ -13,6 +13,7 @@ from strongroom.admin.api.ledgers import LedgersController
 from strongroom.admin.api.payments import LedgerPaymentsController, PaymentsController, payment_filter
 from strongroom.admin.api.requests import NamedRequests
 from strongroom.admin.api.rules import RulesController
+from strongroom.admin.api.tokens import TokensController
 from strongroom.admin.estate import Estate
 from strongroom.core.clock import Entropy
 from strongroom.core.http.forwarded import TrustedProxies
@@ -28,6 +29,7 @@ def create_application(
     application = Litestar(
         route_handlers=[
             LedgersController,
+            TokensController,
             RulesController,
             FreezesController,
             EverythingController,

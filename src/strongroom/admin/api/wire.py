@@ -12,7 +12,9 @@ from strongroom.core.guard.rule import Rule
 from strongroom.core.guard.state import Freeze, FreezeScope
 from strongroom.core.intents.intent import Outcome
 from strongroom.core.intents.payments import PaymentRecord, document_of
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.runtime.telemetry import Health
+from strongroom.core.security.tokens import Token
 
 
 class Answer(msgspec.Struct, kw_only=True, rename="camel"):
@@ -54,6 +56,32 @@ class AwayView(Answer):
 class MeView(Answer):
     ledgers: list[IdentityView]
     away: list[AwayView]
+
+
+class TokenView(Answer):
+    """A token without its secret."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    networks: list[str]
+    """Where it may be used from; empty: from anywhere."""
+    rate: str | None
+    limits: dict[str, Any]
+    """What narrows it further, in the ledger's own terms."""
+    earlier_secret_until: str | None
+    """Until then the secret before the last rotation works too."""
+    used_at: str | None
+    """To the minute."""
+    used_from: str | None
+
+
+class NewTokenView(Answer):
+    secret: str
+    token: TokenView
 
 
 class RuleView(Answer):
@@ -159,6 +187,24 @@ def components_of(ledger: str, health: Health) -> list[ComponentView]:
         for name, part in sorted(health.components().items())
         if name.startswith(ledger) and name[len(ledger) : len(ledger) + 1].isupper()
     ]
+
+
+def token_view(one: Token) -> TokenView:
+    limits: dict[str, Any] = decode_json(one.limits) if one.limits else {}
+    return TokenView(
+        id=one.id,
+        name=one.name,
+        scopes=list(one.scopes),
+        created_at=iso_instant(one.created_at_ms),
+        expires_at=instant(one.expires_at_ms),
+        revoked_at=instant(one.revoked_at_ms),
+        networks=list(one.networks),
+        rate=None if one.rate is None else str(one.rate),
+        limits=limits,
+        earlier_secret_until=instant(one.earlier_secret_until_ms),
+        used_at=instant(one.used_at_ms),
+        used_from=one.used_from or None,
+    )
 
 
 def rule_view(one: StoredRule, now_ms: int) -> RuleView:

@@ -1,8 +1,9 @@
 """The rights of this ledger's tokens, and the limits that narrow them. `token_rules` turns the limits into rules of the guard."""
 
 import ipaddress
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -91,6 +92,14 @@ def encode_limits(limits: TokenLimits) -> str:
     for network in limits.networks or ():
         _check_network(network)
     return "" if limits == TokenLimits() else msgspec.json.encode(limits).decode()
+
+
+def read_limits(document: Mapping[str, Any]) -> str:
+    """As `encode_limits`, from a document of a client. Raises: InvalidInput."""
+    try:
+        return encode_limits(msgspec.convert(document, TokenLimits))
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"The limits cannot be read: {error}", code="limits_invalid") from None
 
 
 def limits_of(principal: Principal) -> TokenLimits:

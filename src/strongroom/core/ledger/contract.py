@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL
 
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.environment import Environment, Secret
+from strongroom.core.errors import InvalidInput
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
 from strongroom.core.guard.dry_run import DryRun
@@ -213,6 +214,15 @@ class LedgerDefinition(ABC, Generic[S, L]):
         The function returns the limits in the form in which they are stored, or an empty text if no option was given.
         """
         return None
+
+    def read_limits(self, document: Mapping[str, Any]) -> str:
+        """Reads what narrows a token in this ledger's own terms, and returns it in the form in which it is stored.
+
+        Raises:
+            InvalidInput: it is not understood, or tokens of this ledger have no limits of its own.
+        """
+        del document
+        raise InvalidInput(f"tokens of {self.name} have no limits of their own", code="limits_invalid")
 
     def network_id(self, payment_id: bytes) -> str:
         """How the network's people write the id of a payment."""
