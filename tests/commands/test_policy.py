@@ -111,3 +111,41 @@ def test_everything_is_frozen_and_unfrozen_with_one_command(installation: Instal
     assert asked.stdout == ["refused (frozen): Nothing is signed: the ledger is frozen (a theft)"]
     ended = installation.run("unfreeze")
     assert ended.stdout == ["atto: unfrozen", "hathor: unfrozen", "bittensor: unfrozen"]
+
+
+def test_what_the_rules_promise_is_proved_or_shown(installation: Installation, tmp_path: Path) -> None:
+    assert installation.client.post("/wallets/proved").is_success
+    document = tmp_path / "day.json"
+    rule = {
+        "effect": "deny",
+        "when": {"wallets": ["proved"]},
+        "limit": {"amount_raw": "50", "seconds": 86_400},
+    }
+    document.write_text(json.dumps(rule))
+    ask = ("policy", "prove", "--wallet", "proved", "--more-than")
+    before = installation.run(*ask, "50")
+    assert before.status == 1
+    assert before.stdout[0] == "yes: The guard lets this pass:"
+    assert "amountRaw 51" in " ".join(before.stdout)
+    installation.run("policy", "add", "day of it", str(document))
+    after = installation.run(*ask, "50")
+    assert (after.status, after.stdout) == (0, ["no: The rules' limits together let no more pass."])
+    shown = installation.run(*ask, "49", "--json")
+    found = json.loads(" ".join(shown.stdout))
+    assert (shown.status, found["answer"], found["example"][0]["amountRaw"]) == (1, "yes", "50")
+    wrong = installation.run("policy", "prove", "--wallet", "porved", "--more-than", "50")
+    assert wrong.status != 0
+    assert "no wallet 'porved'" in " ".join(" ".join(wrong.stderr).split())
+    installation.run("policy", "remove", "day of it")
+
+
+def test_a_proof_without_its_solver_says_what_to_install(installation: Installation, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as u\nfound = u.find_spec\n"
+        "u.find_spec = lambda name, package=None: None if name == 'z3' else found(name, package)\n"
+    )
+    ended = installation.run(
+        *("policy", "prove", "--wallet", "x", "--more-than", "1"), variables={"PYTHONPATH": str(tmp_path)}
+    )
+    assert (ended.status, ended.stdout) == (2, [])
+    assert "pip install 'strongroom[prove]'" in " ".join(ended.stderr)

@@ -9,7 +9,10 @@ import pytest
 
 from strongroom.core.errors import Forbidden
 from strongroom.core.guard.administration import GuardAdministration
+from strongroom.core.guard.evaluation import ActiveRule
 from strongroom.core.guard.guard import Default, Guard
+from strongroom.core.guard.proof.question import Question, prove
+from strongroom.core.guard.rule import parse_rule
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import SignatureRequest
@@ -148,3 +151,31 @@ async def test_an_example_decides_what_its_heading_says(
         clock.advance(12 * 3_600)
     with pytest.raises(Forbidden):
         await database.write(lambda connection: guard.authorize(connection, case.fails))
+
+
+@pytest.mark.parametrize(
+    ("names", "atto", "answer"),
+    [
+        (["hot-day"], 50_000, "no"),
+        (["hot-day"], 49_999, "yes"),
+        (["one-withdrawal"], 50_000, "yes"),
+        (["hot-day", "one-withdrawal"], 50_000, "no"),
+    ],
+)
+def test_what_the_page_says_that_rules_promise(names: list[str], atto: int, answer: str) -> None:
+    vocabulary = BY_NAME["atto"].vocabulary()
+    rules = [
+        ActiveRule(
+            id=name,
+            name=name,
+            rule=parse_rule(EXAMPLES[name][1], vocabulary),
+            starts_at_ms=START_MS,
+            ends_at_ms=None,
+        )
+        for name in names
+    ]
+    question = Question(wallet="hot", more_than=atto * 10**9)
+    proof = prove(rules, Default.ALLOW, vocabulary, question, START_MS)
+    assert proof.answer.value == answer
+    if answer == "yes":
+        assert sum(step.request.amount_raw for step in proof.steps) > 0

@@ -108,3 +108,7 @@ class Guarded:
 
 
 ADMIN = Principal(name="token:admin", scopes=frozenset({"*"}))
+
+
+def document_of(rule: Mapping[str, Any]) -> str:
+    return json.dumps(rule)

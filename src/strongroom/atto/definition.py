@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from strongroom.atto.settings import SURFACES, AttoSettings, read_atto_settings
 from strongroom.core.environment import Environment
-from strongroom.core.guard.rule import Vocabulary, approval_scope
+from strongroom.core.guard.rule import Payloads, Vocabulary, approval_scope
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.security.holdings import Holdings
@@ -81,6 +81,7 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
         return Vocabulary(
             kinds=frozenset(one.name for one in BlockType),
             principals=("token:", "system:", "anonymous"),
+            payloads=Payloads(paying_kinds="SEND", pays_several=False, hides_amounts=False),
             normalized_destination=path,
             normalized_account=path,
         )

@@ -1,5 +1,6 @@
 """What the registry knows of the Bittensor ledger without running it."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from strongroom.bittensor.settings import (
     read_bittensor_settings,
 )
 from strongroom.core.environment import Environment
-from strongroom.core.guard.rule import Vocabulary, approval_scope
+from strongroom.core.guard.rule import Payloads, Vocabulary, approval_scope
 from strongroom.core.guard.token_rules import TokenRules
 from strongroom.core.ledger.contract import (
     AbsentNetwork,
@@ -99,12 +100,14 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
 
     def vocabulary(self) -> Vocabulary:
         from strongroom.bittensor.authorization.key_use import imagined_use
+        from strongroom.bittensor.protocol.call_reach import PAYS_NOTHING
         from strongroom.bittensor.protocol.messages import MessageKind
         from strongroom.bittensor.protocol.ss58 import decode_address, encode_address
 
         def canonical(address: str) -> str:
             return encode_address(decode_address(address))
 
+        pays_nothing = "|".join(map(re.escape, sorted(PAYS_NOTHING)))
         return Vocabulary(
             kind_form=rf"message:({'|'.join(MessageKind)})|{CALL_FORM}",
             facts=FACTS,
@@ -112,6 +115,9 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
             normalized_facts={"hotkey_address": canonical},
             as_request=imagined_use,
             principals=("token:", "jwt:", "jwt", "service-token"),
+            payloads=Payloads(
+                paying_kinds=rf"(?!message:|(?:{pays_nothing})$).*", pays_several=False, kind_fact="call"
+            ),
             normalized_destination=canonical,
             normalized_account=canonical,
         )

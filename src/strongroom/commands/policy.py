@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from strongroom.commands.context import Administrator, named_ledger
+from strongroom.commands.prove import prove
 from strongroom.core.clock import SystemClock, iso_instant
 from strongroom.core.guard.administration import StoredRule
 from strongroom.core.guard.dry_run import Decision, Question
@@ -25,8 +26,9 @@ from strongroom.core.terminal import minute, print_table
 from strongroom.registry import LEDGERS
 
 application = typer.Typer(
-    help="Rules for what is signed: list, add, remove, test, history, freezes.", no_args_is_help=True
+    help="Rules for what is signed: list, add, remove, test, prove, history, freezes.", no_args_is_help=True
 )
+application.command("prove")(prove)
 
 NAMES = " or ".join(one.name for one in LEDGERS)
 LedgerName = Annotated[str, typer.Option("--ledger", help=f"Whose rules: {NAMES}.")]

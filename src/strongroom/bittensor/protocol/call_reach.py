@@ -25,7 +25,7 @@ WEIGHT_CALLS: Final = frozenset(
         "commit_timelocked_mechanism_weights",
     )
 )
-_PAYS_NOTHING: Final = WEIGHT_CALLS | frozenset(
+PAYS_NOTHING: Final = WEIGHT_CALLS | frozenset(
     f"SubtensorModule.{function}"
     for function in (
         "serve_axon",
@@ -59,7 +59,7 @@ class CallReach:
 
 def reach_of(call: Call) -> CallReach:
     """Raises: ProtocolError: an argument that names a subnet, an amount or an account is none."""
-    amount: int | None = 0 if call.name in _PAYS_NOTHING else None
+    amount: int | None = 0 if call.name in PAYS_NOTHING else None
     if call.name in _PAYS:
         amount = _number(call.arguments.get(_PAYS[call.name]))
     return CallReach(

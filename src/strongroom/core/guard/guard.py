@@ -62,6 +62,10 @@ class Guard:
         self._token_rules = token_rules
         self._reader = GuardReader()
 
+    @property
+    def default(self) -> Default:
+        return self._default
+
     def authorize(self, connection: Connection, request: SignatureRequest) -> Allowed:
         """Spends the approval of a request that needs one.
 

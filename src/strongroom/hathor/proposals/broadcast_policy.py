@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection, select
 
-from strongroom.core.guard.rule import Vocabulary
+from strongroom.core.guard.rule import Payloads, Vocabulary
 from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import Deferral, Granted, Payment, SignatureRequest, SigningGate
 from strongroom.core.storage.database import Database
@@ -57,6 +57,7 @@ def _wallet_id(text: str) -> str:
 VOCABULARY: Final = Vocabulary(
     kinds=frozenset({TRANSFER, TOKEN_CREATION, NANO}),
     principals=("wallet:", "token:", "anonymous"),
+    payloads=Payloads(hides_amounts=False, account_is_wallet=True),
     asset_form=_HASH_FORM,
     normalized_destination=_payee,
     normalized_account=_wallet_id,
