@@ -15,6 +15,7 @@ from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import Revisions
 from support.clock import ManualClock, SeededEntropy
 from support.databases import execute_elsewhere
+from support.galera import Galera, Lag, running_galera
 from support.mariadb import MariaDB, running_mariadb
 from support.memory import prefer_memory
 from support.redis import Redis, running_redis
@@ -75,6 +76,20 @@ def anyio_backend() -> str:
 def mariadb() -> Iterator[MariaDB]:
     with running_mariadb() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def galera() -> Iterator[Galera]:
+    """Of a module: some kill a node."""
+    with running_galera() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def lag(galera: Galera) -> AsyncIterator[Lag]:
+    lag = Lag(galera)
+    yield lag
+    await lag.close()
 
 
 @pytest.fixture(scope="session")

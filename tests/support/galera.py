@@ -31,6 +31,8 @@ HASTY = (
     "evs.inactive_timeout=PT2S;evs.install_timeout=PT2S;gcache.size=16M"
 )
 JOINED_S = 25.0
+SHORT, LONG = 20_000, 200_000
+"""Rows that a node takes some tens of milliseconds to apply, and some hundreds."""
 
 
 class GaleraNode:
@@ -133,17 +135,16 @@ class Lag:
     def __init__(self, galera: Galera) -> None:
         self._url = galera.first.url("lag")
         table = "CREATE TABLE IF NOT EXISTS ballast (id INT PRIMARY KEY, n INT NOT NULL)"
-        rows = "INSERT IGNORE INTO ballast SELECT seq, 0 FROM seq_1_to_20000"
+        rows = "INSERT IGNORE INTO ballast SELECT seq, 0 FROM seq_1_to_200000"
         execute_elsewhere(galera.first.url(), "CREATE DATABASE IF NOT EXISTS lag")
         execute_elsewhere(self._url, f"{table}; {rows}")
         galera.catch_up()
         self._database = Database(self._url)
 
-    async def begin(self) -> None:
+    async def begin(self, rows: int = SHORT) -> None:
         """What the first node commits from now on arrives late at the second one."""
-        await self._database.write(
-            lambda connection: connection.execute(text("UPDATE ballast SET n = n + 1"))
-        )
+        update = text("UPDATE ballast SET n = n + 1 WHERE id <= :rows")
+        await self._database.write(lambda connection: connection.execute(update, {"rows": rows}))
 
     async def keep_up(self) -> None:
         """Lets the second node be late all the time, until cancelled."""

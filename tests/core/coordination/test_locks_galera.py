@@ -1,7 +1,7 @@
 """What one process holds at a node of a real cluster, no other takes at the other node, though that node is late."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 import pytest
@@ -20,7 +20,7 @@ from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 from support.databases import execute_elsewhere
-from support.galera import Galera, Lag, running_galera, two_databases
+from support.galera import Galera, Lag, two_databases
 from support.guarding import ADMIN, Guarded, request
 from support.running import running
 from support.waiting import until_true
@@ -30,25 +30,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 Nodes = tuple[Database, Database]
 
 
-@pytest.fixture(scope="module")
-def galera() -> Iterator[Galera]:
-    with running_galera() as cluster:
-        yield cluster
-
-
 @pytest.fixture
 async def nodes(galera: Galera) -> AsyncIterator[Nodes]:
     async with two_databases(galera) as databases:
         await create_accounts(databases[0], "a", "b")
         await asyncio.to_thread(galera.catch_up)
         yield databases
-
-
-@pytest.fixture
-async def lag(galera: Galera) -> AsyncIterator[Lag]:
-    lag = Lag(galera)
-    yield lag
-    await lag.close()
 
 
 def read_raw(connection: Connection, name: str) -> int:

@@ -1,7 +1,7 @@
 """Limits and freezes over two real database nodes, where a row that is only read holds nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -13,18 +13,12 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseUnavailable
 from strongroom.core.storage.migrations import migrate
 from support.clock import ManualClock
-from support.galera import Galera, running_galera
+from support.galera import Galera
 from support.guarding import ADMIN, Guarded, request
 from support.waiting import until_true
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 LIMIT = {"effect": "deny", "limit": {"amount_raw": "1000", "seconds": 86_400}}
-
-
-@pytest.fixture(scope="module")
-def galera() -> Iterator[Galera]:
-    with running_galera() as cluster:
-        yield cluster
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,7 +14,7 @@ from strongroom.core.intents.store import list_intents
 from strongroom.core.security.audit import verify
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
-from support.galera import Galera, GaleraNode, running_galera, two_databases
+from support.galera import Galera, GaleraNode, two_databases
 from support.guarding import Guarded
 from support.processes import Process
 from support.window_racer import AMOUNT, LIMIT, RULE
@@ -23,12 +22,6 @@ from support.window_racer import AMOUNT, LIMIT, RULE
 pytestmark = pytest.mark.anyio
 ROUNDS_A_SECOND = 5
 """Of the slowest machine."""
-
-
-@pytest.fixture(scope="module")
-def galera() -> Iterator[Galera]:
-    with running_galera() as cluster:
-        yield cluster
 
 
 def start(name: str, socket: Path, node: GaleraNode, database: str, rounds: int) -> Process:

@@ -1,7 +1,7 @@
 """Two real nodes of a Galera cluster: transactions that undo each other's, and a node that has lost its quorum."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import Connection, text
@@ -12,19 +12,13 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseUnavailable, Undone
 from strongroom.core.storage.migrations import migrate
 from strongroom.core.storage.statements import Statement
-from support.galera import Galera, running_galera
+from support.galera import Galera
 from support.waiting import eventually, until_true
 
 pytestmark = pytest.mark.anyio
 
 MANY = 1_000
 """Transactions of a node, among which some meet the other's."""
-
-
-@pytest.fixture(scope="module")
-def galera() -> Iterator[Galera]:
-    with running_galera() as cluster:
-        yield cluster
 
 
 @pytest.fixture

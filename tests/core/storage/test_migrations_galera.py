@@ -1,7 +1,6 @@
 """Processes that migrate one database over two nodes of a cluster: GET_LOCK of one node says nothing to the other."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from strongroom.core.storage.migrations import LEASE, LEASE_S, migrate
 from strongroom.registry import OWN
 from support.clock import ManualClock
 from support.databases import execute_elsewhere
-from support.galera import Galera, running_galera
+from support.galera import Galera
 from support.processes import python
 from support.waiting import until_true
 
@@ -44,12 +43,6 @@ CREATE = (
     "CREATE TABLE strongroom_lease (name VARCHAR(190), holder VARCHAR(64), fence BIGINT, expires_at_ms BIGINT,"
     " PRIMARY KEY (name)); INSERT INTO strongroom_lease VALUES "
 )
-
-
-@pytest.fixture(scope="module")
-def galera() -> Iterator[Galera]:
-    with running_galera() as cluster:
-        yield cluster
 
 
 @pytest.mark.parametrize("ledger", [ledger.name for ledger in OWN])

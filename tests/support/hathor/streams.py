@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 
 from strongroom.core.clock import SystemClock
@@ -17,8 +18,9 @@ from strongroom.core.storage.migrations import Revisions, migrate
 from strongroom.hathor import revisions
 from strongroom.hathor.gateway.events import decode_frame
 from strongroom.hathor.protocol.addresses import MAINNET
-from strongroom.hathor.protocol.events import Event, read_event
+from strongroom.hathor.protocol.events import Event, RawEvent, read_event
 from strongroom.hathor.sync.batch import Applied, Rules, apply_batch
+from strongroom_sandbox.hathor.journal import Journal
 from support.sql import execute
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "hathor"
@@ -36,6 +38,11 @@ def read_frames(frames: Iterable[bytes]) -> list[Event]:
         assert raw is not None
         events.append(read_event(raw))
     return events
+
+
+def read_lines(journal: Journal) -> list[Event]:
+    """The events of a generated chain."""
+    return [read_event(msgspec.json.decode(line, type=RawEvent)) for line in journal.events]
 
 
 def scenario(name: str) -> list[Event]:
