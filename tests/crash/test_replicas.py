@@ -1,8 +1,9 @@
-"""Two replicas of the service on one MariaDB: both serve, one leads, either may die."""
+"""Two replicas of the service on one MariaDB, or each on its node of a cluster: both serve, one leads, either may die."""
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from support.atto_processes import NetworkProgram, ServiceProgram
 from support.atto_service import NOBODY, database_variables, entry, running_service, until
 from support.callback_sink import running_sink
 from support.databases import execute_elsewhere
+from support.galera import Galera, Lag
 from support.mariadb import MariaDB
+from support.running import running
 from support.seeds import seeded
 from support.waiting import eventually
 
@@ -36,6 +39,8 @@ class Replicas:
     network: NetworkProgram
     books: Books
     encryption_key: str
+    cluster: Galera | None
+    """Where each has a node of its own."""
 
     @property
     def addresses(self) -> list[str]:
@@ -49,20 +54,57 @@ class Replicas:
         ]
 
 
+@pytest.fixture(params=["mariadb", "galera"])
+def cluster(request: pytest.FixtureRequest) -> Galera | None:
+    return request.getfixturevalue("galera") if request.param == "galera" else None
+
+
 @pytest.fixture
-async def replicas(mariadb: MariaDB, network: NetworkProgram, tmp_path: Path) -> AsyncIterator[Replicas]:
-    url = mariadb.new_database()
+def urls(request: pytest.FixtureRequest, cluster: Galera | None) -> tuple[URL, URL]:
+    """An empty database, as each of the two is connected to it."""
+    if cluster is None:
+        server: MariaDB = request.getfixturevalue("mariadb")
+        url = server.new_database()
+        return url, url
+    name = cluster.new_database()
+    cluster.catch_up()
+    return cluster.first.url(name), cluster.second.url(name)
+
+
+@asynccontextmanager
+async def late_second_node(cluster: Galera | None) -> AsyncIterator[None]:
+    """What the first one commits arrives late at the second one, if it has a node of its own."""
+    if cluster is None:
+        yield
+        return
+    lag = Lag(cluster)
+    async with running(lag.keep_up()):
+        yield
+    await lag.close()
+
+
+@pytest.fixture
+async def replicas(
+    cluster: Galera | None, urls: tuple[URL, URL], network: NetworkProgram, tmp_path: Path
+) -> AsyncIterator[Replicas]:
     async with running_sink(seeded("replicas"), refused=0.05) as sink:
-        variables = network.variables | database_variables(url, tmp_path) | {"CALLBACK_URL": sink.url}
-        async with ServiceProgram(variables) as first:
+        variables = network.variables | {"CALLBACK_URL": sink.url}
+        async with ServiceProgram(variables | database_variables(urls[0], tmp_path)) as first:
             await asyncio.to_thread(first.process.wait_for, '"atto.workers"')
-            async with ServiceProgram(variables) as second:
+            async with ServiceProgram(variables | database_variables(urls[1], tmp_path)) as second:
                 addresses, key = await open_accounts(second, network, ACCOUNTS)
                 await network.fault(confirmation_delay_ms=15)
                 books = Books(
-                    service=second, network=network, database_url=url, addresses=addresses, sink=sink
+                    service=second, network=network, database_url=urls[1], addresses=addresses, sink=sink
                 )
-                yield Replicas(first=first, second=second, network=network, books=books, encryption_key=key)
+                yield Replicas(
+                    first=first,
+                    second=second,
+                    network=network,
+                    books=books,
+                    encryption_key=key,
+                    cluster=cluster,
+                )
 
 
 async def pay_all(payments: list[Payment], payers: Payers) -> None:
@@ -128,7 +170,8 @@ def _joined(one: Payers, other: Payers) -> Payers:
 async def test_one_key_pays_once_though_both_are_asked_at_the_same_time(replicas: Replicas) -> None:
     one, other = Payers(replicas.first), Payers(replicas.second)
     payments = [payment for payment in replicas.payments(40) if payment.sender != payment.receiver]
-    await asyncio.gather(pay_all(payments, one), pay_all(payments, other))
+    async with late_second_node(replicas.cluster):
+        await asyncio.gather(pay_all(payments, one), pay_all(payments, other))
     assert one.answers == other.answers
     await assert_whole(replicas, one)
 
@@ -159,7 +202,7 @@ async def test_a_wallet_locked_on_one_is_locked_on_the_other_at_once(replicas: R
             )
             statuses[response.status_code] += 1
 
-    async with asyncio.TaskGroup() as group:
+    async with late_second_node(replicas.cluster), asyncio.TaskGroup() as group:
         for address in replicas.addresses:
             group.create_task(send_on(replicas.first, address))
             group.create_task(send_on(replicas.second, address))
