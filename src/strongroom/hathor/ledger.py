@@ -29,6 +29,7 @@ from strongroom.hathor.api.first_api.access import LegacyAccess
 from strongroom.hathor.api.first_api.proposals import LegacyProposals
 from strongroom.hathor.api.first_api.wallets import LegacyWallets
 from strongroom.hathor.api.live.delivery import Realtime
+from strongroom.hathor.api.live.rights import CHECK_S, SocketRights
 from strongroom.hathor.api.live.sockets import MAX_FRAME, SocketApplication, SocketRules
 from strongroom.hathor.api.live.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.api.network.node import NodeView
@@ -210,6 +211,8 @@ class HathorLedger(LedgerBase[HathorSettings]):
         self.background.start(self.bus.run())
         if (realtime := self._realtime) is not None:
             loops.start(loops.run(REALTIME, lambda turn: realtime.run(turn.health)))
+            if self.settings.sockets.require_token:
+                loops.start(loops.every(REALTIME, CHECK_S, self._socket_rights.end_outdated, part="tokens"))
             watch_backlog(
                 loops, REALTIME, self._backlog(DESTINATION, last_read_id=lambda: self._outbox_reader.last_id)
             )
@@ -269,6 +272,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
         settings = self.settings.sockets
         metrics = SocketMetrics(self.metrics)
         subscriptions = Subscriptions(metrics)
+        self._socket_rights = SocketRights(reader, tokens)
         self._realtime = Realtime(
             outbox_reader=self._outbox_reader,
             bus=self.bus,
@@ -279,7 +283,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
         )
         return SocketApplication(
             reader=reader,
-            tokens=tokens,
+            rights=self._socket_rights,
             subscriptions=subscriptions,
             metrics=metrics,
             rules=SocketRules(

@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.clock import Clock, SystemClock, SystemEntropy
 from strongroom.core.environment import Secret
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.listener import Listener, Surface
@@ -23,6 +23,7 @@ from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.database import Database
 from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.live.delivery import Realtime
+from strongroom.hathor.api.live.rights import SocketRights
 from strongroom.hathor.api.live.sockets import MAX_FRAME, SocketApplication, SocketRules
 from strongroom.hathor.api.live.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.notifications.messages import DESTINATION
@@ -33,7 +34,8 @@ from support.hathor.streams import prepare
 from support.hathor.wallets import WALLET, insert_wallet
 from support.waiting import PATIENCE_S
 
-TOKENS = Tokens([Secret("foobar")], SystemClock(), SystemEntropy())
+CLOCK = SystemClock()
+TOKENS = Tokens([Secret("foobar")], CLOCK, SystemEntropy())
 OUTBOX = Outbox(SystemClock())
 RULES = SocketRules(require_token=False, max_connections=100, max_subscriptions=3)
 
@@ -41,8 +43,9 @@ RULES = SocketRules(require_token=False, max_connections=100, max_subscriptions=
 class Sockets:
     """A running WebSocket surface and what carries messages to it."""
 
-    def __init__(self, listener: Listener, metrics: Metrics, bus: Bus) -> None:
+    def __init__(self, listener: Listener, metrics: Metrics, bus: Bus, rights: SocketRights) -> None:
         self.listener = listener
+        self.rights = rights
         self.bus = bus
         self._metrics = metrics
         self.url = listener.url.replace("http", "ws", 1)
@@ -68,7 +71,9 @@ async def serving_sockets(
     messages_a_minute: int | None = None,
     ping_s: float = 20.0,
     amounts: AmountForm = AmountForm.NUMBER,
+    times: Clock = CLOCK,
 ) -> AsyncGenerator[Sockets]:
+    """`times`: when tokens end."""
     metrics, bus = Metrics("test"), Bus()
     socket_metrics = SocketMetrics(metrics)
     subscriptions = Subscriptions(socket_metrics)
@@ -82,9 +87,11 @@ async def serving_sockets(
         metrics=socket_metrics,
         amounts=amounts,
     )
+    reader = WalletReader(database, times, MAINNET)
+    rights = SocketRights(reader, tokens)
     application = SocketApplication(
-        reader=WalletReader(database, clock, MAINNET),
-        tokens=tokens,
+        reader=reader,
+        rights=rights,
         subscriptions=subscriptions,
         metrics=socket_metrics,
         rules=rules,
@@ -105,7 +112,7 @@ async def serving_sockets(
     tasks = [asyncio.ensure_future(work) for work in (listener.serve(), realtime.run(health))]
     await listener.started()
     try:
-        yield Sockets(listener, metrics, bus)
+        yield Sockets(listener, metrics, bus, rights)
     finally:
         tasks[1].cancel()
         listener.stop()
@@ -113,11 +120,11 @@ async def serving_sockets(
 
 
 @asynccontextmanager
-async def house(database: Database, **options: Any) -> AsyncGenerator[Sockets]:
+async def house(database: Database, tokens: Tokens = TOKENS, **options: Any) -> AsyncGenerator[Sockets]:
     """Sockets over a database with one wallet."""
     await prepare(database)
     await database.write(insert_wallet)
-    async with serving_sockets(database, TOKENS, **options) as sockets:
+    async with serving_sockets(database, tokens, **options) as sockets:
         yield sockets
 
 

@@ -5,19 +5,24 @@ find the wallet inside their transaction.
 """
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from strongroom.core.clock import Clock
 from strongroom.core.errors import Conflict, Unauthenticated
 from strongroom.core.storage.database import Database
+from strongroom.core.storage.statements import MAX_IN, Statement, listed
+from strongroom.hathor import tables
 from strongroom.hathor.protocol.addresses import Network
 from strongroom.hathor.wallets.jwt import Principal
 from strongroom.hathor.wallets.registry import Wallet, WalletNotFound, find_wallet, key_address, read_wallet
 
 T = TypeVar("T")
+
+_wallet = tables.wallet.c
+AUTH_KEYS = Statement(select(_wallet.id, _wallet.auth_xpubkey).where(listed(_wallet.id)))
 
 
 class WalletNotReady(Conflict):
@@ -65,6 +70,19 @@ class WalletReader:
         """Finds the caller's wallet when it is loaded. Raises: WalletNotFound, TokenOutdated, WalletNotReady."""
         return require_ready(await self.wallet(principal))
 
+    async def outdated(self, principals: Collection[Principal]) -> set[Principal]:
+        """Those whose wallet is gone, or has another authentication key than their token is bound to."""
+        wallet_ids = list({each.wallet_id for each in principals})
+        keys: dict[str, str] = {}
+        for start in range(0, len(wallet_ids), MAX_IN):
+            keys |= dict(await self.database.query(AUTH_KEYS, wallet_ids[start : start + MAX_IN]))
+        return {each for each in principals if not self._is_bound(each, keys.get(each.wallet_id))}
+
+    def _is_bound(self, principal: Principal, auth_xpubkey: str | None) -> bool:
+        if auth_xpubkey is None or principal.auth_address is None:
+            return auth_xpubkey is not None
+        return hmac.compare_digest(key_address(auth_xpubkey, self._network), principal.auth_address)
+
     async def read(self, principal: Principal, question: Callable[[Connection, Wallet], T]) -> T:
         """Answers a question of several statements on one snapshot. Raises: as `ready_wallet`."""
 
@@ -90,10 +108,8 @@ class WalletReader:
         """Returns the wallet if its authentication key is still the one that the token is bound to."""
         if wallet is None:
             raise WalletNotFound
-        if principal.auth_address is not None:
-            current = key_address(wallet.auth_xpubkey, self._network)
-            if not hmac.compare_digest(current, principal.auth_address):
-                raise TokenOutdated("The wallet's authentication key was changed after the token was made")
+        if not self._is_bound(principal, wallet.auth_xpubkey):
+            raise TokenOutdated("The wallet's authentication key was changed after the token was made")
         return wallet
 
 

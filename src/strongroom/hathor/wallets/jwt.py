@@ -98,6 +98,10 @@ class Tokens:
         )
         return Principal(wallet_id=wallet, mode=Mode.FULL, auth_address=address)
 
+    def ends_at_s(self, token: str) -> int:
+        """When a valid token ends, in seconds since 1970. Raises: Unauthenticated."""
+        return int(self._claims(token)["exp"])
+
     def _issue(self, claims: dict[str, Any], mode: Mode) -> str:
         now_s = self._clock.now_ms() // 1000
         jti = uuid.UUID(bytes=self._entropy.token(16), version=4)

@@ -6,10 +6,11 @@ from functools import partial
 
 import httpx2
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, update
 from websockets.exceptions import InvalidStatus
 
-from strongroom.core.clock import SystemClock
+from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.environment import Secret
 from strongroom.core.messaging.outbox import Event
 from strongroom.core.storage.database import Database
 from strongroom.hathor import tables
@@ -18,8 +19,11 @@ from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.protocol.addresses import MAINNET, parse_address
 from strongroom.hathor.protocol.keys import parse_xpub
 from strongroom.hathor.protocol.scripts import Payment
+from strongroom.hathor.wallets.jwt import LIFETIME_S, Tokens
 from strongroom.hathor.wallets.loading import load_wallet
 from strongroom_sandbox.hathor.vertices import Output, read_output
+from support.clock import ManualClock
+from support.hathor.busy_wallets import AUTH_XPUB
 from support.hathor.scenes import Scene
 from support.hathor.sockets import OUTBOX, RULES, TOKENS, Sockets, ask, ending, hear, house, join, tell
 from support.hathor.wallets import WALLET, XPUB, wallet_addresses
@@ -207,6 +211,60 @@ async def test_tokens_where_they_are_required(database: Database) -> None:
             assert (await ask(client, request | {"token": token}))["type"] == "join-success"
         async with sockets.client(f"/?token={token}") as client:
             await join(client, WALLET)
+
+
+async def test_a_connection_ends_with_the_token_that_it_was_joined_with(database: Database) -> None:
+    rules = RULES.__class__(require_token=True, max_connections=9, max_subscriptions=2)
+    clock = ManualClock()
+    tokens = Tokens([Secret("foobar")], clock, SystemEntropy())
+    address = parse_xpub(XPUB).address().encode(MAINNET)
+
+    def token() -> str:
+        return tokens.issue_read_only(wallet_id=WALLET, auth_address=address)
+
+    async with house(database, tokens=tokens, rules=rules, times=clock) as sockets:
+        request = {"action": "join", "id": WALLET, "token": token()}
+        async with sockets.client() as one, sockets.client() as renewed, sockets.client() as idle:
+            for client in (one, renewed):
+                assert (await ask(client, request))["type"] == "join-success"
+            clock.advance(LIFETIME_S - 1)
+            assert (await ask(renewed, request | {"token": token()}))["type"] == "join-success"
+            await sockets.rights.end_outdated()
+            assert await ask(one, {"action": "ping"}) == {"type": "pong", "message": "pong"}
+            clock.advance(1)
+            await sockets.rights.end_outdated()
+            assert await ending(one) == (1008, "the token has ended")
+            for client in (renewed, idle):
+                assert (await ask(client, {"action": "ping"}))["type"] == "pong"
+            clock.advance(LIFETIME_S)
+            await sockets.rights.end_outdated()
+            assert await ending(renewed) == (1008, "the token has ended")
+            assert await ask(idle, request) == {"type": "error", "message": "Unauthorized"}
+
+
+async def test_a_connection_ends_when_the_wallet_s_authentication_key_changes(database: Database) -> None:
+    rules = RULES.__class__(require_token=True, max_connections=9, max_subscriptions=2)
+    other = "1" * 64
+    address = parse_xpub(XPUB).address().encode(MAINNET)
+    async with house(database, rules=rules) as sockets:
+        await database.write(partial(another_wallet, name=other))
+        async with sockets.client() as changed, sockets.client() as kept:
+            for client, wallet in ((changed, WALLET), (kept, other)):
+                token = TOKENS.issue_read_only(wallet_id=wallet, auth_address=address)
+                request = {"action": "join", "id": wallet, "token": token}
+                assert (await ask(client, request))["type"] == "join-success"
+            await sockets.rights.end_outdated()
+            assert (await ask(changed, {"action": "ping"}))["type"] == "pong"
+            rekeyed = update(tables.wallet).where(tables.wallet.c.id == WALLET).values(auth_xpubkey=AUTH_XPUB)
+            await database.write(lambda connection: connection.execute(rekeyed))
+            await sockets.rights.end_outdated()
+            assert await ending(changed) == (1008, "the token has ended")
+            assert (await ask(kept, {"action": "ping"}))["type"] == "pong"
+            gone = delete(tables.wallet).where(tables.wallet.c.id == other)
+            await database.write(lambda connection: connection.execute(gone))
+            await sockets.rights.end_outdated()
+            assert await ending(kept) == (1008, "the token has ended")
+            await eventually(lambda: sockets.value("hathor_ws_subscriptions") == 0)
 
 
 async def test_a_stop_says_that_it_is_a_restart(database: Database) -> None:

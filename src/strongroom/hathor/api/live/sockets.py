@@ -9,14 +9,14 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
-from strongroom.core.errors import StrongroomError
+from strongroom.core.errors import Forbidden, StrongroomError, Unauthenticated
 from strongroom.core.http.connections.websockets import Socket, socket_of, text_frame
 from strongroom.core.json_decoder import decode_json
+from strongroom.hathor.api.live.rights import Right, SocketRights
 from strongroom.hathor.api.live.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.api.refusal import Refusal
 from strongroom.hathor.api.validation import Key, Schema, text
-from strongroom.hathor.wallets.access import TokenOutdated, WalletReader
-from strongroom.hathor.wallets.jwt import Tokens
+from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.registry import WalletNotFound
 
 log = structlog.get_logger(__name__)
@@ -61,13 +61,13 @@ class SocketApplication:
         self,
         *,
         reader: WalletReader,
-        tokens: Tokens,
+        rights: SocketRights,
         subscriptions: Subscriptions,
         metrics: SocketMetrics,
         rules: SocketRules,
     ) -> None:
         self._reader = reader
-        self._tokens = tokens
+        self._rights = rights
         self._subscriptions = subscriptions
         self._metrics = metrics
         self._rules = rules
@@ -91,6 +91,7 @@ class SocketApplication:
         finally:
             self._connections -= 1
             self._metrics.connections.set(self._connections)
+            self._rights.forget(client.socket)
             for wallet_id in client.joined:
                 self._subscriptions.remove(wallet_id, client.socket)
 
@@ -122,30 +123,30 @@ class SocketApplication:
         if wallet_id not in client.joined and len(client.joined) >= self._rules.max_subscriptions:
             raise _Refused("Too many subscriptions")
         try:
-            await self._check(wallet_id, wanted["token"] or client.token)
+            right = await self._check(wallet_id, wanted["token"] or client.token)
         except StrongroomError as error:
             log.warning("join not possible", why=type(error).__name__)
             raise _Refused("Try again later") from error
         if client.socket.is_open:
             client.joined.add(wallet_id)
+            if right is not None:
+                self._rights.hold(client.socket, right)
             self._tell(client, {"type": "join-success", "message": "Listening", "id": wallet_id})
             self._subscriptions.add(wallet_id, client.socket)
 
-    async def _check(self, wallet_id: str, token: str) -> None:
+    async def _check(self, wallet_id: str, token: str) -> Right | None:
+        """None: no token is needed."""
         if not self._rules.require_token:
             if not await self._reader.exists(wallet_id):
                 raise _Refused(INVALID)
-            return
+            return None
         try:
-            principal = self._tokens.verify(token)
-        except StrongroomError as error:
+            right = await self._rights.check(token)
+        except (Unauthenticated, Forbidden, WalletNotFound) as error:
             raise _Refused("Unauthorized") from error
-        if principal.wallet_id != wallet_id:
+        if right.principal.wallet_id != wallet_id:
             raise _Refused("Unauthorized")
-        try:
-            await self._reader.wallet(principal)
-        except (WalletNotFound, TokenOutdated) as error:
-            raise _Refused("Unauthorized") from error
+        return right
 
     def _tell(self, client: _Client, message: dict[str, str]) -> None:
         self._subscriptions.tell(client.socket, text_frame(msgspec.json.encode(message)))
