@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from core.accounts import add, balances, create_accounts
 from strongroom.core.messaging import outbox as outbox_module
@@ -163,7 +163,7 @@ async def test_what_comes_as_a_delivery_ends_is_not_left_until_the_next_look(
 ) -> None:
     look = house.dispatcher._next_events
 
-    async def look_too_early(stream: str) -> list[Event]:
+    async def look_too_early(stream: str) -> list[tuple[int, Event]]:
         events = await look(stream)
         if not events and house.receiver.of("s") == [1]:
             await house.send("s", 2)
@@ -174,6 +174,22 @@ async def test_what_comes_as_a_delivery_ends_is_not_left_until_the_next_look(
     await house.send("s", 1)
     async with running(house.dispatcher.run()):
         await house.receiver.until(lambda: house.receiver.of("s") == [1, 2])
+
+
+async def test_an_event_that_takes_another_s_place_during_its_delivery_is_delivered_too(house: House) -> None:
+    """An operator who abandons blocks takes their events back, and the network's blocks get events of the same numbers."""
+    await house.send("s", 1, 2, 3)
+    house.receiver.held.clear()
+    async with running(house.dispatcher.run()):
+        await house.receiver.until(lambda: house.receiver.taken == [("s", 1)])
+        await house.database.write(lambda connection: connection.execute(delete(tables.outbox)))
+        await house.send("s", 1)
+        house.receiver.held.set()
+        await house.until_empty()
+    assert house.receiver.of("s") == [1, 1]  # and not those that were taken back
+    assert await balances(house.database) == {
+        "a": 1
+    }  # the delivery of the first one is not recorded for the other
 
 
 async def test_another_destination_s_events_are_left_alone(house: House) -> None:

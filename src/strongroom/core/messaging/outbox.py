@@ -188,12 +188,14 @@ class Dispatcher:
                 if not events:
                     self._failing.pop(stream, None)
                     return
-                for event in events:
+                for event_id, event in events:
                     async with self._slots:
                         await self._deliver(event)
-                    await self._forget(event)
+                    was_there = await self._forget(event_id, event)
                     self._failing.pop(stream, None)
                     backoff.reset()
+                    if not was_there:
+                        break  # what was read with it may be taken back too
             except Exception as error:  # noqa: BLE001 - after any error the event stays and is tried again
                 self._failing[stream] = fault_text(error)
                 log.warning(
@@ -205,31 +207,31 @@ class Dispatcher:
                 )
                 await backoff.wait()
 
-    async def _next_events(self, stream: str) -> list[Event]:
+    async def _next_events(self, stream: str) -> list[tuple[int, Event]]:
+        """The stream's oldest events, each with the id of its row."""
         columns = tables.outbox.c
         query = (
-            select(columns.stream, columns.sequence, columns.payload)
+            select(columns.id, columns.stream, columns.sequence, columns.payload)
             .where(columns.destination == self._destination, columns.stream == stream)
             .order_by(columns.sequence)
             .limit(BATCH)
         )
         rows = await self._database.fetch_all(query)
-        return [Event(stream=row.stream, sequence=row.sequence, payload=row.payload) for row in rows]
+        return [
+            (row.id, Event(stream=row.stream, sequence=row.sequence, payload=row.payload)) for row in rows
+        ]
 
-    async def _forget(self, event: Event) -> None:
-        columns = tables.outbox.c
+    async def _forget(self, event_id: int, event: Event) -> bool:
+        """Deletes a delivered event and records the delivery; False if its row was gone.
 
-        def work(connection: Connection) -> None:
-            removed = connection.execute(
-                delete(tables.outbox).where(
-                    columns.destination == self._destination,
-                    columns.stream == event.stream,
-                    columns.sequence == event.sequence,
-                )
-            )
-            if (
-                removed.rowcount
-            ):  # otherwise the previous dispatcher has recorded this delivery while it was stopped
+        The previous dispatcher may have recorded this delivery while it was stopped, or the event was taken back. Another event
+        may have its sequence by then, so that only the row's id names it.
+        """
+
+        def work(connection: Connection) -> bool:
+            removed = connection.execute(delete(tables.outbox).where(tables.outbox.c.id == event_id))
+            if removed.rowcount:
                 self._delivered(connection, event)
+            return removed.rowcount > 0
 
-        await self._database.write(work)
+        return await self._database.write(work)
