@@ -117,3 +117,11 @@ def test_a_url_that_is_none(url: str) -> None:
 
 def test_the_url_that_is_shown_holds_no_password() -> None:
     assert Transport("https://user:secret@host:9/p/", "t").url == "https://host:9/p"
+
+
+@pytest.mark.parametrize("token", ["secret\n", "secret\r\nX: y", "sécret", "se\u4e16cret", "", "two words"])
+def test_a_token_that_no_header_can_carry_is_refused_and_not_repeated(token: str) -> None:
+    with pytest.raises(ValueError, match="token") as refused:
+        Transport("http://127.0.0.1:1", token)
+    assert "cret" not in str(refused.value)
+    assert refused.value.__context__ is None

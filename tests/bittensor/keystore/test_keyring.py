@@ -1,6 +1,7 @@
 """Keys in the clear: opened once, forgotten in time, never opened when their file or row was tampered with."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -234,3 +235,28 @@ async def test_the_secret_is_sealed_in_its_row(
     ((sealed,),) = elsewhere("SELECT hex(sealed_secret) FROM strongroom_bittensor_key")
     assert len(sealed) == 2 * 92
     assert HOT.secret().hex().upper() not in sealed
+
+
+async def test_a_file_that_is_replaced_while_it_is_read_is_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its stamp is that of what was read: otherwise the old key would sign on in place of the new one."""
+    path = folder / "miner" / "hotkeys" / "h"
+    newer = folder / "newer"
+    newer.write_bytes(b"the newer file")
+    stat = Path.stat
+
+    def replace_first(self: Path, **options: bool) -> os.stat_result:
+        if self == path and newer.exists():
+            newer.replace(path)
+        return stat(self, **options)
+
+    monkeypatch.setattr(Path, "stat", replace_first)
+    first = WalletFolder(folder).key_file(KEY)
+    if newer.exists():
+        newer.replace(path)
+    second = WalletFolder(folder).key_file(KEY)
+    assert first is not None
+    assert second is not None
+    assert first.data != second.data
+    assert first.stamp != second.stamp

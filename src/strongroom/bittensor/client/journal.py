@@ -52,11 +52,15 @@ class Journal:
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor, name = tempfile.mkstemp(dir=self._folder)
-            with os.fdopen(descriptor, "w") as file:
-                json.dump(asdict(pending), file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self._path(self._folder, slot))
+            try:
+                with os.fdopen(descriptor, "w") as file:
+                    json.dump(asdict(pending), file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(name).replace(self._path(self._folder, slot))
+            except OSError:
+                Path(name).unlink(missing_ok=True)
+                raise
         except OSError as error:
             log.warning("%s cannot be written (%s): a restart forgets what is under way", self._folder, error)
 

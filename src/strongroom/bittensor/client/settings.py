@@ -57,7 +57,7 @@ def read_settings(config: Any = None, environment: Mapping[str, str] | None = No
         token = Path(token_file).read_text().strip()
     return ServiceSettings(
         url=_argument(config, "service_url") or variables.get("WALLET_SERVICE_URL") or DEFAULT_URL,
-        token=token or DEFAULT_TOKEN,
+        token=(token or "").strip() or DEFAULT_TOKEN,
         state=_state(variables),
         cool_down_s=_seconds(variables, "WALLET_SERVICE_COOL_DOWN_S", COOL_DOWN_S),
     )

@@ -44,6 +44,11 @@ class Transport:
         self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
         self._host, self._port, self._prefix = parts.hostname, parts.port, parts.path.rstrip("/")
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        if not (token.isascii() and token.isprintable() and token and " " not in token):
+            # http.client would refuse it too, and show it
+            raise ValueError(
+                "the wallet service's token must be ASCII letters, digits and signs, without spaces"
+            )
         self._token = token
         self._connect_timeout_s = connect_timeout_s
 

@@ -46,7 +46,10 @@ class RpcError(ChainUnavailable):
     code = "chain_error"
 
     def __init__(self, method: str, error: dict[str, Any]) -> None:
-        self.rpc_code = int(error.get("code", 0))
+        code = error.get("code")
+        self.rpc_code = (
+            code if type(code) is int else 0
+        )  # as decoded, so that no bool or float passes for one
         self.rpc_message = str(error.get("message", ""))
         self.rpc_data = error.get("data")
         super().__init__(f"The node refused {method}: {self.rpc_code} {self.rpc_message}")

@@ -268,8 +268,8 @@ class MetadataRuntime:
 
 
 def read_option(raw: bytes) -> bytes | None:
-    """Returns the bytes in an `Option<Vec<u8>>`, as the runtime's metadata API wraps them."""
-    if not raw or raw[0] == 0:
+    """Returns the bytes in an `Option<Vec<u8>>`, as the runtime's metadata API wraps them; None: there are none."""
+    if len(raw) < 2 or raw[0] == 0:  # noqa: PLR2004 - the option's byte, and the first of the size
         return None
     mode = raw[1] & 3
     size = {0: 1, 1: 2, 2: 4}.get(mode, (raw[1] >> 2) + 5)

@@ -1,5 +1,6 @@
 """A folder of wallets as btwallet keeps them: <path>/<wallet>/{coldkey, coldkeypub.txt, hotkeys/<name>}."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,8 +85,9 @@ def password_for(path: Path, variables: Mapping[str, str], general: str | None) 
 def _read(path: Path) -> KeyFile | None:
     try:
         with path.open("rb") as file:
+            # Of the opened file, and before it is read: another file may take its path meanwhile, or other bytes its place.
+            status = os.fstat(file.fileno())
             data = file.read(MAX_FILE + 1)
-            status = path.stat()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     except OSError as error:
