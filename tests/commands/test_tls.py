@@ -87,7 +87,7 @@ def test_every_listener_speaks_tls_and_takes_a_new_certificate(authority: Author
             assert presented(own["management"], authority) == first.der
             installed(second, tmp_path)
             os.kill(process.pid, signal.SIGHUP)
-            process.wait_for("a new certificate is used")
+            process.wait_for("surface=management until=")
             assert presented(own["management"], authority) == second.der
             socket.send('{"action":"ping"}')
             assert "pong" in str(socket.recv())
