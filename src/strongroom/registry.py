@@ -39,7 +39,18 @@ COMMANDS = (
     "payment",
 )
 """Commands of the service itself."""
-TOKEN_OPTIONS = ("name", "scope", "expires", "network", "rate", "ledger")
+TOKEN_OPTIONS = (
+    "name",
+    "scope",
+    "expires",
+    "network",
+    "rate",
+    "certificate",
+    "certificate_authority",
+    "certificate_subject",
+    "require_certificate",
+    "ledger",
+)
 """Parameters of `strongroom token create` itself."""
 
 

@@ -51,6 +51,7 @@ REFUSED_FOR_OTHER_REASONS = {
     "POST /wallets/accounts/{address}/transactions/SEND": 400,
     "POST /wallets/accounts/{address}/transactions/CHANGE": 400,
     "GET /wallets/accounts/transactions/{transactionHash}": 404,
+    "GET /wallets/accounts/transactions/approvals/{approvalId}": 404,
 }
 """The wallet is there already, and locked on the way: what a caller with the scope is told."""
 
@@ -92,6 +93,7 @@ async def surface(service: AttoService, network: AttoNetwork) -> Guarded:
         "walletName": wallet.name,
         "address": address,
         "toIndex": "1",
+        "approvalId": "none",
         "transactionHash": "00" * 32,
     }
     return surface

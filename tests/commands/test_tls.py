@@ -21,6 +21,7 @@ PATHS = {
     "bittensor": "/health",
     "hathor": "/api-docs",
     "management": "/health/liveness",
+    "console": "/admin/v1/openapi.json",
 }
 
 

@@ -161,6 +161,6 @@ def test_what_narrows_the_tokens_of_a_ledger_is_named_where_it_has_limits_of_its
 
     monkeypatch.setattr(type(ATTO), "token_limits", lambda _: narrowed)
     words = "limits are for --ledger bittensor: --netuid; tokens of atto have scopes and --for and --network and --rate"
-    words += " and --daily-limit"
+    words += " and --certificate and --daily-limit"
     with pytest.raises(typer.BadParameter, match=words):
         token_commands._limits("atto", {"netuid": 5, "daily_limit": ""})

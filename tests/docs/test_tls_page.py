@@ -21,6 +21,7 @@ from support.processes import strongroom
 PAGE = (Path(__file__).parents[2] / "docs" / "tls.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 EXPORT = re.compile(r"^export (\w+)=(.*)$", re.MULTILINE)
+IN_SANDBOX = {"NETWORK": "LOCAL", "NODE_BASE_URL": "http://127.0.0.1:9"}
 BIN = str(Path(sys.executable).parent)
 
 
@@ -30,11 +31,17 @@ def test_every_variable_is_there() -> None:
     assert f"`{EXCEPT_VARIABLE}`" in PAGE
 
 
+def environment(variables: dict[str, str]) -> dict[str, str]:
+    return os.environ | variables | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+
+
 def test_the_commands_do_what_the_page_says(tmp_path: Path) -> None:
-    make, serve, *client = BLOCKS
+    make, serve, ask, *create = BLOCKS
     variables = {
         "STRONGROOM_DATA": str(tmp_path / "data"),
         **own_ports(),
+        "ATTO_REQUIRE_TOKEN": "true",
+        **IN_SANDBOX,
         **{name: value.replace("$PWD", str(tmp_path)) for name, value in EXPORT.findall(serve)},
     }
 
@@ -42,7 +49,7 @@ def test_the_commands_do_what_the_page_says(tmp_path: Path) -> None:
         ended = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=tmp_path,
-            env=os.environ | variables | {"PATH": f"{BIN}:{os.environ['PATH']}"},
+            env=environment(variables),
             capture_output=True,
             text=True,
             check=False,
@@ -52,9 +59,16 @@ def test_the_commands_do_what_the_page_says(tmp_path: Path) -> None:
 
     run(make)
     assert serve.endswith("strongroom doctor\nstrongroom serve\n")
-    with strongroom("serve", "--sandbox", environment=variables) as process:
+    with strongroom(
+        "serve", "--sandbox", environment={k: v for k, v in variables.items() if k not in IN_SANDBOX}
+    ) as process:
         ready = process.wait_ready()
         assert "management=http://" in ready
         assert "atto=https://" in ready
-        answers = [run(each) for each in client]
-    assert answers[0] == "[]"
+        refused = subprocess.run(
+            ["bash", "-c", ask], cwd=tmp_path, env=environment(variables), capture_output=True, check=False
+        )
+        assert b"401" in refused.stderr
+        made = [run(each) for each in create]
+        assert [text.startswith("sr_") for text in made] == [False, False, True]
+        assert run(ask) == "[]"

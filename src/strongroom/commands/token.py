@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -20,6 +21,12 @@ from strongroom.core.coordination.rates import parse_rate
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.ledger.contract import AnyLedger
 from strongroom.core.security.access import ADMIN_SCOPES, OPERATOR
+from strongroom.core.security.certificates import (
+    CertificateBinding,
+    CertificateUse,
+    bind_certificate,
+    bind_subject,
+)
 from strongroom.core.security.tokens import NewToken, Token, TokenChange, Tokens
 from strongroom.core.storage.database import Database
 from strongroom.core.terminal import minute, print_table
@@ -43,6 +50,18 @@ Network = Annotated[
     list[str] | None,
     typer.Option(help="Use it from there alone, for example 192.0.2.0/24 or 2001:db8::/48; repeatable."),
 ]
+Certificate = Annotated[
+    Path | None, typer.Option(help="PEM file of the client certificate that it is bound to. See docs/tls.md.")
+]
+CertificateAuthority = Annotated[
+    Path | None,
+    typer.Option(
+        help="PEM file of an authority: it is bound to the certificates of --certificate-subject that it issues."
+    ),
+]
+CertificateSubject = Annotated[
+    str | None, typer.Option(help="As openssl x509 -noout -subject -nameopt RFC2253 writes it.")
+]
 RATE_HELP = "Requests at once and on average, for example 60/min, 5/s or 1000/h."
 
 
@@ -55,23 +74,65 @@ def create(
     ] = None,
     network: Network = None,
     rate: Annotated[str | None, typer.Option(help=RATE_HELP)] = None,
+    certificate: Certificate = None,
+    certificate_authority: CertificateAuthority = None,
+    certificate_subject: CertificateSubject = None,
+    require_certificate: Annotated[
+        bool,
+        typer.Option(
+            "--require-certificate",
+            help="Print a secret, too, that counts only together with the certificate.",
+        ),
+    ] = False,
     ledger: Ledger = DEFAULT,
     **narrowed: Any,
 ) -> None:
-    """Create a token and print it, once."""
+    """Create a token and print it, once; one with a certificate has no secret."""
     _check_scopes(ledger, scope)
     expires_at_ms = None if expires is None else _moment_ms(expires)
     limits = _limits(ledger, narrowed)
     parsed_rate = None if rate is None else parse_rate(rate)
+    bound = _binding(certificate, certificate_authority, certificate_subject)
+    if require_certificate and bound is None:
+        raise typer.BadParameter("--require-certificate needs a certificate")
+    use = CertificateUse.BESIDE if require_certificate else CertificateUse.ALONE
 
     async def work() -> tuple[NewToken, str]:
         async with _tokens(ledger, makes=True) as (tokens, database):
             made = await tokens.create(
-                OPERATOR, name, scope, expires_at_ms, limits, networks=network or (), rate=parsed_rate
+                OPERATOR,
+                name,
+                scope,
+                expires_at_ms,
+                limits,
+                networks=network or (),
+                rate=parsed_rate,
+                certificate=bound,
+                certificate_use=use,
             )
             return made, shown(database)
 
     _show(*asyncio.run(work()))
+
+
+def _binding(
+    certificate: Path | None, authority: Path | None, subject: str | None
+) -> CertificateBinding | None:
+    """What the options say of certificates; None: nothing."""
+    if certificate is not None:
+        if authority is not None or subject is not None:
+            raise typer.BadParameter("give --certificate, or an authority and a subject")
+        return bind_certificate(_content(certificate))
+    if (authority is None) is not (subject is None):
+        raise typer.BadParameter("--certificate-authority and --certificate-subject belong together")
+    return None if authority is None or subject is None else bind_subject(_content(authority), subject)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _limits(ledger: str, given: Mapping[str, Any]) -> str:
@@ -85,7 +146,8 @@ def _limits(ledger: str, given: Mapping[str, Any]) -> str:
     if foreign:
         options = ", ".join(map(_option, foreign))
         limited = ", ".join(one.name for one in ISSUING if set(foreign) & _options(one).keys())
-        theirs = " and ".join(["scopes", "--for", "--network", "--rate", *map(_option, own)])
+        common = ("scopes", "--for", "--network", "--rate", "--certificate")
+        theirs = " and ".join([*common, *map(_option, own)])
         raise typer.BadParameter(
             f"limits are for --ledger {limited}: {options}; tokens of {ledger} have {theirs}"
         )
@@ -158,6 +220,7 @@ def _print_tokens(tokens: list[Token], *, limited: bool) -> None:
         "networks",
         "rate",
         "old secret until",
+        "certificate",
     ]
     table = Table(*headings, "last used", *(["limits"] if limited else []))
     for token in tokens:
@@ -171,10 +234,17 @@ def _print_tokens(tokens: list[Token], *, limited: bool) -> None:
             "\n".join(token.networks),
             _rate_text(token),
             minute(token.earlier_secret_until_ms),
+            Text(_certificate_text(token)),
             Text(used),
             *([Text(_readable(token.limits))] if limited else []),
         )
     print_table(table)
+
+
+def _certificate_text(token: Token) -> str:
+    if token.certificate_use is CertificateUse.BESIDE:
+        return f"{token.certificate}, and the secret"
+    return token.certificate
 
 
 def _rate_text(token: Token) -> str:
@@ -199,15 +269,20 @@ def change(
     network: Network = None,
     anywhere: Annotated[bool, typer.Option("--anywhere", help="Use it from every network.")] = False,
     rate: Annotated[str | None, typer.Option(help=f"{RATE_HELP} none: no rate of its own.")] = None,
+    certificate: Certificate = None,
+    certificate_authority: CertificateAuthority = None,
+    certificate_subject: CertificateSubject = None,
     ledger: Ledger = DEFAULT,
 ) -> None:
-    """Change until when, from where and how often a token may be used; the networks replace the earlier ones."""
+    """Change until when, from where, how often and with which certificate a token may be used; networks replace the earlier ones."""
     if anywhere and network:
         raise typer.BadParameter("give --network or --anywhere, not both")
+    bound = _binding(certificate, certificate_authority, certificate_subject)
     wanted = TokenChange(
         expires_at_ms=UNSET if expires is None else None if expires == "never" else _moment_ms(expires),
         networks=network or (() if anywhere else UNSET),
         rate=UNSET if rate is None else None if rate == "none" else parse_rate(rate),
+        certificate=UNSET if bound is None else bound,
     )
 
     async def work() -> Token:
@@ -266,6 +341,9 @@ def _check_scopes(ledger: str, scopes: list[str]) -> None:
 
 
 def _show(token: NewToken, database: str) -> None:
+    if not token.secret:
+        typer.echo(f"The certificate is its credential. Its id is {token.id}, in {database}.", err=True)
+        return
     typer.echo(token.secret)
     typer.echo(f"Keep it: it is not shown again. Its id is {token.id}, in {database}.", err=True)
 

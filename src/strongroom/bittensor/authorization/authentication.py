@@ -56,6 +56,10 @@ class Authenticator:
         presented = (credentials.authorization or "").strip()
         if presented.lower().startswith(BEARER):
             presented = presented[len(BEARER) :].strip()
+        if credentials.authorization is None and credentials.certificate is not None:
+            found = await self._tokens.authenticate_certificate(credentials.certificate, credentials.source)
+            if found is not None:
+                return found
         if not presented or presented.lower() == BEARER.strip():
             raise Unauthenticated("Missing or invalid token", code="token_missing")
         if len(presented) > MAX_TOKEN:
@@ -63,7 +67,7 @@ class Authenticator:
         if self._is_service_token(presented):
             return self._principal("service-token", credentials)
         if presented.startswith(f"{TOKEN_PREFIX}_"):
-            return await self._tokens.authenticate(presented, credentials.source)
+            return await self._tokens.authenticate(presented, credentials.source, credentials.certificate)
         if self._jwt_secret is not None and presented.count(".") == JWT_DOTS:
             return self._principal(self._jwt_subject(presented, self._jwt_secret.reveal()), credentials)
         raise Unauthenticated("Invalid token")

@@ -8,6 +8,8 @@ from strongroom.core.http.connections.shown import certificate_of
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.security.credentials import Credentials
 
+PAGE_HEADERS = ("origin", "sec-fetch-site")
+
 
 def client_of(connection: ASGIConnection[Any, Any, Any, Any], proxies: TrustedProxies) -> str:
     """The client's address; an IPv6 one as its network of 64 bits."""
@@ -16,9 +18,13 @@ def client_of(connection: ASGIConnection[Any, Any, Any, Any], proxies: TrustedPr
 
 
 def credentials_of(connection: ASGIConnection[Any, Any, Any, Any], proxies: TrustedProxies) -> Credentials:
-    """What the request presents to be identified by."""
+    """What the request presents to be identified by.
+
+    A browser presents its certificate for whatever page asks, so that of a page's request does not count.
+    """
+    is_of_page = any(name in connection.headers for name in PAGE_HEADERS)
     return Credentials(
         authorization=connection.headers.get("authorization"),
         source=client_of(connection, proxies),
-        certificate=certificate_of(connection.scope),
+        certificate=None if is_of_page else certificate_of(connection.scope),
     )

@@ -13,6 +13,7 @@ from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import Forbidden, RateLimited, Unauthenticated
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import ANONYMOUS, Principal
+from strongroom.core.security.certificates import CertificateUse, read_presented
 from strongroom.core.security.credentials import Credentials
 from strongroom.core.security.networks import is_within
 from strongroom.core.security.token_uses import TokenUses
@@ -25,6 +26,10 @@ ELSEWHERE = "address_not_allowed"
 
 # Every request with a token runs this. It is built once, because building it costs as much as executing it.
 _BY_ID = select(tables.token).where(tables.token.c.id == bindparam("token_id"))
+_BY_CERTIFICATE = select(tables.token).where(
+    tables.token.c.certificate.in_([bindparam("fingerprint"), bindparam("subject_key")]),
+    tables.token.c.certificate_use == CertificateUse.ALONE.value,
+)
 
 
 class TokenCheck:
@@ -36,12 +41,12 @@ class TokenCheck:
         self._uses = uses
         self._rates = rates
 
-    async def authenticate(self, presented: str, source: str) -> Principal:
-        """Returns the token's principal. `source` is as in `Credentials`.
+    async def authenticate(self, presented: str, source: str, certificate: bytes | None = None) -> Principal:
+        """Returns the token's principal. `source` and `certificate` are as in `Credentials`.
 
         Raises:
-            Unauthenticated: the token is malformed, unknown, expired or revoked. The message is the same for the first two,
-                so that it does not reveal which ids exist.
+            Unauthenticated: the token is malformed, unknown, expired or revoked, or its certificate is not presented. The
+                message is the same for the first two, so that it does not reveal which ids exist.
             Forbidden: the token is valid, but not from there.
             RateLimited: the token's own rate is used up.
         """
@@ -55,6 +60,38 @@ class TokenCheck:
         now_ms = self._clock.now_ms()
         if not _is_secret(row, secret, now_ms) or row is None:
             raise Unauthenticated("The API token is not valid")
+        if row.certificate_use == CertificateUse.ALONE:
+            raise Unauthenticated("The API token is not valid")
+        if row.certificate_use is not None and not _presents(row, certificate, now_ms):
+            raise Unauthenticated("The API token counts only on a connection with its client certificate")
+        return await self._admit(row, source, now_ms)
+
+    async def authenticate_certificate(self, certificate: bytes, source: str) -> Principal | None:
+        """Returns the principal of the token whose certificate this is; None: it is no token's.
+
+        Raises:
+            Unauthenticated: the token or the certificate has expired, the token is revoked, or there are several.
+            Forbidden: the token is valid, but not from there.
+            RateLimited: the token's own rate is used up.
+        """
+        presented = read_presented(certificate)
+        if presented is None:
+            return None
+        keys = {"fingerprint": presented.fingerprint, "subject_key": presented.subject_key}
+        rows = await self._database.read(lambda connection: connection.execute(_BY_CERTIFICATE, keys).all())
+        bound = [row for row in rows if presented.is_bound(row.certificate, row.certificate_authority)]
+        if not bound:
+            return None
+        row, *others = [row for row in bound if row.revoked_at_ms is None] or bound[:1]
+        if others:
+            raise Unauthenticated("Several API tokens have this client certificate: revoke all but one")
+        now_ms = self._clock.now_ms()
+        if not presented.is_current(now_ms):
+            raise Unauthenticated("The client certificate has expired")
+        return await self._admit(row, source, now_ms)
+
+    async def _admit(self, row: Row[Any], source: str, now_ms: int) -> Principal:
+        """The principal of a token that was presented rightly, if it may be used now and from there."""
         if row.revoked_at_ms is not None:
             raise Unauthenticated(REVOKED)
         if row.expires_at_ms is not None and row.expires_at_ms <= now_ms:
@@ -89,7 +126,9 @@ class Gatekeeper:
         self._required = required
 
     async def identify(self, credentials: Credentials) -> Principal:
-        """Identifies the caller. A token that is given is always checked, and its scopes apply, even if none is required.
+        """Identifies the caller: by the token, or else by the certificate of the connection.
+
+        A token that is given is always checked, and its scopes apply, even if none is required.
 
         Raises:
             Unauthenticated: a token is needed and none is given, or the given one is not valid.
@@ -97,13 +136,19 @@ class Gatekeeper:
             RateLimited: the token's own rate is used up.
         """
         if credentials.authorization is None:
+            if credentials.certificate is not None:
+                found = await self._tokens.authenticate_certificate(
+                    credentials.certificate, credentials.source
+                )
+                if found is not None:
+                    return found
             if self._required:
                 raise Unauthenticated("This service needs an API token: Authorization: Bearer <token>")
             return replace(ANONYMOUS, source=credentials.source)
         scheme, _, presented = credentials.authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated("Only bearer tokens are accepted: Authorization: Bearer <token>")
-        return await self._tokens.authenticate(presented.strip(), credentials.source)
+        return await self._tokens.authenticate(presented.strip(), credentials.source, credentials.certificate)
 
 
 def require_unrevoked(connection: Connection, principal: Principal) -> None:
@@ -119,6 +164,16 @@ def require_unrevoked(connection: Connection, principal: Principal) -> None:
     row = connection.execute(_BY_ID, {"token_id": principal.token}).first()
     if row is None or row.revoked_at_ms is not None:
         raise Unauthenticated(REVOKED)
+
+
+def _presents(row: Row[Any], certificate: bytes | None, now_ms: int) -> bool:
+    """Whether the connection has the certificate that the token is bound to."""
+    presented = None if certificate is None else read_presented(certificate)
+    return (
+        presented is not None
+        and presented.is_current(now_ms)
+        and presented.is_bound(row.certificate, row.certificate_authority)
+    )
 
 
 def _is_secret(row: Row[Any] | None, secret: str, now_ms: int) -> bool:

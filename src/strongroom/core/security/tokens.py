@@ -19,6 +19,7 @@ from strongroom.core.errors import Conflict, InvalidInput, NotFound
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
+from strongroom.core.security.certificates import CertificateBinding, CertificateUse
 from strongroom.core.security.networks import parse_networks
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, locking
@@ -46,6 +47,9 @@ class Token:
     """Where it may be used from; empty: from anywhere."""
     rate: Rate | None = None
     """How often it may be used; None: as often as the surface lets everybody."""
+    certificate: str = ""
+    """The client certificate that it is bound to, for people; empty: none."""
+    certificate_use: CertificateUse | None = None
     earlier_secret_until_ms: int | None = None
     """Until then the secret before the last rotation works too; None: it does not."""
     used_at_ms: int | None = None
@@ -63,6 +67,7 @@ class NewToken:
 
     id: str
     secret: str = field(repr=False)
+    """Empty: the token has a certificate instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +77,8 @@ class TokenChange:
     expires_at_ms: int | msgspec.UnsetType | None = msgspec.UNSET
     networks: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
     rate: Rate | msgspec.UnsetType | None = msgspec.UNSET
+    certificate: CertificateBinding | msgspec.UnsetType = msgspec.UNSET
+    """Of a token that has one."""
 
 
 class Tokens:
@@ -100,8 +107,12 @@ class Tokens:
         *,
         networks: Sequence[str] = (),
         rate: Rate | None = None,
+        certificate: CertificateBinding | None = None,
+        certificate_use: CertificateUse = CertificateUse.ALONE,
     ) -> NewToken:
         """Creates a token. `limits` narrows the scopes: a JSON document in the ledger's own terms.
+
+        `certificate` identifies the caller instead of a secret, or `certificate_use` says that both are needed.
 
         Raises:
             InvalidInput: the name, the scopes or the networks are not valid.
@@ -127,6 +138,9 @@ class Tokens:
         granted |= {"limits": limits} if limits else {}
         granted |= {"networks": list(parse_networks(networks))} if networks else {}
         granted |= {"rate": str(rate)} if rate is not None else {}
+        if certificate is not None:
+            row |= {**_bound(certificate), "certificate_use": certificate_use.value}
+            granted |= {"certificate": certificate.title, "certificateUse": certificate_use.value}
 
         def work(connection: Connection) -> None:
             connection.execute(tables.token.insert(), row)
@@ -140,6 +154,8 @@ class Tokens:
                 " requests belong to it: choose another name, or give that token a new secret with token rotate",
                 code="token_exists",
             ) from None
+        if certificate is not None and certificate_use is CertificateUse.ALONE:
+            return NewToken(id=token_id, secret="")
         return _shown(token_id, secret)
 
     async def rotate(self, principal: Principal, token_id: str, overlap_ms: int = 0) -> NewToken:
@@ -148,6 +164,7 @@ class Tokens:
         Raises:
             InvalidInput: the overlap is negative or longer than a year.
             NotFound: no active token has this id.
+            Conflict: it has a certificate and no secret.
         """
         if not 0 <= overlap_ms <= MAX_OVERLAP_MS:
             raise InvalidInput("An overlap is at most 366 days", code="overlap_invalid")
@@ -155,6 +172,10 @@ class Tokens:
         ends_at_ms = self._clock.now_ms() + overlap_ms if overlap_ms else None
 
         def changed(row: Row[Any]) -> dict[str, Any]:
+            if row.certificate_use == CertificateUse.ALONE:
+                raise Conflict(
+                    "The token has a certificate and no secret: change that", code="token_certificate"
+                )
             return {
                 "secret_hash": secret_hash(secret),
                 "earlier_hash": row.secret_hash if overlap_ms else None,
@@ -171,11 +192,18 @@ class Tokens:
         Raises:
             InvalidInput: a network is none, or nothing is to change.
             NotFound: no active token has this id.
+            Conflict: it has no certificate that could be changed.
         """
         values = _columns(change)
         if not values:
             raise InvalidInput("Say what of the token is to change", code="nothing_to_change")
-        await self._change(principal, token_id, "token.change", lambda _row: values, _details(change))
+
+        def changed(row: Row[Any]) -> dict[str, Any]:
+            if "certificate" in values and row.certificate is None:
+                raise Conflict("The token has a secret and no certificate", code="token_certificate")
+            return values
+
+        await self._change(principal, token_id, "token.change", changed, _details(change))
         return await self.find(token_id)
 
     async def revoke(self, principal: Principal, token_id: str) -> None:
@@ -269,6 +297,8 @@ def _token(row: Row[Any], now_ms: int) -> Token:
         limits=row.limits or "",
         networks=networks_of(row),
         rate=rate_of(row),
+        certificate=row.certificate_title or "",
+        certificate_use=CertificateUse(row.certificate_use) if row.certificate_use else None,
         earlier_secret_until_ms=row.earlier_ends_at_ms if overlaps else None,
         used_at_ms=row.used_at_ms,
         used_from=row.used_from or "",
@@ -286,7 +316,17 @@ def _columns(change: TokenChange) -> dict[str, Any]:
     if change.rate is not msgspec.UNSET:
         columns["rate_requests"] = None if change.rate is None else change.rate.requests
         columns["rate_seconds"] = None if change.rate is None else change.rate.seconds
+    if change.certificate is not msgspec.UNSET:
+        columns |= _bound(change.certificate)
     return columns
+
+
+def _bound(certificate: CertificateBinding) -> dict[str, Any]:
+    return {
+        "certificate": certificate.key,
+        "certificate_authority": certificate.authority,
+        "certificate_title": certificate.title,
+    }
 
 
 def _details(change: TokenChange) -> dict[str, Any]:
@@ -297,6 +337,8 @@ def _details(change: TokenChange) -> dict[str, Any]:
         details["networks"] = list(parse_networks(change.networks))
     if change.rate is not msgspec.UNSET:
         details["rate"] = None if change.rate is None else str(change.rate)
+    if change.certificate is not msgspec.UNSET:
+        details["certificate"] = change.certificate.title
     return details
 
 

@@ -82,7 +82,12 @@ token = Table(
     Column("rate_seconds", Integer),
     Column("earlier_hash", binary(32)),
     Column("earlier_ends_at_ms", BigInteger),
+    Column("certificate", binary(32)),
+    Column("certificate_authority", LONG_TEXT),
+    Column("certificate_title", LONG_TEXT),
+    Column("certificate_use", ascii_text(16)),
     Index("strongroom_token_name", "name", unique=True),
+    Index("strongroom_token_certificate", "certificate"),
 )
 """`earlier_hash` is of the secret before the last rotation, which works until `earlier_ends_at_ms`."""
 
