@@ -20,6 +20,7 @@ pytestmark = pytest.mark.anyio
 BODIES: dict[str, Any] = {
     "POST /admin/v1/freeze": {"reason": "a theft"},
     "POST /admin/v1/ledgers/{ledger}/freezes": {"scope": "ledger", "reason": "a theft"},
+    "POST /admin/v1/ledgers/{ledger}/approvals/{approval}/refuse": {"reason": "no"},
     "POST /admin/v1/ledgers/{ledger}/tokens": {"name": "child", "scopes": ["admin:tokens"]},
     "PATCH /admin/v1/ledgers/{ledger}/tokens/{token}": {"rate": "5/s"},
     "POST /admin/v1/ledgers/{ledger}/tokens/{token}/rotate": {},
@@ -31,6 +32,9 @@ NOT_THERE = {
     "DELETE /admin/v1/ledgers/{ledger}/rules/{rule}",
     "GET /admin/v1/ledgers/{ledger}/payments/{payment}",
     "GET /admin/v1/payments/{payment}",
+    "GET /admin/v1/ledgers/{ledger}/approvals/{approval}",
+    "POST /admin/v1/ledgers/{ledger}/approvals/{approval}/approve",
+    "POST /admin/v1/ledgers/{ledger}/approvals/{approval}/refuse",
     "GET /admin/v1/ledgers/{ledger}/tokens/{token}",
     "PATCH /admin/v1/ledgers/{ledger}/tokens/{token}",
     "POST /admin/v1/ledgers/{ledger}/tokens/{token}/revoke",
@@ -74,7 +78,14 @@ def surface(office: Office) -> Guarded:
         scopes=frozenset(ADMIN_SCOPES) - {ADMIN},
         words=problem,
         now_ms=office.clock.now_ms(),
-        values={"ledger": "atto", "rule": "x", "freeze": "x", "token": "x", "payment": "00" * 32},
+        values={
+            "ledger": "atto",
+            "rule": "x",
+            "freeze": "x",
+            "token": "x",
+            "approval": "x",
+            "payment": "00" * 32,
+        },
         bodies=BODIES,
     )
 

@@ -55,11 +55,12 @@ def test_the_commands_of_the_page_do_what_it_says(variables: dict[str, str]) -> 
     assert rotated["token"]["earlierSecretUntil"]
     assert revoked["name"] == "shop"
     assert revoked["revokedAt"]
-    rule, decision, history, removed, freeze, frozen, unfrozen = answers[6:13]
+    rule, decision, history, removed, approvals, freeze, frozen, unfrozen = answers[6:14]
     assert (rule["name"], rule["addedBy"]) == ("small sums", "token:boss")
     assert (decision["allowed"], decision["rule"]) == (False, "small sums")
     assert [one["name"] for one in history] == ["small sums"]
     assert removed["removedBy"] == "token:boss"
+    assert approvals == []
     assert freeze["subject"] == "hot"
     assert frozen["ledgers"][0] == unfrozen["ledgers"][0] == {"ledger": "atto", "done": True}
     assert all("payments" in page for page in answers[-2:])

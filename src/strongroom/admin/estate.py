@@ -19,6 +19,7 @@ from strongroom.core.errors import (
     Unavailable,
     VaultError,
 )
+from strongroom.core.guard.rule import approve_scope
 from strongroom.core.ledger.contract import Ledger
 from strongroom.core.runtime.telemetry import Health
 from strongroom.core.security.access import ADMIN_SCOPES, Principal
@@ -26,6 +27,7 @@ from strongroom.core.security.authentication import Gatekeeper
 from strongroom.core.security.credentials import Credentials
 
 AWAY_CODE: Final = "ledger_away"
+APPROVE: Final = "admin:approve"
 
 
 class LedgerAway(Unavailable):
@@ -47,7 +49,7 @@ class Authority:
         Raises:
             Forbidden: that is none.
         """
-        kept = {name: one for name, one in self.principals.items() if one.may_administer(scope)}
+        kept = {name: one for name, one in self.principals.items() if _may(one, scope, name)}
         if not kept:
             names = ", ".join(sorted({one.name for one in self.principals.values()}))
             raise Forbidden(f"{names} lacks the scope {scope}", code="scope_missing")
@@ -58,7 +60,7 @@ class Authority:
         kept = {
             name: one
             for name, one in self.principals.items()
-            if any(one.may_administer(scope) for scope in ADMIN_SCOPES)
+            if any(_may(one, scope, name) for scope in ADMIN_SCOPES)
         }
         if not kept:
             raise Forbidden("The token has no scope of the admin API", code="scope_missing")
@@ -136,6 +138,13 @@ class Estate:
             return await self._gates[name].identify(credentials)
         except (Unauthenticated, Forbidden, RateLimited, Unavailable, VaultError) as error:
             return error
+
+
+def _may(principal: Principal, scope: str, ledger: str) -> bool:
+    """A ledger's own right to approve opens its approvals, if it is named: with `*` nobody was meant to get it."""
+    if scope == APPROVE and approve_scope(ledger) in principal.scopes:
+        return True
+    return principal.may_administer(scope)
 
 
 def _says_least(error: StrongroomError) -> bool:

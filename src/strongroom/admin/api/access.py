@@ -19,7 +19,6 @@ TOKENS: Final = "admin:tokens"
 RULES: Final = "admin:rules"
 FREEZE: Final = "admin:freeze"
 UNFREEZE: Final = "admin:unfreeze"
-APPROVE: Final = "admin:approve"
 ANY: Final = "admin:*"
 """For a route that tells callers about themselves."""
 

@@ -81,6 +81,7 @@ def openapi_config() -> OpenAPIConfig:
             Tag(name="Ledgers", description="Who the caller is, and which ledgers there are."),
             Tag(name="Tokens", description="Who may do what."),
             Tag(name="Rules", description="What is signed."),
+            Tag(name="Approvals", description="What waits for people."),
             Tag(name="Freezes", description="What is not signed now."),
             Tag(name="Payments", description="What was signed."),
         ],

@@ -224,9 +224,13 @@ def encode_rule(rule: Rule) -> str:
     return msgspec.json.encode(as_document(rule)).decode()
 
 
+def approve_scope(ledger: str) -> str:
+    return f"{ledger}:{APPROVE_RIGHT}"
+
+
 def approval_scope(ledger: str) -> dict[str, str]:
     """The scope of those who may approve where a rule names nobody, and what it allows."""
-    return {f"{ledger}:{APPROVE_RIGHT}": "approve and refuse requests that wait for approvals"}
+    return {approve_scope(ledger): "approve and refuse requests that wait for approvals"}
 
 
 def is_amount(text: str) -> bool:

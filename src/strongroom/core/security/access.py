@@ -10,13 +10,13 @@ from strongroom.core.errors import Forbidden
 ADMIN: Final = "admin"
 ADMIN_SCOPES: Final[Mapping[str, str]] = {
     ADMIN: "everything of the admin API",
-    "admin:read": "read ledgers, tokens, rules, freezes and approvals",
+    "admin:read": "read ledgers, tokens, rules and freezes; ask what would be decided",
     "admin:payments": "read payments",
     "admin:tokens": "create, change, rotate and revoke tokens with no more rights than its own",
     "admin:rules": "add and remove rules",
     "admin:freeze": "freeze",
     "admin:unfreeze": "unfreeze",
-    "admin:approve": "approve and refuse what others asked for",
+    "admin:approve": "see, approve and refuse what others asked for",
 }
 """Scopes of the admin API. Only these open it: `*` is everything on a ledger's own surfaces."""
 

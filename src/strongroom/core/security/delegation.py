@@ -17,8 +17,9 @@ from strongroom.core.security.access import ADMIN, ADMIN_SCOPES, Principal
 from strongroom.core.security.networks import is_within, parse_networks
 from strongroom.core.security.tokens import NewToken, Token, TokenChange, Tokens
 
-KEPT: Final = frozenset({ADMIN, "admin:approve"})
-"""Rights that no token gives another one."""
+KEPT: Final = frozenset({ADMIN, "*"})
+"""Rights that no token gives another one, because they have the right to approve in them."""
+KEPT_RIGHTS: Final = (":approve", ":*")
 CODE: Final = "more_rights"
 
 
@@ -102,7 +103,8 @@ def _changed(token: Token, change: TokenChange) -> Token:
 
 def _require_no_more(giver: Token, wanted: Token) -> None:
     """Raises: Forbidden: with the first thing in which `wanted` goes beyond `giver`."""
-    if kept := KEPT & {*wanted.scopes}:
+    kept = [scope for scope in wanted.scopes if scope in KEPT or scope.endswith(KEPT_RIGHTS)]
+    if kept:
         raise _more(f"{', '.join(sorted(kept))} is given on the machine alone: strongroom token create")
     lacking = [scope for scope in wanted.scopes if not _has(giver, scope)]
     if lacking:

@@ -17,11 +17,12 @@ from strongroom.core.guard.approvals.approval import (
     ApprovalState,
     Vote,
 )
-from strongroom.core.guard.rule import APPROVE_RIGHT
+from strongroom.core.guard.rule import approve_scope
 from strongroom.core.guard.state import GuardReader, GuardState
 from strongroom.core.security.access import ANONYMOUS, Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.authentication import require_unrevoked
+from strongroom.core.security.descent import comes_from
 from strongroom.core.storage.database import Database
 
 MAX_LISTED: Final = 500
@@ -36,7 +37,7 @@ class ApprovalAdministration:
         self._database = database
         self._audit = audit
         self._clock = clock
-        self._scope = f"{ledger}:{APPROVE_RIGHT}"
+        self._scope = approve_scope(ledger)
         self._reader = GuardReader()
         self.decided = asyncio.Event()
         """Set after each approval in this process; whoever carries requests out clears it."""
@@ -134,6 +135,9 @@ class ApprovalAdministration:
     ) -> None:
         if principal.name == approval.principal.name:
             raise Forbidden("Nobody approves a request of their own", code="approval_own")
+        asking, deciding = approval.principal.token, principal.token
+        if asking is not None and deciding is not None and comes_from(connection, asking, principal.name):
+            raise Forbidden("Nobody approves the request of a token that they made", code="approval_own")
         self._require_entitled(connection, state, approval, principal)
         if any(vote.principal == principal.name for vote in approval.votes):
             raise Conflict(f"{principal.name} has approved it already", code="approval_voted")

@@ -1,0 +1,125 @@
+"""Approvals by the admin API: others decide, and nobody for themselves, under whatever name."""
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from strongroom.core.errors import ApprovalNeeded
+from strongroom.core.security.access import OPERATOR, Principal
+from strongroom.core.security.policy import SignatureRequest
+from support.admin_office import Office
+
+pytestmark = pytest.mark.anyio
+APPROVALS = "/ledgers/atto/approvals"
+TOKENS = "/ledgers/atto/tokens"
+NEEDS_ONE = '{"effect": "approve", "approvals": {"needed": 1}}'
+
+
+async def park(office: Office, secret: str) -> str:
+    """The id under which a payment that this token asks for waits."""
+    ledger: Any = office.ledgers["atto"]
+    found: Principal = await ledger.token_check.authenticate(secret, "127.0.0.1")
+    asked = SignatureRequest(
+        principal=found,
+        scope="atto:send",
+        account="A",
+        kind="SEND",
+        payload_hash=bytes(32),
+        wallet="hot",
+        amount_raw=5,
+        destination="B",
+    )
+
+    gate = ledger.signing_gate()
+
+    def sign(connection: Any) -> None:
+        with gate.sign(connection, asked, lambda _hash: b"never"):
+            raise AssertionError("it was signed")
+
+    with pytest.raises(ApprovalNeeded) as raised:
+        await gate.write(ledger.database, sign)
+    assert raised.value.approval is not None
+    return raised.value.approval
+
+
+@pytest.fixture
+async def shop(office: Office) -> str:
+    await office.ledgers["atto"].rules.add(OPERATOR, "ask", NEEDS_ONE)
+    return await office.token("atto:send", name="shop")
+
+
+def told(response: httpx2.Response, status: int, code: str) -> bool:
+    return (response.status_code, response.json().get("code")) == (status, code)
+
+
+@pytest.mark.parametrize("scope", ["admin", "admin:approve", "atto:approve"])
+async def test_somebody_else_approves(office: Office, shop: str, scope: str) -> None:
+    waiting = await park(office, shop)
+    boss = await office.token(scope, name="boss")
+    (listed,) = (await office.ask(boss, "GET", APPROVALS)).json()
+    assert (listed["id"], listed["state"], listed["askedBy"]) == (waiting, "parked", "token:shop")
+    assert (listed["terms"]["amountRaw"], listed["requirements"][0]["rule"]) == ("5", "ask")
+    approved = await office.ask(boss, "POST", f"{APPROVALS}/{waiting}/approve")
+    assert (approved.status_code, approved.json()["state"]) == (200, "approved")
+    assert approved.json()["approvedBy"][0]["principal"] == "token:boss"
+    assert (await office.ask(boss, "GET", f"{APPROVALS}/{waiting}")).json() == approved.json()
+    again = await office.ask(boss, "POST", f"{APPROVALS}/{waiting}/approve")
+    assert told(again, 409, "approval_decided")
+    who, action, subject, details = (await office.audit())[-1]
+    assert (who, action, subject) == ("token:boss", "approval.approve", waiting)
+    assert details["requestId"] == approved.headers["x-request-id"]
+
+
+async def test_a_request_is_refused_with_a_reason(office: Office, shop: str) -> None:
+    waiting = await park(office, shop)
+    boss = await office.token("admin:approve", name="boss")
+    path = f"{APPROVALS}/{waiting}/refuse"
+    assert told(await office.ask(boss, "POST", path, {"reason": " "}), 400, "approval_invalid")
+    refused = await office.ask(boss, "POST", path, {"reason": "who is this?"})
+    assert (refused.json()["state"], refused.json()["reason"]) == ("refused", "who is this? (token:boss)")
+    assert (await office.ask(boss, "GET", APPROVALS)).json() == []
+    assert len((await office.ask(boss, "GET", APPROVALS, ended="true")).json()) == 1
+
+
+@pytest.mark.parametrize("scopes", [("*",), ("atto:*",), ("admin:read", "admin:rules"), ("hathor:approve",)])
+async def test_no_other_right_approves(office: Office, shop: str, scopes: tuple[str, ...]) -> None:
+    waiting = await park(office, shop)
+    token = await office.token(*scopes)
+    for way in ("approve", "refuse"):
+        answer = await office.ask(token, "POST", f"{APPROVALS}/{waiting}/{way}", {"reason": "x"})
+        assert told(answer, 403, "scope_missing")
+
+
+async def test_nobody_approves_their_own(office: Office) -> None:
+    await office.ledgers["atto"].rules.add(OPERATOR, "ask", NEEDS_ONE)
+    both = await office.token("atto:send", "admin:approve")
+    waiting = await park(office, both)
+    assert told(await office.ask(both, "POST", f"{APPROVALS}/{waiting}/approve"), 403, "approval_own")
+
+
+async def test_nobody_approves_what_a_token_of_their_making_asks_for(office: Office, shop: str) -> None:
+    """Neither one that they made, nor one that such a one made, nor one that they rotated."""
+    boss = await office.token("admin", name="boss")
+    maker = await office.ask(boss, "POST", TOKENS, {"name": "maker", "scopes": ["admin:tokens", "atto:send"]})
+    child = await office.ask(
+        maker.json()["secret"], "POST", TOKENS, {"name": "child", "scopes": ["atto:send"]}
+    )
+    rotated = await office.ask(boss, "POST", f"{TOKENS}/{shop.split('_')[1]}/rotate", {})
+    other = await office.token("admin", name="other")
+    for answer in (maker, child, rotated):
+        waiting = await park(office, answer.json()["secret"])
+        refused = await office.ask(boss, "POST", f"{APPROVALS}/{waiting}/approve")
+        assert told(refused, 403, "approval_own"), answer.json()["token"]["name"]
+        approved = await office.ask(other, "POST", f"{APPROVALS}/{waiting}/approve")
+        assert approved.status_code == 200
+
+
+async def test_a_dry_run_says_that_it_needs_approval(office: Office, shop: str) -> None:
+    assert shop
+    reader = await office.token("admin:read")
+    answer = await office.ask(
+        reader, "POST", "/ledgers/atto/rules/test", {"kind": "SEND", "principal": "token:shop"}
+    )
+    decision = answer.json()
+    assert (decision["allowed"], decision["code"], decision["rule"]) == (False, "approval_needed", "ask")
