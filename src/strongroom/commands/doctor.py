@@ -16,6 +16,7 @@ from strongroom.core.http.tls.files import check_files
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, check_schema, reading
 from strongroom.core.security.audit import verify
+from strongroom.core.security.token_expiry import SOON_DAYS, find_expiring
 from strongroom.core.terminal import print_table
 from strongroom.registry import BROKEN, BY_NAME
 from strongroom.settings import Settings
@@ -36,6 +37,8 @@ def _checks(settings: Settings) -> dict[str, Check]:
     for one in installed(settings):
         checks[f"{one.ledger} database"] = partial(check_schema, one)
         checks[f"{one.ledger} audit trail"] = partial(_audit_trail, one)
+        if BY_NAME[one.ledger].scopes():
+            checks[f"{one.ledger} tokens"] = partial(_tokens, one)
         checks |= BY_NAME[one.ledger].checks(one, settings.ledgers[one.ledger])
     for surface, files in settings.tls.items():
         checks[f"{surface} certificate"] = partial(check_files, files, SystemClock())
@@ -49,6 +52,13 @@ async def _broken() -> str:
 async def _audit_trail(one: Installed) -> str:
     async with reading(one) as database:
         return f"{await verify(database)} rows verified"
+
+
+async def _tokens(one: Installed) -> str:
+    """Tokens that expire soon are nothing bad, but somebody should know."""
+    async with reading(one) as database:
+        found = await find_expiring(database, SystemClock().now_ms())
+    return "; ".join(each.sentence for each in found) or f"none expires within {SOON_DAYS} days"
 
 
 async def _report(checks: Mapping[str, Check]) -> bool:

@@ -40,6 +40,8 @@ from strongroom.core.security.holdings import Holdings, bind_holdings, open_key
 from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.policy import Policy, SigningGate
 from strongroom.core.security.short_secrets import require_long_credentials
+from strongroom.core.security.token_expiry import CHECK_S as LOOK_S
+from strongroom.core.security.token_expiry import TokenExpiry
 from strongroom.core.security.token_uses import WRITE_S, TokenUses
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.security.vault import Vault
@@ -228,6 +230,10 @@ class LedgerBase(ABC, Generic[S]):
         self.loops.start(
             self.loops.every(self.component("Tokens"), WRITE_S, self.token_uses.write, part="uses")
         )
+        expiry = TokenExpiry(
+            self.definition.name, database=self.database, clock=self.clock, metrics=self.metrics
+        )
+        self.loops.start(self.loops.every(self.component("Tokens"), LOOK_S, expiry.look, part="expiry"))
         if self._own_rates is not None:
             purge = self._own_rates.purge
             self.loops.start(self.loops.every(self.component("Tokens"), PURGE_S, purge, part="purge"))

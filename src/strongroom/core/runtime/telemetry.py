@@ -106,6 +106,9 @@ class Metrics:
             "Requests that ended in an error, by its code.",
             ("ledger", "code"),
         )
+        self.tokens_expiring = self.gauge(
+            "strongroom_tokens_expiring", "Active API tokens that expire within two weeks.", ("ledger",)
+        )
         self.outbox_entries = self.gauge(
             "strongroom_outbox_entries", "Events that wait to be delivered.", ("destination",)
         )
