@@ -12,7 +12,6 @@ from typing import Final
 
 import msgspec
 
-from strongroom.core.errors import InvalidInput
 from strongroom.core.guard.evaluation import concerns
 from strongroom.core.guard.rule import SERVICE, Conditions, Effect, Hours, Limit, Per, Rule, Vocabulary
 from strongroom.core.guard.token_rules import is_within
@@ -26,6 +25,10 @@ ANOTHER: Final = "?"
 """Begins the names that no rule mentions; the replay numbers them."""
 WALLET_PRINCIPAL: Final = "wallet:"
 _FRESH_PRINCIPAL: Final = f"token:{ANOTHER}"
+
+
+class Undecidable(Exception):
+    """The rules are more than can be looked at. The text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +67,17 @@ def courses_of(scene: Scene, open_spans: frozenset[Hours]) -> list[Course]:
     """The courses that differ, at a time when these spans of hours hold and no others.
 
     Raises:
-        InvalidInput: there are too many to look at.
+        Undecidable: there are too many to look at.
     """
     conditions = [one for rule in scene.rules for one in (rule.when, rule.unless) if one is not None]
     for part in ("principals", "accounts", "kinds", "destinations"):
         if any(_is_fresh(name) for name in _named(conditions, part)):
-            raise InvalidInput(f"A rule names something that begins with {ANOTHER}", code="proof_too_large")
+            raise Undecidable(f"A rule names something that begins with {ANOTHER}")
     timeless = [_at(rule, open_spans) for rule in scene.rules]
     found: dict[tuple[int | None, frozenset[Shared], bool], Course] = {}
     for number, request in enumerate(_requests(scene, conditions)):
         if number >= MAX_COURSES:
-            raise InvalidInput(f"The rules tell more than {MAX_COURSES} cases apart", code="proof_too_large")
+            raise Undecidable(f"The rules tell more than {MAX_COURSES} cases apart")
         course = _course(scene, timeless, request)
         if course is not None:
             found.setdefault((course.at_once, course.windows, request.is_amount_known), course)
@@ -82,11 +85,11 @@ def courses_of(scene: Scene, open_spans: frozenset[Hours]) -> list[Course]:
 
 
 def spans_of(rules: Iterable[Rule]) -> tuple[Hours, ...]:
-    """The spans of hours that rules speak of."""
+    """The spans of hours that rules speak of. Raises: Undecidable: too many."""
     conditions = chain.from_iterable((rule.when, rule.unless) for rule in rules)
     found = dict.fromkeys(one.hours for one in conditions if one is not None and one.hours is not None)
     if len(found) > MAX_SPANS:
-        raise InvalidInput(f"The rules speak of more than {MAX_SPANS} spans of hours", code="proof_too_large")
+        raise Undecidable(f"The rules speak of more than {MAX_SPANS} spans of hours")
     return tuple(found)
 
 

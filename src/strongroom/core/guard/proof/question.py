@@ -9,7 +9,7 @@ from typing import Final
 from strongroom.core.errors import InvalidInput
 from strongroom.core.guard.evaluation import ActiveRule, is_open
 from strongroom.core.guard.guard import Default
-from strongroom.core.guard.proof.courses import Course, Scene, Shared, courses_of, spans_of
+from strongroom.core.guard.proof.courses import Course, Scene, Shared, Undecidable, courses_of, spans_of
 from strongroom.core.guard.proof.replay import MAX_SIGNATURES, Replay, Step, TooLong
 from strongroom.core.guard.proof.solver import Plan, Take, find_plan
 from strongroom.core.guard.rule import MAX_WINDOW_S, Effect, Hours, Limit, Per, Vocabulary
@@ -115,8 +115,8 @@ def prove(
     replay = Replay(stored, default)
     try:
         return _search(_Search(question=question, scene=scene, replay=replay, now_ms=now_ms))
-    except InvalidInput as error:
-        return Proof(answer=Answer.UNKNOWN, why=error.message)
+    except Undecidable as error:
+        return Proof(answer=Answer.UNKNOWN, why=str(error))
     finally:
         replay.close()
 
