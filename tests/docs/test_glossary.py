@@ -40,6 +40,7 @@ REPLACED = {
     "committed": "wake_delivery",
     "effect_of": "reach_of",
     "welcome": "seed_wallets",
+    "Turn": "LoopContext",
 }
 """Names of classes, functions and modules alone: a variable may have any name that its function makes clear."""
 REPLACED_MODULES = {"joi", "diary", "newcomers", "bodies", "measures", "holds", "chain_pin"}

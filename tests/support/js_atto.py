@@ -28,7 +28,7 @@ FOLDER = Path(__file__).parents[1] / "judges" / "atto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Judgement:
     """What the official client says about a transaction."""
 
     error: str | None
@@ -41,9 +41,9 @@ class Verdict:
     """As this project reads the JSON that the official client writes."""
 
 
-def valid(transaction: Transaction) -> Verdict:
+def valid(transaction: Transaction) -> Judgement:
     """That the transaction is valid and means there what it means here."""
-    return Verdict(
+    return Judgement(
         error=None,
         hash=transaction.hash,
         type=transaction.block.type.name,
@@ -55,7 +55,7 @@ def valid(transaction: Transaction) -> Verdict:
 class JsAtto:
     """Judges that need neither node nor work server, and wallets that do."""
 
-    async def validate(self, transactions: Iterable[Transaction | bytes]) -> list[Verdict]:
+    async def validate(self, transactions: Iterable[Transaction | bytes]) -> list[Judgement]:
         """One verdict for each transaction or JSON text."""
         texts = [
             (encode_transaction(item) if isinstance(item, Transaction) else item).decode()
@@ -169,7 +169,7 @@ class JsWallet(JsProgram):
         texts = await self._range("transactions", address, first, last)
         return [decode_transaction(text.encode()) for text in texts]
 
-    async def verdicts(self, address: Address, first: int, last: int) -> list[Verdict]:
+    async def verdicts(self, address: Address, first: int, last: int) -> list[Judgement]:
         """Of the same transactions."""
         return [_verdict(item) for item in await self._range("verdicts", address, first, last)]
 
@@ -217,10 +217,10 @@ def installed() -> JsAtto:
     return JsAtto()
 
 
-def _verdict(answer: dict[str, str | None]) -> Verdict:
+def _verdict(answer: dict[str, str | None]) -> Judgement:
     if answer.get("json") is None:
-        return Verdict(error=answer["error"])
-    return Verdict(
+        return Judgement(error=answer["error"])
+    return Judgement(
         error=answer["error"],
         hash=bytes.fromhex(answer["hash"] or ""),
         type=answer["type"] or "",

@@ -236,7 +236,7 @@ class UseCases:
 
     def _confirmed(self, block: Block, is_complete: bool) -> None:
         self.follower.settled(block.public_key, block.height)
-        self.callbacks.committed(block.address)
+        self.callbacks.entries_stored(block.address)
         self._work_cache.prepare(block.address, block.hash)
         if not is_complete:
             self.history.wake()

@@ -13,7 +13,7 @@ from strongroom.commands.context import administrative_settings, named_ledger, o
 from strongroom.commands.installed import require_installed
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.repair import Repair, Verdict
+from strongroom.core.security.repair import ExaminedRow, Repair
 from strongroom.core.storage.database import Database
 from strongroom.core.terminal import print_table
 from strongroom.registry import LEDGERS
@@ -36,16 +36,16 @@ All = Annotated[bool, typer.Option("--all", help="Every row that it concerns.")]
 def list_rows(ledger: Ledger) -> None:
     """List every sealed row and what is wrong with it. Status 1 when something is."""
 
-    async def work(repair: Repair) -> list[Verdict]:
+    async def work(repair: Repair) -> list[ExaminedRow]:
         return await repair.look()
 
-    verdicts = asyncio.run(_with(ledger, work))
+    examined = asyncio.run(_with(ledger, work))
     table = Table("row", "state")
-    for one in verdicts:
+    for one in examined:
         unbound = "" if one.is_bound else ", and the next start of the service binds it"
         table.add_row(Text(one.row.name), Text(one.words or f"good{unbound}"))
     print_table(table)
-    if any(one.words for one in verdicts):
+    if any(one.words for one in examined):
         raise typer.Exit(1)
 
 

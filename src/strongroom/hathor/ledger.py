@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from litestar.types import ASGIApp
 
-from strongroom.core.coordination.loops import Loop, Turn
+from strongroom.core.coordination.loops import Loop, LoopContext
 from strongroom.core.errors import Conflict
 from strongroom.core.http.door import DoorRules
 from strongroom.core.http.exposure import Access
@@ -210,7 +210,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
         loops.check(WALLETS, self.loader.check, part="loads")
         self.background.start(self.bus.run())
         if (realtime := self._realtime) is not None:
-            loops.start(loops.run(REALTIME, lambda turn: realtime.run(turn.health)))
+            loops.start(loops.run(REALTIME, lambda context: realtime.run(context.health)))
             if self.settings.sockets.require_token:
                 loops.start(loops.every(REALTIME, CHECK_S, self._socket_rights.end_outdated, part="tokens"))
             watch_backlog(
@@ -375,14 +375,14 @@ class HathorLedger(LedgerBase[HathorSettings]):
         ]
         if (pusher := self._pusher) is not None:
             workers += [
-                loops.run(PUSH, lambda turn: pusher.run(turn.health), rest=pusher.rest),
+                loops.run(PUSH, lambda context: pusher.run(context.health), rest=pusher.rest),
                 loops.every(PUSH, EXPIRY_S, pusher.expire, part="expiry"),
             ]
         return workers
 
-    async def _follow(self, turn: Turn) -> None:
+    async def _follow(self, context: LoopContext) -> None:
         try:
-            await self._sync.run(turn.term)
+            await self._sync.run(context.term)
         except WrongSourceError as error:
             self.fail(Conflict(str(error)))
             await asyncio.Event().wait()  # a person has to act; the lease stays ours, health says why

@@ -236,7 +236,7 @@ async def test_entries_of_an_undone_transaction_do_not_advance_the_progress(
     await callbacks.advance()
     assert await database.fetch_all(progress) == []
     await database.write(partial(store, is_undone=False))
-    callbacks.committed(ELSEWHERE)
+    callbacks.entries_stored(ELSEWHERE)
     await callbacks.advance()
     assert [row.height for row in await database.fetch_all(progress)] == [1]
     await callbacks.close()

@@ -88,10 +88,10 @@ class Operator:
         return await self.reader.compare()
 
     async def abandon(self, shown: str) -> list[str]:
-        verdict = require_abandonable([await self.reader.judge(bytes.fromhex(shown))])
+        divergence = require_abandonable([await self.reader.judge(bytes.fromhex(shown))])
         work = partial(
             abandon,
-            verdict=verdict,
+            divergence=divergence,
             principal=OPERATOR,
             audit=Audit(SystemClock()),
             network=Network.LOCAL,
@@ -187,8 +187,8 @@ async def test_what_a_restored_node_may_still_take_is_offered_and_not_abandoned(
             assert found.standing is Standing.NODE_BEHIND
             with pytest.raises(Conflict, match=first["hash"]):
                 await operator.abandon(last["hash"])
-            verdict = await operator.reader.judge(bytes.fromhex(last["hash"]))
-            for transaction in await operator.reader.missing_blocks(verdict):
+            divergence = await operator.reader.judge(bytes.fromhex(last["hash"]))
+            for transaction in await operator.reader.missing_blocks(divergence):
                 await operator.node.publish(transaction)
             assert await operator.compare() == []
         assert entry(await service.send(address, NOBODY, ATTO))["height"] == 4
@@ -276,9 +276,9 @@ async def test_nodes_that_do_not_agree_abandon_nothing(start: Start, network: At
                 judged: list[Awaitable[Any]] = [
                     one.judge(bytes.fromhex(ours)) for one in (operator.reader, elsewhere)
                 ]
-                verdicts = [await one for one in judged]
+                divergences = [await one for one in judged]
                 with pytest.raises(Conflict, match="The nodes disagree"):
-                    require_abandonable(verdicts)
+                    require_abandonable(divergences)
         finally:
             await other.close()
 
@@ -291,13 +291,13 @@ async def test_an_account_that_moved_since_the_verdict_is_left_alone(
         address = await service.open_account(network, 50 * ATTO, wallet)
         _, ours = await fork(service, network, wallet, address)
         async with Operator(service, network) as operator:
-            verdict = await operator.reader.judge(bytes.fromhex(ours))
+            divergence = await operator.reader.judge(bytes.fromhex(ours))
             await operator.abandon(ours)
             with pytest.raises(Conflict, match="has just changed"):
                 await operator.database.write(
                     partial(
                         abandon,
-                        verdict=verdict,
+                        divergence=divergence,
                         principal=OPERATOR,
                         audit=Audit(SystemClock()),
                         network=Network.LOCAL,

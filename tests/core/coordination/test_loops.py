@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from strongroom.core.coordination.lease import DEFAULT_TTL_S, Lease, Leases
-from strongroom.core.coordination.loops import MAX_PAUSE_S, Again, Incomplete, Loops, Turn
+from strongroom.core.coordination.loops import MAX_PAUSE_S, Again, Incomplete, LoopContext, Loops
 from strongroom.core.errors import LeaseLost, Unavailable
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import ComponentHealth, Health, Metrics, Status
@@ -221,37 +221,37 @@ async def test_a_loop_ends_when_it_is_cancelled_even_if_its_work_turns_that_into
 
 
 async def test_endless_work_that_ends_or_fails_is_started_again(house: House) -> None:
-    turns: asyncio.Queue[Turn] = asyncio.Queue()
+    contexts: asyncio.Queue[LoopContext] = asyncio.Queue()
     ends: asyncio.Queue[Exception | None] = asyncio.Queue()
 
-    async def work(turn: Turn) -> None:
-        turns.put_nowait(turn)
+    async def work(context: LoopContext) -> None:
+        contexts.put_nowait(context)
         end = await ends.get()
         if end is not None:
             raise end
 
     house.loops.start(house.loops.run("stream", work, health=house.loops.watch("stream", down_after=2)))
-    turn = await turns.get()
-    turn.health.succeeded("3 accounts")
+    context = await contexts.get()
+    context.health.succeeded("3 accounts")
     assert house.status("stream") == (UP, "3 accounts")
     ends.put_nowait(None)
     await house.pause_over()
     assert house.status("stream") == (DEGRADED, "it ended")
     ends.put_nowait(ValueError("nonsense"))
-    await turns.get()
+    await contexts.get()
     await house.clock.sleepers()
     assert house.status("stream") == (DOWN, "ValueError: nonsense")
     house.clock.advance(MAX_PAUSE_S)
-    (await turns.get()).health.succeeded()
+    (await contexts.get()).health.succeeded()
     assert house.status("stream") == (UP, None)
 
 
 async def test_the_pause_starts_anew_after_endless_work_went_well(house: House) -> None:
     good = False
 
-    async def work(turn: Turn) -> None:
+    async def work(context: LoopContext) -> None:
         if good:
-            turn.health.succeeded()
+            context.health.succeeded()
         raise Unavailable("away")
 
     house.loops.start(house.loops.run("stream", work))
@@ -301,9 +301,9 @@ async def test_under_a_lease_one_process_works_and_the_other_stands_by(
 ) -> None:
     leases: list[Lease] = []
 
-    async def work(turn: Turn) -> None:
-        leases.append(turn.term)
-        turn.health.succeeded("at work")
+    async def work(context: LoopContext) -> None:
+        leases.append(context.term)
+        context.health.succeeded("at work")
         await asyncio.Event().wait()
 
     bad = Work()

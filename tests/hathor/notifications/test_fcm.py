@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from strongroom.hathor.notifications.fcm import SCOPE, Fcm, NotSent, Verdict
+from strongroom.hathor.notifications.fcm import SCOPE, Fcm, NotSent, PushResult
 from support import clock as clocks
 from support.hathor import fcm as server
 from support.hathor.fcm import Answer, FakeFcm, running_fcm
@@ -29,7 +29,7 @@ async def client(fake: FakeFcm, clock: clocks.ManualClock) -> AsyncGenerator[Fcm
 
 async def test_a_message_and_its_token(fake: FakeFcm, client: Fcm, clock: clocks.ManualClock) -> None:
     for _ in range(2):
-        assert await client.send("device", DATA) is Verdict.SENT
+        assert await client.send("device", DATA) is PushResult.SENT
     assert fake.sent[0] == {
         "token": "device",
         "data": DATA,
@@ -46,21 +46,21 @@ async def test_a_message_and_its_token(fake: FakeFcm, client: Fcm, clock: clocks
     }
     assert fake.assertions == [claims]
     clock.advance(3_545)  # nearly its end
-    assert await client.send("device", DATA) is Verdict.SENT
+    assert await client.send("device", DATA) is PushResult.SENT
     assert len(fake.assertions) == 2
 
 
 @pytest.mark.parametrize(
-    ("answer", "verdict"),
+    ("answer", "result"),
     [
-        (server.UNREGISTERED, Verdict.UNREGISTERED),
-        (server.INVALID_TOKEN, Verdict.UNREGISTERED),
-        (server.INVALID_MESSAGE, Verdict.REFUSED),
+        (server.UNREGISTERED, PushResult.UNREGISTERED),
+        (server.INVALID_TOKEN, PushResult.UNREGISTERED),
+        (server.INVALID_MESSAGE, PushResult.REFUSED),
     ],
 )
-async def test_what_is_final(fake: FakeFcm, client: Fcm, answer: Answer, verdict: Verdict) -> None:
+async def test_what_is_final(fake: FakeFcm, client: Fcm, answer: Answer, result: PushResult) -> None:
     fake.answers["device"] = [answer]
-    assert await client.send("device", DATA) is verdict
+    assert await client.send("device", DATA) is result
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ async def test_a_token_that_was_revoked_is_replaced(fake: FakeFcm, client: Fcm) 
     fake.valid.clear()
     with pytest.raises(NotSent, match="401"):
         await client.send("device", DATA)
-    assert await client.send("device", DATA) is Verdict.SENT
+    assert await client.send("device", DATA) is PushResult.SENT
 
 
 async def test_a_key_that_is_not_the_accounts(fake: FakeFcm, clock: clocks.ManualClock) -> None:

@@ -97,10 +97,10 @@ async def _reconcile(
 
 
 async def _offer(reader: Reconciler, node: HttpNode, block_hash: bytes) -> None:
-    verdict = await reader.judge(block_hash)
-    if not verdict.may_be_accepted:
+    divergence = await reader.judge(block_hash)
+    if not divergence.may_be_accepted:
         raise Conflict("The node cannot take the block: it has another chain")
-    for transaction in await reader.missing_blocks(verdict):
+    for transaction in await reader.missing_blocks(divergence):
         await node.publish(transaction)
         typer.echo(
             f"the node has {transaction.hash.hex().upper()} at height {transaction.block.height} again"
@@ -110,19 +110,21 @@ async def _offer(reader: Reconciler, node: HttpNode, block_hash: bytes) -> None:
 async def _abandon(
     readers: Sequence[Reconciler], database: Database, network: Network, block_hash: bytes
 ) -> None:
-    verdict = require_abandonable([await reader.judge(block_hash) for reader in readers])
+    divergence = require_abandonable([await reader.judge(block_hash) for reader in readers])
     clock = SystemClock()
     work = partial(
         abandon,
-        verdict=verdict,
+        divergence=divergence,
         principal=OPERATOR,
         audit=Audit(clock),
         network=network,
         now_ms=clock.now_ms(),
     )
     hashes = await database.write(work)
-    height = verdict.node.height if verdict.node else 0
-    typer.echo(f"{verdict.account.address.path} stands at height {height}; abandoned blocks: {len(hashes)}")
+    height = divergence.node.height if divergence.node else 0
+    typer.echo(
+        f"{divergence.account.address.path} stands at height {height}; abandoned blocks: {len(hashes)}"
+    )
     for one in hashes:
         typer.echo(f"  {one.hex().upper()}")
     typer.echo(RESTART)

@@ -14,7 +14,7 @@ from strongroom.atto.protocol import Address
 from strongroom.atto.wallets.watched_addresses import MonitoredAddresses
 from strongroom.core.chunks import chunks
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.coordination.loops import Turn
+from strongroom.core.coordination.loops import LoopContext
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.work_health import WorkHealth
@@ -58,7 +58,7 @@ class AddressStream(Generic[T]):
         self._interrupted: set[int] = set()
         """The numbers of the streams that are not open."""
 
-    async def run(self, turn: Turn) -> None:
+    async def run(self, context: LoopContext) -> None:
         """Follows until cancelled."""
         self._interrupted.clear()
         changed = self._monitored.watch()
@@ -74,7 +74,7 @@ class AddressStream(Generic[T]):
                     merged = sides if fresh and len(sides) >= MAX_SIDE_STREAMS else []
                     addresses = [address for side in merged for address in side.addresses] + fresh
                     streams = [
-                        _Stream(number=next(numbers), addresses=chunk, health=turn.health)
+                        _Stream(number=next(numbers), addresses=chunk, health=context.health)
                         for chunk in chunks(addresses, ADDRESSES_A_STREAM)
                     ]
                     for stream in streams:
@@ -86,7 +86,7 @@ class AddressStream(Generic[T]):
                         if len(stream.addresses) < ADDRESSES_A_STREAM
                     ]
                     if not covered:
-                        turn.health.succeeded("no accounts yet")
+                        context.health.succeeded("no accounts yet")
                     await changed.wait()
         finally:
             self._monitored.unwatch(changed)

@@ -64,7 +64,7 @@ class NodeNetwork:
             await self.check()  # the operator may just have corrected it
         self._require_ours()
 
-    def verdict(self) -> ComponentHealth:
+    def health(self) -> ComponentHealth:
         """Health: DOWN for a node of another network, so that an operator who gets no deposits sees why."""
         if self._is_wrong():
             return ComponentHealth(status=Status.DOWN, detail=self._words())

@@ -19,7 +19,7 @@ class NodeWatch:
         self.clock = NodeClock(node, clock)
         self.network = NodeNetwork(node, network)
         self._is_away = False
-        health.watch(NETWORK, self.network.verdict, vital=True)
+        health.watch(NETWORK, self.network.health, vital=True)
         health.watch(TIME, self.clock.steadiness)
 
     def start(self, loops: Loops) -> None:

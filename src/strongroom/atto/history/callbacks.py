@@ -20,7 +20,7 @@ from strongroom.atto.history.views import entry_view
 from strongroom.atto.protocol import AccountEntry, Address
 from strongroom.core.chunks import chunks
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.coordination.loops import Turn
+from strongroom.core.coordination.loops import LoopContext
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Unavailable
 from strongroom.core.http.outbound.client import HttpClient, OutboundError
@@ -74,7 +74,7 @@ class Callbacks:
         await self._client.close()
 
     def announce(self, connection: Connection, entries: Sequence[AccountEntry]) -> None:
-        """Queues new entries, in the transaction that stores them. `committed` follows."""
+        """Queues new entries, in the transaction that stores them. `entries_stored` follows."""
         if self._url is not None:
             self._outbox.append(connection, DESTINATION, [_event(entry) for entry in entries])
 
@@ -88,22 +88,22 @@ class Callbacks:
         )
         self.announce(connection, [entry for entry in entries if entry.height > notified])
 
-    def committed(self, address: Address) -> None:
+    def entries_stored(self, address: Address) -> None:
         """Wakes the delivery of an account's entries, after the transaction that announced them."""
         if self._url is None:
             self._advanced.add(address.path)
         else:
             self._outbox.wake_delivery(DESTINATION, address.path)
 
-    async def run(self, turn: Turn) -> None:
+    async def run(self, context: LoopContext) -> None:
         """Delivers until cancelled. It runs under a lease, so that no entry is delivered by two processes."""
         if self._url is None:
             await self._drop_leftovers()
-            turn.health.succeeded("CALLBACK_URL is not set")
+            context.health.succeeded("CALLBACK_URL is not set")
             await asyncio.Event().wait()
         else:
             await self._queue_missed()
-            await self._dispatcher.run(turn.health)
+            await self._dispatcher.run(context.health)
 
     def rest(self) -> None:
         """Forgets failed deliveries, because another process delivers now."""

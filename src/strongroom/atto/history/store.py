@@ -136,7 +136,7 @@ class History:
                 self._callbacks.announce_missed(connection, account.address, lines)
 
         await self._database.write(work)
-        self._callbacks.committed(account.address)
+        self._callbacks.entries_stored(account.address)
 
     async def _gaps(self) -> list[Gap]:
         columns = tables.chain.c

@@ -13,7 +13,7 @@ import structlog
 from strongroom.atto import tables
 from strongroom.atto.protocol import Address, Network, Receivable
 from strongroom.atto.wallets.watched_addresses import MonitoredAddresses
-from strongroom.core.coordination.loops import Turn
+from strongroom.core.coordination.loops import LoopContext
 from strongroom.core.errors import OutcomeUnknown, Unavailable
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.storage.database import Database, upsert
@@ -57,7 +57,7 @@ class Arrivals:
         """Queues one item of the receivables stream for storing."""
         await self._queue.put(receivable)
 
-    async def store(self, turn: Turn) -> None:
+    async def store(self, context: LoopContext) -> None:
         """Stores the receivables that `handle` queued, until cancelled. After a failure the next run starts with the same batch."""
         while True:
             batch = self._unstored or [await self._queue.get()]
@@ -69,7 +69,7 @@ class Arrivals:
                 await self._store(rows)
                 self.changed.set()
             self._unstored = []
-            turn.health.succeeded()
+            context.health.succeeded()
 
     async def _store(self, rows: list[dict[str, Any]]) -> None:
         """Stores the rows together, or one by one if one of them cannot be stored."""

@@ -31,7 +31,7 @@ from strongroom.atto.records import AccountRecord
 from strongroom.atto.transactions.blocks import BlockRejected, RejectionCause
 from strongroom.atto.transactions.drafting import BlockRequest
 from strongroom.atto.transactions.submitter import Submitter
-from strongroom.core.coordination.loops import Turn
+from strongroom.core.coordination.loops import LoopContext
 from strongroom.core.errors import Conflict, Locked, Unavailable
 from strongroom.core.runtime.background import cancel_all
 from strongroom.core.runtime.fault_text import fault_text
@@ -90,7 +90,7 @@ class Receiver:
         """Makes `run` look again: a receivable arrived, a wallet was unlocked or an account was enabled."""
         self._arrivals.changed.set()
 
-    async def run(self, turn: Turn) -> None:
+    async def run(self, context: LoopContext) -> None:
         """Receives until cancelled. It runs under a lease, so that replicas do not compete for the same receivables."""
         try:
             while True:
@@ -102,7 +102,7 @@ class Receiver:
                         task = asyncio.ensure_future(self._receive_account(path))
                         self._busy[path] = task
                         task.add_done_callback(partial(self._ended, path))
-                turn.health.succeeded()
+                context.health.succeeded()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
                         await self._arrivals.changed.wait()

@@ -9,7 +9,7 @@ from strongroom.atto.history.callbacks import DESTINATION
 from strongroom.atto.protocol import Network
 from strongroom.atto.records import AccountRecord, load_account, state_values
 from strongroom.atto.transactions.blocks import RejectionCause
-from strongroom.atto.transactions.reconciliation import Verdict
+from strongroom.atto.transactions.reconciliation import Divergence
 from strongroom.core.errors import Conflict
 from strongroom.core.intents.intent import Rejected
 from strongroom.core.intents.store import load_by_slot, reject_all
@@ -30,7 +30,7 @@ UNOPENED: dict[str, Any] = {
 
 def abandon(
     connection: Connection,
-    verdict: Verdict,
+    divergence: Divergence,
     principal: Principal,
     audit: Audit,
     network: Network,
@@ -42,17 +42,17 @@ def abandon(
     clients. The rejected blocks keep their rows and free their slots.
 
     Raises:
-        Conflict: the account has changed since the verdict.
+        Conflict: the account has changed since it was judged.
     """
-    judged = verdict.account
+    judged = divergence.account
     account = load_account(connection, judged.address, network, lock=True)
     if (account.open_block, account.state) != (judged.open_block, judged.state):
         raise Conflict("The account has just changed: compare again")
-    path, common = account.address.path, verdict.common_height
+    path, common = account.address.path, divergence.common_height
     verdict_on_all = Rejected(reason=REASON, stage=RejectionCause.ABANDONED)
     hashes = reject_all(connection, _blocks_above(connection, account, common), verdict_on_all, now_ms)
     _cut_history(connection, path, common)
-    values = (UNOPENED if verdict.node is None else state_values(verdict.node)) | {
+    values = (UNOPENED if divergence.node is None else state_values(divergence.node)) | {
         "pending": None,
         "entry_height": min(common, account.entry_height),
         "work_target": None,
@@ -63,7 +63,7 @@ def abandon(
         "abandoned": [one.hex().upper() for one in hashes],
         "commonHeight": common,
         "heightBefore": account.height,
-        "heightNow": verdict.node.height if verdict.node else 0,
+        "heightNow": divergence.node.height if divergence.node else 0,
     }
     audit.append(connection, principal, "atto.abandon", path, details)
     return hashes

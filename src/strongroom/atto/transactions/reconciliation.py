@@ -45,7 +45,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Divergence:
     """How far the stored chain and the node's chain agree, and which of our blocks come next."""
 
     account: AccountRecord
@@ -85,7 +85,7 @@ class Reconciler:
         compared = [await self._compare(one, found.get(one.address.public_key)) for one in accounts]
         return [one for one in compared if one.differs]
 
-    async def judge(self, block_hash: bytes) -> Verdict:
+    async def judge(self, block_hash: bytes) -> Divergence:
         """Judges the account that has this block as its open block or its last stored block.
 
         Raises:
@@ -103,7 +103,7 @@ class Reconciler:
             raise Conflict("Another block took its place: the service rejects it by itself")
         await self._require_absent(account, common)
         first = await self._block_after(await self._slot_after(account, common))
-        return Verdict(
+        return Divergence(
             account=account,
             node=state,
             common_height=common,
@@ -111,10 +111,10 @@ class Reconciler:
             may_be_accepted=first is not None and await self._may_be_accepted(first, state),
         )
 
-    async def missing_blocks(self, verdict: Verdict) -> list[Transaction]:
+    async def missing_blocks(self, divergence: Divergence) -> list[Transaction]:
         """Our blocks above the common height, ascending, up to the first whose bytes we do not have."""
         found: list[Transaction] = []
-        slot = await self._slot_after(verdict.account, verdict.common_height)
+        slot = await self._slot_after(divergence.account, divergence.common_height)
         while (transaction := await self._block_after(slot)) is not None:
             found.append(transaction)
             slot = transaction.hash
@@ -239,20 +239,20 @@ class Reconciler:
         return follows
 
 
-def require_abandonable(verdicts: Sequence[Verdict]) -> Verdict:
-    """The one verdict of all the nodes that were asked.
+def require_abandonable(divergences: Sequence[Divergence]) -> Divergence:
+    """The divergence, if all the nodes that were asked agree on it.
 
     Raises:
         Conflict: a node could still take the block, or the nodes disagree.
     """
-    first = verdicts[0]
-    for verdict in verdicts:
-        if verdict.may_be_accepted and verdict.first_missing is not None:
-            shown = verdict.first_missing.hash.hex().upper()
+    first = divergences[0]
+    for divergence in divergences:
+        if divergence.may_be_accepted and divergence.first_missing is not None:
+            shown = divergence.first_missing.hash.hex().upper()
             raise Conflict(
-                f"The node could still take block {shown} at height {verdict.first_missing.block.height}: "
+                f"The node could still take block {shown} at height {divergence.first_missing.block.height}: "
                 "`strongroom atto reconcile --offer` offers the same bytes again",
             )
-        if (verdict.common_height, verdict.node) != (first.common_height, first.node):
+        if (divergence.common_height, divergence.node) != (first.common_height, first.node):
             raise Conflict("The nodes disagree about the account")
     return first

@@ -84,8 +84,8 @@ class WalletController(Controller):
         signer = Signer(
             wallet=data.wallet_name, hotkey=data.hotkey_name, coldkey=data.message_type == COLDKEY
         )
-        verdict = await messages.verify(principal, signer, data.message, data.signature)
-        return VerifyResponse(is_valid=verdict.is_valid, ss58_address=verdict.address)
+        verification = await messages.verify(principal, signer, data.message, data.signature)
+        return VerifyResponse(is_valid=verification.is_valid, ss58_address=verification.address)
 
     @get(["/info", "/wallet_info"], summary="Addresses of a wallet", opt=needs(READ))
     async def info(

@@ -43,7 +43,7 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class LoopContext:
     """What endless work gets from its loop: its health to report to, and the lease that it runs under."""
 
     health: WorkHealth
@@ -58,7 +58,7 @@ class Turn:
 
 
 Pass = Callable[[], Awaitable[object]]
-Endless = Callable[[Turn], Awaitable[object]]
+Endless = Callable[[LoopContext], Awaitable[object]]
 
 
 class Loop:
@@ -66,7 +66,7 @@ class Loop:
 
     def __init__(
         self,
-        work: Callable[[Turn, Backoff], Awaitable[None]],
+        work: Callable[[LoopContext, Backoff], Awaitable[None]],
         health: WorkHealth,
         backoff: Backoff,
         rest: Callable[[], None] = lambda: None,
@@ -79,10 +79,10 @@ class Loop:
 
     async def run(self, lease: Lease | None = None) -> None:
         """Runs the work again and again until cancelled."""
-        turn = Turn(health=self.health, lease=lease)
+        context = LoopContext(health=self.health, lease=lease)
         while True:
             try:
-                await self._work(turn, self._backoff)
+                await self._work(context, self._backoff)
             except asyncio.CancelledError:
                 if _is_cancelled():
                     raise
@@ -156,16 +156,16 @@ class Loops:
         """
         woken = wake or asyncio.Event()
 
-        async def passes(turn: Turn, backoff: Backoff) -> None:
+        async def passes(context: LoopContext, backoff: Backoff) -> None:
             while True:
                 pause_s = seconds
-                turn.health.began()
+                context.health.began()
                 try:
                     result = await work()
                 except Incomplete as error:
-                    turn.health.failed(error, status=Status.DEGRADED)
+                    context.health.failed(error, status=Status.DEGRADED)
                 else:
-                    turn.health.succeeded()
+                    context.health.succeeded()
                     pause_s = result.after_s if isinstance(result, Again) else seconds
                 backoff.reset()
                 await sleep_unless(woken, self._clock, pause_s)
@@ -184,18 +184,18 @@ class Loops:
         health: WorkHealth | None = None,
         rest: Callable[[], None] = lambda: None,
     ) -> Loop:
-        """A loop around endless `work`, which reports its successes to `turn.health` and ends only with an error.
+        """A loop around endless `work`, which reports its successes to `context.health` and ends only with an error.
 
         `health` is one that `watch` has made before.
         """
         work_health = health or self.watch(name, part=part)
 
-        async def endless(turn: Turn, backoff: Backoff) -> None:
-            successes = turn.health.successes
+        async def endless(context: LoopContext, backoff: Backoff) -> None:
+            successes = context.health.successes
             try:
-                await work(turn)
+                await work(context)
             finally:
-                if turn.health.successes != successes:
+                if context.health.successes != successes:
                     backoff.reset()
 
         return Loop(endless, work_health, self._new_backoff(MAX_PAUSE_S), rest)
@@ -222,8 +222,8 @@ class Loops:
                     loop.health.stand_by()
                     loop.rest()
 
-        async def lead(turn: Turn) -> None:
-            await leases.lead(name, term, turn.health)
+        async def lead(context: LoopContext) -> None:
+            await leases.lead(name, term, context.health)
 
         leading = self.run(loops[0].health.component, lead, part=f"lease {name}")
         leading.health.stand_by(None)

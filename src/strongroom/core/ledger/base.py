@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from strongroom.core.coordination.idempotency import Idempotency, instance_lease
 from strongroom.core.coordination.lease import Lease, Leases
-from strongroom.core.coordination.loops import Loop, Loops, Turn
+from strongroom.core.coordination.loops import Loop, LoopContext, Loops
 from strongroom.core.coordination.rate_limiter import RateLimiter
 from strongroom.core.coordination.rate_store import DatabaseRates, RedisRates
 from strongroom.core.errors import StrongroomError, VaultError
@@ -254,13 +254,13 @@ class LedgerBase(ABC, Generic[S]):
         self.stack.push_async_callback(rates.close)
         return RateLimiter(self.clock, rates, health)
 
-    async def _live(self, turn: Turn) -> None:
+    async def _live(self, context: LoopContext) -> None:
         """Holds the lease that says that this process lives."""
 
         async def hold(_lease: Lease) -> None:
             await asyncio.Event().wait()
 
-        await self.leases.lead(instance_lease(self.leases.holder), hold, turn.health)
+        await self.leases.lead(instance_lease(self.leases.holder), hold, context.health)
 
     def signing_gate(self, policy: Policy | None = None) -> SigningGate:
         """What every signature of the ledger passes. `policy`: what asks the guard; None: nothing is between."""

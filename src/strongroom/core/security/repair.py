@@ -22,8 +22,8 @@ from strongroom.core.storage.database import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """The problems of one row; None where there is no problem."""
+class ExaminedRow:
+    """One row and its problems; None where there is no problem."""
 
     row: HeldRow
     content: str | None
@@ -47,16 +47,16 @@ class Repair:
         self._holdings = holdings
         self._audit = audit
 
-    async def look(self) -> list[Verdict]:
+    async def look(self) -> list[ExaminedRow]:
         """The problems that the service would find in each row.
 
         Raises:
             VaultError: there is no key.
         """
-        verdicts = await self._look(self._key())
+        examined = await self._look(self._key())
         if await self._database.read(was_bound):
-            return verdicts
-        return [replace(one, binding=None, is_bound=False) for one in verdicts]
+            return examined
+        return [replace(one, binding=None, is_bound=False) for one in examined]
 
     async def accept(self, names: Collection[str] | None) -> list[str]:
         """Binds the named rows as they are, whoever wrote them; with None, all rows whose secret is right.
@@ -68,20 +68,20 @@ class Repair:
             VaultError: there is no key, or the secret of a named row is wrong.
         """
         key = self._key()
-        verdicts = await self._look(key)
-        chosen = self._chosen(verdicts, names)
+        examined = await self._look(key)
+        chosen = self._chosen(examined, names)
         await self._require_all_if_rebound(key, names)
-        wrong = [verdict for verdict in chosen if verdict.content is not None]
-        if wrong and (names is not None or len(wrong) == len(verdicts)):
-            listed = "; ".join(f"{verdict.row.name} {verdict.content}" for verdict in wrong)
+        wrong = [one for one in chosen if one.content is not None]
+        if wrong and (names is not None or len(wrong) == len(examined)):
+            listed = "; ".join(f"{one.row.name} {one.content}" for one in wrong)
             raise VaultError(f"Not accepted: {listed}. Put the right key or row back, or abandon it")
-        accepted = [verdict for verdict in chosen if verdict.content is None and verdict.binding is not None]
+        accepted = [one for one in chosen if one.content is None and one.binding is not None]
 
         def work(connection: Connection, bindings: Bindings) -> None:
             self._bind(connection, bindings, accepted, ACCEPTED)
 
-        await self._write(key, verdicts, work)
-        return [verdict.row.name for verdict in accepted]
+        await self._write(key, examined, work)
+        return [one.row.name for one in accepted]
 
     async def abandon(self, names: Collection[str] | None, entropy: Entropy) -> list[str]:
         """Deletes the secrets that do not open, of the named rows or, with None, of all rows. Makes a key file if there is none.
@@ -91,14 +91,14 @@ class Repair:
             Conflict: the secret of a named row opens.
         """
         key = self._key_or_new(entropy)
-        verdicts = await self._look(key)
-        chosen = self._chosen(verdicts, names)
+        examined = await self._look(key)
+        chosen = self._chosen(examined, names)
         good = [one.row.name for one in chosen if one.content is None]
         if names is not None and good:
             raise Conflict(f"Not abandoned: {', '.join(good)} opens with the configured key")
         await self._require_all_if_rebound(key, names)
         lost = [one for one in chosen if one.content is not None]
-        rest = [] if names is not None else [one for one in verdicts if one.content is None and one.binding]
+        rest = [] if names is not None else [one for one in examined if one.content is None and one.binding]
 
         def work(connection: Connection, bindings: Bindings) -> None:
             for one in lost:
@@ -108,17 +108,17 @@ class Repair:
                 bindings.bind(connection, [left], sequence)
             self._bind(connection, bindings, rest, ACCEPTED)
 
-        await self._write(key, verdicts, work)
+        await self._write(key, examined, work)
         return [one.row.name for one in lost]
 
     def _bind(
-        self, connection: Connection, bindings: Bindings, verdicts: Sequence[Verdict], action: str
+        self, connection: Connection, bindings: Bindings, examined: Sequence[ExaminedRow], action: str
     ) -> None:
-        for one in verdicts:
+        for one in examined:
             sequence = self._audit.append(connection, OPERATOR, action, one.row.name, {"why": one.binding})
             bindings.bind(connection, [one.row], sequence)
 
-    async def _look(self, key: KeyEncryptionKey) -> list[Verdict]:
+    async def _look(self, key: KeyEncryptionKey) -> list[ExaminedRow]:
         bindings = Bindings(key, self._holdings.kind)
 
         def work(connection: Connection) -> tuple[Sequence[HeldRow], dict[str, str]]:
@@ -128,14 +128,17 @@ class Repair:
         rows, unbound = await self._database.read(work)
         content = await problems_of(self._holdings, key, rows)
         return [
-            Verdict(row=row, content=content.get(row.name), binding=unbound.get(row.name)) for row in rows
+            ExaminedRow(row=row, content=content.get(row.name), binding=unbound.get(row.name)) for row in rows
         ]
 
     async def _write(
-        self, key: KeyEncryptionKey, verdicts: Sequence[Verdict], work: Callable[[Connection, Bindings], None]
+        self,
+        key: KeyEncryptionKey,
+        examined: Sequence[ExaminedRow],
+        work: Callable[[Connection, Bindings], None],
     ) -> None:
         bindings = Bindings(key, self._holdings.kind)
-        seen = {one.row.name: one.row.values for one in verdicts}
+        seen = {one.row.name: one.row.values for one in examined}
 
         def unit(connection: Connection) -> None:
             state = lock_state(connection)
@@ -149,10 +152,10 @@ class Repair:
 
         await self._database.write(unit)
 
-    def _chosen(self, verdicts: Sequence[Verdict], names: Collection[str] | None) -> list[Verdict]:
+    def _chosen(self, examined: Sequence[ExaminedRow], names: Collection[str] | None) -> list[ExaminedRow]:
         if names is None:
-            return list(verdicts)
-        by_name = {one.row.name: one for one in verdicts}
+            return list(examined)
+        by_name = {one.row.name: one for one in examined}
         unknown = [name for name in names if name not in by_name]
         if unknown:
             raise NotFound(f"There is no {self._holdings.kind.noun.lower()} {', '.join(unknown)}")

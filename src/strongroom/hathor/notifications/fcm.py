@@ -28,7 +28,7 @@ MAX_ANSWER_BYTES = 2**20
 MAX_PAUSE_S = 600.0
 
 
-class Verdict(enum.StrEnum):
+class PushResult(enum.StrEnum):
     SENT = "sent"
     UNREGISTERED = "unregistered"
     """The device is gone."""
@@ -45,7 +45,7 @@ class NotSent(Unavailable):
 
 
 class PushService(Protocol):
-    async def send(self, device_id: str, data: Mapping[str, str]) -> Verdict: ...
+    async def send(self, device_id: str, data: Mapping[str, str]) -> PushResult: ...
 
 
 class _Token(msgspec.Struct, frozen=True):
@@ -83,20 +83,20 @@ class Fcm:
         self._good_until_s = 0.0
         self._turn = asyncio.Lock()
 
-    async def send(self, device_id: str, data: Mapping[str, str]) -> Verdict:
+    async def send(self, device_id: str, data: Mapping[str, str]) -> PushResult:
         """Sends one message. Raises: NotSent."""
         body = msgspec.json.encode({"message": _message(device_id, data)})
         token = await self._access_token()
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         status, answer, pause_s = await self._post(self._url, data=body, headers=headers)
         if status == HTTPStatus.OK:
-            return Verdict.SENT
+            return PushResult.SENT
         return self._judge(status, answer, pause_s)
 
     async def close(self) -> None:
         await self._client.close()
 
-    def _judge(self, status: int, answer: bytes, pause_s: float) -> Verdict:
+    def _judge(self, status: int, answer: bytes, pause_s: float) -> PushResult:
         try:
             error = decode_json(answer, _Failure).error
         except msgspec.DecodeError:
@@ -104,9 +104,9 @@ class Fcm:
         codes = {detail.error_code for detail in error.details}
         fields = {violation.field for detail in error.details for violation in detail.field_violations}
         if "UNREGISTERED" in codes or (status == HTTPStatus.BAD_REQUEST and "message.token" in fields):
-            return Verdict.UNREGISTERED
+            return PushResult.UNREGISTERED
         if status == HTTPStatus.BAD_REQUEST:
-            return Verdict.REFUSED
+            return PushResult.REFUSED
         # Google withdrew the access token early: the next message gets a new one.
         if status == HTTPStatus.UNAUTHORIZED and "THIRD_PARTY_AUTH_ERROR" not in codes:
             self._good_until_s = 0.0

@@ -15,7 +15,7 @@ from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.storage.database import Database
 from strongroom.hathor.notifications.devices import Device, find_device, remove_device
-from strongroom.hathor.notifications.fcm import NotSent, PushService, Verdict
+from strongroom.hathor.notifications.fcm import NotSent, PushResult, PushService
 from strongroom.hathor.notifications.outbox import DESTINATION, Notification
 
 log = structlog.get_logger(__name__)
@@ -109,25 +109,25 @@ class Pusher:
         if device is None or not device.enable_push or device.provider not in self._providers:
             self._metrics.outcomes.labels("unwanted").inc()
             return
-        verdict = await self._send(push, device)
-        self._metrics.outcomes.labels(verdict).inc()
-        if verdict is Verdict.UNREGISTERED:
+        result = await self._send(push, device)
+        self._metrics.outcomes.labels(result).inc()
+        if result is PushResult.UNREGISTERED:
             await self._database.write(lambda c: remove_device(c, push.device_id, push.wallet_id))
-        elif verdict is Verdict.REFUSED:
+        elif result is PushResult.REFUSED:
             log.error("FCM will never take this notification", tx=push.tx_id)
 
-    async def _send(self, push: Notification, device: Device) -> Verdict:
+    async def _send(self, push: Notification, device: Device) -> PushResult:
         """Sends a notification after any pause that FCM asked for. Raises: NotSent."""
         assert self._service is not None  # noqa: S101 - for the type; `run` ends without it
         while (left_s := self._not_before_s - self._clock.monotonic_s()) > 0:
             await self._clock.sleep(left_s)
         try:
-            verdict = await self._service.send(push.device_id, _data(push, show_amounts=device.show_amounts))
+            result = await self._service.send(push.device_id, _data(push, show_amounts=device.show_amounts))
         except NotSent as error:
             self._metrics.outcomes.labels("delayed").inc()
             self._not_before_s = max(self._not_before_s, self._clock.monotonic_s() + error.pause_s)
             raise
-        return verdict
+        return result
 
 
 def _data(push: Notification, *, show_amounts: bool) -> dict[str, str]:

@@ -29,9 +29,9 @@ METRICS = (
     f'{METRIC}{{{{network="{{network}}",environment="{{stage}}"}}}} {{height}}\n'
 )
 T = TypeVar("T")
-Verdict = Literal["pass", "warn", "fail"]
+CheckStatus = Literal["pass", "warn", "fail"]
 ComponentType = Literal["internal", "datastore", "http"]
-PASS: Final = "pass"  # noqa: S105 - a verdict
+PASS: Final = "pass"  # noqa: S105 - a status
 WARN: Final = "warn"
 FAIL: Final = "fail"
 
@@ -63,21 +63,21 @@ class _NodeHealth(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    status: Verdict
+    status: CheckStatus
     output: str
 
 
 class HealthCheck(msgspec.Struct, kw_only=True, rename="camel"):
     component_name: str
     component_type: ComponentType
-    status: Verdict
+    status: CheckStatus
     output: str
     time: str
     affects_service_health: bool
 
 
 class HealthAnswer(msgspec.Struct, kw_only=True, rename="camel"):
-    status: Verdict
+    status: CheckStatus
     description: str
     checks: dict[str, list[HealthCheck]]
     http_status_code: Literal[200, 503]
@@ -115,10 +115,10 @@ class Operations:
         }
         if self._redis_answers is not None:
             checks["redis:connection"] = [
-                self._check("redis:connection", "datastore", _redis_verdict(answers=self._redis_answers()))
+                self._check("redis:connection", "datastore", _redis_status(answers=self._redis_answers()))
             ]
         found = {check.status for part in checks.values() for check in part}
-        status: Verdict = FAIL if FAIL in found else WARN if WARN in found else PASS
+        status: CheckStatus = FAIL if FAIL in found else WARN if WARN in found else PASS
         return HealthAnswer(
             status=status,
             description=DESCRIPTION,
@@ -180,7 +180,7 @@ class OperationController(Controller):
         return Response(found, status_code=found.http_status_code)
 
 
-def _redis_verdict(*, answers: bool) -> _Found:
+def _redis_status(*, answers: bool) -> _Found:
     """Nothing that matters goes over it: while it is away, processes look for news at intervals."""
     return _Found(PASS, "Redis connection is up") if answers else _Found(WARN, "Redis does not answer")
 
