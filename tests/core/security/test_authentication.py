@@ -4,10 +4,13 @@ import hmac
 from collections.abc import Callable
 
 import pytest
+from msgspec import UNSET
 
-from strongroom.core.errors import Unauthenticated
+from strongroom.core.coordination.rates import Rate
+from strongroom.core.errors import StrongroomError, Unauthenticated
 from strongroom.core.security.access import ANONYMOUS, OPERATOR, Principal
 from strongroom.core.security.credentials import Credentials
+from strongroom.core.security.tokens import TokenChange
 from strongroom.core.storage.database import Database
 from support.clock import START_MS, ManualClock, SeededEntropy
 from support.tokens import TokenHouse, bearing
@@ -85,6 +88,33 @@ async def test_only_its_owner_learns_that_a_token_ended(house: TokenHouse, clock
     await house.tokens.revoke(OPERATOR, revoked.id)
     assert await house.refusal(f"sr_{expired.id}_guess") == NOT_VALID
     assert await house.refusal(f"sr_{revoked.id}_guess") == NOT_VALID
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        (TokenChange(expires_at_ms=START_MS), "The API token has expired"),
+        (TokenChange(networks=["192.0.2.0/24"]), "The token may not be used from this address"),
+        (TokenChange(rate=Rate(requests=1, seconds=3600)), "More than 1/h requests with this token"),
+    ],
+)
+async def test_a_change_counts_for_the_next_request_in_every_process(
+    house: TokenHouse,
+    replica: Database,
+    clock: ManualClock,
+    entropy: SeededEntropy,
+    change: TokenChange,
+    refusal: str,
+) -> None:
+    elsewhere = TokenHouse(replica, clock, entropy)
+    new = await house.tokens.create(OPERATOR, "ci", ["*"])
+    for _ in range(3):
+        await elsewhere.principal(new.secret, "192.0.3.1")
+    await house.tokens.change(OPERATOR, new.id, change)
+    if change.rate is not UNSET:
+        await elsewhere.principal(new.secret, "192.0.3.1")
+    with pytest.raises(StrongroomError, match=refusal):
+        await elsewhere.principal(new.secret, "192.0.3.1")
 
 
 async def test_a_revoked_token_is_refused_at_once_by_every_process(
