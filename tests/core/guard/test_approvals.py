@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from strongroom.core.errors import (
     ApprovalNeeded,
@@ -17,8 +17,10 @@ from strongroom.core.errors import (
     NotFound,
     StrongroomError,
     Unauthenticated,
+    Unavailable,
 )
-from strongroom.core.guard.approvals.approval import ApprovalState
+from strongroom.core.guard.approvals.approval import ApprovalState, Unapproved
+from strongroom.core.guard.approvals.parking import ATTEMPTS
 from strongroom.core.guard.guard import Default
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.security.access import ANONYMOUS, OPERATOR, Principal, system_principal
@@ -358,3 +360,31 @@ async def test_two_processes_park_one_request_and_spend_one_approval(
         signed = await asyncio.gather(*(each.sign(asked) for each in replicas * 2), return_exceptions=True)
         refused = [one for one in signed if isinstance(one, Conflict)]
         assert [one.instance_code for one in refused] == ["approval_spent"] * 3
+
+
+async def test_a_window_that_asks_counts_nothing_of_what_waits(guarded: Guarded) -> None:
+    await guarded.add("ask", asks(limit={"amount_raw": "10", "seconds": 60}))
+    with pytest.raises(ApprovalNeeded, match="the rule 'ask' asks for 1"):
+        await guarded.ask(request(amount_raw=11))
+    waiting = await guarded.park(request(amount_raw=11))
+    await guarded.approvals.approve(ANN, waiting)
+    signed = await guarded.sign(request(amount_raw=11))
+    assert (signed.approval, signed.counted) == (waiting, None)
+    assert (await guarded.sign(request(amount_raw=10))).counted is not None
+    with pytest.raises(ApprovalNeeded):
+        await guarded.ask(request(amount_raw=1))
+
+
+async def test_under_rules_that_change_all_the_time_nothing_is_parked(guarded: Guarded) -> None:
+    asked = request()
+    judged: list[Unapproved] = []
+
+    def work(_connection: Connection) -> None:
+        judged.append(Unapproved(asked, (), generation=-1))
+        raise judged[-1]
+
+    with pytest.raises(Unavailable) as raised:
+        await guarded.parked.write(guarded.database, work)
+    assert raised.value.instance_code == "rules_changed"
+    assert len(judged) == ATTEMPTS
+    assert await guarded.approvals.list() == []

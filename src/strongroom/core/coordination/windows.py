@@ -99,8 +99,6 @@ def _change(
     connection: Connection, counted: str, now_ms: int, changed: Callable[[Spent, Counted], Spent]
 ) -> None:
     by_window = {each.window: each for each in _counted.decode(counted)}
-    if not by_window:
-        return
     found = _windows(select_in(connection, _LOCK, sorted(by_window)))
     after = {each: (owner, changed(spent, by_window[each])) for each, (owner, spent) in found.items()}
     store_windows(connection, after, now_ms)
