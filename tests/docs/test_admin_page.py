@@ -63,6 +63,7 @@ def test_the_commands_of_the_page_do_what_it_says(variables: dict[str, str]) -> 
     assert approvals == []
     assert freeze["subject"] == "hot"
     assert frozen["ledgers"][0] == unfrozen["ledgers"][0] == {"ledger": "atto", "done": True}
+    assert len(frozen["ledgers"]) == 3
     assert all("payments" in page for page in answers[-2:])
 
 

@@ -16,10 +16,18 @@ from rich.table import Table
 from rich.text import Text
 
 from strongroom.commands.context import Administrator, named_ledger, shown
+from strongroom.commands.token_everywhere import (
+    ALL,
+    copy,
+    create_everywhere,
+    revoke_everywhere,
+    rotate_everywhere,
+)
 from strongroom.core.clock import SystemClock
 from strongroom.core.coordination.rates import parse_rate
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.ledger.contract import AnyLedger
+from strongroom.core.ledger.contract import Ledger as RunningLedger
 from strongroom.core.security.access import ADMIN_SCOPES, OPERATOR
 from strongroom.core.security.certificates import (
     CertificateBinding,
@@ -44,7 +52,11 @@ SCOPES_HELP = "A right, repeatable: " + "; ".join(
     for ledger in ISSUING
 )
 
-Ledger = Annotated[str, typer.Option(help=f"Whose token: {' or '.join(one.name for one in ISSUING)}.")]
+NAMES = " or ".join(one.name for one in ISSUING)
+Ledger = Annotated[str, typer.Option(help=f"Whose token: {NAMES}.")]
+AnyLedgers = Annotated[
+    str, typer.Option("--ledger", help=f"Whose token: {NAMES}; all: the same token of the admin API on each.")
+]
 TokenId = Annotated[str, typer.Argument(help="The id that `token list` shows.")]
 Network = Annotated[
     list[str] | None,
@@ -84,11 +96,12 @@ def create(
             help="Print a secret, too, that counts only together with the certificate.",
         ),
     ] = False,
-    ledger: Ledger = DEFAULT,
+    ledger: AnyLedgers = DEFAULT,
     **narrowed: Any,
 ) -> None:
     """Create a token and print it, once; one with a certificate has no secret."""
-    _check_scopes(ledger, scope)
+    if ledger != ALL:
+        _check_scopes(ledger, scope)
     expires_at_ms = None if expires is None else _moment_ms(expires)
     limits = _limits(ledger, narrowed)
     parsed_rate = None if rate is None else parse_rate(rate)
@@ -97,22 +110,28 @@ def create(
         raise typer.BadParameter("--require-certificate needs a certificate")
     use = CertificateUse.BESIDE if require_certificate else CertificateUse.ALONE
 
-    async def work() -> tuple[NewToken, str]:
-        async with _tokens(ledger, makes=True) as (tokens, database):
-            made = await tokens.create(
-                OPERATOR,
-                name,
-                scope,
-                expires_at_ms,
-                limits,
-                networks=network or (),
-                rate=parsed_rate,
-                certificate=bound,
-                certificate_use=use,
-            )
-            return made, shown(database)
+    async def make(running: RunningLedger, made: NewToken | None) -> NewToken:
+        return await running.tokens.create(
+            OPERATOR,
+            name,
+            scope,
+            expires_at_ms,
+            limits,
+            networks=network or (),
+            rate=parsed_rate,
+            certificate=bound,
+            certificate_use=use,
+            made=made,
+        )
 
-    _show(*asyncio.run(work()))
+    async def work() -> tuple[NewToken, str]:
+        async with Administrator().prepared(named_ledger(ledger, ISSUING), makes=True) as running:
+            return await make(running, None), shown(running.database)
+
+    if ledger == ALL:
+        create_everywhere(scope, make)
+    else:
+        _show(*asyncio.run(work()))
 
 
 def _binding(
@@ -141,7 +160,7 @@ def _limits(ledger: str, given: Mapping[str, Any]) -> str:
     Raises:
         BadParameter: one of the options is for the tokens of another ledger.
     """
-    own = _options(BY_NAME[ledger])
+    own = {} if ledger == ALL else _options(named_ledger(ledger, ISSUING))
     foreign = [one for one, value in given.items() if one not in own and value not in (None, False, [])]
     if foreign:
         options = ", ".join(map(_option, foreign))
@@ -151,7 +170,7 @@ def _limits(ledger: str, given: Mapping[str, Any]) -> str:
         raise typer.BadParameter(
             f"limits are for --ledger {limited}: {options}; tokens of {ledger} have {theirs}"
         )
-    limit = BY_NAME[ledger].token_limits()
+    limit = None if ledger == ALL else BY_NAME[ledger].token_limits()
     return "" if limit is None else limit(**{name: given[name] for name in own})
 
 
@@ -300,10 +319,13 @@ def rotate(
         str | None,
         typer.Option(help="How long the old secret works besides, for example 24h. Default: it ends now."),
     ] = None,
-    ledger: Ledger = DEFAULT,
+    ledger: AnyLedgers = DEFAULT,
 ) -> None:
     """Give a token another secret and print it, once."""
     overlap_ms = 0 if overlap is None else _duration_ms(overlap, "--overlap")
+    if ledger == ALL:
+        rotate_everywhere(token_id, overlap_ms)
+        return
 
     async def work() -> tuple[NewToken, str]:
         async with _tokens(ledger) as (tokens, database):
@@ -313,8 +335,11 @@ def rotate(
 
 
 @application.command()
-def revoke(token_id: TokenId, ledger: Ledger = DEFAULT) -> None:
+def revoke(token_id: TokenId, ledger: AnyLedgers = DEFAULT) -> None:
     """Revoke a token and all its secrets at once."""
+    if ledger == ALL:
+        revoke_everywhere(token_id)
+        return
 
     async def work() -> None:
         async with _tokens(ledger) as (tokens, _):
@@ -322,6 +347,16 @@ def revoke(token_id: TokenId, ledger: Ledger = DEFAULT) -> None:
 
     asyncio.run(work())
     typer.echo(f"revoked {token_id}")
+
+
+@application.command("copy")
+def copy_token(
+    token_id: TokenId,
+    source: Annotated[str, typer.Option("--from", help=f"The ledger that has it: {NAMES}.")],
+    ledger: AnyLedgers = ALL,
+) -> None:
+    """Bring a token of the admin API to the ledgers that lack it, with the same secret."""
+    copy(token_id, named_ledger(source, ISSUING), ledger)
 
 
 @asynccontextmanager

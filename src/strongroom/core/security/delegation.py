@@ -118,6 +118,8 @@ def _require_no_more(giver: Token, wanted: Token) -> None:
         raise _more("it could be used from where your token may not be")
     if giver.limits and wanted.limits != giver.limits:
         raise _more("it would have other limits than your token")
+    if giver.certificate and wanted.certificate != giver.certificate:
+        raise _more("it could be used without the certificate of your token")
     if giver.rate is not None and (wanted.rate is None or _a_second(wanted.rate) > _a_second(giver.rate)):
         raise _more("it could be used more often than your token")
 

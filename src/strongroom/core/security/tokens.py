@@ -17,7 +17,7 @@ from strongroom.core.clock import Clock, Entropy
 from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import Conflict, InvalidInput, NotFound
 from strongroom.core.json_decoder import decode_json
-from strongroom.core.security.access import Principal
+from strongroom.core.security.access import ADMIN_SCOPES, Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.certificates import CertificateBinding, CertificateUse
 from strongroom.core.security.networks import parse_networks
@@ -109,8 +109,11 @@ class Tokens:
         rate: Rate | None = None,
         certificate: CertificateBinding | None = None,
         certificate_use: CertificateUse = CertificateUse.ALONE,
+        made: NewToken | None = None,
     ) -> NewToken:
         """Creates a token. `limits` narrows the scopes: a JSON document in the ledger's own terms.
+
+        `made` is the same token as on other ledgers; None: a new one.
 
         `certificate` identifies the caller instead of a secret, or `certificate_use` says that both are needed.
 
@@ -120,8 +123,8 @@ class Tokens:
         """
         _check_name(name)
         self._check_scopes(scopes)
-        token_id = self._entropy.token(ID_BYTES).hex()
-        secret = self._new_secret()
+        made = made or new_token(self._entropy)
+        token_id, secret = made.id, _secret_of(made)
         terms = _columns(
             TokenChange(expires_at_ms=expires_at_ms, networks=parse_networks(networks), rate=rate)
         )
@@ -156,10 +159,42 @@ class Tokens:
             ) from None
         if certificate is not None and certificate_use is CertificateUse.ALONE:
             return NewToken(id=token_id, secret="")
-        return _shown(token_id, secret)
+        return made
 
-    async def rotate(self, principal: Principal, token_id: str, overlap_ms: int = 0) -> NewToken:
+    async def copy_from(self, principal: Principal, other: "Tokens", token_id: str) -> None:
+        """Makes the same token as on another ledger, with its secret, scopes and limits.
+
+        Raises:
+            NotFound: the other ledger has no such token, or has revoked it.
+            InvalidInput: it is not for the admin API alone.
+            Conflict: this ledger has a token with its id or name, perhaps a revoked one.
+        """
+        query = select(tables.token).where(tables.token.c.id == token_id)
+        row = await other._database.fetch_one(query)  # noqa: SLF001 - of the same class
+        if row is None or row.revoked_at_ms is not None:
+            raise NotFound(f"No active token has the id {token_id}", code="token_not_found")
+        scopes: list[str] = decode_json(row.scopes)
+        if not ADMIN_SCOPES.keys() >= {*scopes}:
+            raise InvalidInput(
+                "Only tokens of the admin API are the same on several ledgers", code="token_not_admin"
+            )
+
+        def work(connection: Connection) -> None:
+            connection.execute(tables.token.insert(), dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name
+            granted = {"name": row.name, "scopes": scopes, "expiresAtMs": row.expires_at_ms, "copied": True}
+            self._audit.append(connection, principal, "token.create", token_id, granted)
+
+        try:
+            await self._database.write(work)
+        except Duplicate:
+            raise Conflict("This ledger has a token with this id or name", code="token_exists") from None
+
+    async def rotate(
+        self, principal: Principal, token_id: str, overlap_ms: int = 0, *, made: NewToken | None = None
+    ) -> NewToken:
         """Gives an active token a new secret. The old one works for `overlap_ms` more; an even older one ends now.
+
+        `made` has the same secret as on other ledgers; None: a new one.
 
         Raises:
             InvalidInput: the overlap is negative or longer than a year.
@@ -168,7 +203,8 @@ class Tokens:
         """
         if not 0 <= overlap_ms <= MAX_OVERLAP_MS:
             raise InvalidInput("An overlap is at most 366 days", code="overlap_invalid")
-        secret = self._new_secret()
+        made = made or same_token(token_id, self._entropy)
+        secret = _secret_of(made)
         ends_at_ms = self._clock.now_ms() + overlap_ms if overlap_ms else None
 
         def changed(row: Row[Any]) -> dict[str, Any]:
@@ -184,7 +220,7 @@ class Tokens:
 
         details = {} if ends_at_ms is None else {"earlierSecretUntilMs": ends_at_ms}
         await self._change(principal, token_id, "token.rotate", changed, details)
-        return _shown(token_id, secret)
+        return made
 
     async def change(self, principal: Principal, token_id: str, change: TokenChange) -> Token:
         """Changes where, how often and until when an active token may be used, and returns it as it is then.
@@ -262,13 +298,27 @@ class Tokens:
                 code="scope_unknown",
             )
 
-    def _new_secret(self) -> str:
-        return base64.b32encode(self._entropy.token(SECRET_BYTES)).decode().rstrip("=").lower()
-
 
 _STORED = select(
     tables.token, tables.token_use.c.used_at_ms, tables.token_use.c.source.label("used_from")
 ).outerjoin(tables.token_use, tables.token_use.c.token == tables.token.c.id)
+
+
+def new_token(entropy: Entropy) -> NewToken:
+    return _shown(entropy.token(ID_BYTES).hex(), new_secret(entropy))
+
+
+def same_token(token_id: str, entropy: Entropy) -> NewToken:
+    """A new secret of a token, for all ledgers on which it stands."""
+    return _shown(token_id, new_secret(entropy))
+
+
+def new_secret(entropy: Entropy) -> str:
+    return base64.b32encode(entropy.token(SECRET_BYTES)).decode().rstrip("=").lower()
+
+
+def _secret_of(token: NewToken) -> str:
+    return token.secret.rpartition("_")[2]
 
 
 def secret_hash(secret: str) -> bytes:
