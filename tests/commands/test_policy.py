@@ -31,7 +31,7 @@ def test_a_rule_is_added_asked_listed_and_removed(installation: Installation, tm
     assert installation.run("policy", "remove", "small").stdout == ["removed small"]
     assert installation.run("policy", "list", "--json").stdout == []
     (ended,) = installation.run("policy", "history", "--json").stdout
-    assert json.loads(ended)["removed_by"] == "operator"
+    assert json.loads(ended)["removed_by"].startswith("operator:")
     assert installation.run(*ask, "6").status == 0
 
 
@@ -84,16 +84,27 @@ def test_a_wallet_is_frozen_where_it_is(installation: Installation) -> None:
 
 def test_what_is_frozen_is_listed(installation: Installation) -> None:
     ended = installation.run(
-        "freeze", "--ledger", "atto", "--token", "shpo", "--reason", "it leaked", "--anyway"
+        "freeze",
+        "--ledger",
+        "atto",
+        "--token",
+        "shpo",
+        "--reason",
+        "it leaked",
+        "--anyway",
+        "--as",
+        "operator:ann",
     )
     assert ended.stdout == ["atto: frozen"]
     installation.run("token", "create", "stall", "--ledger", "atto", "--scope", "atto:send")
-    ended = installation.run("freeze", "--ledger", "atto", "--token", "stall", "--reason", "it leaked too")
+    ended = installation.run(
+        "freeze", "--ledger", "atto", "--token", "stall", "--reason", "it leaked too", "--as", "operator:ann"
+    )
     assert ended.stdout == ["atto: frozen"]
     found = [json.loads(line) for line in installation.run("policy", "freezes", "--json").stdout]
     assert [(one["scope"], one["subject"], one["reason"], one["frozen_by"]) for one in found] == [
-        ("token", "shpo", "it leaked", "operator"),
-        ("token", "stall", "it leaked too", "operator"),
+        ("token", "shpo", "it leaked", "operator:ann"),
+        ("token", "stall", "it leaked too", "operator:ann"),
     ]
     assert "the token stall" in " ".join(installation.run("policy", "freezes").stdout)
     for name in ("shpo", "stall"):

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from strongroom.core.errors import ApprovalNeeded
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
+from strongroom.core.guard.approvals.changes import ChangeApprovals
 from strongroom.core.guard.approvals.parking import ParkedRequests
 from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.guard.rule import Vocabulary
@@ -63,6 +64,7 @@ class Guarded:
         *,
         default: Default = Default.ALLOW,
         delay_s: int = 0,
+        change_approvals: int = 0,
         seed: int = 1,
     ) -> None:
         self.database = database
@@ -70,7 +72,6 @@ class Guarded:
         self.parked = ParkedRequests(
             Audit(clock), clock, SeededEntropy(seed + 100), lifetime_ms=LIFETIME_S * 1000
         )
-        self.approvals = ApprovalAdministration(database, Audit(clock), clock, ledger="toy")
         self.rules = GuardAdministration(
             database,
             Audit(clock),
@@ -78,6 +79,10 @@ class Guarded:
             SeededEntropy(seed),
             vocabulary=VOCABULARY,
             loosening_delay_ms=delay_s * 1000,
+            approvals=ChangeApprovals(needed=change_approvals, lifetime_ms=LIFETIME_S * 1000),
+        )
+        self.approvals = ApprovalAdministration(
+            database, Audit(clock), clock, ledger="toy", apply=self.rules.apply
         )
 
     async def add(self, name: str, rule: Mapping[str, Any]) -> None:

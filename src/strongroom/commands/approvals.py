@@ -1,22 +1,19 @@
 """`strongroom approvals`: the requests that people must approve before they are signed."""
 
 import asyncio
-import getpass
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from strongroom.commands.context import Administrator, named_ledger
+from strongroom.commands.context import Administrator, AsOperator, named_ledger, operator
 from strongroom.core.guard.approvals.approval import OPEN, Approval, ApprovalState, needs
 from strongroom.core.guard.approvals.document import as_document
 from strongroom.core.ledger.contract import Ledger
-from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.terminal import minute, print_table
 from strongroom.registry import LEDGERS
 
@@ -29,10 +26,6 @@ DEFAULT = LEDGERS[0].name
 LedgerName = Annotated[str, typer.Option("--ledger", help=f"Whose requests: {NAMES}.")]
 Id = Annotated[str, typer.Argument(help="As `approvals list` and the answer to the request show it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, one object a line.")]
-As = Annotated[
-    str | None,
-    typer.Option("--as", help="Who decides, as operator:NAME. Default: the user of this machine."),
-]
 
 
 @application.command("list")
@@ -73,12 +66,12 @@ def show(approval: Id, ledger: LedgerName = DEFAULT) -> None:
 
 
 @application.command()
-def approve(approval: Id, ledger: LedgerName = DEFAULT, name: As = None) -> None:
+def approve(approval: Id, ledger: LedgerName = DEFAULT, name: AsOperator = None) -> None:
     """Approve a request. The running service carries it out when enough people have."""
 
     async def work() -> Approval:
         async with _opened(ledger) as running:
-            return await running.approvals.approve(_operator(name), approval)
+            return await running.approvals.approve(operator(name), approval)
 
     found = asyncio.run(work())
     done = found.state is not ApprovalState.PARKED
@@ -90,13 +83,13 @@ def refuse(
     approval: Id,
     reason: Annotated[str, typer.Option(help="Told to whoever asked.")],
     ledger: LedgerName = DEFAULT,
-    name: As = None,
+    name: AsOperator = None,
 ) -> None:
     """Refuse a request, which ends it."""
 
     async def work() -> Approval:
         async with _opened(ledger) as running:
-            return await running.approvals.refuse(_operator(name), approval, reason)
+            return await running.approvals.refuse(operator(name), approval, reason)
 
     asyncio.run(work())
     typer.echo("refused")
@@ -106,19 +99,6 @@ def _what(approval: Approval) -> str:
     terms = approval.terms
     paid = [f"{each['amountRaw']} to {each['destination']}" for each in terms.get("payments", ())]
     return f"{terms.get('kind', '')} {terms.get('wallet', '')} {', '.join(paid)}"
-
-
-def _operator(name: str | None) -> Principal:
-    """Two people who operate the service are two principals, and one person is one, whatever command they run."""
-    if name is None:
-        name = f"{OPERATOR.name}:{getpass.getuser()}"
-    if (
-        not name.startswith(f"{OPERATOR.name}:")
-        or not name.isprintable()
-        or len(name) > len(OPERATOR.name) + 101
-    ):
-        raise typer.BadParameter("--as looks like operator:ann")
-    return replace(OPERATOR, name=name)
 
 
 @asynccontextmanager

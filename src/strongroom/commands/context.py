@@ -1,10 +1,12 @@
 """What the administrative commands share: the ledger's settings and database, without serving."""
 
+import getpass
 import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from dataclasses import replace
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -13,9 +15,16 @@ from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.ledger.contract import AnyLedger, Ledger, LedgerDefinition, LedgerSettings, Surroundings
 from strongroom.core.ledger.local_networks import find_local_networks
 from strongroom.core.runtime.telemetry import Health, Metrics, configure_logging
+from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.storage.database import Database
 from strongroom.registry import BY_NAME
 from strongroom.settings import Settings, configured, read_settings
+
+MAX_OPERATOR = 100
+AsOperator = Annotated[
+    str | None,
+    typer.Option("--as", help="Who does it, as operator:NAME. Default: the user of this machine."),
+]
 
 S = TypeVar("S", bound=LedgerSettings)
 L = TypeVar("L", bound=Ledger)
@@ -98,6 +107,16 @@ def surroundings(settings: Settings) -> Surroundings:
 def shown(database: Database) -> str:
     """Where a database is, without its password."""
     return database.url.render_as_string(hide_password=True)
+
+
+def operator(name: str | None) -> Principal:
+    """Two people who operate the service are two principals, and one person is one, whatever command they run."""
+    beginning = f"{OPERATOR.name}:"
+    name = name or f"{beginning}{getpass.getuser()}"
+    is_short = len(name) <= len(beginning) + MAX_OPERATOR
+    if not (name.startswith(beginning) and name != beginning and name.isprintable() and is_short):
+        raise typer.BadParameter("--as looks like operator:ann")
+    return replace(OPERATOR, name=name)
 
 
 def named_ledger(name: str, among: list[AnyLedger]) -> AnyLedger:

@@ -7,11 +7,16 @@ from typing import Annotated
 import typer
 from sqlalchemy import select
 
-from strongroom.commands.context import Administrator, administrative_settings, named_ledger
+from strongroom.commands.context import (
+    Administrator,
+    AsOperator,
+    administrative_settings,
+    named_ledger,
+    operator,
+)
 from strongroom.core.errors import StrongroomError
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.ledger.contract import AnyLedger, Ledger
-from strongroom.core.security.access import OPERATOR
 from strongroom.core.storage import tables
 from strongroom.registry import LEDGERS
 
@@ -37,6 +42,7 @@ def freeze(
     wallet: Wallet = None,
     token: Token = None,
     anyway: Anyway = False,
+    name: AsOperator = None,
 ) -> None:
     """Refuse every signature from now on; reading goes on."""
     if token is not None and token.startswith("token:"):
@@ -46,17 +52,19 @@ def freeze(
     async def change(running: Ledger) -> None:
         if not anyway and not await _has(running, scope, subject):
             raise _NoSubject(f"it has no {scope.value} {subject!r}. --anyway freezes the name all the same")
-        await running.rules.freeze(OPERATOR, scope, subject, reason)
+        await running.rules.freeze(operator(name), scope, subject, reason)
 
     _each("frozen", ledger, change)
 
 
-def unfreeze(ledger: LedgerName = None, wallet: Wallet = None, token: Token = None) -> None:
+def unfreeze(
+    ledger: LedgerName = None, wallet: Wallet = None, token: Token = None, name: AsOperator = None
+) -> None:
     """End what `freeze` began, for the same ledger, wallet or token."""
     scope, subject = _subject(wallet, token)
 
     async def change(running: Ledger) -> None:
-        await running.rules.unfreeze(OPERATOR, scope, subject)
+        await running.rules.unfreeze(operator(name), scope, subject)
 
     _each("unfrozen", ledger, change)
 

@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from strongroom.commands.context import Administrator, named_ledger
+from strongroom.commands.context import Administrator, AsOperator, named_ledger, operator
 from strongroom.commands.prove import prove
 from strongroom.core.clock import SystemClock, iso_instant
 from strongroom.core.guard.administration import StoredRule
@@ -21,7 +21,6 @@ from strongroom.core.guard.dry_run import Decision, Question
 from strongroom.core.guard.rule import as_document, is_amount
 from strongroom.core.guard.state import Freeze
 from strongroom.core.ledger.contract import Ledger
-from strongroom.core.security.access import OPERATOR
 from strongroom.core.terminal import minute, print_table
 from strongroom.registry import LEDGERS
 
@@ -73,13 +72,14 @@ def add(
     name: RuleName,
     document: Annotated[str, typer.Argument(help="A file with the rule in JSON; - reads standard input.")],
     ledger: LedgerName = DEFAULT,
+    who: AsOperator = None,
 ) -> None:
     """Add a rule. One that denies counts at once."""
     text = sys.stdin.read() if document == "-" else _text_of(Path(document))
 
     async def work() -> StoredRule:
         async with _opened(ledger, makes=True) as running:
-            return await running.rules.add(OPERATOR, name, text)
+            return await running.rules.add(operator(who), name, text)
 
     rule = asyncio.run(work())
     later = rule.starts_at_ms > rule.added_at_ms
@@ -87,12 +87,12 @@ def add(
 
 
 @application.command()
-def remove(name: RuleName, ledger: LedgerName = DEFAULT) -> None:
+def remove(name: RuleName, ledger: LedgerName = DEFAULT, who: AsOperator = None) -> None:
     """End a rule. One that denies ends after STRONGROOM_POLICY_DELAY_SECONDS."""
 
     async def work() -> StoredRule:
         async with _opened(ledger) as running:
-            return await running.rules.remove(OPERATOR, name)
+            return await running.rules.remove(operator(who), name)
 
     rule = asyncio.run(work())
     later = rule.state(SystemClock().now_ms()) != "ended"

@@ -1,17 +1,30 @@
 """What people do with rules and freezes: each change is one transaction, with its row in the audit trail.
 
-What tightens counts at once. What loosens (to end a rule that denies or asks for approvals, to begin one that allows) counts after the delay that
-the operator set, so that whoever steals the right to change rules must wait, and is seen, before money moves.
+What tightens counts at once. What loosens (to end a rule that denies or asks for approvals, to begin one that allows) counts
+after the delay that the operator set, so that whoever steals the right to change rules must wait, and is seen, before money moves.
+Or it waits, and unfreezing does too, until other people approve it.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, delete, select, update
 
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import Conflict, InvalidInput, NotFound
 from strongroom.core.guard import tables
+from strongroom.core.guard.approvals.approval import Approval
+from strongroom.core.guard.approvals.changes import (
+    NOBODY,
+    AddRule,
+    Change,
+    ChangeApprovals,
+    ChangeAsked,
+    EndFreeze,
+    RemoveRule,
+    park_change,
+    waits,
+)
 from strongroom.core.guard.rule import (
     Effect,
     Rule,
@@ -30,6 +43,7 @@ from strongroom.core.security.policy import SignatureRequest
 from strongroom.core.storage import tables as core_tables
 from strongroom.core.storage.database import Database
 
+T = TypeVar("T")
 ID_BYTES = 8
 MAX_RULES = 1_000
 MAX_REASON = 500
@@ -69,63 +83,49 @@ class GuardAdministration:
         *,
         vocabulary: Vocabulary,
         loosening_delay_ms: int,
+        approvals: ChangeApprovals = NOBODY,
     ) -> None:
+        """`approvals`: who else must approve what loosens. What they approve counts at once, without the delay."""
         self._database = database
         self._audit = audit
         self._clock = clock
         self._entropy = entropy
         self._vocabulary = vocabulary
         self._delay_ms = loosening_delay_ms
+        self._approvals = approvals
 
     async def add(self, principal: Principal, name: str, document: str | bytes) -> StoredRule:
-        """Raises: InvalidInput: the document is no rule; Conflict: a rule has this name, or there are too many."""
+        """Raises: InvalidInput: the document is no rule; Conflict: a rule has this name, or there are too many.
+
+        ApprovalNeeded: it waits, because it loosens.
+        """
         check_name(name)
-        rule = parse_rule(document, self._vocabulary)
-        rule_id = self._entropy.token(ID_BYTES).hex()
-        now_ms = self._clock.now_ms()
-        starts_at_ms = now_ms + (self._delay_ms if rule.effect is Effect.ALLOW else 0)
-        values = {
-            "id": rule_id,
-            "name": name,
-            "document": encode_rule(rule),
-            "added_at_ms": now_ms,
-            "added_by": principal.name,
-            "starts_at_ms": starts_at_ms,
-        }
+        change = AddRule(name=name, rule=parse_rule(document, self._vocabulary))
+        loosens = change.rule.effect is Effect.ALLOW
 
-        def work(connection: Connection) -> StoredRule:
-            begin_change(connection, self._entropy)
-            _forget_windows(connection, now_ms)
-            _require_free(connection, name, now_ms)
-            connection.execute(tables.rule.insert(), values)
-            details = {"id": rule_id, "rule": as_document(rule), "startsAtMs": starts_at_ms}
-            self._audit.append(connection, principal, "policy.add", name, details)
-            return _stored(connection, rule_id)
+        def work(connection: Connection) -> StoredRule | Approval:
+            if loosens and self._approvals.needed:
+                _require_free(connection, name, self._clock.now_ms())
+                return self._park(connection, principal, change)
+            return self._add(connection, principal, change, self._delay_ms if loosens else 0)
 
-        return await self._database.write(work)
+        return _done(await self._database.write(work))
 
     async def remove(self, principal: Principal, name: str) -> StoredRule:
-        """Ends a rule, now or after the delay. Raises: NotFound: no rule that has not ended has this name."""
-        now_ms = self._clock.now_ms()
+        """Ends a rule, now or after the delay. Raises: NotFound: no rule that has not ended has this name.
 
-        def work(connection: Connection) -> StoredRule:
-            begin_change(connection, self._entropy)
-            _forget_windows(connection, now_ms)
-            row = connection.execute(_not_ended(now_ms).where(tables.rule.c.name == name)).first()
-            if row is None or row.ends_at_ms is not None:
-                raise NotFound(f"No rule that could be removed is called {name!r}", code="rule_not_found")
+        ApprovalNeeded: it waits, because it loosens.
+        """
+
+        def work(connection: Connection) -> StoredRule | Approval:
+            row = _removable(connection, name, self._clock.now_ms())
+            change = RemoveRule(name=name, id=row.id)
             loosens = decode_json(row.document, Rule).effect is not Effect.ALLOW
-            ends_at_ms = now_ms + (self._delay_ms if loosens else 0)
-            connection.execute(
-                update(tables.rule)
-                .where(tables.rule.c.id == row.id)
-                .values(ends_at_ms=ends_at_ms, removed_by=principal.name)
-            )
-            details = {"id": row.id, "endsAtMs": ends_at_ms}
-            self._audit.append(connection, principal, "policy.remove", name, details)
-            return _stored(connection, row.id)
+            if loosens and self._approvals.needed:
+                return self._park(connection, principal, change)
+            return self._remove(connection, principal, change, self._delay_ms if loosens else 0)
 
-        return await self._database.write(work)
+        return _done(await self._database.write(work))
 
     async def rules(self, *, ended: bool = False) -> list[StoredRule]:
         """In the order in which they were added. `ended`: those that count no more, too."""
@@ -165,22 +165,100 @@ class GuardAdministration:
         return await self._database.write(work)
 
     async def unfreeze(self, principal: Principal, scope: FreezeScope, subject: str) -> None:
-        """Raises: NotFound: it is not frozen."""
-        now_ms = self._clock.now_ms()
+        """Raises: NotFound: it is not frozen; ApprovalNeeded: it waits."""
 
-        def work(connection: Connection) -> None:
-            begin_change(connection, self._entropy)
+        def work(connection: Connection) -> Approval | None:
             row = _frozen(connection, scope, subject)
             if row is None:
                 raise NotFound("It is not frozen", code="not_frozen")
-            connection.execute(
-                update(tables.freeze)
-                .where(tables.freeze.c.id == row.id)
-                .values(ended_at_ms=now_ms, ended_by=principal.name)
-            )
-            self._audit.append(connection, principal, "unfreeze", subject, {"scope": scope.value})
+            change = EndFreeze(scope=scope, subject=subject, id=row.id)
+            if self._approvals.needed:
+                return self._park(connection, principal, change)
+            self._unfreeze(connection, principal, change)
+            return None
 
-        await self._database.write(work)
+        _done(await self._database.write(work))
+
+    def apply(self, connection: Connection, principal: Principal, change: Change, approval: str) -> None:
+        """Does a change that was approved, at once. Raises: NotFound, Conflict: it cannot be done any more."""
+        match change:
+            case AddRule():
+                self._add(connection, principal, change, 0, approval)
+            case RemoveRule():
+                self._remove(connection, principal, change, 0, approval)
+            case EndFreeze():
+                self._unfreeze(connection, principal, change, approval)
+
+    def _add(
+        self,
+        connection: Connection,
+        principal: Principal,
+        change: AddRule,
+        delay_ms: int,
+        approval: str | None = None,
+    ) -> StoredRule:
+        rule_id, now_ms = self._entropy.token(ID_BYTES).hex(), self._clock.now_ms()
+        begin_change(connection, self._entropy)
+        _require_free(connection, change.name, now_ms)
+        _forget_windows(connection, now_ms)
+        values = {
+            "id": rule_id,
+            "name": change.name,
+            "document": encode_rule(change.rule),
+            "added_at_ms": now_ms,
+            "added_by": principal.name,
+            "starts_at_ms": now_ms + delay_ms,
+        }
+        connection.execute(tables.rule.insert(), values)
+        details = {"id": rule_id, "rule": as_document(change.rule), "startsAtMs": now_ms + delay_ms}
+        self._audit.append(
+            connection, principal, "policy.add", change.name, {**details, **_because(approval)}
+        )
+        return _stored(connection, rule_id)
+
+    def _remove(
+        self,
+        connection: Connection,
+        principal: Principal,
+        change: RemoveRule,
+        delay_ms: int,
+        approval: str | None = None,
+    ) -> StoredRule:
+        now_ms = self._clock.now_ms()
+        begin_change(connection, self._entropy)
+        row = _removable(connection, change.name, now_ms)
+        if row.id != change.id:
+            raise NotFound(f"The rule {change.name!r} is another one now", code="rule_not_found")
+        _forget_windows(connection, now_ms)
+        connection.execute(
+            update(tables.rule)
+            .where(tables.rule.c.id == change.id)
+            .values(ends_at_ms=now_ms + delay_ms, removed_by=principal.name)
+        )
+        details = {"id": change.id, "endsAtMs": now_ms + delay_ms, **_because(approval)}
+        self._audit.append(connection, principal, "policy.remove", change.name, details)
+        return _stored(connection, change.id)
+
+    def _unfreeze(
+        self, connection: Connection, principal: Principal, change: EndFreeze, approval: str | None = None
+    ) -> None:
+        begin_change(connection, self._entropy)
+        row = _frozen(connection, change.scope, change.subject)
+        if row is None or row.id != change.id:
+            raise NotFound("It is not frozen", code="not_frozen")
+        connection.execute(
+            update(tables.freeze)
+            .where(tables.freeze.c.id == change.id)
+            .values(ended_at_ms=self._clock.now_ms(), ended_by=principal.name)
+        )
+        details = {"scope": change.scope.value, **_because(approval)}
+        self._audit.append(connection, principal, "unfreeze", change.subject, details)
+
+    def _park(self, connection: Connection, principal: Principal, change: Change) -> Approval:
+        asked = ChangeAsked(
+            principal=principal, change=change, approval_id=self._entropy.token(ID_BYTES).hex()
+        )
+        return park_change(connection, asked, self._approvals, self._audit, self._clock.now_ms())
 
     def normalized(self, request: SignatureRequest) -> SignatureRequest:
         """A request of a person as the ledger's signatures make it, with addresses as they name them. Raises: InvalidInput."""
@@ -198,6 +276,24 @@ class GuardAdministration:
 
     async def freezes(self) -> list[Freeze]:
         return list(await self._database.read(load_freezes))
+
+
+def _done(result: T | Approval) -> T:
+    """Raises: ApprovalNeeded: it is not done, but waits."""
+    if isinstance(result, Approval):
+        raise waits(result)
+    return result
+
+
+def _because(approval: str | None) -> dict[str, str]:
+    return {} if approval is None else {"approval": approval}
+
+
+def _removable(connection: Connection, name: str, now_ms: int) -> Row[Any]:
+    row = connection.execute(_not_ended(now_ms).where(tables.rule.c.name == name)).first()
+    if row is None or row.ends_at_ms is not None:
+        raise NotFound(f"No rule that could be removed is called {name!r}", code="rule_not_found")
+    return row
 
 
 def _stored(connection: Connection, rule_id: str) -> StoredRule:

@@ -100,10 +100,13 @@ class LedgerBase(ABC, Generic[S]):
             self.entropy,
             vocabulary=definition.vocabulary(),
             loosening_delay_ms=surroundings.guard.loosening_delay_ms,
+            approvals=surroundings.guard.changes,
         )
         self.dry_run = DryRun(self.database, self.tokens, self.guard, self.rules)
         self.payments = Payments(definition.name, self.database, self.clock)
-        self.approvals = ApprovalAdministration(self.database, self.audit, self.clock, ledger=definition.name)
+        self.approvals = ApprovalAdministration(
+            self.database, self.audit, self.clock, ledger=definition.name, apply=self.rules.apply
+        )
         self._parked = ParkedRequests(
             self.audit, self.clock, self.entropy, lifetime_ms=surroundings.guard.approval_lifetime_ms
         )

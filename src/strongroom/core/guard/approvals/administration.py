@@ -15,8 +15,10 @@ from strongroom.core.guard.approvals.approval import (
     OPEN,
     Approval,
     ApprovalState,
+    Purpose,
     Vote,
 )
+from strongroom.core.guard.approvals.changes import Apply, do_change, no_change
 from strongroom.core.guard.rule import approve_scope
 from strongroom.core.guard.state import GuardReader, GuardState
 from strongroom.core.security.access import ANONYMOUS, Principal
@@ -33,10 +35,14 @@ _Change = Callable[[Connection], Approval]
 class ApprovalAdministration:
     """The requests of one ledger that wait for approvals."""
 
-    def __init__(self, database: Database, audit: Audit, clock: Clock, *, ledger: str) -> None:
+    def __init__(
+        self, database: Database, audit: Audit, clock: Clock, *, ledger: str, apply: Apply = no_change
+    ) -> None:
+        """`apply` does an approved change of a rule or a freeze."""
         self._database = database
         self._audit = audit
         self._clock = clock
+        self._apply = apply
         self._scope = approve_scope(ledger)
         self._reader = GuardReader()
         self.decided = asyncio.Event()
@@ -56,7 +62,7 @@ class ApprovalAdministration:
         return self._as_it_is_now(await self._database.read(partial(_load, approval_id=approval_id)))
 
     async def approve(self, principal: Principal, approval_id: str) -> Approval:
-        """Says yes. The one that completes what the rules ask for makes the request APPROVED.
+        """Says yes. The one that completes what the rules ask for makes the request APPROVED; a change is done by it.
 
         Raises:
             NotFound: there is no such request.
@@ -78,8 +84,11 @@ class ApprovalAdministration:
             )
             store.insert_vote(connection, approval, vote, ApprovalState.PARKED)
             approval = _load(connection, approval_id)
-            if store.is_satisfied(connection, state, approval, approval.requirements):
+            is_enough = store.is_satisfied(connection, state, approval, approval.requirements)
+            if is_enough and approval.purpose is Purpose.SIGNATURE:
                 store.set_requirements(connection, approval, approval.requirements, ApprovalState.APPROVED)
+            elif is_enough:
+                do_change(connection, state, approval, self._apply, now_ms)
             details = {"terms": approval.terms, "votes": len(approval.votes)}
             self._audit.append(connection, principal, "approval.approve", approval_id, details)
             return _load(connection, approval_id)

@@ -44,7 +44,7 @@ class Requirement(msgspec.Struct, frozen=True, kw_only=True):
     """What one rule asks for."""
 
     rule: str
-    """The id of the rule."""
+    """The id of the rule; empty: a setting asks."""
     name: str
     needed: int
     of: tuple[str, ...] | None = None
@@ -53,7 +53,8 @@ class Requirement(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         whom = "" if self.of is None else f" of {', '.join(self.of)}"
-        return f"the rule {self.name!r} asks for {self.needed}{whom}"
+        who = f"the rule {self.name!r}" if self.rule else self.name
+        return f"{who} asks for {self.needed}{whom}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
