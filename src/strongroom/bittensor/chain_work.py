@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from strongroom.bittensor.calls.approved import ApprovedCalls
 from strongroom.bittensor.calls.remote_signing import RemoteSigning
 from strongroom.bittensor.calls.service import Calls
 from strongroom.bittensor.extrinsics.effects import ExtrinsicEffects, ExtrinsicResolver
@@ -131,6 +132,9 @@ class ChainWork:
             clock=clock,
             entropy=entropy,
         )
+        self._approved = ApprovedCalls(
+            weights=self.weights, calls=self.calls, database=database, wake=self._runner.wake
+        )
         self._retention = Retention(days=settings.retention_days, database=database, clock=clock)
 
     def start(self) -> None:
@@ -143,7 +147,7 @@ class ChainWork:
         ledger.under(RESOLVER_LEASE, [sweep])
         carry_out = loops.every(JOBS, POLL_S, runner.look, wake=runner.news, rest=runner.rest)
         purge = loops.every(PURGE, PURGE_S, self._retention.purge)
-        ledger.under(JOBS_LEASE, [carry_out, purge])
+        ledger.under(JOBS_LEASE, [carry_out, purge, ledger.carrying_out(self._approved)])
 
     def drain(self) -> None:
         self.submitter.drain()

@@ -27,6 +27,7 @@ ERROR: Final = Schema(
     properties={
         "detail": Schema(any_of=[TEXT, Schema(type=OpenAPIType.ARRAY, items=FAULT)]),
         "code": TEXT,
+        "approval_id": Schema(description="Of a request that waits for approvals", type=OpenAPIType.STRING),
         "submitted": Schema(
             description="false: nothing was submitted; `unknown`: it was signed and is followed",
             any_of=[Schema(type=OpenAPIType.BOOLEAN), TEXT],
@@ -39,7 +40,7 @@ UNAUTHENTICATED: Final = Schema(
 )
 REFUSALS: Final = {
     "400": "A value of the request is invalid",
-    "403": "The token's rights or limits",
+    "403": "The token's rights or limits, a rule, or that people must approve it first",
     "404": "There is no such wallet, key or job",
     "409": "It contradicts what is under way, or an earlier request with this Idempotency-Key",
     "413": "The body is too large",

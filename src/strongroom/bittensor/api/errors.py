@@ -36,6 +36,8 @@ def refused_at_door(_path: str, refused: Refused) -> bytes:
 def error_body(error: errors.StrongroomError) -> dict[str, Any]:
     field = "error" if isinstance(error, errors.Unauthenticated) else "detail"
     body: dict[str, Any] = {field: error.message, "code": error.instance_code}
+    if isinstance(error, errors.ApprovalNeeded) and error.approval is not None:
+        body["approval_id"] = error.approval
     if isinstance(error, errors.Unavailable):
         body["submitted"] = False
     elif isinstance(error, errors.OutcomeUnknown):

@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Response
 
-from strongroom.bittensor.jobs.store import JobResult
+from strongroom.bittensor.jobs.store import APPROVAL, JobResult
 
 
 def call_answer(answer: JobResult) -> Response[dict[str, Any]]:
@@ -26,6 +26,7 @@ def job_document(answer: JobResult) -> dict[str, Any]:
         "extrinsic_hash": None if extrinsic is None else f"0x{extrinsic.hash.hex()}",
         "nonce": None if extrinsic is None else extrinsic.nonce,
         "created_at_ms": job.created_at_ms,
+        "approval_id": job.document.get(APPROVAL),
     }
 
 

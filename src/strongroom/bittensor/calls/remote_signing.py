@@ -96,7 +96,13 @@ class _LentDraft:
             ) from None
         facts: dict[str, str | int | None] = {"job": self.job.id, "nonce": nonce, "lent": 1}
         payload_hash = blake2_256(read.unsigned.payload)
-        use = replace(read.use, account=keypair.address, payload_hash=payload_hash, facts=facts)
+        use = replace(
+            read.use,
+            account=keypair.address,
+            payload_hash=payload_hash,
+            content_hash=blake2_256(self.wanted.call),
+            facts=facts,
+        )
         return unsigned_intent(read.unsigned, use=use, key=keypair, era=read.era, job=self.job.id, attempts=0)
 
     def on_signed(self, connection: Connection, intent: Intent) -> None:

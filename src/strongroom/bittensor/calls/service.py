@@ -17,8 +17,10 @@ from strongroom.bittensor.calls.requests import Body
 from strongroom.bittensor.extrinsics.drafting import ExtrinsicRequest
 from strongroom.bittensor.extrinsics.extrinsic import Extrinsic
 from strongroom.bittensor.extrinsics.submitter import Submitter
+from strongroom.bittensor.jobs.parked import ParkedCall, deferral_of
 from strongroom.bittensor.jobs.results import JobResults
 from strongroom.bittensor.jobs.store import (
+    APPROVAL,
     ID_BYTES,
     Job,
     JobResult,
@@ -74,6 +76,8 @@ class CallRequest:
     body: Body
     key: str | None
     """The Idempotency-Key."""
+    approval: str | None = None
+    """The id of the approved request that is carried out; None: somebody asks."""
 
     @property
     def signer(self) -> Signer:
@@ -133,24 +137,32 @@ class Calls:
             failure = await self._subnets.obstacle_to(call, own.public_key, may_be_zero=True)
             if failure is not None:
                 return nothing_signed(job, failure)
-            return await self._sign(use, signer, call, job)
+            return await self._sign(use, request, call, job)
 
-        return await self._results.of_new_job(job, begin)
+        return await self._results.of_new_job(job, begin, waits=request.approval is None)
 
-    async def _sign(self, use: KeyUse, signer: Signer, call: Call, job: Job) -> Extrinsic:
+    async def _sign(self, use: KeyUse, request: CallRequest, call: Call, job: Job) -> Extrinsic:
+        parked = ParkedCall(
+            wallet=request.wallet,
+            hotkey=request.hotkey,
+            request=type(request.body).__name__,
+            body=msgspec.to_builtins(request.body),
+        )
         return await self._submitter.submit(
             ExtrinsicRequest(
                 use=use,
-                key=await self._keyring.open(signer.key),
+                key=await self._keyring.open(request.signer.key),
                 call=call,
                 job=job.id,
                 check=lambda connection: require_new(connection, job),
                 store=stored_with(job),
+                deferral=deferral_of(job, parked),
             )
         )
 
     def _job(self, principal: Principal, request: CallRequest, call: Call, slot: bytes | None) -> Job:
         names = {"wallet": request.wallet, "hotkey": request.hotkey}
+        approved = {} if request.approval is None else {APPROVAL: request.approval}
         asked = msgspec.json.encode([names, call.name, request.body], order="sorted")
         return Job(
             id=self._entropy.token(ID_BYTES).hex(),
@@ -159,7 +171,7 @@ class Calls:
             fingerprint=hashlib.sha256(asked).digest(),
             kind=call.function,
             subject=slot,
-            document=names,
+            document={**names, **approved},
             in_background=False,
             wait_for=request.wait_for,
             created_at_ms=self._clock.now_ms(),

@@ -17,6 +17,7 @@ from strongroom.bittensor.protocol.extrinsics import blake2_256
 from strongroom.core.errors import Unavailable
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.signing import Signed, Unsigned
+from strongroom.core.security.policy import Deferral
 
 ERA_BLOCKS: Final = 32
 MAX_ERA_BLOCKS: Final = 256
@@ -47,6 +48,10 @@ class ExtrinsicRequest:
     store: Callable[[Connection, Intent], None]
     """Stores the job of the request, in the transaction that signs."""
     facts: Mapping[str, str | int | None] = field(default_factory=dict)
+    content: bytes | None = None
+    """What an approval is bound to besides the facts of the use. None: the call; of a sealed one, which is another each time it
+    is sealed, what it hides."""
+    deferral: Deferral = field(default_factory=Deferral)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +88,7 @@ class ExtrinsicDraft:
             genesis_hash=context.runtime.genesis_hash,
             first_hash=context.heads.final.hash,
         )
-        use = _use(request, nonce, blake2_256(extrinsic.payload))
+        use = _use(request, context.call, nonce, blake2_256(extrinsic.payload))
         return unsigned_intent(extrinsic, use=use, key=key, era=era, job=request.job)
 
     def on_signed(self, connection: Connection, intent: Intent) -> None:
@@ -132,12 +137,14 @@ def _era(heads: Heads) -> Era:
     return era
 
 
-def _use(request: ExtrinsicRequest, nonce: int, payload_hash: bytes) -> KeyUse:
+def _use(request: ExtrinsicRequest, call: bytes, nonce: int, payload_hash: bytes) -> KeyUse:
     netuids = request.use.terms["netuid"]
     return replace(
         request.use,
         account=request.key.address,
         payload_hash=payload_hash,
+        content_hash=blake2_256(call) if request.content is None else request.content,
+        deferral=request.deferral,
         facts={
             "job": request.job,
             "nonce": nonce,

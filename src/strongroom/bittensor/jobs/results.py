@@ -71,10 +71,12 @@ class JobResults:
             return False
         return found.job.in_background or (found.extrinsic is not None and not found.extrinsic.state.is_dead)
 
-    async def of_new_job(self, job: Job, begin: Callable[[], Awaitable[Extrinsic | JobResult]]) -> JobResult:
+    async def of_new_job(
+        self, job: Job, begin: Callable[[], Awaitable[Extrinsic | JobResult]], *, waits: bool = True
+    ) -> JobResult:
         """Begins a job and returns its result. `begin` signs for it, or returns why nothing is signed.
 
-        If the job exists, or the same is under way, the result is that job's, and nothing is signed.
+        `waits` False: it returns as soon as something is signed. If the job exists, or the same is under way, the result is that job's, and nothing is signed.
 
         Raises:
             OutcomeUnknown: as `of_extrinsic`; and whatever `begin` raises.
@@ -83,9 +85,13 @@ class JobResults:
             await self._database.read(lambda connection: require_new(connection, job))
             begun = await begin()
         except JobExists as found:
+            if not waits:
+                return JobResult(job=found.job, extrinsic=None, result=None)
             return await self.of_job(found.job, job.wait_for)
         if isinstance(begun, JobResult):
             return begun
+        if not waits:
+            return JobResult(job=replace(job, extrinsic=begun.hash), extrinsic=begun, result=None)
         return await self.of_extrinsic(replace(job, extrinsic=begun.hash), begun, job.wait_for)
 
     async def of_job(self, job: Job, wait_for: WaitFor) -> JobResult:

@@ -2,14 +2,25 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Final
 
 import structlog
 
 from strongroom.bittensor.authorization.limits import SUBMIT
+from strongroom.bittensor.jobs.parked import note_approval
 from strongroom.bittensor.jobs.store import Job, JobExists, close_job, document, waiting_jobs
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.errors import NotFound, StrongroomError, Unauthenticated
+from strongroom.core.errors import (
+    ApprovalNeeded,
+    Conflict,
+    Forbidden,
+    NotFound,
+    StrongroomError,
+    Unauthenticated,
+)
+from strongroom.core.guard.approvals.spending import EXPIRED_CODE, FAILED_CODE, REFUSED_CODE, SPENT_CODE
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.telemetry import ComponentHealth, Status
@@ -23,6 +34,14 @@ NOT_YET_S = 4.0
 FIRST_PAUSE_S = 2.0
 MAX_PAUSE_S = 12.0
 AT_ONCE = 64
+
+ENDED: Final = {
+    REFUSED_CODE: "ApprovalRefused",
+    EXPIRED_CODE: "ApprovalExpired",
+    FAILED_CODE: "ApprovalFailed",
+    SPENT_CODE: "ApprovalSpent",
+}
+"""What a job ends with when what it needs is decided against, or used up."""
 
 CarryOut = Callable[[Principal, Job], Awaitable[bool]]
 """Returns whether something was signed; False: it is not time yet, or the job is closed."""
@@ -73,6 +92,11 @@ class JobRunner:
             is_early = False
             try:
                 is_early = not await self._carry_out(job)
+            except ApprovalNeeded as error:
+                self._failed.pop(job.id, None)
+                is_early = True
+                log.info("a job waits for approvals", job=job.id, kind=job.kind, approval=error.approval)
+                await self._note(job, error)
             except StrongroomError as error:
                 self._failed[job.id] = fault_text(error)
                 log.info("a job waits", job=job.id, kind=job.kind, why=error.message)
@@ -91,11 +115,25 @@ class JobRunner:
         except JobExists:
             log.info("a job was carried out elsewhere", job=job.id, kind=job.kind)
         except (NotFound, Unauthenticated) as error:  # the key, or the right to use it, was taken away
-            name = "KeyRemoved" if isinstance(error, NotFound) else "TokenRevoked"
-            failure = Failure(type="Service", name=name, docs=error.message)
-            closed = document(job, success=False, failure=failure)
-            await self._database.write(lambda connection: close_job(connection, job.id, closed))
+            await self._close(job, "KeyRemoved" if isinstance(error, NotFound) else "TokenRevoked", error)
+        except (Conflict, Forbidden) as error:
+            if error.instance_code not in ENDED:
+                raise
+            await self._close(job, ENDED[error.instance_code], error)
         return False
+
+    async def _close(self, job: Job, name: str, error: StrongroomError) -> None:
+        failure = Failure(type="Service", name=name, docs=error.message)
+        closed = document(job, success=False, failure=failure)
+        await self._database.write(lambda connection: close_job(connection, job.id, closed))
+
+    async def _note(self, job: Job, error: ApprovalNeeded) -> None:
+        if error.approval is None:
+            return
+        try:
+            await self._database.write(partial(note_approval, job=job, approval=error.approval))
+        except StrongroomError as fault:
+            self._failed[job.id] = fault_text(fault)
 
     def _backoff(self) -> Backoff:
         return Backoff(self._clock, self._entropy, first_s=FIRST_PAUSE_S, cap_s=MAX_PAUSE_S)

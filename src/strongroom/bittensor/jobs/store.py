@@ -24,6 +24,8 @@ from strongroom.core.storage.database import locking
 MAX_KEY: Final = 190
 ID_BYTES: Final = 16
 COLUMNS = tables.job.c
+APPROVAL: Final = "approval_id"
+"""In a job's document: the request that waits for approvals, or was approved."""
 
 
 class WaitFor(enum.StrEnum):
@@ -139,11 +141,20 @@ def require_new(connection: Connection, job: Job) -> None:
         if row is not None and row.id != job.id:
             if row.fingerprint == job.fingerprint:
                 raise JobExists(_job(row))
-            if not _is_in_block(connection, row):
+            if not _gives_way(connection, row):
                 raise Conflict(
                     f"Other weights of this hotkey are under way for this subnet: job {row.id}",
                     code="weights_in_flight",
                 )
+
+
+def _gives_way(connection: Connection, row: Row[Any]) -> bool:
+    return _is_in_block(connection, row) or _waits_for_people(row)
+
+
+def _waits_for_people(row: Row[Any]) -> bool:
+    """Tells whether a job of the background is not signed because nobody has approved it yet: newer weights take its place."""
+    return bool(row.in_background and row.extrinsic is None and APPROVAL in decode_json(row.document))
 
 
 def _is_in_block(connection: Connection, row: Row[Any]) -> bool:
@@ -205,7 +216,14 @@ def _take_slot(connection: Connection, job: Job) -> None:
     if job.subject is None:
         return
     row = connection.execute(_BY_SLOT, {"slot": job.subject}).first()
-    if row is not None and row.id != job.id and _is_in_block(connection, row):
+    if row is None or row.id == job.id:
+        return
+    if _waits_for_people(row):
+        failure = Failure(
+            type="Service", name="Superseded", docs="Newer weights were asked for before it was approved"
+        )
+        close_job(connection, row.id, document(_job(row), success=False, failure=failure))
+    elif _is_in_block(connection, row):
         connection.execute(update(tables.job).where(COLUMNS.id == row.id).values(slot=None))
 
 

@@ -9,6 +9,7 @@ from strongroom.bittensor.extrinsics.drafting import ExtrinsicRequest
 from strongroom.bittensor.extrinsics.store import load
 from strongroom.bittensor.extrinsics.submitter import Submitter
 from strongroom.bittensor.gateway import Chain, Item, Runtime
+from strongroom.bittensor.jobs.parked import ParkedJob, deferral_of
 from strongroom.bittensor.jobs.store import Job, close_unchanged, document, require_waiting, stored_with
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.keystore.names import HotkeyNames
@@ -86,6 +87,7 @@ class Reveals:
             check=lambda connection: require_waiting(connection, job),
             store=stored_with(job),
             facts={"commit": job.document["commit"]},
+            deferral=deferral_of(job, ParkedJob(job=job.id)),
         )
 
     async def _close(self, job: Job, name: str, docs: str) -> None:

@@ -21,8 +21,10 @@ from strongroom.bittensor.authorization.token_rules import require_use
 from strongroom.bittensor.extrinsics.drafting import ExtrinsicRequest
 from strongroom.bittensor.extrinsics.extrinsic import Extrinsic
 from strongroom.bittensor.extrinsics.submitter import Submitter
+from strongroom.bittensor.jobs.parked import ParkedJob, ParkedWeights, deferral_of
 from strongroom.bittensor.jobs.results import JobResults
 from strongroom.bittensor.jobs.store import (
+    APPROVAL,
     ID_BYTES,
     Job,
     JobExists,
@@ -55,7 +57,7 @@ from strongroom.bittensor.protocol.weights import (
 from strongroom.bittensor.weights.subnet import Plan, Subnet, Subnets, plan
 from strongroom.bittensor.weights.timelock import BLOCK_S
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.errors import InvalidInput
+from strongroom.core.errors import Conflict, InvalidInput
 from strongroom.core.intents.intent import Intent
 from strongroom.core.security.access import Principal
 from strongroom.core.storage.database import Database
@@ -78,6 +80,10 @@ class WeightsRequest:
     """The Idempotency-Key."""
     in_background: bool = False
     """True: answer at once. The job waits until the chain takes the weights, also over restarts."""
+    approval: str | None = None
+    """The id of the approved request that is carried out; None: somebody asks."""
+    asked_at_ms: int | None = None
+    """When an approved request was asked for; None: now."""
 
 
 def weights_request(
@@ -152,7 +158,8 @@ class Weights:
         keypair = await self._keyring.open(signer.key)
         job = self._job(principal, request, keypair.public_key)
         if not request.in_background:
-            return await self._results.of_new_job(job, partial(self._begin, principal, job, keypair))
+            begin = partial(self._begin, principal, job, keypair)
+            return await self._results.of_new_job(job, begin, waits=request.approval is None)
         try:
             return await self._accept(job)
         except JobExists as found:
@@ -226,6 +233,7 @@ class Weights:
             return await self._database.write(lambda connection: _accept(connection, job))
 
     async def _begin(self, principal: Principal, job: Job, keypair: Keypair) -> Extrinsic | JobResult:
+        await self._database.read(partial(_require_newest, job=job))
         subnet = await self._look(job, keypair)
         failure = subnet.obstacle(weights_of(job))
         if failure is not None:
@@ -277,6 +285,10 @@ class Weights:
             if reveal is not None:
                 put_job(connection, commits(reveal, intent.id))
 
+        def ready(connection: Connection) -> None:
+            check(connection, job)
+            _require_newest(connection, job)
+
         request = ExtrinsicRequest(
             use=call_use(
                 principal,
@@ -289,8 +301,10 @@ class Weights:
             key=keypair,
             call=made.call,
             job=job.id,
-            check=lambda connection: check(connection, job),
+            check=ready,
             store=store,
+            content=job.fingerprint,
+            deferral=deferral_of(job, _parked(job)),
             facts={"weights": weights_digest(weights).hex()},
         )
         return await self._submitter.submit(request)
@@ -312,6 +326,7 @@ class Weights:
             "source": asked_by.get("source", ""),
         }
         facts = {**job.document, "principal": rights}  # the right to commit includes the right to reveal
+        facts.pop(APPROVAL, None)
         return replace(
             job,
             id=self._entropy.token(ID_BYTES).hex(),
@@ -347,6 +362,9 @@ class Weights:
                 "source": principal.source,
             },
         }
+        if request.approval is not None:
+            facts[APPROVAL] = request.approval
+        asked_at_ms = self._clock.now_ms() if request.asked_at_ms is None else request.asked_at_ms
         return Job(
             id=self._entropy.token(ID_BYTES).hex(),
             principal=principal.name,
@@ -357,7 +375,30 @@ class Weights:
             document=facts,
             in_background=request.in_background,
             wait_for=WaitFor.FINAL if request.in_background else request.wait_for,
-            created_at_ms=self._clock.now_ms(),
+            created_at_ms=asked_at_ms,
+        )
+
+
+def _parked(job: Job) -> ParkedWeights | ParkedJob:
+    if job.in_background:
+        return ParkedJob(job=job.id)
+    names = ("wallet", "hotkey", "netuid", "mechid", "version_key")
+    facts, weights = {name: job.document[name] for name in names}, weights_of(job)
+    return ParkedWeights(**facts, uids=weights.uids, values=weights.values, asked_at_ms=job.created_at_ms)
+
+
+def _require_newest(connection: Connection, job: Job) -> None:
+    """Checks that approved weights follow no newer ones: people may take their time.
+
+    Raises:
+        Conflict: newer weights were asked for, and signed first.
+    """
+    if job.in_background or APPROVAL not in job.document or job.subject is None:
+        return
+    last = last_job(connection, job.subject)
+    if last is not None and last.created_at_ms > job.created_at_ms:
+        raise Conflict(
+            f"Newer weights of this hotkey were signed meanwhile: job {last.id}", code="weights_superseded"
         )
 
 

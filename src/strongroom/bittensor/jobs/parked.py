@@ -1,0 +1,62 @@
+"""What waits for approvals: the documents with which the service carries a request out when people have approved it.
+
+A request of the foreground is told that it waits, and carried out from its document. A job of the background waits as for its rate
+limit: the runner tries it again, and signs when it is approved.
+"""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, update
+
+from strongroom.bittensor import tables
+from strongroom.bittensor.jobs.store import APPROVAL, Job
+from strongroom.core.security.policy import Deferral
+
+_columns = tables.job.c
+
+
+class ParkedWeights(msgspec.Struct, frozen=True, kw_only=True, tag_field="form", tag="weights"):
+    wallet: str
+    hotkey: str
+    netuid: int
+    mechid: int
+    uids: tuple[int, ...]
+    values: tuple[int, ...]
+    version_key: int
+    asked_at_ms: int
+
+
+class ParkedCall(msgspec.Struct, frozen=True, kw_only=True, tag_field="form", tag="call"):
+    wallet: str
+    hotkey: str
+    request: str
+    """The name of the request's class."""
+    body: dict[str, Any]
+
+
+class ParkedJob(msgspec.Struct, frozen=True, kw_only=True, tag_field="form", tag="job"):
+    job: str
+
+
+Parked = ParkedWeights | ParkedCall | ParkedJob
+
+
+def deferral_of(job: Job, parked: Parked) -> Deferral:
+    """A job of the background is one request for good, whatever it is tried for again."""
+    document: dict[str, Any] = msgspec.to_builtins(parked)
+    if job.in_background:
+        return Deferral(key=f"job {job.id}", document=document)
+    return Deferral(key=job.key, document=document, approval=job.document.get(APPROVAL))
+
+
+def note_approval(connection: Connection, job: Job, approval: str) -> None:
+    """Notes for a job of the background that it waits for people."""
+    if job.document.get(APPROVAL) == approval:
+        return
+    document = msgspec.json.encode({**job.document, APPROVAL: approval}).decode()
+    connection.execute(
+        update(tables.job)
+        .where(_columns.id == job.id, _columns.is_open, _columns.extrinsic.is_(None))
+        .values(document=document)
+    )
