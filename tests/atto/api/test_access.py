@@ -225,3 +225,14 @@ async def test_replicas_count_a_rate_together(start: Start) -> None:
         await other.ledger.tokens.revoke(OPERATOR, new.id)
         for each in (one, other):
             assert (await each.client.get("/wallets", headers=headers)).status_code == 401
+
+
+async def test_a_token_s_last_use_survives_a_restart(start: Start) -> None:
+    async with start(ATTO_REQUIRE_TOKEN="true") as service:
+        token_id = await as_(service, "late", "atto:read")
+        assert await service.get("/wallets") == []
+    async with start(ATTO_REQUIRE_TOKEN="true") as service:
+        token = await service.ledger.tokens.find(token_id)
+        assert token.used_from == "127.0.0.1"
+        assert token.used_at_ms is not None
+        assert token.used_at_ms >= token.created_at_ms

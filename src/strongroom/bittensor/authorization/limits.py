@@ -1,6 +1,5 @@
 """The rights of this ledger's tokens, and the limits that narrow them. `token_rules` turns the limits into rules of the guard."""
 
-import ipaddress
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -12,7 +11,7 @@ from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.core.errors import Forbidden, InvalidInput
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
-from strongroom.core.security.networks import CLIENT_BITS
+from strongroom.core.security.networks import is_within, parse_networks
 
 READ: Final = "bittensor:read"
 SIGN: Final = "bittensor:sign"
@@ -89,8 +88,7 @@ def encode_limits(limits: TokenLimits) -> str:
             raise InvalidInput(f"{address!r} is no address: {error}") from None
     if limits.requests_a_minute is not None and limits.requests_a_minute < 1:
         raise InvalidInput("The requests a minute are 1 or more")
-    for network in limits.networks or ():
-        _check_network(network)
+    parse_networks(limits.networks or ())
     return "" if limits == TokenLimits() else msgspec.json.encode(limits).decode()
 
 
@@ -114,27 +112,8 @@ def require_network(principal: Principal, client: str) -> None:
         Forbidden: the token may not be used from there.
     """
     networks = limits_of(principal).networks
-    if networks is not None and not any(_is_within(client, network) for network in networks):
+    if networks is not None and not is_within(client, networks):
         raise Forbidden("The token may not be used from this address", code="address_not_allowed")
-
-
-def _is_within(client: str, network: str) -> bool:
-    try:
-        inner, outer = ipaddress.ip_network(client), ipaddress.ip_network(network)
-    except ValueError:
-        return False
-    if isinstance(inner, ipaddress.IPv4Network):
-        return isinstance(outer, ipaddress.IPv4Network) and inner.subnet_of(outer)
-    return isinstance(outer, ipaddress.IPv6Network) and inner.subnet_of(outer)
-
-
-def _check_network(text: str) -> None:
-    try:
-        network = ipaddress.ip_network(text)
-    except ValueError as error:
-        raise InvalidInput(f"{text!r} is no network: {error}") from None
-    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen > CLIENT_BITS:
-        raise InvalidInput(f"An IPv6 client has a whole /{CLIENT_BITS}; {text!r} is less")
 
 
 def _check_call(call: str) -> None:

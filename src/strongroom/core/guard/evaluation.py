@@ -1,13 +1,13 @@
 """Whether a rule concerns a signature. Nothing here reads or writes anything."""
 
-import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from strongroom.core.guard.rule import DAYS, Conditions, Effect, Hours, Rule
+from strongroom.core.security.networks import is_within
 from strongroom.core.security.policy import SignatureRequest, Term, Unsaid
 
 MINUTES_OF_DAY = 24 * 60
@@ -63,17 +63,6 @@ def holds(
     )
 
 
-def is_within(source: str, networks: Iterable[str]) -> bool:
-    """`source`: an address, or the network of one IPv6 client; empty is nowhere."""
-    if not source:
-        return False
-    try:
-        inner = ipaddress.ip_network(source)
-    except ValueError:
-        return False
-    return any(_contains(_network(text), inner) for text in networks)
-
-
 def is_open(hours: Hours, now_ms: int) -> bool:
     """Whether a moment lies in the span, by the zone's own clock: it is an hour longer or shorter on two days a year."""
     local = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(_zone(hours.zone))
@@ -127,19 +116,6 @@ def _destinations_hold(
     if not paid:
         return if_nobody
     return all(paid) if every else any(paid)
-
-
-def _contains(
-    outer: ipaddress.IPv4Network | ipaddress.IPv6Network, inner: ipaddress.IPv4Network | ipaddress.IPv6Network
-) -> bool:
-    if isinstance(inner, ipaddress.IPv4Network):
-        return isinstance(outer, ipaddress.IPv4Network) and inner.subnet_of(outer)
-    return isinstance(outer, ipaddress.IPv6Network) and inner.subnet_of(outer)
-
-
-@lru_cache(maxsize=4096)
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    return ipaddress.ip_network(text)
 
 
 @lru_cache(maxsize=512)

@@ -13,7 +13,6 @@ numbers. `docs/guard.md` has examples.
 """
 
 import enum
-import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +25,7 @@ import msgspec
 from strongroom.core.errors import InvalidInput
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import ANONYMOUS, OPERATOR
-from strongroom.core.security.networks import CLIENT_BITS
+from strongroom.core.security.networks import parse_network
 from strongroom.core.security.policy import SignatureRequest
 
 MAX_DOCUMENT: Final = 64 * 1024
@@ -380,14 +379,9 @@ def _check_approvals(rule: Rule, vocabulary: Vocabulary) -> None:
 
 def _check_network(where: str, text: str) -> None:
     try:
-        network = ipaddress.ip_network(text)
-    except ValueError as error:
-        raise _wrong(where, str(error)) from None
-    if isinstance(network, ipaddress.IPv6Network):
-        if network.network_address.ipv4_mapped is not None:
-            raise _wrong(where, f"{text} holds for nobody: write it as a network of IPv4")
-        if network.prefixlen > CLIENT_BITS:
-            raise _wrong(where, f"an IPv6 client has a whole /{CLIENT_BITS}, and {text} is less")
+        parse_network(text)
+    except InvalidInput as error:
+        raise _wrong(where, error.message) from None
 
 
 def _check_limit(limit: Limit, vocabulary: Vocabulary) -> None:

@@ -23,7 +23,7 @@ def parse_networks(texts: Iterable[str]) -> tuple[str, ...]:
     Raises:
         InvalidInput: a text that is no network, a network that no client can come from, or too many.
     """
-    networks = sorted({_parse(text) for text in texts}, key=lambda one: (one.version, one))
+    networks = sorted({parse_network(text) for text in texts}, key=lambda one: (one.version, one))
     if len(networks) > MAX_NETWORKS:
         raise InvalidInput(f"There are at most {MAX_NETWORKS} networks, not {len(networks)}", code=CODE)
     return tuple(map(str, networks))
@@ -42,7 +42,8 @@ def is_within(source: str, networks: Iterable[str]) -> bool:
     return any(_contains(_network(text), client) for text in networks)
 
 
-def _parse(text: str) -> Network:
+def parse_network(text: str) -> Network:
+    """As `parse_networks`, of one."""
     address, slash, bits = text.strip().partition("/")
     is_plain = "%" not in address and (not slash or (bits.isascii() and bits.isdigit()))
     try:
