@@ -200,6 +200,14 @@ def test_an_error_of_the_node_is_no_refusal() -> None:
     assert pool_refusal(-32603, "Internal error") is None
 
 
+@pytest.mark.parametrize("reason", ["Custom error: " + "9" * 5_000, '{"invalid":{"' + "x" * 5_000 + '":1}}'])
+def test_a_reason_without_end_is_a_refusal_in_few_words(reason: str) -> None:
+    refusal = pool_refusal(1010, "Invalid Transaction", reason)
+    assert refusal is not None
+    assert refusal.kind is Refusal.REFUSED
+    assert len(refusal.failure.message) < 300
+
+
 @pytest.mark.parametrize(
     "step", [step for step in STEPS if step["outcome"] == "rejected"], ids=lambda step: step["id"]
 )

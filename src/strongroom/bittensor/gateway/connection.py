@@ -29,6 +29,8 @@ LONG_CALL_S = 60.0
 PING_S = 10.0
 MAX_MESSAGE_BYTES = 16 * 2**20
 """The largest answer is the metadata, with some 2 MiB."""
+MAX_SHOWN = 200
+"""Characters of a node's error that logs and health show: a node may send megabytes."""
 _OUTSIDE = (OSError, WebSocketException, TimeoutError)
 
 
@@ -52,7 +54,7 @@ class RpcError(ChainUnavailable):
         )  # as decoded, so that no bool or float passes for one
         self.rpc_message = str(error.get("message", ""))
         self.rpc_data = error.get("data")
-        super().__init__(f"The node refused {method}: {self.rpc_code} {self.rpc_message}")
+        super().__init__(f"The node refused {method}: {self.rpc_code} {self.rpc_message[:MAX_SHOWN]}")
 
 
 Call = Callable[[str, Sequence[Any]], Awaitable[Any]]

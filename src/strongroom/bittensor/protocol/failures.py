@@ -102,7 +102,10 @@ _STOCK: Final = (
     ("The transaction signer is invalid", "badSigner"),
     ("Invalid signing address", "badSigner"),
 )
-_CUSTOM_TEXT: Final = re.compile(r"Custom error: (\d+)")
+_CUSTOM_TEXT: Final = re.compile(r"Custom error: ([0-9]{1,3})\b")
+"""The chain has one byte for it."""
+MAX_SHOWN: Final = 200
+"""Characters of the node's own words that are kept: a node may send megabytes."""
 _INVALID, _UNKNOWN_VALIDITY, _BANNED, _IMPORTED = 1010, 1011, 1012, 1013
 _OUTBID, _CYCLE, _DROPPED, _UNACTIONABLE = 1014, 1015, 1016, 1018
 _FORMAT, _VERIFICATION, _BAD_TYPE = 1001, 1002, 1003
@@ -132,7 +135,7 @@ def pool_refusal(code: int, message: str, data: Any = None) -> PoolRefusal | Non
     if code in _OTHERS:
         return _refusal(Refusal.REFUSED, *_OTHERS[code], code)
     if code == _INVALID:
-        return _refusal(Refusal.REFUSED, "Invalid", str(data or message)[:200], code)
+        return _refusal(Refusal.REFUSED, "Invalid", str(data or message)[:MAX_SHOWN], code)
     return None
 
 
@@ -183,7 +186,7 @@ def _of_validity(name: str, detail: Any, code: int) -> PoolRefusal:
         case "custom" if isinstance(detail, int):
             known = CUSTOM.get(detail, (f"Custom{detail}", "The chain gives this number as its reason"))
             return _refusal(Refusal.REFUSED, *known, detail)
-    known = _VALIDITY.get(name, (name, "The chain gives this as its reason"))
+    known = _VALIDITY.get(name, (name[:MAX_SHOWN], "The chain gives this as its reason"))
     return _refusal(Refusal.REFUSED, *known, code)
 
 

@@ -251,9 +251,9 @@ class Resolver(Generic[R]):
                 if isinstance(verdict, Resolution):
                     return verdict
                 match verdict:
-                    case Unknown():
+                    case Unknown():  # not a failure: the bytes may be anywhere
                         self._note(running, verdict.why)
-                    case Pending():
+                    case Pending():  # the network has the bytes, so there is no reason to ask more and more slowly
                         pause_s = self._pace.pending_pause_s
                         await self._store_pending(running, verdict)
                         backoff.reset()
@@ -261,7 +261,7 @@ class Resolver(Generic[R]):
                         if (end := await self._store_final(running, verdict)) is not None:
                             return end
             except IntentGone:
-                raise
+                raise  # nothing is left to resolve, and a caller may wait
             except Exception as error:  # noqa: BLE001 - no error may end the search for the outcome
                 self._note(running, fault_text(error), error)
             is_first = False
