@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from strongroom.admin.estate import Estate
+from strongroom.admin.settings import SURFACE as CONSOLE
 from strongroom.admin.settings import AdminSettings
 from strongroom.admin.surface import admin_surface
 from strongroom.core.clock import SystemClock, SystemEntropy
@@ -32,6 +33,7 @@ from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.loop_watch import LoopWatch
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.security.attempts import Attempts
 from strongroom.core.storage.patience import patiently
 from strongroom.registry import LEDGERS
 from strongroom.settings import MANAGEMENT, Settings
@@ -107,6 +109,7 @@ def _ledgers(settings: Settings, health: Health, metrics: Metrics) -> list[Ledge
         health=health,
         metrics=metrics,
         guard=settings.guard,
+        free_attempts=settings.free_attempts,
         redis=settings.redis,
     )
     return [
@@ -279,7 +282,8 @@ def _admin(
     Raises:
         Unavailable: the operator chose the port, and it is taken.
     """
-    surface = admin_surface(admin, estate, entropy=SystemEntropy(), metrics=metrics)
+    attempts = Attempts(CONSOLE, SystemClock(), SystemEntropy(), metrics, free=settings.free_attempts)
+    surface = admin_surface(admin, estate, attempts=attempts, entropy=SystemEntropy(), metrics=metrics)
     try:
         return _bind([surface], settings, gate, certificates)
     except Unavailable as error:

@@ -18,6 +18,7 @@ from strongroom.core.http.exposure import ALLOW_VARIABLE, Access, Exposure, expo
 from strongroom.core.http.tls.settings import TlsSettings, read_tls
 from strongroom.core.ledger.contract import LedgerDefinition, LedgerSettings
 from strongroom.core.messaging.bus import read_redis_url
+from strongroom.core.security.attempts import FREE
 from strongroom.registry import LEDGERS
 
 log = structlog.get_logger(__name__)
@@ -65,6 +66,8 @@ class Settings:
     log_as_json: bool
     log_level: str
     guard: GuardSettings
+    free_attempts: int
+    """So many failed authentications in a row slow nobody down."""
     redis: Secret | None
     """The URL of the Redis in which processes count together; None: there is none."""
     ledgers: Mapping[str, LedgerSettings]
@@ -148,6 +151,7 @@ def _read(environment: Environment, wanted: tuple[str, ...]) -> Settings:
         log_as_json=_log_as_json(environment),
         log_level=_log_level(environment),
         guard=read_guard_settings(environment),
+        free_attempts=environment.integer("STRONGROOM_FREE_ATTEMPTS", FREE, low=1, high=1_000_000),
         redis=read_redis_url(environment),
         ledgers={
             ledger.name: ledger.read_settings(environment, data, host)

@@ -21,6 +21,7 @@ from strongroom.core.http.listener import behind_door
 from strongroom.core.ledger.contract import Ledger, Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.attempts import Attempts
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.storage import tables
@@ -28,6 +29,7 @@ from strongroom.registry import LEDGERS
 from strongroom.settings import read_settings
 from support.clock import ManualClock, SeededEntropy
 from support.serving import serving
+from support.unslowed import UNSLOWED
 
 SETTINGS = AdminSettings(host="127.0.0.1", port=0, is_port_chosen=True, trusted_proxies=TrustedProxies())
 VARIABLES = {
@@ -47,6 +49,7 @@ class Office:
 
     ledgers: Mapping[str, Ledger]
     client: httpx2.AsyncClient
+    attempts: Attempts
     clock: ManualClock
     health: Health
     application: Any
@@ -100,7 +103,12 @@ async def running_office(
     settings = read_settings(VARIABLES | {"STRONGROOM_DATA": str(folder)}, ("atto", "hathor"))
     health, metrics = Health(), Metrics("test")
     surroundings = Surroundings(
-        clock=clock, entropy=SeededEntropy(), health=health, metrics=metrics, guard=guard or GuardSettings()
+        clock=clock,
+        entropy=SeededEntropy(),
+        health=health,
+        metrics=metrics,
+        guard=guard or GuardSettings(),
+        free_attempts=UNSLOWED,
     )
     async with AsyncExitStack() as stack:
         ledgers = {}
@@ -114,9 +122,11 @@ async def running_office(
             stack.push_async_callback(ledger.close)
             if definition.name not in unprepared:
                 await ledger.prepare()
+        attempts = Attempts("console", clock, SeededEntropy(), metrics, free=UNSLOWED)
         surface = admin_surface(
             SETTINGS,
             Estate([*ledgers.values()], health, clock),
+            attempts=attempts,
             entropy=SeededEntropy(),
             metrics=metrics,
         )
@@ -127,6 +137,7 @@ async def running_office(
         yield Office(
             ledgers=ledgers,
             client=client,
+            attempts=attempts,
             clock=clock,
             health=health,
             application=surface.application,

@@ -31,6 +31,7 @@ from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork
 from support.hurried_clock import HurriedClock
 from support.serving import Serve, serving
+from support.unslowed import UNSLOWED
 from support.waiting import PATIENCE_S
 
 T = TypeVar("T")
@@ -238,7 +239,11 @@ async def running_service(
     """
     health, metrics = Health(), Metrics("strongroom")
     surroundings = Surroundings(
-        clock=HurriedClock(network.clock), entropy=SystemEntropy(), health=health, metrics=metrics
+        clock=HurriedClock(network.clock),
+        entropy=SystemEntropy(),
+        health=health,
+        metrics=metrics,
+        free_attempts=UNSLOWED,
     )
     ledger = LEDGER.make(_settings(network, variables), surroundings)
     try:

@@ -24,6 +24,7 @@ from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.access import OPERATOR
 from strongroom.settings import read_settings
 from support.serving import Serve, serving
+from support.unslowed import UNSLOWED
 from support.waiting import PATIENCE_S
 
 WALLET = "validator"
@@ -98,7 +99,11 @@ async def running_bittensor(
     assert settings is not None
     health, metrics = Health(), Metrics("test")
     surroundings = Surroundings(
-        clock=clock or SystemClock(), entropy=SystemEntropy(), health=health, metrics=metrics
+        clock=clock or SystemClock(),
+        entropy=SystemEntropy(),
+        health=health,
+        metrics=metrics,
+        free_attempts=UNSLOWED,
     )
     ledger = LEDGER.make(settings, surroundings)
     token = settings.service_token.reveal() if settings.service_token else ""

@@ -1,5 +1,6 @@
 """Puts the admin API on its port."""
 
+from strongroom.admin.api.access import Callers
 from strongroom.admin.api.application import create_application
 from strongroom.admin.api.documentation import PAGE
 from strongroom.admin.api.errors import ProblemAnswers
@@ -10,11 +11,19 @@ from strongroom.core.http.exposure import Access
 from strongroom.core.http.listener import Surface
 from strongroom.core.http.timing import TimedApplication
 from strongroom.core.runtime.telemetry import Metrics
+from strongroom.core.security.attempts import Attempts
 
 
-def admin_surface(settings: AdminSettings, estate: Estate, *, entropy: Entropy, metrics: Metrics) -> Surface:
+def admin_surface(
+    settings: AdminSettings, estate: Estate, *, attempts: Attempts, entropy: Entropy, metrics: Metrics
+) -> Surface:
     errors = ProblemAnswers(metrics)
-    application = create_application(estate, entropy=entropy, errors=errors, proxies=settings.trusted_proxies)
+    application = create_application(
+        estate,
+        callers=Callers(estate, settings.trusted_proxies, attempts),
+        entropy=entropy,
+        errors=errors,
+    )
     return Surface(
         name=SURFACE,
         application=TimedApplication(application, metrics),

@@ -78,7 +78,9 @@ class AttoLedger(LedgerBase[AttoSettings]):
         api = create_application(
             self.use_cases.services,
             idempotency=self.use_cases.idempotency,
-            gatekeeper=Gatekeeper(self.token_check, required=self.settings.require_token),
+            gatekeeper=self.attempts.around(
+                Gatekeeper(self.token_check, required=self.settings.require_token)
+            ),
             errors=self._errors,
             proxies=self.settings.trusted_proxies,
         )

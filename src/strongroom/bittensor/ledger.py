@@ -102,7 +102,7 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
                 identities=settings.pylon_identities,
             ),
             callers=Callers(
-                authenticator,
+                self.attempts.around(authenticator),
                 self.rates,
                 requests_a_minute=settings.requests_a_minute,
                 proxies=settings.trusted_proxies,

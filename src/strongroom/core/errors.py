@@ -63,6 +63,10 @@ class Unauthenticated(StrongroomError):
     code = "unauthenticated"
 
 
+class CredentialEnded(Unauthenticated):
+    """The credential was good, and its time is over, as of every one that is renewed again and again."""
+
+
 class Forbidden(StrongroomError):
     code = "forbidden"
 

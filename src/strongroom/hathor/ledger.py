@@ -284,12 +284,14 @@ class HathorLedger(LedgerBase[HathorSettings]):
         return SocketApplication(
             reader=reader,
             rights=self._socket_rights,
+            attempts=self.attempts,
             subscriptions=subscriptions,
             metrics=metrics,
             rules=SocketRules(
                 require_token=settings.require_token,
                 max_connections=settings.max_connections,
                 max_subscriptions=settings.max_subscriptions,
+                proxies=self.settings.api.proxies,
             ),
         )
 
@@ -324,7 +326,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
         )
         return create_application(
             services,
-            Admission(reader, tokens, clients, self._legacy_access() if api.legacy else None),
+            Admission(reader, tokens, clients, self.attempts, self._legacy_access() if api.legacy else None),
             self.metrics,
             prefix=api.prefix,
             amounts=api.amounts,
@@ -334,7 +336,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
         """The first API is open on loopback, elsewhere behind API tokens."""
         api = self.settings.api
         return LegacyAccess(
-            Gatekeeper(self.token_check, required=not is_loopback(api.host)),
+            self.attempts.around(Gatekeeper(self.token_check, required=not is_loopback(api.host))),
             api.proxies,
             DoorRules(bound_to=api.host, allowed=api.callers),
         )

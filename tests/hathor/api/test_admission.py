@@ -10,6 +10,8 @@ from litestar.datastructures import State
 from strongroom.core.coordination.rate_limiter import RateLimiter
 from strongroom.core.environment import Secret
 from strongroom.core.http.forwarded import parse_proxies
+from strongroom.core.runtime.telemetry import Metrics
+from strongroom.core.security.attempts import Attempts
 from strongroom.core.storage.database import Database
 from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.admission import Admission, Clients
@@ -39,6 +41,7 @@ async def test_a_route_that_is_served_by_mistake_is_open_to_nobody(
         WalletReader(database, clock, MAINNET),
         Tokens([Secret("foobar")], clock, SeededEntropy()),
         Clients(RateLimiter(clock), parse_proxies(""), burst=1),
+        Attempts("hathor", clock, SeededEntropy(), Metrics("test")),
     )
     application: Any = Litestar(
         [balances],

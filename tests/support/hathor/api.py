@@ -24,6 +24,7 @@ from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.timing import TimedApplication
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Metrics
+from strongroom.core.security.attempts import Attempts
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.authentication import Gatekeeper, TokenCheck
 from strongroom.core.security.policy import SigningGate
@@ -60,6 +61,7 @@ from strongroom.hathor.wallets.jwt import Tokens
 from strongroom.hathor.wallets.loading import WalletLoader
 from support.clock import ManualClock, SeededEntropy
 from support.hathor.push_node import ScriptedNode
+from support.unslowed import UNSLOWED
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "hathor"
 SIGNED: dict[str, Any] = json.loads((VECTORS / "vectors.json").read_text())
@@ -108,9 +110,10 @@ class Api:
         self.tokens = Tokens([Secret(secret) for secret in secrets], clock, SeededEntropy())
         reader = self.reader = WalletReader(database, clock, MAINNET)
         self._proxies = proxies
+        self.metrics = Metrics("test")
+        self.attempts = Attempts("hathor", clock, SeededEntropy(), self.metrics, free=UNSLOWED)
         clients = Clients(RateLimiter(clock), proxies, burst=burst)
         self.loader = WalletLoader(database, clock, MAINNET, Background())
-        self.metrics = Metrics("test")
         self.node = HttpNode(node_url, clock, self.metrics, timeout_s=node_timeout_s)
         self.versions = Versions(database, self.node, clock)
         rules = OperationRules(
@@ -136,7 +139,13 @@ class Api:
         )
         application: Any = create_application(
             services,
-            Admission(reader, self.tokens, clients, self._legacy_access(needs_token=legacy_needs_token)),
+            Admission(
+                reader,
+                self.tokens,
+                clients,
+                self.attempts,
+                self._legacy_access(needs_token=legacy_needs_token),
+            ),
             self.metrics,
             prefix="dev",
             amounts=amounts,
@@ -195,7 +204,7 @@ class Api:
         uses = TokenUses(self.database, audit, self.clock)
         check = TokenCheck(self.database, self.clock, uses, RateLimiter(self.clock))
         gatekeeper = Gatekeeper(check, required=needs_token)
-        return LegacyAccess(gatekeeper, self._proxies, DoorRules(bound_to="127.0.0.1"))
+        return LegacyAccess(self.attempts.around(gatekeeper), self._proxies, DoorRules(bound_to="127.0.0.1"))
 
     def _first_api(self) -> FirstApi:
         return FirstApi(

@@ -20,6 +20,7 @@ from strongroom.core.messaging.outbox import Event, Outbox
 from strongroom.core.messaging.outbox_reader import OutboxReader
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.security.attempts import Attempts
 from strongroom.core.storage.database import Database
 from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.live.delivery import Realtime
@@ -32,6 +33,7 @@ from strongroom.hathor.wallets.access import WalletReader
 from strongroom.hathor.wallets.jwt import Tokens
 from support.hathor.streams import prepare
 from support.hathor.wallets import WALLET, insert_wallet
+from support.unslowed import UNSLOWED
 from support.waiting import PATIENCE_S
 
 CLOCK = SystemClock()
@@ -43,10 +45,13 @@ RULES = SocketRules(require_token=False, max_connections=100, max_subscriptions=
 class Sockets:
     """A running WebSocket surface and what carries messages to it."""
 
-    def __init__(self, listener: Listener, metrics: Metrics, bus: Bus, rights: SocketRights) -> None:
+    def __init__(
+        self, listener: Listener, metrics: Metrics, bus: Bus, rights: SocketRights, attempts: Attempts
+    ) -> None:
         self.listener = listener
         self.rights = rights
         self.bus = bus
+        self.attempts = attempts
         self._metrics = metrics
         self.url = listener.url.replace("http", "ws", 1)
 
@@ -89,10 +94,12 @@ async def serving_sockets(
     )
     reader = WalletReader(database, times, MAINNET)
     rights = SocketRights(reader, tokens)
+    attempts = Attempts("hathor", clock, SystemEntropy(), metrics, free=UNSLOWED)
     application = SocketApplication(
         reader=reader,
         rights=rights,
         subscriptions=subscriptions,
+        attempts=attempts,
         metrics=socket_metrics,
         rules=rules,
     )
@@ -112,7 +119,7 @@ async def serving_sockets(
     tasks = [asyncio.ensure_future(work) for work in (listener.serve(), realtime.run(health))]
     await listener.started()
     try:
-        yield Sockets(listener, metrics, bus, rights)
+        yield Sockets(listener, metrics, bus, rights, attempts)
     finally:
         tasks[1].cancel()
         listener.stop()

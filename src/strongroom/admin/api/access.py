@@ -12,6 +12,7 @@ from strongroom.core.http.client import credentials_of
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.route_access import SCOPE, is_methods_answer, is_public
 from strongroom.core.security.access import Principal
+from strongroom.core.security.attempts import Attempts
 
 READ: Final = "admin:read"
 PAYMENTS: Final = "admin:payments"
@@ -28,9 +29,10 @@ LEDGER: Final = "ledger"
 class Callers:
     """`admit` is the guard of every route; `authority` and `principal` (as `caller`) serve the routes."""
 
-    def __init__(self, estate: Estate, proxies: TrustedProxies) -> None:
+    def __init__(self, estate: Estate, proxies: TrustedProxies, attempts: Attempts) -> None:
         self._estate = estate
         self._proxies = proxies
+        self._attempts = attempts
 
     async def admit(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Raises: Unauthenticated, Forbidden, RateLimited, NotFound, Unavailable; InvalidInput: the query is not as described."""
@@ -43,7 +45,11 @@ class Callers:
         # Of a ledger that is not served, a caller learns nothing without a token of another one.
         names = [one for one in self._estate.names if one == ledger] or self._estate.names
         request_id = str(connection.scope.get("request_id", ""))
-        authority = await self._estate.identify(credentials_of(connection, self._proxies), names, request_id)
+        credentials = credentials_of(connection, self._proxies)
+        # Each ledger is asked, and most do not know the token: here the attempt is one.
+        authority = await self._attempts.identify(
+            credentials, lambda: self._estate.identify(credentials, names, request_id)
+        )
         authority = authority.require_any() if scope == ANY else authority.require(scope)
         if ledger is not None:
             self._estate.find(ledger)

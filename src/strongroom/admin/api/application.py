@@ -17,16 +17,14 @@ from strongroom.admin.api.rules import RulesController
 from strongroom.admin.api.tokens import TokensController
 from strongroom.admin.estate import Estate
 from strongroom.core.clock import Entropy
-from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.json_request import JsonRequest
 
 MAX_BODY = 256 * 1024
 
 
 def create_application(
-    estate: Estate, *, entropy: Entropy, errors: ProblemAnswers, proxies: TrustedProxies
+    estate: Estate, *, callers: Callers, entropy: Entropy, errors: ProblemAnswers
 ) -> NamedRequests:
-    callers = Callers(estate, proxies)
     application = Litestar(
         route_handlers=[
             LedgersController,

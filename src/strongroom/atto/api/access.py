@@ -10,7 +10,7 @@ from strongroom.core.http.client import credentials_of
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.route_access import is_public, require_declared_scope
 from strongroom.core.security.access import Principal
-from strongroom.core.security.authentication import Gatekeeper
+from strongroom.core.security.attempts import Identifier
 
 READ = "atto:read"
 WALLET = "atto:wallet"
@@ -30,7 +30,7 @@ SCOPES = {
 class Callers:
     """Identifies the caller before the request's body is read: `admit` is the guard, `principal` serves the routes."""
 
-    def __init__(self, gatekeeper: Gatekeeper, proxies: TrustedProxies) -> None:
+    def __init__(self, gatekeeper: Identifier[Principal], proxies: TrustedProxies) -> None:
         self._gatekeeper = gatekeeper
         self._proxies = proxies
 

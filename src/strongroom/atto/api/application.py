@@ -26,7 +26,8 @@ from strongroom.core.guard.approvals.administration import ApprovalAdministratio
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.json_request import JsonRequest
 from strongroom.core.http.listener import MAX_BODY
-from strongroom.core.security.authentication import Gatekeeper
+from strongroom.core.security.access import Principal
+from strongroom.core.security.attempts import Identifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ def create_application(
     services: Services,
     *,
     idempotency: Idempotency,
-    gatekeeper: Gatekeeper,
+    gatekeeper: Identifier[Principal],
     errors: ErrorMapper,
     proxies: TrustedProxies,
 ) -> Litestar:

@@ -7,7 +7,6 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from strongroom.bittensor.authorization.authentication import Authenticator
 from strongroom.bittensor.authorization.limits import limits_of, require_network
 from strongroom.core.coordination.rate_limiter import RateLimiter
 from strongroom.core.coordination.rates import Rate
@@ -16,6 +15,7 @@ from strongroom.core.http.client import credentials_of
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.route_access import is_public, require_declared_scope
 from strongroom.core.security.access import Principal
+from strongroom.core.security.attempts import Identifier
 
 
 class Callers:
@@ -23,7 +23,7 @@ class Callers:
 
     def __init__(
         self,
-        authenticator: Authenticator,
+        authenticator: Identifier[Principal],
         rate_limiter: RateLimiter,
         *,
         requests_a_minute: int,

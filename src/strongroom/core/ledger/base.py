@@ -33,6 +33,7 @@ from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.access import ADMIN_SCOPES
+from strongroom.core.security.attempts import Attempts, AuditedBursts
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.bindings import Bindings
@@ -92,6 +93,14 @@ class LedgerBase(ABC, Generic[S]):
         self.rates = self._open_rates()
         self.token_uses = TokenUses(self.database, self.audit, self.clock)
         self.token_check = TokenCheck(self.database, self.clock, self.token_uses, self.rates)
+        self.attempts = Attempts(
+            definition.name,
+            self.clock,
+            self.entropy,
+            self.metrics,
+            AuditedBursts(self.database, self.audit, self.background),
+            free=surroundings.free_attempts,
+        )
         self.guard = Guard(self.clock, surroundings.guard.default, definition.token_rules())
         self.rules = GuardAdministration(
             self.database,

@@ -32,6 +32,7 @@ from strongroom.core.intents.payments import Payments
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
+from strongroom.core.security.attempts import FREE
 from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.holdings import Holdings
 from strongroom.core.security.keys.source import KeySource
@@ -71,6 +72,8 @@ class Surroundings:
     health: Health
     metrics: Metrics
     guard: GuardSettings = field(default_factory=GuardSettings)
+    free_attempts: int = FREE
+    """So many failed authentications in a row slow nobody down."""
     redis: Secret | None = None
     """The URL of the Redis in which processes count together; None: they do it in each ledger's database."""
 

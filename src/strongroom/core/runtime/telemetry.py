@@ -109,6 +109,14 @@ class Metrics:
         self.tokens_expiring = self.gauge(
             "strongroom_tokens_expiring", "Active API tokens that expire within two weeks.", ("ledger",)
         )
+        self.authentication_failures = self.counter(
+            "strongroom_authentication_failures", "Credentials that did not count.", ("ledger",)
+        )
+        self.authentication_bursts = self.counter(
+            "strongroom_authentication_bursts",
+            "Bursts of failed authentications from one address; each is in the log.",
+            ("ledger",),
+        )
         self.outbox_entries = self.gauge(
             "strongroom_outbox_entries", "Events that wait to be delivered.", ("destination",)
         )

@@ -10,6 +10,8 @@ from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import Forbidden, RateLimited, Unauthenticated
 from strongroom.core.http.client import client_of
 from strongroom.core.http.forwarded import TrustedProxies
+from strongroom.core.security.attempts import Attempts
+from strongroom.core.security.credentials import Credentials
 from strongroom.hathor.api.access import Caller
 from strongroom.hathor.api.amounts import amount_form
 from strongroom.hathor.api.first_api.access import LegacyAccess
@@ -17,7 +19,7 @@ from strongroom.hathor.api.refusal import forbidden_route, unauthorized
 from strongroom.hathor.api.requests import Request
 from strongroom.hathor.api.terms import Access, terms_of
 from strongroom.hathor.wallets.access import WalletReader
-from strongroom.hathor.wallets.jwt import Mode, Tokens
+from strongroom.hathor.wallets.jwt import Mode, Principal, Tokens
 
 
 class Clients:
@@ -44,12 +46,18 @@ class Admission:
     """`admit` runs before every route; what it finds is in the request."""
 
     def __init__(
-        self, reader: WalletReader, tokens: Tokens, clients: Clients, first_api: LegacyAccess | None = None
+        self,
+        reader: WalletReader,
+        tokens: Tokens,
+        clients: Clients,
+        attempts: Attempts,
+        first_api: LegacyAccess | None = None,
     ) -> None:
         """`first_api`: None where that is not served."""
         self._reader = reader
         self._tokens = tokens
         self._clients = clients
+        self._attempts = attempts
         self._first_api = first_api
 
     async def admit(self, request: AnyRequest[Any, Any, Any]) -> None:
@@ -62,7 +70,7 @@ class Admission:
             await self._clients.take(request)
         access = terms.access
         if access is Access.TOKEN or access is Access.FULL:
-            request.caller = self._identify(request, full=access is Access.FULL)
+            request.caller = await self._identify(request, full=access is Access.FULL)
         elif access is Access.LEGACY:
             if self._first_api is None:
                 raise forbidden_route()  # a route that is served by mistake is open to nobody
@@ -70,16 +78,22 @@ class Admission:
         elif access is Access.NOBODY:
             raise forbidden_route()
 
-    def _identify(self, request: Request, *, full: bool) -> Caller:
-        """`full`: of routes that a read-only token does not open. Raises: GatewayRefusal: 401 or 403."""
+    async def _identify(self, request: Request, *, full: bool) -> Caller:
+        """`full`: of routes that a read-only token does not open. Raises: GatewayRefusal: 401 or 403; RateLimited."""
         header = request.headers.get("authorization", "")
         token = header[7:].strip() if header[:7].lower() == "bearer " else header
+        source = self._clients.source(request)
+        credentials = Credentials(authorization=token or None, source=source)
+
+        async def verify() -> Principal:
+            return self._tokens.verify(token)
+
         try:
-            principal = self._tokens.verify(token)
+            principal = await self._attempts.identify(credentials, verify)
         except Unauthenticated as error:
             raise unauthorized() from error
         except Forbidden as error:
             raise forbidden_route() from error
         if full and principal.mode is Mode.READ_ONLY:
             raise forbidden_route()
-        return Caller(principal, self._reader, self._clients.source(request))
+        return Caller(principal, self._reader, source)

@@ -22,7 +22,7 @@ from jwt.utils import base64url_decode
 
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.environment import Secret
-from strongroom.core.errors import Forbidden, Unauthenticated
+from strongroom.core.errors import CredentialEnded, Forbidden, Unauthenticated
 from strongroom.core.json_decoder import decode_json
 from strongroom.hathor.protocol.errors import ProtocolError
 from strongroom.hathor.protocol.messages import authentication_message, verify_message
@@ -111,8 +111,10 @@ class Tokens:
     def _claims(self, token: str) -> dict[str, Any]:
         claims = self._sealed_claims(token)
         expires_s = claims.get("exp")
-        if not isinstance(expires_s, int) or expires_s <= self._clock.now_ms() // 1000:
+        if not isinstance(expires_s, int):
             raise Unauthenticated("The token is not valid, or no longer")
+        if expires_s <= self._clock.now_ms() // 1000:
+            raise CredentialEnded("The token is not valid, or no longer")
         return claims
 
     def _read_sealed(self, token: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from strongroom.core.http.client import credentials_of
 from strongroom.core.http.door import DoorRules, refused_body
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.security.access import Principal
-from strongroom.core.security.authentication import Gatekeeper
+from strongroom.core.security.attempts import Identifier
 from strongroom.hathor.api.refusal import Refusal, forbidden_route, unauthorized
 
 TAG = "The first API"
@@ -21,7 +21,7 @@ SCOPES = {READ: "read and load wallets", SEND: "make, send and give up proposals
 class LegacyAccess:
     """Decides whether a request comes in."""
 
-    def __init__(self, gatekeeper: Gatekeeper, proxies: TrustedProxies, door: DoorRules) -> None:
+    def __init__(self, gatekeeper: Identifier[Principal], proxies: TrustedProxies, door: DoorRules) -> None:
         """`door`: who may come without a token, where none is required."""
         self._gatekeeper = gatekeeper
         self._proxies = proxies

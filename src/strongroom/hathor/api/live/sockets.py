@@ -10,8 +10,12 @@ from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
 from strongroom.core.errors import Forbidden, StrongroomError, Unauthenticated
+from strongroom.core.http.connections.limits import NOBODY
 from strongroom.core.http.connections.websockets import Socket, socket_of, text_frame
+from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.json_decoder import decode_json
+from strongroom.core.security.attempts import Attempts
+from strongroom.core.security.credentials import Credentials
 from strongroom.hathor.api.live.rights import Right, SocketRights
 from strongroom.hathor.api.live.subscriptions import SocketMetrics, Subscriptions
 from strongroom.hathor.api.refusal import Refusal
@@ -41,12 +45,15 @@ class SocketRules:
     """Of this process."""
     max_subscriptions: int
     """Of one connection."""
+    proxies: TrustedProxies = NOBODY
+    """The proxies that say where a connection comes from."""
 
 
 @dataclass(slots=True)
 class _Client:
     socket: Socket
     token: str
+    source: str
     joined: set[str] = field(default_factory=set)
 
 
@@ -62,12 +69,14 @@ class SocketApplication:
         *,
         reader: WalletReader,
         rights: SocketRights,
+        attempts: Attempts,
         subscriptions: Subscriptions,
         metrics: SocketMetrics,
         rules: SocketRules,
     ) -> None:
         self._reader = reader
         self._rights = rights
+        self._attempts = attempts
         self._subscriptions = subscriptions
         self._metrics = metrics
         self._rules = rules
@@ -84,7 +93,7 @@ class SocketApplication:
             return
         self._connections += 1
         self._metrics.connections.set(self._connections)
-        client = _Client(socket=socket_of(scope), token=_token(scope))
+        client = _Client(socket=socket_of(scope), token=_token(scope), source=self._source(scope))
         try:
             await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
             await self._serve(client, receive)
@@ -123,7 +132,7 @@ class SocketApplication:
         if wallet_id not in client.joined and len(client.joined) >= self._rules.max_subscriptions:
             raise _Refused("Too many subscriptions")
         try:
-            right = await self._check(wallet_id, wanted["token"] or client.token)
+            right = await self._check(wallet_id, wanted["token"] or client.token, client.source)
         except StrongroomError as error:
             log.warning("join not possible", why=type(error).__name__)
             raise _Refused("Try again later") from error
@@ -134,19 +143,27 @@ class SocketApplication:
             self._tell(client, {"type": "join-success", "message": "Listening", "id": wallet_id})
             self._subscriptions.add(wallet_id, client.socket)
 
-    async def _check(self, wallet_id: str, token: str) -> Right | None:
+    async def _check(self, wallet_id: str, token: str, source: str) -> Right | None:
         """None: no token is needed."""
         if not self._rules.require_token:
             if not await self._reader.exists(wallet_id):
                 raise _Refused(INVALID)
             return None
         try:
-            right = await self._rights.check(token)
+            credentials = Credentials(authorization=token or None, source=source)
+            right = await self._attempts.identify(credentials, lambda: self._rights.check(token))
         except (Unauthenticated, Forbidden, WalletNotFound) as error:
             raise _Refused("Unauthorized") from error
         if right.principal.wallet_id != wallet_id:
             raise _Refused("Unauthorized")
         return right
+
+    def _source(self, scope: Scope) -> str:
+        peer = scope["client"]
+        forwarded = [
+            value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"
+        ]
+        return self._rules.proxies.client(peer[0] if peer else "", forwarded)
 
     def _tell(self, client: _Client, message: dict[str, str]) -> None:
         self._subscriptions.tell(client.socket, text_frame(msgspec.json.encode(message)))
