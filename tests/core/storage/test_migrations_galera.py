@@ -39,6 +39,11 @@ while not Path(sys.argv[2]).exists() and time.monotonic() < deadline:
 asyncio.run(main())
 """
 LEFT = "SELECT COUNT(*) FROM strongroom_lease"
+WITHOUT_KEY = (
+    "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name NOT IN"
+    " (SELECT table_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND index_name = 'PRIMARY')"
+)
+"""The nodes compare transactions by the keys of their rows."""
 CREATE = (
     "CREATE TABLE strongroom_lease (name VARCHAR(190), holder VARCHAR(64), fence BIGINT, expires_at_ms BIGINT,"
     " PRIMARY KEY (name)); INSERT INTO strongroom_lease VALUES "
@@ -63,6 +68,7 @@ def test_processes_at_two_nodes_migrate_once(galera: Galera, tmp_path: Path, led
     assert failed == []
     galera.catch_up()
     assert execute_elsewhere(galera.second.url(name), LEFT) == [["0"]]
+    assert execute_elsewhere(galera.second.url(name), WITHOUT_KEY) == []
 
 
 async def test_the_lease_of_a_process_that_died_at_the_other_node_is_waited_for(

@@ -76,6 +76,21 @@ async def test_an_error_after_a_look_at_a_missing_table_is_still_one_of_ours(dat
         await database.write(look)
 
 
+async def test_a_unit_runs_again_if_its_connection_breaks_at_a_look_at_a_table(database: Database) -> None:
+    runs = 0
+
+    def look(connection: Connection) -> bool:
+        nonlocal runs
+        runs += 1
+        connection.execute(text("SELECT 1"))
+        if runs == 1:
+            kill_connections(database)
+        return inspect(connection).has_table("account")
+
+    assert await database.write(look)
+    assert runs == 2
+
+
 async def test_connections_that_the_server_closed_are_replaced(database: Database) -> None:
     await balances(database)
     kill_connections(database)

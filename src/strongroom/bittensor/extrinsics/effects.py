@@ -46,10 +46,11 @@ class ExtrinsicEffects:
         """Locks the account first, as signing does: the same order of locks avoids deadlocks."""
         receipt = receipt_of(verdict)
         before = extrinsic_of(intent, receipt)
-        lock_account(connection, before.public_key)
         if isinstance(verdict, Finalized):
             block = Head(verdict.inclusion.number, verdict.inclusion.hash)
             note_final(connection, before.public_key, before.nonce, block)
+        else:
+            lock_account(connection, before.public_key)
         if receipt != NO_RECEIPT or before.state is State.IN_BLOCK:
             put_receipt(connection, intent.id, receipt)
         after = replace(before, state=State(verdict.stage))

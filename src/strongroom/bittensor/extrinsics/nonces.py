@@ -7,7 +7,7 @@ extrinsic is signed behind one whose era is over: the chain would wait for a non
 
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, select, update
 
 from strongroom.bittensor import tables
 from strongroom.bittensor.extrinsics.extrinsic import State, extrinsic_of
@@ -17,6 +17,7 @@ from strongroom.core.errors import Unavailable
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.store import free_slots, load_open_of
 from strongroom.core.storage.database import insert_ignore, locking
+from strongroom.core.storage.statements import Statement, arg, execute
 
 NONCE_BYTES: Final = 8
 MAX_NONCE: Final = (1 << 8 * NONCE_BYTES) - 1
@@ -57,8 +58,8 @@ class _Locked(NamedTuple):
     final_number: int | None
 
 
-_LOCKED: Final = locking(
-    select(ACCOUNT.lowest_nonce, ACCOUNT.final_number).where(ACCOUNT.public_key == bindparam("key"))
+_LOCKED: Final = Statement(
+    locking(select(ACCOUNT.lowest_nonce, ACCOUNT.final_number).where(ACCOUNT.public_key == arg("key"))), "key"
 )
 _NEWEST: Final = (
     select(ACCOUNT.final_number, ACCOUNT.final_hash)
@@ -139,8 +140,8 @@ def begin_nonces_at(connection: Connection, public_key: bytes, nonce: int) -> No
 
 def _lock(connection: Connection, public_key: bytes) -> _Locked:
     take_one_of(connection, LOCK, public_key)
-    row = connection.execute(_LOCKED, {"key": public_key}).first()
-    if row is None:
+    rows = execute(connection, _LOCKED, public_key)
+    if not rows:
         insert_ignore(connection, tables.account, [{"public_key": public_key, "lowest_nonce": 0}])
-        row = connection.execute(_LOCKED, {"key": public_key}).one()
-    return _Locked(row.lowest_nonce, row.final_number)
+        rows = execute(connection, _LOCKED, public_key)
+    return _Locked(*rows[0])

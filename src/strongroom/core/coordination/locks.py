@@ -10,15 +10,19 @@ docs/decisions/locks.md lists what relies on which row.
 
 import zlib
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, literal_column
 from sqlalchemy.dialects import mysql
 
 from strongroom.core.storage import tables
+from strongroom.core.storage.statements import Statement, arg, execute
 
 STRIPES = 256
-_COLUMNS = tables.lock.c
-_TAKE = update(tables.lock).where(_COLUMNS.name == bindparam("lock")).values(taken=_COLUMNS.taken + 1)
-_FIRST = mysql.insert(tables.lock).on_duplicate_key_update(taken=_COLUMNS.taken + 1)
+_TAKE = Statement(
+    mysql.insert(tables.lock)
+    .values(name=arg("name"), taken=1)
+    .on_duplicate_key_update(taken=tables.lock.c.taken + literal_column("1")),
+    "name",
+)
 
 
 def take(connection: Connection, name: str) -> None:
@@ -26,10 +30,8 @@ def take(connection: Connection, name: str) -> None:
 
     On SQLite there is one writer, so that nothing has to be written.
     """
-    if connection.dialect.name == "sqlite":
-        return
-    if connection.execute(_TAKE, {"lock": name}).rowcount == 0:
-        connection.execute(_FIRST, {"name": name, "taken": 1})
+    if connection.dialect.name != "sqlite":
+        execute(connection, _TAKE, name)
 
 
 def take_one_of(connection: Connection, kind: str, key: bytes) -> None:

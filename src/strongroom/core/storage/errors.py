@@ -145,9 +145,16 @@ def keep_telling(_connection: Connection, options: dict[str, Any]) -> None:
 
 
 def _is_for_us(context: ExceptionContext) -> bool:
-    """Whether this is a driver's error. A value that a column's type refuses is not, nor is an expected error of a probe."""
-    is_probe = (context.statement or "").lstrip().upper().startswith(PROBES)
-    return isinstance(context.sqlalchemy_exception, DBAPIError) and not is_probe
+    """Whether this is a driver's error. A value that a column's type refuses is not, nor is an expected error of a probe.
+
+    A probe expects that there is no table. That its transaction was undone, or its connection broke, it does not expect.
+    """
+    if not isinstance(context.sqlalchemy_exception, DBAPIError):
+        return False
+    if not (context.statement or "").lstrip().upper().startswith(PROBES):
+        return True
+    meaning = mysql_meaning(mysql_number(context.original_exception))
+    return context.is_disconnect or meaning in {Meaning.PASSING, Meaning.AWAY}
 
 
 def mysql_error(
