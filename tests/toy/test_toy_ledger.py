@@ -257,7 +257,7 @@ async def test_an_operator_finds_it_in_every_command(installation: Installation,
         kept = await installation.run("doctor")
         assert kept.returncode == 0, kept.stdout + kept.stderr
     checks = [line.split("│")[1].strip() for line in kept.stdout.splitlines() if line.startswith("│")]
-    assert checks == ["toy database", "toy audit trail", "toy keys", "toy node"]
+    assert checks == ["toy database", "toy audit trail", "toy tokens", "toy keys", "toy node"]
     sealed = await installation.run("keys", "list", "toy")
     assert (sealed.returncode, "good" in sealed.stdout) == (0, True)
     folder, keys = tmp_path / "copy", tmp_path / "keys"

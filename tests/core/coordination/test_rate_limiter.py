@@ -153,6 +153,20 @@ async def test_most_requests_ask_the_database_nothing(database: Database, clock:
     assert len(changes) == 20
 
 
+async def test_a_crowd_of_strangers_costs_no_writes(
+    stores: tuple[RateStore, RateStore], clock: ManualClock
+) -> None:
+    asked = Away(stores[0])
+    limiter, rate = RateLimiter(clock, asked, answer_s=PATIENCE_S), parse_rate("100/min")
+    for number in range(50):
+        for _ in range(5):
+            assert await limiter.take(f"2001:db8:{number}::/64", rate, is_stranger=True) == 0
+    assert asked.asked == 0
+    waits = [await limiter.take("2001:db8:7::/64", rate, is_stranger=True) for _ in range(200)]
+    assert waits.count(0.0) == 100
+    assert asked.asked == 21
+
+
 async def test_full_buckets_leave_no_rows(database: Database, clock: ManualClock) -> None:
     store = DatabaseRates(database, clock)
     await store.take("one", parse_rate("10/min"), 5)

@@ -53,6 +53,7 @@ from strongroom.core.storage.migrations import migrate
 
 HOLDER_BYTES = 8
 PURGE_S = 3600.0
+RATES_PURGE_S = 300.0
 APPROVALS_S = 2.0
 
 S = TypeVar("S", bound=LedgerSettings)
@@ -248,7 +249,7 @@ class LedgerBase(ABC, Generic[S]):
         self.loops.start(self.loops.every(self.component("Tokens"), LOOK_S, expiry.look, part="expiry"))
         if self._own_rates is not None:
             purge = self._own_rates.purge
-            self.loops.start(self.loops.every(self.component("Tokens"), PURGE_S, purge, part="purge"))
+            self.loops.start(self.loops.every(self.component("Tokens"), RATES_PURGE_S, purge, part="purge"))
         if self._sealed is not None:
             self.background.start(self._sealed.watch.run())
         if self._idempotency is not None:

@@ -33,7 +33,7 @@ class Clients:
 
     async def take(self, request: Request) -> None:
         """Raises: RateLimited."""
-        wait_s = await self._rate_limiter.take(self.source(request), self._rate)
+        wait_s = await self._rate_limiter.take(self.source(request), self._rate, is_stranger=True)
         if wait_s:
             raise RateLimited(f"More than {self._rate} requests", retry_after_s=math.ceil(wait_s))
 
