@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
+from hathor.sync.test_crash import check, environment, start
 from strongroom.core.clock import SystemClock
 from strongroom.core.coordination.lease import DEFAULT_TTL_S, Lease, Leases
 from strongroom.core.errors import LeaseLost
@@ -24,6 +27,7 @@ from support.galera import LONG, Galera, Lag, two_databases
 from support.hathor.api import WALLET_ID, recorded_rows, serving_api
 from support.hathor.model import Model, stored_tables
 from support.hathor.proposals import NOW_S, Client, payment
+from support.hathor.running import replaying, serving_node, synced
 from support.hathor.streams import OUTBOX, read_lines
 from support.hathor.wallets import WALLET, favourites, insert_wallet
 from support.sql import execute
@@ -121,7 +125,7 @@ async def test_the_sync_and_a_deletion_at_two_nodes_leave_what_the_chain_says(
     journal = Generator(32, Plan(favourites=favourites(range(40)))).run(600)
     events = read_lines(journal)
     step = len(events) // 6
-    for start in range(0, len(events), step):
+    for begin in range(0, len(events), step):
         await nodes[0].write(insert_wallet)
         await load_wallet(nodes[0], SystemClock(), MAINNET, WALLET)
         await asyncio.to_thread(galera.catch_up)
@@ -129,7 +133,7 @@ async def test_the_sync_and_a_deletion_at_two_nodes_leave_what_the_chain_says(
         await nodes[0].write(partial(delete_wallet, wallet_id=WALLET))
         await nodes[1].write(
             partial(
-                apply_batch, events=events[start : start + step], rules=RULES, outbox=OUTBOX, now_s=START_S
+                apply_batch, events=events[begin : begin + step], rules=RULES, outbox=OUTBOX, now_s=START_S
             )
         )
         for table in ("wallet_balance", "wallet_tx_history"):
@@ -138,3 +142,27 @@ async def test_the_sync_and_a_deletion_at_two_nodes_leave_what_the_chain_says(
     assert (await verifier.run()).differences == []
     expected = Model(10).apply(journal.events).tables(START_S)
     assert await nodes[1].read(stored_tables) == expected
+
+
+async def test_a_sync_that_was_paused_leaves_the_lead_to_the_one_at_the_other_node(
+    galera: Galera, nodes: Nodes, tmp_path: Path
+) -> None:
+    """As processes: each event is applied once, and the one that stood still says that it lost its lease."""
+    generator = Generator(33)
+    journal = generator.run(300)
+    urls = [node.url(str(nodes[0].url.database)) for node in (galera.first, galera.second)]
+    async with serving_node(replaying(journal)) as node_url, AsyncExitStack() as stack:
+        variables = [environment(url, node_url, tmp_path) for url in urls]
+        second = stack.enter_context(await asyncio.to_thread(start, variables[1]))
+        await asyncio.to_thread(second.wait_for, "lease taken")
+        first = stack.enter_context(await asyncio.to_thread(start, variables[0]))
+        await synced(nodes[0], journal.latest_id)
+        generator.run(500)  # so that it is paused at its work
+        second.pause()
+        await asyncio.to_thread(first.wait_for, "lease taken")
+        await synced(nodes[0], journal.latest_id)
+        second.resume()
+        generator.run(700)
+        await asyncio.to_thread(second.wait_for, "lease lost")
+        await synced(nodes[0], journal.latest_id)
+    await check(nodes[0], journal)
