@@ -57,7 +57,7 @@ class Chain:
         return None
 
     def is_spendable(self, outpoint: Outpoint, now_s: int) -> bool:
-        """Live, unspent, its time come, and its reward ripe."""
+        """Whether an output is not voided, unspent, and past its timelock and reward lock."""
         vertex = self.vertices[outpoint[0]]
         timelock_s = vertex.outputs[outpoint[1]].timelock_s
         if not vertex.live or (timelock_s is not None and timelock_s >= now_s):
@@ -67,7 +67,7 @@ class Chain:
         return self.live_spender(outpoint) is None
 
     def add_transaction(self, vertex: Vertex) -> None:
-        """Puts a transaction in the mempool. One that spends what another has spent already comes voided."""
+        """Puts a transaction in the mempool. If another transaction has spent one of its inputs already, it is voided from the start."""
         self._store(vertex)
         rival = any(
             (other := self.live_spender(spent)) is not None and other is not vertex for spent in vertex.inputs
@@ -114,7 +114,7 @@ class Chain:
         return fallen
 
     def revive(self, vertex: Vertex) -> bool:
-        """Takes a voided transaction back, when all it spends is live and free."""
+        """Restores a voided transaction, if everything that it spends is live and unspent."""
         if vertex.live or vertex.is_block or vertex.hash not in self.vertices:
             return False
         for spent in vertex.inputs:
@@ -128,7 +128,7 @@ class Chain:
         return True
 
     def remove(self, vertex: Vertex, group: int | None = None) -> None:
-        """Forgets a voided transaction that nothing spends any more."""
+        """Removes a voided transaction whose outputs no other transaction spends."""
         for index in range(len(vertex.outputs)):
             if self.spenders.get((vertex.hash, index)):
                 return

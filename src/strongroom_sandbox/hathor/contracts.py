@@ -37,7 +37,7 @@ ALL_TOKENS = "__all__"
 
 @dataclass(slots=True)
 class Content:
-    """What a vault has of one token."""
+    """The amount and the authorities of one token in a vault."""
 
     value: int = 0
     authorities: int = 0
@@ -58,7 +58,7 @@ def calls(vertices: Iterable[Vertex], contract_id: str) -> list[Vertex]:
 
 
 def contents(vertices: Iterable[Vertex], contract_id: str) -> dict[str, Content] | None:
-    """By token, of what was executed; None when nothing made the contract yet."""
+    """The contents by token, after all executed calls; None if no transaction has created the contract yet."""
     executed = [vertex for vertex in calls(vertices, contract_id) if vertex.nc_execution == SUCCESS]
     found: dict[str, Content] = defaultdict(Content)
     for vertex in executed:
@@ -80,7 +80,7 @@ def _apply(vertex: Vertex, found: dict[str, Content]) -> None:
 
 
 def cannot_run(vertex: Vertex, vertices: Iterable[Vertex]) -> bool:
-    """The vault has not enough, or the caller's number is used up. Only of calls that a wallet pushed."""
+    """Whether the vault has too little, or the caller's sequence number is used. Only for calls that a wallet has pushed."""
     nano = vertex.nano
     if nano is None or not nano.vault:
         return False
@@ -93,7 +93,7 @@ def cannot_run(vertex: Vertex, vertices: Iterable[Vertex]) -> bool:
 
 
 def last_seqnum(vertices: Iterable[Vertex], address: str) -> int:
-    """Of the caller's executed calls; -1 before the first one."""
+    """The highest sequence number of the caller's executed calls; -1 before the first one."""
     numbers = [
         nano.seqnum
         for vertex in vertices
@@ -105,7 +105,7 @@ def last_seqnum(vertices: Iterable[Vertex], address: str) -> int:
 def verify_call(
     transaction: Transaction, header: NanoHeader, vertices: Iterable[Vertex], network: Network
 ) -> None:
-    """Raises: ProtocolError: the node takes no such call."""
+    """Checks that the node accepts such a call. Raises: ProtocolError: it does not."""
     everything = list(vertices)
     if header.method not in METHODS:
         raise ProtocolError(f"The blueprint has no method {header.method}")

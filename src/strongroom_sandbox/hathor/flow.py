@@ -1,4 +1,4 @@
-"""Flow control of one event connection, as the node does it: a window, acknowledgements, and its quirks."""
+"""The flow control of one event connection, as a real node has it: a window, acknowledgements, and its quirks."""
 
 import enum
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ NOTHING = -1
 
 
 class Refusal(enum.StrEnum):
-    """What a node answers to a request it does not follow."""
+    """A node's answer to a request that it refuses."""
 
     NOT_RUNNING = "EVENT_WS_NOT_RUNNING"
     ACTIVE = "STREAM_IS_ACTIVE"
@@ -72,7 +72,7 @@ class Flow:
         self.active = False
 
     def next_id(self, latest_id: int) -> int | None:
-        """The event to send now, or None: all sent, or the window is full."""
+        """The id of the event to send now; None if all are sent, or the window is full."""
         if not self.active or self.last_sent >= latest_id or self.last_sent - self.last_ack >= self.window:
             return None
         return self.last_sent + 1

@@ -42,7 +42,7 @@ EVERYTHING = {
 
 @dataclass(slots=True, kw_only=True)
 class Plan:
-    """What happens how often (`weights`), and how deep reorganisations go."""
+    """How often each kind of change happens (`weights`), and how deep reorganisations go."""
 
     weights: Mapping[str, int] = field(default_factory=lambda: dict(EVERYTHING))
     deepest_fork: int = 20
@@ -89,7 +89,7 @@ class Generator:
         }
 
     def run(self, events: int) -> Journal:
-        """Lets things happen until there are at least that many events."""
+        """Makes changes until there are at least this many events."""
         kinds = list(self.plan.weights)
         weights = list(self.plan.weights.values())
         journal = self.chain.journal
@@ -131,7 +131,7 @@ class Generator:
         self._add(vertex)
 
     def _mint(self) -> None:
-        """Spends an authority: gives it on, or destroys it, and mints when it may."""
+        """Spends an authority: passes it on or destroys it, and mints if the authority allows it."""
         held = self._take_of(self._authorities)
         if held is None:
             return
@@ -253,7 +253,7 @@ class Generator:
                 self._spendable.append(outpoint)
 
     def _take(self, count: int) -> list[Outpoint]:
-        """Outputs to spend, oldest reward first; what cannot be spent yet stays."""
+        """Takes outputs to spend, the oldest reward first; leaves those that cannot be spent yet."""
         taken: list[Outpoint] = []
         for _ in range(4 * count):
             if len(taken) == count or not self._spendable:

@@ -1,4 +1,4 @@
-"""The proof of work of wallets: a tx-mining-service, which mines what wallets send it and tells them the nonce."""
+"""A tx-mining-service: it does the proof of work of the transactions that wallets send to it."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -96,7 +96,7 @@ class Miner:
         return mined
 
     def _time_of(self, transaction: Transaction) -> int:
-        """Now, and newer than all it names, or no node would take it."""
+        """The present, or later: a node accepts a transaction only if it is newer than everything that it refers to."""
         vertices = self._node.chain.vertices
         named = [*transaction.parents, *(spent.tx_id for spent in transaction.inputs)]
         newest = max((vertices[tx.hex()].timestamp_s for tx in named if tx.hex() in vertices), default=0)
@@ -104,7 +104,7 @@ class Miner:
 
 
 def mining_routes(miner: Miner) -> list[Any]:
-    """What wallets call: the service's URL is the node's, and `/tx-mining/`."""
+    """The routes for wallets, below `/tx-mining/` at the node's URL."""
 
     @post(f"{PREFIX}/submit-job", status_code=200)
     async def submit(request: AnyRequest) -> Response[bytes]:

@@ -1,4 +1,4 @@
-"""The node: its chain, what it takes, its miner and its faucet."""
+"""The node: its chain, its rules for transactions, its miner and its faucet."""
 
 import hashlib
 from collections.abc import Callable
@@ -45,7 +45,7 @@ WEIGHTS = WeightRule(minimum=1.0, coefficient=0.0, k=0.0)
 
 @dataclass(slots=True, kw_only=True)
 class Faults:
-    """What goes wrong on purpose. Counts go down to zero."""
+    """The faults that were asked for. Each count goes down to zero."""
 
     skip_events: int = 0
     """Events left out of the stream."""
@@ -108,10 +108,10 @@ class Node:
         return block
 
     def faucet(self, address: str, value: int) -> Vertex:
-        """Pays from the faucet, change back to it.
+        """Pays from the faucet; the change goes back to it.
 
         Raises:
-            RejectedError: the address is malformed, or the faucet is dry.
+            RejectedError: the address is malformed, or the faucet has too little.
         """
         try:
             payee = parse_address(address, self.chain.network)

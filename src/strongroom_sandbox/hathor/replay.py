@@ -1,4 +1,4 @@
-"""Nodes that only tell: a recorded stream, or a chain that is generated while they run."""
+"""Nodes that only send events: a recorded stream, or a chain that is generated while they run."""
 
 import gzip
 import json
@@ -38,7 +38,7 @@ def recorded_journal(path: Path) -> Journal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What a telling node tells: a recorded file, or (seed, events a second)."""
+    """Where the events come from: a recorded file, or (seed, events a second)."""
 
     recorded: Path | None = None
     seed: int = 0
@@ -66,7 +66,7 @@ def parse_source(text: str) -> Source:
 
 
 async def feed(generator: Generator, rate_per_s: float, clock: Clock) -> None:
-    """Lets things happen on a chain at about this rate, until cancelled."""
+    """Makes changes to a chain at about this rate, until cancelled."""
     due = float(len(generator.chain.journal.events))
     while True:
         await clock.sleep(TICK_S)

@@ -1,4 +1,4 @@
-"""Keeps a sandbox node over restarts: what it was told, line by line, told again when it starts."""
+"""Keeps a sandbox node over restarts: a file records each request that changed it, and the next start repeats them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +49,7 @@ class _ReplayClock:
 
 
 def open_node(path: Path, clock: Clock, entropy: Entropy, network: Network) -> Node:
-    """The node whose diary is at `path`; a new one when there is none."""
+    """Opens the node with the journal at `path`, or makes a new one if there is none."""
     entries = iter(list(_read(path)))
     start = next(entries, None)
     if not isinstance(start, Start):

@@ -1,4 +1,4 @@
-"""What a transaction must satisfy before the node takes it."""
+"""The rules that a transaction must satisfy before the node accepts it."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -144,7 +144,7 @@ def _add_actions(transaction: Transaction, sums: dict[str, _Sums]) -> None:
 
 
 def _balance(transaction: Transaction, sums: dict[str, _Sums], chain: Chain) -> None:
-    """Each token in equals out, but for minting and melting, which move a deposit; fees leave too."""
+    """Checks that inputs equal outputs for each token, except for minting and melting, which move a deposit, and for fees."""
     due, fee = 0, 0
     for token_id, entry in sums.items():
         if token_id == "00":  # noqa: S105 - a token's id
@@ -187,7 +187,7 @@ def _fees(transaction: Transaction) -> int:
 
 
 def _deposit(minted: int) -> int:
-    """What a mint costs, rounded up; what a melt (negative) gives back, rounded down."""
+    """The cost of a mint, rounded up; or what a melt (negative) gives back, rounded down."""
     return -(-minted // DEPOSIT_PARTS)
 
 

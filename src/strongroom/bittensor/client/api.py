@@ -1,4 +1,4 @@
-"""The client that nodes hold, in a blocking and in an asyncio form."""
+"""The client for miners and validators, in a blocking and in an asyncio form."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ class WalletService:
         clock: Clock | None = None,
         entropy: Entropy | None = None,
     ) -> None:
-        """`local` is the SDK's own `subtensor.set_weights`; without it there is no falling back.
+        """`local` is the SDK's own `subtensor.set_weights`; without it the client has no fallback.
 
         `local_wallet`: the SDK's wallet whose hotkey lies on this machine; the one given to `set_weights` when None.
         """
@@ -78,10 +78,10 @@ class WalletService:
         )
 
     def wallet_or_local(self, name: str = "default", hotkey: str = "default") -> Any:
-        """The service's wallet; while the service is away, the local wallet if its hotkey lies on this machine.
+        """Returns the service's wallet or, while the service is away, the local wallet if its hotkey is on this machine.
 
         Raises:
-            ServiceError: neither; or the service refuses, which is no reason to fall back.
+            ServiceError: there is neither; or the service refuses, which is no reason to fall back.
         """
         try:
             return self.wallet(name, hotkey)
@@ -106,7 +106,7 @@ class WalletService:
         allow_all_zero_weights: bool = False,
         **_others: Any,
     ) -> Result:
-        """Has the service set weights, as the SDK's method of this name would.
+        """Asks the service to set weights. It takes the arguments of the SDK's method of this name.
 
         Args:
             wallet: of the SDK, a `RemoteWallet`, or the names `"wallet/hotkey"`.
@@ -178,6 +178,6 @@ def _names(wallet: Any) -> tuple[str, str]:
 
 
 def _plain(values: Any) -> list[Any]:
-    """A list of Python numbers, of a list, a numpy array or a tensor."""
+    """Turns a list, a numpy array or a tensor into a list of Python numbers."""
     listed = values.tolist() if hasattr(values, "tolist") else list(values)
     return [value.item() if hasattr(value, "item") else value for value in listed]

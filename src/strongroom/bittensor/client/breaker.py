@@ -1,4 +1,4 @@
-"""Stops asking a service that is away, and returns to it."""
+"""Stops asking a service that is away, and asks it again later."""
 
 import logging
 import threading
@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 
 class Breaker:
-    """Open for `cool_down_s` after a failure; then one caller may try while the others keep away."""
+    """Is open for `cool_down_s` after a failure; then it lets one caller try, and the others wait."""
 
     def __init__(self, clock: Clock, cool_down_s: float, url: str) -> None:
         self._url = url
@@ -23,7 +23,7 @@ class Breaker:
         return self._closed_again_s is not None
 
     def allows(self) -> bool:
-        """Whether the caller may ask the service now; it must then say `failed` or `worked`."""
+        """Whether the caller may ask the service now. The caller then reports `failed` or `worked`."""
         with self._lock:
             if self._closed_again_s is None:
                 return True

@@ -109,7 +109,7 @@ def _asyncio(chain: Any) -> None:
 
 
 def _sign(chain: Any, remote: RemoteKeypair, call: Any, named: dict[str, Any]) -> bytes:
-    """Completes the arguments with the era and the nonce that it signs for; the service tells when to take others."""
+    """Adds the era and the nonce to the arguments, and signs. If the service refuses the nonce, it takes a newer one."""
     asking = Asking(
         named.get("nonce"), is_pinned=True
     )  # this client keeps no count: one ahead was chosen on purpose
@@ -132,7 +132,7 @@ def _sign(chain: Any, remote: RemoteKeypair, call: Any, named: dict[str, Any]) -
 async def _sign_in_turn(
     chain: Any, remote: RemoteKeypair, call: Any, named: dict[str, Any], *, is_pinned: bool
 ) -> bytes:
-    """As `_sign`. The library counts nonces by itself, and goes on counting after what was never submitted."""
+    """As `_sign`. The library counts nonces by itself, and also counts those that were never submitted."""
     asking = Asking(named.get("nonce"), is_pinned=is_pinned)
     era = named.get("era")
     while True:
@@ -154,7 +154,7 @@ async def _sign_in_turn(
 
 
 def _names(create: Any) -> list[str]:
-    """The arguments that may follow the call and the keypair by their places."""
+    """The names of the positional arguments after the call and the keypair."""
     return list(inspect.signature(create).parameters)[3:]
 
 
@@ -165,7 +165,7 @@ def _remote(keypair: Any) -> RemoteKeypair | None:
 
 
 def _public(chain: Any, keypair: Any) -> Any:
-    """What the library asks for a fee with. Since its version 1.2 whatever looks like a keypair; before, its own kind."""
+    """The keypair with which the library estimates a fee. Before its version 1.2 it must be of the library's own class."""
     remote = _remote(keypair)
     if remote is None:
         return keypair
@@ -176,20 +176,20 @@ def _public(chain: Any, keypair: Any) -> Any:
 
 
 def _era(era: Any) -> dict[str, int]:
-    """A short one: should the chain's pool refuse the extrinsic, the account waits in the service until it is over."""
+    """Shortens an era: if the pool refuses the extrinsic, the service lets the account wait until the era is over."""
     named = dict(era) if isinstance(era, dict) else {}
     return named | {"period": min(named.get("period", PERIOD_BLOCKS), PERIOD_BLOCKS)}
 
 
 def _signature(remote: RemoteKeypair, call: Any, named: dict[str, Any]) -> bytes:
-    """Of sr25519's kind, 65 bytes with the kind in front."""
+    """An sr25519 signature: 65 bytes, of which the first one names the kind."""
     era = encode_era(named["era"]["period"], named["era"]["current"])
     signature = remote.sign_call(bytes(call.data.data), era, named["nonce"], named.get("tip") or 0)
     return bytes([SR25519]) + signature
 
 
 def encode_era(period: int, current: int) -> bytes:
-    """A mortal era, two bytes: blocks for which it holds (rounded up to a power of two from 4 to 65536) and its phase."""
+    """Encodes a mortal era as two bytes: its period in blocks, rounded up to a power of two from 4 to 65536, and its phase."""
     period = min(max(1 << (period - 1).bit_length(), 4), 1 << 16)
     quantise = max(period >> 12, 1)
     phase = current % period // quantise

@@ -1,7 +1,6 @@
-"""Keeps requests without a known end, over restarts of the node.
+"""Stores the requests whose outcome is not known, so that a restart of the node does not forget them.
 
-Without it a node that asks again after a lost answer could have the same weights signed a second time, by its own
-wallet.
+Without it, a node that asks again after a lost answer could sign the same weights a second time with its own wallet.
 """
 
 import hashlib
@@ -27,7 +26,7 @@ class Pending:
 
 
 class Journal:
-    """One small file a slot, replaced as a whole, so that several nodes may share the folder; None: in memory."""
+    """Has one small file for each slot, which is replaced as a whole, so that several nodes may share the folder. None: in memory."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder

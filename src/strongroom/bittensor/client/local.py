@@ -1,4 +1,4 @@
-"""The node's own wallet, for when the service is away."""
+"""Sets weights with the node's own wallet while the service is away."""
 
 import inspect
 import logging
@@ -45,7 +45,7 @@ class LocalWallet:
         return Path(path).expanduser() / str(name) / "hotkeys" / str(hotkey)
 
     def set_weights(self, arguments: dict[str, Any]) -> Result:
-        """Unknown unless the SDK said that it worked, or that it did not even try."""
+        """Sets weights. The fate is UNKNOWN unless the SDK says that it worked, or that it did not try."""
         try:
             success, message, *_ = self._set_weights(wallet=self._wallet, **self._accepted(arguments))
         except Exception as error:  # noqa: BLE001 - whatever the SDK raises, the node gets an answer

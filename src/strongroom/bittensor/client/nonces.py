@@ -1,7 +1,7 @@
-"""The nonces that the SDKs' clients of the chain count by themselves, and how they find back to the chain's.
+"""Corrects the nonces that the SDKs' chain clients count by themselves.
 
-A client asks the node once and adds one each time. Whatever is refused, dropped or lost after it has counted leaves it
-ahead of the chain, and what another program submits leaves it behind.
+A client asks the node once, and then adds one for each extrinsic. An extrinsic that is refused, dropped or lost leaves its count
+ahead of the chain's, and an extrinsic of another program leaves it behind.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ def is_nonce_taken(error: ServiceError) -> bool:
 
 
 def forget(chain: Any, address: str) -> None:
-    """Has the client ask the node for the account's next nonce again."""
+    """Makes the client ask the node for the account's next nonce again."""
     clear = getattr(chain, "clear_nonce_cache_for_account", None)
     if clear is not None:
         clear(address)
@@ -33,13 +33,13 @@ def forget(chain: Any, address: str) -> None:
 
 
 def turn(chain: Any, address: str) -> asyncio.Lock:
-    """One signature of an account at a time: the service would refuse a nonce that comes before the one below it."""
+    """The lock for one signature of an account at a time: the service refuses a nonce that arrives before the lower one."""
     turns: dict[Any, asyncio.Lock] = chain.__dict__.setdefault(TURNS, {})
     return turns.setdefault((asyncio.get_running_loop(), address), asyncio.Lock())
 
 
 class Asking:
-    """One extrinsic that is to be signed, however often the service is asked for it. It signs one at most.
+    """One extrinsic to sign, however often the client asks the service for it. The service signs at most one.
 
     `is_pinned`: a nonce that is ahead of the account's was chosen on purpose, and no other will do.
     """
@@ -74,7 +74,7 @@ class Asking:
         return True
 
     def repeats(self, error: ServiceError) -> bool:
-        """As both together, for a client that asks the node by itself; a nonce that was given stays."""
+        """Does the work of `may_go_on` and `goes_on` for a client that asks the node by itself; a given nonce stays."""
         if not self.may_go_on(error) or (is_nonce_taken(error) and self._is_pinned):
             return False
         self._is_renewed = is_nonce_taken(error)
@@ -85,7 +85,7 @@ class Asking:
 class Draws:
     """How many nonces a task has drawn from a client's count since it last signed.
 
-    One is the next nonce. A task that draws two pins the second on purpose, for what shall come after the first.
+    One is the next nonce. A task that draws two nonces pins the second on purpose, for an extrinsic that must follow the first.
     """
 
     def __init__(self) -> None:

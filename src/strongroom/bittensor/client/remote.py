@@ -1,4 +1,4 @@
-"""Wallets and keys whose private half lies in the service: what the SDK needs of them, and no more."""
+"""Wallets and keys whose private half is in the service. They have what the SDK needs, and nothing more."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -74,7 +74,7 @@ class RemoteKeypair:
         return bytes.fromhex(self._service.post("/wallet/extrinsics/sign", document)["signature"])
 
     def sign_extrinsic_payload(self, payload: dict[str, Any]) -> dict[str, str] | Awaitable[dict[str, str]]:
-        """As SDK 11 asks: a payload in the JSON form that wallets of browsers take; answers `{"signature": "0x01..."}`.
+        """Signs a payload in the JSON form of browser wallets, as SDK 11 asks; answers `{"signature": "0x01..."}`.
 
         In an event loop the answer is to be awaited: the loop may have to submit what the service waits for.
         """
@@ -104,7 +104,7 @@ class RemoteKeypair:
 class RemoteWallet:
     """Looks like the SDK's `Wallet`, and enough like its hotkey for the dendrite, which takes either.
 
-    It must not be all of a keypair: SDK 11 would sign with it whatever the coldkey should.
+    It is not a complete keypair, because SDK 11 would then sign with it what the coldkey should sign.
     """
 
     path = ""
@@ -144,7 +144,7 @@ class RemoteWallet:
         return self.hotkey.verify(data, signature)
 
     def unlock_hotkey(self) -> RemoteKeypair:
-        """Nothing to unlock here: the service does it."""
+        """Returns the hotkey; only the service unlocks keys."""
         return self.hotkey
 
     def unlock_coldkey(self) -> RemoteKeypair | None:
@@ -175,7 +175,7 @@ ADDRESS_BYTES = 35
 
 
 def public_key(ss58_address: str) -> bytes:
-    """The 32 bytes in an SS58 address of a one-byte prefix. The checksum is the service's to keep: it made the address."""
+    """The 32 bytes in an SS58 address with a one-byte prefix. The checksum is not verified, because the service made the address."""
     number = 0
     for letter in ss58_address:
         number = number * 58 + ALPHABET.index(letter)
@@ -183,7 +183,7 @@ def public_key(ss58_address: str) -> bytes:
 
 
 def _text(data: Any) -> str:
-    """As the SDK's keypair reads it: text is its UTF-8 bytes, `0x...` its bytes."""
+    """Reads data as the SDK's keypair does: text stands for its UTF-8 bytes, and `0x...` for the bytes in hex."""
     if isinstance(data, str):
         return data
     raw = bytes(getattr(data, "data", data))

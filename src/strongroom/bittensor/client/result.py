@@ -52,7 +52,7 @@ class Result:
 
 
 def of_service(document: dict[str, Any], function: str = "set_weights") -> Result:
-    """The result that an answer of the service tells of; `success: null` is in a block whose events are lost."""
+    """Reads the result from an answer of the service. `success: null`: it is in a block whose events are not known."""
     success = document.get("success")
     fate = Fate.ACCEPTED if success is True else Fate.REFUSED if success is False else Fate.UNKNOWN
     return Result(

@@ -1,7 +1,7 @@
 """Lets SDK 11's own client of the chain submit extrinsics for a key that lies in the service.
 
-It hands a remote signer the call itself, so nothing is to be replaced for that. It counts nonces as the library of
-the other SDKs does, asks for eras that are longer than they need be, and signs with several tasks at once.
+That client gives the call itself to a remote signer, so signing needs no change. But it counts nonces as the library of the other
+SDKs does, asks for eras that are longer than necessary, and signs in several tasks at once.
 """
 
 import functools
@@ -18,7 +18,7 @@ TAUGHT = "_signs_with_remote_keys"
 
 
 def teach() -> bool:
-    """False where the SDK is not installed, or is another version."""
+    """Adapts the client once; returns False if the SDK is not installed, or is another version."""
     try:
         if importlib.util.find_spec(TRANSPORT) is None:
             return False

@@ -27,14 +27,14 @@ class ServiceError(Exception):
 
 
 class Service:
-    """One method a route, no decisions."""
+    """Has one method for each route, and makes no decisions."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self.url = transport.url
 
     def probe(self) -> str | None:
-        """None when the service takes requests; else why not. Nothing was asked of it that could sign."""
+        """Why the service takes no requests, or None if it does. The question cannot cause a signature."""
         try:
             answer = self._transport.ask("GET", "/health", timeout_s=PROBE_S)
         except (NotDelivered, NoAnswer) as error:
@@ -46,7 +46,7 @@ class Service:
         )
 
     def submit(self, path: str, document: dict[str, Any], key: str, timeout_s: float) -> ServiceResponse:
-        """Has the service sign and submit.
+        """Asks the service to sign and to submit.
 
         Raises:
             NotDelivered, NoAnswer: as the transport's.
@@ -105,7 +105,7 @@ class Service:
 
 
 def reason(answer: ServiceResponse) -> str:
-    """What the service's error body says, for a person."""
+    """The text of the service's error body, for people."""
     said = answer.document.get("detail") or answer.document.get("error") or answer.document.get("message")
     if isinstance(said, dict):
         said = said.get("message") or said.get("name")

@@ -1,4 +1,4 @@
-"""Where the service is: arguments beat the environment, which beats the defaults."""
+"""Reads where the service is. Arguments take precedence over the environment, and the environment over the defaults."""
 
 import argparse
 import os

@@ -1,6 +1,6 @@
-"""Signatures of messages: by the service, or by the local hotkey while the service is away.
+"""Signs messages with the service, or with the local hotkey while the service is away.
 
-A message may be signed twice without harm, so nothing has to be known of a request that got no answer.
+To sign a message twice does no harm, so the outcome of a request without an answer does not matter.
 """
 
 import logging
@@ -54,7 +54,7 @@ class MessageSigner:
         return bytes.fromhex(answer["signature"].removeprefix("0x"))
 
     def _local_key(self, key: Signed) -> Any | None:
-        """The same hotkey on this machine: another one's signature would be worth nothing."""
+        """The same hotkey on this machine, if it is there: a signature of another one would be useless."""
         path = LocalWallet.hotkey_path(self._local)
         if key.role != "hotkey" or path is None or not path.is_file():
             return None

@@ -1,4 +1,4 @@
-"""HTTP to the wallet service, on the standard library: a node should need nothing else."""
+"""HTTP to the wallet service with the standard library alone, so that a node needs no other package."""
 
 import http.client
 import json
@@ -99,7 +99,7 @@ class Transport:
 
 
 def _read(response: http.client.HTTPResponse, until_s: float) -> bytes:
-    """The whole body, within a size and a time that bound it also when it trickles."""
+    """Reads the whole body, within a limit of size and a limit of time that a slow sender cannot extend."""
     text = b""
     while chunk := response.read1(CHUNK_BYTES):
         text += chunk
@@ -121,6 +121,6 @@ def _document(text: bytes) -> dict[str, Any]:
 
 
 def _seconds(text: str | None) -> float | None:
-    """None: it is no small whole number; others write dates, and "²" is a digit too."""
+    """Reads a small integer; None if it is something else, for example a date. `isdigit` alone would accept "²"."""
     is_number = text is not None and text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
     return float(text) if text is not None and is_number else None

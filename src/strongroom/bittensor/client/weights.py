@@ -1,14 +1,14 @@
-"""`set_weights` through the service, with the local wallet behind it.
+"""`set_weights` through the service, with the local wallet as the fallback.
 
-The rules, in the order in which they are asked:
+The client applies these rules, in this order:
 
-1. An earlier request of this slot (hotkey, subnet, mechanism) whose end is not known is followed first. Until it is
-   known, nothing else is signed for the slot. One that the service does not know may yet arrive, or be in its queue: for
-   a while nobody but the service is asked, which has one set under way at a time.
-2. The service is probed with a request that signs nothing. If that fails, nothing was signed: the local wallet may.
-3. The request is noted, then sent. Only an answer that says `submitted: false`, or no connection at all, proves that
-   nothing was signed: the local wallet may. A refusal is an answer: it stands.
-4. No answer: the service is asked what became of the request, by its Idempotency-Key.
+1. If an earlier request of this slot (hotkey, subnet, mechanism) has no known outcome, the client follows it first. Until its outcome
+   is known, it signs nothing else for the slot. A request that the service does not know may still arrive, or be in its queue: for a
+   while the client asks only the service, which has one set in flight at a time.
+2. The client probes the service with a request that signs nothing. If that fails, nothing was signed, and the local wallet may sign.
+3. The client stores the request, then sends it. Only an answer that says `submitted: false`, or no connection at all, proves that
+   nothing was signed, so that the local wallet may sign. A refusal is an answer, and it is final.
+4. If there is no answer, the client asks the service for the outcome of the request, by its Idempotency-Key.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ PATH = "/wallet/set_weights"
 KEY_BYTES = 16
 FOLLOW_PAUSE_S = 1.0
 TRIES = 2
-UNTOLD = "the wallet service did not say what became of the request: the next call follows it"
+UNTOLD = "the wallet service did not tell the outcome of the request: the next call follows it"
 AWAY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
@@ -109,7 +109,7 @@ class WeightSetter:
             return earlier if isinstance(earlier, Result) else self._ask(replace(request, earlier=earlier))
 
     def _settle_earlier(self, request: Request) -> Result | Pending | None:
-        """What this call comes to because of an earlier one, or that one if it may yet arrive; None: the slot is free."""
+        """The result of this call that follows from an earlier one, or the earlier one if it may still arrive; None: the slot is free."""
         pending = self._journal.get(request.slot)
         if pending is None:
             return None
@@ -130,7 +130,7 @@ class WeightSetter:
         return self._followed(request, pending, result)
 
     def _followed(self, request: Request, pending: Pending, result: Result) -> Result | Pending | None:
-        """As `_settle_earlier`, by what the service says of the earlier request."""
+        """As `_settle_earlier`, from what the service says about the earlier request."""
         arrives_until_ms = pending.sent_ms + self._patience.arrival_s * 1000
         if result.fate is Fate.NOT_SENT and self._clock.now_ms() < arrives_until_ms:
             return pending
@@ -167,7 +167,7 @@ class WeightSetter:
         return self._answered(request, pending, answer)
 
     def _key_for(self, request: Request) -> str:
-        """A new key; that of the earlier request where it was for the same weights: should both arrive, they are one."""
+        """A new key, or that of an earlier request for the same weights: if both arrive, the service takes them for one."""
         earlier = request.earlier
         if earlier is not None and earlier.digest == request.digest:
             return earlier.key
@@ -206,21 +206,21 @@ class WeightSetter:
         return result
 
     def _end(self, request: Request, pending: Pending) -> None:
-        """The service has said what became of the request, whichever copy of it arrived."""
+        """Frees the slot, because the service has told the outcome of the request, whichever copy of it arrived."""
         if request.earlier is not None and request.earlier.key == pending.key:
             self._journal.remove(request.slot)
         else:
             self._free(request)
 
     def _free(self, request: Request) -> None:
-        """This copy was not taken; an earlier request keeps the slot."""
+        """Frees the slot of a copy that was not accepted; an earlier request keeps the slot."""
         if request.earlier is None:
             self._journal.remove(request.slot)
         else:
             self._journal.put(request.slot, request.earlier)
 
     def _follow(self, pending: Pending, follow_s: float) -> Result | None:
-        """The end of a request; None when it cannot be told. A request that never arrived is refused."""
+        """The outcome of a request, or None if it cannot be found out. A request that never arrived was not sent."""
         end_s = self._clock.monotonic_s() + follow_s
         while True:
             try:
