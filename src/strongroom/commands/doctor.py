@@ -16,7 +16,7 @@ from strongroom.core.http.tls.files import check_files
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, check_schema, reading
 from strongroom.core.security.audit import verify
-from strongroom.core.security.token_expiry import SOON_DAYS, find_expiring
+from strongroom.core.security.upkeep.token_expiry import SOON_DAYS, find_expiring
 from strongroom.core.terminal import print_table
 from strongroom.registry import BROKEN, BY_NAME
 from strongroom.settings import Settings

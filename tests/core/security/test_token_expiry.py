@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import OPERATOR
-from strongroom.core.security.token_expiry import DAY_MS, TokenExpiry, find_expiring
+from strongroom.core.security.upkeep.token_expiry import DAY_MS, TokenExpiry, find_expiring
 from strongroom.core.storage.database import Database
 from support.clock import START_MS, ManualClock, SeededEntropy
 from support.tokens import TokenHouse

@@ -28,8 +28,8 @@ from strongroom.core.security.attempts import Attempts
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.authentication import Gatekeeper, TokenCheck
 from strongroom.core.security.policy import SigningGate
-from strongroom.core.security.token_uses import TokenUses
 from strongroom.core.security.tokens import Tokens as ApiTokens
+from strongroom.core.security.upkeep.token_uses import TokenUses
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
 from strongroom.hathor import tables

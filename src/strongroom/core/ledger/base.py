@@ -23,6 +23,7 @@ from strongroom.core.guard.approvals.carrying_out import Carrier, CarryingOut
 from strongroom.core.guard.approvals.parking import ParkedRequests
 from strongroom.core.guard.dry_run import DryRun
 from strongroom.core.guard.guard import Guard
+from strongroom.core.guard.settings import GuardSettings
 from strongroom.core.http.door import Dialect
 from strongroom.core.http.listener import Surface
 from strongroom.core.http.opening import Headers, Opening
@@ -41,10 +42,10 @@ from strongroom.core.security.holdings import Holdings, bind_holdings, open_key
 from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.policy import Policy, SigningGate
 from strongroom.core.security.short_secrets import require_long_credentials
-from strongroom.core.security.token_expiry import CHECK_S as LOOK_S
-from strongroom.core.security.token_expiry import TokenExpiry
-from strongroom.core.security.token_uses import WRITE_S, TokenUses
 from strongroom.core.security.tokens import Tokens
+from strongroom.core.security.upkeep.token_expiry import CHECK_S as LOOK_S
+from strongroom.core.security.upkeep.token_expiry import TokenExpiry
+from strongroom.core.security.upkeep.token_uses import WRITE_S, TokenUses
 from strongroom.core.security.vault import Vault
 from strongroom.core.security.watch import KeyWatch, Watched
 from strongroom.core.storage.check import CHECK_S, check_database
@@ -102,15 +103,25 @@ class LedgerBase(ABC, Generic[S]):
             AuditedBursts(self.database, self.audit, self.background),
             free=surroundings.free_attempts,
         )
-        self.guard = Guard(self.clock, surroundings.guard.default, definition.token_rules())
+        self._set_guard(definition, surroundings.guard)
+        self.leases = Leases(self.database, self.clock, holder=self.entropy.token(HOLDER_BYTES).hex())
+        self._sealed: _Sealed | None = None
+        self._openings: dict[str, Opening] = {}
+        self._failed: asyncio.Future[None] | None = None
+        self._is_prepared = False
+        self._idempotency: Idempotency | None = None
+
+    def _set_guard(self, definition: AnyLedger, settings: GuardSettings) -> None:
+        """Makes what decides about signatures, and what people do with it."""
+        self.guard = Guard(self.clock, settings.default, definition.token_rules())
         self.rules = GuardAdministration(
             self.database,
             self.audit,
             self.clock,
             self.entropy,
             vocabulary=definition.vocabulary(),
-            loosening_delay_ms=surroundings.guard.loosening_delay_ms,
-            approvals=surroundings.guard.changes,
+            loosening_delay_ms=settings.loosening_delay_ms,
+            approvals=settings.changes,
         )
         self.dry_run = DryRun(self.database, self.tokens, self.guard, self.rules)
         self.payments = Payments(definition.name, self.database, self.clock)
@@ -118,14 +129,8 @@ class LedgerBase(ABC, Generic[S]):
             self.database, self.audit, self.clock, ledger=definition.name, apply=self.rules.apply
         )
         self._parked = ParkedRequests(
-            self.audit, self.clock, self.entropy, lifetime_ms=surroundings.guard.approval_lifetime_ms
+            self.audit, self.clock, self.entropy, lifetime_ms=settings.approval_lifetime_ms
         )
-        self.leases = Leases(self.database, self.clock, holder=self.entropy.token(HOLDER_BYTES).hex())
-        self._sealed: _Sealed | None = None
-        self._openings: dict[str, Opening] = {}
-        self._failed: asyncio.Future[None] | None = None
-        self._is_prepared = False
-        self._idempotency: Idempotency | None = None
 
     # A ledger defines these.
 

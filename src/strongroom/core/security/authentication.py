@@ -16,8 +16,8 @@ from strongroom.core.security.access import ANONYMOUS, Principal
 from strongroom.core.security.certificates import CertificateUse, read_presented
 from strongroom.core.security.credentials import Credentials
 from strongroom.core.security.networks import is_within
-from strongroom.core.security.token_uses import TokenUses
 from strongroom.core.security.tokens import TOKEN_PREFIX, networks_of, rate_of, secret_hash
+from strongroom.core.security.upkeep.token_uses import TokenUses
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 

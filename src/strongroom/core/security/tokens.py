@@ -145,21 +145,26 @@ class Tokens:
             row |= {**_bound(certificate), "certificate_use": certificate_use.value}
             granted |= {"certificate": certificate.title, "certificateUse": certificate_use.value}
 
+        await self._insert(principal, row, granted)
+        if certificate is not None and certificate_use is CertificateUse.ALONE:
+            return NewToken(id=token_id, secret="")
+        return made
+
+    async def _insert(self, principal: Principal, row: dict[str, Any], granted: dict[str, Any]) -> None:
+        """Raises: Conflict: there is a token with this name."""
+
         def work(connection: Connection) -> None:
             connection.execute(tables.token.insert(), row)
-            self._audit.append(connection, principal, "token.create", token_id, granted)
+            self._audit.append(connection, principal, "token.create", row["id"], granted)
 
         try:
             await self._database.write(work)
         except Duplicate:
             raise Conflict(
-                f"There is already a token named {name}, perhaps a revoked one. A name is used only once, because earlier"
-                " requests belong to it: choose another name, or give that token a new secret with token rotate",
+                f"There is already a token named {row['name']}, perhaps a revoked one. A name is used only once, because"
+                " earlier requests belong to it: choose another name, or give that token a new secret with token rotate",
                 code="token_exists",
             ) from None
-        if certificate is not None and certificate_use is CertificateUse.ALONE:
-            return NewToken(id=token_id, secret="")
-        return made
 
     async def copy_from(self, principal: Principal, other: "Tokens", token_id: str) -> None:
         """Makes the same token as on another ledger, with its secret, scopes and limits.
@@ -179,15 +184,8 @@ class Tokens:
                 "Only tokens of the admin API are the same on several ledgers", code="token_not_admin"
             )
 
-        def work(connection: Connection) -> None:
-            connection.execute(tables.token.insert(), dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name
-            granted = {"name": row.name, "scopes": scopes, "expiresAtMs": row.expires_at_ms, "copied": True}
-            self._audit.append(connection, principal, "token.create", token_id, granted)
-
-        try:
-            await self._database.write(work)
-        except Duplicate:
-            raise Conflict("This ledger has a token with this id or name", code="token_exists") from None
+        granted = {"name": row.name, "scopes": scopes, "expiresAtMs": row.expires_at_ms, "copied": True}
+        await self._insert(principal, dict(row._mapping), granted)  # noqa: SLF001 - SQLAlchemy's public name
 
     async def rotate(
         self, principal: Principal, token_id: str, overlap_ms: int = 0, *, made: NewToken | None = None

@@ -24,7 +24,7 @@ from strongroom.core.guard.state import GuardReader, GuardState
 from strongroom.core.security.access import ANONYMOUS, Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.authentication import require_unrevoked
-from strongroom.core.security.descent import comes_from
+from strongroom.core.security.upkeep.descent import comes_from
 from strongroom.core.storage.database import Database
 
 MAX_LISTED: Final = 500
