@@ -1,4 +1,4 @@
-"""What the sandbox does to its own state on request: money from nowhere, subnets, neurons, hyperparameters.
+"""Changes of the chain's state on request: money, subnets, neurons, hyperparameters.
 
 Each makes a change for `Node.produce`, so that every state a client can read belongs to a block.
 """

@@ -112,9 +112,11 @@ class TransactionNetwork:
         if presence is Presence.LIVE:
             return ACCEPTED
         refusal = self._refusal(intent)
+        # After a refusal the bytes are not pushed again, even within the window: only their absence counts from then on.
         if not is_late and refusal is None:
             return Unknown(why="The node does not have it")
         absence = self._note_absence(intent, refusal)
+        # A node that lags or has just started may lack it at one moment and have it at the next.
         if absence.asked_s - absence.since_s < GRACE_S:
             return Pending(stage=SENDING, trouble="The node does not have it; it is not pushed any more")
         return Rejected(reason=refusal or NEVER_ARRIVED, stage=SEND_ERROR, if_unshared=True, is_presumed=True)
@@ -130,6 +132,7 @@ class TransactionNetwork:
             one: absence for one, absence in self._absences.items() if now_s - absence.asked_s < FORGOTTEN_S
         }
         known = self._absences.get(intent.id)
+        # An absence from before another push proves nothing about that push, so it starts anew.
         since_s = known.since_s if known is not None and known.attempts == intent.attempts else now_s
         noted = _Absence(attempts=intent.attempts, refusal=refusal, since_s=since_s, asked_s=now_s)
         self._absences[intent.id] = noted

@@ -116,6 +116,7 @@ class Submitter:
         deferral: Deferral,
     ) -> asyncio.Task[Resolution[None]] | None:
         """Stores the transaction and lets the broadcaster send it; None: it went out already."""
+        # Checked here without a lock, so that a request which cannot succeed waits for none; `begin_broadcast` checks it again.
         proposed = await self._database.read(
             partial(_sendable, proposal_id=proposal_id, wallet_id=wallet_id, raw=raw, tx_id=transaction.id)
         )
@@ -123,6 +124,7 @@ class Submitter:
             return None
         # Clients sign what they proposed; anything else is an error of theirs or somebody else's transaction.
         verify_same(proposed.transaction, transaction)
+        # What is being sent already passed this check, and its inputs may be spent by now: by this very transaction.
         if self._verify and not proposed.is_under_way:
             await self._check(wallet_id, proposal_id, transaction)
         intent = await self._policy.write(

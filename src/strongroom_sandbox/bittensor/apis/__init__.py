@@ -1,4 +1,4 @@
-"""What the runtime answers: importing this registers every runtime API."""
+"""The runtime APIs; importing this package registers all of them."""
 
 from strongroom_sandbox.bittensor.apis import (
     core_apis,

@@ -1,4 +1,4 @@
-"""Who has staked what with whom, and who delegates to whom."""
+"""The stakes of coldkeys with hotkeys, and the delegates."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ def get_stake_fee(
     _destination_coldkey: bytes,
     amount: int,
 ) -> int:
-    """About what moving stake costs: the pool's fee."""
+    """Roughly the cost of moving stake: the pool's fee."""
     place = destination or origin
     view = View(storage)
     if place is None or origin == destination or not stakes.is_dynamic(view, place[1]):

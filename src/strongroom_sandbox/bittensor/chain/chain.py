@@ -50,7 +50,7 @@ class Chain:
         return Storage(self.runtime, self.state)
 
     def block(self, block_hash: bytes) -> Block | None:
-        """A block that was ever made, also one that was retracted."""
+        """Any block that was made, also one that was retracted."""
         return self.blocks.get(block_hash)
 
     def is_best(self, block: Block) -> bool:
@@ -112,7 +112,7 @@ class Chain:
         return ctx
 
     def retract(self, count: int) -> list[Block]:
-        """Takes the best blocks back; returns them, newest first.
+        """Removes the best blocks from the best branch; returns them, newest first.
 
         Raises:
             ValueError: that many blocks are not there, or are final.

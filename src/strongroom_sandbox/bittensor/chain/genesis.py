@@ -1,4 +1,4 @@
-"""Block 0: who has what, and the two subnets that every chain begins with."""
+"""Block 0: the first balances, and the two subnets with which every chain begins."""
 
 from dataclasses import dataclass, field
 
@@ -33,7 +33,7 @@ class Genesis:
     now_ms: int = 1
 
     def chain(self) -> Chain:
-        """A new chain, kept nowhere."""
+        """A new chain that no file keeps."""
         return Chain(self.block())
 
     def block(self) -> Block:

@@ -1,4 +1,4 @@
-"""Keeps the chain over restarts: what every block changed, written as it is made, read again when the sandbox starts."""
+"""Keeps the chain over restarts: it writes what each block changed, and the next start of the sandbox reads it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ class Seal(msgspec.Struct, tag="seal", frozen=True):
 
 
 class Retract(msgspec.Struct, tag="retract", frozen=True):
-    """So many blocks were taken back."""
+    """This many blocks were retracted."""
 
     count: int
 
@@ -99,7 +99,7 @@ def read_block(seal: Seal, values: dict[bytes, bytes]) -> Block:
 
 
 def changed(before: dict[bytes, bytes], after: dict[bytes, bytes]) -> dict[bytes, bytes | None]:
-    """What leads from one state to the next."""
+    """The changes from one state to the next."""
     changes: dict[bytes, bytes | None] = {
         key: value for key, value in after.items() if before.get(key) != value
     }

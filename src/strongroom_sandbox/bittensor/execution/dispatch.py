@@ -1,4 +1,4 @@
-"""The seam between the chain and its pallets: what a pallet's code gets, and how it makes itself known.
+"""The interface between the chain and its pallets: what a pallet's code gets, and how it registers itself.
 
     @call("SubtensorModule", "set_weights", ref_time=22_060_000_000, pays_fee=False)
     def set_weights(ctx: Context, netuid: int, dests: list[int], weights: list[int], version_key: int) -> None:
@@ -33,7 +33,7 @@ from strongroom_sandbox.bittensor.state.storage import Storage
 
 
 class PanicError(Exception):
-    """A fault in what a pallet or an API does, as a real runtime would trap: nothing happened."""
+    """A defect in a pallet or an API, where a real runtime would trap. It changed nothing."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The clients' connections, to cut them in ways that ASGI has no word for."""
+"""The clients' connections. It cuts them in ways that ASGI does not offer."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""`author_*`: extrinsics handed in, and what becomes of them."""
+"""`author_*`: submitted extrinsics, and their status."""
 
 from typing import Any
 

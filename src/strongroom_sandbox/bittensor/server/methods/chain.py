@@ -1,4 +1,4 @@
-"""`chain_*`: blocks, headers, and who is told of new ones."""
+"""`chain_*`: blocks, headers, and subscriptions to new ones."""
 
 from typing import Any
 
