@@ -18,7 +18,6 @@ from strongroom.atto import tables
 from strongroom.atto.definition import LEDGER
 from strongroom.atto.ledger import AttoLedger
 from strongroom.atto.protocol import AccountKeys, Mnemonic
-from strongroom.atto.settings import AttoSettings
 from strongroom.core.clock import SystemEntropy
 from strongroom.core.http.listener import behind_door
 from strongroom.core.intents.intent import Intent
@@ -237,6 +236,7 @@ async def running_service(
 
     `serve` puts it behind HTTP.
     """
+    settings = read_settings({**network.variables, "ATTO_REQUEST_TIMEOUT_S": "8", **variables})
     health, metrics = Health(), Metrics("strongroom")
     surroundings = Surroundings(
         clock=HurriedClock(network.clock),
@@ -244,8 +244,11 @@ async def running_service(
         health=health,
         metrics=metrics,
         free_attempts=UNSLOWED,
+        redis=settings.redis,
     )
-    ledger = LEDGER.make(_settings(network, variables), surroundings)
+    own = settings.of(LEDGER)
+    assert own is not None
+    ledger = LEDGER.make(own, surroundings)
     try:
         (surface,) = ledger.surfaces()
         await ledger.open()
@@ -259,12 +262,6 @@ async def running_service(
                 yield service
     finally:
         await ledger.close()
-
-
-def _settings(network: AttoNetwork, variables: Mapping[str, str]) -> AttoSettings:
-    settings = read_settings({**network.variables, "ATTO_REQUEST_TIMEOUT_S": "8", **variables}).of(LEDGER)
-    assert settings is not None
-    return settings
 
 
 def _document(response: httpx2.Response) -> Any:

@@ -7,14 +7,17 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import select
+from sqlalchemy.engine import URL
 
 from atto.conftest import Start
 from strongroom.core.coordination.rates import parse_rate
+from strongroom.core.runtime.telemetry import Status
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.tokens import TokenChange
 from strongroom.core.storage import tables
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, assert_refused, entry
+from support.redis import Redis
 
 pytestmark = pytest.mark.anyio
 NEEDED = "This service needs an API token: Authorization: Bearer <token>"
@@ -236,3 +239,31 @@ async def test_a_token_s_last_use_survives_a_restart(start: Start) -> None:
         assert token.used_from == "127.0.0.1"
         assert token.used_at_ms is not None
         assert token.used_at_ms >= token.created_at_ms
+
+
+async def test_replicas_count_a_rate_in_redis_and_each_alone_without_it(
+    start: Start, redis: Redis, database_url: URL
+) -> None:
+    own = redis.url.replace("/0", "/1" if database_url.get_backend_name() == "sqlite" else "/2")
+    variables = {"ATTO_REQUIRE_TOKEN": "true", "REDIS_URL": own}
+    async with start(**variables) as one, start(**variables) as other:
+        new = await one.ledger.tokens.create(OPERATOR, "busy", ["atto:read"], rate=parse_rate("10/h"))
+        headers = {"Authorization": f"Bearer {new.secret}"}
+
+        async def statuses(times: int) -> list[int]:
+            return [
+                (await each.client.get("/wallets", headers=headers)).status_code
+                for each in (one, other) * times
+            ]
+
+        assert await statuses(8) == [200] * 10 + [429] * 6
+        assert await one.ledger.database.fetch_all(select(tables.rate)) == []
+        redis.stop()
+        try:
+            more = await one.ledger.tokens.create(OPERATOR, "busier", ["atto:read"], rate=parse_rate("10/h"))
+            headers = {"Authorization": f"Bearer {more.secret}"}
+            assert await statuses(12) == [200] * 20 + [429] * 4
+            health = one.health.components()["attoTokens"]
+            assert health.status is Status.DEGRADED
+        finally:
+            redis.start()
