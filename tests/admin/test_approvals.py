@@ -1,14 +1,17 @@
 """Approvals by the admin API: others decide, and nobody for themselves, under whatever name."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
 from strongroom.core.errors import ApprovalNeeded
+from strongroom.core.guard.settings import GuardSettings
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.policy import SignatureRequest
-from support.admin_office import Office
+from support.admin_office import Office, running_office
+from support.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
 APPROVALS = "/ledgers/atto/approvals"
@@ -113,6 +116,27 @@ async def test_nobody_approves_what_a_token_of_their_making_asks_for(office: Off
         assert told(refused, 403, "approval_own"), answer.json()["token"]["name"]
         approved = await office.ask(other, "POST", f"{APPROVALS}/{waiting}/approve")
         assert approved.status_code == 200
+
+
+async def test_a_change_that_loosens_waits_for_others(tmp_path: Path, clock: ManualClock) -> None:
+    async with running_office(tmp_path, clock, guard=GuardSettings(change_approvals=1)) as office:
+        boss, other = await office.token("admin", name="boss"), await office.token("admin", name="other")
+        rules = "/ledgers/atto/rules"
+        rule = (await office.ask(boss, "POST", rules, {"name": "x", "rule": {"effect": "deny"}})).json()
+        waits = await office.ask(boss, "DELETE", f"{rules}/{rule['id']}")
+        assert told(waits, 403, "approval_needed")
+        path = f"{APPROVALS}/{waits.json()['approvalId']}"
+        assert (await office.ask(boss, "GET", path)).json()["purpose"] == "change"
+        assert told(await office.ask(boss, "POST", f"{path}/approve"), 403, "approval_own")
+        assert [one["name"] for one in (await office.ask(boss, "GET", rules)).json()] == ["x"]
+        assert (await office.ask(other, "POST", f"{path}/approve")).status_code == 200
+        assert (await office.ask(boss, "GET", rules)).json() == []
+
+        frozen = await office.ask(boss, "POST", "/freeze", {"reason": "a theft"})
+        assert frozen.status_code == 200
+        thawed = await office.ask(boss, "POST", "/unfreeze")
+        assert told(thawed, 403, "approval_needed")
+        assert len((await office.ask(boss, "GET", "/ledgers/atto/freezes")).json()) == 1
 
 
 async def test_a_dry_run_says_that_it_needs_approval(office: Office, shop: str) -> None:

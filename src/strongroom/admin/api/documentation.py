@@ -45,6 +45,9 @@ PROBLEM_SCHEMA: Final = Schema(
         "detail": TEXT,
         "code": TEXT,
         "requestId": TEXT,
+        "approvalId": Schema(
+            type=OpenAPIType.STRING, description="under which the change waits for approvals"
+        ),
         "ledgers": Schema(
             type=OpenAPIType.ARRAY,
             items=CHANGE,

@@ -25,6 +25,8 @@ class Problem(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     code: str
     request_id: str = ""
     """As in the header X-Request-Id and in the audit trail."""
+    approval_id: str | None = None
+    """Under which the change waits for approvals."""
     ledgers: list[dict[str, Any]] | None = None
     """What became of each ledger, of a request that concerns several."""
 
@@ -58,6 +60,8 @@ class ProblemAnswers(ErrorAnswers):
 
     def of(self, path: str, error: errors.StrongroomError) -> Problem:
         problem: Problem = super().of(path, error)
+        if isinstance(error, errors.ApprovalNeeded):
+            problem.approval_id = error.approval
         if isinstance(error, PartlyDone):
             problem.ledgers = error.ledgers
         return problem
