@@ -41,6 +41,8 @@ class Spent(NamedTuple):
 
     def since(self, first: int) -> "Spent":
         """Without the buckets before the one of this number: they count no more."""
+        if self.oldest >= first:
+            return self
         if self.newest.number < first:
             return NOTHING
         signatures, amount, _, others = self

@@ -51,9 +51,11 @@ def look_at_windows(connection: Connection, ids: Sequence[bytes]) -> Windows:
     return _windows(select_in(connection, _LOOK, ids))
 
 
-def lock_windows(connection: Connection, owners: Mapping[bytes, WindowOf], now_ms: int) -> Windows:
+def lock_windows(
+    connection: Connection, ids: Iterable[bytes], owner_of: Callable[[bytes], WindowOf], now_ms: int
+) -> Windows:
     """What the windows hold. Their rows stay locked until the commit, and are made where they are missing."""
-    ids = sorted(owners)
+    ids = sorted(ids)
     found = _windows(select_in(connection, _LOCK, ids))
     missing = [each for each in ids if each not in found]
     if not missing:
@@ -61,12 +63,12 @@ def lock_windows(connection: Connection, owners: Mapping[bytes, WindowOf], now_m
     rows = [
         {
             "id": each,
-            "rule": owners[each].rule,
-            "subject": owners[each].subject,
+            "rule": owner.rule,
+            "subject": owner.subject,
             "spent": encode_spent(NOTHING),
             "updated_at_ms": now_ms,
         }
-        for each in missing
+        for each, owner in zip(missing, map(owner_of, missing), strict=True)
     ]
     insert_ignore(connection, tables.window, rows)
     return _windows(select_in(connection, _LOCK, ids))

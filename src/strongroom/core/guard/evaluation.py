@@ -1,6 +1,6 @@
 """Whether a rule concerns a signature. Nothing here reads or writes anything."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from strongroom.core.guard.rule import DAYS, Conditions, Effect, Hours, Rule
 from strongroom.core.security.networks import is_within
-from strongroom.core.security.policy import SignatureRequest, Term, Unsaid
+from strongroom.core.security.policy import Payment, SignatureRequest, Term, Unsaid
 
 MINUTES_OF_DAY = 24 * 60
 
@@ -23,43 +23,63 @@ class ActiveRule:
     starts_at_ms: int
     ends_at_ms: int | None
 
-    def concerns(self, request: SignatureRequest, now_ms: int) -> bool:
+    def concerns(
+        self, request: SignatureRequest, now_ms: int, payments: Sequence[Payment] | None = None
+    ) -> bool:
+        """`payments`: those of the request, for a caller that asks many rules."""
         # What denies or asks counts from the commit on, also where the clock is behind that of the machine that added it.
         if self.rule.effect is Effect.ALLOW and now_ms < self.starts_at_ms:
             return False
         if self.ends_at_ms is not None and now_ms >= self.ends_at_ms:
             return False
-        return concerns(self.rule, request, now_ms)
+        return concerns(self.rule, request, now_ms, payments)
 
 
-def concerns(rule: Rule, request: SignatureRequest, now_ms: int) -> bool:
+def concerns(
+    rule: Rule, request: SignatureRequest, now_ms: int, payments: Sequence[Payment] | None = None
+) -> bool:
     is_allowing = rule.effect is Effect.ALLOW
+    if payments is None:
+        payments = request.payments
     # What is said of several is denied for one of them, and allowed for all of them alone; exceptions the other way round.
-    if not holds(rule.when, request, now_ms, every=is_allowing, if_nobody=False):
+    if not holds(rule.when, request, payments, now_ms, every=is_allowing, if_nobody=False):
         return False
     if rule.unless is None:
         return True
     # What pays nobody breaks no rule about who is paid, unless it does not say what it takes, and so not who gets it.
     is_exempt = not is_allowing and request.is_amount_known
-    return not holds(rule.unless, request, now_ms, every=not is_allowing, if_nobody=is_exempt)
+    return not holds(rule.unless, request, payments, now_ms, every=not is_allowing, if_nobody=is_exempt)
 
 
 def holds(
-    conditions: Conditions, request: SignatureRequest, now_ms: int, *, every: bool, if_nobody: bool
+    conditions: Conditions,
+    request: SignatureRequest,
+    payments: Sequence[Payment],
+    now_ms: int,
+    *,
+    every: bool,
+    if_nobody: bool,
 ) -> bool:
     """`every`: all that are paid, and all values of a fact, must be in the list, else one is enough.
 
     `if_nobody`: what a condition about destinations says of a signature that pays nobody.
     """
     return (
-        _among(request.principal.name, conditions.principals)
-        and _among(request.wallet, conditions.wallets)
-        and _among(request.account, conditions.accounts)
-        and _among(request.kind, conditions.kinds)
+        names_hold(conditions, request)
         and _facts_hold(conditions, request, every=every)
-        and _destinations_hold(conditions.destinations, request, every=every, if_nobody=if_nobody)
+        and _destinations_hold(conditions.destinations, payments, every=every, if_nobody=if_nobody)
         and (conditions.networks is None or is_within(request.principal.source, conditions.networks))
         and (conditions.hours is None or is_open(conditions.hours, now_ms))
+    )
+
+
+def names_hold(conditions: Conditions, request: SignatureRequest) -> bool:
+    """The conditions about names, which are the same for every signature of one caller, account and kind."""
+    return (
+        (conditions.wallets is None or request.wallet in conditions.wallets)
+        and (conditions.principals is None or request.principal.name in conditions.principals)
+        and (conditions.kinds is None or request.kind in conditions.kinds)
+        and (conditions.accounts is None or request.account in conditions.accounts)
     )
 
 
@@ -74,18 +94,14 @@ def is_open(hours: Hours, now_ms: int) -> bool:
     return (today in hours.days and minute >= start) or (yesterday in hours.days and minute < end)
 
 
-def _among(value: str, values: tuple[str, ...] | None) -> bool:
-    return values is None or value in values
-
-
 def _facts_hold(conditions: Conditions, request: SignatureRequest, *, every: bool) -> bool:
+    if conditions.facts is None and conditions.other_facts is None and conditions.above is None:
+        return True
     tests = [
         *((name, wanted.__contains__) for name, wanted in (conditions.facts or {}).items()),
         *((name, _other_than(known)) for name, known in (conditions.other_facts or {}).items()),
         *((name, _more_than(bound)) for name, bound in (conditions.above or {}).items()),
     ]
-    if not tests:
-        return True
     terms = request.terms
     return all(_term_holds(terms.get(name), is_met, every=every) for name, is_met in tests)
 
@@ -108,11 +124,11 @@ def _more_than(bound: int) -> Callable[[str | int], bool]:
 
 
 def _destinations_hold(
-    wanted: tuple[str, ...] | None, request: SignatureRequest, *, every: bool, if_nobody: bool
+    wanted: tuple[str, ...] | None, payments: Sequence[Payment], *, every: bool, if_nobody: bool
 ) -> bool:
     if wanted is None:
         return True
-    paid = [payment.destination in wanted for payment in request.payments]
+    paid = [payment.destination in wanted for payment in payments]
     if not paid:
         return if_nobody
     return all(paid) if every else any(paid)

@@ -96,7 +96,8 @@ class Guard:
         for freeze in state.freezes:
             if freeze.holds(request):
                 raise _frozen(freeze)
-        concerned = [rule for rule in state.rules if rule.concerns(request, now_ms)]
+        payments = request.payments  # made anew at each reading
+        concerned = [rule for rule in state.rules_near(request) if rule.concerns(request, now_ms, payments)]
         for rule in concerned:
             if rule.rule.effect is Effect.DENY:
                 _require_within(rule, request)

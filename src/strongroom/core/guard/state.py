@@ -7,13 +7,13 @@ begins after it, in every process.
 """
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select, update
 
 from strongroom.core.clock import Entropy
 from strongroom.core.guard import tables
-from strongroom.core.guard.evaluation import ActiveRule
+from strongroom.core.guard.evaluation import ActiveRule, names_hold
 from strongroom.core.guard.rule import Effect, Rule
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.policy import SignatureRequest
@@ -22,6 +22,8 @@ from strongroom.core.storage.database import holding, insert_ignore, locking
 STATE_ID = 1
 GENERATION_BYTES = 7
 """Fit into a signed column of eight."""
+MAX_NEAR = 4_096
+"""So many combinations of caller, wallet, account and kind are remembered of one generation."""
 _GENERATION = select(tables.guard.c.generation).where(tables.guard.c.id == STATE_ID)
 # A request is parked only under the generation that it was judged at, so that none comes later without a rule that asks.
 _OPEN_APPROVAL = (
@@ -70,6 +72,19 @@ class GuardState:
     freezes: tuple[Freeze, ...]
     has_approvals: bool = False
     """False: no rule asks for approvals, and no request waits for any, so that a signature need not look."""
+    _near: dict[tuple[str, ...], tuple[ActiveRule, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def rules_near(self, request: SignatureRequest) -> tuple[ActiveRule, ...]:
+        """All rules but those that name other wallets, callers, kinds or accounts: what most signatures need not look at."""
+        key = (request.principal.name, request.wallet, request.account, request.kind)
+        near = self._near.get(key)
+        if near is None:
+            if len(self._near) >= MAX_NEAR:
+                self._near.clear()
+            near = self._near[key] = tuple(one for one in self.rules if names_hold(one.rule.when, request))
+        return near
 
 
 class GuardReader:

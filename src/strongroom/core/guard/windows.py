@@ -52,12 +52,13 @@ class Charge:
     def owner(self) -> WindowOf:
         return WindowOf(self.rule.id, self.subject)
 
-    def bucket(self, now_ms: int) -> int:
-        return now_ms // bucket_width_ms(self.seconds)
+    @property
+    def width_ms(self) -> int:
+        return bucket_width_ms(self.seconds)
 
     def counted(self, spent: Spent, now_ms: int) -> Spent:
         """What of a window still counts."""
-        return spent.since((now_ms - self.seconds * 1000) // bucket_width_ms(self.seconds))
+        return spent.since((now_ms - self.seconds * 1000) // self.width_ms)
 
 
 def charges_of(rules: Iterable[ActiveRule], request: SignatureRequest) -> list[Charge]:
@@ -96,11 +97,11 @@ def spend(connection: Connection, charges: Sequence[Charge], now_ms: int) -> Cou
         Forbidden: it goes beyond one of them; the caller's transaction ends with it, and nothing is counted.
     """
     by_window = {charge.window: charge for charge in charges}
-    held = lock_windows(connection, {each: one.owner for each, one in by_window.items()}, now_ms)
+    held = lock_windows(connection, by_window, lambda window: by_window[window].owner, now_ms)
     after, counts, asking = {}, [], set()
     for window, charge in by_window.items():
         owner, spent = held[window]
-        counted, bucket = charge.counted(spent, now_ms), charge.bucket(now_ms)
+        counted, bucket = charge.counted(spent, now_ms), now_ms // charge.width_ms
         if _asks_for(charge, counted, now_ms):
             asking.add(charge.rule.id)
         after[window] = (owner, counted.plus(bucket, charge.amount))
