@@ -27,6 +27,7 @@ async def test_the_receipt_is_of_the_block_that_holds_it_in_the_end(
     model: BittensorModel, tmp_path: Path
 ) -> None:
     world = World(model, await model.new_database(tmp_path))
+    await world.limit_all()
     try:
         await world.pay(0, model.accounts[0], 1, is_refused=False)
         await world.advance(5)
