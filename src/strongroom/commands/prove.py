@@ -29,7 +29,7 @@ def prove(
     more_than: Annotated[str, typer.Option(help="The amount, in the ledger's smallest unit.")],
     ledger: Annotated[str, typer.Option("--ledger", help=f"Whose rules: {NAMES}.")] = LEDGERS[0].name,
     seconds: Annotated[int, typer.Option(help="Length of the stretch of time; a day.")] = 86_400,
-    asset: Annotated[str, typer.Option(help="Hathor: a token's uid; without it the ledger's own coin.")] = "",
+    asset: Annotated[str, typer.Option(help="Id of a token; without it the ledger's own coin.")] = "",
     without_approvals: Annotated[
         bool, typer.Option("--without-approvals", help="As if people approved nothing, not everything.")
     ] = False,

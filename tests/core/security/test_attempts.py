@@ -17,8 +17,8 @@ from strongroom.core.security.attempts import (
     LEAK_S,
     MAX_KEPT,
     MAX_RECORDED,
+    MAX_S,
     MAX_WAITING,
-    MOST_S,
     Attempts,
     AuditedBursts,
     Burst,
@@ -95,7 +95,7 @@ async def test_the_first_failures_cost_no_time_and_later_ones_more_and_more(hous
     waits = [await house.fail() for _ in range(8)]
     assert 0 < waits[0] < waits[3]
     assert waits == sorted(waits)
-    assert waits[-1] == MOST_S
+    assert waits[-1] == MAX_S
     assert house.value("strongroom_authentication_failures_total") == FREE + 8
 
 
@@ -106,7 +106,7 @@ async def test_a_guesser_elsewhere_costs_the_owner_nothing(house: House) -> None
         await house.fail(replace(GUESS, source=f"203.0.113.{number}"))
     assert await house.pass_(replace(OWNER, source="198.51.100.9")) == 0
     # Who guesses at the same token from the next address waits for the refusal.
-    assert await house.fail(replace(GUESS, source="203.0.113.250")) == MOST_S
+    assert await house.fail(replace(GUESS, source="203.0.113.250")) == MAX_S
 
 
 async def test_credentials_that_counted_lately_do_not_wait_behind_a_neighbour_s(house: House) -> None:
@@ -125,8 +125,8 @@ async def test_credentials_that_counted_lately_do_not_wait_behind_a_neighbour_s(
 async def test_the_time_tells_a_newcomer_nothing(house: House) -> None:
     """From an address that waits, a right secret takes as long as a wrong one."""
     await house.fail(times=FREE + 8)
-    assert await house.fail() == MOST_S
-    assert await house.pass_(replace(OWNER, source=GUESS.source)) == MOST_S
+    assert await house.fail() == MAX_S
+    assert await house.pass_(replace(OWNER, source=GUESS.source)) == MAX_S
 
 
 async def test_many_at_once_are_told_to_come_later_and_are_not_looked_at(house: House) -> None:
@@ -136,10 +136,10 @@ async def test_many_at_once_are_told_to_come_later_and_are_not_looked_at(house: 
     await house.clock.sleepers(MAX_WAITING)
     with pytest.raises(RateLimited) as refused:
         await house.start(GUESS)
-    assert refused.value.retry_after_s == MOST_S
+    assert refused.value.retry_after_s == MAX_S
     assert house.asked == asked
     assert await house.start(OWNER) == OWNER.source
-    house.clock.advance(MOST_S)
+    house.clock.advance(MAX_S)
     assert {type(each) for each in await asyncio.gather(*waiting, return_exceptions=True)} == {
         Unauthenticated
     }

@@ -37,7 +37,7 @@ FREE = 10
 LEAK_S = 6.0
 """One failure is forgotten after so long."""
 FIRST_S = 0.25
-MOST_S = 4.0
+MAX_S = 4.0
 MAX_ABOVE = 30
 """An address is slowed down for at most so many failures beyond the free ones."""
 MAX_WAITING = 16
@@ -164,7 +164,7 @@ class Attempts:
         if self._waiting[key] >= MAX_WAITING:
             raise RateLimited(
                 "Too many attempts with credentials that do not count. Try again later",
-                retry_after_s=math.ceil(MOST_S),
+                retry_after_s=math.ceil(MAX_S),
             )
         self._waiting[key] += 1
         try:
@@ -180,7 +180,7 @@ class Attempts:
         if found is None:
             return 0.0
         above = self._level(found) - self._free
-        return min(MOST_S, FIRST_S * 2 ** (above - 1)) if above > 0 else 0.0
+        return min(MAX_S, FIRST_S * 2 ** (above - 1)) if above > 0 else 0.0
 
     def _level(self, found: _Failures) -> float:
         return max(0.0, found.level - (self._clock.monotonic_s() - found.at_s) / LEAK_S)
