@@ -53,9 +53,9 @@ class ApprovedCalls:
             mechid=parked.mechid,
             weights=WeightSet(uids=parked.uids, values=parked.values, version_key=parked.version_key),
             wait_for=WaitFor.POOL,
-            key=request.key,
+            key=parked.key,
             approval=request.id,
-            asked_at_ms=parked.asked_at_ms,
+            parked=parked,
         )
         try:
             return await self._weights.set(request.principal, wanted)

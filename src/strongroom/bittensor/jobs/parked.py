@@ -25,6 +25,9 @@ class ParkedWeights(msgspec.Struct, frozen=True, kw_only=True, tag_field="form",
     values: tuple[int, ...]
     version_key: int
     asked_at_ms: int
+    last_update: int
+    """The block of the weights that the hotkey had then."""
+    key: str | None
 
 
 class ParkedCall(msgspec.Struct, frozen=True, kw_only=True, tag_field="form", tag="call"):
@@ -43,11 +46,15 @@ Parked = ParkedWeights | ParkedCall | ParkedJob
 
 
 def deferral_of(job: Job, parked: Parked) -> Deferral:
-    """A job of the background is one request for good, whatever it is tried for again."""
+    """What at most one waiting request has: a job of the background itself, weights what they are, a call its Idempotency-Key.
+
+    Nodes ask for the same weights under a new key after each refusal, and people should see them once.
+    """
     document: dict[str, Any] = msgspec.to_builtins(parked)
-    if job.in_background:
+    if isinstance(parked, ParkedJob):
         return Deferral(key=f"job {job.id}", document=document)
-    return Deferral(key=job.key, document=document, approval=job.document.get(APPROVAL))
+    key = None if isinstance(parked, ParkedWeights) else job.key
+    return Deferral(key=key, document=document, approval=job.document.get(APPROVAL))
 
 
 def note_approval(connection: Connection, job: Job, approval: str) -> None:

@@ -82,8 +82,8 @@ class WeightsRequest:
     """True: answer at once. The job waits until the chain takes the weights, also over restarts."""
     approval: str | None = None
     """The id of the approved request that is carried out; None: somebody asks."""
-    asked_at_ms: int | None = None
-    """When an approved request was asked for; None: now."""
+    parked: ParkedWeights | None = None
+    """The approved request as it was asked for."""
 
 
 def weights_request(
@@ -158,7 +158,7 @@ class Weights:
         keypair = await self._keyring.open(signer.key)
         job = self._job(principal, request, keypair.public_key)
         if not request.in_background:
-            begin = partial(self._begin, principal, job, keypair)
+            begin = partial(self._begin, principal, job, keypair, request.parked)
             return await self._results.of_new_job(job, begin, waits=request.approval is None)
         try:
             return await self._accept(job)
@@ -232,9 +232,12 @@ class Weights:
         except Duplicate:  # another process was quicker, and now its row can be read
             return await self._database.write(lambda connection: _accept(connection, job))
 
-    async def _begin(self, principal: Principal, job: Job, keypair: Keypair) -> Extrinsic | JobResult:
-        await self._database.read(partial(_require_newest, job=job))
+    async def _begin(
+        self, principal: Principal, job: Job, keypair: Keypair, parked: ParkedWeights | None
+    ) -> Extrinsic | JobResult:
         subnet = await self._look(job, keypair)
+        if parked is not None:
+            await self._database.read(partial(_require_newest, job=job, subnet=subnet, parked=parked))
         failure = subnet.obstacle(weights_of(job))
         if failure is not None:
             return nothing_signed(job, failure)
@@ -285,10 +288,6 @@ class Weights:
             if reveal is not None:
                 put_job(connection, commits(reveal, intent.id))
 
-        def ready(connection: Connection) -> None:
-            check(connection, job)
-            _require_newest(connection, job)
-
         request = ExtrinsicRequest(
             use=call_use(
                 principal,
@@ -301,10 +300,10 @@ class Weights:
             key=keypair,
             call=made.call,
             job=job.id,
-            check=ready,
+            check=lambda connection: check(connection, job),
             store=store,
             content=job.fingerprint,
-            deferral=deferral_of(job, _parked(job)),
+            deferral=deferral_of(job, _parked(job, subnet)),
             facts={"weights": weights_digest(weights).hex()},
         )
         return await self._submitter.submit(request)
@@ -364,7 +363,7 @@ class Weights:
         }
         if request.approval is not None:
             facts[APPROVAL] = request.approval
-        asked_at_ms = self._clock.now_ms() if request.asked_at_ms is None else request.asked_at_ms
+        asked_at_ms = self._clock.now_ms() if request.parked is None else request.parked.asked_at_ms
         return Job(
             id=self._entropy.token(ID_BYTES).hex(),
             principal=principal.name,
@@ -379,27 +378,35 @@ class Weights:
         )
 
 
-def _parked(job: Job) -> ParkedWeights | ParkedJob:
+def _parked(job: Job, subnet: Subnet) -> ParkedWeights | ParkedJob:
     if job.in_background:
         return ParkedJob(job=job.id)
     names = ("wallet", "hotkey", "netuid", "mechid", "version_key")
     facts, weights = {name: job.document[name] for name in names}, weights_of(job)
-    return ParkedWeights(**facts, uids=weights.uids, values=weights.values, asked_at_ms=job.created_at_ms)
+    return ParkedWeights(
+        **facts,
+        uids=weights.uids,
+        values=weights.values,
+        asked_at_ms=job.created_at_ms,
+        last_update=subnet.last_update,
+        key=job.key,
+    )
 
 
-def _require_newest(connection: Connection, job: Job) -> None:
-    """Checks that approved weights follow no newer ones: people may take their time.
+def _require_newest(connection: Connection, job: Job, subnet: Subnet, parked: ParkedWeights) -> None:
+    """Checks that approved weights follow no newer ones: people may take their time, and a node may have used its own wallet.
 
     Raises:
-        Conflict: newer weights were asked for, and signed first.
+        Conflict: newer weights were set meanwhile.
     """
-    if job.in_background or APPROVAL not in job.document or job.subject is None:
-        return
-    last = last_job(connection, job.subject)
-    if last is not None and last.created_at_ms > job.created_at_ms:
-        raise Conflict(
-            f"Newer weights of this hotkey were signed meanwhile: job {last.id}", code="weights_superseded"
-        )
+    assert job.subject is not None  # noqa: S101 - for the type checker
+    last, extrinsic = last_job(connection, job.subject), last_extrinsic(connection, job)
+    if last is None or last.created_at_ms <= job.created_at_ms:
+        inclusion = None if extrinsic is None else extrinsic.inclusion
+        is_known = inclusion is not None and inclusion.number == subnet.last_update
+        if is_known or subnet.last_update == parked.last_update:
+            return
+    raise Conflict("Newer weights of this hotkey were set meanwhile", code="weights_superseded")
 
 
 def _set_last(job: Job, subnet: Subnet) -> bool:
