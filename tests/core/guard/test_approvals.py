@@ -24,8 +24,8 @@ from strongroom.core.guard.approvals.parking import ATTEMPTS
 from strongroom.core.guard.guard import Default
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.security.access import ANONYMOUS, OPERATOR, Principal, system_principal
-from strongroom.core.security.audit import verify
-from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.policy import SignatureRequest, SigningGate
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
@@ -388,3 +388,26 @@ async def test_under_rules_that_change_all_the_time_nothing_is_parked(guarded: G
     assert raised.value.instance_code == "rules_changed"
     assert len(judged) == ATTEMPTS
     assert await guarded.approvals.list() == []
+
+
+async def test_an_approval_says_what_it_was_spent_on(guarded: Guarded, clock: ManualClock) -> None:
+    await guarded.add("all", asks())
+    waiting = await guarded.park(request())
+    await guarded.approvals.approve(ANN, waiting)
+    gate = SigningGate(guarded.guard, Audit(clock), guarded.parked)
+
+    def work(connection: Connection) -> None:
+        with gate.sign(connection, request(), lambda digest: digest) as granted:
+            granted.payload_id = b"payload"
+
+    await gate.write(guarded.database, work)
+    assert (await guarded.approvals.show(waiting)).payload_id == b"payload"
+
+
+async def test_a_vote_counts_while_another_token_or_wallet_is_frozen(guarded: Guarded) -> None:
+    await guarded.add("all", asks())
+    waiting = await guarded.park(request())
+    await guarded.approvals.approve(ANN, waiting)
+    await guarded.rules.freeze(ADMIN, FreezeScope.TOKEN, "ben", "a leak")
+    await guarded.rules.freeze(ADMIN, FreezeScope.WALLET, "ann", "a wallet of this name")
+    assert (await guarded.sign(request())).approval == waiting

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from strongroom.core.clock import iso_instant
 from strongroom.core.coordination.spent import decode_spent
 from strongroom.core.errors import Forbidden
 from strongroom.core.security.access import Principal
+from strongroom.core.security.policy import Payment, SignatureRequest
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
-from support.guarding import ADMIN, Guarded, request
+from support.guarding import ADMIN, TRADER, Guarded, request
 
 pytestmark = pytest.mark.anyio
 DAY_S = 86_400
@@ -175,4 +177,45 @@ async def test_counters_of_a_rule_that_has_ended_are_dropped(guarded: Guarded, c
     rows = await guarded.database.fetch_all(select(tables.window.c.subject))
     assert [row.subject for row in rows] == [""]
     await guarded.authorize(request(amount_raw=90))
+    await refusal(guarded, amount_raw=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Several(SignatureRequest):
+    """A signature that pays several destinations."""
+
+    paid: tuple[Payment, ...]
+
+    @property
+    def payments(self) -> tuple[Payment, ...]:
+        return self.paid
+
+
+def several(*paid: Payment) -> Several:
+    return Several(
+        principal=TRADER,
+        scope="toy:send",
+        account="hot/0",
+        kind="SEND",
+        payload_hash=bytes(32),
+        wallet="hot",
+        paid=paid,
+    )
+
+
+async def test_a_window_for_each_destination_adds_up_what_one_signature_pays_it(guarded: Guarded) -> None:
+    await guarded.add("each", limit(amount_raw="10", seconds=DAY_S, per="destination"))
+    shop, bank = Payment(destination="shop", amount_raw=6), Payment(destination="bank", amount_raw=10)
+    with pytest.raises(Forbidden, match="for destination shop"):
+        await guarded.authorize(several(shop, bank, shop))
+    await guarded.authorize(several(shop, bank, Payment(destination=None, amount_raw=10)))
+    await refusal(guarded, amount_raw=5)
+    await guarded.authorize(request(amount_raw=4))
+
+
+async def test_a_window_of_one_asset_counts_no_other(guarded: Guarded) -> None:
+    await guarded.add("each", limit(amount_raw="10", seconds=DAY_S, per="destination"))
+    other = Payment(destination="shop", amount_raw=99, asset="ab")
+    await guarded.authorize(several(other, Payment(destination="shop", amount_raw=10)))
+    await guarded.authorize(several(other))
     await refusal(guarded, amount_raw=1)
