@@ -2,12 +2,16 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 from strongroom.core.storage.database import ascii_text, binary
-from strongroom.core.storage.tables import LONG_TEXT
 
 revision = "core_0012"
 down_revision = "core_0011"
+
+LONG_TEXT = sa.Text().with_variant(
+    mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+)
 
 
 def upgrade() -> None:
