@@ -81,11 +81,21 @@ class Process:
         with self._news:
             return list(self._stderr)
 
-    def wait_for(self, text: str, timeout_s: float = READY_S) -> str:
-        """The first line printed, on either stream, that holds `text`; fails with the whole log when none comes."""
+    def wait_for(self, text: str, timeout_s: float = READY_S, *, at_start: bool = False) -> str:
+        """The first line printed, on either stream, that holds `text`; fails with the whole log when none comes.
+
+        `at_start`: that begins with it.
+        """
 
         def line() -> str | None:
-            return next((line for line in self._stdout + self._stderr if text in line), None)
+            return next(
+                (
+                    line
+                    for line in self._stdout + self._stderr
+                    if (line.startswith(text) if at_start else text in line)
+                ),
+                None,
+            )
 
         with self._news:
             self._news.wait_for(lambda: line() is not None or self._silent(), timeout_s)
@@ -95,7 +105,7 @@ class Process:
 
     def wait_ready(self, timeout_s: float = READY_S) -> str:
         """The line that says that everything is served, with its URLs."""
-        return self.wait_for("ready ", timeout_s)
+        return self.wait_for("ready ", timeout_s, at_start=True)  # not: address already in use
 
     def wait_end(self, timeout_s: float = END_S) -> int:
         """Exit status; negative is the signal that ended it."""
