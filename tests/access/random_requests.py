@@ -17,6 +17,7 @@ from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.intents import tables as intents
 from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.certificates import CertificateBinding, CertificateUse
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.seeds import seeded
@@ -78,6 +79,13 @@ async def callers_that_may_not(
         "revoked": await surface.revoked(),
         "without the scope": await surface.token(*(surface.scopes - signing), *others),
         **secrets,
+        "from its network alone": await _narrow(surface, "network", networks=["192.0.2.0/24"]),
+        "with a certificate alone": await _narrow(
+            surface,
+            "certificate",
+            certificate=CertificateBinding(key=bytes(32), authority=None, title="of nobody"),
+            certificate_use=CertificateUse.BESIDE,
+        ),
     }
     return [
         Caller(why="nobody", authorization=None),
@@ -88,6 +96,12 @@ async def callers_that_may_not(
             frozen_wallet_alone=True,
         ),
     ]
+
+
+async def _narrow(surface: Guarded, name: str, **terms: Any) -> str:
+    """A token with every scope, whose terms these requests do not meet."""
+    made = await surface.tokens.create(OPERATOR, f"may-not-{name}", ["*"], limits=surface.limits, **terms)
+    return made.secret
 
 
 async def ask_randomly(

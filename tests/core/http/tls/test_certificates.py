@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Unavailable
 from strongroom.core.http.tls.certificates import LOOK_S, Certificates
 from strongroom.core.http.tls.files import check_files
@@ -124,3 +125,24 @@ async def test_a_key_with_a_password_asks_nobody(
     authority._openssl("ec", "-in", str(good.key), "-aes256", "-passout", "pass:secret", "-out", str(locked))
     with pytest.raises(Unavailable, match="without a password"):
         await check_files(TlsSettings(certificate=good.path, key=locked), clock)
+
+
+async def test_a_list_of_revoked_certificates_that_has_ended_is_told(tmp_path: Path) -> None:
+    """Without a list that is in date no client of the authority could connect, and nobody would know why."""
+    own = Authority(tmp_path / "own")
+    server = own.issue("server")
+    revoked = own.revoked()
+    settings = TlsSettings(
+        certificate=server.path,
+        key=server.key,
+        client_ca=own.own.path,
+        client_crl=revoked,
+        clients=ClientCertificates.OPTIONAL,
+    )
+    now = SystemClock()
+    assert "client certificates: optional" in await check_files(settings, now)
+    with pytest.raises(Unavailable, match="the list of revoked client certificates ended at"):
+        await check_files(settings, ManualClock(now.now_ms() + 31 * DAY_S * 1000))
+    revoked.write_text("nothing")
+    with pytest.raises(Unavailable):
+        await check_files(settings, now)

@@ -22,6 +22,7 @@ VERIFY = {
     ClientCertificates.REQUIRED: ssl.CERT_REQUIRED,
 }
 NO_PASSWORD = ""
+CRL_END = b"-----END X509 CRL-----"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +38,17 @@ class Loaded:
     """Whose client certificates are accepted."""
     not_before_ms: int
     not_after_ms: int
+    crls_end_at_ms: tuple[int, ...] = ()
+    """Until when the authorities' lists of what is revoked are in date. After one, its authority's clients cannot connect."""
 
     def fault(self, now_ms: int) -> str | None:
-        """What is wrong with the certificate's dates; None: nothing."""
+        """What is wrong with the dates; None: nothing."""
         if now_ms < self.not_before_ms:
             return f"the certificate is valid only from {iso_instant(self.not_before_ms)} on"
         if now_ms >= self.not_after_ms:
             return f"the certificate expired at {iso_instant(self.not_after_ms)}"
+        if self.crls_end_at_ms and now_ms >= min(self.crls_end_at_ms):
+            return f"the list of revoked client certificates ended at {iso_instant(min(self.crls_end_at_ms))}"
         return None
 
 
@@ -63,6 +68,7 @@ def load(settings: TlsSettings) -> Loaded:
         names=_names(leaf),
         not_before_ms=_milliseconds(leaf.not_valid_before_utc),
         not_after_ms=_milliseconds(leaf.not_valid_after_utc),
+        crls_end_at_ms=_crl_ends(settings.client_crl, content),
     )
 
 
@@ -127,9 +133,9 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
     context.set_alpn_protocols(ALPN)
     try:
         context.load_cert_chain(settings.certificate, settings.key, password=lambda: NO_PASSWORD)
-    except ssl.SSLError as error:
+    except OSError as error:
         raise Unavailable(
-            f"{settings.certificate} and {settings.key} are no certificate and its key, without a password: {error.reason}"
+            f"{settings.certificate} and {settings.key} are no certificate and its key, without a password: {_reason(error)}"
         ) from error
     context.verify_mode = VERIFY[settings.clients]
     if settings.client_ca is not None:
@@ -149,8 +155,13 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
 def _trust(context: ssl.SSLContext, path: Path) -> None:
     try:
         context.load_verify_locations(path)
-    except ssl.SSLError as error:
-        raise Unavailable(f"{path} cannot be used: {error.reason}") from error
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be used: {_reason(error)}") from error
+
+
+def _reason(error: OSError) -> str:
+    """TLS's own words, or the system's where a file went away meanwhile."""
+    return str(error.reason) if isinstance(error, ssl.SSLError) else str(error.strerror)
 
 
 def _read(path: Path) -> bytes:
@@ -165,6 +176,18 @@ def _leaf(path: Path, content: bytes) -> x509.Certificate:
         return x509.load_pem_x509_certificates(content)[0]
     except ValueError as error:
         raise Unavailable(f"{path} has no certificate in PEM form") from error
+
+
+def _crl_ends(path: Path | None, content: dict[Path, bytes]) -> tuple[int, ...]:
+    if path is None:
+        return ()
+    try:
+        lists = [
+            x509.load_pem_x509_crl(part + CRL_END) for part in content[path].split(CRL_END) if part.strip()
+        ]
+    except ValueError as error:
+        raise Unavailable(f"{path} has no list of revoked certificates in PEM form") from error
+    return tuple(_milliseconds(each.next_update_utc) for each in lists if each.next_update_utc is not None)
 
 
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:
