@@ -1,6 +1,7 @@
 """What people do with rules and freezes: when it counts, and that the audit trail tells."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,13 +9,14 @@ from sqlalchemy import select
 
 from strongroom.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from strongroom.core.guard import administration
+from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.guard import Default
 from strongroom.core.guard.state import FreezeScope
-from strongroom.core.security.audit import verify
+from strongroom.core.security.audit import Audit, verify
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
-from support.clock import START_MS, ManualClock
-from support.guarding import ADMIN, Guarded, request
+from support.clock import START_MS, ManualClock, SeededEntropy
+from support.guarding import ADMIN, VOCABULARY, Guarded, request
 
 pytestmark = pytest.mark.anyio
 DENY: dict[str, Any] = {"effect": "deny"}
@@ -162,3 +164,26 @@ async def test_a_freeze_that_says_too_little_is_refused(
 ) -> None:
     with pytest.raises(InvalidInput):
         await guarded.rules.freeze(ADMIN, scope, subject, reason)
+
+
+async def test_a_question_is_put_in_the_words_of_signatures(guarded: Guarded, clock: ManualClock) -> None:
+    words = replace(
+        VOCABULARY,
+        normalized_destination=str.lower,
+        normalized_account=str.upper,
+        as_request=lambda asked: replace(asked, scope="as made"),
+    )
+    rules = GuardAdministration(
+        guarded.database,
+        Audit(clock),
+        clock,
+        SeededEntropy(),
+        vocabulary=words,
+        loosening_delay_ms=0,
+    )
+    put = rules.normalized(request(destination="SHOP", account="hot/0"))
+    assert (put.destination, put.account, put.scope) == ("shop", "HOT/0", "as made")
+    assert guarded.rules.normalized(request()) == request()
+    for asked in (request(kind="SNED"), request(facts={"netuids": 1})):
+        with pytest.raises(InvalidInput):
+            guarded.rules.normalized(asked)
