@@ -79,6 +79,22 @@ async def test_a_client_that_asks_again_makes_it_itself(
     assert (await service.details(account) or {})["balance"] == 45 * ATTO
 
 
+async def test_another_payment_does_not_take_the_key_of_one_that_waits(
+    service: AttoService, account: str
+) -> None:
+    waiting = await wait(service, account, 5 * ATTO, "once")
+    for _ in range(2):
+        other = await service.send(account, NOBODY, 6 * ATTO, key="once")
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    await service.ledger.approvals.approve(ANN, waiting)
+    paid = await until_state(service, waiting, "spent")
+    again = await until(
+        lambda: service.send(account, NOBODY, 5 * ATTO, key="once"), lambda found: found.status_code != 409
+    )
+    assert entry(again)["hash"] == paid["hash"]
+    await service.until_balance(account, 45 * ATTO)
+
+
 async def test_no_work_is_searched_and_nothing_signed_for_what_is_refused(
     service: AttoService, account: str
 ) -> None:

@@ -187,3 +187,20 @@ async def test_a_question_is_put_in_the_words_of_signatures(guarded: Guarded, cl
     for asked in (request(kind="SNED"), request(facts={"netuids": 1})):
         with pytest.raises(InvalidInput):
             guarded.rules.normalized(asked)
+
+
+async def test_who_means_one_rule_or_freeze_does_not_end_the_next_of_its_name(guarded: Guarded) -> None:
+    """Between the look at it and its end, others may have ended it and begun another."""
+    await guarded.add("no", DENY)
+    (rule,) = await guarded.rules.rules()
+    await guarded.rules.remove(ADMIN, "no", rule.id)
+    await guarded.add("no", DENY)
+    with pytest.raises(NotFound, match="another one now"):
+        await guarded.rules.remove(ADMIN, "no", rule.id)
+    freeze = await guarded.rules.freeze(ADMIN, FreezeScope.WALLET, "hot", "a lost laptop")
+    await guarded.rules.unfreeze(ADMIN, FreezeScope.WALLET, "hot", freeze.id)
+    theft = await guarded.rules.freeze(ADMIN, FreezeScope.WALLET, "hot", "a theft")
+    with pytest.raises(NotFound, match="not frozen"):
+        await guarded.rules.unfreeze(ADMIN, FreezeScope.WALLET, "hot", freeze.id)
+    assert [one.id for one in await guarded.rules.freezes()] == [theft.id]
+    assert [one.name for one in await guarded.rules.rules()] == ["no"]

@@ -20,9 +20,11 @@ from strongroom.core.errors import (
     Unavailable,
 )
 from strongroom.core.guard.approvals.approval import ApprovalState, Unapproved
+from strongroom.core.guard.approvals.carrying_out import ApprovedRequest, CarryingOut
 from strongroom.core.guard.approvals.parking import ATTEMPTS
 from strongroom.core.guard.guard import Default
 from strongroom.core.guard.state import FreezeScope
+from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import ANONYMOUS, OPERATOR, Principal, system_principal
 from strongroom.core.security.audit import Audit, verify
 from strongroom.core.security.policy import SignatureRequest, SigningGate
@@ -411,3 +413,45 @@ async def test_a_vote_counts_while_another_token_or_wallet_is_frozen(guarded: Gu
     await guarded.rules.freeze(ADMIN, FreezeScope.TOKEN, "ben", "a leak")
     await guarded.rules.freeze(ADMIN, FreezeScope.WALLET, "ann", "a wallet of this name")
     assert (await guarded.sign(request())).approval == waiting
+
+
+@pytest.mark.parametrize("ending", ["refused", "expired", "spent"])
+async def test_a_key_keeps_what_became_of_its_request_when_no_rule_asks_any_more(
+    guarded: Guarded, clock: ManualClock, ending: str
+) -> None:
+    await guarded.add("one", asks())
+    waiting = await guarded.park(request(key="k"))
+    if ending == "refused":
+        await guarded.approvals.refuse(BEN, waiting, "a theft")
+    elif ending == "expired":
+        clock.advance(LIFETIME_S)
+    else:
+        await guarded.approvals.approve(ANN, waiting)
+        await guarded.sign(request(key="k"))
+    await guarded.rules.remove(ADMIN, "one")
+    another = Guarded(guarded.database, clock, seed=2)
+    for each in (guarded, another):
+        assert await code(each, request(key="k")) == f"approval_{ending}"
+        assert (await each.sign(request(key="new"))).approval is None
+
+
+async def test_a_defect_of_one_request_keeps_no_other_waiting(guarded: Guarded, clock: ManualClock) -> None:
+    class Carrier:
+        async def carry_out(self, asked: ApprovedRequest) -> None:
+            if asked.id == broken:
+                raise ValueError("a defect")
+            await asyncio.sleep(0)
+            await guarded.sign(request(key=asked.key, approval=asked.id))
+
+    await guarded.add("one", asks())
+    broken, *others = [await guarded.park(request(key=key)) for key in "abc"]
+    for waiting in (broken, *others):
+        await guarded.approvals.approve(ANN, waiting)
+    gauge = Metrics("test").gauge("toy_waiting", "Requests that wait.")
+    carrying = CarryingOut(
+        "toy", Carrier(), database=guarded.database, audit=Audit(clock), clock=clock, waiting=gauge
+    )
+    await carrying.advance()
+    assert [await state(guarded, one) for one in others] == [ApprovalState.SPENT] * 2
+    found = await guarded.approvals.show(broken)
+    assert (found.state, found.reason) == (ApprovalState.APPROVED, "ValueError: a defect")

@@ -65,7 +65,7 @@ class FreezesController(Controller):
         found = next((one for one in await rules.freezes() if one.id == freeze), None)
         if found is None:
             raise NotFound(f"No freeze that counts has the id {freeze[:40]!r}", code="not_frozen")
-        await rules.unfreeze(caller, found.scope, found.subject)
+        await rules.unfreeze(caller, found.scope, found.subject, found.id)
 
 
 class EverythingController(Controller):

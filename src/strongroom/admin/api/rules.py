@@ -63,7 +63,7 @@ class RulesController(Controller):
         found = next((one for one in await rules.rules() if one.id == rule), None)
         if found is None:
             raise NotFound(f"No rule that counts has the id {rule[:40]!r}", code="rule_not_found")
-        return rule_view(await rules.remove(caller, found.name), estate.now_ms)
+        return rule_view(await rules.remove(caller, found.name, found.id), estate.now_ms)
 
     @post("/test", status_code=200, summary="Ask what would be decided", opt=needs(access.READ))
     async def test(

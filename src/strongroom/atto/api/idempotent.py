@@ -13,7 +13,7 @@ from strongroom.atto.protocol import AccountEntry
 from strongroom.atto.transactions.blocks import BlockRejected, RejectionCause, unknown_outcome
 from strongroom.atto.transactions.service import Transactions
 from strongroom.core.coordination.idempotency import Attempt, Idempotency, Replay, Resume
-from strongroom.core.errors import Forbidden, OutcomeUnknown, StrongroomError
+from strongroom.core.errors import Forbidden, IdempotencyMismatch, OutcomeUnknown, StrongroomError
 from strongroom.core.security.access import Principal
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ class IdempotentRequests:
     """Runs a request once per key.
 
     An answer below 500 is final and is stored, but for 403: what is forbidden now, by a freeze or a limit, may be allowed to
-    the next repetition. From 500 on, nothing was signed or the outcome is open, so the request may be repeated.
+    the next repetition. Nor is that of a request whose key is another one's that waits for approvals. From 500 on, nothing was signed or the outcome is open, so the request may be repeated.
     """
 
     def __init__(self, idempotency: Idempotency, transactions: Transactions, errors: ErrorMapper) -> None:
@@ -61,7 +61,7 @@ class IdempotentRequests:
             entry = await (self._resume(claim, run) if isinstance(claim, Resume) else run(claim))
         except OutcomeUnknown:
             raise  # the key keeps its reference to the block: the next repetition asks for the outcome again
-        except Forbidden:
+        except (Forbidden, IdempotencyMismatch):  # what waits for approval keeps its key
             if not isinstance(claim, Resume):
                 await self._forget(claim)
             raise

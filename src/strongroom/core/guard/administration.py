@@ -111,15 +111,16 @@ class GuardAdministration:
 
         return _done(await self._database.write(work))
 
-    async def remove(self, principal: Principal, name: str) -> StoredRule:
-        """Ends a rule, now or after the delay. Raises: NotFound: no rule that has not ended has this name.
+    async def remove(self, principal: Principal, name: str, rule_id: str | None = None) -> StoredRule:
+        """Ends a rule, now or after the delay. Raises: NotFound: no rule that has not ended has this name, and the id if given.
 
         ApprovalNeeded: it waits, because it loosens.
         """
 
         def work(connection: Connection) -> StoredRule | Approval:
             row = _removable(connection, name, self._clock.now_ms())
-            change = RemoveRule(name=name, id=row.id)
+            change = RemoveRule(name=name, id=rule_id or row.id)
+            _require_same(row, change)
             loosens = decode_json(row.document, Rule).effect is not Effect.ALLOW
             if loosens and self._approvals.needed:
                 return self._park(connection, principal, change)
@@ -164,12 +165,14 @@ class GuardAdministration:
 
         return await self._database.write(work)
 
-    async def unfreeze(self, principal: Principal, scope: FreezeScope, subject: str) -> None:
-        """Raises: NotFound: it is not frozen; ApprovalNeeded: it waits."""
+    async def unfreeze(
+        self, principal: Principal, scope: FreezeScope, subject: str, freeze_id: str | None = None
+    ) -> None:
+        """Raises: NotFound: it is not frozen, or by another freeze than that of the id; ApprovalNeeded: it waits."""
 
         def work(connection: Connection) -> Approval | None:
             row = _frozen(connection, scope, subject)
-            if row is None:
+            if row is None or row.id != (freeze_id or row.id):
                 raise NotFound("It is not frozen", code="not_frozen")
             change = EndFreeze(scope=scope, subject=subject, id=row.id)
             if self._approvals.needed:
@@ -226,9 +229,7 @@ class GuardAdministration:
     ) -> StoredRule:
         now_ms = self._clock.now_ms()
         begin_change(connection, self._entropy)
-        row = _removable(connection, change.name, now_ms)
-        if row.id != change.id:
-            raise NotFound(f"The rule {change.name!r} is another one now", code="rule_not_found")
+        _require_same(_removable(connection, change.name, now_ms), change)
         _forget_windows(connection, now_ms)
         connection.execute(
             update(tables.rule)
@@ -294,6 +295,11 @@ def _removable(connection: Connection, name: str, now_ms: int) -> Row[Any]:
     if row is None or row.ends_at_ms is not None:
         raise NotFound(f"No rule that could be removed is called {name!r}", code="rule_not_found")
     return row
+
+
+def _require_same(row: Row[Any], change: RemoveRule) -> None:
+    if row.id != change.id:
+        raise NotFound(f"The rule {change.name!r} is another one now", code="rule_not_found")
 
 
 def _stored(connection: Connection, rule_id: str) -> StoredRule:

@@ -26,8 +26,13 @@ MAX_NEAR = 4_096
 """So many combinations of caller, wallet, account and kind are remembered of one generation."""
 _GENERATION = select(tables.guard.c.generation).where(tables.guard.c.id == STATE_ID)
 # A request is parked only under the generation that it was judged at, so that none comes later without a rule that asks.
-_OPEN_APPROVAL = (
-    select(tables.approval.c.id).where(tables.approval.c.state.in_(("parked", "approved"))).limit(1)
+# What had a key counts for good: what people refused is not signed under that key when no rule asks any more.
+_APPROVAL = (
+    select(tables.approval.c.id)
+    .where(
+        tables.approval.c.state.in_(("parked", "approved")) | tables.approval.c.idempotency_key.is_not(None)
+    )
+    .limit(1)
 )
 _HOLD = holding(_GENERATION)
 _LOCK = locking(_GENERATION)
@@ -71,7 +76,7 @@ class GuardState:
     rules: tuple[ActiveRule, ...]
     freezes: tuple[Freeze, ...]
     has_approvals: bool = False
-    """False: no rule asks for approvals, and no request waits for any, so that a signature need not look."""
+    """False: no rule asks for approvals, no request waits for any, and none with a key did, so that a signature need not look."""
     _near: dict[tuple[str, ...], tuple[ActiveRule, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -110,7 +115,7 @@ class GuardReader:
                 generation=generation,
                 rules=rules,
                 freezes=load_freezes(connection),
-                has_approvals=asks or connection.execute(_OPEN_APPROVAL).first() is not None,
+                has_approvals=asks or connection.execute(_APPROVAL).first() is not None,
             )
         return state
 

@@ -113,7 +113,10 @@ class CarryingOut:
                 return  # the client itself has asked again
             except FINAL as error:
                 await self._end(approval, ApprovalState.FAILED, error.message)
-            except StrongroomError as error:
+            except Exception as error:
+                # A defect that one request meets keeps none of the others waiting.
+                if not isinstance(error, StrongroomError):
+                    log.exception("an approved request meets a defect", approval=approval.id)
                 await self._note(approval, error)
 
     async def _end(self, approval: Approval, state: ApprovalState, reason: str | None) -> None:
@@ -129,7 +132,7 @@ class CarryingOut:
 
         await self._database.write(work)
 
-    async def _note(self, approval: Approval, error: StrongroomError) -> None:
+    async def _note(self, approval: Approval, error: Exception) -> None:
         why = fault_text(error)
         if why == approval.reason:
             return
