@@ -1,6 +1,7 @@
 """Every signature passes the gate, and leaves its row."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,8 @@ from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
 from support.tokens import TokenHouse
+
+Elsewhere = Callable[[str], list[list[str]]]
 
 
 class Signer:
@@ -177,3 +180,31 @@ async def test_nothing_is_persisted_when_the_row_cannot_be_written(
 def token_row() -> Insert:
     """Something that the caller's transaction wrote before."""
     return tables.token.insert().values(id="1", name="n", secret_hash=bytes(32), scopes="[]", created_at_ms=1)
+
+
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)  # SQLite has one writer
+async def test_no_token_is_revoked_between_the_look_at_it_and_the_signature(
+    database: Database, gate: SigningGate, clock: ManualClock, entropy: SeededEntropy, elsewhere: Elsewhere
+) -> None:
+    """Whoever revokes it waits until the transaction that signs has ended."""
+    house = TokenHouse(database, clock, entropy)
+    new = await house.tokens.create(OPERATOR, "ci", ["atto:send"])
+    asked = replace(request(), principal=await house.principal(new.secret))
+    # As a revocation takes the row, but it does not wait.
+    take = "SELECT name FROM strongroom_token WHERE revoked_at_ms IS NULL FOR UPDATE SKIP LOCKED"
+    assert elsewhere(take) == [["ci"]]
+    found: list[list[list[str]]] = []
+
+    def signer(message: bytes) -> bytes:
+        found.append(elsewhere(take))
+        return message
+
+    def work(connection: Connection) -> None:
+        with gate.sign(connection, asked, signer):
+            pass
+
+    await database.write(work)
+    assert found == [[]]
+    await house.tokens.revoke(OPERATOR, new.id)
+    with pytest.raises(Unauthenticated):
+        await database.write(work)

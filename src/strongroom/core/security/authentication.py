@@ -19,13 +19,14 @@ from strongroom.core.security.networks import is_within
 from strongroom.core.security.tokens import TOKEN_PREFIX, networks_of, rate_of, secret_hash
 from strongroom.core.security.upkeep.token_uses import TokenUses
 from strongroom.core.storage import tables
-from strongroom.core.storage.database import Database
+from strongroom.core.storage.database import Database, holding
 
 REVOKED = "The API token was revoked"
 ELSEWHERE = "address_not_allowed"
 
 # Every request with a token runs this. It is built once, because building it costs as much as executing it.
 _BY_ID = select(tables.token).where(tables.token.c.id == bindparam("token_id"))
+_HOLD = holding(_BY_ID)
 _BY_CERTIFICATE = select(tables.token).where(
     tables.token.c.certificate.in_([bindparam("fingerprint"), bindparam("subject_key")]),
     tables.token.c.certificate_use == CertificateUse.ALONE.value,
@@ -154,14 +155,15 @@ class Gatekeeper:
 def require_unrevoked(connection: Connection, principal: Principal) -> None:
     """Checks, in the transaction that signs, that the request's token was not revoked since the request was let in.
 
-    A token that has expired meanwhile is no obstacle: it was valid when the request was made.
+    Whoever revokes it meanwhile waits until the transaction ends, so nothing is signed after a revocation. A token that has
+    expired meanwhile is no obstacle: it was valid when the request was made.
 
     Raises:
         Unauthenticated: the principal's token was revoked.
     """
     if principal.token is None:
         return
-    row = connection.execute(_BY_ID, {"token_id": principal.token}).first()
+    row = connection.execute(_HOLD, {"token_id": principal.token}).first()
     if row is None or row.revoked_at_ms is not None:
         raise Unauthenticated(REVOKED)
 

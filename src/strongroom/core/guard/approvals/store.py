@@ -22,7 +22,7 @@ from strongroom.core.guard.state import FreezeScope, GuardState
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
 from strongroom.core.storage import tables as core_tables
-from strongroom.core.storage.database import locking
+from strongroom.core.storage.database import holding, locking
 
 _columns = tables.approval.c
 _votes = tables.vote.c
@@ -197,7 +197,7 @@ def is_satisfied(
     """Whether enough principals approved it whose votes count now: not the one who asked, nobody who is frozen or revoked."""
     tokens = [vote.token for vote in approval.votes if vote.token is not None]
     columns = core_tables.token.c
-    query = select(columns.id).where(columns.id.in_(tokens), columns.revoked_at_ms.is_(None))
+    query = holding(select(columns.id).where(columns.id.in_(tokens), columns.revoked_at_ms.is_(None)))
     unrevoked = set(connection.execute(query).scalars()) if tokens else set()
     counted = [
         vote
