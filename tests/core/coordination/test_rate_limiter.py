@@ -123,6 +123,35 @@ async def test_a_clock_that_is_set_back_stops_nobody_for_longer_than_the_rate(
     assert await stores[1].take(NAME, rate, 1) == Grant(requests=0, wait_s=6)
 
 
+async def test_a_bucket_is_full_after_its_time_though_the_clock_was_set_back(
+    database: Database, replica: Database
+) -> None:
+    before, after = ManualClock(), ManualClock(START_MS - 3_600_000)
+    rate = parse_rate("10/min")
+    assert (await DatabaseRates(database, before).take(NAME, rate, 100)).requests == 10
+    limiter = RateLimiter(after, DatabaseRates(replica, after), answer_s=PATIENCE_S)
+    for _ in range(10):
+        assert await limiter.take(NAME, rate) == 6
+        after.advance(6)
+    assert await passed(limiter, rate, 30) == 10
+    after.advance(60)
+    assert await passed(limiter, rate, 30) == 10
+
+
+async def test_who_still_takes_from_a_bucket_by_a_clock_ahead_keeps_it_empty(
+    database: Database, replica: Database
+) -> None:
+    ahead, behind = ManualClock(START_MS + 3_600_000), ManualClock()
+    rate = parse_rate("10/min")
+    first, second = DatabaseRates(database, ahead), DatabaseRates(replica, behind)
+    assert (await first.take(NAME, rate, 100)).requests == 10
+    for _ in range(20):
+        ahead.advance(6)
+        behind.advance(6)
+        assert (await second.take(NAME, rate, 1)).requests == 0
+        assert (await first.take(NAME, rate, 100)).requests == 1
+
+
 @pytest.mark.parametrize("text", ["1/h", "7/min", "1000000/h", "1000000/s", "13/s"])
 def test_a_full_bucket_has_exactly_the_rate(text: str) -> None:
     rate = parse_rate(text)

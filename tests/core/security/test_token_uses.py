@@ -144,3 +144,14 @@ async def test_what_cannot_be_written_now_is_written_later(
     row = await database.fetch_one(select(tables.audit).where(tables.audit.c.action == "token.refuse"))
     assert row is not None
     assert json.loads(row.details) == {"times": 2, "sources": ["192.0.3.1", "192.0.3.2"]}
+
+
+async def test_a_clock_that_is_set_back_hides_no_refusal(house: TokenHouse, clock: ManualClock) -> None:
+    new = await house.tokens.create(OPERATOR, "ci", ["*"], networks=["192.0.2.0/24"])
+    for _ in range(2):
+        with pytest.raises(Forbidden):
+            await house.principal(new.secret, "192.0.3.1")
+        await house.uses.write()
+        clock.advance(-3_600)
+    actions = await house.database.fetch_all(select(tables.audit.c.action))
+    assert [row.action for row in actions] == ["token.create", "token.refuse", "token.refuse"]

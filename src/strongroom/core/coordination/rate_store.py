@@ -6,6 +6,7 @@ seconds' worth of requests more or fewer may pass once.
 """
 
 import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # importing redis takes a twelfth of the start, so only proce
 US = 1_000_000
 ANSWER_S = 3.0
 PREFIX = "strongroom:rate:"
+MAX_BEYOND = 10_000
 
 _ROW = locking(select(tables.rate.c.full_at_us).where(tables.rate.c.id == bindparam("rate_id")))
 _MOVE = (
@@ -80,11 +82,17 @@ def grant(full_at_us: int, now_us: int, rate: Rate, wanted: int) -> tuple[Grant,
 
 
 class DatabaseRates:
-    """One row for each name."""
+    """One row for each name.
+
+    A row whose moment lies beyond the rate's time is of a clock that was set back, or of a longer rate. If nobody has moved it for the
+    rate's time, its bucket is full, as Redis forgets such a key: nobody waits until the clock comes there again.
+    """
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._beyond: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
+        """Such moments, and since when (monotonic) they stand."""
 
     async def take(self, name: str, rate: Rate, wanted: int) -> Grant:
         key = {"rate_id": hashlib.sha256(name.encode()).digest()}
@@ -94,12 +102,29 @@ class DatabaseRates:
             if full_at_us is None:
                 insert_ignore(connection, tables.rate, [{"id": key["rate_id"], "full_at_us": 0}])
                 full_at_us = connection.scalar(_ROW, key) or 0
-            granted, moved = grant(full_at_us, self._clock.now_ms() * 1000, rate, wanted)
+            now_us = self._clock.now_ms() * 1000
+            if self._is_over(key["rate_id"], full_at_us, now_us, rate):
+                full_at_us = now_us
+            granted, moved = grant(full_at_us, now_us, rate, wanted)
             if granted.requests:
                 connection.execute(_MOVE, {**key, "moved": moved})
             return granted
 
         return await self._database.write(work)
+
+    def _is_over(self, bucket: bytes, full_at_us: int, now_us: int, rate: Rate) -> bool:
+        """Whether nobody has moved a moment beyond the rate's time for that long."""
+        if full_at_us - now_us <= rate.seconds * US:
+            self._beyond.pop(bucket, None)
+            return False
+        now_s = self._clock.monotonic_s()
+        seen_us, since_s = self._beyond.get(bucket, (0, now_s))
+        if seen_us == full_at_us:
+            return now_s - since_s >= rate.seconds
+        self._beyond[bucket] = full_at_us, now_s
+        if len(self._beyond) > MAX_BEYOND:
+            self._beyond.popitem(last=False)
+        return False
 
     async def purge(self) -> None:
         """Deletes the rows of buckets that are full."""

@@ -107,7 +107,7 @@ class TokenUses:
 
     def _is_due(self, key: tuple[str, str], now_ms: int) -> bool:
         written_at_ms = self._written_at_ms.get(key)
-        return written_at_ms is None or now_ms - written_at_ms >= EVERY_MS
+        return written_at_ms is None or not 0 <= now_ms - written_at_ms < EVERY_MS  # a clock may be set back
 
     def _put_back(self, refusals: dict[str, _Refusals]) -> None:
         for token, found in refusals.items():
