@@ -3,8 +3,10 @@
 import asyncio
 import gc
 
+import pytest
 from structlog.testing import capture_logs
 
+from strongroom.core.errors import Forbidden, StrongroomError, Unavailable
 from strongroom.core.runtime.background import Background, cancel_all
 
 
@@ -38,6 +40,21 @@ async def test_what_fails_is_logged_and_ends_nothing_else() -> None:
         await asyncio.wait([failing])
         await background.close()
     assert logs == [{"event": "background task failed", "error": "ValueError: no", "log_level": "error"}]
+
+
+@pytest.mark.parametrize(
+    ("error", "level"), [(Forbidden("no", code="rule_denied"), "info"), (Unavailable("away"), "warning")]
+)
+async def test_a_refusal_is_no_defect(error: StrongroomError, level: str) -> None:
+    background = Background()
+
+    async def refuse() -> None:
+        raise error
+
+    with capture_logs() as logs:
+        await asyncio.wait([background.start(refuse())])
+    told = {"code": error.instance_code, "why": error.message, "log_level": level}
+    assert logs == [{"event": "a background task ended"} | told]
 
 
 async def test_closing_cancels_and_waits_for_the_end() -> None:

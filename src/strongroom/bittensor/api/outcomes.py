@@ -1,10 +1,12 @@
 """Answers with the result of a call, or tells where to ask for it."""
 
-from typing import Any
+from typing import Any, Final
 
 from litestar import Response
 
-from strongroom.bittensor.jobs.store import APPROVAL, JobResult
+from strongroom.bittensor.jobs.store import APPROVAL, REFUSAL, JobResult
+
+WAITING: Final = "waiting"
 
 
 def call_answer(answer: JobResult) -> Response[dict[str, Any]]:
@@ -27,10 +29,11 @@ def job_document(answer: JobResult) -> dict[str, Any]:
         "nonce": None if extrinsic is None else extrinsic.nonce,
         "created_at_ms": job.created_at_ms,
         "approval_id": job.document.get(APPROVAL),
+        "refusal": job.document.get(REFUSAL) if _status(answer) == WAITING else None,
     }
 
 
 def _status(answer: JobResult) -> str:
     if answer.extrinsic is not None:
         return answer.extrinsic.state.value
-    return "done" if answer.result is not None else "waiting"
+    return "done" if answer.result is not None else WAITING

@@ -10,7 +10,8 @@ import msgspec
 from sqlalchemy import Connection, update
 
 from strongroom.bittensor import tables
-from strongroom.bittensor.jobs.store import APPROVAL, Job
+from strongroom.bittensor.jobs.store import APPROVAL, REFUSAL, Job
+from strongroom.core.errors import Forbidden
 from strongroom.core.security.policy import Deferral
 
 _columns = tables.job.c
@@ -59,9 +60,27 @@ def deferral_of(job: Job, parked: Parked) -> Deferral:
 
 def note_approval(connection: Connection, job: Job, approval: str) -> None:
     """Notes for a job of the background that it waits for people."""
-    if job.document.get(APPROVAL) == approval:
+    _note(connection, job, {**_without(job, REFUSAL), APPROVAL: approval})
+
+
+def note_refusal(connection: Connection, job: Job, error: Forbidden) -> None:
+    """Notes for a job of the background why it is not signed yet."""
+    _note(connection, job, {**job.document, REFUSAL: {"code": error.instance_code, "detail": error.message}})
+
+
+def forget_refusal(connection: Connection, job: Job) -> None:
+    """Nothing refused the last try."""
+    _note(connection, job, _without(job, REFUSAL))
+
+
+def _without(job: Job, name: str) -> dict[str, Any]:
+    return {key: value for key, value in job.document.items() if key != name}
+
+
+def _note(connection: Connection, job: Job, changed: dict[str, Any]) -> None:
+    if changed == job.document:
         return
-    document = msgspec.json.encode({**job.document, APPROVAL: approval}).decode()
+    document = msgspec.json.encode(changed).decode()
     connection.execute(
         update(tables.job)
         .where(_columns.id == job.id, _columns.is_open, _columns.extrinsic.is_(None))

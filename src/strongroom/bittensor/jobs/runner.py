@@ -6,10 +6,18 @@ from functools import partial
 from typing import Final
 
 import structlog
+from sqlalchemy import Connection
 
 from strongroom.bittensor.authorization.limits import SUBMIT
-from strongroom.bittensor.jobs.parked import note_approval
-from strongroom.bittensor.jobs.store import Job, JobExists, close_job, document, waiting_jobs
+from strongroom.bittensor.jobs.parked import forget_refusal, note_approval, note_refusal
+from strongroom.bittensor.jobs.store import (
+    REFUSAL,
+    Job,
+    JobExists,
+    close_unsigned,
+    document,
+    waiting_jobs,
+)
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import (
@@ -21,6 +29,8 @@ from strongroom.core.errors import (
     Unauthenticated,
 )
 from strongroom.core.guard.approvals.spending import EXPIRED_CODE, FAILED_CODE, REFUSED_CODE, SPENT_CODE
+from strongroom.core.guard.guard import FROZEN_CODE
+from strongroom.core.guard.windows import LIMIT_CODE
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.telemetry import ComponentHealth, Status
@@ -35,13 +45,10 @@ FIRST_PAUSE_S = 2.0
 MAX_PAUSE_S = 12.0
 AT_ONCE = 64
 
-ENDED: Final = {
-    REFUSED_CODE: "ApprovalRefused",
-    EXPIRED_CODE: "ApprovalExpired",
-    FAILED_CODE: "ApprovalFailed",
-    SPENT_CODE: "ApprovalSpent",
-}
-"""What a job ends with when what it needs is decided against, or used up."""
+DECIDED: Final = frozenset({REFUSED_CODE, EXPIRED_CODE, FAILED_CODE, SPENT_CODE})
+"""What a job needs is decided against, or used up."""
+PASSING_CODES: Final = frozenset({FROZEN_CODE, LIMIT_CODE})
+"""Refusals that time may mend. Others end a job, so that its client hears of it."""
 
 CarryOut = Callable[[Principal, Job], Awaitable[bool]]
 """Returns whether something was signed; False: it is not time yet, or the job is closed."""
@@ -97,6 +104,8 @@ class JobRunner:
                 is_early = True
                 log.info("a job waits for approvals", job=job.id, kind=job.kind, approval=error.approval)
                 await self._note(job, error)
+            except Forbidden as error:
+                await self._refused(job, error)
             except StrongroomError as error:
                 self._failed[job.id] = fault_text(error)
                 log.info("a job waits", job=job.id, kind=job.kind, why=error.message)
@@ -105,6 +114,8 @@ class JobRunner:
                 log.exception("a job failed", job=job.id, kind=job.kind)
             else:
                 self._failed.pop(job.id, None)
+                if REFUSAL in job.document:
+                    await self._write(job, partial(forget_refusal, job=job))
         backoff, _ = self._pauses.get(job.id, (self._backoff(), 0.0))
         pause_s = NOT_YET_S if is_early else backoff.next_delay_s()
         self._pauses[job.id] = (backoff, self._clock.monotonic_s() + pause_s)
@@ -116,27 +127,53 @@ class JobRunner:
             log.info("a job was carried out elsewhere", job=job.id, kind=job.kind)
         except (NotFound, Unauthenticated) as error:  # the key, or the right to use it, was taken away
             await self._close(job, "KeyRemoved" if isinstance(error, NotFound) else "TokenRevoked", error)
+        except ApprovalNeeded:
+            raise
         except (Conflict, Forbidden) as error:
-            if error.instance_code not in ENDED:
+            if not _ends(job, error):
                 raise
-            await self._close(job, ENDED[error.instance_code], error)
+            log.info("a job is refused", job=job.id, kind=job.kind, code=error.instance_code)
+            await self._close(job, name_of(error), error)
         return False
+
+    async def _refused(self, job: Job, error: Forbidden) -> None:
+        """A reveal that is refused is a trouble: the chain does not wait for it."""
+        self._failed.pop(job.id, None)
+        if job.subject is None:
+            self._failed[job.id] = fault_text(error)
+        log.info("a job is refused and waits", job=job.id, kind=job.kind, code=error.instance_code)
+        await self._write(job, partial(note_refusal, job=job, error=error))
 
     async def _close(self, job: Job, name: str, error: StrongroomError) -> None:
         failure = Failure(type="Service", name=name, docs=error.message)
         closed = document(job, success=False, failure=failure)
-        await self._database.write(lambda connection: close_job(connection, job.id, closed))
+        await self._database.write(lambda connection: close_unsigned(connection, job.id, closed))
 
     async def _note(self, job: Job, error: ApprovalNeeded) -> None:
-        if error.approval is None:
-            return
+        if error.approval is not None:
+            await self._write(job, partial(note_approval, job=job, approval=error.approval))
+
+    async def _write(self, job: Job, work: Callable[[Connection], None]) -> None:
         try:
-            await self._database.write(partial(note_approval, job=job, approval=error.approval))
+            await self._database.write(work)
         except StrongroomError as fault:
             self._failed[job.id] = fault_text(fault)
 
     def _backoff(self) -> Backoff:
         return Backoff(self._clock, self._entropy, first_s=FIRST_PAUSE_S, cap_s=MAX_PAUSE_S)
+
+
+def _ends(job: Job, error: Conflict | Forbidden) -> bool:
+    """Whether the job ends with it. A reveal goes on as long as the chain takes one: without it the weights are lost."""
+    if error.instance_code in DECIDED:
+        return True
+    is_lasting = isinstance(error, Forbidden) and error.instance_code not in PASSING_CODES
+    return is_lasting and job.subject is not None
+
+
+def name_of(error: StrongroomError) -> str:
+    """The error's code as results write names: `rule_denied` is RuleDenied."""
+    return "".join(word.capitalize() for word in error.instance_code.split("_"))
 
 
 def principal_of(job: Job) -> Principal:

@@ -26,6 +26,8 @@ ID_BYTES: Final = 16
 COLUMNS = tables.job.c
 APPROVAL: Final = "approval_id"
 """In a job's document: the request that waits for approvals, or was approved."""
+REFUSAL: Final = "refusal"
+"""In a job's document: why the last try to sign it was refused, where time may mend that."""
 
 
 class WaitFor(enum.StrEnum):
@@ -126,7 +128,8 @@ def require_new(connection: Connection, job: Job) -> None:
     """Checks that the job may begin, or is stored itself.
 
     Raises:
-        JobExists: the same request came before under this key, or is under way.
+        JobExists: the same request came before under this key, or is under way. What is refused in the background is not: who
+            waits for an answer is told the refusal itself.
         IdempotencyMismatch: another request came before under this key.
         Conflict: another job is under way for the same subject, and no block holds its extrinsic yet.
     """
@@ -139,7 +142,7 @@ def require_new(connection: Connection, job: Job) -> None:
     if job.subject is not None:
         row = connection.execute(_BY_SLOT, {"slot": job.subject}).first()
         if row is not None and row.id != job.id:
-            if row.fingerprint == job.fingerprint:
+            if row.fingerprint == job.fingerprint and (job.in_background or not _is_refused(row)):
                 raise JobExists(_job(row))
             if not _gives_way(connection, row):
                 raise Conflict(
@@ -149,12 +152,23 @@ def require_new(connection: Connection, job: Job) -> None:
 
 
 def _gives_way(connection: Connection, row: Row[Any]) -> bool:
-    return _is_in_block(connection, row) or _waits_for_people(row)
+    return _is_in_block(connection, row) or _is_held_up(row)
 
 
-def _waits_for_people(row: Row[Any]) -> bool:
-    """Tells whether a job of the background is not signed because nobody has approved it yet: newer weights take its place."""
-    return bool(row.in_background and row.extrinsic is None and APPROVAL in decode_json(row.document))
+def _is_held_up(row: Row[Any]) -> bool:
+    """Tells whether a job of the background is not signed because people have not approved it, or because it is refused.
+
+    Newer weights take its place.
+    """
+    return _is_unsigned(row) and not {APPROVAL, REFUSAL}.isdisjoint(decode_json(row.document))
+
+
+def _is_refused(row: Row[Any]) -> bool:
+    return _is_unsigned(row) and REFUSAL in decode_json(row.document)
+
+
+def _is_unsigned(row: Row[Any]) -> bool:
+    return bool(row.in_background and row.extrinsic is None)
 
 
 def _is_in_block(connection: Connection, row: Row[Any]) -> bool:
@@ -218,9 +232,9 @@ def _take_slot(connection: Connection, job: Job) -> None:
     row = connection.execute(_BY_SLOT, {"slot": job.subject}).first()
     if row is None or row.id == job.id:
         return
-    if _waits_for_people(row):
+    if _is_held_up(row):
         failure = Failure(
-            type="Service", name="Superseded", docs="Newer weights were asked for before it was approved"
+            type="Service", name="Superseded", docs="Newer weights were asked for before it was signed"
         )
         close_job(connection, row.id, document(_job(row), success=False, failure=failure))
     elif _is_in_block(connection, row):
@@ -233,6 +247,13 @@ def close_job(connection: Connection, job_id: str, result: dict[str, Any]) -> No
         .where(COLUMNS.id == job_id, COLUMNS.is_open)
         .values(is_open=False, slot=None, result=msgspec.json.encode(result).decode())
     )
+
+
+def close_unsigned(connection: Connection, job_id: str, result: dict[str, Any]) -> None:
+    """Closes the job, unless another process has signed for it meanwhile."""
+    row = connection.execute(_LOCKED_BY_ID, {"which": job_id}).first()
+    if row is not None and row.extrinsic is None:
+        close_job(connection, job_id, result)
 
 
 def close_unchanged(connection: Connection, job: Job, result: dict[str, Any]) -> None:

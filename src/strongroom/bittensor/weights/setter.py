@@ -26,6 +26,7 @@ from strongroom.bittensor.jobs.results import JobResults
 from strongroom.bittensor.jobs.store import (
     APPROVAL,
     ID_BYTES,
+    REFUSAL,
     Job,
     JobExists,
     JobResult,
@@ -180,7 +181,9 @@ class Weights:
         limit_ms = int(max(subnet.epochs["Tempo"], subnet.rate_limit) * BLOCK_S * 1000)
         if failure is None and self._clock.now_ms() - job.created_at_ms > limit_ms:
             failure = Failure(
-                type="Service", name="TempoExpired", docs="No block took the weights within the tempo"
+                type="Service",
+                name="TempoExpired",
+                docs="No block took the weights within the tempo" + _last_refusal(job),
             )
         if failure is not None:
             closed = document(job, success=False, failure=failure)
@@ -325,7 +328,8 @@ class Weights:
             "source": asked_by.get("source", ""),
         }
         facts = {**job.document, "principal": rights}  # the right to commit includes the right to reveal
-        facts.pop(APPROVAL, None)
+        for held_up in (APPROVAL, REFUSAL):
+            facts.pop(held_up, None)
         return replace(
             job,
             id=self._entropy.token(ID_BYTES).hex(),
@@ -407,6 +411,11 @@ def _require_newest(connection: Connection, job: Job, subnet: Subnet, parked: Pa
         if is_known or subnet.last_update == parked.last_update:
             return
     raise Conflict("Newer weights of this hotkey were set meanwhile", code="weights_superseded")
+
+
+def _last_refusal(job: Job) -> str:
+    refusal = job.document.get(REFUSAL)
+    return "" if refusal is None else f"; last refused with {refusal['code']}: {refusal['detail']}"
 
 
 def _set_last(job: Job, subnet: Subnet) -> bool:

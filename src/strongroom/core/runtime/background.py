@@ -1,10 +1,13 @@
 """Tasks that outlive the request that started them."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 import structlog
+
+from strongroom.core.errors import Forbidden, StrongroomError
 
 log = structlog.get_logger(__name__)
 
@@ -12,7 +15,7 @@ T = TypeVar("T")
 
 
 class Background:
-    """Keeps a reference to each task, because the event loop keeps none; logs failures, and ends all tasks at shutdown."""
+    """Keeps a reference to each task, because the event loop keeps none; logs how tasks fail, and ends all tasks at shutdown."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -30,6 +33,10 @@ class Background:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
+            if isinstance(error, StrongroomError):  # no defect, and whoever waits for the task is told
+                level = logging.INFO if isinstance(error, Forbidden) else logging.WARNING
+                log.log(level, "a background task ended", code=error.instance_code, why=error.message)
+                return
             log.error("background task failed", error=f"{type(error).__name__}: {error}")
 
 
