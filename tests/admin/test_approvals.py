@@ -139,6 +139,21 @@ async def test_a_change_that_loosens_waits_for_others(tmp_path: Path, clock: Man
         assert len((await office.ask(boss, "GET", "/ledgers/atto/freezes")).json()) == 1
 
 
+async def test_what_waits_on_several_ledgers_is_named_on_each(tmp_path: Path, clock: ManualClock) -> None:
+    async with running_office(tmp_path, clock, guard=GuardSettings(change_approvals=1)) as office:
+        both = ["atto", "hathor"]
+        boss, other = [await office.token("admin", on=both, name=name) for name in ("boss", "other")]
+        await office.ask(boss, "POST", "/freeze", {"reason": "a theft"})
+        waits = await office.ask(boss, "POST", "/unfreeze")
+        assert told(waits, 403, "approval_needed")
+        asked = {one["ledger"]: one["approvalId"] for one in waits.json()["ledgers"]}
+        assert list(asked) == both
+        for ledger, waiting in asked.items():
+            answer = await office.ask(other, "POST", f"/ledgers/{ledger}/approvals/{waiting}/approve")
+            assert (answer.status_code, answer.json()["state"]) == (200, "spent")
+            assert await office.ledgers[ledger].rules.freezes() == []
+
+
 async def test_a_dry_run_says_that_it_needs_approval(office: Office, shop: str) -> None:
     assert shop
     reader = await office.token("admin:read")

@@ -92,15 +92,12 @@ async def test_a_question_has_whole_amounts(office: Office, amount: str) -> None
 
 async def test_a_wallet_is_frozen_and_unfrozen(office: Office) -> None:
     freezer, thawer = await office.token("admin:freeze", name="alarm"), await office.token("admin:unfreeze")
-    frozen = await office.ask(
-        freezer, "POST", "/ledgers/atto/freezes", {"scope": "wallet", "subject": "hot", "reason": "a theft"}
-    )
+    wanted = {"scope": "wallet", "subject": "hot", "reason": "a theft", "anyway": True}
+    frozen = await office.ask(freezer, "POST", "/ledgers/atto/freezes", wanted)
     assert frozen.status_code == 201
     freeze = frozen.json()
     assert (freeze["subject"], freeze["frozenBy"], freeze["reason"]) == ("hot", "token:alarm", "a theft")
-    twice = await office.ask(
-        freezer, "POST", "/ledgers/atto/freezes", {"scope": "wallet", "subject": "hot", "reason": "a theft"}
-    )
+    twice = await office.ask(freezer, "POST", "/ledgers/atto/freezes", wanted)
     assert (twice.status_code, twice.json()["code"]) == (409, "already_frozen")
     reader = await office.token("admin:read")
     question = {"kind": "SEND", "wallet": "hot"}
@@ -112,6 +109,21 @@ async def test_a_wallet_is_frozen_and_unfrozen(office: Office) -> None:
     assert (await office.ask(thawer, "DELETE", path)).status_code == 204
     assert (await office.ask(reader, "GET", "/ledgers/atto/freezes")).json() == []
     assert (await office.ask(thawer, "DELETE", path)).json()["code"] == "not_frozen"
+
+
+@pytest.mark.parametrize(
+    ("scope", "subject"), [("wallet", "hto"), ("token", "token:shop"), ("token", "shoop")]
+)
+async def test_a_misspelt_name_is_not_taken_for_frozen(office: Office, scope: str, subject: str) -> None:
+    await office.token("atto:send", name="shop")
+    token = await office.token("admin:freeze")
+    path, wanted = "/ledgers/atto/freezes", {"scope": scope, "subject": subject, "reason": "a theft"}
+    refused = await office.ask(token, "POST", path, wanted)
+    assert (refused.status_code, refused.json()["code"]) == (404, "subject_not_found")
+    assert await office.ledgers["atto"].rules.freezes() == []
+    known = await office.ask(token, "POST", path, {"scope": "token", "subject": "shop", "reason": "a theft"})
+    assert known.status_code == 201
+    assert (await office.ask(token, "POST", path, {**wanted, "anyway": True})).status_code == 201
 
 
 async def test_everything_is_frozen_with_one_call(office: Office) -> None:

@@ -98,7 +98,9 @@ def refuse(
 def _what(approval: Approval) -> str:
     terms = approval.terms
     paid = [f"{each['amountRaw']} to {each['destination']}" for each in terms.get("payments", ())]
-    return f"{terms.get('kind', '')} {terms.get('wallet', '')} {', '.join(paid)}"
+    change = terms.get("change", {})
+    of_change = change.get("name") or change.get("subject") or (change and "the ledger") or ""
+    return f"{terms.get('kind', '')} {terms.get('wallet', '')} {', '.join(paid)}{of_change}"
 
 
 @asynccontextmanager

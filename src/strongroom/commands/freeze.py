@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
-from sqlalchemy import select
 
 from strongroom.commands.context import (
     Administrator,
@@ -17,7 +16,7 @@ from strongroom.commands.context import (
 from strongroom.core.errors import StrongroomError
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.ledger.contract import AnyLedger, Ledger
-from strongroom.core.storage import tables
+from strongroom.core.ledger.subjects import has_subject
 from strongroom.registry import LEDGERS
 
 NAMES = " or ".join(one.name for one in LEDGERS)
@@ -50,7 +49,7 @@ def freeze(
     scope, subject = _subject(wallet, token)
 
     async def change(running: Ledger) -> None:
-        if not anyway and not await _has(running, scope, subject):
+        if not anyway and not await has_subject(running, scope, subject):
             raise _NoSubject(f"it has no {scope.value} {subject!r}. --anyway freezes the name all the same")
         await running.rules.freeze(operator(name), scope, subject, reason)
 
@@ -99,17 +98,6 @@ def _each(done: str, ledger: str | None, change: Change) -> None:
 async def _change(ledger: AnyLedger, change: Change) -> None:
     async with Administrator().prepared(ledger) as running:
         await change(running)
-
-
-async def _has(running: Ledger, scope: FreezeScope, name: str) -> bool:
-    """Also true where the ledger does not say."""
-    match scope:
-        case FreezeScope.LEDGER:
-            return True
-        case FreezeScope.WALLET:
-            return await running.has_wallet(name) is not False
-    query = select(tables.token.c.id).where(tables.token.c.name == name)
-    return await running.database.fetch_one(query) is not None
 
 
 def _wanted(name: str | None) -> list[AnyLedger]:

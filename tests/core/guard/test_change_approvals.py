@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from strongroom.core.errors import ApprovalNeeded, Conflict, Forbidden
+from strongroom.core.guard.approvals import changes
 from strongroom.core.guard.approvals.approval import ApprovalState
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.security.access import Principal
@@ -151,3 +152,17 @@ async def removal_of_one(guarded: Guarded, name: str) -> str:
     with pytest.raises(ApprovalNeeded) as raised:
         await guarded.rules.remove(ADMIN, name)
     return str(raised.value.approval)
+
+
+async def test_so_many_changes_of_one_principal_wait_and_no_more(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "MAX_WAITING", 2)
+    for name in ("a", "b"):
+        with pytest.raises(ApprovalNeeded):
+            await guarded.add(name, ALLOW)
+    with pytest.raises(Conflict) as raised:
+        await guarded.add("c", ALLOW)
+    assert raised.value.instance_code == "too_many_approvals"
+    with pytest.raises(ApprovalNeeded):
+        await guarded.add("b", ALLOW)

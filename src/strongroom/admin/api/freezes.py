@@ -9,13 +9,14 @@ from litestar.di import NamedDependency
 from litestar.params import Body, FromPath
 
 from strongroom.admin.api import access
-from strongroom.admin.api.errors import PartlyDone
+from strongroom.admin.api.errors import AllWait, PartlyDone
 from strongroom.admin.api.wire import Change, Changes, FreezeView, freeze_view
 from strongroom.admin.estate import Authority, Estate
-from strongroom.core.errors import Conflict, NotFound, StrongroomError
+from strongroom.core.errors import ApprovalNeeded, Conflict, NotFound, StrongroomError
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.http.route_access import needs
+from strongroom.core.ledger.subjects import has_subject
 from strongroom.core.security.access import Principal
 
 
@@ -25,6 +26,8 @@ class NewFreeze(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Name of the token, without `token:`, or of the wallet; empty for the ledger."""
     reason: str
     """It is told to those who ask for a signature."""
+    anyway: bool = False
+    """Also where no wallet or token has this name."""
 
 
 class Reason(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -48,9 +51,18 @@ class FreezesController(Controller):
         estate: NamedDependency[Estate],
         caller: NamedDependency[Principal],
     ) -> FreezeView:
-        """The next signature is refused, in every process; reading goes on. What is frozen already gets 409."""
-        rules = estate.find(ledger).rules
-        return freeze_view(await rules.freeze(caller, data.scope, data.subject, data.reason))
+        """The next signature is refused, in every process; reading goes on. What is frozen already gets 409.
+
+        What has no wallet or token of the name gets 404, and nothing is frozen, but for `anyway`.
+        """
+        running = estate.find(ledger)
+        if data.subject and not data.anyway and not await has_subject(running, data.scope, data.subject):
+            raise NotFound(
+                f"Nothing is frozen: {ledger} has no {data.scope.value} {data.subject[:40]!r}. A token is named without"
+                " token:, and anyway freezes the name all the same",
+                code="subject_not_found",
+            )
+        return freeze_view(await running.rules.freeze(caller, data.scope, data.subject, data.reason))
 
     @delete("/{freeze:str}", status_code=204, summary="Unfreeze", opt=needs(access.UNFREEZE))
     async def unfreeze(
@@ -110,6 +122,7 @@ async def _each(
 
     Raises:
         PartlyDone: it failed on some ledgers.
+        AllWait: it waits for approvals on all of them.
         StrongroomError: the same error on all of them.
     """
     changes = [_failed(name, error) for name, error in authority.away.items()]
@@ -128,11 +141,15 @@ async def _each(
     changes.sort(key=lambda one: estate.names.index(one.ledger))
     if not faults:
         return Changes(ledgers=changes)
+    documents = [msgspec.to_builtins(one) for one in changes]
     if len(faults) == len(changes):
+        if len(faults) > 1 and all(isinstance(one, ApprovalNeeded) for one in faults):
+            raise AllWait(documents)
         raise faults[0]
     failed = ", ".join(one.ledger for one in changes if not one.done)
-    raise PartlyDone(f"not {done}: {failed}", [msgspec.to_builtins(one) for one in changes])
+    raise PartlyDone(f"not {done}: {failed}", documents)
 
 
 def _failed(name: str, error: StrongroomError) -> Change:
-    return Change(ledger=name, done=False, code=error.instance_code, detail=error.message)
+    waits = error.approval if isinstance(error, ApprovalNeeded) else None
+    return Change(ledger=name, done=False, code=error.instance_code, detail=error.message, approval_id=waits)

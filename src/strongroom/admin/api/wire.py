@@ -166,6 +166,8 @@ class Change(Answer, omit_defaults=True):
     done: bool
     code: str | None = None
     detail: str | None = None
+    approval_id: str | None = None
+    """Under which the change waits for approvals on this ledger."""
 
 
 class Changes(Answer):

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock, Entropy, iso_instant
-from strongroom.core.errors import ApprovalNeeded, Conflict, OutcomeUnknown, Unavailable
+from strongroom.core.errors import ApprovalNeeded, OutcomeUnknown, Unavailable
 from strongroom.core.guard.approvals import store
 from strongroom.core.guard.approvals.approval import (
     OPEN,
@@ -20,6 +20,7 @@ from strongroom.core.guard.approvals.approval import (
     slot_of,
     terms_of,
 )
+from strongroom.core.guard.approvals.changes import require_room
 from strongroom.core.guard.state import GuardReader, GuardState
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage.database import Database
@@ -27,8 +28,6 @@ from strongroom.core.storage.errors import DatabaseUnavailable, Duplicate
 
 T = TypeVar("T")
 ID_BYTES: Final = 8
-MAX_WAITING: Final = 1_000
-"""Of one principal. What waits is seen by people, and costs a row each."""
 ATTEMPTS: Final = 8
 
 
@@ -86,8 +85,7 @@ class ParkedRequests:
             store.end(connection, known, ApprovalState.EXPIRED, None, now_ms)
         if deferral.approval is not None:
             return None  # it is being carried out, and ended meanwhile
-        if store.count_open(connection, request.principal.name) >= MAX_WAITING:
-            raise Conflict(f"{MAX_WAITING} requests of yours wait for approval", code="too_many_approvals")
+        require_room(connection, request.principal.name)
         approval = Approval(
             id=approval_id,
             purpose=Purpose.SIGNATURE,
