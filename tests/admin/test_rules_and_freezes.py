@@ -157,3 +157,30 @@ async def test_a_freeze_has_a_reason(office: Office) -> None:
     for reason in ("", " ", "x" * 501, "two\nlines"):
         refused = await office.ask(token, "POST", "/freeze", {"reason": reason})
         assert (refused.status_code, refused.json()["code"]) == (400, "freeze_invalid")
+
+
+async def test_a_frozen_token_neither_undoes_its_freeze_nor_goes_round_it(office: Office) -> None:
+    boss = await office.token("admin", name="boss")
+    stolen = await office.token("admin:tokens", "admin:rules", "admin:unfreeze", "atto:send", name="stolen")
+    own, rules = f"/ledgers/atto/tokens/{stolen.split('_')[1]}", "/ledgers/atto/rules"
+    rule = (await office.ask(boss, "POST", rules, {"name": "small sums", "rule": SMALL})).json()
+    frozen = await office.ask(
+        boss, "POST", "/ledgers/atto/freezes", {"scope": "token", "subject": "stolen", "reason": "a leak"}
+    )
+    assert frozen.status_code == 201, frozen.text
+    asked: list[tuple[str, str, dict[str, Any] | None]] = [
+        ("DELETE", f"/ledgers/atto/freezes/{frozen.json()['id']}", None),
+        ("DELETE", f"{rules}/{rule['id']}", None),
+        ("POST", rules, {"name": "all", "rule": {"effect": "allow"}}),
+        ("POST", "/ledgers/atto/tokens", {"name": "another", "scopes": ["atto:send"]}),
+        ("POST", f"{own}/rotate", {"overlapSeconds": 0}),
+        ("PATCH", own, {"networks": []}),
+    ]
+    for method, path, body in asked:
+        refused = await office.ask(stolen, method, path, body)
+        assert (refused.status_code, refused.json()["code"]) == (403, "frozen"), (path, refused.text)
+        assert "a leak" in refused.json()["detail"]
+    tightened = await office.ask(stolen, "POST", rules, {"name": "less", "rule": SMALL})
+    assert tightened.status_code == 201, "what tightens is never refused"
+    assert (await office.ask(stolen, "POST", f"{own}/revoke")).status_code == 200
+    assert (await office.ask(boss, "DELETE", asked[0][1])).status_code in (200, 204)

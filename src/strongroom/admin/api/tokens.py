@@ -86,6 +86,7 @@ class TokensController(Controller):
             networks=data.networks,
             rate=None if data.rate is None else parse_rate(data.rate),
         )
+        await running.rules.require_unfrozen(caller)
         made = await Delegation(running.tokens).create(caller, wish)
         return NewTokenView(secret=made.secret, token=token_view(await running.tokens.find(made.id)))
 
@@ -105,7 +106,9 @@ class TokensController(Controller):
             networks=data.networks,
             rate=parse_rate(rate) if isinstance(rate, str) else rate,
         )
-        return token_view(await Delegation(estate.find(ledger).tokens).change(caller, token, wanted))
+        running = estate.find(ledger)
+        await running.rules.require_unfrozen(caller)
+        return token_view(await Delegation(running.tokens).change(caller, token, wanted))
 
     @post("/{token:str}/rotate", status_code=200, summary="Rotate a token", opt=needs(access.TOKENS))
     async def rotate(
@@ -117,9 +120,10 @@ class TokensController(Controller):
         caller: NamedDependency[Principal],
     ) -> NewTokenView:
         """Gives it another secret, which no other answer shows. A token may rotate itself."""
-        tokens = estate.find(ledger).tokens
-        made = await Delegation(tokens).rotate(caller, token, data.overlap_seconds * 1000)
-        return NewTokenView(secret=made.secret, token=token_view(await tokens.find(token)))
+        running = estate.find(ledger)
+        await running.rules.require_unfrozen(caller)
+        made = await Delegation(running.tokens).rotate(caller, token, data.overlap_seconds * 1000)
+        return NewTokenView(secret=made.secret, token=token_view(await running.tokens.find(token)))
 
     @post("/{token:str}/revoke", status_code=200, summary="Revoke a token", opt=needs(access.TOKENS))
     async def revoke(

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, Select, delete, select, update
 
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.errors import Conflict, InvalidInput, NotFound
+from strongroom.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from strongroom.core.guard import tables
 from strongroom.core.guard.approvals.approval import Approval
 from strongroom.core.guard.approvals.changes import (
@@ -48,6 +48,7 @@ ID_BYTES = 8
 MAX_RULES = 1_000
 MAX_REASON = 500
 MAX_SUBJECT = 255
+TOKEN = "token:"  # noqa: S105 - the beginning of a principal's name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,8 @@ class GuardAdministration:
         loosens = change.rule.effect is Effect.ALLOW
 
         def work(connection: Connection) -> StoredRule | Approval:
+            if loosens:
+                _require_unfrozen(connection, principal)
             if loosens and self._approvals.needed:
                 _require_free(connection, name, self._clock.now_ms())
                 return self._park(connection, principal, change)
@@ -122,6 +125,8 @@ class GuardAdministration:
             change = RemoveRule(name=name, id=rule_id or row.id)
             _require_same(row, change)
             loosens = decode_json(row.document, Rule).effect is not Effect.ALLOW
+            if loosens:
+                _require_unfrozen(connection, principal)
             if loosens and self._approvals.needed:
                 return self._park(connection, principal, change)
             return self._remove(connection, principal, change, self._delay_ms if loosens else 0)
@@ -171,6 +176,7 @@ class GuardAdministration:
         """Raises: NotFound: it is not frozen, or by another freeze than that of the id; ApprovalNeeded: it waits."""
 
         def work(connection: Connection) -> Approval | None:
+            _require_unfrozen(connection, principal)
             row = _frozen(connection, scope, subject)
             if row is None or row.id != (freeze_id or row.id):
                 raise NotFound("It is not frozen", code="not_frozen")
@@ -181,6 +187,10 @@ class GuardAdministration:
             return None
 
         _done(await self._database.write(work))
+
+    async def require_unfrozen(self, principal: Principal) -> None:
+        """Raises: Forbidden: the principal's token is frozen, so it gives nobody any right."""
+        await self._database.read(lambda connection: _require_unfrozen(connection, principal))
 
     def apply(self, connection: Connection, principal: Principal, change: Change, approval: str) -> None:
         """Does a change that was approved, at once. Raises: NotFound, Conflict: it cannot be done any more."""
@@ -351,6 +361,17 @@ def _check_freeze(scope: FreezeScope, subject: str, reason: str) -> None:
         raise InvalidInput(
             f"A freeze has a reason of 1 to {MAX_REASON} printable characters: it is told to those who ask for a signature",
             code="freeze_invalid",
+        )
+
+
+def _require_unfrozen(connection: Connection, principal: Principal) -> None:
+    """Raises: Forbidden: whoever has stolen a token that is frozen must not undo the freeze with it, or go round it."""
+    if not principal.name.startswith(TOKEN):
+        return
+    row = _frozen(connection, FreezeScope.TOKEN, principal.name.removeprefix(TOKEN))
+    if row is not None:
+        raise Forbidden(
+            f"The token is frozen ({row.reason}): it makes no tokens and loosens nothing", code="frozen"
         )
 
 
