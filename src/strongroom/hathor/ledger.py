@@ -306,7 +306,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
             load_wait_s=LOAD_WAIT_S,
             clock_skew_s=api.clock_skew_s,
         )
-        proposals = Proposals(reader, self.versions, self.entropy)
+        proposals = Proposals(reader, self.versions, self.entropy, self.withdrawals)
         services = Services(
             database=self.database,
             registration=Registration(

@@ -5,11 +5,13 @@ import json
 import pytest
 from sqlalchemy import select
 
+from strongroom.core.errors import Conflict
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.approvals.approval import Approval, ApprovalState
 from strongroom.core.intents import tables as intents
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit
+from strongroom.core.storage.tables import audit
 from strongroom.hathor.proposals.broadcast_policy import VOCABULARY
 from strongroom.hathor.proposals.sweeper import LIFE_S
 from strongroom.hathor.protocol.transactions import Transaction
@@ -142,12 +144,22 @@ async def test_after_its_time_a_request_holds_nothing(client: Client) -> None:
     assert client.node.pushed == []
 
 
-async def test_a_proposal_that_its_wallet_gave_up_is_not_sent(client: Client) -> None:
+async def test_nobody_is_asked_about_a_proposal_that_its_wallet_gave_up(client: Client) -> None:
     transaction = payment(1)
     identifier = await client.propose(transaction)
     waiting = await wait(client, identifier, transaction)
+    other = payment(0)
+    still_waiting = await wait(client, await client.propose(other), other)
     assert (await client.ask("DELETE", f"/tx/proposal/{identifier}"))[0] == 200
-    await client.api.approvals.approve(ANN, waiting)
+    failed = await found(client, waiting)
+    assert (failed.state, failed.reason) == (ApprovalState.FAILED, "The proposal was given up")
+    assert [each.id for each in await client.api.approvals.list()] == [still_waiting]
+    rows = await client.api.database.fetch_all(select(audit.c.action, audit.c.subject))
+    assert [(row.action, row.subject) for row in rows if row.subject == waiting] == [
+        ("approval.ask", waiting),
+        ("approval.failed", waiting),
+    ]
+    with pytest.raises(Conflict):
+        await client.api.approvals.approve(ANN, waiting)
     await carry_out(client)
-    assert (await found(client, waiting)).state is ApprovalState.FAILED
     assert client.node.pushed == []

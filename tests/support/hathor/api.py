@@ -18,6 +18,7 @@ from strongroom.core.environment import Secret
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
 from strongroom.core.guard.approvals.carrying_out import CarryingOut
 from strongroom.core.guard.approvals.parking import ParkedRequests
+from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.http.door import DoorRules
 from strongroom.core.http.forwarded import TrustedProxies
@@ -130,7 +131,7 @@ class Api:
                 rules=replace(RULES, clock_skew_s=clock_skew_s),
             ),
             devices=Devices(reader),
-            proposals=Proposals(reader, self.versions, SystemEntropy()),
+            proposals=Proposals(reader, self.versions, SystemEntropy(), self._withdrawals),
             submitter=self.submitter,
             supplies=Supplies(database, clock, MAINNET),
             node_view=NodeView(node=self.node, versions=self.versions, clock=clock),
@@ -179,6 +180,10 @@ class Api:
             policy=BroadcastPolicy(SigningGate(self.guard, Audit(self.clock), self._parked()), MAINNET),
         )
 
+    @property
+    def _withdrawals(self) -> Withdrawals:
+        return Withdrawals("hathor", Audit(self.clock), self.clock)
+
     def _parked(self) -> ParkedRequests:
         audit = Audit(self.clock)
         self.approvals = ApprovalAdministration(self.database, audit, self.clock, ledger="hathor")
@@ -210,7 +215,7 @@ class Api:
         return FirstApi(
             wallets=LegacyWallets(database=self.database, clock=self.clock, loader=self.loader, rules=RULES),
             proposals=LegacyProposals(
-                proposals=Proposals(self.reader, self.versions, SystemEntropy()),
+                proposals=Proposals(self.reader, self.versions, SystemEntropy(), self._withdrawals),
                 entropy=SystemEntropy(),
                 network=MAINNET,
                 submitter=self.submitter,

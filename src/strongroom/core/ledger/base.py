@@ -21,6 +21,7 @@ from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
 from strongroom.core.guard.approvals.carrying_out import Carrier, CarryingOut
 from strongroom.core.guard.approvals.parking import ParkedRequests
+from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.guard.dry_run import DryRun
 from strongroom.core.guard.guard import Guard
 from strongroom.core.guard.settings import GuardSettings
@@ -128,6 +129,7 @@ class LedgerBase(ABC, Generic[S]):
         self.approvals = ApprovalAdministration(
             self.database, self.audit, self.clock, ledger=definition.name, apply=self.rules.apply
         )
+        self.withdrawals = Withdrawals(definition.name, self.audit, self.clock)
         self._parked = ParkedRequests(
             self.audit, self.clock, self.entropy, lifetime_ms=settings.approval_lifetime_ms
         )

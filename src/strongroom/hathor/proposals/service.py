@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.clock import Entropy
 from strongroom.core.errors import OutcomeUnknown, StrongroomError
+from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.proposals.coin_selection import Draft, Drafter, Payee
 from strongroom.hathor.proposals.sent import find_sent
@@ -23,6 +24,7 @@ CHOICES = 8
 """Attempts at a choice. Another proposal may take the chosen outputs first."""
 TAKEN = frozenset({"inputs-already-used", "inputs-not-found"})
 ID_BYTES = 16
+GIVEN_UP = "The proposal was given up"
 
 
 class ProposalUnclear(OutcomeUnknown):
@@ -36,11 +38,14 @@ class ProposalUnclear(OutcomeUnknown):
 class Proposals:
     """Makes proposals and gives them up, each in one transaction."""
 
-    def __init__(self, reader: WalletReader, versions: Versions, entropy: Entropy) -> None:
+    def __init__(
+        self, reader: WalletReader, versions: Versions, entropy: Entropy, withdrawals: Withdrawals
+    ) -> None:
         self._reader = reader
         self._database = reader.database
         self._versions = versions
         self._entropy = entropy
+        self._withdrawals = withdrawals
 
     async def propose(
         self, principal: Principal, transaction: Transaction, raw: bytes
@@ -114,14 +119,18 @@ class Proposals:
             if self._reader.known(connection, principal) is None:
                 find_proposal(connection, proposal_id, principal.wallet_id)
                 raise WalletNotFound
-            cancel(connection, proposal_id, principal.wallet_id, self._reader.now_s)
+            self._cancel(connection, proposal_id, principal.wallet_id)
 
         await self._database.write(work)
 
     async def cancel_any(self, proposal_id: str) -> None:
         """Cancels a proposal of any wallet. Raises: ProposalRefused."""
-        now_s = self._reader.now_s
-        await self._database.write(lambda connection: cancel(connection, proposal_id, None, now_s))
+        await self._database.write(lambda connection: self._cancel(connection, proposal_id, None))
+
+    def _cancel(self, connection: Connection, proposal_id: str, wallet_id: str | None) -> None:
+        """Nobody has to decide about its transaction any more."""
+        cancel(connection, proposal_id, wallet_id, self._reader.now_s)
+        self._withdrawals.withdraw(connection, {"proposal": proposal_id}, GIVEN_UP)
 
     async def limits(self) -> tuple[int, int]:
         """Returns the most inputs and outputs. While the node is away these are the protocol's: it judges later itself."""
