@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from strongroom.core.errors import ApprovalNeeded
+from strongroom.core.errors import ApprovalNeeded, StrongroomError
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
+from strongroom.core.guard.approvals.approval import ApprovalState
 from strongroom.core.guard.approvals.changes import ChangeApprovals
 from strongroom.core.guard.approvals.parking import ParkedRequests
 from strongroom.core.guard.guard import Default, Guard
@@ -117,3 +118,20 @@ ADMIN = Principal(name="token:admin", scopes=frozenset({"*"}))
 
 def document_of(rule: Mapping[str, Any]) -> str:
     return json.dumps(rule)
+
+
+def asks(needed: int = 1, *of: str, **parts: Any) -> dict[str, Any]:
+    approvals: dict[str, Any] = {"needed": needed}
+    if of:
+        approvals["of"] = list(of)
+    return {"effect": "approve", "approvals": approvals, **parts}
+
+
+async def code(guarded: Guarded, asked: SignatureRequest) -> str:
+    with pytest.raises(StrongroomError) as raised:
+        await guarded.sign(asked)
+    return raised.value.instance_code
+
+
+async def state(guarded: Guarded, approval: str) -> ApprovalState:
+    return (await guarded.approvals.show(approval)).state

@@ -15,7 +15,6 @@ from strongroom.core.errors import (
     IdempotencyMismatch,
     InvalidInput,
     NotFound,
-    StrongroomError,
     Unauthenticated,
     Unavailable,
 )
@@ -27,11 +26,11 @@ from strongroom.core.guard.state import FreezeScope
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import ANONYMOUS, OPERATOR, Principal, system_principal
 from strongroom.core.security.audit import Audit, verify
-from strongroom.core.security.policy import SignatureRequest, SigningGate
+from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
-from support.guarding import ADMIN, LIFETIME_S, TRADER, Guarded, request
+from support.guarding import ADMIN, LIFETIME_S, TRADER, Guarded, asks, code, request, state
 
 pytestmark = pytest.mark.anyio
 ANN = Principal(name="token:ann", scopes=frozenset({"toy:approve"}))
@@ -39,26 +38,9 @@ BEN = Principal(name="token:ben", scopes=frozenset({"toy:approve"}))
 EVE = Principal(name="token:eve", scopes=frozenset({"toy:read"}))
 
 
-def asks(needed: int = 1, *of: str, **parts: Any) -> dict[str, Any]:
-    approvals: dict[str, Any] = {"needed": needed}
-    if of:
-        approvals["of"] = list(of)
-    return {"effect": "approve", "approvals": approvals, **parts}
-
-
 @pytest.fixture
 async def guarded(database: Database, clock: ManualClock) -> Guarded:
     return Guarded(database, clock)
-
-
-async def code(guarded: Guarded, asked: SignatureRequest) -> str:
-    with pytest.raises(StrongroomError) as raised:
-        await guarded.sign(asked)
-    return raised.value.instance_code
-
-
-async def state(guarded: Guarded, approval: str) -> ApprovalState:
-    return (await guarded.approvals.show(approval)).state
 
 
 @pytest.mark.parametrize("key", [None, "k"])
@@ -273,7 +255,9 @@ async def test_a_rule_that_came_later_asks_too(guarded: Guarded) -> None:
     await guarded.add("eve", asks(1, EVE.name))
     assert await guarded.park(request()) == waiting
     assert await state(guarded, waiting) is ApprovalState.PARKED
+    assert {one.name for one in (await guarded.approvals.show(waiting)).requirements} == {"one", "eve"}
     await guarded.approvals.approve(EVE, waiting)
+    assert await guarded.ask(request()) is None
     assert (await guarded.sign(request())).approval == waiting
 
 
@@ -288,10 +272,14 @@ async def test_what_no_longer_needs_approval_spends_it_all_the_same(
     await guarded.rules.remove(ADMIN, "one")
     for each in (guarded, other):
         await each.sign(request(amount_raw=1, key=None))
+    assert await other.ask(request(key=key)) is None
     assert (await other.sign(request(key=key))).approval == waiting
     with pytest.raises(Conflict):
         await guarded.approvals.approve(ANN, waiting)
     assert await code(guarded, request(key=key, approval=waiting)) == "approval_spent"
+    begun_since = Guarded(guarded.database, clock, seed=3)  # it knows of no rule and of nothing that waits
+    assert await code(begun_since, request(key=key, approval=waiting)) == "approval_spent"
+    assert await code(begun_since, request(approval="nothing")) == "approval_spent"
 
 
 async def test_votes_of_the_frozen_and_the_revoked_do_not_count(guarded: Guarded) -> None:

@@ -197,6 +197,26 @@ async def test_what_cannot_be_signed_now_says_why_once_and_is_tried_again(ledger
     assert await ledger.found(approved) == (ApprovalState.SPENT, None)
 
 
+async def test_why_one_is_not_signed_now_is_noted_of_no_other(ledger: Ledger) -> None:
+    held, other, refused = [await ledger.approved(key=key) for key in ("a", "b", "c")]
+
+    async def fail(asked: ApprovedRequest) -> None:
+        if asked.id == other:
+            raise IdempotencyRunning("it runs")
+        if asked.id == refused:
+            await ledger.guarded.approvals.refuse(ANN, refused, "no")
+        raise Unavailable("the node is away")
+
+    ledger.instead = fail
+    await ledger.carrying.advance()
+    found = {approval: (state, reason) for approval, state, reason in await ledger.stored()}
+    assert found.pop(held)[0] is ApprovalState.APPROVED
+    assert found == {
+        other: (ApprovalState.APPROVED, None),
+        refused: (ApprovalState.REFUSED, "no (token:ann)"),
+    }
+
+
 async def test_what_its_client_is_asking_for_is_left_to_it(ledger: Ledger) -> None:
     approved = await ledger.approved()
     ledger.fail_with(IdempotencyRunning("it runs"))

@@ -2,14 +2,15 @@
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from strongroom.core.errors import ApprovalNeeded, Conflict, Forbidden
-from strongroom.core.guard.approvals import changes
-from strongroom.core.guard.approvals.approval import ApprovalState
+from strongroom.core.guard.approvals import changes, store
+from strongroom.core.guard.approvals.approval import OPEN, ApprovalState, Purpose
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import verify
@@ -127,6 +128,16 @@ async def test_nothing_is_changed_for_somebody_who_is_frozen_since(guarded: Guar
     done = await guarded.approvals.approve(BEN, waiting)
     assert (done.state, done.reason) == (ApprovalState.FAILED, "whoever asked is frozen")
     assert await names(guarded) == ["hold"]
+
+
+async def test_changes_and_signatures_wait_apart(guarded: Guarded) -> None:
+    await guarded.add("ask", ASK)
+    change, signature = await removal(guarded, "ask"), await guarded.park(request())
+    for purpose, waiting in ((Purpose.CHANGE, change), (Purpose.SIGNATURE, signature)):
+        found = await guarded.database.read(
+            partial(store.select_approvals, states=OPEN, limit=10, purpose=purpose)
+        )
+        assert [(each.id, each.purpose) for each in found] == [(waiting, purpose)]
 
 
 async def test_two_last_votes_at_once_do_a_change_once(

@@ -1,0 +1,109 @@
+"""What is decided of one request stays with it: other requests, other votes and other clients have no part in it."""
+
+import pytest
+from sqlalchemy import Connection
+
+from strongroom.core.errors import ApprovalNeeded
+from strongroom.core.guard.approvals import parking, store
+from strongroom.core.guard.approvals.approval import ApprovalState, Vote
+from strongroom.core.security.access import Principal
+from strongroom.core.storage.database import Database
+from support.clock import ManualClock
+from support.guarding import ADMIN, TRADER, Guarded, asks, code, request, state
+
+pytestmark = pytest.mark.anyio
+ANN = Principal(name="token:ann", scopes=frozenset({"toy:approve"}))
+BEN = Principal(name="token:ben", scopes=frozenset({"toy:approve"}))
+EVE = Principal(name="token:eve", scopes=frozenset({"toy:read"}))
+
+
+@pytest.fixture
+async def guarded(database: Database, clock: ManualClock) -> Guarded:
+    return Guarded(database, clock)
+
+
+async def test_what_is_decided_of_one_request_is_decided_of_no_other(
+    guarded: Guarded, clock: ManualClock
+) -> None:
+    await guarded.add("one", asks())
+    signed, approved, refused, waiting = [await guarded.park(request(key=key)) for key in "abcd"]
+    for each in (signed, approved):
+        await guarded.approvals.approve(ANN, each)
+    await guarded.approvals.refuse(BEN, refused, "no")
+    await guarded.add("eve", asks(1, EVE.name))
+    assert await guarded.park(request(key="a")) == signed
+    await guarded.approvals.approve(EVE, signed)
+    await guarded.sign(request(key="a"))
+    found = {each.id: each for each in await guarded.approvals.list(list(ApprovalState))}
+    assert {each: one.state for each, one in found.items()} == {
+        signed: ApprovalState.SPENT,
+        approved: ApprovalState.APPROVED,
+        refused: ApprovalState.REFUSED,
+        waiting: ApprovalState.PARKED,
+    }
+    assert {each: [vote.principal for vote in one.votes] for each, one in found.items()} == {
+        signed: [ANN.name, EVE.name],
+        approved: [ANN.name],
+        refused: [],
+        waiting: [],
+    }
+    ended = {each: one.ended_at_ms for each, one in found.items()}
+    assert ended == {signed: clock.now_ms(), approved: None, refused: clock.now_ms(), waiting: None}
+    assert [len(found[each].requirements) for each in (signed, approved)] == [2, 1]
+    assert found[refused].reason == "no (token:ben)"
+    assert [one.reason for each, one in found.items() if each != refused] == [None] * 3
+
+
+async def test_one_client_s_requests_do_not_fill_the_list(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parking, "MAX_WAITING", 2)
+    await guarded.add("one", asks())
+    first = await guarded.park(request(key="a"))
+    await guarded.park(request(key="b"))
+    for _ in range(2):
+        assert await code(guarded, request(key="c")) == "too_many_approvals"
+    assert await guarded.park(request(key="a")) == first
+    other = Principal(name="token:other", scopes=TRADER.scopes)
+    await guarded.park(request(key="c", principal=other))
+    await guarded.approvals.refuse(ANN, first, "no")
+    await guarded.park(request(key="c"))
+
+
+async def test_a_stored_vote_of_whoever_asked_does_not_count(guarded: Guarded) -> None:
+    """Nobody can cast one; a row that something else wrote opens nothing."""
+    await guarded.add("one", asks())
+    waiting = await guarded.park(request())
+    vote = Vote(principal=TRADER.name, token=None, has_scope=True, at_ms=1, source="")
+    approval = await guarded.approvals.show(waiting)
+
+    def write(connection: Connection) -> bool:
+        return store.insert_vote(connection, approval, vote, ApprovalState.APPROVED)
+
+    assert await guarded.database.write(write)
+    assert await guarded.park(request()) == waiting
+    assert await state(guarded, waiting) is ApprovalState.PARKED
+    assert [each.principal for each in (await guarded.approvals.show(waiting)).votes] == [TRADER.name]
+
+
+async def test_nobody_carries_out_what_waits_still(guarded: Guarded) -> None:
+    """Not even when no rule asks for it any more: only its client may ask for it then."""
+    await guarded.add("one", asks())
+    waiting = await guarded.park(request(key="k"))
+    with pytest.raises(ApprovalNeeded):
+        await guarded.sign(request(key="k", approval=waiting))
+    await guarded.rules.remove(ADMIN, "one")
+    assert await code(guarded, request(key="k", approval=waiting)) == "approval_spent"
+    assert await state(guarded, waiting) is ApprovalState.PARKED
+
+
+async def test_a_rule_that_came_and_went_asks_no_more(guarded: Guarded) -> None:
+    await guarded.add("one", asks())
+    waiting = await guarded.park(request())
+    await guarded.approvals.approve(ANN, waiting)
+    await guarded.add("eve", asks(1, EVE.name))
+    assert await guarded.park(request()) == waiting
+    await guarded.rules.remove(ADMIN, "eve")
+    with pytest.raises(ApprovalNeeded):
+        await guarded.ask(request())
+    assert (await guarded.sign(request())).approval == waiting, "one has said yes, as the other rule asks"
