@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -14,7 +15,7 @@ import httpx2
 import pytest
 from websockets.asyncio.client import connect
 
-from strongroom.core.clock import SystemClock
+from strongroom.core.clock import Clock, SystemClock
 from strongroom.core.http.connections.admission import Gate
 from strongroom.core.http.connections.limits import ConnectionLimits
 from strongroom.core.http.connections.shown import certificate_of
@@ -24,6 +25,7 @@ from strongroom.core.http.tls.files import TlsFiles
 from strongroom.core.http.tls.settings import ClientCertificates, TlsSettings
 from strongroom.core.runtime.telemetry import Metrics
 from support.certificates import FAR, FUTURE, LONG_AGO, PAST, Authority, Certificate, client_context
+from support.clock import ManualClock
 from support.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.anyio
@@ -87,9 +89,11 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(settings: TlsSettings, limits: ConnectionLimits | None = None) -> AsyncIterator[Serving]:
+async def serving(
+    settings: TlsSettings, limits: ConnectionLimits | None = None, clock: Clock | None = None
+) -> AsyncIterator[Serving]:
     metrics = Metrics("test")
-    files = TlsFiles("test", settings, SystemClock())
+    files = TlsFiles("test", settings, clock or SystemClock())
     surface = Surface(
         name="test", application=tells_the_certificate, host="127.0.0.1", port=0, access=Access.PUBLIC
     )
@@ -160,6 +164,33 @@ async def test_a_certificate_that_does_not_count_ends_the_handshake(
     async with serving(asking(server, authority, clients)) as house:
         with pytest.raises(httpx2.TransportError):
             await house.ask(client_context(authority, presented))
+        await eventually(lambda: house.refused == 1)
+
+
+async def test_a_session_is_not_resumed_after_its_certificate_s_end(
+    authority: Authority, server: Certificate, clock: ManualClock
+) -> None:
+    context = client_context(authority, authority.issue("client"))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    async with serving(asking(server, authority, ClientCertificates.REQUIRED), clock=clock) as house:
+        port = int(house.listener.url.rpartition(":")[2])
+
+        def ask(session: ssl.SSLSession | None) -> tuple[bool | None, ssl.SSLSession | None]:
+            """Whether it is a resumed session that is answered; None: it is not answered."""
+            bare = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+            with context.wrap_socket(bare, server_hostname="localhost", session=session) as encrypted:
+                try:
+                    encrypted.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                    answer = encrypted.recv(100)
+                except OSError:
+                    answer = b""
+                return (encrypted.session_reused if answer else None), encrypted.session
+
+        answered, session = await asyncio.to_thread(ask, None)
+        assert answered is False
+        assert (await asyncio.to_thread(ask, session))[0] is True
+        clock.advance(1_000 * 365 * 86_400)
+        assert (await asyncio.to_thread(ask, session))[0] is None
         await eventually(lambda: house.refused == 1)
 
 

@@ -111,6 +111,10 @@ class Entrance(asyncio.Protocol):
         if transport is None or self._is_lost:
             self._leave()
             return
+        if not self._files.admits(transport.get_extra_info("ssl_object")):
+            self._refuse(Reason.TLS)
+            self._leave()
+            return
         self._connections.discard(self)
         connection = self._make(admission=self._admission)
         transport.set_protocol(connection)

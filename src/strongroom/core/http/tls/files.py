@@ -12,6 +12,7 @@ from cryptography import x509
 from strongroom.core.clock import Clock, iso_instant
 from strongroom.core.errors import Unavailable
 from strongroom.core.http.tls.settings import ClientCertificates, TlsSettings
+from strongroom.core.security.certificates import read_presented
 
 log = structlog.get_logger(__name__)
 
@@ -109,6 +110,14 @@ class TlsFiles:
         """Why the files, or the certificate in use, need a person; None: they do not."""
         return self._fault or self._loaded.fault(self._clock.now_ms())
 
+    def admits(self, session: ssl.SSLObject | None) -> bool:
+        """Whether the certificate of a resumed session is still in date: such a handshake does not look at it again."""
+        if session is None or not session.session_reused:
+            return True
+        der = session.getpeercert(binary_form=True)
+        presented = None if der is None else read_presented(der)
+        return presented is None or presented.is_current(self._clock.now_ms())
+
     def refresh(self) -> bool:
         """Reads the files again; whether they have changed. Where they are not in order, what was read before stays in use."""
         try:
@@ -139,7 +148,8 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
         ) from error
     context.verify_mode = VERIFY[settings.clients]
     if settings.client_ca is not None:
-        # A resumed session would outlive what the files say of a client later.
+        # A resumed session would outlive what the files say of a client later. Sessions of TLS 1.2 that are resumed by their
+        # number cannot be switched off here; `admits` looks at their certificates.
         context.options |= ssl.OP_NO_TICKET
         context.num_tickets = 0
         context.verify_flags |= (
