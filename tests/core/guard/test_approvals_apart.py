@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Connection
 
 from strongroom.core.errors import ApprovalNeeded
-from strongroom.core.guard.approvals import parking, store
+from strongroom.core.guard.approvals import changes, store
 from strongroom.core.guard.approvals.approval import ApprovalState, Vote
 from strongroom.core.security.access import Principal
 from strongroom.core.storage.database import Database
@@ -57,7 +57,7 @@ async def test_what_is_decided_of_one_request_is_decided_of_no_other(
 async def test_one_client_s_requests_do_not_fill_the_list(
     guarded: Guarded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parking, "MAX_WAITING", 2)
+    monkeypatch.setattr(changes, "MAX_WAITING", 2)
     await guarded.add("one", asks())
     first = await guarded.park(request(key="a"))
     await guarded.park(request(key="b"))
