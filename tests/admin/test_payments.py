@@ -56,6 +56,7 @@ async def test_a_payment_says_everything(office: Office) -> None:
         "principal": "token:shop",
         "token": "0123456789abcdef",
         "rule": "small",
+        "approval": None,
         "attempts": 1,
         "createdAt": "1970-01-01T00:00:00.171Z",
         "resolvedAt": None,

@@ -9,6 +9,7 @@ from strongroom.core.errors import Conflict
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.approvals.approval import Approval, ApprovalState
 from strongroom.core.intents import tables as intents
+from strongroom.core.intents.payments import Payments
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage.tables import audit
@@ -72,6 +73,12 @@ async def test_what_is_approved_is_sent_without_its_wallet(client: Client) -> No
     await pushed(client, small, transaction)
     spent = await found(client, waiting)
     assert (spent.state, spent.payload_id) == (ApprovalState.SPENT, bytes.fromhex(transaction.id))
+    payments = Payments("hathor", client.api.database, client.api.clock)
+    released = [await payments.get(bytes.fromhex(each.id)) for each in (transaction, small)]
+    assert [(each.approval, "approval" in each.details) for each in released] == [
+        (waiting, False),
+        (None, False),
+    ]
     assert (await client.send(identifier, transaction))[0] == 200
     await pushed(client, small, transaction)
     rows = await client.api.database.fetch_all(select(intents.intent.c.id))

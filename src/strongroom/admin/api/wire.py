@@ -145,6 +145,8 @@ class PaymentView(Answer):
     """The id of the token that asked for it."""
     rule: str | None
     """The rule that allowed it; null: the default did."""
+    approval: str | None
+    """The id of the request that people approved, and which this payment spent."""
     attempts: int
     created_at: str
     resolved_at: str | None

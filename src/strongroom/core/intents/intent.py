@@ -2,9 +2,12 @@
 
 import enum
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from strongroom.core.json_decoder import decode_json
+
+APPROVAL: Final = "approval"
+"""In an intent's notes: the id of the request that people approved, and which its signature spent."""
 
 
 class Outcome(enum.StrEnum):

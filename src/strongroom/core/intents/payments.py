@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from strongroom.core.clock import Clock, iso_instant
 from strongroom.core.errors import InvalidInput, NotFound
-from strongroom.core.intents.intent import Intent, Outcome
+from strongroom.core.intents.intent import APPROVAL, Intent, Outcome
 from strongroom.core.intents.store import list_intents, load_intent
 from strongroom.core.storage.database import Database
 
@@ -54,6 +54,8 @@ class PaymentRecord:
     principal: str
     token: str | None
     rule: str | None
+    approval: str | None
+    """The id of the request that people approved, and which this payment spent."""
     attempts: int
     created_at_ms: int
     resolved_at_ms: int | None
@@ -156,6 +158,7 @@ def payment_of(ledger: str, intent: Intent, now_ms: int) -> PaymentRecord:
         principal=intent.principal,
         token=intent.token,
         rule=intent.rule,
+        approval=details.pop(APPROVAL, None),
         attempts=intent.attempts,
         created_at_ms=intent.created_at_ms,
         resolved_at_ms=intent.resolved_at_ms,
@@ -208,6 +211,7 @@ def document_of(one: PaymentRecord, network_id: str) -> dict[str, Any]:
         "principal": one.principal,
         "token": one.token,
         "rule": one.rule,
+        "approval": one.approval,
         "attempts": one.attempts,
         "createdAt": iso_instant(one.created_at_ms),
         "resolvedAt": None if one.resolved_at_ms is None else iso_instant(one.resolved_at_ms),

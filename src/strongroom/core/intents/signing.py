@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock
 from strongroom.core.errors import OutcomeUnknown
-from strongroom.core.intents.intent import Intent
+from strongroom.core.intents.intent import APPROVAL, Intent
 from strongroom.core.intents.store import adopt
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.policy import Granted, Payment, SignatureRequest, SigningGate, details_of
@@ -164,7 +164,9 @@ def request_of(granted: Granted, notes: Mapping[str, Any]) -> str:
     several = len(request.payments) > 1 or any(one.asset for one in request.payments)
     payments = {"payments": [_payment(one) for one in request.payments]} if several else {}
     unknown = {} if request.is_amount_known else {"amountRaw": None}
-    return encode_notes({**details_of(request), **unknown, **payments, **notes})
+    approval = granted.allowed.approval
+    approved = {} if approval is None else {APPROVAL: approval}
+    return encode_notes({**details_of(request), **unknown, **payments, **approved, **notes})
 
 
 def _payment(payment: Payment) -> dict[str, str | None]:
