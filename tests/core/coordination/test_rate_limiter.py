@@ -114,6 +114,16 @@ async def test_a_changed_rate_counts_at_once(stores: tuple[RateStore, RateStore]
     assert await passed(limiter, parse_rate("5/s"), 20) == 5
 
 
+async def test_who_has_used_up_a_longer_rate_waits_no_longer_than_the_new_one_s_time(
+    stores: tuple[RateStore, RateStore], clock: ManualClock
+) -> None:
+    limiter = RateLimiter(clock, stores[0], answer_s=PATIENCE_S)
+    assert await passed(limiter, parse_rate("100/h"), 200) == 100
+    assert await passed(limiter, parse_rate("60/min"), 10) == 0
+    clock.advance(60)
+    assert await passed(limiter, parse_rate("60/min"), 100) == 60
+
+
 async def test_a_clock_that_is_set_back_stops_nobody_for_longer_than_the_rate(
     stores: tuple[RateStore, RateStore], clock: ManualClock
 ) -> None:

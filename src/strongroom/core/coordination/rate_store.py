@@ -32,17 +32,24 @@ _MOVE = (
     update(tables.rate).where(tables.rate.c.id == bindparam("rate_id")).values(full_at_us=bindparam("moved"))
 )
 
-# As `grant` below. Numbers of Lua are exact up to 2^53, and these are below it.
+# As `grant` below. Beside the moment stands the rate's time: of a bucket of another rate, the same share is used. Numbers of Lua are exact up to 2^53, and these are below it.
 _SCRIPT = """
 local now, window, requests, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local full = tonumber(redis.call('GET', KEYS[1]) or '0')
-local used = math.min(math.max(full - now, 0), window)
+local full, old = string.match(redis.call('GET', KEYS[1]) or '0', '^(%S+) ?(%S*)$')
+old = tonumber(old) or window
+local used = math.min(math.max(tonumber(full) - now, 0), old)
+local function store(moved)
+  redis.call('SET', KEYS[1], string.format('%.0f %.0f', now + moved, window), 'PX', math.ceil(moved / 1000) + 1000)
+end
+if old ~= window then
+  used = math.floor(used * window / old)
+  store(used)
+end
 local granted = math.min(math.floor((window - used) * requests / window), wanted)
 if granted == 0 then
   return {0, used - window + math.ceil(window / requests)}
 end
-used = used + math.floor(granted * window / requests)
-redis.call('SET', KEYS[1], string.format('%.0f', now + used), 'PX', math.ceil(used / 1000) + 1000)
+store(used + math.floor(granted * window / requests))
 return {granted, 0}
 """
 
