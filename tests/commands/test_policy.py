@@ -117,6 +117,10 @@ def test_everything_is_frozen_and_unfrozen_with_one_command(installation: Instal
     assert ended.stdout == ["atto: frozen", "hathor: frozen", "bittensor: frozen"]
     twice = installation.run("freeze", "--ledger", "atto", "--reason", "a theft")
     assert (twice.status, twice.stderr) == (1, ["atto: not frozen: It is frozen already"])
+    assert installation.run("unfreeze", "--ledger", "hathor").status == 0
+    again = installation.run("freeze", "--reason", "a theft")
+    assert (again.status, again.stdout) == (0, ["hathor: frozen"])
+    assert again.stderr == [f"{name}: not frozen: It is frozen already" for name in ("atto", "bittensor")]
     assert installation.client.get("/wallets").status_code == httpx2.codes.OK
     asked = installation.run("policy", "test", "--kind", "SEND")
     assert asked.stdout == ["refused (frozen): Nothing is signed: the ledger is frozen (a theft)"]

@@ -14,6 +14,7 @@ from strongroom.commands.context import (
     operator,
 )
 from strongroom.core.errors import StrongroomError
+from strongroom.core.guard.everywhere import ALREADY_FROZEN, NOT_FROZEN, change_each
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.ledger.contract import AnyLedger, Ledger
 from strongroom.core.ledger.subjects import has_subject
@@ -53,7 +54,7 @@ def freeze(
             raise _NoSubject(f"it has no {scope.value} {subject!r}. --anyway freezes the name all the same")
         await running.rules.freeze(operator(name), scope, subject, reason)
 
-    _each("frozen", ledger, change)
+    _each("frozen", ledger, change, done_code=ALREADY_FROZEN)
 
 
 def unfreeze(
@@ -65,7 +66,7 @@ def unfreeze(
     async def change(running: Ledger) -> None:
         await running.rules.unfreeze(operator(name), scope, subject)
 
-    _each("unfrozen", ledger, change)
+    _each("unfrozen", ledger, change, done_code=NOT_FROZEN)
 
 
 def _subject(wallet: str | None, token: str | None) -> tuple[FreezeScope, str]:
@@ -76,28 +77,23 @@ def _subject(wallet: str | None, token: str | None) -> tuple[FreezeScope, str]:
     return (FreezeScope.LEDGER, "") if token is None else (FreezeScope.TOKEN, token)
 
 
-def _each(done: str, ledger: str | None, change: Change) -> None:
-    """Every ledger is tried, whatever happens with another: one that is away must not keep the others open.
+def _each(done: str, ledger: str | None, change: Change, *, done_code: str) -> None:
+    """Every ledger is tried. That one does not know a name, or is so already, is an error only if none is changed."""
+    wanted = {one.name: one for one in _wanted(ledger)}
 
-    That a ledger does not know a name is an error only if none of them does.
-    """
-    failed, changed = False, False
-    for definition in _wanted(ledger):
-        try:
-            asyncio.run(_change(definition, change))
-        except StrongroomError as error:
-            failed = failed or not isinstance(error, _NoSubject)
-            typer.echo(f"{definition.name}: not {done}: {error.message}", err=True)
+    async def change_one(name: str) -> None:
+        async with Administrator().prepared(wanted[name]) as running:
+            await change(running)
+
+    outcomes = asyncio.run(change_each(wanted, change_one, done_code=done_code))
+    for one in outcomes:
+        if one.error is None:
+            typer.echo(f"{one.ledger}: {done}")
         else:
-            changed = True
-            typer.echo(f"{definition.name}: {done}")
-    if failed or not changed:
+            typer.echo(f"{one.ledger}: not {done}: {one.error.message}", err=True)
+    faults = [one.error for one in outcomes if not (one.is_done or isinstance(one.error, _NoSubject))]
+    if faults or all(one.error is not None for one in outcomes):
         raise typer.Exit(1)
-
-
-async def _change(ledger: AnyLedger, change: Change) -> None:
-    async with Administrator().prepared(ledger) as running:
-        await change(running)
 
 
 def _wanted(name: str | None) -> list[AnyLedger]:

@@ -12,8 +12,9 @@ from strongroom.admin.api import access
 from strongroom.admin.api.errors import AllWait, PartlyDone
 from strongroom.admin.api.wire import Change, Changes, FreezeView, freeze_view
 from strongroom.admin.estate import Authority, Estate
-from strongroom.core.errors import ApprovalNeeded, Conflict, NotFound, StrongroomError
+from strongroom.core.errors import ApprovalNeeded, NotFound
 from strongroom.core.guard.administration import GuardAdministration
+from strongroom.core.guard.everywhere import ALREADY_FROZEN, NOT_FROZEN, Outcome, change_each
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.http.route_access import needs
 from strongroom.core.ledger.subjects import has_subject
@@ -76,7 +77,7 @@ class FreezesController(Controller):
         rules = estate.find(ledger).rules
         found = next((one for one in await rules.freezes() if one.id == freeze), None)
         if found is None:
-            raise NotFound(f"No freeze that counts has the id {freeze[:40]!r}", code="not_frozen")
+            raise NotFound(f"No freeze that counts has the id {freeze[:40]!r}", code=NOT_FROZEN)
         await rules.unfreeze(caller, found.scope, found.subject, found.id)
 
 
@@ -96,7 +97,7 @@ class EverythingController(Controller):
         async def change(rules: GuardAdministration, principal: Principal) -> None:
             await rules.freeze(principal, FreezeScope.LEDGER, "", data.reason)
 
-        return await _each(estate, authority, change, "frozen", done_code="already_frozen")
+        return await _each(estate, authority, change, "frozen", done_code=ALREADY_FROZEN)
 
     @post("/unfreeze", status_code=200, summary="Unfreeze the ledgers", opt=needs(access.UNFREEZE))
     async def unfreeze(
@@ -107,7 +108,7 @@ class EverythingController(Controller):
         async def change(rules: GuardAdministration, principal: Principal) -> None:
             await rules.unfreeze(principal, FreezeScope.LEDGER, "")
 
-        return await _each(estate, authority, change, "unfrozen", done_code="not_frozen")
+        return await _each(estate, authority, change, "unfrozen", done_code=NOT_FROZEN)
 
 
 async def _each(
@@ -125,20 +126,17 @@ async def _each(
         AllWait: it waits for approvals on all of them.
         StrongroomError: the same error on all of them.
     """
-    changes = [_failed(name, error) for name, error in authority.away.items()]
-    faults = list(authority.away.values())
-    for name, principal in authority.principals.items():
-        try:
-            await change(estate.find(name).rules, principal)
-            changes.append(Change(ledger=name, done=True))
-        except (Conflict, NotFound) as error:
-            if error.instance_code != done_code:
-                raise
-            changes.append(Change(ledger=name, done=True, code=error.instance_code, detail=error.message))
-        except StrongroomError as error:
-            faults.append(error)
-            changes.append(_failed(name, error))
-    changes.sort(key=lambda one: estate.names.index(one.ledger))
+
+    async def change_one(name: str) -> None:
+        await change(estate.find(name).rules, authority.principals[name])
+
+    outcomes = [
+        *(Outcome(ledger=name, error=error) for name, error in authority.away.items()),
+        *await change_each(authority.principals, change_one, done_code=done_code),
+    ]
+    outcomes.sort(key=lambda one: estate.names.index(one.ledger))
+    changes = [_change(one) for one in outcomes]
+    faults = [one.error for one in outcomes if one.error is not None and not one.was_so]
     if not faults:
         return Changes(ledgers=changes)
     documents = [msgspec.to_builtins(one) for one in changes]
@@ -150,6 +148,15 @@ async def _each(
     raise PartlyDone(f"not {done}: {failed}", documents)
 
 
-def _failed(name: str, error: StrongroomError) -> Change:
+def _change(one: Outcome) -> Change:
+    error = one.error
+    if error is None:
+        return Change(ledger=one.ledger, done=True)
     waits = error.approval if isinstance(error, ApprovalNeeded) else None
-    return Change(ledger=name, done=False, code=error.instance_code, detail=error.message, approval_id=waits)
+    return Change(
+        ledger=one.ledger,
+        done=one.was_so,
+        code=error.instance_code,
+        detail=error.message,
+        approval_id=waits,
+    )

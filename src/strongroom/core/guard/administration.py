@@ -25,6 +25,7 @@ from strongroom.core.guard.approvals.changes import (
     park_change,
     waits,
 )
+from strongroom.core.guard.everywhere import ALREADY_FROZEN, NOT_FROZEN
 from strongroom.core.guard.rule import (
     Effect,
     Rule,
@@ -162,7 +163,7 @@ class GuardAdministration:
         def work(connection: Connection) -> Freeze:
             begin_change(connection, self._entropy)
             if _frozen(connection, scope, subject) is not None:
-                raise Conflict("It is frozen already", code="already_frozen")
+                raise Conflict("It is frozen already", code=ALREADY_FROZEN)
             connection.execute(tables.freeze.insert(), values)
             details = {"scope": scope.value, "reason": reason}
             self._audit.append(connection, principal, "freeze", subject, details)
@@ -179,7 +180,7 @@ class GuardAdministration:
             _require_unfrozen(connection, principal)
             row = _frozen(connection, scope, subject)
             if row is None or row.id != (freeze_id or row.id):
-                raise NotFound("It is not frozen", code="not_frozen")
+                raise NotFound("It is not frozen", code=NOT_FROZEN)
             change = EndFreeze(scope=scope, subject=subject, id=row.id)
             if self._approvals.needed:
                 return self._park(connection, principal, change)
@@ -256,7 +257,7 @@ class GuardAdministration:
         begin_change(connection, self._entropy)
         row = _frozen(connection, change.scope, change.subject)
         if row is None or row.id != change.id:
-            raise NotFound("It is not frozen", code="not_frozen")
+            raise NotFound("It is not frozen", code=NOT_FROZEN)
         connection.execute(
             update(tables.freeze)
             .where(tables.freeze.c.id == change.id)
