@@ -1,15 +1,20 @@
 """What is decided of one request stays with it: other requests, other votes and other clients have no part in it."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import Connection
 
-from strongroom.core.errors import ApprovalNeeded
+from strongroom.core.errors import ApprovalNeeded, Forbidden, InvalidInput
 from strongroom.core.guard.approvals import changes, store
 from strongroom.core.guard.approvals.approval import ApprovalState, Vote
-from strongroom.core.security.access import Principal
+from strongroom.core.security.access import OPERATOR, Principal
+from strongroom.core.security.audit import Audit
+from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.security.tokens import Tokens
 from strongroom.core.storage.database import Database
-from support.clock import ManualClock
-from support.guarding import ADMIN, TRADER, Guarded, asks, code, request, state
+from support.clock import ManualClock, SeededEntropy
+from support.guarding import ADMIN, LIFETIME_S, TRADER, Guarded, asks, code, request, state
 
 pytestmark = pytest.mark.anyio
 ANN = Principal(name="token:ann", scopes=frozenset({"toy:approve"}))
@@ -107,3 +112,77 @@ async def test_a_rule_that_came_and_went_asks_no_more(guarded: Guarded) -> None:
     with pytest.raises(ApprovalNeeded):
         await guarded.ask(request())
     assert (await guarded.sign(request())).approval == waiting, "one has said yes, as the other rule asks"
+
+
+async def test_what_is_signed_or_refused_is_so_after_its_time(guarded: Guarded, clock: ManualClock) -> None:
+    await guarded.add("one", asks())
+    signed, refused = await guarded.park(request(key="a")), await guarded.park(request(key="b"))
+    await guarded.approvals.approve(ANN, signed)
+    await guarded.sign(request(key="a"))
+    await guarded.approvals.refuse(ANN, refused, "no")
+    clock.advance(2 * LIFETIME_S)
+    assert await state(guarded, signed) is ApprovalState.SPENT
+    assert await state(guarded, refused) is ApprovalState.REFUSED
+    assert await code(guarded, request(key="a")) == "approval_spent"
+    assert await code(guarded, request(key="b")) == "approval_refused"
+    assert await code(guarded, request(key="b", approval=refused)) == "approval_refused"
+
+
+async def test_what_is_signed_is_bound_where_nothing_else_names_its_content(guarded: Guarded) -> None:
+    def bare(content: bytes, payload: bytes) -> SignatureRequest:
+        return replace(request(), content_hash=content or None, payload_hash=payload)
+
+    await guarded.add("one", asks())
+    first, second = bytes(32), bytes([1] * 32)
+    assert await guarded.park(bare(b"", first)) != await guarded.park(bare(b"", second))
+    assert await guarded.park(bare(b"content", first)) == await guarded.park(bare(b"content", second))
+    assert await guarded.park(bare(b"content", first)) != await guarded.park(bare(b"other", first))
+
+
+@pytest.mark.parametrize("reason", ["", " ", "n" * 501, "line\nbreak"])
+async def test_a_refusal_says_why_in_one_line(guarded: Guarded, reason: str) -> None:
+    await guarded.add("one", asks())
+    waiting = await guarded.park(request())
+    with pytest.raises(InvalidInput):
+        await guarded.approvals.refuse(ANN, waiting, reason)
+    assert await state(guarded, waiting) is ApprovalState.PARKED
+    await guarded.approvals.refuse(ANN, waiting, "n" * 500)
+
+
+async def test_a_decision_wakes_whoever_carries_out(guarded: Guarded) -> None:
+    await guarded.add("one", asks())
+    waiting = await guarded.park(request())
+    assert not guarded.approvals.decided.is_set()
+    await guarded.approvals.approve(ANN, waiting)
+    assert guarded.approvals.decided.is_set()
+
+
+async def test_the_newest_are_listed_first_and_no_more_than_asked_for(
+    guarded: Guarded, clock: ManualClock
+) -> None:
+    await guarded.add("one", asks())
+    made = []
+    for key in "abc":
+        made.append(await guarded.park(request(key=key)))
+        clock.advance(1)
+    assert [each.id for each in await guarded.approvals.list()] == made[::-1]
+    assert [each.id for each in await guarded.approvals.list(limit=2)] == [made[2], made[1]]
+
+
+async def test_no_token_approves_what_one_that_it_made_asks_for_but_the_machine_s_operator_does(
+    guarded: Guarded, clock: ManualClock
+) -> None:
+    tokens = Tokens(guarded.database, Audit(clock), clock, SeededEntropy(), scopes=("toy:send",))
+    maker = Principal(name="token:maker", scopes=frozenset({"toy:approve"}), token="maker")
+    await guarded.add("one", asks())
+    for giver, key in ((maker, "a"), (OPERATOR, "b")):
+        made = await tokens.create(giver, f"shop {key}", ["toy:send"])
+        shop = Principal(name=f"token:shop {key}", scopes=TRADER.scopes, token=made.id)
+        waiting = await guarded.park(request(key=key, principal=shop))
+        if giver is maker:
+            with pytest.raises(Forbidden) as raised:
+                await guarded.approvals.approve(giver, waiting)
+            assert raised.value.instance_code == "approval_own"
+        else:
+            found = await guarded.approvals.approve(giver, waiting)
+            assert found.state is ApprovalState.APPROVED

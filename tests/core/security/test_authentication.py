@@ -9,6 +9,7 @@ from msgspec import UNSET
 from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import StrongroomError, Unauthenticated
 from strongroom.core.security.access import ANONYMOUS, OPERATOR, Principal
+from strongroom.core.security.authentication import require_unrevoked
 from strongroom.core.security.credentials import Credentials
 from strongroom.core.security.tokens import TokenChange
 from strongroom.core.storage.database import Database
@@ -31,6 +32,8 @@ async def test_a_token_leads_to_its_principal(house: TokenHouse) -> None:
     principal = await house.principal(new.secret)
     scopes = frozenset({"atto:read", "atto:send"})
     assert principal == Principal(name="token:ci", scopes=scopes, token=new.id)
+    limited = await house.tokens.create(OPERATOR, "cd", ["atto:read"], limits='{"wallets":[]}')
+    assert (await house.principal(limited.secret)).limits == '{"wallets":[]}'
 
 
 @pytest.mark.parametrize(
@@ -128,6 +131,22 @@ async def test_a_revoked_token_is_refused_at_once_by_every_process(
     elsewhere = TokenHouse(replica, clock, entropy)
     assert await elsewhere.refusal(new.secret) == "The API token was revoked"
     await elsewhere.principal(other.secret)
+
+
+async def test_nothing_is_signed_for_a_token_that_is_revoked_or_gone(house: TokenHouse) -> None:
+    new = await house.tokens.create(OPERATOR, "ci", ["*"], expires_at_ms=START_MS)
+    revoked = await house.tokens.create(OPERATOR, "cd", ["*"])
+    await house.tokens.revoke(OPERATOR, revoked.id)
+
+    async def require(token: str | None) -> None:
+        principal = Principal(name="token:ci", scopes=frozenset(), token=token)
+        await house.database.write(lambda connection: require_unrevoked(connection, principal))
+
+    await require(None)
+    await require(new.id)  # expired since: it was valid when the request was made
+    for token in (revoked.id, "0000000000000000"):
+        with pytest.raises(Unauthenticated, match="was revoked"):
+            await require(token)
 
 
 async def test_an_open_surface_takes_who_comes_but_a_token_counts(house: TokenHouse) -> None:

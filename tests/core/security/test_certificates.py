@@ -196,6 +196,53 @@ async def test_a_secret_may_count_only_beside_a_certificate(
     assert (await house.identify(shop, rotated.secret)).name == "token:both"
 
 
+async def test_a_certificate_beside_a_secret_ends_on_its_own_date(
+    house: House, authority: Authority, clock: ManualClock
+) -> None:
+    now = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
+    end = now.replace(year=now.year + 1).strftime("%Y%m%d%H%M%SZ")
+    short = authority.issue("brief", end=end)
+    made = await house.tokens.create(
+        OPERATOR,
+        "both",
+        ["toy:read"],
+        certificate=bind_certificate(short.path.read_bytes()),
+        certificate_use=CertificateUse.BESIDE,
+    )
+    assert (await house.identify(short, made.secret)).name == "token:both"
+    clock.advance(366 * 86_400)
+    with pytest.raises(Unauthenticated, match="only on a connection with its client certificate"):
+        await house.identify(short, made.secret)
+
+
+async def test_a_secret_beside_a_subject_needs_that_subject_of_that_authority(
+    house: House, authority: Authority, shop: Certificate, tmp_path: Path
+) -> None:
+    made = await house.tokens.create(
+        OPERATOR,
+        "both",
+        ["toy:read"],
+        certificate=bind_subject(authority.own.path.read_bytes(), NAMED),
+        certificate_use=CertificateUse.BESIDE,
+    )
+    assert (await house.identify(shop, made.secret)).name == "token:both"
+    for stranger in (
+        authority.issue("neighbour", subject="/O=Our shop/CN=neighbour"),
+        Authority(tmp_path / "other").issue("shop", subject=SUBJECT),
+        authority.own,
+    ):
+        with pytest.raises(Unauthenticated, match="only on a connection with its client certificate"):
+            await house.identify(stranger, made.secret)
+
+
+def test_a_certificate_counts_from_its_first_moment_and_not_in_its_last(shop: Certificate) -> None:
+    presented = read_presented(shop.der)
+    assert presented is not None
+    begin_ms, end_ms = presented.not_before_ms, presented.not_after_ms
+    counts = [presented.is_current(at_ms) for at_ms in (begin_ms - 1, begin_ms, end_ms - 1, end_ms)]
+    assert counts == [False, True, True, False]
+
+
 async def test_a_certificate_is_replaced_and_a_secret_is_not_mixed_up_with_it(
     house: House, authority: Authority, shop: Certificate
 ) -> None:

@@ -8,6 +8,7 @@ from strongroom.core.coordination.rates import parse_rate
 from strongroom.core.errors import Forbidden
 from strongroom.core.security.access import ADMIN_SCOPES, OPERATOR, Principal
 from strongroom.core.security.audit import Audit
+from strongroom.core.security.certificates import CertificateBinding, CertificateUse
 from strongroom.core.security.tokens import NewToken, TokenChange, Tokens
 from strongroom.core.security.upkeep.delegation import Delegation, TokenWish
 from strongroom.core.storage.database import Database
@@ -128,6 +129,28 @@ async def test_what_narrows_a_token_narrows_what_it_makes_changes_and_rotates(
     free = await house.giver("toy:read")
     for value in [*within, *beyond]:
         await house.make(free, **{narrow: value})
+
+
+async def test_who_is_bound_to_a_certificate_gives_nothing_without_it(house: House) -> None:
+    beside, other = [
+        {
+            "certificate": CertificateBinding(key=key * 32, authority=None, title=f"sha256 {key.hex()}"),
+            "certificate_use": CertificateUse.BESIDE,
+        }
+        for key in (b"a", b"b")
+    ]
+    giver = await house.giver("toy:read", **beside)
+    alike, unlike, free = [await house.token("toy:read", **parts) for parts in (beside, other, {})]
+    await house.delegation.rotate(giver, alike.id, 0)
+    for attempt in (
+        house.make(giver),
+        house.delegation.rotate(giver, unlike.id, 0),
+        house.delegation.rotate(giver, free.id, 0),
+        house.delegation.change(giver, free.id, TokenChange(rate=None)),
+    ):
+        with pytest.raises(Forbidden, match="without the certificate of your token"):
+            await attempt
+    await house.delegation.rotate(await house.giver("toy:read"), alike.id, 0)
 
 
 async def test_a_change_that_names_one_thing_leaves_the_others(house: House) -> None:

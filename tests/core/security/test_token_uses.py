@@ -1,6 +1,7 @@
 """Uses of tokens are noted in memory and written by a loop."""
 
 import json
+from typing import Any
 
 import pytest
 from sqlalchemy import event, select
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 from strongroom.core.errors import Forbidden
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import verify
+from strongroom.core.security.tokens import NewToken
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseUnavailable
@@ -155,3 +157,88 @@ async def test_a_clock_that_is_set_back_hides_no_refusal(house: TokenHouse, cloc
         clock.advance(-3_600)
     actions = await house.database.fetch_all(select(tables.audit.c.action))
     assert [row.action for row in actions] == ["token.create", "token.refuse", "token.refuse"]
+
+
+async def refusals(database: Database) -> list[tuple[int, list[str]]]:
+    query = select(tables.audit.c.details).where(tables.audit.c.action == "token.refuse")
+    rows = await database.fetch_all(query.order_by(tables.audit.c.sequence))
+    return [(found["times"], found["sources"]) for found in (json.loads(row.details) for row in rows)]
+
+
+async def refuse(house: TokenHouse, new: NewToken, *sources: str) -> None:
+    for source in sources:
+        with pytest.raises(Forbidden):
+            await house.principal(new.secret, source)
+
+
+async def test_refusals_are_recorded_once_a_minute_or_when_the_process_ends(
+    house: TokenHouse, database: Database, clock: ManualClock
+) -> None:
+    new = await house.tokens.create(OPERATOR, "ci", ["*"], networks=["192.0.2.0/24"])
+    await refuse(house, new, "192.0.3.1")
+    await house.uses.write()
+    await refuse(house, new, "192.0.3.2")
+    await house.uses.write()
+    clock.advance(59)
+    await house.uses.write()
+    assert await refusals(database) == [(1, ["192.0.3.1"])]
+    await house.uses.write(everything=True)
+    assert await refusals(database) == [(1, ["192.0.3.1"]), (1, ["192.0.3.2"])]
+
+
+async def test_a_record_of_refusals_is_bounded(
+    house: TokenHouse, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many addresses there are, and also when it is written later."""
+    new = await house.tokens.create(OPERATOR, "ci", ["*"], networks=["192.0.2.0/24"])
+    sources = [f"192.0.3.{number}" for number in range(1, 8)]
+    await refuse(house, new, *sources)
+
+    async def away(*_: object, **__: object) -> None:
+        await refuse(house, new, "192.0.4.1", "192.0.4.2", "192.0.4.2")
+        raise DatabaseUnavailable("The database does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "write", away)
+        with pytest.raises(DatabaseUnavailable):
+            await house.uses.write()
+    await house.uses.write()
+    ((times, found),) = await refusals(database)
+    assert (times, len(found)) == (10, 8)
+    assert {"192.0.4.1", "192.0.4.2"} < {*found}
+    other = await house.tokens.create(OPERATOR, "cd", ["*"], networks=["192.0.2.0/24"])
+    await refuse(house, other, *sources, "192.0.4.1", "192.0.4.2", "x" * 65)
+    await house.uses.write()
+    assert (await refusals(database))[-1] == (10, [*sources, "192.0.4.1"])
+
+
+async def test_a_use_that_comes_while_one_is_written_is_written_next(
+    house: TokenHouse, database: Database, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, other = [await house.tokens.create(OPERATOR, name, ["*"]) for name in ("ci", "cd")]
+    await house.principal(new.secret, "192.0.2.1")
+    await house.principal(other.secret, "192.0.2.7")
+    write = database.write
+
+    async def later(*arguments: Any, **options: Any) -> Any:
+        done = await write(*arguments, **options)
+        clock.advance(1)
+        await house.principal(new.secret, "192.0.2.2")
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "write", later)
+        await house.uses.write()
+    assert await last_use(house, new.id) == (START_MS, "192.0.2.1")
+    await house.uses.write(everything=True)
+    assert await last_use(house, new.id) == (START_MS + 1000, "192.0.2.2")
+    assert await last_use(house, other.id) == (START_MS, "192.0.2.7")
+
+
+async def test_who_has_no_token_uses_none(house: TokenHouse, database: Database) -> None:
+    for _ in range(2):
+        house.uses.note(OPERATOR)
+        house.uses.note_refusal(OPERATOR)
+        await house.uses.write(everything=True)
+    assert await database.fetch_all(select(tables.token_use)) == []
+    assert await refusals(database) == []
