@@ -443,3 +443,19 @@ async def test_a_defect_of_one_request_keeps_no_other_waiting(guarded: Guarded, 
     assert [await state(guarded, one) for one in others] == [ApprovalState.SPENT] * 2
     found = await guarded.approvals.show(broken)
     assert (found.state, found.reason) == (ApprovalState.APPROVED, "ValueError: a defect")
+
+
+async def test_what_waits_where_a_clock_is_behind_is_not_signed_twice(
+    guarded: Guarded, clock: ManualClock
+) -> None:
+    """The rule has ended for a process that has just begun, and not yet for one whose clock is behind."""
+    slow = Guarded(guarded.database, clock, delay_s=60)
+    await slow.add("one", asks())
+    await slow.rules.remove(ADMIN, "one")
+    ahead = ManualClock()
+    ahead.advance(clock.monotonic_s() - ahead.monotonic_s() + 61)
+    other = Guarded(guarded.database, ahead, seed=2)
+    await other.sign(request(amount_raw=1))
+    waiting = await slow.park(request())
+    assert (await other.sign(request())).approval == waiting
+    assert await code(slow, request(approval=waiting)) == "approval_spent"

@@ -26,6 +26,8 @@ MAX_NEAR = 4_096
 """So many combinations of caller, wallet, account and kind are remembered of one generation."""
 _GENERATION = select(tables.guard.c.generation).where(tables.guard.c.id == STATE_ID)
 # A request is parked only under the generation that it was judged at, so that none comes later without a rule that asks.
+CLOCKS_MS = 3_600_000
+"""A rule is kept for so long after its end: where a clock is behind, it still counts, and may still park what others sign."""
 # What had a key counts for good: what people refused is not signed under that key when no rule asks any more.
 _APPROVAL = (
     select(tables.approval.c.id)
@@ -109,7 +111,7 @@ class GuardReader:
     def _at(self, connection: Connection, generation: int, now_ms: int) -> GuardState:
         state = self._state
         if state.generation != generation:
-            rules = load_rules(connection, now_ms)
+            rules = load_rules(connection, now_ms - CLOCKS_MS)
             asks = any(each.rule.effect is Effect.APPROVE for each in rules)
             state = self._state = GuardState(
                 generation=generation,
