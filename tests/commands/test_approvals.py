@@ -1,6 +1,7 @@
 """`strongroom approvals` beside a running service."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def shown(installation: Installation, approval: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def account(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> str:
+def account(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     address = funded_account(installation, "approved")
     details = f"/wallets/accounts/{address}/details"
     assert any(installation.client.get(details).status_code == httpx2.codes.OK for _ in range(ATTEMPTS)), (
@@ -59,7 +60,8 @@ def account(installation: Installation, tmp_path_factory: pytest.TempPathFactory
     document = tmp_path_factory.mktemp("rules") / "rule.json"
     Path(document).write_text(json.dumps(RULE))
     assert installation.run("policy", "add", "two of three", str(document)).status == 0
-    return address
+    yield address
+    assert installation.run("policy", "remove", "two of three").status == 0
 
 
 def test_a_payment_is_listed_approved_by_two_and_made(installation: Installation, account: str) -> None:
