@@ -197,9 +197,8 @@ async def test_newer_weights_take_the_place_of_a_job_that_waits_for_people(
     newer = await background(service, weights=[1, 2, 4])
     ended = await settled(service, older)
     assert ended["result"]["error"]["name"] == "Superseded"
-    await service.ledger.approvals.approve(ANN, approval)
-    failed = await until_state(service, approval, ApprovalState.FAILED)
-    assert failed.reason == f"The job {older} has ended: Superseded"
+    failed = await service.ledger.approvals.show(approval)
+    assert (failed.state, failed.reason) == (ApprovalState.FAILED, f"The job {older} has ended: Superseded")
     assert await approval_of(service, newer) != approval
     assert await signed(service) == []
 

@@ -77,6 +77,7 @@ class ChainWork:
             ),
             resolver=self._resolver,
             clock=clock,
+            withdrawals=ledger.withdrawals,
         )
         self.submitter = Submitter(
             chain=self.chain,

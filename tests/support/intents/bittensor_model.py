@@ -32,12 +32,14 @@ from strongroom.bittensor.keystore.names import HotkeyNames, Signer
 from strongroom.bittensor.protocol.account_calls import remove_stake, transfer
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.errors import StrongroomError, Unavailable
+from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
 from strongroom.core.intents.resolver import Effects, Pace
 from strongroom.core.intents.resolver import Network as IntentNetwork
 from strongroom.core.intents.signing import Unsigned
 from strongroom.core.intents.store import list_intents, load_open_of
 from strongroom.core.security.access import Principal
+from strongroom.core.security.audit import Audit
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate
 from strongroom_sandbox.bittensor.chain.genesis import GENESIS_HASH
@@ -129,12 +131,12 @@ class BittensorModel(SigningModel):
             call=call,
             job=job.id,
             check=lambda connection: require_new(connection, job),
-            store=partial(self._store, job=job),
+            store=partial(self._store, job=job, withdrawals=_withdrawals(replica)),
         )
         return self._lend(replica, wanted) if amount % 8 == LENT_OF_8 else self._ask(replica, wanted, amount)
 
-    def _store(self, connection: Connection, intent: Intent, job: Job) -> None:
-        stored_with(job)(connection, intent)
+    def _store(self, connection: Connection, intent: Intent, job: Job, withdrawals: Withdrawals) -> None:
+        stored_with(job, withdrawals)(connection, intent)
         if sum(one.stage == State.SIGNED for one in load_open_of(connection, intent.account)) > 1:
             self.chain.wrong.append("two extrinsics of an account wait for a pool's first answer")
 
@@ -240,7 +242,13 @@ class BittensorModel(SigningModel):
             signing=replica.signing,
             resolver=replica.resolver,
             clock=replica.side.clock,
+            withdrawals=_withdrawals(replica),
         )
+
+
+def _withdrawals(replica: Replica) -> Withdrawals:
+    clock = replica.side.clock
+    return Withdrawals("bittensor", Audit(clock), clock)
 
 
 def _stored(connection: Connection, account: str) -> tuple[list[Extrinsic], dict[bytes, Job | None]]:

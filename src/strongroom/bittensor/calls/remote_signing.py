@@ -36,6 +36,7 @@ from strongroom.bittensor.protocol.weights import AllZero
 from strongroom.bittensor.weights.subnet import Subnets
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import Conflict, InvalidInput
+from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.signing import Unsigned
 from strongroom.core.security.access import Principal
@@ -79,6 +80,7 @@ class _LentDraft:
     job: Job
     next_nonce: int
     final_number: int
+    withdrawals: Withdrawals
 
     def prepare(self, connection: Connection) -> Unsigned:
         """Raises: AccountBusy, ChainBehind; Conflict: of the nonce, or of the weights."""
@@ -106,7 +108,7 @@ class _LentDraft:
         return unsigned_intent(read.unsigned, use=use, key=keypair, era=read.era, job=self.job.id, attempts=0)
 
     def on_signed(self, connection: Connection, intent: Intent) -> None:
-        put_job(connection, replace(self.job, extrinsic=intent.id))
+        put_job(connection, replace(self.job, extrinsic=intent.id), self.withdrawals)
 
 
 class RemoteSigning:
@@ -206,6 +208,7 @@ class RemoteSigning:
                 job=self._job(principal, wanted, read.call, slot),
                 next_nonce=next_nonce,
                 final_number=heads.final.number,
+                withdrawals=self._signing.withdrawals,
             )
 
         return await self._signing.sign(keypair, draft, give_up_s)

@@ -155,7 +155,7 @@ class Calls:
                 call=call,
                 job=job.id,
                 check=lambda connection: require_new(connection, job),
-                store=stored_with(job),
+                store=stored_with(job, self._submitter.withdrawals),
                 deferral=deferral_of(job, parked),
             )
         )

@@ -11,6 +11,7 @@ from strongroom.bittensor.extrinsics.reaped_accounts import begin_again
 from strongroom.bittensor.gateway import Chain
 from strongroom.core.clock import Clock
 from strongroom.core.errors import Unavailable
+from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.signing import Draft, Signing
 from strongroom.core.storage.database import Database
@@ -31,12 +32,14 @@ class ExtrinsicSigning:
         signing: Signing,
         resolver: ExtrinsicResolver,
         clock: Clock,
+        withdrawals: Withdrawals,
     ) -> None:
         self._chain = chain
         self._database = database
         self._signing = signing
         self._resolver = resolver
         self._clock = clock
+        self.withdrawals = withdrawals
 
     def turn(self, key: SigningKey) -> asyncio.Lock:
         """As `Signing.turn`."""

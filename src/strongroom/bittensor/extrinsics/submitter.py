@@ -47,6 +47,7 @@ class Submitter:
         self._chain = chain
         self._database = database
         self._signing = signing
+        self.withdrawals = signing.withdrawals
         self._resolver = resolver
         self._clock = clock
         self._background = background

@@ -17,6 +17,7 @@ from strongroom.bittensor.extrinsics.extrinsic import Extrinsic, State
 from strongroom.bittensor.extrinsics.store import load
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.core.errors import Conflict, IdempotencyMismatch, InvalidInput
+from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.intents.intent import Intent
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.storage.database import locking
@@ -28,6 +29,8 @@ APPROVAL: Final = "approval_id"
 """In a job's document: the request that waits for approvals, or was approved."""
 REFUSAL: Final = "refusal"
 """In a job's document: why the last try to sign it was refused, where time may mend that."""
+
+SUPERSEDED: Final = "Superseded"
 
 
 class WaitFor(enum.StrEnum):
@@ -188,12 +191,19 @@ def require_waiting(connection: Connection, job: Job) -> None:
         raise JobExists(job)
 
 
-def put_job(connection: Connection, job: Job) -> None:
+def put_job(connection: Connection, job: Job, withdrawals: Withdrawals) -> None:
     """Stores a new job, or the extrinsic and the document of a stored one.
 
     `require_new` comes first, in the same transaction: a job whose extrinsic is in a block gives up its slot.
+    Nobody has to decide any more about a job whose place this one takes.
     """
-    _take_slot(connection, job)
+    ended = _take_slot(connection, job)
+    _write_job(connection, job)
+    if ended is not None:
+        withdrawals.withdraw(connection, {"job": ended}, f"The job {ended} has ended: {SUPERSEDED}")
+
+
+def _write_job(connection: Connection, job: Job) -> None:
     values = {
         "document": msgspec.json.encode(job.document).decode(),
         "extrinsic": job.extrinsic,
@@ -220,25 +230,25 @@ def put_job(connection: Connection, job: Job) -> None:
     )
 
 
-def stored_with(job: Job) -> Callable[[Connection, Intent], None]:
+def stored_with(job: Job, withdrawals: Withdrawals) -> Callable[[Connection, Intent], None]:
     """Returns a function that stores the job with the extrinsic that is signed for it, as `put_job`."""
-    return lambda connection, intent: put_job(connection, replace(job, extrinsic=intent.id))
+    return lambda connection, intent: put_job(connection, replace(job, extrinsic=intent.id), withdrawals)
 
 
-def _take_slot(connection: Connection, job: Job) -> None:
-    """Takes the slot from a job that may give it up. A job that took it after `require_new` keeps it; then the insertion fails."""
-    if job.subject is None:
-        return
-    row = connection.execute(_BY_SLOT, {"slot": job.subject}).first()
+def _take_slot(connection: Connection, job: Job) -> str | None:
+    """Takes the slot from a job that may give it up; returns the id of the one that ends by it. A job that took it after `require_new` keeps it; then the insertion fails."""
+    row = None if job.subject is None else connection.execute(_BY_SLOT, {"slot": job.subject}).first()
     if row is None or row.id == job.id:
-        return
+        return None
     if _is_held_up(row):
         failure = Failure(
-            type="Service", name="Superseded", docs="Newer weights were asked for before it was signed"
+            type="Service", name=SUPERSEDED, docs="Newer weights were asked for before it was signed"
         )
         close_job(connection, row.id, document(_job(row), success=False, failure=failure))
-    elif _is_in_block(connection, row):
+        return str(row.id)
+    if _is_in_block(connection, row):
         connection.execute(update(tables.job).where(COLUMNS.id == row.id).values(slot=None))
+    return None
 
 
 def close_job(connection: Connection, job_id: str, result: dict[str, Any]) -> None:

@@ -75,8 +75,7 @@ class Reveals:
         await self._submitter.submit(self._request(principal, job, keypair, reveal_call(subnet.runtime, job)))
         return True
 
-    @staticmethod
-    def _request(principal: Principal, job: Job, keypair: Keypair, call: Call) -> ExtrinsicRequest:
+    def _request(self, principal: Principal, job: Job, keypair: Keypair, call: Call) -> ExtrinsicRequest:
         signer = signer_of(job)
         names = HotkeyNames(names={keypair.address: signer.hotkey})
         return ExtrinsicRequest(
@@ -85,7 +84,7 @@ class Reveals:
             call=call,
             job=job.id,
             check=lambda connection: require_waiting(connection, job),
-            store=stored_with(job),
+            store=stored_with(job, self._submitter.withdrawals),
             facts={"commit": job.document["commit"]},
             deferral=deferral_of(job, ParkedJob(job=job.id)),
         )

@@ -59,6 +59,7 @@ from strongroom.bittensor.weights.subnet import Plan, Subnet, Subnets, plan
 from strongroom.bittensor.weights.timelock import BLOCK_S
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import Conflict, InvalidInput
+from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.intents.intent import Intent
 from strongroom.core.security.access import Principal
 from strongroom.core.storage.database import Database
@@ -187,7 +188,13 @@ class Weights:
             )
         if failure is not None:
             closed = document(job, success=False, failure=failure)
-            await self._database.write(lambda connection: close_job(connection, job.id, closed))
+
+            def close(connection: Connection) -> None:
+                close_job(connection, job.id, closed)
+                ended = f"The job {job.id} has ended: {failure.name}"
+                self._submitter.withdrawals.withdraw(connection, {"job": job.id}, ended)
+
+            await self._database.write(close)
         elif not await self._blocks_to_wait(job, subnet):
             await self._submit(principal, job, keypair, subnet, check=require_waiting)
             return True
@@ -230,10 +237,11 @@ class Weights:
         return found
 
     async def _accept(self, job: Job) -> JobResult:
+        accept = partial(_accept, job=job, withdrawals=self._submitter.withdrawals)
         try:
-            return await self._database.write(lambda connection: _accept(connection, job))
+            return await self._database.write(accept)
         except Duplicate:  # another process was quicker, and now its row can be read
-            return await self._database.write(lambda connection: _accept(connection, job))
+            return await self._database.write(accept)
 
     async def _begin(
         self, principal: Principal, job: Job, keypair: Keypair, parked: ParkedWeights | None
@@ -286,10 +294,12 @@ class Weights:
         made = await self._plan(subnet, weights, keypair.public_key)
         reveal = self._reveal(job, made)
 
+        withdrawals = self._submitter.withdrawals
+
         def store(connection: Connection, intent: Intent) -> None:
-            put_job(connection, replace(job, extrinsic=intent.id))
+            put_job(connection, replace(job, extrinsic=intent.id), withdrawals)
             if reveal is not None:
-                put_job(connection, commits(reveal, intent.id))
+                put_job(connection, commits(reveal, intent.id), withdrawals)
 
         request = ExtrinsicRequest(
             use=call_use(
@@ -448,7 +458,7 @@ def commits(reveal: Job, commit_hash: bytes) -> Job:
     return replace(reveal, document={**reveal.document, "committed_in": commit_hash.hex()})
 
 
-def _accept(connection: Connection, job: Job) -> JobResult:
+def _accept(connection: Connection, job: Job, withdrawals: Withdrawals) -> JobResult:
     require_new(connection, job)
-    put_job(connection, job)
+    put_job(connection, job, withdrawals)
     return JobResult(job=job, extrinsic=None, result=None)
