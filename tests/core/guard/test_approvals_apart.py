@@ -10,7 +10,7 @@ from strongroom.core.guard.approvals import changes, store
 from strongroom.core.guard.approvals.approval import ApprovalState, Vote
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.security.policy import Deferral, SignatureRequest
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
@@ -175,7 +175,8 @@ async def test_no_token_approves_what_one_that_it_made_asks_for_but_the_machine_
     tokens = Tokens(guarded.database, Audit(clock), clock, SeededEntropy(), scopes=("toy:send",))
     maker = Principal(name="token:maker", scopes=frozenset({"toy:approve"}), token="maker")
     await guarded.add("one", asks())
-    for giver, key in ((maker, "a"), (OPERATOR, "b")):
+    for maker_of_it, key in ((maker, "a"), (OPERATOR, "b")):
+        giver = maker_of_it
         made = await tokens.create(giver, f"shop {key}", ["toy:send"])
         shop = Principal(name=f"token:shop {key}", scopes=TRADER.scopes, token=made.id)
         waiting = await guarded.park(request(key=key, principal=shop))
@@ -183,6 +184,31 @@ async def test_no_token_approves_what_one_that_it_made_asks_for_but_the_machine_
             with pytest.raises(Forbidden) as raised:
                 await guarded.approvals.approve(giver, waiting)
             assert raised.value.instance_code == "approval_own"
-        else:
-            found = await guarded.approvals.approve(giver, waiting)
-            assert found.state is ApprovalState.APPROVED
+            other = await tokens.create(OPERATOR, "other", ["toy:send"])
+            giver = Principal(name="token:other", scopes=maker.scopes, token=other.id)
+        found = await guarded.approvals.approve(giver, waiting)
+        assert found.state is ApprovalState.APPROVED
+
+
+async def test_who_a_later_rule_names_may_decide_what_waits_already(guarded: Guarded) -> None:
+    await guarded.add("two", asks(2))
+    waiting = await guarded.park(request())
+    await guarded.add("eve", asks(1, EVE.name))
+    with pytest.raises(Forbidden):
+        await guarded.approvals.approve(EVE, waiting)
+    assert await guarded.park(request()) == waiting
+    for person in (ANN, BEN, EVE):
+        await guarded.approvals.approve(person, waiting)
+    assert (await guarded.sign(request())).approval == waiting
+
+
+@pytest.mark.parametrize(
+    ("document", "how"), [({"amount": 5}, "approved, it is signed"), (None, "ask again")]
+)
+async def test_whoever_asks_is_told_whether_to_ask_again(
+    guarded: Guarded, document: dict[str, int] | None, how: str
+) -> None:
+    await guarded.add("one", asks())
+    asked = replace(request(), deferral=Deferral(key=None, document=document, approval=None))
+    with pytest.raises(ApprovalNeeded, match=how):
+        await guarded.sign(asked)

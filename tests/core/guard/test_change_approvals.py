@@ -13,11 +13,12 @@ from strongroom.core.guard.approvals import changes, store
 from strongroom.core.guard.approvals.approval import OPEN, ApprovalState, Purpose
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.security.access import Principal
-from strongroom.core.security.audit import verify
+from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.tokens import Tokens
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
-from support.clock import ManualClock
-from support.guarding import ADMIN, Guarded, request
+from support.clock import ManualClock, SeededEntropy
+from support.guarding import ADMIN, LIFETIME_S, Guarded, request
 
 pytestmark = pytest.mark.anyio
 ANN = Principal(name="operator:ann", scopes=frozenset({"*"}))
@@ -128,6 +129,37 @@ async def test_nothing_is_changed_for_somebody_who_is_frozen_since(guarded: Guar
     done = await guarded.approvals.approve(BEN, waiting)
     assert (done.state, done.reason) == (ApprovalState.FAILED, "whoever asked is frozen")
     assert await names(guarded) == ["hold"]
+
+
+async def test_nothing_is_changed_for_a_token_that_is_revoked_since(
+    guarded: Guarded, clock: ManualClock
+) -> None:
+    tokens = Tokens(guarded.database, Audit(clock), clock, SeededEntropy(), scopes=("*",))
+    made = await tokens.create(ANN, "admin", ["*"])
+    await guarded.add("hold", DENY)
+    asking = Principal(name=ADMIN.name, scopes=ADMIN.scopes, token=made.id)
+    with pytest.raises(ApprovalNeeded) as raised:
+        await guarded.rules.remove(asking, "hold")
+    waiting = str(raised.value.approval)
+    await tokens.revoke(ANN, made.id)
+    await guarded.approvals.approve(Principal(name="token:cleo", scopes=ANN.scopes), waiting)
+    done = await guarded.approvals.approve(BEN, waiting)
+    assert (done.state, done.reason) == (ApprovalState.FAILED, "The API token was revoked")
+    assert await names(guarded) == ["hold"]
+
+
+async def test_a_change_that_waited_too_long_is_asked_for_anew(guarded: Guarded, clock: ManualClock) -> None:
+    await guarded.add("hold", DENY)
+    over = await removal(guarded, "hold")
+    await guarded.approvals.approve(ANN, over)
+    clock.advance(LIFETIME_S)
+    with pytest.raises(Conflict, match="expired already"):
+        await guarded.approvals.approve(BEN, over)
+    waiting = await removal(guarded, "hold")
+    assert waiting != over
+    await guarded.approvals.approve(BEN, waiting)
+    assert await names(guarded) == ["hold"], "what was said to the first does not count"
+    assert (await guarded.approvals.show(over)).ended_at_ms == clock.now_ms()
 
 
 async def test_changes_and_signatures_wait_apart(guarded: Guarded) -> None:
