@@ -73,3 +73,12 @@ async def test_tokens_that_rotate_each_other_come_from_each_other(house: House) 
     await house.rotate("left", "left")
     for name in ("left", "right"):
         assert await house.answers_for(name) == {"operator", "token:left", "token:right"}
+
+
+async def test_a_token_outside_of_a_circle_does_not_come_from_it(house: House) -> None:
+    for name in ("left", "right", "watch"):
+        await house.make("operator", name)
+    await house.rotate("left", "right")
+    await house.rotate("right", "left")
+    assert await house.answers_for("left") == {"operator", "token:left", "token:right"}
+    assert await house.answers_for("watch") == {"operator"}

@@ -78,12 +78,14 @@ async def test_each_token_is_another(house: TokenHouse) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "scopes"), [("", ["*"]), ("ci", []), ("n" * 101, ["*"]), ("line\nbreak", ["*"])]
+    ("name", "scopes"),
+    [("", ["*"]), ("ci", []), ("n" * 101, ["*"]), ("line\nbreak", ["*"]), (" ci", ["*"]), ("ci ", ["*"])],
 )
 async def test_a_token_needs_a_fit_name_and_a_scope(house: TokenHouse, name: str, scopes: list[str]) -> None:
     with pytest.raises(InvalidInput):
         await house.tokens.create(OPERATOR, name, scopes)
     assert await house.tokens.list() == []
+    await house.tokens.create(OPERATOR, "n" * 100, ["*"])
 
 
 async def test_only_an_active_token_can_be_revoked(house: TokenHouse) -> None:
