@@ -44,11 +44,12 @@ class House:
         self.metrics = Metrics("test")
         self.bursts: list[Burst] = []
         self.asked = 0
+        self.right = "_secret"
         self.attempts = Attempts("toy", clock, SeededEntropy(), self.metrics, self.bursts.append)
 
     async def identify(self, credentials: Credentials) -> str:
         self.asked += 1
-        if not (credentials.authorization or "_secret").endswith("_secret"):
+        if not (credentials.authorization or "_secret").endswith(self.right):
             raise Unauthenticated("The API token is not valid")
         return credentials.source
 
@@ -120,6 +121,14 @@ async def test_credentials_that_counted_lately_do_not_wait_behind_a_neighbour_s(
     house.clock.advance(KNOWN_S)
     await house.fail(times=FREE + 8)
     assert await house.pass_(neighbour) > 0
+
+
+async def test_credentials_that_count_no_more_wait_like_any_others(house: House) -> None:
+    shop = Credentials(certificate=b"shop's", source=GUESS.source)
+    await house.pass_(shop)
+    house.right = "_another"
+    assert await house.fail(shop, times=FREE + 1) == 0
+    assert await house.fail(shop) > 0
 
 
 async def test_the_time_tells_a_newcomer_nothing(house: House) -> None:
