@@ -82,3 +82,5 @@ async def test_a_token_outside_of_a_circle_does_not_come_from_it(house: House) -
     await house.rotate("right", "left")
     assert await house.answers_for("left") == {"operator", "token:left", "token:right"}
     assert await house.answers_for("watch") == {"operator"}
+    await house.make("left", "shop")
+    assert await house.answers_for("shop") == {"operator", "token:left", "token:right"}

@@ -72,3 +72,7 @@ def test_a_client_is_within_a_network_of_its_own_family(
     source: str, networks: list[str], within: bool
 ) -> None:
     assert is_within(source, networks) is within
+
+
+def test_one_ipv6_client_s_network_is_the_narrowest() -> None:
+    assert parse_networks(["2001:db8::/64"]) == ("2001:db8::/64",)
