@@ -2,12 +2,14 @@
 
 What is forked is a process of its own, with its own environment, folder and streams; it runs `strongroom.__main__` as the installed
 command does, and ends as the interpreter ends. A keeper stands between: it waits for the program, and reports its process id and its
-exit status.
+exit status. Once nobody reads its reports, the tests have ended, and it kills a program that they left.
 """
 
+import contextlib
 import gc
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -52,10 +54,27 @@ def _keep(request: dict[str, Any], out: int, err: int, report: int) -> Callable[
         return _become(request, out, err)
     for descriptor in (0, 1, 2, out, err):
         os.close(descriptor)
-    os.write(report, struct.pack("i", program))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program
+    _tell(report, program)
+    _wait(program, report)
     _, status = os.waitpid(program, 0)
-    os.write(report, struct.pack("i", os.waitstatus_to_exitcode(status)))
+    _tell(report, os.waitstatus_to_exitcode(status))
     os._exit(0)
+
+
+def _tell(report: int, number: int) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        os.write(report, struct.pack("i", number))
+
+
+def _wait(program: int, report: int) -> None:
+    """Until the program has ended: by itself, or killed here because the tests have."""
+    ended = os.pidfd_open(program)
+    poll = select.poll()
+    poll.register(ended, select.POLLIN)
+    poll.register(report, 0)  # a pipe without a reader is an error, which need not be asked for
+    if any(descriptor == report for descriptor, _ in poll.poll()):
+        signal.pidfd_send_signal(ended, signal.SIGKILL)
 
 
 def _become(request: dict[str, Any], out: int, err: int) -> Callable[[], None]:
