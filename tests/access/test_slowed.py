@@ -39,15 +39,15 @@ def awake(attempts: Attempts, clock: ManualClock) -> None:
     attempts._clock = clock
 
 
-async def fails_until_it_is_slowed(ask: Ask, clock: ManualClock) -> httpx2.Response:
-    """The answer to one attempt too many, while others wait."""
+async def fails_until_it_is_slowed(ask: Ask, clock: ManualClock, status: int = 401) -> httpx2.Response:
+    """The answer to one attempt too many, while others wait. `status`: of a failure."""
     for _ in range(FREE + 1):
-        assert (await ask("Bearer guess")).status_code == 401
+        assert (await ask("Bearer guess")).status_code == status
     waiting = [asyncio.ensure_future(ask("Bearer guess")) for _ in range(MAX_WAITING)]
     await clock.sleepers(MAX_WAITING)
     refused = await ask("Bearer guess")
     clock.advance(LONG_S)
-    assert Counter(each.status_code for each in await asyncio.gather(*waiting)) == {401: MAX_WAITING}
+    assert Counter(each.status_code for each in await asyncio.gather(*waiting)) == {status: MAX_WAITING}
     assert (refused.status_code, int(refused.headers["retry-after"])) == (429, 4)
     return refused
 
@@ -143,4 +143,12 @@ async def test_the_admin_api(tmp_path: Path, clock: ManualClock) -> None:
     async with running_office(tmp_path, clock) as office:
         awake(office.attempts, clock)
         refused = await fails_until_it_is_slowed(asking(office.client, "/admin/v1/me"), clock)
+        assert refused.json()["code"] == "rate_limited"
+
+
+async def test_the_admin_api_where_a_database_is_away(tmp_path: Path, clock: ManualClock) -> None:
+    """A token of the ledger that is away is told so, and guesses at it are as slow as ever."""
+    async with running_office(tmp_path, clock, unprepared=["hathor"]) as office:
+        awake(office.attempts, clock)
+        refused = await fails_until_it_is_slowed(asking(office.client, "/admin/v1/me"), clock, 503)
         assert refused.json()["code"] == "rate_limited"

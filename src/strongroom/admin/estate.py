@@ -11,6 +11,7 @@ from typing import Final
 
 from strongroom.core.clock import Clock
 from strongroom.core.errors import (
+    CredentialUnclear,
     Forbidden,
     NotFound,
     RateLimited,
@@ -114,8 +115,9 @@ class Estate:
         """Finds out who the caller is on each of these ledgers.
 
         Raises:
-            Unauthenticated, Forbidden, RateLimited: on none of those that answer.
-            LedgerAway: it is unknown on those that answer, and others do not answer.
+            Unauthenticated, Forbidden, RateLimited: on none of them, and all answer.
+            CredentialUnclear: it is unknown on those that answer, and others do not answer.
+            Unavailable, VaultError: none answers, or it is refused by those that know it.
         """
         found = await asyncio.gather(*(self._identify(credentials, name) for name in names))
         told = dict(zip(names, found, strict=True))
@@ -129,7 +131,7 @@ class Estate:
             name: one for name, one in told.items() if isinstance(one, StrongroomError) and one not in refused
         }
         if not principals:
-            raise next(iter([*away.values(), *sorted(refused, key=_says_least)]))
+            raise _refusal(sorted(refused, key=_says_least), [*away.values()])
         return Authority(principals=principals, away=away)
 
     async def _identify(self, credentials: Credentials, name: str) -> Principal | StrongroomError:
@@ -145,6 +147,15 @@ def _may(principal: Principal, scope: str, ledger: str) -> bool:
     if scope == APPROVE and approve_scope(ledger) in principal.scopes:
         return True
     return principal.may_administer(scope)
+
+
+def _refusal(refused: Sequence[StrongroomError], away: Sequence[StrongroomError]) -> StrongroomError:
+    """What a caller is told whom no ledger admits. `refused`: what says most first."""
+    if not away:
+        return refused[0]
+    if refused and isinstance(refused[0], Unauthenticated):
+        return CredentialUnclear(away[0].message, code=away[0].instance_code)
+    return away[0]
 
 
 def _says_least(error: StrongroomError) -> bool:

@@ -16,6 +16,7 @@ an internal address. Each surface maps the classes to its own status codes and b
     ├── RateLimited           too many requests; nothing happened
     ├── LedgerRejected        the ledger refused the payload for good
     ├── Unavailable           a node or a database does not answer; nothing was signed, so it is safe to ask again
+    │   └── CredentialUnclear     whoever answers does not know the credential; somebody who may know it does not answer
     ├── OutcomeUnknown        something was signed or submitted, and its outcome is open: it has not failed
     ├── LeaseLost             another process does the work now
     └── VaultError            a sealed value cannot be opened with this key
@@ -99,6 +100,10 @@ class LedgerRejected(StrongroomError):
 
 class Unavailable(StrongroomError):
     code = "unavailable"
+
+
+class CredentialUnclear(Unavailable):
+    """Nobody who answers knows the credential, and somebody who may know it does not answer."""
 
 
 class OutcomeUnknown(StrongroomError):

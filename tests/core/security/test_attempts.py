@@ -7,7 +7,13 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from strongroom.core.errors import CredentialEnded, RateLimited, Unauthenticated
+from strongroom.core.errors import (
+    CredentialEnded,
+    CredentialUnclear,
+    RateLimited,
+    StrongroomError,
+    Unauthenticated,
+)
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.attempts import (
@@ -47,12 +53,13 @@ class House:
         self.bursts: list[Burst] = []
         self.asked = 0
         self.right = "_secret"
+        self.refusal: StrongroomError = Unauthenticated("The API token is not valid")
         self.attempts = Attempts("toy", clock, SeededEntropy(), self.metrics, self.bursts.append)
 
     async def identify(self, credentials: Credentials) -> str:
         self.asked += 1
         if not (credentials.authorization or "_secret").endswith(self.right):
-            raise Unauthenticated("The API token is not valid")
+            raise self.refusal
         return credentials.source
 
     def start(self, credentials: Credentials) -> "asyncio.Task[str]":
@@ -64,7 +71,7 @@ class House:
         for _ in range(times):
             task = self.start(credentials)
             await self._end(task)
-            assert isinstance(task.exception(), Unauthenticated)
+            assert task.exception() is self.refusal
         return self.clock.monotonic_s() - began_s
 
     async def pass_(self, credentials: Credentials) -> float:
@@ -131,6 +138,23 @@ async def test_credentials_that_count_no_more_wait_like_any_others(house: House)
     house.right = "_another"
     assert await house.fail(shop, times=FREE + 1) == 0
     assert await house.fail(shop) > 0
+
+
+async def test_guesses_that_not_everybody_could_judge_wait_too(house: House) -> None:
+    house.refusal = CredentialUnclear("The database of toy does not answer")
+    assert await house.fail(times=FREE) == 0
+    await house.fail()
+    assert await house.fail() > 0
+    assert len(house.bursts) == 1
+
+
+async def test_credentials_that_counted_lately_wait_for_nobody_who_is_away(house: House) -> None:
+    await house.pass_(OWNER)
+    house.right, house.refusal = "_another", CredentialUnclear("The database of toy does not answer")
+    assert await house.fail(OWNER, times=3 * FREE) == 0
+    assert house.bursts == []
+    house.right = "_secret"
+    assert await house.pass_(OWNER) == 0
 
 
 async def test_the_time_tells_a_newcomer_nothing(house: House) -> None:

@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.errors import CredentialEnded, RateLimited, Unauthenticated
+from strongroom.core.errors import CredentialEnded, CredentialUnclear, RateLimited, Unauthenticated
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import system_principal
@@ -134,27 +134,38 @@ class Attempts:
     async def identify(self, credentials: Credentials, find: Callable[[], Awaitable[T]]) -> T:
         """What `find` finds. Its Unauthenticated is a failure, unless it is CredentialEnded.
 
+        So is CredentialUnclear, unless the credentials counted lately: else they could be guessed while a database is away.
+
         Raises:
             RateLimited: too many attempts from there, or at this token, wait already.
         """
         if credentials.authorization is None and credentials.certificate is None:
             return await find()  # asks for nothing that could be guessed
         mark, source = self._mark(credentials), ("source", credentials.source)
-        has_waited = not self._is_known(mark) and await self._wait(source)
+        is_known = self._is_known(mark)
+        has_waited = not is_known and await self._wait(source)
         try:
             found = await find()
         except CredentialEnded:
             raise
+        except CredentialUnclear:
+            if not is_known:
+                await self._fail(credentials, has_waited=has_waited)
+            raise
         except Unauthenticated:
             self._known.pop(mark, None)
-            token = _token_id(credentials.authorization)
-            self._note(source, token)
-            if token and not has_waited:
-                self._add(("token", token))
-                await self._wait(("token", token))
+            await self._fail(credentials, has_waited=has_waited)
             raise
         self._remember(mark)
         return found
+
+    async def _fail(self, credentials: Credentials, *, has_waited: bool) -> None:
+        """Counts a failure. One that did not wait for its address waits for the token that it tried."""
+        token = _token_id(credentials.authorization)
+        self._note(("source", credentials.source), token)
+        if token and not has_waited:
+            self._add(("token", token))
+            await self._wait(("token", token))
 
     async def _wait(self, key: tuple[str, str]) -> bool:
         """Waits as long as the failures so far cost; whether it did."""
