@@ -282,7 +282,9 @@ def _admin(
     Raises:
         Unavailable: the operator chose the port, and it is taken.
     """
-    attempts = Attempts(CONSOLE, SystemClock(), SystemEntropy(), metrics, free=settings.free_attempts)
+    attempts = Attempts(
+        CONSOLE, SystemClock(), SystemEntropy(), metrics, estate.record, free=settings.free_attempts
+    )
     surface = admin_surface(admin, estate, attempts=attempts, entropy=SystemEntropy(), metrics=metrics)
     try:
         return _bind([surface], settings, gate, certificates)

@@ -144,6 +144,8 @@ async def test_the_admin_api(tmp_path: Path, clock: ManualClock) -> None:
         awake(office.attempts, clock)
         refused = await fails_until_it_is_slowed(asking(office.client, "/admin/v1/me"), clock)
         assert refused.json()["code"] == "rate_limited"
+        for ledger in office.ledgers.values():
+            await is_recorded(ledger.database)
 
 
 async def test_the_admin_api_where_a_database_is_away(tmp_path: Path, clock: ManualClock) -> None:
@@ -152,3 +154,4 @@ async def test_the_admin_api_where_a_database_is_away(tmp_path: Path, clock: Man
         awake(office.attempts, clock)
         refused = await fails_until_it_is_slowed(asking(office.client, "/admin/v1/me"), clock, 503)
         assert refused.json()["code"] == "rate_limited"
+        await is_recorded(office.ledgers["atto"].database)

@@ -122,10 +122,11 @@ async def running_office(
             stack.push_async_callback(ledger.close)
             if definition.name not in unprepared:
                 await ledger.prepare()
-        attempts = Attempts("console", clock, SeededEntropy(), metrics, free=UNSLOWED)
+        estate = Estate([*ledgers.values()], health, clock)
+        attempts = Attempts("console", clock, SeededEntropy(), metrics, estate.record, free=UNSLOWED)
         surface = admin_surface(
             SETTINGS,
-            Estate([*ledgers.values()], health, clock),
+            estate,
             attempts=attempts,
             entropy=SeededEntropy(),
             metrics=metrics,

@@ -24,6 +24,7 @@ from strongroom.core.guard.rule import approve_scope
 from strongroom.core.ledger.contract import Ledger
 from strongroom.core.runtime.telemetry import Health
 from strongroom.core.security.access import ADMIN_SCOPES, Principal
+from strongroom.core.security.attempts import Burst
 from strongroom.core.security.authentication import Gatekeeper
 from strongroom.core.security.credentials import Credentials
 
@@ -133,6 +134,12 @@ class Estate:
         if not principals:
             raise _refusal(sorted(refused, key=_says_least), [*away.values()])
         return Authority(principals=principals, away=away)
+
+    def record(self, burst: Burst) -> None:
+        """In the audit trail of each ledger: whoever guesses here wants to govern all of them."""
+        for ledger in self._ledgers.values():
+            if ledger.is_prepared:
+                ledger.bursts(burst)
 
     async def _identify(self, credentials: Credentials, name: str) -> Principal | StrongroomError:
         try:

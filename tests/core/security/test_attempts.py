@@ -215,7 +215,9 @@ async def test_a_burst_is_told_once(house: House) -> None:
     assert house.bursts == []
     await house.fail(replace(GUESS, authorization="Bearer sr_fedcba9876543210_x"), times=6)
     (burst,) = house.bursts
-    assert burst == Burst(source=GUESS.source, failures=FREE + 1, tokens=(TOKEN, "fedcba9876543210"))
+    assert burst == Burst(
+        at="toy", source=GUESS.source, failures=FREE + 1, tokens=(TOKEN, "fedcba9876543210")
+    )
     house.clock.advance(BURST_S / 2)
     await house.fail(times=FREE + 1)
     assert len(house.bursts) == 1
@@ -254,7 +256,7 @@ async def test_a_burst_is_in_the_audit_trail(
     database: Database, clock: ManualClock, background: Background
 ) -> None:
     record = AuditedBursts(database, Audit(clock), background)
-    record(Burst(source="192.0.2.7", failures=11, tokens=(TOKEN,)))
+    record(Burst(at="toy", source="192.0.2.7", failures=11, tokens=(TOKEN,)))
     await asyncio.gather(*background._tasks)
     (row,) = await database.fetch_all(select(tables.audit))
     assert (row.principal, row.action, row.subject) == (
@@ -262,4 +264,4 @@ async def test_a_burst_is_in_the_audit_trail(
         "authentication.failures",
         "192.0.2.7",
     )
-    assert row.details == f'{{"failures":11,"tokens":["{TOKEN}"]}}'
+    assert row.details == f'{{"at":"toy","failures":11,"tokens":["{TOKEN}"]}}'

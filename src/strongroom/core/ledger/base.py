@@ -96,12 +96,13 @@ class LedgerBase(ABC, Generic[S]):
         self.rates = self._open_rates()
         self.token_uses = TokenUses(self.database, self.audit, self.clock)
         self.token_check = TokenCheck(self.database, self.clock, self.token_uses, self.rates)
+        self.bursts = AuditedBursts(self.database, self.audit, self.background)
         self.attempts = Attempts(
             definition.name,
             self.clock,
             self.entropy,
             self.metrics,
-            AuditedBursts(self.database, self.audit, self.background),
+            self.bursts,
             free=surroundings.free_attempts,
         )
         self._set_guard(definition, surroundings.guard)

@@ -32,7 +32,7 @@ from strongroom.core.intents.payments import Payments
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
-from strongroom.core.security.attempts import FREE
+from strongroom.core.security.attempts import FREE, AuditedBursts
 from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.holdings import Holdings
 from strongroom.core.security.keys.source import KeySource
@@ -88,6 +88,8 @@ class Ledger(Protocol):
     database: Database
     tokens: Tokens
     token_check: TokenCheck
+    bursts: AuditedBursts
+    """Records repeated failures of authentication in the ledger's audit trail."""
     guard: Guard
     rules: GuardAdministration
     dry_run: DryRun

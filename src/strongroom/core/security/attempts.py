@@ -59,6 +59,8 @@ AUDITOR = system_principal("gatekeeper")
 class Burst:
     """Failures that came together."""
 
+    at: str
+    """The ledger at whose surfaces, or `console` for the admin API."""
     source: str
     failures: int
     tokens: tuple[str, ...]
@@ -80,7 +82,7 @@ class AuditedBursts:
         self._background.start(self._write(burst))
 
     async def _write(self, burst: Burst) -> None:
-        details = {"failures": burst.failures, "tokens": list(burst.tokens)}
+        details = {"at": burst.at, "failures": burst.failures, "tokens": list(burst.tokens)}
 
         def work(connection: Connection) -> None:
             self._audit.append(connection, AUDITOR, "authentication.failures", burst.source, details)
@@ -103,7 +105,7 @@ class _Failures:
 
 
 class Attempts:
-    """The attempts at the surfaces of one ledger."""
+    """The attempts at the surfaces of one ledger, or at the admin API."""
 
     def __init__(
         self,
@@ -216,7 +218,14 @@ class Attempts:
         is_old = found.recorded_s is None or now_s - found.recorded_s >= BURST_S
         if found.level > self._free and is_old:
             found.recorded_s = now_s
-            self._tell(Burst(source=source[1], failures=self._free + 1, tokens=tuple(found.tokens)))
+            self._tell(
+                Burst(
+                    at=self._ledger,
+                    source=source[1],
+                    failures=self._free + 1,
+                    tokens=tuple(found.tokens),
+                )
+            )
 
     def _tell(self, burst: Burst) -> None:
         self._bursts.labels(self._ledger).inc()
@@ -227,7 +236,7 @@ class Attempts:
         self._recorded.append(now_s)
         log.warning(
             "repeated failures of authentication",
-            ledger=self._ledger,
+            ledger=burst.at,
             source=burst.source,
             tokens=list(burst.tokens),
         )
