@@ -82,13 +82,25 @@ async def test_a_stored_vote_of_whoever_asked_does_not_count(guarded: Guarded) -
     vote = Vote(principal=TRADER.name, token=None, has_scope=True, at_ms=1, source="")
     approval = await guarded.approvals.show(waiting)
 
-    def write(connection: Connection) -> bool:
-        return store.insert_vote(connection, approval, vote, ApprovalState.APPROVED)
+    def write(connection: Connection) -> None:
+        store.insert_vote(connection, approval, vote)
+        store.set_requirements(connection, approval, approval.requirements, ApprovalState.APPROVED)
 
-    assert await guarded.database.write(write)
+    await guarded.database.write(write)
+    assert await state(guarded, waiting) is ApprovalState.APPROVED
     assert await guarded.park(request()) == waiting
     assert await state(guarded, waiting) is ApprovalState.PARKED
     assert [each.principal for each in (await guarded.approvals.show(waiting)).votes] == [TRADER.name]
+
+
+async def test_a_vote_that_comes_after_the_end_is_a_defect_and_is_not_stored(guarded: Guarded) -> None:
+    await guarded.add("one", asks())
+    waiting = await guarded.park(request())
+    approval = await guarded.approvals.refuse(BEN, waiting, "no")
+    vote = Vote(principal=ANN.name, token=None, has_scope=True, at_ms=1, source="")
+    with pytest.raises(AssertionError, match="is not parked any more"):
+        await guarded.database.write(lambda connection: store.insert_vote(connection, approval, vote))
+    assert (await guarded.approvals.show(waiting)).votes == ()
 
 
 async def test_nobody_carries_out_what_waits_still(guarded: Guarded) -> None:

@@ -6,12 +6,12 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from strongroom.core.errors import ApprovalNeeded, Conflict, Forbidden
 from strongroom.core.guard.approvals import changes, store
 from strongroom.core.guard.approvals.approval import OPEN, ApprovalState, Purpose
-from strongroom.core.guard.state import FreezeScope
+from strongroom.core.guard.state import FreezeScope, GuardReader
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit, verify
 from strongroom.core.security.tokens import Tokens
@@ -209,3 +209,18 @@ async def test_so_many_changes_of_one_principal_wait_and_no_more(
     assert raised.value.instance_code == "too_many_approvals"
     with pytest.raises(ApprovalNeeded):
         await guarded.add("b", ALLOW)
+
+
+async def test_a_change_whose_request_has_ended_is_a_defect_and_is_undone(guarded: Guarded) -> None:
+    await guarded.add("hold", DENY)
+    waiting = await removal(guarded, "hold")
+    ended = await guarded.approvals.refuse(ANN, waiting, "no")
+
+    def change(connection: Connection) -> None:
+        held = GuardReader().held(connection, 0)
+        changes.do_change(connection, held, ended, guarded.rules.apply, 0)
+
+    with pytest.raises(AssertionError, match="has ended"):
+        await guarded.database.write(change)
+    assert await names(guarded) == ["hold"]
+    assert (await guarded.rules.rules())[0].ends_at_ms is None

@@ -82,7 +82,7 @@ class ApprovalAdministration:
                 at_ms=now_ms,
                 source=principal.source,
             )
-            store.insert_vote(connection, approval, vote, ApprovalState.PARKED)
+            store.insert_vote(connection, approval, vote)
             approval = _load(connection, approval_id)
             is_enough = store.is_satisfied(connection, state, approval, approval.requirements)
             if is_enough and approval.purpose is Purpose.SIGNATURE:

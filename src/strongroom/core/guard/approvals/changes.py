@@ -140,17 +140,23 @@ def do_change(
     connection: Connection, state: GuardState, approval: Approval, apply: Apply, now_ms: int
 ) -> None:
     """Does what was approved, or ends it with the reason why it cannot be done any more."""
+    reason = _try(connection, state, approval, apply)
+    end = ApprovalState.SPENT if reason is None else ApprovalState.FAILED
+    if not store.end(connection, approval, end, reason, now_ms):
+        raise AssertionError(f"the change {approval.id} was locked, and has ended")
+
+
+def _try(connection: Connection, state: GuardState, approval: Approval, apply: Apply) -> str | None:
+    """Does the change; returns why it cannot be done any more, and None if it is done."""
     change: Change = msgspec.convert(_document_of(approval), AddRule | RemoveRule | EndFreeze)
     try:
         require_unrevoked(connection, approval.principal)
         if store.is_frozen(state, approval.principal.name):
-            store.end(connection, approval, ApprovalState.FAILED, "whoever asked is frozen", now_ms)
-            return
+            return "whoever asked is frozen"
         apply(connection, approval.principal, change, approval.id)
     except StrongroomError as error:
-        store.end(connection, approval, ApprovalState.FAILED, error.message, now_ms)
-        return
-    store.end(connection, approval, ApprovalState.SPENT, None, now_ms)
+        return error.message
+    return None
 
 
 def _document_of(approval: Approval) -> dict[str, Any]:

@@ -90,15 +90,15 @@ def insert(connection: Connection, approval: Approval, slot: bytes) -> None:
     )
 
 
-def insert_vote(connection: Connection, approval: Approval, vote: Vote, state: ApprovalState) -> bool:
-    """Counts a vote on a parked request, and stores the state that it leads to; False: the request is not parked any more.
+def insert_vote(connection: Connection, approval: Approval, vote: Vote) -> None:
+    """Counts a vote on a parked request, whose row the caller has locked.
 
     The request's row is updated by every vote, so that of two votes at once, on two database nodes, one waits for the other.
     """
     parked = (_columns.id == approval.id, _columns.state == ApprovalState.PARKED.value)
-    counted = update(tables.approval).where(*parked).values(votes=_columns.votes + 1, state=state.value)
+    counted = update(tables.approval).where(*parked).values(votes=_columns.votes + 1)
     if connection.execute(counted).rowcount != 1:
-        return False
+        raise AssertionError(f"the request {approval.id} was locked, and is not parked any more")
     values = {
         "approval": approval.id,
         "principal": vote.principal,
@@ -108,7 +108,6 @@ def insert_vote(connection: Connection, approval: Approval, vote: Vote, state: A
         "source": vote.source,
     }
     connection.execute(tables.vote.insert(), values)
-    return True
 
 
 def set_requirements(
