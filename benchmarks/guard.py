@@ -19,7 +19,7 @@ from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.coordination.spent import BUCKETS
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.guard import Default, Guard
-from strongroom.core.guard.rule import Vocabulary
+from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import SignatureRequest

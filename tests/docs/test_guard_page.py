@@ -11,8 +11,8 @@ from strongroom.core.errors import Forbidden
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.evaluation import ActiveRule
 from strongroom.core.guard.guard import Default, Guard
+from strongroom.core.guard.parsing import parse_rule
 from strongroom.core.guard.proof.question import Question, prove
-from strongroom.core.guard.rule import parse_rule
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import SignatureRequest

@@ -14,7 +14,7 @@ from strongroom.core.guard.approvals.approval import ApprovalState
 from strongroom.core.guard.approvals.changes import ChangeApprovals
 from strongroom.core.guard.approvals.parking import ParkedRequests
 from strongroom.core.guard.guard import Default, Guard
-from strongroom.core.guard.rule import Vocabulary
+from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import Allowed, Deferral, SignatureRequest

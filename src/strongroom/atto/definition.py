@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from strongroom.atto.settings import SURFACES, AttoSettings, read_atto_settings
 from strongroom.core.environment import Environment
-from strongroom.core.guard.rule import Payloads, Vocabulary, approval_scope
+from strongroom.core.guard.rule import approval_scope
+from strongroom.core.guard.vocabulary import Payloads, Vocabulary
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.security.holdings import Holdings

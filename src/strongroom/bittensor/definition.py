@@ -12,8 +12,9 @@ from strongroom.bittensor.settings import (
     read_bittensor_settings,
 )
 from strongroom.core.environment import Environment
-from strongroom.core.guard.rule import Payloads, Vocabulary, approval_scope
+from strongroom.core.guard.rule import approval_scope
 from strongroom.core.guard.token_rules import TokenRules
+from strongroom.core.guard.vocabulary import Payloads, Vocabulary
 from strongroom.core.ledger.contract import (
     AbsentNetwork,
     Check,

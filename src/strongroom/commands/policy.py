@@ -18,7 +18,8 @@ from strongroom.commands.prove import prove
 from strongroom.core.clock import SystemClock, iso_instant
 from strongroom.core.guard.administration import StoredRule
 from strongroom.core.guard.dry_run import Decision, Question
-from strongroom.core.guard.rule import as_document, is_amount
+from strongroom.core.guard.parsing import is_amount
+from strongroom.core.guard.rule import as_document
 from strongroom.core.guard.state import Freeze
 from strongroom.core.ledger.contract import Ledger
 from strongroom.core.terminal import minute, print_table

@@ -13,9 +13,10 @@ from strongroom.commands.context import Administrator, named_ledger
 from strongroom.core.clock import SystemClock, iso_instant
 from strongroom.core.guard.evaluation import ActiveRule
 from strongroom.core.guard.guard import Default
+from strongroom.core.guard.parsing import is_amount
 from strongroom.core.guard.proof.courses import shown
-from strongroom.core.guard.rule import Vocabulary, is_amount
 from strongroom.core.guard.state import load_rules
+from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.security.policy import SignatureRequest
 from strongroom.registry import LEDGERS
 

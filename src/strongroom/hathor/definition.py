@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strongroom.core.environment import Environment
-from strongroom.core.guard.rule import Vocabulary, approval_scope
+from strongroom.core.guard.rule import approval_scope
+from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.storage.schema import Revisions

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from strongroom.core.coordination.spent import decode_spent
 from strongroom.core.guard.administration import GuardAdministration
-from strongroom.core.guard.rule import Vocabulary
+from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.intents.intent import Intent, Outcome
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit

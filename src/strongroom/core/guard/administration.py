@@ -26,17 +26,10 @@ from strongroom.core.guard.approvals.changes import (
     waits,
 )
 from strongroom.core.guard.everywhere import ALREADY_FROZEN, NOT_FROZEN
-from strongroom.core.guard.rule import (
-    Effect,
-    Rule,
-    Vocabulary,
-    as_document,
-    check_name,
-    check_words,
-    encode_rule,
-    parse_rule,
-)
+from strongroom.core.guard.parsing import check_name, check_words, parse_rule
+from strongroom.core.guard.rule import Effect, Rule, as_document, encode_rule
 from strongroom.core.guard.state import Freeze, FreezeScope, begin_change, load_freezes
+from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit

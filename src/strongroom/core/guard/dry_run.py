@@ -8,7 +8,7 @@ import msgspec
 from strongroom.core.errors import Forbidden, InvalidInput
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.guard import Guard
-from strongroom.core.guard.rule import is_amount
+from strongroom.core.guard.parsing import is_amount
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.policy import SignatureRequest
 from strongroom.core.security.tokens import Tokens

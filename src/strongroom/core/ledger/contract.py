@@ -23,9 +23,9 @@ from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
 from strongroom.core.guard.dry_run import DryRun
 from strongroom.core.guard.guard import Guard
-from strongroom.core.guard.rule import Vocabulary
 from strongroom.core.guard.settings import GuardSettings
 from strongroom.core.guard.token_rules import TokenRules, no_token_rules
+from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.http.exposure import Exposure
 from strongroom.core.http.listener import Surface
 from strongroom.core.intents.payments import Payments

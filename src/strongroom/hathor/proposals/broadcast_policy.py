@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection, select
 
-from strongroom.core.guard.rule import Payloads, Vocabulary
+from strongroom.core.guard.vocabulary import Payloads, Vocabulary
 from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import Deferral, Granted, Payment, SignatureRequest, SigningGate
 from strongroom.core.storage.database import Database

@@ -6,8 +6,10 @@ import pytest
 
 from strongroom.core.guard.evaluation import ActiveRule
 from strongroom.core.guard.guard import Default
+from strongroom.core.guard.parsing import parse_rule
 from strongroom.core.guard.proof.question import DAY_S, Answer, Proof, Question, prove
-from strongroom.core.guard.rule import Payloads, Rule, Vocabulary, parse_rule
+from strongroom.core.guard.rule import Rule
+from strongroom.core.guard.vocabulary import Payloads, Vocabulary
 from support.guarding import document_of
 
 PLAIN = Vocabulary(

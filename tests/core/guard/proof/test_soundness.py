@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from strongroom.core.guard.evaluation import ActiveRule
 from strongroom.core.guard.guard import Default
+from strongroom.core.guard.parsing import parse_rule
 from strongroom.core.guard.proof.question import Answer, Proof, Question, prove
 from strongroom.core.guard.proof.replay import Replay
-from strongroom.core.guard.rule import Payloads, Vocabulary, parse_rule
+from strongroom.core.guard.vocabulary import Payloads, Vocabulary
 from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import Payment, SignatureRequest, Term
 from support.guarding import document_of

@@ -13,8 +13,9 @@ from typing import Final
 import msgspec
 
 from strongroom.core.guard.evaluation import concerns
-from strongroom.core.guard.rule import SERVICE, Conditions, Effect, Hours, Limit, Per, Rule, Vocabulary
+from strongroom.core.guard.rule import SERVICE, Conditions, Effect, Hours, Limit, Per, Rule
 from strongroom.core.guard.token_rules import is_within
+from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.security.access import Principal
 from strongroom.core.security.networks import CLIENT_BITS
 from strongroom.core.security.policy import SignatureRequest

@@ -12,7 +12,8 @@ from strongroom.core.guard.guard import Default
 from strongroom.core.guard.proof.courses import Course, Scene, Shared, Undecidable, courses_of, spans_of
 from strongroom.core.guard.proof.replay import MAX_SIGNATURES, Replay, Step, TooLong
 from strongroom.core.guard.proof.solver import Plan, Take, find_plan
-from strongroom.core.guard.rule import MAX_WINDOW_S, Effect, Hours, Limit, Per, Vocabulary
+from strongroom.core.guard.rule import MAX_WINDOW_S, Effect, Hours, Limit, Per
+from strongroom.core.guard.vocabulary import Vocabulary
 
 DAY_S: Final = 86_400
 LOOK_AHEAD_DAYS: Final = 8

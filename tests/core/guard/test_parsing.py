@@ -6,16 +6,9 @@ from typing import Any
 import pytest
 
 from strongroom.core.errors import InvalidInput
-from strongroom.core.guard.rule import (
-    Conditions,
-    Effect,
-    Limit,
-    Per,
-    Rule,
-    Vocabulary,
-    encode_rule,
-    parse_rule,
-)
+from strongroom.core.guard.parsing import parse_rule
+from strongroom.core.guard.rule import Conditions, Effect, Limit, Per, Rule, encode_rule
+from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.ledger.contract import AnyLedger
 from strongroom.registry import LEDGERS
 from support.guarding import VOCABULARY
