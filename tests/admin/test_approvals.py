@@ -8,6 +8,7 @@ import pytest
 
 from strongroom.core.errors import ApprovalNeeded
 from strongroom.core.guard.settings import GuardSettings
+from strongroom.core.guard.state import FreezeScope
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.policy import SignatureRequest
 from support.admin_office import Office, running_office
@@ -152,6 +153,35 @@ async def test_what_waits_on_several_ledgers_is_named_on_each(tmp_path: Path, cl
             answer = await office.ask(other, "POST", f"/ledgers/{ledger}/approvals/{waiting}/approve")
             assert (answer.status_code, answer.json()["state"]) == (200, "spent")
             assert await office.ledgers[ledger].rules.freezes() == []
+
+
+async def test_what_waits_on_one_ledger_and_is_done_on_another_has_not_failed(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    async with running_office(tmp_path, clock, guard=GuardSettings(change_approvals=1)) as office:
+        boss = await office.token("admin", on=["atto", "hathor"], name="boss")
+        await office.ledgers["hathor"].rules.freeze(OPERATOR, FreezeScope.LEDGER, "", "a theft")
+        waits = await office.ask(boss, "POST", "/unfreeze")
+        assert told(waits, 403, "approval_needed")
+        atto, hathor = waits.json()["ledgers"]
+        assert (atto["done"], atto["code"]) == (True, "not_frozen")
+        assert (hathor["done"], hathor["code"]) == (False, "approval_needed")
+        assert hathor["approvalId"]
+
+
+async def test_what_waits_on_one_ledger_and_fails_on_another_is_told_of_both(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    async with running_office(tmp_path, clock, guard=GuardSettings(change_approvals=1)) as office:
+        boss = await office.token("admin", on=["atto", "hathor"], name="boss")
+        for ledger in office.ledgers.values():
+            await ledger.rules.freeze(OPERATOR, FreezeScope.LEDGER, "", "a theft")
+        await office.ledgers["atto"].rules.freeze(OPERATOR, FreezeScope.TOKEN, "boss", "a thief")
+        answer = await office.ask(boss, "POST", "/unfreeze")
+        assert told(answer, 503, "partly_done")
+        atto, hathor = answer.json()["ledgers"]
+        assert (atto["code"], hathor["code"]) == ("frozen", "approval_needed")
+        assert hathor["approvalId"]
 
 
 async def test_a_dry_run_says_that_it_needs_approval(office: Office, shop: str) -> None:

@@ -41,11 +41,11 @@ class PartlyDone(errors.StrongroomError):
         self.ledgers = ledgers
 
 
-class AllWait(errors.ApprovalNeeded):
-    """A change of several ledgers that waits for approvals on each, under an id of its own."""
+class PartlyWaits(errors.ApprovalNeeded):
+    """A change of several ledgers that waits for approvals on some of them, on each under an id of its own."""
 
-    def __init__(self, ledgers: list[dict[str, Any]]) -> None:
-        super().__init__("Nothing is changed yet: it waits for approvals on each of the ledgers")
+    def __init__(self, message: str, ledgers: list[dict[str, Any]]) -> None:
+        super().__init__(message)
         self.ledgers = ledgers
 
 
@@ -70,7 +70,7 @@ class ProblemAnswers(ErrorAnswers):
         problem: Problem = super().of(path, error)
         if isinstance(error, errors.ApprovalNeeded):
             problem.approval_id = error.approval
-        if isinstance(error, PartlyDone | AllWait):
+        if isinstance(error, PartlyDone | PartlyWaits):
             problem.ledgers = error.ledgers
         return problem
 

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import Body, FromPath
 
 from strongroom.admin.api import access
-from strongroom.admin.api.errors import AllWait, PartlyDone
+from strongroom.admin.api.errors import PartlyDone, PartlyWaits
 from strongroom.admin.api.wire import Change, Changes, FreezeView, freeze_view
 from strongroom.admin.estate import Authority, Estate
 from strongroom.core.errors import ApprovalNeeded, NotFound
@@ -123,8 +123,8 @@ async def _each(
 
     Raises:
         PartlyDone: it failed on some ledgers.
-        AllWait: it waits for approvals on all of them.
-        StrongroomError: the same error on all of them.
+        PartlyWaits: it failed on none, and waits for approvals on some.
+        StrongroomError: the one error that there is, of one ledger or of all.
     """
 
     async def change_one(name: str) -> None:
@@ -140,12 +140,12 @@ async def _each(
     if not faults:
         return Changes(ledgers=changes)
     documents = [msgspec.to_builtins(one) for one in changes]
-    if len(faults) == len(changes):
-        if len(faults) > 1 and all(isinstance(one, ApprovalNeeded) for one in faults):
-            raise AllWait(documents)
+    undone = ", ".join(one.ledger for one in changes if not one.done)
+    if len(changes) > 1 and all(isinstance(one, ApprovalNeeded) for one in faults):
+        raise PartlyWaits(f"not {done} yet, others must approve it first: {undone}", documents)
+    if len(faults) == len(changes) and len({one.instance_code for one in faults}) == 1:
         raise faults[0]
-    failed = ", ".join(one.ledger for one in changes if not one.done)
-    raise PartlyDone(f"not {done}: {failed}", documents)
+    raise PartlyDone(f"not {done}: {undone}", documents)
 
 
 def _change(one: Outcome) -> Change:
