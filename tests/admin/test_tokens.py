@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from strongroom.core.coordination.rates import parse_rate
+from strongroom.core.storage.errors import ConnectionSevered
 from support.admin_office import Office
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +75,39 @@ async def test_a_token_is_made_used_rotated_and_revoked(office: Office) -> None:
     assert rows[0][3]["requestId"] == made.headers["x-request-id"]
     assert secret not in str(await office.audit())
     assert secret not in (await office.ask(boss, "GET", TOKENS)).text
+
+
+async def test_a_secret_is_not_lost_with_the_database(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is committed is answered, whatever the database does afterwards."""
+    boss = await office.token("admin", name="boss")
+    database = office.ledgers["atto"].database
+    write, fetch_one, written = database.write, database.fetch_one, list[None]()
+
+    async def last_write(*arguments: Any, **more: Any) -> Any:
+        found = await write(*arguments, **more)
+        written.append(None)
+        return found
+
+    async def no_more(*arguments: Any, **more: Any) -> Any:
+        if written:
+            raise ConnectionSevered
+        return await fetch_one(*arguments, **more)
+
+    monkeypatch.setattr(database, "write", last_write)
+    monkeypatch.setattr(database, "fetch_one", no_more)
+    made = await office.ask(boss, "POST", TOKENS, {"name": "shop", "scopes": ["admin:read"]})
+    assert made.status_code == 201, made.text
+    path = f"{TOKENS}/{id_of(made.json()['secret'])}"
+    for method, way, body in (
+        ("POST", "/rotate", {}),
+        ("PATCH", "", {"rate": "5/s"}),
+        ("POST", "/revoke", None),
+    ):
+        written.clear()
+        done = await office.ask(boss, method, path + way, body)
+        assert (done.status_code, len(written)) == (200, 1), done.text
 
 
 @pytest.mark.parametrize(

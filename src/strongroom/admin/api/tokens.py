@@ -88,7 +88,7 @@ class TokensController(Controller):
         )
         await running.rules.require_unfrozen(caller)
         made = await Delegation(running.tokens).create(caller, wish)
-        return NewTokenView(secret=made.secret, token=token_view(await running.tokens.find(made.id)))
+        return NewTokenView(secret=made.secret, token=token_view(made.token))
 
     @patch("/{token:str}", summary="Change a token", opt=needs(access.TOKENS))
     async def change(
@@ -123,7 +123,7 @@ class TokensController(Controller):
         running = estate.find(ledger)
         await running.rules.require_unfrozen(caller)
         made = await Delegation(running.tokens).rotate(caller, token, data.overlap_seconds * 1000)
-        return NewTokenView(secret=made.secret, token=token_view(await running.tokens.find(token)))
+        return NewTokenView(secret=made.secret, token=token_view(made.token))
 
     @post("/{token:str}/revoke", status_code=200, summary="Revoke a token", opt=needs(access.TOKENS))
     async def revoke(
@@ -134,9 +134,7 @@ class TokensController(Controller):
         caller: NamedDependency[Principal],
     ) -> TokenView:
         """Ends it and all its secrets for good, from the next request on, in every process."""
-        tokens = estate.find(ledger).tokens
-        await tokens.revoke(caller, token)
-        return token_view(await tokens.find(token))
+        return token_view(await estate.find(ledger).tokens.revoke(caller, token))
 
 
 def _moment(text: str | None) -> int | None:

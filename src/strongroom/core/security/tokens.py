@@ -71,6 +71,12 @@ class NewToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedToken(NewToken):
+    token: Token
+    """As it is stored then: to read it afterwards might fail, and the secret would be lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenChange:
     """What of a token changes. UNSET: it stays; None or empty: there is no such limit any more."""
 
@@ -110,7 +116,7 @@ class Tokens:
         certificate: CertificateBinding | None = None,
         certificate_use: CertificateUse = CertificateUse.ALONE,
         made: NewToken | None = None,
-    ) -> NewToken:
+    ) -> IssuedToken:
         """Creates a token. `limits` narrows the scopes: a JSON document in the ledger's own terms.
 
         `made` is the same token as on other ledgers; None: a new one.
@@ -145,20 +151,20 @@ class Tokens:
             row |= {**_bound(certificate), "certificate_use": certificate_use.value}
             granted |= {"certificate": certificate.title, "certificateUse": certificate_use.value}
 
-        await self._insert(principal, row, granted)
-        if certificate is not None and certificate_use is CertificateUse.ALONE:
-            return NewToken(id=token_id, secret="")
-        return made
+        token = await self._insert(principal, row, granted)
+        has_secret = certificate is None or certificate_use is not CertificateUse.ALONE
+        return IssuedToken(id=token_id, secret=made.secret if has_secret else "", token=token)
 
-    async def _insert(self, principal: Principal, row: dict[str, Any], granted: dict[str, Any]) -> None:
+    async def _insert(self, principal: Principal, row: dict[str, Any], granted: dict[str, Any]) -> Token:
         """Raises: Conflict: there is a token with this name."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> Token:
             connection.execute(tables.token.insert(), row)
             self._audit.append(connection, principal, "token.create", row["id"], granted)
+            return self._stored(connection, row["id"])
 
         try:
-            await self._database.write(work)
+            return await self._database.write(work)
         except Duplicate:
             raise Conflict(
                 f"There is already a token named {row['name']}, perhaps a revoked one. A name is used only once, because"
@@ -189,7 +195,7 @@ class Tokens:
 
     async def rotate(
         self, principal: Principal, token_id: str, overlap_ms: int = 0, *, made: NewToken | None = None
-    ) -> NewToken:
+    ) -> IssuedToken:
         """Gives an active token a new secret. The old one works for `overlap_ms` more; an even older one ends now.
 
         `made` has the same secret as on other ledgers; None: a new one.
@@ -217,8 +223,8 @@ class Tokens:
             }
 
         details = {} if ends_at_ms is None else {"earlierSecretUntilMs": ends_at_ms}
-        await self._change(principal, token_id, "token.rotate", changed, details)
-        return made
+        token = await self._change(principal, token_id, "token.rotate", changed, details)
+        return IssuedToken(id=made.id, secret=made.secret, token=token)
 
     async def change(self, principal: Principal, token_id: str, change: TokenChange) -> Token:
         """Changes where, how often and until when an active token may be used, and returns it as it is then.
@@ -237,13 +243,12 @@ class Tokens:
                 raise Conflict("The token has a secret and no certificate", code="token_certificate")
             return values
 
-        await self._change(principal, token_id, "token.change", changed, _details(change))
-        return await self.find(token_id)
+        return await self._change(principal, token_id, "token.change", changed, _details(change))
 
-    async def revoke(self, principal: Principal, token_id: str) -> None:
+    async def revoke(self, principal: Principal, token_id: str) -> Token:
         """Ends an active token and all its secrets for good; raises NotFound if there is none with this id."""
         values = {"revoked_at_ms": self._clock.now_ms(), "earlier_hash": None, "earlier_ends_at_ms": None}
-        await self._change(principal, token_id, "token.revoke", lambda _row: values, {})
+        return await self._change(principal, token_id, "token.revoke", lambda _row: values, {})
 
     async def find(self, token_id: str) -> Token:
         """Raises: NotFound: no token, revoked ones included, has this id."""
@@ -274,17 +279,22 @@ class Tokens:
         action: str,
         changed: Callable[[Row[Any]], dict[str, Any]],
         details: dict[str, Any],
-    ) -> None:
+    ) -> Token:
         mine = tables.token.c.id == token_id
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> Token:
             row = connection.execute(locking(select(tables.token).where(mine))).first()
             if row is None or row.revoked_at_ms is not None:
                 raise NotFound(f"No active token has the id {token_id}", code="token_not_found")
             connection.execute(update(tables.token).where(mine).values(changed(row)))
             self._audit.append(connection, principal, action, token_id, details)
+            return self._stored(connection, token_id)
 
-        await self._database.write(work)
+        return await self._database.write(work)
+
+    def _stored(self, connection: Connection, token_id: str) -> Token:
+        row = connection.execute(_STORED.where(tables.token.c.id == token_id)).one()
+        return _token(row, self._clock.now_ms())
 
     def _check_scopes(self, scopes: Sequence[str]) -> None:
         if not scopes:

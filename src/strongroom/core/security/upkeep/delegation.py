@@ -15,7 +15,7 @@ from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import Forbidden
 from strongroom.core.security.access import ADMIN, ADMIN_SCOPES, Principal
 from strongroom.core.security.networks import is_within, parse_networks
-from strongroom.core.security.tokens import NewToken, Token, TokenChange, Tokens
+from strongroom.core.security.tokens import IssuedToken, Token, TokenChange, Tokens
 
 KEPT: Final = frozenset({ADMIN, "*"})
 """Rights that no token gives another one, because they have the right to approve in them."""
@@ -41,7 +41,7 @@ class Delegation:
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
-    async def create(self, principal: Principal, wish: TokenWish) -> NewToken:
+    async def create(self, principal: Principal, wish: TokenWish) -> IssuedToken:
         """Raises: Forbidden: it would have more rights than the principal; what `Tokens.create` raises."""
         giver = await self._giver(principal)
         _require_no_more(giver, _rights_of(wish))
@@ -61,7 +61,7 @@ class Delegation:
         _require_no_more(giver, _changed(await self._tokens.find(token_id), change))
         return await self._tokens.change(principal, token_id, change)
 
-    async def rotate(self, principal: Principal, token_id: str, overlap_ms: int) -> NewToken:
+    async def rotate(self, principal: Principal, token_id: str, overlap_ms: int) -> IssuedToken:
         """Whoever rotates a token gets it. A token may rotate itself, whatever its rights.
 
         Raises: Forbidden: it has more rights than the principal; what `Tokens.rotate` raises.
