@@ -1,12 +1,13 @@
 """What is decided of one request stays with it: other requests, other votes and other clients have no part in it."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
 from strongroom.core.errors import ApprovalNeeded, Forbidden, InvalidInput
-from strongroom.core.guard.approvals import changes, store
+from strongroom.core.guard.approvals import administration, changes, store
 from strongroom.core.guard.approvals.approval import ApprovalState, Vote
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit
@@ -178,7 +179,61 @@ async def test_the_newest_are_listed_first_and_no_more_than_asked_for(
         made.append(await guarded.park(request(key=key)))
         clock.advance(1)
     assert [each.id for each in await guarded.approvals.list()] == made[::-1]
-    assert [each.id for each in await guarded.approvals.list(limit=2)] == [made[2], made[1]]
+    assert [each.id for each in await guarded.approvals.page(limit=2)] == [made[2], made[1]]
+
+
+async def paged(guarded: Guarded, limit: int, **parts: Any) -> list[list[str]]:
+    pages: list[list[str]] = []
+    while not pages or len(pages[-1]) == limit:
+        after = pages[-1][-1] if pages else None
+        page = await guarded.approvals.page(after=after, limit=limit, **parts)
+        pages.append([each.id for each in page])
+    return pages
+
+
+async def test_pages_have_every_request_once_whatever_comes_and_ends_between_them(
+    guarded: Guarded, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that were asked for in the same millisecond."""
+    await guarded.add("one", asks())
+    made = []
+    for number in range(7):
+        made.append(await guarded.park(request(key=str(number))))
+        clock.advance(number % 2)
+    listed = [each.id for each in await guarded.approvals.list()]
+    assert sorted(listed) == sorted(made)
+    for limit in (1, 2, 3, 7, 8):
+        assert [one for page in await paged(guarded, limit) for one in page] == listed
+    monkeypatch.setattr(administration, "MAX_PAGE", 2)
+    assert [each.id for each in await guarded.approvals.list()] == listed
+
+    first = [each.id for each in await guarded.approvals.page(limit=3)]
+    clock.advance(1)
+    later = await guarded.park(request(key="later"))
+    await guarded.approvals.refuse(ANN, first[-1], "no")
+    rest = await guarded.approvals.page(after=first[-1])
+    assert [*first, *(each.id for each in rest)] == listed
+    assert (await guarded.approvals.page(limit=1))[0].id == later
+    with pytest.raises(InvalidInput) as raised:
+        await guarded.approvals.page(after="nothing")
+    assert raised.value.instance_code == "invalid_cursor"
+
+
+async def test_a_page_is_full_of_what_was_asked_for(guarded: Guarded, clock: ManualClock) -> None:
+    """What is over by time fills no page of what waits, and what others asked for none of one's own."""
+    await guarded.add("one", asks())
+    other = Principal(name="token:other", scopes=TRADER.scopes)
+    over = await guarded.park(request(key="a"))
+    clock.advance(LIFETIME_S - 1)
+    mine = [await guarded.park(request(key=key)) for key in "bc"]
+    theirs = await guarded.park(request(key="b", principal=other))
+    clock.advance(1)
+    assert await paged(guarded, 1, asked_by=other.name) == [[theirs], []]
+    assert {each.id for each in await guarded.approvals.page(asked_by=TRADER.name)} == {*mine}
+    assert [each.id for each in await guarded.approvals.page([ApprovalState.EXPIRED], limit=1)] == [over]
+    parked = await guarded.approvals.page([ApprovalState.PARKED], limit=3)
+    assert {each.id for each in parked} == {*mine, theirs}
+    assert await guarded.approvals.page([ApprovalState.APPROVED, ApprovalState.SPENT]) == []
 
 
 async def test_no_token_approves_what_one_that_it_made_asks_for_but_the_machine_s_operator_does(

@@ -21,6 +21,7 @@ from strongroom.core.errors import (
     Unauthenticated,
     Unavailable,
 )
+from strongroom.core.guard.approvals import carrying_out
 from strongroom.core.guard.approvals.approval import ApprovalState
 from strongroom.core.guard.approvals.carrying_out import AT_ONCE, ApprovedRequest, CarryingOut
 from strongroom.core.security.access import Principal
@@ -132,6 +133,30 @@ async def test_what_is_over_ends_with_its_row_and_is_not_signed(ledger: Ledger, 
     await ledger.carrying.advance()
     assert len(await ledger.audited("approval.expired")) == 2
     await verify(ledger.guarded.database)
+
+
+async def test_the_oldest_come_first_where_more_are_due_than_are_looked_at(
+    ledger: Ledger, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits, and what only its client can have signed, takes nobody's place."""
+    monkeypatch.setattr(carrying_out, "MAX_DUE", 2)
+    over = await ledger.park(5)
+    bare = replace(request(), deferral=Deferral(key="bare", document=None, approval=None))
+    clock.advance(LIFETIME_S - 1)
+    await ledger.guarded.approvals.approve(ANN, await ledger.guarded.park(bare))
+    for number in range(3):
+        await ledger.park(6, key=f"waits {number}")
+    clock.advance(1)
+    approved = []
+    for number in range(2):
+        approved.append(await ledger.approved(7, key=f"approved {number}"))
+        clock.advance(1)
+    await ledger.carrying.advance()
+    assert [subject for _, subject, _ in await ledger.audited("approval.expired")] == [over]
+    assert [each.id for each in ledger.given] == approved[:1]
+    assert ledger.registry.get_sample_value("waiting") == 3
+    await ledger.carrying.advance()
+    assert [each.id for each in ledger.given] == approved
 
 
 async def test_without_one_who_signs_only_the_time_is_looked_after(

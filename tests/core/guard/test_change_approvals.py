@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from strongroom.core.errors import ApprovalNeeded, Conflict, Forbidden
 from strongroom.core.guard.approvals import changes, store
-from strongroom.core.guard.approvals.approval import OPEN, ApprovalState, Purpose
+from strongroom.core.guard.approvals.approval import ApprovalState, Purpose
 from strongroom.core.guard.state import FreezeScope, GuardReader
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit, verify
@@ -162,12 +162,12 @@ async def test_a_change_that_waited_too_long_is_asked_for_anew(guarded: Guarded,
     assert (await guarded.approvals.show(over)).ended_at_ms == clock.now_ms()
 
 
-async def test_changes_and_signatures_wait_apart(guarded: Guarded) -> None:
+async def test_changes_and_signatures_wait_apart(guarded: Guarded, clock: ManualClock) -> None:
     await guarded.add("ask", ASK)
     change, signature = await removal(guarded, "ask"), await guarded.park(request())
     for purpose, waiting in ((Purpose.CHANGE, change), (Purpose.SIGNATURE, signature)):
         found = await guarded.database.read(
-            partial(store.select_approvals, states=OPEN, limit=10, purpose=purpose)
+            partial(store.select_open, purpose=purpose, now_ms=clock.now_ms())
         )
         assert [(each.id, each.purpose) for each in found] == [(waiting, purpose)]
 

@@ -1,7 +1,7 @@
 """What people do with requests that wait for approvals: look at them, approve and refuse them."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -27,8 +27,9 @@ from strongroom.core.security.authentication import require_unrevoked
 from strongroom.core.security.upkeep.descent import comes_from
 from strongroom.core.storage.database import Database
 
-MAX_LISTED: Final = 500
+MAX_PAGE: Final = 500
 MAX_REASON: Final = 500
+WITHDRAWN: Final = "withdrawn"
 _Change = Callable[[Connection], Approval]
 
 
@@ -48,14 +49,40 @@ class ApprovalAdministration:
         self.decided = asyncio.Event()
         """Set after each approval in this process; whoever carries requests out clears it."""
 
-    async def list(
-        self, states: Collection[ApprovalState] = OPEN, *, limit: int = MAX_LISTED
-    ) -> list[Approval]:
-        """The newest first."""
+    async def page(
+        self,
+        states: Collection[ApprovalState] = OPEN,
+        *,
+        after: str | None = None,
+        limit: int = MAX_PAGE,
+        asked_by: str | None = None,
+    ) -> Sequence[Approval]:
+        """The newest first, from the one after the request `after` on. `asked_by`: what this principal asked for alone.
+
+        Raises:
+            InvalidInput: there is no request `after`.
+        """
+        now_ms = self._clock.now_ms()
         found = await self._database.read(
-            partial(store.select_approvals, states={*states, *OPEN}, limit=min(limit, MAX_LISTED))
+            partial(
+                store.select_page,
+                states=states,
+                now_ms=now_ms,
+                after=after,
+                limit=limit,
+                principal=asked_by,
+            )
         )
-        return [each for each in map(self._as_it_is_now, found) if each.state in states]
+        return [replace(each, state=each.state_at(now_ms)) for each in found]
+
+    async def list(self, states: Collection[ApprovalState] = OPEN) -> list[Approval]:
+        """All of them, the newest first."""
+        page = await self.page(states)
+        found = [*page]
+        while len(page) == MAX_PAGE:
+            page = await self.page(states, after=page[-1].id)
+            found += page
+        return found
 
     async def show(self, approval_id: str) -> Approval:
         """Raises: NotFound."""
@@ -122,6 +149,16 @@ class ApprovalAdministration:
 
         return await self._decide(change)
 
+    async def withdraw(self, principal: Principal, approval_id: str) -> Approval:
+        """As `refuse`, for whoever asked, who needs no right to decide.
+
+        Raises:
+            NotFound: the principal has not asked for it; Conflict: it is decided already, or over.
+        """
+        if (await self.show(approval_id)).principal.name != principal.name:
+            raise _unknown(approval_id)
+        return await self.refuse(principal, approval_id, WITHDRAWN)
+
     def _as_it_is_now(self, approval: Approval) -> Approval:
         """Time is over whether or not a process has stored that it is."""
         return replace(approval, state=approval.state_at(self._clock.now_ms()))
@@ -169,8 +206,12 @@ class ApprovalAdministration:
 def _load(connection: Connection, approval_id: str, *, lock: bool = False) -> Approval:
     approval = store.load(connection, approval_id, lock=lock)
     if approval is None:
-        raise NotFound(f"No request waits or waited as {approval_id}", code="approval_not_found")
+        raise _unknown(approval_id)
     return approval
+
+
+def _unknown(approval_id: str) -> NotFound:
+    return NotFound(f"No request waits or waited as {approval_id}", code="approval_not_found")
 
 
 def _decided(state: ApprovalState) -> Conflict:

@@ -25,7 +25,7 @@ from strongroom.core.errors import (
     Unauthenticated,
 )
 from strongroom.core.guard.approvals import store
-from strongroom.core.guard.approvals.approval import OPEN, Approval, ApprovalState, Purpose
+from strongroom.core.guard.approvals.approval import Approval, ApprovalState, Purpose
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.security.access import Principal, system_principal
 from strongroom.core.security.audit import Audit
@@ -34,7 +34,7 @@ from strongroom.core.storage.database import Database
 log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 16
-MAX_OPEN: Final = 10_000
+MAX_DUE: Final = 10_000
 FINAL: Final = (InvalidInput, NotFound, Conflict, IdempotencyMismatch, Unauthenticated)
 """With these the request can never be carried out. After any other error it is tried again, until it is over."""
 
@@ -87,17 +87,23 @@ class CarryingOut:
 
     async def advance(self) -> None:
         """Ends what is over, and carries out what is approved."""
-        found = await self._database.read(partial(store.select_approvals, states=OPEN, limit=MAX_OPEN))
         now_ms = self._clock.now_ms()
-        is_over = [each for each in found if each.state_at(now_ms) is ApprovalState.EXPIRED]
-        for approval in is_over:
-            await self._end(approval, ApprovalState.EXPIRED, None)
-        alive = [each for each in found if each.state_at(now_ms) in OPEN]
-        self._waiting.set(sum(each.state is ApprovalState.PARKED for each in alive))
-        ready = [each for each in alive if each.state is ApprovalState.APPROVED]
+
+        def look(connection: Connection) -> tuple[list[Approval], int]:
+            due = store.select_due(connection, now_ms, limit=MAX_DUE)
+            return due, store.count_parked(connection, now_ms)
+
+        due, waiting = await self._database.read(look)
+        self._waiting.set(waiting)
+        ready = list[Approval]()
+        for approval in due:
+            if approval.state_at(now_ms) is ApprovalState.EXPIRED:
+                await self._end(approval, ApprovalState.EXPIRED, None)
+            else:
+                ready.append(approval)
         slots = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as group:
-            for approval in reversed(ready):  # the oldest first
+            for approval in ready:
                 group.create_task(self._carry_out(approval, slots))
 
     async def _carry_out(self, approval: Approval, slots: asyncio.Semaphore) -> None:

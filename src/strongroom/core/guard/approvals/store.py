@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
+from strongroom.core.chunks import chunks
+from strongroom.core.errors import InvalidInput
 from strongroom.core.guard import tables
 from strongroom.core.guard.approvals.approval import (
     OPEN,
@@ -23,6 +25,7 @@ from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
 from strongroom.core.storage import tables as core_tables
 from strongroom.core.storage.database import holding, locking
+from strongroom.core.storage.statements import MAX_IN
 
 _columns = tables.approval.c
 _votes = tables.vote.c
@@ -40,30 +43,82 @@ def load_by_slot(connection: Connection, slot: bytes, *, lock: bool = False) -> 
     return None if found is None else with_votes(connection, [found])[0]
 
 
-def select_approvals(
-    connection: Connection, states: Collection[ApprovalState], *, limit: int, purpose: Purpose | None = None
+def select_open(connection: Connection, purpose: Purpose, now_ms: int) -> list[Approval]:
+    """All that waits or is approved and is not over, the oldest first, without votes."""
+    query = select(tables.approval).where(_is_in(OPEN, now_ms), _columns.purpose == purpose.value)
+    rows = connection.execute(query.order_by(_columns.asked_at_ms, _columns.id))
+    return [_approval(row) for row in rows]
+
+
+def select_due(connection: Connection, now_ms: int, *, limit: int) -> list[Approval]:
+    """What is over and has not ended, and what the ledger can carry out; the oldest first, without votes."""
+    is_over = _columns.state.in_(_open()) & (_columns.expires_at_ms <= now_ms)
+    is_ready = (_columns.state == ApprovalState.APPROVED.value) & _columns.document.is_not(None)
+    query = select(tables.approval).where(is_over | is_ready)
+    rows = connection.execute(query.order_by(_columns.asked_at_ms, _columns.id).limit(limit))
+    return [_approval(row) for row in rows]
+
+
+def select_page(
+    connection: Connection,
+    states: Collection[ApprovalState],
+    now_ms: int,
+    *,
+    after: str | None,
+    limit: int,
+    principal: str | None,
 ) -> list[Approval]:
-    """The newest first, with their votes."""
-    query = select(tables.approval).where(_columns.state.in_([state.value for state in states]))
-    if purpose is not None:
-        query = query.where(_columns.purpose == purpose.value)
+    """Requests in these states now, the newest first, with their votes. `principal`: what it asked for alone.
+
+    `after`: the id of the last request of the page before. Requests are never deleted, so it is found again.
+
+    Raises:
+        InvalidInput: there is no such request.
+    """
+    query = select(tables.approval).where(_is_in(states, now_ms))
+    if principal is not None:
+        query = query.where(_columns.principal == principal)
+    if after is not None:
+        last = _first(connection, _columns.id == after, lock=False)
+        if last is None:
+            raise InvalidInput("No page ends with this request", code="invalid_cursor")
+        asked = _columns.asked_at_ms
+        is_later = (asked < last.asked_at_ms) | (_columns.id > last.id)
+        query = query.where(asked <= last.asked_at_ms, is_later)
     rows = connection.execute(query.order_by(_columns.asked_at_ms.desc(), _columns.id).limit(limit))
     return with_votes(connection, [_approval(row) for row in rows])
 
 
+def count_parked(connection: Connection, now_ms: int) -> int:
+    """How many wait for people."""
+    query = select(func.count()).select_from(tables.approval)
+    return int(connection.execute(query.where(_is_in((ApprovalState.PARKED,), now_ms))).scalar_one())
+
+
+def _is_in(states: Collection[ApprovalState], now_ms: int) -> ColumnElement[bool]:
+    """As `Approval.state_at`: what is open counts as expired when its time is over."""
+    is_alive = _columns.expires_at_ms > now_ms
+    alive = _columns.state.in_([each.value for each in states if each in OPEN]) & is_alive
+    ended = _columns.state.in_([each.value for each in states if each not in OPEN])
+    if ApprovalState.EXPIRED not in states:
+        return alive | ended
+    return alive | ended | (_columns.state.in_(_open()) & ~is_alive)
+
+
 def with_votes(connection: Connection, approvals: Sequence[Approval]) -> list[Approval]:
     votes: dict[str, list[Vote]] = defaultdict(list)
-    query = select(tables.vote).where(_votes.approval.in_([each.id for each in approvals]))
-    for row in connection.execute(query.order_by(_votes.at_ms, _votes.principal)):
-        votes[row.approval].append(
-            Vote(
-                principal=row.principal,
-                token=row.token,
-                has_scope=bool(row.has_scope),
-                at_ms=row.at_ms,
-                source=row.source,
+    for some in chunks([each.id for each in approvals], MAX_IN):
+        query = select(tables.vote).where(_votes.approval.in_(some))
+        for row in connection.execute(query.order_by(_votes.at_ms, _votes.principal)):
+            votes[row.approval].append(
+                Vote(
+                    principal=row.principal,
+                    token=row.token,
+                    has_scope=bool(row.has_scope),
+                    at_ms=row.at_ms,
+                    source=row.source,
+                )
             )
-        )
     return [replace(each, votes=tuple(votes[each.id])) for each in approvals]
 
 

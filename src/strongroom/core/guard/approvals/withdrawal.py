@@ -1,17 +1,15 @@
 """Ends requests that wait in vain, in the transaction that takes their ground away, so that nobody is asked about them."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock
 from strongroom.core.guard.approvals import store
-from strongroom.core.guard.approvals.approval import OPEN, ApprovalState, Purpose
+from strongroom.core.guard.approvals.approval import ApprovalState, Purpose
 from strongroom.core.security.access import system_principal
 from strongroom.core.security.audit import Audit
-
-MAX_OPEN: Final = 10_000
 
 
 class Withdrawals:
@@ -28,11 +26,9 @@ class Withdrawals:
         What is over by time is left: it ends as expired.
         """
         now_ms = self._clock.now_ms()
-        for approval in store.select_approvals(connection, OPEN, limit=MAX_OPEN, purpose=Purpose.SIGNATURE):
+        for approval in store.select_open(connection, Purpose.SIGNATURE, now_ms):
             document = approval.document
-            if document is None or approval.state_at(now_ms) not in OPEN:
-                continue
-            if any(document.get(name) != value for name, value in parts.items()):
+            if document is None or any(document.get(name) != value for name, value in parts.items()):
                 continue
             if store.end(connection, approval, ApprovalState.FAILED, reason, now_ms):
                 details = {"terms": approval.terms, "reason": reason}
