@@ -41,13 +41,18 @@ NOT_THERE = {
     "POST /admin/v1/ledgers/{ledger}/tokens/{token}/rotate",
 }
 """What a caller with the scope is told: 404."""
-ME = "GET /admin/v1/me"
+OF_CALLERS = {
+    "GET /admin/v1/me": 200,
+    "GET /admin/v1/ledgers/{ledger}/asked": 200,
+    "POST /admin/v1/ledgers/{ledger}/asked/{approval}/withdraw": 404,
+}
+"""Routes that any scope of the admin API opens, and what they answer a caller who has asked for nothing."""
 
 
 class AdminGuarded(Guarded):
     @cached_property
     def guarded(self) -> list[Operation]:
-        """Without the route that any scope of the admin API opens."""
+        """Without the routes that any scope of the admin API opens."""
         return [one for one in super().guarded if one.scope != ANY]
 
 
@@ -106,13 +111,19 @@ async def test_admin_opens_every_route(surface: Guarded) -> None:
         assert (await surface.ask(one, f"Bearer {token}")).status_code in {200, 201, 204, 404}, one.name
 
 
-async def test_any_scope_tells_callers_about_themselves(surface: Guarded) -> None:
-    (me,) = [one for one in surface.operations if one.name == ME]
-    for scope in ADMIN_SCOPES:
-        token = await surface.token(scope)
-        assert (await surface.ask(me, f"Bearer {token}")).status_code == 200
-    stranger = await surface.ask(me, f"Bearer {await surface.token('*', 'admin:*', 'atto:*')}")
-    assert problem(stranger, 403)
+async def test_any_scope_opens_what_concerns_callers_themselves_and_no_other_right_does(
+    surface: Guarded,
+) -> None:
+    found = {one.name: one for one in surface.operations if one.scope == ANY}
+    assert found.keys() == OF_CALLERS.keys()
+    for name, one in found.items():
+        for scope in ADMIN_SCOPES:
+            token = await surface.token(scope)
+            assert (await surface.ask(one, f"Bearer {token}")).status_code == OF_CALLERS[name], name
+        stranger = await surface.ask(one, f"Bearer {await surface.token('*', 'admin:*', 'atto:*')}")
+        assert problem(stranger, 403), name
+        for nobody in (None, f"Bearer {await surface.revoked()}"):
+            assert problem(await surface.ask(one, nobody), 401), name
 
 
 async def test_what_is_open_to_everybody(surface: Guarded) -> None:

@@ -16,11 +16,12 @@ from support.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
 APPROVALS = "/ledgers/atto/approvals"
+ASKED = "/ledgers/atto/asked"
 TOKENS = "/ledgers/atto/tokens"
 NEEDS_ONE = '{"effect": "approve", "approvals": {"needed": 1}}'
 
 
-async def park(office: Office, secret: str) -> str:
+async def park(office: Office, secret: str, amount_raw: int = 5) -> str:
     """The id under which a payment that this token asks for waits."""
     ledger: Any = office.ledgers["atto"]
     found: Principal = await ledger.token_check.authenticate(secret, "127.0.0.1")
@@ -31,7 +32,7 @@ async def park(office: Office, secret: str) -> str:
         kind="SEND",
         payload_hash=bytes(32),
         wallet="hot",
-        amount_raw=5,
+        amount_raw=amount_raw,
         destination="B",
     )
 
@@ -61,7 +62,7 @@ def told(response: httpx2.Response, status: int, code: str) -> bool:
 async def test_somebody_else_approves(office: Office, shop: str, scope: str) -> None:
     waiting = await park(office, shop)
     boss = await office.token(scope, name="boss")
-    (listed,) = (await office.ask(boss, "GET", APPROVALS)).json()
+    (listed,) = (await office.ask(boss, "GET", APPROVALS)).json()["approvals"]
     assert (listed["id"], listed["state"], listed["askedBy"]) == (waiting, "parked", "token:shop")
     assert (listed["terms"]["amountRaw"], listed["requirements"][0]["rule"]) == ("5", "ask")
     approved = await office.ask(boss, "POST", f"{APPROVALS}/{waiting}/approve")
@@ -82,8 +83,28 @@ async def test_a_request_is_refused_with_a_reason(office: Office, shop: str) -> 
     assert told(await office.ask(boss, "POST", path, {"reason": " "}), 400, "approval_invalid")
     refused = await office.ask(boss, "POST", path, {"reason": "who is this?"})
     assert (refused.json()["state"], refused.json()["reason"]) == ("refused", "who is this? (token:boss)")
-    assert (await office.ask(boss, "GET", APPROVALS)).json() == []
-    assert len((await office.ask(boss, "GET", APPROVALS, ended="true")).json()) == 1
+    assert (await office.ask(boss, "GET", APPROVALS)).json() == {"approvals": [], "cursor": None}
+    ended = (await office.ask(boss, "GET", APPROVALS, ended="true")).json()
+    assert [one["id"] for one in ended["approvals"]] == [waiting]
+
+
+async def test_pages_have_every_request_once(office: Office, shop: str) -> None:
+    """Also those of one moment, and where one of them ends between two pages."""
+    made = [await park(office, shop, amount_raw) for amount_raw in range(1, 6)]
+    boss = await office.token("admin:approve", name="boss")
+    found, cursor = list[str](), dict[str, str]()
+    while True:
+        page = (await office.ask(boss, "GET", APPROVALS, limit="2", **cursor)).json()
+        found += [one["id"] for one in page["approvals"]]
+        if page["cursor"] is None:
+            break
+        cursor = {"cursor": page["cursor"]}
+        await office.ask(boss, "POST", f"{APPROVALS}/{page['cursor']}/refuse", {"reason": "no"})
+    assert sorted(found) == sorted(made)
+    assert len(found) == 5
+    assert told(await office.ask(boss, "GET", APPROVALS, cursor="x"), 400, "invalid_cursor")
+    for limit in ("0", "501"):
+        assert told(await office.ask(boss, "GET", APPROVALS, limit=limit), 400, "bad_request")
 
 
 @pytest.mark.parametrize("scopes", [("*",), ("atto:*",), ("admin:read", "admin:rules"), ("hathor:approve",)])
@@ -138,6 +159,42 @@ async def test_a_change_that_loosens_waits_for_others(tmp_path: Path, clock: Man
         thawed = await office.ask(boss, "POST", "/unfreeze")
         assert told(thawed, 403, "approval_needed")
         assert len((await office.ask(boss, "GET", "/ledgers/atto/freezes")).json()) == 1
+
+
+@pytest.mark.parametrize("scope", ["admin:rules", "admin:unfreeze"])
+async def test_whoever_may_not_approve_sees_and_withdraws_what_they_asked_for_and_nothing_else(
+    tmp_path: Path, clock: ManualClock, scope: str
+) -> None:
+    async with running_office(tmp_path, clock, guard=GuardSettings(change_approvals=1)) as office:
+        boss = await office.token("admin", name="boss")
+        asker = await office.token(scope, name="asker")
+        allow = {"name": "x", "rule": {"effect": "allow"}}
+        asked = {
+            "admin:rules": ("POST", "/ledgers/atto/rules", allow),
+            "admin:unfreeze": ("POST", "/unfreeze", None),
+        }[scope]
+        await office.ask(boss, "POST", "/freeze", {"reason": "a theft"})
+        for who in (boss, asker):
+            assert (await office.ask(who, *asked)).json()["code"] == "approval_needed"
+        (mine,) = (await office.ask(asker, "GET", ASKED)).json()["approvals"]
+        assert (mine["askedBy"], mine["state"], mine["purpose"]) == ("token:asker", "parked", "change")
+        assert told(await office.ask(asker, "GET", APPROVALS), 403, "scope_missing")
+
+        (theirs,) = (await office.ask(boss, "GET", ASKED)).json()["approvals"]
+        refused = await office.ask(asker, "POST", f"{ASKED}/{theirs['id']}/withdraw")
+        assert told(refused, 404, "approval_not_found")
+        done = await office.ask(asker, "POST", f"{ASKED}/{mine['id']}/withdraw")
+        assert (done.status_code, done.json()["state"]) == (200, "refused")
+        assert done.json()["reason"] == "withdrawn (token:asker)"
+        again = await office.ask(asker, "POST", f"{ASKED}/{mine['id']}/withdraw")
+        assert told(again, 409, "approval_decided")
+        assert (await office.ask(asker, "GET", ASKED)).json()["approvals"] == []
+        (kept,) = (await office.ask(asker, "GET", ASKED, ended="true")).json()["approvals"]
+        assert kept == done.json()
+        waiting = (await office.ask(boss, "GET", APPROVALS)).json()["approvals"]
+        assert [one["id"] for one in waiting] == [theirs["id"]]
+        who, action, subject, _ = (await office.audit())[-1]
+        assert (who, action, subject) == ("token:asker", "approval.refuse", mine["id"])
 
 
 async def test_what_waits_on_several_ledgers_is_named_on_each(tmp_path: Path, clock: ManualClock) -> None:

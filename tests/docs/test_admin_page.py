@@ -60,7 +60,7 @@ def test_the_commands_of_the_page_do_what_it_says(variables: dict[str, str]) -> 
     assert (decision["allowed"], decision["rule"]) == (False, "small sums")
     assert [one["name"] for one in history] == ["small sums"]
     assert removed["removedBy"] == "token:boss"
-    assert approvals == []
+    assert approvals == {"approvals": [], "cursor": None}
     assert freeze["subject"] == "hot"
     assert frozen["ledgers"][0] == unfrozen["ledgers"][0] == {"ledger": "atto", "done": True}
     assert len(frozen["ledgers"]) == 3

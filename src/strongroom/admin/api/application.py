@@ -6,7 +6,7 @@ from litestar import Litestar
 from litestar.di import Provide
 
 from strongroom.admin.api.access import Callers
-from strongroom.admin.api.approvals import ApprovalsController
+from strongroom.admin.api.approvals import ApprovalsController, AskedController
 from strongroom.admin.api.documentation import documentation_routes, openapi_config
 from strongroom.admin.api.errors import ProblemAnswers
 from strongroom.admin.api.freezes import EverythingController, FreezesController
@@ -31,6 +31,7 @@ def create_application(
             TokensController,
             RulesController,
             ApprovalsController,
+            AskedController,
             FreezesController,
             EverythingController,
             PaymentsController,

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Controller, get, post
 from litestar.di import NamedDependency
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import Body, FromPath, QueryParameter
 
+from strongroom.admin.api.access import ANY
 from strongroom.admin.api.wire import Answer
 from strongroom.admin.estate import APPROVE, Estate
+from strongroom.core.guard.approvals.administration import MAX_PAGE, ApprovalAdministration
 from strongroom.core.guard.approvals.approval import OPEN, Approval, ApprovalState
 from strongroom.core.guard.approvals.document import as_document
 from strongroom.core.guard.rule import approve_scope
@@ -55,17 +57,33 @@ class Refusal(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Told to whoever asked."""
 
 
+class ApprovalPage(Answer):
+    approvals: list[ApprovalView]
+    cursor: str | None
+    """For the next page; null: this is the last one."""
+
+
+QUERY = ("ended", "cursor", "limit")
+Ended = Annotated[bool, QueryParameter(description="Those that have ended, too")]
+Cursor = Annotated[str | None, QueryParameter(required=False, description="`cursor` of the page before")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="The most requests on a page")]
+
+
 class ApprovalsController(Controller):
     path = "/admin/v1/ledgers/{ledger:str}/approvals"
     tags = ("Approvals",)
 
-    @get(summary="List requests that wait", opt=needs(APPROVE) | {"query": ("ended",)})
-    async def list_approvals(
-        self, ledger: FromPath[str], estate: NamedDependency[Estate], ended: FromQuery[bool] = False
-    ) -> list[ApprovalView]:
-        """The newest first, at most 500. With `ended` those that have ended, too."""
-        approvals = estate.find(ledger).approvals
-        return [_view(one) for one in await approvals.list(list(ApprovalState) if ended else OPEN)]
+    @get(summary="Page through requests that wait", opt=needs(APPROVE) | {"query": QUERY})
+    async def page(
+        self,
+        ledger: FromPath[str],
+        estate: NamedDependency[Estate],
+        ended: Ended = False,
+        cursor: Cursor = None,
+        limit: Limit = 100,
+    ) -> ApprovalPage:
+        """The newest first. Pages neither repeat nor miss one while others are added or decided."""
+        return await _page(estate.find(ledger).approvals, None, ended=ended, cursor=cursor, limit=limit)
 
     @get("/{approval:str}", summary="Show a request", opt=needs(APPROVE))
     async def show(
@@ -97,6 +115,52 @@ class ApprovalsController(Controller):
         """Ends the request, whoever else approved it."""
         approvals = estate.find(ledger).approvals
         return _view(await approvals.refuse(_approver(caller, ledger), approval, data.reason))
+
+
+class AskedController(Controller):
+    """For callers without the right to approve: what they asked for themselves."""
+
+    path = "/admin/v1/ledgers/{ledger:str}/asked"
+    tags = ("Approvals",)
+
+    @get(summary="Page through requests of one's own", opt=needs(ANY) | {"query": QUERY})
+    async def page(
+        self,
+        ledger: FromPath[str],
+        estate: NamedDependency[Estate],
+        caller: NamedDependency[Principal],
+        ended: Ended = False,
+        cursor: Cursor = None,
+        limit: Limit = 100,
+    ) -> ApprovalPage:
+        """What the caller asked for and others must approve, the newest first. Any scope of the admin API opens it."""
+        approvals = estate.find(ledger).approvals
+        return await _page(approvals, caller.name, ended=ended, cursor=cursor, limit=limit)
+
+    @post(
+        "/{approval:str}/withdraw", status_code=200, summary="Withdraw a request of one's own", opt=needs(ANY)
+    )
+    async def withdraw(
+        self,
+        ledger: FromPath[str],
+        approval: FromPath[str],
+        estate: NamedDependency[Estate],
+        caller: NamedDependency[Principal],
+    ) -> ApprovalView:
+        """Ends it, whoever approved it already."""
+        return _view(await estate.find(ledger).approvals.withdraw(caller, approval))
+
+
+async def _page(
+    approvals: ApprovalAdministration, asked_by: str | None, *, ended: bool, cursor: str | None, limit: int
+) -> ApprovalPage:
+    """A page's cursor is the id of its last request."""
+    states = list(ApprovalState) if ended else OPEN
+    found = await approvals.page(states, after=cursor, limit=limit + 1, asked_by=asked_by)
+    shown = found[:limit]
+    return ApprovalPage(
+        approvals=[_view(one) for one in shown], cursor=shown[-1].id if len(found) > limit else None
+    )
 
 
 def _approver(caller: Principal, ledger: str) -> Principal:
