@@ -184,3 +184,23 @@ async def test_a_frozen_token_neither_undoes_its_freeze_nor_goes_round_it(office
     assert tightened.status_code == 201, "what tightens is never refused"
     assert (await office.ask(stolen, "POST", f"{own}/revoke")).status_code == 200
     assert (await office.ask(boss, "DELETE", asked[0][1])).status_code in (200, 204)
+
+
+async def test_what_holds_a_token_back_holds_back_those_that_it_made_before(office: Office) -> None:
+    boss = await office.token("admin")
+    trader = await office.token("admin:tokens", "atto:send", name="trader")
+    wish = {"name": "way round", "scopes": ["admin:tokens", "atto:send"]}
+    made = (await office.ask(trader, "POST", "/ledgers/atto/tokens", wish)).json()
+    rule = {"effect": "deny", "when": {"principals": ["token:trader"]}}
+    await office.ask(boss, "POST", "/ledgers/atto/rules", {"name": "no trade", "rule": rule})
+    question = {"kind": "SEND", "wallet": "hot", "principal": "token:way round"}
+    decision = (await office.ask(boss, "POST", "/ledgers/atto/rules/test", question)).json()
+    assert (decision["allowed"], decision["rule"]) == (False, "no trade")
+    frozen = {"scope": "token", "subject": "trader", "reason": "it leaked"}
+    assert (await office.ask(boss, "POST", "/ledgers/atto/freezes", frozen)).status_code == 201
+    decision = (await office.ask(boss, "POST", "/ledgers/atto/rules/test", question)).json()
+    assert (decision["allowed"], decision["code"]) == (False, "frozen")
+    refused = await office.ask(made["secret"], "POST", "/ledgers/atto/tokens", {**wish, "name": "next"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "frozen")
+    listed = (await office.ask(boss, "GET", "/ledgers/atto/tokens")).json()
+    assert {each["name"]: each["makers"] for each in listed}["way round"] == ["trader"]

@@ -4,18 +4,21 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import httpx2
 import pytest
 
 from strongroom.atto.protocol import Address
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.runtime.telemetry import Status
-from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.access import OPERATOR, Principal
 from support.atto_network import AttoNetwork
 from support.atto_service import ATTO, AttoService, assert_refused, until
+from support.bittensor_service import bearer
 
 pytestmark = pytest.mark.anyio
 SHOP = Address(public_key=bytes(31) + b"\1")
 THIEF = Address(public_key=bytes(31) + b"\2")
+ANN = Principal(name="operator:ann", scopes=frozenset({"atto:approve"}))
 
 
 async def add(service: AttoService, name: str, rule: Mapping[str, Any]) -> None:
@@ -98,3 +101,35 @@ def deposits_of(service: AttoService) -> Any:
         return found.status, found.detail or ""
 
     return probe
+
+
+async def test_what_a_token_made_goes_no_further_than_it(service: AttoService, network: AttoNetwork) -> None:
+    """Neither at once, nor later in the background."""
+    address = await service.open_account(network)
+    tokens, rules = service.ledger.tokens, service.ledger.rules
+    boss = await tokens.create(OPERATOR, "boss", ["atto:send"])
+    giver = Principal(name="token:boss", scopes=frozenset(), token=boss.id)
+    shop = bearer((await tokens.create(giver, "shop", ["atto:send"])).secret)
+    other = bearer((await tokens.create(OPERATOR, "other", ["atto:send"])).secret)
+
+    async def pay(headers: dict[str, str]) -> httpx2.Response:
+        path = f"/wallets/accounts/{address}/transactions/SEND"
+        body = {"receiverAddress": SHOP.path, "amount": ATTO}
+        return await service.client.post(path, json=body, headers=headers)
+
+    await add(service, "boss", {"effect": "deny", "when": {"principals": ["token:boss"]}})
+    assert_refused(await pay(shop), 403, "The rule 'boss' denies it", "rule_denied")
+    assert (await pay(other)).status_code == 200
+    await rules.remove(OPERATOR, "boss")
+    await add(service, "two eyes", {"effect": "approve", "approvals": {"needed": 1}})
+    waiting = (await pay(shop)).json()["approvalId"]
+    await rules.freeze(OPERATOR, FreezeScope.TOKEN, "boss", "it leaked")
+    await service.ledger.approvals.approve(ANN, waiting)
+
+    async def reason() -> str | None:
+        return (await service.ledger.approvals.show(waiting)).reason
+
+    assert "the token boss is frozen (it leaked)" in str(await until(reason, bool))
+    assert (await service.details(address) or {})["balance"] == 49 * ATTO
+    await rules.unfreeze(OPERATOR, FreezeScope.TOKEN, "boss")
+    await service.until_balance(address, 48 * ATTO)

@@ -9,10 +9,17 @@ import pytest
 from structlog.testing import capture_logs
 
 from strongroom.core.guard.state import FreezeScope
-from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.access import OPERATOR, Principal
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS, Hurried, body, pooled, reaches, set_weights, settled
-from support.bittensor_service import HOT, WALLET, BittensorService, import_validator, running_bittensor
+from support.bittensor_service import (
+    HOT,
+    WALLET,
+    BittensorService,
+    bearer,
+    import_validator,
+    running_bittensor,
+)
 from support.waiting import until_true
 
 pytestmark = pytest.mark.anyio
@@ -122,3 +129,22 @@ async def test_a_job_that_stays_frozen_ends_with_the_tempo(node: LiveNode, servi
     assert ended["result"]["error"]["name"] == "TempoExpired"
     assert ended["result"]["error"]["docs"].endswith(f"last refused with frozen: {TOLD}")
     assert not node.node.pool.waiting
+
+
+async def test_a_job_of_a_token_that_a_frozen_one_made_waits(
+    node: LiveNode, service: BittensorService
+) -> None:
+    tokens, rules = service.ledger.tokens, service.ledger.rules
+    boss = await tokens.create(OPERATOR, "boss", ["bittensor:submit"])
+    giver = Principal(name="token:boss", scopes=frozenset(), token=boss.id)
+    shop = bearer((await tokens.create(giver, "shop", ["bittensor:submit", "bittensor:read"])).secret)
+    await rules.freeze(OPERATOR, FreezeScope.TOKEN, "boss", "it leaked")
+    service.client.headers.update(shop)
+    job = await background(service)
+    told = "Nothing is signed: the token boss is frozen (it leaked)"
+    assert await refusal_of(service, job) == {"code": "frozen", "detail": told}
+    refused = await set_weights(service)
+    assert (refused.status_code, refused.json()["detail"]) == (403, told)
+    await rules.unfreeze(OPERATOR, FreezeScope.TOKEN, "boss")
+    await reaches(service, job, "pooled")
+    await pooled(node)

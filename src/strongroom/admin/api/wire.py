@@ -14,7 +14,7 @@ from strongroom.core.intents.intent import Outcome
 from strongroom.core.intents.payments import PaymentRecord, document_of
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.runtime.telemetry import Health
-from strongroom.core.security.tokens import Token
+from strongroom.core.security.tokens import TOKEN, Token
 
 
 class Answer(msgspec.Struct, kw_only=True, rename="camel"):
@@ -77,6 +77,8 @@ class TokenView(Answer):
     used_at: str | None
     """To the minute."""
     used_from: str | None
+    makers: list[str]
+    """Names of the tokens that made or rotated it, or one of these. What holds one of them back holds it back too."""
 
 
 class NewTokenView(Answer):
@@ -208,6 +210,7 @@ def token_view(one: Token) -> TokenView:
         earlier_secret_until=instant(one.earlier_secret_until_ms),
         used_at=instant(one.used_at_ms),
         used_from=one.used_from or None,
+        makers=[maker.removeprefix(TOKEN) for maker in one.makers],
     )
 
 

@@ -34,7 +34,7 @@ from strongroom.core.guard.windows import LIMIT_CODE
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.telemetry import ComponentHealth, Status
-from strongroom.core.security.access import Principal
+from strongroom.core.security.access import Principal, principal_with
 from strongroom.core.storage.database import Database
 
 log = structlog.get_logger(__name__)
@@ -181,10 +181,4 @@ def principal_of(job: Job) -> Principal:
     rights = job.document.get("principal")
     if rights is None:
         return Principal(name=job.principal, scopes=frozenset({SUBMIT}))
-    return Principal(
-        name=job.principal,
-        scopes=frozenset(rights["scopes"]),
-        limits=rights["limits"],
-        token=rights.get("token"),
-        source=rights.get("source", ""),
-    )
+    return principal_with(job.principal, rights)

@@ -330,13 +330,8 @@ class Weights:
         """Returns the job that will reveal what is committed now; None: nothing is to be revealed."""
         if made.salt is None or made.commit is None:
             return None
-        asked_by = job.document["principal"]  # of an earlier version's job, neither is known
-        rights = {
-            "scopes": [SUBMIT],
-            "limits": "",
-            "token": asked_by.get("token"),
-            "source": asked_by.get("source", ""),
-        }
+        asked_by = job.document["principal"]
+        rights = {**asked_by, "scopes": [SUBMIT], "limits": ""}
         facts = {**job.document, "principal": rights}  # the right to commit includes the right to reveal
         for held_up in (APPROVAL, REFUSAL):
             facts.pop(held_up, None)
@@ -368,12 +363,7 @@ class Weights:
             "uids": weights.uids,
             "values": weights.values,
             "version_key": weights.version_key,
-            "principal": {
-                "scopes": sorted(principal.scopes),
-                "limits": principal.limits,
-                "token": principal.token,
-                "source": principal.source,
-            },
+            "principal": principal.rights,
         }
         if request.approval is not None:
             facts[APPROVAL] = request.approval

@@ -42,7 +42,6 @@ ID_BYTES = 8
 MAX_RULES = 1_000
 MAX_REASON = 500
 MAX_SUBJECT = 255
-TOKEN = "token:"  # noqa: S105 - the beginning of a principal's name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,13 +359,12 @@ def _check_freeze(scope: FreezeScope, subject: str, reason: str) -> None:
 
 def _require_unfrozen(connection: Connection, principal: Principal) -> None:
     """Raises: Forbidden: whoever has stolen a token that is frozen must not undo the freeze with it, or go round it."""
-    if not principal.name.startswith(TOKEN):
-        return
-    row = _frozen(connection, FreezeScope.TOKEN, principal.name.removeprefix(TOKEN))
-    if row is not None:
-        raise Forbidden(
-            f"The token is frozen ({row.reason}): it makes no tokens and loosens nothing", code="frozen"
-        )
+    for freeze in load_freezes(connection):
+        if freeze.holds_caller(principal.names):
+            raise Forbidden(
+                f"Nothing is loosened and no token is made: {freeze.title} is frozen ({freeze.reason})",
+                code="frozen",
+            )
 
 
 def _frozen(connection: Connection, scope: FreezeScope, subject: str) -> Row[Any] | None:

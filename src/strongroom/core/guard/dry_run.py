@@ -99,4 +99,5 @@ class DryRun:
             limits="" if token is None else token.limits,
             token=None if token is None else token.id,
             source=source,
+            makers=() if token is None else token.makers,
         )

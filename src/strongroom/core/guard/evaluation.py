@@ -65,7 +65,7 @@ def holds(
     `if_nobody`: what a condition about destinations says of a signature that pays nobody.
     """
     return (
-        names_hold(conditions, request)
+        names_hold(conditions, request, every=every)
         and _facts_hold(conditions, request, every=every)
         and _destinations_hold(conditions.destinations, payments, every=every, if_nobody=if_nobody)
         and (conditions.networks is None or is_within(request.principal.source, conditions.networks))
@@ -73,11 +73,15 @@ def holds(
     )
 
 
-def names_hold(conditions: Conditions, request: SignatureRequest) -> bool:
-    """The conditions about names, which are the same for every signature of one caller, account and kind."""
+def names_hold(conditions: Conditions, request: SignatureRequest, *, every: bool) -> bool:
+    """The conditions about names, which are the same for every signature of one caller, account and kind.
+
+    `every`: what is said of a token is not said of those that it made.
+    """
+    callers = (request.principal.name,) if every else request.principal.names
     return (
         (conditions.wallets is None or request.wallet in conditions.wallets)
-        and (conditions.principals is None or request.principal.name in conditions.principals)
+        and (conditions.principals is None or any(name in conditions.principals for name in callers))
         and (conditions.kinds is None or request.kind in conditions.kinds)
         and (conditions.accounts is None or request.account in conditions.accounts)
     )

@@ -7,6 +7,7 @@ begins after it, in every process.
 """
 
 import enum
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select, update
@@ -63,7 +64,11 @@ class Freeze:
             return True
         if self.scope is FreezeScope.WALLET:
             return request.wallet == self.subject
-        return request.principal.name == f"token:{self.subject}"
+        return self.holds_caller(request.principal.names)
+
+    def holds_caller(self, names: Collection[str]) -> bool:
+        """`names`: a principal's. Who made a token may use it, so a freeze of one holds the other."""
+        return self.scope is FreezeScope.TOKEN and f"token:{self.subject}" in names
 
     @property
     def title(self) -> str:
@@ -85,12 +90,16 @@ class GuardState:
 
     def rules_near(self, request: SignatureRequest) -> tuple[ActiveRule, ...]:
         """All rules but those that name other wallets, callers, kinds or accounts: what most signatures need not look at."""
-        key = (request.principal.name, request.wallet, request.account, request.kind)
+        key = (*request.principal.names, request.wallet, request.account, request.kind)
         near = self._near.get(key)
         if near is None:
             if len(self._near) >= MAX_NEAR:
                 self._near.clear()
-            near = self._near[key] = tuple(one for one in self.rules if names_hold(one.rule.when, request))
+            near = self._near[key] = tuple(
+                one
+                for one in self.rules
+                if names_hold(one.rule.when, request, every=one.rule.effect is Effect.ALLOW)
+            )
         return near
 
 

@@ -177,15 +177,14 @@ def _amounts(
             amount = payment.amount_raw if payment.asset == limit.asset else 0
             amounts[payment.destination or ""] = amounts.get(payment.destination or "", 0) + amount
         return amounts.items()
-    return ((_subject(limit.per, request), _taken(limit, payments)),)
+    taken = _taken(limit, payments)
+    return ((subject, taken) for subject in _subjects(limit.per, request))
 
 
-def _subject(per: Per, request: SignatureRequest) -> str:
-    if per is Per.WALLET:
-        return request.wallet
-    if per is Per.ACCOUNT:
-        return request.account
-    return request.principal.name if per is Per.PRINCIPAL else ""
+def _subjects(per: Per, request: SignatureRequest) -> Sequence[str]:
+    if per is Per.PRINCIPAL:
+        return request.principal.names  # what a token makes must not spend what it may not itself
+    return ({Per.WALLET: request.wallet, Per.ACCOUNT: request.account}.get(per, ""),)
 
 
 def _taken(limit: Limit, payments: Sequence[Payment]) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import Forbidden
@@ -33,12 +33,30 @@ class Principal:
     """The id of the API token that identified the caller; None if another credential did."""
     source: str = ""
     """The client's address, or the network of 64 bits that one IPv6 client has; empty: the request came from no network."""
+    makers: tuple[str, ...] = ()
+    """The tokens that got a secret of this one, by making or rotating it or one that did; named as principals are."""
     rate: Rate | None = None
     """How often the token may be used; None: as often as the surface lets everybody."""
     is_service: bool = False
     """The service acts by itself."""
     request_id: str = ""
     """Names the request in the audit trail; empty: what asks has no such id."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All whose wrongs the principal may be doing: what holds back one of these holds back the principal."""
+        return (self.name, *self.makers)
+
+    @property
+    def rights(self) -> dict[str, Any]:
+        """What must be known of the principal, beside its name, when its request is carried out later; there is no secret in it."""
+        return {
+            "scopes": sorted(self.scopes),
+            "limits": self.limits,
+            "token": self.token,
+            "source": self.source,
+            "makers": list(self.makers),
+        }
 
     def may(self, scope: str) -> bool:
         ledger = scope.partition(":")[0]
@@ -51,6 +69,18 @@ class Principal:
     def require(self, scope: str) -> None:
         if not self.may(scope):
             raise Forbidden(f"The token of {self.name!r} lacks the scope {scope}")
+
+
+def principal_with(name: str, rights: Mapping[str, Any]) -> Principal:
+    """The principal whose `rights` were stored. Earlier versions stored fewer."""
+    return Principal(
+        name=name,
+        scopes=frozenset(rights["scopes"]),
+        limits=rights["limits"],
+        token=rights.get("token"),
+        source=rights.get("source", ""),
+        makers=tuple(rights.get("makers", ())),
+    )
 
 
 # The caller of a surface that requires no credentials, as the original services.

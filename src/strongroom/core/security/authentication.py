@@ -16,7 +16,7 @@ from strongroom.core.security.access import ANONYMOUS, Principal
 from strongroom.core.security.certificates import CertificateUse, read_presented
 from strongroom.core.security.credentials import Credentials
 from strongroom.core.security.networks import is_within
-from strongroom.core.security.tokens import TOKEN_PREFIX, networks_of, rate_of, secret_hash
+from strongroom.core.security.tokens import TOKEN_PREFIX, makers_of, networks_of, rate_of, secret_hash
 from strongroom.core.security.upkeep.token_uses import TokenUses
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, holding
@@ -103,6 +103,7 @@ class TokenCheck:
             limits=row.limits or "",
             token=row.id,
             source=source,
+            makers=makers_of(row),
             rate=rate_of(row),
         )
         if row.networks and not is_within(source, networks_of(row)):

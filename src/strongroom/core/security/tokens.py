@@ -30,6 +30,9 @@ ID_BYTES = 8
 SECRET_BYTES = 32
 MAX_NAME = 100  # the audit trail's column must have room for it, with a prefix
 MAX_OVERLAP_MS = 366 * 86_400_000
+MAX_MAKERS = 32
+"""Every signature of a token looks at all of them."""
+TOKEN = "token:"  # noqa: S105 - the beginning of a principal's name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,8 @@ class Token:
     used_at_ms: int | None = None
     """When it was last used, to the minute; None: never, as far as is known."""
     used_from: str = ""
+    makers: tuple[str, ...] = ()
+    """As a principal's."""
 
     @property
     def is_revoked(self) -> bool:
@@ -125,7 +130,8 @@ class Tokens:
 
         Raises:
             InvalidInput: the name, the scopes or the networks are not valid.
-            Conflict: a token has or had this name, and its idempotency keys and jobs still belong to the name.
+            Conflict: a token has or had this name, and its idempotency keys and jobs still belong to the name; or it has too many
+                makers.
         """
         _check_name(name)
         self._check_scopes(scopes)
@@ -141,6 +147,7 @@ class Tokens:
             "scopes": msgspec.json.encode(sorted(set(scopes))).decode(),
             "created_at_ms": self._clock.now_ms(),
             "limits": limits or None,
+            "makers": _encode_makers(_made_by(principal, name, ())),
             **terms,
         }
         granted = {"name": name, "scopes": sorted(set(scopes)), "expiresAtMs": expires_at_ms}
@@ -203,7 +210,7 @@ class Tokens:
         Raises:
             InvalidInput: the overlap is negative or longer than a year.
             NotFound: no active token has this id.
-            Conflict: it has a certificate and no secret.
+            Conflict: it has a certificate and no secret, or too many makers.
         """
         if not 0 <= overlap_ms <= MAX_OVERLAP_MS:
             raise InvalidInput("An overlap is at most 366 days", code="overlap_invalid")
@@ -220,6 +227,7 @@ class Tokens:
                 "secret_hash": secret_hash(secret),
                 "earlier_hash": row.secret_hash if overlap_ms else None,
                 "earlier_ends_at_ms": ends_at_ms,
+                "makers": _encode_makers(_made_by(principal, row.name, makers_of(row))),
             }
 
         details = {} if ends_at_ms is None else {"earlierSecretUntilMs": ends_at_ms}
@@ -343,6 +351,27 @@ def networks_of(row: Row[Any]) -> tuple[str, ...]:
     return tuple(decode_json(row.networks)) if row.networks else ()
 
 
+def makers_of(row: Row[Any]) -> tuple[str, ...]:
+    return tuple(decode_json(row.makers)) if row.makers else ()
+
+
+def _made_by(giver: Principal, name: str, makers: Sequence[str]) -> tuple[str, ...]:
+    """The makers of the token of this name after the giver got a secret of it. Raises: Conflict: there would be too many."""
+    tokens = (each for each in (*giver.makers, giver.name) if each.startswith(TOKEN))
+    after = tuple(each for each in dict.fromkeys([*makers, *tokens]) if each != f"{TOKEN}{name}")
+    if len(after) > max(MAX_MAKERS, len(makers)):
+        raise Conflict(
+            f"More than {MAX_MAKERS} tokens would have made or rotated it or each other: have it made by another one, or on the"
+            " machine",
+            code="too_many_makers",
+        )
+    return after
+
+
+def _encode_makers(makers: Sequence[str]) -> str | None:
+    return msgspec.json.encode(makers).decode() if makers else None
+
+
 def _token(row: Row[Any], now_ms: int) -> Token:
     overlaps = row.earlier_ends_at_ms is not None and row.earlier_ends_at_ms > now_ms
     return Token(
@@ -360,6 +389,7 @@ def _token(row: Row[Any], now_ms: int) -> Token:
         earlier_secret_until_ms=row.earlier_ends_at_ms if overlaps else None,
         used_at_ms=row.used_at_ms,
         used_from=row.used_from or "",
+        makers=makers_of(row),
     )
 
 

@@ -86,10 +86,12 @@ token = Table(
     Column("certificate_authority", LONG_TEXT),
     Column("certificate_title", LONG_TEXT),
     Column("certificate_use", ascii_text(16)),
+    Column("makers", LONG_TEXT),
     Index("strongroom_token_name", "name", unique=True),
     Index("strongroom_token_certificate", "certificate"),
 )
-"""`earlier_hash` is of the secret before the last rotation, which works until `earlier_ends_at_ms`."""
+"""`earlier_hash` is of the secret before the last rotation, which works until `earlier_ends_at_ms`. `makers` are the names of the
+tokens that got a secret of this one."""
 
 token_use = Table(
     "strongroom_token_use",

@@ -12,7 +12,7 @@ from strongroom.core.coordination.rates import parse_rate
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.http.forwarded import parse_proxies
-from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.tokens import TokenChange
 from strongroom.core.storage import tables
@@ -229,11 +229,13 @@ async def test_it_needs_a_token_where_others_reach_it(database: Database, clock:
         assert full.status_code == 401
 
 
-async def test_a_frozen_token_sends_nothing(database: Database, clock: ManualClock) -> None:
+async def test_a_frozen_token_and_what_it_made_send_nothing(database: Database, clock: ManualClock) -> None:
     """A proposal is of its wallet, but who has it sent is the token's holder."""
     async with serving_api(database, clock, rows=recorded_rows(), legacy_needs_token=True) as api:
         await Client(api).announce()
-        made = await api.api_tokens.create(OPERATOR, "shop", ["hathor:send"])
+        boss = await api.api_tokens.create(OPERATOR, "boss", ["hathor:send"])
+        giver = Principal(name="token:boss", scopes=frozenset(), token=boss.id)
+        made = await api.api_tokens.create(giver, "shop", ["hathor:send"])
         shop = {"Authorization": f"Bearer {made.secret}"}
         asked = {"id": WALLET_ID, "outputs": [pay(300)]}
         proposal = (await api.client.post("/txproposals/", json=asked, headers=shop)).json()
@@ -247,6 +249,10 @@ async def test_a_frozen_token_sends_nothing(database: Database, clock: ManualClo
         assert (refused.status_code, refused.json()["error"]) == (403, "frozen")
         assert api.push_node.pushed == []
         await rules.unfreeze(OPERATOR, FreezeScope.TOKEN, "shop")
+        await rules.freeze(OPERATOR, FreezeScope.TOKEN, "boss", "it made the token and leaked")
+        refused = await api.client.put(path, json=body, headers=shop)
+        assert (refused.status_code, refused.json()["error"]) == (403, "frozen")
+        await rules.unfreeze(OPERATOR, FreezeScope.TOKEN, "boss")
         assert (await api.client.put(path, json=body, headers=shop)).status_code == 200
         rows = await database.fetch_all(select(tables.audit))
         assert [row.principal for row in rows if row.action == "admit"] == ["token:shop"]

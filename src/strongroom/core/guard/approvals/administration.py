@@ -198,7 +198,7 @@ class ApprovalAdministration:
         )
         if principal.name == ANONYMOUS.name or principal.is_service or not is_named:
             raise Forbidden(f"{principal.name} is none of those who decide this", code="approval_not_yours")
-        if store.is_frozen(state, principal.name):
+        if store.is_frozen(state, principal.names):
             raise Forbidden(f"{principal.name} is frozen", code="frozen")
         require_unrevoked(connection, principal)
 

@@ -151,7 +151,7 @@ def _try(connection: Connection, state: GuardState, approval: Approval, apply: A
     change: Change = msgspec.convert(_document_of(approval), AddRule | RemoveRule | EndFreeze)
     try:
         require_unrevoked(connection, approval.principal)
-        if store.is_frozen(state, approval.principal.name):
+        if store.is_frozen(state, approval.principal.names):
             return "whoever asked is frozen"
         apply(connection, approval.principal, change, approval.id)
     except StrongroomError as error:

@@ -20,9 +20,10 @@ from strongroom.core.guard.approvals.approval import (
     Vote,
     encode_terms,
 )
-from strongroom.core.guard.state import FreezeScope, GuardState
+from strongroom.core.guard.state import GuardState
 from strongroom.core.json_decoder import decode_json
-from strongroom.core.security.access import Principal
+from strongroom.core.security.access import principal_with
+from strongroom.core.security.tokens import makers_of
 from strongroom.core.storage import tables as core_tables
 from strongroom.core.storage.database import holding, locking
 from strongroom.core.storage.statements import MAX_IN
@@ -134,7 +135,7 @@ def insert(connection: Connection, approval: Approval, slot: bytes) -> None:
             "terms_hash": approval.terms_hash,
             "terms": encode_terms(approval.terms),
             "principal": approval.principal.name,
-            "requester": _encode_principal(approval.principal),
+            "requester": _encoder.encode(approval.principal.rights).decode(),
             "idempotency_key": approval.key,
             "document": None if approval.document is None else _encoder.encode(approval.document).decode(),
             "requirements": _encode_requirements(approval.requirements),
@@ -251,14 +252,14 @@ def is_satisfied(
     """Whether enough principals approved it whose votes count now: not the one who asked, nobody who is frozen or revoked."""
     tokens = [vote.token for vote in approval.votes if vote.token is not None]
     columns = core_tables.token.c
-    query = holding(select(columns.id).where(columns.id.in_(tokens), columns.revoked_at_ms.is_(None)))
-    unrevoked = set(connection.execute(query).scalars()) if tokens else set()
+    query = holding(select(core_tables.token).where(columns.id.in_(tokens), columns.revoked_at_ms.is_(None)))
+    unrevoked = {row.id: makers_of(row) for row in connection.execute(query)} if tokens else {}
     counted = [
         vote
         for vote in approval.votes
         if vote.principal != approval.principal.name
         and (vote.token is None or vote.token in unrevoked)
-        and not is_frozen(state, vote.principal)
+        and not is_frozen(state, (vote.principal, *unrevoked.get(vote.token or "", ())))
     ]
     return all(
         sum(may_decide(each, vote.principal, has_scope=vote.has_scope) for vote in counted) >= each.needed
@@ -270,12 +271,9 @@ def may_decide(requirement: Requirement, principal: str, *, has_scope: bool) -> 
     return has_scope if requirement.of is None else principal in requirement.of
 
 
-def is_frozen(state: GuardState, principal: str) -> bool:
-    """Whether this principal's token is frozen."""
-    return any(
-        freeze.scope is FreezeScope.TOKEN and principal == f"token:{freeze.subject}"
-        for freeze in state.freezes
-    )
+def is_frozen(state: GuardState, names: Collection[str]) -> bool:
+    """Whether the token of the principal with these names is frozen."""
+    return any(freeze.holds_caller(names) for freeze in state.freezes)
 
 
 def _first(connection: Connection, where: ColumnElement[bool], *, lock: bool) -> Approval | None:
@@ -297,32 +295,14 @@ def _encode_requirements(requirements: Sequence[Requirement]) -> str:
     return _encoder.encode(requirements).decode()
 
 
-def _encode_principal(principal: Principal) -> str:
-    """What must be known of the one who asked when the request is carried out later. It has no secret in it."""
-    parts = {
-        "scopes": sorted(principal.scopes),
-        "limits": principal.limits,
-        "token": principal.token,
-        "source": principal.source,
-    }
-    return _encoder.encode(parts).decode()
-
-
 def _approval(row: Row[Any]) -> Approval:
-    requester = decode_json(row.requester)
     return Approval(
         id=row.id,
         purpose=Purpose(row.purpose),
         state=ApprovalState(row.state),
         terms=decode_json(row.terms),
         terms_hash=bytes(row.terms_hash),
-        principal=Principal(
-            name=row.principal,
-            scopes=frozenset(requester["scopes"]),
-            limits=requester["limits"],
-            token=requester["token"],
-            source=requester["source"],
-        ),
+        principal=principal_with(row.principal, decode_json(row.requester)),
         key=row.idempotency_key,
         document=None if row.document is None else decode_json(row.document),
         requirements=decode_json(row.requirements, tuple[Requirement, ...]),
