@@ -10,7 +10,10 @@ from sqlalchemy.engine import URL
 from strongroom.bittensor.definition import REVISIONS
 from strongroom.core.clock import Clock
 from strongroom.core.storage.database import Database, sqlite_url
+from support.bittensor.live_node import LiveNode, live_node, new_node
+from support.bittensor.weighing import OTHERS
 from support.bittensor_service import (
+    HOT,
     BittensorService,
     database_variables,
     import_validator,
@@ -21,6 +24,13 @@ from support.schema import Schemas
 from support.serving import Servers
 
 Start = Callable[..., AbstractAsyncContextManager[BittensorService]]
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[LiveNode]:
+    """A chain with the newest runtime."""
+    async with live_node(new_node(424, [HOT.public_key, *OTHERS])) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

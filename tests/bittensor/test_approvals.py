@@ -18,15 +18,13 @@ from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.guard.approvals.approval import Approval, ApprovalState
 from strongroom.core.intents import tables as intents
 from strongroom.core.security.access import OPERATOR, Principal
-from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
-from support.bittensor.weighing import OTHERS, Hurried, body, settled
+from support.bittensor.live_node import NETUID, LiveNode
+from support.bittensor.weighing import body, settled, weighing_service
 from support.bittensor_service import (
     HOT,
     HOTKEY,
     WALLET,
     BittensorService,
-    import_validator,
-    running_bittensor,
 )
 from support.waiting import eventually, until_true
 
@@ -40,16 +38,8 @@ PAYER = Keypair.from_uri("//Alice")
 
 
 @pytest.fixture
-async def node() -> AsyncIterator[LiveNode]:
-    async with live_node(new_node(424, [HOT.public_key, *OTHERS])) as running:
-        yield running
-
-
-@pytest.fixture
 async def service(node: LiveNode, tmp_path: Path) -> AsyncIterator[BittensorService]:
-    variables = {"STRONGROOM_DATA": str(tmp_path), "chain_endpoint": node.url}
-    async with running_bittensor(variables, clock=Hurried()) as running:
-        await import_validator(running)
+    async with weighing_service(node, tmp_path) as running:
         rich = NewKey(key=coldkey("payer"), public_key=PAYER.public_key, keypair=PAYER)
         own = NewKey(key=hotkey("payer", HOTKEY), public_key=HOT.public_key, keypair=HOT)
         await running.ledger.wallets.import_(OPERATOR, [rich, own])

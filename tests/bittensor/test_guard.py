@@ -16,15 +16,13 @@ from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.errors import Forbidden
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.security.access import OPERATOR, Principal
-from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
-from support.bittensor.weighing import OTHERS, Hurried, body, reaches, set_weights
+from support.bittensor.live_node import NETUID, LiveNode
+from support.bittensor.weighing import body, reaches, set_weights, weighing_service
 from support.bittensor_service import (
     HOT,
     HOTKEY,
     WALLET,
     BittensorService,
-    import_validator,
-    running_bittensor,
 )
 
 pytestmark = pytest.mark.anyio
@@ -33,16 +31,8 @@ LIMITS = encode_limits(TokenLimits(calls=("SubtensorModule.move_stake",)))
 
 
 @pytest.fixture
-async def node() -> AsyncIterator[LiveNode]:
-    async with live_node(new_node(424, [HOT.public_key, *OTHERS])) as running:
-        yield running
-
-
-@pytest.fixture
 async def service(node: LiveNode, tmp_path: Path) -> AsyncIterator[BittensorService]:
-    variables = {"STRONGROOM_DATA": str(tmp_path), "chain_endpoint": node.url}
-    async with running_bittensor(variables, clock=Hurried()) as running:
-        await import_validator(running)
+    async with weighing_service(node, tmp_path) as running:
         yield running
 
 

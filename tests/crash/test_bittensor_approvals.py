@@ -24,7 +24,7 @@ from support.bittensor_service import (
     import_validator,
     running_bittensor,
 )
-from support.dying_database import CrashPoint, Died, DyingDatabase
+from support.dying_database import Died, DyingDatabase, crash_points
 from support.running import running
 from support.waiting import PATIENCE_S, eventually
 
@@ -36,29 +36,10 @@ BACKGROUND = ("Leases.", "_set_expiry.", "migrate", "TokenUses.", "RateStore", "
 
 
 @pytest.fixture
-def dying(monkeypatch: pytest.MonkeyPatch) -> Callable[[], DyingDatabase]:
-    """The database of the service that was started last."""
-    made: list[DyingDatabase] = []
-
-    def make(url: URL) -> DyingDatabase:
-        made.append(DyingDatabase(url))
-        return made[-1]
-
-    monkeypatch.setattr("strongroom.core.ledger.base.Database", make)
-    return lambda: made[-1]
-
-
-@pytest.fixture
 async def node() -> AsyncIterator[LiveNode]:
     async with live_node(new_node(424, [HOT.public_key, *OTHERS])) as live:
         live.change(WeightsSetRateLimit=0)
         yield live
-
-
-def points(names: list[str]) -> list[CrashPoint]:
-    """Before and after each kind of write, in the order of their first appearance."""
-    kinds = [name for name in dict.fromkeys(names) if not name.startswith(BACKGROUND)]
-    return [CrashPoint(name=name, committed=committed) for name in kinds for committed in (False, True)]
 
 
 async def ask(service: BittensorService, number: int) -> httpx2.Response:
@@ -126,7 +107,7 @@ async def test_approved_weights_are_set_once_wherever_the_process_dies(
         await service.ledger.rules.add(OPERATOR, "everything", json.dumps(RULE))
         dying().names.clear()
         await through(service, node, 0)
-        found = points(dying().names)
+        found = crash_points(dying().names, but=BACKGROUND)
     assert any("_park" in point.name for point in found), found
     assert len(found) >= 8, found
     for number, point in enumerate(found, start=1):

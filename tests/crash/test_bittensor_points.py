@@ -20,7 +20,7 @@ from support.bittensor_service import (
     import_validator,
     running_bittensor,
 )
-from support.dying_database import CrashPoint, DyingDatabase
+from support.dying_database import DyingDatabase, crash_points
 from support.running import running
 from support.waiting import PATIENCE_S, eventually
 
@@ -28,19 +28,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 BACKGROUND = ("Leases.", "_set_expiry.", "migrate")
 """Writes that are always under way, and say nothing about weights."""
-
-
-@pytest.fixture
-def dying(monkeypatch: pytest.MonkeyPatch) -> Callable[[], DyingDatabase]:
-    """The database of the service that was started last."""
-    made: list[DyingDatabase] = []
-
-    def make(url: URL) -> DyingDatabase:
-        made.append(DyingDatabase(url))
-        return made[-1]
-
-    monkeypatch.setattr("strongroom.core.ledger.base.Database", make)
-    return lambda: made[-1]
 
 
 @pytest.fixture(params=[293, 424])
@@ -56,12 +43,6 @@ async def ask(service: BittensorService, number: int) -> httpx2.Response:
     return await service.client.post(
         "/wallet/set_weights", json=body(**weights), headers={"Idempotency-Key": f"weights-{number}"}
     )
-
-
-def points(names: list[str]) -> list[CrashPoint]:
-    """Before and after each kind of write, in the order of their first appearance."""
-    kinds = [name for name in dict.fromkeys(names) if not name.startswith(BACKGROUND)]
-    return [CrashPoint(name=name, committed=committed) for name in kinds for committed in (False, True)]
 
 
 def submitted(node: LiveNode, *functions: str) -> list[int]:
@@ -101,7 +82,7 @@ async def test_weights_are_set_once_wherever_the_process_dies(
         await import_validator(service)
         dying().names.clear()
         await through(service, node, 0)
-        found = points(dying().names)
+        found = crash_points(dying().names, but=BACKGROUND)
     assert len(found) >= 6, found
     for number, point in enumerate(found, start=1):
         async with running_bittensor(variables, clock=Hurried()) as service:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from http import HTTPStatus
@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 
-from strongroom.atto.protocol import Address
+from strongroom.atto.protocol import AccountState, Address
 from strongroom.core.coordination.idempotency import Idempotency
 from strongroom.core.errors import Conflict
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
@@ -37,7 +37,7 @@ from support.atto_service import (
     until,
 )
 from support.callback_sink import CallbackSink, running_sink
-from support.dying_database import CrashPoint, Died, DyingDatabase
+from support.dying_database import CrashPoint, Died, DyingDatabase, crash_points
 from support.running import running
 from support.seeds import seeded
 from support.waiting import eventually
@@ -76,25 +76,6 @@ def start(sandbox: AttoNetwork, database_url: URL, sink: CallbackSink, tmp_path:
     variables = database_variables(database_url, tmp_path)
     variables |= {"CALLBACK_URL": sink.url, "ATTO_REQUEST_TIMEOUT_S": "2"}
     return lambda: running_service(sandbox, variables)
-
-
-@pytest.fixture
-def dying(monkeypatch: pytest.MonkeyPatch) -> Callable[[], DyingDatabase]:
-    """The database of the service that was started last."""
-    made: list[DyingDatabase] = []
-
-    def make(url: URL) -> DyingDatabase:
-        made.append(DyingDatabase(url))
-        return made[-1]
-
-    monkeypatch.setattr("strongroom.core.ledger.base.Database", make)
-    return lambda: made[-1]
-
-
-def crash_points(names: list[str]) -> list[CrashPoint]:
-    """Before and after each kind of write, in the order of their first appearance."""
-    kinds = [name for name in dict.fromkeys(names) if not name.startswith(BACKGROUND)]
-    return [CrashPoint(name=name, committed=committed) for name in kinds for committed in (False, True)]
 
 
 async def die(
@@ -149,6 +130,14 @@ async def until_paid(service: AttoService, address: str, key: str) -> dict[str, 
     return entry(response)
 
 
+async def assert_paid_once(
+    repeat: Callable[[], Awaitable[dict[str, Any]]], before: AccountState, point: CrashPoint
+) -> None:
+    paid = await repeat()
+    assert (paid["previousBalance"], paid["height"]) == (before.balance, before.height + 1), str(point)
+    assert await repeat() == paid
+
+
 async def test_a_payment_is_made_once_wherever_the_process_dies(
     sandbox: AttoNetwork, start: Start, sink: CallbackSink, dying: Callable[[], DyingDatabase]
 ) -> None:
@@ -158,7 +147,7 @@ async def test_a_payment_is_made_once_wherever_the_process_dies(
         dying().names.clear()
         entry(await pay(service, address, "rehearsal"))
         await assert_books(service, sandbox, sink, address)
-        points = crash_points(dying().names)
+        points = crash_points(dying().names, but=BACKGROUND)
     assert len(points) >= 10, points
     for number, point in enumerate(points):
         key = f"{KEY}-{number}"
@@ -167,11 +156,7 @@ async def test_a_payment_is_made_once_wherever_the_process_dies(
         async with start() as service:
             await die(sandbox, dying(), point, partial(pay, service, address, key))
         async with start() as service:
-            paid = await until_paid(service, address, key)
-            assert (paid["previousBalance"], paid["height"]) == (before.balance, before.height + 1), str(
-                point
-            )
-            assert await until_paid(service, address, key) == paid
+            await assert_paid_once(partial(until_paid, service, address, key), before, point)
             await assert_books(service, sandbox, sink, address)
 
 
@@ -215,7 +200,7 @@ async def test_an_approval_is_spent_once_wherever_the_process_dies(
         await pay_approved(service, address, "rehearsal")
         await until_paid_approved(service, address, "rehearsal")
         await assert_books(service, sandbox, sink, address)
-        points = crash_points(dying().names)
+        points = crash_points(dying().names, but=BACKGROUND)
     assert {point.name for point in points} > {
         f"{Signing.sign.__qualname__}.<locals>.unit",
         ParkedRequests._park.__qualname__,
@@ -228,11 +213,7 @@ async def test_an_approval_is_spent_once_wherever_the_process_dies(
         async with start() as service:
             await die(sandbox, dying(), point, partial(pay_approved, service, address, key))
         async with start() as service:
-            paid = await until_paid_approved(service, address, key)
-            assert (paid["previousBalance"], paid["height"]) == (before.balance, before.height + 1), str(
-                point
-            )
-            assert await until_paid_approved(service, address, key) == paid
+            await assert_paid_once(partial(until_paid_approved, service, address, key), before, point)
             await assert_books(service, sandbox, sink, address)
             spent = await service.ledger.approvals.list(list(ApprovalState))
             signed = await service.ledger.database.fetch_all(SENDS)
@@ -252,7 +233,7 @@ async def test_what_arrives_is_received_once_wherever_the_process_dies(
         balance = 1001 * ATTO
         await service.until_balance(address, balance)
         await assert_books(service, sandbox, sink, address)
-        points = crash_points(dying().names)
+        points = crash_points(dying().names, but=BACKGROUND)
     assert len(points) >= 6, points
     for point in points:
         async with start() as service:

@@ -1,6 +1,6 @@
 """A process that dies at a chosen write, without dying: from that moment on its database does nothing for it any more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -27,6 +27,12 @@ class CrashPoint:
 
     def __str__(self) -> str:
         return f"{'after' if self.committed else 'before'} {self.name}"
+
+
+def crash_points(names: Iterable[str], *, but: tuple[str, ...]) -> list[CrashPoint]:
+    """Before and after each kind of write, in the order of their first appearance; not of those that begin like one of `but`."""
+    kinds = [name for name in dict.fromkeys(names) if not name.startswith(but)]
+    return [CrashPoint(name=name, committed=committed) for name in kinds for committed in (False, True)]
 
 
 class DyingDatabase(Database):

@@ -24,6 +24,9 @@ from support.clock import ManualClock, SeededEntropy
 VOCABULARY = Vocabulary(kinds=frozenset({"SEND", "RECEIVE"}), facts={"netuid": int, "call": str})
 LIFETIME_S = 86_400
 TRADER = Principal(name="token:trader", scopes=frozenset({"toy:*"}), source="192.0.2.7")
+ANN = Principal(name="token:ann", scopes=frozenset({"toy:approve"}))
+BEN = Principal(name="token:ben", scopes=frozenset({"toy:approve"}))
+EVE = Principal(name="token:eve", scopes=frozenset({"toy:read"}))
 
 
 def request(

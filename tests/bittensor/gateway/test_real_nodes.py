@@ -9,7 +9,7 @@ from sqlalchemy.engine import URL
 from strongroom.bittensor.protocol.account_calls import serve_axon
 from strongroom.bittensor.protocol.eras import Era
 from strongroom_sandbox.bittensor.node.faults import Lies
-from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
+from support.bittensor.live_node import NETUID, LiveNode, new_node
 from support.bittensor.weighing import OTHERS, UPSCALED, Hurried, pooled, reaches, set_weights
 from support.bittensor_service import (
     HOT,
@@ -22,12 +22,6 @@ from support.waiting import eventually
 
 KEY = {"Idempotency-Key": "once"}
 MORE_THAN_NODES_KEEP = 300
-
-
-@pytest.fixture
-async def node() -> AsyncIterator[LiveNode]:
-    async with live_node(new_node(424, [HOT.public_key, *OTHERS])) as live:
-        yield live
 
 
 @pytest.fixture

@@ -13,10 +13,9 @@ from strongroom.bittensor.jobs.store import close_job
 from strongroom.core.clock import SystemClock
 from strongroom.core.intents.tables import intent as intents
 from strongroom.core.security.audit import verify
-from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
-from support.bittensor.weighing import OTHERS, Hurried, body, pooled, set_weights, settled
+from support.bittensor.live_node import NETUID, LiveNode
+from support.bittensor.weighing import Hurried, body, pooled, set_weights, settled
 from support.bittensor_service import (
-    HOT,
     BittensorService,
     database_variables,
     import_validator,
@@ -32,12 +31,6 @@ class Later(SystemClock):
 
     def now_ms(self) -> int:
         return super().now_ms() + self._days * DAY_MS
-
-
-@pytest.fixture
-async def node() -> AsyncIterator[LiveNode]:
-    async with live_node(new_node(424, [HOT.public_key, *OTHERS])) as live:
-        yield live
 
 
 @pytest.fixture

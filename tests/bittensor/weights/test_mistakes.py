@@ -12,7 +12,7 @@ from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.ss58 import encode_address
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
-from support.bittensor.weighing import OTHERS, Hurried, body, pooled, set_weights, settled
+from support.bittensor.weighing import OTHERS, body, pooled, set_weights, settled, weighing_service
 from support.bittensor_service import HOT, WALLET, BittensorService, import_validator, running_bittensor
 
 ZEROS = [0, 0, 0]
@@ -26,9 +26,7 @@ async def node(request: pytest.FixtureRequest) -> AsyncIterator[LiveNode]:
 
 @pytest.fixture
 async def service(node: LiveNode, tmp_path: Path) -> AsyncIterator[BittensorService]:
-    variables = {"STRONGROOM_DATA": str(tmp_path), "chain_endpoint": node.url}
-    async with running_bittensor(variables, clock=Hurried()) as running:
-        await import_validator(running)
+    async with weighing_service(node, tmp_path) as running:
         yield running
 
 

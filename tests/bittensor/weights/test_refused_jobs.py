@@ -10,16 +10,16 @@ from structlog.testing import capture_logs
 
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.security.access import OPERATOR, Principal
-from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
-from support.bittensor.weighing import OTHERS, Hurried, body, pooled, reaches, set_weights, settled
-from support.bittensor_service import (
-    HOT,
-    WALLET,
-    BittensorService,
-    bearer,
-    import_validator,
-    running_bittensor,
+from support.bittensor.live_node import NETUID, LiveNode
+from support.bittensor.weighing import (
+    body,
+    pooled,
+    reaches,
+    set_weights,
+    settled,
+    weighing_service,
 )
+from support.bittensor_service import WALLET, BittensorService, bearer
 from support.waiting import until_true
 
 pytestmark = pytest.mark.anyio
@@ -27,16 +27,8 @@ TOLD = "Nothing is signed: the wallet validator is frozen (a lost laptop)"
 
 
 @pytest.fixture
-async def node() -> AsyncIterator[LiveNode]:
-    async with live_node(new_node(424, [HOT.public_key, *OTHERS])) as running:
-        yield running
-
-
-@pytest.fixture
 async def service(node: LiveNode, tmp_path: Path) -> AsyncIterator[BittensorService]:
-    variables = {"STRONGROOM_DATA": str(tmp_path), "chain_endpoint": node.url}
-    async with running_bittensor(variables, clock=Hurried()) as running:
-        await import_validator(running)
+    async with weighing_service(node, tmp_path) as running:
         yield running
 
 

@@ -23,11 +23,6 @@ DENY: dict[str, Any] = {"effect": "deny"}
 ALLOW: dict[str, Any] = {"effect": "allow"}
 
 
-@pytest.fixture
-async def guarded(database: Database, clock: ManualClock) -> Guarded:
-    return Guarded(database, clock)
-
-
 async def states(guarded: Guarded, clock: ManualClock, *, ended: bool = False) -> dict[str, str]:
     return {each.name: each.state(clock.now_ms()) for each in await guarded.rules.rules(ended=ended)}
 

@@ -30,17 +30,9 @@ from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
-from support.guarding import ADMIN, LIFETIME_S, TRADER, Guarded, asks, code, request, state
+from support.guarding import ADMIN, ANN, BEN, EVE, LIFETIME_S, TRADER, Guarded, asks, code, request, state
 
 pytestmark = pytest.mark.anyio
-ANN = Principal(name="token:ann", scopes=frozenset({"toy:approve"}))
-BEN = Principal(name="token:ben", scopes=frozenset({"toy:approve"}))
-EVE = Principal(name="token:eve", scopes=frozenset({"toy:read"}))
-
-
-@pytest.fixture
-async def guarded(database: Database, clock: ManualClock) -> Guarded:
-    return Guarded(database, clock)
 
 
 @pytest.mark.parametrize("key", [None, "k"])

@@ -13,19 +13,10 @@ from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import Deferral, SignatureRequest
 from strongroom.core.security.tokens import Tokens
-from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
-from support.guarding import ADMIN, LIFETIME_S, TRADER, Guarded, asks, code, request, state
+from support.guarding import ADMIN, ANN, BEN, EVE, LIFETIME_S, TRADER, Guarded, asks, code, request, state
 
 pytestmark = pytest.mark.anyio
-ANN = Principal(name="token:ann", scopes=frozenset({"toy:approve"}))
-BEN = Principal(name="token:ben", scopes=frozenset({"toy:approve"}))
-EVE = Principal(name="token:eve", scopes=frozenset({"toy:read"}))
-
-
-@pytest.fixture
-async def guarded(database: Database, clock: ManualClock) -> Guarded:
-    return Guarded(database, clock)
 
 
 async def test_what_is_decided_of_one_request_is_decided_of_no_other(

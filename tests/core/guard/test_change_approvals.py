@@ -18,11 +18,10 @@ from strongroom.core.security.tokens import Tokens
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
-from support.guarding import ADMIN, LIFETIME_S, Guarded, request
+from support.guarding import ADMIN, BEN, LIFETIME_S, Guarded, request
 
 pytestmark = pytest.mark.anyio
 ANN = Principal(name="operator:ann", scopes=frozenset({"*"}))
-BEN = Principal(name="token:ben", scopes=frozenset({"toy:approve"}))
 DENY: dict[str, Any] = {"effect": "deny"}
 ALLOW: dict[str, Any] = {"effect": "allow"}
 ASK: dict[str, Any] = {"effect": "approve", "approvals": {"needed": 1}}

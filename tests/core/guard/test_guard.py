@@ -18,11 +18,6 @@ DENY: dict[str, Any] = {"effect": "deny", "when": {"wallets": ["hot"]}}
 ALLOW: dict[str, Any] = {"effect": "allow", "when": {"destinations": ["shop"]}}
 
 
-@pytest.fixture
-async def guarded(database: Database, clock: ManualClock) -> Guarded:
-    return Guarded(database, clock)
-
-
 async def code(guarded: Guarded, **parts: Any) -> str:
     asked = request(**parts)
     with pytest.raises(Forbidden) as raised:

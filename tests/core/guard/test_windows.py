@@ -22,11 +22,6 @@ pytestmark = pytest.mark.anyio
 DAY_S = 86_400
 
 
-@pytest.fixture
-async def guarded(database: Database, clock: ManualClock) -> Guarded:
-    return Guarded(database, clock)
-
-
 def limit(**parts: Any) -> dict[str, Any]:
     return {"effect": "deny", "when": {"kinds": ["SEND"]}, "limit": parts}
 

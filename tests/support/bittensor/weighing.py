@@ -1,6 +1,9 @@
 """Setting weights through the API, and waiting for what becomes of it."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -9,7 +12,7 @@ from strongroom.core.clock import SystemClock
 from strongroom_sandbox.bittensor.pallets.shared.view import View
 from strongroom_sandbox.bittensor.pallets.weights.commit_reveal import is_in_window
 from support.bittensor.live_node import NETUID, LiveNode
-from support.bittensor_service import HOTKEY, WALLET, BittensorService
+from support.bittensor_service import HOTKEY, WALLET, BittensorService, import_validator, running_bittensor
 from support.waiting import PATIENCE_S, eventually
 
 UIDS, VALUES = [0, 1, 2], [100, 200, 300]
@@ -34,6 +37,15 @@ class Hurried(SystemClock):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds / HURRY)
+
+
+@asynccontextmanager
+async def weighing_service(node: LiveNode, folder: Path) -> AsyncIterator[BittensorService]:
+    """A hurried service of this node, with the wallet `validator` in its vault."""
+    variables = {"STRONGROOM_DATA": str(folder), "chain_endpoint": node.url}
+    async with running_bittensor(variables, clock=Hurried()) as service:
+        await import_validator(service)
+        yield service
 
 
 def body(**more: Any) -> dict[str, Any]:
