@@ -115,9 +115,11 @@ async def test_who_waits_for_an_answer_is_judged_anew(node: LiveNode, service: B
 
 
 async def test_a_job_that_stays_frozen_ends_with_the_tempo(node: LiveNode, service: BittensorService) -> None:
-    node.change(Tempo=2, WeightsSetRateLimit=1)
     await freeze(service)
-    ended = await settled(service, await background(service))
+    job = await background(service)
+    await refusal_of(service, job)
+    node.change(Tempo=2, WeightsSetRateLimit=1)  # not before: a slow machine would see it end unasked
+    ended = await settled(service, job)
     assert ended["result"]["error"]["name"] == "TempoExpired"
     assert ended["result"]["error"]["docs"].endswith(f"last refused with frozen: {TOLD}")
     assert not node.node.pool.waiting
