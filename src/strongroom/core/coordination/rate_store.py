@@ -8,7 +8,7 @@ seconds' worth of requests more or fewer may pass once.
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
@@ -18,9 +18,6 @@ from strongroom.core.environment import Secret
 from strongroom.core.errors import Unavailable
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, insert_ignore, locking
-
-if TYPE_CHECKING:  # importing redis takes a twelfth of the start, so only processes with Redis do
-    pass
 
 US = 1_000_000
 ANSWER_S = 3.0
@@ -143,6 +140,7 @@ class RedisRates:
     """One key for each name, which ends when its bucket is full."""
 
     def __init__(self, url: Secret, ledger: str, clock: Clock, *, answer_s: float = ANSWER_S) -> None:
+        # Importing it takes a twelfth of the start, so only processes with Redis do.
         from redis.asyncio import Redis  # noqa: PLC0415
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
