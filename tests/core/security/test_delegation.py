@@ -98,8 +98,8 @@ async def test_a_scope_is_given_by_who_has_it(
         ),
         (
             "rate",
-            [parse_rate("60/min"), parse_rate("1/s"), parse_rate("3600/h"), parse_rate("59/min")],
-            [None, parse_rate("61/min"), parse_rate("2/s"), parse_rate("3601/h")],
+            [parse_rate("60/min"), parse_rate("1/s"), parse_rate("60/h"), parse_rate("59/min")],
+            [None, parse_rate("61/min"), parse_rate("2/s"), parse_rate("61/h"), parse_rate("3600/h")],
             "more often",
         ),
     ],

@@ -17,6 +17,12 @@ class Rate:
     requests: int
     seconds: int
 
+    def is_within(self, other: "Rate") -> bool:
+        """Whether it lets pass no more than the other, neither at once nor on average."""
+        return (
+            self.requests <= other.requests and self.requests * other.seconds <= other.requests * self.seconds
+        )
+
     def __str__(self) -> str:
         unit = next(
             (name for name, seconds in UNITS_S.items() if seconds == self.seconds), f"{self.seconds}s"

@@ -120,7 +120,7 @@ def _require_no_more(giver: Token, wanted: Token) -> None:
         raise _more("it would have other limits than your token")
     if giver.certificate and wanted.certificate != giver.certificate:
         raise _more("it could be used without the certificate of your token")
-    if giver.rate is not None and (wanted.rate is None or _a_second(wanted.rate) > _a_second(giver.rate)):
+    if giver.rate is not None and (wanted.rate is None or not wanted.rate.is_within(giver.rate)):
         raise _more("it could be used more often than your token")
 
 
@@ -129,10 +129,6 @@ def _has(giver: Token, scope: str) -> bool:
     if ADMIN in giver.scopes or scope in giver.scopes:
         return True
     return scope not in ADMIN_SCOPES and Principal(name="", scopes=frozenset(giver.scopes)).may(scope)
-
-
-def _a_second(rate: Rate) -> float:
-    return rate.requests / rate.seconds
 
 
 def _more(why: str) -> Forbidden:
