@@ -106,6 +106,7 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
                 self.rates,
                 requests_a_minute=settings.requests_a_minute,
                 proxies=settings.trusted_proxies,
+                uses=self.token_uses,
             ),
             metrics=self.metrics,
         )

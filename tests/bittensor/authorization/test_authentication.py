@@ -6,11 +6,14 @@ from typing import Any
 import httpx2
 import jwt
 import pytest
+from sqlalchemy import select
 
 from bittensor.conftest import Start
 from strongroom.core.coordination.rates import parse_rate
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.tokens import TokenChange
+from strongroom.core.storage import tables
 from support.bittensor_service import BittensorService, bearer, import_validator
 from support.clock import START_MS, ManualClock
 
@@ -139,6 +142,21 @@ async def test_where_a_request_comes_from_cannot_be_claimed(start: Start) -> Non
             await import_validator(service)
             headers = await service.token(networks=("10.0.0.0/8",))
             assert (await service.sign(LOGIN, headers | claim)).status_code == status
+
+
+async def test_a_use_from_outside_of_the_networks_of_an_earlier_version_is_recorded(
+    service: BittensorService,
+) -> None:
+    """They stand among the token's limits, and not in its own column."""
+    refused = await service.sign(LOGIN, await service.token(networks=("10.0.0.0/8",)))
+    assert (refused.status_code, refused.json()["code"]) == (403, "address_not_allowed")
+    assert (await service.sign(LOGIN, await service.token(wallets=("miner",)))).status_code == 403
+    ledger = service.ledger
+    await ledger.token_uses.write(everything=True)
+    rows = await ledger.database.fetch_all(
+        select(tables.audit.c.details).where(tables.audit.c.action == "token.refuse")
+    )
+    assert [decode_json(row.details) for row in rows] == [{"times": 1, "sources": ["127.0.0.1"]}]
 
 
 async def test_a_token_is_for_its_networks_and_its_rate(start: Start) -> None:

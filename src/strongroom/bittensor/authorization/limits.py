@@ -11,7 +11,7 @@ from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.core.errors import Forbidden, InvalidInput
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
-from strongroom.core.security.networks import is_within, parse_networks
+from strongroom.core.security.networks import ELSEWHERE, is_within, parse_networks
 
 READ: Final = "bittensor:read"
 SIGN: Final = "bittensor:sign"
@@ -113,7 +113,7 @@ def require_network(principal: Principal, client: str) -> None:
     """
     networks = limits_of(principal).networks
     if networks is not None and not is_within(client, networks):
-        raise Forbidden("The token may not be used from this address", code="address_not_allowed")
+        raise Forbidden("The token may not be used from this address", code=ELSEWHERE)
 
 
 def _check_call(call: str) -> None:

@@ -15,14 +15,13 @@ from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import ANONYMOUS, Principal
 from strongroom.core.security.certificates import CertificateUse, read_presented
 from strongroom.core.security.credentials import Credentials
-from strongroom.core.security.networks import is_within
+from strongroom.core.security.networks import ELSEWHERE, is_within
 from strongroom.core.security.tokens import TOKEN_PREFIX, makers_of, networks_of, rate_of, secret_hash
 from strongroom.core.security.upkeep.token_uses import TokenUses
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, holding
 
 REVOKED = "The API token was revoked"
-ELSEWHERE = "address_not_allowed"
 
 # Every request with a token runs this. It is built once, because building it costs as much as executing it.
 _BY_ID = select(tables.token).where(tables.token.c.id == bindparam("token_id"))

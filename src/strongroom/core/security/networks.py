@@ -12,6 +12,8 @@ CLIENT_BITS = 64
 """One IPv6 client usually has a whole network with a prefix of this length, so the network counts as one client."""
 MAX_NETWORKS = 64
 CODE = "network_invalid"
+ELSEWHERE = "address_not_allowed"
+"""The code with which a token is refused that comes from another network than its own."""
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[str, ...]:
