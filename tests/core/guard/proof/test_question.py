@@ -1,5 +1,6 @@
 """Answers about rules that people write: each "yes" is what the guard let pass, each "no" what it never does."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from strongroom.core.guard.evaluation import ActiveRule
 from strongroom.core.guard.guard import Default
 from strongroom.core.guard.parsing import parse_rule
+from strongroom.core.guard.proof import courses
 from strongroom.core.guard.proof.question import DAY_S, Answer, Proof, Question, prove
 from strongroom.core.guard.rule import Rule
 from strongroom.core.guard.vocabulary import Payloads, Vocabulary
@@ -227,3 +229,22 @@ def test_an_example_that_is_too_long_to_try_is_not_a_yes() -> None:
     rules = deny({"amount_raw": "1"}), deny(day(10**6))
     assert answer(*rules, more_than=10**5).answer is Answer.UNKNOWN
     assert answer(*rules, more_than=10**6).answer is Answer.NO
+
+
+def test_cases_that_are_too_many_are_not_even_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These would be more than any machine can hold."""
+    many = [*range(1_000)]
+    words = replace(PLAIN, facts=dict.fromkeys("abcd", int))
+    whole = {"facts": dict.fromkeys("abcd", many)}
+    proof = answer(deny(when=whole), vocabulary=words)
+    assert (proof.answer, proof.why) == (
+        Answer.UNKNOWN,
+        f"The rules tell more than {courses.MAX_COURSES} cases apart",
+    )
+    rule = deny(when={"facts": {"netuid": [1, 2]}})
+    # The shop or not; no fact, 1, 2, below them and above them; no address, one of IPv4, one of IPv6.
+    cases = 2 * 5 * 3
+    named = deny(when={"destinations": ["shop"]})
+    for limit, expected in ((cases, Answer.YES), (cases - 1, Answer.UNKNOWN)):
+        monkeypatch.setattr(courses, "MAX_COURSES", limit)
+        assert answer(rule, named).answer is expected

@@ -5,9 +5,10 @@ example of each kind stands for all the others; of names that are not fixed ther
 """
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from itertools import chain, count, product
+from math import prod
 from typing import Final
 
 import msgspec
@@ -76,9 +77,7 @@ def courses_of(scene: Scene, open_spans: frozenset[Hours]) -> list[Course]:
             raise Undecidable(f"A rule names something that begins with {ANOTHER}")
     timeless = [_at(rule, open_spans) for rule in scene.rules]
     found: dict[tuple[int | None, frozenset[Shared], bool], Course] = {}
-    for number, request in enumerate(_requests(scene, conditions)):
-        if number >= MAX_COURSES:
-            raise Undecidable(f"The rules tell more than {MAX_COURSES} cases apart")
+    for request in _requests(scene, conditions):
         course = _course(scene, timeless, request)
         if course is not None:
             found.setdefault((course.at_once, course.windows, request.is_amount_known), course)
@@ -160,14 +159,14 @@ def _subject(limit: Limit, request: SignatureRequest) -> str:
 
 
 def _requests(scene: Scene, conditions: Sequence[Conditions]) -> Iterator[SignatureRequest]:
-    """One for each combination of what rules name and what they do not."""
+    """One for each combination of what rules name and what they do not. Raises: Undecidable: too many."""
     payloads = scene.vocabulary.payloads
     destinations: list[tuple[str | None, bool]] = [
         (name, True) for name in [ANOTHER, *_named(conditions, "destinations")]
     ]
     if payloads.hides_amounts:
         destinations += [(None, False), *((name, False) for name, _ in destinations)]
-    ways = product(
+    parts = (
         _principals(conditions, scene.wallet),
         [scene.wallet] if payloads.account_is_wallet else [ANOTHER, *_named(conditions, "accounts")],
         _kinds(conditions, scene.vocabulary),
@@ -175,6 +174,8 @@ def _requests(scene: Scene, conditions: Sequence[Conditions]) -> Iterator[Signat
         _facts(conditions, without=payloads.kind_fact),
         destinations,
     )
+    _require_few(parts)
+    ways = product(*parts)
     for principal, account, kind, source, facts, (destination, is_known) in ways:
         yield SignatureRequest(
             principal=Principal(name=principal, scopes=frozenset({"*"}), source=source),
@@ -235,9 +236,15 @@ def _edges(
     return sorted({0} | starts | {each for each in afters if each < end})
 
 
+def _require_few(parts: Iterable[Sized]) -> None:
+    """Raises: Undecidable: there are too many combinations of these, so that they are not even listed."""
+    if prod(map(len, parts)) > MAX_COURSES:
+        raise Undecidable(f"The rules tell more than {MAX_COURSES} cases apart")
+
+
 def _facts(
     conditions: Sequence[Conditions], *, without: str | None
-) -> Iterable[Mapping[str, str | int | None]]:
+) -> Sequence[Mapping[str, str | int | None]]:
     """Several values of one fact never pass where none of them does alone, so single ones are enough."""
     values: dict[str, list[str | int | None]] = {}
     for one in conditions:
@@ -250,6 +257,7 @@ def _facts(
         for name, listed in values.items()
         if name != without
     }
+    _require_few(values.values())
     return [dict(zip(values, each, strict=True)) for each in product(*values.values())]
 
 
