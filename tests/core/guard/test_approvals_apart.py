@@ -4,15 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from strongroom.core.errors import ApprovalNeeded, Forbidden, InvalidInput
-from strongroom.core.guard.approvals import administration, changes, store
+from strongroom.core.guard.approvals import administration, asking, store
 from strongroom.core.guard.approvals.approval import ApprovalState, Vote
 from strongroom.core.security.access import OPERATOR, Principal
-from strongroom.core.security.audit import Audit
+from strongroom.core.security.audit import Audit, verify
 from strongroom.core.security.policy import Deferral, SignatureRequest
 from strongroom.core.security.tokens import Tokens
+from strongroom.core.storage import tables
 from support.clock import ManualClock, SeededEntropy
 from support.guarding import ADMIN, ANN, BEN, EVE, LIFETIME_S, TRADER, Guarded, asks, code, request, state
 
@@ -54,7 +55,7 @@ async def test_what_is_decided_of_one_request_is_decided_of_no_other(
 async def test_one_client_s_requests_do_not_fill_the_list(
     guarded: Guarded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changes, "MAX_WAITING", 2)
+    monkeypatch.setattr(asking, "MAX_WAITING", 2)
     await guarded.add("one", asks())
     first = await guarded.park(request(key="a"))
     await guarded.park(request(key="b"))
@@ -65,6 +66,31 @@ async def test_one_client_s_requests_do_not_fill_the_list(
     await guarded.park(request(key="c", principal=other))
     await guarded.approvals.refuse(ANN, first, "no")
     await guarded.park(request(key="c"))
+
+
+async def test_what_is_over_takes_nobody_s_room_and_ends_with_its_row_when_it_is_asked_for_anew(
+    guarded: Guarded, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "MAX_WAITING", 2)
+    await guarded.add("one", asks())
+    over = await guarded.park(request())
+    await guarded.park(request(key="a"))
+    clock.advance(LIFETIME_S)
+    anew = await guarded.park(request())
+    await guarded.park(request(key="b"))
+    assert await code(guarded, request(key="c")) == "too_many_approvals"
+    columns = tables.audit.c
+    rows = await guarded.database.fetch_all(
+        select(columns.principal, columns.action)
+        .where(columns.subject.in_([over, anew]))
+        .order_by(columns.sequence)
+    )
+    assert [(row.principal, row.action) for row in rows] == [
+        (TRADER.name, "approval.ask"),
+        (TRADER.name, "approval.expired"),
+        (TRADER.name, "approval.ask"),
+    ]
+    await verify(guarded.database)
 
 
 async def test_a_stored_vote_of_whoever_asked_does_not_count(guarded: Guarded) -> None:

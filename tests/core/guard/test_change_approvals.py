@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from strongroom.core.errors import ApprovalNeeded, Conflict, Forbidden
-from strongroom.core.guard.approvals import changes, store
+from strongroom.core.guard.approvals import asking, changes, store
 from strongroom.core.guard.approvals.approval import ApprovalState, Purpose
 from strongroom.core.guard.state import FreezeScope, GuardReader
 from strongroom.core.security.access import Principal
@@ -34,6 +34,14 @@ async def guarded(database: Database, clock: ManualClock) -> Guarded:
 
 async def names(guarded: Guarded) -> list[str]:
     return [one.name for one in await guarded.rules.rules()]
+
+
+async def audited(guarded: Guarded, subject: str) -> list[tuple[str, str]]:
+    """Who did what to a request."""
+    columns = tables.audit.c
+    query = select(columns.principal, columns.action).where(columns.subject == subject)
+    rows = await guarded.database.fetch_all(query.order_by(columns.sequence))
+    return [(row.principal, row.action) for row in rows]
 
 
 async def removal(guarded: Guarded, name: str) -> str:
@@ -107,6 +115,8 @@ async def test_an_approved_change_is_not_done_to_another_rule_of_that_name(
     done = await guarded.approvals.approve(BEN, waiting)
     assert (done.state, done.reason) == (ApprovalState.FAILED, "The rule 'hold' is another one now")
     assert await names(guarded) == ["hold"]
+    told = [(BEN.name, "approval.approve"), ("system:toy-approvals", "approval.failed")]
+    assert (await audited(guarded, waiting))[-2:] == told
 
 
 async def test_a_refused_change_is_not_done(guarded: Guarded) -> None:
@@ -159,6 +169,8 @@ async def test_a_change_that_waited_too_long_is_asked_for_anew(guarded: Guarded,
     await guarded.approvals.approve(BEN, waiting)
     assert await names(guarded) == ["hold"], "what was said to the first does not count"
     assert (await guarded.approvals.show(over)).ended_at_ms == clock.now_ms()
+    assert (await audited(guarded, over))[-1] == (ADMIN.name, "approval.expired")
+    await verify(guarded.database)
 
 
 async def test_changes_and_signatures_wait_apart(guarded: Guarded, clock: ManualClock) -> None:
@@ -199,7 +211,7 @@ async def removal_of_one(guarded: Guarded, name: str) -> str:
 async def test_so_many_changes_of_one_principal_wait_and_no_more(
     guarded: Guarded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changes, "MAX_WAITING", 2)
+    monkeypatch.setattr(asking, "MAX_WAITING", 2)
     for name in ("a", "b"):
         with pytest.raises(ApprovalNeeded):
             await guarded.add(name, ALLOW)

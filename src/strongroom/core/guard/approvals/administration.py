@@ -21,7 +21,7 @@ from strongroom.core.guard.approvals.approval import (
 from strongroom.core.guard.approvals.changes import Apply, do_change, no_change
 from strongroom.core.guard.rule import approve_scope
 from strongroom.core.guard.state import GuardReader, GuardState
-from strongroom.core.security.access import ANONYMOUS, Principal
+from strongroom.core.security.access import ANONYMOUS, Principal, system_principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.authentication import require_unrevoked
 from strongroom.core.security.upkeep.descent import comes_from
@@ -45,6 +45,7 @@ class ApprovalAdministration:
         self._clock = clock
         self._apply = apply
         self._scope = approve_scope(ledger)
+        self._service = system_principal(f"{ledger}-approvals")
         self._reader = GuardReader()
         self.decided = asyncio.Event()
         """Set after each approval in this process; whoever carries requests out clears it."""
@@ -118,7 +119,11 @@ class ApprovalAdministration:
                 do_change(connection, state, approval, self._apply, now_ms)
             details = {"terms": approval.terms, "votes": len(approval.votes)}
             self._audit.append(connection, principal, "approval.approve", approval_id, details)
-            return _load(connection, approval_id)
+            decided = _load(connection, approval_id)
+            if decided.state is ApprovalState.FAILED:
+                failed = {"terms": decided.terms, "reason": decided.reason}
+                self._audit.append(connection, self._service, "approval.failed", approval_id, failed)
+            return decided
 
         return await self._decide(change)
 

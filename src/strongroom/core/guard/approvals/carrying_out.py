@@ -91,7 +91,7 @@ class CarryingOut:
 
         def look(connection: Connection) -> tuple[list[Approval], int]:
             due = store.select_due(connection, now_ms, limit=MAX_DUE)
-            return due, store.count_parked(connection, now_ms)
+            return due, store.count(connection, (ApprovalState.PARKED,), now_ms)
 
         due, waiting = await self._database.read(look)
         self._waiting.set(waiting)

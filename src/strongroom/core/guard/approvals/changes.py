@@ -5,13 +5,13 @@ A parked change is done in the transaction of the vote that completes its approv
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
 from strongroom.core.clock import iso_instant
-from strongroom.core.errors import ApprovalNeeded, Conflict, StrongroomError
+from strongroom.core.errors import ApprovalNeeded, StrongroomError
 from strongroom.core.guard.approvals import store
 from strongroom.core.guard.approvals.approval import (
     OPEN,
@@ -23,6 +23,7 @@ from strongroom.core.guard.approvals.approval import (
     needs,
     slot_of,
 )
+from strongroom.core.guard.approvals.asking import begin_waiting
 from strongroom.core.guard.rule import Rule
 from strongroom.core.guard.state import FreezeScope, GuardState
 from strongroom.core.security.access import Principal
@@ -47,8 +48,6 @@ class EndFreeze(msgspec.Struct, frozen=True, kw_only=True, tag="unfreeze"):
     id: str
 
 
-MAX_WAITING: Final = 1_000
-"""Of one principal. What waits is seen by people, and costs a row each."""
 Change = AddRule | RemoveRule | EndFreeze
 Apply = Callable[[Connection, Principal, Change, str], None]
 """Does a change in the name of the principal; the text is the id of its approval. Raises: StrongroomError, before it writes."""
@@ -97,9 +96,6 @@ def park_change(
     known = store.load_by_slot(connection, slot, lock=True)
     if known is not None and known.state_at(now_ms) in OPEN:
         return known
-    if known is not None:
-        store.end(connection, known, ApprovalState.EXPIRED, None, now_ms)
-    require_room(connection, asked.principal.name)
     approval = Approval(
         id=asked.approval_id,
         purpose=Purpose.CHANGE,
@@ -116,16 +112,8 @@ def park_change(
         payload_id=None,
         reason=None,
     )
-    store.insert(connection, approval, slot)
-    details = {"terms": terms, "expiresAtMs": approval.expires_at_ms}
-    audit.append(connection, asked.principal, "approval.ask", approval.id, details)
+    begin_waiting(connection, audit, approval, slot, over=known, details={})
     return approval
-
-
-def require_room(connection: Connection, principal: str) -> None:
-    """Raises: Conflict: too many requests of the principal wait."""
-    if store.count_open(connection, principal) >= MAX_WAITING:
-        raise Conflict(f"{MAX_WAITING} requests of yours wait for approval", code="too_many_approvals")
 
 
 def waits(approval: Approval) -> ApprovalNeeded:

@@ -20,7 +20,7 @@ from strongroom.core.guard.approvals.approval import (
     slot_of,
     terms_of,
 )
-from strongroom.core.guard.approvals.changes import require_room
+from strongroom.core.guard.approvals.asking import begin_waiting
 from strongroom.core.guard.state import GuardReader, GuardState
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage.database import Database
@@ -82,10 +82,8 @@ class ParkedRequests:
                 return _asked_again(connection, state, known, asked)
             if known.key is not None or known.state not in OPEN:
                 return None  # it ended meanwhile, and the policy says how
-            store.end(connection, known, ApprovalState.EXPIRED, None, now_ms)
         if deferral.approval is not None:
             return None  # it is being carried out, and ended meanwhile
-        require_room(connection, request.principal.name)
         approval = Approval(
             id=approval_id,
             purpose=Purpose.SIGNATURE,
@@ -102,13 +100,8 @@ class ParkedRequests:
             payload_id=None,
             reason=None,
         )
-        store.insert(connection, approval, slot)
-        details = {
-            "terms": terms,
-            "rules": [each.name for each in asked.requirements],
-            "expiresAtMs": approval.expires_at_ms,
-        }
-        self._audit.append(connection, request.principal, "approval.ask", approval_id, details)
+        details = {"rules": [each.name for each in asked.requirements]}
+        begin_waiting(connection, self._audit, approval, slot, over=known, details=details)
         return approval
 
 

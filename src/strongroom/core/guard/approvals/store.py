@@ -90,10 +90,14 @@ def select_page(
     return with_votes(connection, [_approval(row) for row in rows])
 
 
-def count_parked(connection: Connection, now_ms: int) -> int:
-    """How many wait for people."""
-    query = select(func.count()).select_from(tables.approval)
-    return int(connection.execute(query.where(_is_in((ApprovalState.PARKED,), now_ms))).scalar_one())
+def count(
+    connection: Connection, states: Collection[ApprovalState], now_ms: int, *, principal: str | None = None
+) -> int:
+    """How many requests are in these states now, of one principal or of all."""
+    query = select(func.count()).select_from(tables.approval).where(_is_in(states, now_ms))
+    if principal is not None:
+        query = query.where(_columns.principal == principal)
+    return int(connection.execute(query).scalar_one())
 
 
 def _is_in(states: Collection[ApprovalState], now_ms: int) -> ColumnElement[bool]:
@@ -237,13 +241,6 @@ def note(connection: Connection, approval_id: str, reason: str) -> None:
         .where(_columns.id == approval_id, _columns.state == ApprovalState.APPROVED.value)
         .values(reason=reason)
     )
-
-
-def count_open(connection: Connection, principal: str | None = None) -> int:
-    query = select(func.count()).select_from(tables.approval).where(_columns.state.in_(_open()))
-    if principal is not None:
-        query = query.where(_columns.principal == principal)
-    return int(connection.execute(query).scalar_one())
 
 
 def is_satisfied(
