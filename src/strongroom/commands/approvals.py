@@ -2,18 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from strongroom.commands.context import Administrator, AsOperator, named_ledger, operator
+from strongroom.commands.context import AsOperator, operator, prepared
 from strongroom.core.guard.approvals.approval import OPEN, Approval, ApprovalState, needs
 from strongroom.core.guard.approvals.document import as_document
-from strongroom.core.ledger.contract import Ledger
 from strongroom.core.terminal import minute, print_table
 from strongroom.registry import LEDGERS
 
@@ -37,7 +34,7 @@ def list_approvals(
     """List the requests that wait, the newest first."""
 
     async def work() -> list[Approval]:
-        async with _opened(ledger) as running:
+        async with prepared(ledger) as running:
             return await running.approvals.list(list(ApprovalState) if every else OPEN)
 
     found = asyncio.run(work())
@@ -59,7 +56,7 @@ def show(approval: Id, ledger: LedgerName = DEFAULT) -> None:
     """Show everything about a request, as JSON."""
 
     async def work() -> Approval:
-        async with _opened(ledger) as running:
+        async with prepared(ledger) as running:
             return await running.approvals.show(approval)
 
     typer.echo(json.dumps(as_document(asyncio.run(work())), indent=2))
@@ -70,7 +67,7 @@ def approve(approval: Id, ledger: LedgerName = DEFAULT, name: AsOperator = None)
     """Approve a request. The running service carries it out when enough people have."""
 
     async def work() -> Approval:
-        async with _opened(ledger) as running:
+        async with prepared(ledger) as running:
             return await running.approvals.approve(operator(name), approval)
 
     found = asyncio.run(work())
@@ -88,7 +85,7 @@ def refuse(
     """Refuse a request, which ends it."""
 
     async def work() -> Approval:
-        async with _opened(ledger) as running:
+        async with prepared(ledger) as running:
             return await running.approvals.refuse(operator(name), approval, reason)
 
     asyncio.run(work())
@@ -101,9 +98,3 @@ def _what(approval: Approval) -> str:
     change = terms.get("change", {})
     of_change = change.get("name") or change.get("subject") or (change and "the ledger") or ""
     return f"{terms.get('kind', '')} {terms.get('wallet', '')} {', '.join(paid)}{of_change}"
-
-
-@asynccontextmanager
-async def _opened(ledger: str) -> AsyncIterator[Ledger]:
-    async with Administrator().prepared(named_ledger(ledger, [*LEDGERS])) as running:
-        yield running

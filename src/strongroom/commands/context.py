@@ -4,7 +4,7 @@ import getpass
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Annotated, TypeVar
 
@@ -17,7 +17,7 @@ from strongroom.core.ledger.local_networks import find_local_networks
 from strongroom.core.runtime.telemetry import Health, Metrics, configure_logging
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.storage.database import Database
-from strongroom.registry import BY_NAME
+from strongroom.registry import BY_NAME, LEDGERS
 from strongroom.settings import Settings, configured, read_settings
 
 MAX_OPERATOR = 100
@@ -81,6 +81,22 @@ class Administrator:
         async with self.prepared(ledger, makes=makes) as running:
             await running.open()
             yield running
+
+
+def prepared(name: str, *, makes: bool = False) -> AbstractAsyncContextManager[Ledger]:
+    """The ledger of this name, as `Administrator.prepared`. Raises: BadParameter: there is none."""
+    found: AbstractAsyncContextManager[Ledger] = Administrator().prepared(
+        named_ledger(name, [*LEDGERS]), makes=makes
+    )
+    return found
+
+
+def named_or_configured(name: str | None) -> list[AnyLedger]:
+    """The ledger of this name; None: all that are configured."""
+    if name is not None:
+        return [named_ledger(name, [*LEDGERS])]
+    served = administrative_settings().ledgers
+    return [one for one in LEDGERS if one.name in served]
 
 
 def own_settings(ledger: LedgerDefinition[S, L], settings: Settings) -> S:

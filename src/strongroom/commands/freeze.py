@@ -7,16 +7,15 @@ from typing import Annotated
 import typer
 
 from strongroom.commands.context import (
-    Administrator,
     AsOperator,
-    administrative_settings,
-    named_ledger,
+    named_or_configured,
     operator,
+    prepared,
 )
 from strongroom.core.errors import StrongroomError
 from strongroom.core.guard.everywhere import ALREADY_FROZEN, NOT_FROZEN, change_each
 from strongroom.core.guard.state import FreezeScope
-from strongroom.core.ledger.contract import AnyLedger, Ledger
+from strongroom.core.ledger.contract import Ledger
 from strongroom.core.ledger.subjects import has_subject
 from strongroom.registry import LEDGERS
 
@@ -79,10 +78,10 @@ def _subject(wallet: str | None, token: str | None) -> tuple[FreezeScope, str]:
 
 def _each(done: str, ledger: str | None, change: Change, *, done_code: str) -> None:
     """Every ledger is tried. That one does not know a name, or is so already, is an error only if none is changed."""
-    wanted = {one.name: one for one in _wanted(ledger)}
+    wanted = [one.name for one in named_or_configured(ledger)]
 
     async def change_one(name: str) -> None:
-        async with Administrator().prepared(wanted[name]) as running:
+        async with prepared(name) as running:
             await change(running)
 
     outcomes = asyncio.run(change_each(wanted, change_one, done_code=done_code))
@@ -94,9 +93,3 @@ def _each(done: str, ledger: str | None, change: Change, *, done_code: str) -> N
     faults = [one.error for one in outcomes if not (one.is_done or isinstance(one.error, _NoSubject))]
     if faults or all(one.error is not None for one in outcomes):
         raise typer.Exit(1)
-
-
-def _wanted(name: str | None) -> list[AnyLedger]:
-    if name is not None:
-        return [named_ledger(name, [*LEDGERS])]
-    return [one for one in LEDGERS if one.name in administrative_settings().ledgers]

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from strongroom.commands.context import Administrator, administrative_settings, named_ledger
+from strongroom.commands.context import Administrator, named_or_configured
 from strongroom.core.clock import parse_instant
 from strongroom.core.errors import NotFound, StrongroomError
 from strongroom.core.intents.intent import Outcome
@@ -63,7 +63,7 @@ def payments(
         until_ms=None if until is None else _moment(until),
     )
     found, failed = list[PaymentRecord](), False
-    for definition in _wanted(ledger):
+    for definition in named_or_configured(ledger):
         try:
             found += asyncio.run(_page(definition, wanted, limit))
         except StrongroomError as error:
@@ -83,7 +83,7 @@ def payment(
     wanted = parse_payment_id(payment_id)
     found: PaymentRecord | None = None
     away: StrongroomError | None = None
-    for definition in _wanted(ledger):
+    for definition in named_or_configured(ledger):
         try:
             found = found or asyncio.run(_get(definition, wanted))
         except NotFound:
@@ -151,9 +151,3 @@ def _moment(text: str) -> int:
         return parse_instant(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-
-
-def _wanted(name: str | None) -> list[AnyLedger]:
-    if name is not None:
-        return [named_ledger(name, [*LEDGERS])]
-    return [one for one in LEDGERS if one.name in administrative_settings().ledgers]

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from strongroom.commands.context import Administrator, AsOperator, named_ledger, operator
+from strongroom.commands.context import AsOperator, operator, prepared
 from strongroom.commands.prove import prove
 from strongroom.core.clock import SystemClock, iso_instant
 from strongroom.core.guard.administration import StoredRule
@@ -21,7 +19,6 @@ from strongroom.core.guard.dry_run import Decision, Question
 from strongroom.core.guard.parsing import is_amount
 from strongroom.core.guard.rule import as_document
 from strongroom.core.guard.state import Freeze
-from strongroom.core.ledger.contract import Ledger
 from strongroom.core.terminal import minute, print_table
 from strongroom.registry import LEDGERS
 
@@ -54,7 +51,7 @@ def freezes(ledger: LedgerName = DEFAULT, as_json: AsJson = False) -> None:
     """List what is frozen now, since when, by whom and why."""
 
     async def work() -> list[Freeze]:
-        async with _opened(ledger) as running:
+        async with prepared(ledger) as running:
             return await running.rules.freezes()
 
     frozen = asyncio.run(work())
@@ -79,7 +76,7 @@ def add(
     text = sys.stdin.read() if document == "-" else _text_of(Path(document))
 
     async def work() -> StoredRule:
-        async with _opened(ledger, makes=True) as running:
+        async with prepared(ledger, makes=True) as running:
             return await running.rules.add(operator(who), name, text)
 
     rule = asyncio.run(work())
@@ -92,7 +89,7 @@ def remove(name: RuleName, ledger: LedgerName = DEFAULT, who: AsOperator = None)
     """End a rule. One that denies ends after STRONGROOM_POLICY_DELAY_SECONDS."""
 
     async def work() -> StoredRule:
-        async with _opened(ledger) as running:
+        async with prepared(ledger) as running:
             return await running.rules.remove(operator(who), name)
 
     rule = asyncio.run(work())
@@ -132,7 +129,7 @@ def ask(
     )
 
     async def work() -> Decision:
-        async with _opened(ledger) as running:
+        async with prepared(ledger) as running:
             return await running.dry_run.decide(question)
 
     decision = asyncio.run(work())
@@ -143,14 +140,8 @@ def ask(
 
 
 async def _rules(ledger: str, *, ended: bool) -> list[StoredRule]:
-    async with _opened(ledger) as running:
+    async with prepared(ledger) as running:
         return await running.rules.rules(ended=ended)
-
-
-@asynccontextmanager
-async def _opened(ledger: str, *, makes: bool = False) -> AsyncIterator[Ledger]:
-    async with Administrator().prepared(named_ledger(ledger, [*LEDGERS]), makes=makes) as running:
-        yield running
 
 
 def _show(rules: list[StoredRule], *, as_json: bool) -> None:

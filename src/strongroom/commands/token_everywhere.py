@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from strongroom.commands.context import Administrator, administrative_settings, named_ledger
+from strongroom.commands.context import Administrator, named_ledger, named_or_configured
 from strongroom.core.clock import SystemEntropy
 from strongroom.core.errors import Conflict, NotFound, StrongroomError
 from strongroom.core.ledger.contract import AnyLedger, Ledger
@@ -124,5 +124,4 @@ async def _work(ledger: AnyLedger, work: Callable[[Ledger], Awaitable[Any]], *, 
 
 
 def _configured() -> list[AnyLedger]:
-    served = administrative_settings().ledgers
-    return [one for one in LEDGERS if one.name in served and one.scopes()]
+    return [one for one in named_or_configured(None) if one.scopes()]
