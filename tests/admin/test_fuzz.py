@@ -56,5 +56,8 @@ async def test_every_route_is_described(office: Office) -> None:
     described = {f"{method} {path}" for path, item in document["paths"].items() for method in item}
     assert {"get /admin/v1/payments", "post /admin/v1/ledgers/{ledger}/rules/test"} <= described
     assert "HTTPException" not in json.dumps(document)
+    schemas = document["components"]["schemas"]
+    assert {"code", "requestId", "approvalId", "ledgers"} <= schemas["Problem"]["properties"].keys()
+    assert {"ledger", "done", "approvalId"} <= schemas["Change"]["properties"].keys()
     page = await office.client.get("/admin/v1/docs")
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")

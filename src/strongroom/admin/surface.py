@@ -2,7 +2,7 @@
 
 from strongroom.admin.api.access import Callers
 from strongroom.admin.api.application import create_application
-from strongroom.admin.api.documentation import PAGE
+from strongroom.admin.api.documentation import DOCUMENTATION
 from strongroom.admin.api.errors import ProblemAnswers
 from strongroom.admin.estate import Estate
 from strongroom.admin.settings import SURFACE, AdminSettings
@@ -32,7 +32,7 @@ def admin_surface(
         access=Access.TOKEN,
         has_door=True,
         dialect=errors.refused_at_door,
-        pages=frozenset({PAGE}),
+        pages=frozenset({DOCUMENTATION.page}),
         max_body=None,  # the application words its refusal
         proxies=settings.trusted_proxies,
     )

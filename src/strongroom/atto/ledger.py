@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from strongroom.atto import tables
 from strongroom.atto.api.application import create_application
-from strongroom.atto.api.documentation import PAGE
+from strongroom.atto.api.documentation import DOCUMENTATION
 from strongroom.atto.api.errors import ErrorMapper
 from strongroom.atto.following.follower import RETRY_S
 from strongroom.atto.following.streams import AddressStream
@@ -69,7 +69,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
                 json_only=True,
                 dialect=self._errors.refused_at_door,
                 max_body=None,  # the application words its refusal
-                pages=frozenset({PAGE}),
+                pages=frozenset({DOCUMENTATION.page}),
                 proxies=self.settings.trusted_proxies,
             )
         ]

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from strongroom.bittensor import tables
 from strongroom.bittensor.api.access import Callers
 from strongroom.bittensor.api.application import Services, create_application
-from strongroom.bittensor.api.documentation import PAGE
+from strongroom.bittensor.api.documentation import DOCUMENTATION
 from strongroom.bittensor.api.errors import before_opening, refused_at_door
 from strongroom.bittensor.authorization.authentication import Authenticator
 from strongroom.bittensor.authorization.limits import TokenLimits
@@ -64,7 +64,7 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
                 host=self.settings.host,
                 port=self.settings.port,
                 access=self.settings.access,
-                pages=frozenset({PAGE}),
+                pages=frozenset({DOCUMENTATION.page}),
                 dialect=refused_at_door,
                 max_body=None,  # the application words its refusal
                 proxies=self.settings.trusted_proxies,

@@ -7,7 +7,7 @@ from litestar.di import Provide
 
 from strongroom.admin.api.access import Callers
 from strongroom.admin.api.approvals import ApprovalsController, AskedController
-from strongroom.admin.api.documentation import documentation_routes, openapi_config
+from strongroom.admin.api.documentation import DOCUMENTATION, openapi_config
 from strongroom.admin.api.errors import ProblemAnswers
 from strongroom.admin.api.freezes import EverythingController, FreezesController
 from strongroom.admin.api.ledgers import LedgersController
@@ -36,7 +36,7 @@ def create_application(
             EverythingController,
             PaymentsController,
             LedgerPaymentsController,
-            *documentation_routes(),
+            *DOCUMENTATION.routes(),
         ],
         guards=[callers.admit],
         dependencies={

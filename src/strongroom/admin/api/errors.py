@@ -1,12 +1,13 @@
 """Errors as RFC 9457 has them: {type, title, status, detail}, our stable `code` and the request's id."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
 from litestar import Request, Response
 
+from strongroom.admin.api.wire import Change
 from strongroom.core import errors
 from strongroom.core.http.door import Refused
 from strongroom.core.http.errors import STATUSES, ErrorAnswers, Statuses
@@ -27,7 +28,7 @@ class Problem(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     """As in the header X-Request-Id and in the audit trail."""
     approval_id: str | None = None
     """Under which the change waits for approvals."""
-    ledgers: list[dict[str, Any]] | None = None
+    ledgers: Sequence[Change] | None = None
     """What became of each ledger, of a request that concerns several."""
 
 
@@ -36,7 +37,7 @@ class PartlyDone(errors.StrongroomError):
 
     code = "partly_done"
 
-    def __init__(self, message: str, ledgers: list[dict[str, Any]]) -> None:
+    def __init__(self, message: str, ledgers: Sequence[Change]) -> None:
         super().__init__(message)
         self.ledgers = ledgers
 
@@ -44,7 +45,7 @@ class PartlyDone(errors.StrongroomError):
 class PartlyWaits(errors.ApprovalNeeded):
     """A change of several ledgers that waits for approvals on some of them, on each under an id of its own."""
 
-    def __init__(self, message: str, ledgers: list[dict[str, Any]]) -> None:
+    def __init__(self, message: str, ledgers: Sequence[Change]) -> None:
         super().__init__(message)
         self.ledgers = ledgers
 

@@ -139,13 +139,12 @@ async def _each(
     faults = [one.error for one in outcomes if one.error is not None and not one.was_so]
     if not faults:
         return Changes(ledgers=changes)
-    documents = [msgspec.to_builtins(one) for one in changes]
     undone = ", ".join(one.ledger for one in changes if not one.done)
     if len(changes) > 1 and all(isinstance(one, ApprovalNeeded) for one in faults):
-        raise PartlyWaits(f"not {done} yet, others must approve it first: {undone}", documents)
+        raise PartlyWaits(f"not {done} yet, others must approve it first: {undone}", changes)
     if len(faults) == len(changes) and len({one.instance_code for one in faults}) == 1:
         raise faults[0]
-    raise PartlyDone(f"not {done}: {undone}", documents)
+    raise PartlyDone(f"not {done}: {undone}", changes)
 
 
 def _change(one: Outcome) -> Change:

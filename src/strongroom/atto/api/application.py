@@ -8,7 +8,7 @@ from litestar.di import Provide
 
 from strongroom.atto.api.access import Callers
 from strongroom.atto.api.accounts import AccountController
-from strongroom.atto.api.documentation import documentation_routes, openapi_config
+from strongroom.atto.api.documentation import DOCUMENTATION, openapi_config
 from strongroom.atto.api.errors import ErrorMapper
 from strongroom.atto.api.idempotent import IdempotentRequests
 from strongroom.atto.api.transactions import TransactionController, noop
@@ -73,7 +73,7 @@ def create_application(
             AccountController,
             TransactionController,
             noop,
-            *documentation_routes(),
+            *DOCUMENTATION.routes(),
         ],
         guards=[callers.admit],
         dependencies={

@@ -1,11 +1,8 @@
 """The OpenAPI document and the page that shows it."""
 
-from typing import Any
-
-from litestar import Litestar, MediaType, Router
+from litestar import MediaType
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import (
-    Components,
     OpenAPI,
     OpenAPIMediaType,
     OpenAPIResponse,
@@ -13,50 +10,32 @@ from litestar.openapi.spec import (
     Reference,
     RequestBody,
     Schema,
-    SecurityScheme,
     Tag,
 )
 
-import strongroom
 from strongroom.atto.api.errors import ErrorBody
 from strongroom.atto.api.transactions import NDJSON
 from strongroom.atto.history.views import EntryView
-from strongroom.core.http.openapi import LazyDocument
-from strongroom.core.http.route_access import PUBLIC
-from strongroom.core.http.swagger import swagger_routes
+from strongroom.core.http.openapi import Documentation, bearer, described
 
-PAGE = "/"
-DOCUMENT = "/v3/api-docs"
+DOCUMENTATION = Documentation(title="Atto Wallet Server API", document="/v3/api-docs", page="/")
 ERROR_REFERENCE = f"#/components/schemas/{ErrorBody.__name__}"
 
 
 def openapi_config() -> OpenAPIConfig:
-    return OpenAPIConfig(
-        title="Atto Wallet Server API",
-        version=strongroom.__version__,
+    return DOCUMENTATION.config(
+        described(_complete),
         description=(
             "Custody of Atto accounts. Operations are synchronous: use a client timeout of about one minute. "
             "Amounts are raw units (1 ATTO = 10^9 raw)."
         ),
-        openapi_router=Router(path=DOCUMENT, route_handlers=[], opt=PUBLIC, include_in_schema=False),
-        render_plugins=[LazyDocument(_document)],
         tags=[
             Tag(name="Wallets", description="Mnemonics, locks, totals."),
             Tag(name="Accounts", description="Accounts, sends, representatives, history."),
         ],
-        components=Components(
-            security_schemes={
-                "token": SecurityScheme(type="http", scheme="bearer", description="An API token")
-            }
-        ),
+        schemes={"token": bearer("An API token")},
         security=[{"token": []}, {}],
     )
-
-
-def _document(application: Litestar) -> dict[str, Any]:
-    document = application.openapi_schema
-    _complete(document)
-    return document.to_schema()
 
 
 def _complete(document: OpenAPI) -> None:
@@ -105,7 +84,3 @@ def _is_frameworks_own(response: OpenAPIResponse | Reference) -> bool:
 def _error(description: str) -> OpenAPIResponse:
     schema = Reference(ref=ERROR_REFERENCE)
     return OpenAPIResponse(description=description, content={MediaType.JSON: OpenAPIMediaType(schema=schema)})
-
-
-def documentation_routes() -> list[Any]:
-    return swagger_routes(page=PAGE, title="Atto Wallet Server API", document=DOCUMENT, marks=PUBLIC)

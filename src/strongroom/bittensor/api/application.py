@@ -8,7 +8,7 @@ from litestar.di import Provide
 
 from strongroom.bittensor.api.access import Callers
 from strongroom.bittensor.api.calls import CallsController
-from strongroom.bittensor.api.documentation import documentation_routes, openapi_config
+from strongroom.bittensor.api.documentation import DOCUMENTATION, openapi_config
 from strongroom.bittensor.api.errors import ErrorMapper
 from strongroom.bittensor.api.extrinsics import ExtrinsicsController
 from strongroom.bittensor.api.general import read_health, version
@@ -55,7 +55,7 @@ def create_application(services: Services, *, callers: Callers, metrics: Metrics
             PylonController,
             CallsController,
             ExtrinsicsController,
-            *documentation_routes(),
+            *DOCUMENTATION.routes(),
         ],
         guards=[callers.admit],
         dependencies={

@@ -21,7 +21,7 @@ from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.admission import Admission
 from strongroom.hathor.api.answers import Answer, encode_json
 from strongroom.hathor.api.cors import OpenToAllPages
-from strongroom.hathor.api.documentation import documentation_routes, openapi_config
+from strongroom.hathor.api.documentation import DOCUMENTATION, openapi_config
 from strongroom.hathor.api.first_api.proposals import LegacyProposalController, LegacyProposals
 from strongroom.hathor.api.first_api.wallets import LegacyWalletController, LegacyWallets
 from strongroom.hathor.api.network.chain import ChainController
@@ -106,7 +106,7 @@ def create_application(
             *CONTROLLERS,
             *(FIRST_API if services.first_api else ()),
             delete_wallet,  # behind the controllers: two of them cannot share a path
-            *documentation_routes(),
+            *DOCUMENTATION.routes(),
         ],
         dependencies=_dependencies(services),
         before_request=admission.admit,

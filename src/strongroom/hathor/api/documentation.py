@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-from litestar import Litestar, Router
+from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import SecurityScheme
 from litestar.routes import HTTPRoute
 
-import strongroom
-from strongroom.core.http.openapi import Complete, LazyDocument
-from strongroom.core.http.swagger import swagger_routes
+from strongroom.core.http.openapi import Complete, Documentation, bearer
 from strongroom.hathor.amounts import AmountForm
 from strongroom.hathor.api.amounts import HEADER, QUERY_KEY
 from strongroom.hathor.api.answers import JSON
@@ -23,8 +21,7 @@ from strongroom.hathor.api.wallets.registration import RegistrationRules
 
 Json = dict[str, Any]
 
-TITLE = "Hathor wallet service API"
-DOCUMENT = "/api-docs"
+DOCUMENTATION = Documentation(title="Hathor wallet service API", document="/api-docs", page="/", marks=PUBLIC)
 DESCRIPTION = (
     "Wallets of Hathor as hathor-wallet-service serves them. Amounts are whole numbers of the smallest unit; a client whose"
     f" numbers are floats asks for decimal strings with the header `{HEADER}` or the query key `{QUERY_KEY}`."
@@ -46,31 +43,17 @@ FORMS: Json = {
 
 def openapi_config(rules: RegistrationRules) -> OpenAPIConfig:
     """`rules`: the bodies of registrations depend on them."""
-    return OpenAPIConfig(
-        title=TITLE,
-        version=strongroom.__version__,
+    return DOCUMENTATION.config(
+        _complete(rules),
         description=DESCRIPTION,
-        openapi_router=Router(path=DOCUMENT, route_handlers=[], opt=PUBLIC, include_in_schema=False),
-        render_plugins=[LazyDocument(_complete(rules))],
-        components=Components(
-            security_schemes={
-                "token": SecurityScheme(
-                    type="http",
-                    scheme="bearer",
-                    bearer_format="JWT",
-                    description="From `POST /auth/token`",
-                ),
-                "apiToken": SecurityScheme(
-                    type="http", scheme="bearer", description="From `strongroom token create`"
-                ),
-                "key": SecurityScheme(type="apiKey", security_scheme_in="header", name="x-api-key"),
-            }
-        ),
+        schemes={
+            "token": SecurityScheme(
+                type="http", scheme="bearer", bearer_format="JWT", description="From `POST /auth/token`"
+            ),
+            "apiToken": bearer("From `strongroom token create`"),
+            "key": SecurityScheme(type="apiKey", security_scheme_in="header", name="x-api-key"),
+        },
     )
-
-
-def documentation_routes() -> list[Any]:
-    return swagger_routes(page="/", title=TITLE, document=DOCUMENT, marks=PUBLIC)
 
 
 def _complete(rules: RegistrationRules) -> Complete:
