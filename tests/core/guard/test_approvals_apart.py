@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from strongroom.core.errors import ApprovalNeeded, Forbidden, InvalidInput
 from strongroom.core.guard.approvals import administration, asking, store
 from strongroom.core.guard.approvals.approval import ApprovalState, Vote
+from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit, verify
 from strongroom.core.security.policy import Deferral, SignatureRequest
@@ -119,6 +120,27 @@ async def test_a_vote_that_comes_after_the_end_is_a_defect_and_is_not_stored(gua
     with pytest.raises(AssertionError, match="is not parked any more"):
         await guarded.database.write(lambda connection: store.insert_vote(connection, approval, vote))
     assert (await guarded.approvals.show(waiting)).votes == ()
+
+
+async def test_what_its_ledger_gives_up_fails_whether_or_not_it_was_approved(
+    guarded: Guarded, clock: ManualClock
+) -> None:
+    """A client of one that still waited is not told that somebody approved it."""
+    await guarded.add("one", asks())
+    waiting, approved = await guarded.park(request(key="a")), await guarded.park(request(key="b"))
+    other = await guarded.park(request(amount_raw=6, key="c"))
+    await guarded.approvals.approve(ANN, approved)
+    withdrawals = Withdrawals("toy", Audit(clock), clock)
+    await guarded.database.write(
+        lambda connection: withdrawals.withdraw(connection, {"amount": 5}, "given up")
+    )
+    for key, each in (("a", waiting), ("b", approved)):
+        with pytest.raises(Forbidden) as raised:
+            await guarded.sign(request(key=key))
+        assert raised.value.instance_code == "approval_failed"
+        assert raised.value.message == f"The request {each} could not be carried out: given up"
+    assert await state(guarded, other) is ApprovalState.PARKED
+    await verify(guarded.database)
 
 
 async def test_nobody_carries_out_what_waits_still(guarded: Guarded) -> None:

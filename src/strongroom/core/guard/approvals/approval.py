@@ -1,9 +1,11 @@
 """A request that waits for approvals, and what it is bound to.
 
 PARKED ──> APPROVED ──> SPENT       a signature was made, or a change was done
-   │           ├──────> FAILED      it could not be carried out, and never will be
+   ├───────────┼──────> FAILED      it could not be carried out and never will be, or its ground is gone
    ├───────────┼──────> REFUSED     somebody said no
    └───────────┴──────> EXPIRED     nobody said enough in time
+
+A change is never APPROVED: the last vote does it. What waits and needs no approval any more may be SPENT from PARKED.
 """
 
 import enum

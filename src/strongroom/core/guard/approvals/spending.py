@@ -104,8 +104,7 @@ def _require_open(approval: Approval, terms_hash: bytes, now_ms: int) -> None:
             raise Forbidden(f"The request {approval.id} was not approved in time", code=EXPIRED_CODE)
         case ApprovalState.FAILED:
             raise Forbidden(
-                f"The request {approval.id} was approved and could not be carried out: {approval.reason}",
-                code=FAILED_CODE,
+                f"The request {approval.id} could not be carried out: {approval.reason}", code=FAILED_CODE
             )
         case _:
             return
