@@ -146,8 +146,7 @@ class ApprovalAdministration:
             if principal.name != approval.principal.name:
                 self._require_entitled(connection, state, approval, principal)
             why = f"{reason} ({principal.name})"
-            if not store.end(connection, approval, ApprovalState.REFUSED, why, now_ms):
-                raise _decided(approval.state)
+            store.end_locked(connection, approval, ApprovalState.REFUSED, why, now_ms)
             details = {"terms": approval.terms, "reason": reason}
             self._audit.append(connection, principal, "approval.refuse", approval_id, details)
             return _load(connection, approval_id)

@@ -30,8 +30,8 @@ def begin_waiting(
         Duplicate: another request took the slot.
     """
     now_ms, principal = approval.asked_at_ms, approval.principal
-    if over is not None and not store.end(connection, over, ApprovalState.EXPIRED, None, now_ms):
-        raise AssertionError(f"the request {over.id} was locked, and has ended")
+    if over is not None:
+        store.end_locked(connection, over, ApprovalState.EXPIRED, None, now_ms)
     if store.count(connection, OPEN, now_ms, principal=principal.name) >= MAX_WAITING:
         raise Conflict(f"{MAX_WAITING} requests of yours wait for approval", code="too_many_approvals")
     store.insert(connection, approval, slot)

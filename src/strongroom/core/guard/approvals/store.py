@@ -234,6 +234,14 @@ def end(
     return connection.execute(statement).rowcount == 1
 
 
+def end_locked(
+    connection: Connection, approval: Approval, state: ApprovalState, reason: str | None, now_ms: int
+) -> None:
+    """Ends a request that was read as open, and whose row the caller has locked since."""
+    if not end(connection, approval, state, reason, now_ms):
+        raise AssertionError(f"the request {approval.id} was locked, and has ended")
+
+
 def note(connection: Connection, approval_id: str, reason: str) -> None:
     """Why an approved request could not be carried out yet."""
     connection.execute(
