@@ -9,7 +9,8 @@ from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.authentication import Gatekeeper, TokenCheck
 from strongroom.core.security.credentials import Credentials
-from strongroom.core.security.tokens import NewToken, Tokens
+from strongroom.core.security.stored_tokens import NewToken
+from strongroom.core.security.tokens import Tokens
 from strongroom.core.security.upkeep.token_uses import TokenUses
 from strongroom.core.storage.database import Database
 

@@ -35,7 +35,8 @@ from strongroom.core.security.certificates import (
     bind_certificate,
     bind_subject,
 )
-from strongroom.core.security.tokens import NewToken, Token, TokenChange, Tokens
+from strongroom.core.security.stored_tokens import NewToken, Token, TokenChange
+from strongroom.core.security.tokens import Tokens
 from strongroom.core.storage.database import Database
 from strongroom.core.terminal import minute, print_table
 from strongroom.registry import BY_NAME, LEDGERS

@@ -15,7 +15,7 @@ from strongroom.core.clock import SystemEntropy
 from strongroom.core.errors import Conflict, NotFound, StrongroomError
 from strongroom.core.ledger.contract import AnyLedger, Ledger
 from strongroom.core.security.access import ADMIN_SCOPES, OPERATOR
-from strongroom.core.security.tokens import NewToken, new_token, same_token
+from strongroom.core.security.stored_tokens import NewToken, new_token, same_token
 from strongroom.registry import LEDGERS
 
 ALL = "all"

@@ -13,7 +13,7 @@ from atto.conftest import Start
 from strongroom.core.coordination.rates import parse_rate
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.security.access import OPERATOR
-from strongroom.core.security.tokens import TokenChange
+from strongroom.core.security.stored_tokens import TokenChange
 from strongroom.core.storage import tables
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, AttoService, assert_refused, entry

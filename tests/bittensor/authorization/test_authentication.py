@@ -12,7 +12,7 @@ from bittensor.conftest import Start
 from strongroom.core.coordination.rates import parse_rate
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import OPERATOR
-from strongroom.core.security.tokens import TokenChange
+from strongroom.core.security.stored_tokens import TokenChange
 from strongroom.core.storage import tables
 from support.bittensor_service import BittensorService, bearer, import_validator
 from support.clock import START_MS, ManualClock

@@ -11,7 +11,7 @@ from strongroom.core.guard.dry_run import DryRun, Question
 from strongroom.core.guard.guard import Default
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.security.access import OPERATOR, Principal
-from strongroom.core.security.tokens import MAX_MAKERS
+from strongroom.core.security.stored_tokens import MAX_MAKERS
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
 from support.guarding import Guarded, asks, code, request

@@ -11,7 +11,7 @@ from strongroom.core.errors import StrongroomError, Unauthenticated
 from strongroom.core.security.access import ANONYMOUS, OPERATOR, Principal
 from strongroom.core.security.authentication import require_unrevoked
 from strongroom.core.security.credentials import Credentials
-from strongroom.core.security.tokens import TokenChange
+from strongroom.core.security.stored_tokens import TokenChange
 from strongroom.core.storage.database import Database
 from support.clock import START_MS, ManualClock, SeededEntropy
 from support.tokens import TokenHouse, bearing

@@ -21,7 +21,8 @@ from strongroom.core.security.certificates import (
     read_presented,
 )
 from strongroom.core.security.credentials import Credentials
-from strongroom.core.security.tokens import TokenChange, Tokens
+from strongroom.core.security.stored_tokens import TokenChange
+from strongroom.core.security.tokens import Tokens
 from strongroom.core.security.upkeep.token_uses import TokenUses
 from strongroom.core.storage.database import Database
 from support.certificates import Authority, Certificate

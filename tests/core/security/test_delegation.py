@@ -9,7 +9,8 @@ from strongroom.core.errors import Forbidden
 from strongroom.core.security.access import ADMIN_SCOPES, OPERATOR, Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.certificates import CertificateBinding, CertificateUse
-from strongroom.core.security.tokens import NewToken, TokenChange, Tokens
+from strongroom.core.security.stored_tokens import NewToken, TokenChange
+from strongroom.core.security.tokens import Tokens
 from strongroom.core.security.upkeep.delegation import Delegation, TokenWish
 from strongroom.core.storage.database import Database
 from support.clock import START_MS, ManualClock, SeededEntropy

@@ -11,7 +11,8 @@ from strongroom.core.errors import Conflict, InvalidInput, NotFound
 from strongroom.core.security.access import ADMIN_SCOPES, OPERATOR
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.certificates import CertificateBinding, CertificateUse
-from strongroom.core.security.tokens import MAX_OVERLAP_MS, Tokens, new_token, same_token
+from strongroom.core.security.stored_tokens import new_token, same_token
+from strongroom.core.security.tokens import MAX_OVERLAP_MS, Tokens
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import START_MS, ManualClock, SeededEntropy

@@ -12,7 +12,7 @@ from strongroom.core.coordination.rates import Rate, parse_rate
 from strongroom.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from strongroom.core.security.access import OPERATOR, Principal, system_principal
 from strongroom.core.security.audit import verify
-from strongroom.core.security.tokens import Token, TokenChange
+from strongroom.core.security.stored_tokens import Token, TokenChange
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate

@@ -17,7 +17,7 @@ from strongroom.core.errors import InvalidInput
 from strongroom.core.http.route_access import needs
 from strongroom.core.ledger.contract import AnyLedger
 from strongroom.core.security.access import Principal
-from strongroom.core.security.tokens import TokenChange
+from strongroom.core.security.stored_tokens import TokenChange
 from strongroom.core.security.upkeep.delegation import Delegation, TokenWish
 
 MAX_OVERLAP_S = 366 * 86_400

@@ -14,7 +14,7 @@ from strongroom.core.intents.intent import Outcome
 from strongroom.core.intents.payments import PaymentRecord, document_of
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.runtime.telemetry import Health
-from strongroom.core.security.tokens import TOKEN, Token
+from strongroom.core.security.stored_tokens import TOKEN, Token
 
 
 class Answer(msgspec.Struct, kw_only=True, rename="camel"):

@@ -17,7 +17,7 @@ from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
 from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.credentials import Credentials
-from strongroom.core.security.tokens import TOKEN_PREFIX
+from strongroom.core.security.stored_tokens import TOKEN_PREFIX
 
 BEARER = "bearer "
 MAX_TOKEN = 4096

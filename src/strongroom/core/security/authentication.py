@@ -16,7 +16,7 @@ from strongroom.core.security.access import ANONYMOUS, Principal
 from strongroom.core.security.certificates import CertificateUse, read_presented
 from strongroom.core.security.credentials import Credentials
 from strongroom.core.security.networks import ELSEWHERE, is_within
-from strongroom.core.security.tokens import TOKEN_PREFIX, makers_of, networks_of, rate_of, secret_hash
+from strongroom.core.security.stored_tokens import TOKEN_PREFIX, makers_of, networks_of, rate_of, secret_hash
 from strongroom.core.security.upkeep.token_uses import TokenUses
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, holding

@@ -14,7 +14,7 @@ from strongroom.core.guard.state import FreezeScope
 from strongroom.core.http.forwarded import parse_proxies
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.tokens import TokenChange
+from strongroom.core.security.stored_tokens import TokenChange
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.hathor.proposals.broadcast_policy import VOCABULARY

@@ -23,7 +23,7 @@ from strongroom.core.guard.approvals.approval import (
 from strongroom.core.guard.state import GuardState
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import principal_with
-from strongroom.core.security.tokens import makers_of
+from strongroom.core.security.stored_tokens import makers_of
 from strongroom.core.storage import tables as core_tables
 from strongroom.core.storage.database import holding, locking
 from strongroom.core.storage.statements import MAX_IN

@@ -15,7 +15,8 @@ from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import Forbidden
 from strongroom.core.security.access import ADMIN, ADMIN_SCOPES, Principal
 from strongroom.core.security.networks import is_within, parse_networks
-from strongroom.core.security.tokens import IssuedToken, Token, TokenChange, Tokens
+from strongroom.core.security.stored_tokens import IssuedToken, Token, TokenChange
+from strongroom.core.security.tokens import Tokens
 
 KEPT: Final = frozenset({ADMIN, "*"})
 """Rights that no token gives another one, because they have the right to approve in them."""

@@ -1,13 +1,16 @@
-"""Finds out whether a token comes from somebody who administers tokens, so that nobody answers for a request of their own."""
+"""Finds out whether a token comes from somebody who administers tokens, so that nobody answers for a request of their own.
+
+It asks the audit trail, and so for more than `Principal.makers`: also for people, and for those who rotated a maker afterwards.
+"""
 
 from typing import Final
 
 from sqlalchemy import Connection, select
 
+from strongroom.core.security.stored_tokens import TOKEN
 from strongroom.core.storage import tables
 
 GAVE_A_SECRET: Final = ("token.create", "token.rotate")
-TOKEN: Final = "token:"  # noqa: S105 - the beginning of a principal's name
 
 
 def comes_from(connection: Connection, token_id: str, principal: str) -> bool:
