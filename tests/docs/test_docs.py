@@ -21,6 +21,9 @@ VARIABLE = re.compile(
 )
 CODE = re.compile(r'\bcode(?:: ClassVar\[str\])? ?= ?"([a-z_]+)"')
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
+ACTION = re.compile(
+    r'audit\.append\(\s*connection, [\w.]+, "([a-z.]+)"|"(token\.[a-z]+)", (?:lambda|changed)'
+)
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 # A route that declares no scope, which the access tests find; classes that are never raised as they are, what the automatic receiver tells itself, verdicts of `doctor`, and faults of
@@ -93,3 +96,16 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         if fragment:
             headings = {anchor(heading) for heading in HEADING.findall(target.read_text())}
             assert fragment in headings, f"{path}#{fragment}"
+
+
+def test_every_action_in_the_audit_trail_is_explained() -> None:
+    table = OPERATIONS.split("## The audit trail")[1].split("\n## ")[0]
+    found = {
+        action
+        for file in SOURCE.rglob("*.py")
+        for groups in ACTION.findall(file.read_text())
+        for action in groups
+        if action
+    }
+    assert len(found) > 15, "the pattern finds them"
+    assert [action for action in sorted(found) if f"`{action}`" not in table] == []
