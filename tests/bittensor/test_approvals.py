@@ -141,16 +141,17 @@ async def test_weights_are_not_set_after_newer_ones(node: LiveNode, service: Bit
     assert len(await signed(service)) == 1
 
 
-async def background(service: BittensorService, **more: Any) -> str:
-    answer = await service.client.post("/wallet/set_weights", json=body(**more) | {"async": True})
+async def background(service: BittensorService, headers: dict[str, str] | None = None, **more: Any) -> str:
+    asked = body(**more) | {"async": True}
+    answer = await service.client.post("/wallet/set_weights", json=asked, headers=headers)
     assert answer.status_code == 202
     job: str = answer.json()["job_id"]
     return job
 
 
-async def approval_of(service: BittensorService, job: str) -> str:
+async def approval_of(service: BittensorService, job: str, headers: dict[str, str] | None = None) -> str:
     async def seen() -> dict[str, Any]:
-        found: dict[str, Any] = (await service.client.get(f"/wallet/jobs/{job}")).json()
+        found: dict[str, Any] = (await service.client.get(f"/wallet/jobs/{job}", headers=headers)).json()
         return found
 
     async def is_waiting() -> bool:
@@ -193,6 +194,33 @@ async def test_newer_weights_take_the_place_of_a_job_that_waits_for_people(
     assert await signed(service) == []
 
 
+async def revoke(service: BittensorService, headers: dict[str, str]) -> None:
+    await service.ledger.tokens.revoke(OPERATOR, headers["Authorization"].split("_")[1])
+
+
+async def test_nobody_is_asked_about_a_job_that_has_ended(service: BittensorService) -> None:
+    """Its key or its token is gone, or a rule denies it now."""
+    mine = await service.token()
+    job = await background(service, headers=mine)
+    approval = await approval_of(service, job, mine)
+    await revoke(service, mine)
+    failed = await until_state(service, approval, ApprovalState.FAILED)
+    assert failed.reason == f"The job {job} has ended: TokenRevoked"
+    job = await background(service)
+    approval = await approval_of(service, job)
+    await service.ledger.rules.add(OPERATOR, "nothing", json.dumps({"effect": "deny"}))
+    failed = await until_state(service, approval, ApprovalState.FAILED)
+    assert failed.reason == f"The job {job} has ended: RuleDenied"
+    await service.ledger.rules.remove(OPERATOR, "nothing")
+    job = await background(service)
+    approval = await approval_of(service, job)
+    await service.ledger.wallets.remove(OPERATOR, hotkey(WALLET, HOTKEY))
+    failed = await until_state(service, approval, ApprovalState.FAILED)
+    assert failed.reason == f"The job {job} has ended: KeyRemoved"
+    assert await service.ledger.approvals.list() == []
+    assert await signed(service) == []
+
+
 async def transfer(
     service: BittensorService, headers: dict[str, str], key: str, amount: int
 ) -> httpx2.Response:
@@ -224,8 +252,7 @@ async def test_an_approved_payment_is_paid_once(node: LiveNode, service: Bittens
 async def test_a_revoked_token_s_request_is_not_carried_out(service: BittensorService) -> None:
     headers = await service.token(calls=(TRANSFER,), coldkey=True)
     approval = waiting(await transfer(service, headers, "invoice", TAO))
-    (token,) = [one for one in await service.ledger.tokens.list() if one.revoked_at_ms is None]
-    await service.ledger.tokens.revoke(OPERATOR, token.id)
+    await revoke(service, headers)
     await service.ledger.approvals.approve(ANN, approval)
     await until_state(service, approval, ApprovalState.FAILED)
     assert await signed(service) == []

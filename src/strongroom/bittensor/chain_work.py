@@ -120,7 +120,7 @@ class ChainWork:
             clock=clock,
             entropy=entropy,
         )
-        reveals = Reveals(
+        self.reveals = Reveals(
             chain=self.chain,
             subnets=subnets,
             database=database,
@@ -128,8 +128,9 @@ class ChainWork:
             submitter=self.submitter,
         )
         self._runner = JobRunner(
-            {SET: self.weights.carry_out, REVEAL: reveals.carry_out},
+            {SET: self.weights.carry_out, REVEAL: self.reveals.carry_out},
             database=database,
+            withdrawals=ledger.withdrawals,
             clock=clock,
             entropy=entropy,
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 from sqlalchemy.engine import URL
 
 from strongroom.bittensor import tables
@@ -15,6 +15,7 @@ from strongroom.bittensor.gateway import InvalidNodeResponse
 from strongroom.bittensor.jobs.runner import principal_of
 from strongroom.bittensor.jobs.store import Job, JobExists, find_job
 from strongroom.bittensor.keystore.names import hotkey
+from strongroom.bittensor.weights.setter import REVEAL
 from strongroom.core.errors import Unavailable
 from strongroom.core.security.access import OPERATOR
 from strongroom_sandbox.bittensor.codec.runtime import Call
@@ -69,6 +70,14 @@ async def told(service: BittensorService, job: str, headers: dict[str, str] | No
                 result: dict[str, Any] = found["result"]
                 return result
             await asyncio.sleep(0.05)
+
+
+async def stored(service: BittensorService, job_id: str) -> Job:
+    found = await service.ledger.database.read(
+        lambda connection: find_job(connection, "service-token", job_id)
+    )
+    assert found is not None
+    return found
 
 
 async def stored_result(service: BittensorService, job: str) -> str:
@@ -144,12 +153,7 @@ async def test_a_replica_that_lost_its_lead_signs_no_job_again(
     job_id = await in_background(service)
     await pooled(node)
 
-    def stale(connection: Connection) -> Job:
-        job = find_job(connection, "service-token", job_id)
-        assert job is not None
-        return replace(job, extrinsic=None)
-
-    job = await service.ledger.database.read(stale)
+    job = replace(await stored(service, job_id), extrinsic=None)
     with pytest.raises(JobExists):
         await service.ledger.chain_work.weights.carry_out(principal_of(job), job)
     assert len(node.node.pool.waiting) == 1
@@ -159,6 +163,37 @@ async def test_a_replica_that_lost_its_lead_signs_no_job_again(
     with pytest.raises(JobExists):
         await service.ledger.chain_work.weights.carry_out(principal_of(job), job)
     assert signatures(service) == 1
+
+
+async def test_a_replica_that_lost_its_lead_ends_no_job_that_was_signed(
+    node: LiveNode, service: BittensorService
+) -> None:
+    """It keeps its place until its outcome is known, and is signed again where that is none."""
+    job_id = await in_background(service)
+    await pooled(node)
+    stale = replace(await stored(service, job_id), extrinsic=None, created_at_ms=0)  # the tempo is long over
+    assert await service.ledger.chain_work.weights.carry_out(principal_of(stale), stale) is False
+    assert (await stored(service, job_id)).is_open
+    node.produce()
+    assert (await told(service, job_id))["success"] is True
+
+
+async def test_a_replica_that_lost_its_lead_ends_no_reveal_that_was_signed(
+    node: LiveNode, service: BittensorService
+) -> None:
+    """The chain holds the commit no longer because it was revealed."""
+    node.change(CommitRevealWeightsEnabled=True, Tempo=10)
+    assert (await set_weights(service, uids=[0], weights=[7])).json()["success"] is True
+    node.produce()
+    reveals = select(tables.job.c.id).where(tables.job.c.kind == REVEAL)
+    reveal_id = (await service.ledger.database.fetch_all(reveals))[0].id
+    node.node.production.finality_lag = 1
+    assert await revealed(node, HOT.public_key) == [(0, 65535)]
+    stale = replace(await stored(service, reveal_id), extrinsic=None)
+    assert await service.ledger.chain_work.reveals.carry_out(principal_of(stale), stale) is False
+    assert (await stored(service, reveal_id)).is_open
+    node.produce(2)
+    assert (await settled(service, reveal_id))["result"]["success"] is True
 
 
 async def test_a_job_of_a_revoked_token_is_not_signed(node: LiveNode, service: BittensorService) -> None:

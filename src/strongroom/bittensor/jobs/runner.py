@@ -14,8 +14,7 @@ from strongroom.bittensor.jobs.store import (
     REFUSAL,
     Job,
     JobExists,
-    close_unsigned,
-    document,
+    close_waiting,
     waiting_jobs,
 )
 from strongroom.bittensor.protocol.failures import Failure
@@ -29,6 +28,7 @@ from strongroom.core.errors import (
     Unauthenticated,
 )
 from strongroom.core.guard.approvals.spending import EXPIRED_CODE, FAILED_CODE, REFUSED_CODE, SPENT_CODE
+from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.guard.guard import FROZEN_CODE
 from strongroom.core.guard.windows import LIMIT_CODE
 from strongroom.core.runtime.backoff import Backoff
@@ -58,10 +58,17 @@ class JobRunner:
     """`kinds` maps each kind of job to the function that carries it out. The runner calls it until the job waits no more."""
 
     def __init__(
-        self, kinds: Mapping[str, CarryOut], *, database: Database, clock: Clock, entropy: Entropy
+        self,
+        kinds: Mapping[str, CarryOut],
+        *,
+        database: Database,
+        withdrawals: Withdrawals,
+        clock: Clock,
+        entropy: Entropy,
     ) -> None:
         self._kinds = kinds
         self._database = database
+        self._withdrawals = withdrawals
         self._clock = clock
         self._entropy = entropy
         self.news = asyncio.Event()
@@ -146,8 +153,9 @@ class JobRunner:
 
     async def _close(self, job: Job, name: str, error: StrongroomError) -> None:
         failure = Failure(type="Service", name=name, docs=error.message)
-        closed = document(job, success=False, failure=failure)
-        await self._database.write(lambda connection: close_unsigned(connection, job.id, closed))
+        await self._database.write(
+            partial(close_waiting, job=job, failure=failure, withdrawals=self._withdrawals)
+        )
 
     async def _note(self, job: Job, error: ApprovalNeeded) -> None:
         if error.approval is not None:

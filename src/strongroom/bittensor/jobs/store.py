@@ -200,7 +200,7 @@ def put_job(connection: Connection, job: Job, withdrawals: Withdrawals) -> None:
     ended = _take_slot(connection, job)
     _write_job(connection, job)
     if ended is not None:
-        withdrawals.withdraw(connection, {"job": ended}, f"The job {ended} has ended: {SUPERSEDED}")
+        _withdraw(connection, ended, SUPERSEDED, withdrawals)
 
 
 def _write_job(connection: Connection, job: Job) -> None:
@@ -259,18 +259,20 @@ def close_job(connection: Connection, job_id: str, result: dict[str, Any]) -> No
     )
 
 
-def close_unsigned(connection: Connection, job_id: str, result: dict[str, Any]) -> None:
-    """Closes the job, unless another process has signed for it meanwhile."""
-    row = connection.execute(_LOCKED_BY_ID, {"which": job_id}).first()
-    if row is not None and row.extrinsic is None:
-        close_job(connection, job_id, result)
+def close_waiting(connection: Connection, job: Job, failure: Failure, withdrawals: Withdrawals) -> None:
+    """Closes a job of the background that still waits as it was read; nobody has to decide about it any more.
 
-
-def close_unchanged(connection: Connection, job: Job, result: dict[str, Any]) -> None:
-    """Closes the job, unless its document has changed since it was read: a commit that is signed again changes its reveal."""
+    Otherwise another process has signed for it meanwhile, or a commit that is signed again has changed its reveal.
+    """
     row = connection.execute(_LOCKED_BY_ID, {"which": job.id}).first()
-    if row is not None and _job(row).document == job.document:
-        close_job(connection, job.id, result)
+    if row is None or not row.is_open or row.extrinsic is not None or _job(row).document != job.document:
+        return
+    close_job(connection, job.id, document(job, success=False, failure=failure))
+    _withdraw(connection, job.id, failure.name, withdrawals)
+
+
+def _withdraw(connection: Connection, job_id: str, why: str, withdrawals: Withdrawals) -> None:
+    withdrawals.withdraw(connection, {"job": job_id}, f"The job {job_id} has ended: {why}")
 
 
 def retry_job(connection: Connection, job_id: str) -> None:

@@ -1,6 +1,7 @@
 """Reveals committed weights, in the blocks in which the chain takes the reveal."""
 
 import enum
+from functools import partial
 from typing import Any
 
 from strongroom.bittensor.authorization.key_use import call_use
@@ -10,7 +11,7 @@ from strongroom.bittensor.extrinsics.store import load
 from strongroom.bittensor.extrinsics.submitter import Submitter
 from strongroom.bittensor.gateway import Chain, Item, Runtime
 from strongroom.bittensor.jobs.parked import ParkedJob, deferral_of
-from strongroom.bittensor.jobs.store import Job, close_unchanged, document, require_waiting, stored_with
+from strongroom.bittensor.jobs.store import Job, close_waiting, require_waiting, stored_with
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.keystore.names import HotkeyNames
 from strongroom.bittensor.protocol import calls
@@ -91,8 +92,8 @@ class Reveals:
 
     async def _close(self, job: Job, name: str, docs: str) -> None:
         failure = Failure(type="Service", name=name, docs=docs)
-        closed = document(job, success=False, failure=failure)
-        await self._database.write(lambda connection: close_unchanged(connection, job, closed))
+        withdrawals = self._submitter.withdrawals
+        await self._database.write(partial(close_waiting, job=job, failure=failure, withdrawals=withdrawals))
 
 
 def reveal_call(runtime: Runtime, job: Job) -> Call:

@@ -32,8 +32,7 @@ from strongroom.bittensor.jobs.store import (
     JobResult,
     WaitFor,
     check_key,
-    close_job,
-    document,
+    close_waiting,
     last_extrinsic,
     last_job,
     nothing_signed,
@@ -187,14 +186,10 @@ class Weights:
                 docs="No block took the weights within the tempo" + _last_refusal(job),
             )
         if failure is not None:
-            closed = document(job, success=False, failure=failure)
-
-            def close(connection: Connection) -> None:
-                close_job(connection, job.id, closed)
-                ended = f"The job {job.id} has ended: {failure.name}"
-                self._submitter.withdrawals.withdraw(connection, {"job": job.id}, ended)
-
-            await self._database.write(close)
+            withdrawals = self._submitter.withdrawals
+            await self._database.write(
+                partial(close_waiting, job=job, failure=failure, withdrawals=withdrawals)
+            )
         elif not await self._blocks_to_wait(job, subnet):
             await self._submit(principal, job, keypair, subnet, check=require_waiting)
             return True
