@@ -1,11 +1,13 @@
 """Weights over the whole way: HTTP, database, a node's JSON-RPC, blocks."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy.engine import URL
+from structlog.testing import capture_logs
 
 from strongroom.bittensor.protocol.ss58 import encode_address
 from strongroom.bittensor.protocol.weights import WeightSet
@@ -113,6 +115,15 @@ async def test_the_same_again_is_the_same_and_others_wait(node: LiveNode, servic
     told = (await set_weights(service, weights=[1, 2, 3])).json()
     assert (told["success"], told["error"]["name"]) == (False, "TooSoon")
     assert told["blocks_to_wait"] == 100 - 5
+
+
+async def test_the_same_twice_at_once_are_one_and_no_defect(service: BittensorService) -> None:
+    with capture_logs() as logs:
+        one, other = await asyncio.gather(set_weights(service), set_weights(service))
+    assert one.json() == other.json()
+    assert one.json()["success"] is True
+    assert not [each for each in logs if each["log_level"] in {"error", "critical", "warning"}]
+    assert "job_exists" in {each.get("code") for each in logs}
 
 
 async def test_the_chain_takes_the_next_weights_at_the_limit(

@@ -6,7 +6,7 @@ import gc
 import pytest
 from structlog.testing import capture_logs
 
-from strongroom.core.errors import Forbidden, StrongroomError, Unavailable
+from strongroom.core.errors import Conflict, Forbidden, StrongroomError, Unavailable
 from strongroom.core.runtime.background import Background, cancel_all
 
 
@@ -43,7 +43,12 @@ async def test_what_fails_is_logged_and_ends_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "level"), [(Forbidden("no", code="rule_denied"), "info"), (Unavailable("away"), "warning")]
+    ("error", "level"),
+    [
+        (Forbidden("no", code="rule_denied"), "info"),
+        (Conflict("done", code="job_exists"), "info"),
+        (Unavailable("away"), "warning"),
+    ],
 )
 async def test_a_refusal_is_no_defect(error: StrongroomError, level: str) -> None:
     background = Background()

@@ -98,11 +98,13 @@ class JobResult:
     result: dict[str, Any] | None
 
 
-class JobExists(Exception):
+class JobExists(Conflict):
     """The same request is under way or done: this is its job."""
 
+    code = "job_exists"
+
     def __init__(self, job: Job) -> None:
-        super().__init__(job.id)
+        super().__init__(f"The same is under way or done: job {job.id}")
         self.job = job
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from strongroom.core.errors import Forbidden, StrongroomError
+from strongroom.core.errors import Conflict, Forbidden, StrongroomError
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ class Background:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             if isinstance(error, StrongroomError):  # no defect, and whoever waits for the task is told
-                level = logging.INFO if isinstance(error, Forbidden) else logging.WARNING
+                level = logging.INFO if isinstance(error, Conflict | Forbidden) else logging.WARNING
                 log.log(level, "a background task ended", code=error.instance_code, why=error.message)
                 return
             log.error("background task failed", error=f"{type(error).__name__}: {error}")
