@@ -246,8 +246,7 @@ def _take_slot(connection: Connection, job: Job) -> str | None:
         failure = Failure(
             type="Service", name=SUPERSEDED, docs="Newer weights were asked for before it was signed"
         )
-        close_job(connection, row.id, document(_job(row), success=False, failure=failure))
-        return str(row.id)
+        return str(row.id) if _close_waiting(connection, _job(row), failure) else None
     if _is_in_block(connection, row):
         connection.execute(update(tables.job).where(COLUMNS.id == row.id).values(slot=None))
     return None
@@ -262,15 +261,18 @@ def close_job(connection: Connection, job_id: str, result: dict[str, Any]) -> No
 
 
 def close_waiting(connection: Connection, job: Job, failure: Failure, withdrawals: Withdrawals) -> None:
-    """Closes a job of the background that still waits as it was read; nobody has to decide about it any more.
+    """Closes a job of the background that still waits as it was read; nobody has to decide about it any more."""
+    if _close_waiting(connection, job, failure):
+        _withdraw(connection, job.id, failure.name, withdrawals)
 
-    Otherwise another process has signed for it meanwhile, or a commit that is signed again has changed its reveal.
-    """
+
+def _close_waiting(connection: Connection, job: Job, failure: Failure) -> bool:
+    """False: another process has signed for it meanwhile, or a commit that is signed again has changed its reveal."""
     row = connection.execute(_LOCKED_BY_ID, {"which": job.id}).first()
     if row is None or not row.is_open or row.extrinsic is not None or _job(row).document != job.document:
-        return
+        return False
     close_job(connection, job.id, document(job, success=False, failure=failure))
-    _withdraw(connection, job.id, failure.name, withdrawals)
+    return True
 
 
 def _withdraw(connection: Connection, job_id: str, why: str, withdrawals: Withdrawals) -> None:
