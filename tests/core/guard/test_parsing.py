@@ -55,11 +55,14 @@ def test_a_rule_that_asks_is_read_and_written_again() -> None:
 @pytest.mark.parametrize("ledger", LEDGERS, ids=lambda ledger: ledger.name)
 def test_every_ledger_knows_who_may_approve(ledger: AnyLedger) -> None:
     assert f"{ledger.name}:approve" in ledger.scopes()
-    rule = {"effect": "approve", "approvals": {"needed": 1, "of": ["token:ann"]}}
-    assert parse_rule(json.dumps(rule), ledger.vocabulary()).approvals is not None
-    shop = {"effect": "approve", "approvals": {"needed": 1, "of": ["ann"]}}
-    with pytest.raises(InvalidInput, match=r"approvals\.of nobody is called 'ann' here"):
-        parse_rule(json.dumps(shop), ledger.vocabulary())
+    for name in ("token:ann", "operator", "operator:ann"):
+        rule = {"effect": "approve", "approvals": {"needed": 1, "of": [name]}}
+        assert parse_rule(json.dumps(rule), ledger.vocabulary()).approvals is not None
+    for name in ("ann", "operator:", "operatorann"):
+        rule = {"effect": "approve", "approvals": {"needed": 1, "of": [name]}}
+        words = rf"approvals\.of nobody is called '{name}' here; callers are .*, operator, operator:NAME$"
+        with pytest.raises(InvalidInput, match=words):
+            parse_rule(json.dumps(rule), ledger.vocabulary())
 
 
 def test_the_shortest_rule_concerns_everything() -> None:

@@ -199,6 +199,8 @@ def _check_approvals(rule: Rule, vocabulary: Vocabulary) -> None:
     if rule.approvals is None:
         return
     needed, of = rule.approvals.needed, rule.approvals.of
+    callers = vocabulary.principals
+    known = None if callers is None else (*callers, OPERATOR.name, f"{OPERATOR.name}:")
     if not 1 <= needed <= MAX_APPROVALS:
         raise _wrong("approvals.needed", f"is from 1 to {MAX_APPROVALS}")
     if of is not None and len({*of}) < max(needed, len(of)):
@@ -206,8 +208,7 @@ def _check_approvals(rule: Rule, vocabulary: Vocabulary) -> None:
     for name in of or ():
         if name.startswith(SERVICE) or name == ANONYMOUS.name:
             raise _wrong("approvals.of", f"{name!r} is nobody who could answer for it")
-        if name != OPERATOR.name and not name.startswith(f"{OPERATOR.name}:"):
-            _check_principal("approvals.of", name, vocabulary.principals)
+        _check_principal("approvals.of", name, known)
     if any(name.startswith(SERVICE) for name in rule.when.principals or ()):
         raise _wrong(
             "when.principals", "what the service does by itself waits for nobody's approval; deny it instead"
