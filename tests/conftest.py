@@ -19,7 +19,7 @@ from support.galera import Galera, Lag, running_galera
 from support.mariadb import MariaDB, running_mariadb
 from support.memory import prefer_memory
 from support.redis import Redis, running_redis
-from support.schema import Schemas
+from support.schema import Schemas, shared_schemas
 
 prefer_memory()
 # A property holds or not; how long an example takes is the machine's affair.
@@ -114,8 +114,8 @@ def elsewhere(database_url: URL) -> Callable[[str], list[list[str]]]:
 
 
 @pytest.fixture(scope="session")
-def schemas(tmp_path_factory: pytest.TempPathFactory) -> Schemas:
-    return Schemas(tmp_path_factory.mktemp("schemas"))
+def schemas() -> Schemas:
+    return shared_schemas()
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ from strongroom.core.storage import tables
 from strongroom.registry import LEDGERS
 from strongroom.settings import read_settings
 from support.clock import ManualClock, SeededEntropy
+from support.schema import shared_schemas
 from support.serving import serving
 from support.unslowed import UNSLOWED
 
@@ -118,6 +119,8 @@ async def running_office(
                 continue
             if databases and definition.name in databases:
                 own = replace(own, database=databases[definition.name])
+            if definition.name not in unprepared:
+                shared_schemas().fill_new(own.database, [definition.revisions])
             ledger = ledgers[definition.name] = definition.make(own, surroundings)
             stack.push_async_callback(ledger.close)
             if definition.name not in unprepared:

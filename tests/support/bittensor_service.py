@@ -12,7 +12,7 @@ import httpx2
 from sqlalchemy.engine import URL
 
 from strongroom.bittensor.authorization.limits import TokenLimits, encode_limits
-from strongroom.bittensor.definition import LEDGER
+from strongroom.bittensor.definition import LEDGER, REVISIONS
 from strongroom.bittensor.keystore.names import coldkey, hotkey
 from strongroom.bittensor.keystore.wallets import NewKey
 from strongroom.bittensor.ledger import BittensorLedger
@@ -23,6 +23,7 @@ from strongroom.core.ledger.contract import Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.access import OPERATOR
 from strongroom.settings import read_settings
+from support.schema import shared_schemas
 from support.serving import Serve, serving
 from support.unslowed import UNSLOWED
 from support.waiting import PATIENCE_S
@@ -97,6 +98,7 @@ async def running_bittensor(
 ) -> AsyncIterator[BittensorService]:
     settings = read_settings({"network": "local"} | dict(variables), ("bittensor",)).of(LEDGER)
     assert settings is not None
+    shared_schemas().fill_new(settings.database, [REVISIONS])
     health, metrics = Health(), Metrics("test")
     surroundings = Surroundings(
         clock=clock or SystemClock(),

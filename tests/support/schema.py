@@ -1,10 +1,13 @@
 """Migrated schemas to copy: a migration takes up to half a second, and most tests want its result alone."""
 
 import asyncio
+import atexit
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy.engine import URL
@@ -41,6 +44,11 @@ class Schemas:
             execute_elsewhere(url, self._dump(url, components))
         return url
 
+    def fill_new(self, url: URL, components: Sequence[Revisions]) -> None:
+        """The same for the file of SQLite that a service would make; there is nothing to do for any other database."""
+        if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+            self.fill(url, components)
+
     def _file(self, components: Sequence[Revisions]) -> Path:
         names = _names(components)
         if names not in self._files:
@@ -57,6 +65,14 @@ class Schemas:
             _migrate(template, components)
             self._dumps[names] = dumped(template)
         return self._dumps[names]
+
+
+@cache
+def shared_schemas() -> Schemas:
+    """Those of this process."""
+    folder = tempfile.TemporaryDirectory(prefix="schemas-")
+    atexit.register(folder.cleanup)
+    return Schemas(Path(folder.name))
 
 
 def _names(components: Sequence[Revisions]) -> Names:
