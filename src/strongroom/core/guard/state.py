@@ -26,9 +26,9 @@ GENERATION_BYTES = 7
 MAX_NEAR = 4_096
 """So many combinations of caller, wallet, account and kind are remembered of one generation."""
 _GENERATION = select(tables.guard.c.generation).where(tables.guard.c.id == STATE_ID)
-# A request is parked only under the generation that it was judged at, so that none comes later without a rule that asks.
 CLOCKS_MS = 3_600_000
 """A rule is kept for so long after its end: where a clock is behind, it still counts, and may still park what others sign."""
+# A request is parked only under the generation that it was judged at, so that none comes later without a rule that asks.
 # What had a key counts for good: what people refused is not signed under that key when no rule asks any more.
 _APPROVAL = (
     select(tables.approval.c.id)
@@ -104,7 +104,7 @@ class GuardState:
 
 
 class GuardReader:
-    """Gives the state of now; a process has one for each ledger."""
+    """Gives the state of now of one ledger, and reads rules and freezes again only after a change."""
 
     def __init__(self) -> None:
         self._state = GuardState(generation=-1, rules=(), freezes=())
