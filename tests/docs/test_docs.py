@@ -45,6 +45,7 @@ UNSEEN_CODES = {
     "invalid_work",
     "invalid_signature",
     "route_closed",
+    "job_exists",  # the caller gets the job itself
 }
 
 
