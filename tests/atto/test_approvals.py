@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from strongroom.core.coordination.idempotency import Attempt
 from strongroom.core.guard.state import FreezeScope
+from strongroom.core.guard.tables import approval as approvals
 from strongroom.core.intents import tables as intents
 from strongroom.core.security.access import OPERATOR, Principal
+from strongroom.core.storage.tables import idempotency
 from support.atto_network import AttoNetwork
 from support.atto_service import ATTO, NOBODY, AttoService, assert_refused, entry, until
 
@@ -92,6 +95,41 @@ async def test_another_payment_does_not_take_the_key_of_one_that_waits(
         lambda: service.send(account, NOBODY, 5 * ATTO, key="once"), lambda found: found.status_code != 409
     )
     assert entry(again)["hash"] == paid["hash"]
+    await service.until_balance(account, 45 * ATTO)
+
+
+async def test_a_refusal_is_no_answer_under_the_key_of_one_that_waits(
+    service: AttoService, account: str
+) -> None:
+    """Neither of another payment, nor of the same while the balance is too small for it."""
+    waiting = await wait(service, account, 5 * ATTO, "once")
+    bare = await wait(service, account, 48 * ATTO)
+    await service.ledger.approvals.approve(ANN, bare)
+    await service.until_balance(account, 2 * ATTO)
+    for amount_raw in (500 * ATTO, 5 * ATTO):
+        refused = await service.send(account, NOBODY, amount_raw, key="once")
+        assert_refused(refused, 400, "Not enough balance.", "insufficient_balance")
+    rows = await service.ledger.database.fetch_all(select(idempotency.c.key))
+    assert [row.key for row in rows] == []
+    assert (await service.ledger.approvals.show(waiting)).state == "parked"
+
+
+async def test_a_wrong_request_under_the_key_does_not_end_what_is_approved(
+    service: AttoService, account: str
+) -> None:
+    """While it runs, what is approved waits for the key."""
+    waiting = await wait(service, account, 5 * ATTO, "once")
+    (row,) = await service.ledger.database.fetch_all(select(approvals.c.document))
+    parked = json.loads(row.document)
+    requests = service.ledger.use_cases.idempotency
+    claim = await requests.begin(parked["scope"], "once", b"w" * 32)
+    assert isinstance(claim, Attempt)
+    await service.ledger.approvals.approve(ANN, waiting)
+    path = f"/wallets/accounts/transactions/approvals/{waiting}"
+    held = await until(lambda: service.get(path), lambda body: body["reason"] is not None)
+    assert held["state"] == "approved"
+    await requests.forget(claim)
+    await until_state(service, waiting, "spent")
     await service.until_balance(account, 45 * ATTO)
 
 

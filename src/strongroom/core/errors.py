@@ -8,6 +8,7 @@ an internal address. Each surface maps the classes to its own status codes and b
     ├── NotFound
     ├── Conflict              the caller's view of the state is out of date; nothing happened
     │   ├── IdempotencyMismatch   the key was used for another request
+    │   │   └── IdempotencyTaken      which is still running and has signed nothing: the key may become free
     │   └── IdempotencyRunning    the first request with this key is still running
     ├── Locked                the wallet or account is locked, so its secret is not available
     ├── Unauthenticated
@@ -50,6 +51,10 @@ class Conflict(StrongroomError):
 
 class IdempotencyMismatch(Conflict):
     code = "idempotency_key_reused"
+
+
+class IdempotencyTaken(IdempotencyMismatch):
+    pass
 
 
 class IdempotencyRunning(Conflict):

@@ -27,7 +27,8 @@ class IdempotentRequests:
     """Runs a request once per key.
 
     An answer below 500 is final and is stored, but for 403: what is forbidden now, by a freeze or a limit, may be allowed to
-    the next repetition. Nor is that of a request whose key is another one's that waits for approvals. From 500 on, nothing was signed or the outcome is open, so the request may be repeated.
+    the next repetition. Nor is any refusal stored under a key under which a request waits for approval, or did: the key is
+    that request's. From 500 on, nothing was signed or the outcome is open, so the request may be repeated.
     """
 
     def __init__(self, idempotency: Idempotency, transactions: Transactions, errors: ErrorMapper) -> None:
@@ -52,11 +53,13 @@ class IdempotentRequests:
         if isinstance(claim, Replay):
             return _raw(claim.body, claim.status)
         try:
-            return await self._answer(claim, path, run)
+            return await self._answer(principal, claim, path, run)
         finally:
             self._idempotency.let_go(claim)
 
-    async def _answer(self, claim: Attempt | Resume, path: str, run: Run) -> Response[EntryView]:
+    async def _answer(
+        self, principal: Principal, claim: Attempt | Resume, path: str, run: Run
+    ) -> Response[EntryView]:
         try:
             entry = await (self._resume(claim, run) if isinstance(claim, Resume) else run(claim))
         except OutcomeUnknown:
@@ -71,6 +74,9 @@ class IdempotentRequests:
                     claim, Resume
                 ):  # this time nothing was signed, but the earlier block may still pay
                     raise unknown_outcome(bytes.fromhex(claim.reference)) from error
+                await self._forget(claim)
+                raise
+            if isinstance(claim, Attempt) and await self._transactions.has_waited(principal, claim.key):
                 await self._forget(claim)
                 raise
             refusal = self._errors.of(path, error)

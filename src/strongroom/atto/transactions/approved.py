@@ -10,7 +10,7 @@ from strongroom.atto.protocol import Address
 from strongroom.atto.transactions.parked import SEND, ParkedTransaction
 from strongroom.atto.transactions.service import Transactions
 from strongroom.core.coordination.idempotency import Attempt, Idempotency, Replay
-from strongroom.core.errors import Conflict, StrongroomError
+from strongroom.core.errors import Conflict, IdempotencyTaken, StrongroomError, Unavailable
 from strongroom.core.guard.approvals.carrying_out import ApprovedRequest
 
 
@@ -22,12 +22,23 @@ class ApprovedTransactions:
         self._idempotency = idempotency
 
     async def carry_out(self, request: ApprovedRequest) -> None:
-        """Raises: Conflict: the key has its answer already; what `Transactions.send` and `Idempotency.begin` raise."""
+        """Signs it under its key.
+
+        Raises:
+            Conflict: the key has its answer already.
+            Unavailable: another request has the key at this moment.
+            What `Transactions.send` and `Idempotency.begin` raise.
+        """
         parked = msgspec.convert(request.document, ParkedTransaction)
         if request.key is None:
             await self._sign(request, parked, None)
             return
-        claim = await self._idempotency.begin(parked.scope, request.key, bytes.fromhex(parked.fingerprint))
+        try:
+            claim = await self._idempotency.begin(
+                parked.scope, request.key, bytes.fromhex(parked.fingerprint)
+            )
+        except IdempotencyTaken as error:  # it is refused, and lets go of the key
+            raise Unavailable(error.message, code=error.instance_code) from error
         try:
             if not isinstance(claim, Attempt):
                 raise Conflict("The request was answered already under its Idempotency-Key")

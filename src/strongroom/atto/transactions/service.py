@@ -27,6 +27,8 @@ from strongroom.atto.transactions.parked import CHANGE, SEND, ParkedTransaction,
 from strongroom.atto.transactions.submitter import Submitter
 from strongroom.core.coordination.idempotency import Attempt
 from strongroom.core.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown
+from strongroom.core.guard.approvals.approval import slot_of
+from strongroom.core.guard.approvals.store import load_by_slot as load_approval
 from strongroom.core.intents.store import load_intent
 from strongroom.core.security.access import Principal
 from strongroom.core.storage.database import Database
@@ -152,6 +154,11 @@ class Transactions:
         if intent is None:
             raise NotFound("The transaction is unknown", code="transaction_not_found")
         return require_confirmed(intent) or await self._stored_entry(block_hash)
+
+    async def has_waited(self, principal: Principal, key: str) -> bool:
+        """Whether a request waits for approval under this Idempotency-Key, or did."""
+        slot = slot_of(principal.name, key, b"")
+        return await self._database.read(lambda connection: load_approval(connection, slot) is not None)
 
     async def find(self, block_hash: bytes) -> TransactionView:
         """A transaction of one of our accounts, by its hash.

@@ -23,6 +23,7 @@ from strongroom.core.coordination.lease import Leases
 from strongroom.core.errors import (
     IdempotencyMismatch,
     IdempotencyRunning,
+    IdempotencyTaken,
     InvalidInput,
     LeaseLost,
     OutcomeUnknown,
@@ -84,7 +85,7 @@ class Idempotency:
         """Claims `key` for a request whose content hashes to `fingerprint` (32 bytes).
 
         Raises:
-            IdempotencyMismatch: the key was used for a request with other content.
+            IdempotencyMismatch: the key was used for a request with other content; IdempotencyTaken: nothing is signed for that yet.
             IdempotencyRunning: the first request is still running.
             Unavailable: the database does not say whether it stored the claim; nothing was signed.
         """
@@ -171,7 +172,9 @@ class Idempotency:
         if row is None:  # another request is inserting it, or has just deleted it
             raise IdempotencyRunning(STILL_RUNNING)
         if row.fingerprint != fingerprint:
-            raise IdempotencyMismatch("This Idempotency-Key was used for a request with other content")
+            is_running = row.status is None and row.reference is None
+            mismatch = IdempotencyTaken if is_running else IdempotencyMismatch
+            raise mismatch("This Idempotency-Key was used for a request with other content")
         if row.status is not None:
             return Replay(status=row.status, body=row.body)
         if not is_first:
