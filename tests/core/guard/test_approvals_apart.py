@@ -279,7 +279,8 @@ async def test_no_token_approves_what_one_that_it_made_asks_for_but_the_machine_
     guarded: Guarded, clock: ManualClock
 ) -> None:
     tokens = Tokens(guarded.database, Audit(clock), clock, SeededEntropy(), scopes=("toy:send",))
-    maker = Principal(name="token:maker", scopes=frozenset({"toy:approve"}), token="maker")
+    of_maker = await tokens.create(OPERATOR, "maker", ["toy:send"])
+    maker = Principal(name="token:maker", scopes=frozenset({"toy:approve"}), token=of_maker.id)
     await guarded.add("one", asks())
     for maker_of_it, key in ((maker, "a"), (OPERATOR, "b")):
         giver = maker_of_it

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.engine import URL
 
 from strongroom.core.coordination.rates import Rate, parse_rate
-from strongroom.core.errors import Conflict, Forbidden, InvalidInput, NotFound
+from strongroom.core.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from strongroom.core.security.access import OPERATOR, Principal, system_principal
 from strongroom.core.security.audit import verify
 from strongroom.core.security.stored_tokens import Token, TokenChange
@@ -86,6 +86,25 @@ async def test_a_token_needs_a_fit_name_and_a_scope(house: TokenHouse, name: str
         await house.tokens.create(OPERATOR, name, scopes)
     assert await house.tokens.list() == []
     await house.tokens.create(OPERATOR, "n" * 100, ["*"])
+
+
+async def test_a_token_that_is_revoked_during_its_request_changes_no_tokens(house: TokenHouse) -> None:
+    """It would live on in one that it makes, and nobody would know of that one."""
+    tokens = house.tokens
+    stolen = await tokens.create(OPERATOR, "stolen", ["*"])
+    other = await tokens.create(OPERATOR, "other", ["*"])
+    principal = await house.principal(stolen.secret)
+    await tokens.revoke(OPERATOR, stolen.id)
+    for attempt in (
+        tokens.create(principal, "next", ["*"]),
+        tokens.rotate(principal, other.id),
+        tokens.change(principal, other.id, TokenChange(rate=None)),
+        tokens.revoke(principal, other.id),
+    ):
+        with pytest.raises(Unauthenticated, match="was revoked"):
+            await attempt
+    assert {each.name: each.is_revoked for each in await tokens.list()} == {"stolen": True, "other": False}
+    assert (await house.principal(other.secret)).name == "token:other"
 
 
 async def test_only_an_active_token_can_be_revoked(house: TokenHouse) -> None:

@@ -12,6 +12,7 @@ from strongroom.core.errors import Conflict, InvalidInput, NotFound
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import ADMIN_SCOPES, Principal
 from strongroom.core.security.audit import Audit
+from strongroom.core.security.authentication import require_unrevoked
 from strongroom.core.security.certificates import CertificateBinding, CertificateUse
 from strongroom.core.security.networks import parse_networks
 from strongroom.core.security.stored_tokens import (
@@ -43,7 +44,8 @@ MAX_OVERLAP_MS = 366 * 86_400_000
 class Tokens:
     """Issues, changes and revokes the API tokens of one ledger. Each change is in the audit trail.
 
-    Every request reads its token's row, so a change counts for the next request, in every process.
+    Every request reads its token's row, so a change counts for the next request, in every process. A change for a token that was
+    revoked meanwhile raises Unauthenticated.
     """
 
     def __init__(
@@ -114,6 +116,7 @@ class Tokens:
         """Raises: Conflict: there is a token with this name."""
 
         def work(connection: Connection) -> Token:
+            require_unrevoked(connection, principal)
             connection.execute(tables.token.insert(), row)
             self._audit.append(connection, principal, "token.create", row["id"], granted)
             return self._stored(connection, row["id"])
@@ -239,6 +242,7 @@ class Tokens:
         mine = tables.token.c.id == token_id
 
         def work(connection: Connection) -> Token:
+            require_unrevoked(connection, principal)
             row = connection.execute(locking(select(tables.token).where(mine))).first()
             if row is None or row.revoked_at_ms is not None:
                 raise NotFound(f"No active token has the id {token_id}", code="token_not_found")
