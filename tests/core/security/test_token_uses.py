@@ -64,6 +64,27 @@ async def test_requests_write_nothing(house: TokenHouse) -> None:
     assert all(statement.startswith("SELECT") for statement in asked)
 
 
+async def test_uses_of_many_tokens_are_written_together(house: TokenHouse, clock: ManualClock) -> None:
+    many = [await house.tokens.create(OPERATOR, f"ci-{number}", ["*"]) for number in range(20)]
+    calls: list[str] = []
+
+    def note(*of: object) -> None:
+        calls.append(str(of[2]))
+
+    for seconds in (0, 61):
+        clock.advance(seconds)
+        for number, each in enumerate(many):
+            await house.principal(each.secret, f"192.0.2.{number}")
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            await house.uses.write()
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        for number, each in enumerate(many):
+            assert await last_use(house, each.id) == (clock.now_ms(), f"192.0.2.{number}")
+    assert len([each for each in calls if "token_use" in each]) == 4
+
+
 async def test_a_process_that_ends_writes_what_it_knows(house: TokenHouse, clock: ManualClock) -> None:
     new = await house.tokens.create(OPERATOR, "ci", ["*"])
     await house.principal(new.secret, "192.0.2.1")

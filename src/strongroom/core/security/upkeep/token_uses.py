@@ -4,10 +4,11 @@ A request only notes its use in memory. A loop writes what was noted: the last u
 process, so that a busy token costs no write for each request. A process that is killed loses at most the last minute.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 
 from strongroom.core.clock import Clock
 from strongroom.core.security.access import Principal
@@ -22,6 +23,14 @@ WRITE_S = 5.0
 EVERY_MS = 60_000
 MAX_SOURCES = 8
 MAX_SOURCE = 64
+
+
+_uses = tables.token_use.c
+_LATER = (
+    update(tables.token_use)
+    .where(_uses.token == bindparam("of"), _uses.used_at_ms < bindparam("at_ms"))
+    .values(used_at_ms=bindparam("at_ms"), source=bindparam("seen_from"))
+)
 
 
 @dataclass(slots=True)
@@ -81,8 +90,8 @@ class TokenUses:
             del self._refusals[token]  # now, so that what comes meanwhile is noted for the next time
 
         def work(connection: Connection) -> None:
-            for token, (used_at_ms, source) in uses.items():
-                _store(connection, token, used_at_ms, source[:MAX_SOURCE])
+            if uses:
+                _store(connection, uses)
             for token, found in refusals.items():
                 details = {"times": found.times, "sources": sorted(found.sources)}
                 self._audit.append(connection, found.principal, "token.refuse", token, details)
@@ -116,12 +125,12 @@ class TokenUses:
             later.sources |= set(list(found.sources)[: MAX_SOURCES - len(later.sources)])
 
 
-def _store(connection: Connection, token: str, used_at_ms: int, source: str) -> None:
-    """Another process may have written a later use; that one stays."""
-    uses = tables.token_use
-    insert_ignore(connection, uses, [{"token": token, "used_at_ms": 0, "source": ""}])
-    connection.execute(
-        update(uses)
-        .where(uses.c.token == token, uses.c.used_at_ms < used_at_ms)
-        .values(used_at_ms=used_at_ms, source=source)
-    )
+def _store(connection: Connection, uses: Mapping[str, tuple[int, str]]) -> None:
+    """Another process may have written a later use; that one stays. In one order, so that no two wait for each other."""
+    ordered = sorted(uses.items())
+    rows = [{"token": token, "used_at_ms": 0, "source": ""} for token, _ in ordered]
+    insert_ignore(connection, tables.token_use, rows)
+    later = [
+        {"of": token, "at_ms": at_ms, "seen_from": source[:MAX_SOURCE]} for token, (at_ms, source) in ordered
+    ]
+    connection.execute(_LATER, later)
