@@ -1,9 +1,10 @@
 """SQLite's one writer: units that wait share a commit, and nothing else."""
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 
 from core.accounts import account, add, balances, create_accounts
-from strongroom.core.storage import sqlite
+from strongroom.core.storage import sqlite as engine
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.errors import Duplicate
 
@@ -77,7 +78,7 @@ async def test_units_that_wait_together_share_one_commit(database: Database) -> 
 
 
 async def test_a_batch_has_a_limit(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "MAX_UNITS", 8)
+    monkeypatch.setattr(engine, "MAX_UNITS", 8)
     with commits_counted() as commits:
         async with writer_held(database):
             waiting = [asyncio.create_task(database.write(one_more)) for _ in range(20)]
@@ -184,3 +185,17 @@ async def test_a_closed_database_refuses_units(database: Database) -> None:
         await asyncio.wait_for(database.write(one_more), 5)
     with pytest.raises(RuntimeError):
         await asyncio.wait_for(balances(database), 5)
+
+
+async def test_a_new_file_to_which_another_process_writes_is_waited_for(tmp_path: Path) -> None:
+    """Services that start together all make the file one with a write-ahead log."""
+    path = tmp_path / "new.sqlite3"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("CREATE TABLE theirs (id INTEGER)")
+        other.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.2, other.execute, ("ROLLBACK",))
+        release.start()
+        database = Database(sqlite_url(str(path)))
+        assert await database.read(lambda connection: connection.scalar(text("PRAGMA journal_mode"))) == "wal"
+        await database.close()
+        release.join()

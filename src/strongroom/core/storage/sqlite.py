@@ -7,6 +7,8 @@ transaction, all units in it have failed.
 
 import asyncio
 import contextlib
+import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +35,7 @@ Work = Callable[[Connection], T]
 READERS = 4
 BUSY_TIMEOUT_S = 30
 MAX_UNITS = 64
+BUSY_PAUSE_S = 0.01
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000")
 READ_ONLY_PRAGMAS = ("query_only=ON", "foreign_keys=ON")
 
@@ -217,6 +220,23 @@ def _read_only(path: Path) -> URL:
     return URL.create("sqlite", database=f"file:{quote(str(path.absolute()))}", query={**way, "uri": "true"})
 
 
+def _set(cursor: sqlite3.Cursor, pragma: str) -> None:
+    """Sets a pragma; waits for another process that writes to the new file at the same time.
+
+    SQLite does not wait by itself where a file becomes one with a write-ahead log: it fails at once.
+    """
+    give_up = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(BUSY_PAUSE_S)
+        else:
+            return
+
+
 def _engine(url: URL, *, pool_size: int, begin: str, pragmas: Sequence[str] = PRAGMAS) -> Engine:
     engine = create_engine(
         url,
@@ -231,7 +251,7 @@ def _engine(url: URL, *, pool_size: int, begin: str, pragmas: Sequence[str] = PR
     def configure(dbapi_connection: Any, _record: object) -> None:
         cursor = dbapi_connection.cursor()
         for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
+            _set(cursor, pragma)
         cursor.close()
 
     @event.listens_for(engine, "begin")
