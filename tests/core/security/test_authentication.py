@@ -9,9 +9,8 @@ from msgspec import UNSET
 from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import StrongroomError, Unauthenticated
 from strongroom.core.security.access import ANONYMOUS, OPERATOR, Principal
-from strongroom.core.security.authentication import require_unrevoked
 from strongroom.core.security.credentials import Credentials
-from strongroom.core.security.stored_tokens import TokenChange
+from strongroom.core.security.stored_tokens import TokenChange, require_unrevoked
 from strongroom.core.storage.database import Database
 from support.clock import START_MS, ManualClock, SeededEntropy
 from support.tokens import TokenHouse, bearing

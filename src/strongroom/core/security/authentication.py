@@ -5,7 +5,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Row, bindparam, select
 
 from strongroom.core.clock import Clock
 from strongroom.core.coordination.rate_limiter import RateLimiter
@@ -16,16 +16,20 @@ from strongroom.core.security.access import ANONYMOUS, Principal
 from strongroom.core.security.certificates import CertificateUse, read_presented
 from strongroom.core.security.credentials import Credentials
 from strongroom.core.security.networks import ELSEWHERE, is_within
-from strongroom.core.security.stored_tokens import TOKEN_PREFIX, makers_of, networks_of, rate_of, secret_hash
+from strongroom.core.security.stored_tokens import (
+    REVOKED,
+    TOKEN_PREFIX,
+    makers_of,
+    networks_of,
+    rate_of,
+    secret_hash,
+)
 from strongroom.core.security.upkeep.token_uses import TokenUses
 from strongroom.core.storage import tables
-from strongroom.core.storage.database import Database, holding
-
-REVOKED = "The API token was revoked"
+from strongroom.core.storage.database import Database
 
 # Every request with a token runs this. It is built once, because building it costs as much as executing it.
 _BY_ID = select(tables.token).where(tables.token.c.id == bindparam("token_id"))
-_HOLD = holding(_BY_ID)
 _BY_CERTIFICATE = select(tables.token).where(
     tables.token.c.certificate.in_([bindparam("fingerprint"), bindparam("subject_key")]),
     tables.token.c.certificate_use == CertificateUse.ALONE.value,
@@ -150,22 +154,6 @@ class Gatekeeper:
         if scheme.lower() != "bearer":
             raise Unauthenticated("Only bearer tokens are accepted: Authorization: Bearer <token>")
         return await self._tokens.authenticate(presented.strip(), credentials.source, credentials.certificate)
-
-
-def require_unrevoked(connection: Connection, principal: Principal) -> None:
-    """Checks, in the transaction that signs, that the request's token was not revoked since the request was let in.
-
-    Whoever revokes it meanwhile waits until the transaction ends, so nothing is signed after a revocation. A token that has
-    expired meanwhile is no obstacle: it was valid when the request was made.
-
-    Raises:
-        Unauthenticated: the principal's token was revoked.
-    """
-    if principal.token is None:
-        return
-    row = connection.execute(_HOLD, {"token_id": principal.token}).first()
-    if row is None or row.revoked_at_ms is not None:
-        raise Unauthenticated(REVOKED)
 
 
 def _presents(row: Row[Any], certificate: bytes | None, now_ms: int) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.authentication import require_unrevoked
+from strongroom.core.security.stored_tokens import require_unrevoked
 from strongroom.core.storage.database import Database
 
 T = TypeVar("T")

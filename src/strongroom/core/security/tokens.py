@@ -12,7 +12,6 @@ from strongroom.core.errors import Conflict, InvalidInput, NotFound
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import ADMIN_SCOPES, Principal
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.authentication import require_unrevoked
 from strongroom.core.security.certificates import CertificateBinding, CertificateUse
 from strongroom.core.security.networks import parse_networks
 from strongroom.core.security.stored_tokens import (
@@ -29,6 +28,7 @@ from strongroom.core.security.stored_tokens import (
     made_by,
     makers_of,
     new_token,
+    require_unrevoked,
     same_token,
     secret_hash,
     secret_of,

@@ -23,7 +23,7 @@ from strongroom.core.guard.rule import approve_scope
 from strongroom.core.guard.state import GuardReader, GuardState
 from strongroom.core.security.access import ANONYMOUS, Principal, system_principal
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.authentication import require_unrevoked
+from strongroom.core.security.stored_tokens import require_unrevoked
 from strongroom.core.security.upkeep.descent import comes_from
 from strongroom.core.storage.database import Database
 

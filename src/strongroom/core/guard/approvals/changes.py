@@ -28,7 +28,7 @@ from strongroom.core.guard.rule import Rule
 from strongroom.core.guard.state import FreezeScope, GuardState
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.authentication import require_unrevoked
+from strongroom.core.security.stored_tokens import require_unrevoked
 
 
 class AddRule(msgspec.Struct, frozen=True, kw_only=True, tag="policy.add"):

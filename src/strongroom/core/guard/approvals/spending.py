@@ -18,8 +18,8 @@ from strongroom.core.guard.approvals.approval import (
 )
 from strongroom.core.guard.evaluation import ActiveRule
 from strongroom.core.guard.state import GuardState
-from strongroom.core.security.authentication import require_unrevoked
 from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.security.stored_tokens import require_unrevoked
 
 SPENT_CODE = "approval_spent"
 REFUSED_CODE = "approval_refused"
