@@ -1,4 +1,4 @@
-"""Calls beside those that set weights: serving, registration, stake, transfers, children. Amounts are rao."""
+"""Builds the calls that set no weights: serving, registration, stake, transfers, children. Amounts are in rao."""
 
 import ipaddress
 import re
@@ -13,28 +13,28 @@ MAX_U64: Final = 2**64 - 1
 MAX_CHILDREN: Final = 5
 DEFAULT_PROTOCOL: Final = 4
 _DECIMAL: Final = re.compile(r"([0-9]{1,20}(\.[0-9]{0,64})?|\.[0-9]{1,64})([eE][+-]?[0-9]{1,3})?")
-"""An exponent of nine digits would be a number of as many: the process would be busy with it for good."""
+"""The exponent is short, because a number with a billion digits would keep the process busy for good."""
 
 
 def serve_axon(
     netuid: int, ip: str, port: int, *, version: int = 0, protocol: int = DEFAULT_PROTOCOL
 ) -> Call:
-    """`ip`: in dots or colons.
+    """Tells the chain where the hotkey's axon is. `ip` is an IPv4 or IPv6 address as text.
 
     Raises:
-        ProtocolError: no such address or port.
+        ProtocolError: it is not an address, or there is no such port.
     """
     arguments = _endpoint(netuid, ip, port, version)
     return _subtensor("serve_axon", {**arguments, "protocol": protocol, "placeholder1": 0, "placeholder2": 0})
 
 
 def serve_prometheus(netuid: int, ip: str, port: int, *, version: int = 0) -> Call:
-    """As `serve_axon`."""
+    """Tells the chain where the hotkey's Prometheus endpoint is; arguments and errors are those of `serve_axon`."""
     return _subtensor("serve_prometheus", _endpoint(netuid, ip, port, version))
 
 
 def burned_register(netuid: int, hotkey: bytes) -> Call:
-    """Costs what the subnet burns at the moment."""
+    """Registers a hotkey in a subnet. It costs what the subnet burns at the moment."""
     return _subtensor("burned_register", {"netuid": netuid, "hotkey": hotkey})
 
 
@@ -45,7 +45,7 @@ def add_stake(netuid: int, hotkey: bytes, amount_rao: int) -> Call:
 def add_stake_limit(
     netuid: int, hotkey: bytes, amount_rao: int, limit_price: int, *, allow_partial: bool
 ) -> Call:
-    """`limit_price`: the most rao for one alpha."""
+    """Adds stake while the price is within `limit_price`, the most rao for one alpha."""
     return _subtensor(
         "add_stake_limit",
         {
@@ -65,7 +65,7 @@ def remove_stake(netuid: int, hotkey: bytes, amount_alpha: int) -> Call:
 
 
 def transfer(destination: bytes, amount_rao: int) -> Call:
-    """Leaves the sender its existential deposit, or fails."""
+    """Pays, and leaves the sender its existential deposit; the chain fails a transfer that would not."""
     return Call(
         pallet="Balances",
         function="transfer_keep_alive",
@@ -74,10 +74,10 @@ def transfer(destination: bytes, amount_rao: int) -> Call:
 
 
 def set_children(netuid: int, hotkey: bytes, children: Sequence[tuple[int, bytes]]) -> Call:
-    """Each child with its share of 2^64-1.
+    """Gives parts of a hotkey's stake to children. Each child comes with its share, in parts of 2^64-1.
 
     Raises:
-        ProtocolError: too many, one twice, the hotkey itself, or shares above the whole.
+        ProtocolError: there are too many children, one is there twice or is the hotkey itself, or the shares exceed the whole.
     """
     if len(children) > MAX_CHILDREN:
         raise ProtocolError(f"A hotkey has at most {MAX_CHILDREN} children, not {len(children)}")
@@ -93,10 +93,10 @@ def set_children(netuid: int, hotkey: bytes, children: Sequence[tuple[int, bytes
 
 
 def share_of(proportion: str) -> int:
-    """2^64-1 times a decimal from 0 to 1, rounded down.
+    """Returns a share in parts of 2^64-1, rounded down, for a decimal from 0 to 1.
 
     Raises:
-        ProtocolError: no such number.
+        ProtocolError: the text is not such a number.
     """
     if _DECIMAL.fullmatch(proportion) is None or (fraction := Fraction(proportion)) > 1:
         raise ProtocolError("A proportion is a number from 0 to 1")

@@ -1,4 +1,4 @@
-"""The reach of a call, as rules ask for it: its subnets, what leaves the coldkey, where it goes, and the hotkeys that it names."""
+"""Finds the reach of a call, which rules ask for: its subnets, what leaves the coldkey, where it goes, and the hotkeys it names."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -37,7 +37,7 @@ PAYS_NOTHING: Final = WEIGHT_CALLS | frozenset(
         "remove_stake_limit",
     )
 )
-"""But for fees."""
+"""These calls take nothing from the coldkey but fees."""
 _PAYS: Final = {
     "Balances.transfer_keep_alive": "value",
     "Balances.transfer_allow_death": "value",
@@ -48,17 +48,23 @@ _PAYS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallReach:
+    """What a call concerns and what it takes from the coldkey."""
+
     netuids: tuple[int, ...]
     amount_rao: int | None
-    """None: it cannot be told from the call, for example how much a registration burns."""
+    """None: the call does not say, for example how much a registration burns."""
     destination: str | None
-    """The address that gets it."""
+    """The address that gets the amount."""
     hotkeys: tuple[str, ...] = ()
-    """The addresses of the hotkeys that it names."""
+    """The addresses of the hotkeys that the call names."""
 
 
 def reach_of(call: Call) -> CallReach:
-    """Raises: ProtocolError: an argument that names a subnet, an amount or an account is none."""
+    """Returns the reach of a call.
+
+    Raises:
+        ProtocolError: an argument should be a subnet, an amount or an account, and is not.
+    """
     amount: int | None = 0 if call.name in PAYS_NOTHING else None
     if call.name in _PAYS:
         amount = _number(call.arguments.get(_PAYS[call.name]))
@@ -71,7 +77,7 @@ def reach_of(call: Call) -> CallReach:
 
 
 def _netuids(name: str, value: Any) -> tuple[int, ...]:
-    """Of `netuid`, `netuids`, `origin_netuid` and their kin; `claim_root` calls them `subnets`."""
+    """Returns the subnets in an argument: those named `...netuid` have one, `netuids` and `claim_root`'s `subnets` have several."""
     if name in {"netuids", "subnets"}:
         if not isinstance(value, list | tuple):
             raise ProtocolError(f"{name} is not a list")
@@ -87,7 +93,7 @@ def _destination(arguments: dict[str, Any]) -> str | None:
 
 
 def _address(value: Any) -> str:
-    """An account as we build it (32 bytes), or as the metadata's codec decodes it (an address, hex, `Id`)."""
+    """Returns the address of an account, given as this package builds it (32 bytes) or as the codec decodes it (address, hex, `Id`)."""
     if isinstance(value, dict):
         value = next(iter(value.values()), None)
     if isinstance(value, bytes):

@@ -1,4 +1,4 @@
-"""Calls by name, with the arguments that the metadata names. Bytes are bytes here, accounts 32 of them."""
+"""Describes calls by pallet, function and the arguments that the metadata names. An account is 32 bytes."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -10,7 +10,7 @@ SUBTENSOR: Final = "SubtensorModule"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """Whether the chain has it, and with these arguments, shows when it is encoded."""
+    """One call. Only encoding it shows whether the chain has it with these arguments."""
 
     pallet: str
     function: str
@@ -18,7 +18,7 @@ class Call:
 
     @property
     def name(self) -> str:
-        """For example `SubtensorModule.set_weights`."""
+        """The name with the pallet, for example `SubtensorModule.set_weights`."""
         return f"{self.pallet}.{self.function}"
 
 

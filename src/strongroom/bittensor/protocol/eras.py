@@ -1,4 +1,7 @@
-"""Mortal eras: for how many blocks an extrinsic is valid. Source: polkadot-sdk, `sp_runtime::generic::Era`."""
+"""Encodes mortal eras, which say for how many blocks an extrinsic is valid.
+
+Source: polkadot-sdk, `sp_runtime::generic::Era`.
+"""
 
 from dataclasses import dataclass
 from typing import Final, Self
@@ -13,14 +16,17 @@ MORTAL_BYTES: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Era:
-    """Valid in the blocks `first` + 1 to `last`. The hash of block `first` is signed, so it should be a final one."""
+    """The blocks in which an extrinsic is valid: `first` + 1 to `last`.
+
+    The signature covers the hash of block `first`, so that block should be final.
+    """
 
     first: int
     period: int
 
     @classmethod
     def starting(cls, current: int, period: int) -> Self:
-        """The era of at least `period` blocks that holds block `current` and was made at or just before it.
+        """Returns the era of at least `period` blocks that contains block `current` and begins at it or just before.
 
         The period is rounded up to a power of two from 4 to 65536.
         """
@@ -30,10 +36,10 @@ class Era:
 
     @classmethod
     def decode(cls, raw: bytes, current: int) -> Self:
-        """The era of these two bytes that began last, as block `current` sees it.
+        """Returns the era that two bytes encode, the latest one that has begun by block `current`.
 
         Raises:
-            ProtocolError: it never ends, or these are no era.
+            ProtocolError: the bytes are not an era, or are the one that never ends.
         """
         if len(raw) != MORTAL_BYTES:
             raise ProtocolError("An era that ends has two bytes")

@@ -1,4 +1,4 @@
-"""What the parsers and readers of this package raise. Messages name fields and rules; they never hold a secret."""
+"""The errors that this package raises. Messages name fields and rules, and never contain a secret."""
 
 
 class ProtocolError(ValueError):
@@ -10,7 +10,7 @@ class KeyFileError(ProtocolError):
 
 
 class WrongPassword(KeyFileError):
-    """The password does not open the key file; or the file was altered, which looks the same."""
+    """The password does not open the key file, or the file was altered, which looks the same."""
 
 
 class PasswordNeeded(KeyFileError):
@@ -18,4 +18,4 @@ class PasswordNeeded(KeyFileError):
 
 
 class RefusedMessage(ProtocolError):
-    """Not a message that may be signed: it could be a transaction, or stand for one."""
+    """A message must not be signed, because it could be a transaction or the digest of one."""

@@ -1,4 +1,4 @@
-"""Signed extrinsics of version 4: the bytes that are signed, and those that are submitted.
+"""Builds signed extrinsics of version 4: the bytes that are signed, and the bytes that are submitted.
 
     payload    call | era | compact nonce | compact tip | mode 00 | spec u32 | transaction version u32
                | genesis hash | hash of the era's first block | 00 (no metadata hash)
@@ -23,7 +23,10 @@ _NO_METADATA_HASH: Final = b"\x00"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsigned:
-    """Everything that a signature covers. `first_hash` is that of the era's first block, or of genesis without an era."""
+    """Everything that a signature covers.
+
+    `first_hash` is the hash of the era's first block, or the genesis hash for an extrinsic without an era.
+    """
 
     call: bytes
     era: bytes
@@ -36,7 +39,7 @@ class Unsigned:
 
     @property
     def payload(self) -> bytes:
-        """The bytes to sign: the payload itself, or its hash when it is long."""
+        """The bytes to sign: the payload, or its hash if it is longer than 256 bytes."""
         raw = b"".join(
             (
                 self.call,
@@ -51,7 +54,7 @@ class Unsigned:
         return blake2_256(raw) if len(raw) > MAX_SIGNED else raw
 
     def signed(self, public_key: bytes, signature: bytes) -> bytes:
-        """The extrinsic as it is submitted: 32 bytes of sr25519 public key, 64 of signature."""
+        """Returns the extrinsic as it is submitted, for an sr25519 public key (32 bytes) and its signature (64 bytes)."""
         if len(public_key) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
             raise ValueError("a public key has 32 bytes, a signature 64")
         signer = _ACCOUNT_ID + public_key
@@ -64,19 +67,19 @@ class Unsigned:
 
 
 def signature_of(extrinsic: bytes) -> bytes:
-    """The 64 bytes in what `Unsigned.signed` made."""
+    """Returns the signature (64 bytes) in an extrinsic that `Unsigned.signed` made."""
     length_bytes = {0: 1, 1: 2, 2: 4}[extrinsic[0] & 0b11]
     before = len(_SIGNED_V4) + len(_ACCOUNT_ID) + KEY_BYTES + len(_SR25519)
     return extrinsic[length_bytes + before :][:SIGNATURE_BYTES]
 
 
 def blake2_256(data: bytes) -> bytes:
-    """Of an extrinsic's bytes, length and all, it is the extrinsic's hash."""
+    """Returns the BLAKE2b-256 of data. That of an extrinsic with its length in front is the extrinsic's hash."""
     return hashlib.blake2b(data, digest_size=HASH_BYTES).digest()
 
 
 def compact(number: int) -> bytes:
-    """SCALE's compact form of an unsigned number."""
+    """Returns the compact SCALE encoding of an unsigned number."""
     if number < 0:
         raise ValueError(f"{number} is negative")
     if number < 1 << 6:

@@ -1,4 +1,4 @@
-"""How an extrinsic fails: refused by a pool, in two wordings, or included and failed.
+"""Reads how an extrinsic failed: a pool refused it, which nodes say in two ways, or it was included and failed.
 
 Sources: polkadot-sdk rpc-api `author/error.rs` and `TransactionValidityError`; subtensor `CustomTransactionError`.
 """
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why, as the caller is told. `type` says who refused: Pool, Module, or the kind of a dispatch error."""
+    """Why an extrinsic failed, as the caller is told. `type` says who refused it: Pool, Module, or the kind of dispatch error."""
 
     type: str
     name: str
@@ -25,18 +25,18 @@ class Failure:
 
 
 class Refusal(enum.StrEnum):
-    """What a pool's refusal means for the bytes that it refused."""
+    """What a pool's refusal means for the extrinsic that it refused."""
 
     REFUSED = "refused"
-    """The pool did not take it. The holder of the bytes may offer them again; nobody else has them."""
+    """The pool did not take the extrinsic. Whoever has its bytes may offer them again; nobody else has them."""
     BAD_PROOF = "bad proof"
-    """Signature, genesis, runtime version or era: the answer does not say which."""
+    """The signature, genesis hash, runtime version or era does not fit; the answer does not say which."""
     NONCE_TAKEN = "nonce taken"
     """Another extrinsic has, or had, this nonce."""
     KNOWN = "known"
-    """The pool has these very bytes."""
+    """The pool has this extrinsic already."""
     BANNED = "banned"
-    """The pool had these bytes a short while ago; they may have been included since."""
+    """The pool had this extrinsic a short while ago; it may be in a block by now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ CUSTOM: Final = {
     27: ("DelegateTakeTooHigh", "The take is above the maximum"),
     255: ("BadRequest", "The chain does not accept the call as it is"),
 }
-"""Of the subtensor extension that looks at calls before they come into the pool, by their number."""
+"""The reasons by number that subtensor's extension gives, which checks calls before they enter the pool."""
 
 _VALIDITY: Final = {
     "call": ("Call", "The call is not allowed now"),
@@ -103,9 +103,9 @@ _STOCK: Final = (
     ("Invalid signing address", "badSigner"),
 )
 _CUSTOM_TEXT: Final = re.compile(r"Custom error: ([0-9]{1,3})\b")
-"""The chain has one byte for it."""
+"""The chain encodes the number in one byte."""
 MAX_SHOWN: Final = 200
-"""Characters of the node's own words that are kept: a node may send megabytes."""
+"""So many characters of the node's text are kept, because a node may send megabytes."""
 _INVALID, _UNKNOWN_VALIDITY, _BANNED, _IMPORTED = 1010, 1011, 1012, 1013
 _OUTBID, _CYCLE, _DROPPED, _UNACTIONABLE = 1014, 1015, 1016, 1018
 _FORMAT, _VERIFICATION, _BAD_TYPE = 1001, 1002, 1003
@@ -126,7 +126,7 @@ _OTHERS: Final = {
 
 
 def pool_refusal(code: int, message: str, data: Any = None) -> PoolRefusal | None:
-    """What a JSON-RPC error to a submission means; None when it is no refusal, and what becomes of the bytes is open."""
+    """Returns what a JSON-RPC error after a submission means; None if it is not a refusal, so that the outcome is unknown."""
     if code in _KINDS:
         return _refusal(*_KINDS[code], code)
     reason = _reason(message, data)
@@ -140,7 +140,7 @@ def pool_refusal(code: int, message: str, data: Any = None) -> PoolRefusal | Non
 
 
 def _reason(message: str, data: Any) -> tuple[str, Any] | None:
-    """The kind of invalidity and what belongs to it, from either wording."""
+    """Returns the kind of invalidity and its detail, from either of the two forms; None if the answer has none."""
     for text in (message, data):
         if isinstance(text, dict):
             found = _json_reason(text)

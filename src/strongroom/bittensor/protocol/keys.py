@@ -1,4 +1,4 @@
-"""Key pairs: sr25519 to sign and verify, ed25519 to verify.
+"""Key pairs: sr25519 signs and verifies, ed25519 only verifies.
 
 https://github.com/w3f/schnorrkel with the signing context "substrate". A secret key is 64 bytes: the scalar in
 canonical form and the nonce, as key files have it in `privateKey`.
@@ -33,15 +33,15 @@ class CryptoType(enum.IntEnum):
 
 
 class Keypair:
-    """An sr25519 key that can sign. Never shown."""
+    """An sr25519 key that can sign. The repr hides the secret."""
 
     __slots__ = ("_secret", "address", "public_key")
 
     def __init__(self, secret: bytes) -> None:
-        """From the 64 bytes of secret key.
+        """Makes the pair of a secret key (64 bytes).
 
         Raises:
-            ProtocolError: they are none.
+            ProtocolError: the bytes are not a secret key.
         """
         try:
             self.public_key: bytes = sr25519.public_from_secret_key(secret)
@@ -52,21 +52,21 @@ class Keypair:
 
     @classmethod
     def from_seed(cls, seed: bytes) -> Self:
-        """From 32 bytes."""
+        """Makes the pair of a seed (32 bytes)."""
         if len(seed) != SEED_BYTES:
             raise ProtocolError(f"A seed has {SEED_BYTES} bytes, not {len(seed)}")
         return cls(sr25519.pair_from_seed(seed)[1])
 
     @classmethod
     def from_mnemonic(cls, phrase: str, password: str = "") -> Self:
-        """From a BIP-39 phrase of 12, 15, 18, 21 or 24 English words."""
+        """Makes the pair of a BIP-39 phrase of 12, 15, 18, 21 or 24 English words."""
         return cls.from_seed(mnemonic_seed(phrase, password))
 
     @classmethod
     def from_uri(cls, uri: str) -> Self:
-        """From `secret//hard/soft`: a phrase or a seed in hex, nothing for the development phrase.
+        """Makes the pair of a URI `secret//hard/soft`. The secret is a phrase or a seed in hex; without one, the development phrase.
 
-        A soft junction gives the same key every time, with another nonce.
+        A soft junction gives the same key every time, with a different nonce.
         """
         found = _URI.fullmatch(uri)
         if found is None:
@@ -85,12 +85,12 @@ class Keypair:
         return type(self)(secret)
 
     def sign(self, message: bytes) -> bytes:
-        """64 bytes, others each time."""
+        """Returns a signature (64 bytes), which differs each time."""
         signature: bytes = sr25519.sign((self.public_key, self._secret), message)
         return signature
 
     def secret(self) -> bytes:
-        """The 64 bytes, to be sealed."""
+        """Returns the secret key (64 bytes), which the caller seals."""
         return self._secret
 
     def __repr__(self) -> str:
@@ -98,10 +98,10 @@ class Keypair:
 
 
 def mnemonic_seed(phrase: str, password: str = "") -> bytes:
-    """32 bytes, from the phrase's entropy: Substrate's way, not that of BIP-39.
+    """Returns the seed (32 bytes) of a phrase. Substrate derives it from the entropy, unlike BIP-39.
 
     Raises:
-        ProtocolError: number of words, an unknown word or the checksum; the message holds no word.
+        ProtocolError: the number of words, a word or the checksum is wrong; the message contains no word.
     """
     try:
         entropy = Bip39("english").to_entropy(" ".join(phrase.lower().split()))
@@ -114,7 +114,7 @@ def mnemonic_seed(phrase: str, password: str = "") -> bytes:
 def verify(
     public_key: bytes, message: bytes, signature: bytes, crypto_type: CryptoType = CryptoType.SR25519
 ) -> bool:
-    """Whether the key signed the message. A signature or key of no valid form has signed nothing."""
+    """Returns whether the key signed the message. It is False also for a malformed signature or key."""
     if len(signature) != SIGNATURE_BYTES:
         return False
     try:
@@ -127,7 +127,7 @@ def verify(
 
 
 def _chain_code(junction: str) -> bytes:
-    """Numbers as u64, text with its compact length; more than 32 bytes are hashed."""
+    """Encodes a junction: a number as u64, text with its compact length; what is longer than 32 bytes is hashed."""
     if junction.isascii() and junction.isdigit() and int(junction) < 2**64:
         code = int(junction).to_bytes(8, "little")
     else:

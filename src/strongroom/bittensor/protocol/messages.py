@@ -1,4 +1,4 @@
-"""Which messages a key may sign so that the signature is worth nothing on the chain.
+"""Decides which messages a key may sign, so that no signature of a message is valid on the chain.
 
 What a transaction's signature covers is either the payload itself or, above 256 bytes, its BLAKE2b-256: 32 bytes. So:
 
@@ -41,13 +41,13 @@ class MessageKind(enum.StrEnum):
     WRAPPED = "wrapped"
     """`<Bytes>...</Bytes>`, as wallets in browsers sign."""
     TIMESTAMP = "timestamp"
-    """A login: the milliseconds as digits."""
+    """A login: digits that are a time in milliseconds."""
     DENDRITE = "dendrite"
-    """nonce.caller.callee.uuid.hash-of-the-body, by the caller."""
+    """nonce.caller.callee.uuid.hash-of-the-body, signed by the caller."""
     AXON = "axon"
-    """nonce.caller.callee.uuid, by the callee."""
+    """nonce.caller.callee.uuid, signed by the callee."""
     REQUEST = "request"
-    """A `btauth/1` request in eight lines, by the sender."""
+    """A `btauth/1` request in eight lines, signed by the sender."""
     TEXT = "text"
     """Any other text."""
 
@@ -61,10 +61,10 @@ class Message:
 
 
 def parse_message(text: str, signer: str, *, any_text: bool = False) -> Message:
-    """The message, when the key at the address `signer` may sign it.
+    """Returns the message if the key of the address `signer` may sign it.
 
     Raises:
-        RefusedMessage: it is too long, could be a transaction, is in another's name, or has no known form.
+        RefusedMessage: it is too long, could be a transaction, names another signer, or has no known form.
     """
     payload = _encode(text)
     kind = _kind(text, signer)

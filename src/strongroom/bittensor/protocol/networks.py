@@ -1,4 +1,4 @@
-"""The networks by their common names, and where they are reached when nothing else is said."""
+"""The networks by their common names, with their public endpoints, which are the defaults."""
 
 import enum
 
@@ -10,7 +10,7 @@ class Network(enum.StrEnum):
 
     @classmethod
     def named(cls, name: str) -> "Network":
-        """Raises: ValueError: with the names that there are."""
+        """Returns the network of a name in any case. Raises: ValueError: there is none; the message lists the names."""
         try:
             return cls(name.lower())
         except ValueError:

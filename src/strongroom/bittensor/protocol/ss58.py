@@ -1,6 +1,6 @@
-"""SS58 addresses: base58 of prefix, public key and the start of a BLAKE2b checksum.
+"""Encodes and decodes SS58 addresses: base58 of a prefix, the public key and the start of a BLAKE2b checksum.
 
-https://docs.polkadot.com/reference/parachains/accounts/. Bittensor's prefix is the generic one, 42: one byte.
+https://docs.polkadot.com/reference/parachains/accounts/. Bittensor uses the generic prefix 42, which is one byte.
 """
 
 import hashlib
@@ -19,17 +19,16 @@ _BASE: Final = len(_ALPHABET)
 
 
 def encode_address(public_key: bytes) -> str:
-    """The address of 32 bytes of public key.
+    """Returns the address of a public key.
 
     Raises:
-        ProtocolError: not 32 bytes.
+        ProtocolError: the key does not have 32 bytes.
     """
     if len(public_key) != KEY_BYTES:
         raise ProtocolError(f"A public key has {KEY_BYTES} bytes, not {len(public_key)}")
     body = bytes([PREFIX]) + public_key
-    number = int.from_bytes(
-        body + _checksum(body), "big"
-    )  # begins with 42: base58's rule for zeros has no case
+    # The first byte is 42, so base58's rule for leading zeros never applies.
+    number = int.from_bytes(body + _checksum(body), "big")
     letters: list[str] = []
     while number:
         number, digit = divmod(number, _BASE)
@@ -38,10 +37,10 @@ def encode_address(public_key: bytes) -> str:
 
 
 def decode_address(address: str) -> bytes:
-    """The 32 bytes of public key of an address with prefix 42.
+    """Returns the public key (32 bytes) of an address with prefix 42.
 
     Raises:
-        ProtocolError: an unknown letter, another size or prefix, or a wrong checksum.
+        ProtocolError: a letter is not of base58, or the size, the prefix or the checksum is wrong.
     """
     if not address or len(address) > _MAX_LENGTH:
         raise ProtocolError("An address has 1 to 48 letters")

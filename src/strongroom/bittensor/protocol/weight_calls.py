@@ -1,4 +1,4 @@
-"""The weights in a call that somebody else has put together."""
+"""Reads the weights in a call that a client has built."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.weights import WeightSet, weight_set
 
 PLAIN: Final = frozenset({"set_weights", "set_mechanism_weights", "batch_set_weights"})
-"""Set weights in the clear: the chain takes them only where commit-reveal is off."""
+"""These set weights in the clear; the chain accepts them only in subnets without commit-reveal."""
 REVEALING: Final = frozenset({"reveal_weights", "reveal_mechanism_weights", "batch_reveal_weights"})
 COMMITTING: Final = frozenset(
     {
@@ -22,26 +22,26 @@ COMMITTING: Final = frozenset(
         "commit_timelocked_mechanism_weights",
     }
 )
-"""Hide what they set: the chain sees it when they are opened."""
+"""These hide the weights; the chain learns them at the reveal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightCall:
-    """One subnet's part of a call."""
+    """What a call sets in one subnet."""
 
     netuid: int
     mechid: int
     is_plain: bool
     weights: WeightSet | None
-    """None: they are hidden."""
+    """None: the call hides them."""
 
 
 def weights_in(call: Call, *, may_be_zero: bool) -> list[WeightCall]:
-    """Nothing for a call that sets none.
+    """Returns the weights that a call sets, for each subnet; an empty list for a call that sets none.
 
     Raises:
-        AllZero: weights that are all zero, and they may not be.
-        ProtocolError: weights that no chain takes, or arguments that are none.
+        AllZero: the weights of a subnet are all zero, and they may not be.
+        ProtocolError: the chain would refuse the weights, or the arguments do not fit the call.
     """
     if call.pallet != SUBTENSOR or call.function not in PLAIN | REVEALING | COMMITTING:
         return []

@@ -1,4 +1,4 @@
-"""Weights as the chain takes and stores them, and the hash that commits to them."""
+"""Prepares weights as the chain takes and stores them, and computes the hash that commits to them."""
 
 import sys
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from strongroom.bittensor.protocol.extrinsics import blake2_256, compact
 
 MAX_U16: Final = 65_535
 MAX_WEIGHTS: Final = 4_096
-"""A subnet has 256 neurons; the chain's own limit of an argument is far above."""
+"""A subnet has 256 neurons, and the chain's own limit for an argument is far higher."""
 MECHANISM_STEP: Final = 4_096
 PLACES: Final = 32
 MAX_VERSION_KEY: Final = 2**64 - 1
@@ -26,17 +26,19 @@ class WeightSet:
 
 
 class AllZero(ProtocolError):
-    """Weights that are all zero take everything away that a validator has set."""
+    """All weights are zero, which would remove everything that the validator has set."""
 
 
 def weight_set(
     uids: Sequence[int], weights: Sequence[int | float], version_key: int, *, may_be_zero: bool = False
 ) -> WeightSet:
-    """Integers pass unchanged. If one is a float, all are: divided by the largest, times 65535, zeros left out.
+    """Returns the weights as the chain takes them.
+
+    Integers stay as they are. If one is a float, all are scaled so that the largest is 65535, and those that become zero are left out.
 
     Raises:
-        AllZero: all are, and they may not.
-        ProtocolError: lengths, duplicates or ranges.
+        AllZero: all weights are zero, and they may not be.
+        ProtocolError: the lengths differ, a uid is there twice, or a number is out of range.
     """
     if len(uids) != len(weights):
         raise ProtocolError(f"There are {len(uids)} uids and {len(weights)} weights")
@@ -75,7 +77,7 @@ def _normalised(uids: Sequence[int], weights: Sequence[int | float], version_key
 
 
 def upscaled(values: Sequence[int]) -> list[int]:
-    """What the chain stores: the largest becomes 65535, halves are rounded up, all zeros stay."""
+    """Returns what the chain stores: scaled so that the largest is 65535, halves rounded up. If all are zero they stay zero."""
     largest = max(values, default=0)
     if largest == 0:
         return list(values)
@@ -83,24 +85,27 @@ def upscaled(values: Sequence[int]) -> list[int]:
 
 
 def is_self_weight(uid: int, weights: WeightSet) -> bool:
-    """One weight, for the own uid: the chain asks for no permit, no number and no share of it."""
+    """Returns whether there is one weight, for the own uid. The chain asks no permit for it, and no least number or largest share."""
     return weights.uids == (uid,)
 
 
 def exceeds_share(values: Sequence[int], limit: int) -> bool:
-    """Whether the largest has more of the sum than `limit` of 65535, in the chain's 32 binary places."""
+    """Returns whether the largest weight has a greater share of the sum than `limit` / 65535, with the chain's 32 binary places."""
     scaled = upscaled(values)
     total = sum(scaled)
     return total > 0 and (max(scaled) << PLACES) // total > (limit << PLACES) // MAX_U16
 
 
 def mechanism_index(netuid: int, mechid: int) -> int:
-    """Where the storage keeps what belongs to a mechanism of a subnet."""
+    """Returns the index under which the chain's storage keeps a mechanism of a subnet."""
     return mechid * MECHANISM_STEP + netuid
 
 
 def commit_hash(public_key: bytes, index: int, weights: WeightSet, salt: Sequence[int]) -> bytes:
-    """What `commit_weights` sends and `reveal_weights` is checked against. `index`: the subnet's, or `mechanism_index`."""
+    """Returns the hash that `commit_weights` sends and `reveal_weights` is checked against.
+
+    `index` is the netuid, or `mechanism_index` for a mechanism.
+    """
     return blake2_256(
         b"".join(
             (

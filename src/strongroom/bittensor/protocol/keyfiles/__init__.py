@@ -1,7 +1,7 @@
-"""Key files of btwallet and of the Python releases before it: JSON, plain or encrypted in one of three ways.
+"""Reads key files of btwallet and of the Python releases before it: JSON, plain or encrypted in one of three ways.
 
 https://github.com/opentensor/btwallet. Fields come in any order, and some may be missing: a key made from a URI has no
-phrase and no seed. What is there must agree.
+phrase and no seed. The fields that are there must belong to one key.
 """
 
 import base64
@@ -29,7 +29,7 @@ class Encryption(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicKey:
-    """What a key file says without its password."""
+    """What a key file tells without its password."""
 
     public_key: bytes
     crypto_type: CryptoType = CryptoType.SR25519
@@ -40,7 +40,7 @@ class PublicKey:
 
 
 def encryption_of(data: bytes) -> Encryption:
-    """How the file is encrypted, by its first bytes."""
+    """Returns how a file is encrypted, which its first bytes tell."""
     if data.startswith(nacl_file.MAGIC):
         return Encryption.NACL
     if data.startswith(ansible_vault.MAGIC):
@@ -51,12 +51,14 @@ def encryption_of(data: bytes) -> Encryption:
 
 
 def decrypt(data: bytes, password: str | None) -> bytes:
-    """The plain JSON. An encrypted file takes seconds, and `$NACL` 512 MiB of memory: open one at a time.
+    """Returns the plain JSON of a key file.
+
+    An encrypted file takes seconds, and a `$NACL` file 512 MiB of memory, so callers open one at a time.
 
     Raises:
-        PasswordNeeded: it is encrypted, and there is no password.
-        WrongPassword: this is not the one.
-        KeyFileError: it is damaged.
+        PasswordNeeded: the file is encrypted, and there is no password.
+        WrongPassword: the password does not open it.
+        KeyFileError: the file is damaged.
     """
     encryption = encryption_of(data)
     if encryption is Encryption.NONE:
@@ -72,10 +74,11 @@ def decrypt(data: bytes, password: str | None) -> bytes:
 
 
 def read_key(data: bytes, password: str | None = None) -> Keypair:
-    """The key of a file that can sign.
+    """Returns the key that a file contains.
 
     Raises:
-        KeyFileError: of `decrypt`; or no JSON, no secret, another scheme than sr25519, or values that contradict each other.
+        KeyFileError: as `decrypt`; or the file is not JSON, has no secret or one of another scheme than sr25519, or its values
+            contradict each other.
     """
     fields = _parse(decrypt(data, password))
     if _crypto_type(fields) is not CryptoType.SR25519:
@@ -93,11 +96,11 @@ def read_key(data: bytes, password: str | None = None) -> Keypair:
 
 
 def read_public(data: bytes) -> PublicKey:
-    """The public half of a plain file: coldkeypub.txt, or a key file that is not encrypted.
+    """Returns the public key in a plain file: coldkeypub.txt, or a key file that is not encrypted.
 
     Raises:
-        PasswordNeeded: it is encrypted.
-        KeyFileError: no JSON, or no public key in it.
+        PasswordNeeded: the file is encrypted.
+        KeyFileError: it is not JSON, or has no public key.
     """
     if encryption_of(data) is not Encryption.NONE:
         raise PasswordNeeded("The key file is encrypted, and no password is given for it (WALLET_PASSWORD)")
@@ -109,15 +112,15 @@ def read_public(data: bytes) -> PublicKey:
 
 
 def password_variable(path: str) -> str:
-    """The variable that may hold the password of the key file at `path`."""
+    """Returns the name of the variable that may contain the password of the key file at `path`."""
     return PASSWORD_PREFIX + path.replace("/", "_").replace(".", "_").upper()
 
 
 def reveal_password(variable: str, value: str) -> str:
-    """The password in such a variable: base64 of its bytes XOR the variable's name. It hides nothing from anybody.
+    """Returns the password in such a variable: base64 of its bytes XOR the variable's name, which protects nothing.
 
     Raises:
-        KeyFileError: the value is none of this form; the message does not hold it.
+        KeyFileError: the value does not have this form; the message does not contain it.
     """
     try:
         mixed = base64.b64decode(value, validate=True)
@@ -160,7 +163,7 @@ def _secrets(fields: dict[str, Any]) -> list[Keypair]:
 
 
 def _claimed_key(fields: dict[str, Any]) -> bytes | None:
-    """The public key that the file's own fields name, all of them the same one."""
+    """Returns the public key that the file's fields name, which must be one and the same; None if none does."""
     claims = {_bytes(fields, name) for name in ("publicKey", "accountId") if name in fields}
     if "ss58Address" in fields:
         try:

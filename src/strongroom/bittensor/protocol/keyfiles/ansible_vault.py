@@ -1,4 +1,4 @@
-"""`$ANSIBLE_VAULT;1.1;AES256` key files of old releases: PBKDF2, AES-256-CTR, HMAC-SHA256, all of it in hex twice.
+"""Opens `$ANSIBLE_VAULT;1.1;AES256` key files of old releases: PBKDF2, AES-256-CTR and HMAC-SHA256, hex-encoded twice.
 
 https://docs.ansible.com/ansible/latest/vault_guide/vault_using_encrypted_content.html#ansible-vault-payload-format-1-1-1-2
 """

@@ -1,4 +1,4 @@
-"""Fernet key files of the first releases, which btwallet no longer opens.
+"""Opens Fernet key files of the first releases, which btwallet no longer opens.
 
 https://github.com/fernet/spec
 """
@@ -18,7 +18,7 @@ _KEY_BYTES: Final = 32
 
 
 def decrypt(data: bytes, password: bytes) -> bytes:
-    """Takes some seconds."""
+    """Returns the plain JSON. It takes some seconds. Raises: WrongPassword."""
     key = hashlib.pbkdf2_hmac("sha256", password, _SALT, _ROUNDS, _KEY_BYTES)
     try:
         return Fernet(base64.urlsafe_b64encode(key)).decrypt(data.strip())

@@ -1,4 +1,4 @@
-"""`$NACL` key files: nonce (24) and secretbox, its key by Argon2i from the password and a salt that never changes."""
+"""Opens `$NACL` key files: a nonce (24 bytes) and a secretbox, whose key Argon2i derives from the password and a fixed salt."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ _OVERHEAD: Final = SecretBox.NONCE_SIZE + SecretBox.MACBYTES
 
 
 def decrypt(data: bytes, password: bytes) -> bytes:
-    """Takes 512 MiB and about two seconds."""
+    """Returns the plain JSON. It takes 512 MiB of memory and about two seconds. Raises: WrongPassword, KeyFileError."""
     box = data[len(MAGIC) :]
     if len(box) < _OVERHEAD:
         raise KeyFileError("The key file is damaged: it is too short")
