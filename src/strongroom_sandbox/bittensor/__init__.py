@@ -1,1 +1,1 @@
-"""A Bittensor chain for tests and newcomers: its state is made by pallets, its types by real metadata."""
+"""A Bittensor chain for tests and newcomers, with pallets that change its state and the real metadata's types."""

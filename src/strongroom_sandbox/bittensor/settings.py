@@ -1,4 +1,4 @@
-"""Variables of the sandbox chain."""
+"""The settings of the sandbox chain, read from variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""Blocks, which of them are on the best branch, and the file that keeps them."""
+"""Blocks, the best branch among them, and the file that keeps them."""

@@ -35,9 +35,9 @@ class Block:
     hash: bytes
     extrinsics: list[bytes]
     runtime: Runtime
-    """What its state is to be read with; after an upgrade the new one, in the very block that brought it."""
+    """The runtime that its state is read with; in the block of an upgrade it is the new one."""
     values: dict[bytes, bytes] | None
-    """The state after it; None when it was discarded."""
+    """The state after the block; None if it was discarded."""
 
     @property
     def number(self) -> int:
@@ -45,12 +45,12 @@ class Block:
 
 
 def slot_log(slot: int) -> bytes:
-    """The digest item that says whose turn it was. Here it also sets blocks apart that are otherwise the same."""
+    """Returns the digest item that names the block's slot. It also makes blocks differ that are otherwise the same."""
     return AURA_PRE_RUNTIME + sized(slot.to_bytes(8, "little"))
 
 
 def slot_of(logs: tuple[bytes, ...]) -> int:
-    """The reverse; 0 for genesis, which has none."""
+    """Returns the slot in a digest; 0 for genesis, which has none."""
     return int.from_bytes(logs[0][-8:], "little") if logs else 0
 
 

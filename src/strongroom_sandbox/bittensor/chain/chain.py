@@ -1,4 +1,4 @@
-"""The chain: its blocks, which of them are on the best branch, and the state after the last one."""
+"""The chain: its blocks, the best branch among them, and the state after the last block."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from strongroom_sandbox.bittensor.state.state import State
 from strongroom_sandbox.bittensor.state.storage import Storage
 
 KEPT_STATES = 256
-"""Older states than this many blocks are discarded, as by a node that is not an archive."""
+"""The chain discards states that are older than so many blocks, as a node does that is not an archive."""
 
 
 class Chain:
@@ -34,7 +34,7 @@ class Chain:
         self.best = Branch(genesis, list(blocks) or [genesis])
         self.blocks: dict[bytes, Block] = {block.hash: block for block in (genesis, *blocks)}
         self.finalized = finalized
-        """Number of the last final block."""
+        """The number of the last final block."""
         self._made = made
         self._journal = journal
         self.runtime = self.head.runtime
@@ -50,20 +50,20 @@ class Chain:
         return Storage(self.runtime, self.state)
 
     def block(self, block_hash: bytes) -> Block | None:
-        """Any block that was made, also one that was retracted."""
+        """Returns a block that was made, also one that was retracted."""
         return self.blocks.get(block_hash)
 
     def is_best(self, block: Block) -> bool:
         return self.best.at(block.number) is block
 
     def storage_at(self, block: Block) -> Storage | None:
-        """The state after a block; None when it was discarded."""
+        """Returns the state after a block; None if it was discarded."""
         if block is self.head:
             return Storage(block.runtime, self.state)
         return None if block.values is None else Storage(block.runtime, State(block.values))
 
     def begin(self, now_ms: int) -> BlockExecution:
-        """Opens the next block on the state itself."""
+        """Opens the next block, which changes the state itself."""
         execution = BlockExecution(self.runtime, self.state, self.genesis_hash)
         execution.open(self.head.number + 1, self.head.hash, now_ms)
         return execution
@@ -104,7 +104,7 @@ class Chain:
             old.values = None
 
     def next_block(self) -> Context:
-        """The state with the number of the block to come, to validate against inside `state.trial`."""
+        """Returns the state with the number of the next block, for validation inside `state.trial`."""
         ctx = Context(self.runtime, self.state)
         number, head = self.head.number, self.head.hash
         ctx.put("System", "Number", value=number + 1)

@@ -1,4 +1,4 @@
-"""Block 0: the first balances, and the two subnets with which every chain begins."""
+"""Makes block 0: the first balances, and the two subnets with which every chain begins."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from strongroom_sandbox.bittensor.state.state import State
 from strongroom_sandbox.bittensor.state.storage import Storage
 
 GENESIS_HASH = b"\x45" * 32
-"""Of the chain that the recorded extrinsics were signed for."""
+"""The genesis hash of the chain that the recorded extrinsics were signed for."""
 RAO = 10**9
 RICH, MODEST = 1_000_000 * RAO, 2_000 * RAO
 BALANCES = {
@@ -29,11 +29,11 @@ class Genesis:
     spec_version: int = 293
     hash: bytes = GENESIS_HASH
     balances: dict[str, int] = field(default_factory=lambda: dict(BALANCES))
-    """In rao, by development URI."""
+    """The balances in rao, by development URI."""
     now_ms: int = 1
 
     def chain(self) -> Chain:
-        """A new chain that no file keeps."""
+        """Makes a new chain that no file keeps."""
         return Chain(self.block())
 
     def block(self) -> Block:

@@ -13,7 +13,7 @@ LENGTH_BYTES = 4
 
 
 class Seal(msgspec.Struct, tag="seal", frozen=True):
-    """A block on the branch. `changes` leave its parent's state as this block's; the first one's are all of the state."""
+    """A block of the branch. `changes` turn its parent's state into its own; those of the first block are the whole state."""
 
     number: int
     parent: bytes
@@ -28,7 +28,7 @@ class Seal(msgspec.Struct, tag="seal", frozen=True):
 
 
 class Retract(msgspec.Struct, tag="retract", frozen=True):
-    """This many blocks were retracted."""
+    """An entry that says how many blocks were retracted."""
 
     count: int
 
@@ -38,7 +38,7 @@ _decode = msgspec.msgpack.Decoder(Entry).decode
 
 
 class Journal:
-    """Appends entries; each is with the operating system when `write` returns."""
+    """Appends entries; the operating system has each one when `write` returns."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -53,7 +53,7 @@ class Journal:
 
 
 def read_entries(path: Path) -> Iterator[Entry]:
-    """The entries of a journal; what a crash cut off at its end is left out."""
+    """Reads the entries of a journal, without a last one that a crash cut off."""
     if not path.exists():
         return
     with path.open("rb") as file:
@@ -81,7 +81,7 @@ def sealed(block: Block, changes: dict[bytes, bytes | None], finalized: int) -> 
 
 
 def read_block(seal: Seal, values: dict[bytes, bytes]) -> Block:
-    """The block of an entry, with the state after it."""
+    """Returns the block of an entry, with the state after it."""
     header = Header(
         number=seal.number,
         parent=seal.parent,
@@ -99,7 +99,7 @@ def read_block(seal: Seal, values: dict[bytes, bytes]) -> Block:
 
 
 def changed(before: dict[bytes, bytes], after: dict[bytes, bytes]) -> dict[bytes, bytes | None]:
-    """The changes from one state to the next."""
+    """Returns the changes from one state to the next."""
     changes: dict[bytes, bytes | None] = {
         key: value for key, value in after.items() if before.get(key) != value
     }
@@ -108,7 +108,7 @@ def changed(before: dict[bytes, bytes], after: dict[bytes, bytes]) -> dict[bytes
 
 
 def apply(changes: dict[bytes, bytes | None], before: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    """The reverse of `changed`."""
+    """Applies changes to a state, the reverse of `changed`."""
     return {key: value for key, value in (before | changes).items() if value is not None}
 
 

@@ -41,7 +41,7 @@ def open_chain(path: Path, genesis: Genesis) -> tuple[Chain, Journal]:
 
 
 def _surviving(path: Path) -> tuple[list[Seal], int]:
-    """The entries of the best branch, and the highest slot of any block."""
+    """Returns the entries of the best branch, and the highest slot of any block."""
     seals: list[Seal] = []
     made = 0
     for entry in read_entries(path):
@@ -54,7 +54,7 @@ def _surviving(path: Path) -> tuple[list[Seal], int]:
 
 
 def _blocks(seals: list[Seal]) -> list[Block]:
-    """The last blocks, each with its state."""
+    """Returns the last blocks, each with its state."""
     values: dict[bytes, bytes] = {}
     for seal in seals[:-KEPT_STATES]:
         for key, value in seal.changes.items():

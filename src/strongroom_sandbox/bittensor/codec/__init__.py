@@ -1,1 +1,1 @@
-"""SCALE, hashes, and a runtime's real metadata: names in, bytes out, and back."""
+"""Encodes and decodes SCALE values by a runtime's real metadata, and hashes storage keys."""

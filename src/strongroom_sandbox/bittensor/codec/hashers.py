@@ -1,4 +1,4 @@
-"""The hashes of the chain, and the keys they make. Every hasher that a map uses here keeps its key readable."""
+"""The chain's hashers of storage keys. Each hasher that a map uses keeps the key itself readable."""
 
 import hashlib
 from functools import lru_cache
@@ -8,7 +8,7 @@ import xxhash
 from strongroom_sandbox.bittensor.codec.scale import ScaleError
 
 PREFIX_SIZE = {"identity": 0, "twox_64_concat": 8, "blake2_128_concat": 16}
-"""How many bytes of hash stand before the key itself."""
+"""How many bytes of hash come before the key itself."""
 
 
 def blake2_256(data: bytes) -> bytes:
@@ -21,7 +21,7 @@ def twox_128(data: bytes) -> bytes:
 
 
 def storage_hash(hasher: str, key: bytes) -> bytes:
-    """The key as it stands in the storage."""
+    """Returns the key as the storage has it."""
     match hasher:
         case "identity":
             return key

@@ -48,7 +48,7 @@ class StorageItem:
     key: int | None
     value: int
     default: bytes | None
-    """None: an absent value has none (the item is optional)."""
+    """None: the item is optional, and an absent value has no default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Pallet:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """Of a runtime API: the types of what it takes, by name in order, and of what it returns."""
+    """The types of a runtime API: those of its arguments by name, in order, and that of its answer."""
 
     inputs: tuple[tuple[str, int], ...]
     output: int
@@ -82,11 +82,11 @@ class Metadata:
     types: tuple[Type, ...]
     pallets: tuple[Pallet, ...]
     extensions: tuple[tuple[str, int, int], ...]
-    """Name, type in the extrinsic, type that is only signed."""
+    """The name, the type in the extrinsic, and the type that is only signed."""
     call_type: int
     event_type: int
     apis: dict[str, Method]
-    """By the name that `state_call` takes, for example `Core_version`."""
+    """The APIs by the name that `state_call` takes, for example `Core_version`."""
 
 
 def read_metadata(data: bytes) -> Metadata:
@@ -216,4 +216,4 @@ DEFINITIONS: tuple[tuple[str, Callable[[Reader], Any]], ...] = (
     ("compact", Reader.compact),
     ("bits", lambda reader: (reader.compact(), reader.compact())),
 )
-"""Kinds of type by their number, and how to read what belongs to them."""
+"""The kinds of types by their number, with the reader of what belongs to each."""

@@ -1,4 +1,4 @@
-"""A runtime, made from its real metadata: names in, bytes out, and back."""
+"""A runtime, made from its real metadata: it encodes what is named, and decodes bytes to names."""
 
 import gzip
 from dataclasses import dataclass
@@ -13,26 +13,26 @@ from strongroom_sandbox.bittensor.codec.scale import Reader, ScaleError, compact
 from strongroom_sandbox.bittensor.codec.type_codecs import Types
 
 SPECS = (293, 424)
-"""Runtimes whose metadata is shipped."""
+"""The runtimes whose metadata the package contains."""
 
 
 class Call(NamedTuple):
     pallet: str
     function: str
     args: dict[str, Any]
-    """By name, in the order of the metadata; values as in `type_codecs`."""
+    """The arguments by name, in the order of the metadata; values as in `type_codecs`."""
 
 
 class Event(NamedTuple):
     pallet: str
     name: str
     content: Any
-    """None, or as a struct's: a dict, or what the one unnamed field holds, or a tuple."""
+    """None, or the fields as for a struct: a dict, the value of a single unnamed field, or a tuple."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleError:
-    """An error of a pallet by its numbers, as it stands in a DispatchError."""
+    """An error of a pallet by its numbers, as a DispatchError contains it."""
 
     pallet: int
     error: int
@@ -49,7 +49,7 @@ class Runtime:
     ) -> None:
         self.metadata_v15, self.metadata_v14 = metadata_v15, metadata_v14
         self.metadata_of = metadata_of
-        """Which of `SPECS` the metadata is of."""
+        """The one of `SPECS` that the metadata belongs to."""
         self.version = version
         """The answer of `state_getRuntimeVersion`."""
         self.metadata: Metadata = read_metadata(metadata_v15)
@@ -67,7 +67,7 @@ class Runtime:
         return int(self.version["transactionVersion"])
 
     def with_spec_version(self, spec_version: int) -> "Runtime":
-        """The same runtime under another number, as after an upgrade that changes no type."""
+        """Returns the same runtime under another number, as after an upgrade that changes no type."""
         version = self.version | {"specVersion": spec_version}
         return Runtime(self.metadata_v15, self.metadata_v14, version, self.metadata_of)
 
@@ -77,13 +77,13 @@ class Runtime:
         return pallet in self.pallets and item in self.pallets[pallet].storage
 
     def item(self, pallet: str, item: str) -> StorageItem:
-        """Raises: ScaleError: this runtime has no such item."""
+        """Returns a storage item. Raises: ScaleError: this runtime has no such item."""
         if not self.has_item(pallet, item):
             raise ScaleError(f"runtime {self.spec_version} has no storage {pallet}.{item}")
         return self.pallets[pallet].storage[item]
 
     def storage_key(self, pallet: str, item: str, *keys: Any) -> bytes:
-        """Key of a value; with fewer keys than the map has, the prefix of all under them."""
+        """Returns the key of a value; with fewer keys than the map has, the prefix of all values under them."""
         prefix = self._prefixes.get((pallet, item))
         if prefix is None:
             self.item(pallet, item)
@@ -97,7 +97,7 @@ class Runtime:
         )
 
     def split_storage_key(self, pallet: str, item: str, key: bytes) -> tuple[Any, ...]:
-        """The keys of a map out of the key of one of its values."""
+        """Returns the keys of a map from the storage key of one of its values."""
         reader = Reader(key, len(self.storage_key(pallet, item)))
         keys = []
         for hasher, key_type in self.key_parts(pallet, item):
@@ -121,7 +121,7 @@ class Runtime:
         return self.types.encode(self.item(pallet, item).value, value)
 
     def default_value(self, pallet: str, item: str) -> Any:
-        """What an absent value means: None for optional items."""
+        """Returns what an absent value stands for: None for optional items."""
         default = self.item(pallet, item).default
         return None if default is None else self.decode_value(pallet, item, default)
 
@@ -144,13 +144,13 @@ class Runtime:
         return self.types.encode(self._calls, (call.pallet, content))
 
     def call_of(self, value: Any) -> Call:
-        """A call out of a decoded value: an argument of a wrapper such as `Utility.batch`."""
+        """Returns the call in a decoded value, such as an argument of `Utility.batch`."""
         pallet, content = value
         function, fields = (content, {}) if isinstance(content, str) else content
         return Call(pallet, function, dict(fields))
 
     def value_of(self, call: Call) -> Any:
-        """The reverse of `call_of`."""
+        """Returns the decoded value of a call, the reverse of `call_of`."""
         return (call.pallet, self._bare(call))
 
     @staticmethod
@@ -202,7 +202,7 @@ class Runtime:
         return arguments
 
     def result_fields(self, name: str) -> tuple[str, ...]:
-        """Names of the fields of the struct, or optional struct, that an API returns."""
+        """Returns the names of the fields of the struct, or optional struct, that an API returns."""
         found = self.types.types[self.api(name).output]
         if found.path == ("Option",):
             found = self.types.types[found.content[1].fields[0].type]
@@ -222,7 +222,7 @@ def _phase(phase: Any) -> bytes:
 
 @cache
 def shipped_runtime(spec_version: int) -> Runtime:
-    """One of `SPECS`, read once in a process."""
+    """Returns the runtime of one of `SPECS`; a process reads it once."""
     folder = files("strongroom_sandbox.bittensor") / "runtimes"
 
     def read(version: int) -> bytes:

@@ -1,18 +1,18 @@
-"""SCALE: bytes in order, and the two ways to write a length."""
+"""Reads and writes the parts of SCALE: bytes in order, and the two forms of a length."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 DEEPEST = 64
-"""How often a value may lie within one of its own type, as calls do in batches. The chain's own limit is 256."""
+"""How deep values of one type may be nested, as calls are in batches. The chain's own limit is 256."""
 COMPACT_ONE_BYTE = 1 << 6
 COMPACT_TWO_BYTES = 1 << 14
 COMPACT_FOUR_BYTES = 1 << 30
 
 
 class ScaleError(ValueError):
-    """Bytes that do not decode, or a value that does not fit its type."""
+    """The bytes do not decode, or a value does not fit its type."""
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Reader:
 
     @contextmanager
     def deeper(self) -> Iterator[None]:
-        """Reads a value of the same type as the one that it lies in."""
+        """Reads a value that is nested in one of the same type."""
         if self.depth == DEEPEST:
             raise ScaleError(f"values lie more than {DEEPEST} deep in each other")
         self.depth += 1
@@ -66,7 +66,7 @@ class Reader:
 
 
 def compact(value: int) -> bytes:
-    """Compact form of a number that is not negative."""
+    """Returns the compact form of a number that is not negative."""
     if value < 0:
         raise ScaleError(f"{value} is negative")
     if value < COMPACT_ONE_BYTE:

@@ -27,7 +27,7 @@ class Codec(NamedTuple):
 
 
 class Types:
-    """The registry, as codecs by type id. Each is built when it is first asked for."""
+    """The codecs of the registry's types by id. Each is built when it is first used."""
 
     def __init__(self, types: tuple[Type, ...]) -> None:
         self.types = types

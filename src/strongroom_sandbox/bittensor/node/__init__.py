@@ -1,1 +1,1 @@
-"""The node: a chain, a pool, faults, and who hears of new blocks."""
+"""The node: a chain, a pool, faults, and the listeners of new blocks."""

@@ -1,4 +1,4 @@
-"""What is made to go wrong on purpose, and how much of it is left."""
+"""The faults that a test asks for, and how much of each is left."""
 
 from enum import StrEnum
 from typing import Annotated, Any
@@ -10,16 +10,16 @@ Count = Annotated[int, Meta(ge=0)]
 
 
 class Wording(StrEnum):
-    """How refusals and statuses are worded."""
+    """The words of refusals and statuses."""
 
     STOCK = "stock"
-    """As a node of the main network words them."""
+    """The words of a node of the main network."""
     RECORDED = "recorded"
-    """As the node of the recorded extrinsics does: JSON in the message, no memory of what was included."""
+    """The words of the node of the recorded extrinsics: JSON in the message, and no memory of what was included."""
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    """The next `count` requests of a method are answered with this error and not carried out."""
+    """The node answers the next `count` requests of a method with this error and does not carry them out."""
 
     method: str
     code: int
@@ -29,17 +29,17 @@ class Refusal(Struct, frozen=True, kw_only=True):
 
 
 class Lies(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the node says of itself against the truth; null is the truth."""
+    """False values that the node gives about itself; null means the true one."""
 
     genesis_hash: str | None = None
     spec_version: int | None = None
     next_index_by: int | None = None
-    """Added to every next nonce it names."""
+    """This is added to every next nonce that the node gives."""
     is_syncing: bool | None = None
 
 
 class FaultRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of `POST /_fault`; what is absent stays as it is."""
+    """The body of `POST /_fault`; a field that is absent changes nothing."""
 
     stall_ms: Count | UnsetType = UNSET
     silent: bool | UnsetType = UNSET
@@ -54,16 +54,16 @@ class FaultRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Faults(Struct, kw_only=True):
-    """Faults in force, as `GET /_fault` shows them."""
+    """The faults in force, as `GET /_fault` shows them."""
 
     stall_ms: int = 0
     """Every request waits this long before anything is done."""
     silent: bool = False
-    """Requests are taken and nothing is answered."""
+    """The node reads requests and answers none."""
     drop_submission: int = 0
-    """The next n extrinsics are not even looked at; their connection breaks."""
+    """The node ignores the next n extrinsics, and their connection breaks."""
     drop_reply: int = 0
-    """The next n extrinsics are taken; their connection breaks before the answer."""
+    """The node takes the next n extrinsics, and their connection breaks before the answer."""
     drop_notifications: int = 0
     """The next n notifications of subscriptions are lost."""
     refusal: Refusal | None = None
@@ -77,12 +77,12 @@ class Faults(Struct, kw_only=True):
                 setattr(self, name, value)
 
     def clear(self) -> None:
-        """Removes all but the wording, which is no fault."""
+        """Removes all faults; the wording stays, because it is not one."""
         for name, value in msgspec.structs.asdict(Faults(wording=self.wording)).items():
             setattr(self, name, value)
 
     def take_refusal(self, method: str) -> Refusal | None:
-        """The error to answer this request with, if any; uses up one."""
+        """Returns the error that this request is answered with, and counts it; None if there is none."""
         refusal = self.refusal
         if refusal is None or refusal.method != method or not refusal.count:
             return None
@@ -91,7 +91,7 @@ class Faults(Struct, kw_only=True):
         return refusal
 
     def take(self, name: str) -> bool:
-        """Whether a counted fault strikes; uses up one."""
+        """Returns whether a counted fault concerns this request, and counts it."""
         left: int = getattr(self, name)
         setattr(self, name, max(left - 1, 0))
         return left > 0

@@ -1,4 +1,4 @@
-"""The node: a chain, a pool, and who hears of new blocks. All that makes or unmakes blocks goes through here."""
+"""The node: a chain, a pool, and the listeners of new blocks. All that makes or retracts blocks passes here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,14 +25,14 @@ REGISTERED = (pallets, apis)
 log = structlog.get_logger(__name__)
 
 FINALITY_TIMEOUT = 512
-"""Blocks after which a node stops telling that an extrinsic is not final yet."""
+"""After so many blocks a node gives up waiting for an extrinsic to be final."""
 
 Change = Callable[[Context], Any]
 
 
 @dataclass(slots=True, kw_only=True)
 class Production:
-    """How blocks come about."""
+    """When the node makes blocks."""
 
     interval_ms: int | None = 0
     """0: a block for every extrinsic at once. None: only on command."""
@@ -43,7 +43,7 @@ class Production:
 
 @dataclass(slots=True)
 class Listeners:
-    """Told of blocks: (event, block), event being best, finalized or runtime."""
+    """A listener gets (event, block), where the event is best, finalized or runtime."""
 
     callbacks: set[Callable[[str, Block], None]] = field(default_factory=set)
 
@@ -53,7 +53,7 @@ class Listeners:
 
 
 class Node:
-    """Everything behind the node's RPC."""
+    """What the node's RPC asks."""
 
     def __init__(self, chain: Chain, clock: Clock, production: Production | None = None) -> None:
         self.chain = chain
@@ -83,7 +83,7 @@ class Node:
         return extrinsic
 
     def catch_up(self) -> None:
-        """Where blocks are instant, makes one when something waits that is ready."""
+        """Makes a block if blocks are instant and an extrinsic is ready."""
         if (
             self.production.interval_ms == 0
             and not self.production.stalled
@@ -97,15 +97,15 @@ class Node:
             return validate(self.chain.next_block(), extrinsic, self.chain.genesis_hash)
 
     def nonce(self, who: bytes) -> int:
-        """Of the account, after the best block."""
+        """Returns the account's nonce after the best block."""
         return accounts.nonce(self.chain.storage, who)
 
     def next_index(self, who: bytes) -> int:
-        """The nonce to sign with: counts the pool."""
+        """Returns the nonce to sign with, which counts what waits in the pool."""
         return self.pool.next_nonce(who, self.nonce(who))
 
     def drop_pool(self) -> int:
-        """Loses all that waits; returns how many."""
+        """Removes all waiting extrinsics; returns how many there were."""
         entries = list(self.pool.waiting.values())
         for entry in entries:
             self.pool.remove(entry, DROPPED)
@@ -184,7 +184,7 @@ class Node:
 
 
 def status_of(node: Node) -> dict[str, Any]:
-    """The chain in one look, as `GET /_chain` tells it."""
+    """Returns the summary of the chain that `GET /_chain` answers."""
     chain, production = node.chain, node.production
     return {
         "best": {"number": chain.head.number, "hash": "0x" + chain.head.hash.hex()},

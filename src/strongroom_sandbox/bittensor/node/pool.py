@@ -1,4 +1,4 @@
-"""Extrinsics that wait for a block, and what their watchers are told."""
+"""The pool: it keeps extrinsics that wait for a block, and tells their watchers what becomes of them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 from strongroom_sandbox.bittensor.execution.extrinsics import Extrinsic
 
 Watcher = Callable[[Any], None]
-"""Is given each status as it stands in a notification."""
+"""Gets each status as a notification contains it."""
 READY, FUTURE, DROPPED, INVALID = "ready", "future", "dropped", "invalid"
 PEERS = ["12D3KooWSandboxPeer1111111111111111111111111111111111"]
 ENDS = {DROPPED, INVALID, "usurped", "finalized", "finalityTimeout"}
@@ -15,16 +15,16 @@ ENDS = {DROPPED, INVALID, "usurped", "finalized", "finalityTimeout"}
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One extrinsic on its way, from submission until it is final or lost."""
+    """One extrinsic from its submission until it is final or lost."""
 
     extrinsic: Extrinsic
     priority: int
     order: int
     watchers: list[Watcher] = field(default_factory=list)
     block: bytes | None = None
-    """The best block it is in."""
+    """The block of the best branch that includes it."""
     announced: bool = False
-    """Whether `ready` was told."""
+    """Whether the watcher was told `ready`."""
 
     def tell(self, status: Any) -> None:
         for watcher in list(self.watchers):
@@ -34,7 +34,7 @@ class Entry:
 
 
 class KnownError(Exception):
-    """The very same extrinsic waits already; its hash."""
+    """The same extrinsic waits already. The argument is its hash."""
 
 
 class LowPriorityError(Exception):
@@ -45,11 +45,11 @@ class LowPriorityError(Exception):
 
 
 class BannedError(Exception):
-    """It was in a block or proved invalid a short while ago."""
+    """The extrinsic was in a block, or proved invalid, a short while ago."""
 
 
 class Pool:
-    """Waiting extrinsics by hash, and those in blocks that are not final."""
+    """The waiting extrinsics by hash, and those in blocks that are not final."""
 
     def __init__(self) -> None:
         self.waiting: dict[bytes, Entry] = {}
@@ -82,7 +82,7 @@ class Pool:
         return entry
 
     def next_nonce(self, sender: bytes, account_nonce: int) -> int:
-        """The account's nonce, past what waits without a gap."""
+        """Returns the account's nonce after all extrinsics that wait without a gap."""
         waiting = {
             entry.extrinsic.nonce for entry in self.waiting.values() if entry.extrinsic.signer == sender
         }
@@ -91,7 +91,7 @@ class Pool:
         return account_nonce
 
     def has_ready(self, nonce_of: Callable[[bytes], int]) -> bool:
-        """Whether the next extrinsic of any account waits."""
+        """Returns whether the next extrinsic of any account waits."""
         return any(
             entry.extrinsic.nonce == nonce_of(entry.extrinsic.signer) for entry in self.waiting.values()
         )
@@ -110,7 +110,7 @@ class Pool:
                 entry.tell(FUTURE)
 
     def by_priority(self) -> Iterable[Entry]:
-        """Best first; those of one sender in the order of their nonces."""
+        """Returns the extrinsics that are ready, the best first, those of one sender in the order of their nonces."""
         queues: dict[bytes, list[Entry]] = {}
         for entry in sorted(self.waiting.values(), key=lambda entry: entry.extrinsic.nonce):
             queues.setdefault(entry.extrinsic.signer, []).append(entry)
@@ -128,7 +128,7 @@ class Pool:
         entry.tell({"inBlock": _hex(block)})
 
     def retract(self, block: bytes) -> None:
-        """Takes back into the pool what was in a block."""
+        """Takes the extrinsics of a retracted block back into the pool."""
         for entry in [entry for entry in self.included.values() if entry.block == block]:
             del self.included[entry.extrinsic.hash]
             self.banned.discard(entry.extrinsic.hash)
@@ -142,20 +142,20 @@ class Pool:
             entry.tell({"finalized": _hex(block)})
 
     def time_out(self, block: bytes) -> None:
-        """Finality did not come for too long: watchers are told so and left."""
+        """Tells watchers that finality took too long, and tells them nothing afterwards."""
         for entry in self.included.values():
             if entry.block == block:
                 entry.tell({"finalityTimeout": _hex(block)})
 
     def remove(self, entry: Entry, status: str) -> None:
-        """Loses an extrinsic: `invalid` or `dropped`."""
+        """Removes an extrinsic and tells its watcher why: `invalid` or `dropped`."""
         del self.waiting[entry.extrinsic.hash]
         if status == INVALID:
             self.banned.add(entry.extrinsic.hash)
         entry.tell(status)
 
     def forget(self, watcher: Watcher) -> None:
-        """Tells it nothing more."""
+        """Ends the watching; the watcher is told nothing more."""
         for entry in [*self.waiting.values(), *self.included.values()]:
             if watcher in entry.watchers:
                 entry.watchers.remove(watcher)

@@ -1,1 +1,1 @@
-"""Rules of the subtensor chain as pure functions: what needs no state is decided, and tested, here."""
+"""The rules of the subtensor chain that need no state, as pure functions."""

@@ -15,7 +15,7 @@ Row = Mapping[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One value for each uid, in 0..65535."""
+    """One value for each uid, from 0 to 65535."""
 
     stake: list[int]
     permits: list[bool]
@@ -28,7 +28,7 @@ class Outcome:
 
 
 def permits(stakes: Sequence[int], most: int) -> list[bool]:
-    """Who may set weights: the `most` greatest stakes that are not zero; of equal ones the later uids."""
+    """Returns who may set weights: the `most` greatest stakes above zero; among equal ones the later uids."""
     ranked = sorted(range(len(stakes)), key=lambda uid: stakes[uid])
     chosen = set(ranked[max(0, len(ranked) - most) :])
     return [uid in chosen and stake > 0 for uid, stake in enumerate(stakes)]
@@ -37,7 +37,7 @@ def permits(stakes: Sequence[int], most: int) -> list[bool]:
 def epoch(
     stakes: Sequence[int], voters: Sequence[bool], rows: Sequence[Row], *, kappa: int, most_permits: int
 ) -> Outcome:
-    """One epoch over `stakes` (rao); `voters` are active and hold a permit, `rows` their weights by uid (own uid left out)."""
+    """Computes an epoch over `stakes` (rao). `voters` are active and have a permit; `rows` are their weights by uid, without their own."""
     count = len(stakes)
     stake = _normal(stakes)
     power = _normal([own if voter else 0 for own, voter in zip(stakes, voters, strict=True)])
@@ -70,7 +70,7 @@ def _normal(values: Sequence[int]) -> list[int]:
 
 
 def _median(values: Sequence[int], power: Sequence[int], kappa: int) -> int:
-    """The greatest value that more than `kappa` (of 65535) of the power supports."""
+    """Returns the greatest value that more than `kappa` (of 65535) of the stake supports."""
     for candidate in sorted(set(values), reverse=True):
         backing = sum(own for value, own in zip(values, power, strict=True) if value >= candidate)
         if backing * _U16 > kappa * _ONE:

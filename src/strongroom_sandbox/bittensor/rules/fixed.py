@@ -12,27 +12,27 @@ _SQRT_STEPS: Final = 128
 
 
 def from_int(number: int) -> int:
-    """The bits of a whole number."""
+    """Returns the bits of a whole number."""
     return min(number << PLACES, _MAX)
 
 
 def to_int(bits: int) -> int:
-    """The whole part, at most a u64."""
+    """Returns the whole part, at most a u64."""
     return min(bits >> PLACES, (1 << 64) - 1)
 
 
 def multiply(left: int, right: int) -> int:
-    """Product, rounded down, saturating."""
+    """Returns the product, rounded down and saturating."""
     return min(left * right >> PLACES, _MAX)
 
 
 def divide(left: int, right: int) -> int:
-    """Quotient, rounded down; a division by zero is zero, as the chain's safe division has it."""
+    """Returns the quotient, rounded down; a division by zero gives zero, as the chain's safe division does."""
     return min((left << PLACES) // right, _MAX) if right else 0
 
 
 def square_root(value: int, *, epsilon: int) -> int:
-    """Square root by the chain's bisection, which ends within `epsilon` and not at the nearest value."""
+    """Returns the square root by the chain's bisection, which ends within `epsilon` and not at the nearest value."""
     low, high = (0, value) if value > ONE else (value, ONE)
     middle = (low + high) // 2
     for _ in range(_SQRT_STEPS + 1):

@@ -21,7 +21,7 @@ _SCALE: Final = 10**18
 
 
 class Side(Enum):
-    """Which way a swap goes."""
+    """The direction of a swap."""
 
     BUY = "TAO for alpha"
     SELL = "alpha for TAO"
@@ -40,7 +40,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swap:
-    """What a swap does: `paid_in` is without the fee; `pool` is the pool's curve afterwards (reserves untouched)."""
+    """The result of a swap. `paid_in` is without the fee; `pool` has the curve after it, and the reserves of before."""
 
     paid_in: int
     paid_out: int
@@ -49,21 +49,21 @@ class Swap:
 
 
 def fee_of(amount: int, rate: int) -> int:
-    """The fee taken from `amount` on its way in."""
+    """Returns the fee that is taken from `amount` before the swap."""
     return fixed.to_int(
         fixed.multiply(fixed.from_int(amount), fixed.divide(fixed.from_int(rate), fixed.from_int(_FEE_BASE)))
     )
 
 
 def price(pool: Pool) -> int:
-    """TAO for one alpha, as U64F64 bits."""
+    """Returns the price of one alpha in TAO, as U64F64 bits."""
     if pool.sqrt_price:
         return fixed.multiply(pool.sqrt_price, pool.sqrt_price)
     return fixed.divide(fixed.from_int(pool.tao), fixed.from_int(pool.alpha))
 
 
 def begin(pool: Pool) -> Pool:
-    """The pool with its curve, which the first swap on runtime 293 makes from the reserves."""
+    """Returns the pool with its curve, which the first swap on runtime 293 makes from the reserves."""
     if pool.sqrt_price:
         return pool
     root = fixed.square_root(price(pool), epsilon=_PRICE_EPSILON)
@@ -71,7 +71,7 @@ def begin(pool: Pool) -> Pool:
 
 
 def swap_on_curve(pool: Pool, side: Side, amount: int, *, limit: int | None = None) -> Swap:
-    """A swap on runtime 293. `limit` is a price in rao for one alpha; what lies beyond it is not swapped."""
+    """Swaps as runtime 293 does, up to the price `limit` in rao for one alpha."""
     pool = begin(pool)
     fee = fee_of(amount, pool.fee_rate)
     delta = amount - fee
@@ -90,7 +90,7 @@ def swap_on_curve(pool: Pool, side: Side, amount: int, *, limit: int | None = No
 
 
 def swap_on_reserves(pool: Pool, side: Side, amount: int, *, limit: int | None = None) -> Swap:
-    """A swap on runtime 424."""
+    """Swaps as runtime 424 does."""
     fee = fee_of(amount, pool.fee_rate)
     delta = amount - fee
     reserve_in, reserve_out = (pool.tao, pool.alpha) if side is Side.BUY else (pool.alpha, pool.tao)
@@ -141,7 +141,7 @@ def _fee_above(delta: int, rate: int) -> int:
 
 
 def _most_within(pool: Pool, side: Side, limit: int) -> int:
-    """How much may go in until the price (rao) stands at `limit`: in a product curve reserves move by its root."""
+    """Returns how much may be paid in until the price reaches `limit` (rao). In a product curve the reserves move by its root."""
     product = pool.tao * pool.alpha
     if side is Side.BUY:
         return max(0, isqrt(product * limit // RAO) - pool.tao)

@@ -1,4 +1,4 @@
-"""What a registration costs."""
+"""Computes what a registration costs."""
 
 from typing import Final
 
@@ -8,14 +8,14 @@ _ALPHA_BASE: Final = (1 << 64) - 1
 
 
 def lock_cost(*, last: int, least: int, last_block: int, block: int, interval: int) -> int:
-    """Rao to lock for a new subnet: doubled after each registration, falling to nothing over two intervals."""
+    """Returns the rao that a new subnet locks: it doubles after each registration and falls to nothing over two intervals."""
     factor = 2 if last_block else 1
     fallen = (last // interval if interval else 0) * (block - last_block)
     return max(least, last * factor - fallen)
 
 
 def adjusted_burn(*, burn: int, registrations: int, target: int, alpha: int, least: int, most: int) -> int:
-    """The burn after an adjustment interval on runtime 293: it follows registrations / target, smoothed by `alpha`."""
+    """Returns the burn after an adjustment interval on runtime 293, which follows registrations / target, smoothed by `alpha`."""
     wanted = (
         fixed.divide(fixed.from_int(burn * (registrations + target)), fixed.from_int(2 * target))
         if target
@@ -27,12 +27,12 @@ def adjusted_burn(*, burn: int, registrations: int, target: int, alpha: int, lea
 
 
 def raised_burn(*, burn: int, factor: int, least: int, most: int) -> int:
-    """The burn right after a registration on runtime 424; `factor` in U64F64 bits."""
+    """Returns the burn right after a registration on runtime 424; `factor` is in U64F64 bits."""
     return min(max(fixed.to_int(fixed.multiply(fixed.from_int(burn), max(factor, fixed.ONE))), least), most)
 
 
 def decayed_burn(*, burn: int, half_life: int, least: int, most: int) -> int:
-    """The burn one block later on runtime 424, where it halves in `half_life` blocks."""
+    """Returns the burn one block later on runtime 424, where it halves in `half_life` blocks."""
     if half_life:
         burn = int(burn * 0.5 ** (1 / half_life))
     return min(max(burn, least), most)

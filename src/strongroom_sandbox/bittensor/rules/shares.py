@@ -20,7 +20,7 @@ class SharePool:
 
     @property
     def owned(self) -> int:
-        """What the share is worth now, in alpha rao."""
+        """Returns what the share is worth now, in alpha rao."""
         if not self.total:
             return 0
         per_share = fixed.divide(fixed.from_int(self.value), self.total)
@@ -28,7 +28,7 @@ class SharePool:
 
 
 def change(pool: SharePool, amount: int) -> tuple[SharePool, int]:
-    """Adds `amount` (negative: takes it) to the share's worth; gives the new pool and what really was added."""
+    """Adds `amount`, which may be negative, to the share's worth; returns the new pool and what was really added."""
     if not pool.total:
         bits = fixed.from_int(max(amount, 0))
         return SharePool(value=pool.value + amount, total=bits, share=bits), amount
@@ -42,7 +42,7 @@ def change(pool: SharePool, amount: int) -> tuple[SharePool, int]:
 
 
 def can_add(pool: SharePool, amount: int) -> bool:
-    """Whether adding so little changes the share at all."""
+    """Returns whether such a small amount changes the share at all."""
     return not pool.total or _shares_for(pool, amount) != 0
 
 

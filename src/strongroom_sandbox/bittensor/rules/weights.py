@@ -1,4 +1,4 @@
-"""What a vector of weights must be, and what the chain makes of it."""
+"""Checks weights as the chain does, and computes what it stores."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -11,7 +11,7 @@ _SCALED_FIRST: Final = 32_768
 
 
 def max_upscale(weights: Sequence[int]) -> list[int]:
-    """The weights scaled so that the greatest is 65535, a half rounded up, in the chain's I32F32 steps."""
+    """Returns the weights scaled so that the greatest is 65535, halves rounded up, in the chain's I32F32 steps."""
     greatest = max(weights, default=0)
     if not greatest:
         return list(weights)
@@ -23,7 +23,7 @@ def max_upscale(weights: Sequence[int]) -> list[int]:
 
 
 def exceeds_share(weights: Sequence[int], limit: int) -> bool:
-    """Whether the greatest weight has more of the sum than `limit` of 65535."""
+    """Returns whether the greatest weight has a larger share of the sum than `limit` / 65535."""
     total = sum(weights)
     if not total:
         return False
@@ -31,7 +31,7 @@ def exceeds_share(weights: Sequence[int], limit: int) -> bool:
 
 
 def is_self_weight(uid: int, uids: Sequence[int], weights: Sequence[int]) -> bool:
-    """One weight, for the own uid: it needs no permit and no minimum."""
+    """Returns whether there is one weight, for the own uid, which needs no permit and no minimum."""
     return len(weights) == 1 and bool(uids) and uids[0] == uid
 
 
@@ -43,7 +43,7 @@ def commit_hash(
     salt: Sequence[int],
     version_key: int,
 ) -> bytes:
-    """What commit_weights is given, blake2b-256 over SCALE. `index` is the netuid, for a mechanism its storage index."""
+    """Returns the hash for commit_weights: BLAKE2b-256 over SCALE. `index` is the netuid, or a mechanism's storage index."""
     parts = [hotkey, index.to_bytes(2, "little"), *(_vector(items) for items in (uids, values, salt))]
     return blake2b(b"".join(parts) + version_key.to_bytes(8, "little"), digest_size=32).digest()
 

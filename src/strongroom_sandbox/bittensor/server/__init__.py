@@ -1,1 +1,1 @@
-"""The node on a port: JSON-RPC, and the sandbox's own routes."""
+"""Serves the node on a port: JSON-RPC, and the sandbox's own routes."""

@@ -1,4 +1,4 @@
-"""The node on a port: JSON-RPC over WebSocket and HTTP, and the sandbox's own routes."""
+"""Serves the node on a port: JSON-RPC over WebSocket and HTTP, and the sandbox's own routes."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ AnyRequest = Request[Any, Any, Any]
 
 
 def create_node_app(node: Node, entropy: Entropy) -> ASGIApp:
-    """Everything a client or a test asks of the node, on one port."""
+    """Answers all requests of clients and tests to the node, on one port."""
     connections = Connections(node.clock)
 
     @websocket("/")
@@ -53,7 +53,7 @@ def create_node_app(node: Node, entropy: Entropy) -> ASGIApp:
 
 
 class _Conversation:
-    """One WebSocket: requests are answered in turn, notifications go out as they come."""
+    """Serves one WebSocket: it answers requests in turn, and sends notifications as they come."""
 
     def __init__(self, node: Node, entropy: Entropy, socket: AnyWebSocket) -> None:
         self._node = node

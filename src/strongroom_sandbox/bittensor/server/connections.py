@@ -1,4 +1,4 @@
-"""The clients' connections. It cuts them in ways that ASGI does not offer."""
+"""Keeps the clients' connections, and cuts them in ways that ASGI does not offer."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ from strongroom.core.clock import Clock
 from strongroom.core.http.connections.shown import ClientConnection, connection_of
 
 CONTROL_PREFIX = "/_"
-"""Paths under it are the sandbox's own and work whatever is broken."""
+"""Paths that begin with this are the sandbox's own, and no fault concerns them."""
 
 
 class Connections:
-    """Knows every WebSocket that is open, and lets none in while the node is down."""
+    """Knows every open WebSocket, and admits none while the node is down."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

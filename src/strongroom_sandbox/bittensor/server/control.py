@@ -37,20 +37,20 @@ class Fork(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ChainRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of `POST /_chain`; what is absent stays as it is. Done in the order of the fields."""
+    """The body of `POST /_chain`; a field that is absent changes nothing. The changes are made in the order of the fields."""
 
     interval_ms: Count | UnsetType | None = UNSET
     stalled: bool | UnsetType = UNSET
     finality_lag: Count | UnsetType = UNSET
     finality_stalled: bool | UnsetType = UNSET
     upgrade: Count | None = None
-    """The new spec_version: one whose metadata is shipped, or any other for the same runtime under that number."""
+    """The new spec_version: one whose metadata the package contains, or any other for the same runtime under that number."""
     fork: Fork | None = None
     drop_pool: bool = False
     blocks: Count = 0
     """Blocks to make now."""
     empty: bool = False
-    """Whether those leave the pool alone."""
+    """Whether these blocks include nothing from the pool."""
 
 
 class FaucetRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,7 +79,7 @@ class NeuronRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class RevealRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the last timelocked commit of a hotkey hides; drand, which would tell, does not run here."""
+    """The weights that a hotkey's last timelocked commit hides. A test gives them, because drand does not run here."""
 
     netuid: Count
     hotkey: str
@@ -90,7 +90,7 @@ class RevealRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class StorageRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Accounts are addresses or development URIs, other bytes `0x...`; without a value the item is removed."""
+    """Sets a storage item. Accounts are addresses or development URIs, other bytes `0x...`; without a value the item is removed."""
 
     pallet: str
     item: str
@@ -215,7 +215,7 @@ def _produced(node: Node, change: Callable[[Context], Any]) -> Any:
 
 
 def _value(value: Any) -> Any:
-    """JSON as the codec takes it."""
+    """Returns a JSON value as the codec takes it."""
     if isinstance(value, list):
         return [_value(member) for member in value]
     if isinstance(value, dict):
@@ -231,7 +231,7 @@ def _value(value: Any) -> Any:
 
 
 def _route(path: str, kind: type[Any], act: Callable[[Any], Any]) -> Any:
-    """A route whose mistakes are answered with 400 and a reason."""
+    """Makes a route that answers a caller's mistake with 400 and the reason."""
 
     @post(path, status_code=200, name=path)
     async def handle(request: AnyRequest) -> Response[bytes]:

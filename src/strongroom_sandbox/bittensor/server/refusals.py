@@ -1,4 +1,4 @@
-"""Refusals of the pool, in the words of a stock node or of the recorded one."""
+"""Words the pool's refusals as a stock node or as the recorded one does."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ UNKNOWN_REASONS = {"cannotLookup": "Could not lookup information required to val
 
 
 def refused(refusal: PoolRefusal, wording: Wording) -> RpcError:
-    """What `author_submitExtrinsic` answers to an extrinsic that is not valid."""
+    """Returns what `author_submitExtrinsic` answers to an extrinsic that is not valid."""
     reason = refusal.reason
     if isinstance(reason, str) and reason in UNKNOWN_REASONS:
         return RpcError(UNKNOWN, "Unknown Transaction Validity", UNKNOWN_REASONS[reason])
@@ -35,7 +35,7 @@ def refused(refusal: PoolRefusal, wording: Wording) -> RpcError:
 
 
 def bad_format(error: Exception, wording: Wording) -> RpcError:
-    """What it answers to bytes that are no extrinsic, and where the runtime trapped."""
+    """Returns what it answers to bytes that are not an extrinsic, and when the runtime trapped."""
     if wording is Wording.RECORDED:
         return RpcError(UNKNOWN, "Error: wasm `unreachable` instruction executed")
     return RpcError(

@@ -1,4 +1,4 @@
-"""JSON-RPC: frames in, frames out; which method answers what."""
+"""Answers JSON-RPC requests: the registered methods, and one session for each connection."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ SUBMISSIONS = {"author_submitExtrinsic", "author_submitAndWatchExtrinsic"}
 
 
 class RpcError(Exception):
-    """An answer that is an error."""
+    """The request is answered with this error."""
 
     def __init__(self, code: int, message: str, data: Any = None) -> None:
         super().__init__(message)
@@ -29,7 +29,7 @@ class RpcError(Exception):
 
 
 class ConnectionCut(Exception):
-    """The connection breaks here, on purpose."""
+    """A fault breaks the connection here."""
 
 
 class Request(msgspec.Struct):
@@ -39,7 +39,7 @@ class Request(msgspec.Struct):
 
 
 class Session:
-    """One connection: answers its requests in turn and holds its subscriptions."""
+    """Answers the requests of one connection in turn, and keeps its subscriptions."""
 
     def __init__(self, node: Node, entropy: Entropy, send: Callable[[bytes], None]) -> None:
         self.node = node
@@ -47,7 +47,7 @@ class Session:
         self._send = send
         self._endings: dict[str, Callable[[], None]] = {}
         self._held: dict[str, list[bytes]] = {}
-        """Notifications of subscriptions whose id the client was not told yet."""
+        """The notifications of subscriptions whose id the client does not know yet."""
 
     def answer(self, frame: str | bytes) -> None:
         """Sends the answer to a request or to a batch, then what its new subscriptions have to say.
@@ -71,7 +71,7 @@ class Session:
         self._held.clear()
 
     def subscribe(self, end: Callable[[], None]) -> str:
-        """A new subscription; `end` is called when it or the connection ends."""
+        """Adds a subscription. `end` is called when it or the connection ends."""
         name = self._entropy.token(8).hex()
         self._endings[name] = end
         self._held[name] = []
@@ -155,7 +155,7 @@ class Session:
 
 
 METHODS: dict[str, tuple[Callable[..., Any], int]] = {}
-"""By name: the answer, and how many parameters it takes; absent ones are None."""
+"""The methods by name, each with how many parameters it takes; absent ones are None."""
 
 
 def method(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -1,1 +1,1 @@
-"""What several pallets keep: neurons, stakes, balances of coldkeys, epochs, and what calls weigh."""
+"""The state that several pallets share: neurons, stakes, balances of coldkeys, epochs, and the weights of calls."""

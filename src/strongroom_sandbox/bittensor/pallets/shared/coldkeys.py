@@ -66,10 +66,10 @@ def transfer(ctx: Context, source: bytes, target: bytes, amount: int, *, keep_al
 
 
 def issue(ctx: Context, amount: int) -> None:
-    """Counts what came into existence, or (negative) left it."""
+    """Adds to the total issuance what came into existence; a negative amount left it."""
     ctx.change("Balances", "TotalIssuance", by=lambda total: max(0, total + amount))
 
 
 def subnet_account(netuid: int) -> bytes:
-    """Where runtime 424 keeps a subnet's TAO."""
+    """Returns the account in which runtime 424 keeps a subnet's TAO."""
     return (_SUBNET_ACCOUNT + netuid.to_bytes(2, "little")).ljust(32, b"\0")

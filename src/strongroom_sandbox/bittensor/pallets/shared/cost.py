@@ -1,4 +1,4 @@
-"""What calls declare to weigh: time of their own, and of the database reads and writes they name."""
+"""The weights that calls declare: their own time, and the time of the reads and writes that they name."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -11,14 +11,14 @@ _PAID_SINCE: Final = 424
 
 
 def db(own: int, *, reads: int, writes: int) -> int:
-    """Picoseconds, as runtime 293 declares them. 424's differ by little, and so do its fees."""
+    """The weight in picoseconds, as runtime 293 declares it. Those of 424 differ little, and so do its fees."""
     return own + reads * _READ + writes * _WRITE
 
 
 def free_once(
     own: int, *, reads: int, writes: int, dispatch_class: str = "Normal"
 ) -> Callable[[Context, dict[str, Any]], Weight]:
-    """A call that is free on runtime 293 and pays a fee on 424, where every such call is of class Normal."""
+    """Declares a call that is free on runtime 293 and pays a fee on 424, where every such call is of class Normal."""
     ref_time = db(own, reads=reads, writes=writes)
 
     def weigh(ctx: Context, _args: dict[str, Any]) -> Weight:

@@ -31,7 +31,7 @@ _DRAINED: Final = (
 
 
 def is_due(view: View, netuid: int) -> bool:
-    """Whether this block runs the subnet's epoch."""
+    """Returns whether this block runs the subnet's epoch."""
     tempo = view.get("Tempo", netuid)
     if not tempo:
         return False
@@ -44,7 +44,7 @@ def is_due(view: View, netuid: int) -> bool:
 
 
 def activity_cutoff(view: View, netuid: int) -> int:
-    """After how many blocks without weights a validator no longer counts."""
+    """Returns after how many blocks without weights a validator no longer counts."""
     if view.has_item("ActivityCutoffFactorMilli"):
         factor = view.get("ActivityCutoffFactorMilli", netuid)
         return max(1, int(factor * view.get("Tempo", netuid) // 1000))
@@ -52,7 +52,7 @@ def activity_cutoff(view: View, netuid: int) -> int:
 
 
 def current(view: View, netuid: int) -> int:
-    """The number of the epoch that a commit in this block belongs to."""
+    """Returns the number of the epoch that a commit in this block belongs to."""
     if view.stateful_epochs:
         return int(view.get("SubnetEpochIndex", netuid)) + is_due(view, netuid)
     return schedule.index_at(netuid, view.get("Tempo", netuid), view.block)

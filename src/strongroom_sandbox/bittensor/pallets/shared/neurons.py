@@ -1,4 +1,4 @@
-"""Neurons of a subnet: who has which uid."""
+"""The neurons of a subnet: which hotkey has which uid."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def exists(view: View, netuid: int) -> bool:
 
 
 def netuids(view: View) -> list[int]:
-    """Every subnet there is, the root network too, in order."""
+    """Returns all subnets in order, with the root network."""
     return sorted(key[0] for key, added in view.entries("NetworksAdded") if added)
 
 
@@ -48,7 +48,7 @@ def hotkey_of(view: View, netuid: int, uid: int) -> bytes:
 
 
 def hotkeys(view: View, netuid: int) -> list[bytes]:
-    """The hotkeys by uid."""
+    """Returns the hotkeys by uid."""
     return [hotkey_of(view, netuid, uid) for uid in range(view.get("SubnetworkN", netuid))]
 
 
@@ -109,7 +109,7 @@ def replace(pallet: Pallet, netuid: int, uid: int, hotkey: bytes) -> None:
 
 
 def to_prune(view: View, netuid: int) -> int:
-    """The uid whose place a new neuron takes: the lowest score of those not immune, else of all; never the owner's."""
+    """Returns the uid that a new neuron takes: the lowest score among those not immune, else among all; never the owner's."""
     period, owner = view.get("ImmunityPeriod", netuid), view.get("SubnetOwnerHotkey", netuid)
     scores = view.get("PruningScores" if view.has_item("PruningScores") else "Emission", netuid)
 
@@ -124,7 +124,7 @@ def to_prune(view: View, netuid: int) -> int:
 
 
 def mechanism_index(netuid: int, mechanism: int) -> int:
-    """The number under which a mechanism's weights are stored."""
+    """Returns the number under which a mechanism's weights are stored."""
     return mechanism * MECHANISM_SPAN + netuid
 
 

@@ -1,4 +1,4 @@
-"""Stake: who holds how much alpha where, what it weighs, and the subnet's pool it is bought from."""
+"""Stake: how much alpha each coldkey has at each hotkey, what it weighs, and the subnet's pool that sells it."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -38,12 +38,12 @@ def share_pool(view: View, hotkey: bytes, coldkey: bytes, netuid: int) -> shares
 
 
 def held(view: View, hotkey: bytes, coldkey: bytes, netuid: int) -> int:
-    """In alpha rao; on the root network in rao."""
+    """Returns the stake in alpha rao; on the root network in rao."""
     return share_pool(view, hotkey, coldkey, netuid).owned
 
 
 def add(pallet: Pallet, hotkey: bytes, coldkey: bytes, netuid: int, amount: int) -> int:
-    """Adds alpha (negative: takes it); gives what was really added."""
+    """Adds alpha, which may be negative; returns what was really added."""
     pool, added = shares.change(share_pool(pallet, hotkey, coldkey, netuid), amount)
     pallet.put_or_remove("TotalHotkeyAlpha", hotkey, netuid, value=pool.value, empty=not pool.value)
     pallet.put_or_remove(
@@ -60,7 +60,7 @@ def add(pallet: Pallet, hotkey: bytes, coldkey: bytes, netuid: int, amount: int)
 
 
 def weight_of(view: View, netuid: int, hotkey: bytes) -> int:
-    """Stake weight in rao: alpha, with what children were lent and parents lent, and root stake at its weight."""
+    """Returns the stake weight in rao: alpha, with childkeys and parents counted, and root stake at its weight."""
     tao_weight = Fraction(view.get("TaoWeight"), _U64_MAX)
     alpha = inherited(view, netuid, hotkey, netuid)
     tao = inherited(view, netuid, hotkey, ROOT)
@@ -68,7 +68,7 @@ def weight_of(view: View, netuid: int, hotkey: bytes) -> int:
 
 
 def inherited(view: View, netuid: int, hotkey: bytes, staked_on: int) -> int:
-    """Stake on `staked_on` after the childkeys of `netuid`."""
+    """Returns the stake on `staked_on` after the childkeys of `netuid`."""
     own = Fraction(view.get("TotalHotkeyAlpha", hotkey, staked_on))
     if netuid == ROOT:
         return int(own)
@@ -91,7 +91,7 @@ def may_set_weights(view: View, netuid: int, hotkey: bytes) -> bool:
 
 
 def total_of_hotkey(view: View, hotkey: bytes) -> int:
-    """All a hotkey has, in rao at the present prices."""
+    """Returns all that a hotkey has, in rao at the present prices."""
     stakes = ((key[1], value) for key, value in view.entries("TotalHotkeyAlpha", hotkey))
     return sum(value * alpha_price(view, netuid) // fixed.ONE for netuid, value in stakes)
 
@@ -100,7 +100,7 @@ def total_of_hotkey(view: View, hotkey: bytes) -> int:
 
 
 def is_dynamic(view: View, netuid: int) -> bool:
-    """Whether alpha has a price there; elsewhere one alpha is one TAO."""
+    """Returns whether alpha has a price in the subnet; elsewhere one alpha is one TAO."""
     return bool(view.get("SubnetMechanism", netuid) == DYNAMIC)
 
 
@@ -123,7 +123,7 @@ def pool_of(view: View, netuid: int) -> Pool:
 
 
 def alpha_price(view: View, netuid: int) -> int:
-    """TAO for one alpha, as U64F64 bits."""
+    """Returns the price of one alpha in TAO, as U64F64 bits."""
     return price(pool_of(view, netuid)) if is_dynamic(view, netuid) else fixed.ONE
 
 
@@ -156,7 +156,7 @@ def simulate(
 
 
 def buy(pallet: Pallet, netuid: int, tao: int, limit: int | None = None) -> Swap:
-    """Swaps TAO for alpha in the pool; the alpha is nobody's yet."""
+    """Swaps TAO for alpha in the pool; the caller gives the alpha to somebody."""
     swap = simulate(pallet, netuid, Side.BUY, tao, limit)
     _move(pallet, "SubnetTAO", netuid, swap.paid_in)
     _move(pallet, "SubnetAlphaIn", netuid, -swap.paid_out if is_dynamic(pallet, netuid) else 0)
@@ -174,7 +174,7 @@ def sell(pallet: Pallet, netuid: int, alpha: int, limit: int | None = None, *, f
 
 
 def most_until(view: View, netuid: int, side: Side, limit: int) -> int:
-    """How much may be swapped, the fee included, until the price reaches `limit` (rao)."""
+    """Returns how much may be swapped, the fee included, until the price reaches `limit` (rao)."""
     if not is_dynamic(view, netuid):
         return _U64_MAX if (limit >= RAO if side is Side.BUY else limit <= RAO) else 0
     pool = pool_of(view, netuid)
