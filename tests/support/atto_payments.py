@@ -177,6 +177,9 @@ class Books:
         """What is still under way."""
         if open_blocks := await self.open_blocks():
             return f"{open_blocks} blocks without an outcome"
+        # First, because a receive adds an entry to what is looked at below.
+        if missing := await self._not_received():
+            return missing
         for address in self.addresses:
             state = await self.network.state(address)
             height = state["height"] if state else 0
@@ -188,7 +191,7 @@ class Books:
                 return f"{address} has {stored} of {height} entries"
             if self.sink is not None and len({told["height"] for told in self.sink.told(address)}) < height:
                 return f"not all of the {height} entries of {address} were told"
-        return await self._not_received()
+        return None
 
     async def _not_received(self) -> str | None:
         """What the service may not have heard of yet."""
