@@ -17,6 +17,7 @@ an internal address. Each surface maps the classes to its own status codes and b
     ├── RateLimited           too many requests; nothing happened
     ├── LedgerRejected        the ledger refused the payload for good
     ├── Unavailable           a node or a database does not answer; nothing was signed, so it is safe to ask again
+    │   ├── Sealed                the keys are not in memory, until an operator unseals the service
     │   └── CredentialUnclear     whoever answers does not know the credential; somebody who may know it does not answer
     ├── OutcomeUnknown        something was signed or submitted, and its outcome is open: it has not failed
     ├── LeaseLost             another process does the work now
@@ -105,6 +106,12 @@ class LedgerRejected(StrongroomError):
 
 class Unavailable(StrongroomError):
     code = "unavailable"
+
+
+class Sealed(Unavailable):
+    """The service is sealed. It is safe to ask again, after it is unsealed."""
+
+    code = "sealed"
 
 
 class CredentialUnclear(Unavailable):

@@ -1,0 +1,33 @@
+"""The secret of the trail: derived keys, and nothing while it is closed."""
+
+import pytest
+
+from strongroom.core.errors import Sealed
+from strongroom.core.security.keys.trail_key import TrailKey
+
+SECRET = bytes(range(32))
+
+
+def test_each_purpose_has_a_key_of_its_own() -> None:
+    key = TrailKey(SECRET)
+    assert key.derive(b"audit") == TrailKey(SECRET).derive(b"audit")
+    assert len({key.derive(b"audit"), key.derive(b"rows"), SECRET}) == 3
+    assert TrailKey(SECRET[::-1]).derive(b"audit") != key.derive(b"audit")
+
+
+def test_a_closed_one_gives_nothing() -> None:
+    key = TrailKey(SECRET)
+    key.derive(b"audit")
+    key.close()
+    assert not key.is_open
+    with pytest.raises(Sealed, match="Unseal"):
+        key.derive(b"audit")
+    key.open(SECRET[::-1])
+    assert key.derive(b"audit") == TrailKey(SECRET[::-1]).derive(b"audit")
+
+
+def test_it_shows_no_secret_and_takes_no_short_one() -> None:
+    assert repr(TrailKey(SECRET)) == "TrailKey(open)"
+    assert repr(TrailKey()) == "TrailKey(closed)"
+    with pytest.raises(ValueError, match="32 bytes"):
+        TrailKey(b"short")
