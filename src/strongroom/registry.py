@@ -28,6 +28,7 @@ COMMANDS = (
     "migrate",
     "sync",
     "approvals",
+    "audit",
     "backup",
     "doctor",
     "token",

@@ -1,9 +1,13 @@
 """What commands print in tables can be handed to the next command."""
 
+from io import StringIO
+
 import pytest
+from rich.console import Console
 from rich.table import Table
 
-from strongroom.core.terminal import print_table
+from strongroom.core.terminal import LINE_S, QUIET_S, print_table, progress
+from support.clock import ManualClock
 
 ID = "validator/" + "k" * 150
 
@@ -32,3 +36,33 @@ def test_on_a_narrow_terminal_nothing_is_cut(
     text = shown(capsys)
     assert text.count("k") == 300
     assert "…" not in text
+
+
+def test_what_ends_within_a_second_shows_no_progress(clock: ManualClock) -> None:
+    told = StringIO()
+    with progress("rows", clock, Console(file=told)) as advance:
+        clock.advance(QUIET_S - 0.001)
+        advance(1, 2)
+    assert told.getvalue() == ""
+
+
+def test_what_takes_longer_tells_it_now_and_then(clock: ManualClock) -> None:
+    told = StringIO()
+    with progress("rows", clock, Console(file=told)) as advance:
+        clock.advance(QUIET_S)
+        advance(1, 4)
+        clock.advance(LINE_S - 1)
+        advance(2, 4)
+        clock.advance(1)
+        advance(3, 4)
+    assert told.getvalue() == "rows: 1 of 4\nrows: 3 of 4\n"
+
+
+def test_on_a_terminal_it_is_a_bar_that_goes_away(clock: ManualClock) -> None:
+    told = StringIO()
+    with progress("rows", clock, Console(file=told, force_terminal=True, width=80)) as advance:
+        clock.advance(QUIET_S)
+        advance(1, 4)
+    assert "rows" in told.getvalue()
+    assert "25%" in told.getvalue()
+    assert told.getvalue().endswith("\x1b[2K"), "the bar is wiped away"

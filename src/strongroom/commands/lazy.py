@@ -17,6 +17,7 @@ OF_EVERY_LEDGER = {
     "keys": "keys:application",
     "policy": "policy:application",
     "approvals": "approvals:application",
+    "audit": "audit:application",
     "freeze": "freeze:freeze",
     "unfreeze": "freeze:unfreeze",
     "payments": "payments:payments",

@@ -1,11 +1,26 @@
-"""Tables of commands: names and ids are shown whole, because people and scripts hand them to the next command."""
+"""Tables of commands: names and ids are shown whole, because people and scripts hand them to the next command.
+
+And what commands that take longer say meanwhile, on the standard error, where it disturbs no program that reads the output.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from strongroom.core.clock import iso_instant
+from strongroom.core.clock import Clock, SystemClock, iso_instant
 
 WIDEST = 100_000
+QUIET_S = 1.0
+"""What takes no longer shows no progress."""
+LINE_S = 10.0
+"""Where the standard error is no terminal, a line each so many seconds."""
+
+
+Advance = Callable[[int, int], None]
+"""What work calls as it goes on: how much of it is done, of how much."""
 
 
 def minute(moment_ms: int | None) -> str:
@@ -22,3 +37,43 @@ def print_table(table: Table) -> None:
     for column in table.columns:
         column.overflow, column.no_wrap = "fold", False
     console.print(table)
+
+
+@contextmanager
+def progress(title: str, clock: Clock | None = None, console: Console | None = None) -> Iterator[Advance]:
+    """Shows how far the block has come, once it takes longer than a second: a bar on a terminal, else now and then a line."""
+    clock = clock or SystemClock()
+    console = console or Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        auto_refresh=False,
+    )
+    next_s = clock.monotonic_s() + QUIET_S
+    task: TaskID | None = None
+
+    def advance(done: int, total: int) -> None:
+        nonlocal next_s, task
+        now_s = clock.monotonic_s()
+        if now_s < next_s:
+            return
+        if not console.is_terminal:
+            next_s = now_s + LINE_S
+            console.print(f"{title}: {done} of {total}", highlight=False)
+            return
+        if task is None:
+            bar.start()
+            task = bar.add_task(title)
+        next_s = now_s + 0.1
+        bar.update(task, completed=done, total=total)
+        bar.refresh()
+
+    try:
+        yield advance
+    finally:
+        if task is not None:
+            bar.stop()

@@ -16,6 +16,7 @@ from strongroom.core.security.attempts import Attempts
 
 READ: Final = "admin:read"
 PAYMENTS: Final = "admin:payments"
+AUDIT: Final = "admin:audit"
 TOKENS: Final = "admin:tokens"
 RULES: Final = "admin:rules"
 FREEZE: Final = "admin:freeze"

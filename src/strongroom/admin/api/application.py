@@ -7,6 +7,7 @@ from litestar.di import Provide
 
 from strongroom.admin.api.access import Callers
 from strongroom.admin.api.approvals import ApprovalsController, AskedController
+from strongroom.admin.api.audit import AuditController, audit_filter
 from strongroom.admin.api.documentation import DOCUMENTATION, openapi_config
 from strongroom.admin.api.errors import ProblemAnswers
 from strongroom.admin.api.freezes import EverythingController, FreezesController
@@ -36,6 +37,7 @@ def create_application(
             EverythingController,
             PaymentsController,
             LedgerPaymentsController,
+            AuditController,
             *DOCUMENTATION.routes(),
         ],
         guards=[callers.admit],
@@ -44,6 +46,7 @@ def create_application(
             "authority": Provide(callers.authority, sync_to_thread=False),
             "caller": Provide(callers.principal, sync_to_thread=False),
             "wanted": Provide(payment_filter),
+            "rows_wanted": Provide(audit_filter),
         },
         exception_handlers=errors.handlers(),
         openapi_config=openapi_config(),

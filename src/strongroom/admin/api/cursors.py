@@ -1,12 +1,12 @@
-"""Where a reader of payments is: after which payment of each ledger.
+"""Where a reader is: after which payment, or which row of the audit trail, of each ledger.
 
-It names payments and not a number of them, so pages neither repeat nor miss one while others are added.
+A cursor names what was read last and not a number of things, so pages neither repeat nor miss one while others are added.
 """
 
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -15,27 +15,53 @@ from strongroom.core.intents.payments import ID_BYTES, Position
 from strongroom.core.json_decoder import decode_json
 
 MAX_CURSOR = 4_096
-_Row = tuple[Annotated[int, msgspec.Meta(ge=0, le=2**62)], str]
+_Number = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+_Row = tuple[_Number, str]
 
 
 def encode_cursor(positions: Mapping[str, Position]) -> str:
-    rows = {name: (one.created_at_ms, one.id.hex()) for name, one in positions.items()}
-    return base64.urlsafe_b64encode(msgspec.json.encode(rows)).decode().rstrip("=")
+    return _encode({name: (one.created_at_ms, one.id.hex()) for name, one in positions.items()})
 
 
 def decode_cursor(text: str | None) -> dict[str, Position]:
     """Raises: InvalidInput: this API gave no such cursor."""
+    try:
+        found = {
+            name: Position(created_at_ms=at_ms, id=bytes.fromhex(last))
+            for name, (at_ms, last) in _decode(text, _Row).items()
+        }
+    except ValueError:
+        raise _no_cursor() from None
+    if any(len(one.id) != ID_BYTES for one in found.values()):
+        raise _no_cursor()
+    return found
+
+
+def encode_numbers(positions: Mapping[str, int]) -> str:
+    return _encode(positions)
+
+
+def decode_numbers(text: str | None) -> dict[str, int]:
+    """Raises: InvalidInput: this API gave no such cursor."""
+    return _decode(text, _Number)
+
+
+def _encode(rows: Mapping[str, Any]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(rows)).decode().rstrip("=")
+
+
+def _decode(text: str | None, kind: Any) -> dict[str, Any]:
     if text is None:
         return {}
     try:
         raw = base64.b64decode(text[:MAX_CURSOR] + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        rows = decode_json(raw, dict[str, _Row])
-        found = {
-            name: Position(created_at_ms=at_ms, id=bytes.fromhex(last))
-            for name, (at_ms, last) in rows.items()
-        }
+        found: dict[str, Any] = decode_json(raw, dict[str, kind])
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         found = {}
-    if not found or any(len(one.id) != ID_BYTES for one in found.values()):
-        raise InvalidInput("This is no cursor of this API", code="invalid_cursor")
+    if not found:
+        raise _no_cursor()
     return found
+
+
+def _no_cursor() -> InvalidInput:
+    return InvalidInput("This is no cursor of this API", code="invalid_cursor")

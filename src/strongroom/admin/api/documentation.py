@@ -33,7 +33,7 @@ def openapi_config() -> OpenAPIConfig:
     return DOCUMENTATION.config(
         _complete,
         description=(
-            "Tokens, rules, freezes and payments of every ledger. Every call needs a token with the scope `admin` or a"
+            "Tokens, rules, freezes, payments and the audit trail of every ledger. Every call needs a token with the scope `admin` or a"
             " narrower one, which is valid for the ledgers in whose databases it stands. Amounts are text."
         ),
         tags=[
@@ -43,6 +43,7 @@ def openapi_config() -> OpenAPIConfig:
             Tag(name="Approvals", description="What waits for people."),
             Tag(name="Freezes", description="What is not signed now."),
             Tag(name="Payments", description="What was signed."),
+            Tag(name="Audit", description="Who did what."),
         ],
         schemes={"token": bearer("A token with a scope of the admin API")},
         security=[{"token": []}],
