@@ -32,6 +32,10 @@ MNEMONIC = " ".join(["abandon"] * 23 + ["art"])
 BODIES: dict[str, Any] = {
     "PUT /wallets/{name}": {"mnemonic": MNEMONIC},
     "PUT /wallets/{name}/locks/UNLOCKED": {"encryptionKey": "00" * 32},
+    "PUT /wallets/{name}/encryptionKey": {
+        "encryptionKey": "00" * 32,
+        "newEncryptionKey": "0123456789abcdef" * 4,
+    },
     "POST /wallets/{walletName}/recoveries": {"gapLimit": 1},
     "POST /wallets/accounts/{address}/transactions/SEND": {"receiverAddress": NOBODY, "amount": 1},
     "POST /wallets/accounts/{address}/transactions/CHANGE": {"representativeAddress": NOBODY},
@@ -44,6 +48,7 @@ REFUSED_FOR_OTHER_REASONS = {
     "POST /wallets/{name}": 409,
     "PUT /wallets/{name}": 409,
     "PUT /wallets/{name}/locks/UNLOCKED": 400,
+    "PUT /wallets/{name}/encryptionKey": 400,
     "GET /wallets/{walletName}/progress": 404,
     "POST /wallets/{walletName}/accounts": 400,
     "POST /wallets/{walletName}/accounts/ranges/{toIndex}": 400,

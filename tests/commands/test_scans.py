@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from commands.conftest import Installation
@@ -51,3 +55,51 @@ def test_whatever_else_answers_is_not_taken_for_the_service(installation: Instal
         1,
         [f"strongroom: {management}/wallets/savings/recoveries answered 404; is that a Strongroom service?"],
     )
+
+
+def rekey(
+    installation: Installation, *arguments: str, secrets: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "strongroom", "atto", "rekey", *arguments],
+        env=os.environ | installation.variables,
+        input="".join(f"{secret}\n" for secret in secrets),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def unlock(installation: Installation, wallet: str, key: str) -> int:
+    body = {"encryptionKey": key}
+    return installation.client.put(f"/wallets/{wallet}/locks/UNLOCKED", json=body).status_code
+
+
+def test_a_wallet_gets_another_key_beside_the_service(installation: Installation) -> None:
+    made = installation.client.post("/wallets/rekeyed").json()
+    key, mnemonic = made["encryptionKey"], made["mnemonic"]
+    wrong = rekey(installation, "rekeyed", "--yes", secrets=("00" * 32,))
+    assert (wrong.returncode, wrong.stderr) == (1, "strongroom: Invalid encryption key for rekeyed\n")
+
+    changed = rekey(installation, "rekeyed", "--yes", secrets=(key,))
+    first = changed.stdout.strip()
+    assert (changed.returncode, len(first)) == (0, 64)
+    assert changed.stderr == "rekeyed has the new key; the one before opens nothing any more\n"
+    assert [unlock(installation, "rekeyed", one) for one in (key, first)] == [400, 200]
+
+    refused = rekey(installation, "rekeyed", "--unlocked")  # nobody says that it is stored
+    assert (refused.returncode, len(refused.stdout.strip())) == (1, 64)
+    assert unlock(installation, "rekeyed", first) == 200
+
+    second = "0123456789abcdef" * 2 + "fedcba9876543210" * 2
+    given = rekey(installation, "rekeyed", "--mnemonic", "--given", secrets=(mnemonic, second))
+    assert (given.returncode, given.stdout) == (0, ""), given.stderr
+    assert [unlock(installation, "rekeyed", one) for one in (first, second)] == [400, 200]
+
+    third = rekey(installation, "rekeyed", "--unlocked", "--yes").stdout.strip()
+    assert [unlock(installation, "rekeyed", one) for one in (second, third)] == [400, 200]
+    invalid = rekey(installation, "rekeyed", "--mnemonic", "--yes", secrets=("abandon " * 24,))
+    assert (invalid.returncode, invalid.stdout) == (1, "")
+    assert "checksum" in invalid.stderr
+    both = rekey(installation, "rekeyed", "--mnemonic", "--unlocked")
+    assert both.returncode == 2

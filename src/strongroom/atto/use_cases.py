@@ -28,11 +28,14 @@ from strongroom.atto.transactions.submitter import Submitter
 from strongroom.atto.transactions.work_cache import WorkCache
 from strongroom.atto.transactions.work_search import WorkSearch
 from strongroom.atto.wallets.accounts import AccountListeners, Accounts
+from strongroom.atto.wallets.attempts import KeyAttempts
 from strongroom.atto.wallets.keyring import Keyring
+from strongroom.atto.wallets.own_keys import OwnKeys
 from strongroom.atto.wallets.recovery import Recoverer
 from strongroom.atto.wallets.scan_progress import ScanProgress
 from strongroom.atto.wallets.wallets import Wallets
 from strongroom.atto.wallets.watched_addresses import MonitoredAddresses
+from strongroom.core.coordination.guesses import Guesses
 from strongroom.core.intents.resolver import Pace
 from strongroom.core.intents.signing import Signing
 from strongroom.core.ledger.base import LedgerBase
@@ -43,6 +46,7 @@ PENDING = "attoPendingBlocks"
 WORK = "attoWork"
 
 PACE = Pace(noun="blocks")
+WALLET_KEYS = "atto wallet key"
 
 
 class UseCases:
@@ -199,6 +203,9 @@ class UseCases:
     def _make_services(self) -> Services:
         ledger = self._ledger
         progress = ScanProgress(ledger.clock, ledger.settings.scan_limit)
+        attempts = KeyAttempts(
+            ledger.database, self._keyring, Guesses(WALLET_KEYS, ledger.clock), ledger.audit
+        )
         wallets = Wallets(
             database=ledger.database,
             vault=ledger.vault,
@@ -206,6 +213,15 @@ class UseCases:
             keyring=self._keyring,
             audit=ledger.audit,
             entropy=ledger.entropy,
+            attempts=attempts,
+        )
+        own_keys = OwnKeys(
+            database=ledger.database,
+            vault=ledger.vault,
+            bindings=ledger.bindings,
+            keyring=self._keyring,
+            audit=ledger.audit,
+            attempts=attempts,
         )
         accounts = Accounts(
             database=ledger.database,
@@ -222,6 +238,7 @@ class UseCases:
         )
         return Services(
             wallets=wallets,
+            own_keys=own_keys,
             accounts=accounts,
             recoverer=Recoverer(
                 accounts=accounts, node=self.node, database=ledger.database, progress=progress

@@ -19,6 +19,7 @@ ROUTES = {
     "/wallets/{name}": {"get", "post", "put"},
     "/wallets/{name}/locks/LOCKED": {"put"},
     "/wallets/{name}/locks/UNLOCKED": {"put"},
+    "/wallets/{name}/encryptionKey": {"put"},
     "/wallets/{walletName}/accounts": {"get", "post"},
     "/wallets/{walletName}/accounts/ranges/{toIndex}": {"post"},
     "/wallets/{walletName}/recoveries": {"post"},
@@ -46,6 +47,7 @@ ADDED = {
 BODIES = {
     ("/wallets/{name}", "put"): "WalletImportRequest",
     ("/wallets/{name}/locks/UNLOCKED", "put"): "WalletUnlockRequest",
+    ("/wallets/{name}/encryptionKey", "put"): "WalletKeyRequest",
     ("/wallets/{walletName}/recoveries", "post"): "AccountRecoveryRequest",
     ("/wallets/accounts/{address}/transactions/SEND", "post"): "SendRequest",
     ("/wallets/accounts/{address}/transactions/CHANGE", "post"): "ChangeRequest",

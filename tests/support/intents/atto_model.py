@@ -33,9 +33,11 @@ from strongroom.atto.transactions.blocks import transaction_of
 from strongroom.atto.transactions.drafting import BlockDraft, BlockInTheWay, BlockRequest, Drafts, Work
 from strongroom.atto.transactions.effects import BlockEffects
 from strongroom.atto.transactions.publishing import BlockNetwork
+from strongroom.atto.wallets.attempts import KeyAttempts
 from strongroom.atto.wallets.holdings import WALLETS
 from strongroom.atto.wallets.keyring import Keyring
 from strongroom.atto.wallets.wallets import Wallets
+from strongroom.core.coordination.guesses import Guesses
 from strongroom.core.coordination.idempotency import Idempotency
 from strongroom.core.errors import Conflict
 from strongroom.core.guard.guard import Default, Guard
@@ -319,13 +321,15 @@ async def _make_template(path: Path) -> Template:
     database = Database(sqlite_url(str(path)))
     await migrate(database, [REVISIONS])
     keyring = _new_keyring(clock)
+    audit = Audit(clock)
     wallets = Wallets(
         database=database,
         vault=Vault(KEY, entropy),
         bindings=Bindings(KEY, WALLETS),
         keyring=keyring,
-        audit=Audit(clock),
+        audit=audit,
         entropy=entropy,
+        attempts=KeyAttempts(database, keyring, Guesses("atto wallet key", clock), audit),
     )
     made = await wallets.create(CALLER, "shop")
     keys = AccountKeys(made.mnemonic.seed())

@@ -20,7 +20,7 @@ CHANGE = "atto:change"
 
 SCOPES = {
     READ: "read wallets, accounts, entries and totals",
-    WALLET: "create, import, lock and unlock wallets",
+    WALLET: "create, import, lock and unlock wallets, change their keys",
     ACCOUNT: "create, recover, label, enable and disable accounts",
     SEND: "send",
     CHANGE: "change representatives",

@@ -18,6 +18,7 @@ from strongroom.atto.history.store import History
 from strongroom.atto.receiving.receiver import Receiver
 from strongroom.atto.transactions.service import Transactions
 from strongroom.atto.wallets.accounts import Accounts
+from strongroom.atto.wallets.own_keys import OwnKeys
 from strongroom.atto.wallets.recovery import Recoverer
 from strongroom.atto.wallets.scan_progress import ScanProgress
 from strongroom.atto.wallets.wallets import Wallets
@@ -35,6 +36,7 @@ class Services:
     """The use cases behind the routes."""
 
     wallets: Wallets
+    own_keys: OwnKeys
     accounts: Accounts
     recoverer: Recoverer
     transactions: Transactions
@@ -56,6 +58,7 @@ def create_application(
     idempotent = IdempotentRequests(idempotency, services.transactions, errors)
     dependencies = {
         "wallets": services.wallets,
+        "own_keys": services.own_keys,
         "accounts": services.accounts,
         "recoverer": services.recoverer,
         "transactions": services.transactions,

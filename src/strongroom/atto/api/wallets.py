@@ -16,6 +16,7 @@ from strongroom.atto.api.wire import (
     ReceivableView,
     WalletCreationResponse,
     WalletImportRequest,
+    WalletKeyRequest,
     WalletState,
     WalletTotals,
     WalletUnlockRequest,
@@ -27,7 +28,9 @@ from strongroom.atto.api.wire import (
 from strongroom.atto.history.queries import Queries
 from strongroom.atto.protocol import Mnemonic, ProtocolError
 from strongroom.atto.receiving.receiver import Receiver
-from strongroom.atto.wallets.wallets import NewWallet, Wallets, require_name
+from strongroom.atto.wallets.own_keys import OwnKeys, Proof
+from strongroom.atto.wallets.rows import require_name
+from strongroom.atto.wallets.wallets import NewWallet, Wallets
 from strongroom.core.http.route_access import needs
 from strongroom.core.security.access import Principal
 
@@ -39,6 +42,7 @@ NOT_IMPORTED = {
     )
 }
 INVALID = {400: refusal("A value of the request is invalid")}
+SLOWED = {429: refusal("Too many wrong keys; Retry-After says for how many seconds the key is not looked at")}
 
 
 class WalletController(Controller):
@@ -104,7 +108,7 @@ class WalletController(Controller):
     @put(
         "/{name:str}/locks/UNLOCKED",
         summary="Unlock a wallet",
-        responses=NOT_FOUND | INVALID,
+        responses=NOT_FOUND | INVALID | SLOWED,
         opt=needs(access.WALLET),
     )
     async def unlock_wallet(
@@ -118,6 +122,24 @@ class WalletController(Controller):
         """Checks the encryption key and stores it, sealed under the key-encryption key, until the wallet is locked."""
         await wallets.unlock(principal, name, data.encryption_key)
         receiver.wake()
+        return empty()
+
+    @put(
+        "/{name:str}/encryptionKey",
+        summary="Change a wallet's key",
+        responses=NOT_FOUND | INVALID | SLOWED,
+        opt=needs(access.WALLET),
+    )
+    async def change_key(
+        self,
+        name: FromPath[str],
+        data: Annotated[WalletKeyRequest, Body()],
+        own_keys: NamedDependency[OwnKeys],
+        principal: NamedDependency[Principal],
+    ) -> Response[None]:
+        """Seals the wallet under a new key. The old one unlocks nothing any more; a locked wallet stays locked."""
+        proof = Proof(encryption_key=data.encryption_key)
+        await own_keys.change(principal, name, proof, data.new_encryption_key)
         return empty()
 
     @get(

@@ -60,6 +60,13 @@ class WalletUnlockRequest(_Document):
     encryption_key: str
 
 
+class WalletKeyRequest(_Document):
+    encryption_key: str
+    """The wallet's key as it is."""
+    new_encryption_key: str
+    """64 hex digits. No answer contains it."""
+
+
 class AccountCreationResponse(_Document):
     address: str
     display_address: str

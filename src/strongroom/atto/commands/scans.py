@@ -20,13 +20,15 @@ from rich.progress import (
 )
 
 from strongroom.atto.commands.reconcile import reconcile
+from strongroom.atto.commands.wallet_keys import rekey
 from strongroom.core.json_decoder import decode_json
 
 application = typer.Typer(
-    help="Scans of a running Atto service; accounts beside the node's.", no_args_is_help=True
+    help="Scans of a running Atto service; accounts beside the node's; wallets' keys.", no_args_is_help=True
 )
 
 application.command("reconcile")(reconcile)
+application.command("rekey")(rekey)
 
 POLL_S = 0.3
 SCAN_TIMEOUT_S = 3600.0

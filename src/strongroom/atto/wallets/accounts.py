@@ -14,8 +14,8 @@ from strongroom.atto.protocol import MAX_KEY_INDEX, AccountKeys, Address, Networ
 from strongroom.atto.records import AccountRecord, load_account
 from strongroom.atto.wallets.holdings import require_own_accounts
 from strongroom.atto.wallets.keyring import Keyring
+from strongroom.atto.wallets.rows import lock_wallet
 from strongroom.atto.wallets.scan_progress import ScanProgress
-from strongroom.atto.wallets.wallets import lock_wallet
 from strongroom.atto.wallets.watched_addresses import MonitoredAddresses
 from strongroom.core.clock import Clock
 from strongroom.core.errors import Conflict, InvalidInput, StrongroomError

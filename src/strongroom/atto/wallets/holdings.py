@@ -18,7 +18,7 @@ WALLETS: Final = Kind(
     table="wallet",
     columns=("encrypted_entropy", "encrypted_encryption_key"),
     noun="Wallet",
-    actions=("wallet.create", "wallet.import", "wallet.lock", "wallet.unlock"),
+    actions=("wallet.create", "wallet.import", "wallet.lock", "wallet.unlock", "wallet.rekey"),
 )
 
 

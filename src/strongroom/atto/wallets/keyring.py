@@ -49,12 +49,11 @@ class Keyring:
             VaultError: another key-encryption key sealed the wallet, or its row was altered.
             Conflict: the wallet's first account does not come from its mnemonic.
         """
-        if wallet.sealed_key is None:
-            raise Locked(f"Wallet {wallet.name} is locked", code="wallet_locked")
+        sealed_key = sealed_key_of(wallet)
         self.require_unaltered(connection, wallet)
         now_s = self._clock.monotonic_s()
         self._drop_unused(now_s)
-        cache_key = (wallet.name, wallet.sealed_entropy, wallet.sealed_key)
+        cache_key = (wallet.name, wallet.sealed_entropy, sealed_key)
         # Removed here and inserted again below, so that the dictionary's order is the order of last use.
         found = self._opened.pop(cache_key, None)
         keys = found[0] if found else self._open(connection, wallet)
@@ -82,6 +81,15 @@ class Keyring:
         """
         return Mnemonic.from_entropy(open_sealed(wallet_key, wallet.sealed_entropy))
 
+    def unlocked(self, wallet: WalletRecord) -> Mnemonic:
+        """The mnemonic of an unlocked wallet, whose row the caller has checked.
+
+        Raises:
+            Locked: the wallet is locked.
+            VaultError: another key-encryption key sealed it.
+        """
+        return self.mnemonic(wallet, self._wallet_key(wallet))
+
     def forget(self, wallet: WalletRecord) -> None:
         """Removes the wallet's keys from memory."""
         for cache_key in [one for one in self._opened if one[1] == wallet.sealed_entropy]:
@@ -94,7 +102,7 @@ class Keyring:
 
     def _wallet_key(self, wallet: WalletRecord) -> bytes:
         try:
-            return self._vault.open(wallet.sealed_key or b"")
+            return self._vault.open(sealed_key_of(wallet))
         except VaultError:
             self._refused(wallet.name, "does not open with this key-encryption key")
             raise VaultError(
@@ -107,3 +115,10 @@ class Keyring:
             if used_s + self._cache_s > now_s and len(self._opened) <= MAX_WALLETS:
                 return
             self._opened.pop(longest_unused, None)
+
+
+def sealed_key_of(wallet: WalletRecord) -> bytes:
+    """Raises: Locked."""
+    if wallet.sealed_key is None:
+        raise Locked(f"Wallet {wallet.name} is locked", code="wallet_locked")
+    return wallet.sealed_key

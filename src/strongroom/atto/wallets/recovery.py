@@ -17,8 +17,8 @@ from strongroom.atto import tables
 from strongroom.atto.gateway import Node
 from strongroom.atto.protocol import MAX_KEY_INDEX, AccountKeys, AccountState, Address
 from strongroom.atto.wallets.accounts import Accounts, Derived, derive
+from strongroom.atto.wallets.rows import unknown_wallet
 from strongroom.atto.wallets.scan_progress import Progress, ScanProgress
-from strongroom.atto.wallets.wallets import unknown_wallet
 from strongroom.core.errors import NotFound
 from strongroom.core.security.access import Principal
 from strongroom.core.storage.database import Database

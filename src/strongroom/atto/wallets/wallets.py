@@ -5,27 +5,26 @@ sealed under the key-encryption key; locking removes it.
 """
 
 import asyncio
-import unicodedata
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from strongroom.atto import tables
 from strongroom.atto.protocol import AccountKeys, Mnemonic
 from strongroom.atto.records import WALLET_COLUMNS, WalletRecord, load_wallet, wallet_records
+from strongroom.atto.wallets.attempts import KeyAttempts
 from strongroom.atto.wallets.holdings import held_row, require_own_accounts
 from strongroom.atto.wallets.keyring import Keyring
+from strongroom.atto.wallets.rows import load_locked, parse_key, require_name, store_sealed, unknown_wallet
 from strongroom.core.clock import Entropy
-from strongroom.core.errors import Conflict, InvalidInput, NotFound, VaultError
+from strongroom.core.errors import Conflict
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings
-from strongroom.core.security.vault import KEY_BYTES, Vault
-from strongroom.core.storage.database import Database, locking
+from strongroom.core.security.vault import Vault
+from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import Duplicate
 
-MAX_NAME = 255
-RESERVED_NAMES = frozenset({"accounts"})
 ENTROPY_BYTES = 32
 
 
@@ -49,6 +48,7 @@ class Wallets:
         keyring: Keyring,
         audit: Audit,
         entropy: Entropy,
+        attempts: KeyAttempts,
     ) -> None:
         self._database = database
         self._vault = vault
@@ -56,6 +56,7 @@ class Wallets:
         self._keyring = keyring
         self._audit = audit
         self._entropy = entropy
+        self._attempts = attempts
 
     async def list(self) -> list[WalletRecord]:
         return wallet_records(
@@ -88,10 +89,10 @@ class Wallets:
         """
 
         def work(connection: Connection) -> WalletRecord:
-            wallet = _load_locked(connection, name)
+            wallet = load_locked(connection, name)
             locked = replace(wallet, sealed_key=None)
             is_ours = any(self._bindings.holds(connection, held_row(one)) for one in (wallet, locked))
-            _store_key(connection, name, None)
+            store_sealed(connection, locked)
             sequence = self._audit.append(connection, principal, "wallet.lock", name)
             if is_ours:
                 self._bindings.bind(connection, [held_row(locked)], sequence)
@@ -104,27 +105,24 @@ class Wallets:
 
         Raises:
             InvalidInput: this is not the wallet's key.
+            RateLimited: there were too many wrong keys.
             VaultError: the wallet's row was altered.
             Conflict: the wallet's first account does not come from this mnemonic, or the wallet was changed meanwhile.
         """
-        wallet = await self.get(name)
-        try:
-            key = bytes.fromhex(encryption_key)
-            mnemonic = self._keyring.mnemonic(wallet, key)
-        except (ValueError, VaultError):
-            raise InvalidInput(f"Invalid encryption key for {name}", code="invalid_encryption_key") from None
-        keys = await asyncio.to_thread(lambda: AccountKeys(mnemonic.seed()))
-        sealed = self._vault.seal(key)
+        opened = await self._attempts.open(principal, name, encryption_key)
+        keys = await asyncio.to_thread(lambda: AccountKeys(opened.mnemonic.seed()))
+        sealed = self._vault.seal(opened.key)
 
         def work(connection: Connection) -> None:
-            found = _load_locked(connection, name)
+            found = load_locked(connection, name)
             self._keyring.require_unaltered(connection, found)
-            if found.sealed_entropy != wallet.sealed_entropy:
+            if found.sealed_entropy != opened.wallet.sealed_entropy:
                 raise Conflict(f"Wallet {name} was changed meanwhile", code="wallet_changed")
             require_own_accounts(connection, name, keys)
-            _store_key(connection, name, sealed)
+            unlocked = replace(found, sealed_key=sealed)
+            store_sealed(connection, unlocked)
             sequence = self._audit.append(connection, principal, "wallet.unlock", name)
-            self._bindings.bind(connection, [held_row(replace(found, sealed_key=sealed))], sequence)
+            self._bindings.bind(connection, [held_row(unlocked)], sequence)
 
         await self._database.write(work)
 
@@ -133,7 +131,7 @@ class Wallets:
     ) -> NewWallet:
         require_name(name)
         shown = encryption_key if encryption_key is not None else self._vault.new_key().hex().upper()
-        key = _parse_key(shown)
+        key = parse_key(shown)
         wallet = WalletRecord(
             name=name,
             sealed_entropy=self._vault.seal_under(key, mnemonic.entropy),
@@ -150,63 +148,10 @@ class Wallets:
             connection.execute(tables.wallet.insert(), row)
             sequence = self._audit.append(connection, principal, action, name)
             self._bindings.bind(connection, [held_row(wallet)], sequence)
+            self._attempts.know(connection, principal, name)
 
         try:
             await self._database.write(work)
         except Duplicate:
             raise Conflict(f"Wallet with name {name} already exists", code="wallet_exists") from None
         return NewWallet(mnemonic=mnemonic, encryption_key=shown)
-
-
-def require_name(name: str) -> None:
-    """Raises InvalidInput for a name that no wallet can have."""
-    if not name or len(name) > MAX_NAME:
-        raise InvalidInput(f"A wallet name has 1 to {MAX_NAME} characters", code="invalid_wallet_name")
-    if name in RESERVED_NAMES:
-        raise InvalidInput(f"The wallet name {name} is reserved", code="invalid_wallet_name")
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
-        raise InvalidInput("A wallet name has no control characters", code="invalid_wallet_name")
-
-
-def lock_wallet(connection: Connection, name: str) -> WalletRecord:
-    """Locks the wallet's row until the transaction ends, so that two transactions never assign the same account index.
-
-    Raises:
-        NotFound: there is no such wallet.
-    """
-    connection.execute(locking(select(tables.wallet.c.name).where(tables.wallet.c.name == name))).all()
-    wallet = load_wallet(connection, name)
-    if wallet is None:
-        raise NotFound(f"Wallet {name} does not exist", code="wallet_not_found")
-    return wallet
-
-
-def unknown_wallet(name: str) -> NotFound:
-    """The error of the routes about wallets. The routes about accounts word it differently, as the original server does."""
-    return NotFound(f"Wallet with {name} not found", code="wallet_not_found")
-
-
-def _load_locked(connection: Connection, name: str) -> WalletRecord:
-    try:
-        return lock_wallet(connection, name)
-    except NotFound:
-        raise unknown_wallet(name) from None
-
-
-def _store_key(connection: Connection, name: str, sealed_key: bytes | None) -> None:
-    columns = tables.wallet.c
-    connection.execute(
-        update(tables.wallet)
-        .where(columns.name == name)
-        .values(encrypted_encryption_key=sealed_key, version=columns.version + 1)
-    )
-
-
-def _parse_key(text: str) -> bytes:
-    try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise InvalidInput(f"encryptionKey must be {2 * KEY_BYTES} hex digits", code="invalid_encryption_key")
-    return key

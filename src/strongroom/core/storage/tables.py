@@ -111,6 +111,18 @@ rate = Table(
 )
 """When the bucket of each rate is full again (`core.coordination.rates`); a row of the past says nothing."""
 
+guess = Table(
+    "strongroom_guess",
+    metadata,
+    Column("id", binary(32), primary_key=True),
+    Column("subject", binary(32), nullable=False),
+    Column("wrong", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("shown_at_ms", BigInteger),
+    Index("strongroom_guess_subject", "subject"),
+)
+"""Wrong guesses at secrets, and who has shown the right one (`core.coordination.guesses`)."""
+
 lease = Table(
     "strongroom_lease",
     metadata,

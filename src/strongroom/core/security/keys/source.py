@@ -141,14 +141,19 @@ def require_private(found: os.stat_result, *, allow_readable: bool, ledger: str)
 
 def require_strong(key: bytes, ledger: str) -> None:
     """Raises ValueError for a key that is easy to guess: zeros, a repeated value, a pattern, or consecutive numbers."""
-    steps = {(after - before) % 256 for before, after in pairwise(key)}
-    repeats = any(key == key[:size] * (KEY_BYTES // size) for size in (1, 2, 4, 8, 16))
-    if len(set(key)) >= FEWEST_VALUES and len(steps) > 1 and not repeats:
+    if not is_guessable(key):
         return
     raise ValueError(
         "the key is zeros or a pattern, which is easy to guess: who steals the database can open its secrets. Change it"
         f" (docs/operations.md, Change the key-encryption key); until then, add {ledger} to {ALLOW_WEAK}"
     )
+
+
+def is_guessable(key: bytes) -> bool:
+    """Whether a key is zeros, a repeated value, a pattern, or consecutive numbers."""
+    steps = {(after - before) % 256 for before, after in pairwise(key)}
+    repeats = any(key == key[:size] * (KEY_BYTES // size) for size in (1, 2, 4, 8, 16))
+    return len(set(key)) < FEWEST_VALUES or len(steps) <= 1 or repeats
 
 
 def _words(error: ValueError | OSError) -> str:
