@@ -13,6 +13,7 @@ HATHOR = (ROOT / "docs" / "hathor.md").read_text()
 BITTENSOR = (ROOT / "docs" / "bittensor.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 TLS = (ROOT / "docs" / "tls.md").read_text()
+KEYS = (ROOT / "docs" / "keys.md").read_text()
 GUARD = (ROOT / "docs" / "guard.md").read_text()
 ADMIN = (ROOT / "docs" / "admin.md").read_text()
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -77,7 +78,7 @@ def test_every_variable_is_documented() -> None:
     assert {
         name
         for name in names
-        if not re.search(rf"`{name}\b", ATTO + HATHOR + BITTENSOR + OPERATIONS + GUARD + ADMIN + TLS)
+        if not re.search(rf"`{name}\b", ATTO + HATHOR + BITTENSOR + OPERATIONS + GUARD + ADMIN + TLS + KEYS)
     } == set()
 
 
@@ -85,7 +86,9 @@ def test_every_error_code_is_documented() -> None:
     codes = {code for text in sources() for code in CODE.findall(text)} - UNSEEN_CODES
     assert {"node_rejected", "outcome_unknown", "wallet_locked"} <= codes
     assert {
-        code for code in codes if f"`{code}`" not in ATTO + BITTENSOR + OPERATIONS + GUARD + ADMIN + TLS
+        code
+        for code in codes
+        if f"`{code}`" not in ATTO + BITTENSOR + OPERATIONS + GUARD + ADMIN + TLS + KEYS
     } == set()
 
 

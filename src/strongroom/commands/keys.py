@@ -67,7 +67,7 @@ def abandon(ledger: Ledger, names: Names = None, every: All = False) -> None:
     chosen = _chosen(names, every=every)
 
     async def work(repair: Repair) -> list[str]:
-        return await repair.abandon(chosen, SystemEntropy())
+        return await repair.abandon(chosen)
 
     for name in asyncio.run(_with(ledger, work)):
         typer.echo(f"abandoned {name}")
@@ -93,6 +93,7 @@ async def _repair(ledger: str) -> AsyncIterator[Repair]:
     assert holdings is not None  # noqa: S101 - for the type checker: the ledger is one of SEALING
     database = Database(own.database)
     try:
-        yield Repair(own.key, database, holdings, Audit(SystemClock()))
+        clock = SystemClock()
+        yield Repair(own.key, database, holdings, Audit(clock), clock=clock, entropy=SystemEntropy())
     finally:
         await database.close()

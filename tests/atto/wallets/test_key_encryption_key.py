@@ -1,5 +1,7 @@
 """A service with a wrong or lost key-encryption key does not start; one whose key goes wrong says so."""
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,9 @@ from strongroom.atto.wallets.holdings import WalletHoldings
 from strongroom.core.errors import VaultError
 from strongroom.core.runtime.telemetry import ComponentHealth, Status
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.holdings import bind_holdings, open_key
+from strongroom.core.security.custody.opening import open_ring
+from strongroom.core.security.holdings import bind_holdings
+from strongroom.core.security.keys.ring import KeyRing
 from strongroom.core.security.keys.source import KeySource
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
@@ -197,16 +201,25 @@ async def test_two_first_starts_with_keys_of_their_own_do_not_both_go_on(
     """Replicas on one new database whose data folders are not shared."""
     database = Database(database_url)
     await migrate(database, [REVISIONS])
-    holdings, audit = WalletHoldings(), Audit(clock)
-    keys = []
-    for name in ("one", "other"):
-        file = tmp_path / name
+    holdings = WalletHoldings()
+
+    async def start(name: str) -> bytes:
+        file, ring = tmp_path / name, KeyRing()
         source = KeySource(
             ledger="atto", variable="CHA_CHA20_KEY_ENCRYPTION_KEY", origin=str(file), given=None, file=file
         )
-        keys.append(await open_key(source, database, holdings, entropy))
-    await bind_holdings(database, holdings, keys[0], audit)
-    await bind_holdings(database, holdings, keys[0], audit)
-    with pytest.raises(VaultError, match="give every replica the same one"):
-        await bind_holdings(database, holdings, keys[1], audit)
+        await open_ring(ring, source, database=database, holdings=holdings, clock=clock, entropy=entropy)
+        await bind_holdings(database, holdings, ring, Audit(clock))
+        return ring.current.check()
+
+    found = await asyncio.gather(start("one"), start("other"), return_exceptions=True)
+    opened = [one for one in found if isinstance(one, bytes)]
+    refused = [one for one in found if isinstance(one, VaultError)]
+    assert (len(opened), len(refused)) == (1, 1)
+    again = [name for name in ("one", "other") if (tmp_path / name).exists()]
+    kept = []
+    for name in again:
+        with contextlib.suppress(VaultError):
+            kept.append(await start(name))
+    assert kept == opened
     await database.close()

@@ -20,6 +20,7 @@ from strongroom.core.errors import Conflict, Locked, NotFound, VaultError
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit, verify
 from strongroom.core.security.bindings import Bindings
+from strongroom.core.security.keys.ring import ring_of
 from strongroom.core.security.vault import KeyEncryptionKey, Vault
 from strongroom.core.storage.database import Database
 from support.bittensor_service import VECTORS, write_wallet
@@ -56,12 +57,12 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def vault(entropy: SeededEntropy) -> Vault:
-    return Vault(KeyEncryptionKey(bytes(32)), entropy)
+    return Vault(ring_of(KeyEncryptionKey(bytes(32))), entropy)
 
 
 @pytest.fixture
 def bindings() -> Bindings:
-    return Bindings(KeyEncryptionKey(bytes(32)), KEYS)
+    return Bindings(ring_of(KeyEncryptionKey(bytes(32))), KEYS)
 
 
 @pytest.fixture
@@ -221,7 +222,7 @@ async def test_a_row_sealed_elsewhere_or_altered_opens_nothing(
 ) -> None:
     await store(wallets, HOT)
     with pytest.raises(VaultError, match="another key-encryption key"):
-        await make(other=Vault(KeyEncryptionKey(b"1" * 32), entropy)).open(KEY)
+        await make(other=Vault(ring_of(KeyEncryptionKey(b"1" * 32)), entropy)).open(KEY)
     other = Keypair.from_uri("//Other").public_key.hex()
     elsewhere(f"UPDATE strongroom_bittensor_key SET public_key = x'{other}'")  # noqa: S608 - ours
     with pytest.raises(VaultError, match="was altered in the database"):

@@ -9,6 +9,7 @@ from strongroom.core.errors import VaultError
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings, HeldRow, Kind
+from strongroom.core.security.keys.ring import ring_of
 from strongroom.core.security.vault import KeyEncryptionKey
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
@@ -29,7 +30,7 @@ class Boxes:
     ) -> None:
         self.database = database
         self.audit = audit
-        self.bindings = Bindings(key, kind)
+        self.bindings = Bindings(ring_of(key), kind)
 
     async def bind(self, row: HeldRow, action: str = "box.open", subject: str | None = None) -> None:
         def work(connection: Connection) -> None:
@@ -131,7 +132,7 @@ async def test_another_key_and_another_table_make_other_tags(boxes: Boxes) -> No
     await boxes.bind(OPEN)
     other = Boxes(boxes.database, boxes.audit, KeyEncryptionKey(bytes(range(2, 34))))
     await refused(other, OPEN, "was altered in the database")
-    assert other.bindings.key_check() != boxes.bindings.key_check()
+    assert KeyEncryptionKey(bytes(range(2, 34))).check() != KEY.check()
     renamed = Kind(table="crate", columns=BOX.columns, noun="Box", actions=BOX.actions)
     await refused(Boxes(boxes.database, boxes.audit, kind=renamed), OPEN, "was not written by this service")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from strongroom.core.errors import VaultError
+from strongroom.core.security.keys.ring import ring_of
 from strongroom.core.security.vault import KEY_BYTES, KeyEncryptionKey, Vault, open_sealed, seal
 from support.clock import SeededEntropy
 
@@ -61,7 +62,7 @@ def test_a_key_of_another_length_is_refused(length: int) -> None:
 
 
 def test_the_vault_opens_what_it_sealed_and_never_repeats_a_nonce() -> None:
-    vault = Vault(KeyEncryptionKey(KEY), SeededEntropy())
+    vault = Vault(ring_of(KeyEncryptionKey(KEY)), SeededEntropy())
     blobs = [vault.seal(PLAINTEXT) for _ in range(50)]
     assert len({blob[:12] for blob in blobs}) == len(blobs)
     assert {vault.open(blob) for blob in blobs} == {PLAINTEXT}
@@ -69,7 +70,7 @@ def test_the_vault_opens_what_it_sealed_and_never_repeats_a_nonce() -> None:
 
 
 def test_the_vault_seals_under_a_wallet_s_own_key() -> None:
-    vault = Vault(KeyEncryptionKey(KEY), SeededEntropy())
+    vault = Vault(ring_of(KeyEncryptionKey(KEY)), SeededEntropy())
     wallet_key = vault.new_key()
     assert len(wallet_key) == KEY_BYTES
     assert vault.new_key() != wallet_key
@@ -81,7 +82,7 @@ def test_the_vault_seals_under_a_wallet_s_own_key() -> None:
 
 def test_the_key_encryption_key_is_never_shown() -> None:
     key = KeyEncryptionKey(KEY)
-    shown = f"{key!r} {key} {Vault(key, SeededEntropy())!r}"
+    shown = f"{key!r} {key} {Vault(ring_of(key), SeededEntropy())!r}"
     assert "hidden" in shown
     assert KEY.hex() not in shown
     assert repr(KEY) not in shown

@@ -49,6 +49,7 @@ from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings
+from strongroom.core.security.keys.ring import ring_of
 from strongroom.core.security.vault import KeyEncryptionKey, Vault
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate
@@ -65,7 +66,7 @@ FUNDS = 10**9
 CALLER = Principal(name="shop", scopes=frozenset({"atto:send"}))
 STRANGER = Address(public_key=b"\x02" * 32)
 RIVAL = Address(public_key=b"\x03" * 32)
-KEY = KeyEncryptionKey(bytes(range(32)))
+RING = ring_of(KeyEncryptionKey(bytes(range(32))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,7 +294,7 @@ class ChainNode:
 
 
 def _new_keyring(clock: ManualClock) -> Keyring:
-    vault, bindings = Vault(KEY, SeededEntropy()), Bindings(KEY, WALLETS)
+    vault, bindings = Vault(RING, SeededEntropy()), Bindings(RING, WALLETS)
     return Keyring(
         vault=vault, bindings=bindings, clock=clock, cache_s=10**6, refused=lambda _name, _why: None
     )
@@ -324,8 +325,8 @@ async def _make_template(path: Path) -> Template:
     audit = Audit(clock)
     wallets = Wallets(
         database=database,
-        vault=Vault(KEY, entropy),
-        bindings=Bindings(KEY, WALLETS),
+        vault=Vault(RING, entropy),
+        bindings=Bindings(RING, WALLETS),
         keyring=keyring,
         audit=audit,
         entropy=entropy,

@@ -17,7 +17,7 @@ from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, StrongroomError, Unavailable
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, reading
-from strongroom.core.security.holdings import inspect_holdings
+from strongroom.core.security.custody.opening import inspect_holdings
 
 WORK_TIMEOUT_S = 60
 SHOWN = 3

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from strongroom.atto import tables
 from strongroom.atto.protocol import AccountKeys, Address, Mnemonic, ProtocolError
@@ -12,13 +12,24 @@ from strongroom.atto.records import WALLET_COLUMNS, WalletRecord, wallet_records
 from strongroom.core.errors import Conflict, VaultError
 from strongroom.core.security.bindings import HeldRow, Kind
 from strongroom.core.security.holdings import Holdings
-from strongroom.core.security.vault import KeyEncryptionKey, open_sealed
+from strongroom.core.security.keys.ring import KeyRing
+from strongroom.core.security.vault import open_sealed
 
 WALLETS: Final = Kind(
     table="wallet",
     columns=("encrypted_entropy", "encrypted_encryption_key"),
     noun="Wallet",
     actions=("wallet.create", "wallet.import", "wallet.lock", "wallet.unlock", "wallet.rekey"),
+)
+
+
+_RESEAL = (
+    update(tables.wallet)
+    .where(
+        tables.wallet.c.name == bindparam("wallet"),
+        tables.wallet.c.encrypted_encryption_key == bindparam("old"),
+    )
+    .values(encrypted_encryption_key=bindparam("new"), version=tables.wallet.c.version + 1)
 )
 
 
@@ -56,12 +67,12 @@ class WalletHoldings(Holdings):
             for one in wallet_records(connection.execute(query).all())
         ]
 
-    def problem(self, key: KeyEncryptionKey, row: HeldRow) -> str | None:
+    def problem(self, ring: KeyRing, row: HeldRow) -> str | None:
         entropy, sealed_key = row.values
         if sealed_key is None:
             return None
         try:
-            wallet_key = open_sealed(key.reveal(), sealed_key)
+            wallet_key = ring.unseal(sealed_key)
         except VaultError:
             return "does not open with this key-encryption key"
         try:
@@ -72,6 +83,11 @@ class WalletHoldings(Holdings):
         if first is not None and not first.are_of(AccountKeys(mnemonic.seed())):
             return f"has a mnemonic that does not give the address of its account {first.index}"
         return None
+
+    def replace(self, connection: Connection, changes: Sequence[tuple[HeldRow, bytes]]) -> None:
+        connection.execute(
+            _RESEAL, [{"wallet": row.name, "old": row.values[-1], "new": sealed} for row, sealed in changes]
+        )
 
     def give_up(self, connection: Connection, row: HeldRow) -> HeldRow:
         """Locks the wallet: removes its key, so that its owner must unlock it again."""

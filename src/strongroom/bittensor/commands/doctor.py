@@ -10,7 +10,7 @@ from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.errors import Unavailable
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, reading
-from strongroom.core.security.holdings import inspect_holdings
+from strongroom.core.security.custody.opening import inspect_holdings
 
 
 def bittensor_checks(one: Installed, bittensor: BittensorSettings) -> dict[str, Check]:

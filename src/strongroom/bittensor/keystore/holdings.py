@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 
 from strongroom.bittensor import tables
 from strongroom.bittensor.keystore.vault_keys import StoredKey, is_key, load_keys
@@ -11,13 +11,26 @@ from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.errors import VaultError
 from strongroom.core.security.bindings import HeldRow, Kind
 from strongroom.core.security.holdings import Holdings
-from strongroom.core.security.vault import KeyEncryptionKey, open_sealed
+from strongroom.core.security.keys.ring import KeyRing
 
 KEYS: Final = Kind(
     table="strongroom_bittensor_key",
     columns=("public_key", "sealed_secret"),
     noun="Key",
     actions=("key.import", "key.remove"),
+)
+
+
+_key = tables.key.c
+_RESEAL = (
+    update(tables.key)
+    .where(
+        _key.wallet == bindparam("of_wallet"),
+        _key.kind == bindparam("of_kind"),
+        _key.name == bindparam("of_name"),
+        _key.sealed_secret == bindparam("old"),
+    )
+    .values(sealed_secret=bindparam("new"))
 )
 
 
@@ -28,15 +41,32 @@ class KeyHoldings(Holdings):
         del in_full  # the row itself names the public key
         return [held_row(one) for one in load_keys(connection)]
 
-    def problem(self, key: KeyEncryptionKey, row: HeldRow) -> str | None:
+    def problem(self, ring: KeyRing, row: HeldRow) -> str | None:
         public_key, sealed_secret = row.values
         if sealed_secret is None:
             return None
         try:
-            keypair = Keypair(open_sealed(key.reveal(), sealed_secret))
+            keypair = Keypair(ring.unseal(sealed_secret))
         except (VaultError, ValueError):
             return "does not open with this key-encryption key"
         return None if keypair.public_key == public_key else "holds the secret of another address"
+
+    def replace(self, connection: Connection, changes: Sequence[tuple[HeldRow, bytes]]) -> None:
+        names = {str(one.key): one.key for one in load_keys(connection)}
+        connection.execute(
+            _RESEAL,
+            [
+                {
+                    "of_wallet": names[row.name].wallet,
+                    "of_kind": names[row.name].kind,
+                    "of_name": names[row.name].name,
+                    "old": row.values[-1],
+                    "new": sealed,
+                }
+                for row, sealed in changes
+                if row.name in names
+            ],
+        )
 
     def give_up(self, connection: Connection, row: HeldRow) -> HeldRow:
         """Removes the sealed secret. The row keeps the address, and the key can be imported again."""

@@ -39,7 +39,10 @@ from strongroom.core.security.attempts import Attempts, AuditedBursts
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.bindings import Bindings
-from strongroom.core.security.holdings import Holdings, bind_holdings, open_key
+from strongroom.core.security.custody.opening import open_ring
+from strongroom.core.security.holdings import Holdings, bind_holdings
+from strongroom.core.security.keys.ring import KeyRing
+from strongroom.core.security.keys.secrets import open_secrets
 from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.policy import Policy, SigningGate
 from strongroom.core.security.short_secrets import require_long_credentials
@@ -339,17 +342,26 @@ class LedgerBase(ABC, Generic[S]):
 
     async def _open_key(self, source: KeySource, holdings: Holdings) -> "_Sealed":
         """Opens the key and checks it against the database, before anything is signed or sealed with it."""
-        key = await open_key(source, self.database, holdings, self.entropy)
-        await bind_holdings(self.database, holdings, key, self.audit)
+        ring = KeyRing()
+        await open_ring(
+            ring,
+            source,
+            database=self.database,
+            holdings=holdings,
+            clock=self.clock,
+            entropy=self.entropy,
+        )
+        await open_secrets(self.database, ring, self.entropy)
+        await bind_holdings(self.database, holdings, ring, self.audit)
         watch = KeyWatch(
-            Watched(component=self.component("Keys"), source=source, key=key, holdings=holdings),
+            Watched(component=self.component("Keys"), source=source, ring=ring, holdings=holdings),
             database=self.database,
             audit=self.audit,
             health=self.health,
             clock=self.clock,
         )
         await watch.check()
-        return _Sealed(Vault(key, self.entropy), Bindings(key, holdings.kind), watch)
+        return _Sealed(Vault(ring, self.entropy), Bindings(ring, holdings.kind), watch)
 
 
 class _Sealed:

@@ -5,7 +5,9 @@ two wallets could be exchanged. So every row with secrets has a tag in a table o
 
     HMAC-SHA256(key, table, row's name, sequence, each column's value or NULL)
 
-`key` is derived from the key-encryption key, so a tag cannot be made with access to the database alone. `sequence` is the number
+`key` is derived from a key-encryption key, whose version the tag's row names, so a tag cannot be made with access to the database
+alone. The version is that of the key that opens the row, or the current one for a row without a sealed value. When the
+key-encryption key is changed, all tags are made anew, so that no tag needs a key that was removed. `sequence` is the number
 of the audit row that records the change. If an old row is put back together with its old tag, the audit trail has a later row for
 the same subject, which cannot be removed without breaking the chain. A row without a tag is refused, as is one with a wrong tag.
 """
@@ -20,12 +22,12 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, selec
 
 from strongroom.core.chunks import chunks
 from strongroom.core.errors import VaultError
-from strongroom.core.security.vault import KeyEncryptionKey
+from strongroom.core.security.keys.ring import KeyRing
+from strongroom.core.security.vault import KEY_CHECK_PURPOSE
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import upsert
 
-PURPOSE: Final = b"strongroom binding v1"
-KEY_CHECK: Final = b"key check"
+PURPOSE: Final = KEY_CHECK_PURPOSE
 ALTERED: Final = "sealed_row_altered"
 CHUNK = 500
 ACCEPTED: Final = "vault.accept"
@@ -55,30 +57,32 @@ class HeldRow:
 class Bindings:
     """Makes and checks the tags of one kind of row."""
 
-    def __init__(self, key: KeyEncryptionKey, kind: Kind) -> None:
-        self._key = key.derive(PURPOSE)
+    def __init__(self, ring: KeyRing, kind: Kind) -> None:
+        self._ring = ring
         self._kind = kind
         self._one = _tags_of(kind).where(tables.binding.c.id == bindparam("binding_id"))
         self._all = _tags_of(kind).where(tables.binding.c.table_name == kind.table)
 
-    def key_check(self) -> bytes:
-        """A value that depends only on the key; the database stores it to recognise the key that it was bound with."""
-        return hmac.digest(self._key, KEY_CHECK, "sha256")
-
     def bind(self, connection: Connection, rows: Iterable[HeldRow], sequence: int) -> None:
         """Writes the tags of rows with these values. `sequence` names the audit row of the change."""
-        values = [
-            {
-                "id": self._id(row.name),
-                "table_name": self._kind.table,
-                "row_name": row.name,
-                "sequence": sequence,
-                "tag": self._tag(row, sequence),
-            }
-            for row in rows
-        ]
+        self._write(connection, [(row, sequence) for row in rows])
+
+    def _write(self, connection: Connection, rows: Iterable[tuple[HeldRow, int]]) -> None:
+        values = []
+        for row, sequence in rows:
+            version = self._version(row)
+            values.append(
+                {
+                    "id": self._id(row.name),
+                    "table_name": self._kind.table,
+                    "row_name": row.name,
+                    "sequence": sequence,
+                    "tag": self._tag(row, sequence, version),
+                    "key_version": version,
+                }
+            )
         for some in chunks(values, CHUNK):
-            upsert(connection, tables.binding, some, ["sequence", "tag"])
+            upsert(connection, tables.binding, some, ["sequence", "tag", "key_version"])
 
     def unbind(self, connection: Connection, name: str) -> None:
         """Deletes the tag of a row that is deleted."""
@@ -109,7 +113,11 @@ class Bindings:
     def _problem(self, row: HeldRow, found: Row[Any] | None) -> str | None:
         if found is None:
             return "was not written by this service"
-        if found.row_name != row.name or not hmac.compare_digest(found.tag, self._tag(row, found.sequence)):
+        try:
+            good = self._tag(row, found.sequence, found.key_version)
+        except VaultError as error:
+            return f"cannot be checked: {error.message}"
+        if found.row_name != row.name or not hmac.compare_digest(found.tag, good):
             return "was altered in the database"
         if found.is_old:
             return "was replaced in the database by an older version of itself"
@@ -118,7 +126,13 @@ class Bindings:
     def _id(self, name: str) -> bytes:
         return hashlib.sha256(_encoded(self._kind.table.encode(), name.encode())).digest()
 
-    def _tag(self, row: HeldRow, sequence: int) -> bytes:
+    def _version(self, row: HeldRow) -> int:
+        """The version of the key that the row needs."""
+        sealed = row.values[-1]
+        found = None if sealed is None else self._ring.version_of(sealed)
+        return self._ring.version if found is None else found
+
+    def _tag(self, row: HeldRow, sequence: int, version: int) -> bytes:
         parts: list[bytes | None] = [
             self._kind.table.encode(),
             row.name.encode(),
@@ -126,7 +140,7 @@ class Bindings:
         ]
         for column, value in zip(self._kind.columns, row.values, strict=True):
             parts += [column.encode(), value]
-        return hmac.digest(self._key, _encoded(*parts), "sha256")
+        return hmac.digest(self._ring.derive(version, PURPOSE), _encoded(*parts), "sha256")
 
 
 def _tags_of(kind: Kind) -> Select[Any]:
@@ -140,7 +154,14 @@ def _tags_of(kind: Kind) -> Select[Any]:
         )
         .correlate(tables.binding)
     )
-    return select(columns.id, columns.row_name, columns.sequence, columns.tag, is_old.label("is_old"))
+    return select(
+        columns.id,
+        columns.row_name,
+        columns.sequence,
+        columns.tag,
+        columns.key_version,
+        is_old.label("is_old"),
+    )
 
 
 def _encoded(*parts: bytes | None) -> bytes:

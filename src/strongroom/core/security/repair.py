@@ -8,15 +8,24 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
-from strongroom.core.clock import Entropy
+from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import Conflict, InvalidInput, NotFound, VaultError
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import ABANDONED, ACCEPTED, Bindings, HeldRow
-from strongroom.core.security.holdings import Holdings, lock_state, problems_of, set_key_check, was_bound
+from strongroom.core.security.holdings import Holdings, problems_of, was_bound
 from strongroom.core.security.keys.local import make_secret_file
-from strongroom.core.security.keys.source import KeySource
-from strongroom.core.security.vault import KeyEncryptionKey
+from strongroom.core.security.keys.ring import KeyRing
+from strongroom.core.security.keys.secrets import renew_secrets
+from strongroom.core.security.keys.source import FoundKey, KeySource
+from strongroom.core.security.keys.versions import (
+    KeyState,
+    active_of,
+    load_versions,
+    lock_state,
+    set_active,
+    set_key_check,
+)
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 
@@ -41,7 +50,18 @@ class ExaminedRow:
 class Repair:
     """Examines and repairs the sealed rows of one ledger, with the configured key."""
 
-    def __init__(self, source: KeySource, database: Database, holdings: Holdings, audit: Audit) -> None:
+    def __init__(
+        self,
+        source: KeySource,
+        database: Database,
+        holdings: Holdings,
+        audit: Audit,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._clock = clock
+        self._entropy = entropy
         self._source = source
         self._database = database
         self._holdings = holdings
@@ -53,7 +73,7 @@ class Repair:
         Raises:
             VaultError: there is no key.
         """
-        examined = await self._look(self._key())
+        examined = await self._look(await self._ring(self._found()))
         if await self._database.read(was_bound):
             return examined
         return [replace(one, binding=None, is_bound=False) for one in examined]
@@ -67,10 +87,10 @@ class Repair:
             NotFound: there is no such row.
             VaultError: there is no key, or the secret of a named row is wrong.
         """
-        key = self._key()
-        examined = await self._look(key)
+        ring = await self._ring(self._found())
+        examined = await self._look(ring)
         chosen = self._chosen(examined, names)
-        await self._require_all_if_rebound(key, names)
+        await self._require_all_if_rebound(ring, names)
         wrong = [one for one in chosen if one.content is not None]
         if wrong and (names is not None or len(wrong) == len(examined)):
             listed = "; ".join(f"{one.row.name} {one.content}" for one in wrong)
@@ -80,23 +100,23 @@ class Repair:
         def work(connection: Connection, bindings: Bindings) -> None:
             self._bind(connection, bindings, accepted, ACCEPTED)
 
-        await self._write(key, examined, work)
+        await self._write(ring, examined, work)
         return [one.row.name for one in accepted]
 
-    async def abandon(self, names: Collection[str] | None, entropy: Entropy) -> list[str]:
+    async def abandon(self, names: Collection[str] | None) -> list[str]:
         """Deletes the secrets that do not open, of the named rows or, with None, of all rows. Makes a key file if there is none.
 
         Raises:
             NotFound: there is no such row.
             Conflict: the secret of a named row opens.
         """
-        key = self._key_or_new(entropy)
-        examined = await self._look(key)
+        ring = await self._ring(self._found_or_made())
+        examined = await self._look(ring)
         chosen = self._chosen(examined, names)
         good = [one.row.name for one in chosen if one.content is None]
         if names is not None and good:
             raise Conflict(f"Not abandoned: {', '.join(good)} opens with the configured key")
-        await self._require_all_if_rebound(key, names)
+        await self._require_all_if_rebound(ring, names)
         lost = [one for one in chosen if one.content is not None]
         rest = [] if names is not None else [one for one in examined if one.content is None and one.binding]
 
@@ -108,7 +128,7 @@ class Repair:
                 bindings.bind(connection, [left], sequence)
             self._bind(connection, bindings, rest, ACCEPTED)
 
-        await self._write(key, examined, work)
+        await self._write(ring, examined, work)
         return [one.row.name for one in lost]
 
     def _bind(
@@ -118,37 +138,40 @@ class Repair:
             sequence = self._audit.append(connection, OPERATOR, action, one.row.name, {"why": one.binding})
             bindings.bind(connection, [one.row], sequence)
 
-    async def _look(self, key: KeyEncryptionKey) -> list[ExaminedRow]:
-        bindings = Bindings(key, self._holdings.kind)
+    async def _look(self, ring: KeyRing) -> list[ExaminedRow]:
+        bindings = Bindings(ring, self._holdings.kind)
 
         def work(connection: Connection) -> tuple[Sequence[HeldRow], dict[str, str]]:
             rows = self._holdings.rows(connection, in_full=True)
             return rows, bindings.problems(connection, rows)
 
         rows, unbound = await self._database.read(work)
-        content = await problems_of(self._holdings, key, rows)
+        content = await problems_of(self._holdings, ring, rows)
         return [
             ExaminedRow(row=row, content=content.get(row.name), binding=unbound.get(row.name)) for row in rows
         ]
 
     async def _write(
         self,
-        key: KeyEncryptionKey,
+        ring: KeyRing,
         examined: Sequence[ExaminedRow],
         work: Callable[[Connection, Bindings], None],
     ) -> None:
-        bindings = Bindings(key, self._holdings.kind)
+        bindings = Bindings(ring, self._holdings.kind)
         seen = {one.row.name: one.row.values for one in examined}
 
         def unit(connection: Connection) -> None:
             state = lock_state(connection)
+            renew_secrets(connection, ring, self._entropy)
             if {row.name: row.values for row in self._holdings.rows(connection)} != seen:
                 raise Conflict("The rows were changed meanwhile: stop the service, or try again")
             work(connection, bindings)
-            if state != bindings.key_check():
+            check = ring.current.check()
+            if state != check:
                 table = self._holdings.kind.table
                 self._audit.append(connection, OPERATOR, ACCEPTED, table, {"key": "changed"})
-                set_key_check(connection, bindings)
+                set_key_check(connection, check)
+            set_active(connection, ring.version, check, self._clock.now_ms())
 
         await self._database.write(unit)
 
@@ -161,21 +184,37 @@ class Repair:
             raise NotFound(f"There is no {self._holdings.kind.noun.lower()} {', '.join(unknown)}")
         return [by_name[name] for name in names]
 
-    async def _require_all_if_rebound(self, key: KeyEncryptionKey, names: Collection[str] | None) -> None:
+    async def _require_all_if_rebound(self, ring: KeyRing, names: Collection[str] | None) -> None:
         state = await self._database.fetch_one(select(tables.binding_state))
-        fits = state is not None and state.key_check == Bindings(key, self._holdings.kind).key_check()
+        fits = state is not None and state.key_check == ring.current.check()
         if names is not None and not fits:
             raise InvalidInput(
                 f"The database is not bound with the key in {self._source.origin}: look at every row, then use --all"
             )
 
-    def _key(self) -> KeyEncryptionKey:
-        key = self._source.load()
-        if key is None:
-            raise VaultError(f"{self._source.file} does not exist", code="key_missing")
-        return key
+    async def _ring(self, found: Sequence[FoundKey]) -> KeyRing:
+        """The keys that the database knows. If the active one is not among them, the configured key is to take its place."""
+        versions = await self._database.read(load_versions)
+        checks = {one.key.check(): one.key for one in found}
+        live = [one for one in versions if one.state is not KeyState.RETIRED]
+        keys = {one.version: checks[one.check] for one in live if one.check in checks}
+        active, ring = active_of(versions), KeyRing()
+        if active is not None and active.version in keys:
+            ring.open(keys, active.version)
+            return ring
+        configured = found[0].key
+        known = [one.version for one in versions if one.check == configured.check()]
+        version = known[0] if known else 1 + max((one.version for one in versions), default=0)
+        ring.open({**keys, version: configured}, version)
+        return ring
 
-    def _key_or_new(self, entropy: Entropy) -> KeyEncryptionKey:
-        if self._source.load() is None:
-            make_secret_file(self._source.file, entropy)
-        return self._key()
+    def _found(self) -> list[FoundKey]:
+        found = self._source.found()
+        if not found:
+            raise VaultError(f"{self._source.file} does not exist", code="key_missing")
+        return found
+
+    def _found_or_made(self) -> list[FoundKey]:
+        if not self._source.found():
+            make_secret_file(self._source.file, self._entropy)
+        return self._found()

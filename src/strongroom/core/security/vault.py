@@ -1,8 +1,11 @@
 """Seals and opens secrets with ChaCha20-Poly1305 (RFC 8439).
 
 A sealed blob is nonce (12) || ciphertext || tag (16), without associated data. The layout is that of the wallet server whose
-database the service adopts. `Vault` seals under the key-encryption key; `seal` and `open_sealed` take any key.
+database the service adopts. `Vault` seals under the current key-encryption key; `seal` and `open_sealed` take any key.
 """
+
+import hmac
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -15,6 +18,10 @@ from strongroom.core.errors import VaultError
 KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
+
+
+KEY_CHECK_PURPOSE = b"strongroom binding v1"
+KEY_CHECK = b"key check"
 
 
 class KeyEncryptionKey:
@@ -37,22 +44,37 @@ class KeyEncryptionKey:
         """A key of 32 bytes for one purpose (HKDF-SHA256, RFC 5869). It reveals nothing about this key."""
         return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(self._key)
 
+    def check(self) -> bytes:
+        """A value that depends only on the key; the database stores it to recognise the key."""
+        return hmac.digest(self.derive(KEY_CHECK_PURPOSE), KEY_CHECK, "sha256")
+
+
+class Keys(Protocol):
+    """The key-encryption keys of a ledger (`core.security.keys.ring`)."""
+
+    @property
+    def current(self) -> KeyEncryptionKey:
+        """The key under which new values are sealed. Raises: Sealed: the keys are not in memory."""
+
+    def unseal(self, blob: bytes) -> bytes:
+        """The plaintext of a value that any of the keys sealed. Raises: Sealed; VaultError: none opens it."""
+
 
 class Vault:
-    """Seals and opens under the key-encryption key."""
+    """Seals under the current key-encryption key, and opens what any key of the ledger sealed."""
 
-    def __init__(self, key: KeyEncryptionKey, entropy: Entropy) -> None:
-        self._key = key
+    def __init__(self, keys: Keys, entropy: Entropy) -> None:
+        self._keys = keys
         self._entropy = entropy
 
     def new_key(self) -> bytes:
         return self._entropy.token(KEY_BYTES)
 
     def seal(self, plaintext: bytes) -> bytes:
-        return self.seal_under(self._key.reveal(), plaintext)
+        return self.seal_under(self._keys.current.reveal(), plaintext)
 
     def open(self, blob: bytes) -> bytes:
-        return open_sealed(self._key.reveal(), blob)
+        return self._keys.unseal(blob)
 
     def seal_under(self, key: bytes, plaintext: bytes) -> bytes:
         return seal(key, plaintext, self._entropy.token(NONCE_BYTES))

@@ -13,8 +13,8 @@ from strongroom.core.runtime.telemetry import Health, Status
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings, HeldRow
 from strongroom.core.security.holdings import SYSTEM, Holdings
+from strongroom.core.security.keys.ring import KeyRing
 from strongroom.core.security.keys.source import KeySource
-from strongroom.core.security.vault import KeyEncryptionKey
 from strongroom.core.storage.database import Database
 
 log = structlog.get_logger(__name__)
@@ -28,12 +28,12 @@ SHOWN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """A ledger's key-encryption key, its source, and the rows that it sealed."""
+    """A ledger's key-encryption keys, their source, and the rows that they sealed."""
 
     component: str
     """The name of the health component."""
     source: KeySource
-    key: KeyEncryptionKey
+    ring: KeyRing
     holdings: Holdings
 
 
@@ -45,9 +45,9 @@ class KeyWatch:
     ) -> None:
         self._component = watched.component
         self._source = watched.source
-        self._key = watched.key
+        self._ring = watched.ring
         self._holdings = watched.holdings
-        self._bindings = Bindings(watched.key, watched.holdings.kind)
+        self._bindings = Bindings(watched.ring, watched.holdings.kind)
         self._database = database
         self._audit = audit
         self._health = health
@@ -91,7 +91,7 @@ class KeyWatch:
 
     def _add_unopened(self, rows: Sequence[HeldRow], problems: dict[str, str]) -> None:
         for row in rows:
-            if self._holdings.is_sealed(row) and not self._holdings.opens(self._key, row):
+            if self._holdings.is_sealed(row) and not self._holdings.opens(self._ring, row):
                 problems[row.name] = "does not open with this key-encryption key"
 
     def _add(self, name: str, problem: str) -> None:
@@ -117,9 +117,10 @@ class KeyWatch:
             return None
         try:
             stored = self._source.load()
+            here = {self._ring.key(version).check() for version in self._ring.versions}
         except VaultError as error:
             return error.message
-        if stored is None or stored.reveal() != self._key.reveal():
+        if stored is None or stored.check() not in here:
             state = "is missing" if stored is None else "has another key"
             return f"{self._source.file} {state}: put it back before this process ends"
         return None

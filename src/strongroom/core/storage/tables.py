@@ -3,7 +3,7 @@
 Each ledger's database has its own, so that a change, its audit row and its event commit in one transaction.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, UniqueConstraint
 from sqlalchemy.dialects import mysql
 
 from strongroom.core.storage.database import ascii_text, binary, exact_text
@@ -150,8 +150,10 @@ binding = Table(
     Column("row_name", exact_text(255), nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("tag", binary(32), nullable=False),
+    Column("key_version", Integer, nullable=False, server_default="1"),
 )
-"""The tags that bind sealed values to their rows (`core.security.bindings`). `sequence` names the audit row of the change."""
+"""The tags that bind sealed values to their rows (`core.security.bindings`). `sequence` names the audit row of the change,
+`key_version` the key that opens the row and that the tag was made with."""
 
 binding_state = Table(
     "strongroom_binding_state",
@@ -159,7 +161,53 @@ binding_state = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("key_check", binary(32)),
 )
-"""One row, inserted when the table is created. `key_check` belongs to the key that binds; NULL until the first start with it."""
+"""One row, inserted when the table is created. `key_check` belongs to the active key; NULL until the first start with one."""
+
+key = Table(
+    "strongroom_key",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("state", ascii_text(16), nullable=False),
+    Column("key_check", binary(32), nullable=False),
+    Column("backend", exact_text(190)),
+    Column("wrapped", binary(4096)),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+"""The key-encryption keys that this database knows (`core.security.keys.versions`). `wrapped` is the key as `backend` sealed it."""
+
+secret = Table(
+    "strongroom_secret",
+    metadata,
+    Column("purpose", ascii_text(64), primary_key=True),
+    Column("key_version", Integer, nullable=False),
+    Column("sealed", binary(60), nullable=False),
+)
+"""Secrets that stay the same when the key-encryption key is changed, each sealed under one version of it."""
+
+replica = Table(
+    "strongroom_replica",
+    metadata,
+    Column("holder", ascii_text(64), primary_key=True),
+    Column("name", exact_text(190), nullable=False),
+    Column("versions", ascii_text(190), nullable=False),
+    Column("version", Integer),
+    Column("seen_at_ms", BigInteger, nullable=False),
+)
+"""The processes that hold keys: which versions each of them has, and under which it seals; NULL while it is sealed."""
+
+seal = Table(
+    "strongroom_seal",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("is_sealed", Boolean, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("tag", binary(32)),
+    Column("key_version", Integer),
+    Column("changed_at_ms", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("attempted_at_ms", BigInteger, nullable=False),
+)
+"""One row when the service was ever sealed (`core.security.custody.seal`). `attempts` counts wrong keys since then."""
 
 window = Table(
     "strongroom_window",

@@ -11,7 +11,8 @@ from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings, HeldRow, Kind
 from strongroom.core.security.holdings import Holdings
-from strongroom.core.security.vault import KeyEncryptionKey, Vault, open_sealed
+from strongroom.core.security.keys.ring import KeyRing
+from strongroom.core.security.vault import Vault
 from strongroom.core.storage.database import Database, locking
 from strongroom_toy import tables
 from strongroom_toy.protocol import Key
@@ -32,15 +33,24 @@ class AccountHoldings(Holdings):
         query = select(tables.account).order_by(tables.account.c.address)
         return [held_row(row) for row in connection.execute(query)]
 
-    def problem(self, key: KeyEncryptionKey, row: HeldRow) -> str | None:
+    def problem(self, ring: KeyRing, row: HeldRow) -> str | None:
         sealed = row.values[0]
         if sealed is None:
             return None
         try:
-            seed = open_sealed(key.reveal(), sealed)
+            seed = ring.unseal(sealed)
         except VaultError:
             return "does not open with this key-encryption key"
         return None if Key(seed).address == row.name else "holds the seed of another address"
+
+    def replace(self, connection: Connection, changes: Sequence[tuple[HeldRow, bytes]]) -> None:
+        columns = tables.account.c
+        for row, sealed in changes:
+            connection.execute(
+                update(tables.account)
+                .where(columns.address == row.name, columns.sealed_seed == row.values[0])
+                .values(sealed_seed=sealed)
+            )
 
     def give_up(self, connection: Connection, row: HeldRow) -> HeldRow:
         columns = tables.account.c

@@ -36,6 +36,34 @@ class KeySource:
     file: Path
     allow_weak: bool = False
     allow_readable: bool = False
+    next_given: Secret | None = None
+    """The key that follows this one, or that came before it: while the key is changed, both are here."""
+    next_origin: str = ""
+
+    @property
+    def next_file(self) -> Path:
+        """Where an installation that keeps its own key keeps the one that follows it."""
+        return self.file.with_name(f"{self.file.name}.next")
+
+    def found(self) -> "list[FoundKey]":
+        """All keys that are here, the configured one first.
+
+        Raises:
+            VaultError: one of them is not a key, is weak, or other users may read its file.
+        """
+        if self.given is not None:
+            found = [FoundKey(key=self._checked(self.given.reveal()), origin=self.origin)]
+            if self.next_given is not None:
+                after = self._checked(self.next_given.reveal(), self.next_origin)
+                found.append(FoundKey(key=after, origin=self.next_origin))
+            return found
+        earlier = sorted(self.file.parent.glob(f"{self.file.name}.v*"))
+        paths = [self.file, self.next_file, *earlier]
+        return [
+            FoundKey(key=key, origin=str(path))
+            for path in paths
+            if (key := self._load_file(path)) is not None
+        ]
 
     def load(self) -> KeyEncryptionKey | None:
         """The key; None if the installation's own file does not exist.
@@ -45,57 +73,83 @@ class KeySource:
         """
         if self.given is not None:
             return self._checked(self.given.reveal())
-        if not os.path.lexists(self.file):
+        return self._load_file(self.file)
+
+    def _load_file(self, path: Path) -> KeyEncryptionKey | None:
+        if not os.path.lexists(path):
             return None
         try:
-            text = read_key_file(self.file, allow_readable=self.allow_readable, ledger=self.ledger)
+            text = read_key_file(path, allow_readable=self.allow_readable, ledger=self.ledger)
         except (ValueError, OSError) as error:
-            raise VaultError(f"{self.file}: {_words(error)}", code="key_file") from None
-        return self._checked(text)
+            raise VaultError(f"{path}: {_words(error)}", code="key_file") from None
+        return self._checked(text, str(path))
 
-    def _checked(self, text: str) -> KeyEncryptionKey:
+    def _checked(self, text: str, origin: str | None = None) -> KeyEncryptionKey:
+        origin = self.origin if origin is None else origin
         try:
             key = key_from_hex(text)
         except VaultError as error:
-            raise VaultError(f"{self.origin}: {error.message}", code="key_file") from None
+            raise VaultError(f"{origin}: {error.message}", code="key_file") from None
         if not self.allow_weak:
             try:
                 require_strong(key.reveal(), self.ledger)
             except ValueError as error:
-                raise VaultError(f"{self.origin}: {error}", code="weak_key") from None
+                raise VaultError(f"{origin}: {error}", code="weak_key") from None
         return key
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundKey:
+    """A key that this process was given."""
+
+    key: KeyEncryptionKey
+    origin: str
+
+
 def read_key_source(environment: Environment, *, ledger: str, variable: str, file: Path) -> KeySource:
-    """Reads `variable` or `<variable>_FILE`; `environment` collects the mistakes."""
+    """Reads `variable` or `<variable>_FILE`, and `<variable>_NEXT` or `<variable>_NEXT_FILE` for the key that follows it.
+
+    `environment` collects the mistakes.
+    """
     weak = ledger in environment.names(ALLOW_WEAK)
     readable = ledger in environment.names(ALLOW_READABLE)
-    path = environment.optional(f"{variable}_FILE")
-    given = environment.secret(variable)
-    origin = str(file)
-    if given is not None:
-        origin = variable if environment.is_set(variable) else f"{variable}_FILE ({path})"
+    given, origin = environment.secret(variable), _origin(environment, variable)
+    following = f"{variable}_NEXT"
+    after = environment.secret(following)
     source = KeySource(
         ledger=ledger,
         variable=variable,
-        origin=origin,
+        origin=str(file) if given is None else origin,
         given=given,
         file=file,
         allow_weak=weak,
         allow_readable=readable,
+        next_given=after,
+        next_origin=_origin(environment, following),
     )
     if given is None:
+        if after is not None:
+            environment.mistake(f"{source.next_origin} is set, and {variable} is not: set both")
         return source
-    if path is not None and not environment.is_set(variable):
+    for name in (variable, following):
+        path = environment.optional(f"{name}_FILE")
+        if path is None or environment.is_set(name):
+            continue
         try:
             require_private(os.stat(path), allow_readable=readable, ledger=ledger)  # noqa: PTH116 - of a pipe too
         except (ValueError, OSError) as error:
-            environment.mistake(f"{variable}_FILE: {path}: {_words(error)}")
+            environment.mistake(f"{name}_FILE: {path}: {_words(error)}")
     try:
-        source.load()
+        source.found()
     except VaultError as error:
         environment.mistake(error.message)
     return source
+
+
+def _origin(environment: Environment, name: str) -> str:
+    """Where an operator looks for a secret that was given."""
+    path = environment.optional(f"{name}_FILE")
+    return name if environment.is_set(name) or path is None else f"{name}_FILE ({path})"
 
 
 def read_key_file(path: Path, *, allow_readable: bool, ledger: str) -> str:
