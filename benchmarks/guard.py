@@ -22,6 +22,7 @@ from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit
+from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.policy import SignatureRequest
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate
@@ -65,7 +66,12 @@ async def decided_ms(folder: Path, documents: list[str], step_ms: int = 0) -> fl
     database = Database(sqlite_url(str(folder / f"{len(documents)}-{time.monotonic_ns()}.sqlite3")))
     await migrate(database, [])
     rules = GuardAdministration(
-        database, Audit(clock), clock, SystemEntropy(), vocabulary=Vocabulary(), loosening_delay_ms=0
+        database,
+        Audit(clock, TrailKey(SystemEntropy().token(32))),
+        clock,
+        SystemEntropy(),
+        vocabulary=Vocabulary(),
+        loosening_delay_ms=0,
     )
     for number, document in enumerate(documents):
         await rules.add(OPERATOR, f"rule {number}", document)

@@ -35,6 +35,7 @@ from support.hathor.sockets import RULES, TOKENS, ask, house
 from support.hathor.wallets import WALLET
 from support.route_table import Operation
 from support.schema import Schemas
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 
@@ -258,7 +259,12 @@ async def test_random_requests_of_those_who_may_not_sign_nothing(
     own = payment(1)
     proposed = await client.propose(own)
     rules = GuardAdministration(
-        api.database, Audit(clock), clock, SeededEntropy(), vocabulary=VOCABULARY, loosening_delay_ms=0
+        api.database,
+        Audit(clock, open_trail()),
+        clock,
+        SeededEntropy(),
+        vocabulary=VOCABULARY,
+        loosening_delay_ms=0,
     )
     callers = await callers_that_may_not(surface, rules, frozenset({"hathor:send"}), WALLET_ID)
     holders = [

@@ -8,6 +8,7 @@ import pytest
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from support.admin_office import Office
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 ALL = ("atto", "hathor")
@@ -15,7 +16,9 @@ ALL = ("atto", "hathor")
 
 async def record(office: Office, ledger: str, subject: str, action: str = "sign") -> None:
     principal = Principal(name="token:ann", scopes=frozenset())
-    append = partial(Audit(office.clock).append, principal=principal, action=action, subject=subject)
+    append = partial(
+        Audit(office.clock, open_trail()).append, principal=principal, action=action, subject=subject
+    )
     await office.ledgers[ledger].database.write(append)
     office.clock.advance(1)
 

@@ -24,6 +24,7 @@ from support.clock import ManualClock, SeededEntropy
 from support.dying_database import CrashPoint, Died, DyingDatabase
 from support.hathor.api import recorded_rows, serving_api
 from support.hathor.proposals import Client, payment
+from support.trail import open_trail
 from support.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -43,7 +44,7 @@ async def living(url: URL, clock: ManualClock, *, is_first: bool) -> AsyncIterat
                 await client.announce()
                 rules = GuardAdministration(
                     database,
-                    Audit(clock),
+                    Audit(clock, open_trail()),
                     clock,
                     SeededEntropy(),
                     vocabulary=VOCABULARY,

@@ -19,6 +19,7 @@ from strongroom.core.security.policy import SignatureRequest
 from strongroom.core.storage.database import Database
 from strongroom.registry import BY_NAME
 from support.clock import START_MS, ManualClock, SeededEntropy
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 PAGE = (Path(__file__).parents[2] / "docs" / "guard.md").read_text()
@@ -136,7 +137,7 @@ async def test_an_example_decides_what_its_heading_says(
     ledger, document = EXAMPLES[case.name]
     rules = GuardAdministration(
         database,
-        Audit(clock),
+        Audit(clock, open_trail()),
         clock,
         SeededEntropy(),
         vocabulary=BY_NAME[ledger].vocabulary(),

@@ -30,6 +30,7 @@ from strongroom.settings import read_settings
 from support.clock import ManualClock, SeededEntropy
 from support.schema import shared_schemas
 from support.serving import serving
+from support.trail import open_trail
 from support.unslowed import UNSLOWED
 
 SETTINGS = AdminSettings(host="127.0.0.1", port=0, is_port_chosen=True, trusted_proxies=TrustedProxies())
@@ -60,7 +61,7 @@ class Office:
         """The same new token on each of these ledgers, with these scopes alone."""
         name = name or f"caller-{next(_names)}"
         database = self.ledgers[on[0]].database
-        tokens = Tokens(database, Audit(self.clock), self.clock, self.entropy, scopes=scopes)
+        tokens = Tokens(database, Audit(self.clock, open_trail()), self.clock, self.entropy, scopes=scopes)
         secret = (await tokens.create(OPERATOR, name, scopes, **terms)).secret
         query = select(tables.token).where(tables.token.c.id == secret.split("_")[1])
         row = await database.fetch_one(query)

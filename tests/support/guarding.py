@@ -20,6 +20,7 @@ from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import Allowed, Deferral, SignatureRequest
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
+from support.trail import open_trail
 
 VOCABULARY = Vocabulary(kinds=frozenset({"SEND", "RECEIVE"}), facts={"netuid": int, "call": str})
 LIFETIME_S = 86_400
@@ -74,11 +75,11 @@ class Guarded:
         self.database = database
         self.guard = Guard(clock, default)
         self.parked = ParkedRequests(
-            Audit(clock), clock, SeededEntropy(seed + 100), lifetime_ms=LIFETIME_S * 1000
+            Audit(clock, open_trail()), clock, SeededEntropy(seed + 100), lifetime_ms=LIFETIME_S * 1000
         )
         self.rules = GuardAdministration(
             database,
-            Audit(clock),
+            Audit(clock, open_trail()),
             clock,
             SeededEntropy(seed),
             vocabulary=VOCABULARY,
@@ -86,7 +87,7 @@ class Guarded:
             approvals=ChangeApprovals(needed=change_approvals, lifetime_ms=LIFETIME_S * 1000),
         )
         self.approvals = ApprovalAdministration(
-            database, Audit(clock), clock, ledger="toy", apply=self.rules.apply
+            database, Audit(clock, open_trail()), clock, ledger="toy", apply=self.rules.apply
         )
 
     async def add(self, name: str, rule: Mapping[str, Any]) -> None:

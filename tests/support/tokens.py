@@ -13,6 +13,7 @@ from strongroom.core.security.stored_tokens import NewToken
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.security.upkeep.token_uses import TokenUses
 from strongroom.core.storage.database import Database
+from support.trail import open_trail
 
 SCOPES = ("atto:read", "atto:send", "atto:*", "*")
 
@@ -21,7 +22,7 @@ class TokenHouse:
     """`tokens` to administer, `check` and `gate` to identify callers, `uses` to write what was noted."""
 
     def __init__(self, database: Database, clock: Clock, entropy: Entropy) -> None:
-        audit = Audit(clock)
+        audit = Audit(clock, open_trail())
         self.database = database
         self.tokens = Tokens(database, audit, clock, entropy, scopes=SCOPES)
         self.uses = TokenUses(database, audit, clock)

@@ -22,6 +22,7 @@ from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage.database import Database
 from support.guarding import request
+from support.trail import open_trail
 
 AMOUNT = 600
 LIMIT = 1_000
@@ -62,7 +63,7 @@ async def signed(signing: Signing, payment: Payment) -> bool:
 
 async def race(name: str, database: Database, rounds: int, peer: Peer) -> int:
     clock = SystemClock()
-    gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock))
+    gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock, open_trail()))
     signing = Signing("race", database=database, gate=gate, clock=clock, metrics=Metrics("race"))
     reader, writer = peer
     count = 0

@@ -13,6 +13,7 @@ from strongroom.commands.context import administrative_settings, named_ledger, o
 from strongroom.commands.installed import require_installed
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.security.audit import Audit
+from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.repair import ExaminedRow, Repair
 from strongroom.core.storage.database import Database
 from strongroom.core.terminal import print_table
@@ -91,9 +92,17 @@ async def _repair(ledger: str) -> AsyncIterator[Repair]:
     await require_installed(settings, definition)
     own, holdings = own_settings(definition, settings), definition.holdings()
     assert holdings is not None  # noqa: S101 - for the type checker: the ledger is one of SEALING
-    database = Database(own.database)
+    database, trail_key = Database(own.database), TrailKey()
     try:
         clock = SystemClock()
-        yield Repair(own.key, database, holdings, Audit(clock), clock=clock, entropy=SystemEntropy())
+        yield Repair(
+            own.key,
+            database,
+            holdings,
+            Audit(clock, trail_key),
+            trail_key,
+            clock=clock,
+            entropy=SystemEntropy(),
+        )
     finally:
         await database.close()

@@ -5,12 +5,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strongroom.core.environment import Environment
+from strongroom.core.errors import VaultError
 from strongroom.core.guard.rule import approval_scope
 from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.ledger.installed import Installed
+from strongroom.core.security.keys.trail_key import TRAIL, secret_of
 from strongroom.core.storage.schema import Revisions
-from strongroom.hathor.settings import CREDENTIALS, SURFACES, HathorSettings, read_hathor_settings
+from strongroom.hathor.settings import (
+    CREDENTIALS,
+    SECRET_FILE,
+    SURFACES,
+    HathorSettings,
+    read_hathor_settings,
+)
 
 if TYPE_CHECKING:
     from strongroom.hathor.ledger import HathorLedger
@@ -42,7 +50,7 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
             "PUSH_NOTIFICATION_ENABLED": "true",
         },
     )
-    secret_files = ("hathor-auth-secret",)
+    secret_files = (SECRET_FILE,)
     works_alone = True
     revisions = REVISIONS
 
@@ -53,6 +61,17 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
         from strongroom.hathor.ledger import HathorLedger
 
         return HathorLedger(self, settings, surroundings)
+
+    def trail_secret(self, settings: HathorSettings) -> bytes:
+        """Nothing is sealed here, so the secret comes from the one that signs the clients' tokens."""
+        if settings.api.auth_secrets:
+            return secret_of(settings.api.auth_secrets[0].reveal().encode(), TRAIL)
+        if settings.secret_file is not None and settings.secret_file.exists():
+            return secret_of(settings.secret_file.read_text().strip().encode(), TRAIL)
+        raise VaultError(
+            "AUTH_SECRET is not set, and the audit trail is written with it: set it as the service has it",
+            code="key_missing",
+        )
 
     def scopes(self) -> Mapping[str, str]:
         from strongroom.hathor.api.first_api.access import SCOPES

@@ -19,6 +19,7 @@ from strongroom.hathor.protocol.addresses import MAINNET, NETWORKS, Network
 
 DEFAULT_GAP = 20
 API_SURFACE, SOCKET_SURFACE = SURFACES = ("hathor", "hathor-ws")
+SECRET_FILE = "hathor-auth-secret"  # noqa: S105 - its name
 CREDENTIALS = ("AUTH_SECRET", "AUTH_SECRET_PREVIOUS", "HATHOR_HEALTH_API_KEY")
 
 
@@ -47,6 +48,8 @@ class HathorSettings:
     """Variables whose secrets are short because the operator allows it."""
     key: None = None
     """Nothing is sealed: the clients have the keys."""
+    secret_file: Path | None = None
+    """Where a service that made its AUTH_SECRET itself keeps it, beside the embedded database."""
 
     @property
     def socket_access(self) -> Access:
@@ -133,6 +136,7 @@ def read_hathor_settings(environment: Environment, data: Path, host: str) -> Hat
         push=read_push_settings(environment),
         short_credentials=environment.short_among(CREDENTIALS),
         backlog=read_backlog_limits(environment),
+        secret_file=data / SECRET_FILE,
     )
 
 

@@ -33,6 +33,7 @@ from support.atto_service import (
 )
 from support.callback_sink import running_sink
 from support.seeds import seeded
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 
@@ -93,7 +94,7 @@ class Operator:
             abandon,
             divergence=divergence,
             principal=OPERATOR,
-            audit=Audit(SystemClock()),
+            audit=Audit(SystemClock(), open_trail()),
             network=Network.LOCAL,
             now_ms=0,
         )
@@ -299,7 +300,7 @@ async def test_an_account_that_moved_since_the_verdict_is_left_alone(
                         abandon,
                         divergence=divergence,
                         principal=OPERATOR,
-                        audit=Audit(SystemClock()),
+                        audit=Audit(SystemClock(), open_trail()),
                         network=Network.LOCAL,
                         now_ms=0,
                     )

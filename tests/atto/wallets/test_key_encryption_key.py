@@ -24,6 +24,7 @@ from support.atto_service import AttoService, Wallet, assert_refused
 from support.clock import ManualClock, SeededEntropy
 from support.databases import execute_elsewhere
 from support.keys import KEY, OTHER_KEY
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 
@@ -209,7 +210,7 @@ async def test_two_first_starts_with_keys_of_their_own_do_not_both_go_on(
             ledger="atto", variable="CHA_CHA20_KEY_ENCRYPTION_KEY", origin=str(file), given=None, file=file
         )
         await open_ring(ring, source, database=database, holdings=holdings, clock=clock, entropy=entropy)
-        await bind_holdings(database, holdings, ring, Audit(clock))
+        await bind_holdings(database, holdings, ring, Audit(clock, open_trail()))
         return ring.current.check()
 
     found = await asyncio.gather(start("one"), start("other"), return_exceptions=True)

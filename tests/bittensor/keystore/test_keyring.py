@@ -25,6 +25,7 @@ from strongroom.core.security.vault import KeyEncryptionKey, Vault
 from strongroom.core.storage.database import Database
 from support.bittensor_service import VECTORS, write_wallet
 from support.clock import ManualClock, SeededEntropy
+from support.trail import open_trail
 
 KEY = hotkey("miner", "h")
 COLD = coldkey("miner")
@@ -101,7 +102,12 @@ def make(
 @pytest.fixture
 def wallets(database: Database, vault: Vault, bindings: Bindings, clock: ManualClock) -> Wallets:
     return Wallets(
-        database=database, vault=vault, bindings=bindings, folder=None, audit=Audit(clock), clock=clock
+        database=database,
+        vault=vault,
+        bindings=bindings,
+        folder=None,
+        audit=Audit(clock, open_trail()),
+        clock=clock,
     )
 
 

@@ -23,6 +23,7 @@ from support.databases import execute_elsewhere
 from support.galera import Galera, Lag, two_databases
 from support.guarding import ADMIN, Guarded, request
 from support.running import running
+from support.trail import open_trail
 from support.waiting import until_true
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
@@ -144,7 +145,7 @@ async def test_nothing_is_signed_at_one_node_after_a_freeze_at_the_other(
     nodes: Nodes, lag: Lag, clock: ManualClock
 ) -> None:
     first, second = Guarded(nodes[0], clock), Guarded(nodes[1], clock, seed=2)
-    gate = SigningGate(second.guard, Audit(clock))
+    gate = SigningGate(second.guard, Audit(clock, open_trail()))
 
     def sign(connection: Connection) -> None:
         with gate.sign(connection, request(), lambda message: message):

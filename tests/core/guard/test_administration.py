@@ -17,6 +17,7 @@ from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import START_MS, ManualClock, SeededEntropy
 from support.guarding import ADMIN, VOCABULARY, Guarded, request
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 DENY: dict[str, Any] = {"effect": "deny"}
@@ -170,7 +171,7 @@ async def test_a_question_is_put_in_the_words_of_signatures(guarded: Guarded, cl
     )
     rules = GuardAdministration(
         guarded.database,
-        Audit(clock),
+        Audit(clock, open_trail()),
         clock,
         SeededEntropy(),
         vocabulary=words,

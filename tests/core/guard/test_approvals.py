@@ -31,6 +31,7 @@ from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 from support.guarding import ADMIN, ANN, BEN, EVE, LIFETIME_S, TRADER, Guarded, asks, code, request, state
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 
@@ -376,7 +377,7 @@ async def test_an_approval_says_what_it_was_spent_on(guarded: Guarded, clock: Ma
     await guarded.add("all", asks())
     waiting = await guarded.park(request())
     await guarded.approvals.approve(ANN, waiting)
-    gate = SigningGate(guarded.guard, Audit(clock), guarded.parked)
+    gate = SigningGate(guarded.guard, Audit(clock, open_trail()), guarded.parked)
 
     def work(connection: Connection) -> None:
         with gate.sign(connection, request(), lambda digest: digest) as granted:
@@ -429,7 +430,12 @@ async def test_a_defect_of_one_request_keeps_no_other_waiting(guarded: Guarded, 
         await guarded.approvals.approve(ANN, waiting)
     gauge = Metrics("test").gauge("toy_waiting", "Requests that wait.")
     carrying = CarryingOut(
-        "toy", Carrier(), database=guarded.database, audit=Audit(clock), clock=clock, waiting=gauge
+        "toy",
+        Carrier(),
+        database=guarded.database,
+        audit=Audit(clock, open_trail()),
+        clock=clock,
+        waiting=gauge,
     )
     await carrying.advance()
     assert [await state(guarded, one) for one in others] == [ApprovalState.SPENT] * 2

@@ -28,6 +28,7 @@ from strongroom.core.storage.migrations import migrate
 from support.clock import ManualClock
 from support.dying_database import Died, DyingDatabase
 from support.guarding import ADMIN, LIFETIME_S, Guarded, request
+from support.trail import open_trail
 
 REPLICAS = 2
 LIMIT = 10
@@ -45,12 +46,12 @@ class Replica:
     def __init__(self, path: Path, clock: ManualClock, seed: int) -> None:
         self.database = DyingDatabase(sqlite_url(str(path)))
         self.guarded = Guarded(self.database, clock, seed=seed)
-        self._gate = SigningGate(self.guarded.guard, Audit(clock), self.guarded.parked)
+        self._gate = SigningGate(self.guarded.guard, Audit(clock, open_trail()), self.guarded.parked)
         self._carrying = CarryingOut(
             "toy",
             self,
             database=self.database,
-            audit=Audit(clock),
+            audit=Audit(clock, open_trail()),
             clock=clock,
             waiting=Gauge("waiting", "Requests.", registry=None),
         )

@@ -17,6 +17,7 @@ from strongroom.core.security.tokens import Tokens
 from strongroom.core.storage import tables
 from support.clock import ManualClock, SeededEntropy
 from support.guarding import ADMIN, ANN, BEN, EVE, LIFETIME_S, TRADER, Guarded, asks, code, request, state
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 
@@ -130,7 +131,7 @@ async def test_what_its_ledger_gives_up_fails_whether_or_not_it_was_approved(
     waiting, approved = await guarded.park(request(key="a")), await guarded.park(request(key="b"))
     other = await guarded.park(request(amount_raw=6, key="c"))
     await guarded.approvals.approve(ANN, approved)
-    withdrawals = Withdrawals("toy", Audit(clock), clock)
+    withdrawals = Withdrawals("toy", Audit(clock, open_trail()), clock)
     await guarded.database.write(
         lambda connection: withdrawals.withdraw(connection, {"amount": 5}, "given up")
     )
@@ -278,7 +279,9 @@ async def test_a_page_is_full_of_what_was_asked_for(guarded: Guarded, clock: Man
 async def test_no_token_approves_what_one_that_it_made_asks_for_but_the_machine_s_operator_does(
     guarded: Guarded, clock: ManualClock
 ) -> None:
-    tokens = Tokens(guarded.database, Audit(clock), clock, SeededEntropy(), scopes=("toy:send",))
+    tokens = Tokens(
+        guarded.database, Audit(clock, open_trail()), clock, SeededEntropy(), scopes=("toy:send",)
+    )
     of_maker = await tokens.create(OPERATOR, "maker", ["toy:send"])
     maker = Principal(name="token:maker", scopes=frozenset({"toy:approve"}), token=of_maker.id)
     await guarded.add("one", asks())

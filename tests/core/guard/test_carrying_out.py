@@ -30,6 +30,7 @@ from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 from support.guarding import ANN, LIFETIME_S, TRADER, Guarded, request
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +47,7 @@ class Ledger:
             "toy",
             self if carries else None,
             database=database,
-            audit=Audit(clock),
+            audit=Audit(clock, open_trail()),
             clock=clock,
             waiting=Gauge("waiting", "Requests.", registry=self.registry),
         )

@@ -19,6 +19,7 @@ from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
 from support.guarding import ADMIN, BEN, LIFETIME_S, Guarded, request
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 ANN = Principal(name="operator:ann", scopes=frozenset({"*"}))
@@ -143,7 +144,7 @@ async def test_nothing_is_changed_for_somebody_who_is_frozen_since(guarded: Guar
 async def test_nothing_is_changed_for_a_token_that_is_revoked_since(
     guarded: Guarded, clock: ManualClock
 ) -> None:
-    tokens = Tokens(guarded.database, Audit(clock), clock, SeededEntropy(), scopes=("*",))
+    tokens = Tokens(guarded.database, Audit(clock, open_trail()), clock, SeededEntropy(), scopes=("*",))
     made = await tokens.create(ANN, "admin", ["*"])
     await guarded.add("hold", DENY)
     asking = Principal(name=ADMIN.name, scopes=ADMIN.scopes, token=made.id)

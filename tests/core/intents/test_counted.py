@@ -31,6 +31,7 @@ from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 from support.guarding import ADMIN, Guarded
 from support.intents.example_ledger import Pay, open_accounts
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 HOUR_S = 3_600
@@ -51,7 +52,7 @@ class Desk:
     def __init__(self, database: Database, clock: ManualClock) -> None:
         self.database = database
         self.clock = clock
-        gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock))
+        gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock, open_trail()))
         self.signing = Signing(
             "example", database=database, gate=gate, clock=clock, metrics=Metrics("counted")
         )

@@ -31,6 +31,7 @@ from support.intents.example_ledger import (
     paid,
     sign_digest,
 )
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 PACE = Pace(noun="payments")
@@ -46,7 +47,7 @@ async def background() -> AsyncIterator[Background]:
 @pytest.fixture
 async def signing(database: Database, clock: ManualClock) -> Signing:
     await open_accounts(database, "alice", "bob")
-    gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock))
+    gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock, open_trail()))
     return Signing("example", database=database, gate=gate, clock=clock, metrics=Metrics("test"))
 
 

@@ -38,6 +38,7 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import CommitUnknown, Duplicate
 from support.clock import ManualClock
 from support.intents.example_ledger import InTheWay, Pay, open_accounts, payment_of, sign_digest
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 NOBODY = Principal(name="nobody", scopes=frozenset({"example:read"}))
@@ -55,7 +56,7 @@ async def signing(database: Database, clock: ManualClock, metrics: Metrics) -> S
 
 
 def signing_on(database: Database, clock: ManualClock, metrics: Metrics) -> Signing:
-    gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock))
+    gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock, open_trail()))
     return Signing("example", database=database, gate=gate, clock=clock, metrics=metrics)
 
 

@@ -36,6 +36,7 @@ from strongroom.core.security.credentials import Credentials
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 
@@ -255,7 +256,7 @@ async def background() -> AsyncIterator[Background]:
 async def test_a_burst_is_in_the_audit_trail(
     database: Database, clock: ManualClock, background: Background
 ) -> None:
-    record = AuditedBursts(database, Audit(clock), background)
+    record = AuditedBursts(database, Audit(clock, open_trail()), background)
     record(Burst(at="toy", source="192.0.2.7", failures=11, tokens=(TOKEN,)))
     await asyncio.gather(*background._tasks)
     (row,) = await database.fetch_all(select(tables.audit))

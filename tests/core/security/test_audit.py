@@ -20,6 +20,7 @@ from strongroom.core.storage.errors import Duplicate
 from strongroom.core.storage.migrations import migrate
 from support.clock import START_MS, ManualClock
 from support.mariadb import MariaDB
+from support.trail import open_trail
 
 Elsewhere = Callable[[str], list[list[str]]]
 
@@ -28,7 +29,7 @@ ALICE = Principal(name="token:alice", scopes=frozenset({"*"}))
 
 @pytest.fixture
 def audit(clock: ManualClock) -> Audit:
-    return Audit(clock)
+    return Audit(clock, open_trail())
 
 
 async def record(database: Database, audit: Audit, *subjects: str) -> None:

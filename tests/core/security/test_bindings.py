@@ -13,6 +13,7 @@ from strongroom.core.security.keys.ring import ring_of
 from strongroom.core.security.vault import KeyEncryptionKey
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 
@@ -48,7 +49,7 @@ class Boxes:
 
 @pytest.fixture
 def boxes(database: Database, clock: ManualClock) -> Boxes:
-    return Boxes(database, Audit(clock))
+    return Boxes(database, Audit(clock, open_trail()))
 
 
 async def refused(boxes: Boxes, row: HeldRow, words: str) -> None:

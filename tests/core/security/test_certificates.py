@@ -27,6 +27,7 @@ from strongroom.core.security.upkeep.token_uses import TokenUses
 from strongroom.core.storage.database import Database
 from support.certificates import Authority, Certificate
 from support.clock import ManualClock, SeededEntropy
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 
@@ -47,8 +48,12 @@ def shop(authority: Authority) -> Certificate:
 
 class House:
     def __init__(self, database: Database, clock: ManualClock) -> None:
-        self.tokens = Tokens(database, Audit(clock), clock, SeededEntropy(), scopes=("toy:read",))
-        check = TokenCheck(database, clock, TokenUses(database, Audit(clock), clock), RateLimiter(clock))
+        self.tokens = Tokens(
+            database, Audit(clock, open_trail()), clock, SeededEntropy(), scopes=("toy:read",)
+        )
+        check = TokenCheck(
+            database, clock, TokenUses(database, Audit(clock, open_trail()), clock), RateLimiter(clock)
+        )
         self.open = Gatekeeper(check, required=False)
         self._closed = Gatekeeper(check, required=True)
 

@@ -14,6 +14,7 @@ from strongroom.core.security.tokens import Tokens
 from strongroom.core.security.upkeep.delegation import Delegation, TokenWish
 from strongroom.core.storage.database import Database
 from support.clock import START_MS, ManualClock, SeededEntropy
+from support.trail import open_trail
 
 LIMITS = '{"wallets":["hot"]}'
 END_MS = START_MS + 1000
@@ -22,7 +23,7 @@ SCOPES = ("toy:read", "toy:send", "toy:approve", "toy:*", "*", *ADMIN_SCOPES)
 
 class House:
     def __init__(self, database: Database, clock: ManualClock, entropy: SeededEntropy) -> None:
-        self.tokens = Tokens(database, Audit(clock), clock, entropy, scopes=SCOPES)
+        self.tokens = Tokens(database, Audit(clock, open_trail()), clock, entropy, scopes=SCOPES)
         self.delegation = Delegation(self.tokens)
         self._made = 0
 

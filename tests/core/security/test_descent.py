@@ -10,6 +10,7 @@ from strongroom.core.security.tokens import Tokens
 from strongroom.core.security.upkeep.descent import comes_from
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
+from support.trail import open_trail
 
 
 class House:
@@ -17,7 +18,7 @@ class House:
 
     def __init__(self, database: Database, clock: ManualClock, entropy: SeededEntropy) -> None:
         self._database = database
-        self._tokens = Tokens(database, Audit(clock), clock, entropy, scopes=("toy:read",))
+        self._tokens = Tokens(database, Audit(clock, open_trail()), clock, entropy, scopes=("toy:read",))
         self._ids: dict[str, str] = {}
 
     def _principal(self, name: str) -> Principal:

@@ -16,6 +16,7 @@ from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
 from support.tokens import TokenHouse
+from support.trail import open_trail
 
 Elsewhere = Callable[[str], list[list[str]]]
 
@@ -45,7 +46,7 @@ def request(*scopes: str) -> SignatureRequest:
 
 @pytest.fixture
 def gate(clock: ManualClock) -> SigningGate:
-    return SigningGate(Guard(clock, Default.ALLOW), Audit(clock))
+    return SigningGate(Guard(clock, Default.ALLOW), Audit(clock, open_trail()))
 
 
 async def sign(database: Database, gate: SigningGate, asked: SignatureRequest, signer: Signer) -> bytes:
@@ -94,7 +95,7 @@ async def test_a_stricter_policy_is_asked_first(database: Database, clock: Manua
 
     signer = Signer()
     with pytest.raises(Forbidden, match="no SEND today"):
-        await sign(database, SigningGate(Closed(), Audit(clock)), request("*"), signer)
+        await sign(database, SigningGate(Closed(), Audit(clock, open_trail())), request("*"), signer)
     assert signer.signed == []
     assert await verify(database) == 0
 

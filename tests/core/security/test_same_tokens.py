@@ -17,6 +17,7 @@ from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import START_MS, ManualClock, SeededEntropy
 from support.tokens import TokenHouse
+from support.trail import open_trail
 
 SCOPES = ("toy:read", "toy:*", "*", *ADMIN_SCOPES)
 BINDING = CertificateBinding(key=b"k" * 32, authority=None, title="sha256 6b")
@@ -25,7 +26,7 @@ BINDING = CertificateBinding(key=b"k" * 32, authority=None, title="sha256 6b")
 @pytest.fixture
 def house(database: Database, clock: ManualClock, entropy: SeededEntropy) -> TokenHouse:
     house = TokenHouse(database, clock, entropy)
-    house.tokens = Tokens(database, Audit(clock), clock, entropy, scopes=SCOPES)
+    house.tokens = Tokens(database, Audit(clock, open_trail()), clock, entropy, scopes=SCOPES)
     return house
 
 

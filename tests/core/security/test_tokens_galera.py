@@ -21,6 +21,7 @@ from support.galera import Galera, Lag, running_galera, two_databases
 from support.guarding import request
 from support.running import running
 from support.tokens import TokenHouse
+from support.trail import open_trail
 from support.waiting import PATIENCE_S, until_true
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
@@ -60,7 +61,7 @@ async def test_nothing_is_signed_at_one_node_for_a_token_that_was_revoked_at_the
 ) -> None:
     """The audit trail's head tells: the transaction that signs changes it, as the one that revoked has."""
     first, second = TokenHouse(nodes[0], clock, entropy), TokenHouse(nodes[1], clock, entropy)
-    gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock))
+    gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock, open_trail()))
     for number in range(5):
         new = await first.tokens.create(OPERATOR, f"ci-{number}", ["*"])
         await asyncio.to_thread(galera.catch_up)

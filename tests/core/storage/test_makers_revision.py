@@ -13,6 +13,7 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
 from support.clock import ManualClock
 from support.old_database import write_old_core
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 NAMES = ("boss", "shop", "till", "clerk", "other")
@@ -36,7 +37,7 @@ _OLD = table(
 
 
 def _fill(connection: Connection) -> None:
-    audit = Audit(ManualClock())
+    audit = Audit(ManualClock(), open_trail())
     for name in NAMES:
         row = {"id": f"id-{name}", "name": name, "secret_hash": bytes(32), "scopes": "[]", "created_at_ms": 7}
         connection.execute(_OLD.insert(), row)

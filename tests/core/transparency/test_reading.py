@@ -15,6 +15,7 @@ from strongroom.core.security.audit import Audit
 from strongroom.core.storage.database import Database
 from strongroom.core.transparency.reading import AuditFilter, AuditRow, TrailReader, document_of
 from support.clock import START_MS, ManualClock
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +25,13 @@ async def record(
 ) -> None:
     principal = Principal(name=who, scopes=frozenset())
     await database.write(
-        partial(Audit(clock).append, principal=principal, action=action, subject=subject, details=details)
+        partial(
+            Audit(clock, open_trail()).append,
+            principal=principal,
+            action=action,
+            subject=subject,
+            details=details,
+        )
     )
 
 

@@ -19,6 +19,7 @@ from strongroom.hathor.protocol.transactions import Transaction
 from support.clock import SeededEntropy
 from support.hathor.api import APPROVAL_S
 from support.hathor.proposals import Client, payment
+from support.trail import open_trail
 from support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +31,12 @@ RULE = {"effect": "approve", "approvals": {"needed": 1}, "limit": {"amount_raw":
 async def rules(client: Client) -> None:
     clock = client.api.clock
     rules = GuardAdministration(
-        client.api.database, Audit(clock), clock, SeededEntropy(), vocabulary=VOCABULARY, loosening_delay_ms=0
+        client.api.database,
+        Audit(clock, open_trail()),
+        clock,
+        SeededEntropy(),
+        vocabulary=VOCABULARY,
+        loosening_delay_ms=0,
     )
     await rules.add(OPERATOR, "large", json.dumps(RULE))
 

@@ -24,6 +24,7 @@ from support.hathor.api import WALLET_ID, Api, recorded_rows, serving_api
 from support.hathor.proposals import KEYS, Client, hexed, payment
 from support.hathor.scenes import address
 from support.hathor.signing import sign
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 PAYEE = address("payee").encode(MAINNET)
@@ -38,7 +39,7 @@ def rules_of(api: Api) -> GuardAdministration:
     clock = api.clock
     return GuardAdministration(
         api.database,
-        Audit(clock),
+        Audit(clock, open_trail()),
         clock,
         SeededEntropy(),
         vocabulary=VOCABULARY,

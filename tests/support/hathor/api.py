@@ -62,6 +62,7 @@ from strongroom.hathor.wallets.jwt import Tokens
 from strongroom.hathor.wallets.loading import WalletLoader
 from support.clock import ManualClock, SeededEntropy
 from support.hathor.push_node import ScriptedNode
+from support.trail import open_trail
 from support.unslowed import UNSLOWED
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "hathor"
@@ -177,15 +178,17 @@ class Api:
             clock=self.clock,
             network=MAINNET,
             verify=verify,
-            policy=BroadcastPolicy(SigningGate(self.guard, Audit(self.clock), self._parked()), MAINNET),
+            policy=BroadcastPolicy(
+                SigningGate(self.guard, Audit(self.clock, open_trail()), self._parked()), MAINNET
+            ),
         )
 
     @property
     def _withdrawals(self) -> Withdrawals:
-        return Withdrawals("hathor", Audit(self.clock), self.clock)
+        return Withdrawals("hathor", Audit(self.clock, open_trail()), self.clock)
 
     def _parked(self) -> ParkedRequests:
-        audit = Audit(self.clock)
+        audit = Audit(self.clock, open_trail())
         self.approvals = ApprovalAdministration(self.database, audit, self.clock, ledger="hathor")
         return ParkedRequests(audit, self.clock, SeededEntropy(), lifetime_ms=APPROVAL_S * 1000)
 
@@ -196,13 +199,13 @@ class Api:
             "hathor",
             ApprovedBroadcasts(self.submitter),
             database=self.database,
-            audit=Audit(self.clock),
+            audit=Audit(self.clock, open_trail()),
             clock=self.clock,
             waiting=self.metrics.gauge("strongroom_hathor_approvals_waiting", "Waiting."),
         )
 
     def _legacy_access(self, *, needs_token: bool) -> LegacyAccess:
-        audit = Audit(self.clock)
+        audit = Audit(self.clock, open_trail())
         self.api_tokens = ApiTokens(
             self.database, audit, self.clock, SeededEntropy(), scopes=[*SCOPES, "hathor:*", "*"]
         )

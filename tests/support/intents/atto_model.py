@@ -60,6 +60,7 @@ from support.atto_account import AttoAccount
 from support.clock import ManualClock, SeededEntropy
 from support.intents.signing_model import InTheWay, SigningModel
 from support.intents.world import Fault, Side
+from support.trail import open_trail
 
 T = TypeVar("T")
 FUNDS = 10**9
@@ -322,7 +323,7 @@ async def _make_template(path: Path) -> Template:
     database = Database(sqlite_url(str(path)))
     await migrate(database, [REVISIONS])
     keyring = _new_keyring(clock)
-    audit = Audit(clock)
+    audit = Audit(clock, open_trail())
     wallets = Wallets(
         database=database,
         vault=Vault(RING, entropy),

@@ -48,6 +48,7 @@ from support.clock import SeededEntropy
 from support.intents.bittensor_chain import SPEC, SPECS, BittensorChain, SidedConnection
 from support.intents.signing_model import SigningModel
 from support.intents.world import Died, Replica, Side
+from support.trail import open_trail
 
 CALLER = Principal(name="shop", scopes=frozenset({SUBMIT}))
 SIGNER = Signer(wallet="shop", hotkey="default", coldkey=True)
@@ -248,7 +249,7 @@ class BittensorModel(SigningModel):
 
 def _withdrawals(replica: Replica) -> Withdrawals:
     clock = replica.side.clock
-    return Withdrawals("bittensor", Audit(clock), clock)
+    return Withdrawals("bittensor", Audit(clock, open_trail()), clock)
 
 
 def _stored(connection: Connection, account: str) -> tuple[list[Extrinsic], dict[bytes, Job | None]]:

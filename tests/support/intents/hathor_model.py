@@ -47,6 +47,7 @@ from support.hathor.signing import PARENTS
 from support.hathor.streams import OUTBOX, RULES, apply, prepare
 from support.intents.hathor_network import COIN, LARGEST, HathorNetwork, SidedNode
 from support.intents.world import Model, Replica, Side, World
+from support.trail import open_trail
 
 ACCOUNTS = ("alice", "bob")
 COINS = 3
@@ -276,7 +277,10 @@ class HathorModel(Model):
             network=MAINNET,
             verify=False,
             policy=BroadcastPolicy(
-                SigningGate(Guard(replica.side.clock, Default.ALLOW), Audit(replica.side.clock)), MAINNET
+                SigningGate(
+                    Guard(replica.side.clock, Default.ALLOW), Audit(replica.side.clock, open_trail())
+                ),
+                MAINNET,
             ),
         )
 

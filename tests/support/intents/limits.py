@@ -14,6 +14,7 @@ from strongroom.core.security.audit import Audit
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
+from support.trail import open_trail
 
 LIMIT = {"effect": "deny", "limit": {"amount_raw": str(2**200), "count": 10**9, "seconds": 366 * 86_400}}
 """So wide that nothing is refused, and so long that nothing is forgotten."""
@@ -21,7 +22,12 @@ LIMIT = {"effect": "deny", "limit": {"amount_raw": str(2**200), "count": 10**9, 
 
 async def limit_all(database: Database, clock: ManualClock) -> None:
     rules = GuardAdministration(
-        database, Audit(clock), clock, SeededEntropy(), vocabulary=Vocabulary(), loosening_delay_ms=0
+        database,
+        Audit(clock, open_trail()),
+        clock,
+        SeededEntropy(),
+        vocabulary=Vocabulary(),
+        loosening_delay_ms=0,
     )
     await rules.add(OPERATOR, "everything", json.dumps(LIMIT))
 

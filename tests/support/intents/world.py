@@ -27,6 +27,7 @@ from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage.database import ANSWER_S, Database
 from support.clock import ManualClock, SeededEntropy
 from support.intents.limits import assert_counted, limit_all
+from support.trail import open_trail
 
 T = TypeVar("T")
 Fault = Literal["no connection", "lost request", "lost answer", "lie"]
@@ -201,7 +202,7 @@ class Replica:
             background=self.background,
             pace=world.model.pace,
         )
-        gate = SigningGate(Guard(world.clock, Default.ALLOW), Audit(world.clock))
+        gate = SigningGate(Guard(world.clock, Default.ALLOW), Audit(world.clock, open_trail()))
         self.signing = Signing(
             "world", database=self.database, gate=gate, clock=world.clock, metrics=Metrics("world")
         )

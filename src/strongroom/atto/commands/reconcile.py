@@ -18,10 +18,8 @@ from strongroom.atto.transactions.blocks import transaction_of
 from strongroom.atto.transactions.reconciliation import Comparison, Reconciler, require_abandonable
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, InvalidInput
-from strongroom.core.ledger.contract import Administration, administration_of
+from strongroom.core.ledger.contract import Administration, Ledger, administration_of
 from strongroom.core.security.access import OPERATOR
-from strongroom.core.security.audit import Audit
-from strongroom.core.storage.database import Database
 from strongroom.core.terminal import print_table
 
 RESTART = "Restart the service: it remembers what it has seen of these accounts."
@@ -88,7 +86,7 @@ async def _reconcile(
             for block_hash in offered:
                 await _offer(readers[0], nodes[0], _hash(block_hash))
             for block_hash in abandoned:
-                await _abandon(readers, ledger.database, atto.network, _hash(block_hash))
+                await _abandon(readers, ledger, atto.network, _hash(block_hash))
             if not offered and not abandoned:
                 _show(await readers[0].compare(), as_json=as_json)
         finally:
@@ -108,7 +106,7 @@ async def _offer(reader: Reconciler, node: HttpNode, block_hash: bytes) -> None:
 
 
 async def _abandon(
-    readers: Sequence[Reconciler], database: Database, network: Network, block_hash: bytes
+    readers: Sequence[Reconciler], ledger: Ledger, network: Network, block_hash: bytes
 ) -> None:
     divergence = require_abandonable([await reader.judge(block_hash) for reader in readers])
     clock = SystemClock()
@@ -116,11 +114,11 @@ async def _abandon(
         abandon,
         divergence=divergence,
         principal=OPERATOR,
-        audit=Audit(clock),
+        audit=ledger.audit,
         network=network,
         now_ms=clock.now_ms(),
     )
-    hashes = await database.write(work)
+    hashes = await ledger.database.write(work)
     height = divergence.node.height if divergence.node else 0
     typer.echo(
         f"{divergence.account.address.path} stands at height {height}; abandoned blocks: {len(hashes)}"

@@ -41,9 +41,10 @@ from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.custody.opening import open_ring
 from strongroom.core.security.holdings import Holdings, bind_holdings
-from strongroom.core.security.keys.ring import KeyRing
+from strongroom.core.security.keys.ring import TRAIL, KeyRing
 from strongroom.core.security.keys.secrets import open_secrets
 from strongroom.core.security.keys.source import KeySource
+from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.policy import Policy, SigningGate
 from strongroom.core.security.short_secrets import require_long_credentials
 from strongroom.core.security.tokens import Tokens
@@ -87,7 +88,8 @@ class LedgerBase(ABC, Generic[S]):
         )
         self.database = Database(settings.database)
         self.stack.push_async_callback(self.database.close)
-        self.audit = Audit(self.clock)
+        self.trail_key = TrailKey()
+        self.audit = Audit(self.clock, self.trail_key)
         self.tokens = Tokens(
             self.database,
             self.audit,
@@ -212,6 +214,7 @@ class LedgerBase(ABC, Generic[S]):
         await require_long_credentials(self.database, self.settings.short_credentials)
         await migrate(self.database, [self.definition.revisions])
         await self.adopt()
+        await self.open_trail()
         self._is_prepared = True
 
     @property
@@ -236,6 +239,22 @@ class LedgerBase(ABC, Generic[S]):
         if self.is_served:
             for name, application in self.applications().items():
                 self._openings[name].open(application)
+
+    async def open_trail(self) -> None:
+        """Opens the secret of the audit trail, so that people can administer a ledger that is not open.
+
+        Where there is none, this process writes no rows, and says why to who needs one. A new installation that keeps its own key-encryption key gets it now.
+        """
+        if self.trail_key.is_open:
+            return
+        holdings, source = self.definition.holdings(), self.settings.key
+        try:
+            if holdings is None or source is None:
+                self.trail_key.open(self.definition.trail_secret(self.settings))
+            else:
+                self.trail_key.open((await self._open_ring(source, holdings)).secret(TRAIL))
+        except VaultError as error:
+            self.trail_key.close(error.message)
 
     @property
     def failed(self) -> asyncio.Future[None]:
@@ -342,16 +361,8 @@ class LedgerBase(ABC, Generic[S]):
 
     async def _open_key(self, source: KeySource, holdings: Holdings) -> "_Sealed":
         """Opens the key and checks it against the database, before anything is signed or sealed with it."""
-        ring = KeyRing()
-        await open_ring(
-            ring,
-            source,
-            database=self.database,
-            holdings=holdings,
-            clock=self.clock,
-            entropy=self.entropy,
-        )
-        await open_secrets(self.database, ring, self.entropy)
+        ring = await self._open_ring(source, holdings)
+        self.trail_key.open(ring.secret(TRAIL))
         await bind_holdings(self.database, holdings, ring, self.audit)
         watch = KeyWatch(
             Watched(component=self.component("Keys"), source=source, ring=ring, holdings=holdings),
@@ -362,6 +373,20 @@ class LedgerBase(ABC, Generic[S]):
         )
         await watch.check()
         return _Sealed(Vault(ring, self.entropy), Bindings(ring, holdings.kind), watch)
+
+    async def _open_ring(self, source: KeySource, holdings: Holdings) -> KeyRing:
+        """The keys that the database needs, with the secrets under them. Raises: VaultError."""
+        ring = KeyRing()
+        await open_ring(
+            ring,
+            source,
+            database=self.database,
+            holdings=holdings,
+            clock=self.clock,
+            entropy=self.entropy,
+        )
+        await open_secrets(self.database, ring, self.entropy)
+        return ring
 
 
 class _Sealed:

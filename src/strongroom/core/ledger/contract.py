@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.environment import Environment, Secret
-from strongroom.core.errors import InvalidInput
+from strongroom.core.errors import InvalidInput, VaultError
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
 from strongroom.core.guard.dry_run import DryRun
@@ -33,9 +33,11 @@ from strongroom.core.ledger.installed import Installed
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.attempts import FREE, AuditedBursts
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.holdings import Holdings
 from strongroom.core.security.keys.source import KeySource
+from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.schema import Revisions
@@ -86,6 +88,9 @@ class Ledger(Protocol):
 
     definition: "AnyLedger"
     database: Database
+    audit: Audit
+    trail_key: TrailKey
+    """What rows of the audit trail are made with. It is closed until `prepare`."""
     tokens: Tokens
     token_check: TokenCheck
     bursts: AuditedBursts
@@ -103,7 +108,7 @@ class Ledger(Protocol):
         """The health of the database while the ledger is not open yet."""
 
     async def prepare(self) -> None:
-        """Brings the database's schema up to date. It may run several times, until the database answers."""
+        """Brings the database's schema up to date, and opens the secret of the audit trail. It may run several times, until the database answers."""
 
     async def has_wallet(self, name: str) -> bool | None:
         """Whether there is a wallet of this name, as rules and freezes name it; None: the ledger does not say. Needs `prepare`."""
@@ -191,6 +196,15 @@ class LedgerDefinition(ABC, Generic[S, L]):
     def holdings(self) -> Holdings | None:
         """The sealed values in the ledger's database; None if there are none."""
         return None
+
+    def trail_secret(self, settings: S) -> bytes:
+        """The 32 bytes that the audit trail of a ledger without key-encryption key is made with. Such a ledger overrides this.
+
+        Raises:
+            VaultError: this process has none; the message says which variable or file is missing.
+        """
+        del settings
+        raise VaultError(f"The ledger {self.name} has no key for its audit trail", code="key_missing")
 
     def scopes(self) -> Mapping[str, str]:
         """The scopes of the ledger's API tokens, each with what it allows; empty if the ledger has no tokens."""

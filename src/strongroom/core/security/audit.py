@@ -15,12 +15,14 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from strongroom.core.clock import Clock
 from strongroom.core.errors import StrongroomError
 from strongroom.core.security.access import Principal
+from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, locking
 
 GENESIS_HASH = bytes(32)
 HEAD_ID = 1
 VERIFY_CHUNK = 1000
+PURPOSE = b"audit"
 
 # Every signature runs these statements. They are built once, because building one costs as much as executing it.
 _LOCK_HEAD = locking(
@@ -44,8 +46,9 @@ class AuditBroken(StrongroomError):
 class Audit:
     """Appends rows to the audit trail; `verify` checks the chain."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, key: TrailKey) -> None:
         self._clock = clock
+        self._key = key
 
     def append(
         self,
@@ -59,7 +62,11 @@ class Audit:
 
         Callers append last in their transaction: the head of the chain stays locked until the commit, and every other
         signature waits for it.
+
+        Raises:
+            Sealed: the trail's secret is not in memory; the caller's transaction ends with it.
         """
+        self._key.derive(PURPOSE)
         head = connection.execute(_LOCK_HEAD).one()
         sequence = head.sequence + 1
         request = {"requestId": principal.request_id} if principal.request_id else {}

@@ -15,9 +15,10 @@ from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import ABANDONED, ACCEPTED, Bindings, HeldRow
 from strongroom.core.security.holdings import Holdings, problems_of, was_bound
 from strongroom.core.security.keys.local import make_secret_file
-from strongroom.core.security.keys.ring import KeyRing
+from strongroom.core.security.keys.ring import TRAIL, KeyRing
 from strongroom.core.security.keys.secrets import renew_secrets
 from strongroom.core.security.keys.source import FoundKey, KeySource
+from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.keys.versions import (
     KeyState,
     active_of,
@@ -56,16 +57,19 @@ class Repair:
         database: Database,
         holdings: Holdings,
         audit: Audit,
+        trail_key: TrailKey,
         *,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
+        """`trail_key`, which `audit` writes with, is opened when something is written."""
         self._clock = clock
         self._entropy = entropy
         self._source = source
         self._database = database
         self._holdings = holdings
         self._audit = audit
+        self._trail_key = trail_key
 
     async def look(self) -> list[ExaminedRow]:
         """The problems that the service would find in each row.
@@ -163,6 +167,7 @@ class Repair:
         def unit(connection: Connection) -> None:
             state = lock_state(connection)
             renew_secrets(connection, ring, self._entropy)
+            self._trail_key.open(ring.secret(TRAIL))
             if {row.name: row.values for row in self._holdings.rows(connection)} != seen:
                 raise Conflict("The rows were changed meanwhile: stop the service, or try again")
             work(connection, bindings)

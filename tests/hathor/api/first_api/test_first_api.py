@@ -25,6 +25,7 @@ from support.hathor.proposals import FUNDS, NOW_S, Client
 from support.hathor.scenes import text_address
 from support.hathor.signing import PARENTS, completed
 from support.sql import execute
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 
@@ -242,7 +243,12 @@ async def test_a_frozen_token_and_what_it_made_send_nothing(database: Database, 
         path = f"/txproposals/{proposal['txProposalId']}/"
         body = signature_body(completed(proposal, timestamp_s=NOW_S))
         rules = GuardAdministration(
-            database, Audit(clock), clock, SeededEntropy(), vocabulary=VOCABULARY, loosening_delay_ms=0
+            database,
+            Audit(clock, open_trail()),
+            clock,
+            SeededEntropy(),
+            vocabulary=VOCABULARY,
+            loosening_delay_ms=0,
         )
         await rules.freeze(OPERATOR, FreezeScope.TOKEN, "shop", "it leaked")
         refused = await api.client.put(path, json=body, headers=shop)
@@ -271,7 +277,12 @@ async def test_a_rule_for_networks_knows_where_a_request_came_from(
         path = f"/txproposals/{proposal['txProposalId']}/"
         body = signature_body(completed(proposal, timestamp_s=NOW_S))
         rules = GuardAdministration(
-            database, Audit(clock), clock, SeededEntropy(), vocabulary=VOCABULARY, loosening_delay_ms=0
+            database,
+            Audit(clock, open_trail()),
+            clock,
+            SeededEntropy(),
+            vocabulary=VOCABULARY,
+            loosening_delay_ms=0,
         )
         rule = {"effect": "deny", "unless": {"networks": ["192.0.2.0/24"]}}
         await rules.add(OPERATOR, "own", json.dumps(rule))

@@ -9,7 +9,6 @@ import typer
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import InvalidInput
 from strongroom.core.ledger.contract import Administration, administration_of
-from strongroom.core.security.audit import Audit
 from strongroom_toy.definition import LEDGER
 from strongroom_toy.payments import abandon
 
@@ -36,6 +35,6 @@ async def _abandon(administration: Administration, transfer: str) -> None:
         raise InvalidInput(f"{transfer} is no hash") from None
     clock = SystemClock()
     async with administration.prepared(LEDGER) as ledger:
-        work = partial(abandon, intent_id=intent_id, audit=Audit(clock), now_ms=clock.now_ms())
+        work = partial(abandon, intent_id=intent_id, audit=ledger.audit, now_ms=clock.now_ms())
         await ledger.database.write(work)
     typer.echo(f"{transfer} is abandoned; restart the service")

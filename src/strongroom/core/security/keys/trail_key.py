@@ -10,6 +10,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from strongroom.core.errors import Sealed
 
 SECRET_BYTES = 32
+TRAIL = b"strongroom trail v1"
+"""What the secret is derived for, from the key that a ledger has."""
+SEALED = "The service is sealed: its keys are not in memory. Unseal it first"
 
 
 class TrailKey:
@@ -18,6 +21,7 @@ class TrailKey:
     def __init__(self, secret: bytes | None = None) -> None:
         """Without a secret it is closed."""
         self._secret: bytes | None = None
+        self._why = SEALED
         self._derived: dict[bytes, bytes] = {}
         if secret is not None:
             self.open(secret)
@@ -35,8 +39,10 @@ class TrailKey:
         self._derived = {}
         self._secret = secret
 
-    def close(self) -> None:
+    def close(self, why: str = SEALED) -> None:
+        """`why` is what callers are told from now on."""
         self._secret = None
+        self._why = why
         self._derived = {}
 
     def derive(self, purpose: bytes) -> bytes:
@@ -47,8 +53,13 @@ class TrailKey:
         """
         secret, found = self._secret, self._derived.get(purpose)
         if secret is None:
-            raise Sealed("The service is sealed: its keys are not in memory. Unseal it first")
+            raise Sealed(self._why)
         if found is None:
-            found = HKDF(algorithm=SHA256(), length=SECRET_BYTES, salt=None, info=purpose).derive(secret)
+            found = secret_of(secret, purpose)
             self._derived[purpose] = found
         return found
+
+
+def secret_of(material: bytes, purpose: bytes) -> bytes:
+    """32 bytes for one purpose (HKDF-SHA256, RFC 5869), which reveal nothing about what they are made of."""
+    return HKDF(algorithm=SHA256(), length=SECRET_BYTES, salt=None, info=purpose).derive(material)
