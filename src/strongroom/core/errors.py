@@ -18,6 +18,7 @@ an internal address. Each surface maps the classes to its own status codes and b
     ├── LedgerRejected        the ledger refused the payload for good
     ├── Unavailable           a node or a database does not answer; nothing was signed, so it is safe to ask again
     │   ├── Sealed                the keys are not in memory, until an operator unseals the service
+    │   ├── KeyBackendAway        what keeps the key-encryption key does not answer; asking again may help
     │   └── CredentialUnclear     whoever answers does not know the credential; somebody who may know it does not answer
     ├── OutcomeUnknown        something was signed or submitted, and its outcome is open: it has not failed
     ├── LeaseLost             another process does the work now
@@ -112,6 +113,12 @@ class Sealed(Unavailable):
     """The service is sealed. It is safe to ask again, after it is unsealed."""
 
     code = "sealed"
+
+
+class KeyBackendAway(Unavailable):
+    """Vault, KMS or the HSM that keeps the key-encryption key does not answer, or says that it cannot now."""
+
+    code = "key_backend_unavailable"
 
 
 class CredentialUnclear(Unavailable):

@@ -6,6 +6,7 @@ to. It is built on aiohttp, which needs a fifth of the CPU time of httpx2 for a 
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -65,7 +66,11 @@ class HttpClient:
     It ignores the environment's proxies, stores no cookies, follows no redirects, and notices dead peers.
     """
 
-    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, headers: Mapping[str, str] | None = None, *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """`tls`: how certificates of peers are checked; None: with the certificates that the system trusts."""
+        self._tls = tls
         self._headers = {"Accept-Encoding": "gzip", **(headers or {})}
         self._session: aiohttp.ClientSession | None = None
 
@@ -159,7 +164,7 @@ class HttpClient:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=CappedConnector(),
+                connector=CappedConnector(self._tls),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
                 auto_decompress=False,

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import socket
+import ssl
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -33,8 +34,9 @@ class CappedConnector(aiohttp.TCPConnector):
     aiohttp has no public way to set it; tests/core/http/test_outbound.py fails if the private attribute changes.
     """
 
-    def __init__(self) -> None:
-        super().__init__(limit=CONNECTIONS, socket_factory=_keepalive_socket)
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        """`tls`: how certificates of peers are checked; None: with the certificates that the system trusts."""
+        super().__init__(limit=CONNECTIONS, socket_factory=_keepalive_socket, ssl=tls or True)
         factory = functools.partial(_CappedHandler, loop=asyncio.get_running_loop())
         self._factory = cast("functools.partial[ResponseHandler]", factory)
 

@@ -1,0 +1,1 @@
+"""Keeps key-encryption keys under a key that HashiCorp Vault, OpenBao, AWS KMS or an HSM holds."""
