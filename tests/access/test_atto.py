@@ -49,6 +49,7 @@ REFUSED_FOR_OTHER_REASONS = {
     "PUT /wallets/{name}": 409,
     "PUT /wallets/{name}/locks/UNLOCKED": 400,
     "PUT /wallets/{name}/encryptionKey": 400,
+    "POST /wallets/{name}/exports": 403,
     "GET /wallets/{walletName}/progress": 404,
     "POST /wallets/{walletName}/accounts": 400,
     "POST /wallets/{walletName}/accounts/ranges/{toIndex}": 400,

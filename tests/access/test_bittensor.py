@@ -51,6 +51,7 @@ DATA: dict[str, dict[str, Any]] = {
 }
 BODIES: dict[str, Any] = {
     "POST /wallet/sign": {**SIGNER, "message": "1763729464123"},
+    "POST /wallet/export": SIGNER,
     "POST /wallet/verify": {**SIGNER, "message": "1763729464123", "signature": "00" * 64},
     "PUT /api/v1/identity/{identity}/subnet/{netuid}/weights": {"weights": {HOT.address: 1.0}},
     "POST /wallet/extrinsics/sign": {**SIGNER, "call": "0000", "era": "00", "nonce": 0},
@@ -59,13 +60,15 @@ BODIES: dict[str, Any] = {
 REFUSED_FOR_OTHER_REASONS = {
     "GET /wallet/jobs/{job}": 404,
     "GET /api/v1/identity/{identity}/subnet/{netuid}/weights/{job}": 404,
+    "POST /wallet/export": 403,
     "POST /wallet/add_stake": 400,
     "POST /wallet/remove_stake": 400,
     "POST /wallet/burned_register": 400,
     "POST /wallet/transfer": 400,
     "POST /wallet/extrinsics/sign": 400,
 }
-"""There is no such job, no such era, and too small an amount for the chain: what a caller with the scope is told."""
+"""There is no such job, no such era, too small an amount for the chain, and an export waits for approval: what a caller with the
+scope is told."""
 CALLS = (
     "weights",
     "SubtensorModule.serve_axon",

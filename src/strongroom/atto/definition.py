@@ -11,6 +11,7 @@ from strongroom.core.guard.vocabulary import Payloads, Vocabulary
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.security.holdings import Holdings
+from strongroom.core.security.policy import EXPORT
 from strongroom.core.storage.schema import Revisions
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
             return Address.parse(address).path
 
         return Vocabulary(
-            kinds=frozenset(one.name for one in BlockType),
+            kinds=frozenset(one.name for one in BlockType) | {EXPORT},
             principals=("token:", "system:", "anonymous"),
             payloads=Payloads(paying_kinds="SEND", pays_several=False, hides_amounts=False),
             normalized_destination=path,

@@ -29,6 +29,7 @@ from strongroom.atto.transactions.work_cache import WorkCache
 from strongroom.atto.transactions.work_search import WorkSearch
 from strongroom.atto.wallets.accounts import AccountListeners, Accounts
 from strongroom.atto.wallets.attempts import KeyAttempts
+from strongroom.atto.wallets.exports import Exports
 from strongroom.atto.wallets.keyring import Keyring
 from strongroom.atto.wallets.own_keys import OwnKeys
 from strongroom.atto.wallets.recovery import Recoverer
@@ -239,6 +240,7 @@ class UseCases:
         return Services(
             wallets=wallets,
             own_keys=own_keys,
+            exports=Exports(ledger.database, self._keyring, ledger.signing_gate()),
             accounts=accounts,
             recoverer=Recoverer(
                 accounts=accounts, node=self.node, database=ledger.database, progress=progress

@@ -24,6 +24,7 @@ from strongroom.core.ledger.contract import (
 )
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.security.holdings import Holdings
+from strongroom.core.security.policy import EXPORT
 from strongroom.core.storage.schema import Revisions
 
 CALL_FORM = r"[A-Za-z][A-Za-z0-9]*\.[a-z][a-z0-9_]*"
@@ -64,6 +65,7 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
             "SANDBOX_BITTENSOR_PORT",
             "SANDBOX_BITTENSOR_SPEC",
             "SANDBOX_BITTENSOR_BLOCK_MS",
+            "STRONGROOM_BITTENSOR_TOKEN",
             "WALLET_SERVICE_STATE",
             "WALLET_SERVICE_COOL_DOWN_S",
             "BITTENSOR_RUNTIME_CACHE_DIR",  # read by the SDK
@@ -110,14 +112,16 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
 
         pays_nothing = "|".join(map(re.escape, sorted(PAYS_NOTHING)))
         return Vocabulary(
-            kind_form=rf"message:({'|'.join(MessageKind)})|{CALL_FORM}",
+            kind_form=rf"{EXPORT}|message:({'|'.join(MessageKind)})|{CALL_FORM}",
             facts=FACTS,
             fact_forms={"call": CALL_FORM, "key": "hotkey|coldkey", "hotkey": HOTKEY_FORM},
             normalized_facts={"hotkey_address": canonical},
             as_request=imagined_use,
             principals=("token:", "jwt:", "jwt", "service-token"),
             payloads=Payloads(
-                paying_kinds=rf"(?!message:|(?:{pays_nothing})$).*", pays_several=False, kind_fact="call"
+                paying_kinds=rf"(?!{EXPORT}$|message:|(?:{pays_nothing})$).*",
+                pays_several=False,
+                kind_fact="call",
             ),
             normalized_destination=canonical,
             normalized_account=canonical,

@@ -14,6 +14,7 @@ from strongroom.bittensor.api.documentation import DOCUMENTATION
 from strongroom.bittensor.api.errors import before_opening, refused_at_door
 from strongroom.bittensor.authorization.authentication import Authenticator
 from strongroom.bittensor.authorization.limits import TokenLimits
+from strongroom.bittensor.calls.exports import Exports
 from strongroom.bittensor.calls.messages import Messages
 from strongroom.bittensor.chain_work import ChainWork
 from strongroom.bittensor.keystore.keyfile_folder import WalletFolder
@@ -96,6 +97,7 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
             Services(
                 health=self.health,
                 messages=self._messages,
+                exports=Exports(self.database, self.vault, self.bindings, self._gate),
                 weights=self.chain_work.weights,
                 calls=self.chain_work.calls,
                 remote_signing=self.chain_work.remote_signing,

@@ -20,6 +20,7 @@ ROUTES = {
     "/wallets/{name}/locks/LOCKED": {"put"},
     "/wallets/{name}/locks/UNLOCKED": {"put"},
     "/wallets/{name}/encryptionKey": {"put"},
+    "/wallets/{name}/exports": {"post"},
     "/wallets/{walletName}/accounts": {"get", "post"},
     "/wallets/{walletName}/accounts/ranges/{toIndex}": {"post"},
     "/wallets/{walletName}/recoveries": {"post"},

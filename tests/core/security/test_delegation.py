@@ -18,7 +18,7 @@ from support.trail import open_trail
 
 LIMITS = '{"wallets":["hot"]}'
 END_MS = START_MS + 1000
-SCOPES = ("toy:read", "toy:send", "toy:approve", "toy:*", "*", *ADMIN_SCOPES)
+SCOPES = ("toy:read", "toy:send", "toy:approve", "toy:export", "toy:*", "*", *ADMIN_SCOPES)
 
 
 class House:
@@ -70,6 +70,7 @@ async def test_only_a_token_gives_rights(house: House) -> None:
         (["admin:read"], ["admin:read"], None),
         (["admin"], ["admin:rules", "toy:send"], None),
         (["admin"], ["toy:approve"], "machine alone"),
+        (["admin"], ["toy:export"], "machine alone"),
         (["admin"], ["toy:*"], "machine alone"),
         (["*"], ["*"], "machine alone"),
         (["admin"], ["admin"], "machine alone"),

@@ -18,6 +18,7 @@ from strongroom.atto.history.store import History
 from strongroom.atto.receiving.receiver import Receiver
 from strongroom.atto.transactions.service import Transactions
 from strongroom.atto.wallets.accounts import Accounts
+from strongroom.atto.wallets.exports import Exports
 from strongroom.atto.wallets.own_keys import OwnKeys
 from strongroom.atto.wallets.recovery import Recoverer
 from strongroom.atto.wallets.scan_progress import ScanProgress
@@ -37,6 +38,7 @@ class Services:
 
     wallets: Wallets
     own_keys: OwnKeys
+    exports: Exports
     accounts: Accounts
     recoverer: Recoverer
     transactions: Transactions
@@ -59,6 +61,7 @@ def create_application(
     dependencies = {
         "wallets": services.wallets,
         "own_keys": services.own_keys,
+        "exports": services.exports,
         "accounts": services.accounts,
         "recoverer": services.recoverer,
         "transactions": services.transactions,

@@ -15,6 +15,7 @@ from strongroom.atto.api.wire import (
     EntryPage,
     ReceivableView,
     WalletCreationResponse,
+    WalletExportResponse,
     WalletImportRequest,
     WalletKeyRequest,
     WalletState,
@@ -28,6 +29,7 @@ from strongroom.atto.api.wire import (
 from strongroom.atto.history.queries import Queries
 from strongroom.atto.protocol import Mnemonic, ProtocolError
 from strongroom.atto.receiving.receiver import Receiver
+from strongroom.atto.wallets.exports import Exports
 from strongroom.atto.wallets.own_keys import OwnKeys, Proof
 from strongroom.atto.wallets.rows import require_name
 from strongroom.atto.wallets.wallets import NewWallet, Wallets
@@ -42,6 +44,7 @@ NOT_IMPORTED = {
     )
 }
 INVALID = {400: refusal("A value of the request is invalid")}
+UNAPPROVED = {403: refusal("The token does not name the scope, or nobody else has approved it yet")}
 SLOWED = {429: refusal("Too many wrong keys; Retry-After says for how many seconds the key is not looked at")}
 
 
@@ -141,6 +144,20 @@ class WalletController(Controller):
         proof = Proof(encryption_key=data.encryption_key)
         await own_keys.change(principal, name, proof, data.new_encryption_key)
         return empty()
+
+    @post(
+        "/{name:str}/exports",
+        status_code=200,
+        summary="Export a wallet's mnemonic",
+        responses=NOT_FOUND | INVALID | UNAPPROVED,
+        opt=needs(access.EXPORT),
+    )
+    async def export_mnemonic(
+        self, name: FromPath[str], exports: NamedDependency[Exports], principal: NamedDependency[Principal]
+    ) -> Response[WalletExportResponse]:
+        """The mnemonic of an unlocked wallet, once for each approval of somebody else. Whoever sees it has the wallet's money."""
+        mnemonic = await exports.export(principal, name)
+        return Response(WalletExportResponse(mnemonic=mnemonic.phrase), headers={"Cache-Control": "no-store"})
 
     @get(
         "/{walletName:str}/totals", summary="Totals of a wallet", responses=NOT_FOUND, opt=needs(access.READ)

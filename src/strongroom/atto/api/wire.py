@@ -67,6 +67,10 @@ class WalletKeyRequest(_Document):
     """64 hex digits. No answer contains it."""
 
 
+class WalletExportResponse(_Document):
+    mnemonic: str
+
+
 class AccountCreationResponse(_Document):
     address: str
     display_address: str

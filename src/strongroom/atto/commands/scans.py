@@ -1,6 +1,5 @@
 """`strongroom atto`: long scans of a running Atto service, with a progress bar."""
 
-import os
 import threading
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -20,7 +19,7 @@ from rich.progress import (
 )
 
 from strongroom.atto.commands.reconcile import reconcile
-from strongroom.atto.commands.wallet_keys import rekey
+from strongroom.atto.commands.wallet_keys import DEFAULT_URL, ApiToken, Url, export, rekey
 from strongroom.core.json_decoder import decode_json
 
 application = typer.Typer(
@@ -29,15 +28,10 @@ application = typer.Typer(
 
 application.command("reconcile")(reconcile)
 application.command("rekey")(rekey)
+application.command("export")(export)
 
 POLL_S = 0.3
 SCAN_TIMEOUT_S = 3600.0
-
-Url = Annotated[str, typer.Option(envvar="STRONGROOM_ATTO_URL", help="Where the service answers.")]
-ApiToken = Annotated[
-    str | None, typer.Option(envvar="STRONGROOM_ATTO_TOKEN", help="An API token, if one is needed.")
-]
-DEFAULT_URL = f"http://127.0.0.1:{os.environ.get('ATTO_PORT') or 8080}"
 
 
 @application.command()

@@ -1,9 +1,11 @@
-"""`strongroom atto rekey`: gives a wallet another key of its own."""
+"""`strongroom atto rekey` gives a wallet another key of its own, `strongroom atto export` shows its mnemonic."""
 
 import asyncio
+import os
 import secrets
 import sys
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -12,8 +14,28 @@ from strongroom.atto.protocol import Mnemonic, ProtocolError
 from strongroom.atto.wallets.own_keys import Proof
 from strongroom.core.errors import InvalidInput
 from strongroom.core.ledger.contract import administration_of
+from strongroom.core.ledger.exporting import fetch_secret
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.vault import KEY_BYTES
+
+Url = Annotated[str, typer.Option(envvar="STRONGROOM_ATTO_URL", help="Where the service answers.")]
+ApiToken = Annotated[
+    str | None, typer.Option(envvar="STRONGROOM_ATTO_TOKEN", help="An API token, if one is needed.")
+]
+DEFAULT_URL = f"http://127.0.0.1:{os.environ.get('ATTO_PORT') or 8080}"
+
+
+def export(
+    wallet: str,
+    url: Url = DEFAULT_URL,
+    token: ApiToken = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
+) -> None:
+    """Show the mnemonic of an unlocked wallet, after somebody else has approved it. The token needs the scope atto:export."""
+    path = f"/wallets/{quote(wallet, safe='')}/exports"
+    what = f"the mnemonic of {wallet}"
+    answer = fetch_secret(url, token, path, None, what=what, reach="the wallet's money", yes=yes)
+    typer.echo(answer["mnemonic"])
 
 
 def rekey(

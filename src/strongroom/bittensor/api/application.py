@@ -15,6 +15,7 @@ from strongroom.bittensor.api.general import read_health, version
 from strongroom.bittensor.api.pylon import PylonController, read_identities
 from strongroom.bittensor.api.wallet import WalletController
 from strongroom.bittensor.api.weights import WeightsController
+from strongroom.bittensor.calls.exports import Exports
 from strongroom.bittensor.calls.messages import Messages
 from strongroom.bittensor.calls.remote_signing import RemoteSigning
 from strongroom.bittensor.calls.service import Calls
@@ -30,6 +31,7 @@ class Services:
 
     health: Health
     messages: Messages
+    exports: Exports
     weights: Weights
     calls: Calls
     remote_signing: RemoteSigning
@@ -40,6 +42,7 @@ def create_application(services: Services, *, callers: Callers, metrics: Metrics
     dependencies = {
         "health": services.health,
         "messages": services.messages,
+        "exports": services.exports,
         "weight_setter": services.weights,  # a body's field of the same name would be taken for it
         "calls": services.calls,
         "remote_signing": services.remote_signing,

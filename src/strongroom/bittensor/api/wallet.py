@@ -1,13 +1,14 @@
-"""The original's routes about keys: sign, verify, info."""
+"""The original's routes about keys: sign, verify, info; and the export of a key."""
 
 from typing import Annotated
 
 import msgspec
-from litestar import Controller, get, post
+from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import Body, FromQuery
 
-from strongroom.bittensor.authorization.limits import READ, SIGN
+from strongroom.bittensor.authorization.limits import EXPORT, READ, SIGN
+from strongroom.bittensor.calls.exports import Exports
 from strongroom.bittensor.calls.messages import Messages
 from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY, Signer
 from strongroom.core.http.route_access import needs
@@ -51,6 +52,22 @@ class InfoResponse(msgspec.Struct, kw_only=True):
     hotkey_address: str
     coldkey_address: str | None
     is_unlocked: bool
+
+
+class ExportRequest(msgspec.Struct, kw_only=True):
+    wallet_name: str
+    hotkey_name: str = DEFAULT_HOTKEY
+    key: str = "hotkey"
+    """`coldkey`: the coldkey. Anything else: the hotkey."""
+
+
+class ExportResponse(msgspec.Struct, kw_only=True):
+    """As a key file has them."""
+
+    ss58_address: str
+    public_key: str
+    private_key: str
+    """64 bytes as hex with 0x."""
 
 
 class WalletController(Controller):
@@ -104,3 +121,20 @@ class WalletController(Controller):
             coldkey_address=found.coldkey_address,
             is_unlocked=found.is_unlocked,
         )
+
+    @post("/export", status_code=200, summary="Export a key", opt=needs(EXPORT))
+    async def export(
+        self,
+        data: Annotated[ExportRequest, Body()],
+        exports: NamedDependency[Exports],
+        principal: NamedDependency[Principal],
+    ) -> Response[ExportResponse]:
+        """The private key of a key in the vault, once for each approval of somebody else. Whoever sees it can use the key."""
+        signer = Signer(wallet=data.wallet_name, hotkey=data.hotkey_name, coldkey=data.key == COLDKEY)
+        keypair = await exports.export(principal, signer)
+        answer = ExportResponse(
+            ss58_address=keypair.address,
+            public_key=f"0x{keypair.public_key.hex()}",
+            private_key=f"0x{keypair.secret().hex()}",
+        )
+        return Response(answer, headers={"Cache-Control": "no-store"})

@@ -10,7 +10,7 @@ from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
 from strongroom.bittensor.protocol.weight_calls import weights_in
 from strongroom.bittensor.protocol.weights import WeightSet
 from strongroom.core.security.access import Principal
-from strongroom.core.security.policy import SignatureRequest, Term, Unsaid
+from strongroom.core.security.policy import EXPORT, SignatureRequest, Term, Unsaid
 
 MILLION: Final = 1_000_000
 READING: Final = "read"
@@ -105,7 +105,7 @@ def call_use(
 
 def imagined_use(asked: SignatureRequest) -> ImaginedUse:
     """Turns a person's question into a use of which rules know the facts that the person names."""
-    call = None if asked.kind.startswith("message:") else asked.kind
+    call = None if asked.kind == EXPORT or asked.kind.startswith("message:") else asked.kind
     paid = () if asked.destination is None else (asked.destination,)
     hotkey = asked.facts.get("hotkey")
     return ImaginedUse(

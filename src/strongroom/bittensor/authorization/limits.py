@@ -10,17 +10,19 @@ from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.core.errors import Forbidden, InvalidInput
 from strongroom.core.json_decoder import decode_json
-from strongroom.core.security.access import Principal
+from strongroom.core.security.access import EXPORT_RIGHT, Principal, export_scope
 from strongroom.core.security.networks import ELSEWHERE, is_within, parse_networks
 
 READ: Final = "bittensor:read"
 SIGN: Final = "bittensor:sign"
 SUBMIT: Final = "bittensor:submit"
+EXPORT: Final = f"bittensor:{EXPORT_RIGHT}"
 
 SCOPES: Final = {
     READ: "read wallets' addresses, verify signatures, ask for the outcome of a call",
     SIGN: "sign messages that are no transactions",
     SUBMIT: "submit the calls that the token's limits allow, by default those that set weights",
+    **export_scope("bittensor"),
 }
 
 WEIGHTS: Final = "weights"

@@ -21,9 +21,12 @@ from strongroom.bittensor.protocol.networks import Network
 from strongroom.core.environment import Secret
 from strongroom.core.errors import InvalidInput, NotFound
 from strongroom.core.ledger.contract import administration_of
+from strongroom.core.ledger.exporting import fetch_secret
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.storage.schema import shown
 from strongroom.core.terminal import print_table
+
+DEFAULT_URL = f"http://127.0.0.1:{os.environ.get('BITTENSOR_PORT') or 8000}"
 
 application = typer.Typer(help="Look after the keys of Bittensor wallets.", no_args_is_help=True)
 
@@ -105,6 +108,27 @@ def add(
 
     state = "imported" if asyncio.run(work()) else "was there already"
     typer.echo(f"{name} {keypair.address} {state}")
+
+
+@application.command()
+def export(
+    wallet: str,
+    key: Annotated[str, typer.Argument(help="A hotkey's name.")] = "",
+    with_coldkey: Annotated[bool, typer.Option("--coldkey", help="The coldkey.")] = False,
+    url: Annotated[
+        str, typer.Option(envvar="WALLET_SERVICE_URL", help="Where the service answers.")
+    ] = DEFAULT_URL,
+    token: Annotated[
+        str | None, typer.Option(envvar="STRONGROOM_BITTENSOR_TOKEN", help="A token with bittensor:export.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
+) -> None:
+    """Show the private key of a key in the vault, after somebody else has approved it."""
+    name = _one_key(wallet, key, with_coldkey=with_coldkey)
+    body = {"wallet_name": wallet, "key": name.kind.value} | ({} if with_coldkey else {"hotkey_name": key})
+    what, reach = f"the private key of {name}", "the key"
+    answer = fetch_secret(url, token, "/wallet/export", body, what=what, reach=reach, yes=yes)
+    typer.echo(answer["private_key"])
 
 
 @application.command()

@@ -21,6 +21,17 @@ ADMIN_SCOPES: Final[Mapping[str, str]] = {
 }
 """Scopes of the admin API. Only these open it: `*` is everything on a ledger's own surfaces."""
 
+EXPORT_RIGHT: Final = "export"
+NAMED_RIGHTS: Final = frozenset({EXPORT_RIGHT})
+"""Rights that `*` and `<ledger>:*` do not have in them: a token must name them."""
+
+
+def export_scope(ledger: str) -> dict[str, str]:
+    """The scope of those who may have secrets given out, and what it allows."""
+    return {
+        f"{ledger}:{EXPORT_RIGHT}": "have secrets given out, after others approve it; * does not have it in it"
+    }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
@@ -60,7 +71,9 @@ class Principal:
         }
 
     def may(self, scope: str) -> bool:
-        ledger = scope.partition(":")[0]
+        ledger, _, right = scope.partition(":")
+        if right in NAMED_RIGHTS:
+            return scope in self.scopes
         return not self.scopes.isdisjoint({scope, f"{ledger}:*", "*"})
 
     def may_administer(self, scope: str) -> bool:

@@ -8,7 +8,7 @@ import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -18,6 +18,11 @@ from strongroom.core.security.stored_tokens import require_unrevoked
 from strongroom.core.storage.database import Database
 
 T = TypeVar("T")
+
+
+EXPORT: Final = "EXPORT"
+"""The kind of a request that has a secret given out, on every ledger. It takes whatever the secret reaches, so that its amount is not
+known, and without a rule that asks for more it needs the approval of one other (`core.guard.approvals.spending`)."""
 
 
 class Unsaid(enum.Enum):
@@ -215,11 +220,27 @@ class SigningGate:
             Unauthenticated: the principal's token was revoked after the request began.
             Forbidden: the policy refused.
         """
-        require_unrevoked(connection, request.principal)
-        allowed = self._policy.authorize(connection, request)
-        granted = Granted(request=request, signature=b"", allowed=allowed)
+        granted = self._granted(connection, request)
         yield granted
         self._record(connection, "admit", granted)
+
+    @contextmanager
+    def release(self, connection: Connection, request: SignatureRequest) -> Iterator[None]:
+        """As `sign`, for a secret that is given out: policy and audit row. The caller's block opens the secret.
+
+        Raises:
+            Unauthenticated: the principal's token was revoked after the request began.
+            Forbidden: the policy refused, or nobody has approved it yet.
+        """
+        granted = self._granted(connection, request)
+        yield
+        details = {"kind": request.kind, **request.facts, **granted.allowed.details}
+        self._audit.append(connection, request.principal, "export", request.account, details)
+
+    def _granted(self, connection: Connection, request: SignatureRequest) -> Granted:
+        require_unrevoked(connection, request.principal)
+        allowed = self._policy.authorize(connection, request)
+        return Granted(request=request, signature=b"", allowed=allowed)
 
     def _record(self, connection: Connection, action: str, granted: Granted) -> None:
         request, approval = granted.request, granted.allowed.approval

@@ -1,6 +1,7 @@
 """Decides, in the transaction that signs, whether people approved exactly this, and spends their approval."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -10,6 +11,7 @@ from strongroom.core.guard.approvals.approval import (
     OPEN,
     Approval,
     ApprovalState,
+    Requirement,
     Unapproved,
     hash_terms,
     requirement_of,
@@ -18,13 +20,15 @@ from strongroom.core.guard.approvals.approval import (
 )
 from strongroom.core.guard.evaluation import ActiveRule
 from strongroom.core.guard.state import GuardState
-from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.security.policy import EXPORT, SignatureRequest
 from strongroom.core.security.stored_tokens import require_unrevoked
 
 SPENT_CODE = "approval_spent"
 REFUSED_CODE = "approval_refused"
 EXPIRED_CODE = "approval_expired"
 FAILED_CODE = "approval_failed"
+EXPORTS: Final = Requirement(rule="", name="the export of a secret", needed=1)
+"""What is asked of an export for which no rule asks."""
 
 
 def settle(
@@ -36,7 +40,7 @@ def settle(
     *,
     spends: bool,
 ) -> str | None:
-    """Returns the id of the approval that is spent by this signature; None: there is none, and no rule asks for one.
+    """Returns the id of the approval that is spent by this signature; None: there is none, and nothing asks for one.
 
     A request that waits is spent also where no rule asks for it any more: it would be signed a second time otherwise, when
     people approve it. `spends`: False only looks.
@@ -49,10 +53,12 @@ def settle(
     deferral = request.deferral
     if request.principal.is_service:
         return None
-    if not asking and deferral.approval is None and not state.has_approvals:
+    requirements = [requirement_of(rule) for rule in asking]
+    if request.kind == EXPORT and not requirements:
+        requirements = [EXPORTS]
+    if not requirements and deferral.approval is None and not state.has_approvals:
         return None
     terms_hash = hash_terms(terms_of(request))
-    requirements = [requirement_of(rule) for rule in asking]
     approval = _find(connection, request, terms_hash, now_ms, lock=spends)
     if approval is None:
         if requirements:

@@ -1,7 +1,7 @@
 """Lets a token administer tokens, and never gain by it.
 
 What a token makes, changes or rotates has no right that it has not itself, lives no longer, and is used from nowhere else. Rights
-to approve, and `admin` itself, are given on the machine alone: whoever could hand them on could approve a request of their own
+to approve and to export, and `admin` itself, are given on the machine alone: whoever could hand them on could approve a request of their own
 under another name. To revoke a token only takes rights away, so every token may be revoked.
 """
 
@@ -20,7 +20,7 @@ from strongroom.core.security.tokens import Tokens
 
 KEPT: Final = frozenset({ADMIN, "*"})
 """Rights that no token gives another one, because they have the right to approve in them."""
-KEPT_RIGHTS: Final = (":approve", ":*")
+KEPT_RIGHTS: Final = (":approve", ":export", ":*")
 CODE: Final = "more_rights"
 
 
