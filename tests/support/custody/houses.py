@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from strongroom.core.environment import Environment
 from strongroom.core.ledger.key_backends import make_key_backend
 from strongroom.core.security.keys.backends.backend import KeyBackend
-from strongroom.core.security.keys.backends.settings import BackendSettings, read_key_backend
+from strongroom.core.security.keys.backends.settings import BackendSettings, read_key_backends
 from support.clock import SeededEntropy
 
 
@@ -34,7 +34,7 @@ class House:
 
 def read_settings(variables: Mapping[str, str], ledger: str = "atto") -> BackendSettings:
     environment = Environment(variables)
-    settings = read_key_backend(environment, ledger=ledger)
+    found = read_key_backends(environment, ledger=ledger)
     assert environment.mistakes == []
-    assert settings is not None
+    (settings,) = found
     return settings

@@ -13,6 +13,11 @@ from pathlib import Path
 
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.errors import VaultError
+from strongroom.core.security.keys.backends.settings import (
+    BackendSettings,
+    key_backend_variable,
+    read_key_backends,
+)
 from strongroom.core.security.keys.local import key_from_hex
 from strongroom.core.security.vault import KEY_BYTES, KeyEncryptionKey
 
@@ -39,6 +44,12 @@ class KeySource:
     next_given: Secret | None = None
     """The key that follows this one, or that came before it: while the key is changed, both are here."""
     next_origin: str = ""
+    backends: tuple[BackendSettings, ...] = ()
+    """What wraps keys for the database; the last one wraps new keys."""
+
+    @property
+    def backend_variable(self) -> str:
+        return key_backend_variable(self.ledger)
 
     @property
     def next_file(self) -> Path:
@@ -126,6 +137,7 @@ def read_key_source(environment: Environment, *, ledger: str, variable: str, fil
         allow_readable=readable,
         next_given=after,
         next_origin=_origin(environment, following),
+        backends=read_key_backends(environment, ledger=ledger),
     )
     if given is None:
         if after is not None:

@@ -14,7 +14,7 @@ from strongroom.core.security.keys.backends.settings import (
     KmsSettings,
     Pkcs11Settings,
     VaultSettings,
-    read_key_backend,
+    read_key_backends,
 )
 from support.custody.houses import read_settings
 from support.custody.softhsm import MODULE
@@ -33,14 +33,14 @@ PKCS11 = {
 }
 
 
-def read(variables: dict[str, str], **changed: str) -> tuple[BackendSettings | None, list[str]]:
+def read(variables: dict[str, str], **changed: str) -> tuple[tuple[BackendSettings, ...], list[str]]:
     environment = Environment({**variables, **changed})
-    return read_key_backend(environment, ledger="atto"), environment.mistakes
+    return read_key_backends(environment, ledger="atto"), environment.mistakes
 
 
 def test_without_the_variable_there_is_no_backend_and_nothing_else_is_read() -> None:
     environment = Environment({"VAULT_ADDR": "no URL", "BITTENSOR_KEY_BACKEND": "kms:alias/x"})
-    assert read_key_backend(environment, ledger="atto") is None
+    assert read_key_backends(environment, ledger="atto") == ()
     assert environment.mistakes == []
     assert set(NAMES) <= environment.names_read
 
@@ -120,7 +120,7 @@ def test_pkcs11_is_read_from_its_uri() -> None:
 )
 def test_what_names_no_key_is_refused(text: str) -> None:
     found, (mistake,) = read(VAULT, ATTO_KEY_BACKEND=text)
-    assert found is None
+    assert found == ()
     assert mistake.startswith("ATTO_KEY_BACKEND must be vault:MOUNT/keys/NAME, kms:KEY or pkcs11:token=")
 
 
@@ -157,7 +157,7 @@ def test_a_mistake_names_its_variable(variables: dict[str, str], changed: dict[s
 def test_this_machine_needs_no_tls(url: str) -> None:
     found, mistakes = read(VAULT, VAULT_ADDR=url)
     assert mistakes == []
-    assert found is not None
+    assert len(found) == 1
 
 
 def test_plain_http_is_allowed_by_the_ledger_s_name() -> None:
@@ -193,3 +193,24 @@ def test_a_secret_s_file_that_has_none_is_refused(tmp_path: Path, content: bytes
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"VAULT_TOKEN_FILE: .*{why}"):
         GivenSecret(variable="VAULT_TOKEN_FILE", file=path).read()
+
+
+def test_a_second_backend_follows_the_first() -> None:
+    found, mistakes = read(
+        {**VAULT, **KMS, "ATTO_KEY_BACKEND": VAULT["ATTO_KEY_BACKEND"]}, ATTO_KEY_BACKEND_NEXT=f"kms:{ARN}"
+    )
+    assert mistakes == []
+    assert [one.reference for one in found] == [VAULT["ATTO_KEY_BACKEND"], f"kms:{ARN}"]
+
+
+def test_what_follows_needs_something_to_follow() -> None:
+    assert read({}, ATTO_KEY_BACKEND_NEXT=f"kms:{ARN}")[1] == [
+        "ATTO_KEY_BACKEND_NEXT is set, and ATTO_KEY_BACKEND is not: set both"
+    ]
+    assert "is the same as" in read(KMS, ATTO_KEY_BACKEND_NEXT=f"kms:{ARN}")[1][0]
+
+
+def test_a_name_that_the_database_has_no_room_for_is_refused() -> None:
+    longest = "vault:transit/keys/" + "x" * (190 - len("vault:transit/keys/"))
+    assert read(VAULT, ATTO_KEY_BACKEND=longest)[1] == []
+    assert read(VAULT, ATTO_KEY_BACKEND=longest + "x")[1] == ["ATTO_KEY_BACKEND has more than 190 characters"]

@@ -29,7 +29,7 @@ from strongroom.core.security.keys.backends.settings import Pkcs11Settings
 from strongroom.core.security.vault import KEY_BYTES, NONCE_BYTES
 
 PROCESS: Final = "strongroom.core.security.keys.backends.pkcs11_process"
-LIMIT_S: Final = 15.0
+LIMIT_S: Final = 10.0
 FORM: Final = b"\x01"
 """The first byte of a wrapped key: nonce and AES-GCM follow."""
 CODES: Final = {Outcome.DENIED: DENIED, Outcome.NO_KEY: NO_KEY, Outcome.REFUSED: REFUSED}

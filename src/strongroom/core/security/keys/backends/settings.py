@@ -13,9 +13,12 @@ from urllib.parse import unquote, urlsplit
 
 from strongroom.core.environment import Environment, Secret
 
+MAX_REFERENCE = 190
+"""The database has room for so many characters."""
 ALLOW_PLAIN = "STRONGROOM_ALLOW_PLAIN_KEY_BACKENDS"
 FORMS = "vault:MOUNT/keys/NAME, kms:KEY or pkcs11:token=LABEL;object=LABEL"
 NAMES = (
+    ALLOW_PLAIN,
     "VAULT_ADDR",
     "VAULT_NAMESPACE",
     "VAULT_CACERT",
@@ -114,15 +117,32 @@ class Pkcs11Settings:
 BackendSettings = VaultSettings | KmsSettings | Pkcs11Settings
 
 
-def read_key_backend(environment: Environment, *, ledger: str) -> BackendSettings | None:
-    """Reads the backend of one ledger; None: it has none. `environment` collects the mistakes."""
+def key_backend_variable(ledger: str) -> str:
+    """The name of the variable that names a ledger's backend."""
+    return f"{ledger.upper()}_KEY_BACKEND"
+
+
+def read_key_backends(environment: Environment, *, ledger: str) -> tuple[BackendSettings, ...]:
+    """Reads the backend of one ledger, and the one that follows it if the key moves. `environment` collects the mistakes."""
     environment.names_read.update(NAMES)  # known also where they are not used
+    variable = key_backend_variable(ledger)
+    following = f"{variable}_NEXT"
+    names = [name for name in (variable, following) if environment.is_set(name)]
+    if names == [following]:
+        environment.mistake(f"{following} is set, and {variable} is not: set both")
+    if len(names) > 1 and environment.text(variable) == environment.text(following):
+        environment.mistake(f"{following} is the same as {variable}: set another key, or only {variable}")
+    found = [_read_key_backend(environment, name, ledger) for name in names]
+    return tuple(one for one in found if one is not None)
+
+
+def _read_key_backend(environment: Environment, variable: str, ledger: str) -> BackendSettings | None:
     allows_plain = ledger in environment.names(ALLOW_PLAIN)
-    variable = f"{ledger.upper()}_KEY_BACKEND"
-    text = environment.optional(variable)
-    if text is None:
-        return None
+    text = environment.text(variable)
     kind, _, key = text.partition(":")
+    if len(text) > MAX_REFERENCE:
+        environment.mistake(f"{variable} has more than {MAX_REFERENCE} characters")
+        return None
     match kind:
         case "vault":
             found = _VAULT.fullmatch(key)
