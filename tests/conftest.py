@@ -21,6 +21,7 @@ from support.memory import prefer_memory
 from support.redis import Redis, running_redis
 from support.schema import Schemas, shared_schemas
 
+pytest_plugins = ["support.custody.fixtures"]
 prefer_memory()
 # A property holds or not; how long an example takes is the machine's affair.
 hypothesis.settings.register_profile(

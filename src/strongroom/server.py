@@ -132,6 +132,7 @@ async def _open(
     """
     backoff = Backoff(SystemClock(), SystemEntropy(), first_s=0.5, cap_s=MAX_WAIT_S)
     await patiently(ledger.prepare, waits, backoff)
+    await ledger.wait_for_keys(waits)
     await ledger.open()
     waits.succeeded()
     if networks is not None:

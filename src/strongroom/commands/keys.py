@@ -12,7 +12,9 @@ from rich.text import Text
 from strongroom.commands.context import administrative_settings, named_ledger, own_settings
 from strongroom.commands.installed import require_installed
 from strongroom.core.clock import SystemClock, SystemEntropy
+from strongroom.core.ledger.key_backends import opened_backends
 from strongroom.core.security.audit import Audit
+from strongroom.core.security.custody.backends import KeySupply
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.repair import ExaminedRow, Repair
 from strongroom.core.storage.database import Database
@@ -95,14 +97,15 @@ async def _repair(ledger: str) -> AsyncIterator[Repair]:
     database, trail_key = Database(own.database), TrailKey()
     try:
         clock = SystemClock()
-        yield Repair(
-            own.key,
-            database,
-            holdings,
-            Audit(clock, trail_key),
-            trail_key,
-            clock=clock,
-            entropy=SystemEntropy(),
-        )
+        async with opened_backends(own.key) as backends:
+            yield Repair(
+                KeySupply(source=own.key, backends=backends),
+                database,
+                holdings,
+                Audit(clock, trail_key),
+                trail_key,
+                clock=clock,
+                entropy=SystemEntropy(),
+            )
     finally:
         await database.close()

@@ -1,6 +1,7 @@
 """An HSM in software: SoftHSM2 with a token of its own, made as docs/keys.md tells."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -50,8 +51,11 @@ class SoftHsm:
         self._tokens.mkdir()
 
     def bring_back(self) -> None:
-        self._tokens.rmdir()
-        self._tokens.with_name("elsewhere").rename(self._tokens)
+        """May be called again."""
+        elsewhere = self._tokens.with_name("elsewhere")
+        if elsewhere.exists():
+            shutil.rmtree(self._tokens)  # the library makes files also where it finds no token
+            elsewhere.rename(self._tokens)
 
     def variables(self) -> dict[str, str]:
         """What a service needs to use the key."""

@@ -17,6 +17,7 @@ from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict, StrongroomError, Unavailable
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, reading
+from strongroom.core.ledger.key_backends import opened_backends
 from strongroom.core.security.custody.opening import inspect_holdings
 
 WORK_TIMEOUT_S = 60
@@ -34,9 +35,9 @@ def atto_checks(one: Installed, atto: AttoSettings) -> dict[str, Check]:
 
 async def _wallet_keys(one: Installed, atto: AttoSettings) -> str:
     """Checks that the key opens the wallets: a restored backup is useless without the key that sealed them."""
-    async with reading(one) as database:
-        found = await inspect_holdings(atto.key, database, WalletHoldings())
-    if atto.key.load() is None:
+    async with reading(one) as database, opened_backends(atto.key) as backends:
+        found = await inspect_holdings(atto.key, database, WalletHoldings(), backends)
+    if found.is_new:
         return "nothing was sealed yet, and there is no key: the first `strongroom serve` makes it"
     return f"{found.sealed} unlocked wallets open, {found.rows - found.sealed} are locked"
 

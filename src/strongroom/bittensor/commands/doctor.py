@@ -10,6 +10,7 @@ from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.errors import Unavailable
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, reading
+from strongroom.core.ledger.key_backends import opened_backends
 from strongroom.core.security.custody.opening import inspect_holdings
 
 
@@ -22,9 +23,9 @@ def bittensor_checks(one: Installed, bittensor: BittensorSettings) -> dict[str, 
 
 async def _keys(one: Installed, bittensor: BittensorSettings) -> str:
     """Checks that the key opens the sealed keys: without it a restored backup is useless."""
-    async with reading(one) as database:
-        found = await inspect_holdings(bittensor.key, database, KeyHoldings())
-    if bittensor.key.load() is None:
+    async with reading(one) as database, opened_backends(bittensor.key) as backends:
+        found = await inspect_holdings(bittensor.key, database, KeyHoldings(), backends)
+    if found.is_new:
         return "nothing was sealed yet, and there is no key: the first `strongroom serve` makes it"
     return f"{found.sealed} keys open, {found.rows - found.sealed} are known by their address alone"
 

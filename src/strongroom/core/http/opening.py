@@ -11,6 +11,11 @@ NOT_YET = Refused(
     code="database_unavailable",
     message="The database does not answer; nothing was signed or changed",
 )
+KEYS_AWAY = Refused(
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    code="key_backend_unavailable",
+    message="What keeps the key-encryption key does not answer; nothing was signed or changed",
+)
 RETRY_AFTER_S = b"5"
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -22,7 +27,12 @@ class Opening:
         """`headers` are added to every 503."""
         self._dialect = dialect
         self._headers = headers
+        self._refused = NOT_YET
         self.application: Any = None
+
+    def wait_for(self, refused: Refused) -> None:
+        """Answers this from here on, until it is opened."""
+        self._refused = refused
 
     def open(self, application: Any) -> None:
         self.application = application
@@ -34,10 +44,12 @@ class Opening:
         if scope["type"] == "websocket":
             await receive()
             if "websocket.http.response" not in scope.get("extensions", {}):
-                await send({"type": "websocket.close", "code": 1013, "reason": NOT_YET.code})
+                await send({"type": "websocket.close", "code": 1013, "reason": self._refused.code})
                 return
         kind = "websocket.http" if scope["type"] == "websocket" else "http"
         headers = [(b"content-type", b"application/json"), (b"retry-after", RETRY_AFTER_S), *self._headers]
-        body = self._dialect(scope["path"], NOT_YET)
-        await send({"type": f"{kind}.response.start", "status": NOT_YET.status.value, "headers": headers})
+        body = self._dialect(scope["path"], self._refused)
+        await send(
+            {"type": f"{kind}.response.start", "status": self._refused.status.value, "headers": headers}
+        )
         await send({"type": f"{kind}.response.body", "body": body, "more_body": False})

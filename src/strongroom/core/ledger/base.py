@@ -16,7 +16,7 @@ from strongroom.core.coordination.lease import Lease, Leases
 from strongroom.core.coordination.loops import Loop, LoopContext, Loops
 from strongroom.core.coordination.rate_limiter import RateLimiter
 from strongroom.core.coordination.rate_store import DatabaseRates, RedisRates
-from strongroom.core.errors import StrongroomError, VaultError
+from strongroom.core.errors import KeyBackendAway, StrongroomError, VaultError
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
 from strongroom.core.guard.approvals.carrying_out import Carrier, CarryingOut
@@ -27,11 +27,13 @@ from strongroom.core.guard.guard import Guard
 from strongroom.core.guard.settings import GuardSettings
 from strongroom.core.http.door import Dialect
 from strongroom.core.http.listener import Surface
-from strongroom.core.http.opening import Headers, Opening
+from strongroom.core.http.opening import KEYS_AWAY, Headers, Opening
 from strongroom.core.http.timing import NO_ROUTE, TimedApplication
 from strongroom.core.intents.payments import Payments
 from strongroom.core.ledger.contract import AnyLedger, LedgerSettings, Surroundings
+from strongroom.core.ledger.key_backends import open_backends
 from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.access import ADMIN_SCOPES
@@ -39,6 +41,7 @@ from strongroom.core.security.attempts import Attempts, AuditedBursts
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.bindings import Bindings
+from strongroom.core.security.custody.backends import KeyBackends
 from strongroom.core.security.custody.opening import open_ring
 from strongroom.core.security.holdings import Holdings, bind_holdings
 from strongroom.core.security.keys.ring import TRAIL, KeyRing
@@ -56,11 +59,14 @@ from strongroom.core.security.watch import KeyWatch, Watched
 from strongroom.core.storage.check import CHECK_S, check_database
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
+from strongroom.core.storage.patience import patiently
 
 HOLDER_BYTES = 8
 PURGE_S = 3600.0
 RATES_PURGE_S = 300.0
 APPROVALS_S = 2.0
+KEYS_FIRST_S, KEYS_PAUSE_S = 0.5, 5.0
+"""Between two looks for a backend of keys that is away at the start."""
 
 S = TypeVar("S", bound=LedgerSettings)
 
@@ -111,12 +117,20 @@ class LedgerBase(ABC, Generic[S]):
             free=surroundings.free_attempts,
         )
         self._set_guard(definition, surroundings.guard)
+        self._backends = None if settings.key is None else self._open_backends(settings.key)
         self.leases = Leases(self.database, self.clock, holder=self.entropy.token(HOLDER_BYTES).hex())
         self._sealed: _Sealed | None = None
+        self._keys_health: WorkHealth | None = None
         self._openings: dict[str, Opening] = {}
         self._failed: asyncio.Future[None] | None = None
         self._is_prepared = False
         self._idempotency: Idempotency | None = None
+
+    def _open_backends(self, source: KeySource) -> KeyBackends:
+        """What keeps the ledger's keys besides variables and files."""
+        backends = open_backends(source, self.clock, self.entropy)
+        self.stack.push_async_callback(backends.close)
+        return backends
 
     def _set_guard(self, definition: AnyLedger, settings: GuardSettings) -> None:
         """Makes what decides about signatures, and what people do with it."""
@@ -224,21 +238,47 @@ class LedgerBase(ABC, Generic[S]):
     def waiting(self) -> WorkHealth:
         return self.loops.watch(self.component("Database"), down_after=1, vital=True, initially=Status.DOWN)
 
-    async def open(self) -> None:
-        """Prepares the database, opens the key, assembles the ledger, and lets its surfaces serve.
+    async def wait_for_keys(self, database: WorkHealth) -> None:
+        """Opens the keys as soon as the backend that keeps them answers; until then health and surfaces say why they wait.
+
+        `database` is what `waiting` gave: the database is not what is waited for.
 
         Raises:
-            VaultError: the key-encryption key is missing, wrong or weak, or other users may read it.
+            VaultError: as `open`; waiting does not help.
+        """
+        if self._backends is None or self._backends.newest is None:
+            return
+        for opening in self._openings.values():
+            opening.wait_for(KEYS_AWAY)
+        name = self.component("KeyBackend")
+        health = self.loops.watch(name, down_after=1, vital=True, initially=Status.DOWN)
+        database.succeeded()
+        backoff = Backoff(self.clock, self.entropy, first_s=KEYS_FIRST_S, cap_s=KEYS_PAUSE_S)
+        await patiently(self.open_keys, health, backoff)
+        self._keys_health = health
+
+    async def open_keys(self) -> None:
+        """Opens the keys, unless they are open. It may run several times. Raises as `open`."""
+        holdings = self.definition.holdings()
+        if holdings is not None and self.settings.key is not None and self._sealed is None:
+            self._sealed = await self._open_key(self.settings.key, holdings)
+
+    async def open(self) -> None:
+        """Prepares the database, opens the keys, assembles the ledger, and lets its surfaces serve.
+
+        Raises:
+            VaultError: the key-encryption key is missing, wrong or weak, or other users may read it; or its backend refuses.
+            KeyBackendAway: its backend does not answer.
         """
         await self.prepare()
         self._failed = asyncio.get_running_loop().create_future()
-        holdings = self.definition.holdings()
-        if holdings is not None and self.settings.key is not None:
-            self._sealed = await self._open_key(self.settings.key, holdings)
+        await self.open_keys()
         await self.assemble()
         if self.is_served:
             for name, application in self.applications().items():
                 self._openings[name].open(application)
+        if self._keys_health is not None:
+            self._keys_health.succeeded("answered when the keys were opened")
 
     async def open_trail(self) -> None:
         """Opens the secret of the audit trail, so that people can administer a ledger that is not open.
@@ -247,13 +287,16 @@ class LedgerBase(ABC, Generic[S]):
         """
         if self.trail_key.is_open:
             return
+        if self.is_served and self._backends is not None and self._backends.newest is not None:
+            self.trail_key.close("What keeps the key-encryption key has not answered yet")
+            return
         holdings, source = self.definition.holdings(), self.settings.key
         try:
             if holdings is None or source is None:
                 self.trail_key.open(self.definition.trail_secret(self.settings))
             else:
                 self.trail_key.open((await self._open_ring(source, holdings)).secret(TRAIL))
-        except VaultError as error:
+        except (KeyBackendAway, VaultError) as error:
             self.trail_key.close(error.message)
 
     @property
@@ -365,7 +408,13 @@ class LedgerBase(ABC, Generic[S]):
         self.trail_key.open(ring.secret(TRAIL))
         await bind_holdings(self.database, holdings, ring, self.audit)
         watch = KeyWatch(
-            Watched(component=self.component("Keys"), source=source, ring=ring, holdings=holdings),
+            Watched(
+                component=self.component("Keys"),
+                source=source,
+                ring=ring,
+                holdings=holdings,
+                backends=self._backends,
+            ),
             database=self.database,
             audit=self.audit,
             health=self.health,
@@ -384,6 +433,7 @@ class LedgerBase(ABC, Generic[S]):
             holdings=holdings,
             clock=self.clock,
             entropy=self.entropy,
+            backends=self._backends,
         )
         await open_secrets(self.database, ring, self.entropy)
         return ring

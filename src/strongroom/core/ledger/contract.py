@@ -83,7 +83,7 @@ class Surroundings:
 class Ledger(Protocol):
     """One running ledger.
 
-    The server calls `surfaces`, `waiting`, `prepare` (until it succeeds), `open`, `start`, `drain` and `close`, in this order.
+    The server calls `surfaces`, `waiting`, `prepare` (until it succeeds), `wait_for_keys`, `open`, `start`, `drain` and `close`, in this order.
     """
 
     definition: "AnyLedger"
@@ -116,6 +116,12 @@ class Ledger(Protocol):
     @property
     def is_prepared(self) -> bool:
         """Whether `prepare` has succeeded, so that people can administer the ledger."""
+
+    async def wait_for_keys(self, database: WorkHealth) -> None:
+        """Waits until the backend that keeps the ledger's keys answers, if there is one. Needs `prepare`.
+
+        `database` is what `waiting` gave.
+        """
 
     async def open(self) -> None:
         """Assembles the ledger. It needs the database, but no node."""

@@ -1,11 +1,14 @@
 """Makes the backend of a key-encryption key. What a backend needs is imported when it is configured."""
 
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from strongroom.core.clock import Entropy
+from strongroom.core.clock import Clock, Entropy, SystemClock, SystemEntropy
 from strongroom.core.errors import VaultError
 from strongroom.core.http.outbound.client import HttpClient, OutboundError, OutboundResponse
+from strongroom.core.security.custody.backends import KeyBackends
 from strongroom.core.security.keys.backends.backend import REFUSED, KeyBackend
 from strongroom.core.security.keys.backends.exchange import NoReply
 from strongroom.core.security.keys.backends.settings import (
@@ -15,6 +18,7 @@ from strongroom.core.security.keys.backends.settings import (
     VaultSettings,
 )
 from strongroom.core.security.keys.backends.vault import VaultBackend
+from strongroom.core.security.keys.source import KeySource
 
 ANSWER_S = 10.0
 MAX_ANSWER_BYTES = 65_536
@@ -37,6 +41,22 @@ def make_key_backend(settings: BackendSettings, *, ledger: str, entropy: Entropy
             from strongroom.core.security.keys.backends.pkcs11 import Pkcs11Backend  # noqa: PLC0415
 
             return Pkcs11Backend(settings, ledger, entropy)
+
+
+def open_backends(source: KeySource, clock: Clock, entropy: Entropy) -> KeyBackends:
+    """The backends of one ledger, for the caller to close. Raises: VaultError."""
+    backends = [make_key_backend(one, ledger=source.ledger, entropy=entropy) for one in source.backends]
+    return KeyBackends(backends, variable=source.backend_variable, clock=clock, entropy=entropy)
+
+
+@asynccontextmanager
+async def opened_backends(source: KeySource) -> AsyncIterator[KeyBackends]:
+    """The backends of one ledger, for a command. Raises: VaultError."""
+    backends = open_backends(source, SystemClock(), SystemEntropy())
+    try:
+        yield backends
+    finally:
+        await backends.close()
 
 
 class OutboundAsker:

@@ -13,11 +13,12 @@ from strongroom.core.errors import Conflict, InvalidInput, NotFound, VaultError
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import ABANDONED, ACCEPTED, Bindings, HeldRow
+from strongroom.core.security.custody.backends import KeySupply
 from strongroom.core.security.holdings import Holdings, problems_of, was_bound
 from strongroom.core.security.keys.local import make_secret_file
 from strongroom.core.security.keys.ring import TRAIL, KeyRing
 from strongroom.core.security.keys.secrets import renew_secrets
-from strongroom.core.security.keys.source import FoundKey, KeySource
+from strongroom.core.security.keys.source import FoundKey
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.keys.versions import (
     KeyState,
@@ -53,7 +54,7 @@ class Repair:
 
     def __init__(
         self,
-        source: KeySource,
+        supply: KeySupply,
         database: Database,
         holdings: Holdings,
         audit: Audit,
@@ -65,7 +66,8 @@ class Repair:
         """`trail_key`, which `audit` writes with, is opened when something is written."""
         self._clock = clock
         self._entropy = entropy
-        self._source = source
+        self._supply = supply
+        self._source = supply.source
         self._database = database
         self._holdings = holdings
         self._audit = audit
@@ -77,7 +79,7 @@ class Repair:
         Raises:
             VaultError: there is no key.
         """
-        examined = await self._look(await self._ring(self._found()))
+        examined = await self._look(await self._ring(await self._found()))
         if await self._database.read(was_bound):
             return examined
         return [replace(one, binding=None, is_bound=False) for one in examined]
@@ -91,7 +93,7 @@ class Repair:
             NotFound: there is no such row.
             VaultError: there is no key, or the secret of a named row is wrong.
         """
-        ring = await self._ring(self._found())
+        ring = await self._ring(await self._found())
         examined = await self._look(ring)
         chosen = self._chosen(examined, names)
         await self._require_all_if_rebound(ring, names)
@@ -114,7 +116,7 @@ class Repair:
             NotFound: there is no such row.
             Conflict: the secret of a named row opens.
         """
-        ring = await self._ring(self._found_or_made())
+        ring = await self._ring(await self._found_or_made())
         examined = await self._look(ring)
         chosen = self._chosen(examined, names)
         good = [one.row.name for one in chosen if one.content is None]
@@ -213,13 +215,16 @@ class Repair:
         ring.open({**keys, version: configured}, version)
         return ring
 
-    def _found(self) -> list[FoundKey]:
-        found = self._source.found()
+    async def _found(self, *, misses_active: bool = False) -> list[FoundKey]:
+        versions = await self._database.read(load_versions)
+        found = await self._supply.found(versions, misses_active=misses_active)
         if not found:
             raise VaultError(f"{self._source.file} does not exist", code="key_missing")
         return found
 
-    def _found_or_made(self) -> list[FoundKey]:
-        if not self._source.found():
+    async def _found_or_made(self) -> list[FoundKey]:
+        """For what no key opens any more, as when its backend is lost and was taken out of the variables."""
+        versions = await self._database.read(load_versions)
+        if not await self._supply.found(versions, misses_active=True):
             make_secret_file(self._source.file, self._entropy)
-        return self._found()
+        return await self._found(misses_active=True)

@@ -8,10 +8,11 @@ import structlog
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock, sleep_unless
-from strongroom.core.errors import StrongroomError, VaultError
+from strongroom.core.errors import Sealed, StrongroomError, VaultError
 from strongroom.core.runtime.telemetry import Health, Status
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings, HeldRow
+from strongroom.core.security.custody.backends import KeyBackends
 from strongroom.core.security.holdings import SYSTEM, Holdings
 from strongroom.core.security.keys.ring import KeyRing
 from strongroom.core.security.keys.source import KeySource
@@ -35,6 +36,7 @@ class Watched:
     source: KeySource
     ring: KeyRing
     holdings: Holdings
+    backends: KeyBackends | None = None
 
 
 class KeyWatch:
@@ -45,6 +47,7 @@ class KeyWatch:
     ) -> None:
         self._component = watched.component
         self._source = watched.source
+        self._backends = watched.backends
         self._ring = watched.ring
         self._holdings = watched.holdings
         self._bindings = Bindings(watched.ring, watched.holdings.kind)
@@ -113,7 +116,7 @@ class KeyWatch:
 
     def _lost_file(self) -> str | None:
         """What is wrong with the installation's own key file. While the process runs, the key in memory can still be saved."""
-        if self._source.given is not None:
+        if self._source.given is not None or self._is_in_backend():
             return None
         try:
             stored = self._source.load()
@@ -124,6 +127,13 @@ class KeyWatch:
             state = "is missing" if stored is None else "has another key"
             return f"{self._source.file} {state}: put it back before this process ends"
         return None
+
+    def _is_in_backend(self) -> bool:
+        """Whether the current key is in the database, wrapped, and in no file."""
+        try:
+            return self._backends is not None and self._backends.has_opened(self._ring.current.check())
+        except Sealed:
+            return False
 
     async def _write_down(self) -> None:
         """Writes one log line and one audit row for each new problem."""

@@ -5,6 +5,7 @@ from functools import partial
 
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, reading
+from strongroom.core.ledger.key_backends import opened_backends
 from strongroom.core.security.custody.opening import inspect_holdings
 from strongroom_toy.accounts import AccountHoldings
 from strongroom_toy.node import ToyNode
@@ -16,8 +17,8 @@ def toy_checks(one: Installed, settings: ToySettings) -> Mapping[str, Check]:
 
 
 async def _keys(one: Installed, settings: ToySettings) -> str:
-    async with reading(one) as database:
-        found = await inspect_holdings(settings.key, database, AccountHoldings())
+    async with reading(one) as database, opened_backends(settings.key) as backends:
+        found = await inspect_holdings(settings.key, database, AccountHoldings(), backends)
     return f"{found.sealed} of {found.rows} accounts open"
 
 

@@ -9,7 +9,7 @@ from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import KeyBackendAway, VaultError
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.security.keys.backends.backend import KeyBackend, wrap_surely
-from strongroom.core.security.keys.source import FoundKey
+from strongroom.core.security.keys.source import FoundKey, KeySource
 from strongroom.core.security.keys.versions import KeyState, KeyVersion
 from strongroom.core.security.vault import KEY_BYTES, KeyEncryptionKey
 
@@ -44,6 +44,7 @@ class KeyBackends:
         self._entropy = entropy
         self._backoff = Backoff(clock, entropy, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
         self._away: KeyBackendAway | None = None
+        self._checks: set[bytes] = set()
         self._again_s = 0.0
 
     @property
@@ -51,8 +52,14 @@ class KeyBackends:
         """The backend that wraps new keys; None: the operator gives keys in variables or files."""
         return list(self._backends.values())[-1] if self._backends else None
 
-    async def open(self, versions: Sequence[KeyVersion]) -> list[FoundKey]:
+    def has_opened(self, check: bytes) -> bool:
+        """Whether the key of this check was opened or made here, so that it is in no file."""
+        return check in self._checks
+
+    async def open(self, versions: Sequence[KeyVersion], *, misses_active: bool = False) -> list[FoundKey]:
         """The keys of these versions, as far as a backend wrapped them and is configured.
+
+        With `misses_active` that holds for the active one too, because its backend may be lost.
 
         Raises:
             KeyBackendAway: a backend does not answer. Until its pause is over it is not asked again.
@@ -63,7 +70,11 @@ class KeyBackends:
             raise self._away
         try:
             async with asyncio.timeout(LIMIT_S):
-                found = [key for one in wrapped if (key := await self._open(one)) is not None]
+                found = [
+                    key
+                    for one in wrapped
+                    if (key := await self._open(one, misses_active=misses_active)) is not None
+                ]
         except TimeoutError:
             raise self._is_away(KeyBackendAway(f"no answer within {LIMIT_S:.0f} s")) from None
         except KeyBackendAway as error:
@@ -88,7 +99,9 @@ class KeyBackends:
                 wrapped = await wrap_surely(backend, key)
         except TimeoutError:
             raise KeyBackendAway(f"{backend.reference} does not answer within {LIMIT_S:.0f} s") from None
-        return WrappedKey(key=KeyEncryptionKey(key), backend=backend.reference, wrapped=wrapped)
+        made = WrappedKey(key=KeyEncryptionKey(key), backend=backend.reference, wrapped=wrapped)
+        self._checks.add(made.key.check())
+        return made
 
     async def describe(self) -> list[str]:
         """What each backend says of itself. Raises as `make`."""
@@ -103,10 +116,10 @@ class KeyBackends:
         self._again_s = self._clock.monotonic_s() + self._backoff.next_delay_s()
         return error
 
-    async def _open(self, one: KeyVersion) -> FoundKey | None:
+    async def _open(self, one: KeyVersion, *, misses_active: bool) -> FoundKey | None:
         backend = self._backends.get(one.backend or "")
         if backend is None:
-            if one.state is not KeyState.ACTIVE:
+            if misses_active or one.state is not KeyState.ACTIVE:
                 return None
             raise VaultError(
                 f"Version {one.version} of the key-encryption key is wrapped by {one.backend}: set {self._variable}"
@@ -120,4 +133,23 @@ class KeyBackends:
                 " answers is not that backend, or another program changed the database",
                 code="wrong_key",
             )
+        self._checks.add(one.check)
         return FoundKey(key=key, origin=backend.reference)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySupply:
+    """Everything that gives a ledger keys: variables, files and backends."""
+
+    source: KeySource
+    backends: KeyBackends | None = None
+
+    async def found(self, versions: Sequence[KeyVersion], *, misses_active: bool = False) -> list[FoundKey]:
+        """All keys that are here, the configured one first, then those that the database keeps wrapped.
+
+        Raises as `KeySource.found` and `KeyBackends.open`.
+        """
+        found = await asyncio.to_thread(self.source.found)
+        if self.backends is None:
+            return found
+        return [*found, *await self.backends.open(versions, misses_active=misses_active)]

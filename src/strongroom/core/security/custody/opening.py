@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, select
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import VaultError
 from strongroom.core.security.bindings import Bindings, HeldRow
+from strongroom.core.security.custody.backends import KeyBackends, KeySupply
 from strongroom.core.security.holdings import Holdings, problems_of, require_never_bound
 from strongroom.core.security.keys.local import make_secret_file
 from strongroom.core.security.keys.ring import FIRST_VERSION, KeyRing
@@ -54,14 +55,20 @@ async def open_ring(
     holdings: Holdings,
     clock: Clock,
     entropy: Entropy,
+    backends: KeyBackends | None = None,
 ) -> None:
-    """Opens the ring with the keys that this database needs. A new installation that keeps its own key gets it now.
+    """Opens the ring with the keys that this database needs. A new installation that was given no key gets it now.
 
     Raises:
         VaultError: a key is missing, wrong or weak, or other users may read it; the message says where to look.
+        KeyBackendAway: a backend that wrapped one of them, or is to wrap the first, does not answer.
     """
     held = await database.read(lambda connection: read_held(connection, holdings))
-    found = source.found()
+    supply = KeySupply(source=source, backends=backends)
+    found = await supply.found(held.versions)
+    if not found and not needs_key(held) and backends is not None and backends.newest is not None:
+        held = await _wrapped_first(backends, database, holdings, clock)
+        found = await supply.found(held.versions)
     if held.versions:
         keys, active = await fitting_keys(source, found, holdings, held)
         ring.open(keys, active)
@@ -70,6 +77,27 @@ async def open_ring(
     await require_fitting(source, key, holdings, held)
     ring.open({FIRST_VERSION: key}, FIRST_VERSION)
     await _register(database, key, clock)
+
+
+async def _wrapped_first(
+    backends: KeyBackends, database: Database, holdings: Holdings, clock: Clock
+) -> Findings:
+    """Has a backend wrap the first key, and records it; of several processes that start together one is faster."""
+    made = await backends.make()
+    first = KeyVersion(
+        version=FIRST_VERSION,
+        state=KeyState.ACTIVE,
+        check=made.key.check(),
+        created_at_ms=clock.now_ms(),
+        backend=made.backend,
+        wrapped=made.wrapped,
+    )
+
+    def work(connection: Connection) -> Findings:
+        add_version(connection, first)  # unless another process has added one
+        return read_held(connection, holdings)
+
+    return await database.write(work)
 
 
 async def fitting_keys(
@@ -144,16 +172,21 @@ class Inspected:
 
     rows: int
     sealed: int
+    is_new: bool = False
+    """There is no key: the service makes it when it starts."""
 
 
-async def inspect_holdings(source: KeySource, database: Database, holdings: Holdings) -> Inspected:
+async def inspect_holdings(
+    source: KeySource, database: Database, holdings: Holdings, backends: KeyBackends | None = None
+) -> Inspected:
     """Checks the keys and every row completely; changes nothing.
 
     Raises:
         VaultError: something is wrong; the message lists all of it.
+        KeyBackendAway: a backend does not answer.
     """
     held = await database.read(lambda connection: read_held(connection, holdings, in_full=True))
-    found = source.found()
+    found = await KeySupply(source=source, backends=backends).found(held.versions)
     ring = KeyRing()
     if held.versions:
         ring.open(*await fitting_keys(source, found, holdings, held))
@@ -163,7 +196,7 @@ async def inspect_holdings(source: KeySource, database: Database, holdings: Hold
     else:
         if needs_key(held):
             raise missing(source)
-        return Inspected(rows=len(held.rows), sealed=0)
+        return Inspected(rows=len(held.rows), sealed=0, is_new=True)
     problems: dict[str, str] = {}
     if held.check is not None:
         bindings = Bindings(ring, holdings.kind)

@@ -1,4 +1,4 @@
-"""Real backends of key-encryption keys."""
+"""Fixtures: real backends of key-encryption keys. Each starts with the first test that asks for it."""
 
 from collections.abc import Iterator
 from pathlib import Path
