@@ -110,6 +110,7 @@ def _ledgers(settings: Settings, health: Health, metrics: Metrics) -> list[Ledge
         metrics=metrics,
         guard=settings.guard,
         free_attempts=settings.free_attempts,
+        checkpoints=settings.checkpoints,
         redis=settings.redis,
     )
     return [

@@ -19,6 +19,7 @@ from strongroom.core.http.tls.settings import TlsSettings, read_tls
 from strongroom.core.ledger.contract import LedgerDefinition, LedgerSettings
 from strongroom.core.messaging.bus import read_redis_url
 from strongroom.core.security.attempts import FREE
+from strongroom.core.transparency.settings import CheckpointSettings, read_checkpoint_settings
 from strongroom.registry import LEDGERS
 
 log = structlog.get_logger(__name__)
@@ -68,6 +69,7 @@ class Settings:
     guard: GuardSettings
     free_attempts: int
     """So many failed authentications in a row slow nobody down."""
+    checkpoints: CheckpointSettings
     redis: Secret | None
     """The URL of the Redis in which processes count together; None: there is none."""
     ledgers: Mapping[str, LedgerSettings]
@@ -152,6 +154,7 @@ def _read(environment: Environment, wanted: tuple[str, ...]) -> Settings:
         log_level=_log_level(environment),
         guard=read_guard_settings(environment),
         free_attempts=environment.integer("STRONGROOM_FREE_ATTEMPTS", FREE, low=1, high=1_000_000),
+        checkpoints=read_checkpoint_settings(environment),
         redis=read_redis_url(environment),
         ledgers={
             ledger.name: ledger.read_settings(environment, data, host)

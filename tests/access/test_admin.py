@@ -27,10 +27,13 @@ BODIES: dict[str, Any] = {
     "POST /admin/v1/ledgers/{ledger}/rules": {"name": "x", "rule": {"effect": "deny"}},
     "POST /admin/v1/ledgers/{ledger}/rules/test": {"kind": "SEND"},
 }
+CONSISTENCY = "GET /admin/v1/ledgers/{ledger}/audit/consistency"
 NOT_THERE = {
     "DELETE /admin/v1/ledgers/{ledger}/freezes/{freeze}",
     "DELETE /admin/v1/ledgers/{ledger}/rules/{rule}",
     "GET /admin/v1/ledgers/{ledger}/payments/{payment}",
+    "GET /admin/v1/ledgers/{ledger}/audit/receipts/{payment}",
+    CONSISTENCY,
     "GET /admin/v1/payments/{payment}",
     "GET /admin/v1/ledgers/{ledger}/approvals/{approval}",
     "POST /admin/v1/ledgers/{ledger}/approvals/{approval}/approve",
@@ -92,6 +95,7 @@ def surface(office: Office) -> Guarded:
             "payment": "00" * 32,
         },
         bodies=BODIES,
+        queries={CONSISTENCY: {"earlier": "1", "later": "2"}},
     )
 
 

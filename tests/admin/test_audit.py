@@ -1,12 +1,16 @@
 """The audit trail of all ledgers by the admin API."""
 
+import json
 from functools import partial
+from typing import Any
 
 import httpx2
 import pytest
 
+from admin.test_payments import store
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
+from strongroom.core.transparency.checker import check
 from support.admin_office import Office
 from support.trail import open_trail
 
@@ -48,6 +52,9 @@ async def test_rows_of_all_ledgers_come_newest_first_in_stable_pages(office: Off
         "action": "sign",
         "subject": "s1",
         "details": {},
+        "lane": row["lane"],
+        "number": row["number"],
+        "hash": row["hash"],
     }
 
 
@@ -103,3 +110,49 @@ async def test_whoever_may_not_read_it_reads_nothing(office: Office) -> None:
 async def test_a_mistake_is_told(office: Office, query: dict[str, str], code: str) -> None:
     token = await office.token("admin:audit")
     assert (await office.ask(token, "GET", "/audit", **query)).json()["code"] == code
+
+
+async def test_checkpoints_and_receipts_by_the_api(office: Office) -> None:
+    token = await office.token("admin:audit")
+    ask = partial(office.ask, token)
+    key = bytes.fromhex((await ask("GET", "/ledgers/atto/audit/key")).json()["publicKey"])
+    made = list[dict[str, Any]]()
+    for number in (1, 2):
+        details = {"hash": number.to_bytes(32, "big").hex().upper()}
+        await store(office, "atto", number)
+        principal = Principal(name="token:ann", scopes=frozenset())
+        append = partial(
+            Audit(office.clock, office.ledgers["atto"].trail_key).append,
+            principal=principal,
+            action="sign",
+            subject="alice",
+            details=details,
+        )
+        await office.ledgers["atto"].database.write(append)
+        answer = await ask("POST", "/ledgers/atto/audit/checkpoints")
+        assert answer.status_code == 201
+        made += answer.json()
+    assert (await ask("GET", "/ledgers/atto/audit/checkpoints")).json() == made[::-1]
+    assert (await ask("GET", "/ledgers/atto/audit/checkpoints", before=2, limit=1)).json() == made[:1]
+    assert check(json.dumps(made[0]), key)["checkpoint"] == 1
+    proof = await ask("GET", "/ledgers/atto/audit/consistency", earlier=1, later=2)
+    assert check(proof.text, key) == {"ledger": "atto", "earlier": 1, "later": 2}
+    payment = (2).to_bytes(32, "big")
+    receipt = (await ask("GET", f"/ledgers/atto/audit/receipts/{payment.hex()}")).json()["receipt"]
+    assert check(receipt, key, payment)["checkpoint"] == 2
+
+
+async def test_what_cannot_be_proven_says_why(office: Office) -> None:
+    token = await office.token("admin:audit")
+    await store(office, "atto", 7)
+    principal = Principal(name="token:ann", scopes=frozenset())
+    details = {"hash": (7).to_bytes(32, "big").hex().upper()}
+    append = partial(office.ledgers["atto"].audit.append, principal=principal, action="sign", subject="alice")
+    await office.ledgers["atto"].database.write(partial(append, details=details))
+    ask = partial(office.ask, token, "GET")
+    uncovered = await ask(f"/ledgers/atto/audit/receipts/{7:064x}")
+    assert (uncovered.status_code, uncovered.json()["code"]) == (409, "not_covered")
+    unknown = await ask(f"/ledgers/atto/audit/receipts/{8:064x}")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "payment_not_found")
+    none = await ask("/ledgers/atto/audit/consistency", earlier=1, later=2)
+    assert (none.status_code, none.json()["code"]) == (404, "checkpoint_not_found")

@@ -55,6 +55,7 @@ async def test_health_names_every_part(
             "attoAccounts",
             "attoApprovals",
             "attoCallbacks",
+            "attoCheckpoints",
             "attoDatabase",
             "attoHistory",
             "attoInstance",

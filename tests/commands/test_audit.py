@@ -1,12 +1,16 @@
 """`strongroom audit` beside a running service."""
 
+import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from commands.conftest import Installation
+from commands.conftest import Installation, run
+from commands.test_payments import funded_account
+from support.waiting import until_true
 
 
 def rows(installation: Installation, *arguments: str) -> list[dict[str, Any]]:
@@ -34,12 +38,81 @@ def test_rows_are_shown_newest_first_and_exported_oldest_first(installation: Ins
     assert "wallet.create" in table
 
 
+def signed(installation: Installation, wallet: str) -> list[dict[str, Any]]:
+    ended = installation.run("payments", "--wallet", wallet, "--json")
+    return [json.loads(line) for line in ended.stdout]
+
+
+def public_key(installation: Installation) -> str:
+    (key,) = installation.run("audit", "key", "--ledger", "atto").stdout
+    assert len(bytes.fromhex(key)) == 32
+    return key
+
+
+@pytest.mark.anyio
+async def test_a_payment_is_proven_to_whoever_has_the_public_key(
+    installation: Installation, tmp_path: Path
+) -> None:
+    funded_account(installation, "proven")
+
+    async def is_signed() -> bool:
+        return bool(signed(installation, "proven"))
+
+    await until_true(is_signed)
+    payment = signed(installation, "proven")[0]["id"]
+    (made,) = rows(installation, "checkpoint", "--ledger", "atto")
+    assert made["ledger"] == "atto"
+    (receipt,) = installation.run("audit", "prove", payment).stdout
+    assert len(receipt) <= 1024
+    await asyncio.to_thread((tmp_path / "receipt").write_text, receipt)
+    key = public_key(installation)
+    offline = {"PATH": "/usr/bin", "COLUMNS": "80"}
+    for given in (receipt, str(tmp_path / "receipt")):
+        ended = run("audit", "check", given, "--key", key, "--payment", payment, variables=offline)
+        (line,) = ended.stdout
+        assert json.loads(line)["payment"] == payment.lower()
+    wrong = run("audit", "check", receipt, "--key", key, "--payment", "00" * 32, variables=offline)
+    assert (wrong.status, wrong.stdout) == (1, [])
+    assert f"is of the payment {payment.lower()}" in " ".join(wrong.stderr)
+
+
+def test_checkpoints_are_listed_continue_each_other_and_are_verified(
+    installation: Installation, tmp_path: Path
+) -> None:
+    first, second = (rows(installation, "checkpoint", "--ledger", "hathor")[-1] for _ in range(2))
+    assert rows(installation, "checkpoints", "--ledger", "hathor", "--limit", "2") == [second, first]
+    before = str(second["checkpoint"])
+    assert rows(installation, "checkpoints", "--ledger", "hathor", "--before", before)[0] == first
+    numbers = (str(first["checkpoint"]), before)
+    (proof,) = installation.run("audit", "consistency", *numbers, "--ledger", "hathor").stdout
+    (key,) = installation.run("audit", "key", "--ledger", "hathor").stdout
+    (told,) = installation.run("audit", "check", proof, "--key", key).stdout
+    assert json.loads(told) == {"ledger": "hathor", "earlier": int(numbers[0]), "later": int(before)}
+    kept = tmp_path / "kept.jsonl"
+    kept.write_text("".join(json.dumps(one) + "\n" for one in (first, second)))
+    good = installation.run("audit", "verify", "--since", str(kept))
+    assert good.status == 0, good.stdout
+    assert [line.split(":")[0] for line in good.stdout] == ["atto", "hathor", "bittensor"]
+    assert all("rows verified" in line for line in good.stdout)
+    forged = json.dumps(first | {"rows": 99})
+    bad = installation.run("audit", "verify", "--ledger", "hathor", "--since", forged)
+    assert bad.status == 1
+    assert [line.split(": ")[:2] for line in bad.stdout] == [["hathor", "checkpoint_forged"]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("show", "--since", "yesterday"), "must be a moment such as"),
         (("show", "--ledger", "doge"), "the ledger is atto or hathor or bittensor"),
         (("show", "--before", "9"), "--before needs --ledger"),
+        (("verify", "--since", "nowhere"), "is neither a checkpoint nor a file"),
+        (("verify", "--since", "{}"), "This is no checkpoint"),
+        (("prove", "00" * 32), "has no payment with this id"),
+        (("prove", "xyz"), "64 hexadecimal digits"),
+        (("consistency", "1", "999999"), "There are no checkpoints 1 and 999999"),
+        (("check", "AAAA", "--key", "00" * 32), "This is no receipt"),
+        (("check", "AAAA", "--key", "xyz"), "--key has 64 hexadecimal digits"),
     ],
 )
 def test_a_mistake_is_told(installation: Installation, arguments: tuple[str, ...], words: str) -> None:

@@ -64,8 +64,11 @@ def test_the_commands_of_the_page_do_what_it_says(variables: dict[str, str]) -> 
     assert freeze["subject"] == "hot"
     assert frozen["ledgers"][0] == unfrozen["ledgers"][0] == {"ledger": "atto", "done": True}
     assert len(frozen["ledgers"]) == 3
-    assert all("payments" in page for page in answers[-3:-1])
-    assert {row["action"] for row in answers[-1]["rows"]} >= {"token.create", "token.rotate", "token.revoke"}
+    assert all("payments" in page for page in answers[-6:-4])
+    audit, key, made_now, checkpoints = answers[-4:]
+    assert {row["action"] for row in audit["rows"]} >= {"token.create", "token.rotate", "token.revoke"}
+    assert len(bytes.fromhex(key["publicKey"])) == 32
+    assert made_now[-1] in checkpoints
 
 
 def test_every_scope_is_on_the_page() -> None:

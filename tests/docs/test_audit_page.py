@@ -7,10 +7,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
+import httpx2
 import pytest
 
+from strongroom.core.transparency import inspection
 from support.ports import own_ports
 from support.processes import strongroom
+from support.waiting import until_true
 
 PAGE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
 SCRIPT = "".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL))
@@ -38,9 +42,48 @@ def run(script: str, variables: dict[str, str], folder: Path) -> str:
     return done.stdout
 
 
-def test_the_commands_of_the_page_do_what_it_says(variables: dict[str, str], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def payment(variables: dict[str, str]) -> str:
+    """The id of a block that the service signed."""
+    service = httpx2.Client(
+        base_url=f"http://127.0.0.1:{variables['ATTO_PORT']}", trust_env=False, timeout=30
+    )
+    faucet = f"http://127.0.0.1:{variables['SANDBOX_ATTO_NODE_PORT']}/_faucet"
+    with service:
+        service.post("/wallets/hot").raise_for_status()
+        address = service.post("/wallets/hot/accounts").json()["address"]
+        paid = httpx2.post(faucet, json={"address": address, "amount": 5_000_000_000}, trust_env=False)
+        paid.raise_for_status()
+
+    async def signed() -> bool:
+        return bool(list_of(variables))
+
+    anyio.run(until_true, signed)
+    return str(json.loads(list_of(variables)[0])["id"])
+
+
+def list_of(variables: dict[str, str]) -> list[str]:
+    folder = Path(variables["STRONGROOM_DATA"])
+    return run("strongroom payments --wallet hot --json", variables, folder).splitlines()
+
+
+def test_the_commands_of_the_page_do_what_it_says(
+    variables: dict[str, str], payment: str, tmp_path: Path
+) -> None:
     run("strongroom token create shop --scope atto:send", variables, tmp_path)
-    shown = run(SCRIPT, variables, tmp_path)
-    assert "token.create" in shown
+    printed = run(SCRIPT, variables | {"PAYMENT": payment}, tmp_path)
+    assert "token.create" in printed
     (row,) = map(json.loads, (tmp_path / "trail.jsonl").read_text().splitlines())
     assert (row["action"], row["principal"], row["details"]["name"]) == ("token.create", "operator", "shop")
+    assert "rows verified" in printed
+    *_, proof, receipt = (json.loads(line) for line in printed.splitlines() if line.startswith("{"))
+    assert proof == {"ledger": "atto", "earlier": 1, "later": 2}
+    assert receipt["payment"] == payment.lower()
+    assert len((tmp_path / "receipt").read_text()) <= 1025  # with its line feed
+
+
+def test_every_finding_is_on_the_page() -> None:
+    source = Path(inspection.__file__).read_text()
+    codes = {*re.findall(r'(?:code=|find\(\s*)"([a-z_]+)"', source)}
+    assert len(codes) == 8
+    assert all(f"| `{code}` |" in PAGE for code in codes)

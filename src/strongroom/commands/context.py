@@ -116,6 +116,7 @@ def surroundings(settings: Settings) -> Surroundings:
         health=Health(),
         metrics=Metrics("strongroom"),
         guard=settings.guard,
+        checkpoints=settings.checkpoints,
         redis=settings.redis,
     )
 

@@ -1,23 +1,26 @@
 """Pages and the stream of the audit trail: everything once, in order, whatever is filtered and however it is cut."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.store import adopt
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
+from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.transparency.reading import AuditFilter, AuditRow, TrailReader, document_of
 from support.clock import START_MS, ManualClock
 from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
+BY_ANN = AuditFilter(principal="token:ann")
 
 
 async def record(
@@ -42,7 +45,7 @@ async def streamed(reader: TrailReader, wanted: AuditFilter | None = None) -> li
 async def test_a_row_is_shown_whole(database: Database, clock: ManualClock) -> None:
     clock.advance(1.5)
     await record(database, clock, "token:ann", "sign", "alice", hash="AB", why="Größe")
-    (row,) = await TrailReader("toy", database).page(AuditFilter())
+    (row,) = await TrailReader("toy", database).page(BY_ANN)
     assert document_of(row) | {"at": ""} == {
         "ledger": "toy",
         "sequence": row.sequence,
@@ -51,7 +54,13 @@ async def test_a_row_is_shown_whole(database: Database, clock: ManualClock) -> N
         "action": "sign",
         "subject": "alice",
         "details": {"hash": "AB", "why": "Größe"},
+        "lane": row.lane,
+        "number": row.number,
+        "hash": row.hash,
     }
+    stored = await database.fetch_one(select(tables.audit).where(tables.audit.c.sequence == row.sequence))
+    assert stored is not None
+    assert row.hash == stored.hash.hex()
     assert row.at_ms == START_MS + 1500
 
 
@@ -71,9 +80,10 @@ async def test_each_filter_keeps_what_it_says(database: Database, clock: ManualC
     reader = TrailReader("toy", database)
 
     async def found(**wanted: Any) -> list[tuple[str, str]]:
+        """What people did."""
         rows = await reader.page(AuditFilter(**wanted))
         assert rows[::-1] == await streamed(reader, AuditFilter(**wanted))
-        return [(row.action, row.subject) for row in rows[::-1]]
+        return [(row.action, row.subject) for row in rows[::-1] if row.principal.startswith("token:")]
 
     assert len(await found()) == 7
     assert await found(principal="token:ann") == [("token.create", "t1")]
@@ -117,12 +127,13 @@ async def test_cut_anyhow_each_row_comes_once_and_in_order(
     trail_of_twenty: Database, removed: set[int], window: int, chunk: int, limit: int, *, only_even: bool
 ) -> None:
     """Also where numbers are missing, and where few rows pass the filter."""
-    wanted = AuditFilter(subject="even") if only_even else AuditFilter()
-    whole = await streamed(TrailReader("toy", trail_of_twenty), AuditFilter())
-    assert [row.sequence for row in whole] == list(range(1, 21))
-    kept = [row for row in whole if row.sequence not in removed]
+    wanted = replace(BY_ANN, subject="even") if only_even else BY_ANN
+    whole = await streamed(TrailReader("toy", trail_of_twenty), BY_ANN)
+    assert len(whole) == 20
+    gone = {whole[number - 1].sequence for number in removed}
+    kept = [row for row in whole if row.sequence not in gone]
     kept = [row for row in kept if not only_even or row.subject == "even"]
-    reader = Without(trail_of_twenty, removed, window=window, chunk=chunk)
+    reader = Without(trail_of_twenty, gone, window=window, chunk=chunk)
     assert await streamed(reader, wanted) == kept
     paged, before = list[AuditRow](), None
     while page := await reader.page(wanted, before=before, limit=limit):
@@ -160,11 +171,13 @@ async def test_rows_that_are_added_meanwhile_are_not_streamed(database: Database
         await record(database, clock, "token:ann", "sign", str(number))
     reader = TrailReader("toy", database, window=2)
     found, told = list[str](), list[tuple[int, int]]()
-    async for row in reader.stream(AuditFilter(), lambda done, total: told.append((done, total))):
+    async for row in reader.stream(BY_ANN, lambda done, total: told.append((done, total))):
         found.append(row.subject)
         await record(database, clock, "token:ann", "sign", "late")
     assert found == ["0", "1", "2", "3", "4"]
-    assert told == [(2, 5), (4, 5), (5, 5)]
+    total = told[-1][1]
+    assert total in {5, 6}, "the trail may begin with a row of its own"
+    assert told == [(2, total), (4, total), (total, total)]
 
 
 async def test_an_empty_trail_has_no_pages(database: Database) -> None:
@@ -182,5 +195,5 @@ async def test_a_row_whose_details_somebody_destroyed_is_shown_all_the_same(
         connection.exec_driver_sql("UPDATE strongroom_audit SET details = '[1'")
 
     await database.write(destroy)
-    (row,) = await TrailReader("toy", database).page(AuditFilter())
+    (row,) = await TrailReader("toy", database).page(BY_ANN)
     assert row.details == {"unreadable": "[1"}

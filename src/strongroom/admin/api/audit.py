@@ -36,6 +36,11 @@ class AuditRowView(Answer):
     subject: str
     """What it was done to."""
     details: dict[str, Any]
+    lane: int
+    number: int
+    """In its lane."""
+    hash: str
+    """What chains it to the row before."""
 
 
 class AuditPage(Answer):
@@ -133,6 +138,9 @@ def _view(row: AuditRow) -> AuditRowView:
         action=row.action,
         subject=row.subject,
         details=row.details,
+        lane=row.lane,
+        number=row.number,
+        hash=row.hash,
     )
 
 

@@ -27,7 +27,7 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
+class Inspection:
     is_valid: bool
     address: str
 
@@ -70,7 +70,7 @@ class Messages:
         self._signatures.labels("bittensor", request.kind).inc()
         return Signed(signature=signature, address=keypair.address)
 
-    async def verify(self, principal: Principal, signer: Signer, text: str, signature: str) -> Verification:
+    async def verify(self, principal: Principal, signer: Signer, text: str, signature: str) -> Inspection:
         """Tells whether the key signed the message, as it is or wrapped in `<Bytes>`. Opens no key.
 
         Raises:
@@ -83,7 +83,7 @@ class Messages:
             text.encode(errors="surrogatepass"),
             f"{WRAP_START}{text}{WRAP_END}".encode(errors="surrogatepass"),
         )
-        return Verification(
+        return Inspection(
             is_valid=any(
                 verify(public.public_key, payload, claimed, public.crypto_type) for payload in payloads
             ),

@@ -120,7 +120,7 @@ _OTHERS: Final = {
     _DROPPED: ("ImmediatelyDropped", "The pool is full"),
     _UNACTIONABLE: ("Unactionable", "The pool has no use for the extrinsic"),
     _FORMAT: ("BadFormat", "The node cannot decode the extrinsic"),
-    _VERIFICATION: ("Verification", "The node could not verify the extrinsic"),
+    _VERIFICATION: ("Inspection", "The node could not verify the extrinsic"),
     _BAD_TYPE: ("BadType", "The node cannot decode the extrinsic"),
 }
 

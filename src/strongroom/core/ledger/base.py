@@ -38,7 +38,7 @@ from strongroom.core.runtime.telemetry import Status
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.access import ADMIN_SCOPES
 from strongroom.core.security.attempts import Attempts, AuditedBursts
-from strongroom.core.security.audit import Audit
+from strongroom.core.security.audit import Audit, verify
 from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.custody.backends import KeyBackends
@@ -60,6 +60,11 @@ from strongroom.core.storage.check import CHECK_S, check_database
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
 from strongroom.core.storage.patience import patiently
+from strongroom.core.transparency.file import CheckpointFile
+from strongroom.core.transparency.inspection import Inspection
+from strongroom.core.transparency.making import Checkpoints
+from strongroom.core.transparency.proving import Proofs
+from strongroom.core.transparency.settings import CheckpointSettings
 
 HOLDER_BYTES = 8
 PURGE_S = 3600.0
@@ -118,6 +123,7 @@ class LedgerBase(ABC, Generic[S]):
         )
         self._set_guard(definition, surroundings.guard)
         self._backends = None if settings.key is None else self._open_backends(settings.key)
+        self._set_transparency(definition.name, surroundings.checkpoints)
         self.leases = Leases(self.database, self.clock, holder=self.entropy.token(HOLDER_BYTES).hex())
         self._sealed: _Sealed | None = None
         self._keys_health: WorkHealth | None = None
@@ -153,6 +159,16 @@ class LedgerBase(ABC, Generic[S]):
         self._parked = ParkedRequests(
             self.audit, self.clock, self.entropy, lifetime_ms=settings.approval_lifetime_ms
         )
+
+    def _set_transparency(self, name: str, settings: CheckpointSettings) -> None:
+        """Makes what proves the audit trail to others."""
+        file = None if settings.file is None else CheckpointFile(settings.file)
+        self.checkpoints = Checkpoints(name, self.database, self.trail_key, self.clock, file)
+        self.proofs = Proofs(name, self.database)
+
+    def inspection(self) -> Inspection:
+        chains = partial(verify, self.database)
+        return Inspection(self.definition.name, self.database, self.checkpoints.public_key, chains)
 
     # A ledger defines these.
 
@@ -320,6 +336,9 @@ class LedgerBase(ABC, Generic[S]):
             self.definition.name, database=self.database, clock=self.clock, metrics=self.metrics
         )
         self.loops.start(self.loops.every(self.component("Tokens"), LOOK_S, expiry.look, part="expiry"))
+        if interval_s := self.surroundings.checkpoints.interval_s:
+            make = self.loops.every(self.component("Checkpoints"), interval_s, self.checkpoints.make_due)
+            self.under("checkpoints", [make])
         if self._own_rates is not None:
             purge = self._own_rates.purge
             self.loops.start(self.loops.every(self.component("Tokens"), RATES_PURGE_S, purge, part="purge"))

@@ -41,6 +41,10 @@ from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.schema import Revisions
+from strongroom.core.transparency.inspection import Inspection
+from strongroom.core.transparency.making import Checkpoints
+from strongroom.core.transparency.proving import Proofs
+from strongroom.core.transparency.settings import CheckpointSettings
 
 Check = Callable[[], Awaitable[str]]
 """One check of `strongroom doctor`: returns what is right as text, or raises what is wrong as a StrongroomError."""
@@ -76,6 +80,7 @@ class Surroundings:
     guard: GuardSettings = field(default_factory=GuardSettings)
     free_attempts: int = FREE
     """So many failed authentications in a row slow nobody down."""
+    checkpoints: CheckpointSettings = field(default_factory=CheckpointSettings)
     redis: Secret | None = None
     """The URL of the Redis in which processes count together; None: they do it in each ledger's database."""
 
@@ -100,6 +105,11 @@ class Ledger(Protocol):
     dry_run: DryRun
     payments: Payments
     approvals: ApprovalAdministration
+    checkpoints: Checkpoints
+    proofs: Proofs
+
+    def inspection(self) -> Inspection:
+        """What checks the audit trail against its checkpoints. Raises: Sealed."""
 
     def surfaces(self) -> list[Surface]:
         """The ledger's surfaces; they answer 503 until `open`. A process that runs only the loops does not call this."""

@@ -247,6 +247,8 @@ class SigningGate:
         if approval is not None and self._parking is not None:
             self._parking.signed(connection, approval, granted.payload_id or request.payload_hash)
         details = {**details_of(request), **granted.allowed.details}
+        if granted.payload_id not in {None, request.payload_hash}:
+            details["payment"] = granted.payload_id.hex().upper()
         self._audit.append(connection, request.principal, action, request.account, details)
 
 

@@ -16,6 +16,7 @@ from strongroom.core.intents.tables import intent
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
+from strongroom.core.transparency.rows import lane_row
 
 MAX_PAGE: Final = 500
 WINDOW: Final = 20_000
@@ -33,6 +34,11 @@ class AuditRow:
     action: str
     subject: str
     details: dict[str, Any]
+    lane: int
+    number: int
+    """In its lane."""
+    hash: str
+    """What chains it to the row before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +116,7 @@ class TrailReader:
         return [self._row(row) for row in await self._database.read(work)]
 
     def _row(self, row: Row[Any]) -> AuditRow:
+        of_lane = lane_row(row)
         return AuditRow(
             ledger=self._ledger,
             sequence=row.sequence,
@@ -118,6 +125,9 @@ class TrailReader:
             action=row.action,
             subject=row.subject,
             details=_details(row.details),
+            lane=of_lane.lane,
+            number=of_lane.number,
+            hash=of_lane.seal.hex(),
         )
 
 
@@ -131,6 +141,9 @@ def document_of(row: AuditRow) -> dict[str, Any]:
         "action": row.action,
         "subject": row.subject,
         "details": row.details,
+        "lane": row.lane,
+        "number": row.number,
+        "hash": row.hash,
     }
 
 

@@ -217,6 +217,7 @@ def begin_broadcast(
             stage=SENDING,
             created_at_ms=now_ms,
         )
+        granted.payload_id = intent.id
         return adopt(connection, intent)
 
 

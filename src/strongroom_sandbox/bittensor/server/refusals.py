@@ -39,5 +39,5 @@ def bad_format(error: Exception, wording: Wording) -> RpcError:
     if wording is Wording.RECORDED:
         return RpcError(UNKNOWN, "Error: wasm `unreachable` instruction executed")
     return RpcError(
-        VERIFICATION, f"Verification Error: Runtime error: Execution failed: {error}", f"RuntimeApi({error})"
+        VERIFICATION, f"Inspection Error: Runtime error: Execution failed: {error}", f"RuntimeApi({error})"
     )

@@ -216,7 +216,7 @@ async def test_a_faulty_pallet_stops_neither_blocks_nor_connections(
         assert [await rpc.notification() for _ in range(3)][2] == "invalid"
     elif where == "check":
         monkeypatch.setitem(dispatch.VALIDATIONS, transfer, panic)
-        with pytest.raises(RpcFailed, match="Verification Error"):
+        with pytest.raises(RpcFailed, match="Inspection Error"):
             await rpc.call("author_submitExtrinsic", raw)
     else:
         monkeypatch.setitem(dispatch.APIS, "Metadata_metadata_versions", panic)

@@ -117,7 +117,7 @@ async def test_a_future_extrinsic_waits_for_those_before_it(sandbox: SandboxNode
 
 @pytest.mark.parametrize(
     ("raw", "code", "message"),
-    [("0xdeadbeef", 1002, "Verification Error"), ("zz", -32602, "Invalid params"), (7, -32602, "Invalid")],
+    [("0xdeadbeef", 1002, "Inspection Error"), ("zz", -32602, "Invalid params"), (7, -32602, "Invalid")],
 )
 async def test_what_is_no_extrinsic(rpc: Rpc, raw: Any, code: int, message: str) -> None:
     with pytest.raises(RpcFailed) as failed:

@@ -6,7 +6,7 @@ from alembic import op
 from strongroom.core.storage.database import binary
 
 revision = "core_0019"
-down_revision = "core_0015"
+down_revision = "core_0018"
 
 
 def upgrade() -> None:

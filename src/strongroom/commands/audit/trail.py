@@ -1,4 +1,4 @@
-"""`strongroom audit`: the record of who did what."""
+"""`strongroom audit show|export`: the record of who did what."""
 
 import asyncio
 import json
@@ -21,8 +21,6 @@ from strongroom.core.terminal import print_table, progress
 from strongroom.core.transparency.reading import MAX_PAGE, AuditFilter, AuditRow, TrailReader, document_of
 from strongroom.registry import LEDGERS
 
-application = typer.Typer(help="The audit trail: who did what.", no_args_is_help=True)
-
 NAMES = " or ".join(one.name for one in LEDGERS)
 MOMENT = "2026-11-21 or 2026-11-21T08:57:00Z"
 Ledger = Annotated[
@@ -40,7 +38,6 @@ Since = Annotated[str | None, typer.Option(help=f"Done then or later: {MOMENT}."
 Until = Annotated[str | None, typer.Option(help="Done before then.")]
 
 
-@application.command()
 def show(
     ledger: Ledger = None,
     by: AsPrincipal = None,
@@ -72,7 +69,6 @@ def show(
         raise typer.Exit(1)
 
 
-@application.command()
 def export(
     ledger: Ledger = None,
     by: AsPrincipal = None,

@@ -1,0 +1,189 @@
+"""`strongroom audit key|checkpoint|checkpoints|verify|prove|consistency|check`: what the audit trail proves."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from strongroom.commands.context import Administrator, administrative_settings, named_or_configured
+from strongroom.core.errors import InvalidInput, NotFound, StrongroomError
+from strongroom.core.intents.payments import parse_payment_id
+from strongroom.core.ledger.contract import AnyLedger, Ledger
+from strongroom.core.terminal import progress
+from strongroom.core.transparency.checker import NotProven
+from strongroom.core.transparency.checker import check as check_offline
+from strongroom.core.transparency.checkpoint import Checkpoint, document_of, parse_checkpoint
+from strongroom.core.transparency.file import read_checkpoints
+from strongroom.core.transparency.inspection import Report
+from strongroom.core.transparency.reading import MAX_PAGE
+from strongroom.core.transparency.store import load_newest
+from strongroom.registry import LEDGERS
+
+NAMES = " or ".join(one.name for one in LEDGERS)
+LedgerName = Annotated[
+    str | None, typer.Option("--ledger", help=f"{NAMES}. Default: every ledger that is configured.")
+]
+OneLedger = Annotated[str, typer.Option("--ledger", help=f"{NAMES}.")]
+Key = Annotated[str, typer.Option("--key", help="The public key, as `audit key` prints it.")]
+T = TypeVar("T")
+
+
+def key(ledger: LedgerName = None) -> None:
+    """Print the public key that checkpoints are signed with. Keep it where the database's administrator cannot change it."""
+
+    async def work(running: Ledger) -> bytes:
+        return running.checkpoints.public_key
+
+    for definition, found in _of_each(ledger, work):
+        typer.echo(found.hex() if ledger is not None else f"{definition.name} {found.hex()}")
+
+
+def checkpoint(ledger: LedgerName = None) -> None:
+    """Sign a checkpoint of everything that is committed now, and print it as a line of JSON. Where many rows are new, several."""
+
+    async def work(running: Ledger) -> Sequence[Checkpoint]:
+        with progress("checkpoints of rows") as advance:
+            return await running.checkpoints.make(advance)
+
+    for _, made in _of_each(ledger, work):
+        for one in made:
+            typer.echo(json.dumps(document_of(one)))
+
+
+def checkpoints(
+    ledger: OneLedger = LEDGERS[0].name,
+    before: Annotated[
+        int | None, typer.Option(min=1, help="Those with lower numbers, for the next page.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="The newest ones.")] = 50,
+) -> None:
+    """List the checkpoints that are stored, the newest first, as JSON lines."""
+
+    async def work(running: Ledger) -> Sequence[Checkpoint]:
+        load = partial(load_newest, ledger=ledger, before=before, limit=limit)
+        return [one.checkpoint for one in await running.database.read(load)]
+
+    for _, found in _of_each(ledger, work):
+        for one in found:
+            typer.echo(json.dumps(document_of(one)))
+
+
+def verify(
+    ledger: LedgerName = None,
+    since: Annotated[
+        list[str] | None,
+        typer.Option(help="A checkpoint, or a file of them, that was kept elsewhere; may be repeated."),
+    ] = None,
+) -> None:
+    """Check that the trail is whole and has everything that its checkpoints say. Status 1: each line says what is wrong."""
+    kept = [one for each in since or () for one in _kept(each)]
+    settings = administrative_settings(None if ledger is None else [ledger])
+    if settings.checkpoints.file is not None:
+        kept += read_checkpoints(settings.checkpoints.file)
+
+    async def work(running: Ledger) -> Report:
+        with progress(f"{running.definition.name} rows") as advance:
+            return await running.inspection().run(kept, advance)
+
+    failed = False
+    for definition, report in _of_each(ledger, work):
+        for finding in report.findings:
+            failed = True
+            typer.echo(f"{definition.name}: {finding.code}: {finding.detail}")
+        if not report.findings:
+            typer.echo(f"{definition.name}: {summary_of(report)}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def prove(
+    payment: Annotated[
+        str, typer.Argument(metavar="PAYMENT", help="Its id, as `strongroom payment` takes it.")
+    ],
+    ledger: LedgerName = None,
+) -> None:
+    """Print a receipt: proof that the trail has the payment's row, which `audit check` checks with the public key alone."""
+    wanted = parse_payment_id(payment)
+    away: StrongroomError | None = None
+    for definition in named_or_configured(ledger):
+        try:
+            typer.echo(asyncio.run(_with(definition, lambda running: running.proofs.receipt(wanted))))
+        except NotFound as error:
+            away = away or error
+        except StrongroomError as error:
+            away = error
+        else:
+            return
+    raise away or NotFound("No ledger is configured")
+
+
+def consistency(
+    earlier: Annotated[int, typer.Argument(help="The number of a checkpoint.")],
+    later: Annotated[int, typer.Argument(help="The number of a later one.")],
+    ledger: OneLedger = LEDGERS[0].name,
+) -> None:
+    """Print proof that a checkpoint continues an earlier one, for whoever keeps both and cannot read the database."""
+    for _, proof in _of_each(ledger, lambda running: running.proofs.consistency(earlier, later)):
+        typer.echo(json.dumps(proof))
+
+
+def check(
+    receipt: Annotated[
+        str,
+        typer.Argument(help="A receipt, a proof or a checkpoint; a file that has it; -: the standard input."),
+    ],
+    public_key: Key,
+    payment: Annotated[str | None, typer.Option(help="The payment that the receipt must be of.")] = None,
+) -> None:
+    """Check a receipt offline, with the public key alone, and print what it proves. It needs no database."""
+    try:
+        known = bytes.fromhex(public_key)
+    except ValueError:
+        raise typer.BadParameter(
+            "--key has 64 hexadecimal digits, as `strongroom audit key` prints it"
+        ) from None
+    wanted = None if payment is None else parse_payment_id(payment)
+    try:
+        found = check_offline(_text(receipt), known, wanted)
+    except NotProven as error:
+        raise InvalidInput(str(error), code="not_proven") from None
+    typer.echo(json.dumps(found))
+
+
+def summary_of(report: Report) -> str:
+    last = report.last
+    if last is None:
+        return f"{report.rows} rows verified; no checkpoint yet"
+    return f"{report.rows} rows verified, {last.rows} of them up to checkpoint {last.number} of {last.at}"
+
+
+def _kept(text: str) -> Sequence[Checkpoint]:
+    """Raises: InvalidInput, CheckpointFileUnusable, BadParameter."""
+    if text.lstrip().startswith("{"):
+        return [parse_checkpoint(text)]
+    if not Path(text).is_file():
+        raise typer.BadParameter(f"--since {text!r} is neither a checkpoint nor a file")
+    return read_checkpoints(Path(text))
+
+
+def _text(receipt: str) -> str:
+    if receipt == "-":
+        return sys.stdin.read()
+    try:
+        return Path(receipt).read_text()
+    except OSError:  # a receipt is too long for a name
+        return receipt
+
+
+def _of_each(ledger: str | None, work: Callable[[Ledger], Awaitable[T]]) -> list[tuple[AnyLedger, T]]:
+    return [(each, asyncio.run(_with(each, work))) for each in named_or_configured(ledger)]
+
+
+async def _with(ledger: AnyLedger, work: Callable[[Ledger], Awaitable[Any]]) -> Any:
+    async with Administrator().prepared(ledger) as running:
+        return await work(running)

@@ -1,0 +1,237 @@
+"""`strongroom audit verify`: whether the trail is whole, and still has everything that its checkpoints say.
+
+Whoever can write the database can change, remove and add rows, cut the end off, wipe tables, or put an older copy in place, but cannot
+sign. What they did shows as findings, each with a stable code:
+
+    chain_broken            a row was changed, removed, reordered or put in
+    rows_missing            rows that a checkpoint covers are gone
+    rows_altered            rows that a checkpoint covers are not those that it was signed for
+    checkpoint_forged       a checkpoint is not signed with the key
+    checkpoint_missing      a checkpoint is gone; if it came from elsewhere, the database may be an older copy
+    checkpoint_differs      the database has another checkpoint with this number
+    checkpoint_chain        a checkpoint does not continue the one before it
+    checkpoint_state        what the next checkpoint would go on from does not belong to the last one
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from strongroom.core.security.audit import AuditBroken
+from strongroom.core.storage.database import Database
+from strongroom.core.transparency.checkpoint import (
+    NONE_BEFORE,
+    Checkpoint,
+    CheckpointsBroken,
+    Ranges,
+    log_leaf,
+)
+from strongroom.core.transparency.merkle import Frontier, tree_root
+from strongroom.core.transparency.rows import load_range
+from strongroom.core.transparency.store import (
+    Stored,
+    load_checkpoint,
+    load_checkpoints,
+    load_last,
+    load_state,
+)
+
+CHUNK: Final = 200
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong."""
+
+    code: str
+    detail: str
+
+
+TrailCheck = Callable[[], Awaitable[Iterable[Finding]]]
+"""A further check of `verify`: of what the trail should know of other tables."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    findings: Sequence[Finding]
+    rows: int
+    """So many rows of the chains are whole; 0 where they are not."""
+    checkpoints: int
+    last: Checkpoint | None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Walk:
+    """Where the walk along the checkpoints is."""
+
+    last: Checkpoint | None = None
+    frontier: Frontier | None = field(default_factory=Frontier)
+    """None: a gap hides how the log goes on."""
+    positions: dict[int, int] = field(default_factory=dict)
+    tips: dict[int, bytes] = field(default_factory=dict)
+    count: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    def find(self, code: str, detail: str) -> None:
+        self.findings.append(Finding(code=code, detail=detail))
+
+
+class Inspection:
+    """Of one ledger's trail."""
+
+    def __init__(
+        self,
+        ledger: str,
+        database: Database,
+        public_key: bytes,
+        chains: Callable[[], Awaitable[int]],
+        checks: Sequence[TrailCheck] = (),
+    ) -> None:
+        """`chains` checks the rows themselves and returns how many there are; it raises `AuditBroken`."""
+        self._ledger = ledger
+        self._database = database
+        self._public_key = public_key
+        self._chains = chains
+        self._checks = checks
+
+    async def run(
+        self, kept: Sequence[Checkpoint] = (), progress: Progress = lambda _done, _all: None
+    ) -> Report:
+        """`kept`: checkpoints that somebody keeps elsewhere. Those of other ledgers are passed over."""
+        findings, rows = list[Finding](), 0
+        try:
+            rows = await self._chains()
+        except AuditBroken as error:
+            findings.append(Finding(code="chain_broken", detail=error.message))
+        walk = await self._walk(progress)
+        findings += walk.findings
+        findings += await self._state(walk)
+        for one in kept:
+            if one.ledger == self._ledger:
+                findings += await self._kept(one)
+        for check in self._checks:
+            findings += await check()
+        return Report(findings=findings, rows=rows, checkpoints=walk.count, last=walk.last)
+
+    async def _walk(self, progress: Progress) -> _Walk:
+        """Along all stored checkpoints, from the first to the last."""
+        walk = _Walk()
+        last = await self._database.read(partial(load_last, ledger=self._ledger))
+        total = 0 if last is None else last.checkpoint.rows
+        while True:
+            after = 0 if walk.last is None else walk.last.number
+            load = partial(load_checkpoints, ledger=self._ledger, after=after, limit=CHUNK)
+            found = await self._database.read(load)
+            for stored in found:
+                await self._step(walk, stored)
+                progress(min(stored.checkpoint.rows, total), total)
+            if len(found) < CHUNK:
+                return walk
+
+    async def _step(self, walk: _Walk, stored: Stored) -> None:
+        one, before = stored.checkpoint, walk.last
+        expected = 1 if before is None else before.number + 1
+        if one.number != expected:
+            missing = str(expected) if one.number == expected + 1 else f"{expected} to {one.number - 1}"
+            walk.find("checkpoint_missing", f"checkpoint {missing} is gone")
+            walk.frontier = None
+        elif one.previous != (NONE_BEFORE if before is None else before.hash):
+            walk.find("checkpoint_chain", f"checkpoint {one.number} does not name the one before it")
+        if not one.is_signed_by(self._public_key):
+            walk.find("checkpoint_forged", f"checkpoint {one.number} is not signed with the key")
+        walk.last, walk.count = one, walk.count + 1
+        try:
+            ranges = Ranges.parse(stored.ranges)
+        except (ValueError, msgspec.MsgspecError):
+            walk.find("checkpoint_chain", f"what checkpoint {one.number} covers was changed")
+            walk.frontier = None
+            return
+        self._check_log(walk, one, ranges)
+        walk.positions |= {lane: upto for lane, (_, upto) in ranges.by_lane.items()}
+        await self._check_rows(walk, one, ranges)
+
+    def _check_log(self, walk: _Walk, one: Checkpoint, ranges: Ranges) -> None:
+        if walk.frontier is None:
+            return
+        walk.frontier.append(log_leaf(one, ranges))
+        continues = all(walk.positions.get(lane, 0) == first for lane, (first, _) in ranges.by_lane.items())
+        upto = walk.positions | {lane: last for lane, (_, last) in ranges.by_lane.items()}
+        if (
+            walk.frontier.root() != one.root
+            or not continues
+            or (ranges.count, sum(upto.values())) != (one.batch_rows, one.rows)
+        ):
+            walk.find("checkpoint_chain", f"checkpoint {one.number} does not continue those before it")
+            walk.frontier = None
+
+    async def _check_rows(self, walk: _Walk, one: Checkpoint, ranges: Ranges) -> None:
+        leaves = list[bytes]()
+        numbers: dict[int, list[int]] = {lane: [] for lane in ranges.by_lane}
+        async for row in load_range(self._database, ranges.by_lane):
+            leaves.append(row.leaf)
+            walk.tips[row.lane] = leaves[-1]
+            numbers[row.lane].append(row.number)
+        gaps = [
+            gap
+            for lane, (first, last) in sorted(ranges.by_lane.items())
+            for gap in _gaps(lane, first, last, numbers[lane])
+        ]
+        if gaps:
+            walk.find(
+                "rows_missing",
+                f"checkpoint {one.number} of {one.at} covers rows that are gone: {', '.join(gaps)}",
+            )
+        elif tree_root(leaves) != one.batch_root:
+            where = ", ".join(
+                f"lane {lane}: {first + 1} to {last}" for lane, (first, last) in ranges.by_lane.items()
+            )
+            walk.find("rows_altered", f"the rows that checkpoint {one.number} covers were changed: {where}")
+
+    async def _state(self, walk: _Walk) -> list[Finding]:
+        """What the next checkpoint goes on from. Whoever makes one refuses what does not belong to the last one."""
+        try:
+            state = await self._database.read(load_state)
+        except CheckpointsBroken as error:
+            return [Finding(code="checkpoint_state", detail=error.message)]
+        number, root = (0, Frontier().root()) if walk.last is None else (walk.last.number, walk.last.root)
+        if state.number > number:
+            detail = f"checkpoints after {number} are gone: the last one was {state.number}"
+            return [Finding(code="checkpoint_missing", detail=detail)]
+        is_sound = state.positions == walk.positions and (bool(walk.findings) or state.tips == walk.tips)
+        if state.number != number or state.frontier.root() != root or not is_sound:
+            detail = f"strongroom_checkpoint_state does not belong to checkpoint {number}"
+            return [Finding(code="checkpoint_state", detail=detail)]
+        return []
+
+    async def _kept(self, one: Checkpoint) -> list[Finding]:
+        name = f"checkpoint {one.number} of {one.at}"
+        if not one.is_signed_by(self._public_key):
+            return [
+                Finding(
+                    code="checkpoint_forged", detail=f"{name}, which was given, is not signed with the key"
+                )
+            ]
+        load = partial(load_checkpoint, ledger=self._ledger, number=one.number)
+        stored = await self._database.read(load)
+        if stored is None:
+            detail = f"{name} with {one.rows} rows is not in the database: it is an older copy, or was wiped"
+            return [Finding(code="checkpoint_missing", detail=detail)]
+        if stored.checkpoint.message != one.message:
+            detail = f"{name} is another one in the database: the trail was rewritten"
+            return [Finding(code="checkpoint_differs", detail=detail)]
+        return []
+
+
+def _gaps(lane: int, first: int, last: int, found: Sequence[int]) -> list[str]:
+    """The stretches of numbers that are missing, in words."""
+    gaps, expected = list[str](), first + 1
+    for number in [*found, last + 1]:
+        if number > expected:
+            stretch = str(expected) if number == expected + 1 else f"{expected} to {number - 1}"
+            gaps.append(f"lane {lane}: {stretch}")
+        expected = number + 1
+    return gaps
