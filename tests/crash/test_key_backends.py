@@ -1,6 +1,7 @@
 """A service whose key-encryption key is wrapped by OpenBao, AWS KMS or an HSM: first start, away, wrong, and back."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -67,9 +68,9 @@ class Started:
         await asyncio.to_thread(self.process.wait_ready)
 
     async def component(self, name: str) -> dict[str, Any]:
+        """Empty while the management surface is not open."""
         whole = await self.ask("GET", f"{self.management}/health")
-        assert whole is not None
-        found: dict[str, Any] = whole.json()["components"][name]
+        found: dict[str, Any] = {} if whole is None else whole.json()["components"].get(name, {})
         return found
 
     async def make_wallet(self, name: str) -> None:
@@ -268,3 +269,53 @@ def _database(url: URL) -> dict[str, str]:
         "ATTO_DB_USER": str(url.username),
         "ATTO_DB_PASSWORD": str(url.password),
     }
+
+
+async def test_neither_credentials_nor_the_key_are_ever_shown(house: House, tmp_path: Path) -> None:
+    """In logs of every level, errors, health, metrics, and all files of the data folder."""
+    variables = house.environment("atto", LOG_LEVEL="DEBUG")
+    shown: list[str] = []
+    async with serving(tmp_path / "data", variables) as service:
+        await service.ready()
+        await service.make_wallet("Treasury")
+        for path in ("/health", "/prometheus"):
+            answer = await service.ask("GET", service.management + path)
+            assert answer is not None
+            shown.append(answer.text)
+        assert await asyncio.to_thread(service.process.terminate) == 0
+        shown.append(service.process.logs())
+    house.leave()
+    try:
+        async with serving(tmp_path / "data", variables) as service:
+            await until(lambda: service.component("attoKeyBackend"), lambda one: house.reference in str(one))
+            refused = await service.until_status(f"{service.atto}/wallets", 503)
+            shown += [refused.text, str(await service.component("attoKeyBackend"))]
+            assert await asyncio.to_thread(service.process.terminate) == 0
+            shown.append(service.process.logs())
+        shown.append((await asyncio.to_thread(doctor, tmp_path / "data", variables))[1])
+    finally:
+        house.come_back()
+    text = "\n".join(shown)
+    assert house.reference in text
+    files = await asyncio.to_thread(_contents, tmp_path / "data")
+    for secret in await _secrets(house, tmp_path / "data"):
+        assert secret not in text.encode()
+        assert secret not in files
+
+
+async def _secrets(house: House, folder: Path) -> list[bytes]:
+    """The credentials, and the key-encryption key as bytes, hex digits and base64."""
+    url = sqlite_url(str(folder / "atto.sqlite3"))
+    ((wrapped,),) = execute_elsewhere(url, "SELECT hex(wrapped) FROM strongroom_key")
+    backend = house.backend("atto")
+    key = await backend.unwrap(bytes.fromhex(wrapped))
+    await backend.close()
+    names = ("VAULT_TOKEN", "AWS_SECRET_ACCESS_KEY", "STRONGROOM_PKCS11_PIN")
+    credentials = [house.variables[name].encode() for name in names if name in house.variables]
+    assert len(credentials) == 1
+    shapes = [key, key.hex().encode(), key.hex().upper().encode(), base64.b64encode(key)[:-2]]
+    return credentials + shapes
+
+
+def _contents(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
