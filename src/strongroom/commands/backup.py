@@ -36,7 +36,17 @@ def backup(
         typer.echo(f"{ledger}: {source} is in {folder / source.name}")
     if keys is not None:
         make_private_folder(keys)
-        for source in (settings.data / name for name in SECRETS):
+        # While a key is changed, the next one lies beside it, and afterwards the old one.
+        found = (
+            path
+            for name in SECRETS
+            for path in (
+                settings.data / name,
+                *settings.data.glob(f"{name}.next"),
+                *settings.data.glob(f"{name}.v*"),
+            )
+        )
+        for source in found:
             if source.exists():
                 copy_secret(source, keys / source.name)
                 typer.echo(f"{source} is in {keys / source.name}")

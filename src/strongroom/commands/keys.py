@@ -1,4 +1,4 @@
-"""`strongroom keys`: what an operator decides about sealed rows that the service refuses."""
+"""`strongroom keys`: the key-encryption key is changed, and an operator decides about sealed rows that the service refuses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,20 +9,29 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from strongroom.commands.context import administrative_settings, named_ledger, own_settings
+from strongroom.commands.context import (
+    AsOperator,
+    administrative_settings,
+    named_ledger,
+    operator,
+    own_settings,
+    prepared,
+)
 from strongroom.commands.installed import require_installed
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.ledger.key_backends import opened_backends
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.custody.backends import KeySupply
+from strongroom.core.security.custody.rotation import Plan, Rotated, Rotation
 from strongroom.core.security.keys.trail_key import TrailKey
+from strongroom.core.security.keys.versions import KeyVersion
 from strongroom.core.security.repair import ExaminedRow, Repair
 from strongroom.core.storage.database import Database
-from strongroom.core.terminal import print_table
+from strongroom.core.terminal import minute, print_table, progress
 from strongroom.registry import LEDGERS
 
 application = typer.Typer(
-    help="Sealed rows that do not open or were altered: look at them, accept or abandon them.",
+    help="Change the key-encryption key. Look at sealed rows that do not open or were altered, accept or abandon them.",
     no_args_is_help=True,
 )
 
@@ -48,8 +57,67 @@ def list_rows(ledger: Ledger) -> None:
         unbound = "" if one.is_bound else ", and the next start of the service binds it"
         table.add_row(Text(one.row.name), Text(one.words or f"good{unbound}"))
     print_table(table)
+    versions = asyncio.run(_rotating(ledger, _count))
+    counted = Table("version", "state", "since", "rows")
+    for version, rows in versions:
+        counted.add_row(str(version.version), version.state, minute(version.created_at_ms), str(rows))
+    print_table(counted)
     if any(one.words for one in examined):
         raise typer.Exit(1)
+
+
+@application.command()
+def rotate(
+    ledger: Ledger,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    name: AsOperator = None,
+) -> None:
+    """Change the key-encryption key while the service runs, or go on with a change that was interrupted."""
+
+    async def plan(rotation: Rotation) -> Plan:
+        return await rotation.plan()
+
+    async def run(rotation: Rotation) -> Rotated:
+        with progress("sealed anew") as advance:
+            return await rotation.run(operator(name), advance)
+
+    if dry_run:
+        _say_plan(asyncio.run(_rotating(ledger, plan)))
+        return
+    done = asyncio.run(_rotating(ledger, run))
+    typer.echo(f"version {done.version} is active; {done.rows} rows were sealed anew")
+    if done.left:
+        typer.echo(
+            f"{len(done.left)} rows still need an older version, because they are refused: {', '.join(done.left)}."
+            f" Accept or abandon them (strongroom keys list {ledger}), then run this command again",
+            err=True,
+        )
+        raise typer.Exit(1)
+    typer.echo("nothing needs the older versions any more: remove the old key where it was given")
+
+
+def _say_plan(plan: Plan) -> None:
+    begin = "goes on with" if plan.goes_on else "makes active"
+    typer.echo(f"{begin} version {plan.version}; {plan.rows} rows are to be sealed anew")
+    for one in plan.replicas:
+        typer.echo(f"process {one.name} has the versions {', '.join(map(str, sorted(one.versions)))}")
+    if plan.without_key:
+        typer.echo(f"without the next key: {', '.join(plan.without_key)}", err=True)
+        raise typer.Exit(1)
+
+
+async def _count(rotation: Rotation) -> list[tuple[KeyVersion, int]]:
+    counts = await rotation.needs()
+    return [(one, counts.get(one.version, 0)) for one in await rotation.versions()]
+
+
+async def _rotating(ledger: str, work: Callable[[Rotation], Awaitable[T]]) -> T:
+    definition = named_ledger(ledger, SEALING)
+    async with prepared(definition.name) as running:
+        custody = running.custody
+        assert custody is not None  # noqa: S101 - for the type checker: the ledger is one of SEALING
+        await custody.open()
+        return await work(custody.rotation())
 
 
 @application.command()

@@ -14,6 +14,7 @@ from strongroom.atto.wallets.holdings import WalletHoldings
 from strongroom.core.errors import VaultError
 from strongroom.core.runtime.telemetry import ComponentHealth, Status
 from strongroom.core.security.audit import Audit
+from strongroom.core.security.custody.keeping import Keeping
 from strongroom.core.security.custody.opening import open_ring
 from strongroom.core.security.holdings import bind_holdings
 from strongroom.core.security.keys.ring import KeyRing
@@ -209,7 +210,8 @@ async def test_two_first_starts_with_keys_of_their_own_do_not_both_go_on(
         source = KeySource(
             ledger="atto", variable="CHA_CHA20_KEY_ENCRYPTION_KEY", origin=str(file), given=None, file=file
         )
-        await open_ring(ring, source, database=database, holdings=holdings, clock=clock, entropy=entropy)
+        keeping = Keeping(source=source, holdings=holdings, database=database, clock=clock, entropy=entropy)
+        await open_ring(ring, keeping)
         await bind_holdings(database, holdings, ring, Audit(clock, open_trail()))
         return ring.current.check()
 

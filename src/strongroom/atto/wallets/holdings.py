@@ -1,6 +1,6 @@
 """The sealed values in the Atto database: each wallet's entropy, and the wallet key that opens it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from strongroom.core.security.bindings import HeldRow, Kind
 from strongroom.core.security.holdings import Holdings
 from strongroom.core.security.keys.ring import KeyRing
 from strongroom.core.security.vault import open_sealed
+from strongroom.core.storage.database import locking
 
 WALLETS: Final = Kind(
     table="wallet",
@@ -59,12 +60,23 @@ class WalletHoldings(Holdings):
 
     kind = WALLETS
 
-    def rows(self, connection: Connection, *, in_full: bool = False) -> Sequence[HeldWallet]:
+    def rows(
+        self,
+        connection: Connection,
+        *,
+        in_full: bool = False,
+        names: Collection[str] | None = None,
+        lock: bool = False,
+    ) -> Sequence[HeldWallet]:
         query = select(*WALLET_COLUMNS).order_by(tables.wallet.c.name)
+        if names is not None:
+            query = query.where(tables.wallet.c.name.in_(names))
+        found = wallet_records(connection.execute(locking(query) if lock else query).all())
         first = first_accounts(connection) if in_full else {}
         return [
             HeldWallet(name=one.name, values=held_row(one).values, first=first.get(one.name))
-            for one in wallet_records(connection.execute(query).all())
+            for one in found
+            if names is None or one.name in names  # MySQL ignores case
         ]
 
     def problem(self, ring: KeyRing, row: HeldRow) -> str | None:

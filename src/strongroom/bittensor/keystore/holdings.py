@@ -1,6 +1,6 @@
 """Lists the sealed values of the Bittensor ledger's database: the secret of each imported key."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, update
@@ -37,9 +37,18 @@ _RESEAL = (
 class KeyHoldings(Holdings):
     kind = KEYS
 
-    def rows(self, connection: Connection, *, in_full: bool = False) -> Sequence[HeldRow]:
+    def rows(
+        self,
+        connection: Connection,
+        *,
+        in_full: bool = False,
+        names: Collection[str] | None = None,
+        lock: bool = False,
+    ) -> Sequence[HeldRow]:
         del in_full  # the row itself names the public key
-        return [held_row(one) for one in load_keys(connection)]
+        wallets = {name.partition("/")[0] for name in names or ()}
+        found = load_keys(connection, *wallets, lock=lock)
+        return [held_row(one) for one in found if names is None or str(one.key) in names]
 
     def problem(self, ring: KeyRing, row: HeldRow) -> str | None:
         public_key, sealed_secret = row.values
@@ -52,7 +61,8 @@ class KeyHoldings(Holdings):
         return None if keypair.public_key == public_key else "holds the secret of another address"
 
     def replace(self, connection: Connection, changes: Sequence[tuple[HeldRow, bytes]]) -> None:
-        names = {str(one.key): one.key for one in load_keys(connection)}
+        wallets = {row.name.partition("/")[0] for row, _ in changes}
+        names = {str(one.key): one.key for one in load_keys(connection, *wallets)}
         connection.execute(
             _RESEAL,
             [

@@ -32,12 +32,12 @@ def load_key(connection: Connection, key: KeyName) -> StoredKey | None:
     return None if found is None else _stored(found)
 
 
-def load_keys(connection: Connection, wallet: str | None = None) -> list[StoredKey]:
-    """Reads the keys of one wallet or of all wallets, sorted."""
+def load_keys(connection: Connection, *wallets: str, lock: bool = False) -> list[StoredKey]:
+    """Reads the keys of these wallets, or of all, sorted. `lock` locks their rows until the transaction ends."""
     query = select(_key).order_by(_key.c.wallet, _key.c.kind, _key.c.name)
-    if wallet is not None:
-        query = query.where(_key.c.wallet == wallet)
-    return [_stored(row) for row in connection.execute(query)]
+    if wallets:
+        query = query.where(_key.c.wallet.in_(wallets))
+    return [_stored(row) for row in connection.execute(locking(query) if lock else query)]
 
 
 def open_key(vault: Vault, stored: StoredKey) -> Keypair:

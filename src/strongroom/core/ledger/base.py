@@ -42,10 +42,9 @@ from strongroom.core.security.audit import Audit, verify
 from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.custody.backends import KeyBackends
-from strongroom.core.security.custody.opening import open_ring
-from strongroom.core.security.holdings import Holdings, bind_holdings
-from strongroom.core.security.keys.ring import TRAIL, KeyRing
-from strongroom.core.security.keys.secrets import open_secrets
+from strongroom.core.security.custody.custody import CARRY_ON_S, POLL_S, Custody
+from strongroom.core.security.custody.keeping import Keeping
+from strongroom.core.security.holdings import bind_holdings
 from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.policy import Policy, SigningGate
@@ -125,6 +124,7 @@ class LedgerBase(ABC, Generic[S]):
         self._backends = None if settings.key is None else self._open_backends(settings.key)
         self._set_transparency(definition.name, surroundings.checkpoints)
         self.leases = Leases(self.database, self.clock, holder=self.entropy.token(HOLDER_BYTES).hex())
+        self.custody = self._make_custody()
         self._sealed: _Sealed | None = None
         self._keys_health: WorkHealth | None = None
         self._openings: dict[str, Opening] = {}
@@ -137,6 +137,21 @@ class LedgerBase(ABC, Generic[S]):
         backends = open_backends(source, self.clock, self.entropy)
         self.stack.push_async_callback(backends.close)
         return backends
+
+    def _make_custody(self) -> Custody | None:
+        """The ledger's keys; None if it seals nothing."""
+        holdings, source = self.definition.holdings(), self.settings.key
+        if holdings is None or source is None:
+            return None
+        keeping = Keeping(
+            source=source,
+            holdings=holdings,
+            database=self.database,
+            clock=self.clock,
+            entropy=self.entropy,
+            backends=self._backends,
+        )
+        return Custody(keeping, self.audit, self.trail_key, self.leases.holder)
 
     def _set_guard(self, definition: AnyLedger, settings: GuardSettings) -> None:
         """Makes what decides about signatures, and what people do with it."""
@@ -275,9 +290,8 @@ class LedgerBase(ABC, Generic[S]):
 
     async def open_keys(self) -> None:
         """Opens the keys, unless they are open. It may run several times. Raises as `open`."""
-        holdings = self.definition.holdings()
-        if holdings is not None and self.settings.key is not None and self._sealed is None:
-            self._sealed = await self._open_key(self.settings.key, holdings)
+        if self.custody is not None and self._sealed is None:
+            self._sealed = await self._open_key(self.custody)
 
     async def open(self) -> None:
         """Prepares the database, opens the keys, assembles the ledger, and lets its surfaces serve.
@@ -306,12 +320,11 @@ class LedgerBase(ABC, Generic[S]):
         if self.is_served and self._backends is not None and self._backends.newest is not None:
             self.trail_key.close("What keeps the key-encryption key has not answered yet")
             return
-        holdings, source = self.definition.holdings(), self.settings.key
         try:
-            if holdings is None or source is None:
+            if self.custody is None:
                 self.trail_key.open(self.definition.trail_secret(self.settings))
             else:
-                self.trail_key.open((await self._open_ring(source, holdings)).secret(TRAIL))
+                await self.custody.open()
         except (KeyBackendAway, VaultError) as error:
             self.trail_key.close(error.message)
 
@@ -344,10 +357,20 @@ class LedgerBase(ABC, Generic[S]):
             self.loops.start(self.loops.every(self.component("Tokens"), RATES_PURGE_S, purge, part="purge"))
         if self._sealed is not None:
             self.background.start(self._sealed.watch.run())
+        if self.custody is not None:
+            self._start_custody(self.custody)
         if self._idempotency is not None:
             self.loops.start(self.loops.run(self.component("Instance"), self._live))
             self.loops.start(self.loops.every(self.component("Purge"), PURGE_S, self._idempotency.purge))
         self.start_loops()
+
+    def _start_custody(self, custody: Custody) -> None:
+        name = self.component("Keys")
+        self.loops.start(self.loops.every(name, POLL_S, custody.look, part="versions", max_pause_s=POLL_S))
+        self.under(
+            "keys",
+            [self.loops.every(name, CARRY_ON_S, custody.carry_on, part="rotation", wake=custody.news)],
+        )
 
     def _open_rates(self) -> RateLimiter:
         """What counts how often callers ask, in Redis where there is one."""
@@ -413,6 +436,8 @@ class LedgerBase(ABC, Generic[S]):
         await self.background.close()
         with suppress(StrongroomError):  # the last minute of uses is lost while the database is away
             await self.token_uses.write(everything=True)
+            if self.custody is not None:
+                await self.custody.leave()
         await self.stack.aclose()
 
     @property
@@ -421,15 +446,16 @@ class LedgerBase(ABC, Generic[S]):
             raise VaultError(f"the ledger {self.definition.name} has no key-encryption key")
         return self._sealed
 
-    async def _open_key(self, source: KeySource, holdings: Holdings) -> "_Sealed":
-        """Opens the key and checks it against the database, before anything is signed or sealed with it."""
-        ring = await self._open_ring(source, holdings)
-        self.trail_key.open(ring.secret(TRAIL))
+    async def _open_key(self, custody: Custody) -> "_Sealed":
+        """Opens the keys and checks them against the database, before anything is signed or sealed with them."""
+        ring, holdings = custody.ring, custody.keeping.holdings
+        if not ring.is_open:
+            await custody.open()
         await bind_holdings(self.database, holdings, ring, self.audit)
         watch = KeyWatch(
             Watched(
                 component=self.component("Keys"),
-                source=source,
+                source=custody.keeping.source,
                 ring=ring,
                 holdings=holdings,
                 backends=self._backends,
@@ -441,21 +467,6 @@ class LedgerBase(ABC, Generic[S]):
         )
         await watch.check()
         return _Sealed(Vault(ring, self.entropy), Bindings(ring, holdings.kind), watch)
-
-    async def _open_ring(self, source: KeySource, holdings: Holdings) -> KeyRing:
-        """The keys that the database needs, with the secrets under them. Raises: VaultError."""
-        ring = KeyRing()
-        await open_ring(
-            ring,
-            source,
-            database=self.database,
-            holdings=holdings,
-            clock=self.clock,
-            entropy=self.entropy,
-            backends=self._backends,
-        )
-        await open_secrets(self.database, ring, self.entropy)
-        return ring
 
 
 class _Sealed:

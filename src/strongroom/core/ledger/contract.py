@@ -35,6 +35,7 @@ from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.attempts import FREE, AuditedBursts
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.authentication import TokenCheck
+from strongroom.core.security.custody.custody import Custody
 from strongroom.core.security.holdings import Holdings
 from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.keys.trail_key import TrailKey
@@ -98,6 +99,8 @@ class Ledger(Protocol):
     """What rows of the audit trail are made with. It is closed until `prepare`."""
     tokens: Tokens
     token_check: TokenCheck
+    custody: Custody | None
+    """The key-encryption keys; None if the ledger seals nothing."""
     bursts: AuditedBursts
     """Records repeated failures of authentication in the ledger's audit trail."""
     guard: Guard

@@ -21,11 +21,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, select
 
 from strongroom.core.chunks import chunks
-from strongroom.core.errors import VaultError
+from strongroom.core.errors import Conflict, VaultError
 from strongroom.core.security.keys.ring import KeyRing
+from strongroom.core.security.keys.versions import KeyState
 from strongroom.core.security.vault import KEY_CHECK_PURPOSE
 from strongroom.core.storage import tables
-from strongroom.core.storage.database import upsert
+from strongroom.core.storage.database import holding, upsert
 
 PURPOSE: Final = KEY_CHECK_PURPOSE
 ALTERED: Final = "sealed_row_altered"
@@ -61,16 +62,28 @@ class Bindings:
         self._ring = ring
         self._kind = kind
         self._one = _tags_of(kind).where(tables.binding.c.id == bindparam("binding_id"))
+        self._some = _tags_of(kind).where(tables.binding.c.id.in_(bindparam("binding_ids", expanding=True)))
         self._all = _tags_of(kind).where(tables.binding.c.table_name == kind.table)
 
     def bind(self, connection: Connection, rows: Iterable[HeldRow], sequence: int) -> None:
         """Writes the tags of rows with these values. `sequence` names the audit row of the change."""
         self._write(connection, [(row, sequence) for row in rows])
 
+    def bind_again(self, connection: Connection, rows: Iterable[tuple[HeldRow, int]]) -> None:
+        """Makes the tags of rows anew, each with the sequence that it has, after they were sealed under another key."""
+        self._write(connection, rows)
+
+    def sound(self, connection: Connection, rows: Sequence[HeldRow]) -> dict[str, int]:
+        """The sequences in the tags of those rows that are as the service wrote them, by the rows' names."""
+        ids = {self._id(row.name): row for row in rows}
+        found = connection.execute(self._some, {"binding_ids": list(ids)})
+        return {row.row_name: row.sequence for row in found if self._problem(ids[row.id], row) is None}
+
     def _write(self, connection: Connection, rows: Iterable[tuple[HeldRow, int]]) -> None:
-        values = []
+        values, versions = [], set()
         for row, sequence in rows:
             version = self._version(row)
+            versions.add(version)
             values.append(
                 {
                     "id": self._id(row.name),
@@ -81,6 +94,7 @@ class Bindings:
                     "key_version": version,
                 }
             )
+        _require_live(connection, versions)
         for some in chunks(values, CHUNK):
             upsert(connection, tables.binding, some, ["sequence", "tag", "key_version"])
 
@@ -141,6 +155,22 @@ class Bindings:
         for column, value in zip(self._kind.columns, row.values, strict=True):
             parts += [column.encode(), value]
         return hmac.digest(self._ring.derive(version, PURPOSE), _encoded(*parts), "sha256")
+
+
+def _require_live(connection: Connection, versions: set[int]) -> None:
+    """Makes sure that no row is bound with a key that was retired while the caller did its work.
+
+    Raises:
+        Conflict: it was.
+    """
+    rows = connection.execute(_STATES, {"versions": sorted(versions)})
+    if any(row.state == KeyState.RETIRED for row in rows):
+        raise Conflict("The key-encryption key was changed meanwhile: try again", code="key_changed")
+
+
+_STATES = holding(
+    select(tables.key.c.state).where(tables.key.c.version.in_(bindparam("versions", expanding=True)))
+)
 
 
 def _tags_of(kind: Kind) -> Select[Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 from sqlalchemy import Connection, select
@@ -28,8 +28,18 @@ class Holdings(ABC):
     kind: Kind
 
     @abstractmethod
-    def rows(self, connection: Connection, *, in_full: bool = False) -> Sequence[HeldRow]:
-        """Every row that has a secret or may have one. With `in_full` the rows also have the data that `problem` needs."""
+    def rows(
+        self,
+        connection: Connection,
+        *,
+        in_full: bool = False,
+        names: Collection[str] | None = None,
+        lock: bool = False,
+    ) -> Sequence[HeldRow]:
+        """Every row that has a secret or may have one, or those of these names.
+
+        With `in_full` the rows also have the data that `problem` needs. `lock` locks them until the transaction ends.
+        """
 
     def is_sealed(self, row: HeldRow) -> bool:
         """Whether the row has a value that only the key-encryption key opens."""

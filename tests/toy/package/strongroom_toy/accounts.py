@@ -1,6 +1,6 @@
 """Accounts: their keys are made here, sealed in the vault, and opened only to sign."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
@@ -28,10 +28,18 @@ class AccountHoldings(Holdings):
 
     kind = ACCOUNTS
 
-    def rows(self, connection: Connection, *, in_full: bool = False) -> Sequence[HeldRow]:
+    def rows(
+        self,
+        connection: Connection,
+        *,
+        in_full: bool = False,
+        names: Collection[str] | None = None,
+        lock: bool = False,
+    ) -> Sequence[HeldRow]:
         del in_full  # a row says itself whose seed it holds
         query = select(tables.account).order_by(tables.account.c.address)
-        return [held_row(row) for row in connection.execute(query)]
+        found = connection.execute(locking(query) if lock else query)
+        return [held_row(row) for row in found if names is None or row.address in names]
 
     def problem(self, ring: KeyRing, row: HeldRow) -> str | None:
         sealed = row.values[0]

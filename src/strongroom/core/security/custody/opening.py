@@ -14,6 +14,7 @@ from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import VaultError
 from strongroom.core.security.bindings import Bindings, HeldRow
 from strongroom.core.security.custody.backends import KeyBackends, KeySupply
+from strongroom.core.security.custody.keeping import Keeping
 from strongroom.core.security.holdings import Holdings, problems_of, require_never_bound
 from strongroom.core.security.keys.local import make_secret_file
 from strongroom.core.security.keys.ring import FIRST_VERSION, KeyRing
@@ -47,36 +48,28 @@ class Findings:
     """How many tags were made under each version."""
 
 
-async def open_ring(
-    ring: KeyRing,
-    source: KeySource,
-    *,
-    database: Database,
-    holdings: Holdings,
-    clock: Clock,
-    entropy: Entropy,
-    backends: KeyBackends | None = None,
-) -> None:
+async def open_ring(ring: KeyRing, keeping: Keeping) -> None:
     """Opens the ring with the keys that this database needs. A new installation that was given no key gets it now.
 
     Raises:
         VaultError: a key is missing, wrong or weak, or other users may read it; the message says where to look.
         KeyBackendAway: a backend that wrapped one of them, or is to wrap the first, does not answer.
     """
+    source, holdings, database = keeping.source, keeping.holdings, keeping.database
     held = await database.read(lambda connection: read_held(connection, holdings))
-    supply = KeySupply(source=source, backends=backends)
+    backends, supply = keeping.backends, keeping.supply
     found = await supply.found(held.versions)
     if not found and not needs_key(held) and backends is not None and backends.newest is not None:
-        held = await _wrapped_first(backends, database, holdings, clock)
+        held = await _wrapped_first(backends, database, holdings, keeping.clock)
         found = await supply.found(held.versions)
     if held.versions:
         keys, active = await fitting_keys(source, found, holdings, held)
         ring.open(keys, active)
         return
-    key = found[0].key if found else _new_key(source, held, entropy)
+    key = found[0].key if found else _new_key(source, held, keeping.entropy)
     await require_fitting(source, key, holdings, held)
     ring.open({FIRST_VERSION: key}, FIRST_VERSION)
-    await _register(database, key, clock)
+    await _register(database, key, keeping.clock)
 
 
 async def _wrapped_first(

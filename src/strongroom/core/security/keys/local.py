@@ -30,6 +30,34 @@ def make_secret_file(path: Path, entropy: Entropy) -> None:
         _make(path, entropy.token(KEY_BYTES).hex().upper() + "\n")
 
 
+def settle_key_files(file: Path, check: bytes) -> None:
+    """Gives the file of the key that was the next one the name of the current one; the old one is kept beside it.
+
+    `check` is that of the active key. The function may be killed at any point and run again.
+    """
+    following = file.with_name(f"{file.name}.next")
+    if not following.exists() or key_from_hex(following.read_text()).check() != check:
+        return
+    if key_from_hex(file.read_text()).check() != check:
+        number = 1
+        while (earlier := file.with_name(f"{file.name}.v{number}")).exists():
+            if earlier.samefile(file):
+                break
+            number += 1
+        with contextlib.suppress(FileExistsError):
+            os.link(file, earlier)
+    following.replace(file)
+    _sync_folder(file.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _make(path: Path, text: str) -> None:
     """Makes the file complete and on disk before it is used, because losing a key loses all that it sealed.
 
@@ -45,8 +73,4 @@ def _make(path: Path, text: str) -> None:
             os.link(draft, path)
     finally:
         Path(draft).unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    _sync_folder(path.parent)

@@ -6,7 +6,7 @@ cannot be exchanged. The first time it is derived from the key that is active th
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from strongroom.core.clock import Entropy
 from strongroom.core.errors import VaultError
@@ -44,6 +44,20 @@ async def open_secrets(database: Database, ring: KeyRing, entropy: Entropy) -> N
         return _opened(connection, ring)
 
     ring.keep(await database.write(work))
+
+
+def reseal_secrets(connection: Connection, ring: KeyRing, entropy: Entropy) -> None:
+    """Seals the secrets under the current version.
+
+    Raises:
+        VaultError: one of them does not open.
+    """
+    found = _opened(connection, ring)
+    columns = tables.secret.c
+    for purpose, plaintext in found.items():
+        row = _row(ring, purpose, plaintext, entropy.token(NONCE_BYTES))
+        is_old = (columns.purpose == purpose.decode()) & (columns.key_version != ring.version)
+        connection.execute(update(tables.secret).where(is_old).values(row))
 
 
 def renew_secrets(connection: Connection, ring: KeyRing, entropy: Entropy) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import insert_ignore, locking
@@ -60,6 +60,11 @@ def add_version(connection: Connection, added: KeyVersion) -> None:
 
 def set_state(connection: Connection, version: int, state: KeyState) -> None:
     connection.execute(update(tables.key).where(tables.key.c.version == version).values(state=state))
+
+
+def remove_version(connection: Connection, version: int) -> None:
+    """Removes a version that nothing was ever sealed under."""
+    connection.execute(delete(tables.key).where(tables.key.c.version == version))
 
 
 def set_active(connection: Connection, version: int, check: bytes, now_ms: int) -> None:

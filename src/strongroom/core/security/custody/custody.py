@@ -1,0 +1,94 @@
+"""Keeps a running ledger's keys as its database says: opens new versions, drops retired ones, and reports this process."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from strongroom.core.errors import VaultError
+from strongroom.core.security.access import system_principal
+from strongroom.core.security.audit import Audit
+from strongroom.core.security.custody.keeping import Keeping
+from strongroom.core.security.custody.opening import open_ring
+from strongroom.core.security.custody.replicas import Presence
+from strongroom.core.security.custody.rotation import Rotation
+from strongroom.core.security.keys.ring import TRAIL, KeyRing
+from strongroom.core.security.keys.secrets import open_secrets
+from strongroom.core.security.keys.trail_key import TrailKey
+from strongroom.core.security.keys.versions import KeyState, KeyVersion, active_of, load_versions
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 0.4
+CARRY_ON_S = 30.0
+SYSTEM = system_principal("keys")
+
+
+class Custody:
+    """The keys of one ledger in this process."""
+
+    def __init__(self, keeping: Keeping, audit: Audit, trail_key: TrailKey, holder: str) -> None:
+        """`holder` names this process in the database."""
+        self.keeping = keeping
+        self.ring = KeyRing()
+        self.news = asyncio.Event()
+        """Set when a rotation was begun that this process may finish."""
+        self._audit = audit
+        self._trail_key = trail_key
+        self._presence = Presence(holder, self.ring, keeping.database, keeping.clock)
+        self._retired: frozenset[int] = frozenset()
+
+    async def open(self) -> None:
+        """Opens the keys, and what is made with them.
+
+        Raises:
+            VaultError: a key is missing, wrong or weak, or other users may read it.
+        """
+        await open_ring(self.ring, self.keeping)
+        await open_secrets(self.keeping.database, self.ring, self.keeping.entropy)
+        self._trail_key.open(self.ring.secret(TRAIL))
+
+    def rotation(self) -> Rotation:
+        return Rotation(self.keeping, self.ring, self._audit)
+
+    async def look(self) -> None:
+        """Follows the database: one pass of the loop that every process runs."""
+        versions = await self.keeping.database.read(load_versions)
+        await self._follow(versions)
+        await self._presence.report()
+
+    async def carry_on(self) -> None:
+        """Finishes a change of the key that was begun; one pass of the loop of one process."""
+        versions = await self.keeping.database.read(load_versions)
+        if any(one.state is KeyState.REPLACED for one in versions):
+            await self.rotation().finish(SYSTEM)
+
+    async def leave(self) -> None:
+        """Tells the others that this process ends."""
+        await self._presence.leave()
+
+    async def _follow(self, versions: Sequence[KeyVersion]) -> None:
+        active = active_of(versions)
+        if active is None:
+            return
+        live = {one.version: one for one in versions if one.state is not KeyState.RETIRED}
+        # A transaction may still read rows as they were: a retired key is dropped when it was seen to be retired twice.
+        retired = frozenset(one.version for one in versions) - live.keys()
+        kept = self.ring.versions - (retired & self._retired)
+        self._retired = retired
+        keys = {version: self.ring.key(version) for version in kept}
+        if live.keys() - keys.keys():
+            checks = {one.key.check(): one.key for one in await self.keeping.supply.found(versions)}
+            keys |= {
+                version: checks[one.check]
+                for version, one in live.items()
+                if version not in keys and one.check in checks
+            }
+        if active.version not in keys:
+            raise VaultError(
+                f"version {active.version} of the key-encryption key is the active one, and this process does not have it",
+                code="key_missing",
+            )
+        if keys.keys() != self.ring.versions or active.version != self.ring.version:
+            self.ring.open(keys, active.version)
+            log.info("the key-encryption keys changed", versions=sorted(keys), active=active.version)

@@ -1,0 +1,287 @@
+"""The key-encryption key is changed while rows are used, and whoever dies meanwhile leaves nothing that nobody opens."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.engine import URL
+
+from strongroom.atto import tables as atto_tables
+from strongroom.atto.definition import REVISIONS as ATTO_REVISIONS
+from strongroom.bittensor.definition import LEDGER as BITTENSOR_LEDGER
+from strongroom.core.errors import Conflict, InvalidInput, VaultError
+from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.custody.custody import Custody
+from strongroom.core.security.custody.rotation import CHUNK
+from strongroom.core.security.keys.ring import CHECKPOINT, TRAIL
+from strongroom.core.security.keys.source import KeySource
+from strongroom.core.security.keys.versions import KeyState, load_versions
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import Database
+from support.clock import ManualClock, SeededEntropy
+from support.dying_database import CrashPoint, Died, DyingDatabase
+from support.keys import KEY, OTHER_KEY
+from support.schema import Schemas
+from support.sealed_rows import (
+    ATTO,
+    BITTENSOR,
+    KeyPlace,
+    SealingLedger,
+    assert_all_open,
+    fill,
+    open_custody,
+)
+
+pytestmark = pytest.mark.anyio
+
+THIRD_KEY = "6B0D2E94F1A7C385D2E6490B7F1C8A35E09D4B62C7F1385A0E9D6B24C1F7A583"
+SOME = CHUNK * 2 + 10
+"""Three chunks."""
+
+
+@pytest.fixture(params=[ATTO, BITTENSOR], ids=str)
+def ledger(request: pytest.FixtureRequest) -> SealingLedger:
+    found: SealingLedger = request.param
+    return found
+
+
+class ImpatientClock(ManualClock):
+    """Whoever sleeps has slept at once; the time of day stands still, so that no process counts as gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + self.slept_s
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept_s += seconds
+        await asyncio.sleep(0)
+
+
+class Estate:
+    """A ledger's database and key place, and processes that use them."""
+
+    def __init__(self, url: URL, place: KeyPlace, clock: ManualClock) -> None:
+        self.url = url
+        self.place = place
+        self.clock = clock
+        self.entropy = SeededEntropy()
+        self.databases: list[Database] = []
+
+    async def start(self, source: KeySource | None = None, database: Database | None = None) -> Custody:
+        database = database or Database(self.url)
+        self.databases.append(database)
+        return await open_custody(self.place, database, self.clock, self.entropy, source)
+
+    async def close(self) -> None:
+        for database in self.databases:
+            await database.close()
+
+
+@pytest.fixture
+async def estate(
+    database_url: URL, ledger: SealingLedger, schemas: Schemas, tmp_path: Path
+) -> AsyncIterator[Estate]:
+    schemas.fill(database_url, [ATTO_REVISIONS if ledger is ATTO else BITTENSOR_LEDGER.revisions])
+    estate = Estate(database_url, KeyPlace(ledger=ledger, folder=tmp_path), ImpatientClock())
+    yield estate
+    await estate.close()
+
+
+def names(ledger: SealingLedger, count: int) -> list[str]:
+    return [f"wallet-{number:05}{'/hot' if ledger is BITTENSOR else ''}" for number in range(count)]
+
+
+async def filled(estate: Estate, source: KeySource | None = None, count: int = SOME) -> Custody:
+    custody = await estate.start(source)
+    await fill(custody, estate.place.ledger, names(estate.place.ledger, count), estate.clock)
+    return custody
+
+
+async def states(custody: Custody) -> dict[int, KeyState]:
+    versions = await custody.keeping.database.read(load_versions)
+    return {one.version: one.state for one in versions}
+
+
+async def actions(custody: Custody) -> Sequence[tuple[str, str]]:
+    query = select(tables.audit.c.action, tables.audit.c.details).order_by(tables.audit.c.sequence)
+    rows = await custody.keeping.database.fetch_all(query)
+    return [(row.action, row.details) for row in rows if row.action.startswith("key.rot")]
+
+
+async def test_an_installation_s_own_key_is_changed(estate: Estate) -> None:
+    custody = await filled(estate)
+    old = custody.ring.current.check()
+    secrets = [custody.ring.secret(purpose) for purpose in (TRAIL, CHECKPOINT)]
+    told: list[tuple[int, int]] = []
+    done = await custody.rotation().run(OPERATOR, lambda *count: told.append(count))
+    assert (done.version, done.rows, done.left) == (2, SOME, [])
+    assert told[-1] == (SOME, SOME)
+    assert await states(custody) == {1: KeyState.RETIRED, 2: KeyState.ACTIVE}
+    assert [action for action, _ in await actions(custody)] == ["key.rotate", "key.rotated"]
+    assert custody.ring.current.check() != old
+    file = estate.place.source().file
+    assert sorted(path.name for path in file.parent.glob(f"{file.name}*")) == [file.name, f"{file.name}.v1"]
+    file.with_name(f"{file.name}.v1").unlink()  # nothing needs it any more
+    again = await estate.start()
+    assert (await assert_all_open(again), again.ring.versions) == (SOME, frozenset({2}))
+    assert [again.ring.secret(purpose) for purpose in (TRAIL, CHECKPOINT)] == secrets
+    assert (await again.rotation().run(OPERATOR)).version == 3
+    assert (await assert_all_open(again)) == SOME
+
+
+async def test_a_key_that_was_given_is_changed_and_the_old_one_removed(estate: Estate) -> None:
+    place = estate.place
+    await filled(estate, place.source(KEY))
+    custody = await estate.start(place.source(KEY, OTHER_KEY))
+    plan = await custody.rotation().plan()
+    assert (plan.version, plan.rows, plan.goes_on) == (2, SOME, False)
+    assert await states(custody) == {1: KeyState.ACTIVE}
+    await custody.rotation().run(OPERATOR)
+    assert await assert_all_open(await estate.start(place.source(OTHER_KEY))) == SOME
+    # The order of the two variables means nothing.
+    assert await assert_all_open(await estate.start(place.source(OTHER_KEY, KEY))) == SOME
+    with pytest.raises(VaultError, match="not the one that this database was"):
+        await estate.start(place.source(KEY))
+    with pytest.raises(InvalidInput, match=f"{place.source(KEY).variable}_NEXT") as raised:
+        await custody.rotation().run(OPERATOR)
+    assert raised.value.instance_code == "no_next_key"
+
+
+async def test_a_key_that_rows_still_need_is_not_missed_in_silence(estate: Estate) -> None:
+    place = estate.place
+    await filled(estate, place.source(KEY))
+    custody = await estate.start(place.source(KEY, OTHER_KEY))
+    await custody.rotation().begin(OPERATOR)
+    assert await states(custody) == {1: KeyState.REPLACED, 2: KeyState.ACTIVE}
+    with pytest.raises(VaultError, match=f"Version 1 .* {SOME} of {SOME} .* still need it") as raised:
+        await estate.start(place.source(OTHER_KEY))
+    assert raised.value.instance_code == "key_needed"
+    both = await estate.start(place.source(OTHER_KEY, KEY))
+    assert await assert_all_open(both) == SOME
+    assert (await both.rotation().plan()).goes_on
+    assert await both.rotation().needs() == {1: SOME}
+    await both.carry_on()
+    assert await both.rotation().needs() == {2: SOME}
+    assert await assert_all_open(await estate.start(place.source(OTHER_KEY))) == SOME
+
+
+async def test_a_process_without_the_next_key_is_named(estate: Estate) -> None:
+    place = estate.place
+    other = await filled(estate, place.source(KEY), count=3)
+    await other.look()
+    custody = await estate.start(place.source(KEY, OTHER_KEY))
+    await custody.look()
+    with pytest.raises(Conflict, match="do not have version 2") as raised:
+        await custody.rotation().run(OPERATOR)
+    assert raised.value.instance_code == "replica_without_key"
+    assert await states(custody) == {1: KeyState.ACTIVE, 2: KeyState.READY}
+    plan = await custody.rotation().plan()
+    assert (len(plan.replicas), len(plan.without_key)) == (2, 2)  # this one has not reported itself anew
+    await custody.look()
+    assert len((await custody.rotation().plan()).without_key) == 1
+    await other.leave()
+    await custody.rotation().begin(OPERATOR)
+    await custody.look()
+    assert (await custody.rotation().finish(OPERATOR)).version == 2
+
+
+async def test_processes_follow(estate: Estate) -> None:
+    custody, other = await filled(estate, count=3), await estate.start()
+    for one in (custody, other):
+        await one.look()
+    with pytest.raises(Conflict, match="do not have version 2"):
+        await custody.rotation().begin(OPERATOR)
+    for one in (custody, other):
+        await one.look()
+    assert other.ring.versions == {1, 2}
+    await custody.rotation().begin(OPERATOR)
+    with pytest.raises(Conflict, match=r"do not have version 2 .* in use yet"):
+        await custody.rotation().finish(OPERATOR)
+    assert other.ring.version == 1
+    await fill(other, estate.place.ledger, names(estate.place.ledger, 5)[3:], estate.clock)
+    for one in (custody, other):
+        await one.look()
+    assert (other.ring.versions, other.ring.version) == (frozenset({1, 2}), 2)
+    await custody.rotation().finish(OPERATOR)
+    assert await states(custody) == {1: KeyState.RETIRED, 2: KeyState.ACTIVE}
+    await other.look()
+    assert other.ring.versions == {1, 2}  # a transaction may still read rows as they were
+    await other.look()
+    assert other.ring.versions == {2}
+    assert await assert_all_open(other) == 5
+
+
+async def test_nothing_is_bound_with_a_retired_key(estate: Estate) -> None:
+    custody, late = await filled(estate, count=1), await estate.start()
+    await custody.rotation().run(OPERATOR)
+    with pytest.raises(Conflict, match="changed meanwhile") as raised:
+        await fill(late, estate.place.ledger, names(estate.place.ledger, 2)[1:], estate.clock)
+    assert raised.value.instance_code == "key_changed"
+
+
+async def test_another_next_key_takes_the_place_of_one_that_was_tried(estate: Estate) -> None:
+    place = estate.place
+    await (await filled(estate, place.source(KEY), count=1)).look()
+    custody = await estate.start(place.source(KEY, OTHER_KEY))
+    with pytest.raises(Conflict):
+        await custody.rotation().begin(OPERATOR)
+    estate.clock.advance(3600)
+    custody = await estate.start(place.source(KEY, THIRD_KEY))
+    await custody.rotation().run(OPERATOR)
+    assert await assert_all_open(await estate.start(place.source(THIRD_KEY))) == 1
+
+
+@pytest.mark.parametrize("ledger", [ATTO], ids=str)
+async def test_a_row_that_is_refused_is_not_made_good(estate: Estate) -> None:
+    custody = await filled(estate, count=3)
+    first, second, third = names(ATTO, 3)
+    wallet = atto_tables.wallet
+    forged = update(wallet).where(wallet.c.name == second)
+    stolen = select(wallet.c.encrypted_encryption_key).where(wallet.c.name == first)
+    sealed = (await custody.keeping.database.fetch_all(stolen))[0][0]
+    await custody.keeping.database.write(
+        lambda connection: connection.execute(forged.values(encrypted_encryption_key=sealed))
+    )
+    done = await custody.rotation().run(OPERATOR)
+    assert (done.rows, done.left) == (2, [second])
+    assert await states(custody) == {1: KeyState.REPLACED, 2: KeyState.ACTIVE}
+    assert await custody.rotation().needs() == {1: 1, 2: 2}
+    before = await actions(custody)
+    assert (await custody.rotation().finish(OPERATOR)).left == [second]
+    assert await actions(custody) == before
+    assert third
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "mariadb"], indirect=True)
+async def test_whoever_dies_at_a_commit_leaves_every_row_open(
+    estate: Estate, database_url: URL, ledger: SealingLedger
+) -> None:
+    """At every commit of a rotation, before and after it; then the rotation goes on."""
+    del ledger
+    await filled(estate)
+    rehearsal = DyingDatabase(database_url)
+    custody = await estate.start(database=rehearsal)
+    rehearsal.names.clear()
+    await custody.rotation().run(OPERATOR)
+    points = [
+        CrashPoint(name=name, committed=committed)
+        for name in dict.fromkeys(rehearsal.names)
+        for committed in (False, True)
+    ]
+    assert len(points) >= 8
+    for point in points:
+        dying = DyingDatabase(database_url)
+        custody = await estate.start(database=dying)
+        dying.arm(point)
+        with pytest.raises(Died):
+            await custody.rotation().run(OPERATOR)
+        again = await estate.start()
+        assert await assert_all_open(again) == SOME, str(point)
+        await again.rotation().run(OPERATOR)
+        assert await again.rotation().needs() == {again.ring.version: SOME}, str(point)
+        assert await assert_all_open(await estate.start()) == SOME, str(point)
