@@ -36,6 +36,7 @@ COMMANDS = (
     "policy",
     "freeze",
     "unfreeze",
+    "webhook",
     "payments",
     "payment",
 )

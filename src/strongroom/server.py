@@ -109,6 +109,7 @@ def _ledgers(settings: Settings, health: Health, metrics: Metrics) -> list[Ledge
         health=health,
         metrics=metrics,
         guard=settings.guard,
+        webhooks=settings.webhooks,
         free_attempts=settings.free_attempts,
         checkpoints=settings.checkpoints,
         redis=settings.redis,

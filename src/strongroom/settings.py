@@ -20,6 +20,7 @@ from strongroom.core.ledger.contract import LedgerDefinition, LedgerSettings
 from strongroom.core.messaging.bus import read_redis_url
 from strongroom.core.security.attempts import FREE
 from strongroom.core.transparency.settings import CheckpointSettings, read_checkpoint_settings
+from strongroom.core.webhooks.settings import WebhookSettings, read_webhook_settings
 from strongroom.registry import LEDGERS
 
 log = structlog.get_logger(__name__)
@@ -67,6 +68,7 @@ class Settings:
     log_as_json: bool
     log_level: str
     guard: GuardSettings
+    webhooks: WebhookSettings
     free_attempts: int
     """So many failed authentications in a row slow nobody down."""
     checkpoints: CheckpointSettings
@@ -153,6 +155,7 @@ def _read(environment: Environment, wanted: tuple[str, ...]) -> Settings:
         log_as_json=_log_as_json(environment),
         log_level=_log_level(environment),
         guard=read_guard_settings(environment),
+        webhooks=read_webhook_settings(environment),
         free_attempts=environment.integer("STRONGROOM_FREE_ATTEMPTS", FREE, low=1, high=1_000_000),
         checkpoints=read_checkpoint_settings(environment),
         redis=read_redis_url(environment),

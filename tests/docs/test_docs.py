@@ -17,6 +17,7 @@ KEYS = (ROOT / "docs" / "keys.md").read_text()
 GUARD = (ROOT / "docs" / "guard.md").read_text()
 ADMIN = (ROOT / "docs" / "admin.md").read_text()
 AUDIT = (ROOT / "docs" / "audit.md").read_text()
+WEBHOOKS = (ROOT / "docs" / "webhooks.md").read_text()
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 VARIABLE = re.compile(
     r'(?:environment\.\w+\(|environ\.get\(|envvar=|parsed\()\s*((?:"[A-Z][A-Z0-9_]+",?\s*)+)'
@@ -80,7 +81,8 @@ def test_every_variable_is_documented() -> None:
         name
         for name in names
         if not re.search(
-            rf"`{name}\b", ATTO + HATHOR + BITTENSOR + OPERATIONS + GUARD + ADMIN + AUDIT + TLS + KEYS
+            rf"`{name}\b",
+            ATTO + HATHOR + BITTENSOR + OPERATIONS + GUARD + ADMIN + AUDIT + TLS + KEYS + WEBHOOKS,
         )
     } == set()
 
@@ -91,7 +93,7 @@ def test_every_error_code_is_documented() -> None:
     assert {
         code
         for code in codes
-        if f"`{code}`" not in ATTO + BITTENSOR + OPERATIONS + GUARD + ADMIN + AUDIT + TLS + KEYS
+        if f"`{code}`" not in ATTO + BITTENSOR + OPERATIONS + GUARD + ADMIN + AUDIT + TLS + KEYS + WEBHOOKS
     } == set()
 
 

@@ -243,6 +243,7 @@ async def running_service(
         entropy=SystemEntropy(),
         health=health,
         metrics=metrics,
+        webhooks=settings.webhooks,
         free_attempts=UNSLOWED,
         redis=settings.redis,
     )

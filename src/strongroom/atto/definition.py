@@ -66,6 +66,11 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
 
         return WalletHoldings()
 
+    def events(self) -> Mapping[str, str]:
+        from strongroom.atto.history.events import EVENTS
+
+        return EVENTS
+
     def scopes(self) -> Mapping[str, str]:
         from strongroom.atto.api.access import SCOPES
 

@@ -90,6 +90,7 @@ class UseCases:
             database=ledger.database,
             network=settings.network,
             callbacks=self.callbacks,
+            announcer=ledger.announcer,
         )
 
     def _make_submitter(self) -> None:
@@ -150,11 +151,13 @@ class UseCases:
         )
         resolver = BlockResolver(
             network=self.block_network,
-            effects=BlockEffects(
-                network=settings.network,
-                store_and_announce=self.history.store_and_announce,
-                confirmed=self._confirmed,
-                metrics=ledger.metrics,
+            effects=ledger.payment_events.around(
+                BlockEffects(
+                    network=settings.network,
+                    store_and_announce=self.history.store_and_announce,
+                    confirmed=self._confirmed,
+                    metrics=ledger.metrics,
+                )
             ),
             database=ledger.database,
             clock=ledger.clock,

@@ -58,7 +58,9 @@ class ChainWork:
         self.outcomes = OutcomeWaiter(database, clock, ledger.background)
         self._resolver = ExtrinsicResolver(
             network=ExtrinsicNetwork(chain=self.chain, database=database, clock=clock),
-            effects=ExtrinsicEffects(on_resolved=on_resolved, changed=self._changed),
+            effects=ledger.payment_events.around(
+                ExtrinsicEffects(on_resolved=on_resolved, changed=self._changed)
+            ),
             database=database,
             clock=clock,
             entropy=ledger.entropy,

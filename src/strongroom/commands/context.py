@@ -72,6 +72,7 @@ class Administrator:
         running = ledger.make(own_settings(ledger, settings), surroundings(settings))
         try:
             await running.prepare()
+            await running.open_trail()
             yield running
         finally:
             await running.close()
@@ -117,6 +118,7 @@ def surroundings(settings: Settings) -> Surroundings:
         metrics=Metrics("strongroom"),
         guard=settings.guard,
         checkpoints=settings.checkpoints,
+        webhooks=settings.webhooks,
         redis=settings.redis,
     )
 

@@ -20,6 +20,7 @@ OF_EVERY_LEDGER = {
     "audit": "audit:application",
     "freeze": "freeze:freeze",
     "unfreeze": "freeze:unfreeze",
+    "webhook": "webhooks.endpoints:application",
     "payments": "payments:payments",
     "payment": "payments:payment",
 }

@@ -115,7 +115,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
         self._pusher = self._open_pusher()
         self._broadcaster = Broadcaster(
             network=TransactionNetwork(self._push_node, self.clock),
-            effects=ProposalEffects(self.clock, self.metrics),
+            effects=self.payment_events.around(ProposalEffects(self.clock, self.metrics)),
             database=self.database,
             clock=self.clock,
             entropy=self.entropy,

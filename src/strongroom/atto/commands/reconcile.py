@@ -117,6 +117,7 @@ async def _abandon(
         audit=ledger.audit,
         network=network,
         now_ms=clock.now_ms(),
+        told=ledger.payment_events.abandoned,
     )
     hashes = await ledger.database.write(work)
     height = divergence.node.height if divergence.node else 0

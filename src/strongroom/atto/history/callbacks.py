@@ -78,15 +78,15 @@ class Callbacks:
         if self._url is not None:
             self._outbox.append(connection, DESTINATION, [_event(entry) for entry in entries])
 
-    def announce_missed(
+    def untold(
         self, connection: Connection, address: Address, entries: Sequence[AccountEntry]
-    ) -> None:
-        """Queues the older entries that neither the original nor this service has delivered yet."""
+    ) -> list[AccountEntry]:
+        """Those of these older entries that neither the original nor this service has told yet."""
         columns = tables.notification_state.c
         notified = (
             connection.execute(select(columns.height).where(columns.address == address.path)).scalar() or 0
         )
-        self.announce(connection, [entry for entry in entries if entry.height > notified])
+        return [entry for entry in entries if entry.height > notified]
 
     def entries_stored(self, address: Address) -> None:
         """Wakes the delivery of an account's entries, after the transaction that announced them."""

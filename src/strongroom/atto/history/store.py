@@ -17,8 +17,10 @@ from strongroom.atto import tables
 from strongroom.atto.gateway import HeightRange, InvalidNodeResponse, Node
 from strongroom.atto.history.callbacks import Callbacks
 from strongroom.atto.history.entries import insert_entries
+from strongroom.atto.history.events import ENTRY, entry_event
 from strongroom.atto.protocol import AccountEntry, AccountState, Address, BlockType, Network
 from strongroom.atto.records import AccountRecord, account_record
+from strongroom.core.announcements import Announcer
 from strongroom.core.coordination.loops import Again, Incomplete
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.storage.database import Database
@@ -51,11 +53,13 @@ class History:
         database: Database,
         network: Network,
         callbacks: Callbacks,
+        announcer: Announcer,
     ) -> None:
         self._node = node
         self._database = database
         self._network = network
         self._callbacks = callbacks
+        self._announcer = announcer
         self.changed = asyncio.Event()
 
     def wake(self) -> None:
@@ -64,9 +68,14 @@ class History:
     def store_and_announce(
         self, connection: Connection, wallet_name: str, entries: Sequence[AccountEntry]
     ) -> None:
-        """Stores entries and queues their callbacks, in the caller's transaction."""
+        """Stores entries and queues what tells of them, in the caller's transaction."""
         insert_entries(connection, wallet_name, entries)
+        self._announce(connection, wallet_name, entries)
+
+    def _announce(self, connection: Connection, wallet_name: str, entries: Sequence[AccountEntry]) -> None:
         self._callbacks.announce(connection, entries)
+        if entries and self._announcer.wants(connection, ENTRY):
+            self._announcer.announce(connection, [entry_event(wallet_name, entry) for entry in entries])
 
     async def fill_gaps(self) -> Again | None:
         """Fills the gaps that there are. `changed` says that there may be more.
@@ -133,7 +142,8 @@ class History:
         def work(connection: Connection) -> None:
             if connection.execute(claim).rowcount:  # otherwise another process has stored them first
                 insert_entries(connection, account.wallet_name, lines)
-                self._callbacks.announce_missed(connection, account.address, lines)
+                untold = self._callbacks.untold(connection, account.address, lines)
+                self._announce(connection, account.wallet_name, untold)
 
         await self._database.write(work)
         self._callbacks.entries_stored(account.address)

@@ -1,5 +1,6 @@
 """Sets an account back to the state of the node's chain, in one transaction and with an audit row."""
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
@@ -35,11 +36,12 @@ def abandon(
     audit: Audit,
     network: Network,
     now_ms: int,
+    told: Callable[[Connection, Collection[bytes]], None] = lambda _connection, _hashes: None,
 ) -> list[bytes]:
     """Rejects every block of the account above the common height; returns their hashes.
 
     The history is cut at the common height. The follower then stores the node's entries above it and announces them to
-    clients. The rejected blocks keep their rows and free their slots.
+    clients. The rejected blocks keep their rows and free their slots; `told` hears of them.
 
     Raises:
         Conflict: the account has changed since it was judged.
@@ -51,6 +53,7 @@ def abandon(
     path, common = account.address.path, divergence.common_height
     verdict_on_all = Rejected(reason=REASON, stage=RejectionCause.ABANDONED)
     hashes = reject_all(connection, _blocks_above(connection, account, common), verdict_on_all, now_ms)
+    told(connection, hashes)
     _cut_history(connection, path, common)
     values = (UNOPENED if divergence.node is None else state_values(divergence.node)) | {
         "pending": None,

@@ -32,6 +32,7 @@ from strongroom.core.http.timing import NO_ROUTE, TimedApplication
 from strongroom.core.intents.payments import Payments
 from strongroom.core.ledger.contract import AnyLedger, LedgerSettings, Surroundings
 from strongroom.core.ledger.key_backends import open_backends
+from strongroom.core.ledger.webhooks import LedgerWebhooks
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.telemetry import Status
@@ -64,6 +65,7 @@ from strongroom.core.transparency.inspection import Inspection
 from strongroom.core.transparency.making import Checkpoints
 from strongroom.core.transparency.proving import Proofs
 from strongroom.core.transparency.settings import CheckpointSettings
+from strongroom.core.webhooks.settings import WebhookSettings
 
 HOLDER_BYTES = 8
 PURGE_S = 3600.0
@@ -100,6 +102,7 @@ class LedgerBase(ABC, Generic[S]):
         self.stack.push_async_callback(self.database.close)
         self.trail_key = TrailKey()
         self.audit = Audit(self.clock, self.trail_key)
+        self._set_webhooks(definition, surroundings.webhooks)
         self.tokens = Tokens(
             self.database,
             self.audit,
@@ -131,6 +134,21 @@ class LedgerBase(ABC, Generic[S]):
         self._failed: asyncio.Future[None] | None = None
         self._is_prepared = False
         self._idempotency: Idempotency | None = None
+
+    def _set_webhooks(self, definition: AnyLedger, settings: WebhookSettings) -> None:
+        """Makes what tells the outside of events, before whatever announces one."""
+        self._webhooks = LedgerWebhooks(
+            definition,
+            settings,
+            database=self.database,
+            audit=self.audit,
+            key=self.trail_key,
+            clock=self.clock,
+            entropy=self.entropy,
+        )
+        self.webhooks = self._webhooks.administration
+        self.announcer = self._webhooks.announcer
+        self.payment_events = self._webhooks.payment_events
 
     def _open_backends(self, source: KeySource) -> KeyBackends:
         """What keeps the ledger's keys besides variables and files."""
@@ -362,6 +380,7 @@ class LedgerBase(ABC, Generic[S]):
         if self._idempotency is not None:
             self.loops.start(self.loops.run(self.component("Instance"), self._live))
             self.loops.start(self.loops.every(self.component("Purge"), PURGE_S, self._idempotency.purge))
+        self._webhooks.start(self.loops, self.leases, self.metrics)
         self.start_loops()
 
     def _start_custody(self, custody: Custody) -> None:
@@ -392,7 +411,7 @@ class LedgerBase(ABC, Generic[S]):
 
     def signing_gate(self, policy: Policy | None = None) -> SigningGate:
         """What every signature of the ledger passes. `policy`: what asks the guard; None: nothing is between."""
-        return SigningGate(policy or self.guard, self.audit, self._parked)
+        return SigningGate(policy or self.guard, self.audit, self._parked, self.payment_events.signed)
 
     def carrying_out(self, carrier: Carrier | None) -> Loop:
         """The loop that carries out what people approved, for the process that does the ledger's work.

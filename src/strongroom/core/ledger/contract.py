@@ -28,6 +28,7 @@ from strongroom.core.guard.token_rules import TokenRules, no_token_rules
 from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.http.exposure import Exposure
 from strongroom.core.http.listener import Surface
+from strongroom.core.intents.announcing import PaymentEvents
 from strongroom.core.intents.payments import Payments
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.runtime.telemetry import Health, Metrics
@@ -46,6 +47,8 @@ from strongroom.core.transparency.inspection import Inspection
 from strongroom.core.transparency.making import Checkpoints
 from strongroom.core.transparency.proving import Proofs
 from strongroom.core.transparency.settings import CheckpointSettings
+from strongroom.core.webhooks.administration import WebhookAdministration
+from strongroom.core.webhooks.settings import WebhookSettings
 
 Check = Callable[[], Awaitable[str]]
 """One check of `strongroom doctor`: returns what is right as text, or raises what is wrong as a StrongroomError."""
@@ -79,6 +82,7 @@ class Surroundings:
     health: Health
     metrics: Metrics
     guard: GuardSettings = field(default_factory=GuardSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     free_attempts: int = FREE
     """So many failed authentications in a row slow nobody down."""
     checkpoints: CheckpointSettings = field(default_factory=CheckpointSettings)
@@ -107,7 +111,9 @@ class Ledger(Protocol):
     rules: GuardAdministration
     dry_run: DryRun
     payments: Payments
+    payment_events: PaymentEvents
     approvals: ApprovalAdministration
+    webhooks: WebhookAdministration
     checkpoints: Checkpoints
     proofs: Proofs
 
@@ -125,6 +131,9 @@ class Ledger(Protocol):
 
     async def has_wallet(self, name: str) -> bool | None:
         """Whether there is a wallet of this name, as rules and freezes name it; None: the ledger does not say. Needs `prepare`."""
+
+    async def open_trail(self) -> None:
+        """Opens the secret of the audit trail, for who administers the ledger without opening it. Needs `prepare`."""
 
     @property
     def is_prepared(self) -> bool:
@@ -244,6 +253,10 @@ class LedgerDefinition(ABC, Generic[S, L]):
 
     def root_commands(self) -> Mapping[str, Callable[[], Callable[..., Any]]]:
         """Additional commands `strongroom COMMAND`, by name. Each one is loaded when it is called."""
+        return {}
+
+    def events(self) -> Mapping[str, str]:
+        """The kinds of events that only this ledger announces, each with what it says."""
         return {}
 
     def token_limits(self) -> Callable[..., str] | None:

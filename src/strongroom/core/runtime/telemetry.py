@@ -125,6 +125,7 @@ class Metrics:
             "How long the oldest event has waited.",
             ("destination",),
         )
+        self._set_webhooks()
         self.event_loop_lag = self.histogram(
             "strongroom_event_loop_lag_seconds",
             "How long all clients waited because the event loop was busy.",
@@ -144,6 +145,18 @@ class Metrics:
             "strongroom_work_last_success_timestamp_seconds",
             "When this work last succeeded, in seconds since 1970; absent until it has succeeded.",
             ("work",),
+        )
+
+    def _set_webhooks(self) -> None:
+        endpoint = ("ledger", "endpoint")
+        self.webhook_waiting = self.gauge(
+            "strongroom_webhook_waiting", "Events that wait for an endpoint of webhooks, by its id.", endpoint
+        )
+        self.webhook_oldest = self.gauge(
+            "strongroom_webhook_oldest_age_seconds", "How long the oldest of these has waited.", endpoint
+        )
+        self.webhook_dead = self.gauge(
+            "strongroom_webhook_dead", "Events that an endpoint did not take for a day.", endpoint
         )
 
     def counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:

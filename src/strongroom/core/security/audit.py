@@ -5,7 +5,7 @@ cannot be written, the transaction does not commit. Changing, removing or reorde
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -43,12 +43,21 @@ class AuditBroken(StrongroomError):
     code = "audit_broken"
 
 
+Hearer = Callable[[Connection, Principal, str, str, Mapping[str, Any] | None], None]
+"""Hears of a row in its transaction, before it is written: connection, principal, action, subject, details."""
+
+
 class Audit:
     """Appends rows to the audit trail; `verify` checks the chain."""
 
     def __init__(self, clock: Clock, key: TrailKey) -> None:
         self._clock = clock
         self._key = key
+        self._hearers: list[Hearer] = []
+
+    def hear(self, hearer: Hearer) -> None:
+        """`hearer` hears of every row from now on."""
+        self._hearers.append(hearer)
 
     def append(
         self,
@@ -67,6 +76,8 @@ class Audit:
             Sealed: the trail's secret is not in memory; the caller's transaction ends with it.
         """
         self._key.derive(PURPOSE)
+        for hearer in self._hearers:
+            hearer(connection, principal, action, subject, details)
         head = connection.execute(_LOCK_HEAD).one()
         sequence = head.sequence + 1
         request = {"requestId": principal.request_id} if principal.request_id else {}

@@ -172,17 +172,28 @@ class Parking(Protocol):
         """Stores what an approval was spent on, in the transaction that signs."""
 
 
+Teller = Callable[[Connection, Granted, bytes], None]
+"""Hears of a signature whose payload is stored under this id, in its transaction."""
+
+
 class SigningGate:
     """Policy, signature and audit row as one step inside the caller's transaction.
 
     Units of work that call `sign` or `admit` run in `write`, so that what needs approvals is parked.
     """
 
-    def __init__(self, policy: Policy, audit: Audit, parking: Parking | None = None) -> None:
-        """Without `parking`, what needs approvals is refused."""
+    def __init__(
+        self,
+        policy: Policy,
+        audit: Audit,
+        parking: Parking | None = None,
+        tell: Teller | None = None,
+    ) -> None:
+        """Without `parking`, what needs approvals is refused. `tell` hears of what is signed and stored."""
         self._policy = policy
         self._audit = audit
         self._parking = parking
+        self._tell = tell
 
     async def write(self, database: Database, work: Callable[[Connection], T]) -> T:
         """Runs a unit of work that signs or admits. Raises: what `work` and `Database.write` raise, and what `Parking.write` does."""
@@ -249,6 +260,8 @@ class SigningGate:
         details = {**details_of(request), **granted.allowed.details}
         if granted.payload_id not in {None, request.payload_hash}:
             details["payment"] = granted.payload_id.hex().upper()
+        if granted.payload_id is not None and self._tell is not None:
+            self._tell(connection, granted, granted.payload_id)
         self._audit.append(connection, request.principal, action, request.account, details)
 
 

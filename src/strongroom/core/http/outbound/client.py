@@ -7,16 +7,18 @@ to. It is built on aiohttp, which needs a fifth of the CPU time of httpx2 for a 
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
-from strongroom.core.http.outbound.connections import CappedConnector
+from strongroom.core.http.outbound.connections import CappedConnector, SocketAddress
 from strongroom.core.http.outbound.content import EncodingRefused, TooLarge, decoded
+from strongroom.core.http.outbound.targets import AddressRefused
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_S = 10.0
@@ -32,6 +34,10 @@ class OutboundError(Exception):
 
 class NotConnected(OutboundError):
     """No connection was made, so the peer received nothing."""
+
+
+class TargetRefused(NotConnected):
+    """The host leads where the caller's check does not let it."""
 
 
 class NoAnswer(OutboundError):
@@ -67,11 +73,18 @@ class HttpClient:
     """
 
     def __init__(
-        self, headers: Mapping[str, str] | None = None, *, tls: ssl.SSLContext | None = None
+        self,
+        headers: Mapping[str, str] | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        check: Callable[[SocketAddress], None] | None = None,
+        resolver: AbstractResolver | None = None,
     ) -> None:
-        """`tls`: how certificates of peers are checked; None: with the certificates that the system trusts."""
+        """`tls`, `check` and `resolver` are as in `CappedConnector`."""
         self._tls = tls
         self._headers = {"Accept-Encoding": "gzip", **(headers or {})}
+        self._check = check
+        self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
     async def ask(
@@ -85,10 +98,11 @@ class HttpClient:
         timeout_s: float = ANSWER_S,
         max_bytes: int = MAX_ANSWER_BYTES,
         reads_content: bool = True,
+        cuts_content: bool = False,
     ) -> OutboundResponse:
         """Sends one request and returns the complete answer, of at most `max_bytes` after decompression, within `timeout_s`.
 
-        Without `reads_content` the content is not read.
+        Without `reads_content` the content is not read. With `cuts_content`, what is longer is cut instead of refused.
 
         Raises:
             NotConnected: the peer received nothing.
@@ -105,10 +119,12 @@ class HttpClient:
             async with asyncio.timeout(timeout_s), self._open().request(method, url, **options) as response:
                 content = bytearray()
                 if reads_content:
-                    async for chunk in decoded(response, max_bytes):
+                    async for chunk in decoded(response, None if cuts_content else max_bytes):
                         content += chunk
+                        if cuts_content and len(content) >= max_bytes:
+                            break
                 return OutboundResponse(
-                    status=response.status, headers=response.headers, content=bytes(content)
+                    status=response.status, headers=response.headers, content=bytes(content[:max_bytes])
                 )
 
     async def lines(
@@ -164,7 +180,7 @@ class HttpClient:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=CappedConnector(self._tls),
+                connector=CappedConnector(self._tls, check=self._check, resolver=self._resolver),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
                 auto_decompress=False,
@@ -185,6 +201,8 @@ class _translated_errors:  # noqa: N801 - used like a function: `with _translate
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         match error:
+            case aiohttp.ClientConnectorError() if _is_refused(error.os_error):
+                raise TargetRefused("the address is not public") from error
             case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
                 raise NotConnected(type(error).__name__) from error
             case TooLarge() | EncodingRefused():
@@ -205,3 +223,8 @@ def _no_redirects() -> aiohttp.TraceConfig:
     config = aiohttp.TraceConfig()
     config.on_request_redirect.append(refuse)
     return config
+
+
+def _is_refused(error: OSError) -> bool:
+    """Of several addresses each may have failed in its own way; aiohttp keeps their texts alone."""
+    return isinstance(error, AddressRefused) or AddressRefused.TEXT in str(error)

@@ -4,14 +4,17 @@ import asyncio
 import functools
 import socket
 import ssl
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import RawResponseMessage
 from aiohttp.streams import StreamReader
 
+SocketAddress = tuple[Any, ...]
 CONNECTIONS = 512
 MAX_HEAD_BYTES = 65_536
 MAX_FRAMING = 16
@@ -34,11 +37,22 @@ class CappedConnector(aiohttp.TCPConnector):
     aiohttp has no public way to set it; tests/core/http/test_outbound.py fails if the private attribute changes.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        """`tls`: how certificates of peers are checked; None: with the certificates that the system trusts."""
-        super().__init__(limit=CONNECTIONS, socket_factory=_keepalive_socket, ssl=tls or True)
-        factory = functools.partial(_CappedHandler, loop=asyncio.get_running_loop())
-        self._factory = cast("functools.partial[ResponseHandler]", factory)
+    def __init__(
+        self,
+        tls: ssl.SSLContext | None = None,
+        *,
+        check: Callable[[SocketAddress], None] | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        """`tls`: how certificates of peers are checked; None: with the certificates that the system trusts.
+
+        `check` raises an OSError where the address that is about to be connected is not wanted. `resolver` finds the
+        addresses of names; None: aiohttp's own.
+        """
+        factory = functools.partial(_checked_socket, check) if check is not None else _keepalive_socket
+        super().__init__(limit=CONNECTIONS, socket_factory=factory, ssl=tls or True, resolver=resolver)
+        handler = functools.partial(_CappedHandler, loop=asyncio.get_running_loop())
+        self._factory = cast("functools.partial[ResponseHandler]", handler)
 
 
 class _HeadTooLarge(aiohttp.ClientError):
@@ -90,3 +104,9 @@ def _keepalive_socket(address: tuple[Any, ...]) -> socket.socket:
     for level, option, value in OPTIONS:
         made.setsockopt(level, option, value)
     return made
+
+
+def _checked_socket(check: Callable[[SocketAddress], None], address: tuple[Any, ...]) -> socket.socket:
+    """Checked here, where the address is the one that is connected, whatever a name leads to next time."""
+    check(address[-1])
+    return _keepalive_socket(address)

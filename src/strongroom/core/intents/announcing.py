@@ -1,0 +1,121 @@
+"""Announces what is signed and the outcomes of intents, in the transactions that store them."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+from sqlalchemy import Connection
+
+from strongroom.core.announcements import Announcement, Announcer
+from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
+from strongroom.core.intents.payments import Paid, payment_of
+from strongroom.core.intents.resolver import Effects
+from strongroom.core.intents.store import load_intent
+from strongroom.core.security.policy import Granted
+
+R = TypeVar("R")
+SIGNED: Final = "payment.signed"
+CONFIRMED: Final = "payment.confirmed"
+REJECTED: Final = "payment.rejected"
+ABANDONED: Final = "payment.abandoned"
+
+
+class PaymentEvents:
+    """The events of one ledger's payments."""
+
+    def __init__(self, ledger: str, network_id: Callable[[bytes], str], announcer: Announcer) -> None:
+        """`network_id`: how the network's people write the id of a payment."""
+        self._ledger = ledger
+        self._network_id = network_id
+        self._announcer = announcer
+
+    def signed(self, connection: Connection, granted: Granted, payload_id: bytes) -> None:
+        """See `core.security.policy.Teller`."""
+        if not self._announcer.wants(connection, SIGNED):
+            return
+        request = granted.request
+        data = {
+            "id": self._network_id(payload_id),
+            "state": Outcome.OPEN.value,
+            "stage": "signed",
+            "reason": None,
+            "wallet": request.wallet,
+            "account": request.account,
+            "kind": request.kind,
+            "amountRaw": str(request.amount_raw) if request.is_amount_known else None,
+            "payments": _payments(
+                [
+                    Paid(destination=one.destination, amount_raw=str(one.amount_raw), asset=one.asset)
+                    for one in request.payments
+                ]
+            ),
+            "principal": request.principal.name,
+            "rule": granted.rule,
+            "approval": granted.allowed.approval,
+        }
+        signed = Announcement(kind=SIGNED, stream=request.account, wallet=request.wallet, data=data)
+        self._announcer.announce(connection, [signed])
+
+    def around(self, effects: Effects[R]) -> "AnnouncedEffects[R]":
+        """The effects of outcomes, which are announced."""
+        return AnnouncedEffects(effects, self)
+
+    def ended(self, connection: Connection, intent: Intent, verdict: Accepted | Rejected) -> None:
+        kind = CONFIRMED if isinstance(verdict, Accepted) else REJECTED
+        reason = None if isinstance(verdict, Accepted) else verdict.reason
+        if self._announcer.wants(connection, kind):
+            self._announce(connection, kind, intent, stage=verdict.stage, reason=reason)
+
+    def abandoned(self, connection: Connection, intent_ids: Collection[bytes]) -> None:
+        """Of intents that an operator gave up, after they were stored as rejected."""
+        if intent_ids and self._announcer.wants(connection, ABANDONED):
+            for intent_id in intent_ids:
+                intent = load_intent(connection, intent_id)
+                if intent is not None:
+                    self._announce(connection, ABANDONED, intent, stage=intent.stage, reason=intent.reason)
+
+    def _announce(
+        self, connection: Connection, kind: str, intent: Intent, *, stage: str, reason: str | None
+    ) -> None:
+        payment = payment_of(self._ledger, intent, intent.created_at_ms)
+        alone = Paid(destination=payment.destination, amount_raw=payment.amount_raw or "0")
+        paid = payment.payments or ((alone,) if payment.destination is not None else ())
+        data = {
+            "id": self._network_id(intent.id),
+            "state": (Outcome.ACCEPTED if kind == CONFIRMED else Outcome.REJECTED).value,
+            "stage": stage,
+            "reason": reason,
+            "wallet": payment.wallet,
+            "account": payment.account,
+            "kind": payment.kind,
+            "amountRaw": payment.amount_raw,
+            "payments": _payments(paid),
+            "principal": payment.principal,
+            "rule": payment.rule,
+            "approval": payment.approval,
+        }
+        # The same bytes may be signed again after they were rejected, which is another fact.
+        key = f"{intent.id.hex()}:{intent.created_at_ms}"
+        said = Announcement(kind=kind, stream=intent.account, wallet=payment.wallet, data=data, key=key)
+        self._announcer.announce(connection, [said])
+
+
+class AnnouncedEffects(Generic[R]):
+    """A ledger's effects, with each outcome announced behind what they announce themselves."""
+
+    def __init__(self, effects: Effects[R], events: PaymentEvents) -> None:
+        self._effects = effects
+        self._events = events
+
+    def apply(self, connection: Connection, intent: Intent, verdict: Accepted | Rejected | Pending) -> R:
+        """If the verdict changes nothing after all, the transaction is undone, and the announcement with it."""
+        effect = self._effects.apply(connection, intent, verdict)
+        if not isinstance(verdict, Pending):
+            self._events.ended(connection, intent, verdict)
+        return effect
+
+    def applied(self, intent: Intent, verdict: Accepted | Rejected | Pending, effect: R) -> None:
+        self._effects.applied(intent, verdict, effect)
+
+
+def _payments(paid: Sequence[Paid]) -> list[dict[str, Any]]:
+    return [{"destination": one.destination, "amountRaw": one.amount_raw, "asset": one.asset} for one in paid]

@@ -1,0 +1,314 @@
+"""The rows of events: one for each event and endpoint. Every function runs in the caller's transaction.
+
+waiting ──> delivered   the endpoint took it; deleted after some days
+   └──────> dead        the endpoint did not take it for a day; kept until it is replayed or the endpoint is removed
+delivered, dead ──> waiting   an operator replays it
+"""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
+
+from strongroom.core.storage.database import insert_ignore
+from strongroom.core.webhooks.tables import event as table
+
+LIFE_MS: Final = 86_400_000
+"""An event that an endpoint does not take for so long is dead."""
+MAX_TROUBLE: Final = 300
+PURGED_AT_ONCE: Final = 1_000
+
+
+class EventState(enum.StrEnum):
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedEvent:
+    """An event that waits for one endpoint, or did."""
+
+    row: int
+    """The id of the row: the order of a stream."""
+    endpoint: str
+    id: str
+    kind: str
+    stream: str
+    payload: str
+    created_at_ms: int
+    state: EventState
+    attempts: int
+    due_at_ms: int
+    since_ms: int | None
+    """When the time began after which it is dead."""
+    status: int | None
+    """Of the last answer; None: there was none."""
+    trouble: str | None
+    """Why the last attempt failed."""
+    ended_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueState:
+    """What waits for one endpoint."""
+
+    waiting: int = 0
+    oldest_ms: int | None = None
+    """When the oldest of these was written."""
+    failing_since_ms: int | None = None
+    """Since when the first one that is tried again has failed."""
+    trouble: str | None = None
+    dead: int = 0
+
+
+_COLUMNS = table.c
+_IS_WAITING = _COLUMNS.state == EventState.WAITING
+_NEXT = (
+    select(table)
+    .where(
+        _COLUMNS.endpoint == bindparam("of_endpoint"), _IS_WAITING, _COLUMNS.stream == bindparam("of_stream")
+    )
+    .order_by(_COLUMNS.id)
+    .limit(bindparam("most"))
+)
+_THIS = (_COLUMNS.id == bindparam("row_id"), _IS_WAITING)
+_DELIVERED = (
+    update(table)
+    .where(*_THIS)
+    .values(
+        state=EventState.DELIVERED,
+        attempts=_COLUMNS.attempts + 1,
+        status=bindparam("new_status"),
+        trouble=None,
+        ended_at_ms=bindparam("now_ms"),
+    )
+)
+_FAILED = (
+    update(table)
+    .where(*_THIS)
+    .values(
+        attempts=_COLUMNS.attempts + 1,
+        since_ms=bindparam("new_since_ms"),
+        due_at_ms=bindparam("new_due_ms"),
+        status=bindparam("new_status"),
+        trouble=bindparam("new_trouble"),
+    )
+)
+_DEAD = _FAILED.values(state=EventState.DEAD, ended_at_ms=bindparam("now_ms"))
+
+
+def insert_events(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """An event that waits for the endpoint already, or did lately, stays as it is."""
+    insert_ignore(connection, table, rows)
+
+
+def row_of(*, endpoint: str, event: str, kind: str, stream: str, payload: str, now_ms: int) -> dict[str, Any]:
+    return {
+        "endpoint": endpoint,
+        "event": event,
+        "kind": kind,
+        "stream": stream,
+        "payload": payload,
+        "created_at_ms": now_ms,
+        "state": EventState.WAITING.value,
+        "attempts": 0,
+        "due_at_ms": now_ms,
+    }
+
+
+def waiting_streams(connection: Connection, after: int) -> tuple[list[tuple[str, str]], int]:
+    """The endpoints and streams for which a row after the id `after` waits, and the last such id."""
+    which = (_IS_WAITING, _COLUMNS.id > after)
+    found = connection.execute(select(_COLUMNS.endpoint, _COLUMNS.stream).where(*which).distinct())
+    streams = [(row.endpoint, row.stream) for row in found]
+    last = connection.execute(select(func.max(_COLUMNS.id)).where(*which)).scalar()
+    return streams, after if last is None else int(last)
+
+
+def next_events(connection: Connection, endpoint: str, stream: str, most: int) -> list[QueuedEvent]:
+    """What waits in the stream, in its order."""
+    values = {"of_endpoint": endpoint, "of_stream": stream, "most": most}
+    return [queued_event(row) for row in connection.execute(_NEXT, values)]
+
+
+def record_delivered(connection: Connection, event: QueuedEvent, status: int, now_ms: int) -> bool:
+    """False: it does not wait any more."""
+    values = {"row_id": event.row, "new_status": status, "now_ms": now_ms}
+    if connection.execute(_DELIVERED, values).rowcount == 0:
+        return False
+    if event.since_ms is not None:
+        # The endpoint takes events again: what waited behind this one has a day of its own.
+        behind = (*_same_stream(event), _COLUMNS.since_ms.is_not(None))
+        connection.execute(update(table).where(*behind).values(since_ms=None))
+    return True
+
+
+def record_failed(
+    connection: Connection,
+    event: QueuedEvent,
+    status: int | None,
+    trouble: str,
+    *,
+    since_ms: int,
+    due_ms: int,
+) -> bool:
+    values = {
+        "row_id": event.row,
+        "new_since_ms": since_ms,
+        "new_due_ms": due_ms,
+        "new_status": status,
+        "new_trouble": trouble[:MAX_TROUBLE],
+    }
+    return connection.execute(_FAILED, values).rowcount > 0
+
+
+def record_dead(
+    connection: Connection,
+    event: QueuedEvent,
+    status: int | None,
+    trouble: str,
+    *,
+    since_ms: int,
+    now_ms: int,
+) -> bool:
+    """What waits behind it has waited as long as it was there meanwhile.
+
+    Without an answer at all (`status` None) it is not the event's fault, and what is as old dies with it, without an attempt of
+    its own: else a receiver that is gone would be tried once for each.
+    """
+    values = {
+        "row_id": event.row,
+        "new_since_ms": since_ms,
+        "new_due_ms": now_ms,
+        "new_status": status,
+        "new_trouble": trouble[:MAX_TROUBLE],
+        "now_ms": now_ms,
+    }
+    if connection.execute(_DEAD, values).rowcount == 0:
+        return False
+    behind = update(table).where(*_same_stream(event), _COLUMNS.since_ms.is_(None))
+    connection.execute(behind.where(_COLUMNS.created_at_ms < since_ms).values(since_ms=since_ms))
+    connection.execute(behind.values(since_ms=_COLUMNS.created_at_ms))
+    if status is None:
+        as_old = (*_same_stream(event), _COLUMNS.since_ms <= now_ms - LIFE_MS)
+        died = {"state": EventState.DEAD, "ended_at_ms": now_ms, "trouble": trouble[:MAX_TROUBLE]}
+        connection.execute(update(table).where(*as_old).values(died))
+    return True
+
+
+def replay(
+    connection: Connection,
+    endpoint: str,
+    now_ms: int,
+    *,
+    states: Sequence[EventState] = (EventState.DEAD,),
+    event: str | None = None,
+    since_ms: int = 0,
+) -> int:
+    """Lets events wait again, each with a day of its own; returns how many."""
+    which = [
+        _COLUMNS.endpoint == endpoint,
+        _COLUMNS.state.in_([one.value for one in states]),
+        _COLUMNS.created_at_ms >= since_ms,
+    ]
+    if event is not None:
+        which.append(_COLUMNS.event == event)
+    again = {
+        "state": EventState.WAITING,
+        "attempts": 0,
+        "due_at_ms": now_ms,
+        "since_ms": None,
+        "ended_at_ms": None,
+    }
+    return connection.execute(update(table).where(*which).values(again)).rowcount
+
+
+def make_due(connection: Connection, endpoint: str, now_ms: int) -> None:
+    """Lets what waits for the endpoint be tried at once."""
+    later = (_COLUMNS.endpoint == endpoint, _IS_WAITING, _COLUMNS.due_at_ms > now_ms)
+    connection.execute(update(table).where(*later).values(due_at_ms=now_ms))
+
+
+def list_events(
+    connection: Connection,
+    endpoint: str,
+    *,
+    states: Sequence[EventState],
+    before: int | None = None,
+    limit: int,
+) -> list[QueuedEvent]:
+    """The newest first; `before`: from the row before this one on."""
+    query = select(table).where(
+        _COLUMNS.endpoint == endpoint, _COLUMNS.state.in_([one.value for one in states])
+    )
+    if before is not None:
+        query = query.where(_COLUMNS.id < before)
+    return [queued_event(row) for row in connection.execute(query.order_by(_COLUMNS.id.desc()).limit(limit))]
+
+
+def queue_states(connection: Connection) -> dict[str, QueueState]:
+    """By endpoint; those for which nothing waits and nothing is dead are missing."""
+    counts = select(
+        _COLUMNS.endpoint, _COLUMNS.state, func.count().label("count"), func.min(_COLUMNS.id).label("first")
+    )
+    counts = counts.where(_COLUMNS.state.in_([EventState.WAITING, EventState.DEAD]))
+    found: dict[str, dict[str, Any]] = {}
+    for row in connection.execute(counts.group_by(_COLUMNS.endpoint, _COLUMNS.state)).all():
+        values = found.setdefault(row.endpoint, {})
+        if row.state == EventState.DEAD:
+            values["dead"] = row.count
+        else:
+            values["waiting"] = row.count
+            oldest = select(_COLUMNS.created_at_ms).where(_COLUMNS.id == row.first)
+            values["oldest_ms"] = connection.execute(oldest).scalar()
+            values |= _failure(connection, row.endpoint)
+    return {endpoint: QueueState(**values) for endpoint, values in found.items()}
+
+
+def _failure(connection: Connection, endpoint: str) -> dict[str, Any]:
+    failing = (
+        select(_COLUMNS.since_ms, _COLUMNS.trouble)
+        .where(_COLUMNS.endpoint == endpoint, _IS_WAITING, _COLUMNS.attempts > 0)
+        .order_by(_COLUMNS.since_ms)
+        .limit(1)
+    )
+    row = connection.execute(failing).first()
+    return {} if row is None else {"failing_since_ms": row.since_ms, "trouble": row.trouble}
+
+
+def forget_delivered(connection: Connection, before_ms: int) -> int:
+    """Deletes events that were delivered before `before_ms`, not too many at once; returns how many."""
+    old = (_COLUMNS.state == EventState.DELIVERED, _COLUMNS.ended_at_ms < before_ms)
+    ids = list(connection.execute(select(_COLUMNS.id).where(*old).limit(PURGED_AT_ONCE)).scalars())
+    connection.execute(delete(table).where(_COLUMNS.id.in_(ids)))
+    return len(ids)
+
+
+def delete_events(connection: Connection, endpoint: str) -> None:
+    connection.execute(delete(table).where(_COLUMNS.endpoint == endpoint))
+
+
+def queued_event(row: Row[Any]) -> QueuedEvent:
+    return QueuedEvent(
+        row=row.id,
+        endpoint=row.endpoint,
+        id=row.event,
+        kind=row.kind,
+        stream=row.stream,
+        payload=row.payload,
+        created_at_ms=row.created_at_ms,
+        state=EventState(row.state),
+        attempts=row.attempts,
+        due_at_ms=row.due_at_ms,
+        since_ms=row.since_ms,
+        status=row.status,
+        trouble=row.trouble,
+        ended_at_ms=row.ended_at_ms,
+    )
+
+
+def _same_stream(event: QueuedEvent) -> tuple[Any, ...]:
+    return (_COLUMNS.endpoint == event.endpoint, _IS_WAITING, _COLUMNS.stream == event.stream)

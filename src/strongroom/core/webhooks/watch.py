@@ -1,0 +1,84 @@
+"""Health and metrics of the endpoints. It only reads, so every process runs it."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from sqlalchemy import Connection
+
+from strongroom.core.clock import Clock
+from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
+from strongroom.core.storage.database import Database
+from strongroom.core.webhooks.endpoint import Endpoint, EndpointState
+from strongroom.core.webhooks.queue import QueueState, queue_states
+from strongroom.core.webhooks.store import load_endpoints
+
+LOOK_S: Final = 10.0
+WORRYING_MS: Final = 60_000
+"""An endpoint that has not taken an event for so long is shown."""
+
+
+class WebhookWatch:
+    """The endpoints' metrics have their ids as labels: names and URLs may say more than the metrics' readers should know."""
+
+    def __init__(
+        self,
+        ledger: str,
+        database: Database,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        troubles: Callable[[], Mapping[str, str]],
+    ) -> None:
+        """`troubles`: by the names of endpoints to which this process can send nothing, why."""
+        self._ledger = ledger
+        self._database = database
+        self._clock = clock
+        self._troubles = troubles
+        self._waiting = metrics.webhook_waiting
+        self._oldest = metrics.webhook_oldest
+        self._dead = metrics.webhook_dead
+        self._endpoints: list[Endpoint] = []
+        self._states: dict[str, QueueState] = {}
+
+    async def look(self) -> None:
+        before = {one.id for one in self._endpoints}
+        self._endpoints, self._states = await self._database.read(_all)
+        for one in self._endpoints:
+            state = self._states.get(one.id, QueueState())
+            labels = (self._ledger, one.id)
+            self._waiting.labels(*labels).set(state.waiting)
+            self._dead.labels(*labels).set(state.dead)
+            self._oldest.labels(*labels).set(self._age_ms(state.oldest_ms) / 1000)
+        for endpoint_id in before - {one.id for one in self._endpoints}:
+            for gauge in (self._waiting, self._dead, self._oldest):
+                gauge.remove(self._ledger, endpoint_id)
+
+    def check(self) -> ComponentHealth:
+        """DEGRADED while an endpoint takes nothing; a receiver that is deaf never makes the service DOWN."""
+        troubles = self._troubles()
+        worries = [
+            worry
+            for one in self._endpoints
+            if (worry := self._worry(one, troubles.get(one.name))) is not None
+        ]
+        status = Status.DEGRADED if worries else Status.UP
+        return ComponentHealth(status=status, detail="; ".join(worries) or None)
+
+    def _worry(self, endpoint: Endpoint, trouble: str | None) -> str | None:
+        state = self._states.get(endpoint.id, QueueState())
+        if endpoint.state is EndpointState.DISABLED:
+            return None if endpoint.reason is None else f"{endpoint.name} is disabled: {endpoint.reason}"
+        if trouble is not None:
+            return f"{endpoint.name} gets nothing: {trouble}"
+        failing_ms = self._age_ms(state.failing_since_ms)
+        if failing_ms <= WORRYING_MS:
+            return None
+        waits = f"{state.waiting} events wait, it fails for {failing_ms / 1000:.0f} s"
+        return f"{endpoint.name}: {waits} ({state.trouble})"
+
+    def _age_ms(self, since_ms: int | None) -> int:
+        return 0 if since_ms is None else max(0, self._clock.now_ms() - since_ms)
+
+
+def _all(connection: Connection) -> tuple[list[Endpoint], dict[str, QueueState]]:
+    return load_endpoints(connection), queue_states(connection)
