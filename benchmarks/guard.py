@@ -65,9 +65,10 @@ async def decided_ms(folder: Path, documents: list[str], step_ms: int = 0) -> fl
     clock = SteppingClock()
     database = Database(sqlite_url(str(folder / f"{len(documents)}-{time.monotonic_ns()}.sqlite3")))
     await migrate(database, [])
+    key = TrailKey(SystemEntropy().token(32))
     rules = GuardAdministration(
         database,
-        Audit(clock, TrailKey(SystemEntropy().token(32))),
+        Audit(clock, key),
         clock,
         SystemEntropy(),
         vocabulary=Vocabulary(),
@@ -75,7 +76,7 @@ async def decided_ms(folder: Path, documents: list[str], step_ms: int = 0) -> fl
     )
     for number, document in enumerate(documents):
         await rules.add(OPERATOR, f"rule {number}", document)
-    guard = Guard(clock, Default.ALLOW)
+    guard = Guard(clock, Default.ALLOW, key=key)
 
     def work(connection: Connection) -> float:
         for _ in range(BUCKETS):

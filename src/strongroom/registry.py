@@ -37,6 +37,7 @@ COMMANDS = (
     "freeze",
     "unfreeze",
     "webhook",
+    "rows",
     "payments",
     "payment",
 )

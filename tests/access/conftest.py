@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, select, update
 
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.tokens import Tokens
@@ -65,7 +65,13 @@ class Guarded:
         )
         mine = update(tables.token).where(tables.token.c.id == made.id)
         granted = mine.values(scopes=msgspec.json.encode(sorted(scopes)).decode())
-        await self.database.write(lambda connection: connection.execute(granted))
+
+        def grant(connection: Connection) -> None:
+            connection.execute(granted)
+            sequence = connection.execute(select(tables.token.c.sequence).where(tables.token.c.id == made.id))
+            self.tokens._rows.tag(connection, made.id, sequence.scalar_one())
+
+        await self.database.write(grant)
         return made.secret
 
     async def revoked(self) -> str:

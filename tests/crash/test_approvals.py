@@ -25,7 +25,7 @@ from support.atto_processes import NetworkProgram, ServiceProgram
 from support.atto_service import NOBODY, database_variables
 from support.databases import execute_elsewhere
 from support.seeds import seeded
-from support.trail import open_trail
+from support.trail import trail_of_service
 from support.waiting import until_true
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +43,7 @@ class People:
     """Those who approve and refuse, in a process of their own, as at the command line."""
 
     def __init__(self, database: Database) -> None:
-        clock, audit = SystemClock(), Audit(SystemClock(), open_trail())
+        clock, audit = SystemClock(), Audit(SystemClock(), trail_of_service())
         self.approvals = ApprovalAdministration(database, audit, clock, ledger="atto")
         self.rules = GuardAdministration(
             database,

@@ -144,7 +144,7 @@ async def test_an_example_decides_what_its_heading_says(
         loosening_delay_ms=0,
     )
     await rules.add(OPERATOR, case.name, document)
-    guard = Guard(clock, Default.DENY if case.name == "agent-allow" else Default.ALLOW)
+    guard = Guard(clock, Default.DENY if case.name == "agent-allow" else Default.ALLOW, key=open_trail())
     await database.write(lambda connection: guard.authorize(connection, case.passes))
     if case.name == "stake-moves":  # two a day
         await database.write(lambda connection: guard.authorize(connection, case.passes))

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.engine import URL
 
 from strongroom.admin.estate import Estate
@@ -22,7 +22,8 @@ from strongroom.core.ledger.contract import Ledger, Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.attempts import Attempts
-from strongroom.core.security.audit import Audit
+from strongroom.core.security.keys.trail_key import TrailKey
+from strongroom.core.security.rows.tokens import TokenRows
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.storage import tables
 from strongroom.registry import LEDGERS
@@ -30,7 +31,6 @@ from strongroom.settings import read_settings
 from support.clock import ManualClock, SeededEntropy
 from support.schema import shared_schemas
 from support.serving import serving
-from support.trail import open_trail
 from support.unslowed import UNSLOWED
 
 SETTINGS = AdminSettings(host="127.0.0.1", port=0, is_port_chosen=True, trusted_proxies=TrustedProxies())
@@ -61,15 +61,20 @@ class Office:
         """The same new token on each of these ledgers, with these scopes alone."""
         name = name or f"caller-{next(_names)}"
         database = self.ledgers[on[0]].database
-        tokens = Tokens(database, Audit(self.clock, open_trail()), self.clock, self.entropy, scopes=scopes)
+        audit = self.ledgers[on[0]].audit
+        tokens = Tokens(database, audit, self.clock, self.entropy, scopes=scopes)
         secret = (await tokens.create(OPERATOR, name, scopes, **terms)).secret
         query = select(tables.token).where(tables.token.c.id == secret.split("_")[1])
         row = await database.fetch_one(query)
         assert row is not None
         for other in on[1:]:
-            await self.ledgers[other].database.write(
-                lambda connection: connection.execute(tables.token.insert(), dict(row._mapping))
-            )
+            ledger = self.ledgers[other]
+
+            def copy(connection: Connection, key: TrailKey = ledger.trail_key) -> None:
+                connection.execute(tables.token.insert(), dict(row._mapping))
+                TokenRows(key).tag(connection, row.id, 0)
+
+            await ledger.database.write(copy)
         return secret
 
     async def ask(

@@ -73,7 +73,7 @@ class Guarded:
         seed: int = 1,
     ) -> None:
         self.database = database
-        self.guard = Guard(clock, default)
+        self.guard = Guard(clock, default, key=open_trail())
         self.parked = ParkedRequests(
             Audit(clock, open_trail()), clock, SeededEntropy(seed + 100), lifetime_ms=LIFETIME_S * 1000
         )

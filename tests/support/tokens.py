@@ -9,6 +9,7 @@ from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.authentication import Gatekeeper, TokenCheck
 from strongroom.core.security.credentials import Credentials
+from strongroom.core.security.rows.tokens import TokenRows
 from strongroom.core.security.stored_tokens import NewToken
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.security.upkeep.token_uses import TokenUses
@@ -26,7 +27,7 @@ class TokenHouse:
         self.database = database
         self.tokens = Tokens(database, audit, clock, entropy, scopes=SCOPES)
         self.uses = TokenUses(database, audit, clock)
-        self.check = TokenCheck(database, clock, self.uses, RateLimiter(clock))
+        self.check = TokenCheck(database, clock, self.uses, RateLimiter(clock), TokenRows(open_trail()))
 
     def gate(self, *, required: bool = True) -> Gatekeeper:
         return Gatekeeper(self.check, required=required)

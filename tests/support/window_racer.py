@@ -63,7 +63,7 @@ async def signed(signing: Signing, payment: Payment) -> bool:
 
 async def race(name: str, database: Database, rounds: int, peer: Peer) -> int:
     clock = SystemClock()
-    gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock, open_trail()))
+    gate = SigningGate(Guard(clock, Default.ALLOW, key=open_trail()), Audit(clock, open_trail()))
     signing = Signing("race", database=database, gate=gate, clock=clock, metrics=Metrics("race"))
     reader, writer = peer
     count = 0

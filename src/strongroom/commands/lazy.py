@@ -15,6 +15,7 @@ Loader = Callable[[], typer.Typer | Callable[..., Any] | None]
 OF_EVERY_LEDGER = {
     "token": "token:application",
     "keys": "keys:application",
+    "rows": "rows.commands:application",
     "policy": "policy:application",
     "approvals": "approvals:application",
     "audit": "audit:application",

@@ -55,7 +55,9 @@ def prove(
             if not anyway and await running.has_wallet(wallet) is False:
                 raise typer.BadParameter(f"{ledger} has no wallet {wallet!r}; --anyway asks all the same")
             now_ms = SystemClock().now_ms()
-            rules = await running.database.read(lambda connection: load_rules(connection, now_ms))
+            rules = await running.database.read(
+                lambda connection: load_rules(connection, running.trail_key, now_ms)
+            )
             return rules, running.guard.default
 
     rules, default = asyncio.run(work())

@@ -24,6 +24,7 @@ from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import SignatureRequest, Unsaid
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
+from support.trail import open_trail
 
 SET_WEIGHTS = "SubtensorModule.set_weights"
 ALICE = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
@@ -227,7 +228,7 @@ def test_a_token_may_be_for_some_networks_alone(client: str, allowed: bool) -> N
 async def test_the_gate_asks_for_every_signature_which_key_it_uses(
     database: Database, clock: ManualClock
 ) -> None:
-    policy = Guard(clock, Default.ALLOW, token_rules)
+    policy = Guard(clock, Default.ALLOW, token_rules, key=open_trail())
     plain = SignatureRequest(
         principal=principal(), scope=SIGN, account="5F", kind="message", payload_hash=bytes(32)
     )

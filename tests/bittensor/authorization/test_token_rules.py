@@ -21,6 +21,7 @@ from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import SignatureRequest
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 KEYS = [bytes([number]) * 32 for number in range(3)]
@@ -138,7 +139,7 @@ async def test_a_token_s_limits_are_decided_in_the_transaction_that_signs(
     database: Database, clock: ManualClock
 ) -> None:
     """Whatever a surface asked before."""
-    guard = Guard(clock, Default.ALLOW, token_rules)
+    guard = Guard(clock, Default.ALLOW, token_rules, key=open_trail())
     call = Call(pallet="SubtensorModule", function="serve_axon", arguments={"netuid": 2})
     signer = Signer(wallet="validator", hotkey="default", coldkey=False)
 

@@ -22,6 +22,7 @@ from support.trail import open_trail
 pytestmark = pytest.mark.anyio
 DENY: dict[str, Any] = {"effect": "deny"}
 ALLOW: dict[str, Any] = {"effect": "allow"}
+STATE = ("token:admin", "policy.state", "strongroom_guard")
 
 
 async def states(guarded: Guarded, clock: ManualClock, *, ended: bool = False) -> dict[str, str]:
@@ -36,13 +37,17 @@ async def test_every_change_is_in_the_audit_trail(database: Database, guarded: G
     rows = await database.fetch_all(select(tables.audit).order_by(tables.audit.c.sequence))
     assert [(row.principal, row.action, row.subject) for row in rows] == [
         ("token:admin", "policy.add", "no"),
+        STATE,
         ("token:admin", "policy.remove", "no"),
+        STATE,
         ("token:admin", "freeze", "hot"),
+        STATE,
         ("token:admin", "unfreeze", "hot"),
+        STATE,
     ]
     assert json.loads(rows[0].details)["rule"] == {"effect": "deny"}
-    assert json.loads(rows[2].details) == {"scope": "wallet", "reason": "a theft"}
-    assert await verify(database) == 4
+    assert json.loads(rows[4].details) == {"scope": "wallet", "reason": "a theft"}
+    assert await verify(database) == 8
 
 
 async def test_what_tightens_counts_at_once_and_what_loosens_after_the_delay(

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from strongroom.core.errors import ApprovalNeeded, Forbidden, InvalidInput
 from strongroom.core.guard.approvals import administration, asking, store
 from strongroom.core.guard.approvals.approval import ApprovalState, Vote
+from strongroom.core.guard.approvals.tagged import ApprovalRows
 from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.security.audit import Audit, verify
@@ -96,7 +97,7 @@ async def test_what_is_over_takes_nobody_s_room_and_ends_with_its_row_when_it_is
 
 
 async def test_a_stored_vote_of_whoever_asked_does_not_count(guarded: Guarded) -> None:
-    """Nobody can cast one; a row that something else wrote opens nothing."""
+    """Nobody can cast one; one that a defect wrote opens nothing."""
     await guarded.add("one", asks())
     waiting = await guarded.park(request())
     vote = Vote(principal=TRADER.name, token=None, has_scope=True, at_ms=1, source="")
@@ -105,6 +106,7 @@ async def test_a_stored_vote_of_whoever_asked_does_not_count(guarded: Guarded) -
     def write(connection: Connection) -> None:
         store.insert_vote(connection, approval, vote)
         store.set_requirements(connection, approval, approval.requirements, ApprovalState.APPROVED)
+        ApprovalRows(open_trail()).tag(connection, waiting)
 
     await guarded.database.write(write)
     assert await state(guarded, waiting) is ApprovalState.APPROVED

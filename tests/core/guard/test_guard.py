@@ -8,10 +8,13 @@ from sqlalchemy import Connection
 from strongroom.core.errors import Forbidden
 from strongroom.core.guard.guard import Default
 from strongroom.core.guard.state import FreezeScope, begin_change
+from strongroom.core.guard.tagged_state import tag_rules
 from strongroom.core.security.access import Principal, system_principal
+from strongroom.core.security.audit import Audit
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
 from support.guarding import ADMIN, Guarded, request
+from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 DENY: dict[str, Any] = {"effect": "deny", "when": {"wallets": ["hot"]}}
@@ -123,7 +126,8 @@ async def test_what_was_read_of_a_change_that_was_undone_is_not_kept(
         pass
 
     def undone(connection: Connection) -> None:
-        begin_change(connection, SeededEntropy(5))
+        begin_change(connection, open_trail(), SeededEntropy(5))
+        tag_rules(connection, Audit(clock, open_trail()), ADMIN)
         guarded.authorize_in(connection, request())
         raise UndoneError
 

@@ -52,7 +52,7 @@ class Desk:
     def __init__(self, database: Database, clock: ManualClock) -> None:
         self.database = database
         self.clock = clock
-        gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock, open_trail()))
+        gate = SigningGate(Guard(clock, Default.ALLOW, key=open_trail()), Audit(clock, open_trail()))
         self.signing = Signing(
             "example", database=database, gate=gate, clock=clock, metrics=Metrics("counted")
         )

@@ -75,7 +75,7 @@ async def test_a_payment_says_who_asked_for_it_and_which_rule_allowed_it(
     made = await TokenHouse(database, clock, entropy).tokens.create(OPERATOR, "shop", ["*"])
     guarded = Guarded(database, clock)
     await guarded.rules.add(OPERATOR, "small sums", '{"effect": "allow", "when": {"principals": ["shop"]}}')
-    gate = SigningGate(Guard(clock, Default.DENY), Audit(clock, open_trail()))
+    gate = SigningGate(Guard(clock, Default.DENY, key=open_trail()), Audit(clock, open_trail()))
     signing = Signing("example", database=database, gate=gate, clock=clock, metrics=Metrics("test"))
     intent = await signing.sign(Pay(account="alice", amount=7, principal=replace(CALLER, token=made.id)))
     found = await payments.get(intent.id)

@@ -47,7 +47,7 @@ async def background() -> AsyncIterator[Background]:
 @pytest.fixture
 async def signing(database: Database, clock: ManualClock) -> Signing:
     await open_accounts(database, "alice", "bob")
-    gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock, open_trail()))
+    gate = SigningGate(Guard(clock, Default.ALLOW, key=open_trail()), Audit(clock, open_trail()))
     return Signing("example", database=database, gate=gate, clock=clock, metrics=Metrics("test"))
 
 

@@ -56,7 +56,7 @@ async def signing(database: Database, clock: ManualClock, metrics: Metrics) -> S
 
 
 def signing_on(database: Database, clock: ManualClock, metrics: Metrics) -> Signing:
-    gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock, open_trail()))
+    gate = SigningGate(Guard(clock, Default.ALLOW, key=open_trail()), Audit(clock, open_trail()))
     return Signing("example", database=database, gate=gate, clock=clock, metrics=metrics)
 
 

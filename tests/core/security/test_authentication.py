@@ -10,10 +10,12 @@ from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import StrongroomError, Unauthenticated
 from strongroom.core.security.access import ANONYMOUS, OPERATOR, Principal
 from strongroom.core.security.credentials import Credentials
-from strongroom.core.security.stored_tokens import TokenChange, require_unrevoked
+from strongroom.core.security.rows.tokens import TokenRows
+from strongroom.core.security.stored_tokens import TokenChange
 from strongroom.core.storage.database import Database
 from support.clock import START_MS, ManualClock, SeededEntropy
 from support.tokens import TokenHouse, bearing
+from support.trail import open_trail
 
 Elsewhere = Callable[[str], list[list[str]]]
 
@@ -139,7 +141,8 @@ async def test_nothing_is_signed_for_a_token_that_is_revoked_or_gone(house: Toke
 
     async def require(token: str | None) -> None:
         principal = Principal(name="token:ci", scopes=frozenset(), token=token)
-        await house.database.write(lambda connection: require_unrevoked(connection, principal))
+        rows = TokenRows(open_trail())
+        await house.database.write(lambda connection: rows.require_unrevoked(connection, principal))
 
     await require(None)
     await require(new.id)  # expired since: it was valid when the request was made

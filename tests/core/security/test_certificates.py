@@ -21,6 +21,7 @@ from strongroom.core.security.certificates import (
     read_presented,
 )
 from strongroom.core.security.credentials import Credentials
+from strongroom.core.security.rows.tokens import TokenRows
 from strongroom.core.security.stored_tokens import TokenChange
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.security.upkeep.token_uses import TokenUses
@@ -52,7 +53,11 @@ class House:
             database, Audit(clock, open_trail()), clock, SeededEntropy(), scopes=("toy:read",)
         )
         check = TokenCheck(
-            database, clock, TokenUses(database, Audit(clock, open_trail()), clock), RateLimiter(clock)
+            database,
+            clock,
+            TokenUses(database, Audit(clock, open_trail()), clock),
+            RateLimiter(clock),
+            TokenRows(open_trail()),
         )
         self.open = Gatekeeper(check, required=False)
         self._closed = Gatekeeper(check, required=True)

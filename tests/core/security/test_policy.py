@@ -46,7 +46,7 @@ def request(*scopes: str) -> SignatureRequest:
 
 @pytest.fixture
 def gate(clock: ManualClock) -> SigningGate:
-    return SigningGate(Guard(clock, Default.ALLOW), Audit(clock, open_trail()))
+    return SigningGate(Guard(clock, Default.ALLOW, key=open_trail()), Audit(clock, open_trail()))
 
 
 async def sign(database: Database, gate: SigningGate, asked: SignatureRequest, signer: Signer) -> bytes:

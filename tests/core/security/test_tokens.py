@@ -10,8 +10,9 @@ from sqlalchemy.engine import URL
 
 from strongroom.core.coordination.rates import Rate, parse_rate
 from strongroom.core.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
+from strongroom.core.guard.rows.binding import tag_existing
 from strongroom.core.security.access import OPERATOR, Principal, system_principal
-from strongroom.core.security.audit import verify
+from strongroom.core.security.audit import Audit, verify
 from strongroom.core.security.stored_tokens import Token, TokenChange
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
@@ -19,6 +20,7 @@ from strongroom.core.storage.migrations import migrate
 from support.clock import START_MS, ManualClock, SeededEntropy
 from support.old_database import write_old_core
 from support.tokens import TokenHouse
+from support.trail import open_trail
 
 Elsewhere = Callable[[str], list[list[str]]]
 
@@ -219,6 +221,8 @@ async def test_tokens_of_an_earlier_version_work_as_before(
     )
     await migrate(empty, [])
     house = TokenHouse(empty, clock, entropy)
+    assert await house.refusal("sr_a1_secret") == NOT_VALID
+    await tag_existing(empty, Audit(clock, open_trail()))
     principal = await house.principal("sr_a1_secret", "192.0.2.1")
     assert principal == Principal(
         name="token:shop", scopes=frozenset({"atto:send"}), token="a1", source="192.0.2.1"

@@ -61,7 +61,7 @@ async def test_nothing_is_signed_at_one_node_for_a_token_that_was_revoked_at_the
 ) -> None:
     """The audit trail's head tells: the transaction that signs changes it, as the one that revoked has."""
     first, second = TokenHouse(nodes[0], clock, entropy), TokenHouse(nodes[1], clock, entropy)
-    gate = SigningGate(Guard(clock, Default.ALLOW), Audit(clock, open_trail()))
+    gate = SigningGate(Guard(clock, Default.ALLOW, key=open_trail()), Audit(clock, open_trail()))
     for number in range(5):
         new = await first.tokens.create(OPERATOR, f"ci-{number}", ["*"])
         await asyncio.to_thread(galera.catch_up)

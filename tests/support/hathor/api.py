@@ -29,6 +29,7 @@ from strongroom.core.security.attempts import Attempts
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.authentication import Gatekeeper, TokenCheck
 from strongroom.core.security.policy import SigningGate
+from strongroom.core.security.rows.tokens import TokenRows
 from strongroom.core.security.tokens import Tokens as ApiTokens
 from strongroom.core.security.upkeep.token_uses import TokenUses
 from strongroom.core.storage.database import Database
@@ -160,7 +161,7 @@ class Api:
 
     def _submitter(self, *, verify: bool) -> Submitter:
         self.push_node = ScriptedNode()
-        self.guard = Guard(self.clock, Default.ALLOW)
+        self.guard = Guard(self.clock, Default.ALLOW, key=open_trail())
         self.background = Background()
         self.broadcaster = Broadcaster(
             network=TransactionNetwork(self.push_node, self.clock),
@@ -210,7 +211,7 @@ class Api:
             self.database, audit, self.clock, SeededEntropy(), scopes=[*SCOPES, "hathor:*", "*"]
         )
         uses = TokenUses(self.database, audit, self.clock)
-        check = TokenCheck(self.database, self.clock, uses, RateLimiter(self.clock))
+        check = TokenCheck(self.database, self.clock, uses, RateLimiter(self.clock), TokenRows(open_trail()))
         gatekeeper = Gatekeeper(check, required=needs_token)
         return LegacyAccess(self.attempts.around(gatekeeper), self._proxies, DoorRules(bound_to="127.0.0.1"))
 

@@ -141,7 +141,7 @@ class AttoModel(SigningModel):
             node_clock=NodeClock(node, side.clock),
             keyring=self._keyring(side),
             idempotency=cast("Idempotency", None),  # no request here has a key
-            policy=Guard(side.clock, Default.ALLOW),
+            policy=Guard(side.clock, Default.ALLOW, key=open_trail()),
         )
         return _Send(drafts, request)
 

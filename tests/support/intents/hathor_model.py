@@ -278,7 +278,8 @@ class HathorModel(Model):
             verify=False,
             policy=BroadcastPolicy(
                 SigningGate(
-                    Guard(replica.side.clock, Default.ALLOW), Audit(replica.side.clock, open_trail())
+                    Guard(replica.side.clock, Default.ALLOW, key=open_trail()),
+                    Audit(replica.side.clock, open_trail()),
                 ),
                 MAINNET,
             ),

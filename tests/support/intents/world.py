@@ -202,7 +202,9 @@ class Replica:
             background=self.background,
             pace=world.model.pace,
         )
-        gate = SigningGate(Guard(world.clock, Default.ALLOW), Audit(world.clock, open_trail()))
+        gate = SigningGate(
+            Guard(world.clock, Default.ALLOW, key=open_trail()), Audit(world.clock, open_trail())
+        )
         self.signing = Signing(
             "world", database=self.database, gate=gate, clock=world.clock, metrics=Metrics("world")
         )

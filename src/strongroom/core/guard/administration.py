@@ -28,7 +28,8 @@ from strongroom.core.guard.approvals.changes import (
 from strongroom.core.guard.everywhere import ALREADY_FROZEN, NOT_FROZEN
 from strongroom.core.guard.parsing import check_name, check_words, parse_rule
 from strongroom.core.guard.rule import Effect, Rule, as_document, encode_rule
-from strongroom.core.guard.state import Freeze, FreezeScope, begin_change, load_freezes
+from strongroom.core.guard.state import Freeze, FreezeScope, active_freezes, begin_change, load_freezes
+from strongroom.core.guard.tagged_state import read_stored, tag_rules
 from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
@@ -99,7 +100,7 @@ class GuardAdministration:
 
         def work(connection: Connection) -> StoredRule | Approval:
             if loosens:
-                _require_unfrozen(connection, principal)
+                self._require_unfrozen(connection, principal)
             if loosens and self._approvals.needed:
                 _require_free(connection, name, self._clock.now_ms())
                 return self._park(connection, principal, change)
@@ -119,7 +120,7 @@ class GuardAdministration:
             _require_same(row, change)
             loosens = decode_json(row.document, Rule).effect is not Effect.ALLOW
             if loosens:
-                _require_unfrozen(connection, principal)
+                self._require_unfrozen(connection, principal)
             if loosens and self._approvals.needed:
                 return self._park(connection, principal, change)
             return self._remove(connection, principal, change, self._delay_ms if loosens else 0)
@@ -153,13 +154,14 @@ class GuardAdministration:
         }
 
         def work(connection: Connection) -> Freeze:
-            begin_change(connection, self._entropy)
+            begin_change(connection, self._audit.key, self._entropy)
             if _frozen(connection, scope, subject) is not None:
                 raise Conflict("It is frozen already", code=ALREADY_FROZEN)
             connection.execute(tables.freeze.insert(), values)
             details = {"scope": scope.value, "reason": reason}
             self._audit.append(connection, principal, "freeze", subject, details)
-            return next(each for each in load_freezes(connection) if each.id == freeze_id)
+            tag_rules(connection, self._audit, principal)
+            return next(each for each in active_freezes(read_stored(connection)) if each.id == freeze_id)
 
         return await self._database.write(work)
 
@@ -169,7 +171,7 @@ class GuardAdministration:
         """Raises: NotFound: it is not frozen, or by another freeze than that of the id; ApprovalNeeded: it waits."""
 
         def work(connection: Connection) -> Approval | None:
-            _require_unfrozen(connection, principal)
+            self._require_unfrozen(connection, principal)
             row = _frozen(connection, scope, subject)
             if row is None or row.id != (freeze_id or row.id):
                 raise NotFound("It is not frozen", code=NOT_FROZEN)
@@ -183,7 +185,7 @@ class GuardAdministration:
 
     async def require_unfrozen(self, principal: Principal) -> None:
         """Raises: Forbidden: the principal's token is frozen, so it gives nobody any right."""
-        await self._database.read(lambda connection: _require_unfrozen(connection, principal))
+        await self._database.read(lambda connection: self._require_unfrozen(connection, principal))
 
     def apply(self, connection: Connection, principal: Principal, change: Change, approval: str) -> None:
         """Does a change that was approved, at once. Raises: NotFound, Conflict: it cannot be done any more."""
@@ -204,7 +206,7 @@ class GuardAdministration:
         approval: str | None = None,
     ) -> StoredRule:
         rule_id, now_ms = self._entropy.token(ID_BYTES).hex(), self._clock.now_ms()
-        begin_change(connection, self._entropy)
+        begin_change(connection, self._audit.key, self._entropy)
         _require_free(connection, change.name, now_ms)
         _forget_windows(connection, now_ms)
         values = {
@@ -220,6 +222,7 @@ class GuardAdministration:
         self._audit.append(
             connection, principal, "policy.add", change.name, {**details, **_because(approval)}
         )
+        tag_rules(connection, self._audit, principal)
         return _stored(connection, rule_id)
 
     def _remove(
@@ -231,7 +234,7 @@ class GuardAdministration:
         approval: str | None = None,
     ) -> StoredRule:
         now_ms = self._clock.now_ms()
-        begin_change(connection, self._entropy)
+        begin_change(connection, self._audit.key, self._entropy)
         _require_same(_removable(connection, change.name, now_ms), change)
         _forget_windows(connection, now_ms)
         connection.execute(
@@ -241,12 +244,13 @@ class GuardAdministration:
         )
         details = {"id": change.id, "endsAtMs": now_ms + delay_ms, **_because(approval)}
         self._audit.append(connection, principal, "policy.remove", change.name, details)
+        tag_rules(connection, self._audit, principal)
         return _stored(connection, change.id)
 
     def _unfreeze(
         self, connection: Connection, principal: Principal, change: EndFreeze, approval: str | None = None
     ) -> None:
-        begin_change(connection, self._entropy)
+        begin_change(connection, self._audit.key, self._entropy)
         row = _frozen(connection, change.scope, change.subject)
         if row is None or row.id != change.id:
             raise NotFound("It is not frozen", code=NOT_FROZEN)
@@ -257,6 +261,7 @@ class GuardAdministration:
         )
         details = {"scope": change.scope.value, **_because(approval)}
         self._audit.append(connection, principal, "unfreeze", change.subject, details)
+        tag_rules(connection, self._audit, principal)
 
     def _park(self, connection: Connection, principal: Principal, change: Change) -> Approval:
         asked = ChangeAsked(
@@ -279,7 +284,20 @@ class GuardAdministration:
         return words.as_request(replace(request, destination=destination, account=account))
 
     async def freezes(self) -> list[Freeze]:
-        return list(await self._database.read(load_freezes))
+        """As they stand in the database."""
+        return list(await self._database.read(lambda connection: active_freezes(read_stored(connection))))
+
+    def _freezes(self, connection: Connection) -> tuple[Freeze, ...]:
+        return load_freezes(connection, self._audit.key)
+
+    def _require_unfrozen(self, connection: Connection, principal: Principal) -> None:
+        """Raises: Forbidden: whoever has stolen a token that is frozen must not undo the freeze with it, or go round it."""
+        for freeze in self._freezes(connection):
+            if freeze.holds_caller(principal.names):
+                raise Forbidden(
+                    f"Nothing is loosened and no token is made: {freeze.title} is frozen ({freeze.reason})",
+                    code="frozen",
+                )
 
 
 def _done(result: T | Approval) -> T:
@@ -355,16 +373,6 @@ def _check_freeze(scope: FreezeScope, subject: str, reason: str) -> None:
             f"A freeze has a reason of 1 to {MAX_REASON} printable characters: it is told to those who ask for a signature",
             code="freeze_invalid",
         )
-
-
-def _require_unfrozen(connection: Connection, principal: Principal) -> None:
-    """Raises: Forbidden: whoever has stolen a token that is frozen must not undo the freeze with it, or go round it."""
-    for freeze in load_freezes(connection):
-        if freeze.holds_caller(principal.names):
-            raise Forbidden(
-                f"Nothing is loosened and no token is made: {freeze.title} is frozen ({freeze.reason})",
-                code="frozen",
-            )
 
 
 def _frozen(connection: Connection, scope: FreezeScope, subject: str) -> Row[Any] | None:

@@ -7,12 +7,14 @@ is decided by the default; what the service does by itself, such as to receive, 
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock
 from strongroom.core.errors import Forbidden
 from strongroom.core.guard.approvals.spending import settle
+from strongroom.core.guard.approvals.tagged import ApprovalRows
 from strongroom.core.guard.evaluation import ActiveRule
 from strongroom.core.guard.rule import Effect
 from strongroom.core.guard.state import Freeze, GuardReader, GuardState
@@ -26,6 +28,7 @@ from strongroom.core.guard.windows import (
     look,
     spend,
 )
+from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.policy import Allowed, SignatureRequest
 
 FROZEN_CODE = "frozen"
@@ -56,11 +59,15 @@ class _Verdict:
 class Guard:
     """See `core.security.policy.Policy`."""
 
-    def __init__(self, clock: Clock, default: Default, token_rules: TokenRules = no_token_rules) -> None:
+    def __init__(
+        self, clock: Clock, default: Default, token_rules: TokenRules = no_token_rules, *, key: TrailKey
+    ) -> None:
+        """`key` tells rules, freezes and approvals that the service wrote from others."""
         self._clock = clock
         self._default = default
         self._token_rules = token_rules
-        self._reader = GuardReader()
+        self._reader = GuardReader(key)
+        self._settle = partial(settle, ApprovalRows(key))
 
     @property
     def default(self) -> Default:
@@ -72,6 +79,7 @@ class Guard:
         Raises:
             Forbidden: its code says whether the scope, a freeze, a rule or its limit is the reason.
             Unapproved: people must approve it first.
+            RulesAltered: rules or freezes are not as the service wrote them.
             What `approvals.spending.settle` raises.
         """
         require_token(request, self._token_rules(request))
@@ -79,7 +87,7 @@ class Guard:
         state = self._reader.held(connection, now_ms)
         verdict = self._judge(state, request, now_ms)
         count = spend(connection, verdict.charges, now_ms) if verdict.charges else Count()
-        approval = settle(connection, state, request, verdict.all_asking(count), now_ms, spends=True)
+        approval = self._settle(connection, state, request, verdict.all_asking(count), now_ms, spends=True)
         return Allowed(rule=verdict.allowed_by, counted=count.counted, approval=approval)
 
     def ask(self, connection: Connection, request: SignatureRequest) -> Allowed:
@@ -89,7 +97,7 @@ class Guard:
         state = self._reader.seen(connection, now_ms)
         verdict = self._judge(state, request, now_ms)
         count = look(connection, verdict.charges, now_ms) if verdict.charges else Count()
-        approval = settle(connection, state, request, verdict.all_asking(count), now_ms, spends=False)
+        approval = self._settle(connection, state, request, verdict.all_asking(count), now_ms, spends=False)
         return Allowed(rule=verdict.allowed_by, approval=approval)
 
     def _judge(self, state: GuardState, request: SignatureRequest, now_ms: int) -> _Verdict:

@@ -16,11 +16,12 @@ from strongroom.core.clock import Entropy
 from strongroom.core.guard import tables
 from strongroom.core.guard.evaluation import ActiveRule, names_hold
 from strongroom.core.guard.rule import Effect, Rule
+from strongroom.core.guard.tagged_state import STATE_ID, StoredRules, read_stored, require_unaltered
 from strongroom.core.json_decoder import decode_json
+from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.policy import SignatureRequest
 from strongroom.core.storage.database import holding, insert_ignore, locking
 
-STATE_ID = 1
 GENERATION_BYTES = 7
 """Fit into a signed column of eight."""
 MAX_NEAR = 4_096
@@ -106,36 +107,52 @@ class GuardState:
 class GuardReader:
     """Gives the state of now of one ledger, and reads rules and freezes again only after a change."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: TrailKey) -> None:
+        self._key = key
         self._state = GuardState(generation=-1, rules=(), freezes=())
 
     def held(self, connection: Connection, now_ms: int) -> GuardState:
-        """For a signature: no rule changes until its transaction ends."""
+        """For a signature: no rule changes until its transaction ends. Raises: RulesAltered, Sealed."""
         return self._at(connection, connection.execute(_HOLD).scalar_one(), now_ms)
 
     def seen(self, connection: Connection, now_ms: int) -> GuardState:
-        """For a question."""
+        """For a question. Raises: RulesAltered, Sealed."""
         return self._at(connection, connection.execute(_GENERATION).scalar_one(), now_ms)
 
     def _at(self, connection: Connection, generation: int, now_ms: int) -> GuardState:
         state = self._state
         if state.generation != generation:
-            rules = load_rules(connection, now_ms - CLOCKS_MS)
+            stored = read_stored(connection)
+            require_unaltered(self._key, stored)
+            rules = active_rules(stored, now_ms - CLOCKS_MS)
             asks = any(each.rule.effect is Effect.APPROVE for each in rules)
             state = self._state = GuardState(
-                generation=generation,
+                generation=stored.state.generation,
                 rules=rules,
-                freezes=load_freezes(connection),
+                freezes=active_freezes(stored),
                 has_approvals=asks or connection.execute(_APPROVAL).first() is not None,
             )
         return state
 
 
-def load_rules(connection: Connection, now_ms: int) -> tuple[ActiveRule, ...]:
+def load_rules(connection: Connection, key: TrailKey, now_ms: int) -> tuple[ActiveRule, ...]:
+    """As `active_rules`. Raises: RulesAltered, Sealed."""
+    return active_rules(_unaltered(connection, key), now_ms)
+
+
+def load_freezes(connection: Connection, key: TrailKey) -> tuple[Freeze, ...]:
+    """As `active_freezes`. Raises: RulesAltered, Sealed."""
+    return active_freezes(_unaltered(connection, key))
+
+
+def _unaltered(connection: Connection, key: TrailKey) -> StoredRules:
+    stored = read_stored(connection)
+    require_unaltered(key, stored)
+    return stored
+
+
+def active_rules(stored: StoredRules, now_ms: int) -> tuple[ActiveRule, ...]:
     """Rules that have not ended, in the order in which they were added."""
-    columns = tables.rule.c
-    is_over = columns.ends_at_ms.is_not(None) & (columns.ends_at_ms <= now_ms)
-    rows = connection.execute(select(tables.rule).where(~is_over).order_by(columns.added_at_ms, columns.id))
     return tuple(
         ActiveRule(
             id=row.id,
@@ -144,17 +161,13 @@ def load_rules(connection: Connection, now_ms: int) -> tuple[ActiveRule, ...]:
             starts_at_ms=row.starts_at_ms,
             ends_at_ms=row.ends_at_ms,
         )
-        for row in rows
+        for row in stored.rules
+        if row.ends_at_ms is None or row.ends_at_ms > now_ms
     )
 
 
-def load_freezes(connection: Connection) -> tuple[Freeze, ...]:
+def active_freezes(stored: StoredRules) -> tuple[Freeze, ...]:
     """Freezes that have not ended, the oldest first."""
-    columns = tables.freeze.c
-    is_frozen = columns.ended_at_ms.is_(None)
-    rows = connection.execute(
-        select(tables.freeze).where(is_frozen).order_by(columns.frozen_at_ms, columns.id)
-    )
     return tuple(
         Freeze(
             id=row.id,
@@ -164,14 +177,32 @@ def load_freezes(connection: Connection) -> tuple[Freeze, ...]:
             frozen_at_ms=row.frozen_at_ms,
             frozen_by=row.frozen_by,
         )
-        for row in rows
+        for row in stored.freezes
+        if row.ended_at_ms is None
     )
 
 
-def begin_change(connection: Connection, entropy: Entropy) -> None:
-    """Waits for the signatures under way, holds off the next ones until the commit, and gives a new generation."""
+def begin_change(connection: Connection, key: TrailKey, entropy: Entropy) -> None:
+    """Waits for the signatures under way, holds off the next ones until the commit, and gives a new generation.
+
+    Whoever changes something ends with `tagged_state.tag_rules`.
+
+    Raises:
+        RulesAltered: what another program changed must not count by a change of ours; Sealed.
+    """
+    lock_rules(connection)
+    _unaltered(connection, key)
+    new_generation(connection, entropy)
+
+
+def lock_rules(connection: Connection) -> None:
+    """Waits for the signatures under way, and holds off the next ones until the commit."""
     insert_ignore(connection, tables.guard, [{"id": STATE_ID, "generation": 0}])
     connection.execute(_LOCK).one()
+
+
+def new_generation(connection: Connection, entropy: Entropy) -> None:
+    """Has every process read the rules again."""
     generation = int.from_bytes(entropy.token(GENERATION_BYTES))
     connection.execute(
         update(tables.guard).where(tables.guard.c.id == STATE_ID).values(generation=generation)

@@ -10,8 +10,11 @@ guard = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("generation", BigInteger, nullable=False),
+    Column("sequence", BigInteger),
+    Column("tag", binary(32)),
 )
-"""One row. Every change of a rule or a freeze gives another `generation`; every signature holds the row while it is made."""
+"""One row. Every change of a rule or a freeze gives another `generation`; every signature holds the row while it is made. `tag` is
+a keyed hash of all rules and freezes, and `sequence` names the audit row of their last change (`core.guard.tagged_state`)."""
 
 rule = Table(
     "strongroom_rule",
@@ -62,9 +65,12 @@ approval = Table(
     Column("ended_at_ms", BigInteger),
     Column("payload_id", binary(64)),
     Column("reason", LONG_TEXT),
+    Column("sequence", BigInteger),
+    Column("tag", binary(32)),
     Index("strongroom_approval_state", "state", "asked_at_ms"),
 )
-"""Requests that people must approve (`core.guard.approvals`). Every change of one, and every vote, updates its row."""
+"""Requests that people must approve (`core.guard.approvals`). Every change of one, and every vote, updates its row. `tag` is
+a keyed hash of the request and its votes, and `sequence` names the audit row of its last change."""
 
 vote = Table(
     "strongroom_approval_vote",

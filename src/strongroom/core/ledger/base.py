@@ -24,6 +24,8 @@ from strongroom.core.guard.approvals.parking import ParkedRequests
 from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.guard.dry_run import DryRun
 from strongroom.core.guard.guard import Guard
+from strongroom.core.guard.rows.binding import tag_existing
+from strongroom.core.guard.rows.watch import RowWatch
 from strongroom.core.guard.settings import GuardSettings
 from strongroom.core.http.door import Dialect
 from strongroom.core.http.listener import Surface
@@ -31,7 +33,9 @@ from strongroom.core.http.opening import KEYS_AWAY, Headers, Opening
 from strongroom.core.http.timing import NO_ROUTE, TimedApplication
 from strongroom.core.intents.payments import Payments
 from strongroom.core.ledger.contract import AnyLedger, LedgerSettings, Surroundings
+from strongroom.core.ledger.inspecting import make_inspection
 from strongroom.core.ledger.key_backends import open_backends
+from strongroom.core.ledger.opened_keys import OpenedKeys
 from strongroom.core.ledger.webhooks import LedgerWebhooks
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.backoff import Backoff
@@ -39,7 +43,7 @@ from strongroom.core.runtime.telemetry import Status
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.access import ADMIN_SCOPES
 from strongroom.core.security.attempts import Attempts, AuditedBursts
-from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.authentication import TokenCheck
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.custody.backends import KeyBackends
@@ -49,6 +53,7 @@ from strongroom.core.security.holdings import bind_holdings
 from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.policy import Policy, SigningGate
+from strongroom.core.security.rows.tokens import TokenRows
 from strongroom.core.security.short_secrets import require_long_credentials
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.security.upkeep.token_expiry import CHECK_S as LOOK_S
@@ -113,7 +118,9 @@ class LedgerBase(ABC, Generic[S]):
         self._own_rates: DatabaseRates | None = None
         self.rates = self._open_rates()
         self.token_uses = TokenUses(self.database, self.audit, self.clock)
-        self.token_check = TokenCheck(self.database, self.clock, self.token_uses, self.rates)
+        self.token_check = TokenCheck(
+            self.database, self.clock, self.token_uses, self.rates, TokenRows(self.trail_key)
+        )
         self.bursts = AuditedBursts(self.database, self.audit, self.background)
         self.attempts = Attempts(
             definition.name,
@@ -128,7 +135,7 @@ class LedgerBase(ABC, Generic[S]):
         self._set_transparency(definition.name, surroundings.checkpoints)
         self.leases = Leases(self.database, self.clock, holder=self.entropy.token(HOLDER_BYTES).hex())
         self.custody = self._make_custody()
-        self._sealed: _Sealed | None = None
+        self._sealed: OpenedKeys | None = None
         self._keys_health: WorkHealth | None = None
         self._openings: dict[str, Opening] = {}
         self._failed: asyncio.Future[None] | None = None
@@ -173,7 +180,7 @@ class LedgerBase(ABC, Generic[S]):
 
     def _set_guard(self, definition: AnyLedger, settings: GuardSettings) -> None:
         """Makes what decides about signatures, and what people do with it."""
-        self.guard = Guard(self.clock, settings.default, definition.token_rules())
+        self.guard = Guard(self.clock, settings.default, definition.token_rules(), key=self.trail_key)
         self.rules = GuardAdministration(
             self.database,
             self.audit,
@@ -200,8 +207,9 @@ class LedgerBase(ABC, Generic[S]):
         self.proofs = Proofs(name, self.database)
 
     def inspection(self) -> Inspection:
-        chains = partial(verify, self.database)
-        return Inspection(self.definition.name, self.database, self.checkpoints.public_key, chains)
+        return make_inspection(
+            self.definition.name, self.database, self.checkpoints, self.trail_key, self.custody
+        )
 
     # A ledger defines these.
 
@@ -345,6 +353,8 @@ class LedgerBase(ABC, Generic[S]):
                 await self.custody.open()
         except (KeyBackendAway, VaultError) as error:
             self.trail_key.close(error.message)
+            return
+        await tag_existing(self.database, self.audit)
 
     @property
     def failed(self) -> asyncio.Future[None]:
@@ -370,6 +380,7 @@ class LedgerBase(ABC, Generic[S]):
         if interval_s := self.surroundings.checkpoints.interval_s:
             make = self.loops.every(self.component("Checkpoints"), interval_s, self.checkpoints.make_due)
             self.under("checkpoints", [make])
+        RowWatch(self.database, self.audit).start(self.loops, self.component("Rows"))
         if self._own_rates is not None:
             purge = self._own_rates.purge
             self.loops.start(self.loops.every(self.component("Tokens"), RATES_PURGE_S, purge, part="purge"))
@@ -460,17 +471,18 @@ class LedgerBase(ABC, Generic[S]):
         await self.stack.aclose()
 
     @property
-    def _key(self) -> "_Sealed":
+    def _key(self) -> OpenedKeys:
         if self._sealed is None:
             raise VaultError(f"the ledger {self.definition.name} has no key-encryption key")
         return self._sealed
 
-    async def _open_key(self, custody: Custody) -> "_Sealed":
+    async def _open_key(self, custody: Custody) -> OpenedKeys:
         """Opens the keys and checks them against the database, before anything is signed or sealed with them."""
         ring, holdings = custody.ring, custody.keeping.holdings
         if not ring.is_open:
             await custody.open()
         await bind_holdings(self.database, holdings, ring, self.audit)
+        await tag_existing(self.database, self.audit)
         watch = KeyWatch(
             Watched(
                 component=self.component("Keys"),
@@ -485,13 +497,4 @@ class LedgerBase(ABC, Generic[S]):
             clock=self.clock,
         )
         await watch.check()
-        return _Sealed(Vault(ring, self.entropy), Bindings(ring, holdings.kind), watch)
-
-
-class _Sealed:
-    """The objects that need the key-encryption key."""
-
-    def __init__(self, vault: Vault, bindings: Bindings, watch: KeyWatch) -> None:
-        self.vault = vault
-        self.bindings = bindings
-        self.watch = watch
+        return OpenedKeys(Vault(ring, self.entropy), Bindings(ring, holdings.kind), watch)

@@ -51,6 +51,8 @@ class Principal:
     """How often the token may be used; None: as often as the surface lets everybody."""
     is_service: bool = False
     """The service acts by itself."""
+    is_checked: bool = True
+    """False: the service was sealed when the request came, so that its token's row could not be checked; it signs and changes nothing."""
     request_id: str = ""
     """Names the request in the audit trail; empty: what asks has no such id."""
 

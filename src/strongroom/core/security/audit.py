@@ -59,6 +59,11 @@ class Audit:
         """`hearer` hears of every row from now on."""
         self._hearers.append(hearer)
 
+    @property
+    def key(self) -> TrailKey:
+        """What is made with the same secret, such as the tags of rows, is made with this."""
+        return self._key
+
     def append(
         self,
         connection: Connection,

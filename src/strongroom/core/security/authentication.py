@@ -5,7 +5,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, bindparam
 
 from strongroom.core.clock import Clock
 from strongroom.core.coordination.rate_limiter import RateLimiter
@@ -16,6 +16,7 @@ from strongroom.core.security.access import ANONYMOUS, Principal
 from strongroom.core.security.certificates import CertificateUse, read_presented
 from strongroom.core.security.credentials import Credentials
 from strongroom.core.security.networks import ELSEWHERE, is_within
+from strongroom.core.security.rows.tokens import TOKENS, TokenRows
 from strongroom.core.security.stored_tokens import (
     REVOKED,
     TOKEN_PREFIX,
@@ -29,8 +30,8 @@ from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 
 # Every request with a token runs this. It is built once, because building it costs as much as executing it.
-_BY_ID = select(tables.token).where(tables.token.c.id == bindparam("token_id"))
-_BY_CERTIFICATE = select(tables.token).where(
+_BY_ID = TOKENS.where(tables.token.c.id == bindparam("token_id"))
+_BY_CERTIFICATE = TOKENS.where(
     tables.token.c.certificate.in_([bindparam("fingerprint"), bindparam("subject_key")]),
     tables.token.c.certificate_use == CertificateUse.ALONE.value,
 )
@@ -39,8 +40,11 @@ _BY_CERTIFICATE = select(tables.token).where(
 class TokenCheck:
     """Finds the principal behind a token. It reads the token's row each time, so that no change of it is missed."""
 
-    def __init__(self, database: Database, clock: Clock, uses: TokenUses, rates: RateLimiter) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, uses: TokenUses, rates: RateLimiter, rows: TokenRows
+    ) -> None:
         self._database = database
+        self._rows = rows
         self._clock = clock
         self._uses = uses
         self._rates = rates
@@ -62,7 +66,7 @@ class TokenCheck:
                 lambda connection: connection.execute(_BY_ID, {"token_id": token_id}).first()
             )
         now_ms = self._clock.now_ms()
-        if not _is_secret(row, secret, now_ms) or row is None:
+        if not _is_secret(row, secret, now_ms) or row is None or not self._is_ours(row):
             raise Unauthenticated("The API token is not valid")
         if row.certificate_use == CertificateUse.ALONE:
             raise Unauthenticated("The API token is not valid")
@@ -83,7 +87,11 @@ class TokenCheck:
             return None
         keys = {"fingerprint": presented.fingerprint, "subject_key": presented.subject_key}
         rows = await self._database.read(lambda connection: connection.execute(_BY_CERTIFICATE, keys).all())
-        bound = [row for row in rows if presented.is_bound(row.certificate, row.certificate_authority)]
+        bound = [
+            row
+            for row in rows
+            if presented.is_bound(row.certificate, row.certificate_authority) and self._is_ours(row)
+        ]
         if not bound:
             return None
         row, *others = [row for row in bound if row.revoked_at_ms is None] or bound[:1]
@@ -93,6 +101,10 @@ class TokenCheck:
         if not presented.is_current(now_ms):
             raise Unauthenticated("The client certificate has expired")
         return await self._admit(row, source, now_ms)
+
+    def _is_ours(self, row: Row[Any]) -> bool:
+        """Whether the service wrote the row as it is. While it cannot be checked, the token reads and nothing else."""
+        return not self._rows.can_check or self._rows.is_good(row)
 
     async def _admit(self, row: Row[Any], source: str, now_ms: int) -> Principal:
         """The principal of a token that was presented rightly, if it may be used now and from there."""
@@ -108,6 +120,7 @@ class TokenCheck:
             source=source,
             makers=makers_of(row),
             rate=rate_of(row),
+            is_checked=self._rows.can_check,
         )
         if row.networks and not is_within(source, networks_of(row)):
             self._uses.note_refusal(principal)
@@ -172,7 +185,7 @@ def _is_secret(row: Row[Any] | None, secret: str, now_ms: int) -> bool:
     stored, earlier = bytes(32), bytes(32)
     if row is not None:
         stored = row.secret_hash
-        if row.earlier_hash is not None and row.earlier_ends_at_ms > now_ms:
+        if row.earlier_hash is not None and (row.earlier_ends_at_ms or 0) > now_ms:
             earlier = row.earlier_hash
     is_current = hmac.compare_digest(stored, presented)
     is_earlier = hmac.compare_digest(earlier, presented)

@@ -24,6 +24,7 @@ from strongroom.core.chunks import chunks
 from strongroom.core.errors import Conflict, VaultError
 from strongroom.core.security.keys.ring import KeyRing
 from strongroom.core.security.keys.versions import KeyState
+from strongroom.core.security.rows.tag import encoded, row_tag
 from strongroom.core.security.vault import KEY_CHECK_PURPOSE
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import holding, upsert
@@ -138,7 +139,7 @@ class Bindings:
         return None
 
     def _id(self, name: str) -> bytes:
-        return hashlib.sha256(_encoded(self._kind.table.encode(), name.encode())).digest()
+        return hashlib.sha256(encoded([self._kind.table.encode(), name.encode()])).digest()
 
     def _version(self, row: HeldRow) -> int:
         """The version of the key that the row needs."""
@@ -147,14 +148,9 @@ class Bindings:
         return self._ring.version if found is None else found
 
     def _tag(self, row: HeldRow, sequence: int, version: int) -> bytes:
-        parts: list[bytes | None] = [
-            self._kind.table.encode(),
-            row.name.encode(),
-            sequence.to_bytes(8, "big"),
-        ]
-        for column, value in zip(self._kind.columns, row.values, strict=True):
-            parts += [column.encode(), value]
-        return hmac.digest(self._ring.derive(version, PURPOSE), _encoded(*parts), "sha256")
+        key = self._ring.derive(version, PURPOSE)
+        columns = dict(zip(self._kind.columns, row.values, strict=True))
+        return row_tag(key, self._kind.table, row.name, sequence, columns)
 
 
 def _require_live(connection: Connection, versions: set[int]) -> None:
@@ -192,8 +188,3 @@ def _tags_of(kind: Kind) -> Select[Any]:
         columns.key_version,
         is_old.label("is_old"),
     )
-
-
-def _encoded(*parts: bytes | None) -> bytes:
-    """Joins the parts, each after its length, so that different lists give different bytes; NULL differs from an empty value."""
-    return b"".join(b"\xff" * 4 if part is None else len(part).to_bytes(4, "big") + part for part in parts)

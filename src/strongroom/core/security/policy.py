@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.stored_tokens import require_unrevoked
+from strongroom.core.security.rows.tokens import TokenRows
 from strongroom.core.storage.database import Database
 
 T = TypeVar("T")
@@ -168,8 +168,10 @@ class Parking(Protocol):
             ApprovalNeeded: it is parked, under the error's id; nothing was signed.
         """
 
-    def signed(self, connection: Connection, approval: str, payload_id: bytes) -> None:
-        """Stores what an approval was spent on, in the transaction that signs."""
+    def spent(
+        self, connection: Connection, principal: Principal, approval: str, payload_id: bytes | None
+    ) -> None:
+        """Stores what the principal spent an approval on, in the transaction that signs. None: on no signature."""
 
 
 Teller = Callable[[Connection, Granted, bytes], None]
@@ -194,6 +196,7 @@ class SigningGate:
         self._audit = audit
         self._parking = parking
         self._tell = tell
+        self._tokens = TokenRows(audit.key)
 
     async def write(self, database: Database, work: Callable[[Connection], T]) -> T:
         """Runs a unit of work that signs or admits. Raises: what `work` and `Database.write` raise, and what `Parking.write` does."""
@@ -217,7 +220,7 @@ class SigningGate:
             Unauthenticated: the principal's token was revoked after the request began; nothing was signed.
             Forbidden: the policy refused; nothing was signed.
         """
-        require_unrevoked(connection, request.principal)
+        self._tokens.require_unrevoked(connection, request.principal)
         allowed = self._policy.authorize(connection, request)
         granted = Granted(request=request, signature=signer(request.payload_hash), allowed=allowed)
         yield granted
@@ -245,24 +248,30 @@ class SigningGate:
         """
         granted = self._granted(connection, request)
         yield
+        self._spend(connection, granted, None)
         details = {"kind": request.kind, **request.facts, **granted.allowed.details}
         self._audit.append(connection, request.principal, "export", request.account, details)
 
     def _granted(self, connection: Connection, request: SignatureRequest) -> Granted:
-        require_unrevoked(connection, request.principal)
+        self._tokens.require_unrevoked(connection, request.principal)
         allowed = self._policy.authorize(connection, request)
         return Granted(request=request, signature=b"", allowed=allowed)
 
     def _record(self, connection: Connection, action: str, granted: Granted) -> None:
-        request, approval = granted.request, granted.allowed.approval
-        if approval is not None and self._parking is not None:
-            self._parking.signed(connection, approval, granted.payload_id or request.payload_hash)
+        request = granted.request
+        self._spend(connection, granted, granted.payload_id or request.payload_hash)
         details = {**details_of(request), **granted.allowed.details}
         if granted.payload_id not in {None, request.payload_hash}:
             details["payment"] = granted.payload_id.hex().upper()
         if granted.payload_id is not None and self._tell is not None:
             self._tell(connection, granted, granted.payload_id)
         self._audit.append(connection, request.principal, action, request.account, details)
+
+    def _spend(self, connection: Connection, granted: Granted, payload_id: bytes | None) -> None:
+        """Stores what an approval was spent on, if there is one."""
+        approval = granted.allowed.approval
+        if approval is not None and self._parking is not None:
+            self._parking.spent(connection, granted.request.principal, approval, payload_id)
 
 
 def details_of(request: SignatureRequest) -> dict[str, Any]:

@@ -10,17 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Row, select
 
 from strongroom.core.clock import Entropy
 from strongroom.core.coordination.rates import Rate
-from strongroom.core.errors import Conflict, Unauthenticated
+from strongroom.core.errors import Conflict
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import Principal
 from strongroom.core.security.certificates import CertificateBinding, CertificateUse
 from strongroom.core.security.networks import parse_networks
 from strongroom.core.storage import tables
-from strongroom.core.storage.database import holding
 
 TOKEN_PREFIX = "sr"  # noqa: S105 - the public part of every token
 ID_BYTES = 8
@@ -29,7 +28,6 @@ MAX_MAKERS = 32
 """Every signature of a token looks at all of them."""
 TOKEN = "token:"  # noqa: S105 - the beginning of a principal's name
 REVOKED = "The API token was revoked"
-_HOLD = holding(select(tables.token.c.revoked_at_ms).where(tables.token.c.id == bindparam("token_id")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,19 +204,3 @@ def details_of(change: TokenChange) -> dict[str, Any]:
 
 def _shown(token_id: str, secret: str) -> NewToken:
     return NewToken(id=token_id, secret=f"{TOKEN_PREFIX}_{token_id}_{secret}")
-
-
-def require_unrevoked(connection: Connection, principal: Principal) -> None:
-    """Checks, in the transaction that signs, that the request's token was not revoked since the request was let in.
-
-    Whoever revokes it meanwhile waits until the transaction ends, so nothing is signed after a revocation. A token that has
-    expired meanwhile is no obstacle: it was valid when the request was made.
-
-    Raises:
-        Unauthenticated: the principal's token was revoked.
-    """
-    if principal.token is None:
-        return
-    row = connection.execute(_HOLD, {"token_id": principal.token}).first()
-    if row is None or row.revoked_at_ms is not None:
-        raise Unauthenticated(REVOKED)

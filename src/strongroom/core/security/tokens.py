@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, Select, update
 
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.coordination.rates import Rate
@@ -14,6 +14,7 @@ from strongroom.core.security.access import ADMIN_SCOPES, Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.certificates import CertificateBinding, CertificateUse
 from strongroom.core.security.networks import parse_networks
+from strongroom.core.security.rows.tokens import TOKENS, TokenRows
 from strongroom.core.security.stored_tokens import (
     STORED,
     IssuedToken,
@@ -28,7 +29,6 @@ from strongroom.core.security.stored_tokens import (
     made_by,
     makers_of,
     new_token,
-    require_unrevoked,
     same_token,
     secret_hash,
     secret_of,
@@ -38,6 +38,7 @@ from strongroom.core.storage.database import Database, locking
 from strongroom.core.storage.errors import Duplicate
 
 MAX_NAME = 100  # the audit trail's column must have room for it, with a prefix
+REVOKE = "token.revoke"
 MAX_OVERLAP_MS = 366 * 86_400_000
 
 
@@ -57,6 +58,7 @@ class Tokens:
         self._clock = clock
         self._entropy = entropy
         self._scopes = scopes
+        self._rows = TokenRows(audit.key)
 
     async def create(
         self,
@@ -116,9 +118,10 @@ class Tokens:
         """Raises: Conflict: there is a token with this name."""
 
         def work(connection: Connection) -> Token:
-            require_unrevoked(connection, principal)
+            self._rows.require_unrevoked(connection, principal)
             connection.execute(tables.token.insert(), row)
-            self._audit.append(connection, principal, "token.create", row["id"], granted)
+            sequence = self._audit.append(connection, principal, "token.create", row["id"], granted)
+            self._rows.tag(connection, row["id"], sequence)
             return self._stored(connection, row["id"])
 
         try:
@@ -138,9 +141,8 @@ class Tokens:
             InvalidInput: it is not for the admin API alone.
             Conflict: this ledger has a token with its id or name, perhaps a revoked one.
         """
-        query = select(tables.token).where(tables.token.c.id == token_id)
-        row = await other._database.fetch_one(query)  # noqa: SLF001 - of the same class
-        if row is None or row.revoked_at_ms is not None:
+        row = await other._database.fetch_one(_of(token_id))  # noqa: SLF001 - of the same class
+        if row is None or row.revoked_at_ms is not None or not other._rows.is_good(row):  # noqa: SLF001
             raise NotFound(f"No active token has the id {token_id}", code="token_not_found")
         scopes: list[str] = decode_json(row.scopes)
         if not ADMIN_SCOPES.keys() >= {*scopes}:
@@ -149,7 +151,9 @@ class Tokens:
             )
 
         granted = {"name": row.name, "scopes": scopes, "expiresAtMs": row.expires_at_ms, "copied": True}
-        await self._insert(principal, dict(row._mapping), granted)  # noqa: SLF001 - SQLAlchemy's public name
+        columns = {column.name for column in tables.token.c} - {"sequence", "tag"}
+        copied = {name: value for name, value in row._mapping.items() if name in columns}  # noqa: SLF001 - SQLAlchemy's public name
+        await self._insert(principal, copied, granted)
 
     async def rotate(
         self, principal: Principal, token_id: str, overlap_ms: int = 0, *, made: NewToken | None = None
@@ -207,7 +211,7 @@ class Tokens:
     async def revoke(self, principal: Principal, token_id: str) -> Token:
         """Ends an active token and all its secrets for good; raises NotFound if there is none with this id."""
         values = {"revoked_at_ms": self._clock.now_ms(), "earlier_hash": None, "earlier_ends_at_ms": None}
-        return await self._change(principal, token_id, "token.revoke", lambda _row: values, {})
+        return await self._change(principal, token_id, REVOKE, lambda _row: values, {})
 
     async def find(self, token_id: str) -> Token:
         """Raises: NotFound: no token, revoked ones included, has this id."""
@@ -242,12 +246,15 @@ class Tokens:
         mine = tables.token.c.id == token_id
 
         def work(connection: Connection) -> Token:
-            require_unrevoked(connection, principal)
-            row = connection.execute(locking(select(tables.token).where(mine))).first()
+            self._rows.require_unrevoked(connection, principal)
+            row = connection.execute(locking(_of(token_id))).first()
             if row is None or row.revoked_at_ms is not None:
                 raise NotFound(f"No active token has the id {token_id}", code="token_not_found")
+            if action != REVOKE:  # whatever a row is, it may end
+                self._rows.require_good(row)
             connection.execute(update(tables.token).where(mine).values(changed(row)))
-            self._audit.append(connection, principal, action, token_id, details)
+            sequence = self._audit.append(connection, principal, action, token_id, details)
+            self._rows.tag(connection, token_id, sequence)
             return self._stored(connection, token_id)
 
         return await self._database.write(work)
@@ -265,6 +272,10 @@ class Tokens:
                 f"unknown scope {', '.join(unknown)}; there are {', '.join(self._scopes)}",
                 code="scope_unknown",
             )
+
+
+def _of(token_id: str) -> Select[Any]:
+    return TOKENS.where(tables.token.c.id == token_id)
 
 
 def _check_name(name: str) -> None:

@@ -87,11 +87,14 @@ token = Table(
     Column("certificate_title", LONG_TEXT),
     Column("certificate_use", ascii_text(16)),
     Column("makers", LONG_TEXT),
+    Column("sequence", BigInteger),
+    Column("tag", binary(32)),
     Index("strongroom_token_name", "name", unique=True),
     Index("strongroom_token_certificate", "certificate"),
 )
 """`earlier_hash` is of the secret before the last rotation, which works until `earlier_ends_at_ms`. `makers` are the names of the
-tokens that got a secret of this one."""
+tokens that got a secret of this one. `sequence` names the audit row of the last change, and `tag` is a keyed hash of the row
+(`core.security.rows`)."""
 
 token_use = Table(
     "strongroom_token_use",

@@ -11,6 +11,8 @@ sign. What they did shows as findings, each with a stable code:
     checkpoint_differs      the database has another checkpoint with this number
     checkpoint_chain        a checkpoint does not continue the one before it
     checkpoint_state        what the next checkpoint would go on from does not belong to the last one
+
+Further checks have codes of their own (`core.ledger.inspecting`).
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence

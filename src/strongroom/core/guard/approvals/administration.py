@@ -19,11 +19,11 @@ from strongroom.core.guard.approvals.approval import (
     Vote,
 )
 from strongroom.core.guard.approvals.changes import Apply, do_change, no_change
+from strongroom.core.guard.approvals.tagged import ApprovalRows
 from strongroom.core.guard.rule import approve_scope
 from strongroom.core.guard.state import GuardReader, GuardState
 from strongroom.core.security.access import ANONYMOUS, Principal, system_principal
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.stored_tokens import require_unrevoked
 from strongroom.core.security.upkeep.descent import comes_from
 from strongroom.core.storage.database import Database
 
@@ -46,7 +46,8 @@ class ApprovalAdministration:
         self._apply = apply
         self._scope = approve_scope(ledger)
         self._service = system_principal(f"{ledger}-approvals")
-        self._reader = GuardReader()
+        self._reader = GuardReader(audit.key)
+        self._rows = ApprovalRows(audit.key)
         self.decided = asyncio.Event()
         """Set after each approval in this process; whoever carries requests out clears it."""
 
@@ -96,12 +97,14 @@ class ApprovalAdministration:
             NotFound: there is no such request.
             Forbidden: it is the principal's own, or the principal may not decide it, or is frozen.
             Conflict: it is decided already, or over; or this principal has approved it.
+            ApprovalAltered: another program changed it, or votes on it.
         """
 
         def change(connection: Connection) -> Approval:
             now_ms = self._clock.now_ms()
             state = self._reader.held(connection, now_ms)
             approval = self._undecided(connection, approval_id, (ApprovalState.PARKED,))
+            self._rows.require_good(approval)
             self._require_voter(connection, state, approval, principal)
             vote = Vote(
                 principal=principal.name,
@@ -112,17 +115,22 @@ class ApprovalAdministration:
             )
             store.insert_vote(connection, approval, vote)
             approval = _load(connection, approval_id)
-            is_enough = store.is_satisfied(connection, state, approval, approval.requirements)
+            is_enough = store.is_satisfied(
+                connection, self._rows.tokens, state, approval, approval.requirements
+            )
             if is_enough and approval.purpose is Purpose.SIGNATURE:
                 store.set_requirements(connection, approval, approval.requirements, ApprovalState.APPROVED)
             elif is_enough:
-                do_change(connection, state, approval, self._apply, now_ms)
+                do_change(connection, self._rows.tokens, state, approval, self._apply, now_ms)
             details = {"terms": approval.terms, "votes": len(approval.votes)}
-            self._audit.append(connection, principal, "approval.approve", approval_id, details)
+            sequence = self._audit.append(connection, principal, "approval.approve", approval_id, details)
             decided = _load(connection, approval_id)
             if decided.state is ApprovalState.FAILED:
                 failed = {"terms": decided.terms, "reason": decided.reason}
-                self._audit.append(connection, self._service, "approval.failed", approval_id, failed)
+                sequence = self._audit.append(
+                    connection, self._service, "approval.failed", approval_id, failed
+                )
+            self._rows.tag(connection, approval_id, sequence)
             return decided
 
         return await self._decide(change)
@@ -148,7 +156,8 @@ class ApprovalAdministration:
             why = f"{reason} ({principal.name})"
             store.end_locked(connection, approval, ApprovalState.REFUSED, why, now_ms)
             details = {"terms": approval.terms, "reason": reason}
-            self._audit.append(connection, principal, "approval.refuse", approval_id, details)
+            sequence = self._audit.append(connection, principal, "approval.refuse", approval_id, details)
+            self._rows.tag(connection, approval_id, sequence)
             return _load(connection, approval_id)
 
         return await self._decide(change)
@@ -204,7 +213,7 @@ class ApprovalAdministration:
             raise Forbidden(f"{principal.name} is none of those who decide this", code="approval_not_yours")
         if store.is_frozen(state, principal.names):
             raise Forbidden(f"{principal.name} is frozen", code="frozen")
-        require_unrevoked(connection, principal)
+        self._rows.tokens.require_unrevoked(connection, principal)
 
 
 def _load(connection: Connection, approval_id: str, *, lock: bool = False) -> Approval:

@@ -93,6 +93,12 @@ class Approval:
     reason: str | None
     """Why it was refused or failed; while it is approved, why it could not be carried out yet."""
     votes: tuple[Vote, ...] = ()
+    sequence: int | None = None
+    """Of the audit row of its last change."""
+    tag: bytes | None = None
+    """See `core.guard.approvals.tagged`."""
+    is_old: bool = False
+    """The audit trail knows a later change of it."""
 
     def state_at(self, now_ms: int) -> ApprovalState:
         """Nothing is approved or signed after the time, whether or not a process has stored that it is over."""

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from strongroom.core.errors import Conflict
 from strongroom.core.guard.approvals import store
 from strongroom.core.guard.approvals.approval import OPEN, Approval, ApprovalState
+from strongroom.core.guard.approvals.tagged import ApprovalRows
 from strongroom.core.security.audit import Audit
 
 MAX_WAITING: Final = 1_000
@@ -35,9 +36,9 @@ def begin_waiting(
     if store.count(connection, OPEN, now_ms, principal=principal.name) >= MAX_WAITING:
         raise Conflict(f"{MAX_WAITING} requests of yours wait for approval", code="too_many_approvals")
     store.insert(connection, approval, slot)
+    rows = ApprovalRows(audit.key)
     if over is not None:
-        audit.append(
-            connection, principal, "approval.expired", over.id, {"terms": over.terms, "reason": None}
-        )
+        ended = {"terms": over.terms, "reason": None}
+        rows.tag(connection, over.id, audit.append(connection, principal, "approval.expired", over.id, ended))
     asked = {"terms": approval.terms, **details, "expiresAtMs": approval.expires_at_ms}
-    audit.append(connection, principal, "approval.ask", approval.id, asked)
+    rows.tag(connection, approval.id, audit.append(connection, principal, "approval.ask", approval.id, asked))

@@ -26,6 +26,7 @@ from strongroom.core.errors import (
 )
 from strongroom.core.guard.approvals import store
 from strongroom.core.guard.approvals.approval import Approval, ApprovalState, Purpose
+from strongroom.core.guard.approvals.tagged import ApprovalRows
 from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.security.access import Principal, system_principal
 from strongroom.core.security.audit import Audit
@@ -82,6 +83,7 @@ class CarryingOut:
         self._carrier = carrier
         self._database = database
         self._audit = audit
+        self._rows = ApprovalRows(audit.key)
         self._clock = clock
         self._waiting = waiting
 
@@ -132,9 +134,10 @@ class CarryingOut:
             now_ms = self._clock.now_ms()
             if store.end(connection, approval, state, reason, now_ms, states=(approval.state,)):
                 details = {"terms": approval.terms, "reason": reason}
-                self._audit.append(
+                sequence = self._audit.append(
                     connection, self._principal, f"approval.{state.value}", approval.id, details
                 )
+                self._rows.tag(connection, approval.id, sequence)
 
         await self._database.write(work)
 

@@ -28,7 +28,7 @@ from strongroom.core.guard.rule import Rule
 from strongroom.core.guard.state import FreezeScope, GuardState
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
-from strongroom.core.security.stored_tokens import require_unrevoked
+from strongroom.core.security.rows.tokens import TokenRows
 
 
 class AddRule(msgspec.Struct, frozen=True, kw_only=True, tag="policy.add"):
@@ -125,19 +125,26 @@ def waits(approval: Approval) -> ApprovalNeeded:
 
 
 def do_change(
-    connection: Connection, state: GuardState, approval: Approval, apply: Apply, now_ms: int
+    connection: Connection,
+    rows: TokenRows,
+    state: GuardState,
+    approval: Approval,
+    apply: Apply,
+    now_ms: int,
 ) -> None:
     """Does what was approved, or ends it with the reason why it cannot be done any more."""
-    reason = _try(connection, state, approval, apply)
+    reason = _try(connection, rows, state, approval, apply)
     end = ApprovalState.SPENT if reason is None else ApprovalState.FAILED
     store.end_locked(connection, approval, end, reason, now_ms)
 
 
-def _try(connection: Connection, state: GuardState, approval: Approval, apply: Apply) -> str | None:
+def _try(
+    connection: Connection, rows: TokenRows, state: GuardState, approval: Approval, apply: Apply
+) -> str | None:
     """Does the change; returns why it cannot be done any more, and None if it is done."""
     change: Change = msgspec.convert(_document_of(approval), AddRule | RemoveRule | EndFreeze)
     try:
-        require_unrevoked(connection, approval.principal)
+        rows.require_unrevoked(connection, approval.principal)
         if store.is_frozen(state, approval.principal.names):
             return "whoever asked is frozen"
         apply(connection, approval.principal, change, approval.id)

@@ -21,7 +21,9 @@ from strongroom.core.guard.approvals.approval import (
     terms_of,
 )
 from strongroom.core.guard.approvals.asking import begin_waiting
+from strongroom.core.guard.approvals.tagged import ApprovalRows
 from strongroom.core.guard.state import GuardReader, GuardState
+from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseUnavailable, Duplicate
@@ -39,7 +41,8 @@ class ParkedRequests:
         self._clock = clock
         self._entropy = entropy
         self._lifetime_ms = lifetime_ms
-        self._reader = GuardReader()
+        self._reader = GuardReader(audit.key)
+        self._rows = ApprovalRows(audit.key)
 
     async def write(self, database: Database, work: Callable[[Connection], T]) -> T:
         """Raises: ApprovalNeeded, Conflict: too much waits already; what `work` and `Database.write` raise."""
@@ -54,8 +57,15 @@ class ParkedRequests:
             "The rules change all the time; nothing was signed, try again", code="rules_changed"
         )
 
-    def signed(self, connection: Connection, approval: str, payload_id: bytes) -> None:
-        store.set_payload(connection, approval, payload_id)
+    def spent(
+        self, connection: Connection, principal: Principal, approval: str, payload_id: bytes | None
+    ) -> None:
+        """Its audit row tells that it is spent: a request that was put back to before is signed no second time."""
+        if payload_id is not None:
+            store.set_payload(connection, approval, payload_id)
+        details = {} if payload_id is None else {"hash": payload_id.hex().upper()}
+        sequence = self._audit.append(connection, principal, "approval.spent", approval, details)
+        self._rows.tag(connection, approval, sequence)
 
     async def _try_to_park(self, database: Database, asked: Unapproved) -> Approval | None:
         """None: something changed since the policy was asked, which must be asked again."""
@@ -79,7 +89,8 @@ class ParkedRequests:
         known = store.load_by_slot(connection, slot, lock=True)
         if known is not None:
             if known.state_at(now_ms) in OPEN:
-                return _asked_again(connection, state, known, asked)
+                self._rows.require_good(known)
+                return self._asked_again(connection, state, known, asked)
             if known.key is not None or known.state not in OPEN:
                 return None  # it ended meanwhile, and the policy says how
         if deferral.approval is not None:
@@ -104,16 +115,16 @@ class ParkedRequests:
         begin_waiting(connection, self._audit, approval, slot, over=known, details=details)
         return approval
 
-
-def _asked_again(
-    connection: Connection, state: GuardState, known: Approval, asked: Unapproved
-) -> Approval | None:
-    """The same request waits already. Other rules may ask for it now, or fewer votes of it count."""
-    is_satisfied = store.is_satisfied(connection, state, known, asked.requirements)
-    new_state = ApprovalState.APPROVED if is_satisfied else ApprovalState.PARKED
-    if known.requirements != asked.requirements or known.state is not new_state:
-        store.set_requirements(connection, known, asked.requirements, new_state)
-    return None if is_satisfied else known
+    def _asked_again(
+        self, connection: Connection, state: GuardState, known: Approval, asked: Unapproved
+    ) -> Approval | None:
+        """The same request waits already. Other rules may ask for it now, or fewer votes of it count."""
+        is_satisfied = store.is_satisfied(connection, self._rows.tokens, state, known, asked.requirements)
+        new_state = ApprovalState.APPROVED if is_satisfied else ApprovalState.PARKED
+        if known.requirements != asked.requirements or known.state is not new_state:
+            store.set_requirements(connection, known, asked.requirements, new_state)
+            self._rows.tag(connection, known.id)
+        return None if is_satisfied else known
 
 
 def _waiting(approval: Approval) -> ApprovalNeeded:

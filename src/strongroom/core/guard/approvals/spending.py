@@ -18,10 +18,10 @@ from strongroom.core.guard.approvals.approval import (
     slot_of,
     terms_of,
 )
+from strongroom.core.guard.approvals.tagged import ApprovalRows
 from strongroom.core.guard.evaluation import ActiveRule
 from strongroom.core.guard.state import GuardState
 from strongroom.core.security.policy import EXPORT, SignatureRequest
-from strongroom.core.security.stored_tokens import require_unrevoked
 
 SPENT_CODE = "approval_spent"
 REFUSED_CODE = "approval_refused"
@@ -32,6 +32,7 @@ EXPORTS: Final = Requirement(rule="", name="the export of a secret", needed=1)
 
 
 def settle(
+    rows: ApprovalRows,
     connection: Connection,
     state: GuardState,
     request: SignatureRequest,
@@ -49,6 +50,7 @@ def settle(
         Unapproved: people must approve it first.
         Forbidden, Conflict: people decided, or time did, or the approval was spent.
         Unauthenticated: the token of the one who asked was revoked.
+        ApprovalAltered: another program changed the request, or votes on it.
     """
     deferral = request.deferral
     if request.principal.is_service:
@@ -64,17 +66,19 @@ def settle(
         if requirements:
             raise Unapproved(request, requirements, state.generation)
         return None
+    rows.require_good(approval)
     _require_open(approval, terms_hash, now_ms)
-    require_unrevoked(connection, request.principal)
+    rows.tokens.require_unrevoked(connection, request.principal)
     if requirements and not (
         approval.state is ApprovalState.APPROVED
-        and store.is_satisfied(connection, state, approval, requirements)
+        and store.is_satisfied(connection, rows.tokens, state, approval, requirements)
     ):
         raise Unapproved(request, requirements, state.generation)
     if spends:
         states = (ApprovalState.APPROVED,) if requirements or deferral.approval is not None else OPEN
         if not store.spend(connection, approval, terms_hash, now_ms, states):
             raise _spent(approval)
+        rows.tag(connection, approval.id)
     return approval.id
 
 

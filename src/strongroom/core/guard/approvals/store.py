@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, select, update
 
 from strongroom.core.chunks import chunks
 from strongroom.core.errors import InvalidInput
@@ -23,6 +23,7 @@ from strongroom.core.guard.approvals.approval import (
 from strongroom.core.guard.state import GuardState
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.access import principal_with
+from strongroom.core.security.rows.tokens import ACCEPTED, TOKENS, TokenRows
 from strongroom.core.security.stored_tokens import makers_of
 from strongroom.core.storage import tables as core_tables
 from strongroom.core.storage.database import holding, locking
@@ -30,6 +31,21 @@ from strongroom.core.storage.statements import MAX_IN
 
 _columns = tables.approval.c
 _votes = tables.vote.c
+_later = core_tables.audit.c
+CHANGES: Final = tuple(
+    f"approval.{word}" for word in ("ask", "approve", "refuse", "expired", "failed", "spent")
+)
+"""The audit actions that change a request; their subject is its id."""
+_IS_OLD = exists(
+    select(_later.sequence)
+    .where(
+        _later.subject == _columns.id,
+        _later.sequence > _columns.sequence,
+        _later.action.in_((*CHANGES, ACCEPTED)),
+    )
+    .correlate(tables.approval)
+)
+_ROWS: Final = select(tables.approval, _IS_OLD.label("is_old"))
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
@@ -39,6 +55,13 @@ def load(connection: Connection, approval_id: str, *, lock: bool = False) -> App
     return None if found is None else with_votes(connection, [found])[0]
 
 
+def load_many(connection: Connection, ids: Sequence[str]) -> list[Approval]:
+    """With their votes."""
+    return with_votes(
+        connection, [_approval(row) for row in connection.execute(_ROWS.where(_columns.id.in_(ids)))]
+    )
+
+
 def load_by_slot(connection: Connection, slot: bytes, *, lock: bool = False) -> Approval | None:
     found = _first(connection, _columns.slot == slot, lock=lock)
     return None if found is None else with_votes(connection, [found])[0]
@@ -46,7 +69,7 @@ def load_by_slot(connection: Connection, slot: bytes, *, lock: bool = False) -> 
 
 def select_open(connection: Connection, purpose: Purpose, now_ms: int) -> list[Approval]:
     """All that waits or is approved and is not over, the oldest first, without votes."""
-    query = select(tables.approval).where(_is_in(OPEN, now_ms), _columns.purpose == purpose.value)
+    query = _ROWS.where(_is_in(OPEN, now_ms), _columns.purpose == purpose.value)
     rows = connection.execute(query.order_by(_columns.asked_at_ms, _columns.id))
     return [_approval(row) for row in rows]
 
@@ -55,7 +78,7 @@ def select_due(connection: Connection, now_ms: int, *, limit: int) -> list[Appro
     """What is over and has not ended, and what the ledger can carry out; the oldest first, without votes."""
     is_over = _columns.state.in_(_open()) & (_columns.expires_at_ms <= now_ms)
     is_ready = (_columns.state == ApprovalState.APPROVED.value) & _columns.document.is_not(None)
-    query = select(tables.approval).where(is_over | is_ready)
+    query = _ROWS.where(is_over | is_ready)
     rows = connection.execute(query.order_by(_columns.asked_at_ms, _columns.id).limit(limit))
     return [_approval(row) for row in rows]
 
@@ -76,7 +99,7 @@ def select_page(
     Raises:
         InvalidInput: there is no such request.
     """
-    query = select(tables.approval).where(_is_in(states, now_ms))
+    query = _ROWS.where(_is_in(states, now_ms))
     if principal is not None:
         query = query.where(_columns.principal == principal)
     if after is not None:
@@ -252,13 +275,21 @@ def note(connection: Connection, approval_id: str, reason: str) -> None:
 
 
 def is_satisfied(
-    connection: Connection, state: GuardState, approval: Approval, requirements: Sequence[Requirement]
+    connection: Connection,
+    rows: TokenRows,
+    state: GuardState,
+    approval: Approval,
+    requirements: Sequence[Requirement],
 ) -> bool:
-    """Whether enough principals approved it whose votes count now: not the one who asked, nobody who is frozen or revoked."""
+    """Whether enough principals approved it whose votes count now: not the one who asked, nobody who is frozen or revoked.
+
+    `rows` tells tokens that another program wrote or changed: their votes do not count.
+    """
     tokens = [vote.token for vote in approval.votes if vote.token is not None]
     columns = core_tables.token.c
-    query = holding(select(core_tables.token).where(columns.id.in_(tokens), columns.revoked_at_ms.is_(None)))
-    unrevoked = {row.id: makers_of(row) for row in connection.execute(query)} if tokens else {}
+    query = holding(TOKENS.where(columns.id.in_(tokens), columns.revoked_at_ms.is_(None)))
+    found = connection.execute(query).all() if tokens else []
+    unrevoked = {row.id: makers_of(row) for row in found if rows.is_good(row)}
     counted = [
         vote
         for vote in approval.votes
@@ -282,7 +313,7 @@ def is_frozen(state: GuardState, names: Collection[str]) -> bool:
 
 
 def _first(connection: Connection, where: ColumnElement[bool], *, lock: bool) -> Approval | None:
-    query = select(tables.approval).where(where)
+    query = _ROWS.where(where)
     row = connection.execute(locking(query) if lock else query).first()
     return None if row is None else _approval(row)
 
@@ -316,4 +347,7 @@ def _approval(row: Row[Any]) -> Approval:
         ended_at_ms=row.ended_at_ms,
         payload_id=None if row.payload_id is None else bytes(row.payload_id),
         reason=row.reason,
+        sequence=row.sequence,
+        tag=None if row.tag is None else bytes(row.tag),
+        is_old=bool(row.is_old),
     )

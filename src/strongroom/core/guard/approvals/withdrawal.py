@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from strongroom.core.clock import Clock
 from strongroom.core.guard.approvals import store
 from strongroom.core.guard.approvals.approval import ApprovalState, Purpose
+from strongroom.core.guard.approvals.tagged import ApprovalRows
 from strongroom.core.security.access import system_principal
 from strongroom.core.security.audit import Audit
 
@@ -18,6 +19,7 @@ class Withdrawals:
     def __init__(self, ledger: str, audit: Audit, clock: Clock) -> None:
         self._principal = system_principal(f"{ledger}-approvals")
         self._audit = audit
+        self._rows = ApprovalRows(audit.key)
         self._clock = clock
 
     def withdraw(self, connection: Connection, parts: Mapping[str, Any], reason: str) -> None:
@@ -32,4 +34,7 @@ class Withdrawals:
                 continue
             if store.end(connection, approval, ApprovalState.FAILED, reason, now_ms):
                 details = {"terms": approval.terms, "reason": reason}
-                self._audit.append(connection, self._principal, "approval.failed", approval.id, details)
+                sequence = self._audit.append(
+                    connection, self._principal, "approval.failed", approval.id, details
+                )
+                self._rows.tag(connection, approval.id, sequence)

@@ -16,7 +16,8 @@ from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.guard.proof.courses import numbered
 from strongroom.core.guard.proof.solver import Plan
 from strongroom.core.guard.rule import encode_rule
-from strongroom.core.guard.state import STATE_ID
+from strongroom.core.guard.tagged_state import STATE_ID, write_tag
+from strongroom.core.security.keys.trail_key import SECRET_BYTES, TrailKey
 from strongroom.core.security.policy import SignatureRequest
 from strongroom.core.storage import tables as core_tables
 
@@ -52,11 +53,13 @@ class Replay:
         self._engine = create_engine("sqlite://", poolclass=StaticPool)
         self._rules = rules
         self._clock = _Clock()
-        self._guard = Guard(self._clock, default)
+        key = TrailKey(bytes(SECRET_BYTES))
+        self._guard = Guard(self._clock, default, key=key)
         self._tries = 0
         core_tables.metadata.create_all(self._engine)
         with self._engine.begin() as connection:
             _store(connection, rules)
+            write_tag(connection, key, 0)
 
     def close(self) -> None:
         self._engine.dispose()

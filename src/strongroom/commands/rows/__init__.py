@@ -1,0 +1,1 @@
+"""`strongroom rows`: rows of the database that another program changed."""

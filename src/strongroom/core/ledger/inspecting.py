@@ -1,0 +1,47 @@
+"""What `strongroom audit verify` checks: the trail, and rows of other tables that the trail should know."""
+
+from functools import partial
+
+from sqlalchemy import Connection
+
+from strongroom.core.guard.rows.check import find_problems
+from strongroom.core.security.audit import verify
+from strongroom.core.security.bindings import Bindings
+from strongroom.core.security.custody.custody import Custody
+from strongroom.core.security.keys.trail_key import TrailKey
+from strongroom.core.storage.database import Database
+from strongroom.core.transparency.inspection import Finding, Inspection, TrailCheck
+from strongroom.core.transparency.making import Checkpoints
+
+ALTERED = "row_altered"
+SEALED_ALTERED = "sealed_row_altered"
+
+
+def make_inspection(
+    ledger: str, database: Database, checkpoints: Checkpoints, key: TrailKey, custody: Custody | None
+) -> Inspection:
+    """`custody`: the keys of sealed rows; None: the ledger seals nothing."""
+    checks: list[TrailCheck] = [partial(rows_altered, database, key)]
+    if custody is not None:
+        checks.append(partial(sealed_rows_altered, database, custody))
+    return Inspection(ledger, database, checkpoints.public_key, partial(verify, database), checks)
+
+
+async def rows_altered(database: Database, key: TrailKey) -> list[Finding]:
+    """Tokens, rules, freezes and requests for approval that this service did not write as they stand. Raises: Sealed."""
+    problems = await database.read(partial(find_problems, key=key, in_full=True))
+    return [Finding(code=ALTERED, detail=one.words) for one in problems]
+
+
+async def sealed_rows_altered(database: Database, custody: Custody) -> list[Finding]:
+    """Rows with sealed secrets that this service did not write as they stand. Raises: VaultError: there is no key."""
+    if not custody.ring.is_open:
+        await custody.open()
+    kind, holdings = custody.keeping.holdings.kind, custody.keeping.holdings
+    bindings = Bindings(custody.ring, kind)
+
+    def work(connection: Connection) -> dict[str, str]:
+        return bindings.problems(connection, holdings.rows(connection))
+
+    problems = sorted((await database.read(work)).items())
+    return [Finding(code=SEALED_ALTERED, detail=f"{kind.noun} {name} {why}") for name, why in problems]
