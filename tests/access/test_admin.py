@@ -26,6 +26,10 @@ BODIES: dict[str, Any] = {
     "POST /admin/v1/ledgers/{ledger}/tokens/{token}/rotate": {},
     "POST /admin/v1/ledgers/{ledger}/rules": {"name": "x", "rule": {"effect": "deny"}},
     "POST /admin/v1/ledgers/{ledger}/rules/test": {"kind": "SEND"},
+    "POST /admin/v1/ledgers/{ledger}/webhooks": {"name": "shop", "url": "https://shop.example/"},
+    "PATCH /admin/v1/ledgers/{ledger}/webhooks/{endpoint}": {"enabled": False},
+    "POST /admin/v1/ledgers/{ledger}/webhooks/{endpoint}/rotate": {},
+    "POST /admin/v1/ledgers/{ledger}/webhooks/{endpoint}/replay": {},
 }
 CONSISTENCY = "GET /admin/v1/ledgers/{ledger}/audit/consistency"
 NOT_THERE = {
@@ -42,6 +46,13 @@ NOT_THERE = {
     "PATCH /admin/v1/ledgers/{ledger}/tokens/{token}",
     "POST /admin/v1/ledgers/{ledger}/tokens/{token}/revoke",
     "POST /admin/v1/ledgers/{ledger}/tokens/{token}/rotate",
+    "GET /admin/v1/ledgers/{ledger}/webhooks/{endpoint}",
+    "PATCH /admin/v1/ledgers/{ledger}/webhooks/{endpoint}",
+    "DELETE /admin/v1/ledgers/{ledger}/webhooks/{endpoint}",
+    "POST /admin/v1/ledgers/{ledger}/webhooks/{endpoint}/rotate",
+    "POST /admin/v1/ledgers/{ledger}/webhooks/{endpoint}/test",
+    "GET /admin/v1/ledgers/{ledger}/webhooks/{endpoint}/deliveries",
+    "POST /admin/v1/ledgers/{ledger}/webhooks/{endpoint}/replay",
 }
 """What a caller with the scope is told: 404."""
 OF_CALLERS = {
@@ -93,6 +104,7 @@ def surface(office: Office) -> Guarded:
             "token": "x",
             "approval": "x",
             "payment": "00" * 32,
+            "endpoint": "x",
         },
         bodies=BODIES,
         queries={CONSISTENCY: {"earlier": "1", "later": "2"}},

@@ -64,6 +64,12 @@ def test_the_commands_of_the_page_do_what_it_says(variables: dict[str, str]) -> 
     assert freeze["subject"] == "hot"
     assert frozen["ledgers"][0] == unfrozen["ledgers"][0] == {"ledger": "atto", "done": True}
     assert len(frozen["ledgers"]) == 3
+    added, endpoints, disabled, rotated_secret, deliveries, replayed = answers[-6:]
+    assert added["secret"].startswith("whsec_")
+    assert rotated_secret["secret"] != added["secret"]
+    assert [one["url"] for one in endpoints] == ["https://shop.example/…"]
+    assert (disabled["state"], deliveries["events"], replayed["events"]) == ("disabled", [], 0)
+    answers = answers[:-6]
     assert all("payments" in page for page in answers[-6:-4])
     audit, key, made_now, checkpoints = answers[-4:]
     assert {row["action"] for row in audit["rows"]} >= {"token.create", "token.rotate", "token.revoke"}

@@ -1,6 +1,7 @@
 """A peer over TCP that answers every request with the test's bytes, once or again and again."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 
@@ -31,11 +32,11 @@ class HostilePeer:
 
 
 @asynccontextmanager
-async def hostile_peer(answer: Answer) -> AsyncIterator[HostilePeer]:
+async def hostile_peer(answer: Answer, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[HostilePeer]:
     peer = HostilePeer(answer)
-    server = await asyncio.start_server(peer.talk, "127.0.0.1", 0)
+    server = await asyncio.start_server(peer.talk, "127.0.0.1", 0, ssl=tls)
     host, port = server.sockets[0].getsockname()
-    peer.url = f"http://{host}:{port}"
+    peer.url = f"{'http' if tls is None else 'https'}://{host}:{port}"
     try:
         yield peer
     finally:

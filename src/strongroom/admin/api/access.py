@@ -21,6 +21,7 @@ TOKENS: Final = "admin:tokens"
 RULES: Final = "admin:rules"
 FREEZE: Final = "admin:freeze"
 UNFREEZE: Final = "admin:unfreeze"
+WEBHOOKS: Final = "admin:webhooks"
 ANY: Final = "admin:*"
 """For a route that tells callers about themselves."""
 

@@ -17,6 +17,7 @@ from strongroom.admin.api.payments import LedgerPaymentsController, PaymentsCont
 from strongroom.admin.api.requests import NamedRequests
 from strongroom.admin.api.rules import RulesController
 from strongroom.admin.api.tokens import TokensController
+from strongroom.admin.api.webhooks.endpoints import WebhooksController
 from strongroom.admin.estate import Estate
 from strongroom.core.clock import Entropy
 from strongroom.core.http.json_request import JsonRequest
@@ -37,6 +38,7 @@ def create_application(
             FreezesController,
             EverythingController,
             PaymentsController,
+            WebhooksController,
             LedgerPaymentsController,
             AuditController,
             ProofsController,

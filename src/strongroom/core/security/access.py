@@ -17,6 +17,7 @@ ADMIN_SCOPES: Final[Mapping[str, str]] = {
     "admin:rules": "add and remove rules",
     "admin:freeze": "freeze",
     "admin:unfreeze": "unfreeze",
+    "admin:webhooks": "see, add, change and remove endpoints of webhooks, and replay events",
     "admin:approve": "see, approve and refuse what others asked for",
 }
 """Scopes of the admin API. Only these open it: `*` is everything on a ledger's own surfaces."""

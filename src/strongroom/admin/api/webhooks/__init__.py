@@ -1,0 +1,1 @@
+"""Routes that concern webhooks."""
