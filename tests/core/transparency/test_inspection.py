@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from strongroom.core.security import audit
 from strongroom.core.storage.database import Database
 from strongroom.core.transparency.checkpoint import Checkpoint
-from strongroom.core.transparency.inspection import Finding
+from strongroom.core.transparency.inspection import Finding, Inspection
 from support.clock import ManualClock
-from support.trails import BASE, CHECKPOINTS, LANE, TRAIL, Trail
+from support.trails import BASE, CHECKPOINTS, LANE, LEDGER, TRAIL, Trail
 
 pytestmark = pytest.mark.anyio
 
@@ -147,6 +149,26 @@ async def test_progress_tells_how_many_rows_are_done(trail: Trail) -> None:
     told = list[tuple[int, int]]()
     await trail.inspection().run(progress=lambda done, total: told.append((done, total)))
     assert told == [(3, 9), (6, 9), (9, 9)]
+
+
+class Slow(Inspection):
+    """While it looks, the service makes checkpoints."""
+
+    trail: Trail
+
+    async def _step(self, walk: Any, stored: Any) -> None:
+        await super()._step(walk, stored)
+        await self.trail.record("meanwhile")
+        await self.trail.checkpoints.make()
+
+
+async def test_checkpoints_that_are_made_meanwhile_are_no_findings(trail: Trail) -> None:
+    slow = Slow(LEDGER, trail.database, trail.checkpoints.public_key, partial(audit.verify, trail.database))
+    slow.trail = trail
+    report = await slow.run()
+    assert (report.findings, report.checkpoints) == ([], 3)
+    report = await trail.verify()
+    assert (report.findings, report.checkpoints) == ([], 6)
 
 
 COLUMNS = ("at_ms", "principal", "subject", "details", "previous_hash", "hash")

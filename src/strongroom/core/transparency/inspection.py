@@ -21,6 +21,7 @@ from functools import partial
 from typing import Final
 
 import msgspec
+from sqlalchemy import Connection
 
 from strongroom.core.security.audit import AuditBroken
 from strongroom.core.storage.database import Database
@@ -34,6 +35,7 @@ from strongroom.core.transparency.checkpoint import (
 from strongroom.core.transparency.merkle import Frontier, tree_root
 from strongroom.core.transparency.rows import load_range
 from strongroom.core.transparency.store import (
+    LogState,
     Stored,
     load_checkpoint,
     load_checkpoints,
@@ -82,6 +84,16 @@ class _Walk:
         self.findings.append(Finding(code=code, detail=detail))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """What there was when the look began."""
+
+    last: Checkpoint | None
+    state: LogState | None
+    fault: str
+    """Why there is no state."""
+
+
 class Inspection:
     """Of one ledger's trail."""
 
@@ -109,9 +121,9 @@ class Inspection:
             rows = await self._chains()
         except AuditBroken as error:
             findings.append(Finding(code="chain_broken", detail=error.message))
-        walk = await self._walk(progress)
-        findings += walk.findings
-        findings += await self._state(walk)
+        begun = await self._database.read(self._look)  # at one moment: others may be made meanwhile
+        walk = await self._walk(begun, progress)
+        findings += [*walk.findings, *self._state(begun, walk)]
         for one in kept:
             if one.ledger == self._ledger:
                 findings += await self._kept(one)
@@ -119,20 +131,30 @@ class Inspection:
             findings += await check()
         return Report(findings=findings, rows=rows, checkpoints=walk.count, last=walk.last)
 
-    async def _walk(self, progress: Progress) -> _Walk:
-        """Along all stored checkpoints, from the first to the last."""
+    def _look(self, connection: Connection) -> _Begun:
+        last = load_last(connection, self._ledger)
+        try:
+            state, fault = load_state(connection), ""
+        except CheckpointsBroken as error:
+            state, fault = None, error.message
+        return _Begun(last=None if last is None else last.checkpoint, state=state, fault=fault)
+
+    async def _walk(self, begun: _Begun, progress: Progress) -> _Walk:
+        """Along all stored checkpoints, from the first to the one that was the last."""
         walk = _Walk()
-        last = await self._database.read(partial(load_last, ledger=self._ledger))
-        total = 0 if last is None else last.checkpoint.rows
-        while True:
+        if begun.last is None:
+            return walk
+        end, total = begun.last.number, begun.last.rows
+        while walk.last is None or walk.last.number < end:
             after = 0 if walk.last is None else walk.last.number
             load = partial(load_checkpoints, ledger=self._ledger, after=after, limit=CHUNK)
-            found = await self._database.read(load)
+            found = [one for one in await self._database.read(load) if one.checkpoint.number <= end]
+            if not found:
+                break  # somebody removes them now
             for stored in found:
                 await self._step(walk, stored)
                 progress(min(stored.checkpoint.rows, total), total)
-            if len(found) < CHUNK:
-                return walk
+        return walk
 
     async def _step(self, walk: _Walk, stored: Stored) -> None:
         one, before = stored.checkpoint, walk.last
@@ -193,12 +215,11 @@ class Inspection:
             )
             walk.find("rows_altered", f"the rows that checkpoint {one.number} covers were changed: {where}")
 
-    async def _state(self, walk: _Walk) -> list[Finding]:
+    def _state(self, begun: _Begun, walk: _Walk) -> list[Finding]:
         """What the next checkpoint goes on from. Whoever makes one refuses what does not belong to the last one."""
-        try:
-            state = await self._database.read(load_state)
-        except CheckpointsBroken as error:
-            return [Finding(code="checkpoint_state", detail=error.message)]
+        state = begun.state
+        if state is None:
+            return [Finding(code="checkpoint_state", detail=begun.fault)]
         number, root = (0, Frontier().root()) if walk.last is None else (walk.last.number, walk.last.root)
         if state.number > number:
             detail = f"checkpoints after {number} are gone: the last one was {state.number}"
