@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 from structlog.testing import capture_logs
 
+from strongroom.core.announcements import Announcement
 from strongroom.core.errors import Sealed
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.storage.database import Database
@@ -94,6 +97,35 @@ async def test_while_the_service_is_sealed_none_is_made(database: Database, cloc
         await trail.checkpoints.make()
     trail.key.open(bytes(32))
     assert len(await trail.checkpoints.make()) == 1
+
+
+class Heard:
+    """Announcements, as whoever tells them outside takes them."""
+
+    def __init__(self, *, wanted: bool) -> None:
+        self.wanted = wanted
+        self.said: list[Announcement] = []
+
+    def wants(self, _connection: Connection, *kinds: str) -> bool:
+        assert kinds == ("audit.checkpoint",)
+        return self.wanted
+
+    def announce(self, _connection: Connection, announcements: Sequence[Announcement]) -> None:
+        self.said += announcements
+
+
+async def test_each_is_announced_where_somebody_wants_it(trail: Trail) -> None:
+    heard, nobody = Heard(wanted=True), Heard(wanted=False)
+    made = list[Checkpoint]()
+    for announcer in (heard, nobody, heard):
+        process = Checkpoints(LEDGER, trail.database, trail.key, trail.clock, announcer=announcer)
+        made += await process.make()
+    first, _, third = made
+    assert [(one.kind, one.data, one.key) for one in heard.said] == [
+        ("audit.checkpoint", document_of(first), "1"),
+        ("audit.checkpoint", document_of(third), "3"),
+    ]
+    assert nobody.said == []
 
 
 async def test_processes_that_make_them_at_once_make_one_log(trail: Trail, replica: Database) -> None:

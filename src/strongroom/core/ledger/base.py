@@ -203,7 +203,7 @@ class LedgerBase(ABC, Generic[S]):
     def _set_transparency(self, name: str, settings: CheckpointSettings) -> None:
         """Makes what proves the audit trail to others."""
         file = None if settings.file is None else CheckpointFile(settings.file)
-        self.checkpoints = Checkpoints(name, self.database, self.trail_key, self.clock, file)
+        self.checkpoints = Checkpoints(name, self.database, self.trail_key, self.clock, file, self.announcer)
         self.proofs = Proofs(name, self.database)
 
     def inspection(self) -> Inspection:

@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
+from strongroom.core.announcements import Announcement, Announcer
 from strongroom.core.clock import Clock
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.storage.database import Database
@@ -40,6 +41,8 @@ MAX_BATCH: Final = 1 << 14
 QUIET_MS: Final = 3_600_000
 """So old the last checkpoint may be when nothing happens."""
 
+EVENT: Final = "audit.checkpoint"
+STREAM: Final = "checkpoints"
 Progress = Callable[[int, int], None]
 
 log = structlog.get_logger(__name__)
@@ -70,12 +73,14 @@ class Checkpoints:
         trail_key: TrailKey,
         clock: Clock,
         file: CheckpointFile | None = None,
+        announcer: Announcer | None = None,
     ) -> None:
         self._ledger = ledger
         self._database = database
         self._trail_key = trail_key
         self._clock = clock
         self._file = file
+        self._announcer = announcer
         self._made: Checkpoint | None = None
         self._turn = asyncio.Lock()
 
@@ -194,9 +199,15 @@ class Checkpoints:
             if load_state(connection, to_change=True).number != state.number:
                 return False
             store(connection, one, ranges, after)
+            self._announce(connection, one)
             return True
 
         return one if await self._database.write(work) else None
+
+    def _announce(self, connection: Connection, one: Checkpoint) -> None:
+        if self._announcer is not None and self._announcer.wants(connection, EVENT):
+            said = Announcement(kind=EVENT, stream=STREAM, data=document_of(one), key=str(one.number))
+            self._announcer.announce(connection, [said])
 
     async def _rows(self, ranges: Ranges) -> list[LaneRow]:
         rows = [row async for row in load_range(self._database, ranges.by_lane)]

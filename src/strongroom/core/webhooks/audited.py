@@ -30,7 +30,6 @@ KINDS: Final[Mapping[str, str]] = {
     "wallet.unlock": "wallet.changed",
     "key.import": "wallet.changed",
     "key.remove": "wallet.changed",
-    "audit.checkpoint": "audit.checkpoint",
     "seal": "service.sealed",
     "unseal": "service.unsealed",
 }
@@ -64,7 +63,7 @@ class AuditedEvents:
 
 _RULES: Final = "guard"
 """What people did to rules and freezes is told in the order in which they did it."""
-_OF_ONE: Final = ("approval.", "token.", "authentication.", "wallet.", "audit.", "service.")
+_OF_ONE: Final = ("approval.", "token.", "authentication.", "wallet.", "service.")
 
 
 def _wallet(action: str, subject: str, details: Mapping[str, Any]) -> str:
