@@ -1,7 +1,7 @@
 """`strongroom keys`: the key-encryption key is changed, and an operator decides about sealed rows that the service refuses."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, TypeVar
 
@@ -20,8 +20,10 @@ from strongroom.commands.context import (
 from strongroom.commands.installed import require_installed
 from strongroom.core.clock import SystemClock, SystemEntropy
 from strongroom.core.ledger.key_backends import opened_backends
+from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.custody.backends import KeySupply
+from strongroom.core.security.custody.rewrapping import Rewrapped, rewrap_keys
 from strongroom.core.security.custody.rotation import Plan, Rotated, Rotation
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.keys.versions import KeyVersion
@@ -94,6 +96,22 @@ def rotate(
         )
         raise typer.Exit(1)
     typer.echo("nothing needs the older versions any more: remove the old key where it was given")
+
+
+@application.command()
+def rewrap(ledger: Ledger, name: AsOperator = None) -> None:
+    """Have the backend wrap the key anew, under the newest version of its own key. The service may run."""
+    for done in asyncio.run(_rewrapped(ledger, operator(name))):
+        typer.echo(f"version {done.version} is wrapped anew by {done.backend}")
+
+
+async def _rewrapped(ledger: str, principal: Principal) -> Sequence[Rewrapped]:
+    definition = named_ledger(ledger, SEALING)
+    async with prepared(definition.name) as running:
+        custody = running.custody
+        assert custody is not None  # noqa: S101 - for the type checker: the ledger is one of SEALING
+        await custody.open()
+        return await rewrap_keys(custody.keeping, running.audit, principal)
 
 
 def _say_plan(plan: Plan) -> None:

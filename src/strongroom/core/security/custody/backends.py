@@ -8,7 +8,7 @@ from typing import Final
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import KeyBackendAway, VaultError
 from strongroom.core.runtime.backoff import Backoff
-from strongroom.core.security.keys.backends.backend import KeyBackend, wrap_surely
+from strongroom.core.security.keys.backends.backend import KeyBackend, rewrap_surely, wrap_surely
 from strongroom.core.security.keys.source import FoundKey, KeySource
 from strongroom.core.security.keys.versions import KeyState, KeyVersion
 from strongroom.core.security.vault import KEY_BYTES, KeyEncryptionKey
@@ -102,6 +102,23 @@ class KeyBackends:
         made = WrappedKey(key=KeyEncryptionKey(key), backend=backend.reference, wrapped=wrapped)
         self._checks.add(made.key.check())
         return made
+
+    async def rewrap(self, one: KeyVersion) -> bytes | None:
+        """A version's key sealed anew under the newest version of its backend's key; None: that backend is not configured.
+
+        Raises as `make`.
+        """
+        backend = self._backends.get(one.backend or "")
+        if backend is None or one.wrapped is None:
+            return None
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                found = await self._open(one, misses_active=False)
+                return (
+                    None if found is None else await rewrap_surely(backend, one.wrapped, found.key.reveal())
+                )
+        except TimeoutError:
+            raise KeyBackendAway(f"{backend.reference} does not answer within {LIMIT_S:.0f} s") from None
 
     async def describe(self) -> list[str]:
         """What each backend says of itself. Raises as `make`."""

@@ -67,6 +67,13 @@ def remove_version(connection: Connection, version: int) -> None:
     connection.execute(delete(tables.key).where(tables.key.c.version == version))
 
 
+def replace_wrapped(connection: Connection, version: int, old: bytes, new: bytes) -> bool:
+    """Stores another wrapping of the same key; False: the stored one is not `old` any more."""
+    columns = tables.key.c
+    changed = update(tables.key).where(columns.version == version, columns.wrapped == old)
+    return connection.execute(changed.values(wrapped=new)).rowcount == 1
+
+
 def set_active(connection: Connection, version: int, check: bytes, now_ms: int) -> None:
     """Makes a version the active one, whatever was active before; what was live stays readable as REPLACED."""
     known = load_versions(connection, lock=True)
