@@ -38,6 +38,8 @@ COMMANDS = (
     "unfreeze",
     "webhook",
     "rows",
+    "seal",
+    "unseal",
     "payments",
     "payment",
 )

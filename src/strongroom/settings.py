@@ -39,6 +39,8 @@ OWN_FAMILIES = (
     *(family for ledger in LEDGERS for family in ledger.variables.families),
 )
 OTHER_NAMES = frozenset(name for ledger in LEDGERS for name in ledger.variables.others)
+UNSEAL_KEY = "STRONGROOM_UNSEAL_KEY"
+"""Only `strongroom unseal` reads it."""
 OBSOLETE = {
     "MANAGEMENT_SERVER_PORT": "MANAGEMENT_PORT",
     "LOGGING_LEVEL_ROOT": "LOG_LEVEL",
@@ -122,7 +124,12 @@ def read_settings(
 @cache
 def known_names() -> frozenset[str]:
     """Every variable that any ledger, command or sandbox reads, whether it is served or not."""
-    names = {*OTHER_NAMES, SHORT_SECRETS_VARIABLE, *(name for ledger in LEDGERS for name in ledger.named_by)}
+    names = {
+        *OTHER_NAMES,
+        UNSEAL_KEY,
+        SHORT_SECRETS_VARIABLE,
+        *(name for ledger in LEDGERS for name in ledger.named_by),
+    }
     for variables in ({}, EVERYTHING_SET):
         environment = Environment(variables)
         _read(environment, NAMES)

@@ -1,11 +1,13 @@
 """Wallets of Atto and keys of Bittensor as their services seal them, made many at once, and what opens them."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection
+from sqlalchemy.engine import URL
 
 from strongroom.atto import tables as atto_tables
 from strongroom.atto.wallets.holdings import WalletHoldings
@@ -25,6 +27,7 @@ from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.vault import Vault
 from strongroom.core.storage.database import Database
+from support.clock import ManualClock, SeededEntropy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,3 +141,38 @@ async def assert_all_open(custody: Custody) -> int:
         return len(rows)
 
     return await keeping.database.read(work)
+
+
+class ImpatientClock(ManualClock):
+    """Whoever sleeps has slept at once; the time of day stands still, so that no process counts as gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + self.slept_s
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept_s += seconds
+        await asyncio.sleep(0)
+
+
+class Estate:
+    """A ledger's database and key place, and processes that use them."""
+
+    def __init__(self, url: URL, place: KeyPlace, clock: ManualClock) -> None:
+        self.url = url
+        self.place = place
+        self.clock = clock
+        self.entropy: Entropy = SeededEntropy()
+        self.databases: list[Database] = []
+
+    async def start(self, source: KeySource | None = None, database: Database | None = None) -> Custody:
+        database = database or Database(self.url)
+        self.databases.append(database)
+        return await open_custody(self.place, database, self.clock, self.entropy, source)
+
+    async def close(self) -> None:
+        for database in self.databases:
+            await database.close()

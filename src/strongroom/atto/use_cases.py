@@ -104,6 +104,7 @@ class UseCases:
             cache_s=settings.key_cache_s,
             refused=ledger.key_watch.notice,
         )
+        ledger.when_sealed(self._keyring.forget_all)
         self._work_cache = self._make_work_cache()
         self.resolver = self._make_resolver()
         self.submitter = Submitter(

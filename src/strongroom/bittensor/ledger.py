@@ -43,6 +43,7 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
         path = self.settings.wallet_path
         self._folder = None if path is None else WalletFolder(path)
         self.keyring = self._make_keyring()
+        self.when_sealed(self.keyring.forget_all)
         self.wallets = Wallets(
             database=self.database,
             vault=self.vault,

@@ -22,6 +22,8 @@ OF_EVERY_LEDGER = {
     "freeze": "freeze:freeze",
     "unfreeze": "freeze:unfreeze",
     "webhook": "webhooks.endpoints:application",
+    "seal": "seal:seal",
+    "unseal": "seal:unseal",
     "payments": "payments:payments",
     "payment": "payments:payment",
 }

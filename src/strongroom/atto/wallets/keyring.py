@@ -59,6 +59,8 @@ class Keyring:
         keys = found[0] if found else self._open(connection, wallet)
         if self._cache_s:
             self._opened[cache_key] = (keys, now_s)
+            if not self._vault.is_open:  # it was sealed meanwhile
+                self.forget_all()
         return keys
 
     def require_unaltered(self, connection: Connection, wallet: WalletRecord) -> None:
@@ -89,6 +91,10 @@ class Keyring:
             VaultError: another key-encryption key sealed it.
         """
         return self.mnemonic(wallet, self._wallet_key(wallet))
+
+    def forget_all(self) -> None:
+        """Removes all keys from memory, because the service is sealed."""
+        self._opened.clear()
 
     def forget(self, wallet: WalletRecord) -> None:
         """Removes the wallet's keys from memory."""

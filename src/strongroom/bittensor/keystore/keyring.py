@@ -109,6 +109,7 @@ class Keyring:
             Locked: it is encrypted, and there is no password, or a wrong one; or only its address is known.
             VaultError: sealed under another key-encryption key, or the file is damaged.
         """
+        self._vault.require_open()  # while the service is sealed, it signs with no key, wherever it lies
         stored = await self._stored(key)
         if stored is not None and stored.sealed_secret is not None:
             try:
@@ -184,6 +185,7 @@ class Keyring:
             self.forget_unused()
             found = self._opened.pop(cache_key, None)
             keypair = found[0] if found else await self._unlock(key, cache_key, file)
+            self._vault.require_open()
             if self._cache_s:
                 self._opened[cache_key] = (keypair, self._clock.monotonic_s())
             return keypair
@@ -215,6 +217,10 @@ class Keyring:
             public = await asyncio.to_thread(self._folder.public, key)
             if public is not None and public.public_key != keypair.public_key:
                 raise KeyFileError("its public file is that of another key")
+
+    def forget_all(self) -> None:
+        """Drops all open keys, because the service is sealed."""
+        self._opened.clear()
 
     def forget_unused(self) -> None:
         """Drops open keys that were not used for `cache_s`. The first of them is unused for the longest time."""

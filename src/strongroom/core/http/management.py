@@ -62,7 +62,7 @@ def _health_routes(health: Health) -> list[HTTPRouteHandler]:
     @get("/health/readiness", sync_to_thread=False)
     def read_readiness() -> Response[HealthView]:
         vital = {name: view for name, view in _components(health).items() if health.is_vital(name)}
-        worst = Status.UP if health.is_ready() else Status.DOWN
+        worst = _signing(health) if health.is_ready() else Status.DOWN
         status = OUT_OF_SERVICE if health.is_draining else worst
         return _answer(HealthView(status=status, components=_readiness(health) | vital))
 
@@ -104,7 +104,12 @@ def _liveness() -> dict[str, dict[str, Any]]:
 
 
 def _readiness(health: Health) -> dict[str, dict[str, Any]]:
-    return {"readinessState": {"status": Status.UP if health.is_ready() else OUT_OF_SERVICE}}
+    return {"readinessState": {"status": _signing(health) if health.is_ready() else OUT_OF_SERVICE}}
+
+
+def _signing(health: Health) -> Status:
+    """A process that is sealed serves reads, so it stays ready, and does not say that it is UP."""
+    return Status.SEALED if health.overall() is Status.SEALED else Status.UP
 
 
 def _components(health: Health) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ needs them, `adopt` and `finish_waits`.
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -16,7 +16,7 @@ from strongroom.core.coordination.lease import Lease, Leases
 from strongroom.core.coordination.loops import Loop, LoopContext, Loops
 from strongroom.core.coordination.rate_limiter import RateLimiter
 from strongroom.core.coordination.rate_store import DatabaseRates, RedisRates
-from strongroom.core.errors import KeyBackendAway, StrongroomError, VaultError
+from strongroom.core.errors import KeyBackendAway, Sealed, StrongroomError, VaultError
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.approvals.administration import ApprovalAdministration
 from strongroom.core.guard.approvals.carrying_out import Carrier, CarryingOut
@@ -35,7 +35,7 @@ from strongroom.core.intents.payments import Payments
 from strongroom.core.ledger.contract import AnyLedger, LedgerSettings, Surroundings
 from strongroom.core.ledger.inspecting import make_inspection
 from strongroom.core.ledger.key_backends import open_backends
-from strongroom.core.ledger.opened_keys import OpenedKeys
+from strongroom.core.ledger.opened_keys import OpenedKeys, open_checked
 from strongroom.core.ledger.webhooks import LedgerWebhooks
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.backoff import Backoff
@@ -49,7 +49,6 @@ from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.custody.backends import KeyBackends
 from strongroom.core.security.custody.custody import CARRY_ON_S, POLL_S, Custody
 from strongroom.core.security.custody.keeping import Keeping
-from strongroom.core.security.holdings import bind_holdings
 from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.policy import Policy, SigningGate
@@ -60,7 +59,7 @@ from strongroom.core.security.upkeep.token_expiry import CHECK_S as LOOK_S
 from strongroom.core.security.upkeep.token_expiry import TokenExpiry
 from strongroom.core.security.upkeep.token_uses import WRITE_S, TokenUses
 from strongroom.core.security.vault import Vault
-from strongroom.core.security.watch import KeyWatch, Watched
+from strongroom.core.security.watch import KeyWatch
 from strongroom.core.storage.check import CHECK_S, check_database
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
@@ -317,7 +316,9 @@ class LedgerBase(ABC, Generic[S]):
     async def open_keys(self) -> None:
         """Opens the keys, unless they are open. It may run several times. Raises as `open`."""
         if self.custody is not None and self._sealed is None:
-            self._sealed = await self._open_key(self.custody)
+            self._sealed = await open_checked(
+                self.custody, self.component("Keys"), health=self.health, audit=self.audit
+            )
 
     async def open(self) -> None:
         """Prepares the database, opens the keys, assembles the ledger, and lets its surfaces serve.
@@ -351,7 +352,7 @@ class LedgerBase(ABC, Generic[S]):
                 self.trail_key.open(self.definition.trail_secret(self.settings))
             else:
                 await self.custody.open()
-        except (KeyBackendAway, VaultError) as error:
+        except (KeyBackendAway, Sealed, VaultError) as error:
             self.trail_key.close(error.message)
             return
         await tag_existing(self.database, self.audit)
@@ -394,8 +395,14 @@ class LedgerBase(ABC, Generic[S]):
         self._webhooks.start(self.loops, self.leases, self.metrics)
         self.start_loops()
 
+    def when_sealed(self, forget: Callable[[], None]) -> None:
+        """`forget` drops what was opened with the ledger's keys; it is called when the service is sealed."""
+        if self.custody is not None:
+            self.custody.ring.when_closed(forget)
+
     def _start_custody(self, custody: Custody) -> None:
         name = self.component("Keys")
+        self.loops.check(name, custody.check, part="seal")
         self.loops.start(self.loops.every(name, POLL_S, custody.look, part="versions", max_pause_s=POLL_S))
         self.under(
             "keys",
@@ -475,26 +482,3 @@ class LedgerBase(ABC, Generic[S]):
         if self._sealed is None:
             raise VaultError(f"the ledger {self.definition.name} has no key-encryption key")
         return self._sealed
-
-    async def _open_key(self, custody: Custody) -> OpenedKeys:
-        """Opens the keys and checks them against the database, before anything is signed or sealed with them."""
-        ring, holdings = custody.ring, custody.keeping.holdings
-        if not ring.is_open:
-            await custody.open()
-        await bind_holdings(self.database, holdings, ring, self.audit)
-        await tag_existing(self.database, self.audit)
-        watch = KeyWatch(
-            Watched(
-                component=self.component("Keys"),
-                source=custody.keeping.source,
-                ring=ring,
-                holdings=holdings,
-                backends=self._backends,
-            ),
-            database=self.database,
-            audit=self.audit,
-            health=self.health,
-            clock=self.clock,
-        )
-        await watch.check()
-        return OpenedKeys(Vault(ring, self.entropy), Bindings(ring, holdings.kind), watch)

@@ -172,6 +172,8 @@ class Metrics:
 class Status(enum.StrEnum):
     UP = "UP"
     DEGRADED = "DEGRADED"
+    SEALED = "SEALED"
+    """It answers what needs no key, and signs nothing until it is unsealed."""
     DOWN = "DOWN"
 
 
@@ -187,8 +189,8 @@ class Health:
     """The health of the process and of its components.
 
     A component may have several parts with names of their own; its status is that of the worst part. If a `vital` component
-    is DOWN, the process is DOWN (503): it cannot serve requests now. If any other component is not UP, the process is DEGRADED
-    (200).
+    is DOWN, the process is DOWN (503): it cannot serve requests now. If one is SEALED, the process is SEALED (200). If any other
+    component is not UP, the process is DEGRADED (200).
     """
 
     def __init__(self) -> None:
@@ -230,6 +232,8 @@ class Health:
         components = self.components()
         if any(components[name].status is Status.DOWN for name in self._vital):
             return Status.DOWN
+        if any(part.status is Status.SEALED for part in components.values()):
+            return Status.SEALED
         if any(part.status is not Status.UP for part in components.values()):
             return Status.DEGRADED
         return Status.UP

@@ -53,6 +53,10 @@ class Keys(Protocol):
     """The key-encryption keys of a ledger (`core.security.keys.ring`)."""
 
     @property
+    def is_open(self) -> bool:
+        """Whether the keys are in memory."""
+
+    @property
     def current(self) -> KeyEncryptionKey:
         """The key under which new values are sealed. Raises: Sealed: the keys are not in memory."""
 
@@ -66,6 +70,15 @@ class Vault:
     def __init__(self, keys: Keys, entropy: Entropy) -> None:
         self._keys = keys
         self._entropy = entropy
+
+    @property
+    def is_open(self) -> bool:
+        """False while the service is sealed."""
+        return self._keys.is_open
+
+    def require_open(self) -> None:
+        """Raises: Sealed: the keys are not in memory."""
+        _ = self._keys.current
 
     def new_key(self) -> bytes:
         return self._entropy.token(KEY_BYTES)

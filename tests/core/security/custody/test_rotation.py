@@ -1,16 +1,12 @@
 """The key-encryption key is changed while rows are used, and whoever dies meanwhile leaves nothing that nobody opens."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.engine import URL
 
 from strongroom.atto import tables as atto_tables
-from strongroom.atto.definition import REVISIONS as ATTO_REVISIONS
-from strongroom.bittensor.definition import LEDGER as BITTENSOR_LEDGER
 from strongroom.core.errors import Conflict, InvalidInput, VaultError
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.custody.custody import Custody
@@ -19,19 +15,15 @@ from strongroom.core.security.keys.ring import CHECKPOINT, TRAIL
 from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.keys.versions import KeyState, load_versions
 from strongroom.core.storage import tables
-from strongroom.core.storage.database import Database
-from support.clock import ManualClock, SeededEntropy
 from support.dying_database import CrashPoint, Died, DyingDatabase
 from support.keys import KEY, OTHER_KEY
-from support.schema import Schemas
 from support.sealed_rows import (
     ATTO,
     BITTENSOR,
-    KeyPlace,
+    Estate,
     SealingLedger,
     assert_all_open,
     fill,
-    open_custody,
 )
 
 pytestmark = pytest.mark.anyio
@@ -39,57 +31,6 @@ pytestmark = pytest.mark.anyio
 THIRD_KEY = "6B0D2E94F1A7C385D2E6490B7F1C8A35E09D4B62C7F1385A0E9D6B24C1F7A583"
 SOME = CHUNK * 2 + 10
 """Three chunks."""
-
-
-@pytest.fixture(params=[ATTO, BITTENSOR], ids=str)
-def ledger(request: pytest.FixtureRequest) -> SealingLedger:
-    found: SealingLedger = request.param
-    return found
-
-
-class ImpatientClock(ManualClock):
-    """Whoever sleeps has slept at once; the time of day stands still, so that no process counts as gone."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.slept_s = 0.0
-
-    def monotonic_s(self) -> float:
-        return super().monotonic_s() + self.slept_s
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept_s += seconds
-        await asyncio.sleep(0)
-
-
-class Estate:
-    """A ledger's database and key place, and processes that use them."""
-
-    def __init__(self, url: URL, place: KeyPlace, clock: ManualClock) -> None:
-        self.url = url
-        self.place = place
-        self.clock = clock
-        self.entropy = SeededEntropy()
-        self.databases: list[Database] = []
-
-    async def start(self, source: KeySource | None = None, database: Database | None = None) -> Custody:
-        database = database or Database(self.url)
-        self.databases.append(database)
-        return await open_custody(self.place, database, self.clock, self.entropy, source)
-
-    async def close(self) -> None:
-        for database in self.databases:
-            await database.close()
-
-
-@pytest.fixture
-async def estate(
-    database_url: URL, ledger: SealingLedger, schemas: Schemas, tmp_path: Path
-) -> AsyncIterator[Estate]:
-    schemas.fill(database_url, [ATTO_REVISIONS if ledger is ATTO else BITTENSOR_LEDGER.revisions])
-    estate = Estate(database_url, KeyPlace(ledger=ledger, folder=tmp_path), ImpatientClock())
-    yield estate
-    await estate.close()
 
 
 def names(ledger: SealingLedger, count: int) -> list[str]:

@@ -16,7 +16,7 @@ from strongroom.core.security.vault import KEY_BYTES, KeyEncryptionKey
 LIMIT_S: Final = 12.0
 """For all questions of one opening: less than it takes until others count a silent process as gone."""
 FIRST_PAUSE_S: Final = 0.5
-LONGEST_PAUSE_S: Final = 10.0
+MAX_PAUSE_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class KeyBackends:
         self._variable = variable
         self._clock = clock
         self._entropy = entropy
-        self._backoff = Backoff(clock, entropy, first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
+        self._backoff = Backoff(clock, entropy, first_s=FIRST_PAUSE_S, cap_s=MAX_PAUSE_S)
         self._away: KeyBackendAway | None = None
         self._checks: set[bytes] = set()
         self._again_s = 0.0

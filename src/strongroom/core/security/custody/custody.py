@@ -5,17 +5,21 @@ from collections.abc import Sequence
 
 import structlog
 
-from strongroom.core.errors import VaultError
-from strongroom.core.security.access import system_principal
+from strongroom.core.errors import Sealed, VaultError
+from strongroom.core.runtime.telemetry import ComponentHealth, Status
+from strongroom.core.security.access import Principal, system_principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.custody.keeping import Keeping
 from strongroom.core.security.custody.opening import open_ring
 from strongroom.core.security.custody.replicas import Presence
 from strongroom.core.security.custody.rotation import Rotation
+from strongroom.core.security.custody.seal import is_proven, says_sealed
+from strongroom.core.security.custody.sealing import Sealing
 from strongroom.core.security.keys.ring import TRAIL, KeyRing
 from strongroom.core.security.keys.secrets import open_secrets
-from strongroom.core.security.keys.trail_key import TrailKey
+from strongroom.core.security.keys.trail_key import SEALED, TrailKey
 from strongroom.core.security.keys.versions import KeyState, KeyVersion, active_of, load_versions
+from strongroom.core.security.vault import KeyEncryptionKey
 
 log = structlog.get_logger(__name__)
 
@@ -37,28 +41,83 @@ class Custody:
         self._trail_key = trail_key
         self._presence = Presence(holder, self.ring, keeping.database, keeping.clock)
         self._retired: frozenset[int] = frozenset()
+        self._why = SEALED
 
     async def open(self) -> None:
         """Opens the keys, and what is made with them.
 
         Raises:
+            Sealed: the ledger is sealed.
             VaultError: a key is missing, wrong or weak, or other users may read it.
         """
+        if await self.keeping.database.read(says_sealed):
+            self.shut()
+            raise Sealed(SEALED)
         await open_ring(self.ring, self.keeping)
+        if not await self.keeping.database.read(lambda connection: is_proven(connection, self.ring)):
+            self.shut()
+            raise Sealed(
+                "The record that the service is not sealed (strongroom_seal) was not written by who has its key: it counts as"
+                f" sealed. Run strongroom unseal {self.keeping.source.ledger}"
+            )
         await open_secrets(self.keeping.database, self.ring, self.keeping.entropy)
         self._trail_key.open(self.ring.secret(TRAIL))
+
+    def shut(self) -> None:
+        """Drops the keys, and all that was opened with them, from memory."""
+        self.ring.close()
+        self._trail_key.close()
+
+    def sealing(self) -> Sealing:
+        return Sealing(keeping=self.keeping, audit=self._audit, trail_key=self._trail_key)
+
+    async def seal(self, principal: Principal) -> bool:
+        """Seals the ledger; this process at once, the others when they look. Returns False if it was so already."""
+        is_new = await self.sealing().seal(principal)
+        self.shut()
+        return is_new
+
+    async def unseal(self, principal: Principal, key: KeyEncryptionKey | None) -> None:
+        """Unseals the ledger; the other processes open their keys when they look. Raises as `Sealing.unseal`."""
+        await self.sealing().unseal(principal, key)
+
+    def check(self) -> ComponentHealth:
+        """For health."""
+        if self.ring.is_open:
+            return ComponentHealth(status=Status.UP)
+        return ComponentHealth(status=Status.SEALED, detail=self._why)
 
     def rotation(self) -> Rotation:
         return Rotation(self.keeping, self.ring, self._audit)
 
     async def look(self) -> None:
         """Follows the database: one pass of the loop that every process runs."""
-        versions = await self.keeping.database.read(load_versions)
-        await self._follow(versions)
+        is_sealed, versions = await self.keeping.database.read(
+            lambda connection: (says_sealed(connection), load_versions(connection))
+        )
+        if is_sealed:
+            if self.ring.is_open:
+                self.shut()
+                log.warning("the ledger was sealed: its keys left memory", ledger=self.keeping.source.ledger)
+        elif self.ring.is_open:
+            await self._follow(versions)
+        else:
+            await self._open_again()
         await self._presence.report()
+
+    async def _open_again(self) -> None:
+        try:
+            await self.open()
+        except Sealed as error:
+            self._why = error.message
+            return
+        self._why = SEALED
+        log.warning("the ledger was unsealed", ledger=self.keeping.source.ledger)
 
     async def carry_on(self) -> None:
         """Finishes a change of the key that was begun; one pass of the loop of one process."""
+        if not self.ring.is_open:
+            return
         versions = await self.keeping.database.read(load_versions)
         if any(one.state is KeyState.REPLACED for one in versions):
             await self.rotation().finish(SYSTEM)

@@ -22,6 +22,7 @@ from strongroom.core.security.bindings import Bindings, HeldRow
 from strongroom.core.security.custody.backends import WrappedKey
 from strongroom.core.security.custody.keeping import Keeping
 from strongroom.core.security.custody.replicas import Replica, live_replicas, names_of
+from strongroom.core.security.custody.seal import prove_anew
 from strongroom.core.security.keys.local import make_secret_file, settle_key_files
 from strongroom.core.security.keys.ring import KeyRing
 from strongroom.core.security.keys.secrets import reseal_secrets
@@ -135,7 +136,12 @@ class Rotation:
         """Seals anew what is sealed under an older version, and retires the versions that nothing needs."""
         version = self._ring.version
         entropy = self._keeping.entropy
-        await self._database.write(lambda connection: reseal_secrets(connection, self._ring, entropy))
+
+        def reseal(connection: Connection) -> None:
+            reseal_secrets(connection, self._ring, entropy)
+            prove_anew(connection, self._ring)
+
+        await self._database.write(reseal)
         rows = await self._reseal(version, advance)
         await self._require_all(
             lambda one: one.version in {version, None},

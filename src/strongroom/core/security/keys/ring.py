@@ -4,7 +4,7 @@ A key-encryption key is changed online, so for a while rows are sealed under two
 key. The ring is the only place that holds the keys: everything derived from them is here too, so that closing it leaves none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,6 +34,7 @@ class KeyRing:
     def __init__(self) -> None:
         """It is closed until `open`."""
         self._open: _Open | None = None
+        self._when_closed: list[Callable[[], None]] = []
 
     def __repr__(self) -> str:
         opened = self._open
@@ -47,8 +48,14 @@ class KeyRing:
         self._open = _Open(keys=dict(keys), current=current, secrets=secrets)
 
     def close(self) -> None:
-        """Drops the keys, the secrets and all that was derived."""
+        """Drops the keys, the secrets and all that was derived, here and where others hold what they opened with them."""
         self._open = None
+        for tell in self._when_closed:
+            tell()
+
+    def when_closed(self, tell: Callable[[], None]) -> None:
+        """Calls `tell` each time that the ring was closed."""
+        self._when_closed.append(tell)
 
     @property
     def is_open(self) -> bool:
