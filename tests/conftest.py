@@ -40,7 +40,7 @@ structlog.configure(
 TESTS = Path(__file__).parent
 
 
-LONGEST_FIRST = ("judges", "crash", "deploy", "docs", "commands", "bittensor", "hathor", "atto")
+LONGEST_FIRST = ("judges", "crash", "canaries", "deploy", "docs", "commands", "bittensor", "hathor", "atto")
 """Folders whose files take longest: where several processes share the files, none is left with a long one at the end."""
 
 

@@ -4,6 +4,7 @@ The answers that must contain a secret (a wallet made or imported, a token made,
 """
 
 import asyncio
+import base64
 import os
 import re
 import secrets
@@ -63,6 +64,8 @@ class Household:
     databases: dict[str, URL]
     variables: dict[str, str]
     canaries: Canaries = field(default_factory=Canaries)
+    public: Canaries = field(default_factory=Canaries)
+    """What everybody may see, and what shows that places are looked at where it is found in them."""
     told: dict[str, bytes] = field(default_factory=dict)
 
     def tell(self, what: str, text: str | bytes) -> None:
@@ -72,22 +75,29 @@ class Household:
     def plant(self, name: str, secret: str | bytes) -> None:
         self.canaries.plant(name, secret)
 
-    async def command(self, *arguments: str, given: str = "", is_told: bool = True) -> str:
+    async def command(self, *arguments: str, is_told: bool = True) -> str:
         """Runs a command of the operator; what it says is told, unless it must contain a secret."""
+        with strongroom(*arguments, environment=self.variables) as process:
+            await asyncio.to_thread(process.wait_end, PATIENCE_S)
+            shown, errors = "\n".join(process.stdout), "\n".join(process.stderr)
+        assert "Traceback" not in errors, errors
+        self.tell("errors of commands", errors)
+        if is_told:
+            self.tell("output of commands", shown)
+        return shown
+
+    async def command_with(self, given: str, *arguments: str) -> None:
+        """As `command`, with a secret on the standard input."""
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-m", "strongroom", *arguments],
             env=os.environ | self.variables,
-            input=given,
+            input=f"{given}\n",
             capture_output=True,
             text=True,
-            check=False,
+            check=True,
         )
-        assert "Traceback" not in done.stderr, done.stderr
-        self.tell("errors of commands", done.stderr)
-        if is_told:
-            self.tell("output of commands", done.stdout)
-        return done.stdout
+        self.tell("output of commands", done.stdout + done.stderr)
 
     def client(self, port: str, token: str | None = None) -> httpx2.AsyncClient:
         """Every answer is told, unless the request says that it is one with a secret."""
@@ -182,6 +192,7 @@ async def use_atto(household: Household, sink: CallbackListener) -> None:
         request.extensions["shown"] = True
         assert (await client.send(request)).status_code == 200
         address = (await client.post("/wallets/hot/accounts")).json()["address"]
+        household.public.plant("address", address)
         await node.post("/_faucet", json={"address": address, "amount": 100})
         send = f"/wallets/accounts/{address}/transactions/SEND"
         paying = {"receiverAddress": NOBODY, "amount": 1}
@@ -191,7 +202,6 @@ async def use_atto(household: Household, sink: CallbackListener) -> None:
         for path, body in wrong_atto_bodies(phrase, key):
             assert (await client.put(path, json=body)).status_code >= 400, path
         await client.post(send, json={"receiverAddress": phrase, "amount": key})
-        await client.post(f"/wallets/accounts/{key}/transactions/SEND", json=paying)
         await client.post(send, json=paying, headers={"Idempotency-Key": "y" * 300})
         await client.put("/wallets/hot/locks/LOCKED")
         assert (await client.put("/wallets/hot/locks/UNLOCKED", json={"encryptionKey": key})).is_success
@@ -231,6 +241,17 @@ async def export_atto(household: Household, client: httpx2.AsyncClient, phrase: 
     await household.command("approvals", "list", "--ledger", "atto")
 
 
+async def add_webhook(household: Household) -> None:
+    shown = await household.command(
+        "webhook", "add", "canary", "https://hooks.invalid/here", "--ledger", "atto", is_told=False
+    )
+    found = re.search(r"whsec_(\S+)", shown)
+    assert found is not None, shown
+    household.plant("a webhook's secret", found[1])
+    household.plant("a webhook's secret as bytes", base64.b64decode(found[1] + "=="))
+    await household.command("webhook", "list", "--json", "--ledger", "atto")
+
+
 async def use_bittensor(household: Household) -> None:
     """A hotkey is added, signs, is exported, and is refused."""
     keypair = Keypair.from_mnemonic(BITTENSOR_PHRASE)
@@ -238,7 +259,7 @@ async def use_bittensor(household: Household) -> None:
     household.plant("Bittensor's seed", mnemonic_seed(BITTENSOR_PHRASE))
     household.plant("Bittensor's private key", keypair.secret())
     household.plant("Bittensor's scalar", keypair.secret()[:32])
-    await household.command("bittensor", "add", WALLET, "default", given=f"{BITTENSOR_PHRASE}\n")
+    await household.command_with(BITTENSOR_PHRASE, "bittensor", "add", WALLET, "default")
     secret = keypair.secret().hex()
     sign = {"wallet_name": WALLET, "hotkey_name": "default", "message": "1763729464123"}
     async with household.client("BITTENSOR_PORT", household.variables["WALLET_SERVICE_TOKEN"]) as client:
@@ -360,6 +381,7 @@ async def test_no_secret_is_where_it_should_not_be(household: Household) -> None
             "CALLBACK_HEADER_VALUE": header,
         }
         async with serving(household):
+            await add_webhook(household)
             await use_atto(household, sink)
             await use_bittensor(household)
             await use_hathor(household)
@@ -377,8 +399,11 @@ async def test_no_secret_is_where_it_should_not_be(household: Household) -> None
         database = Database(url)
         places[f"the database of {ledger}"] = await dump(database)
         await database.close()
-    assert {"logs", "answers", "callbacks", "output of commands", "the database of atto"} <= set(places)
-    assert b"database" in places["logs"]
+    shown = {place for _, place, _ in household.public.found(places)}
+    assert {"answers", "callbacks", "output of commands", "the database of atto"} <= shown
+    if household.databases["atto"].get_backend_name() == "sqlite":
+        assert "backup/atto.sqlite3" in shown
+    assert places["logs"].count(b"database_unusable") + places["logs"].count(b"cannot be used") > 0
     # The receiver of callbacks gets the header's value, which is what it is for.
     places["callbacks"] = places["callbacks"].replace(header.encode(), b"")
     assert household.canaries.found(places) == []
