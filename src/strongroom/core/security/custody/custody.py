@@ -95,6 +95,13 @@ class Custody:
         is_sealed, versions = await self.keeping.database.read(
             lambda connection: (says_sealed(connection), load_versions(connection))
         )
+        try:
+            await self._look(is_sealed=is_sealed, versions=versions)
+        finally:
+            # Also while a backend is away: a rotation waits for whoever lives and does not have the next key.
+            await self._presence.report()
+
+    async def _look(self, *, is_sealed: bool, versions: Sequence[KeyVersion]) -> None:
         if is_sealed:
             if self.ring.is_open:
                 self.shut()
@@ -103,7 +110,6 @@ class Custody:
             await self._follow(versions)
         else:
             await self._open_again()
-        await self._presence.report()
 
     async def _open_again(self) -> None:
         try:
@@ -136,8 +142,10 @@ class Custody:
         kept = self.ring.versions - (retired & self._retired)
         self._retired = retired
         keys = {version: self.ring.key(version) for version in kept}
-        if live.keys() - keys.keys():
-            checks = {one.key.check(): one.key for one in await self.keeping.supply.found(versions)}
+        lacking = [one for version, one in live.items() if version not in keys]
+        if lacking:
+            # Of these alone: a backend is not asked for what is here, however often this process looks.
+            checks = {one.key.check(): one.key for one in await self.keeping.supply.found(lacking)}
             keys |= {
                 version: checks[one.check]
                 for version, one in live.items()

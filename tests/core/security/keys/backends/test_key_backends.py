@@ -1,16 +1,29 @@
 """Wrapped versions of a ledger's key, opened through the backends that are configured."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
 
+from strongroom.core.environment import Secret
 from strongroom.core.errors import KeyBackendAway, VaultError
-from strongroom.core.security.custody.backends import MAX_PAUSE_S, KeyBackends, WrappedKey
+from strongroom.core.security.custody import backends as module
+from strongroom.core.security.custody.backends import (
+    FIRST_PAUSE_S,
+    MAX_PAUSE_S,
+    KeyBackends,
+    KeySupply,
+    WrappedKey,
+)
 from strongroom.core.security.keys.backends.backend import WRONG_ANSWER, KeyBackend
+from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.keys.versions import KeyState, KeyVersion
 from strongroom.core.security.vault import KeyEncryptionKey
 from support.clock import ManualClock, SeededEntropy
 from support.custody.houses import House
+from support.custody.scripted import Scripted
+from support.keys import KEY
 
 VARIABLE = "ATTO_KEY_BACKEND"
 
@@ -24,36 +37,6 @@ def version(made: WrappedKey, number: int = 1, state: KeyState = KeyState.ACTIVE
         backend=made.backend,
         wrapped=made.wrapped,
     )
-
-
-class Scripted:
-    """A backend that answers as the test says, and counts how often it is asked."""
-
-    def __init__(self, reference: str = "vault:a/keys/b") -> None:
-        self.reference = reference
-        self.answers: dict[bytes, bytes | Exception] = {}
-        self.asked = 0
-        self.is_closed = False
-
-    async def wrap(self, key: bytes) -> bytes:
-        self.answers[b"wrapped " + key] = key
-        return b"wrapped " + key
-
-    async def unwrap(self, wrapped: bytes) -> bytes:
-        self.asked += 1
-        answer = self.answers[wrapped]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    async def rewrap(self, wrapped: bytes) -> bytes:
-        return wrapped
-
-    async def describe(self) -> str:
-        return f"{self.reference} is scripted"
-
-    async def close(self) -> None:
-        self.is_closed = True
 
 
 def backends(*them: KeyBackend, clock: ManualClock | None = None) -> KeyBackends:
@@ -157,6 +140,113 @@ async def test_what_is_away_is_not_asked_all_the_time(clock: ManualClock) -> Non
     backend.answers[made.wrapped] = KeyBackendAway("again")
     with pytest.raises(KeyBackendAway, match="again"):  # at once: the pauses begin anew
         await here.open([version(made)])
+
+
+async def test_after_an_answer_the_pauses_begin_anew(clock: ManualClock) -> None:
+    backend = Scripted()
+    here = backends(backend, clock=clock)
+    made = await here.make()
+    backend.answers[made.wrapped] = KeyBackendAway("away")
+    for _ in range(8):
+        with pytest.raises(KeyBackendAway):
+            await here.open([version(made)])
+        clock.advance(MAX_PAUSE_S)
+    backend.answers[made.wrapped] = made.key.reveal()
+    await here.open([version(made)])
+    backend.answers[made.wrapped] = KeyBackendAway("away")
+    with pytest.raises(KeyBackendAway):
+        await here.open([version(made)])
+    backend.asked = 0
+    clock.advance(FIRST_PAUSE_S)  # the longest that the first pause is
+    with pytest.raises(KeyBackendAway):
+        await here.open([version(made)])
+    assert backend.asked == 1
+
+
+async def test_an_answer_that_is_another_key_is_refused() -> None:
+    backend = Scripted()
+    here = backends(backend)
+    made, other = await here.make(), await here.make()
+    backend.answers[made.wrapped] = other.key.reveal()
+    with pytest.raises(VaultError, match="to another key than it was") as refused:
+        await here.open([version(made)])
+    assert refused.value.instance_code == "wrong_key"
+    with pytest.raises(VaultError, match="to another key than it was"):
+        await here.rewrap(version(made))
+
+
+async def test_it_knows_which_keys_are_in_no_file() -> None:
+    backend = Scripted()
+    made = await backends(backend).make()
+    here = backends(backend)
+    assert here.has_opened(made.key.check()) is False
+    await here.open([version(made)])
+    assert here.has_opened(made.key.check()) is True
+    assert here.has_opened(bytes(32)) is False
+    assert here.has_opened((await here.make()).key.check()) is True
+
+
+async def test_a_lost_backend_may_be_left_out_where_the_operator_gives_up_what_it_kept() -> None:
+    made = await backends(Scripted("vault:a/keys/a")).make()
+    assert await backends().open([version(made)], misses_active=True) == []
+
+
+async def test_what_no_backend_here_wrapped_is_not_rewrapped() -> None:
+    made = await backends(Scripted("vault:a/keys/a")).make()
+    here = backends(Scripted("kms:alias/b"))
+    assert await here.rewrap(version(made)) is None
+    plain = KeyVersion(version=2, state=KeyState.ACTIVE, check=bytes(32), created_at_ms=0)
+    assert await here.rewrap(plain) is None
+
+
+async def test_a_rewrapped_key_that_does_not_open_is_not_stored() -> None:
+    class Forgetful(Scripted):
+        async def rewrap(self, wrapped: bytes) -> bytes:
+            self.answers[b"new"] = bytes(32)
+            return b"new" if wrapped else b""
+
+    here = backends(Forgetful())
+    made = await here.make()
+    with pytest.raises(VaultError, match="does not give back the key"):
+        await here.rewrap(version(made))
+
+
+async def test_a_backend_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
+    class Hanging(Scripted):
+        async def unwrap(self, wrapped: bytes) -> bytes:
+            self.asked += 1
+            await asyncio.Event().wait()
+            return wrapped
+
+    monkeypatch.setattr(module, "LIMIT_S", 0.05)
+    backend = Hanging()
+    here = backends(backend, clock=clock)
+    hung = KeyVersion(
+        version=1,
+        state=KeyState.ACTIVE,
+        check=bytes(32),
+        created_at_ms=0,
+        backend=backend.reference,
+        wrapped=b"x",
+    )
+    for work in (here.make, lambda: here.rewrap(hung), lambda: here.open([hung])):
+        with pytest.raises(KeyBackendAway, match="within 0 s"):
+            await work()
+    asked = backend.asked
+    with pytest.raises(KeyBackendAway):  # its pause is not over
+        await here.open([hung])
+    assert backend.asked == asked
+
+
+async def test_a_supply_has_what_is_given_first_and_then_what_is_wrapped(tmp_path: Path) -> None:
+    source = KeySource(
+        ledger="atto", variable="KEY", origin="KEY", given=Secret(KEY), file=tmp_path / "atto.kek"
+    )
+    here = backends(Scripted())
+    made = await here.make()
+    both = await KeySupply(source=source, backends=here).found([version(made)])
+    assert [one.origin for one in both] == ["KEY", made.backend]
+    assert [one.origin for one in await KeySupply(source=source).found([version(made)])] == ["KEY"]
 
 
 @pytest.mark.parametrize("answer", [bytes(32), bytes(31), b""], ids=len)
