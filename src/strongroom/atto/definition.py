@@ -8,6 +8,7 @@ from strongroom.atto.settings import SURFACES, AttoSettings, read_atto_settings
 from strongroom.core.environment import Environment
 from strongroom.core.guard.rule import approval_scope
 from strongroom.core.guard.vocabulary import Payloads, Vocabulary
+from strongroom.core.http.outbound.targets import shown_url
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.ledger.installed import Installed
 from strongroom.core.security.holdings import Holdings
@@ -65,6 +66,9 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
         from strongroom.atto.wallets.holdings import WalletHoldings
 
         return WalletHoldings()
+
+    def other_receivers(self, settings: AttoSettings) -> Mapping[str, str]:
+        return {} if settings.callback_url is None else {"CALLBACK_URL": shown_url(settings.callback_url)}
 
     def events(self) -> Mapping[str, str]:
         from strongroom.atto.history.events import EVENTS

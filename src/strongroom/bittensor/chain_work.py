@@ -11,10 +11,10 @@ from strongroom.bittensor.extrinsics.signing import ExtrinsicSigning
 from strongroom.bittensor.extrinsics.submitter import Submitter
 from strongroom.bittensor.gateway.genesis_pin import GenesisPin
 from strongroom.bittensor.gateway.node import NodeChain
+from strongroom.bittensor.jobs.events import announced_jobs
 from strongroom.bittensor.jobs.results import JobResults
 from strongroom.bittensor.jobs.retention import PURGE_S, Retention
 from strongroom.bittensor.jobs.runner import POLL_S, JobRunner
-from strongroom.bittensor.jobs.store import on_resolved
 from strongroom.bittensor.jobs.waiting import OutcomeWaiter
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.settings import BittensorSettings
@@ -59,7 +59,7 @@ class ChainWork:
         self._resolver = ExtrinsicResolver(
             network=ExtrinsicNetwork(chain=self.chain, database=database, clock=clock),
             effects=ledger.payment_events.around(
-                ExtrinsicEffects(on_resolved=on_resolved, changed=self._changed)
+                ExtrinsicEffects(on_resolved=announced_jobs(ledger.announcer), changed=self._changed)
             ),
             database=database,
             clock=clock,

@@ -88,6 +88,11 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
 
         return KeyHoldings()
 
+    def events(self) -> Mapping[str, str]:
+        from strongroom.bittensor.jobs.events import EVENTS
+
+        return EVENTS
+
     def scopes(self) -> Mapping[str, str]:
         from strongroom.bittensor.authorization.limits import SCOPES
 

@@ -73,6 +73,11 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
             code="key_missing",
         )
 
+    def events(self) -> Mapping[str, str]:
+        from strongroom.hathor.notifications.events import EVENTS
+
+        return EVENTS
+
     def scopes(self) -> Mapping[str, str]:
         from strongroom.hathor.api.first_api.access import SCOPES
 

@@ -44,6 +44,7 @@ from strongroom.hathor.index.supply import Supplies
 from strongroom.hathor.maintenance.verifier import Verifier
 from strongroom.hathor.notifications import outbox as pushes
 from strongroom.hathor.notifications.devices import Devices
+from strongroom.hathor.notifications.events import wallet_events
 from strongroom.hathor.notifications.fcm import Fcm
 from strongroom.hathor.notifications.messages import DESTINATION
 from strongroom.hathor.notifications.push import EXPIRY_S, Pusher, PushMetrics, PushRules
@@ -94,6 +95,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
         super().__init__(definition, settings, surroundings)
         clock, metrics = self.clock, self.metrics
         self.outbox = Outbox(clock)
+        self.outbox.hear(DESTINATION, wallet_events(self.announcer))
         self.loader = WalletLoader(self.database, clock, settings.network, self.background)
         self.node = HttpEventNode(settings.node_url, settings.ws_url)
         self.http_node = HttpNode(settings.node_url, clock, metrics)

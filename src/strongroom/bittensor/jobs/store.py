@@ -320,6 +320,11 @@ def answer(connection: Connection, job: Job) -> JobResult:
     return JobResult(job=job, extrinsic=extrinsic, result=result_of(job, extrinsic))
 
 
+def load_job(connection: Connection, job_id: str) -> Job | None:
+    row = connection.execute(_BY_ID, {"which": job_id}).first()
+    return None if row is None else _job(row)
+
+
 def on_resolved(connection: Connection, extrinsic: Extrinsic) -> None:
     """Closes the job of an extrinsic whose outcome is known, or hands it back to the runner."""
     row = connection.execute(_BY_ID, {"which": extrinsic.job}).first()

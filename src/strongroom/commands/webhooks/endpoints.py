@@ -8,7 +8,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from strongroom.commands.context import AsOperator, operator, prepared
+from strongroom.commands.context import (
+    AsOperator,
+    administrative_settings,
+    named_ledger,
+    operator,
+    own_settings,
+    prepared,
+)
 from strongroom.core.clock import iso_instant, parse_instant
 from strongroom.core.terminal import minute, print_table
 from strongroom.core.webhooks.administration import DAY_S, Created, EndpointChange, EndpointStatus
@@ -70,9 +77,13 @@ def list_endpoints(ledger: LedgerName = DEFAULT, as_json: AsJson = False) -> Non
             return [*await running.webhooks.list()]
 
     found = asyncio.run(work())
+    definition = named_ledger(ledger, [*LEDGERS])
+    others = definition.other_receivers(own_settings(definition, administrative_settings([ledger])))
     if as_json:
         for one in found:
             typer.echo(json.dumps(as_document(one)))
+        for variable, url in others.items():
+            typer.echo(json.dumps({"variable": variable, "url": url}))
         return
     table = Table("endpoint", "id", "url", "state", "events", "wallets", "waiting", "dead", "trouble")
     for one in found:
@@ -81,6 +92,8 @@ def list_endpoints(ledger: LedgerName = DEFAULT, as_json: AsJson = False) -> Non
         wanted = [", ".join(endpoint.wanted.kinds) or "all", ", ".join(endpoint.wanted.wallets) or "all"]
         counts = [str(queue.waiting), str(queue.dead), endpoint.reason or queue.trouble or ""]
         table.add_row(*(Text(text) for text in (*texts, *wanted, *counts)))
+    for variable, url in others.items():
+        table.add_row(Text(variable), "", Text(url), "a variable", "in the original's form")
     print_table(table)
 
 

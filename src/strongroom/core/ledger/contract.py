@@ -255,6 +255,11 @@ class LedgerDefinition(ABC, Generic[S, L]):
         """Additional commands `strongroom COMMAND`, by name. Each one is loaded when it is called."""
         return {}
 
+    def other_receivers(self, settings: S) -> Mapping[str, str]:
+        """Receivers of events that variables name, besides the endpoints of webhooks: by the variable, where it is in part."""
+        del settings
+        return {}
+
     def events(self) -> Mapping[str, str]:
         """The kinds of events that only this ledger announces, each with what it says."""
         return {}

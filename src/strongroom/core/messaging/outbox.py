@@ -46,6 +46,11 @@ class Outbox:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._listeners: dict[str, Callable[[str], None]] = {}
+        self._hearers: dict[str, Callable[[Connection, Sequence[Event]], None]] = {}
+
+    def hear(self, destination: str, hearer: Callable[[Connection, Sequence[Event]], None]) -> None:
+        """`hearer` gets what is added for the destination, in the transaction that adds it."""
+        self._hearers[destination] = hearer
 
     def append(self, connection: Connection, destination: str, events: Sequence[Event]) -> None:
         """Adds events. An event that exists already (same destination, stream and sequence) stays as it is."""
@@ -63,6 +68,8 @@ class Outbox:
             for event in events
         ]
         insert_ignore(connection, tables.outbox, rows)
+        if hearer := self._hearers.get(destination):
+            hearer(connection, events)
 
     def expire(self, connection: Connection, destination: str, age_ms: int) -> int:
         """Deletes events older than `age_ms`, for a destination that has no use for old events; returns how many."""

@@ -146,6 +146,12 @@ def parse_url(url: str) -> WebUrl:
     return WebUrl(text=url, scheme=parts.scheme, host=host, address=_address(host, parts.netloc), port=port)
 
 
+def shown_url(url: str) -> str:
+    """Of any URL, also one that no endpoint may have: without user, path and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
+
+
 def parse_reach_network(text: str) -> Network:
     """Raises: ValueError: it is no network, or an address with bits behind the prefix."""
     return ipaddress.ip_network(text.strip())
