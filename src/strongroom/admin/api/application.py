@@ -12,6 +12,7 @@ from strongroom.admin.api.audit_proofs import ProofsController
 from strongroom.admin.api.documentation import DOCUMENTATION, openapi_config
 from strongroom.admin.api.errors import ProblemAnswers
 from strongroom.admin.api.freezes import EverythingController, FreezesController
+from strongroom.admin.api.keys import KeysController
 from strongroom.admin.api.ledgers import LedgersController
 from strongroom.admin.api.payments import LedgerPaymentsController, PaymentsController, payment_filter
 from strongroom.admin.api.requests import NamedRequests
@@ -41,6 +42,7 @@ def create_application(
             WebhooksController,
             LedgerPaymentsController,
             AuditController,
+            KeysController,
             ProofsController,
             *DOCUMENTATION.routes(),
         ],

@@ -18,6 +18,9 @@ ADMIN_SCOPES: Final[Mapping[str, str]] = {
     "admin:freeze": "freeze",
     "admin:unfreeze": "unfreeze",
     "admin:webhooks": "see, add, change and remove endpoints of webhooks, and replay events",
+    "admin:keys": "change the key-encryption key",
+    "admin:seal": "seal ledgers: their keys leave memory",
+    "admin:unseal": "unseal ledgers with their key-encryption key",
     "admin:approve": "see, approve and refuse what others asked for",
 }
 """Scopes of the admin API. Only these open it: `*` is everything on a ledger's own surfaces."""

@@ -61,6 +61,10 @@ class KeyRing:
     def is_open(self) -> bool:
         return self._open is not None
 
+    def require_open(self) -> None:
+        """Raises: Sealed: the keys are not in memory."""
+        self._opened()
+
     @property
     def versions(self) -> frozenset[int]:
         """The versions whose keys are here; none while it is closed."""
