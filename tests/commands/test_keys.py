@@ -46,7 +46,9 @@ def keys(variables: dict[str, str], *arguments: str) -> Ended:
 
 
 def audited(sql: Sql) -> list[list[str]]:
-    return sql("SELECT action, principal, subject FROM strongroom_audit ORDER BY sequence")
+    return sql(
+        "SELECT action, principal, subject FROM strongroom_audit WHERE action LIKE 'vault.%' ORDER BY sequence"
+    )
 
 
 def test_a_row_that_the_original_changed_is_accepted_by_name(variables: dict[str, str], sql: Sql) -> None:

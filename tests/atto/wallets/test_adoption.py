@@ -198,7 +198,7 @@ async def test_wallets_are_bound_when_they_are_adopted(adoption: Adoption) -> No
     write_original(adoption.url, [OriginalAccount(address=address_of(0), index=0)])
     bound = "SELECT table_name, row_name, sequence FROM strongroom_binding"
     async with adoption.start() as service:
-        assert adoption.rows(bound) == [["wallet", "Treasury", "1"]]
+        assert adoption.rows(bound) == [["wallet", "Treasury", "3"]]
         assert service.health.components()["attoKeys"].status is Status.UP
     blob = at_rest()["encrypted_encryption_key"]
     adoption.rows("UPDATE wallet SET encrypted_encryption_key = NULL")

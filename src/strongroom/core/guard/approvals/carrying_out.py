@@ -128,10 +128,13 @@ class CarryingOut:
                 await self._note(approval, error)
 
     async def _end(self, approval: Approval, state: ApprovalState, reason: str | None) -> None:
-        """Unless it is spent or decided otherwise meanwhile."""
+        """Unless it is spent or decided otherwise meanwhile, or another program changed it."""
 
         def work(connection: Connection) -> None:
             now_ms = self._clock.now_ms()
+            current = store.load(connection, approval.id, lock=True)
+            if current is None or self._rows.problem(current) is not None:
+                return  # what another program changed stays as it is, for a person to look at
             if store.end(connection, approval, state, reason, now_ms, states=(approval.state,)):
                 details = {"terms": approval.terms, "reason": reason}
                 sequence = self._audit.append(
