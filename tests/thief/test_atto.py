@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import httpx2
 import pytest
@@ -351,7 +352,7 @@ async def test_no_table_that_is_put_back_to_an_older_copy_lets_money_out(scene: 
     older = [table for table, rows in scene.before.items() if rows != scene.now[table]]
     assert {*older} >= DECIDING
     for table in older:
-        async with theft(scene, lambda table=table: scene.thief.put_back(table, scene.before[table])):
+        async with theft(scene, partial(scene.thief.put_back, table, scene.before[table])):
             heights = await scene.heights()
             assert set(await tries(scene)) == {401}, table
             for wallet in ("denied", "frozen"):
