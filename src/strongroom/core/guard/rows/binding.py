@@ -1,7 +1,8 @@
 """Tags the rows of a database that has none yet: a new one, or one of an earlier version. It happens once, at the first start with the key.
 
-The audit trail records it, and so does the tag of the rules; a database that shows one of these signs is never tagged again. So it
-is no way for another program to have its own rows tagged, unless it removes all signs and the whole trail with them.
+The audit trail records it, and every change of tagged rows afterwards; so do the tags, and checkpoints, which came with them. A database
+that shows one of these signs is never tagged again. So it is no way for another program to have its own rows tagged, unless it removes
+all signs: it would have to cut the trail and all checkpoints, which shows beside what was kept elsewhere.
 """
 
 from typing import Any, Final
@@ -12,12 +13,14 @@ from sqlalchemy import Connection, Select, select
 from strongroom.core.guard import tables
 from strongroom.core.guard.approvals.tagged import ApprovalRows
 from strongroom.core.guard.state import lock_rules
-from strongroom.core.guard.tagged_state import tag_rules
+from strongroom.core.guard.tagged_state import CHANGED, tag_rules
+from strongroom.core.guard.tagged_state import SUBJECT as RULES
 from strongroom.core.security.access import system_principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.rows.tokens import TokenRows
 from strongroom.core.storage import tables as core_tables
 from strongroom.core.storage.database import Database
+from strongroom.core.transparency.tables import checkpoint, checkpoint_state
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +29,14 @@ SUBJECT: Final = "strongroom_rows"
 SYSTEM: Final = system_principal("rows")
 
 _audit = core_tables.audit.c
-_RECORD = select(_audit.sequence).where(_audit.subject == SUBJECT, _audit.action == BOUND).limit(1)
+_RECORDS: Final = tuple(
+    select(_audit.sequence).where(_audit.subject == subject, _audit.action == action).limit(1)
+    for subject, action in ((SUBJECT, BOUND), (RULES, CHANGED))
+)
+_CHECKPOINTS: Final = (
+    select(checkpoint.c.number).limit(1),
+    select(checkpoint_state.c.id).where(checkpoint_state.c.number > 0).limit(1),
+)
 
 
 async def tag_existing(database: Database, audit: Audit) -> None:
@@ -54,9 +64,9 @@ async def tag_existing(database: Database, audit: Audit) -> None:
 
 
 def was_tagged(connection: Connection) -> bool:
-    """By the audit trail, or by any tag."""
+    """By the audit trail, by any tag, or by a checkpoint."""
     tagged: tuple[Select[Any], ...] = tuple(
         select(table.c.id).where(table.c.tag.is_not(None)).limit(1)
         for table in (tables.guard, core_tables.token, tables.approval)
     )
-    return any(connection.execute(sign).first() is not None for sign in (_RECORD, *tagged))
+    return any(connection.execute(sign).first() is not None for sign in (*_RECORDS, *_CHECKPOINTS, *tagged))
