@@ -98,6 +98,11 @@ def test_checkpoints_are_listed_continue_each_other_and_are_verified(
     bad = installation.run("audit", "verify", "--ledger", "hathor", "--since", forged)
     assert bad.status == 1
     assert [line.split(": ")[:2] for line in bad.stdout] == [["hathor", "checkpoint_forged"]]
+    (tmp_path / "empty").touch()
+    for since, named in ((str(tmp_path / "empty"), "hathor"), (str(kept), "atto")):
+        nothing = installation.run("audit", "verify", "--ledger", named, "--since", since)
+        assert (nothing.status, nothing.stdout) == (1, [])
+        assert f"has no checkpoint of {named}" in " ".join(" ".join(nothing.stderr).split())
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,46 @@ async def test_a_proof_that_was_changed_proves_nothing(trail: Trail) -> None:
             check(text, key)
 
 
+async def test_no_checkpoint_and_no_proof_passes_for_the_receipt_of_a_payment(trail: Trail) -> None:
+    payment = await trail.pay(1)
+    made = [*await trail.checkpoints.make(), *await trail.checkpoints.make()]
+    key = trail.checkpoints.public_key
+    one = document_of(made[0]) | {"payment": payment.hex()}
+    for text in (json.dumps(one), json.dumps(await trail.proofs.consistency(1, 2))):
+        with pytest.raises(NotProven, match="says nothing of the payment"):
+            check(text, key, payment)
+    assert check(json.dumps(one), key) == document_of(made[0])  # what is not signed is not shown as proven
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"root": "{root}00"},
+        {"batchRoot": "{batchRoot}ff"},
+        {"ledger": 7},
+        {"ledger": "toy" * 99},
+        {"at": 7},
+        {"at": "0001-01-01T00:00:00+14:00"},
+        {"checkpoint": 2**70},
+        {"rows": None},
+        {"checkpoint": 1e400},
+    ],
+)
+async def test_a_checkpoint_has_no_other_form(trail: Trail, changed: dict[str, Any]) -> None:
+    """Packing cuts a hash that is too long, so that the signature would fit a longer one too."""
+    await trail.record("a")
+    (made,) = await trail.checkpoints.make()
+    good = document_of(made)
+    filled = {
+        name: value.format(**good) if isinstance(value, str) else value for name, value in changed.items()
+    }
+    with pytest.raises(NotProven):
+        check(json.dumps(good | filled), trail.checkpoints.public_key)
+    short = good | {"previous": ""}  # 32 zero bytes are packed for none
+    with pytest.raises(NotProven):
+        check(json.dumps(short), trail.checkpoints.public_key)
+
+
 async def test_the_checker_runs_alone(proven: tuple[str, bytes], tmp_path: Path) -> None:
     """Copied into an empty folder, in a Python that finds nothing of this house."""
     receipt, key = proven

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -81,7 +81,8 @@ def verify(
     ] = None,
 ) -> None:
     """Check that the trail is whole and has everything that its checkpoints say. Status 1: each line says what is wrong."""
-    kept = [one for each in since or () for one in _kept(each)]
+    names = {one.name for one in named_or_configured(ledger)}
+    kept = [one for each in since or () for one in _kept(each, names)]
     settings = administrative_settings(None if ledger is None else [ledger])
     if settings.checkpoints.file is not None:
         kept += read_checkpoints(settings.checkpoints.file)
@@ -162,13 +163,20 @@ def summary_of(report: Report) -> str:
     return f"{report.rows} rows verified, {last.rows} of them up to checkpoint {last.number} of {last.at}"
 
 
-def _kept(text: str) -> Sequence[Checkpoint]:
+def _kept(text: str, ledgers: Collection[str]) -> Sequence[Checkpoint]:
     """Raises: InvalidInput, CheckpointFileUnusable, BadParameter."""
     if text.lstrip().startswith("{"):
-        return [parse_checkpoint(text)]
-    if not Path(text).is_file():
+        found: Sequence[Checkpoint] = [parse_checkpoint(text)]
+    elif Path(text).is_file():
+        found = read_checkpoints(Path(text))
+    else:
         raise typer.BadParameter(f"--since {text!r} is neither a checkpoint nor a file")
-    return read_checkpoints(Path(text))
+    if not any(one.ledger in ledgers for one in found):
+        raise InvalidInput(
+            f"--since {text!r} has no checkpoint of {' or '.join(sorted(ledgers))}: nothing would be compared with it",
+            code="invalid_checkpoint",
+        )
+    return found
 
 
 def _text(receipt: str) -> str:

@@ -9,6 +9,7 @@ import argparse
 import base64
 import hashlib
 import json
+import operator
 import struct
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,8 @@ HEAD: Final = struct.Struct(">QQQI32s32s64s")
 before, signature. Then come the leaf, its index in the batch (4 bytes), and its path."""
 INDEX: Final = struct.Struct(">I")
 HASH_BYTES: Final = 32
+HASHES: Final = ("batchRoot", "root", "previous")
+"""The hashes of a checkpoint as a document, in the order in which they are signed."""
 EMPTY_ROOT: Final = hashlib.sha256().digest()
 NO_RECEIPT: Final = "This is no receipt of an audit trail"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -157,21 +160,30 @@ def check_receipt(text: str, public_key: bytes, payment: bytes | None = None) ->
     }
 
 
-def check_checkpoint(document: Mapping[str, Any], public_key: bytes) -> None:
-    """Raises: NotProven: it is none, or it was not signed with the key."""
+def check_checkpoint(document: Mapping[str, Any], public_key: bytes) -> dict[str, Any]:
+    """What a checkpoint says, without what its signature does not cover.
+
+    Raises:
+        NotProven: it is none, or it was not signed with the key.
+    """
     try:
         signature = bytes.fromhex(document["signature"])
-        message = message_of(
-            document["ledger"],
-            document["checkpoint"],
-            _milliseconds(document["at"]),
-            document["rows"],
-            document["batchRows"],
-            *(bytes.fromhex(document[name]) for name in ("batchRoot", "root", "previous")),
-        )
-    except (KeyError, TypeError, ValueError, struct.error):
+        numbers = [operator.index(document[name]) for name in ("checkpoint", "rows", "batchRows")]
+        at_ms, hashes = _milliseconds(document["at"]), [_hash(document[name]) for name in HASHES]
+        ledger = str(document["ledger"])
+        message = message_of(ledger, numbers[0], at_ms, numbers[1], numbers[2], *hashes)
+    except (KeyError, TypeError, ValueError, OverflowError, struct.error):
         raise NotProven("This is no checkpoint of an audit trail") from None
     _require_signature(public_key, signature, message)
+    return {
+        "ledger": ledger,
+        "checkpoint": numbers[0],
+        "at": _instant(at_ms),
+        "rows": numbers[1],
+        "batchRows": numbers[2],
+        **{name: found.hex() for name, found in zip(HASHES, hashes, strict=True)},
+        "signature": signature.hex(),
+    }
 
 
 def check_consistency(document: Mapping[str, Any], public_key: bytes) -> dict[str, Any]:
@@ -182,11 +194,10 @@ def check_consistency(document: Mapping[str, Any], public_key: bytes) -> dict[st
     """
     try:
         earlier, later = document["earlier"], document["later"]
-        path = [bytes.fromhex(node) for node in document["path"]]
+        path = [_hash(node) for node in document["path"]]
     except (KeyError, TypeError, ValueError):
         raise NotProven("This is no proof of an audit trail") from None
-    for one in (earlier, later):
-        check_checkpoint(one, public_key)
+    earlier, later = check_checkpoint(earlier, public_key), check_checkpoint(later, public_key)
     sizes = [(one["checkpoint"], bytes.fromhex(one["root"])) for one in (earlier, later)]
     if earlier["ledger"] != later["ledger"] or not is_consistent(sizes[0], sizes[1], path):
         raise NotProven("The later checkpoint does not continue the earlier one: the trail was rewritten")
@@ -194,17 +205,18 @@ def check_consistency(document: Mapping[str, Any], public_key: bytes) -> dict[st
 
 
 def check(text: str, public_key: bytes, payment: bytes | None = None) -> dict[str, Any]:
-    """What a receipt, a proof of two checkpoints, or one checkpoint proves. Raises: NotProven."""
+    """What a receipt, a proof of two checkpoints, or one checkpoint proves. Of a payment only a receipt proves anything. Raises: NotProven."""
     if not text.lstrip().startswith("{"):
         return check_receipt(text, public_key, payment)
     try:
         document = json.loads(text)  # noqa: TID251 - this file stands alone; what is nested deeply is refused
     except (ValueError, RecursionError):
         raise NotProven("This is neither a receipt nor a proof of an audit trail") from None
+    if payment is not None:
+        raise NotProven("This is no receipt: it says nothing of the payment")
     if "path" in document:
         return check_consistency(document, public_key)
-    check_checkpoint(document, public_key)
-    return dict(document)
+    return check_checkpoint(document, public_key)
 
 
 def _require_signature(public_key: bytes, signature: bytes, message: bytes) -> None:
@@ -220,6 +232,14 @@ def _instant(at_ms: int) -> str:
     except OverflowError:
         return str(at_ms)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _hash(text: str) -> bytes:
+    """Raises: ValueError: it has another length, which packing would cut or fill."""
+    found = bytes.fromhex(text)
+    if len(found) != HASH_BYTES:
+        raise ValueError("this is no hash")
+    return found
 
 
 def _milliseconds(text: str) -> int:
