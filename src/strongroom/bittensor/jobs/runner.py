@@ -17,6 +17,7 @@ from strongroom.bittensor.jobs.store import (
     close_waiting,
     waiting_jobs,
 )
+from strongroom.bittensor.jobs.tags import ALTERED_CODE
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import (
@@ -45,8 +46,8 @@ FIRST_PAUSE_S = 2.0
 MAX_PAUSE_S = 12.0
 AT_ONCE = 64
 
-DECIDED: Final = frozenset({REFUSED_CODE, EXPIRED_CODE, FAILED_CODE, SPENT_CODE})
-"""What a job needs is decided against, or used up."""
+DECIDED: Final = frozenset({REFUSED_CODE, EXPIRED_CODE, FAILED_CODE, SPENT_CODE, ALTERED_CODE})
+"""What a job needs is decided against, or used up, or another program wrote the job."""
 PASSING_CODES: Final = frozenset({FROZEN_CODE, LIMIT_CODE})
 """Refusals that time may mend. Others end a job, so that its client hears of it."""
 

@@ -40,6 +40,7 @@ from strongroom.bittensor.jobs.store import (
     require_new,
     require_waiting,
 )
+from strongroom.bittensor.jobs.tags import NOTES, JobTags
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.keystore.names import HotkeyNames, Signer
 from strongroom.bittensor.protocol.errors import ProtocolError
@@ -130,6 +131,7 @@ class Weights:
         keyring: Keyring,
         submitter: Submitter,
         results: JobResults,
+        tags: JobTags,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
@@ -138,6 +140,7 @@ class Weights:
         self._keyring = keyring
         self._submitter = submitter
         self._results = results
+        self._tags = tags
         self._clock = clock
         self._entropy = entropy
 
@@ -162,7 +165,7 @@ class Weights:
             begin = partial(self._begin, principal, job, keypair, request.parked)
             return await self._results.of_new_job(job, begin, waits=request.approval is None)
         try:
-            return await self._accept(job)
+            return await self._accept(self._tags.tagged(job))
         except JobExists as found:
             return await self._results.of_job(found.job, request.wait_for)
 
@@ -173,8 +176,10 @@ class Weights:
 
         Raises:
             JobExists: it no longer waits.
+            Conflict: the service did not accept it; it ends.
             As `set`; the job then still waits, or its extrinsic is followed.
         """
+        self._tags.require_good(job)
         keypair = await self._keyring.open(signer_of(job).key)
         subnet = await self._look(job, keypair)
         failure = subnet.obstacle(weights_of(job))
@@ -328,8 +333,8 @@ class Weights:
         asked_by = job.document["principal"]
         rights = {**asked_by, "scopes": [SUBMIT], "limits": ""}
         facts = {**job.document, "principal": rights}  # the right to commit includes the right to reveal
-        for held_up in (APPROVAL, REFUSAL):
-            facts.pop(held_up, None)
+        for note in NOTES:
+            facts.pop(note, None)
         return replace(
             job,
             id=self._entropy.token(ID_BYTES).hex(),
