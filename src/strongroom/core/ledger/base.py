@@ -69,6 +69,7 @@ from strongroom.core.transparency.inspection import Inspection
 from strongroom.core.transparency.making import Checkpoints
 from strongroom.core.transparency.proving import Proofs
 from strongroom.core.transparency.settings import CheckpointSettings
+from strongroom.core.transparency.tables import SIGNS
 from strongroom.core.webhooks.settings import WebhookSettings
 
 HOLDER_BYTES = 8
@@ -355,7 +356,7 @@ class LedgerBase(ABC, Generic[S]):
         except (KeyBackendAway, Sealed, VaultError) as error:
             self.trail_key.close(error.message)
             return
-        await tag_existing(self.database, self.audit)
+        await tag_existing(self.database, self.audit, SIGNS)
 
     @property
     def failed(self) -> asyncio.Future[None]:

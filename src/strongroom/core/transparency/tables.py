@@ -1,6 +1,8 @@
 """The tables of checkpoints."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Index, Integer, Table, select
 
 from strongroom.core.storage.database import binary
 from strongroom.core.storage.tables import LONG_TEXT, metadata
@@ -33,3 +35,9 @@ checkpoint_state = Table(
 )
 """One row, inserted when the table is created: the last checkpoint, how far it covers each lane
 and with which row, and the log's whole subtrees."""
+
+SIGNS: Final = (
+    select(checkpoint.c.number).limit(1),
+    select(checkpoint_state.c.id).where(checkpoint_state.c.number > 0).limit(1),
+)
+"""Find a row where there was ever a checkpoint: two, so that whoever removes one leaves the other."""

@@ -26,7 +26,7 @@ from strongroom.core.security.stored_tokens import TokenChange
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.transparency.making import Checkpoints
-from strongroom.core.transparency.tables import checkpoint, checkpoint_state
+from strongroom.core.transparency.tables import SIGNS, checkpoint, checkpoint_state
 from support.clock import ManualClock, SeededEntropy
 from support.guarding import ADMIN, ANN, BEN, Guarded, asks, code, request
 from support.tokens import TokenHouse
@@ -470,7 +470,7 @@ async def test_the_record_alone_removed_is_no_way_to_have_rows_tagged(
             connection.execute(update(checkpoint_state).values(number=0, positions="[]", peaks=b""))
 
     await database.write(alter)
-    await tag_existing(database, audit)
+    await tag_existing(database, audit, SIGNS)
     assert await house.refusal(new.secret) == "The API token is not valid"
 
 

@@ -5,6 +5,8 @@ that shows one of these signs is never tagged again. So it is no way for another
 all signs: it would have to cut the trail and all checkpoints, which shows beside what was kept elsewhere.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -20,7 +22,6 @@ from strongroom.core.security.audit import Audit
 from strongroom.core.security.rows.tokens import TokenRows
 from strongroom.core.storage import tables as core_tables
 from strongroom.core.storage.database import Database
-from strongroom.core.transparency.tables import checkpoint, checkpoint_state
 
 log = structlog.get_logger(__name__)
 
@@ -33,20 +34,16 @@ _RECORDS: Final = tuple(
     select(_audit.sequence).where(_audit.subject == subject, _audit.action == action).limit(1)
     for subject, action in ((SUBJECT, BOUND), (RULES, CHANGED))
 )
-_CHECKPOINTS: Final = (
-    select(checkpoint.c.number).limit(1),
-    select(checkpoint_state.c.id).where(checkpoint_state.c.number > 0).limit(1),
-)
 
 
-async def tag_existing(database: Database, audit: Audit) -> None:
-    """Raises: Sealed: there is no key."""
-    if await database.read(was_tagged):
+async def tag_existing(database: Database, audit: Audit, signs: Sequence[Select[Any]] = ()) -> None:
+    """`signs`: what else finds rows in a database that was tagged before. Raises: Sealed: there is no key."""
+    if await database.read(partial(was_tagged, signs=signs)):
         return
 
     def work(connection: Connection) -> None:
         lock_rules(connection)  # of several processes that start at once, one tags
-        if was_tagged(connection):
+        if was_tagged(connection, signs):
             return
         tokens = [*connection.execute(select(core_tables.token.c.id)).scalars()]
         approvals = [*connection.execute(select(tables.approval.c.id)).scalars()]
@@ -63,10 +60,10 @@ async def tag_existing(database: Database, audit: Audit) -> None:
     await database.write(work)
 
 
-def was_tagged(connection: Connection) -> bool:
-    """By the audit trail, by any tag, or by a checkpoint."""
+def was_tagged(connection: Connection, signs: Sequence[Select[Any]] = ()) -> bool:
+    """By the audit trail, by any tag, or by another sign."""
     tagged: tuple[Select[Any], ...] = tuple(
         select(table.c.id).where(table.c.tag.is_not(None)).limit(1)
         for table in (tables.guard, core_tables.token, tables.approval)
     )
-    return any(connection.execute(sign).first() is not None for sign in (*_RECORDS, *_CHECKPOINTS, *tagged))
+    return any(connection.execute(sign).first() is not None for sign in (*_RECORDS, *signs, *tagged))
