@@ -25,8 +25,6 @@ from strongroom.core.security.rows.tokens import TokenRows
 from strongroom.core.security.stored_tokens import TokenChange
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
-from strongroom.core.transparency.making import Checkpoints
-from strongroom.core.transparency.tables import SIGNS, checkpoint, checkpoint_state
 from support.clock import ManualClock, SeededEntropy
 from support.guarding import ADMIN, ANN, BEN, Guarded, asks, code, request
 from support.tokens import TokenHouse
@@ -448,30 +446,6 @@ async def test_any_sign_of_tags_keeps_others_from_being_made(
     await database.write(wipe)
     await tag_existing(database, audit)
     assert await house.refusal(first.secret) == "The API token is not valid"
-
-
-@pytest.mark.parametrize("left", ["policy.state", "checkpoint", "state of checkpoints"])
-async def test_the_record_alone_removed_is_no_way_to_have_rows_tagged(
-    database: Database, clock: ManualClock, house: TokenHouse, audit: Audit, left: str
-) -> None:
-    await tag_existing(database, audit)
-    new = await house.tokens.create(OPERATOR, "ci", ["atto:send"])
-    await Checkpoints("toy", database, audit.key, clock).make()
-
-    def alter(connection: Connection) -> None:
-        trail = tables.audit.c
-        gone = {"rows.bind", "token.create"} | ({"policy.state"} if left != "policy.state" else set())
-        connection.execute(delete(tables.audit).where(trail.action.in_(gone)))
-        for table in (tables.token, GUARD, APPROVAL):
-            connection.execute(update(table).values(tag=None, sequence=None))
-        if left != "checkpoint":
-            connection.execute(delete(checkpoint))
-        if left != "state of checkpoints":
-            connection.execute(update(checkpoint_state).values(number=0, positions="[]", peaks=b""))
-
-    await database.write(alter)
-    await tag_existing(database, audit, SIGNS)
-    assert await house.refusal(new.secret) == "The API token is not valid"
 
 
 async def test_the_watch_reports_each_problem_once(
