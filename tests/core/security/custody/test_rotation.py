@@ -73,6 +73,8 @@ async def test_an_installation_s_own_key_is_changed(estate: Estate) -> None:
     assert [again.ring.secret(purpose) for purpose in (TRAIL, CHECKPOINT)] == secrets
     assert (await again.rotation().run(OPERATOR)).version == 3
     assert (await assert_all_open(again)) == SOME
+    # The old key has the name of its version, so that it takes the place of no other one where they are kept.
+    assert sorted(path.name for path in file.parent.glob(f"{file.name}*")) == [file.name, f"{file.name}.v2"]
 
 
 async def test_a_key_that_was_given_is_changed_and_the_old_one_removed(estate: Estate) -> None:
@@ -175,6 +177,45 @@ async def test_another_next_key_takes_the_place_of_one_that_was_tried(estate: Es
     custody = await estate.start(place.source(KEY, THIRD_KEY))
     await custody.rotation().run(OPERATOR)
     assert await assert_all_open(await estate.start(place.source(THIRD_KEY))) == 1
+
+
+async def test_of_two_changes_at_once_with_different_keys_one_does_nothing(estate: Estate) -> None:
+    place = estate.place
+    await filled(estate, place.source(KEY), count=1)
+    custody, other = [await estate.start(place.source(KEY, key)) for key in (OTHER_KEY, THIRD_KEY)]
+    first, second = custody.rotation(), other.rotation()
+    ready = await first._make_ready(await first.versions())
+    theirs = await second._make_ready(await second.versions())
+    with pytest.raises(Conflict, match="Another change") as raised:
+        await first._activate(OPERATOR, ready)
+    assert raised.value.instance_code == "other_rotation"
+    await second._activate(OPERATOR, theirs)
+    with pytest.raises(Conflict, match="Another change"):  # it read the versions before
+        await first._make_ready([one for one in await first.versions() if one.version == 1])
+    await second.finish(OPERATOR)
+    assert KeyState.ACTIVE in (await states(custody)).values()
+    assert await assert_all_open(await estate.start(place.source(THIRD_KEY))) == 1
+
+
+async def test_what_a_late_process_binds_at_the_last_moment_is_sealed_anew_too(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had the old key in use, and was not live, when the rotation looked whether anything still needs that key."""
+    custody, late = await filled(estate, count=1), await estate.start()
+    rotation = custody.rotation()
+    look = rotation._needing
+    more = names(estate.place.ledger, 2)[1:]
+
+    async def needing(version: int) -> list[str]:
+        found = await look(version)
+        while more:
+            await fill(late, estate.place.ledger, [more.pop()], estate.clock)
+        return found
+
+    monkeypatch.setattr(rotation, "_needing", needing)
+    assert (await rotation.run(OPERATOR)).left == []
+    assert await states(custody) == {1: KeyState.RETIRED, 2: KeyState.ACTIVE}
+    assert await rotation.needs() == {2: 2}
 
 
 @pytest.mark.parametrize("ledger", [ATTO], ids=str)

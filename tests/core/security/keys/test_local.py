@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from strongroom.core.errors import VaultError
-from strongroom.core.security.keys.local import key_from_file, key_from_hex
+from strongroom.core.security.keys.local import key_from_file, key_from_hex, settle_key_files
 from support.clock import SeededEntropy
 
 
@@ -71,3 +71,21 @@ def test_a_first_start_that_fails_leaves_no_half_written_key(tmp_path: Path) -> 
         key_from_file(tmp_path / "key", Broken())
     assert list(tmp_path.iterdir()) == []
     assert len(key_from_file(tmp_path / "key", SeededEntropy()).reveal()) == 32
+
+
+def test_a_key_that_was_replaced_takes_no_other_key_s_name(tmp_path: Path) -> None:
+    file, checks = tmp_path / "key", {}
+    for version, name in ((1, "key.v1"), (2, "key"), (3, "key.next")):
+        checks[key_from_file(tmp_path / name, SeededEntropy(version)).check()] = version
+    texts = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    (tmp_path / "key.v2").write_text(texts["key.v1"])  # somebody put another one there
+    active = key_from_hex(texts["key.next"]).check()
+    for _ in range(2):
+        settle_key_files(file, active, checks)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "key": texts["key.next"],
+        "key.v1": texts["key.v1"],
+        "key.v2": texts["key.v1"],
+        "key.v2-2": texts["key"],
+    }
+    assert (tmp_path / "key.v2-2").stat().st_mode & 0o777 == 0o600

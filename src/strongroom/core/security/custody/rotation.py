@@ -147,12 +147,18 @@ class Rotation:
             lambda one: one.version in {version, None},
             f"version {version} of the key-encryption key in use yet. Run the command again to go on",
         )
-        rows += await self._reseal(version, lambda _done, _total: None)
-        left = await self._needing(version)
-        if self._keeping.source.given is None and self._keeping.source.file.exists():
-            await asyncio.to_thread(settle_key_files, self._keeping.source.file, self._ring.current.check())
-        await self._retire(principal, version, rows, left)
-        return Rotated(version=version, rows=rows, left=left)
+        await self._settle_files()
+        while True:
+            rows += await self._reseal(version, lambda _done, _total: None)
+            left = await self._needing(version)
+            if await self._retire(principal, version, rows, left):
+                return Rotated(version=version, rows=rows, left=left)
+
+    async def _settle_files(self) -> None:
+        source = self._keeping.source
+        if source.given is None and source.file.exists():
+            numbers = {one.check: one.version for one in await self.versions()}
+            await asyncio.to_thread(settle_key_files, source.file, self._ring.current.check(), numbers)
 
     async def versions(self) -> Sequence[KeyVersion]:
         return await self._database.read(load_versions)
@@ -211,6 +217,12 @@ class Rotation:
 
         def work(connection: Connection) -> KeyVersion:
             known = load_versions(connection, lock=True)
+            if any(
+                one.state is KeyState.REPLACED or one.check == check
+                for one in known
+                if one.state is not KeyState.READY
+            ):
+                raise _other_change()
             for one in known:
                 if one.state is KeyState.READY and one.check == check:
                     return one
@@ -268,8 +280,12 @@ class Rotation:
             lock_state(connection)
             versions = load_versions(connection, lock=True)
             active = active_of(versions)
-            if active is None or active.version == ready.version:
+            if active is not None and (active.version, active.check) == (ready.version, ready.check):
                 return  # another run was faster
+            stands = {(one.version, one.check) for one in versions if one.state is KeyState.READY}
+            is_under_way = any(one.state is KeyState.REPLACED for one in versions)
+            if active is None or is_under_way or (ready.version, ready.check) not in stands:
+                raise _other_change()
             late = [
                 one
                 for one in live_replicas(connection, self._clock.now_ms())
@@ -372,18 +388,39 @@ class Rotation:
         )
         return int(connection.execute(query).scalar_one())
 
-    async def _retire(self, principal: Principal, version: int, rows: int, left: Sequence[str]) -> None:
-        def work(connection: Connection) -> None:
+    async def _retire(self, principal: Principal, version: int, rows: int, left: Sequence[str]) -> bool:
+        """False: more rows need an older version than those that are left. A process that had not followed yet bound them meanwhile."""
+
+        def work(connection: Connection) -> bool:
             lock_state(connection)
+            # Whoever binds a row holds its version's row until the commit. So what is read after this has all of them.
             replaced = [
                 one.version for one in load_versions(connection, lock=True) if one.state is KeyState.REPLACED
             ]
             if not replaced or (left and not rows):
-                return
+                return True
+            if self._bound_meanwhile(connection, version, left):
+                return False
             if not left:
                 for one in replaced:
                     set_state(connection, one, KeyState.RETIRED)
             facts = {"version": version, "rows": rows, "left": sorted(left)[:SHOWN], "retired": not left}
             self._audit.append(connection, principal, ACTION_END, self._holdings.kind.table, facts)
+            return True
 
-        await self._database.write(work)
+        return await self._database.write(work)
+
+    def _bound_meanwhile(self, connection: Connection, version: int, left: Sequence[str]) -> bool:
+        """Whether other rows than those that are left need another version of the key."""
+        tags = self._versions_of_tags(connection)
+        names = [name for name, found in tags.items() if found != version and name not in {*left}]
+        rows = self._holdings.rows(connection, names=names) if names else ()
+        return any(self._version_of(row, tags) not in {version, None} for row in rows)
+
+
+def _other_change() -> Conflict:
+    return Conflict(
+        "Another change of the key-encryption key began or ended meanwhile, so this one did nothing: look at strongroom keys"
+        " list, and run the command again",
+        code="other_rotation",
+    )

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from strongroom.core.clock import Entropy
@@ -30,24 +31,36 @@ def make_secret_file(path: Path, entropy: Entropy) -> None:
         _make(path, entropy.token(KEY_BYTES).hex().upper() + "\n")
 
 
-def settle_key_files(file: Path, check: bytes) -> None:
+def settle_key_files(file: Path, check: bytes, numbers: Mapping[bytes, int]) -> None:
     """Gives the file of the key that was the next one the name of the current one; the old one is kept beside it.
 
-    `check` is that of the active key. The function may be killed at any point and run again.
+    `check` is that of the active key. The old one is named by its version, of which `numbers` has the checks, so that no file is ever
+    mistaken for another one that was put elsewhere. The function may be killed at any point, run again, and run twice at once.
     """
     following = file.with_name(f"{file.name}.next")
-    if not following.exists() or key_from_hex(following.read_text()).check() != check:
-        return
-    if key_from_hex(file.read_text()).check() != check:
-        number = 1
-        while (earlier := file.with_name(f"{file.name}.v{number}")).exists():
-            if earlier.samefile(file):
-                break
-            number += 1
-        with contextlib.suppress(FileExistsError):
-            os.link(file, earlier)
-    following.replace(file)
-    _sync_folder(file.parent)
+    with contextlib.suppress(FileNotFoundError):  # another process has done it meanwhile
+        if key_from_hex(following.read_text()).check() != check:
+            return
+        old = key_from_hex(file.read_text()).check()
+        if old != check:
+            _keep_beside(file, old, numbers.get(old, 1))
+        following.replace(file)
+        _sync_folder(file.parent)
+
+
+def _keep_beside(file: Path, check: bytes, version: int) -> None:
+    """Keeps the key of this check, which `file` has, under the name of its version, or one like it if another key has that name."""
+    text = file.read_text()
+    if key_from_hex(text).check() != check:
+        return  # another process has settled it
+    name = kept = f"{file.name}.v{version}"
+    number = 1
+    while (beside := file.with_name(kept)).exists():
+        if key_from_hex(beside.read_text()).check() == check:
+            return
+        number += 1
+        kept = f"{name}-{number}"
+    _make(beside, text)
 
 
 def _sync_folder(folder: Path) -> None:
