@@ -1,17 +1,20 @@
 """No token gains by administering tokens, in whatever way."""
 
+import json
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from strongroom.core.coordination.rates import parse_rate
-from strongroom.core.errors import Forbidden
+from strongroom.core.errors import Forbidden, Unauthenticated
 from strongroom.core.security.access import ADMIN_SCOPES, OPERATOR, Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.certificates import CertificateBinding, CertificateUse
 from strongroom.core.security.stored_tokens import NewToken, TokenChange
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.security.upkeep.delegation import Delegation, TokenWish
+from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import START_MS, ManualClock, SeededEntropy
 from support.trail import open_trail
@@ -183,3 +186,24 @@ async def test_a_token_may_rotate_itself_and_no_stronger_one(house: House) -> No
     assert (await house.tokens.find(boss.token)).earlier_secret_until_ms == START_MS + 500
     with pytest.raises(Forbidden, match="machine alone"):
         await house.delegation.rotate(boss, other.token, 0)
+
+
+async def test_rights_that_another_program_wrote_are_not_handed_on(house: House, database: Database) -> None:
+    """Whoever can write the database changes a row for the moment in which rights are compared, and puts it back at once."""
+    giver, strong = await house.giver("admin:tokens"), await house.token("toy:send")
+
+    async def becomes(token: str | None, *scopes: str) -> None:
+        changed = update(tables.token).where(tables.token.c.id == token)
+        await database.write(lambda c: c.execute(changed.values(scopes=json.dumps(scopes))))
+
+    await becomes(giver.token, "admin")
+    with pytest.raises(Unauthenticated, match="was altered"):
+        await house.make(giver, "toy:send")
+    await becomes(giver.token, "admin:tokens")
+    await becomes(strong.id, "admin:tokens")
+    for attempt in (
+        house.delegation.rotate(giver, strong.id, 0),
+        house.delegation.change(giver, strong.id, TokenChange(rate=parse_rate("5/s"))),
+    ):
+        with pytest.raises(Unauthenticated, match="was altered"):
+            await attempt

@@ -59,7 +59,7 @@ class Delegation:
     async def change(self, principal: Principal, token_id: str, change: TokenChange) -> Token:
         """Raises: Forbidden: it would have more rights than the principal; what `Tokens.change` raises."""
         giver = await self._giver(principal)
-        _require_no_more(giver, _changed(await self._tokens.find(token_id), change))
+        _require_no_more(giver, _changed(await self._tokens.find_good(token_id), change))
         return await self._tokens.change(principal, token_id, change)
 
     async def rotate(self, principal: Principal, token_id: str, overlap_ms: int) -> IssuedToken:
@@ -69,13 +69,13 @@ class Delegation:
         """
         giver = await self._giver(principal)
         if token_id != principal.token:
-            _require_no_more(giver, await self._tokens.find(token_id))
+            _require_no_more(giver, await self._tokens.find_good(token_id))
         return await self._tokens.rotate(principal, token_id, overlap_ms)
 
     async def _giver(self, principal: Principal) -> Token:
         if principal.token is None:
             raise Forbidden("Only a token makes tokens here", code=CODE)
-        return await self._tokens.find(principal.token)
+        return await self._tokens.find_good(principal.token)
 
 
 def _rights_of(wish: TokenWish) -> Token:
