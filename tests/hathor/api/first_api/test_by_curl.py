@@ -16,7 +16,7 @@ import pytest
 
 from strongroom.hathor.protocol.addresses import PRIVATENET
 from strongroom.hathor.protocol.keys import first_address
-from support.hathor.processes import NodeProgram, WalletProgram
+from support.hathor.processes import AUTH_SECRET, NodeProgram, WalletProgram
 from support.hathor.signing import completed
 from support.hathor.wallets import WALLET, XPUB
 from support.processes import strongroom
@@ -143,7 +143,7 @@ async def test_where_others_reach_it_the_operator_gives_tokens(node: NodeProgram
         shell = Shell(program)
         assert await shell.run(LOAD) == {"message": "Unauthorized"}
         create = ("token", "create", "old-program", "--ledger", "hathor", "--scope", "hathor:read")
-        command = strongroom(*create, environment=variables | node.variables)
+        command = strongroom(*create, environment=variables | node.variables | {"AUTH_SECRET": AUTH_SECRET})
         assert await asyncio.to_thread(command.wait_end) == 0, command.logs()
         header = f'--header "Authorization: Bearer {command.stdout[0]}"'
         assert (await shell.run(f"{LOAD} {header}"))["success"] is True
