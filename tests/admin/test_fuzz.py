@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from strongroom.core.security.audit import verify
 from support.admin_office import Office
 from support.fuzzing import fuzz
+from support.trail import verify
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ async def assert_unharmed(office: Office) -> None:
     response = await office.ask(token, "POST", "/ledgers/atto/rules/test", {"kind": "SEND"})
     assert response.status_code == 200, response.text
     for ledger in office.ledgers.values():
-        assert await verify(ledger.database) >= 0
+        assert await verify(ledger.database, ledger.trail_key) >= 0
     metrics = office.ledgers["atto"].surroundings.metrics  # type: ignore[attr-defined]
     defects = metrics.registry.get_sample_value(
         "strongroom_refusals_total", {"ledger": "admin", "code": "internal"}

@@ -120,7 +120,7 @@ def backup(installation: Installation, tmp_path: Path) -> Installation:
     for path in source.glob("*.sqlite3"):
         with closing(sqlite3.connect(path)) as connection:
             connection.execute(f"VACUUM INTO '{folder / path.name}'")
-    for path in source.glob("*.kek"):
+    for path in [*source.glob("*.kek"), source / "hathor-auth-secret"]:
         shutil.copy(path, folder)
     variables = installation.variables | {"STRONGROOM_DATA": str(folder), "COLUMNS": "1000"}
     return Installation(variables=variables, client=installation.client)
@@ -168,7 +168,7 @@ def test_a_schema_that_lacks_something_is_bad_and_stays_so(backup: Installation)
 
 
 def test_a_broken_audit_trail_of_hathor_is_bad(backup: Installation) -> None:
-    change(backup, "hathor.sqlite3", "UPDATE strongroom_audit_head SET sequence = 5")
+    change(backup, "hathor.sqlite3", "UPDATE strongroom_audit_lane SET number = number + 5 WHERE number")
     ended = backup.run("doctor")
     assert (ended.status, verdicts(ended)["hathor audit trail"][0]) == (1, "bad")
 

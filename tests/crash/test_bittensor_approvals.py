@@ -13,7 +13,6 @@ from sqlalchemy.engine import URL
 from strongroom.core.errors import StrongroomError
 from strongroom.core.guard.approvals.approval import ApprovalState
 from strongroom.core.security.access import OPERATOR, Principal
-from strongroom.core.security.audit import verify
 from strongroom_sandbox.bittensor.execution.extrinsics import read_extrinsic
 from support.bittensor.live_node import LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS, Hurried, body
@@ -26,6 +25,7 @@ from support.bittensor_service import (
 )
 from support.dying_database import Died, DyingDatabase, crash_points
 from support.running import running
+from support.trail import verify
 from support.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -117,7 +117,7 @@ async def test_approved_weights_are_set_once_wherever_the_process_dies(
                 await eventually(lambda: dying().dead)
         async with running_bittensor(variables, clock=clock) as service:
             await through(service, node, number)
-            await verify(service.ledger.database)
+            await verify(service.ledger.database, service.ledger.trail_key)
             approvals = await service.ledger.approvals.list(list(ApprovalState))
         assert submitted(node) == list(range(number + 1)), str(point)
         assert [each.state for each in approvals] == [ApprovalState.SPENT] * (number + 1), str(point)

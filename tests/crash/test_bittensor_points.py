@@ -9,7 +9,6 @@ import httpx2
 import pytest
 from sqlalchemy.engine import URL
 
-from strongroom.core.security.audit import verify
 from strongroom_sandbox.bittensor.execution.extrinsics import read_extrinsic
 from support.bittensor.live_node import LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS, Hurried, body
@@ -22,6 +21,7 @@ from support.bittensor_service import (
 )
 from support.dying_database import DyingDatabase, crash_points
 from support.running import running
+from support.trail import verify
 from support.waiting import PATIENCE_S, eventually
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -91,7 +91,7 @@ async def test_weights_are_set_once_wherever_the_process_dies(
                 await eventually(lambda: dying().dead)
         async with running_bittensor(variables, clock=Hurried()) as service:
             await through(service, node, number)
-            await verify(service.ledger.database)
+            await verify(service.ledger.database, service.ledger.trail_key)
         sets = submitted(node, "set_mechanism_weights", "reveal_weights")
         assert sets == list(range(number + 1)), f"{point}: {sets}"
         assert len(submitted(node, "commit_weights")) in {0, number + 1}, str(point)

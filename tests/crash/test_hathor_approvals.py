@@ -16,7 +16,7 @@ from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.approvals.approval import ApprovalState
 from strongroom.core.intents import tables as intents
 from strongroom.core.security.access import OPERATOR, Principal
-from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.audit import Audit
 from strongroom.core.storage.database import sqlite_url
 from strongroom.hathor.proposals.broadcast_policy import VOCABULARY
 from strongroom.hathor.proposals.sweeper import LIFE_S
@@ -24,7 +24,7 @@ from support.clock import ManualClock, SeededEntropy
 from support.dying_database import CrashPoint, Died, DyingDatabase
 from support.hathor.api import recorded_rows, serving_api
 from support.hathor.proposals import Client, payment
-from support.trail import open_trail
+from support.trail import open_trail, verify
 from support.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

@@ -17,11 +17,17 @@ from sqlalchemy.engine import URL
 
 from strongroom.atto.history.views import entry_view
 from strongroom.atto.protocol import Address, BlockType
-from strongroom.core.security.audit import verify
+from strongroom.core.security.keys.local import key_from_hex
+from strongroom.core.security.keys.ring import TRAIL
+from strongroom.core.security.keys.secrets import look_at_secret
+from strongroom.core.security.keys.source import FoundKey
+from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.storage.database import Database
 from support.atto_processes import NetworkProgram, ServiceProgram
 from support.callback_sink import CallbackSink
 from support.databases import execute_elsewhere
+from support.keys import KEY
+from support.trail import verify
 
 ATTO = 10**9
 FUNDS_RAW = 1000 * ATTO
@@ -242,7 +248,12 @@ class Books:
         """The trail is whole, and every block of ours on the chain is in it."""
         database = Database(self.database_url)
         try:
-            await verify(database)
+            key = await database.read(
+                lambda connection: look_at_secret(
+                    connection, [FoundKey(key=key_from_hex(KEY), origin="")], TRAIL
+                )
+            )
+            await verify(database, TrailKey(key))
         finally:
             await database.close()
         query = "SELECT details FROM strongroom_audit WHERE action = 'sign'"

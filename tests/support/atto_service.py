@@ -24,12 +24,12 @@ from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.store import adopt
 from strongroom.core.ledger.contract import Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
-from strongroom.core.security.audit import verify
 from strongroom.settings import read_settings
 from support.atto_account import AttoAccount
 from support.atto_network import AttoNetwork
 from support.hurried_clock import HurriedClock
 from support.serving import Serve, serving
+from support.trail import verify
 from support.unslowed import UNSLOWED
 from support.waiting import PATIENCE_S
 
@@ -146,7 +146,7 @@ class AttoService:
 
     async def verify_audit(self) -> int:
         """The length of the audit trail, whose chain must hold."""
-        return await verify(self.ledger.database)
+        return await verify(self.ledger.database, self.ledger.trail_key)
 
 
 async def leave_unreadable(service: AttoService, address: str) -> None:

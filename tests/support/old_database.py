@@ -10,13 +10,18 @@ from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, column, select, table
 
+from strongroom.core.security.trail.rows import Content, old_hash
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import CORE, Revisions
 
 INSERT = re.compile(r'^INSERT INTO "(\w+)" (VALUES\(.*\);)$', re.DOTALL | re.MULTILINE)
 STATEMENT_END = re.compile(r"\);\n(?=INSERT|CREATE|DELETE|COMMIT)")
+
+OLD_COLUMNS = ("sequence", "at_ms", "principal", "action", "subject", "details", "previous_hash", "hash")
+OLD_AUDIT = table("strongroom_audit", *map(column, OLD_COLUMNS))
+OLD_HEAD = table("strongroom_audit_head", *map(column, ("id", "sequence", "hash")))
 
 
 async def write_old_database(
@@ -32,10 +37,10 @@ async def write_old_database(
         connection.exec_driver_sql(
             "PRAGMA defer_foreign_keys = ON" if is_sqlite else "SET foreign_key_checks = 0"
         )
-        for table, values in inserts(dump):
-            if not table.startswith("strongroom_version_"):
+        for name, values in inserts(dump):
+            if not name.startswith("strongroom_version_"):
                 # The one row that a revision itself puts there gives way.
-                connection.exec_driver_sql(f"REPLACE INTO `{table}` {values}")
+                connection.exec_driver_sql(f"REPLACE INTO `{name}` {values}")
         if not is_sqlite:
             connection.exec_driver_sql("SET foreign_key_checks = 1")
 
@@ -45,6 +50,20 @@ async def write_old_database(
 async def write_old_core(database: Database, head: str) -> None:
     """Makes the core's tables as the revision `head` left them, without a ledger's."""
     await database.write(lambda connection: _upgrade(connection, CORE, head), answer_s=None)
+
+
+def append_old_rows(connection: Connection, *rows: tuple[str, str, str]) -> None:
+    """Appends rows of principal, action and subject to an audit trail of before it had lanes, as its version did."""
+    head = connection.execute(select(OLD_HEAD)).one()
+    sequence, end = head.sequence, head.hash
+    for principal, action, subject in rows:
+        sequence += 1
+        said = Content(at_ms=7, principal=principal, action=action, subject=subject, details="{}")
+        own = old_hash(end, sequence, said)
+        values = (sequence, 7, principal, action, subject, "{}", end, own)
+        connection.execute(OLD_AUDIT.insert(), dict(zip(OLD_COLUMNS, values, strict=True)))
+        end = own
+    connection.execute(OLD_HEAD.update().values(sequence=sequence, hash=end))
 
 
 def inserts(dump: Path) -> list[tuple[str, str]]:

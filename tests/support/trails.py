@@ -3,32 +3,30 @@
 import json
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection
 
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.store import adopt
-from strongroom.core.security import audit
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.keys.trail_key import TrailKey
+from strongroom.core.security.trail.lanes import Lanes
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.tables import metadata
 from strongroom.core.transparency.file import CheckpointFile
 from strongroom.core.transparency.inspection import Inspection, Report, TrailCheck
 from strongroom.core.transparency.making import Checkpoints
 from strongroom.core.transparency.proving import Proofs
+from strongroom.core.transparency.verification import verify
 from support.clock import ManualClock
 
 LEDGER = "toy"
 SECRET = bytes(range(32))
-HAS_LANES = "strongroom_audit_lane" in metadata.tables
-HEADS = "strongroom_audit_lane" if HAS_LANES else "strongroom_audit_head"
-LANE = 0 if HAS_LANES else -1
+HEADS = "strongroom_audit_lane"
+LANE = 0
 """The lane of every row: all of them together make the tests' numbers."""
-BASE = 1 if HAS_LANES else 0
+BASE = 0
 """The numbers of rows that stand before the first one that a test records."""
 TRAIL = ("strongroom_audit", HEADS)
 CHECKPOINTS = ("strongroom_checkpoint", "strongroom_checkpoint_state")
@@ -36,12 +34,7 @@ CHECKPOINTS = ("strongroom_checkpoint", "strongroom_checkpoint_state")
 
 def make_audit(clock: ManualClock, key: TrailKey) -> Audit:
     """All connections append to one lane."""
-    if not HAS_LANES:
-        return Audit(clock, key)
-    lanes = import_module("strongroom.core.security.trail.lanes").Lanes(slots=1, width=1)
-    maker: Any = Audit
-    one: Audit = maker(clock, key, lanes)
-    return one
+    return Audit(clock, key, Lanes(slots=1, width=1))
 
 
 @dataclass(kw_only=True)
@@ -97,7 +90,7 @@ class Trail:
         return await self.inspection(checks).run(kept)
 
     def inspection(self, checks: tuple[TrailCheck, ...] = ()) -> Inspection:
-        chains = partial(audit.verify, self.database)
+        chains = partial(verify, self.database, self.key)
         return Inspection(LEDGER, self.database, self.checkpoints.public_key, chains, checks)
 
     async def codes(self, *kept: Any) -> set[str]:

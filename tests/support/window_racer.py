@@ -8,6 +8,7 @@ round together: each sends the other a byte over the socket, and waits for the o
 
 import asyncio
 import sys
+from dataclasses import replace
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
@@ -38,7 +39,8 @@ class Payment:
 
     def __init__(self, name: str, number: int) -> None:
         self._id = f"{name}-{number}".encode().ljust(32, b"-")
-        self._asked = request(amount_raw=AMOUNT, destination=f"shop-{number}")
+        asked = request(amount_raw=AMOUNT, destination=f"shop-{number}")
+        self._asked = replace(asked, payload_hash=self._id)
 
     def prepare(self, connection: Connection) -> Unsigned:
         del connection

@@ -15,9 +15,10 @@ from strongroom.core.errors import StrongroomError, Unavailable
 from strongroom.core.http.tls.files import check_files
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, check_schema, reading
-from strongroom.core.security.audit import verify
+from strongroom.core.ledger.trail import look_up_trail_key
 from strongroom.core.security.upkeep.token_expiry import SOON_DAYS, find_expiring
 from strongroom.core.terminal import print_table
+from strongroom.core.transparency.verification import verify
 from strongroom.registry import BROKEN, BY_NAME
 from strongroom.settings import Settings
 
@@ -36,7 +37,7 @@ def _checks(settings: Settings) -> dict[str, Check]:
         checks["installed ledgers"] = _broken
     for one in installed(settings):
         checks[f"{one.ledger} database"] = partial(check_schema, one)
-        checks[f"{one.ledger} audit trail"] = partial(_audit_trail, one)
+        checks[f"{one.ledger} audit trail"] = partial(_audit_trail, one, settings)
         if BY_NAME[one.ledger].scopes():
             checks[f"{one.ledger} tokens"] = partial(_tokens, one)
         checks |= BY_NAME[one.ledger].checks(one, settings.ledgers[one.ledger])
@@ -49,9 +50,10 @@ async def _broken() -> str:
     raise Unavailable("; ".join(BROKEN))
 
 
-async def _audit_trail(one: Installed) -> str:
+async def _audit_trail(one: Installed, settings: Settings) -> str:
     async with reading(one) as database:
-        return f"{await verify(database)} rows verified"
+        key = await look_up_trail_key(BY_NAME[one.ledger], settings.ledgers[one.ledger], database)
+        return f"{await verify(database, key)} rows verified"
 
 
 async def _tokens(one: Installed) -> str:

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
-from strongroom.core.security.audit import verify
 from support.bittensor.live_node import NETUID, live_node, new_node
 from support.bittensor_service import (
     HOT,
@@ -16,6 +15,7 @@ from support.bittensor_service import (
 )
 from support.fuzzing import fuzz
 from support.odd_text import ask_oddly
+from support.trail import verify
 
 
 async def ask_anything(service: BittensorService, folder: Path, *, seconds: int) -> None:
@@ -48,7 +48,7 @@ async def fuzzed(folder: Path, seconds: int) -> None:
                 "strongroom_refusals_total", {"ledger": "bittensor", "code": "internal"}
             )
             assert defects is None
-            assert await verify(service.ledger.database) > 0
+            assert await verify(service.ledger.database, service.ledger.trail_key) > 0
             assert (await service.sign("1763729464123")).status_code == 200
 
 

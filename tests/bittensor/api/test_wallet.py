@@ -8,8 +8,8 @@ import pytest
 
 from bittensor.conftest import Start
 from strongroom.bittensor.protocol.keys import Keypair, verify
-from strongroom.core.security.audit import verify as verify_audit
 from support.bittensor_service import COLD, HOT, WALLET, BittensorService, write_wallet
+from support.trail import verify as verify_audit
 
 LOGIN = "1763729464123"
 HEX = "0123456789abcdef"
@@ -25,10 +25,10 @@ async def test_the_hotkey_signs(service: BittensorService) -> None:
 
 
 async def test_each_signature_has_its_row_in_the_audit_trail(service: BittensorService) -> None:
-    before = await verify_audit(service.ledger.database)
+    before = await verify_audit(service.ledger.database, service.ledger.trail_key)
     await service.sign(LOGIN)
     await service.sign("anything else")
-    assert await verify_audit(service.ledger.database) == before + 1
+    assert await verify_audit(service.ledger.database, service.ledger.trail_key) == before + 1
 
 
 async def test_the_coldkey_signs_when_the_token_allows_it_and_tells_its_own_address(

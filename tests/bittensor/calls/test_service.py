@@ -18,9 +18,9 @@ from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.security.access import OPERATOR
-from strongroom.core.security.audit import verify
 from support.bittensor.live_node import NETUID, LiveNode, live_node, new_node
 from support.bittensor_service import HOT, BittensorService, database_variables, running_bittensor
+from support.trail import verify
 from support.waiting import eventually
 
 PAYER = Keypair.from_uri("//Bob")
@@ -112,12 +112,12 @@ async def included(node: LiveNode, asked: asyncio.Task[httpx2.Response]) -> dict
 
 @pytest.mark.parametrize("route", BODIES)
 async def test_every_other_call_is_off_at_first(service: BittensorService, route: str) -> None:
-    rows = await verify(service.ledger.database)
+    rows = await verify(service.ledger.database, service.ledger.trail_key)
     refused = await ask(service, route)
     code = "call_not_allowed" if route.startswith("serve") else "coldkey_not_allowed"
     assert (refused.status_code, refused.json()["code"]) == (403, code)
     assert (await ask(service, route, await service.token(coldkey=True))).json()["code"] == "call_not_allowed"
-    assert await verify(service.ledger.database) == rows + 1  # the token
+    assert await verify(service.ledger.database, service.ledger.trail_key) == rows + 1  # the token
 
 
 @everywhere

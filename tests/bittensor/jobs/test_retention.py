@@ -12,7 +12,6 @@ from strongroom.bittensor.jobs.retention import DAY_MS, Retention
 from strongroom.bittensor.jobs.store import close_job
 from strongroom.core.clock import SystemClock
 from strongroom.core.intents.tables import intent as intents
-from strongroom.core.security.audit import verify
 from support.bittensor.live_node import NETUID, LiveNode
 from support.bittensor.weighing import Hurried, body, pooled, set_weights, settled
 from support.bittensor_service import (
@@ -21,6 +20,7 @@ from support.bittensor_service import (
     import_validator,
     running_bittensor,
 )
+from support.trail import verify
 
 KEY = {"Idempotency-Key": "once"}
 
@@ -73,11 +73,11 @@ async def test_what_is_over_is_forgotten_after_a_while(node: LiveNode, service: 
     await settled(service, "once")
     while (await service.client.get("/wallet/jobs/once")).json()["status"] != "final":
         node.produce()
-    rows = await verify(service.ledger.database)
+    rows = await verify(service.ledger.database, service.ledger.trail_key)
     assert await purge(service, 29) == (1, 1)
     assert await purge(service, 31) == (0, 0)
     assert (await service.client.get("/wallet/jobs/once")).status_code == 404
-    assert await verify(service.ledger.database) == rows
+    assert await verify(service.ledger.database, service.ledger.trail_key) == rows
     node.change(WeightsSetRateLimit=0)
     again = await set_weights(service, headers=KEY)
     assert (again.json()["success"], len(node.node.pool.waiting)) == (True, 1)

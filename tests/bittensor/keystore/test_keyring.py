@@ -18,14 +18,14 @@ from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Conflict, Locked, NotFound, VaultError
 from strongroom.core.security.access import OPERATOR
-from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.keys.ring import ring_of
 from strongroom.core.security.vault import KeyEncryptionKey, Vault
 from strongroom.core.storage.database import Database
 from support.bittensor_service import VECTORS, write_wallet
 from support.clock import ManualClock, SeededEntropy
-from support.trail import open_trail
+from support.trail import open_trail, verify
 
 KEY = hotkey("miner", "h")
 COLD = coldkey("miner")

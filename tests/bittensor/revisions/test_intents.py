@@ -18,7 +18,6 @@ from strongroom.bittensor.extrinsics.store import load_many
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.intents.intent import Intent, Outcome
 from strongroom.core.intents.store import list_intents
-from strongroom.core.security.audit import verify
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import migrate
 from support.bittensor.live_node import LiveNode, live_node, new_node
@@ -27,6 +26,7 @@ from support.bittensor_service import HOT, BittensorService, database_variables,
 from support.clock import ManualClock
 from support.mariadb import MariaDB
 from support.old_database import inserts, write_old_database
+from support.trail import verify
 from support.waiting import until_true
 
 FOLDER = Path(__file__).parents[2] / "vectors" / "bittensor" / "old_database"
@@ -241,7 +241,7 @@ async def test_open_extrinsics_are_followed_and_what_was_answered_stays_answered
         node.produce(64)
         await until_free(service, ask)
         assert [entry.extrinsic.nonce for entry in node.node.pool.waiting.values()] == [1]
-        assert await verify(service.ledger.database) > 0
+        assert await verify(service.ledger.database, service.ledger.trail_key) > 0
 
 
 def test_the_dump_is_read_whole() -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
 from core.accounts import account, add, balances, create_accounts
 from strongroom.core.coordination.idempotency import Attempt, Idempotency, Replay, Resume
@@ -15,15 +15,16 @@ from strongroom.core.errors import Forbidden, IdempotencyRunning, LeaseLost, Out
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.messaging.outbox import Event, Outbox
 from strongroom.core.messaging.outbox_reader import OutboxReader
-from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import SigningGate
+from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 from support.databases import execute_elsewhere
 from support.galera import Galera, Lag, two_databases
 from support.guarding import ADMIN, Guarded, request
 from support.running import running
-from support.trail import open_trail
+from support.trail import open_trail, verify
 from support.waiting import until_true
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
@@ -248,3 +249,62 @@ async def test_a_commit_at_a_node_that_dies_is_unknown(galera: Galera, nodes: No
             await writing
     finally:
         galera.first.process.resume()
+
+
+async def test_nothing_is_signed_at_one_node_that_a_rule_of_the_other_denies(
+    nodes: Nodes, lag: Lag, clock: ManualClock
+) -> None:
+    first, second = Guarded(nodes[0], clock), Guarded(nodes[1], clock, seed=2)
+    gate = SigningGate(second.guard, Audit(clock, open_trail()))
+
+    def sign(connection: Connection) -> None:
+        with gate.sign(connection, request(), lambda message: message):
+            pass
+
+    for number in range(5):
+        await nodes[1].write(sign)
+        await lag.begin()
+        await first.add(f"none {number}", {"effect": "deny"})
+        with pytest.raises(Forbidden):
+            await nodes[1].write(sign)
+        await first.rules.remove(ADMIN, f"none {number}")
+        await until_true(lambda: is_allowed(second))
+
+
+@pytest.mark.parametrize("way", ["freeze", "rule"])
+async def test_signatures_in_many_lanes_end_with_a_freeze_or_a_rule_at_the_other_node(
+    nodes: Nodes, lag: Lag, clock: ManualClock, way: str
+) -> None:
+    """Eight at a time sign at the late node, each over a connection and in a lane of its own."""
+    first, second = Guarded(nodes[0], clock), Guarded(nodes[1], clock, seed=2)
+    gate = SigningGate(second.guard, Audit(clock, open_trail()))
+    signed, is_held = 0, False
+
+    def sign(connection: Connection) -> None:
+        with gate.sign(connection, request(), lambda message: message):
+            pass
+
+    async def sign_on() -> None:
+        nonlocal signed
+        while True:
+            began_held = is_held
+            try:
+                await nodes[1].write(sign)
+            except Forbidden:
+                return
+            assert not began_held, "it was signed after the other node held it back"
+            signed += 1
+
+    async with asyncio.timeout(120), running(lag.keep_up()):
+        signers = [asyncio.create_task(sign_on()) for _ in range(8)]
+        while signed < 40:  # noqa: ASYNC110 - it waits for work, not for time
+            await asyncio.sleep(0)
+        if way == "freeze":
+            await first.rules.freeze(ADMIN, FreezeScope.WALLET, "hot", "a theft")
+        else:
+            await first.add("none", {"effect": "deny"})
+        is_held = True
+        await asyncio.gather(*signers)
+    assert await verify(nodes[1]) == signed + 1
+    lanes = await nodes[1].fetch_all(select(tables.audit.c.lane).distinct())
+    assert len(lanes) > 1

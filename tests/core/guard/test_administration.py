@@ -12,12 +12,12 @@ from strongroom.core.guard import administration
 from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.guard import Default
 from strongroom.core.guard.state import FreezeScope
-from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.audit import Audit
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import START_MS, ManualClock, SeededEntropy
 from support.guarding import ADMIN, VOCABULARY, Guarded, request
-from support.trail import open_trail
+from support.trail import open_trail, verify
 
 pytestmark = pytest.mark.anyio
 DENY: dict[str, Any] = {"effect": "deny"}

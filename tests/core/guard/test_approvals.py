@@ -25,14 +25,14 @@ from strongroom.core.guard.guard import Default
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import ANONYMOUS, OPERATOR, Principal, system_principal
-from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import SigningGate
 from strongroom.core.security.rows.tokens import TokenRows
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 from support.guarding import ADMIN, ANN, BEN, EVE, LIFETIME_S, TRADER, Guarded, asks, code, request, state
-from support.trail import open_trail
+from support.trail import open_trail, verify
 
 pytestmark = pytest.mark.anyio
 

@@ -20,7 +20,7 @@ from strongroom.core.guard.approvals.approval import OPEN, ApprovalState
 from strongroom.core.guard.approvals.carrying_out import ApprovedRequest, CarryingOut
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.security.access import Principal
-from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import Deferral, SignatureRequest, SigningGate
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, sqlite_url
@@ -28,7 +28,7 @@ from strongroom.core.storage.migrations import migrate
 from support.clock import ManualClock
 from support.dying_database import Died, DyingDatabase
 from support.guarding import ADMIN, LIFETIME_S, Guarded, request
-from support.trail import open_trail
+from support.trail import open_trail, verify
 
 REPLICAS = 2
 LIMIT = 10

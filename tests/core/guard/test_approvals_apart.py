@@ -12,13 +12,13 @@ from strongroom.core.guard.approvals.approval import ApprovalState, Vote
 from strongroom.core.guard.approvals.tagged import ApprovalRows
 from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.security.access import OPERATOR, Principal
-from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import Deferral, SignatureRequest
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.storage import tables
 from support.clock import ManualClock, SeededEntropy
 from support.guarding import ADMIN, ANN, BEN, EVE, LIFETIME_S, TRADER, Guarded, asks, code, request, state
-from support.trail import open_trail
+from support.trail import open_trail, verify
 
 pytestmark = pytest.mark.anyio
 

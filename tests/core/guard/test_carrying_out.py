@@ -24,13 +24,13 @@ from strongroom.core.errors import (
 from strongroom.core.guard.approvals import carrying_out
 from strongroom.core.guard.approvals.approval import ApprovalState
 from strongroom.core.guard.approvals.carrying_out import AT_ONCE, ApprovedRequest, CarryingOut
-from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import Deferral
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 from support.guarding import ANN, LIFETIME_S, TRADER, Guarded, request
-from support.trail import open_trail
+from support.trail import open_trail, verify
 
 pytestmark = pytest.mark.anyio
 

@@ -13,14 +13,14 @@ from strongroom.core.guard.approvals import asking, changes, store
 from strongroom.core.guard.approvals.approval import ApprovalState, Purpose
 from strongroom.core.guard.state import FreezeScope, GuardReader
 from strongroom.core.security.access import Principal
-from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.rows.tokens import TokenRows
 from strongroom.core.security.tokens import Tokens
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
 from support.guarding import ADMIN, BEN, LIFETIME_S, Guarded, request
-from support.trail import open_trail
+from support.trail import open_trail, verify
 
 pytestmark = pytest.mark.anyio
 ANN = Principal(name="operator:ann", scopes=frozenset({"*"}))

@@ -11,12 +11,12 @@ import pytest
 from strongroom.core.guard.guard import Default
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.store import list_intents
-from strongroom.core.security.audit import verify
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 from support.galera import Galera, GaleraNode, two_databases
 from support.guarding import Guarded
 from support.processes import Process
+from support.trail import verify
 from support.window_racer import AMOUNT, LIMIT, RULE
 
 pytestmark = pytest.mark.anyio

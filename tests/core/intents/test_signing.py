@@ -31,14 +31,14 @@ from strongroom.core.intents.tables import intent as intent_table
 from strongroom.core.runtime.deadlines import Deadlines
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import Principal
-from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import CommitUnknown, Duplicate
 from support.clock import ManualClock
 from support.intents.example_ledger import InTheWay, Pay, open_accounts, payment_of, sign_digest
-from support.trail import open_trail
+from support.trail import open_trail, verify
 
 pytestmark = pytest.mark.anyio
 NOBODY = Principal(name="nobody", scopes=frozenset({"example:read"}))

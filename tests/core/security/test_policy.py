@@ -10,13 +10,13 @@ from sqlalchemy import Connection, Insert, select
 from strongroom.core.errors import Forbidden, Unauthenticated
 from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.security.access import OPERATOR, Principal
-from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.audit import Audit, AuditBroken
 from strongroom.core.security.policy import Allowed, SignatureRequest, SigningGate
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
 from support.tokens import TokenHouse
-from support.trail import open_trail
+from support.trail import open_trail, verify
 
 Elsewhere = Callable[[str], list[list[str]]]
 
@@ -168,11 +168,11 @@ async def test_nothing_is_persisted_when_the_row_cannot_be_written(
 ) -> None:
     def work(connection: Connection) -> None:
         connection.execute(token_row())
-        connection.execute(tables.audit_head.delete())
+        connection.execute(tables.audit_lane.delete())
         with gate.sign(connection, request("*"), Signer()):
             pass
 
-    with pytest.raises(Exception, match="No row was found"):
+    with pytest.raises(AuditBroken):
         await database.write(work)
     assert await verify(database) == 0
     assert await database.fetch_all(select(tables.token)) == []

@@ -10,13 +10,13 @@ from structlog.testing import capture_logs
 
 from strongroom.core.errors import Forbidden
 from strongroom.core.security.access import OPERATOR
-from strongroom.core.security.audit import verify
 from strongroom.core.security.stored_tokens import NewToken
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import DatabaseUnavailable
 from support.clock import START_MS, ManualClock, SeededEntropy
 from support.tokens import TokenHouse
+from support.trail import verify
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from strongroom.core.coordination.rates import Rate, parse_rate
 from strongroom.core.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthenticated
 from strongroom.core.guard.rows.binding import tag_existing
 from strongroom.core.security.access import OPERATOR, Principal, system_principal
-from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.stored_tokens import Token, TokenChange
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
@@ -20,7 +20,7 @@ from strongroom.core.storage.migrations import migrate
 from support.clock import START_MS, ManualClock, SeededEntropy
 from support.old_database import write_old_core
 from support.tokens import TokenHouse
-from support.trail import open_trail
+from support.trail import open_trail, verify
 
 Elsewhere = Callable[[str], list[list[str]]]
 

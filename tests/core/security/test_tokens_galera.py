@@ -13,7 +13,7 @@ from strongroom.core.coordination.rates import parse_rate
 from strongroom.core.errors import StrongroomError, Unauthenticated
 from strongroom.core.guard.guard import Default, Guard
 from strongroom.core.security.access import OPERATOR
-from strongroom.core.security.audit import Audit, verify
+from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
@@ -21,7 +21,7 @@ from support.galera import Galera, Lag, running_galera, two_databases
 from support.guarding import request
 from support.running import running
 from support.tokens import TokenHouse
-from support.trail import open_trail
+from support.trail import open_trail, verify
 from support.waiting import PATIENCE_S, until_true
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
@@ -59,7 +59,7 @@ async def is_refused(house: TokenHouse, presented: str, source: str = "") -> boo
 async def test_nothing_is_signed_at_one_node_for_a_token_that_was_revoked_at_the_other(
     nodes: Nodes, lag: Lag, clock: ManualClock, entropy: SeededEntropy, galera: Galera
 ) -> None:
-    """The audit trail's head tells: the transaction that signs changes it, as the one that revoked has."""
+    """The head of its lane tells: the transaction that signs changes it, and the one that revoked has changed all heads."""
     first, second = TokenHouse(nodes[0], clock, entropy), TokenHouse(nodes[1], clock, entropy)
     gate = SigningGate(Guard(clock, Default.ALLOW, key=open_trail()), Audit(clock, open_trail()))
     for number in range(5):

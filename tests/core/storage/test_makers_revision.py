@@ -6,14 +6,10 @@ import pytest
 from sqlalchemy import Connection, column, select, table
 from sqlalchemy.engine import URL
 
-from strongroom.core.security.access import OPERATOR, Principal
-from strongroom.core.security.audit import Audit
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
-from support.clock import ManualClock
-from support.old_database import write_old_core
-from support.trail import open_trail
+from support.old_database import append_old_rows, write_old_core
 
 pytestmark = pytest.mark.anyio
 NAMES = ("boss", "shop", "till", "clerk", "other")
@@ -37,13 +33,10 @@ _OLD = table(
 
 
 def _fill(connection: Connection) -> None:
-    audit = Audit(ManualClock(), open_trail())
     for name in NAMES:
         row = {"id": f"id-{name}", "name": name, "secret_hash": bytes(32), "scopes": "[]", "created_at_ms": 7}
         connection.execute(_OLD.insert(), row)
-    for who, action, name in GIFTS:
-        principal = OPERATOR if who == OPERATOR.name else Principal(name=who, scopes=frozenset())
-        audit.append(connection, principal, action, f"id-{name}", {})
+    append_old_rows(connection, *((who, action, f"id-{name}") for who, action, name in GIFTS))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL
 
 from strongroom.core.guard import tables as _guard  # noqa: F401 - its tables are part of the metadata
 from strongroom.core.intents import tables as _intents  # noqa: F401 - its table is part of the metadata
+from strongroom.core.security.trail.lanes import LANES
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, sqlite_url
 from strongroom.core.storage.migrations import CORE, MYSQL_LOCK, Revisions, migrate
@@ -40,9 +41,10 @@ async def test_the_core_s_tables_are_what_its_metadata_says(database: Database) 
     assert await database.read(differences) == []
 
 
-async def test_a_new_database_has_an_audit_head(database: Database, elsewhere: Elsewhere) -> None:
+async def test_a_new_database_has_the_heads_of_all_lanes(database: Database, elsewhere: Elsewhere) -> None:
     assert await table_names(database) == {*tables.metadata.tables, CORE.version_table}
-    assert elsewhere("SELECT id, sequence, hex(hash) FROM strongroom_audit_head") == [["1", "0", "00" * 32]]
+    heads = elsewhere("SELECT lane, number, hex(hash) FROM strongroom_audit_lane ORDER BY lane")
+    assert heads == [[str(lane), "0", "00" * 32] for lane in range(-1, LANES)]
     assert elsewhere("SELECT version_num FROM strongroom_version_core") == [[NEWEST]]
 
 
@@ -100,7 +102,7 @@ def test_processes_that_start_together_migrate_once(
         start.touch()
         failed = [process.logs() for process in processes if process.wait_end() != 0]
     assert failed == []
-    assert elsewhere("SELECT id, sequence FROM strongroom_audit_head") == [["1", "0"]]
+    assert elsewhere("SELECT COUNT(*), SUM(sequence) FROM strongroom_audit_lane") == [["257", "0"]]
     assert elsewhere("SELECT version_num FROM strongroom_version_core") == [[NEWEST]]
 
 
@@ -159,7 +161,7 @@ async def test_a_component_brings_its_own_tables_after_the_core_s(
     database_url: URL, tmp_path: Path, elsewhere: Elsewhere
 ) -> None:
     database = Database(database_url)
-    component = pets(tmp_path / "pets", 'op.execute("UPDATE strongroom_audit_head SET sequence = 0")')
+    component = pets(tmp_path / "pets", 'op.execute("UPDATE strongroom_audit_lane SET sequence = 0")')
     await migrate(database, [component])
     await migrate(database, [component])
     assert await table_names(database) == {

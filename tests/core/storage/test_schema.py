@@ -174,9 +174,11 @@ async def test_reading_alone_leaves_no_trace_in_a_folder_that_cannot_be_written(
 async def test_reading_alone_sees_what_a_running_service_has_stored(
     looking: Database, elsewhere: Elsewhere
 ) -> None:
-    elsewhere("UPDATE strongroom_audit_head SET sequence = 7")
+    elsewhere("UPDATE strongroom_audit_lane SET sequence = 7 WHERE lane = 1")
     found = await looking.read(
-        lambda connection: connection.exec_driver_sql("SELECT sequence FROM strongroom_audit_head").scalar()
+        lambda connection: connection.exec_driver_sql(
+            "SELECT sequence FROM strongroom_audit_lane WHERE lane = 1"
+        ).scalar()
     )
     assert found == 7
     await looking.close()

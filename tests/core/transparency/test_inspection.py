@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from strongroom.core.security import audit
 from strongroom.core.storage.database import Database
 from strongroom.core.transparency.checkpoint import Checkpoint
 from strongroom.core.transparency.inspection import Finding, Inspection
+from strongroom.core.transparency.verification import verify
 from support.clock import ManualClock
 from support.trails import BASE, CHECKPOINTS, LANE, LEDGER, TRAIL, Trail
 
@@ -163,7 +163,9 @@ class Slow(Inspection):
 
 
 async def test_checkpoints_that_are_made_meanwhile_are_no_findings(trail: Trail) -> None:
-    slow = Slow(LEDGER, trail.database, trail.checkpoints.public_key, partial(audit.verify, trail.database))
+    slow = Slow(
+        LEDGER, trail.database, trail.checkpoints.public_key, partial(verify, trail.database, trail.key)
+    )
     slow.trail = trail
     report = await slow.run()
     assert (report.findings, report.checkpoints) == ([], 3)

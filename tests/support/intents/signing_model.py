@@ -12,10 +12,10 @@ from strongroom.core.intents.intent import Intent, Outcome
 from strongroom.core.intents.resolver import Pace
 from strongroom.core.intents.signing import Draft
 from strongroom.core.json_decoder import decode_json
-from strongroom.core.security.audit import verify
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.intents.world import Model, Replica, Side, World
+from support.trail import verify
 
 
 class InTheWay(Exception):

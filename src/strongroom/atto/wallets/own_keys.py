@@ -20,6 +20,7 @@ from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.keys.source import is_guessable
+from strongroom.core.security.trail.lanes import exclude_signatures
 from strongroom.core.security.vault import Vault
 from strongroom.core.storage.database import Database
 
@@ -84,6 +85,7 @@ class OwnKeys:
                 sealed_key=None if wallet.sealed_key is None else self._vault.seal(key),
             )
             store_sealed(connection, changed)
+            exclude_signatures(connection)
             sequence = self._audit.append(connection, principal, "wallet.rekey", name)
             self._bindings.bind(connection, [held_row(changed)], sequence)
             self._attempts.key_changed(connection, principal, name)

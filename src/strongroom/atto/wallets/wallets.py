@@ -21,6 +21,7 @@ from strongroom.core.errors import Conflict
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings
+from strongroom.core.security.trail.lanes import exclude_signatures
 from strongroom.core.security.vault import Vault
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import Duplicate
@@ -93,6 +94,7 @@ class Wallets:
             locked = replace(wallet, sealed_key=None)
             is_ours = any(self._bindings.holds(connection, held_row(one)) for one in (wallet, locked))
             store_sealed(connection, locked)
+            exclude_signatures(connection)
             sequence = self._audit.append(connection, principal, "wallet.lock", name)
             if is_ours:
                 self._bindings.bind(connection, [held_row(locked)], sequence)
@@ -121,6 +123,7 @@ class Wallets:
             require_own_accounts(connection, name, keys)
             unlocked = replace(found, sealed_key=sealed)
             store_sealed(connection, unlocked)
+            exclude_signatures(connection)
             sequence = self._audit.append(connection, principal, "wallet.unlock", name)
             self._bindings.bind(connection, [held_row(unlocked)], sequence)
 

@@ -19,6 +19,7 @@ from strongroom.core.errors import NotFound
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings
+from strongroom.core.security.trail.lanes import exclude_signatures
 from strongroom.core.security.vault import Vault
 from strongroom.core.storage.database import Database
 
@@ -105,6 +106,7 @@ class Wallets:
             if connection.execute(statement).rowcount == 0:
                 raise NotFound(f"The vault has no key {key}", code="key_not_found")
             self._bindings.unbind(connection, str(key))
+            exclude_signatures(connection)
             self._audit.append(connection, principal, "key.remove", str(key))
 
         await self._database.write(work)

@@ -20,6 +20,7 @@ from strongroom.core.guard.tagged_state import STATE_ID, StoredRules, read_store
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.policy import SignatureRequest
+from strongroom.core.security.trail.lanes import exclude_signatures
 from strongroom.core.storage.database import holding, insert_ignore, locking
 
 GENERATION_BYTES = 7
@@ -199,6 +200,7 @@ def lock_rules(connection: Connection) -> None:
     """Waits for the signatures under way, and holds off the next ones until the commit."""
     insert_ignore(connection, tables.guard, [{"id": STATE_ID, "generation": 0}])
     connection.execute(_LOCK).one()
+    exclude_signatures(connection)
 
 
 def new_generation(connection: Connection, entropy: Entropy) -> None:

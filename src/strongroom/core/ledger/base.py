@@ -341,7 +341,8 @@ class LedgerBase(ABC, Generic[S]):
     async def open_trail(self) -> None:
         """Opens the secret of the audit trail, so that people can administer a ledger that is not open.
 
-        Where there is none, this process writes no rows, and says why to who needs one. A new installation that keeps its own key-encryption key gets it now.
+        Where there is none, this process writes no rows, and says why to who needs one. A new installation that
+        keeps its own key-encryption key gets it now.
         """
         if self.trail_key.is_open:
             return

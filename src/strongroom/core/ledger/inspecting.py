@@ -5,13 +5,13 @@ from functools import partial
 from sqlalchemy import Connection
 
 from strongroom.core.guard.rows.check import find_problems
-from strongroom.core.security.audit import verify
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.custody.custody import Custody
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.storage.database import Database
 from strongroom.core.transparency.inspection import Finding, Inspection, TrailCheck
 from strongroom.core.transparency.making import Checkpoints
+from strongroom.core.transparency.verification import verify
 
 ALTERED = "row_altered"
 SEALED_ALTERED = "sealed_row_altered"
@@ -24,7 +24,7 @@ def make_inspection(
     checks: list[TrailCheck] = [partial(rows_altered, database, key)]
     if custody is not None:
         checks.append(partial(sealed_rows_altered, database, custody))
-    return Inspection(ledger, database, checkpoints.public_key, partial(verify, database), checks)
+    return Inspection(ledger, database, checkpoints.public_key, partial(verify, database, key), checks)
 
 
 async def rows_altered(database: Database, key: TrailKey) -> list[Finding]:

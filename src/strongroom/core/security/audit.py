@@ -1,44 +1,44 @@
-"""The audit trail: a hash chain of rows, each written in the transaction of the action that it records.
+"""The audit trail: rows in chains, each written in the transaction of the action that it records.
 
-hash(n) = SHA-256(hash(n-1) || JSON [sequence, at_ms, principal, action, subject, details]); hash(0) is 32 zero bytes. If the row
-cannot be written, the transaction does not commit. Changing, removing or reordering a row breaks all later hashes.
+If the row cannot be written, the transaction does not commit. `core.security.trail` says how the rows hang together.
 """
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+import hmac
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row
 
 from strongroom.core.clock import Clock
-from strongroom.core.errors import StrongroomError
+from strongroom.core.errors import Unavailable
 from strongroom.core.security.access import Principal
 from strongroom.core.security.keys.trail_key import TrailKey
+from strongroom.core.security.trail.lanes import (
+    LANES,
+    OLD_LANE,
+    Lanes,
+    end_of,
+    lock_head,
+    lock_heads,
+    move_heads,
+)
+from strongroom.core.security.trail.rows import (
+    Content,
+    End,
+    TrailKeys,
+    head_tag,
+    keys_of,
+    row_hash,
+)
 from strongroom.core.storage import tables
-from strongroom.core.storage.database import Database, locking
 
-GENESIS_HASH = bytes(32)
-HEAD_ID = 1
-VERIFY_CHUNK = 1000
-PURPOSE = b"audit"
-
-# Every signature runs these statements. They are built once, because building one costs as much as executing it.
-_LOCK_HEAD = locking(
-    select(tables.audit_head.c.sequence, tables.audit_head.c.hash).where(tables.audit_head.c.id == HEAD_ID)
-)
-_MOVE_HEAD = (
-    update(tables.audit_head)
-    .where(tables.audit_head.c.id == HEAD_ID)
-    .values(sequence=bindparam("new_sequence"), hash=bindparam("new_hash"))
-)
-
+_INSERT = tables.audit.insert()
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-class AuditBroken(StrongroomError):
-    """The audit trail is not an unbroken chain."""
+class AuditBroken(Unavailable):
+    """The audit trail is not as this service wrote it, or not under this key. Nothing was signed."""
 
     code = "audit_broken"
 
@@ -48,11 +48,12 @@ Hearer = Callable[[Connection, Principal, str, str, Mapping[str, Any] | None], N
 
 
 class Audit:
-    """Appends rows to the audit trail; `verify` checks the chain."""
+    """Appends rows to the audit trail."""
 
-    def __init__(self, clock: Clock, key: TrailKey) -> None:
+    def __init__(self, clock: Clock, key: TrailKey, lanes: Lanes | None = None) -> None:
         self._clock = clock
         self._key = key
+        self._lanes = lanes or Lanes()
         self._hearers: list[Hearer] = []
 
     def hear(self, hearer: Hearer) -> None:
@@ -72,77 +73,77 @@ class Audit:
         subject: str,
         details: Mapping[str, Any] | None = None,
     ) -> int:
-        """Adds one row and returns its sequence.
+        """Adds one row and returns its sequence, which the database gives.
 
-        Callers append last in their transaction: the head of the chain stays locked until the commit, and every other
-        signature waits for it.
+        Callers append last in their transaction: the head of the lane stays locked until the commit.
 
         Raises:
             Sealed: the trail's secret is not in memory; the caller's transaction ends with it.
+            AuditBroken: the head of the lane is not as it was written, or was written with another key.
         """
-        self._key.derive(PURPOSE)
+        keys = keys_of(self._key)
         for hearer in self._hearers:
             hearer(connection, principal, action, subject, details)
-        head = connection.execute(_LOCK_HEAD).one()
-        sequence = head.sequence + 1
+        lane = self._lanes.of(connection)
+        end = self._end(connection, lane, keys)
         request = {"requestId": principal.request_id} if principal.request_id else {}
         text = _encoder.encode({**(details or {}), **request}).decode()
-        at_ms = self._clock.now_ms()
-        row_hash = chain_hash(head.hash, sequence, at_ms, principal.name, action, subject, text)
-        connection.execute(
-            tables.audit.insert(),
-            {
-                "sequence": sequence,
-                "at_ms": at_ms,
-                "principal": principal.name,
-                "action": action,
-                "subject": subject,
-                "details": text,
-                "previous_hash": head.hash,
-                "hash": row_hash,
-            },
+        content = Content(
+            at_ms=self._clock.now_ms(),
+            principal=principal.name,
+            action=action,
+            subject=subject,
+            details=text,
         )
-        connection.execute(_MOVE_HEAD, {"new_sequence": sequence, "new_hash": row_hash})
-        return int(sequence)
+        return _add(connection, keys, end, content).sequence
 
-
-def chain_hash(
-    previous: bytes, sequence: int, at_ms: int, principal: str, action: str, subject: str, details: str
-) -> bytes:
-    row = _encoder.encode([sequence, at_ms, principal, action, subject, details])
-    return hashlib.sha256(previous + row).digest()
-
-
-async def verify(database: Database) -> int:
-    """Checks the whole chain and returns its length.
-
-    Raises:
-        AuditBroken: a row was changed, removed or inserted; the message names the first one.
-    """
-    previous, expected = GENESIS_HASH, 1
-    while True:
-        rows, head = await database.read(partial(_rows_and_head, expected))
-        for row in rows:
-            good = chain_hash(
-                previous, expected, row.at_ms, row.principal, row.action, row.subject, row.details
+    def _end(self, connection: Connection, lane: int, keys: TrailKeys) -> End:
+        """The lane's last row, with its head locked. The first transaction of all begins the trail."""
+        head = lock_head(connection, lane)
+        if head is not None and head.tag is None:
+            self._begin(connection, keys)
+            head = lock_head(connection, lane)
+        if head is None or not is_ours(head, keys):
+            raise AuditBroken(
+                f"The head of lane {lane} of the audit trail is not as it was written, or was written with another key. Run"
+                " strongroom doctor"
             )
-            if row.sequence != expected or row.previous_hash != previous or row.hash != good:
-                raise AuditBroken(f"the audit trail is broken at row {expected}")
-            previous, expected = row.hash, expected + 1
-        if len(rows) < VERIFY_CHUNK:
-            break
-    if head is None or head.sequence != expected - 1 or head.hash != previous:
-        raise AuditBroken(f"the audit trail ends at row {expected - 1}, but its head names another last row")
-    return expected - 1
+        return end_of(head)
+
+    def _begin(self, connection: Connection, keys: TrailKeys) -> None:
+        """Tags all heads: those of the lanes, which are empty, and that of the rows of before."""
+        heads = lock_heads(connection)
+        if all(head.tag is not None for head in heads):
+            return  # another process has begun it meanwhile
+        is_new = all(head.tag is None and (head.lane == OLD_LANE or not head.number) for head in heads)
+        if len(heads) != LANES + 1 or not is_new:
+            raise AuditBroken("Heads of the audit trail were set back or removed. Run strongroom doctor")
+        ends = [end_of(head) for head in heads]
+        move_heads(connection, [(end, head_tag(keys, end), 0) for end in ends])
 
 
-def _rows_and_head(first: int, connection: Connection) -> tuple[Sequence[Row[Any]], Row[Any] | None]:
-    """The next rows and the head, read on one snapshot because the trail may grow meanwhile."""
-    query = (
-        select(tables.audit)
-        .where(tables.audit.c.sequence >= first)
-        .order_by(tables.audit.c.sequence)
-        .limit(VERIFY_CHUNK)
-    )
-    head = select(tables.audit_head).where(tables.audit_head.c.id == HEAD_ID)
-    return connection.execute(query).all(), connection.execute(head).first()
+def is_ours(head: Row[Any], keys: TrailKeys) -> bool:
+    """Whether the head of a lane is as a process with these keys wrote it."""
+    if not (isinstance(head.tag, bytes) and isinstance(head.hash, bytes)):  # SQLite takes anything
+        return False
+    return hmac.compare_digest(head.tag, head_tag(keys, end_of(head)))
+
+
+def _add(connection: Connection, keys: TrailKeys, end: End, content: Content) -> End:
+    """Appends a row to a lane whose head is locked, and returns the new end."""
+    own_hash = row_hash(keys, end, content)
+    row = {
+        "at_ms": content.at_ms,
+        "principal": content.principal,
+        "action": content.action,
+        "subject": content.subject,
+        "details": content.details,
+        "previous_hash": end.hash,
+        "hash": own_hash,
+        "lane": end.lane,
+        "number": end.number + 1,
+    }
+    sequence = int(connection.execute(_INSERT, row).lastrowid)
+    new = End(lane=end.lane, number=end.number + 1, sequence=sequence, hash=own_hash)
+    move_heads(connection, [(new, head_tag(keys, new), content.at_ms)])
+    return new

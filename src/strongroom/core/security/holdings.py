@@ -13,6 +13,7 @@ from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings, HeldRow, Kind
 from strongroom.core.security.keys.ring import KeyRing
 from strongroom.core.security.keys.versions import key_check, lock_state, set_key_check
+from strongroom.core.security.trail.lanes import exclude_signatures
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 
@@ -103,6 +104,7 @@ async def bind_holdings(database: Database, holdings: Holdings, ring: KeyRing, a
         rows = holdings.rows(connection)
         good = [row for row in rows if seen.get(row.name) == row.values and row.name not in problems]
         facts = {"bound": len(good), "refused": sorted(problems)}
+        exclude_signatures(connection)
         sequence = audit.append(connection, SYSTEM, BOUND, holdings.kind.table, facts)
         bindings.bind(connection, good, sequence)
         set_key_check(connection, ring.current.check())

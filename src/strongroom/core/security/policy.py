@@ -213,7 +213,7 @@ class SigningGate:
             with gate.sign(connection, request, signer) as granted:
                 ...
 
-        The audit row is written at the end of the block, because the head of the audit trail stays locked from then to the
+        The audit row is written at the end of the block, because the head of its lane in the trail stays locked from then to the
         commit. If the block raises, no row is written, and the exception undoes the transaction.
 
         Raises:

@@ -28,6 +28,7 @@ from strongroom.core.security.keys.versions import (
     set_active,
     set_key_check,
 )
+from strongroom.core.security.trail.lanes import exclude_signatures
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 
@@ -172,6 +173,7 @@ class Repair:
             self._trail_key.open(ring.secret(TRAIL))
             if {row.name: row.values for row in self._holdings.rows(connection)} != seen:
                 raise Conflict("The rows were changed meanwhile: stop the service, or try again")
+            exclude_signatures(connection)
             work(connection, bindings)
             check = ring.current.check()
             if state != check:

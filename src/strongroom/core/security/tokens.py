@@ -33,6 +33,7 @@ from strongroom.core.security.stored_tokens import (
     secret_hash,
     secret_of,
 )
+from strongroom.core.security.trail.lanes import exclude_signatures
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, locking
 from strongroom.core.storage.errors import Duplicate
@@ -265,6 +266,7 @@ class Tokens:
             if action != REVOKE:  # whatever a row is, it may end
                 self._rows.require_good(row)
             connection.execute(update(tables.token).where(mine).values(changed(row)))
+            exclude_signatures(connection)
             sequence = self._audit.append(connection, principal, action, token_id, details)
             self._rows.tag(connection, token_id, sequence)
             return self._stored(connection, token_id)

@@ -36,7 +36,7 @@ async def check_database(database: Database) -> None:
 
 
 def _read(connection: Connection) -> None:
-    connection.execute(select(tables.audit_head.c.sequence)).first()
+    connection.execute(select(tables.audit_lane.c.sequence)).first()
 
 
 def _write(connection: Connection, name: str) -> None:

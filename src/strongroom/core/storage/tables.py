@@ -3,7 +3,18 @@
 Each ledger's database has its own, so that a change, its audit row and its event commit in one transaction.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects import mysql
 
 from strongroom.core.storage.database import ascii_text, binary, exact_text
@@ -19,7 +30,7 @@ LONG_TEXT = Text().with_variant(
 audit = Table(
     "strongroom_audit",
     metadata,
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("sequence", BIG_ID, primary_key=True, autoincrement=True),
     Column("at_ms", BigInteger, nullable=False),
     Column("principal", exact_text(190), nullable=False),
     Column("action", ascii_text(64), nullable=False),
@@ -27,16 +38,27 @@ audit = Table(
     Column("details", LONG_TEXT, nullable=False),
     Column("previous_hash", binary(32), nullable=False),
     Column("hash", binary(32), nullable=False),
+    Column("lane", SmallInteger),
+    Column("number", BigInteger),
     Index("strongroom_audit_subject", "subject", "sequence"),
+    Index("strongroom_audit_number", "lane", "number", unique=True),
 )
+"""`number` counts in its lane, without gaps. Rows of before there were lanes have neither, and a SHA-256 chain in `hash`; since then
+it is an HMAC (`core.security.trail`)."""
 
-audit_head = Table(
-    "strongroom_audit_head",
+audit_lane = Table(
+    "strongroom_audit_lane",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("hash", binary(32), nullable=False),
+    Column("tag", binary(32)),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("excluded", BigInteger, nullable=False),
 )
+"""The last row of each lane; lane -1 is the chain of before there were lanes, which grows no more. `excluded` counts transactions
+that let no signature commit beside them."""
 
 outbox = Table(
     "strongroom_outbox",

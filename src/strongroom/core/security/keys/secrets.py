@@ -4,14 +4,15 @@ Each is sealed under a key that is derived from one version of the key-encryptio
 cannot be exchanged. The first time it is derived from the key that is active then, so that processes which start together agree.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, select, update
 
 from strongroom.core.clock import Entropy
 from strongroom.core.errors import VaultError
-from strongroom.core.security.keys.ring import SECRETS, KeyRing
-from strongroom.core.security.keys.versions import load_versions
+from strongroom.core.security.keys.ring import FIRST_VERSION, SECRETS, KeyRing
+from strongroom.core.security.keys.source import FoundKey
+from strongroom.core.security.keys.versions import active_of, load_versions
 from strongroom.core.security.vault import NONCE_BYTES, open_sealed, seal
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database, insert_ignore, upsert
@@ -58,6 +59,31 @@ def reseal_secrets(connection: Connection, ring: KeyRing, entropy: Entropy) -> N
         row = _row(ring, purpose, plaintext, entropy.token(NONCE_BYTES))
         is_old = (columns.purpose == purpose.decode()) & (columns.key_version != ring.version)
         connection.execute(update(tables.secret).where(is_old).values(row))
+
+
+def look_at_secret(connection: Connection, found: Sequence[FoundKey], purpose: bytes) -> bytes:
+    """One secret, for who only reads; `found` are the keys that are here.
+
+    Raises:
+        VaultError: the key of this database is not among them, or the secret does not open with it.
+    """
+    if not found:
+        raise VaultError(
+            "The key-encryption key is not here, and the secrets are sealed under it", code="key_missing"
+        )
+    checks = {one.key.check(): one.key for one in found}
+    versions, ring = load_versions(connection), KeyRing()
+    keys = {one.version: checks[one.check] for one in versions if one.check in checks}
+    active = active_of(versions)
+    if active is not None and active.version not in keys:
+        raise VaultError(
+            f"The key in {found[0].origin} is not the one that this database was bound with", code="wrong_key"
+        )
+    if active is None:
+        ring.open({FIRST_VERSION: found[0].key}, FIRST_VERSION)
+    else:
+        ring.open(keys, active.version)
+    return _opened(connection, ring, purpose).get(purpose) or _first(ring, purpose)
 
 
 def renew_secrets(connection: Connection, ring: KeyRing, entropy: Entropy) -> None:

@@ -9,7 +9,7 @@ from alembic import op
 from strongroom.core.storage.database import ascii_text, binary, exact_text
 
 revision = "core_0015"
-down_revision = "core_0013"
+down_revision = "core_0014"
 
 STATE = sa.table("strongroom_binding_state", sa.column("key_check"))
 AUDIT = sa.table("strongroom_audit", *(sa.column(name) for name in ("sequence", "at_ms", "action")))
