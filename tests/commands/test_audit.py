@@ -105,6 +105,28 @@ def test_checkpoints_are_listed_continue_each_other_and_are_verified(
         assert f"has no checkpoint of {named}" in " ".join(" ".join(nothing.stderr).split())
 
 
+def test_no_secret_is_in_the_trail(installation: Installation) -> None:
+    """What makes, opens and uses secrets leaves none of them in the trail, nor in what proves it."""
+    wallet = installation.client.post("/wallets/canary").json()
+    token = installation.run("token", "create", "canary", "--scope", "atto:send").stdout[0]
+    lock = installation.client.put("/wallets/canary/locks/LOCKED", json={})
+    unlock = installation.client.put(
+        "/wallets/canary/locks/UNLOCKED", json={"encryptionKey": wallet["encryptionKey"]}
+    )
+    assert {lock.status_code, unlock.status_code} == {httpx2.codes.OK}
+    shown = "\n".join(
+        line
+        for command in (("export",), ("show", "--limit", "500"), ("checkpoint",), ("verify",))
+        for line in installation.run("audit", *command).stdout
+    )
+    assert all(
+        action in shown for action in ("wallet.create", "wallet.lock", "wallet.unlock", "token.create")
+    )
+    secrets = [wallet["encryptionKey"], wallet["mnemonic"], token, token.split("_")[2]]
+    secrets += [" ".join(wallet["mnemonic"].split()[:3]), wallet["mnemonic"].split()[-1] + '"']
+    assert [secret for secret in secrets if secret in shown] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
