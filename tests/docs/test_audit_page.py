@@ -11,6 +11,7 @@ import anyio
 import httpx2
 import pytest
 
+from strongroom.core.ledger import inspecting
 from strongroom.core.transparency import inspection
 from support.ports import own_ports
 from support.processes import strongroom
@@ -86,4 +87,5 @@ def test_every_finding_is_on_the_page() -> None:
     source = Path(inspection.__file__).read_text()
     codes = {*re.findall(r'(?:code=|find\(\s*)"([a-z_]+)"', source)}
     assert len(codes) == 8
+    codes |= {inspecting.ALTERED, inspecting.SEALED_ALTERED}
     assert all(f"| `{code}` |" in PAGE for code in codes)

@@ -26,8 +26,6 @@ SECRET = bytes(range(32))
 HEADS = "strongroom_audit_lane"
 LANE = 0
 """The lane of every row: all of them together make the tests' numbers."""
-BASE = 0
-"""The numbers of rows that stand before the first one that a test records."""
 TRAIL = ("strongroom_audit", HEADS)
 CHECKPOINTS = ("strongroom_checkpoint", "strongroom_checkpoint_state")
 

@@ -14,10 +14,15 @@ from strongroom.core.clock import SystemClock
 from strongroom.core.errors import StrongroomError, Unavailable
 from strongroom.core.http.tls.files import check_files
 from strongroom.core.ledger.contract import Check
+from strongroom.core.ledger.inspecting import rows_altered
 from strongroom.core.ledger.installed import Installed, check_schema, reading
 from strongroom.core.ledger.trail import look_up_trail_key
+from strongroom.core.security.audit import AuditBroken
 from strongroom.core.security.upkeep.token_expiry import SOON_DAYS, find_expiring
 from strongroom.core.terminal import print_table
+from strongroom.core.transparency.checkpoint import public_key
+from strongroom.core.transparency.file import read_checkpoints
+from strongroom.core.transparency.inspection import Inspection
 from strongroom.core.transparency.verification import verify
 from strongroom.registry import BROKEN, BY_NAME
 from strongroom.settings import Settings
@@ -53,7 +58,15 @@ async def _broken() -> str:
 async def _audit_trail(one: Installed, settings: Settings) -> str:
     async with reading(one) as database:
         key = await look_up_trail_key(BY_NAME[one.ledger], settings.ledgers[one.ledger], database)
-        return f"{await verify(database, key)} rows verified"
+        chains = partial(verify, database, key)
+        inspection = Inspection(
+            one.ledger, database, public_key(key), chains, [partial(rows_altered, database, key)]
+        )
+        file = settings.checkpoints.file
+        report = await inspection.run([] if file is None else read_checkpoints(file))
+    if report.findings:
+        raise AuditBroken("; ".join(f"{found.code}: {found.detail}" for found in report.findings))
+    return report.summary
 
 
 async def _tokens(one: Installed) -> str:

@@ -13,7 +13,7 @@ from strongroom.core.transparency.checkpoint import Checkpoint
 from strongroom.core.transparency.inspection import Finding, Inspection
 from strongroom.core.transparency.verification import verify
 from support.clock import ManualClock
-from support.trails import BASE, CHECKPOINTS, LANE, LEDGER, TRAIL, Trail
+from support.trails import CHECKPOINTS, LANE, LEDGER, TRAIL, Trail
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 async def trail(database: Database, clock: ManualClock) -> Trail:
     """Nine rows, three checkpoints of three rows each, and a tenth row that no checkpoint has yet. Their numbers are 1 to 10."""
     trail = Trail(database=database, clock=clock)
-    for number in range(1 + BASE, 10):
+    for number in range(1, 10):
         await trail.record(str(number))
         if number == 7:
             trail.older = await trail.dump(*TRAIL)
@@ -41,7 +41,7 @@ async def last_of(trail: Trail) -> Checkpoint:
 
 async def test_a_whole_trail_has_no_findings(trail: Trail) -> None:
     report = await trail.verify(await last_of(trail))
-    assert (report.findings, report.rows, report.checkpoints) == ([], 10 - BASE, 3)
+    assert (report.findings, report.rows, report.checkpoints) == ([], 10, 3)
 
 
 ONE = "strongroom_checkpoint SET"

@@ -97,7 +97,7 @@ def verify(
             failed = True
             typer.echo(f"{definition.name}: {finding.code}: {finding.detail}")
         if not report.findings:
-            typer.echo(f"{definition.name}: {summary_of(report)}")
+            typer.echo(f"{definition.name}: {report.summary}")
     if failed:
         raise typer.Exit(1)
 
@@ -154,13 +154,6 @@ def check(
     except NotProven as error:
         raise InvalidInput(str(error), code="not_proven") from None
     typer.echo(json.dumps(found))
-
-
-def summary_of(report: Report) -> str:
-    last = report.last
-    if last is None:
-        return f"{report.rows} rows verified; no checkpoint yet"
-    return f"{report.rows} rows verified, {last.rows} of them up to checkpoint {last.number} of {last.at}"
 
 
 def _kept(text: str, ledgers: Collection[str]) -> Sequence[Checkpoint]:

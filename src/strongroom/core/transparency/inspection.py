@@ -67,6 +67,14 @@ class Report:
     checkpoints: int
     last: Checkpoint | None
 
+    @property
+    def summary(self) -> str:
+        """Where nothing is wrong."""
+        last = self.last
+        if last is None:
+            return f"{self.rows} rows verified; no checkpoint yet"
+        return f"{self.rows} rows verified, {last.rows} of them up to checkpoint {last.number} of {last.at}"
+
 
 @dataclass(slots=True, kw_only=True)
 class _Walk:

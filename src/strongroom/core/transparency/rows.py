@@ -1,7 +1,8 @@
 """The rows of the audit trail as checkpoints count them: lane by lane, by their numbers there, which have no gaps.
 
 A lane's head is changed in the transaction that adds a row to it. So the heads of one snapshot name exactly the rows that were
-committed then: a row that commits later has a higher number in its lane, whatever its `sequence` is.
+committed then: a row that commits later has a higher number in its lane, whatever its `sequence` is. The rows of before there were
+lanes are lane -1, and their number is their `sequence`.
 """
 
 import hashlib
@@ -11,20 +12,17 @@ from functools import partial
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select, tuple_
 
 from strongroom.core.json_decoder import decode_json
+from strongroom.core.security.trail.lanes import OLD_LANE
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.tables import metadata
 from strongroom.core.transparency.checker import ENTRY, leaf_hash
 
 CHUNK: Final = 1_000
 PAYMENT_BYTES: Final = 32
 NO_PAYMENT: Final = bytes(PAYMENT_BYTES)
-OLD_LANE: Final = -1
-"""The rows of before there were lanes; their number is their `sequence`."""
-_LANES: Final = metadata.tables.get("strongroom_audit_lane")
 SIGNATURES: Final = frozenset({"sign", "admit"})
 """The actions whose rows are of one signed payload."""
 
@@ -82,33 +80,31 @@ def payment_in(details: str) -> bytes:
 
 def load_heads(connection: Connection) -> dict[int, int]:
     """The number of the last row of each lane that has one."""
-    if _LANES is None:
-        last = connection.execute(select(metadata.tables["strongroom_audit_head"].c.sequence)).scalar()
-        return {OLD_LANE: last} if last else {}
-    rows = connection.execute(select(_LANES.c.lane, _LANES.c.number)).all()
+    heads = tables.audit_lane.c
+    rows = connection.execute(select(heads.lane, heads.number)).all()
     return {row.lane: row.number for row in rows if row.number}
 
 
 def load_rows(connection: Connection, lane: int, after: int, upto: int, limit: int) -> Sequence[LaneRow]:
     """The rows of a lane with numbers above `after` up to `upto`, in order, as far as they are there."""
     columns = tables.audit.c
-    query = select(tables.audit).limit(limit)
+    is_in: ColumnElement[bool] = columns.lane == lane
+    number = columns.number
     if lane == OLD_LANE:
-        query = query.where(columns.sequence.between(after + 1, upto)).order_by(columns.sequence)
-        query = query if _LANES is None else query.where(columns.lane.is_(None))
-    else:
-        numbered = query.where(columns.lane == lane, columns.number.between(after + 1, upto))
-        query = numbered.order_by(columns.number)
+        is_in, number = columns.lane.is_(None), columns.sequence
+    query = select(tables.audit).where(is_in, number.between(after + 1, upto)).order_by(number).limit(limit)
     return [lane_row(row) for row in connection.execute(query)]
 
 
 def load_tips(connection: Connection, positions: Mapping[int, int]) -> dict[int, bytes]:
     """The leaves of these rows, by lane, of those that are there."""
-    found = {}
-    for lane, number in positions.items():
-        for row in load_rows(connection, lane, number - 1, number, 1):
-            found[lane] = row.leaf
-    return found
+    columns = tables.audit.c
+    wanted = [(lane, number) for lane, number in positions.items() if lane != OLD_LANE]
+    query = select(tables.audit).where(tuple_(columns.lane, columns.number).in_(wanted))
+    rows = [lane_row(row) for row in connection.execute(query)] if wanted else []
+    if (last := positions.get(OLD_LANE)) is not None:
+        rows += load_rows(connection, OLD_LANE, last - 1, last, 1)
+    return {row.lane: row.leaf for row in rows}
 
 
 async def load_range(
@@ -128,7 +124,7 @@ async def load_range(
 
 
 def lane_row(row: Row[Any]) -> LaneRow:
-    is_old = _LANES is None or row.lane is None
+    is_old = row.lane is None
     return LaneRow(
         lane=OLD_LANE if is_old else row.lane,
         number=as_number(row.sequence if is_old else row.number),
