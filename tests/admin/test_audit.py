@@ -9,10 +9,8 @@ import pytest
 
 from admin.test_payments import store
 from strongroom.core.security.access import Principal
-from strongroom.core.security.audit import Audit
 from strongroom.core.transparency.checker import check
 from support.admin_office import Office
-from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 ALL = ("atto", "hathor")
@@ -20,9 +18,8 @@ ALL = ("atto", "hathor")
 
 async def record(office: Office, ledger: str, subject: str, action: str = "sign") -> None:
     principal = Principal(name="token:ann", scopes=frozenset())
-    append = partial(
-        Audit(office.clock, open_trail()).append, principal=principal, action=action, subject=subject
-    )
+    ledger_audit = office.ledgers[ledger].audit
+    append = partial(ledger_audit.append, principal=principal, action=action, subject=subject)
     await office.ledgers[ledger].database.write(append)
     office.clock.advance(1)
 
@@ -122,7 +119,7 @@ async def test_checkpoints_and_receipts_by_the_api(office: Office) -> None:
         await store(office, "atto", number)
         principal = Principal(name="token:ann", scopes=frozenset())
         append = partial(
-            Audit(office.clock, office.ledgers["atto"].trail_key).append,
+            office.ledgers["atto"].audit.append,
             principal=principal,
             action="sign",
             subject="alice",
