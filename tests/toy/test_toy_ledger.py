@@ -138,7 +138,9 @@ async def test_killed_in_the_midst_it_resumes_and_pays_once(
         assert following.json()["outcome"] == "ACCEPTED"
     assert [one.transfer.amount for one in node.chain.taken] == [100, 5]
     verified = await installation.run("doctor")
-    assert "4 rows verified" in verified.stdout, verified.stdout  # the key, an account, two signatures
+    assert "6 rows verified" in verified.stdout, (
+        verified.stdout
+    )  # tags, rules, the key, an account, two signatures
 
 
 async def test_a_second_offer_refused_while_the_first_is_under_way_rejects_nothing(
