@@ -8,14 +8,18 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
+from strongroom.core.errors import StrongroomError
 from strongroom.core.storage.database import ANSWER_S, Database
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 
-class Died(Exception):
-    """The process died; its callers get no answer."""
+class Died(StrongroomError):
+    """The process died; its callers get no answer. What it would still do when it ends meets this, as a database that is away."""
+
+    def __init__(self) -> None:
+        super().__init__("the process died")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
