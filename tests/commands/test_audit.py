@@ -98,6 +98,12 @@ def test_checkpoints_are_listed_continue_each_other_and_are_verified(
     bad = installation.run("audit", "verify", "--ledger", "hathor", "--since", forged)
     assert bad.status == 1
     assert [line.split(": ")[:2] for line in bad.stdout] == [["hathor", "checkpoint_forged"]]
+    gone = {"STRONGROOM_CHECKPOINT_FILE": str(tmp_path / "gone")}
+    without = installation.run("audit", "verify", "--ledger", "hathor", variables=gone)
+    assert without.status == 0
+    assert "gone has no checkpoint of hathor: nothing is compared with it" in " ".join(
+        " ".join(without.stderr).split()
+    )
     (tmp_path / "empty").touch()
     for since, named in ((str(tmp_path / "empty"), "hathor"), (str(kept), "atto")):
         nothing = installation.run("audit", "verify", "--ledger", named, "--since", since)

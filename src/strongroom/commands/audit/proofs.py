@@ -84,8 +84,11 @@ def verify(
     names = {one.name for one in named_or_configured(ledger)}
     kept = [one for each in since or () for one in _kept(each, names)]
     settings = administrative_settings(None if ledger is None else [ledger])
-    if settings.checkpoints.file is not None:
-        kept += read_checkpoints(settings.checkpoints.file)
+    if (file := settings.checkpoints.file) is not None:
+        in_file = read_checkpoints(file)
+        kept += in_file
+        for name in sorted(names - {one.ledger for one in in_file}):
+            typer.echo(f"{file} has no checkpoint of {name}: nothing is compared with it", err=True)
 
     async def work(running: Ledger) -> Report:
         with progress(f"{running.definition.name} rows") as advance:
