@@ -28,6 +28,10 @@ KINDS: Final[Mapping[str, str]] = {
     "wallet.import": "wallet.changed",
     "wallet.lock": "wallet.changed",
     "wallet.unlock": "wallet.changed",
+    "wallet.rekey": "wallet.changed",
+    "wallet.guess": "wallet.guessed",
+    "export": "wallet.exported",
+    "rows.refuse": "rows.refused",
     "key.import": "wallet.changed",
     "key.remove": "wallet.changed",
     "seal": "service.sealed",
@@ -63,7 +67,7 @@ class AuditedEvents:
 
 _RULES: Final = "guard"
 """What people did to rules and freezes is told in the order in which they did it."""
-_OF_ONE: Final = ("approval.", "token.", "authentication.", "wallet.", "service.")
+_OF_ONE: Final = ("approval.", "token.", "authentication.", "wallet.", "service.", "rows.")
 
 
 def _wallet(action: str, subject: str, details: Mapping[str, Any]) -> str:
