@@ -7,6 +7,7 @@ import pytest
 
 from strongroom.core.errors import LeaseLost
 from strongroom.core.webhooks.administration import EndpointChange
+from strongroom.core.webhooks.delivery import PARALLEL
 from strongroom.core.webhooks.endpoint import EndpointState
 from support.webhook_house import BOSS, Delivery, WebhookHouse, receiving
 
@@ -244,3 +245,31 @@ async def test_two_processes_deliver_nothing_out_of_order(house: WebhookHouse, s
             await house.until(lambda: receiver.numbers("a")[-1:] == [12])
     firsts = list(dict.fromkeys(receiver.numbers("a")))
     assert firsts == [*range(13)], "what was told twice was told in its order the first time"
+
+
+async def test_a_process_that_takes_over_waits_as_long_as_the_one_before(
+    house: WebhookHouse, second: WebhookHouse
+) -> None:
+    async with receiving(lambda _: 429) as receiver:
+        receiver.headers = ((b"retry-after", b"600"),)
+        await house.add("shop", receiver.url)
+        await house.announce("a", 1)
+        async with house.delivering():
+            await house.until(lambda: len(receiver.attempts) == 1)
+            await house.pass_s(3)
+        async with second.delivering():
+            await second.pass_s(300, step_s=5)
+            assert len(receiver.attempts) == 1
+            await second.pass_s(320, step_s=5)
+            assert len(receiver.attempts) == 2
+
+
+async def test_gone_ends_the_attempts_of_every_stream_at_once(house: WebhookHouse) -> None:
+    async with receiving(lambda _: 410) as receiver:
+        await house.add("shop", receiver.url)
+        for number in range(40):
+            await house.announce(f"stream {number}", number)
+        async with house.delivering():
+            await house.until(lambda: bool(receiver.attempts))
+            await house.pass_s(10)
+    assert len(receiver.attempts) <= PARALLEL
