@@ -88,7 +88,10 @@ async def test_a_receiver_that_drips_is_left_after_the_time_limit(
     house: WebhookHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender_module, "TIMEOUT_S", 0.2)
-    async with hostile_peer(lambda: itertools.repeat(b"", 10**9)) as peer, receiving() as receiver:
+    async with (
+        hostile_peer(once(*(bytes([each]) for each in b"HTTP/1.1 2"))) as peer,
+        receiving() as receiver,
+    ):
         await house.add("drips", peer.url)
         await house.add("shop", receiver.url)
         await house.announce("a", 1)
