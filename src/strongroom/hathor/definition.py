@@ -1,6 +1,6 @@
 """What the house knows of the Hathor ledger without running it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,6 @@ from strongroom.core.guard.rule import approval_scope
 from strongroom.core.guard.vocabulary import Vocabulary
 from strongroom.core.ledger.contract import Check, LedgerDefinition, OwnVariables, Surroundings
 from strongroom.core.ledger.installed import Installed
-from strongroom.core.security.keys.trail_key import TRAIL, secret_of
 from strongroom.core.storage.schema import Revisions
 from strongroom.hathor.settings import (
     CREDENTIALS,
@@ -62,12 +61,12 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
 
         return HathorLedger(self, settings, surroundings)
 
-    def trail_secret(self, settings: HathorSettings) -> bytes:
-        """Nothing is sealed here, so the secret comes from the one that signs the clients' tokens."""
+    def trail_secrets(self, settings: HathorSettings) -> Sequence[bytes]:
+        """Nothing is sealed here, so the secrets are those that sign the clients' tokens."""
         if settings.api.auth_secrets:
-            return secret_of(settings.api.auth_secrets[0].reveal().encode(), TRAIL)
+            return [secret.reveal().encode() for secret in settings.api.auth_secrets]
         if settings.secret_file is not None and settings.secret_file.exists():
-            return secret_of(settings.secret_file.read_text().strip().encode(), TRAIL)
+            return [settings.secret_file.read_text().strip().encode()]
         raise VaultError(
             "AUTH_SECRET is not set, and the audit trail is written with it: set it as the service has it",
             code="key_missing",

@@ -49,6 +49,7 @@ from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.custody.backends import KeyBackends
 from strongroom.core.security.custody.custody import CARRY_ON_S, POLL_S, Custody
 from strongroom.core.security.custody.keeping import Keeping
+from strongroom.core.security.keys.kept import open_kept
 from strongroom.core.security.keys.source import KeySource
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.policy import Policy, SigningGate
@@ -351,7 +352,8 @@ class LedgerBase(ABC, Generic[S]):
             return
         try:
             if self.custody is None:
-                self.trail_key.open(self.definition.trail_secret(self.settings))
+                given = self.definition.trail_secrets(self.settings)
+                self.trail_key.open(await open_kept(self.database, given, self.entropy))
             else:
                 await self.custody.open()
         except (KeyBackendAway, Sealed, VaultError) as error:

@@ -8,7 +8,7 @@ definition imports what runs the ledger only when it is needed, so that a proces
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -225,8 +225,10 @@ class LedgerDefinition(ABC, Generic[S, L]):
         """The sealed values in the ledger's database; None if there are none."""
         return None
 
-    def trail_secret(self, settings: S) -> bytes:
-        """The 32 bytes that the audit trail of a ledger without key-encryption key is made with. Such a ledger overrides this.
+    def trail_secrets(self, settings: S) -> Sequence[bytes]:
+        """What the audit trail's secret is kept under in a ledger without key-encryption key: the present secret, then the one before.
+
+        Such a ledger overrides this.
 
         Raises:
             VaultError: this process has none; the message says which variable or file is missing.

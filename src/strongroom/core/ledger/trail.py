@@ -3,6 +3,7 @@
 from strongroom.core.ledger.contract import AnyLedger, LedgerSettings
 from strongroom.core.ledger.key_backends import opened_backends
 from strongroom.core.security.custody.backends import KeySupply
+from strongroom.core.security.keys.kept import look_at_kept
 from strongroom.core.security.keys.ring import TRAIL
 from strongroom.core.security.keys.secrets import look_at_secret
 from strongroom.core.security.keys.trail_key import TrailKey
@@ -18,7 +19,8 @@ async def look_up_trail_key(ledger: AnyLedger, settings: LedgerSettings, databas
         KeyBackendAway: what keeps the key does not answer.
     """
     if ledger.holdings() is None or settings.key is None:
-        return TrailKey(ledger.trail_secret(settings))
+        given = ledger.trail_secrets(settings)
+        return TrailKey(await database.read(lambda connection: look_at_kept(connection, given)))
     versions = await database.read(load_versions)
     async with opened_backends(settings.key) as backends:
         found = await KeySupply(source=settings.key, backends=backends).found(versions)
