@@ -30,6 +30,7 @@ NOISE = secrets.token_bytes(2_000)
         base64.b64encode(b"xxx" + KEY),
         base64.b32encode(KEY),
     ],
+    ids=range(12),
 )
 @pytest.mark.parametrize("is_text", [True, False])
 def test_a_key_is_found(leak: bytes, *, is_text: bool) -> None:
@@ -56,6 +57,7 @@ def test_a_key_is_found(leak: bytes, *, is_text: bool) -> None:
         base64.b64encode(f"user:{PHRASE}".encode()).decode(),
         PHRASE.encode().hex(),
     ],
+    ids=range(13),
 )
 def test_a_phrase_is_found(leak: str) -> None:
     canaries = Canaries()

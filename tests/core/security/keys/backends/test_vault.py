@@ -301,7 +301,7 @@ async def test_a_key_that_does_not_come_back_is_not_relied_on() -> None:
         endless,
         lambda: [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}"[:-1], b""],
     ],
-    ids=str,
+    ids=range(11),
 )
 @pytest.mark.timeout(60)
 async def test_what_may_pass_counts_as_away(answer: Callable[[], Iterable[bytes]]) -> None:
