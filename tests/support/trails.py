@@ -18,7 +18,7 @@ from strongroom.core.transparency.file import CheckpointFile
 from strongroom.core.transparency.inspection import Inspection, Report, TrailCheck
 from strongroom.core.transparency.making import Checkpoints
 from strongroom.core.transparency.proving import Proofs
-from strongroom.core.transparency.verification import verify
+from strongroom.core.transparency.verification import restart_of, verify
 from support.clock import ManualClock
 
 LEDGER = "toy"
@@ -89,7 +89,8 @@ class Trail:
 
     def inspection(self, checks: tuple[TrailCheck, ...] = ()) -> Inspection:
         chains = partial(verify, self.database, self.key)
-        return Inspection(LEDGER, self.database, self.checkpoints.public_key, chains, checks)
+        restarted = partial(restart_of, self.database, self.key)
+        return Inspection(LEDGER, self.database, self.checkpoints.public_key, chains, checks, restarted)
 
     async def codes(self, *kept: Any) -> set[str]:
         return {found.code for found in (await self.verify(*kept)).findings}

@@ -23,7 +23,7 @@ from strongroom.core.terminal import print_table
 from strongroom.core.transparency.checkpoint import public_key
 from strongroom.core.transparency.file import read_checkpoints
 from strongroom.core.transparency.inspection import Inspection
-from strongroom.core.transparency.verification import verify
+from strongroom.core.transparency.verification import restart_of, verify
 from strongroom.registry import BROKEN, BY_NAME
 from strongroom.settings import Settings
 
@@ -60,13 +60,19 @@ async def _audit_trail(one: Installed, settings: Settings) -> str:
         key = await look_up_trail_key(BY_NAME[one.ledger], settings.ledgers[one.ledger], database)
         chains = partial(verify, database, key)
         inspection = Inspection(
-            one.ledger, database, public_key(key), chains, [partial(rows_altered, database, key)]
+            one.ledger,
+            database,
+            public_key(key),
+            chains,
+            [partial(rows_altered, database, key)],
+            partial(restart_of, database, key),
         )
         file = settings.checkpoints.file
         report = await inspection.run([] if file is None else read_checkpoints(file))
     if report.findings:
-        raise AuditBroken("; ".join(f"{found.code}: {found.detail}" for found in report.findings))
-    return report.summary
+        told = [*report.findings, *report.notices]
+        raise AuditBroken("; ".join(f"{found.code}: {found.detail}" for found in told))
+    return "; ".join([report.summary, *(f"{found.code}: {found.detail}" for found in report.notices)])
 
 
 async def _tokens(one: Installed) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated, TypeVar
 
 import typer
@@ -30,6 +31,7 @@ from strongroom.core.security.keys.versions import KeyVersion
 from strongroom.core.security.repair import ExaminedRow, Repair
 from strongroom.core.storage.database import Database
 from strongroom.core.terminal import minute, print_table, progress
+from strongroom.core.transparency.store import last_for_restart
 from strongroom.registry import LEDGERS
 
 application = typer.Typer(
@@ -39,6 +41,10 @@ application = typer.Typer(
 
 T = TypeVar("T")
 
+RESTARTED = (
+    "the secret of the audit trail is lost too: the trail begins anew, and earlier rows cannot be verified any more"
+    " (strongroom audit verify --ledger {ledger}). Look at tokens and rules now: strongroom rows list {ledger}"
+)
 SEALING = [ledger for ledger in LEDGERS if ledger.holdings() is not None]
 
 Ledger = Annotated[str, typer.Argument(help=f"{' or '.join(one.name for one in SEALING)}.")]
@@ -170,7 +176,10 @@ def _chosen(names: list[str] | None, *, every: bool) -> list[str] | None:
 
 async def _with(ledger: str, work: Callable[[Repair], Awaitable[T]]) -> T:
     async with _repair(ledger) as repair:
-        return await work(repair)
+        done = await work(repair)
+        if repair.has_restarted:
+            typer.echo(RESTARTED.format(ledger=ledger), err=True)
+        return done
 
 
 @asynccontextmanager
@@ -180,7 +189,7 @@ async def _repair(ledger: str) -> AsyncIterator[Repair]:
     await require_installed(settings, definition)
     own, holdings = own_settings(definition, settings), definition.holdings()
     assert holdings is not None  # noqa: S101 - for the type checker: the ledger is one of SEALING
-    database, trail_key = Database(own.database), TrailKey()
+    database = Database(own.database)
     try:
         clock = SystemClock()
         async with opened_backends(own.key) as backends:
@@ -188,8 +197,8 @@ async def _repair(ledger: str) -> AsyncIterator[Repair]:
                 KeySupply(source=own.key, backends=backends),
                 database,
                 holdings,
-                Audit(clock, trail_key),
-                trail_key,
+                Audit(clock, TrailKey()),
+                partial(last_for_restart, ledger=definition.name),
                 clock=clock,
                 entropy=SystemEntropy(),
             )

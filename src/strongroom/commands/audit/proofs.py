@@ -99,6 +99,8 @@ def verify(
         for finding in report.findings:
             failed = True
             typer.echo(f"{definition.name}: {finding.code}: {finding.detail}")
+        for notice in report.notices:
+            typer.echo(f"{definition.name}: {notice.code}: {notice.detail}")
         if not report.findings:
             typer.echo(f"{definition.name}: {report.summary}")
     if failed:

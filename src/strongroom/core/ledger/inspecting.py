@@ -11,7 +11,7 @@ from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.storage.database import Database
 from strongroom.core.transparency.inspection import Finding, Inspection, TrailCheck
 from strongroom.core.transparency.making import Checkpoints
-from strongroom.core.transparency.verification import verify
+from strongroom.core.transparency.verification import restart_of, verify
 
 ALTERED = "row_altered"
 SEALED_ALTERED = "sealed_row_altered"
@@ -24,7 +24,14 @@ def make_inspection(
     checks: list[TrailCheck] = [partial(rows_altered, database, key)]
     if custody is not None:
         checks.append(partial(sealed_rows_altered, database, custody))
-    return Inspection(ledger, database, checkpoints.public_key, partial(verify, database, key), checks)
+    return Inspection(
+        ledger,
+        database,
+        checkpoints.public_key,
+        partial(verify, database, key),
+        checks,
+        partial(restart_of, database, key),
+    )
 
 
 async def rows_altered(database: Database, key: TrailKey) -> list[Finding]:

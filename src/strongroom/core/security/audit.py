@@ -23,6 +23,13 @@ from strongroom.core.security.trail.lanes import (
     lock_heads,
     move_heads,
 )
+from strongroom.core.security.trail.restart import (
+    RESTART,
+    SUBJECT,
+    LastCheckpoint,
+    details_of,
+    measure,
+)
 from strongroom.core.security.trail.rows import (
     Content,
     End,
@@ -96,6 +103,36 @@ class Audit:
             details=text,
         )
         return _add(connection, keys, end, content).sequence
+
+    def restart(
+        self, connection: Connection, principal: Principal, why: str, checkpoint: LastCheckpoint
+    ) -> bool:
+        """Begins the trail anew under the present secret, if every head was written with another one, which is lost.
+
+        Only an operator decides that. Numbers and hashes go on; the first row says what cannot be verified any more.
+
+        Raises:
+            Sealed: the trail's secret is not in memory.
+            AuditBroken: the trail was changed so that it cannot go on.
+        """
+        keys = keys_of(self._key)
+        heads = lock_heads(connection)
+        tagged = [head for head in heads if head.tag is not None]
+        if not tagged or any(is_ours(head, keys) for head in tagged):
+            return False
+        try:
+            stretches = measure(connection, heads)
+            moves = [
+                (one.end, head_tag(keys, one.end), head.at_ms)
+                for one, head in zip(stretches, heads, strict=True)
+            ]
+        except TypeError:
+            raise AuditBroken(
+                "The audit trail cannot begin anew: a value in it is of another kind than its column. Restore a backup"
+            ) from None
+        move_heads(connection, moves)
+        self.append(connection, principal, RESTART, SUBJECT, details_of(why, stretches, checkpoint))
+        return True
 
     def _end(self, connection: Connection, lane: int, keys: TrailKeys) -> End:
         """The lane's last row, with its head locked. The first transaction of all begins the trail."""

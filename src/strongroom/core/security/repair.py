@@ -5,6 +5,7 @@ Both are recorded in the audit trail. The service never does either by itself.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from sqlalchemy import Connection, select
 
@@ -19,7 +20,6 @@ from strongroom.core.security.keys.local import make_secret_file
 from strongroom.core.security.keys.ring import TRAIL, KeyRing
 from strongroom.core.security.keys.secrets import renew_secrets
 from strongroom.core.security.keys.source import FoundKey
-from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.keys.versions import (
     KeyState,
     active_of,
@@ -29,8 +29,11 @@ from strongroom.core.security.keys.versions import (
     set_key_check,
 )
 from strongroom.core.security.trail.lanes import exclude_signatures
+from strongroom.core.security.trail.restart import LastCheckpoint
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
+
+KEY_LOST: Final = "the key-encryption key that the secret was sealed under is not here any more"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +62,17 @@ class Repair:
         database: Database,
         holdings: Holdings,
         audit: Audit,
-        trail_key: TrailKey,
+        last_checkpoint: Callable[[Connection], LastCheckpoint],
         *,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
-        """`trail_key`, which `audit` writes with, is opened when something is written."""
+        """The key that `audit` writes with is opened when something is written.
+
+        `last_checkpoint` finds the one that the trail's first row names if the trail has to begin anew.
+        """
+        self.has_restarted = False
+        """Whether the audit trail began anew, because its secret is lost too."""
         self._clock = clock
         self._entropy = entropy
         self._supply = supply
@@ -72,7 +80,7 @@ class Repair:
         self._database = database
         self._holdings = holdings
         self._audit = audit
-        self._trail_key = trail_key
+        self._last_checkpoint = last_checkpoint
 
     async def look(self) -> list[ExaminedRow]:
         """The problems that the service would find in each row.
@@ -169,11 +177,12 @@ class Repair:
 
         def unit(connection: Connection) -> None:
             state = lock_state(connection)
-            renew_secrets(connection, ring, self._entropy)
-            self._trail_key.open(ring.secret(TRAIL))
+            begun = renew_secrets(connection, ring, self._entropy)
+            self._audit.key.open(ring.secret(TRAIL))
             if {row.name: row.values for row in self._holdings.rows(connection)} != seen:
                 raise Conflict("The rows were changed meanwhile: stop the service, or try again")
             exclude_signatures(connection)
+            self.has_restarted = TRAIL in begun and self._restart(connection)
             work(connection, bindings)
             check = ring.current.check()
             if state != check:
@@ -183,6 +192,9 @@ class Repair:
             set_active(connection, ring.version, check, self._clock.now_ms())
 
         await self._database.write(unit)
+
+    def _restart(self, connection: Connection) -> bool:
+        return self._audit.restart(connection, OPERATOR, KEY_LOST, self._last_checkpoint(connection))
 
     def _chosen(self, examined: Sequence[ExaminedRow], names: Collection[str] | None) -> list[ExaminedRow]:
         if names is None:

@@ -19,6 +19,7 @@ from strongroom.core.clock import iso_instant, parse_instant
 from strongroom.core.errors import Conflict, InvalidInput
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.keys.trail_key import TrailKey
+from strongroom.core.security.trail.restart import Restart
 from strongroom.core.transparency.checker import leaf_hash, message_of
 
 PURPOSE: Final = b"checkpoint"
@@ -114,6 +115,11 @@ def log_leaf(one: Checkpoint, ranges: Ranges) -> bytes:
     of_ranges = hashlib.sha256(ranges.text.encode()).digest()
     entry = BATCH.pack(one.number, one.at_ms, one.rows, one.batch_rows, one.batch_root, of_ranges)
     return leaf_hash(entry)
+
+
+def is_last_before(restart: Restart, one: Checkpoint) -> bool:
+    """Whether it is the last one of before the trail began anew. Its signature has no key any more."""
+    return (one.number, one.hash) == (restart.checkpoint.number, restart.checkpoint.hash)
 
 
 def signing_key(trail_key: TrailKey) -> Ed25519PrivateKey:

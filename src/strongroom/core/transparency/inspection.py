@@ -12,6 +12,10 @@ sign. What they did shows as findings, each with a stable code:
     checkpoint_chain        a checkpoint does not continue the one before it
     checkpoint_state        what the next checkpoint would go on from does not belong to the last one
 
+What is no error, and must be known, is a notice:
+
+    trail_restarted         an operator began the trail anew, because its secret was lost: what was written before has no key any more
+
 Further checks have codes of their own (`core.ledger.inspecting`).
 """
 
@@ -23,13 +27,17 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection
 
+from strongroom.core.clock import iso_instant
 from strongroom.core.security.audit import AuditBroken
+from strongroom.core.security.trail.lanes import OLD_LANE
+from strongroom.core.security.trail.restart import Restart
 from strongroom.core.storage.database import Database
 from strongroom.core.transparency.checkpoint import (
     NONE_BEFORE,
     Checkpoint,
     CheckpointsBroken,
     Ranges,
+    is_last_before,
     log_leaf,
 )
 from strongroom.core.transparency.merkle import Frontier, tree_root
@@ -44,12 +52,14 @@ from strongroom.core.transparency.store import (
 )
 
 CHUNK: Final = 200
+LISTED: Final = 10
+RESTARTED: Final = "trail_restarted"
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong."""
+    """One thing that is wrong, or that must be known."""
 
     code: str
     detail: str
@@ -66,20 +76,33 @@ class Report:
     """So many rows of the chains are whole; 0 where they are not."""
     checkpoints: int
     last: Checkpoint | None
+    restart: Restart | None = None
 
     @property
     def summary(self) -> str:
         """Where nothing is wrong."""
         last = self.last
+        if self.restart is not None:
+            until = (
+                "no checkpoint yet" if last is None else f"the last checkpoint is {last.number} of {last.at}"
+            )
+            lost = min(self.rows, self.restart.rows)
+            return f"{self.rows - lost} rows verified, and {lost} compared with the restart; {until}"
         if last is None:
             return f"{self.rows} rows verified; no checkpoint yet"
         return f"{self.rows} rows verified, {last.rows} of them up to checkpoint {last.number} of {last.at}"
+
+    @property
+    def notices(self) -> Sequence[Finding]:
+        """What is no error, and must be known."""
+        return [] if self.restart is None else [Finding(code=RESTARTED, detail=_told(self.restart))]
 
 
 @dataclass(slots=True, kw_only=True)
 class _Walk:
     """Where the walk along the checkpoints is."""
 
+    restart: Restart | None
     last: Checkpoint | None = None
     frontier: Frontier | None = field(default_factory=Frontier)
     """None: a gap hides how the log goes on."""
@@ -90,6 +113,12 @@ class _Walk:
 
     def find(self, code: str, detail: str) -> None:
         self.findings.append(Finding(code=code, detail=detail))
+
+    def is_from_before(self, one: Checkpoint) -> bool:
+        """Whether its key is lost. The last one of them is known, and those before by what each one names."""
+        if self.restart is None or one.number > self.restart.checkpoint.number:
+            return False
+        return one.number < self.restart.checkpoint.number or is_last_before(self.restart, one)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +141,18 @@ class Inspection:
         public_key: bytes,
         chains: Callable[[], Awaitable[int]],
         checks: Sequence[TrailCheck] = (),
+        restarted: Callable[[], Awaitable[Restart | None]] | None = None,
     ) -> None:
-        """`chains` checks the rows themselves and returns how many there are; it raises `AuditBroken`."""
+        """`chains` checks the rows themselves and returns how many there are; it raises `AuditBroken`.
+
+        `restarted` finds the last time that the trail began anew.
+        """
         self._ledger = ledger
         self._database = database
         self._public_key = public_key
         self._chains = chains
         self._checks = checks
+        self._restarted = restarted
 
     async def run(
         self, kept: Sequence[Checkpoint] = (), progress: Progress = lambda _done, _all: None
@@ -129,15 +163,16 @@ class Inspection:
             rows = await self._chains()
         except AuditBroken as error:
             findings.append(Finding(code="chain_broken", detail=error.message))
+        restart = None if self._restarted is None else await self._restarted()
         begun = await self._database.read(self._look)  # at one moment: others may be made meanwhile
-        walk = await self._walk(begun, progress)
+        walk = await self._walk(begun, restart, progress)
         findings += [*walk.findings, *self._state(begun, walk)]
         for one in kept:
             if one.ledger == self._ledger:
-                findings += await self._kept(one)
+                findings += await self._kept(one, restart)
         for check in self._checks:
             findings += await check()
-        return Report(findings=findings, rows=rows, checkpoints=walk.count, last=walk.last)
+        return Report(findings=findings, rows=rows, checkpoints=walk.count, last=walk.last, restart=restart)
 
     def _look(self, connection: Connection) -> _Begun:
         last = load_last(connection, self._ledger)
@@ -147,9 +182,13 @@ class Inspection:
             state, fault = None, error.message
         return _Begun(last=None if last is None else last.checkpoint, state=state, fault=fault)
 
-    async def _walk(self, begun: _Begun, progress: Progress) -> _Walk:
+    async def _walk(self, begun: _Begun, restart: Restart | None, progress: Progress) -> _Walk:
         """Along all stored checkpoints, from the first to the one that was the last."""
-        walk = _Walk()
+        walk = _Walk(restart=restart)
+        last = 0 if begun.last is None else begun.last.number
+        if restart is not None and last < restart.checkpoint.number:
+            missing = f"checkpoints after {last} are gone: when the trail began anew, the last one was"
+            walk.find("checkpoint_missing", f"{missing} {restart.checkpoint.number}")
         if begun.last is None:
             return walk
         end, total = begun.last.number, begun.last.rows
@@ -173,7 +212,7 @@ class Inspection:
             walk.frontier = None
         elif one.previous != (NONE_BEFORE if before is None else before.hash):
             walk.find("checkpoint_chain", f"checkpoint {one.number} does not name the one before it")
-        if not one.is_signed_by(self._public_key):
+        if not one.is_signed_by(self._public_key) and not walk.is_from_before(one):
             walk.find("checkpoint_forged", f"checkpoint {one.number} is not signed with the key")
         walk.last, walk.count = one, walk.count + 1
         try:
@@ -238,14 +277,14 @@ class Inspection:
             return [Finding(code="checkpoint_state", detail=detail)]
         return []
 
-    async def _kept(self, one: Checkpoint) -> list[Finding]:
+    async def _kept(self, one: Checkpoint, restart: Restart | None) -> list[Finding]:
         name = f"checkpoint {one.number} of {one.at}"
-        if not one.is_signed_by(self._public_key):
-            return [
-                Finding(
-                    code="checkpoint_forged", detail=f"{name}, which was given, is not signed with the key"
-                )
-            ]
+        is_from_before = restart is not None and one.number <= restart.checkpoint.number
+        if not is_from_before and not one.is_signed_by(self._public_key):
+            detail = f"{name}, which was given, is not signed with the key"
+            if restart is not None:
+                detail += "; if it was signed with the one that is lost, the trail began anew on an older copy of the database"
+            return [Finding(code="checkpoint_forged", detail=detail)]
         load = partial(load_checkpoint, ledger=self._ledger, number=one.number)
         stored = await self._database.read(load)
         if stored is None:
@@ -255,6 +294,26 @@ class Inspection:
             detail = f"{name} is another one in the database: the trail was rewritten"
             return [Finding(code="checkpoint_differs", detail=detail)]
         return []
+
+
+def _told(restart: Restart) -> str:
+    """For people: what cannot be verified any more, and what can."""
+    lanes = [
+        "the rows of before there were lanes"
+        if lane == OLD_LANE
+        else f"lane {lane} up to row {one.end.number}"
+        for lane, one in sorted(restart.lanes.items())
+    ]
+    more = len(lanes) - LISTED
+    listed = ", ".join(lanes[:LISTED]) + (f", and {more} more lanes" if more > 0 else "")
+    unfit = [str(lane) for lane, one in sorted(restart.lanes.items()) if not one.fits]
+    altered = f". Before that, somebody had changed lanes {', '.join(unfit)} or their heads" if unfit else ""
+    number = restart.checkpoint.number
+    signed = f", and checkpoints up to {number}, whose key is lost with it" if number else ""
+    return (
+        f"{restart.principal} began the trail anew at {iso_instant(restart.at_ms)}: {restart.why}. Nobody can verify who wrote the rows"
+        f" before ({listed}){signed}. That they follow one another and were not changed since then is checked{altered}"
+    )
 
 
 def _gaps(lane: int, first: int, last: int, found: Sequence[int]) -> list[str]:

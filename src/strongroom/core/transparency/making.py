@@ -20,6 +20,8 @@ from sqlalchemy import Connection
 from strongroom.core.announcements import Announcement, Announcer
 from strongroom.core.clock import Clock
 from strongroom.core.security.keys.trail_key import TrailKey
+from strongroom.core.security.trail.restart import find_restart
+from strongroom.core.security.trail.rows import keys_of
 from strongroom.core.storage.database import Database
 from strongroom.core.transparency.checkpoint import (
     NONE_BEFORE,
@@ -27,6 +29,7 @@ from strongroom.core.transparency.checkpoint import (
     CheckpointsBroken,
     Ranges,
     document_of,
+    is_last_before,
     log_leaf,
     public_key,
     signing_key,
@@ -148,20 +151,20 @@ class Checkpoints:
             heads=load_heads(connection),
             tips=load_tips(connection, state.positions),
         )
-        self._require_sound(moment)
+        self._require_sound(connection, moment)
         for one, where in ((self._made, "this process made"), (in_file, "the file has")):
             if one is not None:
                 _require_kept(connection, one, where)
         return moment
 
-    def _require_sound(self, moment: _Moment) -> None:
+    def _require_sound(self, connection: Connection, moment: _Moment) -> None:
         number = 0 if moment.last is None else moment.last.checkpoint.number
         if number != moment.state.number:
             raise _broken(f"the last one is {number}, and its state is of {moment.state.number}")
         if moment.last is None:
             return
         last = moment.last.checkpoint
-        if not last.is_signed_by(self.public_key):
+        if not last.is_signed_by(self.public_key) and not self._is_from_before(connection, last):
             raise _broken(f"{number} is not signed with the key of this service")
         if not hmac.compare_digest(moment.state.frontier.root(), last.root):
             raise _broken("its state is not that of the last one")
@@ -172,6 +175,11 @@ class Checkpoints:
                 raise _broken(f"rows of lane {lane} up to {covered} are in {number}, and are gone")
         if moment.tips != moment.state.tips:
             raise _broken(f"rows that {number} ends with are gone, or others are in their place")
+
+    def _is_from_before(self, connection: Connection, last: Checkpoint) -> bool:
+        """Whether it is the last one of before the trail began anew, whose key is lost."""
+        restart = find_restart(connection, keys_of(self._trail_key))
+        return restart is not None and is_last_before(restart, last)
 
     async def _add(self, moment: _Moment, ranges: Ranges) -> Checkpoint | None:
         """Signs and stores the next one; None: another process was quicker."""

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select, true, update
 
 from strongroom.core.coordination.locks import take
 from strongroom.core.json_decoder import decode_json
+from strongroom.core.security.trail.restart import LastCheckpoint
 from strongroom.core.storage.database import locking
 from strongroom.core.transparency.checker import HASH_BYTES
 from strongroom.core.transparency.checkpoint import Checkpoint, CheckpointsBroken, Ranges
@@ -76,6 +77,14 @@ def load_last(connection: Connection, ledger: str) -> Stored | None:
     query = select(checkpoint).order_by(checkpoint.c.number.desc()).limit(1)
     row = connection.execute(query).first()
     return None if row is None else _stored(ledger, row)
+
+
+def last_for_restart(connection: Connection, ledger: str) -> LastCheckpoint:
+    """What the first row of a trail that begins anew notes."""
+    last = load_last(connection, ledger)
+    if last is None:
+        return LastCheckpoint()
+    return LastCheckpoint(number=last.checkpoint.number, hash=last.checkpoint.hash)
 
 
 def load_checkpoints(connection: Connection, ledger: str, after: int, limit: int) -> Sequence[Stored]:

@@ -2,12 +2,14 @@
 
 Whoever changes the database without the key can neither make a row nor set a head back to an earlier one. What an old copy of the
 heads and rows brings back is found where signatures that are stored lack their rows; a checkpoint that is kept elsewhere finds it
-in every case.
+in every case. Where the secret was lost, rows of before have no key: they are compared with what was noted when the trail began
+anew under another one.
 """
 
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Row
@@ -23,6 +25,7 @@ from strongroom.core.security.trail.reading import (
     outline_of,
     rows_of,
 )
+from strongroom.core.security.trail.restart import Restart, digest_after, find_restart
 from strongroom.core.security.trail.rows import (
     GENESIS,
     End,
@@ -50,6 +53,8 @@ class Findings:
     """The rows that were looked at."""
     ends: Mapping[int, End]
     """The last row of each lane."""
+    restart: Restart | None = None
+    """Set where the trail began anew, because its secret was lost: what was written before has no key any more."""
 
 
 async def verify(database: Database, key: TrailKey, *, since: Mapping[int, End] | None = None) -> int:
@@ -74,7 +79,8 @@ async def examine(database: Database, key: TrailKey, *, since: Mapping[int, End]
     if since is None:
         await signatures.load()  # first, because the trail may grow meanwhile
     outline = await database.read(outline_of)
-    check = _Check(database, keys, outline, signatures.note)
+    restart = await restart_of(database, key)
+    check = _Check(database, keys, outline, restart, signatures.note)
     for lane in range(LANES):
         try:
             await check.lane(lane, (since or {}).get(lane) or End(lane=lane))
@@ -87,16 +93,24 @@ async def examine(database: Database, key: TrailKey, *, since: Mapping[int, End]
         except TypeError:
             check.faults.append(f"the trail of before there were lanes: {STRANGE}")
         check.faults += await signatures.missing()
-    return Findings(faults=tuple(check.faults), rows=check.rows, ends=check.ends)
+    return Findings(faults=tuple(check.faults), rows=check.rows, ends=check.ends, restart=restart)
+
+
+async def restart_of(database: Database, key: TrailKey) -> Restart | None:
+    """The last time that the trail began anew under this key. Raises: Sealed."""
+    return await database.read(partial(find_restart, keys=keys_of(key)))
 
 
 class _Check:
     """One look at the trail, as it was when it began."""
 
-    def __init__(self, database: Database, keys: TrailKeys, outline: Outline, note: Note) -> None:
+    def __init__(
+        self, database: Database, keys: TrailKeys, outline: Outline, restart: Restart | None, note: Note
+    ) -> None:
         self._database = database
         self._keys = keys
         self._outline = outline
+        self._restart = restart
         self._note = note
         self.faults: list[str] = []
         self.rows = 0
@@ -106,11 +120,16 @@ class _Check:
         """The rows of a lane that follow `end`, and its head."""
         head, extent = self._outline.heads.get(lane), self._outline.extents.get(lane, NOTHING)
         last = extent.last if head is None else max(extent.last, head.number)
+        lost, digest, is_all = self._lost(lane), GENESIS, end.number == 0
         async for row in rows_of(self._database, lane, after=end.number, last=last):
             if head is not None and row.number > head.number:
                 self._fault(lane, f"row {row.number} was put in after the last one, {head.number}")
                 break
             end = self._follow(end, row)
+            if row.number <= lost:
+                digest = digest_after(digest, row)
+        if self._restart is not None and is_all and lost and digest != self._restart.lanes[lane].digest:
+            self._fault(lane, f"rows up to {lost} are not as they were when the trail began anew")
         self.ends[lane] = end
         self._head(head, end)
         if extent.first < 0 or extent.numbered != extent.rows:
@@ -128,10 +147,16 @@ class _Check:
             self._fault(lane, f"{which} missing")
         elif row.previous_hash != end.hash or row.sequence <= end.sequence:
             self._fault(lane, f"row {number} does not follow the one before it")
-        elif not hmac.compare_digest(row.hash, row_hash(self._keys, end, content_of(row))):
+        elif number > self._lost(lane) and not hmac.compare_digest(
+            row.hash, row_hash(self._keys, end, content_of(row))
+        ):
             before = f", or the sequence of row {end.number} was" if end.number else ""
             self._fault(lane, f"row {number} was changed or was not written by this service{before}")
         return End(lane=lane, number=row.number, sequence=row.sequence, hash=row.hash)
+
+    def _lost(self, lane: int) -> int:
+        """Rows up to this number were written under a secret that is lost."""
+        return 0 if self._restart is None else self._restart.lost(lane)
 
     def _head(self, head: Row[Any] | None, end: End) -> None:
         if head is None:

@@ -86,20 +86,21 @@ def look_at_secret(connection: Connection, found: Sequence[FoundKey], purpose: b
     return _opened(connection, ring, purpose).get(purpose) or _first(ring, purpose)
 
 
-def renew_secrets(connection: Connection, ring: KeyRing, entropy: Entropy) -> None:
-    """Seals the secrets under the current version. Those whose key is lost begin anew."""
+def renew_secrets(connection: Connection, ring: KeyRing, entropy: Entropy) -> frozenset[bytes]:
+    """Seals the secrets under the current version. Those whose key is lost begin anew; returns their purposes."""
     found: dict[bytes, bytes] = {}
     for purpose in SECRETS:
         try:
             found |= _opened(connection, ring, purpose)
         except VaultError:
             continue
-    rows = []
+    begun, rows = frozenset(SECRETS) - found.keys(), []
     for purpose in SECRETS:
         found.setdefault(purpose, _first(ring, purpose))
         rows.append(_row(ring, purpose, found[purpose], entropy.token(NONCE_BYTES)))
     upsert(connection, tables.secret, rows, ["key_version", "sealed"])
     ring.keep(found)
+    return begun
 
 
 def _first(ring: KeyRing, purpose: bytes) -> bytes:
