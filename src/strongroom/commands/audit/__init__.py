@@ -2,7 +2,7 @@
 
 import typer
 
-from strongroom.commands.audit import proofs, trail
+from strongroom.commands.audit import proofs, restart, trail
 
 application = typer.Typer(
     help="The audit trail: who did what, and proof that nobody changed it.", no_args_is_help=True
@@ -17,5 +17,6 @@ for command in (
     proofs.check,
     proofs.consistency,
     proofs.key,
+    restart.restart,
 ):
     application.command()(command)
