@@ -6,11 +6,15 @@ import pytest
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import URL
 
+from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit, AuditBroken
+from strongroom.core.security.keys.trail_key import TrailKey
+from strongroom.core.security.trail.restart import LastCheckpoint
 from strongroom.core.security.trail.rows import GENESIS, Content, old_hash
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
+from strongroom.core.transparency.verification import examine
 from support.clock import ManualClock
 from support.old_database import append_old_rows, write_old_core
 from support.trail import Elsewhere, open_trail, record, verify
@@ -94,3 +98,21 @@ async def test_an_old_trail_that_was_written_anew_is_found_by_its_record(old: Da
     )
     with pytest.raises(AuditBroken, match="was changed or removed"):
         await verify(old)
+
+
+async def test_after_the_secret_was_lost_the_old_rows_still_have_their_record(
+    old: Database, audit: Audit, clock: ManualClock, elsewhere: Elsewhere
+) -> None:
+    await migrate(old, [])
+    await record(old, audit, "new")
+    key = TrailKey(bytes(32))
+    anew = Audit(clock, key)
+    assert await old.write(lambda connection: anew.restart(connection, OPERATOR, "lost", LastCheckpoint()))
+    await record(old, anew, "newer")
+    found = await examine(old, key)
+    assert (found.faults, found.rows) == ((), 6)
+    assert found.restart is not None
+    assert (found.restart.lost(-1), found.restart.rows) == (3, 4)
+    elsewhere("UPDATE strongroom_audit SET subject = 'x' WHERE sequence = 2")
+    with pytest.raises(AuditBroken, match="before there were lanes is broken at row 2"):
+        await verify(old, key)
