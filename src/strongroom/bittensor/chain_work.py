@@ -15,7 +15,7 @@ from strongroom.bittensor.jobs.events import announced_jobs
 from strongroom.bittensor.jobs.results import JobResults
 from strongroom.bittensor.jobs.retention import PURGE_S, Retention
 from strongroom.bittensor.jobs.runner import POLL_S, JobRunner
-from strongroom.bittensor.jobs.tags import JobTags
+from strongroom.bittensor.jobs.tags import JobStore, JobTags
 from strongroom.bittensor.jobs.waiting import OutcomeWaiter
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.settings import BittensorSettings
@@ -116,11 +116,10 @@ class ChainWork:
         )
         self.weights = Weights(
             subnets=subnets,
-            database=database,
+            jobs=JobStore(database=database, tags=JobTags(ledger.audit.key)),
             keyring=keyring,
             submitter=self.submitter,
             results=results,
-            tags=JobTags(ledger.audit.key),
             clock=clock,
             entropy=entropy,
         )

@@ -7,11 +7,12 @@ from functools import partial
 import typer
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy import select
 
 from strongroom.commands.context import administrative_settings
 from strongroom.commands.installed import installed
 from strongroom.core.clock import SystemClock
-from strongroom.core.errors import StrongroomError, Unavailable
+from strongroom.core.errors import StrongroomError, Unavailable, VaultError
 from strongroom.core.http.tls.files import check_files
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.inspecting import rows_altered
@@ -19,6 +20,7 @@ from strongroom.core.ledger.installed import Installed, check_schema, reading
 from strongroom.core.ledger.trail import look_up_trail_key
 from strongroom.core.security.audit import AuditBroken
 from strongroom.core.security.upkeep.token_expiry import SOON_DAYS, find_expiring
+from strongroom.core.storage import tables
 from strongroom.core.terminal import print_table
 from strongroom.core.transparency.checkpoint import public_key
 from strongroom.core.transparency.file import read_checkpoints
@@ -57,7 +59,14 @@ async def _broken() -> str:
 
 async def _audit_trail(one: Installed, settings: Settings) -> str:
     async with reading(one) as database:
-        key = await look_up_trail_key(BY_NAME[one.ledger], settings.ledgers[one.ledger], database)
+        try:
+            key = await look_up_trail_key(BY_NAME[one.ledger], settings.ledgers[one.ledger], database)
+        except VaultError as error:
+            if error.instance_code != "key_missing" or await database.fetch_one(
+                select(tables.audit.c.sequence).limit(1)
+            ):
+                raise
+            return "nothing was recorded yet, and there is no key: the first `strongroom serve` makes it"
         chains = partial(verify, database, key)
         inspection = Inspection(
             one.ledger,

@@ -7,6 +7,7 @@ import pytest
 
 from strongroom.bittensor.authorization.key_use import KeyUse, early_use
 from strongroom.bittensor.authorization.limits import (
+    EXPORT,
     SCOPES,
     SIGN,
     SUBMIT,
@@ -91,8 +92,9 @@ def test_a_right_is_needed_and_enough(right: str) -> None:
     for asked in SCOPES:
         expected = None if asked == right else "forbidden"
         assert Use(right=asked).refusal(principal(right)) == expected
-    assert Use(right=right).refusal(principal("bittensor:*")) is None
-    assert Use(right=right).refusal(principal("*")) is None
+    by_wide_scope = "forbidden" if right == EXPORT else None
+    assert Use(right=right).refusal(principal("bittensor:*")) == by_wide_scope
+    assert Use(right=right).refusal(principal("*")) == by_wide_scope
     assert Use(right=right).refusal(principal("atto:*")) == "forbidden"
 
 

@@ -128,7 +128,7 @@ def test_doctor_opens_every_key_and_misses_the_one_that_sealed_them(
     assert ended.status == 1
     said = {line.split("│")[1].strip(): line for line in ended.stdout if "bittensor" in line and "│" in line}
     assert "2 keys open, 0 are known by their address alone" in said["bittensor keys"]
-    assert "3 rows verified" in said["bittensor audit trail"]
+    assert "5 rows verified" in said["bittensor audit trail"]
     assert "bad" in said["bittensor chain"]
     (Path(variables["STRONGROOM_DATA"]) / "bittensor.kek").unlink()
     ended = run("bittensor", "wallets", variables=variables)

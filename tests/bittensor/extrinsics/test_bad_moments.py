@@ -14,6 +14,7 @@ from strongroom.bittensor import tables
 from strongroom.bittensor.gateway import InvalidNodeResponse
 from strongroom.bittensor.jobs.runner import principal_of
 from strongroom.bittensor.jobs.store import Job, JobExists, find_job
+from strongroom.bittensor.jobs.tags import JobTags
 from strongroom.bittensor.keystore.names import hotkey
 from strongroom.bittensor.weights.setter import REVEAL
 from strongroom.core.errors import Unavailable
@@ -171,7 +172,8 @@ async def test_a_replica_that_lost_its_lead_ends_no_job_that_was_signed(
     """It keeps its place until its outcome is known, and is signed again where that is none."""
     job_id = await in_background(service)
     await pooled(node)
-    stale = replace(await stored(service, job_id), extrinsic=None, created_at_ms=0)  # the tempo is long over
+    old = replace(await stored(service, job_id), extrinsic=None, created_at_ms=0)  # the tempo is long over
+    stale = JobTags(service.ledger.trail_key).tagged(old)
     assert await service.ledger.chain_work.weights.carry_out(principal_of(stale), stale) is False
     assert (await stored(service, job_id)).is_open
     node.produce()

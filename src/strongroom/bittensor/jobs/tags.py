@@ -5,7 +5,7 @@
 A job that was done and is put back as it waited ends with its tempo, as it would have then; meanwhile it says nothing new.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -15,6 +15,7 @@ from strongroom.core.errors import Conflict
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.rows.tag import Value, is_tag, row_tag
 from strongroom.core.security.rows.tokens import PURPOSE
+from strongroom.core.storage.database import Database
 
 TABLE: Final = "strongroom_bittensor_job"
 TAG: Final = "tag"
@@ -58,3 +59,11 @@ class JobTags:
             "document": _encoder.encode(document),
         }
         return row_tag(self._key.derive(PURPOSE), TABLE, job.id, 0, columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStore:
+    """Where jobs are, and what tells those that the service accepted from others."""
+
+    database: Database
+    tags: JobTags

@@ -40,7 +40,7 @@ from strongroom.bittensor.jobs.store import (
     require_new,
     require_waiting,
 )
-from strongroom.bittensor.jobs.tags import NOTES, JobTags
+from strongroom.bittensor.jobs.tags import NOTES, JobStore
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.keystore.names import HotkeyNames, Signer
 from strongroom.bittensor.protocol.errors import ProtocolError
@@ -62,7 +62,6 @@ from strongroom.core.errors import Conflict, InvalidInput
 from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.intents.intent import Intent
 from strongroom.core.security.access import Principal
-from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import Duplicate
 
 SET: Final = "set_weights"
@@ -127,20 +126,19 @@ class Weights:
         self,
         *,
         subnets: Subnets,
-        database: Database,
+        jobs: JobStore,
         keyring: Keyring,
         submitter: Submitter,
         results: JobResults,
-        tags: JobTags,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
         self._subnets = subnets
-        self._database = database
+        self._database = jobs.database
+        self._tags = jobs.tags
         self._keyring = keyring
         self._submitter = submitter
         self._results = results
-        self._tags = tags
         self._clock = clock
         self._entropy = entropy
 
