@@ -24,6 +24,7 @@ NEEDED = "This service needs an API token: Authorization: Bearer <token>"
 BODIES: dict[str, dict[str, Any]] = {
     "WalletImportRequest": {"mnemonic": "x"},
     "WalletUnlockRequest": {"encryptionKey": "x"},
+    "WalletKeyRequest": {"encryptionKey": "x", "newEncryptionKey": "x"},
     "AccountRecoveryRequest": {"gapLimit": 1},
     "SendRequest": {"receiverAddress": NOBODY, "amount": 1},
     "ChangeRequest": {"representativeAddress": NOBODY},
@@ -31,6 +32,8 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 SCOPES = {
     "post /wallets/{name}": "atto:wallet",
+    "put /wallets/{name}/encryptionKey": "atto:wallet",
+    "post /wallets/{name}/exports": "atto:export",
     "put /wallets/{name}": "atto:wallet",
     "put /wallets/{name}/locks/LOCKED": "atto:wallet",
     "put /wallets/{name}/locks/UNLOCKED": "atto:wallet",
@@ -102,7 +105,7 @@ async def test_documentation_needs_no_token(guarded: AttoService) -> None:
 
 
 async def test_every_operation_wants_its_scope(guarded: AttoService) -> None:
-    others = {"atto:read", "atto:wallet", "atto:account", "atto:send", "atto:change"}
+    others = {"atto:read", "atto:wallet", "atto:account", "atto:send", "atto:change", "atto:export"}
     described = await operations(guarded)
     assert set(SCOPES) < set(described)
     for number, (name, request) in enumerate(described.items()):
