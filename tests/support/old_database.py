@@ -4,13 +4,15 @@ The dump is SQLite's; its INSERTs are understood by MariaDB too.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from sqlalchemy import Connection
+from sqlalchemy.engine import URL
 
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import CORE, Revisions
@@ -45,6 +47,16 @@ async def write_old_database(
 async def write_old_core(database: Database, head: str) -> None:
     """Makes the core's tables as the revision `head` left them, without a ledger's."""
     await database.write(lambda connection: _upgrade(connection, CORE, head), answer_s=None)
+
+
+@asynccontextmanager
+async def old_core(url: URL, head: str, fill: Callable[[Connection], None]) -> AsyncIterator[Database]:
+    """A database with the core's tables as the revision `head` left them, and the rows that `fill` writes."""
+    database = Database(url)
+    await write_old_core(database, head)
+    await database.write(fill)
+    yield database
+    await database.close()
 
 
 def inserts(dump: Path) -> list[tuple[str, str]]:
