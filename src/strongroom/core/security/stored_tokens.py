@@ -209,9 +209,9 @@ def _shown(token_id: str, secret: str) -> NewToken:
 
 
 def require_unrevoked(connection: Connection, principal: Principal) -> None:
-    """Checks, in the transaction that signs, that the request's token was not revoked since the request was let in.
+    """Checks, in a transaction that signs or that changes tokens, that the request's token was not revoked since it was let in.
 
-    Whoever revokes it meanwhile waits until the transaction ends, so nothing is signed after a revocation. A token that has
+    Whoever revokes it meanwhile waits until the transaction ends, so nothing is signed or changed after a revocation. A token that has
     expired meanwhile is no obstacle: it was valid when the request was made.
 
     Raises:
