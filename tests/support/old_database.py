@@ -4,13 +4,15 @@ The dump is SQLite's; its INSERTs are understood by MariaDB too.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from sqlalchemy import Connection, column, select, table
+from sqlalchemy.engine import URL
 
 from strongroom.core.security.trail.rows import Content, old_hash
 from strongroom.core.storage.database import Database
@@ -64,6 +66,16 @@ def append_old_rows(connection: Connection, *rows: tuple[str, str, str]) -> None
         connection.execute(OLD_AUDIT.insert(), dict(zip(OLD_COLUMNS, values, strict=True)))
         end = own
     connection.execute(OLD_HEAD.update().values(sequence=sequence, hash=end))
+
+
+@asynccontextmanager
+async def old_core(url: URL, head: str, fill: Callable[[Connection], None]) -> AsyncIterator[Database]:
+    """A database with the core's tables as the revision `head` left them, and the rows that `fill` writes."""
+    database = Database(url)
+    await write_old_core(database, head)
+    await database.write(fill)
+    yield database
+    await database.close()
 
 
 def inserts(dump: Path) -> list[tuple[str, str]]:

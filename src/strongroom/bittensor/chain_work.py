@@ -19,8 +19,9 @@ from strongroom.bittensor.jobs.tags import JobStore, JobTags
 from strongroom.bittensor.jobs.waiting import OutcomeWaiter
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.settings import BittensorSettings
+from strongroom.bittensor.weights.request import REVEAL, SET
 from strongroom.bittensor.weights.revealer import Reveals
-from strongroom.bittensor.weights.setter import REVEAL, SET, Weights
+from strongroom.bittensor.weights.setter import Weights
 from strongroom.bittensor.weights.subnet import Subnets
 from strongroom.core.intents.resolver import Pace
 from strongroom.core.intents.signing import Signing

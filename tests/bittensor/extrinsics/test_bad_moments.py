@@ -12,11 +12,12 @@ from sqlalchemy.engine import URL
 
 from strongroom.bittensor import tables
 from strongroom.bittensor.gateway import InvalidNodeResponse
+from strongroom.bittensor.jobs.job import Job, JobExists
 from strongroom.bittensor.jobs.runner import principal_of
-from strongroom.bittensor.jobs.store import Job, JobExists, find_job
+from strongroom.bittensor.jobs.store import find_job
 from strongroom.bittensor.jobs.tags import JobTags
 from strongroom.bittensor.keystore.names import hotkey
-from strongroom.bittensor.weights.setter import REVEAL
+from strongroom.bittensor.weights.request import REVEAL
 from strongroom.core.errors import Unavailable
 from strongroom.core.security.access import OPERATOR
 from strongroom_sandbox.bittensor.codec.runtime import Call

@@ -12,14 +12,8 @@ from sqlalchemy.util import await_only
 
 from strongroom.bittensor import tables
 from strongroom.bittensor.jobs import store
-from strongroom.bittensor.jobs.store import (
-    APPROVAL,
-    Job,
-    WaitFor,
-    find_job,
-    put_job,
-    require_new,
-)
+from strongroom.bittensor.jobs.job import APPROVAL, Job, WaitFor
+from strongroom.bittensor.jobs.store import find_job, put_job, require_new
 from strongroom.core.storage.errors import Duplicate
 from support.bittensor.live_node import LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS

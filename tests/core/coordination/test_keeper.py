@@ -169,11 +169,13 @@ async def test_work_ends_before_a_lease_that_cannot_be_renewed(
     async with running(first.lead("work", job)):
         await job.start()
         faulty.fault.away = True
-        for _ in range(3):
-            assert job.is_idle
-            await clock.sleepers(1)
-            clock.advance(RENEWAL_S)
-        await job.end()
+        with capture_logs() as logs:
+            for _ in range(3):
+                assert job.is_idle
+                await clock.sleepers(1)
+                clock.advance(RENEWAL_S)
+            await job.end()
+        assert [line["event"] for line in logs].count("lease lost") == 1
         assert await second.is_held("work")
         faulty.fault.away = False
         await clock.sleepers(1)

@@ -11,7 +11,7 @@ from strongroom.core.coordination.spent import NOTHING, Bucket, decode_spent
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
-from support.old_database import write_old_core
+from support.old_database import old_core
 
 pytestmark = pytest.mark.anyio
 BEFORE = {
@@ -29,11 +29,8 @@ def _fill(connection: Connection) -> None:
 
 @pytest.fixture
 async def old(database_url: URL) -> AsyncIterator[Database]:
-    database = Database(database_url)
-    await write_old_core(database, "core_0008")
-    await database.write(_fill)
-    yield database
-    await database.close()
+    async with old_core(database_url, "core_0008", _fill) as database:
+        yield database
 
 
 async def test_a_window_keeps_what_it_held(old: Database) -> None:

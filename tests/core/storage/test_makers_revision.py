@@ -9,7 +9,7 @@ from sqlalchemy.engine import URL
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
-from support.old_database import append_old_rows, write_old_core
+from support.old_database import append_old_rows, old_core
 
 pytestmark = pytest.mark.anyio
 NAMES = ("boss", "shop", "till", "clerk", "other")
@@ -41,11 +41,8 @@ def _fill(connection: Connection) -> None:
 
 @pytest.fixture
 async def old(database_url: URL) -> AsyncIterator[Database]:
-    database = Database(database_url)
-    await write_old_core(database, "core_0012")
-    await database.write(_fill)
-    yield database
-    await database.close()
+    async with old_core(database_url, "core_0012", _fill) as database:
+        yield database
 
 
 async def test_a_token_of_before_has_its_makers(old: Database) -> None:

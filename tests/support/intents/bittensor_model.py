@@ -27,7 +27,8 @@ from strongroom.bittensor.extrinsics.submitter import Submitter
 from strongroom.bittensor.gateway.connection import Connection as NodeConnection
 from strongroom.bittensor.gateway.node import NodeChain
 from strongroom.bittensor.gateway.runtime import MetadataRuntime
-from strongroom.bittensor.jobs.store import Job, WaitFor, find_job, on_resolved, require_new, stored_with
+from strongroom.bittensor.jobs.job import Job, WaitFor
+from strongroom.bittensor.jobs.store import find_job, on_resolved, require_new, stored_with
 from strongroom.bittensor.keystore.names import HotkeyNames, Signer
 from strongroom.bittensor.protocol.account_calls import remove_stake, transfer
 from strongroom.bittensor.protocol.keys import Keypair

@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import Body, FromPath, QueryParameter
 
 from strongroom.admin.api.access import ANY
+from strongroom.admin.api.parameters import Cursor
 from strongroom.admin.api.wire import Answer
 from strongroom.admin.estate import APPROVE, Estate
 from strongroom.core.guard.approvals.administration import MAX_PAGE, ApprovalAdministration
@@ -65,7 +66,6 @@ class ApprovalPage(Answer):
 
 QUERY = ("ended", "cursor", "limit")
 Ended = Annotated[bool, QueryParameter(description="Those that have ended, too")]
-Cursor = Annotated[str | None, QueryParameter(required=False, description="`cursor` of the page before")]
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="The most requests on a page")]
 
 

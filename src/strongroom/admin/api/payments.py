@@ -10,6 +10,7 @@ from litestar.params import FromPath, QueryParameter
 
 from strongroom.admin.api import access
 from strongroom.admin.api.cursors import decode_cursor, encode_cursor
+from strongroom.admin.api.parameters import Cursor
 from strongroom.admin.api.wire import PaymentPage, PaymentView, away_view, payment_view
 from strongroom.admin.estate import Authority, Estate
 from strongroom.core.clock import parse_instant
@@ -59,7 +60,6 @@ async def payment_filter(
     )
 
 
-Cursor = Annotated[str | None, QueryParameter(required=False, description="`cursor` of the page before")]
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="The most payments on a page")]
 OneLedger = Annotated[str | None, QueryParameter(required=False, description="Of this ledger alone")]
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from litestar import Response
 
-from strongroom.bittensor.jobs.store import APPROVAL, REFUSAL, JobResult
+from strongroom.bittensor.jobs.job import APPROVAL, REFUSAL, JobResult
 
 WAITING: Final = "waiting"
 

@@ -11,9 +11,10 @@ from litestar.params import Body, FromPath
 from strongroom.bittensor.api.outcomes import job_document
 from strongroom.bittensor.api.weights import IdempotencyKey
 from strongroom.bittensor.authorization.limits import READ, SUBMIT
-from strongroom.bittensor.jobs.store import WaitFor
+from strongroom.bittensor.jobs.job import WaitFor
 from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY, Signer
-from strongroom.bittensor.weights.setter import Weights, weights_request
+from strongroom.bittensor.weights.request import weights_request
+from strongroom.bittensor.weights.setter import Weights
 from strongroom.core.errors import InvalidInput, NotFound
 from strongroom.core.http.route_access import PUBLIC, needs
 from strongroom.core.security.access import Principal

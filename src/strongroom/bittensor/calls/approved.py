@@ -7,11 +7,13 @@ import msgspec
 
 from strongroom.bittensor.calls import requests
 from strongroom.bittensor.calls.service import CallRequest, Calls
+from strongroom.bittensor.jobs.job import APPROVAL, JobResult, WaitFor
 from strongroom.bittensor.jobs.parked import Parked, ParkedCall, ParkedJob, ParkedWeights
-from strongroom.bittensor.jobs.store import APPROVAL, JobResult, WaitFor, find_job
+from strongroom.bittensor.jobs.store import find_job
 from strongroom.bittensor.keystore.names import Signer
 from strongroom.bittensor.protocol.weights import WeightSet
-from strongroom.bittensor.weights.setter import Weights, WeightsRequest
+from strongroom.bittensor.weights.request import WeightsRequest
+from strongroom.bittensor.weights.setter import Weights
 from strongroom.core.errors import Conflict, InvalidInput, Unavailable
 from strongroom.core.guard.approvals.carrying_out import ApprovedRequest
 from strongroom.core.storage.database import Database

@@ -22,7 +22,8 @@ from strongroom.bittensor.extrinsics.effects import ExtrinsicResolver
 from strongroom.bittensor.extrinsics.nonces import free_nonce
 from strongroom.bittensor.extrinsics.signing import BUSY_POLL_S, ExtrinsicSigning
 from strongroom.bittensor.gateway import CallUnknown, Chain, ChainUnavailable, Heads
-from strongroom.bittensor.jobs.store import ID_BYTES, Job, JobExists, WaitFor, put_job, require_new
+from strongroom.bittensor.jobs.job import ID_BYTES, Job, JobExists, WaitFor
+from strongroom.bittensor.jobs.store import put_job, require_new
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.keystore.names import HotkeyNames, Signer
 from strongroom.bittensor.protocol.call_reach import reach_of

@@ -17,9 +17,7 @@ from strongroom.bittensor.calls.requests import Body
 from strongroom.bittensor.extrinsics.drafting import ExtrinsicRequest
 from strongroom.bittensor.extrinsics.extrinsic import Extrinsic
 from strongroom.bittensor.extrinsics.submitter import Submitter
-from strongroom.bittensor.jobs.parked import ParkedCall, deferral_of
-from strongroom.bittensor.jobs.results import JobResults
-from strongroom.bittensor.jobs.store import (
+from strongroom.bittensor.jobs.job import (
     APPROVAL,
     ID_BYTES,
     Job,
@@ -27,15 +25,16 @@ from strongroom.bittensor.jobs.store import (
     WaitFor,
     check_key,
     nothing_signed,
-    require_new,
-    stored_with,
 )
+from strongroom.bittensor.jobs.parked import ParkedCall, deferral_of
+from strongroom.bittensor.jobs.results import JobResults
+from strongroom.bittensor.jobs.store import require_new, stored_with
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.keystore.names import HotkeyNames, KeyKind, Signer, hotkey
 from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
 from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.weights import AllZero, mechanism_index
-from strongroom.bittensor.weights.setter import weights_subject
+from strongroom.bittensor.weights.request import weights_subject
 from strongroom.bittensor.weights.subnet import Subnets
 from strongroom.core.clock import Clock, Entropy
 from strongroom.core.errors import InvalidInput

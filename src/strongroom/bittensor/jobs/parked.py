@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, update
 
 from strongroom.bittensor import tables
-from strongroom.bittensor.jobs.store import APPROVAL, REFUSAL, Job
+from strongroom.bittensor.jobs.job import APPROVAL, REFUSAL, Job
 from strongroom.core.errors import Forbidden
 from strongroom.core.security.policy import Deferral
 

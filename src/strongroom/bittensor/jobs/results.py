@@ -7,17 +7,8 @@ from typing import Final
 from sqlalchemy import Connection
 
 from strongroom.bittensor.extrinsics.extrinsic import Extrinsic
-from strongroom.bittensor.jobs.store import (
-    REACHED,
-    Job,
-    JobExists,
-    JobResult,
-    WaitFor,
-    answer,
-    find_job,
-    require_new,
-    result_of,
-)
+from strongroom.bittensor.jobs.job import REACHED, Job, JobExists, JobResult, WaitFor, result_of
+from strongroom.bittensor.jobs.store import answer, find_job, require_new
 from strongroom.bittensor.jobs.waiting import OutcomeWaiter
 from strongroom.core.errors import OutcomeUnknown, Unavailable
 from strongroom.core.security.access import Principal

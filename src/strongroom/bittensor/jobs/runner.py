@@ -9,14 +9,9 @@ import structlog
 from sqlalchemy import Connection
 
 from strongroom.bittensor.authorization.limits import SUBMIT
+from strongroom.bittensor.jobs.job import REFUSAL, Job, JobExists
 from strongroom.bittensor.jobs.parked import forget_refusal, note_approval, note_refusal
-from strongroom.bittensor.jobs.store import (
-    REFUSAL,
-    Job,
-    JobExists,
-    close_waiting,
-    waiting_jobs,
-)
+from strongroom.bittensor.jobs.store import close_waiting, waiting_jobs
 from strongroom.bittensor.jobs.tags import ALTERED_CODE
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.core.clock import Clock, Entropy

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from strongroom.bittensor.jobs.store import APPROVAL, REFUSAL, Job
+from strongroom.bittensor.jobs.job import APPROVAL, REFUSAL, Job
 from strongroom.core.errors import Conflict
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.rows.tag import Value, is_tag, row_tag

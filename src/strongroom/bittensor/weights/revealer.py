@@ -10,15 +10,16 @@ from strongroom.bittensor.extrinsics.drafting import ExtrinsicRequest
 from strongroom.bittensor.extrinsics.store import load
 from strongroom.bittensor.extrinsics.submitter import Submitter
 from strongroom.bittensor.gateway import Chain, Item, Runtime
+from strongroom.bittensor.jobs.job import Job
 from strongroom.bittensor.jobs.parked import ParkedJob, deferral_of
-from strongroom.bittensor.jobs.store import Job, close_waiting, require_waiting, stored_with
+from strongroom.bittensor.jobs.store import close_waiting, require_waiting, stored_with
 from strongroom.bittensor.keystore.keyring import Keyring
 from strongroom.bittensor.keystore.names import HotkeyNames
 from strongroom.bittensor.protocol import calls
 from strongroom.bittensor.protocol.calls import SUBTENSOR, Call
 from strongroom.bittensor.protocol.failures import Failure
 from strongroom.bittensor.protocol.keys import Keypair
-from strongroom.bittensor.weights.setter import signer_of, weights_of
+from strongroom.bittensor.weights.request import signer_of, weights_of
 from strongroom.bittensor.weights.subnet import Subnet, Subnets
 from strongroom.core.security.access import Principal
 from strongroom.core.storage.database import Database

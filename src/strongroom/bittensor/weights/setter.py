@@ -8,11 +8,10 @@ the commit.
 import asyncio
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
-import msgspec
 from sqlalchemy import Connection
 
 from strongroom.bittensor.authorization.key_use import call_use, early_use
@@ -21,9 +20,7 @@ from strongroom.bittensor.authorization.token_rules import require_use
 from strongroom.bittensor.extrinsics.drafting import ExtrinsicRequest
 from strongroom.bittensor.extrinsics.extrinsic import Extrinsic
 from strongroom.bittensor.extrinsics.submitter import Submitter
-from strongroom.bittensor.jobs.parked import ParkedJob, ParkedWeights, deferral_of
-from strongroom.bittensor.jobs.results import JobResults
-from strongroom.bittensor.jobs.store import (
+from strongroom.bittensor.jobs.job import (
     APPROVAL,
     ID_BYTES,
     REFUSAL,
@@ -31,11 +28,14 @@ from strongroom.bittensor.jobs.store import (
     JobExists,
     JobResult,
     WaitFor,
-    check_key,
+    nothing_signed,
+)
+from strongroom.bittensor.jobs.parked import ParkedJob, ParkedWeights, deferral_of
+from strongroom.bittensor.jobs.results import JobResults
+from strongroom.bittensor.jobs.store import (
     close_waiting,
     last_extrinsic,
     last_job,
-    nothing_signed,
     put_job,
     require_new,
     require_waiting,
@@ -50,10 +50,19 @@ from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.bittensor.protocol.weights import (
     MAX_WEIGHTS,
     MECHANISM_STEP,
-    AllZero,
     WeightSet,
     mechanism_index,
-    weight_set,
+)
+from strongroom.bittensor.weights.request import (
+    CALL,
+    REVEAL,
+    SET,
+    WeightsRequest,
+    commits,
+    signer_of,
+    weights_digest,
+    weights_of,
+    weights_subject,
 )
 from strongroom.bittensor.weights.subnet import Plan, Subnet, Subnets, plan
 from strongroom.bittensor.weights.timelock import BLOCK_S
@@ -63,62 +72,6 @@ from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.intents.intent import Intent
 from strongroom.core.security.access import Principal
 from strongroom.core.storage.errors import Duplicate
-
-SET: Final = "set_weights"
-REVEAL: Final = "reveal_weights"
-CALL: Final = "SubtensorModule.set_weights"
-MAX_MECHID: Final = 15
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightsRequest:
-    signer: Signer
-    netuid: int
-    mechid: int
-    weights: WeightSet
-    wait_for: WaitFor
-    key: str | None = None
-    """The Idempotency-Key."""
-    in_background: bool = False
-    """True: answer at once. The job waits until the chain takes the weights, also over restarts."""
-    approval: str | None = None
-    """The id of the approved request that is carried out; None: somebody asks."""
-    parked: ParkedWeights | None = None
-    """The approved request as it was asked for."""
-
-
-def weights_request(
-    *,
-    signer: Signer,
-    netuid: int,
-    mechid: int,
-    uids: list[int],
-    weights: list[int | float],
-    version_key: int,
-    wait_for: WaitFor,
-    key: str | None,
-    in_background: bool,
-    may_be_zero: bool = False,
-) -> WeightsRequest:
-    """Raises: InvalidInput."""
-    check_key(key)
-    if not (0 <= netuid < MECHANISM_STEP and 0 <= mechid <= MAX_MECHID):
-        raise InvalidInput("A netuid is from 0 to 4095, a mechid from 0 to 15", code="invalid_weights")
-    try:
-        checked = weight_set(uids, weights, version_key, may_be_zero=may_be_zero)
-    except AllZero as error:
-        raise InvalidInput(str(error), code="weights_all_zero") from None
-    except ProtocolError as error:
-        raise InvalidInput(str(error), code="invalid_weights") from None
-    return WeightsRequest(
-        signer=signer,
-        netuid=netuid,
-        mechid=mechid,
-        weights=checked,
-        wait_for=wait_for,
-        key=key,
-        in_background=in_background,
-    )
 
 
 class Weights:
@@ -420,30 +373,6 @@ def _set_last(job: Job, subnet: Subnet) -> bool:
     """Tells whether the chain still has the job's weights: another program may have set others since."""
     result = job.result or {}
     return bool(result.get("success")) and result.get("block_number") == subnet.last_update
-
-
-def weights_subject(public_key: bytes, index: int) -> bytes:
-    """Returns the hash of what a set of weights changes: a hotkey's weights in a subnet."""
-    return hashlib.sha256(b"weights" + public_key + index.to_bytes(4, "little")).digest()
-
-
-def weights_digest(weights: WeightSet) -> bytes:
-    return hashlib.sha256(msgspec.json.encode([weights.uids, weights.values, weights.version_key])).digest()
-
-
-def signer_of(job: Job) -> Signer:
-    return Signer(wallet=job.document["wallet"], hotkey=job.document["hotkey"], coldkey=False)
-
-
-def weights_of(job: Job) -> WeightSet:
-    facts = job.document
-    return WeightSet(
-        uids=tuple(facts["uids"]), values=tuple(facts["values"]), version_key=facts["version_key"]
-    )
-
-
-def commits(reveal: Job, commit_hash: bytes) -> Job:
-    return replace(reveal, document={**reveal.document, "committed_in": commit_hash.hex()})
 
 
 def _accept(connection: Connection, job: Job, withdrawals: Withdrawals) -> JobResult:

@@ -175,6 +175,7 @@ class Leases:
             except Exception as error:  # noqa: BLE001 - the database may answer again before the lease expires
                 log.warning("lease not renewed", lease=lease.name, error=type(error).__name__)
                 if self._clock.monotonic_s() >= good_until_s - self.ttl_s / 4:
+                    log.warning("lease lost", lease=lease.name)
                     return
 
     async def _renew(self, lease: Lease, database: Database) -> None:

@@ -90,10 +90,10 @@ class TokenRows:
             raise Unauthenticated(f"The token {row.id} {self.problem(row)}: look at strongroom rows list")
 
     def require_unrevoked(self, connection: Connection, principal: Principal) -> None:
-        """Checks, in the transaction that signs, that the request's token was not revoked since the request was let in.
+        """Checks, in a transaction that signs or that changes tokens, that the request's token was not revoked since it was let in.
 
-        Whoever revokes it meanwhile waits until the transaction ends, so nothing is signed after a revocation. A token that has
-        expired meanwhile is no obstacle: it was valid when the request was made.
+        Whoever revokes it meanwhile waits until the transaction ends, so nothing is signed or changed after a revocation. A token
+        that has expired meanwhile is no obstacle: it was valid when the request was made.
 
         Raises:
             Unauthenticated: the principal's token was revoked, or its row is not as the service wrote it.
