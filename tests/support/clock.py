@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 START_MS = 1_800_000_000_000
 PATIENCE_S = 60.0
+ROUNDING_S = 1e-9
+"""Sums of parts of seconds are a little off."""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +62,8 @@ class ManualClock:
         """Advances the time and wakes the tasks that slept until then; they run when the caller next awaits."""
         with self._changed:
             self._elapsed_s += seconds
-            for sleeper in [sleeper for sleeper in self._sleepers if sleeper.until_s <= self._elapsed_s]:
+            reached_s = self._elapsed_s + ROUNDING_S
+            for sleeper in [sleeper for sleeper in self._sleepers if sleeper.until_s <= reached_s]:
                 self._sleepers.remove(sleeper)
                 sleeper.wake()
 

@@ -9,7 +9,7 @@ from atto.conftest import Start
 from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, entry
 from support.waiting import eventually
-from support.webhook_house import BOSS, WebhookReceiver, judge, receiving
+from support.webhooks.house import BOSS, WebhookReceiver, judge, receiving
 
 pytestmark = pytest.mark.anyio
 LOCAL = {"STRONGROOM_WEBHOOK_NETWORKS": "127.0.0.1/32", "STRONGROOM_WEBHOOK_HTTP": "true"}

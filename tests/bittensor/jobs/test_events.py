@@ -17,7 +17,7 @@ from support.bittensor_service import (
     import_validator,
     running_bittensor,
 )
-from support.webhook_house import BOSS
+from support.webhooks.house import BOSS
 
 TOLD = ["payment.signed", "job.closed", "payment.confirmed"]
 

@@ -4,7 +4,7 @@ import pytest
 
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
-from support.webhook_house import WebhookHouse
+from support.webhooks.house import WebhookHouse
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from strongroom.core.webhooks.audited import KINDS, AuditedEvents
 from strongroom.core.webhooks.kinds import EVERY_LEDGER
 from strongroom.core.webhooks.queue import QueuedEvent
-from support.webhook_house import BOSS, WebhookHouse
+from support.webhooks.house import BOSS, WebhookHouse
 
 pytestmark = pytest.mark.anyio
 

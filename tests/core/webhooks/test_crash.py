@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from strongroom.core.storage.database import ANSWER_S, Database
 from support.clock import ManualClock
 from support.dying_database import Died
-from support.webhook_house import Delivery, WebhookHouse, receiving
+from support.webhooks.house import Delivery, WebhookHouse, receiving
 
 pytestmark = pytest.mark.anyio
 T = TypeVar("T")

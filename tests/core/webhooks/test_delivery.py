@@ -9,10 +9,12 @@ from strongroom.core.errors import LeaseLost
 from strongroom.core.webhooks.administration import EndpointChange
 from strongroom.core.webhooks.delivery import PARALLEL
 from strongroom.core.webhooks.endpoint import EndpointState
-from support.webhook_house import BOSS, Delivery, WebhookHouse, receiving
+from strongroom.core.webhooks.queue import EventState
+from support.webhooks.house import BOSS, Delivery, WebhookHouse, receiving
 
 pytestmark = pytest.mark.anyio
 DAY_S = 86_400.0
+DAY_MS = 86_400_000
 
 
 async def test_an_event_reaches_each_endpoint_that_wants_it(house: WebhookHouse) -> None:
@@ -107,28 +109,35 @@ async def test_a_deaf_endpoint_delays_no_other(house: WebhookHouse) -> None:
             for number in range(20):
                 await house.announce(f"stream {number}", number)
             async with house.delivering():
-                await house.until(lambda: len(receiver.taken) == 20)
+                await house.until_heard(lambda: len(receiver.taken) == 20)
     assert await house.states("deaf") == ["waiting"] * 20
 
 
 async def test_pauses_grow_with_jitter_up_to_an_hour_and_end_after_a_day(house: WebhookHouse) -> None:
-    moments: list[float] = []
+    moments: list[int] = []
 
     def status(one: Delivery) -> int:
         if one.number == 1:
-            moments.append(house.clock.monotonic_s())
+            moments.append(house.clock.now_ms())
         return 500
 
     async with receiving(status) as receiver:
         await house.add("shop", receiver.url)
         await house.announce("a", 1, 2)
         async with house.delivering():
-            await house.until(lambda: len(moments) == 4, step_s=1)
-            await house.until_states("shop", ["dead", "waiting"], step_s=60)
+            await house.until(lambda: len(moments) == 1)
+            while (event := (await house.events("shop"))[0]).state is EventState.WAITING:
+                await house.pass_until_ms(event.due_at_ms - 1)
+                assert len(moments) == event.attempts, "not before its time"
+                await house.pass_until_ms(event.due_at_ms)
+                assert len(moments) == event.attempts + 1
+            assert await house.states("shop") == ["dead", "waiting"]
     pauses = [later - earlier for earlier, later in pairwise(moments)]
-    assert DAY_S <= moments[-1] - moments[0] <= DAY_S + 200, "the last attempt is at the end of the day"
-    assert all(2 <= each <= 45 for each in pauses[:3])
-    assert 1800 <= max(pauses) <= 3600 + 200
+    assert moments[-1] - moments[0] == DAY_MS, "the last attempt is at the end of the day"
+    ceilings = [min(3_600_000, 5_000 * 2**attempts) for attempts in range(len(pauses))]
+    assert all(most / 2 <= each <= most for each, most in zip(pauses[:-1], ceilings[:-1], strict=True)), (
+        "half of the pause or more, up to all of it"
+    )
     assert len(set(pauses[-10:])) > 1, "they are random"
     assert 30 < len(moments) < 60
     first, last = [one for one in receiver.attempts if one.number == 1][:: len(moments) - 1]
@@ -211,9 +220,9 @@ async def test_an_endpoint_says_how_long_to_wait(house: WebhookHouse) -> None:
         await house.announce("a", 1)
         async with house.delivering():
             await house.until(lambda: len(receiver.attempts) == 1)
-            await house.pass_s(590, step_s=10)
+            await house.pass_s(599, step_s=1)
             assert len(receiver.attempts) == 1
-            await house.pass_s(20, step_s=2)
+            await house.pass_s(1)
             assert len(receiver.attempts) == 2
 
 
@@ -258,9 +267,10 @@ async def test_a_process_that_takes_over_waits_as_long_as_the_one_before(
             await house.until(lambda: len(receiver.attempts) == 1)
             await house.pass_s(3)
         async with second.delivering():
-            await second.pass_s(300, step_s=5)
+            (event,) = await second.events("shop")
+            await second.pass_s((event.due_at_ms - second.clock.now_ms()) / 1000 - 1, step_s=1)
             assert len(receiver.attempts) == 1
-            await second.pass_s(320, step_s=5)
+            await second.pass_s(2)
             assert len(receiver.attempts) == 2
 
 

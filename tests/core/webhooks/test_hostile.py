@@ -10,7 +10,7 @@ import pytest
 from strongroom.core.webhooks import sender as sender_module
 from support.certificates import Authority
 from support.hostile_peer import Answer, hostile_peer
-from support.webhook_house import BOSS, WebhookHouse, receiving
+from support.webhooks.house import BOSS, WebhookHouse, receiving
 
 pytestmark = pytest.mark.anyio
 

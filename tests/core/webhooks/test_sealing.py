@@ -11,7 +11,7 @@ from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.storage.database import Database
 from support.all_rows import all_rows
 from support.clock import ManualClock
-from support.webhook_house import BOSS, WebhookHouse, receiving
+from support.webhooks.house import BOSS, WebhookHouse, receiving
 
 pytestmark = pytest.mark.anyio
 Elsewhere = Callable[[str], list[list[str]]]

@@ -10,7 +10,7 @@ from strongroom.core.clock import SystemClock
 from strongroom.core.storage.database import Database
 from strongroom.core.webhooks.signatures import new_secret, signed_headers
 from support.clock import ManualClock, SeededEntropy
-from support.webhook_house import BOSS, WebhookHouse, judge, receiving
+from support.webhooks.house import BOSS, WebhookHouse, judge, receiving
 
 pytestmark = pytest.mark.anyio
 

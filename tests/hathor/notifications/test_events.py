@@ -14,7 +14,7 @@ from support.hathor.scenes import pay
 from support.hathor.streams import OUTBOX
 from support.hathor.wallets import WALLET
 from support.sql import execute
-from support.webhook_house import KINDS, WebhookHouse
+from support.webhooks.house import KINDS, WebhookHouse
 
 
 @pytest.fixture

@@ -25,13 +25,14 @@ from strongroom.core.webhooks.administration import WebhookAdministration
 from strongroom.core.webhooks.announcer import WebhookAnnouncer
 from strongroom.core.webhooks.dispatcher import WebhookDispatcher
 from strongroom.core.webhooks.kinds import EVERY_LEDGER, Catalogue
+from strongroom.core.webhooks.queue import QueuedEvent
 from strongroom.core.webhooks.sealing import EndpointSealing
-from strongroom.core.webhooks.sender import Senders
 from strongroom.core.webhooks.watch import WebhookWatch
 from support.clock import ManualClock, SeededEntropy
 from support.running import PATIENCE_S, running
 from support.serving import serving
 from support.trail import open_trail
+from support.webhooks.traffic import CountedDatabase, CountedSenders, Traffic
 
 BOSS = Principal(name="operator:boss", scopes=frozenset({"*"}))
 LOOPBACK = Reach(networks=(ip_network("127.0.0.0/8"),), allows_http=True)
@@ -60,8 +61,9 @@ class WebhookHouse:
         self.audit = Audit(clock, self.key)
         self.announcer = WebhookAnnouncer("toy", clock, entropy)
         self.leases = Leases(database, clock, holder=f"house {seed}")
+        self.traffic = Traffic()
         sealing = EndpointSealing(self.key, entropy)
-        senders = Senders(reach=reach, clock=clock, lookup=lookup)
+        senders = CountedSenders(reach=reach, clock=clock, lookup=lookup, traffic=self.traffic)
         self.administration = WebhookAdministration(
             Catalogue(ledger="toy", kinds=KINDS),
             database,
@@ -72,7 +74,7 @@ class WebhookHouse:
             entropy=entropy,
         )
         self.dispatcher = WebhookDispatcher(
-            database,
+            CountedDatabase(database, self.traffic),
             announcer=self.announcer,
             sealing=sealing,
             senders=senders,
@@ -126,10 +128,17 @@ class WebhookHouse:
             yield
 
     async def until(self, reached: Callable[[], bool], *, step_s: float = STEP_S) -> None:
-        """Lets time pass until it is so."""
+        """Lets time pass until it is so. What is due happens before more time passes."""
         async with asyncio.timeout(PATIENCE_S):
             while not reached():
                 self.clock.advance(step_s)
+                await self.traffic.settle()
+
+    async def until_heard(self, reached: Callable[[], bool]) -> None:
+        """The same while a receiver is silent, whose answer time does not wait for."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not reached():
+                self.clock.advance(STEP_S)
                 await asyncio.sleep(0.002)
 
     async def pass_s(self, seconds: float, *, step_s: float = STEP_S) -> None:
@@ -137,18 +146,26 @@ class WebhookHouse:
         steps = round(seconds / step_s)
         for _ in range(steps):
             self.clock.advance(step_s)
-            await asyncio.sleep(0.002)
+            await self.traffic.settle()
+
+    async def pass_until_ms(self, moment_ms: int) -> None:
+        """Lets time pass up to the moment in one step, and what is due then happen."""
+        self.clock.advance((moment_ms - self.clock.now_ms()) / 1000)
+        await self.traffic.settle()
+
+    async def events(self, name: str) -> list[QueuedEvent]:
+        """Those of the endpoint, the oldest first."""
+        return [*reversed(await self.administration.events(name, limit=500))]
 
     async def states(self, name: str) -> list[str]:
         """Of the endpoint's events, the oldest first."""
-        found = await self.administration.events(name, limit=500)
-        return [one.state.value for one in reversed(found)]
+        return [one.state.value for one in await self.events(name)]
 
     async def until_states(self, name: str, wanted: list[str], *, step_s: float = STEP_S) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while await self.states(name) != wanted:
                 self.clock.advance(step_s)
-                await asyncio.sleep(0.002)
+                await self.traffic.settle()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
