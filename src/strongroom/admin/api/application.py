@@ -7,8 +7,8 @@ from litestar.di import Provide
 
 from strongroom.admin.api.access import Callers
 from strongroom.admin.api.approvals import ApprovalsController, AskedController
-from strongroom.admin.api.audit import AuditController, audit_filter
-from strongroom.admin.api.audit_proofs import ProofsController
+from strongroom.admin.api.audit.proofs import ProofsController
+from strongroom.admin.api.audit.rows import AuditController, audit_filter
 from strongroom.admin.api.documentation import DOCUMENTATION, openapi_config
 from strongroom.admin.api.errors import ProblemAnswers
 from strongroom.admin.api.freezes import EverythingController, FreezesController

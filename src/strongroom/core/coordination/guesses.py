@@ -8,8 +8,8 @@ Whoever has shown the right secret before waits for their own wrong guesses alon
 who is new to a secret waits for those of others too, for at most `ALL.longest_ms` at a time; else somebody with many tokens or
 addresses could guess with each of them anew.
 
-A row is changed by every wrong guess, and whoever checks a secret holds a lock on what it opens. So guesses at once, in however
-many processes, are looked at one after the other.
+Whoever checks a secret takes a lock first, which holds on several database nodes. So guesses at once, in however many processes, are
+looked at one after the other.
 """
 
 import hashlib
@@ -20,10 +20,12 @@ from typing import Final
 from sqlalchemy import Connection, delete, select
 
 from strongroom.core.clock import Clock
+from strongroom.core.coordination.locks import take_one_of
 from strongroom.core.errors import RateLimited
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import locking, upsert
 
+LOCK: Final = "guesses"
 CODE: Final = "too_many_attempts"
 ANYBODY: Final = ""
 FORGET_MS: Final = 600_000
@@ -92,6 +94,7 @@ class Guesses:
 
     def require_turn(self, connection: Connection, subject: str, caller: str) -> None:
         """Raises: RateLimited: the caller has to wait before the secret of the subject is looked at."""
+        take_one_of(connection, LOCK, self._subject(subject))
         now_ms = self._clock.now_ms()
         own = self._load(connection, subject, caller)
         wait_ms = own.pause_left(now_ms, OWN)

@@ -100,11 +100,11 @@ async def bind_holdings(database: Database, holdings: Holdings, ring: KeyRing, a
             require_same(check)
             return
         require_never_bound(connection)
+        exclude_signatures(connection)
         # Only rows that are unchanged since they were checked are bound.
         rows = holdings.rows(connection)
         good = [row for row in rows if seen.get(row.name) == row.values and row.name not in problems]
         facts = {"bound": len(good), "refused": sorted(problems)}
-        exclude_signatures(connection)
         sequence = audit.append(connection, SYSTEM, BOUND, holdings.kind.table, facts)
         bindings.bind(connection, good, sequence)
         set_key_check(connection, ring.current.check())

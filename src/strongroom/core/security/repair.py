@@ -177,11 +177,11 @@ class Repair:
 
         def unit(connection: Connection) -> None:
             state = lock_state(connection)
+            exclude_signatures(connection)
             begun = renew_secrets(connection, ring, self._entropy)
             self._audit.key.open(ring.secret(TRAIL))
             if {row.name: row.values for row in self._holdings.rows(connection)} != seen:
                 raise Conflict("The rows were changed meanwhile: stop the service, or try again")
-            exclude_signatures(connection)
             self.has_restarted = TRAIL in begun and self._restart(connection)
             work(connection, bindings)
             check = ring.current.check()

@@ -50,11 +50,12 @@ class Custody:
             Sealed: the ledger is sealed.
             VaultError: a key is missing, wrong or weak, or other users may read it.
         """
-        if await self.keeping.database.read(says_sealed):
+        table = self.keeping.holdings.kind.table
+        if await self.keeping.database.read(lambda connection: says_sealed(connection, table)):
             self.shut()
             raise Sealed(SEALED)
         await open_ring(self.ring, self.keeping)
-        if not await self.keeping.database.read(lambda connection: is_proven(connection, self.ring)):
+        if not await self.keeping.database.read(lambda connection: is_proven(connection, self.ring, table)):
             self.shut()
             raise Sealed(
                 "The record that the service is not sealed (strongroom_seal) was not written by who has its key: it counts as"
@@ -92,8 +93,9 @@ class Custody:
 
     async def look(self) -> None:
         """Follows the database: one pass of the loop that every process runs."""
+        table = self.keeping.holdings.kind.table
         is_sealed, versions = await self.keeping.database.read(
-            lambda connection: (says_sealed(connection), load_versions(connection))
+            lambda connection: (says_sealed(connection, table), load_versions(connection))
         )
         try:
             await self._look(is_sealed=is_sealed, versions=versions)

@@ -5,7 +5,8 @@
     3  every row is sealed anew, in small transactions; processes open rows of both versions meanwhile
     4  when every process seals under the new key and no row needs the old one, the old one is RETIRED
 
-After a kill at any point the next run, or the service itself, goes on: what is left to do is in the rows.
+After a kill at any point the next run, or the service itself, goes on: what is left to do is in the rows. A ledger that is sealed
+meanwhile stays as it is: each transaction looks at the seal first.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from strongroom.core.security.bindings import Bindings, HeldRow
 from strongroom.core.security.custody.backends import WrappedKey
 from strongroom.core.security.custody.keeping import Keeping
 from strongroom.core.security.custody.replicas import Replica, live_replicas, names_of
-from strongroom.core.security.custody.seal import prove_anew
+from strongroom.core.security.custody.seal import prove_anew, require_unsealed
 from strongroom.core.security.keys.local import make_secret_file, settle_key_files
 from strongroom.core.security.keys.ring import KeyRing
 from strongroom.core.security.keys.secrets import reseal_secrets
@@ -37,6 +38,7 @@ from strongroom.core.security.keys.versions import (
     set_key_check,
     set_state,
 )
+from strongroom.core.security.trail.lanes import exclude_signatures
 from strongroom.core.security.vault import NONCE_BYTES, KeyEncryptionKey, seal
 from strongroom.core.storage import tables
 
@@ -138,8 +140,9 @@ class Rotation:
         entropy = self._keeping.entropy
 
         def reseal(connection: Connection) -> None:
+            self._require_unsealed(connection)
             reseal_secrets(connection, self._ring, entropy)
-            prove_anew(connection, self._ring)
+            prove_anew(connection, self._ring, self._holdings.kind.table)
 
         await self._database.write(reseal)
         rows = await self._reseal(version, advance)
@@ -153,6 +156,9 @@ class Rotation:
             left = await self._needing(version)
             if await self._retire(principal, version, rows, left):
                 return Rotated(version=version, rows=rows, left=left)
+
+    def _require_unsealed(self, connection: Connection) -> None:
+        require_unsealed(connection, self._holdings.kind.table)
 
     async def _settle_files(self) -> None:
         source = self._keeping.source
@@ -216,6 +222,7 @@ class Rotation:
         check, now_ms = key.check(), self._clock.now_ms()
 
         def work(connection: Connection) -> KeyVersion:
+            self._require_unsealed(connection)
             known = load_versions(connection, lock=True)
             if any(
                 one.state is KeyState.REPLACED or one.check == check
@@ -277,6 +284,7 @@ class Rotation:
 
     async def _activate(self, principal: Principal, ready: KeyVersion) -> None:
         def work(connection: Connection) -> None:
+            self._require_unsealed(connection)
             lock_state(connection)
             versions = load_versions(connection, lock=True)
             active = active_of(versions)
@@ -321,6 +329,7 @@ class Rotation:
 
     def _reseal_some(self, connection: Connection, version: int, after: bytes) -> tuple[int, bytes | None]:
         """Seals the next rows anew; returns how many, and the id of the last tag that it looked at."""
+        self._require_unsealed(connection)
         columns = tables.binding.c
         query = (
             select(columns.id, columns.row_name)
@@ -392,8 +401,11 @@ class Rotation:
         """False: more rows need an older version than those that are left. A process that had not followed yet bound them meanwhile."""
 
         def work(connection: Connection) -> bool:
+            self._require_unsealed(connection)
             lock_state(connection)
-            # Whoever binds a row holds its version's row until the commit. So what is read after this has all of them.
+            # Whoever binds a row appends to the trail, and holds its version's row until the commit. So what is read after this
+            # has all of them, whatever database node they are at.
+            exclude_signatures(connection)
             replaced = [
                 one.version for one in load_versions(connection, lock=True) if one.state is KeyState.REPLACED
             ]

@@ -17,6 +17,7 @@ from strongroom.core.security.custody.seal import (
     UNSEAL,
     is_proven,
     load_seal,
+    lock_seal,
     says_sealed,
     store_sealed,
     store_unsealed,
@@ -24,7 +25,7 @@ from strongroom.core.security.custody.seal import (
 from strongroom.core.security.keys.ring import TRAIL, KeyRing
 from strongroom.core.security.keys.secrets import open_secrets
 from strongroom.core.security.keys.trail_key import TrailKey
-from strongroom.core.security.keys.versions import KeyVersion, active_of, load_versions, lock_state
+from strongroom.core.security.keys.versions import KeyVersion, active_of, load_versions
 from strongroom.core.security.vault import KeyEncryptionKey
 from strongroom.core.storage import tables
 
@@ -49,12 +50,12 @@ class Sealing:
         now_ms = self.keeping.clock.now_ms()
 
         def work(connection: Connection) -> bool:
-            lock_state(connection)
-            if says_sealed(connection):
+            lock_seal(connection)
+            if says_sealed(connection, self._table):
                 return False
             sequence = 0
             if self.trail_key.is_open:
-                sequence = self.audit.append(connection, principal, SEAL, self.keeping.holdings.kind.table)
+                sequence = self.audit.append(connection, principal, SEAL, self._table)
             store_sealed(connection, sequence, now_ms)
             return True
 
@@ -96,6 +97,10 @@ class Sealing:
                 self.trail_key.close()
             ring.close()
 
+    @property
+    def _table(self) -> str:
+        return self.keeping.holdings.kind.table
+
     async def _begin_attempt(self) -> int:
         """Counts the attempt before the key is looked at; returns how many failed before.
 
@@ -106,9 +111,9 @@ class Sealing:
         now_ms = self.keeping.clock.now_ms()
 
         def work(connection: Connection) -> int:
-            lock_state(connection)
+            lock_seal(connection)
             record = load_seal(connection)
-            if record is None and not says_sealed(connection):
+            if record is None and not says_sealed(connection, self._table):
                 raise _not_sealed()
             if record is None:
                 store_sealed(connection, 0, now_ms)
@@ -139,12 +144,11 @@ class Sealing:
         now_ms = self.keeping.clock.now_ms()
 
         def work(connection: Connection) -> None:
-            lock_state(connection)
-            if is_proven(connection, ring):
+            lock_seal(connection)
+            if is_proven(connection, ring, self._table):
                 raise _not_sealed()
             facts = {"failedAttempts": failed}
-            table = self.keeping.holdings.kind.table
-            sequence = self.audit.append(connection, principal, UNSEAL, table, facts)
+            sequence = self.audit.append(connection, principal, UNSEAL, self._table, facts)
             store_unsealed(connection, ring, sequence, now_ms)
 
         await self.keeping.database.write(work)

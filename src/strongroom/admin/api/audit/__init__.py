@@ -1,0 +1,1 @@
+"""Routes that concern the audit trail."""
