@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 
+from strongroom.core.storage import statements
 from strongroom.core.storage.database import Database
-from strongroom.core.storage.mysql_queries import QueryPool
+from strongroom.core.storage.mysql_queries import Answer, QueryPool, run_on_driver
 from support.clock import ManualClock
 from support.hathor.api import recorded_rows, serving_api
 
@@ -49,7 +50,12 @@ async def test_two_statements_are_enough(
         seen.append(sql)
         return await query(pool, sql, parameters)
 
+    def noted_in_unit(connection: Connection, text: str, parameters: Sequence[Any]) -> Answer:
+        seen.append(text)
+        return run_on_driver(connection, text, parameters)
+
     monkeypatch.setattr(QueryPool, "query", noted)
+    monkeypatch.setattr(statements, "run_on_driver", noted_in_unit)
     async with serving_api(database, clock, rows=rows) as api:
         event.listen(Engine, "before_cursor_execute", note)
         try:

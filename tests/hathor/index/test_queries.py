@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection
 
 from strongroom.core.clock import SystemClock
+from strongroom.core.storage import statements as statements_module
 from strongroom.core.storage.database import Database
 from strongroom.hathor.maintenance.verifier import Verifier
 from strongroom.hathor.protocol.addresses import MAINNET
@@ -30,15 +31,8 @@ async def statements(database: Database, monkeypatch: pytest.MonkeyPatch) -> dic
     """Every distinct statement that a sync, a load and a verify execute, with its parameters."""
     await prepare(database)
     seen: dict[str, Any] = {}
-    execute = Connection.exec_driver_sql
-
-    def record(self: Connection, statement: str, parameters: Any = None, **more: Any) -> Any:
-        one = parameters[0] if isinstance(parameters, list) and parameters else parameters
-        if STATEMENTS.match(statement):
-            seen.setdefault(re.sub(r"(,?(\?|%s|\((\?|%s),(\?|%s)\)))+", "..", statement), (statement, one))
-        return execute(self, statement, parameters, **more)
-
-    monkeypatch.setattr(Connection, "exec_driver_sql", record)
+    for owner, name in ((Connection, "exec_driver_sql"), (statements_module, "run_on_driver")):
+        _record(seen, monkeypatch, owner, name)
     journal = Generator(3, Plan(favourites=favourites(range(60)))).run(1_500)
     events = [read_event(msgspec.json.decode(line, type=RawEvent)) for line in journal.events]
     await apply(database, events[:1_000], window=300, now_s=START_S, rules=RULES)
@@ -50,6 +44,18 @@ async def statements(database: Database, monkeypatch: pytest.MonkeyPatch) -> dic
     monkeypatch.undo()
     assert len(seen) > 40
     return seen
+
+
+def _record(seen: dict[str, Any], monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
+    execute = getattr(owner, name)
+
+    def record(connection: Connection, statement: str, parameters: Any = None, **more: Any) -> Any:
+        one = parameters[0] if isinstance(parameters, list) and parameters else parameters
+        if STATEMENTS.match(statement):
+            seen.setdefault(re.sub(r"(,?(\?|%s|\((\?|%s),(\?|%s)\)))+", "..", statement), (statement, one))
+        return execute(connection, statement, parameters, **more)
+
+    monkeypatch.setattr(owner, name, record)
 
 
 async def test_every_query_has_an_index(database: Database, statements: dict[str, Any]) -> None:

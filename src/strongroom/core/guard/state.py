@@ -22,6 +22,7 @@ from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.policy import SignatureRequest
 from strongroom.core.security.trail.lanes import exclude_signatures
 from strongroom.core.storage.database import holding, insert_ignore, locking
+from strongroom.core.storage.statements import Statement, select_value
 
 GENERATION_BYTES = 7
 """Fit into a signed column of eight."""
@@ -39,7 +40,7 @@ _APPROVAL = (
     )
     .limit(1)
 )
-_HOLD = holding(_GENERATION)
+_HOLD = Statement(holding(_GENERATION))
 _LOCK = locking(_GENERATION)
 
 
@@ -114,13 +115,13 @@ class GuardReader:
 
     def held(self, connection: Connection, now_ms: int) -> GuardState:
         """For a signature: no rule changes until its transaction ends. Raises: RulesAltered, Sealed."""
-        return self._at(connection, connection.execute(_HOLD).scalar_one(), now_ms)
+        return self._at(connection, select_value(connection, _HOLD), now_ms)
 
     def seen(self, connection: Connection, now_ms: int) -> GuardState:
         """For a question. Raises: RulesAltered, Sealed."""
         return self._at(connection, connection.execute(_GENERATION).scalar_one(), now_ms)
 
-    def _at(self, connection: Connection, generation: int, now_ms: int) -> GuardState:
+    def _at(self, connection: Connection, generation: int | None, now_ms: int) -> GuardState:
         state = self._state
         if state.generation != generation:
             stored = read_stored(connection)

@@ -19,11 +19,13 @@ from strongroom.core.coordination.windows import count_again, give_back
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
 from strongroom.core.intents.tables import intent as table
 from strongroom.core.storage.errors import Duplicate
+from strongroom.core.storage.statements import execute, insert_of
 
 _COLUMNS = table.c
 # A client may submit what it was lent at any time: that counts as an offer that may still arrive.
 _OFFERS_LEFT = case((_COLUMNS.attempts == 0, 1), else_=_COLUMNS.attempts)
 # Every payment runs these statements. They are built once, because building one costs as much as executing it.
+_INSERT = insert_of(table)
 _BY_ID = select(table).where(_COLUMNS.id == bindparam("intent_id"))
 _BY_SLOT = select(table).where(_COLUMNS.slot == bindparam("wanted_slot"))
 _OPEN_IDS = (
@@ -87,7 +89,7 @@ def adopt(connection: Connection, intent: Intent) -> Intent:
         Duplicate: another payload has the slot.
     """
     try:
-        connection.execute(table.insert(), _row(intent))
+        execute(connection, _INSERT, *_row(intent).values())
     except Duplicate:
         # The same bytes can come again: a client repeats a refused payload, or a block is built again with the same timestamp.
         attempts = _COLUMNS.attempts + 1 if intent.attempts else 0
@@ -290,6 +292,7 @@ def _known(intent: Intent) -> dict[str, Any]:
 
 
 def _row(intent: Intent) -> dict[str, Any]:
+    """All columns, in the order of the table."""
     return {
         "id": intent.id,
         "account": intent.account,

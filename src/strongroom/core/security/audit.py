@@ -17,10 +17,12 @@ from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.security.trail.lanes import (
     LANES,
     OLD_LANE,
+    Head,
     Lanes,
     end_of,
     lock_head,
     lock_heads,
+    move_head,
     move_heads,
 )
 from strongroom.core.security.trail.restart import (
@@ -39,8 +41,9 @@ from strongroom.core.security.trail.rows import (
     row_hash,
 )
 from strongroom.core.storage import tables
+from strongroom.core.storage.statements import insert_numbered, insert_of
 
-_INSERT = tables.audit.insert()
+_INSERT = insert_of(tables.audit)
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
@@ -159,7 +162,7 @@ class Audit:
         move_heads(connection, [(end, head_tag(keys, end), 0) for end in ends])
 
 
-def is_ours(head: Row[Any], keys: TrailKeys) -> bool:
+def is_ours(head: Row[Any] | Head, keys: TrailKeys) -> bool:
     """Whether the head of a lane is as a process with these keys wrote it."""
     if not (isinstance(head.tag, bytes) and isinstance(head.hash, bytes)):  # SQLite takes anything
         return False
@@ -169,18 +172,19 @@ def is_ours(head: Row[Any], keys: TrailKeys) -> bool:
 def _add(connection: Connection, keys: TrailKeys, end: End, content: Content) -> End:
     """Appends a row to a lane whose head is locked, and returns the new end."""
     own_hash = row_hash(keys, end, content)
-    row = {
-        "at_ms": content.at_ms,
-        "principal": content.principal,
-        "action": content.action,
-        "subject": content.subject,
-        "details": content.details,
-        "previous_hash": end.hash,
-        "hash": own_hash,
-        "lane": end.lane,
-        "number": end.number + 1,
-    }
-    sequence = int(connection.execute(_INSERT, row).lastrowid)
+    sequence = insert_numbered(
+        connection,
+        _INSERT,
+        content.at_ms,
+        content.principal,
+        content.action,
+        content.subject,
+        content.details,
+        end.hash,
+        own_hash,
+        end.lane,
+        end.number + 1,
+    )
     new = End(lane=end.lane, number=end.number + 1, sequence=sequence, hash=own_hash)
-    move_heads(connection, [(new, head_tag(keys, new), content.at_ms)])
+    move_head(connection, new, head_tag(keys, new), content.at_ms)
     return new

@@ -1,14 +1,15 @@
 """Runs units of work on MySQL and MariaDB, with asyncmy."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from strongroom.core.errors import StrongroomError
 from strongroom.core.storage.errors import (
@@ -47,42 +48,53 @@ class MysqlEngine:
         self._reader = _engine(url, pool_size, "REPEATABLE READ")
 
     async def write(self, work: Work[T]) -> T:
-        async with _connected(self._writer) as connection:
-            result = await connection.run_sync(work)
-            try:
-                await connection.commit()
-            except StrongroomError as error:
-                if _is_surely_undone(error):
-                    raise
-                raise CommitUnknown from error
-            return result
+        return await greenlet_spawn(_write, self._writer.sync_engine, work)
 
     async def read(self, work: Work[T]) -> T:
-        async with _connected(self._reader) as connection:
-            return await connection.run_sync(work)
+        return await greenlet_spawn(_read, self._reader.sync_engine, work)
 
     async def close(self) -> None:
         await self._writer.dispose()
         await self._reader.dispose()
 
 
-@asynccontextmanager
-async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+# One greenlet runs a whole unit: one each for the connection, the work, the commit and the end takes a tenth of the CPU time of a
+# signature.
+
+
+def _write(engine: Engine, work: Work[T]) -> T:
+    with _connected(engine) as connection:
+        result = work(connection)
+        try:
+            connection.commit()
+        except StrongroomError as error:
+            if _is_surely_undone(error):
+                raise
+            raise CommitUnknown from error
+        return result
+
+
+def _read(engine: Engine, work: Work[T]) -> T:
+    with _connected(engine) as connection:
+        return work(connection)
+
+
+@contextmanager
+def _connected(engine: Engine) -> Iterator[Connection]:
     try:
-        connection = await engine.connect()
+        connection = engine.connect()
     except (OSError, PoolTimeout) as error:
         raise ConnectionSevered from error
     try:
         yield connection
     except ConnectionSevered:
-        await (
-            connection.invalidate()
-        )  # also a working connection to a failing server: a new one may reach a better server
+        # Also a working connection to a failing server: a new one may reach a better server.
+        connection.invalidate()
         raise
     finally:
         # The unit has ended. If the connection breaks only now, that changes nothing.
         with suppress(DatabaseUnavailable, DBAPIError):
-            await connection.close()
+            connection.close()
 
 
 def _is_surely_undone(error: StrongroomError) -> bool:

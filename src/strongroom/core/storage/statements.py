@@ -22,6 +22,7 @@ from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 from strongroom.core.chunks import chunks
 from strongroom.core.storage.ascii_text import AsciiKey, AsciiText, ascii_key
+from strongroom.core.storage.mysql_queries import run_on_driver
 
 T = TypeVar("T")
 Values = tuple[Any, ...]
@@ -128,11 +129,13 @@ class Compiled:
 class Statement:
     """A construct and the names of its arguments, in the order in which callers give them."""
 
-    __slots__ = ("_compiled", "_construct", "_names")
+    __slots__ = ("_checks_text", "_compiled", "_construct", "_names")
 
-    def __init__(self, construct: Executable, *names: str) -> None:
+    def __init__(self, construct: Executable, *names: str, checks_text: bool = False) -> None:
+        """With `checks_text` a text that does not fit into a column of ASCII text is refused on every database."""
         self._construct = construct
         self._names = names
+        self._checks_text = checks_text
         self._compiled: dict[str, Compiled] = {}
 
     @property
@@ -145,7 +148,9 @@ class Statement:
         found = self._compiled.get(dialect)
         if found is None:
             own = _SQLITE if dialect == "sqlite" else _MYSQL
-            found = self._compiled[dialect] = _compile(self._construct, self._names, own)
+            found = self._compiled[dialect] = _compile(
+                self._construct, self._names, own, checks_text=self._checks_text
+            )
         return found
 
 
@@ -157,9 +162,31 @@ def delete_by_key(table: Table) -> Statement:
 
 def execute(connection: Connection, statement: Statement, *arguments: Any) -> Sequence[Values]:
     """One execution; returns the rows of a SELECT."""
-    text, parameters = statement.compiled(connection.dialect.name).bound(arguments)
+    dialect = connection.dialect.name
+    text, parameters = statement.compiled(dialect).bound(arguments)
+    if dialect != "sqlite":
+        return run_on_driver(connection, text, tuple(parameters)).rows
     result = connection.exec_driver_sql(text, tuple(parameters))
     return result.fetchall() if result.returns_rows else ()
+
+
+def insert_numbered(connection: Connection, statement: Statement, *arguments: Any) -> int:
+    """Inserts one row, and returns the number that the database gives it."""
+    dialect = connection.dialect.name
+    text, parameters = statement.compiled(dialect).bound(arguments)
+    if dialect != "sqlite":
+        return run_on_driver(connection, text, tuple(parameters)).last_id
+    return int(connection.exec_driver_sql(text, tuple(parameters)).lastrowid)
+
+
+def insert_of(table: Table) -> Statement:
+    """Inserts one row; the arguments are all columns that the database does not fill by itself, in their order.
+
+    A text that an ASCII column cannot store is refused before the database sees it, as SQLAlchemy does: SQLite would store it.
+    """
+    columns = [column for column in table.columns if column is not table.autoincrement_column]
+    values = {column.name: arg(column.name) for column in columns}
+    return Statement(table.insert().values(values), *values, checks_text=True)
 
 
 def select_value(connection: Connection, statement: Statement, *arguments: Any) -> Any | None:
@@ -225,7 +252,9 @@ def _upsert(table: Table, columns: tuple[str, ...], update: tuple[str, ...], is_
     return _compile(construct, columns, _SQLITE if is_sqlite else _MYSQL)
 
 
-def _compile(construct: Executable, names: Sequence[str], dialect: Dialect) -> Compiled:
+def _compile(
+    construct: Executable, names: Sequence[str], dialect: Dialect, *, checks_text: bool = False
+) -> Compiled:
     compiler = construct.compile(dialect=dialect, compile_kwargs={"literal_binds": True})  # type: ignore[attr-defined]
     text = compiler.string
     order = [name.removeprefix(_PREFIX) for name in compiler.positiontup or ()]
@@ -247,7 +276,10 @@ def _compile(construct: Executable, names: Sequence[str], dialect: Dialect) -> C
     if of_list:
         head, repeated, rest = text.split(_START)
         joint, tail = rest.split(_END)
-    steps = [_Step(place=names.index(name), convert=_converter(kinds[name], dialect)) for name in single]
+    steps = [
+        _Step(place=names.index(name), convert=_converter(kinds[name], dialect, checks_text=checks_text))
+        for name in single
+    ]
     return Compiled(
         text=text,
         bind=_binder(steps, len(names)),
@@ -268,12 +300,15 @@ class _Step(NamedTuple):
     convert: Callable[[Any], Any] | None
 
 
-def _converter(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+def _converter(
+    kind: TypeEngine[Any], dialect: Dialect, *, checks_text: bool = False
+) -> Callable[[Any], Any] | None:
     """SQLite has its own forms of large numbers; MySQL takes every value as it is, except for what it cannot compare."""
     if isinstance(kind, AsciiKey):
         return ascii_key if dialect is _MYSQL else None
     if isinstance(kind, AsciiText):
-        return None  # the database refuses it as `UnfitValue`; a function for each value would slow the sync
+        # Otherwise the database refuses it as `UnfitValue`: a function for each value would slow the sync.
+        return partial(kind.process_bind_param, dialect=dialect) if checks_text else None
     if isinstance(kind, TypeDecorator) and dialect.name == "sqlite":
         return partial(kind.process_bind_param, dialect=dialect)
     return None

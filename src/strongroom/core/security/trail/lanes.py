@@ -6,14 +6,15 @@ a slot, or a connection finds all lanes taken, they wait; the chains stay whole,
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
-from sqlalchemy import Connection, Engine, Row, bindparam, func, literal_column, select, update
+from sqlalchemy import Connection, Engine, Row, func, literal_column, select, update
 
 from strongroom.core.security.trail.rows import End
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import locking
+from strongroom.core.storage.statements import Statement, arg, execute, execute_many
 
 SLOTS: Final = 16
 WIDTH: Final = 16
@@ -24,18 +25,13 @@ CANDIDATES: Final = 8
 
 _HEADS = tables.audit_lane.c
 # Every signature runs these statements. They are built once, because building one costs as much as executing it.
-_LOCK = locking(select(tables.audit_lane).where(_HEADS.lane == bindparam("of_lane")))
+_LOCK = Statement(locking(select(tables.audit_lane).where(_HEADS.lane == arg("lane"))), "lane")
 _LOCK_ALL = locking(select(tables.audit_lane).order_by(_HEADS.lane))
-_MOVE = (
+_MOVE = Statement(
     update(tables.audit_lane)
-    .where(_HEADS.lane == bindparam("of_lane"))
-    .values(
-        number=bindparam("new_number"),
-        sequence=bindparam("new_sequence"),
-        hash=bindparam("new_hash"),
-        tag=bindparam("new_tag"),
-        at_ms=bindparam("new_at_ms"),
-    )
+    .where(_HEADS.lane == arg("lane"))
+    .values({name: arg(name) for name in ("number", "sequence", "hash", "tag", "at_ms")}),
+    *("number", "sequence", "hash", "tag", "at_ms", "lane"),
 )
 _EXCLUDE = update(tables.audit_lane).values(excluded=_HEADS.excluded + literal_column("1"))
 _USED = (
@@ -109,8 +105,21 @@ class Lanes:
         return longest_ago[own % len(longest_ago)]
 
 
-def lock_head(connection: Connection, lane: int) -> Row[Any] | None:
-    return connection.execute(_LOCK, {"of_lane": lane}).first()
+class Head(NamedTuple):
+    """The head of a lane as it is stored."""
+
+    lane: int
+    number: int
+    sequence: int
+    hash: bytes
+    tag: bytes | None
+    at_ms: int
+    excluded: int
+
+
+def lock_head(connection: Connection, lane: int) -> Head | None:
+    rows = execute(connection, _LOCK, lane)
+    return Head(*rows[0]) if rows else None
 
 
 def lock_heads(connection: Connection) -> Sequence[Row[Any]]:
@@ -118,22 +127,15 @@ def lock_heads(connection: Connection) -> Sequence[Row[Any]]:
     return connection.execute(_LOCK_ALL).all()
 
 
+def move_head(connection: Connection, end: End, tag: bytes, at_ms: int) -> None:
+    """Stores the end of a lane, with its tag and time."""
+    execute(connection, _MOVE, end.number, end.sequence, end.hash, tag, at_ms, end.lane)
+
+
 def move_heads(connection: Connection, moves: Sequence[tuple[End, bytes, int]]) -> None:
-    """Stores ends, each with its tag and time."""
-    connection.execute(
-        _MOVE,
-        [
-            {
-                "of_lane": end.lane,
-                "new_number": end.number,
-                "new_sequence": end.sequence,
-                "new_hash": end.hash,
-                "new_tag": tag,
-                "new_at_ms": at_ms,
-            }
-            for end, tag, at_ms in moves
-        ],
-    )
+    """`move_head` for several lanes."""
+    rows = [(end.number, end.sequence, end.hash, tag, at_ms, end.lane) for end, tag, at_ms in moves]
+    execute_many(connection, _MOVE, rows)
 
 
 def exclude_signatures(connection: Connection) -> None:
@@ -146,5 +148,5 @@ def exclude_signatures(connection: Connection) -> None:
         connection.execute(_EXCLUDE)
 
 
-def end_of(row: Row[Any]) -> End:
+def end_of(row: Row[Any] | Head) -> End:
     return End(lane=row.lane, number=row.number, sequence=row.sequence, hash=row.hash)
