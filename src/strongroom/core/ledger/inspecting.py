@@ -4,9 +4,11 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from strongroom.core.errors import VaultError
 from strongroom.core.guard.rows.check import find_problems
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.custody.custody import Custody
+from strongroom.core.security.custody.turned_back import CODE as TURNED_BACK
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.storage.database import Database
 from strongroom.core.transparency.inspection import Finding, Inspection, TrailCheck
@@ -43,7 +45,12 @@ async def rows_altered(database: Database, key: TrailKey) -> list[Finding]:
 async def sealed_rows_altered(database: Database, custody: Custody) -> list[Finding]:
     """Rows with sealed secrets that this service did not write as they stand. Raises: VaultError: there is no key."""
     if not custody.ring.is_open:
-        await custody.open()
+        try:
+            await custody.open()
+        except VaultError as error:
+            if error.instance_code != TURNED_BACK:
+                raise
+            return [Finding(code=TURNED_BACK, detail=error.message)]
     kind, holdings = custody.keeping.holdings.kind, custody.keeping.holdings
     bindings = Bindings(custody.ring, kind)
 

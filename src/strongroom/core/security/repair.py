@@ -187,7 +187,8 @@ class Repair:
             check = ring.current.check()
             if state != check:
                 table = self._holdings.kind.table
-                self._audit.append(connection, OPERATOR, ACCEPTED, table, {"key": "changed"})
+                facts = {"key": "changed", "version": ring.version}
+                self._audit.append(connection, OPERATOR, ACCEPTED, table, facts)
                 set_key_check(connection, check)
             set_active(connection, ring.version, check, self._clock.now_ms())
 

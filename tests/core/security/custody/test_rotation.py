@@ -1,9 +1,9 @@
 """The key-encryption key is changed while rows are used, and whoever dies meanwhile leaves nothing that nobody opens."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.engine import URL
 
 from strongroom.atto import tables as atto_tables
@@ -157,6 +157,38 @@ async def test_processes_follow(estate: Estate) -> None:
     await other.look()
     assert other.ring.versions == {2}
     assert await assert_all_open(other) == 5
+
+
+async def test_who_looks_while_its_own_change_begins_stays_with_the_new_key(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it read is from before. If it went back, the secrets would stay under the key that is retired next."""
+    custody = await filled(estate, count=1)
+    database, rotation = custody.keeping.database, custody.rotation()
+    read, begun = database.read, list[int]()
+
+    async def read_early(work: Callable[[Connection], object]) -> object:
+        found = await read(work)
+        monkeypatch.undo()
+        begun.append(await rotation.begin(OPERATOR))
+        return found
+
+    monkeypatch.setattr(database, "read", read_early)
+    await custody.look()
+    assert (begun, custody.ring.version) == ([2], 2)
+    await rotation.finish(OPERATOR)
+    estate.place.source().file.with_name(f"{estate.place.source().file.name}.v1").unlink()
+    assert await assert_all_open(await estate.start()) == 1
+
+
+async def test_who_has_not_followed_yet_does_not_finish(estate: Estate) -> None:
+    custody, late = await filled(estate, count=1), await estate.start()
+    await custody.rotation().begin(OPERATOR)
+    await late.carry_on()
+    assert await states(custody) == {1: KeyState.REPLACED, 2: KeyState.ACTIVE}
+    with pytest.raises(Conflict, match="Another change"):
+        await late.rotation().finish(OPERATOR)
+    assert await custody.rotation().needs() == {1: 1}
 
 
 async def test_nothing_is_bound_with_a_retired_key(estate: Estate) -> None:

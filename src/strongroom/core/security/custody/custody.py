@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import structlog
+from sqlalchemy import Connection, select
 
 from strongroom.core.errors import Sealed, VaultError
 from strongroom.core.runtime.telemetry import ComponentHealth, Status
@@ -15,17 +17,37 @@ from strongroom.core.security.custody.replicas import Presence
 from strongroom.core.security.custody.rotation import Rotation
 from strongroom.core.security.custody.seal import is_proven, says_sealed
 from strongroom.core.security.custody.sealing import Sealing
-from strongroom.core.security.keys.ring import TRAIL, KeyRing
+from strongroom.core.security.custody.turned_back import (
+    Told,
+    read_told,
+    require_not_turned_back,
+    require_retired,
+    turned_back,
+)
+from strongroom.core.security.keys.ring import FIRST_VERSION, TRAIL, KeyRing
 from strongroom.core.security.keys.secrets import open_secrets
 from strongroom.core.security.keys.trail_key import SEALED, TrailKey
 from strongroom.core.security.keys.versions import KeyState, KeyVersion, active_of, load_versions
 from strongroom.core.security.vault import KeyEncryptionKey
+from strongroom.core.storage import tables
 
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.4
 CARRY_ON_S = 30.0
 SYSTEM = system_principal("keys")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What the database says in one pass."""
+
+    is_sealed: bool
+    versions: Sequence[KeyVersion]
+    told: Told | None = None
+    """None: the versions were judged before."""
+    needed: frozenset[int] = frozenset()
+    """The versions that tags name."""
 
 
 class Custody:
@@ -41,6 +63,11 @@ class Custody:
         self._trail_key = trail_key
         self._presence = Presence(holder, self.ring, keeping.database, keeping.clock)
         self._retired: frozenset[int] = frozenset()
+        """Versions that this process saw retired."""
+        self._active = FIRST_VERSION
+        """The last version that this process saw active."""
+        self._judged: Sequence[KeyVersion] = ()
+        """The versions that were found to be as the service wrote them."""
         self._why = SEALED
 
     async def open(self) -> None:
@@ -55,6 +82,11 @@ class Custody:
             self.shut()
             raise Sealed(SEALED)
         await open_ring(self.ring, self.keeping)
+        try:
+            self._require_no_earlier(self.ring.version)
+        except VaultError:
+            self.shut()
+            raise
         if not await self.keeping.database.read(lambda connection: is_proven(connection, self.ring, table)):
             self.shut()
             raise Sealed(
@@ -93,23 +125,39 @@ class Custody:
 
     async def look(self) -> None:
         """Follows the database: one pass of the loop that every process runs."""
-        table = self.keeping.holdings.kind.table
-        is_sealed, versions = await self.keeping.database.read(
-            lambda connection: (says_sealed(connection, table), load_versions(connection))
-        )
+        held = self._held
+        seen = await self.keeping.database.read(self._read)
         try:
-            await self._look(is_sealed=is_sealed, versions=versions)
+            # Else a rotation in this process went on meanwhile: what was read is from before.
+            if held == self._held:
+                await self._look(seen)
         finally:
             # Also while a backend is away: a rotation waits for whoever lives and does not have the next key.
             await self._presence.report()
 
-    async def _look(self, *, is_sealed: bool, versions: Sequence[KeyVersion]) -> None:
-        if is_sealed:
+    @property
+    def _held(self) -> tuple[frozenset[int], int]:
+        return self.ring.versions, self.ring.version if self.ring.is_open else 0
+
+    def _read(self, connection: Connection) -> _Seen:
+        table = self.keeping.holdings.kind.table
+        seen = _Seen(is_sealed=says_sealed(connection, table), versions=load_versions(connection))
+        if seen.is_sealed or not self.ring.is_open or seen.versions == self._judged:
+            return seen
+        told = read_told(connection, table)
+        needed = connection.execute(select(tables.binding.c.key_version).distinct()).scalars()
+        return replace(seen, told=told, needed=frozenset(needed))
+
+    async def _look(self, seen: _Seen) -> None:
+        if seen.is_sealed:
             if self.ring.is_open:
                 self.shut()
                 log.warning("the ledger was sealed: its keys left memory", ledger=self.keeping.source.ledger)
         elif self.ring.is_open:
-            await self._follow(versions)
+            if seen.told is not None:
+                require_not_turned_back(seen.versions, seen.told, seen.needed)
+                self._judged = seen.versions
+            await self._follow(seen.versions)
         else:
             await self._open_again()
 
@@ -127,6 +175,9 @@ class Custody:
         if not self.ring.is_open:
             return
         versions = await self.keeping.database.read(load_versions)
+        active = active_of(versions)
+        if active is None or active.version != self.ring.version:
+            return  # this process has not followed yet
         if any(one.state is KeyState.REPLACED for one in versions):
             await self.rotation().finish(SYSTEM)
 
@@ -134,15 +185,24 @@ class Custody:
         """Tells the others that this process ends."""
         await self._presence.leave()
 
+    def _require_no_earlier(self, active: int) -> None:
+        """Raises: VaultError: this process saw a later version active."""
+        newest = max(self._active, self._held[1])
+        if active < newest:
+            raise turned_back(f"version {active} is active there, and this process saw {newest} active")
+        self._active = active
+
     async def _follow(self, versions: Sequence[KeyVersion]) -> None:
         active = active_of(versions)
         if active is None:
             return
+        self._require_no_earlier(active.version)
+        require_retired(versions, self._retired)
         live = {one.version: one for one in versions if one.state is not KeyState.RETIRED}
         # A transaction may still read rows as they were: a retired key is dropped when it was seen to be retired twice.
         retired = frozenset(one.version for one in versions) - live.keys()
         kept = self.ring.versions - (retired & self._retired)
-        self._retired = retired
+        self._retired |= retired
         keys = {version: self.ring.key(version) for version in kept}
         lacking = [one for version, one in live.items() if version not in keys]
         if lacking:

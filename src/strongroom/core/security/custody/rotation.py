@@ -24,6 +24,7 @@ from strongroom.core.security.custody.backends import WrappedKey
 from strongroom.core.security.custody.keeping import Keeping
 from strongroom.core.security.custody.replicas import Replica, live_replicas, names_of
 from strongroom.core.security.custody.seal import prove_anew, require_unsealed
+from strongroom.core.security.custody.turned_back import BEGUN, ENDED
 from strongroom.core.security.keys.local import make_secret_file, settle_key_files
 from strongroom.core.security.keys.ring import KeyRing
 from strongroom.core.security.keys.secrets import reseal_secrets
@@ -42,8 +43,6 @@ from strongroom.core.security.trail.lanes import exclude_signatures
 from strongroom.core.security.vault import NONCE_BYTES, KeyEncryptionKey, seal
 from strongroom.core.storage import tables
 
-ACTION_BEGIN: Final = "key.rotate"
-ACTION_END: Final = "key.rotated"
 CHUNK: Final = 100
 ACKNOWLEDGE_S: Final = 20.0
 """So long the rotation waits for every process: longer than a process that is gone counts as live."""
@@ -141,6 +140,9 @@ class Rotation:
 
         def reseal(connection: Connection) -> None:
             self._require_unsealed(connection)
+            active = active_of(load_versions(connection, lock=True))
+            if active is None or not active.version == version == self._ring.version:
+                raise _other_change()
             reseal_secrets(connection, self._ring, entropy)
             prove_anew(connection, self._ring, self._holdings.kind.table)
 
@@ -308,7 +310,7 @@ class Rotation:
             set_state(connection, ready.version, KeyState.ACTIVE)
             set_key_check(connection, ready.check)
             facts = {"from": active.version, "to": ready.version}
-            self._audit.append(connection, principal, ACTION_BEGIN, self._holdings.kind.table, facts)
+            self._audit.append(connection, principal, BEGUN, self._holdings.kind.table, facts)
 
         await self._database.write(work)
         self._ring.open({version: self._ring.key(version) for version in self._ring.versions}, ready.version)
@@ -417,7 +419,7 @@ class Rotation:
                 for one in replaced:
                     set_state(connection, one, KeyState.RETIRED)
             facts = {"version": version, "rows": rows, "left": sorted(left)[:SHOWN], "retired": not left}
-            self._audit.append(connection, principal, ACTION_END, self._holdings.kind.table, facts)
+            self._audit.append(connection, principal, ENDED, self._holdings.kind.table, facts)
             return True
 
         return await self._database.write(work)
