@@ -4,7 +4,9 @@ from sqlalchemy import Connection, MetaData, select
 
 from strongroom.core.storage.database import Database
 
-UNTOLD = frozenset({"strongroom_lease"})
+UNTOLD = frozenset(
+    {"strongroom_lease", "strongroom_replica", "strongroom_checkpoint", "strongroom_checkpoint_state"}
+)
 """What changes by itself."""
 
 

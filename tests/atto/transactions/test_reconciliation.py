@@ -33,7 +33,6 @@ from support.atto_service import (
 )
 from support.callback_sink import running_sink
 from support.seeds import seeded
-from support.trail import open_trail
 
 pytestmark = pytest.mark.anyio
 
@@ -77,6 +76,7 @@ class Operator:
     def __init__(self, service: AttoService, network: AttoNetwork) -> None:
         self.node = HttpNode(network.node_url, SystemClock())
         self.database = service.ledger.database
+        self.audit = Audit(SystemClock(), service.ledger.trail_key)
         self.reader = Reconciler(node=self.node, database=self.database, network=Network.LOCAL)
 
     async def __aenter__(self) -> Self:
@@ -94,7 +94,7 @@ class Operator:
             abandon,
             divergence=divergence,
             principal=OPERATOR,
-            audit=Audit(SystemClock(), open_trail()),
+            audit=self.audit,
             network=Network.LOCAL,
             now_ms=0,
         )
@@ -300,7 +300,7 @@ async def test_an_account_that_moved_since_the_verdict_is_left_alone(
                         abandon,
                         divergence=divergence,
                         principal=OPERATOR,
-                        audit=Audit(SystemClock(), open_trail()),
+                        audit=operator.audit,
                         network=Network.LOCAL,
                         now_ms=0,
                     )

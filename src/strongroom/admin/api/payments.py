@@ -9,8 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from strongroom.admin.api import access
-from strongroom.admin.api.cursors import decode_cursor, encode_cursor
-from strongroom.admin.api.parameters import Cursor
+from strongroom.admin.api.cursors import Cursor, decode_cursor, encode_cursor
 from strongroom.admin.api.wire import PaymentPage, PaymentView, away_view, payment_view
 from strongroom.admin.estate import Authority, Estate
 from strongroom.core.clock import parse_instant

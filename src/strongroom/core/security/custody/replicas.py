@@ -88,3 +88,4 @@ class Presence:
             (columns.holder == self._holder) | (columns.seen_at_ms < gone_ms)
         )
         await self._database.write(lambda connection: connection.execute(leaving))
+        self._told = None
