@@ -127,11 +127,12 @@ async def without_the_scope(surface: Guarded, scopes: Mapping[str, str] | None =
 
 async def with_the_scope(surface: Guarded) -> dict[str, int]:
     """The status of every guarded route for a caller that has exactly its scope."""
-    found = {}
-    for operation in surface.guarded:
-        token = await surface.token(str(operation.scope))
-        found[operation.name] = (await surface.ask(operation, f"Bearer {token}")).status_code
-    return found
+    # All tokens first: after a seal none is made.
+    tokens = [(operation, await surface.token(str(operation.scope))) for operation in surface.guarded]
+    return {
+        operation.name: (await surface.ask(operation, f"Bearer {token}")).status_code
+        for operation, token in tokens
+    }
 
 
 async def as_nobody(surface: Guarded) -> dict[str, int]:

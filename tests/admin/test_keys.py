@@ -74,3 +74,20 @@ async def test_a_ledger_without_keys_says_so(office: Office) -> None:
     for method, path in (("GET", "/keys"), ("POST", "/seal")):
         answer = await office.ask(token, method, f"/ledgers/hathor{path}")
         assert (answer.status_code, answer.json()["code"]) == (404, "no_keys")
+
+
+async def test_everything_is_sealed_by_one_call(office: Office, key: str) -> None:
+    """Hathor holds no keys, so it is not among what is sealed."""
+    token = await office.token("admin", on=["atto", "hathor"], name="boss")
+    for _ in range(2):  # what was sealed before is done
+        sealed = await office.ask(token, "POST", "/seal")
+        assert (sealed.status_code, sealed.json()) == (200, {"ledgers": [{"ledger": "atto", "done": True}]})
+        assert not custody_of(office).ring.is_open
+    assert (await office.ask(token, "POST", "/ledgers/atto/unseal", {"key": key})).status_code == 200
+    await custody_of(office).look()
+    assert [row[:3] for row in await office.audit() if row[1] == "seal"] == [("token:boss", "seal", "wallet")]
+    refused = await office.ask(await office.token("admin:freeze"), "POST", "/seal")
+    assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
+    hathor = await office.ask(await office.token("admin", on=["hathor"]), "POST", "/seal")
+    assert (hathor.status_code, hathor.json()["code"]) == (404, "no_keys")
+    assert custody_of(office).ring.is_open

@@ -107,6 +107,10 @@ class Estate:
             raise LedgerAway(f"The database of {name} does not answer; nothing was changed")
         return ledger
 
+    def holds_keys(self, name: str) -> bool:
+        """Whether the ledger seals anything."""
+        return self._ledgers[name].custody is not None
+
     def title_of(self, name: str) -> str:
         return self._ledgers[name].definition.title
 

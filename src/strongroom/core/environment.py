@@ -1,10 +1,10 @@
 """Reads environment variables and collects every mistake, so that an operator sees all of them at once."""
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from strongroom.core.secret_files import read_secret_file
 from strongroom.core.variables import misspelt, without_service_links
 
 T = TypeVar("T")
@@ -187,7 +187,7 @@ class _Unused(Environment):
 
 
 def _read_secret(path: str) -> Secret | None:
-    text = Path(path).read_text().strip()
+    text = read_secret_file(path).strip()
     if not text:
         raise ValueError(f"the file {path} is empty")
     return Secret(text)

@@ -12,7 +12,7 @@ from strongroom.admin.api.audit.rows import AuditController, audit_filter
 from strongroom.admin.api.documentation import DOCUMENTATION, openapi_config
 from strongroom.admin.api.errors import ProblemAnswers
 from strongroom.admin.api.freezes import EverythingController, FreezesController
-from strongroom.admin.api.keys import KeysController
+from strongroom.admin.api.keys import EveryKeyController, KeysController
 from strongroom.admin.api.ledgers import LedgersController
 from strongroom.admin.api.payments import LedgerPaymentsController, PaymentsController, payment_filter
 from strongroom.admin.api.requests import NamedRequests
@@ -38,6 +38,7 @@ def create_application(
             AskedController,
             FreezesController,
             EverythingController,
+            EveryKeyController,
             PaymentsController,
             WebhooksController,
             LedgerPaymentsController,

@@ -13,7 +13,6 @@ from strongroom.admin.api.errors import PartlyDone, PartlyWaits
 from strongroom.admin.api.wire import Change, Changes, FreezeView, freeze_view
 from strongroom.admin.estate import Authority, Estate
 from strongroom.core.errors import ApprovalNeeded, NotFound
-from strongroom.core.guard.administration import GuardAdministration
 from strongroom.core.guard.everywhere import ALREADY_FROZEN, NOT_FROZEN, Outcome, change_each
 from strongroom.core.guard.state import FreezeScope
 from strongroom.core.http.route_access import needs
@@ -94,10 +93,10 @@ class EverythingController(Controller):
     ) -> Changes:
         """Every ledger over which the caller has authority. Each is tried, whatever happens with another."""
 
-        async def change(rules: GuardAdministration, principal: Principal) -> None:
-            await rules.freeze(principal, FreezeScope.LEDGER, "", data.reason)
+        async def change(name: str, principal: Principal) -> None:
+            await estate.find(name).rules.freeze(principal, FreezeScope.LEDGER, "", data.reason)
 
-        return await _each(estate, authority, change, "frozen", done_code=ALREADY_FROZEN)
+        return await change_everywhere(estate, authority, change, "frozen", done_code=ALREADY_FROZEN)
 
     @post("/unfreeze", status_code=200, summary="Unfreeze the ledgers", opt=needs(access.UNFREEZE))
     async def unfreeze(
@@ -105,21 +104,21 @@ class EverythingController(Controller):
     ) -> Changes:
         """Every ledger over which the caller has authority. Tokens and wallets that are frozen stay frozen."""
 
-        async def change(rules: GuardAdministration, principal: Principal) -> None:
-            await rules.unfreeze(principal, FreezeScope.LEDGER, "")
+        async def change(name: str, principal: Principal) -> None:
+            await estate.find(name).rules.unfreeze(principal, FreezeScope.LEDGER, "")
 
-        return await _each(estate, authority, change, "unfrozen", done_code=NOT_FROZEN)
+        return await change_everywhere(estate, authority, change, "unfrozen", done_code=NOT_FROZEN)
 
 
-async def _each(
+async def change_everywhere(
     estate: Estate,
     authority: Authority,
-    change: Callable[[GuardAdministration, Principal], Awaitable[None]],
+    change: Callable[[str, Principal], Awaitable[None]],
     done: str,
     *,
-    done_code: str,
+    done_code: str = "",
 ) -> Changes:
-    """`done_code`: of the error that says that nothing is left to do.
+    """Changes every ledger over which the caller has authority. `done_code`: of the error that says that nothing is left to do.
 
     Raises:
         PartlyDone: it failed on some ledgers.
@@ -128,7 +127,7 @@ async def _each(
     """
 
     async def change_one(name: str) -> None:
-        await change(estate.find(name).rules, authority.principals[name])
+        await change(name, authority.principals[name])
 
     outcomes = [
         *(Outcome(ledger=name, error=error) for name, error in authority.away.items()),

@@ -1,6 +1,7 @@
 """The key-encryption keys of a ledger: their versions, their change, and the seal."""
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Final
 
 import msgspec
 from litestar import Controller, get, post
@@ -8,7 +9,9 @@ from litestar.di import NamedDependency
 from litestar.params import Body, FromPath
 
 from strongroom.admin.api import access
-from strongroom.admin.estate import Estate
+from strongroom.admin.api.freezes import change_everywhere
+from strongroom.admin.api.wire import Changes
+from strongroom.admin.estate import Authority, Estate
 from strongroom.core.clock import iso_instant
 from strongroom.core.errors import InvalidInput, NotFound, VaultError
 from strongroom.core.http.route_access import needs
@@ -16,6 +19,8 @@ from strongroom.core.security.access import Principal
 from strongroom.core.security.custody.custody import Custody
 from strongroom.core.security.keys.local import key_from_hex
 from strongroom.core.security.vault import KeyEncryptionKey
+
+NO_KEYS: Final = "no_keys"
 
 
 class KeyVersionView(msgspec.Struct, kw_only=True, rename="camel"):
@@ -111,6 +116,26 @@ class KeysController(Controller):
         return SealView(is_sealed=True, is_new=is_new)
 
 
+class EveryKeyController(Controller):
+    path = "/admin/v1"
+    tags = ("Keys",)
+
+    @post("/seal", status_code=200, summary="Seal everything", opt=needs(access.SEAL))
+    async def seal(self, estate: NamedDependency[Estate], authority: NamedDependency[Authority]) -> Changes:
+        """Every ledger that holds keys and over which the caller has authority. Each is tried, whatever happens with another."""
+        kept = {name: one for name, one in authority.principals.items() if estate.holds_keys(name)}
+        away = {name: error for name, error in authority.away.items() if estate.holds_keys(name)}
+        if not kept and not away:
+            raise NotFound("No ledger over which the token has authority holds keys", code=NO_KEYS)
+
+        async def change(name: str, principal: Principal) -> None:
+            await _custody(estate, name).seal(principal)
+
+        return await change_everywhere(
+            estate, replace(authority, principals=kept, away=away), change, "sealed"
+        )
+
+
 def _parse(text: str) -> KeyEncryptionKey:
     try:
         return key_from_hex(text)
@@ -121,5 +146,5 @@ def _parse(text: str) -> KeyEncryptionKey:
 def _custody(estate: Estate, ledger: str) -> Custody:
     custody = estate.find(ledger).custody
     if custody is None:
-        raise NotFound(f"{ledger} holds no keys; a freeze ends what it broadcasts", code="no_keys")
+        raise NotFound(f"{ledger} holds no keys; a freeze ends what it broadcasts", code=NO_KEYS)
     return custody

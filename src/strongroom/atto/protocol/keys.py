@@ -1,14 +1,18 @@
 """Derives keys from a seed (SLIP-0010, all levels hardened) and makes and checks Ed25519 signatures.
 
 https://github.com/satoshilabs/slips/blob/master/slip-0010.md
+
+OpenSSL signs, because it overwrites the private key in its memory after use. libsodium's binding leaves a copy of it where no seal
+reaches it.
 """
 
 import hashlib
 import hmac
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nacl.exceptions import CryptoError
-from nacl.signing import SigningKey, VerifyKey
+from nacl.signing import VerifyKey
 
 from strongroom.atto.protocol.errors import InvalidKey, InvalidSignature
 from strongroom.atto.protocol.networks import MAX_KEY_INDEX
@@ -74,7 +78,7 @@ def public_key_of(private_key: bytes) -> bytes:
     Raises:
         InvalidKey: the private key has the wrong size.
     """
-    return bytes(_signing_key(private_key).verify_key)
+    return _signing_key(private_key).public_key().public_bytes_raw()
 
 
 def sign(private_key: bytes, message: bytes) -> bytes:
@@ -83,7 +87,7 @@ def sign(private_key: bytes, message: bytes) -> bytes:
     Raises:
         InvalidKey: the private key has the wrong size.
     """
-    return _signing_key(private_key).sign(message).signature
+    return _signing_key(private_key).sign(message)
 
 
 def verify(public_key: bytes, message: bytes, signature: bytes) -> None:
@@ -98,7 +102,7 @@ def verify(public_key: bytes, message: bytes, signature: bytes) -> None:
         raise InvalidSignature("Signature is invalid") from None
 
 
-def _signing_key(private_key: bytes) -> SigningKey:
+def _signing_key(private_key: bytes) -> Ed25519PrivateKey:
     if len(private_key) != PRIVATE_KEY_SIZE:
         raise InvalidKey(f"Private key must have {PRIVATE_KEY_SIZE} bytes")
-    return SigningKey(private_key)
+    return Ed25519PrivateKey.from_private_bytes(private_key)

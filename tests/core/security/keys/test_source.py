@@ -118,7 +118,7 @@ def test_a_file_that_is_not_a_key_file_is_named_and_not_changed(tmp_path: Path) 
         source.load()
     path.unlink()
     path.mkdir()
-    with pytest.raises(VaultError, match="Is a directory"):
+    with pytest.raises(VaultError, match="it is not a regular file"):
         source.load()
     path.rmdir()
     os.mkfifo(path, 0o600)

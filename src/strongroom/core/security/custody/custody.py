@@ -11,6 +11,7 @@ from strongroom.core.errors import Sealed, VaultError
 from strongroom.core.runtime.telemetry import ComponentHealth, Status
 from strongroom.core.security.access import Principal, system_principal
 from strongroom.core.security.audit import Audit
+from strongroom.core.security.custody.erasing import overwrite_freed
 from strongroom.core.security.custody.keeping import Keeping
 from strongroom.core.security.custody.opening import open_ring
 from strongroom.core.security.custody.replicas import Presence
@@ -34,6 +35,8 @@ from strongroom.core.storage import tables
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.4
+ERASINGS = 3
+"""So often freed memory is overwritten after a seal, a look apart: who computes with a key frees it a moment later."""
 CARRY_ON_S = 30.0
 SYSTEM = system_principal("keys")
 
@@ -69,6 +72,7 @@ class Custody:
         self._judged: Sequence[KeyVersion] = ()
         """The versions that were found to be as the service wrote them."""
         self._why = SEALED
+        self._erasings = 0
 
     async def open(self) -> None:
         """Opens the keys, and what is made with them.
@@ -97,7 +101,9 @@ class Custody:
         self._trail_key.open(self.ring.secret(TRAIL))
 
     def shut(self) -> None:
-        """Drops the keys, and all that was opened with them, from memory."""
+        """Drops the keys, and all that was opened with them. `look` overwrites the memory that this frees."""
+        if self.ring.is_open:
+            self._erasings = ERASINGS
         self.ring.close()
         self._trail_key.close()
 
@@ -153,6 +159,9 @@ class Custody:
             if self.ring.is_open:
                 self.shut()
                 log.warning("the ledger was sealed: its keys left memory", ledger=self.keeping.source.ledger)
+            if self._erasings:
+                self._erasings -= 1
+                await asyncio.to_thread(overwrite_freed)
         elif self.ring.is_open:
             if seen.told is not None:
                 require_not_turned_back(seen.versions, seen.told, seen.needed)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from strongroom.core.clock import Entropy
 from strongroom.core.errors import VaultError
+from strongroom.core.secret_files import read_secret_file
 from strongroom.core.security.vault import KEY_BYTES, KeyEncryptionKey
 
 
@@ -22,7 +23,7 @@ def key_from_hex(text: str) -> KeyEncryptionKey:
 def key_from_file(path: Path, entropy: Entropy) -> KeyEncryptionKey:
     """Reads the key file of an installation that keeps its own key; makes the file, readable only by its owner, if missing."""
     make_secret_file(path, entropy)
-    return key_from_hex(path.read_text())
+    return key_from_hex(read_secret_file(path))
 
 
 def make_secret_file(path: Path, entropy: Entropy) -> None:
@@ -39,9 +40,9 @@ def settle_key_files(file: Path, check: bytes, numbers: Mapping[bytes, int]) -> 
     """
     following = file.with_name(f"{file.name}.next")
     with contextlib.suppress(FileNotFoundError):  # another process has done it meanwhile
-        if key_from_hex(following.read_text()).check() != check:
+        if key_from_hex(read_secret_file(following)).check() != check:
             return
-        old = key_from_hex(file.read_text()).check()
+        old = key_from_hex(read_secret_file(file)).check()
         if old != check:
             _keep_beside(file, old, numbers.get(old, 1))
         following.replace(file)
@@ -50,13 +51,13 @@ def settle_key_files(file: Path, check: bytes, numbers: Mapping[bytes, int]) -> 
 
 def _keep_beside(file: Path, check: bytes, version: int) -> None:
     """Keeps the key of this check, which `file` has, under the name of its version, or one like it if another key has that name."""
-    text = file.read_text()
+    text = read_secret_file(file)
     if key_from_hex(text).check() != check:
         return  # another process has settled it
     name = kept = f"{file.name}.v{version}"
     number = 1
     while (beside := file.with_name(kept)).exists():
-        if key_from_hex(beside.read_text()).check() == check:
+        if key_from_hex(read_secret_file(beside)).check() == check:
             return
         number += 1
         kept = f"{name}-{number}"
@@ -78,10 +79,11 @@ def _make(path: Path, text: str) -> None:
     """
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
     try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            os.write(descriptor, text.encode())  # no buffer keeps it
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)
     finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from strongroom.core.environment import Environment, Secret
 from strongroom.core.errors import VaultError
+from strongroom.core.secret_files import read_secret, read_secret_file
 from strongroom.core.security.keys.backends.settings import (
     BackendSettings,
     key_backend_variable,
@@ -117,6 +118,29 @@ class FoundKey:
     origin: str
 
 
+class FileSecret(Secret):
+    """A key in a file that a variable names. It is read each time, so that a process which is sealed does not have it in memory."""
+
+    __slots__ = ("_origin", "_path")
+
+    def __init__(self, path: str, origin: str) -> None:
+        super().__init__("")
+        self._path = path
+        self._origin = origin
+
+    def __repr__(self) -> str:
+        return "[in a file]"
+
+    def reveal(self) -> str:
+        """Raises: VaultError: the file is not there any more, or is none that can be read."""
+        try:
+            return read_secret_file(self._path).strip()
+        except UnicodeDecodeError:
+            raise VaultError(f"{self._origin}: it is not text", code="key_file") from None
+        except (OSError, ValueError) as error:
+            raise VaultError(f"{self._origin}: {_words(error)}", code="key_file") from None
+
+
 def read_key_source(environment: Environment, *, ledger: str, variable: str, file: Path) -> KeySource:
     """Reads `variable` or `<variable>_FILE`, and `<variable>_NEXT` or `<variable>_NEXT_FILE` for the key that follows it.
 
@@ -124,9 +148,9 @@ def read_key_source(environment: Environment, *, ledger: str, variable: str, fil
     """
     weak = ledger in environment.names(ALLOW_WEAK)
     readable = ledger in environment.names(ALLOW_READABLE)
-    given, origin = environment.secret(variable), _origin(environment, variable)
+    given, origin = _given(environment, variable), _origin(environment, variable)
     following = f"{variable}_NEXT"
-    after = environment.secret(following)
+    after = _given(environment, following)
     source = KeySource(
         ledger=ledger,
         variable=variable,
@@ -158,6 +182,14 @@ def read_key_source(environment: Environment, *, ledger: str, variable: str, fil
     return source
 
 
+def _given(environment: Environment, name: str) -> Secret | None:
+    """The key of a variable; of a file that can be read again, only where it is."""
+    given, path = environment.secret(name), environment.optional(f"{name}_FILE")
+    if given is None or path is None or environment.is_set(name) or not Path(path).is_file():
+        return given
+    return FileSecret(path, _origin(environment, name))
+
+
 def _origin(environment: Environment, name: str) -> str:
     """Where an operator looks for a secret that was given."""
     path = environment.optional(f"{name}_FILE")
@@ -172,15 +204,17 @@ def read_key_file(path: Path, *, allow_readable: bool, ledger: str) -> str:
         OSError: it cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("it is not a regular file")
         require_private(found, allow_readable=allow_readable, ledger=ledger)
-        data = file.read(MAX_FILE)
-    if not data.strip():
+        text = read_secret(descriptor, MAX_FILE, errors="replace")
+    finally:
+        os.close(descriptor)
+    if not text.strip():
         raise ValueError("the file is empty: put the key back from its backup")
-    return data.decode(errors="replace")
+    return text
 
 
 def require_private(found: os.stat_result, *, allow_readable: bool, ledger: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from strongroom.core.environment import Environment, Secret
+from strongroom.core.secret_files import read_secret_file
 
 MAX_REFERENCE = 190
 """The database has room for so many characters."""
@@ -62,7 +63,7 @@ class GivenSecret:
         if self.file is None:
             raise ValueError(f"{self.variable} is not set")
         try:
-            text = self.file.read_text().strip()
+            text = read_secret_file(self.file).strip()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not text"
             raise ValueError(f"{self.variable}: {self.file}: {why}") from None
