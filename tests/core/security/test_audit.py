@@ -104,6 +104,17 @@ async def test_a_head_that_was_changed_takes_no_row(database: Database, audit: A
         await record(database, audit, "b")
 
 
+@pytest.mark.parametrize("column", ["hash", "tag"])
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_head_of_another_kind_takes_no_row(database: Database, audit: Audit, column: str) -> None:
+    """SQLite keeps text in a column of bytes."""
+    await record(database, audit, "a")
+    statement = f"UPDATE strongroom_audit_lane SET {column} = 'text' WHERE number > 0"  # noqa: S608 - the test's own
+    await database.write(lambda connection: connection.exec_driver_sql(statement))
+    with pytest.raises(AuditBroken):
+        await record(database, audit, "b")
+
+
 async def test_a_lane_that_was_set_back_to_its_beginning_takes_no_row(
     database: Database, audit: Audit
 ) -> None:

@@ -1,16 +1,19 @@
 """A sealed value counts in the row where the service put it, as the service left it last."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from strongroom.core.errors import VaultError
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings, HeldRow, Kind
-from strongroom.core.security.keys.ring import ring_of
-from strongroom.core.security.vault import KeyEncryptionKey
+from strongroom.core.security.keys.ring import KeyRing, ring_of
+from strongroom.core.security.keys.versions import KeyState, KeyVersion, add_version
+from strongroom.core.security.vault import KeyEncryptionKey, seal
+from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock
 from support.trail import open_trail
@@ -142,3 +145,67 @@ async def test_a_deleted_row_that_comes_back_is_refused(boxes: Boxes) -> None:
     await boxes.bind(OPEN)
     await boxes.database.write(lambda connection: boxes.bindings.unbind(connection, "red"))
     await refused(boxes, OPEN, "was not written by this service")
+
+
+async def test_which_rows_are_sound_is_told_with_the_numbers_of_their_changes(boxes: Boxes) -> None:
+    blue, green = (HeldRow(name=name, values=OPEN.values) for name in ("blue", "green"))
+    for row in (OPEN, blue):
+        await boxes.bind(row)
+    altered = HeldRow(name="blue", values=(b"lid", b"lead"))
+    found = await boxes.database.read(
+        lambda connection: boxes.bindings.sound(connection, [OPEN, altered, green])
+    )
+    assert found == {"red": 1}
+    rows = (OPEN, CLOSED, green)
+    held = [await boxes.database.read(partial(boxes.bindings.holds, row=row)) for row in rows]
+    assert held == [True, False, False]
+
+
+async def test_only_the_tag_of_the_row_that_is_deleted_goes(boxes: Boxes) -> None:
+    blue = HeldRow(name="blue", values=OPEN.values)
+    for row in (OPEN, blue):
+        await boxes.bind(row)
+    await boxes.database.write(lambda connection: boxes.bindings.unbind(connection, "red"))
+    assert await boxes.problems(OPEN, blue) == {"red": "was not written by this service"}
+
+
+@pytest.mark.parametrize("action", ["vault.accept", "vault.abandon"])
+async def test_a_row_that_an_operator_decided_about_later_is_old(boxes: Boxes, action: str) -> None:
+    await boxes.bind(OPEN)
+    await boxes.database.write(lambda connection: boxes.audit.append(connection, OPERATOR, action, "red"))
+    await refused(boxes, OPEN, "was replaced in the database by an older version of itself")
+
+
+async def test_a_row_is_bound_with_the_key_that_opens_it(boxes: Boxes) -> None:
+    """Else its tag would need a key that its row does not need, or be lost with one."""
+    other = KeyEncryptionKey(bytes(range(2, 34)))
+    ring = KeyRing()
+    ring.open({1: KEY, 2: other}, 2)
+    boxes.bindings = Bindings(ring, BOX)
+    under_old, under_new = (seal(key.reveal(), b"gold", bytes(12)) for key in (KEY, other))
+    sealed = {"red": under_old, "blue": under_new, "green": None, "grey": b"no value of ours"}
+    rows = [HeldRow(name=name, values=(under_new, value)) for name, value in sealed.items()]
+    for row in rows:
+        await boxes.bind(row)
+    found = await boxes.database.fetch_all(select(tables.binding.c.row_name, tables.binding.c.key_version))
+    assert {row.row_name: row.key_version for row in found} == {"red": 1, "blue": 2, "green": 2, "grey": 2}
+    ring.open({2: other}, 2)
+    why = "cannot be checked: version 1 of the key-encryption key is not here"
+    assert await boxes.problems(*rows) == {"red": why}
+    ring.open({1: KEY, 2: other}, 2)
+    assert await boxes.problems(*rows) == {}
+
+
+async def test_a_key_that_others_retired_is_no_obstacle(boxes: Boxes) -> None:
+    def work(connection: Connection) -> None:
+        for version, state in ((1, KeyState.ACTIVE), (2, KeyState.RETIRED)):
+            added = KeyVersion(version=version, state=state, check=bytes([version]) * 32, created_at_ms=0)
+            add_version(connection, added)
+
+    await boxes.database.write(work)
+    await boxes.bind(OPEN)
+    await boxes.require(OPEN)
+
+
+def test_a_row_shows_no_value() -> None:
+    assert "gold" not in repr(OPEN)

@@ -98,6 +98,15 @@ async def test_a_restart_is_refused_by_a_trail_that_its_own_secret_wrote(trail: 
     assert "chain_broken" in await trail.codes()
 
 
+async def test_a_trail_that_nobody_has_begun_is_not_begun_anew(
+    database: Database, clock: ManualClock
+) -> None:
+    trail = Trail(database=database, clock=clock)
+    assert not await restart(trail)
+    report = await trail.verify()
+    assert (report.findings, report.rows, report.restart) == ([], 0, None)
+
+
 async def test_it_may_begin_anew_twice(trail: Trail) -> None:
     third = Trail(database=trail.database, clock=trail.clock, key=TrailKey(THIRD))
     assert await restart(third, "lost again")

@@ -153,8 +153,6 @@ class Audit:
     def _begin(self, connection: Connection, keys: TrailKeys) -> None:
         """Tags all heads: those of the lanes, which are empty, and that of the rows of before."""
         heads = lock_heads(connection)
-        if all(head.tag is not None for head in heads):
-            return  # another process has begun it meanwhile
         is_new = all(head.tag is None and (head.lane == OLD_LANE or not head.number) for head in heads)
         if len(heads) != LANES + 1 or not is_new:
             raise AuditBroken("Heads of the audit trail were set back or removed. Run strongroom doctor")
