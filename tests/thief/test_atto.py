@@ -32,6 +32,11 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 FUNDS = 1_000
 ANN = Principal(name="operator:ann", scopes=frozenset({"*"}))
 ASKS = {"effect": "approve", "when": {"wallets": ["vault"], "kinds": ["SEND"]}, "approvals": {"needed": 1}}
+ONE_A_DAY = {
+    "effect": "deny",
+    "when": {"wallets": ["hot"], "kinds": ["SEND"]},
+    "limit": {"count": 1, "seconds": 86_400},
+}
 DENIES = {"effect": "deny", "when": {"wallets": ["denied"], "kinds": ["SEND"]}}
 WALLETS = ("hot", "denied", "frozen", "vault")
 THIEF_SECRET = "sr_f00d_thief"
@@ -150,6 +155,7 @@ async def scene(database_url: URL, tmp_path_factory: pytest.TempPathFactory) -> 
         )
         await until_true(lambda: _is_funded(scene))
         await owner.rules.add(OPERATOR, "asks", json.dumps(ASKS))
+        await owner.rules.add(OPERATOR, "one a day", json.dumps(ONE_A_DAY))
         waiting = await scene.send("vault", good, key="once")
         assert waiting.json()["code"] == "approval_needed", waiting.text
         scene.approval = waiting.json()["approvalId"]
@@ -336,13 +342,78 @@ async def test_sealed_keys_that_the_thief_exchanged_sign_nothing(scene: Scene) -
         assert "sealed_row_altered: Wallet vault" in scene.found()
 
 
+LOST: dict[str, tuple[str, str]] = {
+    "a payment is removed": (
+        "DELETE FROM strongroom_intent WHERE kind = 'SEND'",
+        "payment_missing: The SEND",
+    ),
+    "a payment is another's": (
+        "UPDATE strongroom_intent SET principal = 'token:other' WHERE kind = 'SEND'",
+        "payment_altered: The SEND",
+    ),
+    "a payment went elsewhere": (
+        "UPDATE strongroom_intent SET request = REPLACE(request, 'destination', 'origin') WHERE kind = 'SEND'",
+        "payment_altered: The SEND",
+    ),
+    "a payment says nothing": (
+        "UPDATE strongroom_intent SET request = '{}' WHERE kind = 'SEND'",
+        "payment_altered: The SEND",
+    ),
+    "all payments are removed": ("DELETE FROM strongroom_intent", "payment_missing: The OPEN"),
+    "a limit begins anew": ("DELETE FROM strongroom_window", "window_altered: The rule 'one a day'"),
+    "a limit has counted nothing": (
+        "UPDATE strongroom_window SET spent = '0 0|0 0 0|'",
+        "window_altered: The rule 'one a day'",
+    ),
+    "a limit is not read": (
+        "UPDATE strongroom_window SET spent = 'x'",
+        "window_altered: The rule 'one a day'",
+    ),
+}
+
+
+@pytest.mark.parametrize("alteration", LOST)
+async def test_what_was_signed_and_is_not_there_any_more_is_found(scene: Scene, alteration: str) -> None:
+    """It moves no money by itself: a client who asks again might pay again."""
+    statement, words = LOST[alteration]
+    heights = await scene.heights()
+    await scene.thief.run(statement)
+    try:
+        assert words in scene.found()
+        assert await scene.heights() == heights
+    finally:
+        for table in ("strongroom_intent", "strongroom_window"):
+            await scene.thief.put_back(table, scene.now[table])
+
+
+async def test_an_address_that_is_shown_to_payers_and_is_not_the_wallet_s_is_found(scene: Scene) -> None:
+    shown = scene.addresses["hot"].removeprefix("atto://")
+    tables = ("account", "strongroom_atto_account")
+    rows = {table: [row for row in scene.now[table] if row["address"] != shown] for table in tables}
+    (ours,) = [row for row in scene.now["account"] if row["address"] == shown]
+    (chain,) = [row for row in scene.now["strongroom_atto_account"] if row["address"] == shown]
+
+    async def alter() -> None:
+        await scene.thief.put_back("account", [*rows["account"], ours | {"address": NOBODY}])
+        theirs = chain | {"address": NOBODY, "public_key": b"\2" * 32}
+        await scene.thief.put_back("strongroom_atto_account", [*rows["strongroom_atto_account"], theirs])
+
+    async with theft(scene, alter):
+        heights = await scene.heights()
+        assert set(await tries(scene)) <= {401, 404}
+        assert await scene.heights() == heights
+        assert f"account_altered: The account {NOBODY} is not account 0 of wallet hot" in scene.found()
+
+
 DECIDING = {
     "strongroom_approval",
     "strongroom_audit",
     "strongroom_freeze",
     "strongroom_guard",
+    "strongroom_intent",
     "strongroom_rule",
     "strongroom_token",
+    "strongroom_window",
 }
 """Of these an older copy is found. docs/security.md says what of the others is not promised."""
 

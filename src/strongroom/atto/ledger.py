@@ -1,6 +1,7 @@
 """One running Atto ledger: its surface, its use cases, and the loops that keep them going."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import select
@@ -18,6 +19,7 @@ from strongroom.atto.receiving.receivable_check import CHECK_S
 from strongroom.atto.settings import API_SURFACE, AttoSettings
 from strongroom.atto.use_cases import PENDING, UseCases
 from strongroom.atto.wallets.adoption import adopt_accounts
+from strongroom.atto.wallets.foreign_accounts import foreign_accounts
 from strongroom.atto.wallets.watched_addresses import POLL_S as ACCOUNTS_S
 from strongroom.core.coordination.loops import Loop
 from strongroom.core.http.listener import Surface
@@ -25,6 +27,7 @@ from strongroom.core.ledger.base import LedgerBase
 from strongroom.core.ledger.contract import AnyLedger, Surroundings
 from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
 from strongroom.core.security.authentication import Gatekeeper
+from strongroom.core.transparency.inspection import TrailCheck
 
 T = TypeVar("T")
 
@@ -53,6 +56,9 @@ class AttoLedger(LedgerBase[AttoSettings]):
 
     async def adopt(self) -> None:
         await adopt_accounts(self.database)
+
+    def own_checks(self) -> Sequence[TrailCheck]:
+        return (partial(foreign_accounts, self.database, self.custody),)
 
     async def assemble(self) -> None:
         self.use_cases = UseCases(self)

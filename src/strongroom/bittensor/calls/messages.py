@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -18,6 +19,9 @@ from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import Principal
 from strongroom.core.security.policy import SigningGate
 from strongroom.core.storage.database import Database
+
+MESSAGE: Final = "message:"
+"""Before the kind of a message, in the kind of its signature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +59,7 @@ class Messages:
         except RefusedMessage as error:
             raise InvalidInput(str(error), code="message_refused") from None
         keypair = await self._keyring.open(signer.key)
-        kind = f"message:{message.kind}"
+        kind = f"{MESSAGE}{message.kind}"
         request = replace(
             early_use(principal, SIGN, signer, kind=kind, address=keypair.address),
             payload_hash=hashlib.blake2b(message.payload, digest_size=32).digest(),

@@ -87,6 +87,11 @@ def encode_counted(counts: Iterable[Counted]) -> str:
     return _encoder.encode(list(counts)).decode()
 
 
+def decode_counted(counted: str) -> Sequence[Counted]:
+    """Raises: msgspec.DecodeError."""
+    return _counted.decode(counted)
+
+
 def give_back(connection: Connection, counted: str, now_ms: int) -> None:
     """Takes out of the windows what one signature counted there. Where a window or its bucket is gone, nothing is left to take."""
     _change(connection, counted, now_ms, lambda spent, one: spent.minus(one.bucket, int(one.amount)))

@@ -46,7 +46,7 @@ class Charge:
 
     @property
     def window(self) -> bytes:
-        return _window_id(self.rule.id, self.subject)
+        return window_id(self.rule.id, self.subject)
 
     @property
     def owner(self) -> WindowOf:
@@ -127,7 +127,7 @@ def look(connection: Connection, charges: Sequence[Charge], now_ms: int) -> Coun
 
 
 @lru_cache(maxsize=4096)
-def _window_id(rule: str, subject: str) -> bytes:
+def window_id(rule: str, subject: str) -> bytes:
     return hashlib.sha256(rule.encode() + b"\0" + subject.encode()).digest()
 
 

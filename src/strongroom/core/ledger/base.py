@@ -66,7 +66,7 @@ from strongroom.core.storage.database import Database
 from strongroom.core.storage.migrations import migrate
 from strongroom.core.storage.patience import patiently
 from strongroom.core.transparency.file import CheckpointFile
-from strongroom.core.transparency.inspection import Inspection
+from strongroom.core.transparency.inspection import Inspection, TrailCheck
 from strongroom.core.transparency.making import Checkpoints
 from strongroom.core.transparency.proving import Proofs
 from strongroom.core.transparency.settings import CheckpointSettings
@@ -208,9 +208,16 @@ class LedgerBase(ABC, Generic[S]):
         self.proofs = Proofs(name, self.database)
 
     def inspection(self) -> Inspection:
-        return make_inspection(
-            self.definition.name, self.database, self.checkpoints, self.trail_key, self.custody
-        )
+        return make_inspection(self)
+
+    def keeps_payment(self, kind: str, at_ms: int) -> bool:
+        """Whether a signed payload of this kind and time must still be stored."""
+        del kind, at_ms
+        return True
+
+    def own_checks(self) -> Sequence[TrailCheck]:
+        """What `strongroom audit verify` checks of this ledger's own rows."""
+        return ()
 
     # A ledger defines these.
 

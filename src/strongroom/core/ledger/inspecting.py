@@ -1,16 +1,22 @@
 """What `strongroom audit verify` checks: the trail, and rows of other tables that the trail should know."""
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Protocol
 
 from sqlalchemy import Connection
 
+from strongroom.core.clock import Clock
 from strongroom.core.errors import VaultError
 from strongroom.core.guard.rows.check import find_problems
+from strongroom.core.ledger.contract import AnyLedger
 from strongroom.core.security.bindings import Bindings
 from strongroom.core.security.custody.custody import Custody
 from strongroom.core.security.custody.turned_back import CODE as TURNED_BACK
 from strongroom.core.security.keys.trail_key import TrailKey
 from strongroom.core.storage.database import Database
+from strongroom.core.transparency.comparing.counted import windows_altered
+from strongroom.core.transparency.comparing.payments import payments_altered
 from strongroom.core.transparency.inspection import Finding, Inspection, TrailCheck
 from strongroom.core.transparency.making import Checkpoints
 from strongroom.core.transparency.verification import restart_of, verify
@@ -19,17 +25,36 @@ ALTERED = "row_altered"
 SEALED_ALTERED = "sealed_row_altered"
 
 
-def make_inspection(
-    ledger: str, database: Database, checkpoints: Checkpoints, key: TrailKey, custody: Custody | None
-) -> Inspection:
-    """`custody`: the keys of sealed rows; None: the ledger seals nothing."""
+class Inspected(Protocol):
+    """What is known of a ledger that is prepared."""
+
+    definition: AnyLedger
+    database: Database
+    checkpoints: Checkpoints
+    trail_key: TrailKey
+    custody: Custody | None
+    """The keys of sealed rows; None: the ledger seals nothing."""
+    clock: Clock
+
+    def keeps_payment(self, kind: str, at_ms: int) -> bool: ...
+
+    def own_checks(self) -> Sequence[TrailCheck]: ...
+
+
+def make_inspection(ledger: Inspected) -> Inspection:
+    database, key = ledger.database, ledger.trail_key
     checks: list[TrailCheck] = [partial(rows_altered, database, key)]
-    if custody is not None:
-        checks.append(partial(sealed_rows_altered, database, custody))
+    if ledger.custody is not None:
+        checks.append(partial(sealed_rows_altered, database, ledger.custody))
+    checks += [
+        partial(payments_altered, database, ledger.keeps_payment),
+        partial(windows_altered, database, ledger.clock),
+        *ledger.own_checks(),
+    ]
     return Inspection(
-        ledger,
+        ledger.definition.name,
         database,
-        checkpoints.public_key,
+        ledger.checkpoints.public_key,
         partial(verify, database, key),
         checks,
         partial(restart_of, database, key),

@@ -113,7 +113,7 @@ class Allowed:
     @property
     def details(self) -> dict[str, str]:
         """For the audit row of the signature."""
-        found = {"rule": self.rule, "approval": self.approval}
+        found = {"rule": self.rule, "approval": self.approval, "counted": self.counted}
         return {name: value for name, value in found.items() if value is not None}
 
 

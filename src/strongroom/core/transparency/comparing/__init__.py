@@ -1,0 +1,1 @@
+"""Compares what other tables say with the audit trail."""
