@@ -10,6 +10,7 @@ from support.atto_network import AttoNetwork
 from support.atto_service import NOBODY, entry
 from support.waiting import eventually
 from support.webhooks.house import BOSS, WebhookReceiver, judge, receiving
+from support.webhooks.page import assert_as_documented
 
 pytestmark = pytest.mark.anyio
 LOCAL = {"STRONGROOM_WEBHOOK_NETWORKS": "127.0.0.1/32", "STRONGROOM_WEBHOOK_HTTP": "true"}
@@ -50,6 +51,7 @@ async def test_payments_and_entries_are_told_in_the_order_of_the_account(
     ]
     for one in receiver.taken:
         judge(created.secret, one)
+        assert_as_documented(one.document)
     by_kind = {one.document["type"]: one.document["data"] for one in receiver.taken}
     confirmed, line = by_kind["payment.confirmed"], by_kind["account.entry"]
     assert confirmed["id"] == line["hash"] == sent["hash"]

@@ -1,5 +1,6 @@
 """Webhooks tell of a set of weights: that it was signed, what became of it, and that its job is closed."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from support.bittensor_service import (
     running_bittensor,
 )
 from support.webhooks.house import BOSS
+from support.webhooks.page import assert_as_documented
 
 TOLD = ["payment.signed", "job.closed", "payment.confirmed"]
 
@@ -54,6 +56,8 @@ async def test_a_set_of_weights_is_told_from_its_signature_to_its_job_s_end(
     found = await until(lambda: webhooks.events("shop"), lambda events: len(events) == len(TOLD))
     events = [*reversed(found)]
     assert [one.kind for one in events] == TOLD
+    for one in events:
+        assert_as_documented(json.loads(one.payload))
     assert len({one.stream for one in events}) == 1
     assert answer["job_id"] in events[1].payload
     assert answer["extrinsic_hash"] in events[0].payload

@@ -25,6 +25,7 @@ from strongroom.core.transparency.file import CheckpointFile, CheckpointFileUnus
 from strongroom.core.transparency.making import Checkpoints
 from support.clock import START_MS, ManualClock
 from support.trails import CHECKPOINTS, LANE, LEDGER, TRAIL, Trail
+from support.webhooks.page import documented
 
 pytestmark = pytest.mark.anyio
 
@@ -126,6 +127,7 @@ async def test_each_is_announced_where_somebody_wants_it(trail: Trail) -> None:
         ("audit.checkpoint", document_of(third), "3"),
     ]
     assert nobody.said == []
+    assert {"ledger", *heard.said[0].data} == documented("audit.checkpoint")
 
 
 async def test_processes_that_make_them_at_once_make_one_log(trail: Trail, replica: Database) -> None:

@@ -11,6 +11,7 @@ from strongroom.core.webhooks import sender as sender_module
 from support.certificates import Authority
 from support.hostile_peer import Answer, hostile_peer
 from support.webhooks.house import BOSS, WebhookHouse, receiving
+from support.webhooks.page import assert_as_documented
 
 pytestmark = pytest.mark.anyio
 
@@ -98,7 +99,7 @@ async def test_a_receiver_that_drips_is_left_after_the_time_limit(
         async with house.delivering():
             await house.until(lambda: len(receiver.taken) == 1 and len(peer.requests) >= 2, step_s=5)
         (event,) = await house.administration.events("drips")
-        assert event.trouble == "no answer (TimeoutError)"
+        assert event.trouble == "no answer: it has not answered within 15 seconds"
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(house: WebhookHouse, tmp_path: Path) -> None:
@@ -108,7 +109,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(house: WebhookHo
     async with hostile_peer(once(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), tls=context) as peer:
         await house.add("shop", peer.url)
         answer = await house.administration.test(BOSS, "shop")
-        assert answer.trouble == "no answer (ClientConnectorCertificateError)"
+        assert answer.trouble == "no answer: its certificate is not trusted"
         assert peer.requests == []
 
 
@@ -122,4 +123,5 @@ async def test_a_test_shows_the_beginning_of_the_answer_alone(house: WebhookHous
     assert answer.body.startswith("thanks[31mx")
     assert len(answer.body) < 500
     assert receiver.attempts[0].document["type"] == "webhook.test"
+    assert_as_documented(receiver.attempts[0].document)
     assert await house.states("shop") == [], "a test waits in no queue"

@@ -15,6 +15,7 @@ from support.hathor.streams import OUTBOX
 from support.hathor.wallets import WALLET
 from support.sql import execute
 from support.webhooks.house import KINDS, WebhookHouse
+from support.webhooks.page import assert_as_documented
 
 
 @pytest.fixture
@@ -47,6 +48,8 @@ async def test_a_wallet_s_transactions_are_told_in_their_order(
     await scene.sync()
     told = await payloads(database)
     assert [one["type"] for one in told] == ["wallet.transaction"] * 2
+    for one in told:
+        assert_as_documented(one)
     messages = [dict(one["data"])["message"] for one in told]  # type: ignore[call-overload]
     assert [(one["type"], one["data"]["tx_id"]) for one in messages] == [
         ("new-tx", paid.hash),

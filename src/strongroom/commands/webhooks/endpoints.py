@@ -125,6 +125,8 @@ def change(
 ) -> None:
     """Change an endpoint. What waits for it is tried at once."""
     wallets: list[str] | None = [] if every_wallet else wallet
+    if url is None and event is None and wallets is None and enable is None:
+        raise typer.BadParameter("say what to change: --url, --event, --wallet, --enable and the like")
     wanted = EndpointChange(url=url, kinds=event, wallets=wallets, is_active=enable)
 
     async def work() -> Endpoint:

@@ -1,5 +1,6 @@
 """What people do with endpoints: each change is one transaction, with its row in the audit trail."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -8,7 +9,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.announcements import Announcement
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.errors import InvalidInput
+from strongroom.core.errors import InvalidInput, NotFound
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage.database import Database
@@ -29,6 +30,7 @@ MAX_PAGE: Final = 500
 DAY_S: Final = 86_400
 MAX_OVERLAP_S: Final = 30 * DAY_S
 MAX_SECRETS: Final = 5
+_ID: Final = re.compile(rf"[0-9a-f]{{{2 * ID_BYTES}}}")
 ALL_STATES: Final = tuple(EventState)
 
 
@@ -129,7 +131,7 @@ class WebhookAdministration:
 
     async def show(self, name: str) -> EndpointStatus:
         """By name or id. Raises: NotFound."""
-        endpoint = await self._database.read(lambda connection: store.find_endpoint(connection, name))
+        endpoint = await self._database.read(lambda connection: self._find(connection, name))
         found = {one.endpoint.id: one for one in await self.list()}
         return found.get(endpoint.id) or EndpointStatus(endpoint=endpoint, queue=QueueState())
 
@@ -138,7 +140,7 @@ class WebhookAdministration:
         shown_url = None if change.url is None else self._reach.check_url(change.url).shown
 
         def work(connection: Connection) -> Endpoint:
-            before = store.find_endpoint(connection, name, lock=True)
+            before = self._find(connection, name, lock=True)
             wanted = self._wanted(
                 before.wanted.kinds if change.kinds is None else change.kinds,
                 before.wanted.wallets if change.wallets is None else change.wallets,
@@ -163,7 +165,7 @@ class WebhookAdministration:
         status = await self.show(name)
 
         def work(connection: Connection) -> None:
-            endpoint = store.find_endpoint(connection, status.endpoint.id, lock=True)
+            endpoint = self._find(connection, status.endpoint.id, lock=True)
             store.delete_endpoint(connection, endpoint.id)
             queue.delete_events(connection, endpoint.id)
             details = {"name": endpoint.name, "waiting": status.queue.waiting, "dead": status.queue.dead}
@@ -182,7 +184,7 @@ class WebhookAdministration:
         secret = new_secret(self._entropy)
 
         def work(connection: Connection) -> Endpoint:
-            endpoint = store.find_endpoint(connection, name, lock=True)
+            endpoint = self._find(connection, name, lock=True)
             private, now_ms = self._open(endpoint), self._clock.now_ms()
             ends_at_ms = now_ms + overlap_s * 1000
             older = [_ending(one, ends_at_ms) for one in private.secrets]
@@ -200,7 +202,7 @@ class WebhookAdministration:
 
         Raises: NotFound, Sealed, VaultError.
         """
-        endpoint = await self._database.read(lambda connection: store.find_endpoint(connection, name))
+        endpoint = await self._database.read(lambda connection: self._find(connection, name))
         private, now_ms = self._open(endpoint), self._clock.now_ms()
         event_id = new_event_id(self._entropy)
         announcement = Announcement(kind=TEST, stream="", data={"endpoint": endpoint.name})
@@ -229,7 +231,7 @@ class WebhookAdministration:
         """The newest first, from the one before the row `before` on. Raises: NotFound."""
 
         def work(connection: Connection) -> Sequence[QueuedEvent]:
-            endpoint = store.find_endpoint(connection, name)
+            endpoint = self._find(connection, name)
             return queue.list_events(connection, endpoint.id, states=states, before=before, limit=limit)
 
         return await self._database.read(work)
@@ -245,13 +247,18 @@ class WebhookAdministration:
     ) -> int:
         """Lets dead events wait again; `delivered`, or naming one: those that were delivered, too. Returns how many.
 
-        Raises: NotFound: the endpoint.
+        Raises: NotFound: the endpoint, or the event that is named.
         """
         states = [EventState.DEAD, *([EventState.DELIVERED] if delivered or event is not None else [])]
 
         def work(connection: Connection) -> int:
-            endpoint = store.find_endpoint(connection, name, lock=True)
+            endpoint = self._find(connection, name, lock=True)
             now_ms = self._clock.now_ms()
+            if event is not None and not queue.has_event(connection, endpoint.id, event):
+                raise NotFound(
+                    f"{endpoint.name} has no event {event[:64]!r}, or it was delivered long ago",
+                    code="webhook_event_not_found",
+                )
             count = queue.replay(
                 connection, endpoint.id, now_ms, states=states, event=event, since_ms=since_ms
             )
@@ -262,6 +269,13 @@ class WebhookAdministration:
             return count
 
         return await self._database.write(work)
+
+    def _find(self, connection: Connection, name: str, *, lock: bool = False) -> Endpoint:
+        """Each ledger has endpoints of its own, which who asks for one of another has to be told."""
+        try:
+            return store.find_endpoint(connection, name, lock=lock)
+        except NotFound as error:
+            raise NotFound(f"{error.message} on {self._catalogue.ledger}", code=error.instance_code) from None
 
     def _wanted(self, kinds: Iterable[str], wallets: Iterable[str]) -> Wanted:
         names = tuple(sorted(set(wallets)))
@@ -282,6 +296,8 @@ class WebhookAdministration:
 def _checked_name(name: str) -> str:
     if not (name and len(name) <= MAX_NAME and name.isprintable() and name == name.strip()):
         raise InvalidInput(f"An endpoint has a name of 1 to {MAX_NAME} printable characters", code=CODE)
+    if _ID.fullmatch(name):
+        raise InvalidInput("A name of 16 hexadecimal digits is taken for an endpoint's id", code=CODE)
     return name
 
 

@@ -226,6 +226,11 @@ def replay(
     return connection.execute(update(table).where(*which).values(again)).rowcount
 
 
+def has_event(connection: Connection, endpoint: str, event: str) -> bool:
+    which = (_COLUMNS.endpoint == endpoint, _COLUMNS.event == event)
+    return connection.execute(select(_COLUMNS.id).where(*which)).first() is not None
+
+
 def make_due(connection: Connection, endpoint: str, now_ms: int) -> None:
     """Lets what waits for the endpoint be tried at once."""
     later = (_COLUMNS.endpoint == endpoint, _IS_WAITING, _COLUMNS.due_at_ms > now_ms)

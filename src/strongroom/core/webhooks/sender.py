@@ -1,6 +1,6 @@
 """Sends one event to one endpoint, once, and says what came of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -15,8 +15,21 @@ from strongroom.core.webhooks.signatures import signed_headers
 TIMEOUT_S: Final = 15.0
 """For everything: the name, the connection, the request and the head of the answer."""
 SHOWN_BYTES: Final = 500
+NETWORKS: Final = "STRONGROOM_WEBHOOK_NETWORKS"
+"""The variable that allows other addresses than public ones."""
 USER_AGENT: Final = "strongroom-webhooks/1"
 _RETRYING: Final = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+_TROUBLES: Final[Mapping[str, str]] = {
+    "ClientConnectorDNSError": "its name has no address",
+    "ClientConnectorCertificateError": "its certificate is not trusted",
+    "ClientConnectorSSLError": "it speaks no TLS that this service accepts",
+    "ClientConnectorError": "nothing can be connected there",
+    "ConnectionTimeoutError": "it takes no connection in time",
+    "TimeoutError": f"it has not answered within {TIMEOUT_S:.0f} seconds",
+    "ServerDisconnectedError": "it closed the connection before it answered",
+    "ClientOSError": "the connection broke before it answered",
+}
+"""What an operator can look after, by the client's name for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +83,12 @@ class Sender:
         except InvalidInput as error:
             return Answer(status=None, trouble=error.message)
         except TargetRefused:
-            return Answer(status=None, trouble="it leads to an address that is not public")
+            return Answer(
+                status=None, trouble=f"its host leads to an address that is not public: see {NETWORKS}"
+            )
         except OutboundError as error:
-            return Answer(status=None, trouble=f"no answer ({error})")
+            why = _TROUBLES.get(str(error), f"it answered with no HTTP ({error})")
+            return Answer(status=None, trouble=f"no answer: {why}")
         status = answer.status
         shown = "".join(each for each in answer.content.decode(errors="replace") if each.isprintable())
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:

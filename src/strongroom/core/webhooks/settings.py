@@ -5,6 +5,7 @@ from typing import Final
 
 from strongroom.core.environment import Environment
 from strongroom.core.http.outbound.targets import Network, Reach, parse_reach_networks
+from strongroom.core.webhooks.sender import NETWORKS
 
 HOUR_S: Final = 3_600
 DAY_S: Final = 86_400
@@ -19,9 +20,9 @@ class WebhookSettings:
 
 
 def read_webhook_settings(environment: Environment) -> WebhookSettings:
-    names = ",".join(environment.names("STRONGROOM_WEBHOOK_NETWORKS"))
+    names = ",".join(environment.names(NETWORKS))
     networks: tuple[Network, ...] = environment.parsed(
-        "STRONGROOM_WEBHOOK_NETWORKS",
+        NETWORKS,
         names,
         lambda text: parse_reach_networks(one for one in text.split(",") if one),
         (),
