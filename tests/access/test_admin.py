@@ -31,6 +31,7 @@ BODIES: dict[str, Any] = {
     "PATCH /admin/v1/ledgers/{ledger}/webhooks/{endpoint}": {"enabled": False},
     "POST /admin/v1/ledgers/{ledger}/webhooks/{endpoint}/rotate": {},
     "POST /admin/v1/ledgers/{ledger}/webhooks/{endpoint}/replay": {},
+    "POST /admin/v1/ledgers/{ledger}/audit/verification": {},
 }
 CONSISTENCY = "GET /admin/v1/ledgers/{ledger}/audit/consistency"
 NOT_THERE = {

@@ -9,6 +9,7 @@ from strongroom.admin.api.access import Callers
 from strongroom.admin.api.approvals import ApprovalsController, AskedController
 from strongroom.admin.api.audit.proofs import ProofsController
 from strongroom.admin.api.audit.rows import AuditController, audit_filter
+from strongroom.admin.api.audit.verification import VerificationController
 from strongroom.admin.api.documentation import DOCUMENTATION, openapi_config
 from strongroom.admin.api.errors import ProblemAnswers
 from strongroom.admin.api.freezes import EverythingController, FreezesController
@@ -45,6 +46,7 @@ def create_application(
             AuditController,
             KeysController,
             ProofsController,
+            VerificationController,
             *DOCUMENTATION.routes(),
         ],
         guards=[callers.admit],

@@ -71,6 +71,7 @@ from strongroom.core.transparency.making import Checkpoints
 from strongroom.core.transparency.proving import Proofs
 from strongroom.core.transparency.settings import CheckpointSettings
 from strongroom.core.transparency.tables import SIGNS
+from strongroom.core.transparency.watching import Verifications
 from strongroom.core.webhooks.settings import WebhookSettings
 
 HOLDER_BYTES = 8
@@ -206,6 +207,7 @@ class LedgerBase(ABC, Generic[S]):
         file = None if settings.file is None else CheckpointFile(settings.file)
         self.checkpoints = Checkpoints(name, self.database, self.trail_key, self.clock, file, self.announcer)
         self.proofs = Proofs(name, self.database)
+        self.verifications = Verifications(self.inspection, self.background, self.clock, file)
 
     def inspection(self) -> Inspection:
         return make_inspection(self)

@@ -47,6 +47,7 @@ from strongroom.core.transparency.inspection import Inspection
 from strongroom.core.transparency.making import Checkpoints
 from strongroom.core.transparency.proving import Proofs
 from strongroom.core.transparency.settings import CheckpointSettings
+from strongroom.core.transparency.watching import Verifications
 from strongroom.core.webhooks.administration import WebhookAdministration
 from strongroom.core.webhooks.settings import WebhookSettings
 
@@ -116,6 +117,7 @@ class Ledger(Protocol):
     webhooks: WebhookAdministration
     checkpoints: Checkpoints
     proofs: Proofs
+    verifications: Verifications
 
     def inspection(self) -> Inspection:
         """What checks the audit trail against its checkpoints. Raises: Sealed."""
