@@ -3,7 +3,7 @@
 import getpass
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,9 +38,18 @@ VOLATILE = (
 class MariaDB:
     """A running server; every test gets its own database in it."""
 
-    def __init__(self, folder: Path, *, durable: bool, memory_mib: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        durable: bool,
+        memory_mib: int,
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._folder = folder
-        self._durable = durable
+        self._options = (*([] if durable else VOLATILE), *options)
+        self._environment = environment
         self._memory_mib = memory_mib
         self._databases = 0
         self.port = free_port()
@@ -97,8 +106,9 @@ class MariaDB:
                 f"--innodb-buffer-pool-size={self._memory_mib}M",
                 f"--innodb-log-file-size={max(16, self._memory_mib // 4)}M",
                 *FAST,
-                *([] if self._durable else VOLATILE),
-            ]
+                *self._options,
+            ],
+            environment=self._environment,
         )
         try:
             process.wait_for("ready for connections")
@@ -118,8 +128,14 @@ def _folders(folder: Path) -> list[str]:
 
 
 @contextmanager
-def running_mariadb(*, durable: bool = False, memory_mib: int = 64) -> Iterator[MariaDB]:
-    """`durable`: each commit reaches the disk, as in production; costs time."""
+def running_mariadb(
+    *,
+    durable: bool = False,
+    memory_mib: int = 64,
+    options: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[MariaDB]:
+    """`durable`: each commit reaches the disk, as in production; costs time. `options` and `environment`: more of the server's."""
     with tempfile.TemporaryDirectory(prefix="mariadb-") as name:
         folder = Path(name)
         (folder / "tmp").mkdir()
@@ -132,7 +148,9 @@ def running_mariadb(*, durable: bool = False, memory_mib: int = 64) -> Iterator[
         ]
         installed = subprocess.run(install, check=False, capture_output=True, text=True)
         assert installed.returncode == 0, installed.stdout + installed.stderr
-        server = MariaDB(folder, durable=durable, memory_mib=memory_mib)
+        server = MariaDB(
+            folder, durable=durable, memory_mib=memory_mib, options=options, environment=environment
+        )
         try:
             yield server
         finally:

@@ -235,6 +235,9 @@ def upsert_rows(
     """Inserts rows; where the primary key exists, the columns `update` take the new values."""
     compiled = _upsert(table, tuple(columns), tuple(update), connection.dialect.name == "sqlite")
     for chunk in chunks(rows, ROWS_A_STATEMENT):
+        if len(chunk) == 1 and connection.dialect.name != "sqlite":  # as the window of a signature
+            run_on_driver(connection, compiled.text, tuple(compiled.bind(chunk[0])))
+            continue
         connection.exec_driver_sql(compiled.text, compiled.bind_rows(chunk))
 
 

@@ -6,6 +6,7 @@ While the service is sealed no tag can be checked. A token is let in then by its
 whatever it wants to sign or change is refused.
 """
 
+from types import SimpleNamespace
 from typing import Any, Final
 
 import structlog
@@ -18,6 +19,7 @@ from strongroom.core.security.rows.tag import is_tag, row_tag
 from strongroom.core.security.stored_tokens import REVOKED
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import holding
+from strongroom.core.storage.statements import Statement, arg, execute
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +41,8 @@ _IS_OLD = exists(
 )
 TOKENS: Final = select(tables.token, _IS_OLD.label("is_old"))
 """The columns that `TokenRows` needs, of all tokens."""
-_HOLD = holding(TOKENS.where(_columns.id == bindparam("token_id")))
+_HOLD = Statement(holding(TOKENS.where(_columns.id == arg("id"))), "id")
+_NAMES = tuple(TOKENS.selected_columns.keys())
 _TAG = (
     update(tables.token)
     .where(_columns.id == bindparam("token_id"))
@@ -103,11 +106,11 @@ class TokenRows:
             return
         if not principal.is_checked:
             raise Sealed("The service was sealed when this request came. Nothing was signed; ask again")
-        row = connection.execute(_HOLD, {"token_id": principal.token}).first()
+        rows = execute(connection, _HOLD, principal.token)
+        row: Any = SimpleNamespace(**dict(zip(_NAMES, rows[0], strict=True))) if rows else None
         if row is None or row.revoked_at_ms is not None or not self.is_good(row):
             raise Unauthenticated(REVOKED)
 
 
 def _tag_of(key: bytes, row: Row[Any], sequence: int) -> bytes:
-    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name
-    return row_tag(key, TABLE, row.id, sequence, {column: values[column] for column in _TAGGED})
+    return row_tag(key, TABLE, row.id, sequence, {column: getattr(row, column) for column in _TAGGED})
