@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 import pytest
+from prometheus_client import generate_latest
 from sqlalchemy import Connection, select, update
 from sqlalchemy.engine import URL
+from structlog.testing import capture_logs
 
 from atto.conftest import Start
 from strongroom.atto import tables
@@ -82,6 +84,31 @@ async def test_header_is_sent_when_both_its_halves_are_set(
         entry(await service.send(address, NOBODY, 1))
         await eventually(lambda: listener.heights(address) == [1, 2])
     assert [headers.get("x-shop") for _, headers, _ in listener.requests] == ["secret", None]
+
+
+async def test_a_callback_that_fails_shows_neither_its_path_nor_its_header(
+    start: Start, network: AttoNetwork, listener: CallbackListener
+) -> None:
+    refusals = [500, 302, 404]
+    listener.status = lambda _: refusals.pop(0) if refusals else 200
+    variables = {
+        "CALLBACK_URL": f"{listener.url}/canary-path?key=canary-query",
+        "CALLBACK_HEADER_KEY": "X-Shop",
+        "CALLBACK_HEADER_VALUE": "canary-header",
+    }
+    with capture_logs() as logs:
+        async with start(**variables) as service:
+            address = await service.open_account(network, 100)
+            await eventually(lambda: listener.heights(address) == [1])
+            shown = str(service.health.components()) + generate_latest(service.metrics.registry).decode()
+            count = partial(service.metrics.registry.get_sample_value, "strongroom_atto_callbacks_total")
+            await eventually(lambda: count({"result": "delivered"}) == 1)
+            assert count({"result": "refused"}) == 3
+    told = [one for one in logs if one["event"] == "event not delivered"]
+    assert [one["error"][-3:] for one in told] == ["500", "302", "404"]
+    assert "canary" not in str(logs) + shown
+    assert [path for path, _, _ in listener.requests] == ["/canary-path"] * 4
+    assert {headers["x-shop"] for _, headers, _ in listener.requests} == {"canary-header"}
 
 
 async def test_entries_of_disabled_accounts_are_delivered_too(

@@ -374,3 +374,25 @@ async def test_what_was_known_of_the_work_is_forgotten_with_the_lease(
     assert rested == []
     await house.background.close()
     assert rested == ["sweep"]
+
+
+async def test_what_a_loop_tidies_up_at_the_end_of_its_term_is_waited_for(
+    house: House, database: Database
+) -> None:
+    begun, tidied = asyncio.Event(), asyncio.Event()
+
+    async def work(_context: LoopContext) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(10):
+                await asyncio.sleep(0)
+            tidied.set()
+
+    loops, quick = house.loops, Work()
+    both = [loops.run("sync", work), loops.every("sweep", 5.0, quick)]
+    loops.under(Leases(database, house.clock, holder="one"), "workers", both)
+    await until(lambda: begun.is_set() and quick.passes == 1)
+    await house.background.close()
+    assert tidied.is_set()

@@ -215,8 +215,11 @@ class Loops:
         async def term(lease: Lease) -> None:
             tasks = [asyncio.ensure_future(loop.run(lease)) for loop in loops]
             try:
-                await asyncio.gather(*tasks)
+                ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in ended:
+                    task.result()
             finally:
+                # Once each: `gather` cancels too, and what was cancelled twice would leave its tidying up unfinished.
                 await cancel_all(tasks)
                 for loop in loops:
                     loop.health.stand_by()
