@@ -70,8 +70,13 @@ def test_the_commands_of_the_page_do_what_it_says(variables: dict[str, str]) -> 
     assert [one["url"] for one in endpoints] == ["https://shop.example/…"]
     assert (disabled["state"], deliveries["events"], replayed["events"]) == ("disabled", [], 0)
     answers = answers[:-6]
-    assert all("payments" in page for page in answers[-6:-4])
-    audit, key, made_now, checkpoints = answers[-4:]
+    keys, key_rotated = answers[14:16]
+    assert [(one["version"], one["state"]) for one in keys["versions"]] == [(1, "active")]
+    assert key_rotated == {"version": 2}
+    assert all("payments" in page for page in answers[-8:-6])
+    audit, key, made_now, checkpoints, verified, verified_again = answers[-6:]
+    assert (verified_again["state"], verified_again["findings"]) == ("whole", [])
+    assert verified["startedAt"] == verified_again["startedAt"]
     assert {row["action"] for row in audit["rows"]} >= {"token.create", "token.rotate", "token.revoke"}
     assert len(bytes.fromhex(key["publicKey"])) == 32
     assert made_now[-1] in checkpoints
