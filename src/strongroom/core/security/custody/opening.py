@@ -118,6 +118,7 @@ async def fitting_keys(
     if active.version not in keys:
         if not found:
             raise missing(source)
+        require_not_known(source, found, held.versions, active)
         await require_fitting(source, found[0].key, holdings, held)
         raise _wrong(source)
     if not held.has_record:
@@ -131,6 +132,26 @@ async def fitting_keys(
                 code="key_needed",
             )
     return keys, active.version
+
+
+def require_not_known(
+    source: KeySource, found: Sequence[FoundKey], versions: Sequence[KeyVersion], active: KeyVersion
+) -> None:
+    """Says which version was given in place of the active one.
+
+    To accept rows under such a key would lose what the active one opens.
+
+    Raises:
+        VaultError: the database knows one of the keys.
+    """
+    numbers = {one.check: one.version for one in versions}
+    known = next((one for one in found if one.key.check() in numbers), None)
+    if known is not None:
+        raise VaultError(
+            f"The key in {known.origin} is version {numbers[known.key.check()]} of the key-encryption key, and the database is"
+            f" sealed with version {active.version}: put that one in {source.variable} or {source.file}",
+            code="wrong_key",
+        )
 
 
 async def require_fitting(

@@ -207,9 +207,15 @@ class Rotation:
             return fresh[0]
         if self._keeping.makes_keys:
             return None
-        variable = self._keeping.source.variable
+        source, variable = self._keeping.source, self._keeping.source.variable
+        following = next((one for one in found if one.origin == source.next_origin), None)
+        if following is not None:
+            numbers = {one.check: one.version for one in versions}
+            what = f"The key in {following.origin} is version {numbers[following.key.check()]}, which this database has used before"
+        else:
+            what = "There is no next key"
         raise InvalidInput(
-            f"There is no next key: set {variable}_NEXT or {variable}_NEXT_FILE to a new key (openssl rand -hex 32), for"
+            f"{what}: set {variable}_NEXT or {variable}_NEXT_FILE to a new key (openssl rand -hex 32), for"
             " this command and for every process of the service, and start those again",
             code="no_next_key",
         )

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection, update
 
-from strongroom.core.errors import Conflict, Forbidden, RateLimited, VaultError
+from strongroom.core.errors import Conflict, Forbidden, KeyBackendAway, RateLimited, VaultError
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.custody.keeping import Keeping
@@ -78,7 +78,11 @@ class Sealing:
             raise VaultError("The database has no active key-encryption key", code="wrong_key")
         failed = await self._begin_attempt()
         if key is None:
-            key = await self._from_backend(versions, active)
+            try:
+                key = await self._from_backend(versions, active)
+            except (KeyBackendAway, Forbidden):
+                await self._take_back_attempt()  # nobody tried a wrong key
+                raise
         if not hmac.compare_digest(key.check(), active.check):
             log.warning("a wrong key was tried", ledger=self.keeping.source.ledger, by=principal.name)
             raise Forbidden(
@@ -122,15 +126,25 @@ class Sealing:
                 pause_s = min(2 ** (record.attempts - FREE), MAX_PAUSE_S)
                 left_ms = record.attempted_at_ms + pause_s * 1000 - now_ms
                 if left_ms > 0:
+                    left_s = -(-left_ms // 1000)
                     raise RateLimited(
-                        "Too many wrong keys were tried",
-                        retry_after_s=-(-left_ms // 1000),
+                        f"Too many wrong keys were tried. Try again in {left_s} s", retry_after_s=left_s
                     )
             counted = {"attempts": record.attempts + 1, "attempted_at_ms": now_ms}
             connection.execute(update(tables.seal).where(tables.seal.c.id == RECORD_ID).values(counted))
             return record.attempts
 
         return await self.keeping.database.write(work)
+
+    async def _take_back_attempt(self) -> None:
+        attempts = tables.seal.c.attempts
+        counted = update(tables.seal).where(tables.seal.c.id == RECORD_ID, attempts > 0)
+
+        def work(connection: Connection) -> None:
+            lock_seal(connection)
+            connection.execute(counted.values(attempts=attempts - 1))
+
+        await self.keeping.database.write(work)
 
     async def _from_backend(self, versions: list[KeyVersion], active: KeyVersion) -> KeyEncryptionKey:
         backends = self.keeping.backends
