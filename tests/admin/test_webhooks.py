@@ -29,6 +29,8 @@ async def test_an_endpoint_from_its_creation_to_its_end(office: Office) -> None:
         await office.ask(token, "GET", f"{PATH}/shop/deliveries"),
     ]
     assert all(one.status_code == 200 for one in shown)
+    missing = await office.ask(token, "POST", f"{PATH}/shop/replay", {"event": "evt_nope"})
+    assert (missing.status_code, missing.json()["code"]) == (404, "webhook_event_not_found")
     removed = await office.ask(token, "DELETE", f"{PATH}/shop")
     assert removed.status_code == 204
     gone = await office.ask(token, "GET", f"{PATH}/shop")

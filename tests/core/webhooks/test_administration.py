@@ -238,3 +238,17 @@ async def test_a_replay_says_how_many_and_refuses_an_event_that_is_not_there(hou
         ("webhook.replay", endpoint.id, {"event": None, "events": 2}),
         ("webhook.replay", endpoint.id, {"event": event, "events": 0}),
     ]
+
+
+async def test_a_replay_lets_what_waits_be_tried_at_once(house: WebhookHouse) -> None:
+    async with receiving(lambda _: 429) as receiver:
+        receiver.headers = ((b"retry-after", b"600"),)
+        await house.add("shop", receiver.url)
+        await house.announce("a", 1)
+        async with house.delivering():
+            await house.until(lambda: len(receiver.attempts) == 1)
+            (event,) = await house.events("shop")
+            assert event.due_at_ms > house.clock.now_ms()
+            await house.administration.replay(BOSS, "shop")
+            await house.pass_s(3)
+            assert len(receiver.attempts) == 2

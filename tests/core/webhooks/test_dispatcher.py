@@ -60,32 +60,52 @@ async def test_a_stream_longer_than_a_batch_is_delivered_whole(house: WebhookHou
     assert receiver.numbers("a") == [*range(2 * BATCH + 1)]
 
 
+class SlowReceiver:
+    """An ASGI application that answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.under_way = self.most = 0
+        self.release = asyncio.Event()
+
+    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await self.release.wait()
+        self.under_way -= 1
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
 async def test_so_many_streams_are_tried_at_the_same_time_and_no_more(house: WebhookHouse) -> None:
-    under_way, most, release = 0, 0, asyncio.Event()
-
-    class Slow:
-        async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
-            nonlocal under_way, most
-            under_way += 1
-            most = max(most, under_way)
-            await release.wait()
-            under_way -= 1
-            await send({"type": "http.response.start", "status": 204, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
-
-    async with serving(Slow()) as url:
+    slow = SlowReceiver()
+    async with serving(slow) as url:
         await house.add("shop", url)
         for number in range(PARALLEL + 4):
             await house.announce(f"stream {number}", number)
         async with house.delivering():
-            await house.until_heard(lambda: under_way == PARALLEL)
+            await house.until_heard(lambda: slow.under_way == PARALLEL)
             for _ in range(20):
                 house.clock.advance(1)
                 await asyncio.sleep(0)
-            assert most == PARALLEL
-            release.set()
+            assert slow.most == PARALLEL
+            slow.release.set()
             await house.until_states("shop", ["delivered"] * (PARALLEL + 4))
-    assert most == PARALLEL
+    assert slow.most == PARALLEL
+
+
+async def test_an_attempt_that_is_under_way_ends_with_the_term_and_is_not_counted(
+    house: WebhookHouse,
+) -> None:
+    slow = SlowReceiver()
+    async with serving(slow) as url:
+        await house.add("shop", url)
+        await house.announce("a", 1)
+        async with house.delivering():
+            await house.until_heard(lambda: slow.under_way == 1)
+        await house.traffic.settle()
+        (event,) = await house.events("shop")
+        assert (event.state, event.attempts) == (EventState.WAITING, 0)
+        slow.release.set()
 
 
 async def test_the_time_of_a_failed_attempt_is_recorded(house: WebhookHouse) -> None:
