@@ -1,17 +1,25 @@
 """Somebody who may write a database and has no key: they know its URL, and how the service's tables look."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from sqlalchemy import Connection, MetaData, Table, delete, insert, select, text
 from sqlalchemy.engine import URL
 
+from strongroom.core.security.trail.rows import Content, End, TrailKeys, head_tag, row_hash
 from strongroom.core.storage.database import Database
 
 Rows = list[dict[str, Any]]
 Copy = dict[str, Rows]
 CHUNK = 200
+AUDIT = "strongroom_audit"
+HEADS = "strongroom_audit_lane"
+CONTENT = ("at_ms", "principal", "action", "subject", "details")
+OWN_KEYS = TrailKeys(rows=b"t" * 32, heads=b"h" * 32)
+"""The thief's own: they know how the trail is made, and not with which key."""
+NO_KEYS = TrailKeys(rows=b"", heads=b"")
+"""As a hash without a key would be."""
 
 
 class Thief:
@@ -63,6 +71,51 @@ class Thief:
                 connection.execute(text(statement))
 
         await self._database.write(work)
+
+    async def rewrite_trail(self, keys: TrailKeys) -> None:
+        """Every row says that token:nobody did it, and follows the one before under another key; so do the heads."""
+        lanes: dict[int, End] = {}
+        rows = sorted(await self.rows(AUDIT), key=lambda row: row["sequence"])
+        for row in (row for row in rows if row["lane"] is not None):
+            row["principal"] = "token:nobody"
+            end = lanes.get(row["lane"], End(lane=row["lane"]))
+            content = Content(**{name: row[name] for name in CONTENT})
+            row["previous_hash"] = end.hash
+            row["hash"] = row_hash(keys, end, content)
+            lanes[end.lane] = End(
+                lane=end.lane, number=row["number"], sequence=row["sequence"], hash=row["hash"]
+            )
+        await self.put_back(AUDIT, rows)
+        await self._move_heads({lane: (end, head_tag(keys, end)) for lane, end in lanes.items()})
+
+    async def cut_trail(self) -> None:
+        """The last row of each lane is gone, and the head names the one before."""
+        rows = sorted(
+            (row for row in await self.rows(AUDIT) if row["lane"] is not None),
+            key=lambda row: row["sequence"],
+        )
+        by_lane: dict[int, Rows] = {}
+        for row in rows:
+            by_lane.setdefault(row["lane"], []).append(row)
+        ends: dict[int, tuple[End, bytes | None]] = {}
+        for lane, those in by_lane.items():
+            end = End(lane=lane)
+            if len(those) > 1:
+                last = those[-2]
+                end = End(lane=lane, number=last["number"], sequence=last["sequence"], hash=last["hash"])
+            ends[lane] = end, None
+        left = [row for those in by_lane.values() for row in those[:-1]]
+        await self.put_back(AUDIT, left)
+        await self._move_heads(ends)
+
+    async def _move_heads(self, ends: Mapping[int, tuple[End, bytes | None]]) -> None:
+        heads = await self.rows(HEADS)
+        for head in heads:
+            if head["lane"] in ends:
+                end, tag = ends[head["lane"]]
+                head |= {"number": end.number, "sequence": end.sequence, "hash": end.hash}
+                head["tag"] = tag or head["tag"]
+        await self.put_back(HEADS, heads)
 
     def _ignore_keys(self, connection: Connection) -> None:
         is_sqlite = connection.dialect.name == "sqlite"
