@@ -69,7 +69,7 @@ class Trail:
             "kind": "SEND",
             "payload": b"signed",
             "principal": "token:ann",
-            "request": "{}",
+            "request": json.dumps({"hash": payment_id.hex().upper()}),
             "stage": "signed",
             "created_at_ms": self.clock.now_ms(),
         }

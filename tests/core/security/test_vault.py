@@ -1,11 +1,12 @@
 """Sealed values open with their own key alone, and only untouched."""
 
+import hmac
 import json
 from pathlib import Path
 
 import pytest
 
-from strongroom.core.errors import VaultError
+from strongroom.core.errors import Sealed, VaultError
 from strongroom.core.security.keys.ring import ring_of
 from strongroom.core.security.vault import KEY_BYTES, KeyEncryptionKey, Vault, open_sealed, seal
 from support.clock import SeededEntropy
@@ -78,6 +79,27 @@ def test_the_vault_seals_under_a_wallet_s_own_key() -> None:
     assert open_sealed(wallet_key, blob) == PLAINTEXT
     with pytest.raises(VaultError):
         vault.open(blob)
+
+
+def test_what_is_derived_from_a_key_stays_the_same_over_versions() -> None:
+    """HKDF-SHA256 (RFC 5869) with no salt, one block; databases keep values that were made with it."""
+    key = KeyEncryptionKey(KEY)
+    pseudorandom = hmac.digest(bytes(32), KEY, "sha256")
+    assert key.derive(b"a purpose") == hmac.digest(pseudorandom, b"a purpose\x01", "sha256")
+    bound = hmac.digest(pseudorandom, b"strongroom binding v1\x01", "sha256")
+    assert key.check() == hmac.digest(bound, b"key check", "sha256")
+
+
+def test_the_vault_says_whether_it_is_open() -> None:
+    ring = ring_of(KeyEncryptionKey(KEY))
+    vault = Vault(ring, SeededEntropy())
+    vault.require_open()
+    assert vault.is_open
+    ring.close()
+    assert not vault.is_open
+    for use in (vault.require_open, lambda: vault.seal(PLAINTEXT), lambda: vault.open(bytes(60))):
+        with pytest.raises(Sealed):
+            use()
 
 
 def test_the_key_encryption_key_is_never_shown() -> None:

@@ -1,6 +1,7 @@
 """Whoever changes the audit trail without its key is found, and where."""
 
 import asyncio
+import re
 from random import Random
 
 import pytest
@@ -143,6 +144,7 @@ async def test_a_forgery_is_found_where_it_is(
         await verify(database, open_trail())
     found = await faults(database)
     assert any(words in fault for fault in found), found
+    assert all(re.match(r"lane \d+: |the trail of|the record of", fault) for fault in found), found
 
 
 async def test_a_chain_that_was_written_anew_without_the_key_is_found(
@@ -184,6 +186,20 @@ async def test_every_fault_is_told_with_its_lane(
         f"lane {lane}: row 5 {sentence} 4 was",
         f"lane {lane}: row 7 is missing",
     ]
+
+
+@pytest.mark.parametrize("wrong", [9, 10, 11])
+async def test_of_many_faults_the_first_ten_are_told(
+    database: Database, audit: Audit, elsewhere: Elsewhere, wrong: int
+) -> None:
+    await record(database, audit, *map(str, range(1, 13)))
+    elsewhere(f"UPDATE strongroom_audit SET subject = 'x' WHERE number BETWEEN 2 AND {wrong + 1}")  # noqa: S608
+    with pytest.raises(AuditBroken) as raised:
+        await verify(database, open_trail())
+    assert raised.value.message.count("was changed or was not written") == min(wrong, 10)
+    last = min(wrong, 10)
+    more = "; and 1 more" if wrong > 10 else ""
+    assert raised.value.message.endswith(f"or the sequence of row {last} was{more}")
 
 
 class BusyDatabase(Database):

@@ -107,18 +107,16 @@ def load_tips(connection: Connection, positions: Mapping[int, int]) -> dict[int,
     return {row.lane: row.leaf for row in rows}
 
 
-async def load_range(
-    database: Database, ranges: Mapping[int, tuple[int, int]], chunk: int = CHUNK
-) -> AsyncIterator[LaneRow]:
+async def load_range(database: Database, ranges: Mapping[int, tuple[int, int]]) -> AsyncIterator[LaneRow]:
     """The rows of these lanes with numbers above the first up to the last of each range, as far as they are there."""
     for lane, (first, last) in sorted(ranges.items()):
         after = first
         while after < last:
-            load = partial(load_rows, lane=lane, after=after, upto=last, limit=chunk)
+            load = partial(load_rows, lane=lane, after=after, upto=last, limit=CHUNK)
             rows = await database.read(load)
             for row in rows:
                 yield row
-            if len(rows) < chunk:
+            if len(rows) < CHUNK:
                 break
             after = rows[-1].number
 

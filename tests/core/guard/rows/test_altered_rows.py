@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Table, delete, insert, select, update
+from structlog.testing import capture_logs
 
 from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import NotFound, Sealed, StrongroomError, Unauthenticated
@@ -111,6 +112,19 @@ async def test_a_token_of_which_any_column_was_changed_opens_nothing(
             lambda connection: TokenRows(open_trail()).require_unrevoked(connection, principal)
         )
     assert await names(rows) == [f"token:{new.id}"]
+
+
+async def test_a_token_that_is_refused_is_logged_once_for_each_reason(house: TokenHouse) -> None:
+    new = await house.tokens.create(OPERATOR, "ci", ["atto:send"])
+    told = list[str]()
+    for values in ({"scopes": '["*"]'}, {"tag": None}):
+        change = update(tables.token).values(values)
+        await house.database.write(partial(Connection.execute, statement=change))
+        with capture_logs() as logs:
+            for _ in range(3):
+                assert await house.refusal(new.secret) == "The API token is not valid"
+        told += [f"{one['token']} {one['why']}" for one in logs if one["event"] == "a token is refused"]
+    assert told == [f"{new.id} was altered in the database", f"{new.id} was not written by this service"]
 
 
 async def test_a_token_that_somebody_else_wrote_opens_nothing_until_it_is_accepted(

@@ -48,29 +48,27 @@ def outline_of(connection: Connection) -> Outline:
     return Outline(heads=heads, extents=extents)
 
 
-async def old_rows(database: Database, *, chunk: int = CHUNK) -> AsyncIterator[Row[Any]]:
+async def old_rows(database: Database) -> AsyncIterator[Row[Any]]:
     """The rows of before there were lanes, in their order."""
     is_old, last = _COLUMNS.lane.is_(None), 0
     while True:
         query = select(tables.audit).where(is_old, _COLUMNS.sequence > last)
-        rows = await _fetch(database, query.order_by(_COLUMNS.sequence).limit(chunk))
+        rows = await _fetch(database, query.order_by(_COLUMNS.sequence).limit(CHUNK))
         for row in rows:
             yield row
-        if len(rows) < chunk:
+        if len(rows) < CHUNK:
             return
         last = rows[-1].sequence
 
 
-async def rows_of(
-    database: Database, lane: int, *, after: int, last: int, chunk: int = CHUNK
-) -> AsyncIterator[Row[Any]]:
+async def rows_of(database: Database, lane: int, *, after: int, last: int) -> AsyncIterator[Row[Any]]:
     """The rows of a lane with numbers above `after`, up to `last`, in their order."""
     while after < last:
         query = select(tables.audit).where(_COLUMNS.lane == lane, _COLUMNS.number.between(after + 1, last))
-        rows = await _fetch(database, query.order_by(_COLUMNS.number).limit(chunk))
+        rows = await _fetch(database, query.order_by(_COLUMNS.number).limit(CHUNK))
         for row in rows:
             yield row
-        if len(rows) < chunk:
+        if len(rows) < CHUNK:
             return
         after = rows[-1].number
 

@@ -1,0 +1,155 @@
+"""What is wrong with tagged rows is told once, and again when it comes back."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import delete, select, update
+
+from strongroom.core.errors import Sealed
+from strongroom.core.guard import tables as guard_tables
+from strongroom.core.guard.approvals.tagged import ApprovalAltered, ApprovalRows
+from strongroom.core.guard.rows.accepting import AlteredRows
+from strongroom.core.guard.rows.watch import RowWatch
+from strongroom.core.guard.tagged_state import read_stored, require_unaltered
+from strongroom.core.runtime.telemetry import Status
+from strongroom.core.security.access import OPERATOR
+from strongroom.core.security.audit import Audit
+from strongroom.core.security.keys.trail_key import TrailKey
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import Database
+from support.clock import ManualClock, SeededEntropy
+from support.guarding import ADMIN, ANN, Guarded, asks, code, request
+from support.tokens import TokenHouse
+from support.trail import open_trail
+
+pytestmark = pytest.mark.anyio
+COLD = {"effect": "deny", "when": {"wallets": ["cold"]}}
+
+
+@pytest.fixture
+def audit(clock: ManualClock) -> Audit:
+    return Audit(clock, open_trail())
+
+
+@pytest.fixture
+def watch(database: Database, audit: Audit) -> RowWatch:
+    return RowWatch(database, audit)
+
+
+@pytest.fixture
+def rows(database: Database, audit: Audit) -> AlteredRows:
+    return AlteredRows(database, audit, SeededEntropy(9))
+
+
+async def told(database: Database, action: str = "rows.refuse") -> Sequence[tuple[str, dict[str, str]]]:
+    columns = tables.audit.c
+    query = select(columns.subject, columns.details).where(columns.action == action)
+    return [
+        (row.subject, json.loads(row.details))
+        for row in await database.fetch_all(query.order_by(columns.sequence))
+    ]
+
+
+async def test_rules_that_were_altered_are_told_under_their_own_name(
+    guarded: Guarded, watch: RowWatch, rows: AlteredRows
+) -> None:
+    await guarded.add("cold", COLD)
+    removed = delete(guard_tables.rule)
+    await guarded.database.write(lambda connection: connection.execute(removed))
+    await watch.look()
+    why = "Rules or freezes were altered in the database"
+    assert await told(guarded.database) == [("rules", {"row": "rules", "why": why})]
+    assert (watch.check().status, watch.check().detail) == (Status.DEGRADED, why)
+    (taken,) = await rows.accept(ADMIN, None)
+    assert (taken.name, taken.words) == ("rules", why)
+    assert await told(guarded.database, "rows.accept") == [("strongroom_guard", {"row": "rules", "why": why})]
+    await watch.look()
+    assert watch.check().status is Status.UP
+
+
+async def test_what_comes_back_is_told_again(
+    database: Database, clock: ManualClock, watch: RowWatch, rows: AlteredRows
+) -> None:
+    house = TokenHouse(database, clock, SeededEntropy(3))
+    new = await house.tokens.create(OPERATOR, "ci", ["atto:send"])
+    for times, scopes in ((1, '["*"]'), (2, "[]")):
+        wider = update(tables.token).values(scopes=scopes)
+        await database.write(lambda connection, change=wider: connection.execute(change))
+        await watch.look()
+        assert [subject for subject, _ in await told(database)] == [new.id] * times
+        await rows.accept(ADMIN, [f"token:{new.id}"])
+        await watch.look()
+
+
+async def test_only_what_is_wrong_can_be_accepted_and_only_what_is_named_is(
+    database: Database, clock: ManualClock, rows: AlteredRows
+) -> None:
+    house = TokenHouse(database, clock, SeededEntropy(3))
+    names = [f"token:{(await house.tokens.create(OPERATOR, name, ['atto:send'])).id}" for name in "abc"]
+    wider = update(tables.token).where(tables.token.c.name != "c").values(scopes='["*"]')
+    await database.write(lambda connection: connection.execute(wider))
+    found = [one.name for one in await rows.look()]
+    assert sorted(found) == sorted(names[:2])
+    assert [one.name for one in await rows.accept(ADMIN, [names[1]])] == [names[1]]
+    assert [one.name for one in await rows.look()] == [names[0]]
+
+
+async def test_a_request_that_was_removed_is_found_and_cannot_be_accepted(
+    guarded: Guarded, rows: AlteredRows, watch: RowWatch
+) -> None:
+    await guarded.add("one", asks())
+    waiting = await guarded.park(request())
+    await guarded.database.write(lambda connection: connection.execute(delete(guard_tables.approval)))
+    (found,) = await rows.look()
+    assert (found.name, found.title) == (f"approval:{waiting}", waiting)
+    assert "was removed from the database" in found.words
+    assert await rows.accept(ADMIN, None) == []
+    await watch.look()
+    assert watch.check().status is Status.UP, "the watch reads no whole trail"
+
+
+async def test_a_request_that_has_ended_is_looked_at_by_who_looks_at_all(
+    guarded: Guarded, rows: AlteredRows, watch: RowWatch
+) -> None:
+    await guarded.add("one", asks())
+    waiting = await guarded.park(request())
+    await guarded.approvals.refuse(ANN, waiting, "no")
+    altered = update(guard_tables.approval).values(asked_at_ms=1)
+    await guarded.database.write(lambda connection: connection.execute(altered))
+    await watch.look()
+    assert watch.check().status is Status.UP
+    (found,) = await rows.look()
+    assert found.words == f"The approval {waiting} was altered in the database"
+
+
+async def test_a_row_with_half_a_tag_is_not_ours(guarded: Guarded, clock: ManualClock) -> None:
+    """Nobody but a thief leaves a tag without the number of its audit row."""
+    house = TokenHouse(guarded.database, clock, SeededEntropy(3))
+    new = await house.tokens.create(OPERATOR, "ci", ["atto:send"])
+    await guarded.add("one", asks())
+    waiting = await guarded.park(request())
+    for table in (tables.token, guard_tables.approval):
+        halved = update(table).values(sequence=None)
+        await guarded.database.write(lambda connection, change=halved: connection.execute(change))
+    assert await house.refusal(new.secret) == "The API token is not valid"
+    approval = await guarded.approvals.show(waiting)
+    why = f"The request {waiting} was not written by this service"
+    with pytest.raises(ApprovalAltered, match=why):
+        ApprovalRows(open_trail()).require_good(approval)
+
+
+async def test_rules_whose_tag_was_removed_after_the_last_of_them_ended_are_not_new(guarded: Guarded) -> None:
+    await guarded.add("cold", COLD)
+    await guarded.rules.remove(ADMIN, "cold")
+    await guarded.authorize(request())
+    removed = update(guard_tables.guard).values(tag=None, generation=guard_tables.guard.c.generation + 1)
+    await guarded.database.write(lambda connection: connection.execute(removed))
+    assert await code(guarded, request()) == "rules_altered"
+
+
+async def test_a_sealed_service_takes_no_rules_for_right(guarded: Guarded) -> None:
+    stored = await guarded.database.read(read_stored)
+    require_unaltered(open_trail(), stored)
+    with pytest.raises(Sealed):
+        require_unaltered(TrailKey(), stored)
