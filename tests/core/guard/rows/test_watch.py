@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import Executable, delete, insert, select, update
 
 from strongroom.core.errors import Sealed
 from strongroom.core.guard import tables as guard_tables
 from strongroom.core.guard.approvals.tagged import ApprovalAltered, ApprovalRows
 from strongroom.core.guard.rows.accepting import AlteredRows
 from strongroom.core.guard.rows.watch import RowWatch
+from strongroom.core.guard.state import FreezeScope
 from strongroom.core.guard.tagged_state import read_stored, require_unaltered
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.security.access import OPERATOR
@@ -51,6 +53,11 @@ async def told(database: Database, action: str = "rows.refuse") -> Sequence[tupl
     ]
 
 
+async def change(database: Database, statement: Executable) -> None:
+    """Past the service."""
+    await database.write(lambda connection: connection.execute(statement))
+
+
 async def test_rules_that_were_altered_are_told_under_their_own_name(
     guarded: Guarded, watch: RowWatch, rows: AlteredRows
 ) -> None:
@@ -75,7 +82,7 @@ async def test_what_comes_back_is_told_again(
     new = await house.tokens.create(OPERATOR, "ci", ["atto:send"])
     for times, scopes in ((1, '["*"]'), (2, "[]")):
         wider = update(tables.token).values(scopes=scopes)
-        await database.write(lambda connection, change=wider: connection.execute(change))
+        await change(database, wider)
         await watch.look()
         assert [subject for subject, _ in await told(database)] == [new.id] * times
         await rows.accept(ADMIN, [f"token:{new.id}"])
@@ -131,7 +138,7 @@ async def test_a_row_with_half_a_tag_is_not_ours(guarded: Guarded, clock: Manual
     waiting = await guarded.park(request())
     for table in (tables.token, guard_tables.approval):
         halved = update(table).values(sequence=None)
-        await guarded.database.write(lambda connection, change=halved: connection.execute(change))
+        await change(guarded.database, halved)
     assert await house.refusal(new.secret) == "The API token is not valid"
     approval = await guarded.approvals.show(waiting)
     why = f"The request {waiting} was not written by this service"
@@ -153,3 +160,41 @@ async def test_a_sealed_service_takes_no_rules_for_right(guarded: Guarded) -> No
     require_unaltered(open_trail(), stored)
     with pytest.raises(Sealed):
         require_unaltered(TrailKey(), stored)
+
+
+async def test_a_rule_does_not_pass_for_a_freeze(guarded: Guarded) -> None:
+    """What is tagged says where the rules end and the freezes begin, and is the same in whatever order it was read."""
+    await guarded.add("cold", COLD)
+    await guarded.add("no", COLD)
+    stored = await guarded.database.read(read_stored)
+    rows = list(stored.rules)
+    ways = [(rows, ()), ((), rows), (rows[:1], rows[1:]), (rows[1:], rows[:1])]
+    contents = {replace(stored, rules=rules, freezes=freezes).content for rules, freezes in ways}
+    assert len(contents) == len(ways)
+    assert replace(stored, rules=rows[::-1]).content == stored.content
+
+
+async def test_a_freeze_that_somebody_put_in_before_there_was_any_rule_is_not_new(guarded: Guarded) -> None:
+    row = {
+        "id": "f0",
+        "scope": "wallet",
+        "subject": "cold",
+        "reason": "",
+        "frozen_at_ms": 1,
+        "frozen_by": ADMIN.name,
+    }
+    await guarded.database.write(lambda connection: connection.execute(insert(guard_tables.freeze), row))
+    assert await code(guarded, request()) == "rules_altered"
+
+
+async def test_rules_and_freezes_are_read_in_the_order_in_which_people_wrote_them(
+    guarded: Guarded, clock: ManualClock
+) -> None:
+    names = [f"rule-{number}" for number in (3, 1, 5, 2, 4)]
+    for name in names:
+        clock.advance(1)
+        await guarded.add(name, COLD)
+        await guarded.rules.freeze(ADMIN, FreezeScope.WALLET, name, "a theft")
+    stored = await guarded.database.read(read_stored)
+    assert [row.name for row in stored.rules] == names
+    assert [row.subject for row in stored.freezes] == names
