@@ -5,10 +5,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from commands.conftest import Ended, Installation
 from strongroom.bittensor.protocol.keys import Keypair
 
+PAGE = (Path(__file__).parents[2] / "docs" / "keys.md").read_text()
 WARNING = "Whoever sees it has {}, past every rule of this service and for good"
 
 
@@ -60,6 +62,26 @@ def test_the_mnemonic_of_a_wallet(installation: Installation) -> None:
         1,
         "strongroom: http://127.0.0.1:9 does not answer (ConnectError)",
     )
+
+
+def test_the_page_s_commands(installation: Installation) -> None:
+    """docs/keys.md, Export; `--yes` answers the question that a terminal is asked."""
+    (block,) = re.findall(r"^## Export\n.*?```shell\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE)
+    lines = [line.partition("#")[0].split()[1:] for line in block.splitlines()]
+    create, ask, approving, show = lines
+    mnemonic = installation.client.post("/wallets/savings").json()["mnemonic"]
+    made = installation.run(*create)
+    found = re.search(r"sr_\S+", "\n".join(made.stdout))
+    assert found is not None, made.stderr
+    variables = {"STRONGROOM_ATTO_TOKEN": found[0]}
+    waits = installation.run(*ask, "--yes", variables=variables)
+    asked = re.search(r"It waits as ([0-9a-f]{16})", " ".join(waits.stderr))
+    assert waits.status == 3
+    assert asked is not None, waits.stderr
+    named = [asked[1] if re.fullmatch("[0-9a-f]{16}", word) else word for word in approving]
+    assert asked[1] in named
+    assert installation.run(*named).status == 0
+    assert installation.run(*show, "--yes", variables=variables).stdout == [mnemonic]
 
 
 def test_the_private_key_of_a_hotkey(installation: Installation) -> None:

@@ -78,8 +78,8 @@ def environment(stage: list[Step], variables: Mapping[str, str]) -> dict[str, st
     return found
 
 
-def build(prefix: Path, folder: Path, builder: str = "builder") -> None:
-    """Replays a builder stage in `folder`, for `prefix`."""
+def build(prefix: Path, folder: Path, builder: str = "builder", *, requirements: str = "runtime") -> None:
+    """Replays a builder stage in `folder`, for `prefix`; `requirements` is the build argument."""
     path = f"{_programs(folder)}:{os.environ['PATH']}"
     for step in stage(builder):
         if step.instruction == "COPY":
@@ -90,7 +90,7 @@ def build(prefix: Path, folder: Path, builder: str = "builder") -> None:
             done = subprocess.run(
                 ["sh", "-c", step.argument],
                 cwd=folder,
-                env=os.environ | {"PREFIX": str(prefix), "PATH": path},
+                env=os.environ | {"PREFIX": str(prefix), "PATH": path, "REQUIREMENTS": requirements},
                 capture_output=True,
                 text=True,
                 timeout=STEP_S,

@@ -2,6 +2,7 @@
 
 import shutil
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -173,3 +174,14 @@ def test_the_target_sandbox_starts_a_chain_where_none_answers(image: Image) -> N
         service.wait_ready()
         assert any("starting a sandbox chain there" in line for line in service.stdout)
         assert service.terminate() == 0, service.logs()
+
+
+def test_an_image_for_keys_in_kms_and_an_hsm_has_what_they_need() -> None:
+    """docs/keys.md, Backends: with the build argument."""
+    with tempfile.TemporaryDirectory(prefix="strongroom-image-", dir=ON_DISK) as name:
+        folder = Path(name)
+        (folder / "build").mkdir()
+        dockerfile.build(folder / "opt", folder / "build", requirements="key-backends")
+        program = [str(folder / "opt" / "bin" / "python3"), "-c", "import botocore, pkcs11, strongroom"]
+        done = subprocess.run(program, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr

@@ -83,14 +83,12 @@ async def test_softhsm_is_set_up_as_the_page_says(tmp_path: Path, monkeypatch: p
     )
 
 
-async def test_the_context_of_the_page_is_that_which_kms_gets(
-    moto: Moto, monkeypatch: pytest.MonkeyPatch
+async def test_kms_is_set_up_as_the_page_says(
+    moto: Moto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The commands need Amazon's own program; what they make is made here through its API."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     assert f'"kms:EncryptionContext:strongroom": "{purpose("atto")}"' in PAGE
-    moto.client.create_alias(AliasName="alias/as-on-the-page", TargetKeyId=moto.new_key())
-    assert await opens(
-        {"ATTO_KEY_BACKEND": "kms:alias/as-on-the-page", "AWS_REGION": REGION, **moto.variables()}
-    )
+    administrator = {"AWS_DEFAULT_REGION": REGION, **moto.variables()}
+    run(commands("AWS KMS"), tmp_path, administrator)
+    assert await opens({"ATTO_KEY_BACKEND": "kms:alias/strongroom", "AWS_REGION": REGION, **moto.variables()})
