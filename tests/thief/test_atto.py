@@ -26,7 +26,7 @@ from support.atto_service import NOBODY, SQLITE_NAME, database_variables
 from support.mariadb import MariaDB
 from support.trail import trail_of_service
 from support.waiting import until_true
-from thief.thief import Copy, Thief, thief_at
+from thief.thief import NO_KEYS, OWN_KEYS, Copy, Thief, thief_at
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 FUNDS = 1_000
@@ -306,6 +306,28 @@ async def test_a_trail_that_the_thief_changed_is_found(scene: Scene, alteration:
         assert set(await tries(scene)) == {401}
         assert await scene.heights() == heights
         assert scene.found() != ""
+
+
+@pytest.mark.parametrize("way", ["another key", "no key", "set back"])
+async def test_a_trail_that_was_written_anew_is_found(scene: Scene, way: str) -> None:
+    thief = scene.thief
+    ways: dict[str, Callable[[], Awaitable[None]]] = {
+        "another key": lambda: thief.rewrite_trail(OWN_KEYS),
+        "no key": lambda: thief.rewrite_trail(NO_KEYS),
+        "set back": thief.cut_trail,
+    }
+    await ways[way]()
+    found = scene.found()
+    assert "chain_broken" in found
+    assert ("rows_missing" if way == "set back" else "rows_altered") in found
+
+    async def nothing() -> None:
+        """The thief was there before."""
+
+    async with theft(scene, nothing):
+        heights = await scene.heights()
+        assert set(await tries(scene)) == {401}
+        assert await scene.heights() == heights
 
 
 async def test_a_request_that_the_thief_approved_is_not_signed(scene: Scene) -> None:
