@@ -11,6 +11,7 @@ from strongroom.core.errors import Unavailable
 from strongroom.core.ledger.installed import require_room
 from support.keys import KEY
 from support.ports import own_ports
+from support.waiting import eventually
 
 DATABASES = ("atto.sqlite3", "hathor.sqlite3")
 BOOKS = ("atto", "hathor", "bittensor")
@@ -171,6 +172,27 @@ def test_a_broken_audit_trail_of_hathor_is_bad(backup: Installation) -> None:
     change(backup, "hathor.sqlite3", "UPDATE strongroom_audit_lane SET number = number + 5 WHERE number")
     ended = backup.run("doctor")
     assert (ended.status, verdicts(ended)["hathor audit trail"][0]) == (1, "bad")
+
+
+async def test_a_payment_that_another_program_removed_is_bad(
+    installation: Installation, copy: Installation, tmp_path: Path
+) -> None:
+    client = copy.client
+    made = client.post(f"/wallets/{tmp_path.name}/accounts").json()
+    faucet = f"http://127.0.0.1:{copy.variables['SANDBOX_ATTO_NODE_PORT']}/_faucet"
+    assert client.post(faucet, json={"address": made["address"], "amount": 1000}).status_code == 200
+    details = f"/wallets/accounts/{made['address']}/details"
+    await eventually(lambda: client.get(details).status_code == 200)
+    taken = tmp_path / "taken"
+    assert installation.run("backup", str(taken), "--keys", str(tmp_path / "keys")).status == 0
+    for path in (tmp_path / "keys").iterdir():
+        shutil.copy(path, taken)
+    emptied = Installation(variables=copy.variables | {"STRONGROOM_DATA": str(taken)}, client=client)
+    change(emptied, "atto.sqlite3", "DELETE FROM strongroom_intent")
+    ended = emptied.run("doctor")
+    verdict, detail = verdicts(ended)["atto audit trail"]
+    assert (ended.status, verdict) == (1, "bad")
+    assert "payment_missing: " in detail
 
 
 def test_a_disk_without_room_is_bad(tmp_path: Path) -> None:

@@ -88,6 +88,14 @@ class BittensorDefinition(LedgerDefinition[BittensorSettings, "BittensorLedger"]
 
         return KeyHoldings()
 
+    def keeps_payment(self, settings: BittensorSettings, kind: str, age_ms: int) -> bool:
+        """Signed messages are not stored, and what was resolved is forgotten after a while."""
+        from strongroom.bittensor.calls.messages import MESSAGE
+        from strongroom.bittensor.jobs.retention import DAY_MS
+
+        days = settings.retention_days
+        return (not days or age_ms < days * DAY_MS) and not kind.startswith(MESSAGE)
+
     def events(self) -> Mapping[str, str]:
         from strongroom.bittensor.jobs.events import EVENTS
 

@@ -15,9 +15,8 @@ from strongroom.bittensor.api.errors import before_opening, refused_at_door
 from strongroom.bittensor.authorization.authentication import Authenticator
 from strongroom.bittensor.authorization.limits import TokenLimits
 from strongroom.bittensor.calls.exports import Exports
-from strongroom.bittensor.calls.messages import MESSAGE, Messages
+from strongroom.bittensor.calls.messages import Messages
 from strongroom.bittensor.chain_work import ChainWork
-from strongroom.bittensor.jobs.retention import DAY_MS
 from strongroom.bittensor.keystore.keyfile_folder import WalletFolder
 from strongroom.bittensor.keystore.keyring import KeyFiles, Keyring
 from strongroom.bittensor.keystore.wallets import Wallets
@@ -38,12 +37,6 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
         return found is not None or (
             path is not None and name in await asyncio.to_thread(WalletFolder(path).wallets)
         )
-
-    def keeps_payment(self, kind: str, at_ms: int) -> bool:
-        """Signed messages are not stored, and what was resolved is forgotten after a while."""
-        days = self.settings.retention_days
-        is_young = not days or at_ms > self.clock.now_ms() - days * DAY_MS
-        return is_young and not kind.startswith(MESSAGE)
 
     async def assemble(self) -> None:
         self._gate = self.signing_gate()

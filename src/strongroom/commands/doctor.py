@@ -23,6 +23,8 @@ from strongroom.core.security.upkeep.token_expiry import SOON_DAYS, find_expirin
 from strongroom.core.storage import tables
 from strongroom.core.terminal import print_table
 from strongroom.core.transparency.checkpoint import public_key
+from strongroom.core.transparency.comparing.counted import windows_altered
+from strongroom.core.transparency.comparing.payments import payments_altered
 from strongroom.core.transparency.file import read_checkpoints
 from strongroom.core.transparency.inspection import Inspection
 from strongroom.core.transparency.verification import restart_of, verify
@@ -68,12 +70,21 @@ async def _audit_trail(one: Installed, settings: Settings) -> str:
                 raise
             return "nothing was recorded yet, and there is no key: the first `strongroom serve` makes it"
         chains = partial(verify, database, key)
+        clock, definition = SystemClock(), BY_NAME[one.ledger]
+
+        def keeps(kind: str, at_ms: int) -> bool:
+            return definition.keeps_payment(settings.ledgers[one.ledger], kind, clock.now_ms() - at_ms)
+
         inspection = Inspection(
             one.ledger,
             database,
             public_key(key),
             chains,
-            [partial(rows_altered, database, key)],
+            [
+                partial(rows_altered, database, key),
+                partial(payments_altered, database, keeps),
+                partial(windows_altered, database, clock),
+            ],
             partial(restart_of, database, key),
         )
         file = settings.checkpoints.file

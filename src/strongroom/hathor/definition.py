@@ -72,6 +72,13 @@ class HathorDefinition(LedgerDefinition[HathorSettings, "HathorLedger"]):
             code="key_missing",
         )
 
+    def keeps_payment(self, settings: HathorSettings, kind: str, age_ms: int) -> bool:
+        """What was sent is forgotten after a while."""
+        from strongroom.hathor.proposals.sent import KEPT_S
+
+        del settings, kind
+        return age_ms < 1000 * KEPT_S
+
     def events(self) -> Mapping[str, str]:
         from strongroom.hathor.notifications.events import EVENTS
 

@@ -56,7 +56,6 @@ from strongroom.hathor.proposals.broadcaster import (
     ProposalEffects,
     TransactionNetwork,
 )
-from strongroom.hathor.proposals.sent import KEPT_S
 from strongroom.hathor.proposals.service import Proposals
 from strongroom.hathor.proposals.submitter import Submitter
 from strongroom.hathor.proposals.sweeper import SWEEP_S, ProposalSweep
@@ -111,11 +110,6 @@ class HathorLedger(LedgerBase[HathorSettings]):
 
     async def has_wallet(self, name: str) -> bool:
         return await read_wallet(self.database, name) is not None
-
-    def keeps_payment(self, kind: str, at_ms: int) -> bool:
-        """What was sent is forgotten after a while."""
-        del kind
-        return at_ms > self.clock.now_ms() - 1000 * KEPT_S
 
     async def assemble(self) -> None:
         self._open_bus()

@@ -214,8 +214,7 @@ class LedgerBase(ABC, Generic[S]):
 
     def keeps_payment(self, kind: str, at_ms: int) -> bool:
         """Whether a signed payload of this kind and time must still be stored."""
-        del kind, at_ms
-        return True
+        return self.definition.keeps_payment(self.settings, kind, self.clock.now_ms() - at_ms)
 
     def own_checks(self) -> Sequence[TrailCheck]:
         """What `strongroom audit verify` checks of this ledger's own rows."""

@@ -223,6 +223,11 @@ class LedgerDefinition(ABC, Generic[S, L]):
     def make(self, settings: S, surroundings: Surroundings) -> L:
         """Makes a ledger that is not open yet."""
 
+    def keeps_payment(self, settings: S, kind: str, age_ms: int) -> bool:
+        """Whether a signed payload of this kind and age must still be stored."""
+        del settings, kind, age_ms
+        return True
+
     def holdings(self) -> Holdings | None:
         """The sealed values in the ledger's database; None if there are none."""
         return None
