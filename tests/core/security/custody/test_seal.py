@@ -166,6 +166,21 @@ async def test_a_rotation_and_a_seal_follow_each_other(estate: Estate, custody: 
     assert await assert_all_open(fresh) == len(NAMES)
 
 
+async def test_a_rotation_proves_no_record_that_somebody_forged(estate: Estate, custody: Custody) -> None:
+    await custody.seal(OPERATOR)
+    await custody.unseal(OPERATOR, RIGHT)
+    both = await estate.start(estate.place.source(KEY, OTHER_KEY))
+    (record,) = await both.keeping.database.fetch_all(select(tables.seal))
+    assert (record.id, record.is_sealed, record.key_version) == (1, False, 1)
+    forged = update(tables.seal).values(tag=bytes(32))
+    await both.keeping.database.write(lambda connection: connection.execute(forged))
+    await both.rotation().run(OPERATOR)
+    (record,) = await both.keeping.database.fetch_all(select(tables.seal))
+    assert (record.tag, record.key_version) == (bytes(32), 1)
+    with pytest.raises(Sealed, match="was not written by who has its key"):
+        await estate.start(estate.place.source(OTHER_KEY))
+
+
 async def test_a_process_without_keys_seals_too(estate: Estate, custody: Custody) -> None:
     await custody.seal(OPERATOR)
     await custody.unseal(OPERATOR, RIGHT)

@@ -1,9 +1,11 @@
 """The keys of a ledger by version, and what is left of them when the ring is closed."""
 
+from functools import partial
+
 import pytest
 
 from strongroom.core.errors import Sealed, VaultError
-from strongroom.core.security.keys.ring import TRAIL, KeyRing, ring_of
+from strongroom.core.security.keys.ring import CHECKPOINT, TRAIL, KeyRing, ring_of
 from strongroom.core.security.vault import KeyEncryptionKey, seal
 
 OLD, NEW, OTHER = (KeyEncryptionKey(bytes([first, *range(31)])) for first in (1, 2, 3))
@@ -70,4 +72,34 @@ def test_it_shows_no_key(ring: KeyRing) -> None:
     assert repr(ring) == "KeyRing(versions [1, 2])"
     ring.close()
     assert repr(ring) == "KeyRing(closed)"
-    assert ring_of(OLD, 7).version == 7
+    assert (ring_of(OLD).version, ring_of(OLD, 7).version) == (1, 7)
+
+
+def test_whoever_opened_something_with_it_is_told_each_time_that_it_closes(ring: KeyRing) -> None:
+    told: list[tuple[str, bool]] = []
+
+    def note(name: str) -> None:
+        told.append((name, ring.is_open))
+
+    for name in ("wallets", "webhooks"):
+        ring.when_closed(partial(note, name))
+    ring.require_open()
+    for _ in range(2):
+        ring.close()
+        ring.open({2: NEW}, 2)
+    assert told == [("wallets", False), ("webhooks", False)] * 2
+
+
+def test_a_closed_ring_knows_nothing_of_secrets(ring: KeyRing) -> None:
+    ring.keep({TRAIL: b"secret"})
+    assert [ring.has_secret(purpose) for purpose in (TRAIL, CHECKPOINT)] == [True, False]
+    ring.close()
+    for use in (ring.require_open, lambda: ring.has_secret(TRAIL), lambda: ring.keep({TRAIL: b"secret"})):
+        with pytest.raises(Sealed):
+            use()
+
+
+def test_keys_that_follow_take_no_derived_key_of_those_before(ring: KeyRing) -> None:
+    assert ring.derive(2, b"one") == NEW.derive(b"one")
+    ring.open({2: OTHER}, 2)
+    assert ring.derive(2, b"one") == OTHER.derive(b"one")

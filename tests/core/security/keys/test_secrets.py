@@ -1,11 +1,14 @@
 """Secrets that the database keeps under the key-encryption key."""
 
+from functools import partial
+
 import pytest
 from sqlalchemy import Connection, update
 
 from strongroom.core.errors import VaultError
 from strongroom.core.security.keys.ring import CHECKPOINT, TRAIL, KeyRing, ring_of
-from strongroom.core.security.keys.secrets import open_secrets, renew_secrets
+from strongroom.core.security.keys.secrets import look_at_secret, open_secrets, renew_secrets, reseal_secrets
+from strongroom.core.security.keys.source import FoundKey
 from strongroom.core.security.keys.versions import KeyState, KeyVersion, add_version
 from strongroom.core.security.vault import KeyEncryptionKey
 from strongroom.core.storage import tables
@@ -73,3 +76,43 @@ async def test_those_whose_key_is_lost_begin_anew(database: Database) -> None:
     fresh = lost.secret(TRAIL)
     assert fresh == NEW.derive(b"strongroom trail v1")
     assert (await opened(database, ring_of(NEW, 2)))[0] == fresh
+
+
+async def test_who_only_reads_finds_the_same_and_stores_nothing(database: Database) -> None:
+    found = [FoundKey(key=OLD, origin="ATTO_KEY")]
+    for purpose in (TRAIL, CHECKPOINT):
+        seen = await database.read(partial(look_at_secret, found=found, purpose=purpose))
+        assert seen == OLD.derive(b"strongroom %s v1" % purpose)
+    assert not await database.fetch_all(tables.secret.select())
+    first = await opened(database, ring_of(OLD))
+    assert await database.read(partial(look_at_secret, found=found, purpose=CHECKPOINT)) == first[1]
+    with pytest.raises(VaultError, match="is not here") as raised:
+        await database.read(partial(look_at_secret, found=[], purpose=TRAIL))
+    assert raised.value.instance_code == "key_missing"
+
+
+async def test_who_only_reads_needs_the_active_key(database: Database) -> None:
+    first = await opened(database, ring_of(OLD))
+    both = KeyRing()
+    both.open({1: OLD, 2: NEW}, 2)
+    versions = [
+        KeyVersion(version=version, state=state, check=key.check(), created_at_ms=0)
+        for version, state, key in ((1, KeyState.REPLACED, OLD), (2, KeyState.ACTIVE, NEW))
+    ]
+
+    def rotate(connection: Connection) -> None:
+        for one in versions:
+            add_version(connection, one)
+        reseal_secrets(connection, both, SeededEntropy())
+
+    await database.write(rotate)
+    old, new = (FoundKey(key=key, origin="ATTO_KEY") for key in (OLD, NEW))
+    assert await database.read(partial(look_at_secret, found=[old, new], purpose=TRAIL)) == first[0]
+    assert await database.read(partial(look_at_secret, found=[new], purpose=TRAIL)) == first[0]
+    with pytest.raises(VaultError, match="ATTO_KEY is not the one") as raised:
+        await database.read(partial(look_at_secret, found=[old], purpose=TRAIL))
+    assert raised.value.instance_code == "wrong_key"
+    rows = await database.fetch_all(tables.secret.select())
+    assert {row.key_version for row in rows} == {2}
+    await database.write(lambda connection: reseal_secrets(connection, both, SeededEntropy(5)))
+    assert await database.fetch_all(tables.secret.select()) == rows, "they are sealed under it already"

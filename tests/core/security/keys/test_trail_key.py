@@ -1,5 +1,7 @@
 """The secret of the trail: derived keys, and nothing while it is closed."""
 
+import hmac
+
 import pytest
 
 from strongroom.core.errors import Sealed
@@ -31,3 +33,22 @@ def test_it_shows_no_secret_and_takes_no_short_one() -> None:
     assert repr(TrailKey()) == "TrailKey(closed)"
     with pytest.raises(ValueError, match="32 bytes"):
         TrailKey(b"short")
+
+
+def test_what_is_derived_stays_the_same_over_versions() -> None:
+    """HKDF-SHA256 (RFC 5869) with no salt, one block: every row of the trail and every tag was made with it."""
+    pseudorandom = hmac.digest(bytes(32), SECRET, "sha256")
+    key = TrailKey(SECRET)
+    for _ in range(2):
+        assert key.derive(b"audit") == hmac.digest(pseudorandom, b"audit\x01", "sha256")
+
+
+def test_a_closed_one_says_why() -> None:
+    key = TrailKey(SECRET)
+    key.close("The disk is away")
+    with pytest.raises(Sealed, match="The disk is away"):
+        key.derive(b"audit")
+    key.open(SECRET)
+    key.close()
+    with pytest.raises(Sealed, match="Unseal it first"):
+        key.derive(b"audit")
