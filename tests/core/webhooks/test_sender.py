@@ -108,9 +108,13 @@ async def test_a_name_without_an_address() -> None:
     assert answer == Answer(status=None, trouble="no answer: its name has no address")
 
 
-async def test_a_name_that_leads_inside_names_the_variable(receiver: WebhookReceiver) -> None:
+@pytest.mark.parametrize("addresses", [("127.0.0.1",), ("127.0.0.1", "127.0.0.2")])
+async def test_a_name_that_leads_inside_names_the_variable(
+    receiver: WebhookReceiver, addresses: tuple[str, ...]
+) -> None:
     def inside(_host: str, port: int) -> list[tuple[object, ...]]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))]
+        kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        return [(*kind, (address, port)) for address in addresses]
 
     sender = Sender(Reach(allows_http=True), ManualClock(), inside)
     answer = await send(sender, receiver.url.replace("127.0.0.1", "rebound.example"))
