@@ -198,3 +198,14 @@ async def test_rules_and_freezes_are_read_in_the_order_in_which_people_wrote_the
     stored = await guarded.database.read(read_stored)
     assert [row.name for row in stored.rules] == names
     assert [row.subject for row in stored.freezes] == names
+
+
+async def test_rules_that_were_accepted_hold_at_once_for_who_runs(
+    guarded: Guarded, rows: AlteredRows, clock: ManualClock
+) -> None:
+    await guarded.add("no", {"effect": "deny", "when": {"wallets": ["hot"]}})
+    running = Guarded(guarded.database, clock, seed=2)
+    assert await code(running, request()) == "rule_denied"
+    await change(guarded.database, delete(guard_tables.rule))
+    await rows.accept(ADMIN, ["rules"])
+    await running.authorize(request())

@@ -166,6 +166,18 @@ async def test_a_rotation_and_a_seal_follow_each_other(estate: Estate, custody: 
     assert await assert_all_open(fresh) == len(NAMES)
 
 
+async def test_who_unseals_before_it_saw_the_seal_keeps_its_keys(estate: Estate, custody: Custody) -> None:
+    other = await started(estate)
+    await custody.seal(OPERATOR)
+    secret = other._trail_key.derive(b"audit")
+    await other.unseal(OPERATOR, RIGHT)
+    assert other._trail_key.derive(b"audit") == secret
+    await other.look()
+    assert await assert_all_open(other) == len(NAMES)
+    await custody.look()
+    assert custody._trail_key.derive(b"audit") == secret
+
+
 async def test_a_rotation_proves_no_record_that_somebody_forged(estate: Estate, custody: Custody) -> None:
     await custody.seal(OPERATOR)
     await custody.unseal(OPERATOR, RIGHT)

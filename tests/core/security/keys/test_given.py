@@ -6,7 +6,7 @@ import pytest
 
 from strongroom.core.environment import Environment
 from strongroom.core.errors import VaultError
-from strongroom.core.security.keys.source import KeySource, read_key_source
+from strongroom.core.security.keys.source import KeySource, is_guessable, read_key_source
 from support.keys import KEY, OTHER_KEY
 
 VARIABLE = "ATTO_KEY"
@@ -93,3 +93,22 @@ def test_a_variable_is_believed_before_the_file_that_another_one_names(tmp_path:
     source, mistakes = read(tmp_path, **{VARIABLE: KEY, NEXT: OTHER_KEY, f"{NEXT}_FILE": str(path)})
     assert mistakes
     assert found(source)[0] == (KEY, VARIABLE)
+
+
+EIGHT = bytes([1, 5, 2, 9, 4, 8, 3, 7])
+
+
+@pytest.mark.parametrize(
+    ("key", "guessable"),
+    [
+        (EIGHT * 4, True),
+        ((EIGHT + bytes(range(50, 66, 2))) * 2, True),
+        (bytes(number % 256 for number in range(240, 272)), True),
+        (EIGHT[:7] * 4 + EIGHT[3:7], True),
+        (EIGHT * 3 + EIGHT[::-1], False),
+        (bytes.fromhex(KEY), False),
+    ],
+)
+def test_which_keys_are_easy_to_guess(key: bytes, *, guessable: bool) -> None:
+    assert len(key) == 32
+    assert is_guessable(key) is guessable

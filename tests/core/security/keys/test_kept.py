@@ -1,5 +1,7 @@
 """The trail's secret of a ledger without key-encryption key: it outlives a change of the secret that keeps it."""
 
+import hmac
+
 import pytest
 from sqlalchemy import delete, update
 
@@ -72,3 +74,12 @@ async def test_a_row_that_was_removed_opens_nothing_that_was_not_given(database:
 async def test_processes_that_start_together_agree(database: Database, given: tuple[bytes, ...]) -> None:
     await opened(database, FIRST)
     assert await opened(database, *given) == await opened(database, *given)
+
+
+async def test_what_is_derived_stays_the_same_over_versions(database: Database) -> None:
+    """HKDF-SHA256 (RFC 5869) with no salt, one block."""
+    pseudorandom = hmac.digest(bytes(32), FIRST, "sha256")
+    assert await opened(database, FIRST) == hmac.digest(pseudorandom, b"strongroom trail v1\x01", "sha256")
+    [row] = await database.fetch_all(tables.secret.select())
+    name = hmac.digest(pseudorandom, b"strongroom kept trail name v1\x01", "sha256").hex()[:32]
+    assert (row.purpose, row.key_version) == (f"trail {name}", 0)

@@ -89,3 +89,22 @@ def test_a_key_that_was_replaced_takes_no_other_key_s_name(tmp_path: Path) -> No
         "key.v2-2": texts["key"],
     }
     assert (tmp_path / "key.v2-2").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("known", "name"), [(True, "key.v3"), (False, "key.v1")])
+def test_a_change_that_was_killed_half_way_goes_on(tmp_path: Path, known: bool, name: str) -> None:
+    """The old key has its name already, and the new one not yet; a key of no known version is called the first."""
+    for number, each in enumerate(("key", "key.next")):
+        key_from_file(tmp_path / each, SeededEntropy(number))
+    old, new = ((tmp_path / each).read_text() for each in ("key", "key.next"))
+    (tmp_path / name).write_text(old)
+    numbers = {key_from_hex(old).check(): 3} if known else {}
+    settle_key_files(tmp_path / "key", key_from_hex(new).check(), numbers)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"key": new, name: old}
+
+
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(3):
+        key_from_file(tmp_path / f"key-{number}", SeededEntropy(number))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -52,3 +52,12 @@ def test_a_closed_one_says_why() -> None:
     key.close()
     with pytest.raises(Sealed, match="Unseal it first"):
         key.derive(b"audit")
+
+
+def test_another_secret_takes_no_derived_key_of_the_one_before() -> None:
+    key = TrailKey(SECRET)
+    key.derive(b"audit")
+    key.open(SECRET[::-1])
+    assert key.derive(b"audit") == TrailKey(SECRET[::-1]).derive(b"audit")
+    with pytest.raises(Sealed, match="Unseal it first"):
+        TrailKey().derive(b"audit")
