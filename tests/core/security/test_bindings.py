@@ -148,8 +148,8 @@ async def test_a_deleted_row_that_comes_back_is_refused(boxes: Boxes) -> None:
 
 
 async def test_which_rows_are_sound_is_told_with_the_numbers_of_their_changes(boxes: Boxes) -> None:
-    blue, green = (HeldRow(name=name, values=OPEN.values) for name in ("blue", "green"))
-    for row in (OPEN, blue):
+    blue, green, grey = (HeldRow(name=name, values=OPEN.values) for name in ("blue", "green", "grey"))
+    for row in (OPEN, blue, grey):
         await boxes.bind(row)
     altered = HeldRow(name="blue", values=(b"lid", b"lead"))
     found = await boxes.database.read(

@@ -1,7 +1,9 @@
 """Whoever removes what says that rows were tagged before has theirs not tagged."""
 
+import asyncio
+
 import pytest
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, delete, select, update
 
 from strongroom.core.guard import tables as guard_tables
 from strongroom.core.guard.rows.binding import tag_existing
@@ -41,3 +43,12 @@ async def test_the_record_alone_removed_is_no_way_to_have_rows_tagged(
     await database.write(alter)
     await tag_existing(database, audit, SIGNS)
     assert await house.refusal(new.secret) == "The API token is not valid"
+
+
+async def test_of_several_processes_that_start_at_once_one_tags(
+    database: Database, replica: Database, clock: ManualClock
+) -> None:
+    audit = Audit(clock, open_trail())
+    await asyncio.gather(*(tag_existing(each, audit) for each in [database, replica] * 3))
+    rows = await database.fetch_all(select(tables.audit.c.action).order_by(tables.audit.c.sequence))
+    assert [row.action for row in rows] == ["rows.bind", "policy.state"]

@@ -6,6 +6,7 @@ import pytest
 
 from strongroom.core.errors import Sealed
 from strongroom.core.security.keys.trail_key import TrailKey
+from strongroom.core.security.trail.rows import keys_of
 
 SECRET = bytes(range(32))
 
@@ -31,6 +32,7 @@ def test_a_closed_one_gives_nothing() -> None:
 def test_it_shows_no_secret_and_takes_no_short_one() -> None:
     assert repr(TrailKey(SECRET)) == "TrailKey(open)"
     assert repr(TrailKey()) == "TrailKey(closed)"
+    assert repr(keys_of(TrailKey(SECRET))) == "TrailKeys(hidden)"
     with pytest.raises(ValueError, match="32 bytes"):
         TrailKey(b"short")
 
