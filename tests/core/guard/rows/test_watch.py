@@ -146,13 +146,17 @@ async def test_a_row_with_half_a_tag_is_not_ours(guarded: Guarded, clock: Manual
         ApprovalRows(open_trail()).require_good(approval)
 
 
-async def test_rules_whose_tag_was_removed_after_the_last_of_them_ended_are_not_new(guarded: Guarded) -> None:
+async def test_rules_whose_tag_was_removed_after_the_last_of_them_ended_are_not_new(
+    guarded: Guarded, clock: ManualClock
+) -> None:
     await guarded.add("cold", COLD)
     await guarded.rules.remove(ADMIN, "cold")
     await guarded.authorize(request())
     removed = update(guard_tables.guard).values(tag=None, generation=guard_tables.guard.c.generation + 1)
     await guarded.database.write(lambda connection: connection.execute(removed))
     assert await code(guarded, request()) == "rules_altered"
+    await change(guarded.database, delete(guard_tables.rule))
+    assert await code(Guarded(guarded.database, clock, seed=2), request()) == "rules_altered"
 
 
 async def test_a_sealed_service_takes_no_rules_for_right(guarded: Guarded) -> None:
