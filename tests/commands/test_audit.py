@@ -74,6 +74,9 @@ async def test_a_payment_is_proven_to_whoever_has_the_public_key(
     wrong = run("audit", "check", receipt, "--key", key, "--payment", "00" * 32, variables=offline)
     assert (wrong.status, wrong.stdout) == (1, [])
     assert f"is of the payment {payment.lower()}" in " ".join(wrong.stderr)
+    elsewhere = run("audit", "check", str(tmp_path / "nowhere"), "--key", key, variables=offline)
+    assert elsewhere.status == 2
+    assert "nor a file that can be read" in " ".join(" ".join(elsewhere.stderr).split())
 
 
 def test_checkpoints_are_listed_continue_each_other_and_are_verified(

@@ -15,7 +15,7 @@ from support.waiting import eventually
 pytestmark = pytest.mark.anyio
 
 VARIABLE = "CHA_CHA20_KEY_ENCRYPTION_KEY"
-SEALED = "The service is sealed: its keys are not in memory. Unseal it first"
+SEALED = "The service is sealed: its keys are not in memory. An operator unseals it first (strongroom unseal)"
 
 
 def custody_of(service: AttoService) -> Custody:

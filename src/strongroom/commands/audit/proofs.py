@@ -31,6 +31,8 @@ LedgerName = Annotated[
 OneLedger = Annotated[str, typer.Option("--ledger", help=f"{NAMES}.")]
 Key = Annotated[str, typer.Option("--key", help="The public key, as `audit key` prints it.")]
 T = TypeVar("T")
+PATH = frozenset("/.\\")
+"""Characters that paths have and receipts have not."""
 
 
 def key(ledger: LedgerName = None) -> None:
@@ -183,6 +185,8 @@ def _text(receipt: str) -> str:
     try:
         return Path(receipt).read_text()
     except OSError:  # a receipt is too long for a name
+        if PATH & {*receipt} and not receipt.lstrip().startswith("{"):
+            raise typer.BadParameter(f"{receipt} is neither a receipt nor a file that can be read") from None
         return receipt
 
 

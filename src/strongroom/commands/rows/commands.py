@@ -45,7 +45,7 @@ def list_rows(ledger: Ledger) -> None:
 
 @application.command()
 def accept(ledger: Ledger, names: Names = None, every: All = False, name: AsOperator = None) -> None:
-    """Take rows as they stand, after you have made sure of them: they count from now on, whoever wrote them."""
+    """Take rows as they stand, after you have made sure of them: they count from now on, whoever wrote them; what is gone stays gone."""
     if bool(names) == every:
         raise typer.BadParameter("name rows, or --all")
 

@@ -177,11 +177,16 @@ async def test_whatever_a_token_is_it_can_be_revoked(house: TokenHouse) -> None:
 
 async def test_a_token_that_was_removed_is_found(house: TokenHouse, rows: AlteredRows) -> None:
     new = await house.tokens.create(OPERATOR, "ci", ["atto:send"])
+    kept = await copy_of(house.database, tables.token)
     await put_back(house.database, tables.token, [])
     assert await names(rows) == [f"token:{new.id}"]
+    assert [one.name for one in await rows.accept(OPERATOR, None)] == [f"token:{new.id}"]
+    assert await names(rows) == []
     with pytest.raises(NotFound):
         await rows.accept(OPERATOR, [f"token:{new.id}"])
-    assert await rows.accept(OPERATOR, None) == []
+    await put_back(house.database, tables.token, kept)
+    assert await names(rows) == [f"token:{new.id}"], "what is gone stays gone"
+    assert await house.refusal(new.secret) == "The API token is not valid"
 
 
 async def test_a_token_reads_while_the_service_is_sealed_and_signs_nothing(

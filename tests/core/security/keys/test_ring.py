@@ -61,7 +61,7 @@ def test_a_closed_ring_has_nothing(ring: KeyRing) -> None:
         lambda: ring.version_of(sealed(NEW)),
         lambda: ring.secret(TRAIL),
     ):
-        with pytest.raises(Sealed, match="Unseal it first"):
+        with pytest.raises(Sealed, match="An operator unseals it first"):
             use()
     ring.open({2: NEW}, 2)
     with pytest.raises(VaultError, match="was not read"):

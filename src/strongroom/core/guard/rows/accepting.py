@@ -33,22 +33,21 @@ class AlteredRows:
         return await self._database.read(partial(find_problems, key=self._audit.key, in_full=True))
 
     async def accept(self, principal: Principal, names: Collection[str] | None) -> list[RowProblem]:
-        """Takes the named rows as they stand; None: all. What was removed cannot be taken: restore it from a backup, or leave it.
+        """Takes the named rows as they stand; None: all. What was removed is gone from then on, also if somebody puts it back.
 
         Raises:
-            NotFound: nothing is wrong with a named row, or it was removed.
+            NotFound: nothing is wrong with a named row.
         """
 
         def work(connection: Connection) -> list[RowProblem]:
             lock_rules(connection)
             found = find_problems(connection, self._audit.key, in_full=True)
-            there = [one for one in found if one.why != REMOVED]
-            unknown = {*(names or ())} - {one.name for one in there}
+            unknown = {*(names or ())} - {one.name for one in found}
             if unknown:
                 raise NotFound(
                     f"There is nothing to accept of {', '.join(sorted(unknown))}: strongroom rows list tells what is wrong"
                 )
-            chosen = [one for one in there if names is None or one.name in names]
+            chosen = [one for one in found if names is None or one.name in names]
             self._accept(connection, principal, chosen)
             return chosen
 
@@ -61,6 +60,8 @@ class AlteredRows:
             details = {"row": one.name, "why": one.why}
             sequence = self._audit.append(connection, principal, ACCEPTED, subject, details)
             match one.kind:
+                case _ if one.why == REMOVED:
+                    pass
                 case _ if one.kind == TOKEN:
                     tokens.tag(connection, one.id, sequence)
                 case _ if one.kind == APPROVAL:

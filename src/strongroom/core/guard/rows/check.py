@@ -1,8 +1,8 @@
 """Finds tokens, rules, freezes and requests for approval that the service did not write as they stand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
@@ -12,8 +12,9 @@ from strongroom.core.guard.approvals import store
 from strongroom.core.guard.approvals.approval import OPEN
 from strongroom.core.guard.approvals.tagged import ApprovalRows
 from strongroom.core.guard.tagged_state import problem_of, read_stored
+from strongroom.core.json_decoder import decode_json
 from strongroom.core.security.keys.trail_key import TrailKey
-from strongroom.core.security.rows.tokens import TOKENS, TokenRows
+from strongroom.core.security.rows.tokens import ACCEPTED, TOKENS, TokenRows
 from strongroom.core.storage import tables as core_tables
 
 RULES: Final = "rules"
@@ -87,10 +88,22 @@ def _removed(connection: Connection) -> Iterator[RowProblem]:
         (APPROVAL, "approval.ask", select(tables.approval.c.id)),
     )
     for kind, action, there in made:
-        for subject in sorted(_subjects(connection, action) - {*connection.execute(there).scalars()}):
+        gone = _subjects(connection, action) - {*connection.execute(there).scalars()} - _given_up(connection)
+        for subject in sorted(gone):
             yield RowProblem(kind=kind, id=subject, title=subject, why=REMOVED)
 
 
 def _subjects(connection: Connection, action: str) -> set[str]:
     columns = core_tables.audit.c
     return {*connection.execute(select(columns.subject).where(columns.action == action)).scalars()}
+
+
+def _given_up(connection: Connection) -> set[str]:
+    """What an operator was told is gone, and let go."""
+    columns = core_tables.audit.c
+    accepted = select(columns.subject, columns.details).where(columns.action == ACCEPTED)
+    return {
+        row.subject
+        for row in connection.execute(accepted)
+        if decode_json(row.details, Mapping[str, Any]).get("why") == REMOVED
+    }

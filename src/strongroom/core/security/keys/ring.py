@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from strongroom.core.errors import Sealed, VaultError
+from strongroom.core.security.keys.trail_key import SEALED
 from strongroom.core.security.vault import KeyEncryptionKey, open_sealed
 
 FIRST_VERSION: Final = 1
@@ -147,7 +148,7 @@ class KeyRing:
 
     def _opened(self) -> _Open:
         if self._open is None:
-            raise Sealed("The service is sealed: its keys are not in memory. Unseal it first")
+            raise Sealed(SEALED)
         return self._open
 
 

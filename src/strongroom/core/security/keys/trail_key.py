@@ -12,7 +12,7 @@ from strongroom.core.errors import Sealed
 SECRET_BYTES = 32
 TRAIL = b"strongroom trail v1"
 """What the secret is derived for, from the key that a ledger has."""
-SEALED = "The service is sealed: its keys are not in memory. Unseal it first"
+SEALED = "The service is sealed: its keys are not in memory. An operator unseals it first (strongroom unseal)"
 
 
 class TrailKey:
