@@ -19,8 +19,8 @@ from strongroom.core.security.custody.rotation import Rotation
 from strongroom.core.security.custody.seal import is_proven, says_sealed
 from strongroom.core.security.custody.sealing import Sealing
 from strongroom.core.security.custody.turned_back import (
-    Told,
-    read_told,
+    Recorded,
+    read_recorded,
     require_not_turned_back,
     require_retired,
     turned_back,
@@ -47,7 +47,7 @@ class _Seen:
 
     is_sealed: bool
     versions: Sequence[KeyVersion]
-    told: Told | None = None
+    recorded: Recorded | None = None
     """None: the versions were judged before."""
     needed: frozenset[int] = frozenset()
     """The versions that tags name."""
@@ -150,9 +150,9 @@ class Custody:
         seen = _Seen(is_sealed=says_sealed(connection, table), versions=load_versions(connection))
         if seen.is_sealed or not self.ring.is_open or seen.versions == self._judged:
             return seen
-        told = read_told(connection, table)
+        recorded = read_recorded(connection, table)
         needed = connection.execute(select(tables.binding.c.key_version).distinct()).scalars()
-        return replace(seen, told=told, needed=frozenset(needed))
+        return replace(seen, recorded=recorded, needed=frozenset(needed))
 
     async def _look(self, seen: _Seen) -> None:
         if seen.is_sealed:
@@ -163,8 +163,8 @@ class Custody:
                 self._erasings -= 1
                 await asyncio.to_thread(overwrite_freed)
         elif self.ring.is_open:
-            if seen.told is not None:
-                require_not_turned_back(seen.versions, seen.told, seen.needed)
+            if seen.recorded is not None:
+                require_not_turned_back(seen.versions, seen.recorded, seen.needed)
                 self._judged = seen.versions
             await self._follow(seen.versions)
         else:

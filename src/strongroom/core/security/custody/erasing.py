@@ -10,8 +10,8 @@ from typing import Final
 
 BLOCK: Final = 16
 """The allocator rounds sizes up to multiples of it."""
-SMALLEST: Final = 3 * BLOCK
-LARGEST: Final = 512
+MIN_BYTES: Final = 3 * BLOCK
+MAX_BYTES: Final = 512
 """Larger blocks are not the allocator's, but the C library's."""
 OF_EACH_SIZE: Final = 1 << 19
 WHOLE_POOLS: Final = 1 << 24
@@ -21,9 +21,9 @@ WHOLE_POOLS: Final = 1 << 24
 def overwrite_freed() -> None:
     """Takes some tens of milliseconds, most of it for objects that refer to each other. May be called in any thread."""
     gc.collect()
-    for size in range(SMALLEST, LARGEST, BLOCK):
+    for size in range(MIN_BYTES, MAX_BYTES, BLOCK):
         _fill(size, OF_EACH_SIZE)
-    _fill(LARGEST, WHOLE_POOLS)
+    _fill(MAX_BYTES, WHOLE_POOLS)
 
 
 def _fill(size: int, total: int) -> None:

@@ -15,7 +15,7 @@ from strongroom.core.errors import VaultError
 from strongroom.core.security.bindings import Bindings, HeldRow
 from strongroom.core.security.custody.backends import KeyBackends, KeySupply
 from strongroom.core.security.custody.keeping import Keeping
-from strongroom.core.security.custody.turned_back import Told, read_told, require_not_turned_back
+from strongroom.core.security.custody.turned_back import Recorded, read_recorded, require_not_turned_back
 from strongroom.core.security.holdings import Holdings, problems_of, require_never_bound
 from strongroom.core.security.keys.local import make_secret_file
 from strongroom.core.security.keys.ring import FIRST_VERSION, KeyRing
@@ -47,7 +47,7 @@ class Findings:
     """The check of the key that the database is bound with."""
     tags: dict[int, int]
     """How many tags were made under each version."""
-    told: Told
+    recorded: Recorded
 
 
 async def open_ring(ring: KeyRing, keeping: Keeping) -> None:
@@ -111,7 +111,7 @@ async def fitting_keys(
             " other: another program changed the database. Restore it",
             code="wrong_key",
         )
-    require_not_turned_back(held.versions, held.told, held.tags)
+    require_not_turned_back(held.versions, held.recorded, held.tags)
     live = [one for one in held.versions if one.state is not KeyState.RETIRED]
     checks = {one.key.check(): one.key for one in found}
     keys = {one.version: checks[one.check] for one in live if one.check in checks}
@@ -240,7 +240,7 @@ def read_held(connection: Connection, holdings: Holdings, *, in_full: bool = Fal
         has_record=state is not None,
         check=None if state is None else state.key_check,
         tags={version: int(count) for version, count in counts},
-        told=read_told(connection, holdings.kind.table),
+        recorded=read_recorded(connection, holdings.kind.table),
     )
 
 

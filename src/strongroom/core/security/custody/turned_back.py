@@ -23,7 +23,7 @@ ENDED: Final = "key.rotated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Recorded:
     """What the audit trail says of the versions."""
 
     active: int | None = None
@@ -42,33 +42,35 @@ class _Details(msgspec.Struct):
     retired: bool = False
 
 
-def read_told(connection: Connection, table: str) -> Told:
+def read_recorded(connection: Connection, table: str) -> Recorded:
     """`table` is the subject of the rows."""
     columns = tables.audit.c
     query = select(columns.action, columns.details).where(
         columns.subject == table, columns.action.in_((BEGUN, ENDED, ACCEPTED))
     )
-    told = Told()
+    recorded = Recorded()
     for row in connection.execute(query.order_by(columns.sequence)):
         try:
             details = decode_json(row.details, _Details)
         except msgspec.MsgspecError:
             continue  # `audit verify` finds what was written over
-        told = _next(told, row.action, details)
-    return told
+        recorded = _next(recorded, row.action, details)
+    return recorded
 
 
-def _next(told: Told, action: str, details: _Details) -> Told:
+def _next(recorded: Recorded, action: str, details: _Details) -> Recorded:
     if action == BEGUN and details.to is not None:
-        return Told(active=details.to, retired=told.retired, by_operator=told.by_operator)
+        return Recorded(active=details.to, retired=recorded.retired, by_operator=recorded.by_operator)
     if action == ENDED and details.retired and details.version is not None:
-        return Told(active=details.version, retired=frozenset(range(1, details.version)))
+        return Recorded(active=details.version, retired=frozenset(range(1, details.version)))
     if action == ACCEPTED and details.key is not None:
-        return Told(active=details.version, by_operator=True)
-    return told
+        return Recorded(active=details.version, by_operator=True)
+    return recorded
 
 
-def require_not_turned_back(versions: Sequence[KeyVersion], told: Told, needed: Iterable[int]) -> None:
+def require_not_turned_back(
+    versions: Sequence[KeyVersion], recorded: Recorded, needed: Iterable[int]
+) -> None:
     """`needed`: the versions that tags name.
 
     Raises:
@@ -78,11 +80,13 @@ def require_not_turned_back(versions: Sequence[KeyVersion], told: Told, needed: 
     if active is None:
         return
     newest = max(needed, default=0)
-    if told.active is not None and told.active != active.version:
-        raise turned_back(f"version {active.version} is active there, and the audit trail says {told.active}")
-    if newest > active.version and not told.by_operator:
+    if recorded.active is not None and recorded.active != active.version:
+        raise turned_back(
+            f"version {active.version} is active there, and the audit trail says {recorded.active}"
+        )
+    if newest > active.version and not recorded.by_operator:
         raise turned_back(f"version {active.version} is active there, and rows need version {newest}")
-    require_retired(versions, told.retired)
+    require_retired(versions, recorded.retired)
 
 
 def require_retired(versions: Sequence[KeyVersion], retired: frozenset[int]) -> None:
