@@ -1,6 +1,6 @@
 """Finds tokens, rules, freezes and requests for approval that the service did not write as they stand."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -105,5 +105,5 @@ def _given_up(connection: Connection) -> set[str]:
     return {
         row.subject
         for row in connection.execute(accepted)
-        if decode_json(row.details, Mapping[str, Any]).get("why") == REMOVED
+        if decode_json(row.details, dict[str, Any]).get("why") == REMOVED
     }
