@@ -22,6 +22,7 @@ from support.bittensor_service import (
     import_validator,
     running_bittensor,
 )
+from support.log_alarms import alarms
 
 FIRST_ROUND_OF_2026 = 24_000_000
 """Of the beacon, whose rounds take 3 s."""
@@ -122,7 +123,7 @@ async def test_the_same_twice_at_once_are_one_and_no_defect(service: BittensorSe
         one, other = await asyncio.gather(set_weights(service), set_weights(service))
     assert one.json() == other.json()
     assert one.json()["success"] is True
-    assert not [each for each in logs if each["log_level"] in {"error", "critical", "warning"}]
+    assert alarms(logs) == []
     assert "job_exists" in {each.get("code") for each in logs}
 
 
