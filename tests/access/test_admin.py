@@ -40,6 +40,7 @@ NOT_THERE = {
     "GET /admin/v1/ledgers/{ledger}/payments/{payment}",
     "GET /admin/v1/ledgers/{ledger}/audit/receipts/{payment}",
     CONSISTENCY,
+    "GET /admin/v1/ledgers/{ledger}/audit/verification",
     "GET /admin/v1/payments/{payment}",
     "GET /admin/v1/ledgers/{ledger}/approvals/{approval}",
     "POST /admin/v1/ledgers/{ledger}/approvals/{approval}/approve",

@@ -30,10 +30,12 @@ async def fuzz(
     seconds: int,
     known: Mapping[str, Sequence[Any]],
     headers: Mapping[str, str] | None = None,
+    but: str | None = None,
 ) -> None:
     """Fails with its report when an answer is not as `document` (its URL) says, or a 5xx that it does not allow.
 
-    `known`: values of fields and parameters that mean something to the service, used now and then.
+    `known`: values of fields and parameters that mean something to the service, used now and then. `but`: a regular expression of the
+    paths that are left out.
     """
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
@@ -43,6 +45,7 @@ async def fuzz(
         "--checks=all",
         f"--exclude-checks={','.join(LEFT_OUT)}",
         *(f"--header={name}: {value}" for name, value in (headers or {}).items()),
+        *(() if but is None else (f"--exclude-path-regex={but}",)),
         "--request-timeout=30",
         "--generation-database=none",
         "--warnings=off",
