@@ -197,7 +197,7 @@ def urls(request: pytest.FixtureRequest) -> tuple[URL, URL]:
     return cluster.first.url(name), cluster.second.url(name)
 
 
-@pytest.mark.parametrize("way", ["killed", "paused"])
+@pytest.mark.parametrize("way", ["killed", pytest.param("paused", marks=pytest.mark.slow)])
 async def test_the_other_replica_goes_on_where_the_one_that_delivered_was_stopped(
     network: NetworkProgram, urls: tuple[URL, URL], tmp_path: Path, way: str
 ) -> None:

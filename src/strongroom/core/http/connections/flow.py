@@ -42,10 +42,13 @@ def end_writing(transport: asyncio.Transport) -> None:
 
     TLS has no end of one direction alone: there the transport closes, and waits a while for the peer to close, too.
     """
-    if transport.get_extra_info("ssl_object") is None:
-        transport.write_eof()
-    else:
+    if transport.get_extra_info("ssl_object") is not None:
         transport.close()
+        return
+    try:
+        transport.write_eof()
+    except OSError:  # the peer reset the connection, and the event loop has not seen it yet
+        transport.abort()
 
 
 class Inbox:
