@@ -14,6 +14,7 @@ from strongroom.bittensor import tables
 from strongroom.bittensor.jobs import store
 from strongroom.bittensor.jobs.job import APPROVAL, Job, WaitFor
 from strongroom.bittensor.jobs.store import find_job, put_job, require_new
+from strongroom.bittensor.jobs.tags import JobTags
 from strongroom.core.storage.errors import Duplicate
 from support.bittensor.live_node import LiveNode, live_node, new_node
 from support.bittensor.weighing import OTHERS
@@ -54,7 +55,8 @@ async def test_newer_weights_do_not_end_a_job_that_was_signed_meanwhile(
 ) -> None:
     """The transaction that would end it began before, and still sees it wait for people."""
     database, withdrawals = service.ledger.database, service.ledger.withdrawals
-    await database.write(lambda connection: put_job(connection, OLDER, withdrawals))
+    older = JobTags(service.ledger.trail_key).tagged(OLDER)  # the service ends any other
+    await database.write(lambda connection: put_job(connection, older, withdrawals))
 
     def sign(connection: Connection) -> None:
         signed = update(tables.job).where(tables.job.c.id == OLDER.id).values(extrinsic=b"x" * 32)
