@@ -125,7 +125,10 @@ async def test_who_may_not_is_refused_on_every_route(surface: Guarded) -> None:
 
 async def test_the_scope_of_a_route_opens_it(surface: Guarded) -> None:
     found = await with_the_scope(surface)
-    assert found.pop(VERIFICATION) in {200, 404}  # it shows what the route beside it began, before or after this
+    assert found.pop(VERIFICATION) in {
+        200,
+        404,
+    }  # it shows what the route beside it began, before or after this
     assert {name for name, status in found.items() if status == 404} == NOT_THERE
     assert found[UNSEAL] == 409  # it is not sealed
     assert {status for name, status in found.items() if name not in {*NOT_THERE, UNSEAL}} == {200, 201}

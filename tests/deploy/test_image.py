@@ -176,6 +176,7 @@ def test_the_target_sandbox_starts_a_chain_where_none_answers(image: Image) -> N
         assert service.terminate() == 0, service.logs()
 
 
+@pytest.mark.slow
 def test_an_image_for_keys_in_kms_and_an_hsm_has_what_they_need() -> None:
     """docs/keys.md, Backends: with the build argument."""
     with tempfile.TemporaryDirectory(prefix="strongroom-image-", dir=ON_DISK) as name:

@@ -64,6 +64,7 @@ async def test_both_secrets_sign_during_the_overlap(database: Database) -> None:
         old = await house.add("shop", receiver.url)
         async with house.delivering():
             new = (await house.administration.rotate(BOSS, "shop", overlap_s=60)).secret
+            await house.pass_s(1)  # whoever delivers looks at the endpoints twice a second
             await house.announce("a", 1)
             await house.until(lambda: len(receiver.taken) == 1)
             during = receiver.taken[0]
