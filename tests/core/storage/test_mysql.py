@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
+import asyncmy
 import pytest
-from sqlalchemy import Connection, Engine, event, inspect, text
+from sqlalchemy import Connection, Engine, event, inspect, literal_column, select, text
 from sqlalchemy.exc import NoSuchTableError
 
 from core.accounts import account, add, balances, create_accounts
@@ -19,7 +21,7 @@ from strongroom.core.storage.errors import (
     UnfitValue,
 )
 from strongroom.core.storage.numbers import AWAY_NUMBERS, PASSING_NUMBERS, UNUSABLE_NUMBERS, WAITED
-from strongroom.core.storage.statements import Statement
+from strongroom.core.storage.statements import Statement, select_value
 from support.databases import execute_elsewhere
 from support.mariadb import MariaDB
 from support.processes import python
@@ -216,6 +218,28 @@ async def test_a_server_that_is_silent_does_not_answer(
     monkeypatch.setattr("strongroom.core.storage.database.ANSWER_S", 0.2)
     with pytest.raises(ConnectionSevered):
         await database.read(lambda connection: connection.execute(text("SELECT SLEEP(1)")).all())
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OSError])
+async def test_a_connection_that_breaks_while_it_is_opened_is_opened_again(
+    mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """asyncmy has a RuntimeError for one that breaks before its socket is set up."""
+    database, connect, broken = Database(mariadb.new_database()), asyncmy.connect, list[str]()
+
+    def breaks(**arguments: Any) -> Any:
+        if len(broken) % 2:
+            broken.append("not")
+            return connect(**arguments)
+        broken.append("yes")
+        raise error("Transport does not expose socket instance")
+
+    monkeypatch.setattr(asyncmy, "connect", breaks)
+    one = Statement(select(literal_column("1")))
+    assert await database.write(lambda connection: select_value(connection, one)) == 1
+    assert await database.query(one) == ((1,),)
+    assert broken == ["yes", "not", "yes", "not"]
+    await database.close()
 
 
 async def test_a_unit_that_outlasts_the_patience_of_its_caller_may_commit_yet(database: Database) -> None:

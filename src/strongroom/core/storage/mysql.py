@@ -27,6 +27,8 @@ from strongroom.core.storage.numbers import UNDONE_BY_SERVER
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
+UNCONNECTED = (OSError, RuntimeError)
+"""What asyncmy raises where no connection comes to be: RuntimeError where it breaks before its socket is set up."""
 LOCK_WAIT_S = 20
 IDLE_S = 10
 # Strict mode: some servers are configured to truncate values that do not fit, and a truncated value must never be committed.
@@ -83,7 +85,7 @@ def _read(engine: Engine, work: Work[T]) -> T:
 def _connected(engine: Engine) -> Iterator[Connection]:
     try:
         connection = engine.connect()
-    except (OSError, PoolTimeout) as error:
+    except (*UNCONNECTED, PoolTimeout) as error:
         raise ConnectionSevered from error
     try:
         yield connection

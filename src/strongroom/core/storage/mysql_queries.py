@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 
 from strongroom.core.errors import StrongroomError
 from strongroom.core.storage.errors import ConnectionSevered, mysql_error
-from strongroom.core.storage.mysql import SESSION
+from strongroom.core.storage.mysql import SESSION, UNCONNECTED
 
 NO_WORK = "DO 0"
 
@@ -94,7 +94,7 @@ class QueryPool:
             connection = self._idle.pop() if self._idle else None
             try:
                 if connection is None:
-                    connection = await asyncmy.connect(**self._arguments)
+                    connection = await self._connect()
                 cursor = connection.cursor()
                 await cursor.execute(sql, parameters)
                 rows: Sequence[tuple[Any, ...]] = await cursor.fetchall()
@@ -111,6 +111,12 @@ class QueryPool:
                 raise ours from error
             self._idle.append(connection)
             return rows
+
+    async def _connect(self) -> Any:
+        try:
+            return await asyncmy.connect(**self._arguments)
+        except UNCONNECTED as error:
+            raise ConnectionSevered from error
 
     def close(self) -> None:
         """Closes the connections that are not in use."""
