@@ -10,6 +10,7 @@ from strongroom.atto import tables as atto_tables
 from strongroom.core.errors import Conflict, InvalidInput, VaultError
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.custody.custody import Custody
+from strongroom.core.security.custody.replicas import Replica
 from strongroom.core.security.custody.rotation import CHUNK
 from strongroom.core.security.keys.ring import CHECKPOINT, TRAIL
 from strongroom.core.security.keys.source import KeySource
@@ -162,6 +163,29 @@ async def test_processes_follow(estate: Estate) -> None:
     await other.look()
     assert other.ring.versions == {2}
     assert await assert_all_open(other) == 5
+
+
+async def test_a_process_that_appears_at_the_last_moment_is_waited_for(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the look without a lock; it has the old key alone until it looks itself."""
+    custody, late = await filled(estate, count=1), await estate.start()
+    rotation = custody.rotation()
+    real, looks = rotation._without, list[int]()
+
+    def without(connection: Connection, version: int) -> Sequence[Replica]:
+        looks.append(version)
+        return () if len(looks) == 1 else real(connection, version)
+
+    async def pause(_seconds: float) -> None:
+        await late.look()
+
+    await late.look()
+    monkeypatch.setattr(rotation, "_without", without)
+    monkeypatch.setattr(estate.clock, "sleep", pause)
+    assert await rotation.begin(OPERATOR) == 2
+    assert looks == [2, 2, 2, 2]
+    assert late.ring.versions == {1, 2}
 
 
 async def test_who_looks_while_its_own_change_begins_stays_with_the_new_key(

@@ -10,7 +10,7 @@ meanwhile stays as it is: each transaction looks at the seal first.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -126,11 +126,16 @@ class Rotation:
         if any(one.state is KeyState.REPLACED for one in versions):
             return self._ring.version
         ready = await self._make_ready(versions)
-        await self._require_all(
-            lambda one: ready.version in one.versions,
+
+        async def activate() -> Sequence[Replica]:
+            # First without a lock. A process that starts may appear after that, so the transaction looks again.
+            late = await self._database.read(lambda connection: self._without(connection, ready.version))
+            return late or await self._activate(principal, ready)
+
+        await self._until_none_is_late(
+            activate,
             f"version {ready.version} of the key-encryption key. Start them again with {self._where_next}",
         )
-        await self._activate(principal, ready)
         return ready.version
 
     async def finish(self, principal: Principal, advance: Advance = lambda _done, _total: None) -> Rotated:
@@ -148,8 +153,8 @@ class Rotation:
 
         await self._database.write(reseal)
         rows = await self._reseal(version, advance)
-        await self._require_all(
-            lambda one: one.version in {version, None},
+        await self._until_none_is_late(
+            lambda: self._database.read(lambda connection: self._behind(connection, version)),
             f"version {version} of the key-encryption key in use yet. Run the command again to go on",
         )
         await self._settle_files()
@@ -272,54 +277,58 @@ class Rotation:
         assert key is not None  # noqa: S101 - the file was made above
         return WrappedKey(key=key, backend="", wrapped=b"")
 
-    async def _require_all(self, is_so: Callable[[Replica], bool], what: str) -> None:
-        """Waits until every live process is so.
+    def _without(self, connection: Connection, version: int) -> Sequence[Replica]:
+        """The live processes that do not have a version of the key."""
+        live = live_replicas(connection, self._clock.now_ms())
+        return [one for one in live if version not in one.versions]
+
+    def _behind(self, connection: Connection, version: int) -> Sequence[Replica]:
+        """The live processes that seal under another version."""
+        live = live_replicas(connection, self._clock.now_ms())
+        return [one for one in live if one.version not in {version, None}]
+
+    async def _until_none_is_late(
+        self, attempt: Callable[[], Awaitable[Sequence[Replica]]], what: str
+    ) -> None:
+        """Tries until no process is late.
 
         Raises:
-            Conflict: some are not; the message names them.
+            Conflict: some are for too long; the message names them.
         """
         end_s = self._clock.monotonic_s() + ACKNOWLEDGE_S
-        while True:
-            live = await self._database.read(
-                lambda connection: live_replicas(connection, self._clock.now_ms())
-            )
-            late = [one for one in live if not is_so(one)]
-            if not late:
-                return
+        while late := await attempt():
             if self._clock.monotonic_s() >= end_s:
                 raise Conflict(f"{names_of(late)} do not have {what}", code="replica_without_key")
             await self._clock.sleep(LOOK_S)
 
-    async def _activate(self, principal: Principal, ready: KeyVersion) -> None:
-        def work(connection: Connection) -> None:
+    async def _activate(self, principal: Principal, ready: KeyVersion) -> Sequence[Replica]:
+        """Makes the ready version the active one; returns the processes that do not have it yet, and then changes nothing."""
+
+        def work(connection: Connection) -> Sequence[Replica]:
             self._require_unsealed(connection)
             lock_state(connection)
             versions = load_versions(connection, lock=True)
             active = active_of(versions)
             if active is not None and (active.version, active.check) == (ready.version, ready.check):
-                return  # another run was faster
+                return ()  # another run was faster
             stands = {(one.version, one.check) for one in versions if one.state is KeyState.READY}
             is_under_way = any(one.state is KeyState.REPLACED for one in versions)
             if active is None or is_under_way or (ready.version, ready.check) not in stands:
                 raise _other_change()
-            late = [
-                one
-                for one in live_replicas(connection, self._clock.now_ms())
-                if ready.version not in one.versions
-            ]
-            if late:
-                raise Conflict(
-                    f"{names_of(late)} do not have version {ready.version} of the key-encryption key",
-                    code="replica_without_key",
-                )
+            if late := self._without(connection, ready.version):
+                return late
             set_state(connection, active.version, KeyState.REPLACED)
             set_state(connection, ready.version, KeyState.ACTIVE)
             set_key_check(connection, ready.check)
             facts = {"from": active.version, "to": ready.version}
             self._audit.append(connection, principal, BEGUN, self._holdings.kind.table, facts)
+            return ()
 
-        await self._database.write(work)
-        self._ring.open({version: self._ring.key(version) for version in self._ring.versions}, ready.version)
+        late = await self._database.write(work)
+        if not late:
+            keys = {version: self._ring.key(version) for version in self._ring.versions}
+            self._ring.open(keys, ready.version)
+        return late
 
     async def _reseal(self, version: int, advance: Advance) -> int:
         total = await self._database.read(lambda connection: self._count_left(connection, version))
