@@ -44,7 +44,7 @@ async def test_nothing_is_signed_and_nothing_is_lost(start: Start, network: Atto
             assert one.health.overall() is Status.SEALED
         await network.fund(address, 5)
         await custody_of(other).unseal(OPERATOR, key_from_hex(KEY))
-        await eventually(lambda: custody_of(service).ring.is_open and custody_of(other).ring.is_open)
+        await eventually(lambda: custody_of(service).is_open and custody_of(other).is_open)
         balance = 10 * ATTO - 2 + 5
         await service.until_balance(address, balance)
         assert entry(await service.send(address, NOBODY, 1))["balance"] == balance - 1
@@ -60,5 +60,5 @@ async def test_it_starts_sealed(start: Start, network: AttoNetwork) -> None:
         assert_refused(await service.send(address, NOBODY, 1), 503, SEALED, "sealed")
         assert (await service.details(address)) is not None
         await custody_of(service).unseal(OPERATOR, key_from_hex(KEY))
-        await eventually(lambda: custody_of(service).ring.is_open)
+        await eventually(lambda: custody_of(service).is_open)
         entry(await service.send(address, NOBODY, 1))

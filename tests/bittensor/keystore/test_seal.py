@@ -33,7 +33,7 @@ async def test_a_sealed_service_signs_with_no_key(start: Start) -> None:
         assert service.ledger.keyring._opened == {}
         assert service.health.overall() is Status.SEALED
         await custody_of(service).unseal(OPERATOR, key_from_hex(KEY))
-        await eventually(lambda: custody_of(service).ring.is_open)
+        await eventually(lambda: custody_of(service).is_open)
         assert (await service.sign(MESSAGE)).status_code == 200
 
 

@@ -40,5 +40,5 @@ async def test_what_was_signed_before_is_followed_to_its_end(node: LiveNode, tmp
         node.produce()
         assert (await asked).json()["success"] is True
         await custody.unseal(OPERATOR, key)
-        await eventually(lambda: custody.ring.is_open)
+        await eventually(lambda: custody.is_open)
         assert (await service.sign("1763729464123")).status_code == 200

@@ -65,7 +65,7 @@ class KeysController(Controller):
     async def list_keys(self, ledger: FromPath[str], estate: NamedDependency[Estate]) -> KeysView:
         """The versions of the key, and how many rows need each. No answer has a key."""
         custody = _custody(estate, ledger)
-        rotation, is_open = custody.rotation(), custody.ring.is_open
+        rotation, is_open = custody.rotation(), custody.is_open
         counts = await rotation.needs() if is_open else {}
         return KeysView(
             is_sealed=not is_open,

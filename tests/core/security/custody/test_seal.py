@@ -9,6 +9,7 @@ from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.custody.custody import Custody
 from strongroom.core.security.keys.local import key_from_hex
 from strongroom.core.storage import tables
+from strongroom.core.storage.errors import ConnectionSevered
 from support.dying_database import CrashPoint, Died, DyingDatabase
 from support.keys import KEY, OTHER_KEY
 from support.sealed_rows import Estate, assert_all_open, fill
@@ -148,6 +149,25 @@ async def test_what_is_sealed_stays_sealed_while_the_database_is_away(
     await custody.seal(OPERATOR)
     await custody.keeping.database.close()
     assert_shut(custody)
+
+
+async def test_who_cannot_open_everything_opens_nothing_and_tries_again(
+    custody: Custody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await custody.seal(OPERATOR)
+    await custody.unseal(OPERATOR, RIGHT)
+
+    async def away(*_: object) -> None:
+        raise ConnectionSevered
+
+    with monkeypatch.context() as patch:
+        patch.setattr("strongroom.core.security.custody.custody.open_secrets", away)
+        with pytest.raises(ConnectionSevered):
+            await custody.look()
+    assert_shut(custody)
+    await custody.look()
+    assert custody.is_open
+    assert custody.check().status is Status.UP
 
 
 async def test_a_rotation_and_a_seal_follow_each_other(estate: Estate, custody: Custody) -> None:

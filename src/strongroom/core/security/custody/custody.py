@@ -81,18 +81,19 @@ class Custody:
             Sealed: the ledger is sealed.
             VaultError: a key is missing, wrong or weak, or other users may read it.
         """
+        try:
+            await self._open()
+        except BaseException:
+            self.shut()  # never half of it: `look` opens all of it again
+            raise
+
+    async def _open(self) -> None:
         table = self.keeping.holdings.kind.table
         if await self.keeping.database.read(lambda connection: says_sealed(connection, table)):
-            self.shut()
             raise Sealed(SEALED)
         await open_ring(self.ring, self.keeping)
-        try:
-            self._require_no_earlier(self.ring.version)
-        except VaultError:
-            self.shut()
-            raise
+        self._require_no_earlier(self.ring.version)
         if not await self.keeping.database.read(lambda connection: is_proven(connection, self.ring, table)):
-            self.shut()
             raise Sealed(
                 "The record that the service is not sealed (strongroom_seal) was not written by who has its key: it counts as"
                 f" sealed. Run strongroom unseal {self.keeping.source.ledger}"
@@ -120,9 +121,14 @@ class Custody:
         """Unseals the ledger; the other processes open their keys when they look. Raises as `Sealing.unseal`."""
         await self.sealing().unseal(principal, key)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the keys, and what is made with them, are in memory."""
+        return self.ring.is_open and self._trail_key.is_open
+
     def check(self) -> ComponentHealth:
         """For health."""
-        if self.ring.is_open:
+        if self.is_open:
             return ComponentHealth(status=Status.UP)
         return ComponentHealth(status=Status.SEALED, detail=self._why)
 
