@@ -1,18 +1,36 @@
 """The receivers' own library accepts what is signed, and nothing else."""
 
 import base64
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import pytest
+from sqlalchemy import Connection
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from strongroom.core.clock import SystemClock
 from strongroom.core.storage.database import Database
 from strongroom.core.webhooks.signatures import new_secret, signed_headers
+from strongroom.core.webhooks.store import load_endpoints
 from support.clock import ManualClock, SeededEntropy
 from support.webhooks.house import BOSS, WebhookHouse, judge, receiving
 
 pytestmark = pytest.mark.anyio
+T = TypeVar("T")
+
+
+class OvertakenDatabase(Database):
+    """Lets something happen after the endpoints were read, before anything else is."""
+
+    overtake: Callable[[], Awaitable[None]] | None = None
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        result = await super().read(work)
+        if work is load_endpoints and self.overtake is not None:
+            overtake, self.overtake = self.overtake, None
+            await overtake()
+        return result
 
 
 def test_secrets_are_as_the_standard_has_them() -> None:
@@ -89,3 +107,24 @@ async def test_a_rotation_without_overlap_ends_the_old_secret_at_once(database: 
     assert judge(new, receiver.taken[0])
     with pytest.raises(WebhookVerificationError):
         Webhook(old).verify(receiver.taken[0].body, receiver.taken[0].headers)
+
+
+async def test_what_is_announced_after_a_rotation_is_never_signed_with_the_old_secret(
+    database: Database,
+) -> None:
+    overtaken = OvertakenDatabase(database.url)
+    house = WebhookHouse(overtaken, ManualClock(SystemClock().now_ms()))
+    secrets: list[str] = []
+
+    async def rotate_and_announce() -> None:
+        secrets.append((await house.administration.rotate(BOSS, "shop", overlap_s=0)).secret)
+        await house.announce("a", 1)
+
+    async with receiving() as receiver:
+        await house.add("shop", receiver.url)
+        async with house.delivering():
+            await house.pass_s(2)
+            overtaken.overtake = rotate_and_announce
+            await house.until(lambda: len(receiver.taken) == 1)
+    assert judge(secrets[0], receiver.taken[0]) == receiver.taken[0].document
+    await overtaken.close()

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock, Entropy, sleep_unless
 from strongroom.core.coordination.lease import Lease
-from strongroom.core.errors import LeaseLost, Sealed, VaultError
+from strongroom.core.errors import LeaseLost, NotFound, Sealed, VaultError
 from strongroom.core.runtime.background import cancel_all
 from strongroom.core.storage.database import Database
 from strongroom.core.webhooks.endpoint import Endpoint, Private
@@ -26,6 +26,7 @@ from strongroom.core.webhooks.queue import (
     record_failed,
 )
 from strongroom.core.webhooks.sender import Answer, Sender
+from strongroom.core.webhooks.store import find_endpoint
 
 log = structlog.get_logger(__name__)
 
@@ -150,15 +151,13 @@ class EndpointQueue:
         try:
             means.open(self.endpoint)
             while True:
-                events = await means.database.read(
-                    lambda connection: next_events(connection, self.endpoint.id, stream, BATCH)
-                )
+                stored, events = await means.database.read(lambda connection: self._next(connection, stream))
                 if not events:
                     return None
                 for event in events:
                     if event.due_at_ms > means.clock.now_ms():
                         return event.due_at_ms
-                    due_ms = await self._deliver(event)
+                    due_ms = await self._deliver(event, max(self.endpoint, stored, key=_version))
                     if due_ms is not None:
                         return due_ms
         except LeaseLost:
@@ -172,9 +171,17 @@ class EndpointQueue:
             log.warning("a webhook was not tried", endpoint=self.endpoint.id, error=type(error).__name__)
             return means.clock.now_ms() + AGAIN_MS
 
-    async def _deliver(self, event: QueuedEvent) -> int | None:
+    def _next(self, connection: Connection, stream: str) -> tuple[Endpoint, list[QueuedEvent]]:
+        """In one snapshot, so that what was announced after a change is sent by the changed endpoint."""
+        try:
+            stored = find_endpoint(connection, self.endpoint.id)
+        except NotFound:  # it was removed, and its events with it
+            return self.endpoint, []
+        return stored, next_events(connection, stored.id, stream, BATCH)
+
+    async def _deliver(self, event: QueuedEvent, endpoint: Endpoint) -> int | None:
         """None: the next event of the stream may go."""
-        means, endpoint = self._means, self.endpoint
+        means = self._means
         started_ms = means.clock.now_ms()
         private = means.open(endpoint)
         answer = await self._sender.send(
@@ -224,3 +231,7 @@ class EndpointQueue:
         """After so many attempts before this one: half of the exponential pause or more, up to all of it."""
         ceiling = min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** min(attempts, 32))
         return round(self._means.entropy.uniform(ceiling / 2, ceiling))
+
+
+def _version(endpoint: Endpoint) -> int:
+    return endpoint.version
