@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import Body, FromPath, QueryParameter
 
 from strongroom.admin.api.access import ANY
-from strongroom.admin.api.cursors import Cursor
+from strongroom.admin.api.pages import Cursor
 from strongroom.admin.api.wire import Answer
 from strongroom.admin.estate import APPROVE, Estate
 from strongroom.core.guard.approvals.administration import MAX_PAGE, ApprovalAdministration

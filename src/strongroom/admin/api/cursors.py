@@ -9,14 +9,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
-from litestar.params import QueryParameter
 
 from strongroom.core.errors import InvalidInput
 from strongroom.core.intents.payments import ID_BYTES, Position
 from strongroom.core.json_decoder import decode_json
 
 MAX_CURSOR = 4_096
-Cursor = Annotated[str | None, QueryParameter(required=False, description="`cursor` of the page before")]
 _Number = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 _Row = tuple[_Number, str]
 

@@ -1,7 +1,7 @@
 """Payments of all ledgers: what was signed, by whom, and how far it has come."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from typing import Annotated
 
 from litestar import Controller, get
@@ -9,11 +9,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from strongroom.admin.api import access
-from strongroom.admin.api.cursors import Cursor, decode_cursor, encode_cursor
+from strongroom.admin.api.cursors import decode_cursor, encode_cursor
+from strongroom.admin.api.pages import Cursor, OneLedger, ask_each, moment
 from strongroom.admin.api.wire import PaymentPage, PaymentView, away_view, payment_view
 from strongroom.admin.estate import Authority, Estate
-from strongroom.core.clock import parse_instant
-from strongroom.core.errors import InvalidInput, NotFound, StrongroomError, Unavailable
+from strongroom.core.errors import NotFound, Unavailable
 from strongroom.core.http.route_access import needs
 from strongroom.core.intents.intent import Outcome
 from strongroom.core.intents.payments import (
@@ -53,14 +53,13 @@ async def payment_filter(
         principal=principal,
         token=token,
         rule=rule,
-        since_ms=0 if since is None else _moment("since", since),
-        until_ms=None if until is None else _moment("until", until),
+        since_ms=0 if since is None else moment("since", since),
+        until_ms=None if until is None else moment("until", until),
         is_stuck=stuck,
     )
 
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="The most payments on a page")]
-OneLedger = Annotated[str | None, QueryParameter(required=False, description="Of this ledger alone")]
 
 
 class PaymentsController(Controller):
@@ -82,22 +81,12 @@ class PaymentsController(Controller):
         `away` names the ledgers whose payments are missing because their database does not answer.
         """
         positions = decode_cursor(cursor)
-        away = dict(authority.away)
-        names = list(authority.principals)
-        if ledger is not None:
-            estate.find(ledger)
-            authority.on(ledger)
-            names, away = [ledger], {}
-        pages = await asyncio.gather(*(_page(estate, name, wanted, positions, limit + 1) for name in names))
-        found = list[PaymentRecord]()
-        for name, part in zip(names, pages, strict=True):
-            if isinstance(part, StrongroomError):
-                away[name] = part
-            else:
-                found += part
-        if all(name in away for name in names):
-            raise next(iter(away.values()))
-        ordered = newest_first(found)
+
+        async def part(name: str) -> Sequence[PaymentRecord]:
+            return await estate.find(name).payments.page(wanted, after=positions.get(name), limit=limit + 1)
+
+        found, away = await ask_each(estate, authority, ledger, part)
+        ordered = newest_first(list(chain.from_iterable(found.values())))
         shown = ordered[:limit]
         positions |= {one.ledger: Position(created_at_ms=one.created_at_ms, id=one.id) for one in shown}
         return PaymentPage(
@@ -138,21 +127,5 @@ class LedgerPaymentsController(Controller):
         return _view(estate, await estate.find(ledger).payments.get(parse_payment_id(payment)))
 
 
-async def _page(
-    estate: Estate, ledger: str, wanted: PaymentFilter, positions: Mapping[str, Position], limit: int
-) -> Sequence[PaymentRecord] | StrongroomError:
-    try:
-        return await estate.find(ledger).payments.page(wanted, after=positions.get(ledger), limit=limit)
-    except Unavailable as error:
-        return error
-
-
 def _view(estate: Estate, one: PaymentRecord) -> PaymentView:
     return payment_view(one, estate.find(one.ledger).definition.network_id(one.id))
-
-
-def _moment(name: str, text: str) -> int:
-    try:
-        return parse_instant(text)
-    except ValueError as error:
-        raise InvalidInput(f"{name} {error}", code="invalid_moment") from None

@@ -1,6 +1,5 @@
 """The audit trail of all ledgers: who did what."""
 
-import asyncio
 from collections.abc import Sequence
 from heapq import merge
 from itertools import islice
@@ -12,18 +11,16 @@ from litestar.params import QueryParameter
 
 from strongroom.admin.api import access
 from strongroom.admin.api.cursors import decode_numbers, encode_numbers
+from strongroom.admin.api.pages import Cursor, OneLedger, ask_each, moment
 from strongroom.admin.api.wire import Answer, AwayView, away_view
 from strongroom.admin.estate import Authority, Estate
-from strongroom.core.clock import iso_instant, parse_instant
-from strongroom.core.errors import InvalidInput, StrongroomError, Unavailable
+from strongroom.core.clock import iso_instant
 from strongroom.core.http.route_access import needs
 from strongroom.core.transparency.reading import MAX_PAGE, AuditFilter, AuditRow, TrailReader
 
 FILTERS: Final = ("principal", "action", "subject", "wallet", "since", "until")
 QUERY: Final = ("ledger", *FILTERS, "cursor", "limit")
-Cursor = Annotated[str | None, QueryParameter(required=False, description="`cursor` of the page before")]
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="The most rows on a page")]
-OneLedger = Annotated[str | None, QueryParameter(required=False, description="Of this ledger alone")]
 
 
 class AuditRowView(Answer):
@@ -70,8 +67,8 @@ async def audit_filter(
         action=action,
         subject=subject,
         wallet=wallet,
-        since_ms=0 if since is None else _moment("since", since),
-        until_ms=None if until is None else _moment("until", until),
+        since_ms=0 if since is None else moment("since", since),
+        until_ms=None if until is None else moment("until", until),
     )
 
 
@@ -94,22 +91,14 @@ class AuditController(Controller):
         `away` names the ledgers whose rows are missing because their database does not answer.
         """
         positions = decode_numbers(cursor)
-        away = dict(authority.away)
-        names = list(authority.principals)
-        if ledger is not None:
-            estate.find(ledger)
-            authority.on(ledger)
-            names, away = [ledger], {}
-        pages = await asyncio.gather(
-            *(_page(estate, name, rows_wanted, positions.get(name), limit + 1) for name in names)
-        )
-        told = dict(zip(names, pages, strict=True))
-        away |= {name: part for name, part in told.items() if isinstance(part, StrongroomError)}
-        if all(name in away for name in names):
-            raise next(iter(away.values()))
-        found = [part for part in told.values() if not isinstance(part, StrongroomError)]
+
+        async def part(name: str) -> Sequence[AuditRow]:
+            reader = TrailReader(name, estate.find(name).database)
+            return await reader.page(rows_wanted, before=positions.get(name), limit=limit + 1)
+
+        found, away = await ask_each(estate, authority, ledger, part)
         # Each ledger's rows stay in the order of their numbers, whatever its clock said.
-        ordered = list(islice(merge(*found, key=lambda row: -row.at_ms), limit + 1))
+        ordered = list(islice(merge(*found.values(), key=lambda row: -row.at_ms), limit + 1))
         shown = ordered[:limit]
         positions |= {row.ledger: row.sequence for row in shown}
         return AuditPage(
@@ -117,16 +106,6 @@ class AuditController(Controller):
             cursor=encode_numbers(positions) if len(ordered) > limit else None,
             away=[away_view(name, error) for name, error in away.items()],
         )
-
-
-async def _page(
-    estate: Estate, ledger: str, wanted: AuditFilter, before: int | None, limit: int
-) -> Sequence[AuditRow] | StrongroomError:
-    try:
-        reader = TrailReader(ledger, estate.find(ledger).database)
-        return await reader.page(wanted, before=before, limit=limit)
-    except Unavailable as error:
-        return error
 
 
 def _view(row: AuditRow) -> AuditRowView:
@@ -142,10 +121,3 @@ def _view(row: AuditRow) -> AuditRowView:
         number=row.number,
         hash=row.hash,
     )
-
-
-def _moment(name: str, text: str) -> int:
-    try:
-        return parse_instant(text)
-    except ValueError as error:
-        raise InvalidInput(f"{name} {error}", code="invalid_moment") from None
