@@ -25,8 +25,11 @@ key = Table(
     Column("public_key", binary(32), nullable=False),
     Column("sealed_secret", binary(92)),
     Column("created_at_ms", BigInteger, nullable=False),
+    Column("proxy_for", binary(32)),
+    Column("proxy_type", ascii_text(16)),
 )
-"""`kind` is coldkey or hotkey; the name of a coldkey is empty. Without a sealed secret only the address is known."""
+"""`kind` is coldkey, hotkey or proxy; only hotkeys have a name. Without a sealed secret only the address is known. `proxy_for` is the
+public key of the account that a proxy calls for."""
 
 chain = Table(
     "strongroom_bittensor_chain",

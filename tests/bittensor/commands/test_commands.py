@@ -183,3 +183,26 @@ def test_a_wrong_token_is_refused(
     ended = run("token", "create", "node", "--ledger", "bittensor", *arguments, variables=variables)
     assert ended.status == status
     assert reason in " ".join(ended.stderr)
+
+
+def test_a_proxy_takes_the_place_of_the_coldkey(wallet: Path, variables: dict[str, str]) -> None:
+    """From a folder of its own, whose coldkey becomes the proxy; twice is once."""
+    variables |= {"WALLET_PASSWORD": "legacy-pw"}
+    real = VECTORS["mnemonic_12"]["expected"]["ss58"]
+    command = ("bittensor", "import", str(wallet), "--name", "v", "--proxy-for", real)
+    lines = [
+        f"v/(proxy) {ADDRESS} Staking proxy of {real} {state}" for state in ("imported", "was there already")
+    ]
+    for line in lines:
+        assert run(*command, variables=variables).stdout == [line]
+    listed = run("bittensor", "wallets", variables=variables).stdout
+    assert any(f"vault, Staking proxy of {real}" in line for line in listed)
+    other = run(*command, "--proxy-type", "NonTransfer", variables=variables)
+    assert other.stderr == ["strongroom: v/(proxy) is another key in the vault"]
+    unknown = run(*command, "--proxy-type", "Any", variables=variables)
+    assert "one of Staking, NonTransfer, Registration, ChildKeys, not Any" in unknown.stderr[-1]
+    itself = run(
+        "bittensor", "import", str(wallet), "--name", "w", "--proxy-for", ADDRESS, variables=variables
+    )
+    assert itself.stderr == [f"strongroom: {ADDRESS} is no proxy of itself"]
+    assert run("bittensor", "remove", "v", "--proxy", variables=variables).stdout == ["removed v/(proxy)"]

@@ -39,7 +39,7 @@ async def store(database: Database, *intents: Intent) -> None:
 
 async def free(database: Database, chain_says: int, final_number: int) -> int:
     return await database.write(
-        lambda connection: free_nonce(connection, KEY.public_key, KEY.address, chain_says, final_number)
+        lambda connection: free_nonce(connection, KEY.public_key, chain_says, final_number)
     )
 
 

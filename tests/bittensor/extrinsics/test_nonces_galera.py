@@ -40,7 +40,7 @@ async def nodes(galera: Galera) -> AsyncIterator[Nodes]:
 
 def sign(connection: Connection, chain_says: int) -> Intent:
     """What counts of a signature here: the nonce, and the intent that takes it."""
-    nonce = free_nonce(connection, KEY.public_key, KEY.address, chain_says, LAST_BLOCK - 1)
+    nonce = free_nonce(connection, KEY.public_key, chain_says, LAST_BLOCK - 1)
     return adopt(connection, extrinsic(nonce, State.SIGNED))
 
 

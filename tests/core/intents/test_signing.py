@@ -22,7 +22,7 @@ from strongroom.core.intents.store import (
     load_by_slot,
     load_intent,
     load_open,
-    load_open_of,
+    load_open_slots,
     record_accepted,
     record_pending,
     record_rejected,
@@ -219,8 +219,9 @@ async def test_lists(database: Database, signing: Signing, clock: ManualClock) -
     assert [one.id for one in listed] == [second.id, first.id]
     accepted = await database.read(lambda c: list_intents(c, outcome=Outcome.ACCEPTED, account="alice"))
     assert [one.id for one in accepted] == [first.id]
-    assert [one.id for one in await database.read(lambda c: load_open_of(c, "bob"))] == [second.id]
-    assert await database.read(lambda c: load_open_of(c, "alice")) == []
+    every, none = (b"", b"\xff" * 64), (first.slot or b"",) * 2
+    assert [one.id for one in await database.read(lambda c: load_open_slots(c, *every))] == [second.id]
+    assert await database.read(lambda c: load_open_slots(c, *none)) == []
     assert await database.write(lambda c: forget_resolved(c, clock.now_ms() + 1, at_most=0)) == []
     assert await database.write(lambda c: forget_resolved(c, clock.now_ms() + 1)) == [first.id]
     assert [one.id for one in await database.read(list_intents)] == [second.id]

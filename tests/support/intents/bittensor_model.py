@@ -21,6 +21,7 @@ from strongroom.bittensor.extrinsics.drafting import ExtrinsicDraft, ExtrinsicRe
 from strongroom.bittensor.extrinsics.effects import Change, ExtrinsicEffects
 from strongroom.bittensor.extrinsics.extrinsic import Extrinsic, State
 from strongroom.bittensor.extrinsics.network import ExtrinsicNetwork
+from strongroom.bittensor.extrinsics.nonces import MAX_NONCE, slot_of
 from strongroom.bittensor.extrinsics.signing import ExtrinsicSigning
 from strongroom.bittensor.extrinsics.store import load_many
 from strongroom.bittensor.extrinsics.submitter import Submitter
@@ -32,13 +33,14 @@ from strongroom.bittensor.jobs.store import find_job, on_resolved, require_new, 
 from strongroom.bittensor.keystore.names import HotkeyNames, Signer
 from strongroom.bittensor.protocol.account_calls import remove_stake, transfer
 from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.core.errors import StrongroomError, Unavailable
 from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.intents.intent import Accepted, Intent, Outcome, Pending, Rejected
 from strongroom.core.intents.resolver import Effects, Pace
 from strongroom.core.intents.resolver import Network as IntentNetwork
 from strongroom.core.intents.signing import Unsigned
-from strongroom.core.intents.store import list_intents, load_open_of
+from strongroom.core.intents.store import list_intents, load_open_slots
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.storage.database import Database, sqlite_url
@@ -139,7 +141,9 @@ class BittensorModel(SigningModel):
 
     def _store(self, connection: Connection, intent: Intent, job: Job, withdrawals: Withdrawals) -> None:
         stored_with(job, withdrawals)(connection, intent)
-        if sum(one.stage == State.SIGNED for one in load_open_of(connection, intent.account)) > 1:
+        key = decode_address(intent.account)
+        its = load_open_slots(connection, slot_of(key, 0), slot_of(key, MAX_NONCE))
+        if sum(one.stage == State.SIGNED for one in its) > 1:
             self.chain.wrong.append("two extrinsics of an account wait for a pool's first answer")
 
     async def _lend(self, replica: Replica, wanted: ExtrinsicRequest) -> None:

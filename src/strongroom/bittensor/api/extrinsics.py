@@ -1,6 +1,6 @@
 """The signature of an extrinsic that the SDK's chain client puts together: `docs/bittensor-nodes.md`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, post
@@ -9,7 +9,7 @@ from litestar.params import Body
 
 from strongroom.bittensor.authorization.limits import SUBMIT
 from strongroom.bittensor.calls.remote_signing import RemoteSigning, Wanted
-from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY, KeyKind, Signer
+from strongroom.bittensor.keystore.names import DEFAULT_HOTKEY, Signer
 from strongroom.core.http.route_access import needs
 from strongroom.core.security.access import Principal
 
@@ -20,7 +20,7 @@ U64 = Annotated[int, msgspec.Meta(ge=0)]
 class ExtrinsicRequest(msgspec.Struct, kw_only=True):
     wallet_name: str
     hotkey_name: str = DEFAULT_HOTKEY
-    signer: KeyKind = KeyKind.HOTKEY
+    signer: Literal["hotkey", "coldkey"] = "hotkey"
     call: Hex
     """SCALE bytes, as the chain's metadata has it."""
     era: Hex
@@ -48,9 +48,7 @@ class ExtrinsicsController(Controller):
     ) -> ExtrinsicSignature:
         """Reads the call, holds it against the token's limits, and signs the payload that it builds for its own chain."""
         wanted = Wanted(
-            signer=Signer(
-                wallet=data.wallet_name, hotkey=data.hotkey_name, coldkey=data.signer is KeyKind.COLDKEY
-            ),
+            signer=Signer(wallet=data.wallet_name, hotkey=data.hotkey_name, coldkey=data.signer == "coldkey"),
             call=_bytes(data.call),
             era=_bytes(data.era),
             nonce=data.nonce,

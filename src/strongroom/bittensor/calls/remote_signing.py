@@ -17,11 +17,17 @@ from strongroom.bittensor.authorization.key_use import KeyUse, call_use, early_u
 from strongroom.bittensor.authorization.limits import SUBMIT
 from strongroom.bittensor.authorization.token_rules import require_use
 from strongroom.bittensor.calls.service import slot_of
-from strongroom.bittensor.extrinsics.drafting import unsigned_intent
+from strongroom.bittensor.extrinsics.drafting import (
+    PROXY_FORBIDS,
+    account_of,
+    delegate_facts,
+    require_proxy,
+    unsigned_intent,
+)
 from strongroom.bittensor.extrinsics.effects import ExtrinsicResolver
 from strongroom.bittensor.extrinsics.nonces import free_nonce
 from strongroom.bittensor.extrinsics.signing import BUSY_POLL_S, ExtrinsicSigning
-from strongroom.bittensor.gateway import CallUnknown, Chain, ChainUnavailable, Heads
+from strongroom.bittensor.gateway import CallUnknown, Chain, ChainUnavailable, Heads, Runtime
 from strongroom.bittensor.jobs.job import ID_BYTES, Job, JobExists, WaitFor
 from strongroom.bittensor.jobs.store import put_job, require_new
 from strongroom.bittensor.keystore.keyring import Keyring
@@ -33,10 +39,11 @@ from strongroom.bittensor.protocol.errors import ProtocolError
 from strongroom.bittensor.protocol.extrinsics import Unsigned as UnsignedExtrinsic
 from strongroom.bittensor.protocol.extrinsics import blake2_256, signature_of
 from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.protocol.proxies import Delegation
 from strongroom.bittensor.protocol.weights import AllZero
 from strongroom.bittensor.weights.subnet import Subnets
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.errors import Conflict, InvalidInput
+from strongroom.core.errors import Conflict, Forbidden, InvalidInput
 from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.signing import Unsigned
@@ -66,6 +73,9 @@ class _Read:
     """What the service has read from the request, and the payload that it has built."""
 
     call: Call
+    """What the account does: of a proxy's call the one inside."""
+    delegation: Delegation | None
+    """For whom the wallet's proxy makes it."""
     use: KeyUse
     unsigned: UnsignedExtrinsic
     era: Era
@@ -84,11 +94,11 @@ class _LentDraft:
     withdrawals: Withdrawals
 
     def prepare(self, connection: Connection) -> Unsigned:
-        """Raises: AccountBusy, ChainBehind; Conflict: of the nonce, or of the weights."""
+        """Raises: AccountBusy, ChainBehind; Conflict: of the nonce, or of the weights; Forbidden: no call of the proxy."""
         keypair, read = self.keypair, self.read
-        nonce = free_nonce(
-            connection, keypair.public_key, keypair.address, self.next_nonce, self.final_number
-        )
+        if read.delegation is not None:
+            require_proxy(read.delegation, read.call)
+        nonce = free_nonce(connection, keypair.public_key, self.next_nonce, self.final_number)
         if nonce != self.wanted.nonce:
             raise Conflict(f"The next nonce is {nonce}, not {self.wanted.nonce}", code="nonce_taken")
         try:
@@ -97,11 +107,11 @@ class _LentDraft:
             raise Conflict(
                 f"The same weights are under way: job {found.job.id}", code="weights_in_flight"
             ) from None
-        facts: dict[str, str | int | None] = {"job": self.job.id, "nonce": nonce, "lent": 1}
+        facts = {"job": self.job.id, "nonce": nonce, "lent": 1, **delegate_facts(keypair, read.delegation)}
         payload_hash = blake2_256(read.unsigned.payload)
         use = replace(
             read.use,
-            account=keypair.address,
+            account=account_of(keypair, read.delegation),
             payload_hash=payload_hash,
             content_hash=blake2_256(self.wanted.call),
             facts=facts,
@@ -150,7 +160,12 @@ class RemoteSigning:
         give_up_s = self._clock.monotonic_s() + BUSY_S
         read = await self._read_patiently(principal, wanted, give_up_s)
         require_use(read.use)
-        keypair = await self._keyring.open(signer.key)
+        if read.delegation is not None:
+            require_proxy(read.delegation, read.call)
+        signatory = await self._keyring.signatory(signer)
+        if signatory.delegation != read.delegation:
+            raise Conflict("The wallet's proxy was changed meanwhile: ask again", code="key_changed")
+        keypair = signatory.keypair
         await self._require_weights(read.call, keypair.public_key, may_be_zero=wanted.may_be_zero)
         intent = await self._in_turn(principal, wanted, read, keypair, give_up_s)
         self._resolver.resolve(intent)
@@ -240,10 +255,12 @@ class RemoteSigning:
             raise InvalidInput("The call is too long", code="invalid_call")
         # This service does not submit it, so it would not notice a signature for the runtime before an upgrade.
         runtime, heads = await self._chain.runtime(fresh=True), await self._chain.heads()
+        delegation = await self._keyring.delegation(wanted.signer)
         try:
-            name = runtime.call_name(wanted.call)
+            data = wanted.call if delegation is None else _inside(runtime, delegation, wanted.call)
+            name = runtime.call_name(data)
             require_use(early_use(principal, SUBMIT, wanted.signer, kind=name, call=name))
-            call = runtime.decode_call(wanted.call)
+            call = runtime.decode_call(data)
             use = await self._use(principal, wanted.signer, call)
             era = Era.decode(wanted.era, heads.best.number)
         except (CallUnknown, ProtocolError) as error:
@@ -264,7 +281,7 @@ class RemoteSigning:
             genesis_hash=runtime.genesis_hash,
             first_hash=first_hash,
         )
-        return _Read(call=call, use=use, unsigned=unsigned, era=era)
+        return _Read(call=call, delegation=delegation, use=use, unsigned=unsigned, era=era)
 
     def _job(self, principal: Principal, wanted: Wanted, call: Call, slot: bytes | None) -> Job:
         return Job(
@@ -279,6 +296,22 @@ class RemoteSigning:
             wait_for=WaitFor.BLOCK,
             created_at_ms=self._clock.now_ms(),
         )
+
+
+def _inside(runtime: Runtime, delegation: Delegation, data: bytes) -> bytes:
+    """Returns the call that a proxy's call is to make.
+
+    Raises:
+        Forbidden: it is a call that the coldkey itself should sign.
+    """
+    try:
+        return runtime.unwrapped(delegation, data)
+    except CallUnknown:
+        raise Forbidden(
+            f"{runtime.call_name(data)} is not signed as it is: the wallet has a {delegation} in place of its coldkey,"
+            " which signs only Proxy.proxy for this account, with this type",
+            code=PROXY_FORBIDS,
+        ) from None
 
 
 def _require_era(era: Era, heads: Heads) -> None:

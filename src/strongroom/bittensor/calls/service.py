@@ -14,7 +14,7 @@ from strongroom.bittensor.authorization.key_use import KeyUse, call_use, early_u
 from strongroom.bittensor.authorization.limits import SUBMIT
 from strongroom.bittensor.authorization.token_rules import require_use
 from strongroom.bittensor.calls.requests import Body
-from strongroom.bittensor.extrinsics.drafting import ExtrinsicRequest
+from strongroom.bittensor.extrinsics.drafting import ExtrinsicRequest, require_proxy
 from strongroom.bittensor.extrinsics.extrinsic import Extrinsic
 from strongroom.bittensor.extrinsics.submitter import Submitter
 from strongroom.bittensor.jobs.job import (
@@ -126,6 +126,8 @@ class Calls:
         names = HotkeyNames(names={own.address: signer.hotkey})
         use = call_use(principal, SUBMIT, signer, call, names=names)
         require_use(use)
+        if (delegation := await self._keyring.delegation(signer)) is not None:
+            require_proxy(delegation, call)
         if call.name in PAYING and request.key is None:
             raise InvalidInput(
                 "A call by which the coldkey pays needs an Idempotency-Key", code="idempotency_key_required"
@@ -147,11 +149,13 @@ class Calls:
             request=type(request.body).__name__,
             body=msgspec.to_builtins(request.body),
         )
+        signatory = await self._keyring.signatory(request.signer)
         return await self._submitter.submit(
             ExtrinsicRequest(
                 use=use,
-                key=await self._keyring.open(request.signer.key),
+                key=signatory.keypair,
                 call=call,
+                delegation=signatory.delegation,
                 job=job.id,
                 check=lambda connection: require_new(connection, job),
                 store=stored_with(job, self._submitter.withdrawals),

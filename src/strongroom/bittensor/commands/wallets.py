@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,15 +13,17 @@ from rich.text import Text
 
 from strongroom.bittensor.definition import LEDGER
 from strongroom.bittensor.keystore.keyfile_folder import KeyFile, WalletFolder, password_for
-from strongroom.bittensor.keystore.names import KeyKind, KeyName, coldkey, hotkey
+from strongroom.bittensor.keystore.names import KeyKind, KeyName, coldkey, hotkey, proxy
 from strongroom.bittensor.keystore.wallets import KeyEntry, NewKey
 from strongroom.bittensor.protocol.errors import KeyFileError, PasswordNeeded, ProtocolError
 from strongroom.bittensor.protocol.keyfiles import PublicKey, read_key
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.bittensor.protocol.networks import Network
+from strongroom.bittensor.protocol.proxies import Delegation, ProxyType, read_type
+from strongroom.bittensor.protocol.ss58 import decode_address
 from strongroom.core.environment import Secret
 from strongroom.core.errors import InvalidInput, NotFound
-from strongroom.core.ledger.contract import administration_of
+from strongroom.core.ledger.contract import Administration, administration_of
 from strongroom.core.ledger.exporting import fetch_secret
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.storage.schema import shown
@@ -31,6 +34,16 @@ DEFAULT_URL = f"http://127.0.0.1:{os.environ.get('BITTENSOR_PORT') or 8000}"
 application = typer.Typer(help="Look after the keys of Bittensor wallets.", no_args_is_help=True)
 
 Hotkeys = Annotated[list[str] | None, typer.Option("--hotkey", help="Only these; repeatable. Default: all.")]
+ProxyFor = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="The key calls for this coldkey as its proxy, and lies here in the coldkey's place.",
+    ),
+]
+Type = Annotated[
+    str, typer.Option("--proxy-type", help="As what, as the chain has it: " + ", ".join(ProxyType))
+]
 
 
 @application.command("import")
@@ -44,14 +57,25 @@ def import_wallet(
     with_coldkey: Annotated[
         bool, typer.Option("--coldkey", help="The coldkey too, not only its address.")
     ] = False,
+    proxy_for: ProxyFor = None,
+    proxy_type: Type = ProxyType.STAKING,
 ) -> None:
-    """Take a wallet's keys into the vault. The folder stays as it is."""
+    """Take a wallet's keys into the vault. The folder stays as it is. With --proxy-for its coldkey becomes the proxy of another."""
     administration = administration_of(context)
     settings = administration.settings(LEDGER)
     path = path.expanduser().absolute()
     if not path.is_dir():
         raise NotFound(f"There is no folder {path}")
     folder = WalletFolder(path.parent)
+    if proxy_for is not None:
+        if hotkeys or with_coldkey or name is None:
+            raise typer.BadParameter(
+                "--proxy-for goes with --name, the wallet that it is for, and with nothing else"
+            )
+        file = coldkey(path.name)
+        read = _read(folder, file, name, settings.wallet_password, secret=True)
+        _import(administration, [_proxy(read, proxy_for, proxy_type)])
+        return
     found = folder.keys(path.name)
     if hotkeys:
         missing = set(hotkeys) - {key.name for key in found}
@@ -65,15 +89,17 @@ def import_wallet(
         _read(folder, key, name or path.name, password, secret=with_coldkey or key.kind is KeyKind.HOTKEY)
         for key in found
     ]
+    _import(administration, keys)
 
+
+def _import(administration: Administration, keys: list[NewKey]) -> None:
     async def work() -> tuple[list[KeyName], str]:
         async with administration.opened(LEDGER, makes=True) as ledger:
             return await ledger.wallets.import_(OPERATOR, keys), shown(ledger.database)
 
     added, database = asyncio.run(work())
     for new in keys:
-        state = "imported" if new.key in added else "was there already"
-        typer.echo(f"{new.key} {PublicKey(public_key=new.public_key).address} {state}")
+        typer.echo(_told(new, is_new=new.key in added))
     typer.echo(f"The vault is in {database}.", err=True)
 
 
@@ -83,11 +109,13 @@ def add(
     wallet: str,
     key: Annotated[str, typer.Argument(help="A hotkey's name.")] = "",
     with_coldkey: Annotated[bool, typer.Option("--coldkey", help="The coldkey.")] = False,
+    proxy_for: ProxyFor = None,
+    proxy_type: Type = ProxyType.STAKING,
 ) -> None:
     """Take one key into the vault: its phrase, its seed or a URI (phrase//hard/soft), from the terminal or standard input."""
     administration = administration_of(context)
     settings = administration.settings(LEDGER)
-    name = _one_key(wallet, key, with_coldkey=with_coldkey)
+    name = _one_key(wallet, key, with_coldkey=with_coldkey, is_proxy=proxy_for is not None)
     given = (
         typer.prompt(f"Phrase, seed or URI of {name}", hide_input=True, err=True)
         if sys.stdin.isatty()
@@ -101,13 +129,14 @@ def add(
     except ProtocolError as error:
         raise InvalidInput(str(error)) from None
     new = NewKey(key=name, public_key=keypair.public_key, keypair=keypair)
+    if proxy_for is not None:
+        new = _proxy(new, proxy_for, proxy_type)
 
     async def work() -> list[KeyName]:
         async with administration.opened(LEDGER, makes=True) as ledger:
             return await ledger.wallets.import_(OPERATOR, [new])
 
-    state = "imported" if asyncio.run(work()) else "was there already"
-    typer.echo(f"{name} {keypair.address} {state}")
+    typer.echo(_told(new, is_new=bool(asyncio.run(work()))))
 
 
 @application.command()
@@ -144,7 +173,8 @@ def wallets(context: typer.Context) -> None:
     table.add_column("address", no_wrap=True)
     table.add_column("where", overflow="fold")
     for entry in asyncio.run(work()):
-        table.add_row(Text(str(entry.key)), entry.address or "(encrypted)", entry.place)
+        place = entry.place if entry.delegation is None else f"{entry.place}, {entry.delegation}"
+        table.add_row(Text(str(entry.key)), entry.address or "(encrypted)", place)
     print_table(table)
 
 
@@ -154,9 +184,10 @@ def remove(
     wallet: str,
     key: Annotated[str, typer.Argument(help="A hotkey's name.")] = "",
     with_coldkey: Annotated[bool, typer.Option("--coldkey", help="The coldkey.")] = False,
+    is_proxy: Annotated[bool, typer.Option("--proxy", help="The coldkey's proxy.")] = False,
 ) -> None:
     """Delete a key from the vault, for good: there is no other copy here."""
-    name = _one_key(wallet, key, with_coldkey=with_coldkey)
+    name = _one_key(wallet, key, with_coldkey=with_coldkey, is_proxy=is_proxy)
 
     async def work() -> None:
         async with administration_of(context).opened(LEDGER) as ledger:
@@ -166,10 +197,27 @@ def remove(
     typer.echo(f"removed {name}")
 
 
-def _one_key(wallet: str, key: str, *, with_coldkey: bool) -> KeyName:
-    if bool(key) == with_coldkey:
-        raise typer.BadParameter("name a hotkey, or --coldkey")
+def _one_key(wallet: str, key: str, *, with_coldkey: bool, is_proxy: bool = False) -> KeyName:
+    if bool(key) + with_coldkey + is_proxy != 1:
+        raise typer.BadParameter("name a hotkey, or --coldkey, or the proxy")
+    if is_proxy:
+        return proxy(wallet)
     return coldkey(wallet) if with_coldkey else hotkey(wallet, key)
+
+
+def _proxy(new: NewKey, real: str, proxy_type: str) -> NewKey:
+    """Makes the proxy of a coldkey from a key. Raises: InvalidInput: no address, or no such type."""
+    try:
+        delegation = Delegation(real=decode_address(real), proxy_type=read_type(proxy_type))
+    except ProtocolError as error:
+        raise InvalidInput(str(error)) from None
+    return replace(new, key=proxy(new.key.wallet), delegation=delegation)
+
+
+def _told(new: NewKey, *, is_new: bool) -> str:
+    what = "" if new.delegation is None else f" {new.delegation}"
+    state = "imported" if is_new else "was there already"
+    return f"{new.key} {PublicKey(public_key=new.public_key).address}{what} {state}"
 
 
 def _read(folder: WalletFolder, key: KeyName, wallet: str, general: Secret | None, *, secret: bool) -> NewKey:

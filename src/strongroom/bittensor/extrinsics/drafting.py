@@ -7,14 +7,15 @@ from typing import Final, Protocol
 from sqlalchemy import Connection
 
 from strongroom.bittensor.authorization.key_use import KeyUse
-from strongroom.bittensor.extrinsics.extrinsic import State
+from strongroom.bittensor.extrinsics.extrinsic import DELEGATE, State
 from strongroom.bittensor.extrinsics.nonces import free_nonce, slot_of
 from strongroom.bittensor.gateway import Heads, Runtime
 from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.extrinsics import Unsigned as UnsignedExtrinsic
 from strongroom.bittensor.protocol.extrinsics import blake2_256
-from strongroom.core.errors import Unavailable
+from strongroom.bittensor.protocol.proxies import Delegation, ProxyForbids, require_allowed
+from strongroom.core.errors import Forbidden, Unavailable
 from strongroom.core.intents.intent import Intent
 from strongroom.core.intents.signing import Signed, Unsigned
 from strongroom.core.security.policy import Deferral
@@ -22,6 +23,7 @@ from strongroom.core.security.policy import Deferral
 ERA_BLOCKS: Final = 32
 MAX_ERA_BLOCKS: Final = 256
 """Under an hour on the main network: after that clients assume that a lost request is over."""
+PROXY_FORBIDS: Final = "proxy_type_forbids"
 
 
 class SigningKey(Protocol):
@@ -52,6 +54,8 @@ class ExtrinsicRequest:
     """What an approval is bound to besides the facts of the use. None: the call; of a sealed one, which is another each time it
     is sealed, what it hides."""
     deferral: Deferral = field(default_factory=Deferral)
+    delegation: Delegation | None = None
+    """For whom the key makes the call; None: for itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +66,7 @@ class SigningContext:
     heads: Heads
     next_nonce: int
     call: bytes
+    """As it is signed: that of a proxy is around the one that was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +77,13 @@ class ExtrinsicDraft:
     context: SigningContext
 
     def prepare(self, connection: Connection) -> Unsigned:
-        """Raises: AccountBusy, ChainBehind, what `request.check` raises."""
+        """Raises: AccountBusy, ChainBehind, what `request.check` raises; Forbidden: a proxy does not make the call."""
         request, context = self.request, self.context
+        if request.delegation is not None:
+            require_proxy(request.delegation, request.call)
         key = request.key
         final_number = context.heads.final.number
-        nonce = free_nonce(connection, key.public_key, key.address, context.next_nonce, final_number)
+        nonce = free_nonce(connection, key.public_key, context.next_nonce, final_number)
         request.check(connection)
         era = _era(context.heads)
         extrinsic = UnsignedExtrinsic(
@@ -121,6 +128,24 @@ def unsigned_intent(
     )
 
 
+def account_of(key: SigningKey, delegation: Delegation | None) -> str:
+    """The address for which a key calls. Rules, freezes and the audit trail know the call by it."""
+    return key.address if delegation is None else delegation.address
+
+
+def delegate_facts(key: SigningKey, delegation: Delegation | None) -> dict[str, str | int | None]:
+    """What the audit trail and the intent say of the key that signs, if it calls for another account."""
+    return {} if delegation is None else {DELEGATE: key.address, "proxyType": delegation.proxy_type}
+
+
+def require_proxy(delegation: Delegation, call: Call) -> None:
+    """Raises: Forbidden: a proxy of this type does not make the call."""
+    try:
+        require_allowed(delegation, call)
+    except ProxyForbids as error:
+        raise Forbidden(str(error), code=PROXY_FORBIDS) from None
+
+
 def _era(heads: Heads) -> Era:
     """Returns an era that begins at the final block, whose hash no fork changes. At least half of it lies ahead.
 
@@ -141,7 +166,7 @@ def _use(request: ExtrinsicRequest, call: bytes, nonce: int, payload_hash: bytes
     netuids = request.use.terms["netuid"]
     return replace(
         request.use,
-        account=request.key.address,
+        account=account_of(request.key, request.delegation),
         payload_hash=payload_hash,
         content_hash=blake2_256(call) if request.content is None else request.content,
         deferral=request.deferral,
@@ -149,6 +174,7 @@ def _use(request: ExtrinsicRequest, call: bytes, nonce: int, payload_hash: bytes
             "job": request.job,
             "nonce": nonce,
             "netuid": next(iter(netuids), None) if isinstance(netuids, tuple) else None,
+            **delegate_facts(request.key, request.delegation),
             **request.facts,
         },
     )

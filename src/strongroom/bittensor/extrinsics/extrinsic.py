@@ -65,11 +65,16 @@ class Receipt:
 NO_RECEIPT: Final = Receipt()
 
 
+DELEGATE: Final = "delegate"
+"""In an intent's notes: the address of the key that signed, where it called for the intent's account as its proxy."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extrinsic:
     hash: bytes
     job: str
     public_key: bytes
+    """Of the account that signed: the nonce is one of its nonces."""
     nonce: int
     spec_version: int
     first_block: int
@@ -88,7 +93,7 @@ def extrinsic_of(intent: Intent, receipt: Receipt = NO_RECEIPT) -> Extrinsic:
     return Extrinsic(
         hash=intent.id,
         job=notes["job"],
-        public_key=decode_address(intent.account),
+        public_key=decode_address(notes.get(DELEGATE) or intent.account),
         nonce=notes["nonce"],
         spec_version=notes["specVersion"],
         first_block=notes["firstBlock"],

@@ -32,6 +32,7 @@ from strongroom.bittensor.extrinsics.extrinsic import (
 )
 from strongroom.bittensor.extrinsics.store import load_receipts
 from strongroom.bittensor.gateway import (
+    PROXY_EXECUTED,
     Block,
     Chain,
     Event,
@@ -225,18 +226,25 @@ class ExtrinsicNetwork:
 
 
 def read_inclusion(position: BlockPosition, events: Sequence[Event] | None) -> Inclusion:
-    """Reads from the block's events whether the extrinsic succeeded, and its fee."""
+    """Reads from the block's events whether the extrinsic succeeded, and its fee.
+
+    That of a proxy succeeds even if the call that it makes fails; the chain says that in an event before.
+    """
     success: bool | None = None
     failure: Failure | None = None
+    inner: Failure | None = None
     fee = 0
     for event in events or ():
         if event.extrinsic != position.index:
             continue
         match event.pallet, event.name:
             case "System", "ExtrinsicSuccess":
-                success = True
+                success = inner is None
+                failure = inner
             case "System", "ExtrinsicFailed":
                 success, failure = False, event.failure
+            case name if name == PROXY_EXECUTED:
+                inner = event.failure
             case "TransactionPayment", "TransactionFeePaid":
                 fee = int(event.content["actual_fee"])
     return Inclusion(

@@ -15,7 +15,7 @@ from strongroom.bittensor.gateway import Head
 from strongroom.core.coordination.locks import take_one_of
 from strongroom.core.errors import Unavailable
 from strongroom.core.intents.intent import Intent
-from strongroom.core.intents.store import free_slots, load_open_of
+from strongroom.core.intents.store import free_slots, load_open_slots
 from strongroom.core.storage.database import insert_ignore, locking
 from strongroom.core.storage.statements import Statement, arg, execute
 
@@ -74,9 +74,7 @@ def slot_of(public_key: bytes, nonce: int) -> bytes:
     return public_key + nonce.to_bytes(NONCE_BYTES, "big")
 
 
-def free_nonce(
-    connection: Connection, public_key: bytes, address: str, chain_says: int, final_number: int
-) -> int:
+def free_nonce(connection: Connection, public_key: bytes, chain_says: int, final_number: int) -> int:
     """Returns the account's next nonce. The account stays locked until the commit.
 
     `final_number` is the number of the chain's final block.
@@ -93,7 +91,9 @@ def free_nonce(
             " lags behind, or its chain was started anew and needs a new database here"
         )
     taken: set[int] = set()
-    for intent in load_open_of(connection, address):
+    # By their slots: those of a proxy are of the accounts for which it calls.
+    first, last = slot_of(public_key, lowest), slot_of(public_key, MAX_NONCE)
+    for intent in load_open_slots(connection, first, last):
         extrinsic = extrinsic_of(intent)
         if extrinsic.state is State.SIGNED:
             raise AwaitingPool(intent)

@@ -94,9 +94,10 @@ class Submitter:
             self._chain.heads(),
             self._chain.next_nonce(request.key.address),
         )
-        context = SigningContext(
-            runtime=runtime, heads=heads, next_nonce=nonce, call=runtime.encode(request.call)
-        )
+        call = runtime.encode(request.call)
+        if request.delegation is not None:
+            call = runtime.proxied(request.delegation, call)
+        context = SigningContext(runtime=runtime, heads=heads, next_nonce=nonce, call=call)
         return ExtrinsicDraft(request=request, context=context)
 
     async def _first_answer(self, intent: Intent) -> Extrinsic:

@@ -5,10 +5,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.failures import Failure, PoolRefusal
+from strongroom.bittensor.protocol.proxies import Delegation
 from strongroom.core.errors import InvalidInput, LedgerRejected, OutcomeUnknown, Unavailable
 
 
@@ -87,7 +88,11 @@ class Event:
     content: Any
     """As the metadata defines it: a dict, a tuple, or a single value."""
     failure: Failure | None = None
-    """The error in `System.ExtrinsicFailed`."""
+    """The error in `System.ExtrinsicFailed`, or that of the call that a proxy made, in `Proxy.ProxyExecuted`."""
+
+
+PROXY_EXECUTED: Final = ("Proxy", "ProxyExecuted")
+"""The event that says what became of the call that a proxy made."""
 
 
 class Item(NamedTuple):
@@ -121,6 +126,20 @@ class Runtime(Protocol):
 
     def encode(self, call: Call) -> bytes:
         """Raises: CallUnknown."""
+        ...
+
+    def proxied(self, delegation: Delegation, call: bytes) -> bytes:
+        """Returns `Proxy.proxy` around an encoded call.
+
+        Raises: CallUnknown: the chain has no such call, or no such type of proxies.
+        """
+        ...
+
+    def unwrapped(self, delegation: Delegation, data: bytes) -> bytes:
+        """Returns the encoded call in what `proxied` made; it may be any bytes.
+
+        Raises: CallUnknown: `proxied` did not make it, or for another delegation.
+        """
         ...
 
     def call_name(self, data: bytes) -> str:

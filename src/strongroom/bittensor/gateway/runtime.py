@@ -10,11 +10,13 @@ from scalecodec.base import RuntimeConfigurationObject, ScaleBytes  # type: igno
 from scalecodec.exceptions import InvalidScaleTypeValueException, RemainingScaleBytesNotEmptyException
 from scalecodec.type_registry import load_type_registry_preset
 
-from strongroom.bittensor.gateway import CallUnknown, Event, InvalidNodeResponse, Item
+from strongroom.bittensor.gateway import PROXY_EXECUTED, CallUnknown, Event, InvalidNodeResponse, Item
 from strongroom.bittensor.gateway.call_form import NUMBERS, CallForm
 from strongroom.bittensor.gateway.carriers import endless
+from strongroom.bittensor.gateway.proxy_form import FUNCTION, PALLET, ProxyForm
 from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.failures import Failure
+from strongroom.bittensor.protocol.proxies import Delegation
 from strongroom.bittensor.protocol.ss58 import PREFIX
 
 EVENTS: Final = Item("System", "Events")
@@ -85,6 +87,7 @@ class MetadataRuntime:
             if pallet.storage is not None
             for item in pallet.storage
         }
+        self._proxy_form = self._form_of_proxies()
         self._require_known_extensions()
         self.block_s = self._read_block_s()
 
@@ -110,6 +113,15 @@ class MetadataRuntime:
             raise CallUnknown(
                 f"Runtime {self.spec_version} takes other arguments of {call.name} ({error})"
             ) from error
+
+    def proxied(self, delegation: Delegation, call: bytes) -> bytes:
+        return self._proxy_form.encode(delegation, call)
+
+    def unwrapped(self, delegation: Delegation, data: bytes) -> bytes:
+        prefix = self._proxy_form.encode(delegation, b"")
+        if not data.startswith(prefix):
+            raise CallUnknown(f"This is no call of the {delegation}, with its type named")
+        return data[len(prefix) :]
 
     def call_name(self, data: bytes) -> str:
         name = self._names.get(data[:2])
@@ -185,6 +197,14 @@ class MetadataRuntime:
             return Failure(type=kind, name=f"{detail['index']}.{number}", code=number)
         return Failure(type=kind, name=found.name, docs=" ".join(found.docs).strip(), code=number)
 
+    def _form_of_proxies(self) -> ProxyForm:
+        for pallet in self._metadata.pallets:
+            for call in pallet.calls or ():
+                if (pallet.name, call.name) == (PALLET, FUNCTION):
+                    types = self._metadata.portable_registry.value["types"]
+                    return ProxyForm.of(pallet.value["index"], call.value, types)
+        return ProxyForm()
+
     def _calls_that_carry(self) -> frozenset[str]:
         types = endless(self._metadata.portable_registry.value["types"])
         return frozenset(
@@ -232,13 +252,18 @@ class MetadataRuntime:
 
     def _event(self, record: dict[str, Any]) -> Event:
         content = record["attributes"]
-        failed = (record["module_id"], record["event_id"]) == ("System", "ExtrinsicFailed")
+        pallet, name = record["module_id"], record["event_id"]
+        error: Any = None
+        if (pallet, name) == ("System", "ExtrinsicFailed"):
+            error = content["dispatch_error"]
+        elif (pallet, name) == PROXY_EXECUTED:
+            error = content["result"].get("Err")
         return Event(
             extrinsic=record["extrinsic_idx"],
-            pallet=record["module_id"],
-            name=record["event_id"],
+            pallet=pallet,
+            name=name,
             content=content,
-            failure=self.failure(content["dispatch_error"]) if failed else None,
+            failure=None if error is None else self.failure(error),
         )
 
     def _item(self, item: Item) -> Any:

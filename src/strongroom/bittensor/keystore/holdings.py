@@ -1,12 +1,14 @@
 """Lists the sealed values of the Bittensor ledger's database: the secret of each imported key."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, update
 
 from strongroom.bittensor import tables
 from strongroom.bittensor.keystore.vault_keys import StoredKey, is_key, load_keys
+from strongroom.bittensor.protocol.extrinsics import KEY_BYTES
 from strongroom.bittensor.protocol.keys import Keypair
 from strongroom.core.errors import VaultError
 from strongroom.core.security.bindings import HeldRow, Kind
@@ -58,7 +60,8 @@ class KeyHoldings(Holdings):
             keypair = Keypair(ring.unseal(sealed_secret))
         except (VaultError, ValueError):
             return "does not open with this key-encryption key"
-        return None if keypair.public_key == public_key else "holds the secret of another address"
+        address = (public_key or b"")[:KEY_BYTES]
+        return None if keypair.public_key == address else "holds the secret of another address"
 
     def replace(self, connection: Connection, changes: Sequence[tuple[HeldRow, bytes]]) -> None:
         wallets = {row.name.partition("/")[0] for row, _ in changes}
@@ -82,8 +85,12 @@ class KeyHoldings(Holdings):
         """Removes the sealed secret. The row keeps the address, and the key can be imported again."""
         found = next(one for one in load_keys(connection) if str(one.key) == row.name)
         connection.execute(update(tables.key).where(*is_key(found.key)).values(sealed_secret=None))
-        return HeldRow(name=row.name, values=(found.public_key, None))
+        return held_row(replace(found, sealed_secret=None))
 
 
 def held_row(stored: StoredKey) -> HeldRow:
-    return HeldRow(name=str(stored.key), values=(stored.public_key, stored.sealed_secret))
+    """The row as it is bound. For whom a proxy calls is bound together with its own public key."""
+    whose, delegation = stored.public_key, stored.delegation
+    if delegation is not None:
+        whose += delegation.real + delegation.proxy_type.encode()
+    return HeldRow(name=str(stored.key), values=(whose, stored.sealed_secret))

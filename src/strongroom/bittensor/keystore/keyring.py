@@ -1,4 +1,4 @@
-"""Finds and opens keys: those in the vault, then those in a folder of wallets.
+"""Finds and opens keys: those in the vault, then those in a folder of wallets. A proxy of a coldkey is in the vault only.
 
 A key in the vault is opened for one signature, which takes microseconds. A key in the folder may take seconds, so it stays in
 memory until it was unused for `cache_s`, or its file changed. It is never written anywhere.
@@ -14,11 +14,12 @@ from sqlalchemy import Connection
 from strongroom.bittensor.keystore.decryption import unlock
 from strongroom.bittensor.keystore.holdings import held_row
 from strongroom.bittensor.keystore.keyfile_folder import KeyFile, WalletFolder, password_for
-from strongroom.bittensor.keystore.names import HotkeyNames, KeyKind, KeyName, coldkey, hotkey
+from strongroom.bittensor.keystore.names import HotkeyNames, KeyKind, KeyName, Signer, coldkey, hotkey, proxy
 from strongroom.bittensor.keystore.vault_keys import StoredKey, load_key, load_keys, open_key
 from strongroom.bittensor.protocol.errors import KeyFileError, PasswordNeeded, WrongPassword
 from strongroom.bittensor.protocol.keyfiles import Encryption, PublicKey, encryption_of
 from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.protocol.proxies import Delegation
 from strongroom.core.clock import Clock
 from strongroom.core.environment import Secret
 from strongroom.core.errors import Locked, NotFound, VaultError
@@ -37,6 +38,15 @@ class WalletInfo:
     coldkey_address: str | None
     is_unlocked: bool
     """True if the hotkey can sign now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signatory:
+    """The open key that signs a call, and for whom it calls."""
+
+    keypair: Keypair
+    delegation: Delegation | None = None
+    """None: for itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +97,10 @@ class Keyring:
         stored = await self._stored(key)
         if stored is not None:
             return stored.public
+        if key.kind is KeyKind.COLDKEY:
+            caller = await self._stored(proxy(key.wallet))
+            if caller is not None and caller.delegation is not None:
+                return PublicKey(public_key=caller.delegation.real)
         if self._folder is None:
             raise await self._unknown(key)
         try:
@@ -126,6 +140,28 @@ class Keyring:
         if stored is not None and stored.public_key != keypair.public_key:
             raise VaultError(f"{key} is another key in the folder than in the vault")
         return keypair
+
+    async def delegation(self, signer: Signer) -> Delegation | None:
+        """Returns for whom the wallet's proxy calls, if it has one and its coldkey is asked to sign.
+
+        Raises:
+            VaultError: something else than the service changed the proxy's row.
+        """
+        if not signer.coldkey:
+            return None
+        stored = await self._stored(proxy(signer.key.wallet))
+        return None if stored is None else stored.delegation
+
+    async def signatory(self, signer: Signer) -> Signatory:
+        """Opens the key that signs a call: in place of a coldkey its proxy, if the wallet has one.
+
+        Raises:
+            As `open`.
+        """
+        delegation = await self.delegation(signer)
+        if delegation is None:
+            return Signatory(keypair=await self.open(signer.key))
+        return Signatory(keypair=await self.open(proxy(signer.wallet)), delegation=delegation)
 
     async def info(self, wallet: str, name: str) -> WalletInfo:
         """Raises: NotFound: there is no such wallet or hotkey."""
@@ -172,7 +208,7 @@ class Keyring:
         return (key, file.stamp) in self._opened or encryption_of(file.data) is Encryption.NONE
 
     async def _file(self, key: KeyName) -> KeyFile | None:
-        if self._folder is None:
+        if self._folder is None or key.kind is KeyKind.PROXY:
             return None
         try:
             return await asyncio.to_thread(self._folder.key_file, key)
@@ -255,7 +291,7 @@ class Keyring:
         if known or (
             self._folder is not None and await asyncio.to_thread(self._folder.has_wallet, key.wallet)
         ):
-            if key.kind is KeyKind.COLDKEY:
+            if key.kind is not KeyKind.HOTKEY:
                 return NotFound(f"Coldkey not found for wallet {key.wallet}", code="coldkey_not_found")
             return NotFound(
                 f"Hotkey file not found for wallet {key.wallet}, hotkey {key.name}", code="hotkey_not_found"

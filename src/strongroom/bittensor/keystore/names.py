@@ -3,7 +3,7 @@
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from strongroom.core.errors import InvalidInput
@@ -15,17 +15,21 @@ DEFAULT_HOTKEY: Final = "default"
 class KeyKind(enum.StrEnum):
     COLDKEY = "coldkey"
     HOTKEY = "hotkey"
+    PROXY = "proxy"
+    """Calls for the coldkey: the chain has named it the coldkey's proxy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyName:
-    """One key. The coldkey of a wallet has no name of its own."""
+    """One key. The coldkey of a wallet and its proxy have no names of their own."""
 
     wallet: str
     kind: KeyKind
     name: str = ""
 
     def __str__(self) -> str:
+        if self.kind is KeyKind.PROXY:
+            return f"{self.wallet}/(proxy)"  # no hotkey can have this name
         return f"{self.wallet}/{self.name or self.kind}"
 
 
@@ -57,6 +61,11 @@ def coldkey(wallet: str) -> KeyName:
     """Raises: InvalidInput: no name for a wallet."""
     _require(wallet, "wallet", "invalid_wallet_name")
     return KeyName(wallet=wallet, kind=KeyKind.COLDKEY)
+
+
+def proxy(wallet: str) -> KeyName:
+    """Raises: InvalidInput: no name for a wallet."""
+    return replace(coldkey(wallet), kind=KeyKind.PROXY)
 
 
 def hotkey(wallet: str, name: str) -> KeyName:

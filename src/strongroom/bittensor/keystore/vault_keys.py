@@ -1,4 +1,4 @@
-"""Keys in the vault: a row has a sealed secret, or an address alone."""
+"""Keys in the vault: a row has a sealed secret, or an address alone. That of a proxy also says for whom it calls."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +9,7 @@ from strongroom.bittensor import tables
 from strongroom.bittensor.keystore.names import KeyKind, KeyName
 from strongroom.bittensor.protocol.keyfiles import PublicKey
 from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.protocol.proxies import Delegation, ProxyType
 from strongroom.core.errors import Conflict, VaultError
 from strongroom.core.security.vault import Vault
 from strongroom.core.storage.database import locking
@@ -21,6 +22,8 @@ class StoredKey:
     key: KeyName
     public_key: bytes
     sealed_secret: bytes | None = field(repr=False)
+    delegation: Delegation | None = None
+    """Of a proxy's key."""
 
     @property
     def public(self) -> PublicKey:
@@ -58,7 +61,12 @@ def open_key(vault: Vault, stored: StoredKey) -> Keypair:
 
 
 def store_key(
-    connection: Connection, key: KeyName, public_key: bytes, sealed_secret: bytes | None, now_ms: int
+    connection: Connection,
+    key: KeyName,
+    public_key: bytes,
+    sealed_secret: bytes | None,
+    now_ms: int,
+    delegation: Delegation | None = None,
 ) -> bool:
     """Adds a key, or the secret to a key whose address alone was known. Returns whether anything changed.
 
@@ -74,10 +82,12 @@ def store_key(
             "public_key": public_key,
             "sealed_secret": sealed_secret,
             "created_at_ms": now_ms,
+            "proxy_for": None if delegation is None else delegation.real,
+            "proxy_type": None if delegation is None else delegation.proxy_type,
         }
         connection.execute(_key.insert(), row)
         return True
-    if found.public_key != public_key:
+    if found.public_key != public_key or _stored(found).delegation != delegation:
         raise Conflict(f"{key} is another key in the vault", code="key_exists")
     if found.sealed_secret is not None or sealed_secret is None:
         return False
@@ -94,4 +104,12 @@ def _stored(row: Row[Any]) -> StoredKey:
         key=KeyName(wallet=row.wallet, kind=KeyKind(row.kind), name=row.name),
         public_key=row.public_key,
         sealed_secret=row.sealed_secret,
+        delegation=_delegation(row),
     )
+
+
+def _delegation(row: Row[Any]) -> Delegation | None:
+    """None also where another program has written a type that no key here has: the row is not as it was bound then."""
+    if row.proxy_for is None or row.proxy_type not in set(ProxyType):
+        return None
+    return Delegation(real=row.proxy_for, proxy_type=ProxyType(row.proxy_type))

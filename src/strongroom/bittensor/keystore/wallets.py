@@ -9,13 +9,14 @@ from sqlalchemy import Connection, delete
 from strongroom.bittensor import tables
 from strongroom.bittensor.keystore.holdings import held_row
 from strongroom.bittensor.keystore.keyfile_folder import WalletFolder
-from strongroom.bittensor.keystore.names import KeyName
+from strongroom.bittensor.keystore.names import KeyName, coldkey, proxy
 from strongroom.bittensor.keystore.vault_keys import load_key, load_keys, store_key
 from strongroom.bittensor.protocol.errors import KeyFileError
 from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.protocol.proxies import Delegation
 from strongroom.bittensor.protocol.ss58 import encode_address
 from strongroom.core.clock import Clock
-from strongroom.core.errors import NotFound
+from strongroom.core.errors import Conflict, NotFound
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.bindings import Bindings
@@ -31,6 +32,8 @@ class NewKey:
     key: KeyName
     public_key: bytes
     keypair: Keypair | None = field(repr=False)
+    delegation: Delegation | None = None
+    """Of a proxy's key: for whom it calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,7 @@ class KeyEntry:
     """None: the folder's file does not tell it without its password."""
     place: str
     """`vault`, `vault (address only)` or `folder`."""
+    delegation: Delegation | None = None
 
 
 class Wallets:
@@ -64,7 +68,7 @@ class Wallets:
         """Seals the keys and stores all of them or none. Returns the keys that are new.
 
         Raises:
-            Conflict: one of the names belongs to another key.
+            Conflict: one of the names belongs to another key, or the proxy is of another coldkey than the wallet's.
             VaultError: the row of a key that is there was altered.
         """
         now_ms = self._clock.now_ms()
@@ -79,10 +83,14 @@ class Wallets:
             added = [
                 new
                 for new, secret in sealed
-                if store_key(connection, new.key, new.public_key, secret, now_ms)
+                if store_key(connection, new.key, new.public_key, secret, now_ms, new.delegation)
             ]
+            for wallet in {new.key.wallet for new in added}:
+                _require_own_proxy(connection, wallet)
             for new in added:
                 facts = {"address": encode_address(new.public_key), "secret": new.keypair is not None}
+                if new.delegation is not None:
+                    facts |= {"proxyFor": new.delegation.address, "proxyType": new.delegation.proxy_type}
                 sequence = self._audit.append(connection, principal, "key.import", str(new.key), facts)
                 stored = load_key(connection, new.key)
                 assert stored is not None  # noqa: S101 - it was written above
@@ -119,6 +127,7 @@ class Wallets:
                 key=one.key,
                 address=one.public.address,
                 place="vault" if one.sealed_secret is not None else "vault (address only)",
+                delegation=one.delegation,
             )
             for one in stored
         ]
@@ -127,6 +136,21 @@ class Wallets:
             in_folder = await asyncio.to_thread(_entries, self._folder)
             found += [entry for entry in in_folder if entry.key not in in_vault]
         return found
+
+
+def _require_own_proxy(connection: Connection, wallet: str) -> None:
+    """Raises: Conflict: the wallet's proxy calls for another account than the wallet's coldkey, or for itself."""
+    found = load_key(connection, proxy(wallet))
+    if found is None or found.delegation is None:
+        return
+    owner = load_key(connection, coldkey(wallet))
+    if owner is not None and owner.public_key != found.delegation.real:
+        raise Conflict(
+            f"The coldkey of {wallet} is {owner.public.address}, and its proxy is one of {found.delegation.address}",
+            code="key_exists",
+        )
+    if found.public_key == found.delegation.real:
+        raise Conflict(f"{found.public.address} is no proxy of itself", code="key_exists")
 
 
 def _entries(folder: WalletFolder) -> list[KeyEntry]:

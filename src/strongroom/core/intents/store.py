@@ -33,9 +33,13 @@ _OPEN_IDS = (
     .where(_COLUMNS.outcome == Outcome.OPEN, _COLUMNS.created_at_ms <= bindparam("latest_ms"))
     .order_by(_COLUMNS.created_at_ms)
 )
-_OPEN_OF = (
+_OPEN_SLOTS = (
     select(table)
-    .where(_COLUMNS.account == bindparam("whose"), _COLUMNS.outcome == Outcome.OPEN)
+    .where(
+        _COLUMNS.slot >= bindparam("first"),
+        _COLUMNS.slot <= bindparam("last"),
+        _COLUMNS.outcome == Outcome.OPEN,
+    )
     .order_by(_COLUMNS.created_at_ms)
 )
 _SAME_OPEN = (
@@ -130,9 +134,9 @@ def load_open(
     return [by_id[one] for one in ids if one in by_id]
 
 
-def load_open_of(connection: Connection, account: str) -> list[Intent]:
-    """The account's OPEN intents, the oldest first."""
-    return [intent_of(row) for row in connection.execute(_OPEN_OF, {"whose": account})]
+def load_open_slots(connection: Connection, first: bytes, last: bytes) -> list[Intent]:
+    """The OPEN intents that have slots from `first` to `last`, the oldest first."""
+    return [intent_of(row) for row in connection.execute(_OPEN_SLOTS, {"first": first, "last": last})]
 
 
 def list_intents(

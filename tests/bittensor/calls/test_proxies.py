@@ -1,0 +1,235 @@
+"""A wallet whose coldkey is elsewhere: its proxy calls in the coldkey's place, and signs nothing else."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy.engine import URL
+
+from strongroom.bittensor.gateway.runtime import MetadataRuntime
+from strongroom.bittensor.keystore.names import coldkey, hotkey, proxy
+from strongroom.bittensor.keystore.wallets import NewKey
+from strongroom.bittensor.protocol.account_calls import add_stake
+from strongroom.bittensor.protocol.calls import Call
+from strongroom.bittensor.protocol.eras import Era
+from strongroom.bittensor.protocol.keys import Keypair
+from strongroom.bittensor.protocol.proxies import Delegation, ProxyType
+from strongroom.core.clock import SystemClock
+from strongroom.core.errors import Conflict
+from strongroom.core.intents.store import list_intents
+from strongroom.core.security.access import OPERATOR
+from strongroom_sandbox.bittensor.chain.genesis import Genesis
+from strongroom_sandbox.bittensor.changes import create_subnet
+from strongroom_sandbox.bittensor.execution.dispatch import Context
+from strongroom_sandbox.bittensor.node.node import Node, Production
+from support.bittensor.live_node import NETUID, LiveNode, live_node
+from support.bittensor_service import HOT, BittensorService, database_variables, running_bittensor
+from support.trail import verify
+from support.waiting import eventually
+
+REAL = Keypair.from_uri("//Bob")
+"""The coldkey, which the service does not have."""
+DELEGATE = Keypair.from_uri("//Charlie")
+TAO = 10**9
+ADD_STAKE = "SubtensorModule.add_stake"
+REGISTER = "SubtensorModule.burned_register"
+TRANSFER = "Balances.transfer_keep_alive"
+CALLS = (ADD_STAKE, REGISTER, TRANSFER)
+STAKE: dict[str, Any] = {"netuid": NETUID, "amount_rao": TAO}
+STAKING = Delegation(real=REAL.public_key, proxy_type=ProxyType.STAKING)
+
+
+@pytest.fixture
+def database_url(new_database: Callable[[str], URL]) -> URL:
+    return new_database("sqlite")
+
+
+@pytest.fixture(params=[293, 424])
+async def node(request: pytest.FixtureRequest) -> AsyncIterator[LiveNode]:
+    chain = Node(Genesis(spec_version=request.param).chain(), SystemClock(), Production(interval_ms=None))
+    chain.produce(create_subnet(REAL.public_key, HOT.public_key, {}), empty=True)
+    async with live_node(chain) as live:
+        relate(live, "Staking")
+        yield live
+
+
+def relate(node: LiveNode, *types: str, delay: int = 0) -> None:
+    """Makes the chain know these types of proxy, and no others."""
+    entries = [{"delegate": DELEGATE.public_key, "proxy_type": kind, "delay": delay} for kind in types]
+
+    def write(ctx: Context) -> None:
+        ctx.put("Proxy", "Proxies", REAL.public_key, value=(entries, 0))
+
+    node.node.produce(write, empty=True)
+
+
+@pytest.fixture
+async def service(node: LiveNode, database_url: URL, tmp_path: Path) -> AsyncIterator[BittensorService]:
+    """With the wallet `payer`: a hotkey, and the proxy of its coldkey."""
+    variables = database_variables(database_url, tmp_path) | {"chain_endpoint": node.url}
+    async with running_bittensor(variables) as running:
+        hot = NewKey(key=hotkey("payer", "default"), public_key=HOT.public_key, keypair=HOT)
+        await running.ledger.wallets.import_(OPERATOR, [hot, of_proxy(STAKING)])
+        yield running
+
+
+def of_proxy(delegation: Delegation) -> NewKey:
+    return NewKey(key=proxy("payer"), public_key=DELEGATE.public_key, keypair=DELEGATE, delegation=delegation)
+
+
+async def ask(
+    service: BittensorService, route: str, headers: dict[str, str], key: str = "key-1", **data: Any
+) -> httpx2.Response:
+    document = {"wallet_name": "payer", "transaction_data": data}
+    return await service.client.post(
+        f"/wallet/{route}", json=document, headers=headers | {"Idempotency-Key": key}
+    )
+
+
+async def answered(node: LiveNode, asked: asyncio.Task[httpx2.Response]) -> dict[str, Any]:
+    """The answer to a request that waits for its block."""
+    await eventually(lambda: len(node.node.pool.waiting) == 1 or asked.done())
+    node.produce()
+    answer = await asked
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+async def staked(node: LiveNode, service: BittensorService, headers: dict[str, str], key: str) -> Any:
+    asked = ask(service, "add_stake", headers, key, **STAKE, wait_for_inclusion=True)
+    return await answered(node, asyncio.create_task(asked))
+
+
+def free(node: LiveNode, key: Keypair) -> int:
+    found: int = node.node.chain.storage.get("System", "Account", key.public_key)["data"]["free"]
+    return found
+
+
+async def test_it_stakes_for_the_coldkey(node: LiveNode, service: BittensorService) -> None:
+    headers = await service.token(calls=CALLS, coldkey=True)
+    delegate_had, real_had = free(node, DELEGATE), free(node, REAL)
+    answer = await staked(node, service, headers, "one")
+    assert (answer["success"], answer["error"]) == (True, None)
+    assert free(node, REAL) == real_had - TAO
+    assert free(node, DELEGATE) == delegate_had - answer["fee"]
+
+    (intent,) = await service.ledger.database.read(list_intents)
+    assert (intent.account, intent.notes["delegate"]) == (REAL.address, DELEGATE.address)
+    info = await service.client.get("/wallet/info", params={"wallet_name": "payer"}, headers=headers)
+    assert info.json()["coldkey_address"] == REAL.address
+    await verify(service.ledger.database, service.ledger.trail_key)
+
+
+async def test_an_inner_call_that_fails_is_a_failure(node: LiveNode, service: BittensorService) -> None:
+    """The extrinsic itself succeeds. Nor does a relation that the chain does not have go through."""
+    headers = await service.token(calls=CALLS, coldkey=True)
+    asked = ask(service, "add_stake", headers, **STAKE | {"netuid": 77}, wait_for_inclusion=True)
+    answer = await answered(node, asyncio.create_task(asked))
+    assert (answer["success"], answer["error"]["type"]) == (False, "Module")
+    assert answer["error"]["name"] in {"SubnetNotExists", "SubtokenDisabled"}
+    assert answer["block_number"] is not None
+    for types, delay, name in ((("NonTransfer",), 0, "NotProxy"), (("Staking",), 9, "Unannounced")):
+        relate(node, *types, delay=delay)
+        answer = await staked(node, service, headers, name)
+        assert (answer["success"], answer["error"]["name"]) == (False, name)
+
+
+async def test_what_its_type_forbids_is_not_signed(node: LiveNode, service: BittensorService) -> None:
+    headers = await service.token(calls=CALLS, coldkey=True)
+    signed = await verify(service.ledger.database, service.ledger.trail_key)
+    for route, data in (
+        ("transfer", {"destination": DELEGATE.address, "amount_rao": TAO}),
+        ("burned_register", {"netuid": NETUID}),
+    ):
+        refused = await ask(service, route, headers, **data)
+        assert (refused.status_code, refused.json()["code"]) == (403, "proxy_type_forbids")
+    message = {"wallet_name": "payer", "message": "1" * 12, "message_type": "coldkey"}
+    refused = await service.client.post("/wallet/sign", json=message, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (404, "coldkey_not_found")
+    assert await verify(service.ledger.database, service.ledger.trail_key) == signed
+    assert node.node.pool.waiting == {}
+
+
+async def test_no_rule_is_passed_by_wrapping(service: BittensorService) -> None:
+    """Limits and rules see the inner call, its amount, and the account that pays."""
+    small = await service.token(calls=CALLS, coldkey=True, most_rao=TAO - 1)
+    no_coldkey = await service.token(calls=CALLS)
+    for headers, code in ((small, "amount_not_allowed"), (no_coldkey, "coldkey_not_allowed")):
+        assert (await ask(service, "add_stake", headers, **STAKE)).json()["code"] == code
+    rule = {"effect": "deny", "when": {"accounts": [REAL.address], "kinds": [ADD_STAKE]}}
+    await service.ledger.rules.add(OPERATOR, "not from there", json.dumps(rule))
+    headers = await service.token(calls=CALLS, coldkey=True)
+    assert (await ask(service, "add_stake", headers, **STAKE)).json()["code"] == "rule_denied"
+
+
+async def test_the_wallet_s_coldkey_is_the_proxy_s(service: BittensorService) -> None:
+    other = NewKey(key=coldkey("payer"), public_key=HOT.public_key, keypair=HOT)
+    with pytest.raises(Conflict, match="its proxy is one of"):
+        await service.ledger.wallets.import_(OPERATOR, [other])
+    with pytest.raises(Conflict, match="another key in the vault"):
+        await service.ledger.wallets.import_(
+            OPERATOR,
+            [of_proxy(Delegation(real=REAL.public_key, proxy_type=ProxyType.NON_TRANSFER))],
+        )
+
+
+class TestLentSignatures:
+    """Extrinsics that the SDK puts together: the proxy's call around one that it may make, byte for byte."""
+
+    @pytest.fixture
+    async def wanted(self, service: BittensorService) -> Callable[..., Any]:
+        runtime = await service.ledger.chain_work.chain.runtime()
+        assert isinstance(runtime, MetadataRuntime)
+        heads = await service.ledger.chain_work.chain.heads()
+
+        def body(call: Call, delegation: Delegation | None = STAKING, **more: Any) -> dict[str, Any]:
+            data = runtime.encode(call)
+            if delegation is not None:
+                data = runtime.proxied(delegation, data)
+            return {
+                "wallet_name": "payer",
+                "signer": "coldkey",
+                "call": data.hex(),
+                "era": Era.starting(heads.final.number, 16).encode().hex(),
+                "nonce": 0,
+            } | more
+
+        return body
+
+    async def test_only_its_own_call_is_signed(
+        self, service: BittensorService, wanted: Callable[..., Any]
+    ) -> None:
+        headers = await service.token(calls=CALLS, coldkey=True)
+        stake = add_stake(NETUID, HOT.public_key, TAO)
+        pay = Call(
+            pallet="Balances",
+            function="transfer_keep_alive",
+            arguments={"dest": HOT.public_key, "value": TAO},
+        )
+        real, kind = REAL.public_key, ProxyType.NON_TRANSFER
+        nested = wanted(stake)["call"]
+        prefix = wanted(stake)["call"][: -len(wanted(stake, None)["call"])]
+        for body, expected in (
+            (wanted(stake, None), (403, "proxy_type_forbids")),
+            (wanted(pay, None), (403, "proxy_type_forbids")),
+            (wanted(pay), (403, "proxy_type_forbids")),
+            (wanted(stake, Delegation(real=real, proxy_type=kind)), (403, "proxy_type_forbids")),
+            (
+                wanted(stake, Delegation(real=bytes(32), proxy_type=STAKING.proxy_type)),
+                (403, "proxy_type_forbids"),
+            ),
+            (wanted(stake) | {"call": prefix + nested}, (403, "call_not_allowed")),
+            (
+                wanted(stake) | {"call": prefix + "0b0004" + wanted(stake, None)["call"]},
+                (403, "call_not_allowed"),
+            ),
+            (wanted(stake) | {"call": nested + "00"}, (400, "invalid_call")),
+            (wanted(stake), (200, None)),
+        ):
+            answer = await service.client.post("/wallet/extrinsics/sign", json=body, headers=headers)
+            assert (answer.status_code, answer.json().get("code")) == expected, body
