@@ -68,7 +68,7 @@ async def catch_up(url: str, network: str, window: int, last_id: int) -> float:
         follower = Following(database, url, window=window, pins=Pins(network=network))
         started_s = time.monotonic()
         async with following(follower):
-            while follower.value("hathor_sync_last_event_id") < last_id:
+            while follower.value("strongroom_hathor_sync_last_event_id") < last_id:
                 await asyncio.sleep(0.002)
             took_s = time.monotonic() - started_s
         await database.close()

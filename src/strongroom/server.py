@@ -30,6 +30,7 @@ from strongroom.core.ledger.contract import Ledger, Surroundings
 from strongroom.core.ledger.local_networks import LocalNetworks
 from strongroom.core.runtime.background import Background, cancel_all
 from strongroom.core.runtime.backoff import Backoff
+from strongroom.core.runtime.health_metrics import show_health
 from strongroom.core.runtime.loop_watch import LoopWatch
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
@@ -81,6 +82,7 @@ async def serve(
         listeners = _bind(surfaces, settings, Gate(settings.connections, metrics), certificates)
         gate = _gate(settings.connections, metrics)
         ledgers = _ledgers(settings, health, metrics)
+        show_health(metrics, health, [ledger.definition.name for ledger in ledgers])
         for ledger in ledgers:
             stack.push_async_callback(ledger.close)
             if not workers_alone:

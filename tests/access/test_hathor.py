@@ -240,7 +240,7 @@ async def test_a_wallet_s_messages_are_for_holders_of_its_token(database: Databa
             message = json.dumps({"action": "join", "id": WALLET, "token": token})
             assert await ask(client, message) == unauthorized, token
         assert await ask(client, {"action": "join", "id": WALLET}) == unauthorized
-        assert sockets.value("hathor_ws_subscriptions") == 0
+        assert sockets.value("strongroom_hathor_ws_subscriptions") == 0
         assert (await ask(client, {"action": "ping"}))["type"] == "pong"
 
 

@@ -91,7 +91,7 @@ async def test_callbacks_that_the_receiver_refuses_become_a_backlog(
         part = await until_detail(service, "attoCallbacks", "4 entries")
         assert part.status is Status.DEGRADED
         read = service.metrics.registry.get_sample_value
-        assert read("strongroom_outbox_entries", {"destination": "atto.callback"}) == 4
+        assert read("strongroom_outbox_entries", {"ledger": "atto", "destination": "atto.callback"}) == 4
         listener.status = lambda _: 200
         # Health is UP as soon as the backlog is short again, which may be before all are delivered.
         await eventually(lambda: listener.heights(address) == [1, 2, 3, 4])

@@ -60,6 +60,7 @@ async def test_health_names_every_part(
             "attoHistory",
             "attoInstance",
             "attoKeys",
+            "attoMetrics",
             "attoNetwork",
             "attoNode",
             "attoNodeClock",
@@ -104,7 +105,7 @@ async def test_metrics_tell_of_the_work(
         'strongroom_atto_received_total{result="received"} 1.0',
         'strongroom_refusals_total{code="invalid_amount",ledger="atto"} 1.0',
         (
-            'http_server_requests_seconds_count{method="POST",status="200",'
+            'http_server_requests_seconds_count{ledger="atto",method="POST",outcome="SUCCESS",status="200",'
             'uri="/wallets/accounts/{address}/transactions/SEND"} 1.0'
         ),
         "strongroom_atto_pending_blocks 0.0",

@@ -128,6 +128,7 @@ class AttoLedger(LedgerBase[AttoSettings]):
 
     def _backlog(self) -> BacklogWatch:
         return BacklogWatch(
+            self.definition.name,
             DESTINATION,
             database=self.database,
             clock=self.clock,

@@ -87,9 +87,9 @@ class Forbidden(StrongroomError):
 class ApprovalNeeded(Forbidden):
     code = "approval_needed"
 
-    def __init__(self, message: str, *, approval: str | None = None) -> None:
+    def __init__(self, message: str, *, approval: str | None = None, rule: str | None = None) -> None:
         """`approval` is the id under which the request waits; None: it is not stored, as for a question."""
-        super().__init__(message)
+        super().__init__(message, rule=rule)
         self.approval = approval
 
 

@@ -125,7 +125,9 @@ class HathorLedger(LedgerBase[HathorSettings]):
             pace=PACE,
         )
         self.health.watch(PROPOSALS, self._broadcaster.check)
-        sending = self.metrics.gauge("hathor_proposals_sending", "Transactions whose outcome is open.")
+        sending = self.metrics.gauge(
+            "strongroom_hathor_proposals_sending", "Transactions whose outcome is open."
+        )
         sending.set_function(lambda: self._broadcaster.count)
         self._submitter = Submitter(
             database=self.database,
@@ -237,6 +239,7 @@ class HathorLedger(LedgerBase[HathorSettings]):
 
     def _backlog(self, destination: str, last_read_id: Callable[[], int] = lambda: 0) -> BacklogWatch:
         return BacklogWatch(
+            self.definition.name,
             destination,
             database=self.database,
             clock=self.clock,

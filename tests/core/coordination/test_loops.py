@@ -37,6 +37,7 @@ class House:
             clock=self.clock,
             entropy=SeededEntropy(),
             background=self.background,
+            ledger="toy",
         )
 
     def part(self, name: str) -> ComponentHealth:
@@ -269,8 +270,11 @@ async def test_metrics_tell_of_failures_and_the_last_success(house: House) -> No
     work.error = Unavailable("away")
     await house.clock.sleepers()
     read = house.metrics.registry.get_sample_value
-    assert read("strongroom_work_failures_total", {"work": "purge.keys"}) == 1
-    assert read("strongroom_work_last_success_timestamp_seconds", {"work": "purge.keys"}) == START_MS / 1000
+    assert read("strongroom_work_failures_total", {"ledger": "toy", "work": "purge.keys"}) == 1
+    assert (
+        read("strongroom_work_last_success_timestamp_seconds", {"ledger": "toy", "work": "purge.keys"})
+        == START_MS / 1000
+    )
 
 
 async def test_a_vital_loop_takes_the_whole_down(house: House) -> None:

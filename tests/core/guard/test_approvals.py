@@ -23,7 +23,6 @@ from strongroom.core.guard.approvals.carrying_out import ApprovedRequest, Carryi
 from strongroom.core.guard.approvals.parking import ATTEMPTS
 from strongroom.core.guard.guard import Default
 from strongroom.core.guard.state import FreezeScope
-from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import ANONYMOUS, OPERATOR, Principal, system_principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.policy import SigningGate
@@ -445,14 +444,12 @@ async def test_a_defect_of_one_request_keeps_no_other_waiting(guarded: Guarded, 
     broken, *others = [await guarded.park(request(key=key)) for key in "abc"]
     for waiting in (broken, *others):
         await guarded.approvals.approve(ANN, waiting)
-    gauge = Metrics("test").gauge("toy_waiting", "Requests that wait.")
     carrying = CarryingOut(
         "toy",
         Carrier(),
         database=guarded.database,
         audit=Audit(clock, open_trail()),
         clock=clock,
-        waiting=gauge,
     )
     await carrying.advance()
     assert [await state(guarded, one) for one in others] == [ApprovalState.SPENT] * 2

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prometheus_client import Gauge
 from sqlalchemy import Connection, select
 
 from strongroom.core.errors import ApprovalNeeded, Conflict, Forbidden, IdempotencyMismatch, StrongroomError
@@ -53,7 +52,6 @@ class Replica:
             database=self.database,
             audit=Audit(clock, open_trail()),
             clock=clock,
-            waiting=Gauge("waiting", "Requests.", registry=None),
         )
         self._writes_left = 0
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
@@ -40,7 +39,6 @@ class Ledger:
 
     def __init__(self, database: Database, clock: ManualClock, *, carries: bool = True) -> None:
         self.guarded = Guarded(database, clock)
-        self.registry = CollectorRegistry()
         self.given: list[ApprovedRequest] = []
         self.instead: Callable[[ApprovedRequest], Any] | None = None
         self.carrying = CarryingOut(
@@ -49,7 +47,6 @@ class Ledger:
             database=database,
             audit=Audit(clock, open_trail()),
             clock=clock,
-            waiting=Gauge("waiting", "Requests.", registry=self.registry),
         )
 
     async def carry_out(self, asked: ApprovedRequest) -> None:
@@ -112,7 +109,6 @@ async def test_what_is_approved_is_signed_the_oldest_first_and_what_waits_is_not
     ]
     assert [await ledger.found(each) for each in approved] == [(ApprovalState.SPENT, None)] * 3
     assert [await ledger.found(each) for each in waiting] == [(ApprovalState.PARKED, None)] * 2
-    assert ledger.registry.get_sample_value("waiting") == 2
     await ledger.carrying.advance()
     assert len(ledger.given) == 3
 
@@ -128,7 +124,6 @@ async def test_what_is_over_ends_with_its_row_and_is_not_signed(ledger: Ledger, 
         ("system:toy-approvals", each, None) for each in over
     )
     assert await ledger.found(waiting) == (ApprovalState.PARKED, None)
-    assert ledger.registry.get_sample_value("waiting") == 1
     await ledger.carrying.advance()
     assert len(await ledger.audited("approval.expired")) == 2
     await verify(ledger.guarded.database)
@@ -153,7 +148,6 @@ async def test_the_oldest_come_first_where_more_are_due_than_are_looked_at(
     await ledger.carrying.advance()
     assert [subject for _, subject, _ in await ledger.audited("approval.expired")] == [over]
     assert [each.id for each in ledger.given] == approved[:1]
-    assert ledger.registry.get_sample_value("waiting") == 3
     await ledger.carrying.advance()
     assert [each.id for each in ledger.given] == approved
 

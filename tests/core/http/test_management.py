@@ -89,7 +89,7 @@ async def test_a_part_says_when_it_last_worked_and_when_it_failed() -> None:
 async def test_metrics_are_scraped_listed_and_read_one_by_one() -> None:
     metrics = Metrics("strongroom")
     metrics.signatures.labels("atto", "SEND").inc(3)
-    metrics.http_requests.labels("GET", "/wallets", "200").observe(0.25)
+    metrics.http_requests.labels("atto", "GET", "/wallets", "200", "SUCCESS").observe(0.25)
     async with serving(create_management(Health(), metrics)) as url:
         status, content_type, text = await get(f"{url}/prometheus")
         assert status == 200

@@ -14,9 +14,24 @@ from strongroom.core.runtime.telemetry import Metrics
 from support.serving import serving
 from support.waiting import eventually
 
+OUTCOMES = {
+    101: "INFORMATIONAL",
+    200: "SUCCESS",
+    204: "SUCCESS",
+    403: "CLIENT_ERROR",
+    404: "CLIENT_ERROR",
+    405: "CLIENT_ERROR",
+}
+
 
 def counted(metrics: Metrics, method: str, uri: str, status: int) -> float:
-    labels = {"method": method, "uri": uri, "status": str(status)}
+    labels = {
+        "ledger": "toy",
+        "method": method,
+        "uri": uri,
+        "status": str(status),
+        "outcome": OUTCOMES[status],
+    }
     return metrics.registry.get_sample_value("http_server_requests_seconds_count", labels) or 0.0
 
 
@@ -41,7 +56,7 @@ async def raw(scope: Any, receive: Any, send: Any) -> None:
 
 async def test_requests_count_by_route() -> None:
     metrics = Metrics("test")
-    application = TimedApplication(Litestar([read_thing]), metrics)
+    application = TimedApplication(Litestar([read_thing]), metrics, ledger="toy")
     async with (
         serving(application) as url,
         httpx2.AsyncClient(base_url=url, trust_env=False, verify=False) as client,
@@ -58,7 +73,7 @@ async def test_requests_count_by_route() -> None:
 
 async def test_of_a_websocket_the_handshake_counts() -> None:
     metrics = Metrics("test")
-    async with serving(TimedApplication(raw, metrics, "/")) as url:
+    async with serving(TimedApplication(raw, metrics, "/", "toy")) as url:
         async with httpx2.AsyncClient(verify=False, trust_env=False) as client:
             await client.get(url)
         socket_url = url.replace("http", "ws")

@@ -16,6 +16,7 @@ from strongroom.core.messaging.backlog import (
 )
 from strongroom.core.messaging.outbox import Event, Outbox
 from strongroom.core.runtime.background import Background
+from strongroom.core.runtime.readings import Collection
 from strongroom.core.runtime.telemetry import ComponentHealth, Health, Metrics, Status
 from strongroom.core.storage.database import Database
 from support.clock import ManualClock, SeededEntropy
@@ -31,7 +32,15 @@ class House:
         self.outbox = Outbox(self.clock)
         self.metrics = Metrics("strongroom")
         self.watch = BacklogWatch(
-            HERE, database=database, clock=self.clock, metrics=self.metrics, limits=LIMITS
+            "toy", HERE, database=database, clock=self.clock, metrics=self.metrics, limits=LIMITS
+        )
+        self._collection = Collection(
+            "toy",
+            "look",
+            self.watch.look,
+            clock=self.clock,
+            failed=self.metrics.collection_failed,
+            every_s=LOOK_S * 100,
         )
         self._sequence = 0
 
@@ -42,11 +51,11 @@ class House:
         await self.database.write(lambda c: self.outbox.append(c, destination, events))
 
     async def look(self) -> ComponentHealth:
-        await self.watch.look()
+        await self._collection.look()
         return self.watch.check()
 
     def gauge(self, name: str) -> float | None:
-        return self.metrics.registry.get_sample_value(name, {"destination": HERE})
+        return self.metrics.registry.get_sample_value(name, {"ledger": "toy", "destination": HERE})
 
 
 @pytest.fixture

@@ -87,14 +87,15 @@ def test_metrics_are_exposed_with_their_labels() -> None:
     metrics = Metrics("strongroom")
     metrics.signatures.labels("atto", "SEND").inc()
     metrics.refusals.labels("atto", "forbidden").inc(2)
-    metrics.http_requests.labels("GET", "/wallets", "200").observe(0.003)
+    metrics.http_requests.labels("atto", "GET", "/wallets", "200", "SUCCESS").observe(0.003)
     metrics.gauge("strongroom_backlog", "Events.", ("ledger",)).labels("atto").set(7)
     text = generate_latest(metrics.registry).decode()
+    labels = 'ledger="atto",method="GET",outcome="SUCCESS",status="200",uri="/wallets"'
     for line in (
         'strongroom_signatures_total{kind="SEND",ledger="atto"} 1.0',
         'strongroom_refusals_total{code="forbidden",ledger="atto"} 2.0',
-        'http_server_requests_seconds_bucket{le="0.0025",method="GET",status="200",uri="/wallets"} 0.0',
-        'http_server_requests_seconds_bucket{le="0.005",method="GET",status="200",uri="/wallets"} 1.0',
+        f'http_server_requests_seconds_bucket{{le="0.0025",{labels}}} 0.0',
+        f'http_server_requests_seconds_bucket{{le="0.005",{labels}}} 1.0',
         'strongroom_backlog{ledger="atto"} 7.0',
     ):
         assert line in text

@@ -3,7 +3,6 @@
 import pytest
 from structlog.testing import capture_logs
 
-from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.security.access import OPERATOR
 from strongroom.core.security.upkeep.token_expiry import DAY_MS, TokenExpiry, find_expiring
 from strongroom.core.storage.database import Database
@@ -33,11 +32,8 @@ async def test_active_tokens_that_expire_within_two_weeks_are_found(house: Token
     assert found[0].sentence == "day expires 2027-01-16 08:00Z"
 
 
-async def test_the_log_warns_once_for_each_stage_and_the_metric_counts(
-    house: TokenHouse, clock: ManualClock
-) -> None:
-    metrics = Metrics("test")
-    expiry = TokenExpiry("toy", database=house.database, clock=clock, metrics=metrics)
+async def test_the_log_warns_once_for_each_stage(house: TokenHouse, clock: ManualClock) -> None:
+    expiry = TokenExpiry("toy", database=house.database, clock=clock)
     await make(house, "shop", 20)
     other = await make(house, "till", 10)
 
@@ -47,19 +43,16 @@ async def test_the_log_warns_once_for_each_stage_and_the_metric_counts(
         assert {each["event"] for each in logs} <= {"a token expires soon"}
         return [(each["token"], each["within_days"]) for each in logs]
 
-    def counted() -> float | None:
-        return metrics.registry.get_sample_value("strongroom_tokens_expiring", {"ledger": "toy"})
-
-    assert (await warned(), counted()) == ([("till", 14)], 1)
+    assert await warned() == [("till", 14)]
     assert await warned() == []
     clock.advance(6 * DAY_S)
-    assert (await warned(), counted()) == ([("till", 7), ("shop", 14)], 2)
+    assert await warned() == [("till", 7), ("shop", 14)]
     await house.tokens.revoke(OPERATOR, other)
     clock.advance(7 * DAY_S)
-    assert (await warned(), counted()) == ([("shop", 7)], 1)
+    assert await warned() == [("shop", 7)]
     clock.advance(4 * DAY_S)
     assert await warned() == [("shop", 3)]
     clock.advance(2 * DAY_S)
     assert await warned() == [("shop", 1)]
     clock.advance(DAY_S)
-    assert (await warned(), counted()) == ([], 0)
+    assert await warned() == []

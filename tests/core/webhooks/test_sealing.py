@@ -38,7 +38,7 @@ async def test_a_changed_endpoint_gets_nothing_and_health_says_so(
         async with house.delivering():
             await house.until(lambda: "shop" in house.dispatcher.troubles())
             await house.pass_s(120, step_s=5)
-            await house.watch.look()
+            await house.collection.look()
             health = house.watch.check()
     assert health.status is Status.DEGRADED
     assert health.detail is not None
@@ -85,12 +85,12 @@ async def test_while_it_is_sealed_nothing_that_needs_the_key_is_done(house: Webh
 
 async def test_a_deaf_endpoint_is_named_by_health_and_counted_by_its_id(house: WebhookHouse) -> None:
     await house.add("deaf", "http://127.0.0.1:1025/canary-in-the-url")
-    await house.watch.look()
+    await house.collection.look()
     assert house.watch.check().status is Status.UP
     await house.announce("a", 1, 2)
     async with house.delivering():
         await house.pass_s(120, step_s=2)
-        await house.watch.look()
+        await house.collection.look()
     health = house.watch.check()
     assert health.status is Status.DEGRADED
     assert health.detail is not None
@@ -103,6 +103,6 @@ async def test_a_deaf_endpoint_is_named_by_health_and_counted_by_its_id(house: W
     assert value("strongroom_webhook_oldest_age_seconds", labels) == pytest.approx(120, abs=5)
     assert value("strongroom_webhook_dead", labels) == 0
     await house.administration.remove(BOSS, "deaf")
-    await house.watch.look()
+    await house.collection.look()
     assert value("strongroom_webhook_waiting", labels) is None
     assert house.watch.check().status is Status.UP

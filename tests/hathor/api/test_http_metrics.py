@@ -13,7 +13,14 @@ async def test_requests_count_by_route(database: Database, clock: ManualClock) -
     async with serving_api(database, clock, rows=recorded_rows()) as api:
 
         def count(method: str, uri: str, status: int) -> float | None:
-            labels = {"method": method, "uri": uri, "status": str(status)}
+            outcome = "SUCCESS" if status == 200 else "CLIENT_ERROR"
+            labels = {
+                "ledger": "hathor",
+                "method": method,
+                "uri": uri,
+                "status": str(status),
+                "outcome": outcome,
+            }
             return api.metrics.registry.get_sample_value("http_server_requests_seconds_count", labels)
 
         for path in ("/wallet/status", "/dev/wallet/status", "/wallet/transactions/aa"):

@@ -74,7 +74,9 @@ async def _ask(api: Api) -> tuple[int, str | None]:
 
 
 def _breaker(api: Api) -> tuple[Status, float | None]:
-    return api.node.health().status, api.metrics.registry.get_sample_value("hathor_node_breaker_open")
+    return api.node.health().status, api.metrics.registry.get_sample_value(
+        "strongroom_hathor_node_breaker_open"
+    )
 
 
 async def test_a_node_comes_and_goes(node: NodeProcess, clock: ManualClock, tmp_path: Path) -> None:

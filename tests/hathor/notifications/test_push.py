@@ -83,10 +83,12 @@ class House:
         loops.start(loops.every(PUSH, EXPIRY_S, self.pusher.expire, part="expiry"))
 
     def outcome(self, name: str) -> float:
-        return self._metrics.registry.get_sample_value("hathor_push_total", {"outcome": name}) or 0.0
+        return (
+            self._metrics.registry.get_sample_value("strongroom_hathor_push_total", {"outcome": name}) or 0.0
+        )
 
     def waiting(self) -> float:
-        return self._metrics.registry.get_sample_value("hathor_push_waiting") or 0.0
+        return self._metrics.registry.get_sample_value("strongroom_hathor_push_waiting") or 0.0
 
     async def device(self, name: str, *, push: bool = True, amounts: bool = False, ios: bool = False) -> None:
         device = Device(

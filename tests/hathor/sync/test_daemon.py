@@ -46,7 +46,9 @@ async def test_the_stream_ends_in_the_right_tables(database: Database, window: i
             await synced(database, journal.latest_id)
             await check(database, journal)
             assert follower.health.components()["hathorSync"].status is Status.UP
-            await eventually(lambda: follower.value("hathor_sync_events_total") == journal.latest_id + 1)
+            await eventually(
+                lambda: follower.value("strongroom_hathor_sync_events_total") == journal.latest_id + 1
+            )
 
 
 async def test_far_behind_it_reads_pages(database: Database) -> None:
@@ -57,7 +59,7 @@ async def test_far_behind_it_reads_pages(database: Database) -> None:
         follower = Following(database, url, window=10)
         async with following(follower):
             await synced(database, journal.latest_id)
-    assert follower.value("hathor_sync_batch_seconds_count") < 20
+    assert follower.value("strongroom_hathor_sync_batch_seconds_count") < 20
     await check(database, journal)
 
 
@@ -91,8 +93,8 @@ async def test_lost_and_repeated_events_are_healed(database: Database) -> None:
             node.faults.skip_events = 1
             generator.chain.journal.append("LOAD_STARTED", {}, 0.0)  # the last event gets lost
             await synced(database, journal.latest_id)
-            await eventually(lambda: follower.value("hathor_sync_gaps_total") >= 2)
-            await eventually(lambda: follower.value("hathor_sync_repeated_events_total") >= 5)
+            await eventually(lambda: follower.value("strongroom_hathor_sync_gaps_total") >= 2)
+            await eventually(lambda: follower.value("strongroom_hathor_sync_repeated_events_total") >= 5)
     await check(database, journal)
 
 
@@ -107,7 +109,7 @@ async def test_a_silent_stream_is_noticed(database: Database) -> None:
             await synced(database, journal.latest_id)
             node.faults.silent = True
             generator.run(120)
-            await eventually(lambda: follower.value("hathor_sync_gaps_total") >= 1)
+            await eventually(lambda: follower.value("strongroom_hathor_sync_gaps_total") >= 1)
             node.faults.silent = False
             journal.on_event()
             await synced(database, journal.latest_id)
@@ -123,7 +125,7 @@ async def test_unknown_kinds_of_events_are_counted_and_passed_over(database: Dat
             await synced(database, journal.latest_id)
             sample = follower.metrics.registry.get_sample_value
             kind = {"kind": "SOMETHING_NEW"}
-            await eventually(lambda: sample("hathor_sync_unknown_events_total", kind) == 1)
+            await eventually(lambda: sample("strongroom_hathor_sync_unknown_events_total", kind) == 1)
 
 
 async def test_an_impossible_event_stops_the_sync_there_and_loses_nothing(database: Database) -> None:
@@ -135,7 +137,7 @@ async def test_an_impossible_event_stops_the_sync_there_and_loses_nothing(databa
         follower = Following(database, url)
         async with following(follower):
             await synced(database, good)
-            await eventually(lambda: follower.value("hathor_sync_refused_events_total") >= 2)
+            await eventually(lambda: follower.value("strongroom_hathor_sync_refused_events_total") >= 2)
             health = follower.health.components()["hathorSync"]
             assert health.status is Status.DEGRADED
             assert f"Event {good + 1}" in (health.detail or "")
@@ -254,7 +256,9 @@ async def test_a_second_daemon_waits_and_takes_over(database: Database, replica:
                 await synced(database, journal.latest_id)
                 applied = {0, journal.latest_id + 1}
                 await eventually(
-                    lambda: {f.value("hathor_sync_events_total") for f in (first, second)} == applied
+                    lambda: (
+                        {f.value("strongroom_hathor_sync_events_total") for f in (first, second)} == applied
+                    )
                 )
             generator.run(600)
             await synced(database, journal.latest_id)

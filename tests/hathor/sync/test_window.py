@@ -49,7 +49,7 @@ async def test_thousands_of_events_and_a_burst_of_reorganisations_need_one_conne
             await synced(database, journal.latest_id)
             await eventually(lambda: subscriptions.acknowledged == [journal.latest_id])
             counted = ("reconnects", "refused_acknowledgements", "repeated_events", "gaps")
-            values = {name: follower.value(f"hathor_sync_{name}_total") for name in counted}
+            values = {name: follower.value(f"strongroom_hathor_sync_{name}_total") for name in counted}
             repeated = values.pop("repeated_events")
             assert values == {"reconnects": 0, "refused_acknowledgements": 0, "gaps": 0}
             assert repeated < journal.latest_id / 4
@@ -117,7 +117,7 @@ class Connection:
 
     @property
     def refused(self) -> float | None:
-        return self.metrics.registry.get_sample_value("hathor_sync_refused_acknowledgements_total")
+        return self.metrics.registry.get_sample_value("strongroom_hathor_sync_refused_acknowledgements_total")
 
     def settle(self) -> None:
         """Everything arrives, and whoever waits in vain rests."""

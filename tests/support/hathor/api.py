@@ -153,7 +153,7 @@ class Api:
             prefix="dev",
             amounts=amounts,
         )
-        timed: Any = TimedApplication(application, self.metrics)
+        timed: Any = TimedApplication(application, self.metrics, ledger="hathor")
         self.application = timed
         self.client = httpx2.AsyncClient(
             verify=False, transport=httpx2.ASGITransport(app=timed), base_url="http://wallets"
@@ -202,7 +202,6 @@ class Api:
             database=self.database,
             audit=Audit(self.clock, open_trail()),
             clock=self.clock,
-            waiting=self.metrics.gauge("strongroom_hathor_approvals_waiting", "Waiting."),
         )
 
     def _legacy_access(self, *, needs_token: bool) -> LegacyAccess:

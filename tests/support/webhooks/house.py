@@ -15,6 +15,7 @@ from strongroom.core.coordination.lease import Lease, Leases
 from strongroom.core.coordination.loops import LoopContext
 from strongroom.core.http.outbound.resolver import Lookup, system_lookup
 from strongroom.core.http.outbound.targets import Reach
+from strongroom.core.runtime.readings import Collection
 from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.access import Principal
@@ -27,7 +28,7 @@ from strongroom.core.webhooks.dispatcher import WebhookDispatcher
 from strongroom.core.webhooks.kinds import EVERY_LEDGER, Catalogue
 from strongroom.core.webhooks.queue import QueuedEvent
 from strongroom.core.webhooks.sealing import EndpointSealing
-from strongroom.core.webhooks.watch import WebhookWatch
+from strongroom.core.webhooks.watch import LOOK_S, WebhookWatch
 from support.clock import ManualClock, SeededEntropy
 from support.running import PATIENCE_S, running
 from support.serving import serving
@@ -84,6 +85,14 @@ class WebhookHouse:
         )
         self.watch = WebhookWatch(
             "toy", database, clock=clock, metrics=self.metrics, troubles=self.dispatcher.troubles
+        )
+        self.collection = Collection(
+            "toy",
+            "webhooks",
+            self.watch.look,
+            clock=clock,
+            failed=self.metrics.collection_failed,
+            every_s=LOOK_S,
         )
 
     async def add(self, name: str, url: str, **wanted: Any) -> str:

@@ -67,9 +67,13 @@ class Attempt:
     """With which the request can be begun again later, when it is carried out without its client."""
 
 
+INSTANCE = "instance:"
+"""What the names of these leases begin with."""
+
+
 def instance_lease(owner: str) -> str:
     """The name of the lease that the process `owner` holds while it is alive."""
-    return f"instance:{owner}"
+    return f"{INSTANCE}{owner}"
 
 
 class Idempotency:

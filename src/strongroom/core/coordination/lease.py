@@ -67,6 +67,8 @@ class Leases:
         self._keeper = Keeper(database)
         self.holder = holder
         self.ttl_s = ttl_s
+        self.wanted: dict[str, bool] = {}
+        """The leases of work that this process shares with others: whether it holds them."""
 
     async def acquire(self, name: str) -> Lease | None:
         """Takes a free or expired lease; None if another process has it."""
@@ -123,6 +125,7 @@ class Leases:
             while True:
                 lease = await self._acquire_patiently(name, health)
                 log.info("lease taken", lease=name, fence=lease.fence)
+                self._note(name, holds=True)
                 worker = asyncio.ensure_future(work(lease))
                 keeper = asyncio.ensure_future(
                     self._keeper.run(partial(self._keep, lease, Pulse(self._clock)))
@@ -130,12 +133,17 @@ class Leases:
                 try:
                     await asyncio.wait({worker, keeper}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
+                    self._note(name, holds=False)
                     await cancel_all((worker, keeper))
                     # On the keeper's connection, so that it comes after a renewal that is still running there.
                     await self._keeper.run(partial(self._release_quietly, lease))
                 if worker.done() and not worker.cancelled() and (error := worker.exception()) is not None:
                     log.error("work under a lease failed", lease=name, error=repr(error))
                 await self._clock.sleep(1.0)
+
+    def _note(self, name: str, *, holds: bool) -> None:
+        if name in self.wanted:
+            self.wanted[name] = holds
 
     async def _acquire_patiently(self, name: str, health: WorkHealth | None) -> Lease:
         while True:

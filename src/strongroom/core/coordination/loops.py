@@ -9,7 +9,7 @@ ends a loop.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from strongroom.core.clock import Clock, Entropy, sleep_unless
@@ -17,6 +17,7 @@ from strongroom.core.coordination.lease import Lease, Leases
 from strongroom.core.errors import LeaseLost, Unavailable
 from strongroom.core.runtime.background import Background, cancel_all
 from strongroom.core.runtime.backoff import Backoff
+from strongroom.core.runtime.readings import Collection, Sample
 from strongroom.core.runtime.telemetry import ComponentHealth, Health, Metrics, Status
 from strongroom.core.runtime.work_health import DOWN_AFTER, WorkHealth
 
@@ -100,8 +101,16 @@ class Loops:
     """The loops of one ledger."""
 
     def __init__(
-        self, *, health: Health, metrics: Metrics, clock: Clock, entropy: Entropy, background: Background
+        self,
+        *,
+        health: Health,
+        metrics: Metrics,
+        clock: Clock,
+        entropy: Entropy,
+        background: Background,
+        ledger: str = "",
     ) -> None:
+        self._ledger = ledger
         self._health = health
         self._metrics = metrics
         self._clock = clock
@@ -126,6 +135,7 @@ class Loops:
             down_after=down_after,
             limit_s=limit_s,
             initially=initially,
+            ledger=self._ledger,
         )
         self._health.watch(name, work_health.check, part=part, vital=vital)
         return work_health
@@ -133,6 +143,27 @@ class Loops:
     def check(self, name: str, check: Callable[[], ComponentHealth], *, part: str) -> None:
         """Adds a part of a component whose health is the answer of `check`."""
         self._health.watch(name, check, part=part)
+
+    def collect(
+        self,
+        component: str,
+        name: str,
+        read: Callable[[], Awaitable[Iterable[Sample]]],
+        *,
+        every_s: float,
+    ) -> Loop:
+        """A loop that collects values of metrics; it is the part `name` of the component."""
+        collection = Collection(
+            self._ledger,
+            name,
+            read,
+            clock=self._clock,
+            failed=self._metrics.collection_failed,
+            every_s=every_s,
+        )
+        return self.every(
+            component, every_s, collection.look, part=name, max_pause_s=every_s, rest=collection.rest
+        )
 
     def every(
         self,
@@ -209,6 +240,7 @@ class Loops:
 
         A loop that fails with LeaseLost is tried again like any other; the renewal of the lease is what ends the term.
         """
+        leases.wanted[name] = False
         for loop in loops:
             loop.health.stand_by()
 

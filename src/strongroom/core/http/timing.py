@@ -13,6 +13,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "OTHER"
 """The label for any other method, so that a client that invents methods does not fill the memory."""
 NO_ROUTE = "unknown"
+OUTCOMES = ("UNKNOWN", "INFORMATIONAL", "SUCCESS", "REDIRECTION", "CLIENT_ERROR", "SERVER_ERROR")
+"""By the status in hundreds, in Spring's words."""
 SWITCHED = 101
 REFUSED = 403
 """A server answers with this status if the application closes a WebSocket before accepting it."""
@@ -21,13 +23,16 @@ REFUSED = 403
 class TimedApplication:
     """Measures the requests of an application. `route` is its only route, unless it is a Litestar application with routes."""
 
-    def __init__(self, application: ASGIApp, metrics: Metrics, route: str = NO_ROUTE) -> None:
+    def __init__(
+        self, application: ASGIApp, metrics: Metrics, route: str = NO_ROUTE, ledger: str = ""
+    ) -> None:
         self._application = application
         self._requests = metrics.http_requests
         self._route = route
+        self._ledger = ledger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _timed(self._requests, self._application, scope, receive, send, self._route)
+        await _timed(self._requests, self._application, scope, receive, send, self._route, self._ledger)
 
 
 async def _timed(
@@ -36,7 +41,8 @@ async def _timed(
     scope: Scope,
     receive: Receive,
     send: Send,
-    route: str = NO_ROUTE,
+    route: str,
+    ledger: str,
 ) -> None:
     """Measures one request. Of a WebSocket only the handshake is measured, because the client decides how long it stays open."""
     started_s = perf_counter()
@@ -50,7 +56,8 @@ async def _timed(
             is_open = False
             found: Any = scope
             method = found.get("method", "GET")
-            labels = (method if method in METHODS else OTHER, found.get("path_template", route), status)
+            known = method if method in METHODS else OTHER
+            labels = (ledger, known, found.get("path_template", route), status, OUTCOMES[status // 100])
             requests.labels(*labels).observe(perf_counter() - started_s)
 
     async def pass_on(message: Message) -> None:

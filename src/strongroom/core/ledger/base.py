@@ -24,6 +24,7 @@ from strongroom.core.guard.approvals.parking import ParkedRequests
 from strongroom.core.guard.approvals.withdrawal import Withdrawals
 from strongroom.core.guard.dry_run import DryRun
 from strongroom.core.guard.guard import Guard
+from strongroom.core.guard.refusals import Refusals
 from strongroom.core.guard.rows.binding import tag_existing
 from strongroom.core.guard.rows.watch import RowWatch
 from strongroom.core.guard.settings import GuardSettings
@@ -36,6 +37,7 @@ from strongroom.core.ledger.contract import AnyLedger, LedgerSettings, Surroundi
 from strongroom.core.ledger.inspecting import make_inspection
 from strongroom.core.ledger.key_backends import open_backends
 from strongroom.core.ledger.opened_keys import OpenedKeys, open_checked
+from strongroom.core.ledger.watching import LedgerWatch
 from strongroom.core.ledger.webhooks import LedgerWebhooks
 from strongroom.core.runtime.background import Background
 from strongroom.core.runtime.backoff import Backoff
@@ -104,6 +106,7 @@ class LedgerBase(ABC, Generic[S]):
             clock=self.clock,
             entropy=self.entropy,
             background=self.background,
+            ledger=definition.name,
         )
         self.database = Database(settings.database)
         self.stack.push_async_callback(self.database.close)
@@ -182,6 +185,7 @@ class LedgerBase(ABC, Generic[S]):
 
     def _set_guard(self, definition: AnyLedger, settings: GuardSettings) -> None:
         """Makes what decides about signatures, and what people do with it."""
+        self._refusals = Refusals(definition.name, self.metrics)
         self.guard = Guard(self.clock, settings.default, definition.token_rules(), key=self.trail_key)
         self.rules = GuardAdministration(
             self.database,
@@ -263,7 +267,7 @@ class LedgerBase(ABC, Generic[S]):
         It measures the time of every request. `route` is the metrics' name for the requests of an application without routes.
         """
         self._openings[surface] = opening = Opening(dialect, headers)
-        return TimedApplication(opening, self.metrics, route)
+        return TimedApplication(opening, self.metrics, route, self.definition.name)
 
     def remember_requests(self) -> Idempotency:
         """The ledger's Idempotency-Keys. `assemble` calls it once; everything that they need runs from `start` on.
@@ -386,9 +390,7 @@ class LedgerBase(ABC, Generic[S]):
         self.loops.start(
             self.loops.every(self.component("Tokens"), WRITE_S, self.token_uses.write, part="uses")
         )
-        expiry = TokenExpiry(
-            self.definition.name, database=self.database, clock=self.clock, metrics=self.metrics
-        )
+        expiry = TokenExpiry(self.definition.name, database=self.database, clock=self.clock)
         self.loops.start(self.loops.every(self.component("Tokens"), LOOK_S, expiry.look, part="expiry"))
         if interval_s := self.surroundings.checkpoints.interval_s:
             make = self.loops.every(self.component("Checkpoints"), interval_s, self.checkpoints.make_due)
@@ -406,6 +408,7 @@ class LedgerBase(ABC, Generic[S]):
             self.loops.start(self.loops.every(self.component("Purge"), PURGE_S, self._idempotency.purge))
         self._webhooks.start(self.loops, self.leases, self.metrics)
         self.start_loops()
+        LedgerWatch(self).start(self.loops, self.component("Metrics"))
 
     def when_sealed(self, forget: Callable[[], None]) -> None:
         """`forget` drops what was opened with the ledger's keys; it is called when the service is sealed."""
@@ -441,23 +444,20 @@ class LedgerBase(ABC, Generic[S]):
 
     def signing_gate(self, policy: Policy | None = None) -> SigningGate:
         """What every signature of the ledger passes. `policy`: what asks the guard; None: nothing is between."""
-        return SigningGate(policy or self.guard, self.audit, self._parked, self.payment_events.signed)
+        tell, refused = self.payment_events.signed, self._refusals.count
+        return SigningGate(policy or self.guard, self.audit, self._parked, tell, refused)
 
     def carrying_out(self, carrier: Carrier | None) -> Loop:
         """The loop that carries out what people approved, for the process that does the ledger's work.
 
         `carrier` None: whoever asked must ask again; the loop only ends what is over.
         """
-        waiting = self.metrics.gauge(
-            f"strongroom_{self.definition.name}_approvals_waiting", "Requests that wait for approvals."
-        )
         work = CarryingOut(
             self.definition.name,
             carrier,
             database=self.database,
             audit=self.audit,
             clock=self.clock,
-            waiting=waiting,
         )
         return self.loops.every(
             self.component("Approvals"), APPROVALS_S, work.advance, wake=self.approvals.decided

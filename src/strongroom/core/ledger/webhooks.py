@@ -78,7 +78,7 @@ class LedgerWebhooks:
             troubles=self._dispatcher.troubles,
         )
         loops.check(name, watch.check, part="endpoints")
-        loops.start(loops.every(name, LOOK_S, watch.look, part="look"))
+        loops.start(loops.collect(name, "webhooks", watch.look, every_s=LOOK_S))
         forget = partial(self._dispatcher.forget_delivered, self._keep_ms)
         loops.under(
             leases,

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select
 from strongroom.core.clock import Clock
 from strongroom.core.coordination.loops import Loops
 from strongroom.core.environment import Environment
+from strongroom.core.runtime.readings import Sample
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
@@ -58,6 +59,7 @@ class BacklogWatch:
 
     def __init__(
         self,
+        ledger: str,
         destination: str,
         *,
         database: Database,
@@ -73,12 +75,26 @@ class BacklogWatch:
         self._limits = limits
         self._last_read_id = last_read_id
         self._backlog = Backlog(entries=0, oldest_ms=None)
-        metrics.outbox_entries.labels(destination).set_function(lambda: self._backlog.entries)
-        metrics.outbox_age.labels(destination).set_function(self.age_s)
+        self._labels = (ledger, destination)
+        names = ("ledger", "destination")
+        self._entries = metrics.reading(
+            "strongroom_outbox_entries", "Events that wait to be delivered.", names
+        )
+        self._age = metrics.reading(
+            "strongroom_outbox_oldest_age_seconds", "How long the oldest event has waited.", names
+        )
 
-    async def look(self) -> None:
+    async def look(self) -> list[Sample]:
         after_id = self._last_read_id()
         self._backlog = await self._database.read(lambda c: read_backlog(c, self._destination, after_id))
+        return [
+            Sample(self._entries, self._labels, self._backlog.entries),
+            Sample(self._age, self._labels, self.age_s),
+        ]
+
+    @property
+    def title(self) -> str:
+        return f"outbox {self._destination}"
 
     def age_s(self) -> float:
         """The age of the oldest entry in seconds; 0 if there is none."""
@@ -97,4 +113,4 @@ class BacklogWatch:
 def watch_backlog(loops: Loops, name: str, watch: BacklogWatch) -> None:
     """Adds two parts to the component `name`: the size of the backlog, and whether it can be read."""
     loops.check(name, watch.check, part="backlog")
-    loops.start(loops.every(name, LOOK_S, watch.look, part="look"))
+    loops.start(loops.collect(name, watch.title, watch.look, every_s=LOOK_S))

@@ -15,6 +15,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from strongroom.core.runtime.readings import Reading
+
 SECRET_WORDS = (
     "mnemonic",
     "password",
@@ -95,19 +97,19 @@ class Metrics:
     def __init__(self, application: str) -> None:
         self.registry = CollectorRegistry()
         self.application = application
+        self._readings: dict[str, Reading] = {}
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.http_requests = self.histogram(
-            "http_server_requests_seconds", "Duration of HTTP requests.", ("method", "uri", "status")
+            "http_server_requests_seconds",
+            "Duration of HTTP requests.",
+            ("ledger", "method", "uri", "status", "outcome"),
         )
         self.signatures = self.counter("strongroom_signatures", "Signatures made.", ("ledger", "kind"))
         self.refusals = self.counter(
             "strongroom_refusals",
             "Requests that ended in an error, by its code.",
             ("ledger", "code"),
-        )
-        self.tokens_expiring = self.gauge(
-            "strongroom_tokens_expiring", "Active API tokens that expire within two weeks.", ("ledger",)
         )
         self.authentication_failures = self.counter(
             "strongroom_authentication_failures", "Credentials that did not count.", ("ledger",)
@@ -117,15 +119,16 @@ class Metrics:
             "Bursts of failed authentications from one address; each is in the log.",
             ("ledger",),
         )
-        self.outbox_entries = self.gauge(
-            "strongroom_outbox_entries", "Events that wait to be delivered.", ("destination",)
+        self.rule_refusals = self.counter(
+            "strongroom_rule_refusals",
+            "Signatures that the policy refused or let wait, by the reason's code and the rule.",
+            ("ledger", "reason", "rule"),
         )
-        self.outbox_age = self.gauge(
-            "strongroom_outbox_oldest_age_seconds",
-            "How long the oldest event has waited.",
-            ("destination",),
+        self.collection_failed = self.reading(
+            "strongroom_collection_failed",
+            "1 while values are absent because they could not be collected, by what is collected.",
+            ("ledger", "collection"),
         )
-        self._set_webhooks()
         self.event_loop_lag = self.histogram(
             "strongroom_event_loop_lag_seconds",
             "How long all clients waited because the event loop was busy.",
@@ -139,24 +142,12 @@ class Metrics:
         self.work_failures = self.counter(
             "strongroom_work_failures",
             "Failures of background work, by its name.",
-            ("work",),
+            ("ledger", "work"),
         )
         self.work_success = self.gauge(
             "strongroom_work_last_success_timestamp_seconds",
             "When this work last succeeded, in seconds since 1970; absent until it has succeeded.",
-            ("work",),
-        )
-
-    def _set_webhooks(self) -> None:
-        endpoint = ("ledger", "endpoint")
-        self.webhook_waiting = self.gauge(
-            "strongroom_webhook_waiting", "Events that wait for an endpoint of webhooks, by its id.", endpoint
-        )
-        self.webhook_oldest = self.gauge(
-            "strongroom_webhook_oldest_age_seconds", "How long the oldest of these has waited.", endpoint
-        )
-        self.webhook_dead = self.gauge(
-            "strongroom_webhook_dead", "Events that an endpoint did not take for a day.", endpoint
+            ("ledger", "work"),
         )
 
     def counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
@@ -164,6 +155,13 @@ class Metrics:
 
     def gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)
+
+    def reading(self, name: str, text: str, labels: tuple[str, ...] = (), *, counts: bool = False) -> Reading:
+        """The reading of this name, which several ledgers may share; it is made when it is first asked for."""
+        if name not in self._readings:
+            self._readings[name] = Reading(name, text, labels, counts=counts)
+            self.registry.register(self._readings[name])
+        return self._readings[name]
 
     def histogram(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Histogram:
         return Histogram(name, text, labels, registry=self.registry, buckets=LATENCY_BUCKETS_S)

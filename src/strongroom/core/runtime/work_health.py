@@ -33,6 +33,7 @@ class WorkHealth:
         down_after: int = DOWN_AFTER,
         limit_s: float | None = None,
         initially: Status = Status.UP,
+        ledger: str = "",
     ) -> None:
         self.name = name
         self.component = name.partition(".")[0]
@@ -44,11 +45,13 @@ class WorkHealth:
         self.last_failure_ms: int | None = None
         self._clock = clock
         self._metrics = metrics
+        self._labels = (ledger, name)
         self._down_after = down_after
         self._limit_s = limit_s
         self._status = initially
         self._detail: str | None = "not tried yet"
         self._began_s: float | None = None
+        metrics.work_failures.labels(*self._labels)  # a counter that begins at its first failure has no rate
 
     def began(self) -> None:
         """Notes that a pass of the work begins; `limit_s` counts from now."""
@@ -60,14 +63,14 @@ class WorkHealth:
         self.failures = 0
         self.successes += 1
         self.last_success_ms = self._clock.now_ms()
-        self._metrics.work_success.labels(self.name).set(self.last_success_ms / 1000)
+        self._metrics.work_success.labels(*self._labels).set(self.last_success_ms / 1000)
         self._status, self._detail, self._began_s = Status.UP, detail, None
 
     def failed(self, error: BaseException | str, *, status: Status | None = None) -> None:
         """Notes a failure. `status` overrides the status that follows from the number of failures."""
         self.failures += 1
         self.last_failure_ms = self._clock.now_ms()
-        self._metrics.work_failures.labels(self.name).inc()
+        self._metrics.work_failures.labels(*self._labels).inc()
         self._detail = error if isinstance(error, str) else fault_text(error)
         counted = Status.DOWN if self.failures >= self._down_after else Status.DEGRADED
         self._status, self._began_s = status or counted, None

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from strongroom.core.errors import Forbidden
 from strongroom.core.security.access import Principal
 from strongroom.core.security.audit import Audit
 from strongroom.core.security.rows.tokens import TokenRows
@@ -190,19 +191,25 @@ class SigningGate:
         audit: Audit,
         parking: Parking | None = None,
         tell: Teller | None = None,
+        refused: Callable[[Forbidden], None] = lambda _error: None,
     ) -> None:
-        """Without `parking`, what needs approvals is refused. `tell` hears of what is signed and stored."""
+        """Without `parking`, what needs approvals is refused. `tell` hears of what is signed and stored, `refused` of what is not."""
         self._policy = policy
         self._audit = audit
         self._parking = parking
         self._tell = tell
+        self._refused = refused
         self._tokens = TokenRows(audit.key)
 
     async def write(self, database: Database, work: Callable[[Connection], T]) -> T:
         """Runs a unit of work that signs or admits. Raises: what `work` and `Database.write` raise, and what `Parking.write` does."""
-        if self._parking is None:
-            return await database.write(work)
-        return await self._parking.write(database, work)
+        try:
+            if self._parking is None:
+                return await database.write(work)
+            return await self._parking.write(database, work)
+        except Forbidden as error:
+            self._refused(error)
+            raise
 
     @contextmanager
     def sign(

@@ -41,6 +41,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from strongroom.core.clock import Clock, Entropy, SystemClock, SystemEntropy
 from strongroom.core.runtime.backoff import Backoff
+from strongroom.core.runtime.pool_load import PoolLoad
 from strongroom.core.storage.ascii_text import AsciiText
 from strongroom.core.storage.errors import (
     CommitUnknown,
@@ -198,6 +199,11 @@ class Database:
         except TimeoutError:
             raise ConnectionSevered from None
 
+    @property
+    def loads(self) -> tuple[PoolLoad, ...]:
+        """How much of each pool of connections is used. On SQLite the writing thread counts as a pool of one."""
+        return self._engine.loads if self._queries is None else (*self._engine.loads, self._queries.load)
+
     def take_failure(self) -> DatabaseUnusable | None:
         """Returns and forgets why a unit of work failed since the last call.
 
@@ -327,3 +333,6 @@ class _Engine(Protocol):
     async def write(self, work: Work[T], /) -> T: ...
     async def read(self, work: Work[T], /) -> T: ...
     async def close(self) -> None: ...
+
+    @property
+    def loads(self) -> tuple[PoolLoad, ...]: ...

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
 from strongroom.core.errors import StrongroomError
+from strongroom.core.runtime.pool_load import PoolLoad
 from strongroom.core.storage.errors import (
     CommitUnknown,
     ConnectionSevered,
@@ -48,12 +49,19 @@ class MysqlEngine:
         # READ COMMITTED takes no gap locks, so parallel inserts do not deadlock. REPEATABLE READ keeps a reader on one snapshot.
         self._writer = _engine(url, pool_size, "READ COMMITTED")
         self._reader = _engine(url, pool_size, "REPEATABLE READ")
+        self._writes, self._reads = PoolLoad("write", pool_size), PoolLoad("read", pool_size)
+
+    @property
+    def loads(self) -> tuple[PoolLoad, ...]:
+        return self._writes, self._reads
 
     async def write(self, work: Work[T]) -> T:
-        return await greenlet_spawn(_write, self._writer.sync_engine, work)
+        with self._writes:
+            return await greenlet_spawn(_write, self._writer.sync_engine, work)
 
     async def read(self, work: Work[T]) -> T:
-        return await greenlet_spawn(_read, self._reader.sync_engine, work)
+        with self._reads:
+            return await greenlet_spawn(_read, self._reader.sync_engine, work)
 
     async def close(self) -> None:
         await self._writer.dispose()

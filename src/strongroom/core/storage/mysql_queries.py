@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
 from strongroom.core.errors import StrongroomError
+from strongroom.core.runtime.pool_load import PoolLoad
 from strongroom.core.storage.errors import ConnectionSevered, mysql_error
 from strongroom.core.storage.mysql import SESSION, UNCONNECTED
 
@@ -81,6 +82,7 @@ class QueryPool:
             "init_command": SESSION,
         }
         self._slots = asyncio.Semaphore(size)
+        self.load = PoolLoad("query", size)
         self._idle: list[Any] = []
 
     async def query(self, sql: str, parameters: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
@@ -90,6 +92,10 @@ class QueryPool:
             ConnectionSevered: the server does not answer; the statement itself may be right.
             StrongroomError: the server refused the statement.
         """
+        with self.load:
+            return await self._query(sql, parameters)
+
+    async def _query(self, sql: str, parameters: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
         async with self._slots:
             connection = self._idle.pop() if self._idle else None
             try:

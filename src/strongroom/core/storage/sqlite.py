@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
+from strongroom.core.runtime.pool_load import PoolLoad
 from strongroom.core.storage.errors import (
     CommitUnknown,
     DatabaseUnavailable,
@@ -47,16 +48,23 @@ class SqliteEngine:
         self._writer = _GroupWriter(_engine(url, pool_size=1, begin="BEGIN IMMEDIATE"))
         self._reader = _engine(url, pool_size=READERS, begin="BEGIN")
         self._read_threads = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-read")
+        self._writes, self._reads = PoolLoad("write", 1), PoolLoad("read", READERS)
+
+    @property
+    def loads(self) -> tuple[PoolLoad, ...]:
+        return self._writes, self._reads
 
     async def write(self, work: Work[T]) -> T:
-        return await self._writer.submit(work)
+        with self._writes:
+            return await self._writer.submit(work)
 
     async def read(self, work: Work[T]) -> T:
         def unit() -> T:
             with self._reader.connect() as connection:
                 return work(connection)
 
-        return await asyncio.get_running_loop().run_in_executor(self._read_threads, unit)
+        with self._reads:
+            return await asyncio.get_running_loop().run_in_executor(self._read_threads, unit)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._shut)
@@ -191,6 +199,7 @@ class SqliteReader:
     """Reads a database file, and creates no files beside it."""
 
     def __init__(self, url: URL) -> None:
+        self.loads: tuple[PoolLoad, ...] = ()
         self._engine = _engine(
             _read_only(Path(url.database or "")), pool_size=1, begin="BEGIN", pragmas=READ_ONLY_PRAGMAS
         )

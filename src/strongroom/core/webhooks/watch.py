@@ -1,11 +1,12 @@
 """Health and metrics of the endpoints. It only reads, so every process runs it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock
+from strongroom.core.runtime.readings import Reading, Sample
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.storage.database import Database
 from strongroom.core.webhooks.endpoint import Endpoint, EndpointState
@@ -34,24 +35,35 @@ class WebhookWatch:
         self._database = database
         self._clock = clock
         self._troubles = troubles
-        self._waiting = metrics.webhook_waiting
-        self._oldest = metrics.webhook_oldest
-        self._dead = metrics.webhook_dead
+        self._metrics = metrics
         self._endpoints: list[Endpoint] = []
         self._states: dict[str, QueueState] = {}
 
-    async def look(self) -> None:
-        before = {one.id for one in self._endpoints}
+    async def look(self) -> list[Sample]:
         self._endpoints, self._states = await self._database.read(_all)
-        for one in self._endpoints:
-            state = self._states.get(one.id, QueueState())
-            labels = (self._ledger, one.id)
-            self._waiting.labels(*labels).set(state.waiting)
-            self._dead.labels(*labels).set(state.dead)
-            self._oldest.labels(*labels).set(self._age_ms(state.oldest_ms) / 1000)
-        for endpoint_id in before - {one.id for one in self._endpoints}:
-            for gauge in (self._waiting, self._dead, self._oldest):
-                gauge.remove(self._ledger, endpoint_id)
+        return [sample for one in self._endpoints for sample in self._samples(one)]
+
+    def _samples(self, endpoint: Endpoint) -> Iterator[Sample]:
+        state = self._states.get(endpoint.id, QueueState())
+        labels = (self._ledger, endpoint.id)
+        text = "Events that wait for an endpoint of webhooks, by its id."
+        yield Sample(self._reading("waiting", text), labels, state.waiting)
+        text = "How long the oldest of these has waited."
+        yield Sample(self._reading("oldest_age_seconds", text), labels, self._age_s(state.oldest_ms))
+        text = "How long the endpoint has failed to take an event; 0: it takes them."
+        yield Sample(self._reading("failing_seconds", text), labels, self._age_s(state.failing_since_ms))
+        text = "Events that an endpoint did not take for a day."
+        yield Sample(self._reading("dead", text), labels, state.dead)
+        is_disabled = endpoint.state is EndpointState.DISABLED
+        yield Sample(
+            self._reading("disabled", "1 while the endpoint is disabled."), labels, float(is_disabled)
+        )
+
+    def _reading(self, name: str, text: str) -> Reading:
+        return self._metrics.reading(f"strongroom_webhook_{name}", text, ("ledger", "endpoint"))
+
+    def _age_s(self, since_ms: int | None) -> Callable[[], float]:
+        return lambda: self._age_ms(since_ms) / 1000
 
     def check(self) -> ComponentHealth:
         """DEGRADED while an endpoint takes nothing; a receiver that is deaf never makes the service DOWN."""

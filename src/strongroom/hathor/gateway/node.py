@@ -33,9 +33,13 @@ Query = Mapping[str, str | Sequence[str]]
 class NodeMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self.requests = metrics.histogram(
-            "hathor_node_requests_seconds", "Duration of requests to the full node.", ("path", "outcome")
+            "strongroom_hathor_node_requests_seconds",
+            "Duration of requests to the full node.",
+            ("path", "outcome"),
         )
-        self.open = metrics.gauge("hathor_node_breaker_open", "1 while the full node is not asked.")
+        self.open = metrics.gauge(
+            "strongroom_hathor_node_breaker_open", "1 while the full node is not asked."
+        )
 
 
 class HttpNode:

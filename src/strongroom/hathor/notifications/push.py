@@ -32,11 +32,11 @@ WITH_TOKENS = "new_transaction_received_description_with_tokens"
 class PushMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self.outcomes = metrics.counter(
-            "hathor_push",
+            "strongroom_hathor_push",
             "Notifications by outcome: sent, unregistered, refused, unwanted, expired; delayed ones come again.",
             ("outcome",),
         )
-        self.waiting = metrics.gauge("hathor_push_waiting", "Notifications not sent yet.")
+        self.waiting = metrics.gauge("strongroom_hathor_push_waiting", "Notifications not sent yet.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

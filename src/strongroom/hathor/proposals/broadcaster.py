@@ -148,7 +148,7 @@ class ProposalEffects:
     def __init__(self, clock: Clock, metrics: Metrics) -> None:
         self._clock = clock
         self._outcomes = metrics.counter(
-            "hathor_proposals_settled", "Proposals sent or refused, by outcome.", ("outcome",)
+            "strongroom_hathor_proposals_settled", "Proposals sent or refused, by outcome.", ("outcome",)
         )
 
     def apply(self, connection: Connection, intent: Intent, verdict: Accepted | Rejected | Pending) -> None:

@@ -59,10 +59,14 @@ async def test_what_is_asked_and_answered(database: Database) -> None:
         for wrong in wrong_requests:
             assert await ask(client, wrong) == INVALID, wrong
         assert await ask(client, b'{"action":"ping"}') == {"type": "pong", "message": "pong"}
-        assert sockets.value("hathor_ws_connections") == sockets.value("hathor_ws_subscriptions") == 1
-        assert sockets.value("hathor_ws_refused_total", reason="invalid-parameters") == 10
-    await eventually(lambda: sockets.value("hathor_ws_connections") == 0)
-    assert sockets.value("hathor_ws_subscriptions") == 0
+        assert (
+            sockets.value("strongroom_hathor_ws_connections")
+            == sockets.value("strongroom_hathor_ws_subscriptions")
+            == 1
+        )
+        assert sockets.value("strongroom_hathor_ws_refused_total", reason="invalid-parameters") == 10
+    await eventually(lambda: sockets.value("strongroom_hathor_ws_connections") == 0)
+    assert sockets.value("strongroom_hathor_ws_subscriptions") == 0
 
 
 async def test_a_transaction_is_told_when_it_comes_and_when_it_changes(database: Database) -> None:
@@ -111,7 +115,7 @@ async def test_word_of_the_bus_is_enough_and_order_is_kept(database: Database) -
         sockets.bus.publish(DESTINATION)
         heard = [(await hear(client))["number"] for _ in range(601)]
         assert heard == [1, 2, *range(3, 1_201, 2)]
-        assert sockets.value("hathor_ws_delivered_total") == 602  # and the answer to the join
+        assert sockets.value("strongroom_hathor_ws_delivered_total") == 602  # and the answer to the join
 
 
 async def test_amounts_take_the_form_of_the_service(database: Database) -> None:
@@ -126,16 +130,16 @@ async def test_a_slow_reader_is_closed_and_delays_nobody(database: Database) -> 
         slow = await raw_client(sockets)
         await join(good, WALLET)
         slow.sendall(masked(b'{"action":"join","id":"' + WALLET.encode() + b'"}'))
-        await eventually(lambda: sockets.value("hathor_ws_subscriptions") == 2)
+        await eventually(lambda: sockets.value("strongroom_hathor_ws_subscriptions") == 2)
         for number in range(1, 400):
             await tell(database, number, f'{{"number":{number},"filling":"{"x" * 100_000}"}}')
             sockets.bus.publish(DESTINATION)
             assert (await hear(good))["number"] == number
-            if sockets.value("hathor_ws_slow_connections_total"):
+            if sockets.value("strongroom_hathor_ws_slow_connections_total"):
                 break
-        assert sockets.value("hathor_ws_slow_connections_total") == 1
+        assert sockets.value("strongroom_hathor_ws_slow_connections_total") == 1
         await asyncio.to_thread(read_until, slow, b"\x03\xf5reads too slowly")  # close frame, code 1013
-        await eventually(lambda: sockets.value("hathor_ws_connections") == 1)
+        await eventually(lambda: sockets.value("strongroom_hathor_ws_connections") == 1)
         assert await ask(good, {"action": "ping"}) == {"type": "pong", "message": "pong"}
 
 
@@ -144,7 +148,7 @@ async def test_who_never_reads_is_cut_off(database: Database, monkeypatch: pytes
     async with house(database) as sockets:
         slow = await raw_client(sockets)
         slow.sendall(masked(b'{"action":"join","id":"' + WALLET.encode() + b'"}'))
-        await eventually(lambda: sockets.value("hathor_ws_subscriptions") == 1)
+        await eventually(lambda: sockets.value("strongroom_hathor_ws_subscriptions") == 1)
         filling = '{"filling":"' + "x" * 1_000_000 + '"}'
         for number in range(1, 40):
             await tell(database, number, filling)
@@ -162,15 +166,15 @@ async def test_who_asks_and_never_reads_is_cut_off(
             peer = await raw_client(sockets)
             with pytest.raises(OSError, match=r"reset|Broken pipe"):
                 await asyncio.to_thread(write_on, peer, flood * 1_000)
-            await eventually(lambda: sockets.value("hathor_ws_connections") == 0)
+            await eventually(lambda: sockets.value("strongroom_hathor_ws_connections") == 0)
 
 
 async def test_a_dead_peer_is_noticed(database: Database) -> None:
     async with house(database, ping_s=0.1) as sockets:
         silent = await raw_client(sockets)  # never answers a ping
         async with sockets.client() as alive:
-            await eventually(lambda: sockets.value("hathor_ws_connections") == 2)
-            await eventually(lambda: sockets.value("hathor_ws_connections") == 1)
+            await eventually(lambda: sockets.value("strongroom_hathor_ws_connections") == 2)
+            await eventually(lambda: sockets.value("strongroom_hathor_ws_connections") == 1)
             await asyncio.to_thread(read_until, silent, b"\x03\xf3keepalive ping timeout")
             assert await ask(alive, {"action": "ping"}) == {"type": "pong", "message": "pong"}
 
@@ -264,7 +268,7 @@ async def test_a_connection_ends_when_the_wallet_s_authentication_key_changes(da
             await database.write(lambda connection: connection.execute(gone))
             await sockets.rights.end_outdated()
             assert await ending(kept) == (1008, "the token has ended")
-            await eventually(lambda: sockets.value("hathor_ws_subscriptions") == 0)
+            await eventually(lambda: sockets.value("strongroom_hathor_ws_subscriptions") == 0)
 
 
 async def test_a_stop_says_that_it_is_a_restart(database: Database) -> None:

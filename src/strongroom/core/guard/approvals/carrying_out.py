@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 import structlog
-from prometheus_client import Gauge
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock
@@ -77,7 +76,6 @@ class CarryingOut:
         database: Database,
         audit: Audit,
         clock: Clock,
-        waiting: Gauge,
     ) -> None:
         self._principal = system_principal(f"{ledger}-approvals")
         self._carrier = carrier
@@ -85,18 +83,11 @@ class CarryingOut:
         self._audit = audit
         self._rows = ApprovalRows(audit.key)
         self._clock = clock
-        self._waiting = waiting
 
     async def advance(self) -> None:
         """Ends what is over, and carries out what is approved."""
         now_ms = self._clock.now_ms()
-
-        def look(connection: Connection) -> tuple[list[Approval], int]:
-            due = store.select_due(connection, now_ms, limit=MAX_DUE)
-            return due, store.count(connection, (ApprovalState.PARKED,), now_ms)
-
-        due, waiting = await self._database.read(look)
-        self._waiting.set(waiting)
+        due = await self._database.read(partial(store.select_due, now_ms=now_ms, limit=MAX_DUE))
         ready = list[Approval]()
         for approval in due:
             if approval.state_at(now_ms) is ApprovalState.EXPIRED:

@@ -133,4 +133,5 @@ def _waiting(approval: Approval) -> ApprovalNeeded:
         f"Nothing is signed yet: {needs(approval.requirements)}. It waits as {approval.id} until"
         f" {iso_instant(approval.expires_at_ms)}; once it is approved, {how}",
         approval=approval.id,
+        rule=next((each.name for each in approval.requirements), None),
     )

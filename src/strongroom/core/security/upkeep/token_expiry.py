@@ -6,7 +6,6 @@ import structlog
 from sqlalchemy import bindparam, select
 
 from strongroom.core.clock import Clock
-from strongroom.core.runtime.telemetry import Metrics
 from strongroom.core.storage import tables
 from strongroom.core.storage.database import Database
 from strongroom.core.terminal import minute
@@ -51,19 +50,17 @@ async def find_expiring(database: Database, now_ms: int) -> list[Expiring]:
 
 
 class TokenExpiry:
-    """Looks for tokens that expire soon, for the log and the metrics."""
+    """Looks for tokens that expire soon, for the log."""
 
-    def __init__(self, ledger: str, *, database: Database, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, ledger: str, *, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._ledger = ledger
-        self._expiring = metrics.tokens_expiring.labels(ledger)
         self._warned: set[tuple[Expiring, int]] = set()
 
     async def look(self) -> None:
         now_ms = self._clock.now_ms()
         found = await find_expiring(self._database, now_ms)
-        self._expiring.set(len(found))
         stages = {(each, _stage(each, now_ms)) for each in found}
         for each, days in sorted(stages - self._warned, key=lambda one: one[0].expires_at_ms):
             log.warning(

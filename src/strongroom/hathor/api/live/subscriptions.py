@@ -23,20 +23,23 @@ class Connection(Protocol):
 
 class SocketMetrics:
     def __init__(self, metrics: Metrics) -> None:
-        self.connections = metrics.gauge("hathor_ws_connections", "Open connections.")
-        self.subscriptions = metrics.gauge("hathor_ws_subscriptions", "Wallets joined, over all connections.")
-        self.delivered = metrics.counter("hathor_ws_delivered", "Messages handed to connections.")
+        self.connections = metrics.gauge("strongroom_hathor_ws_connections", "Open connections.")
+        self.subscriptions = metrics.gauge(
+            "strongroom_hathor_ws_subscriptions", "Wallets joined, over all connections."
+        )
+        self.delivered = metrics.counter("strongroom_hathor_ws_delivered", "Messages handed to connections.")
         self.dropped = metrics.counter(
-            "hathor_ws_dropped", "Messages not delivered because their connection was too slow, or over."
+            "strongroom_hathor_ws_dropped",
+            "Messages not delivered because their connection was too slow, or over.",
         )
         self.refused = metrics.counter(
-            "hathor_ws_refused", "Requests that were refused, by reason.", ("reason",)
+            "strongroom_hathor_ws_refused", "Requests that were refused, by reason.", ("reason",)
         )
         self.slow = metrics.counter(
-            "hathor_ws_slow_connections", "Connections closed because they read too slowly."
+            "strongroom_hathor_ws_slow_connections", "Connections closed because they read too slowly."
         )
         self.delay = metrics.histogram(
-            "hathor_ws_delay_seconds", "From the writing of a message to its delivery."
+            "strongroom_hathor_ws_delay_seconds", "From the writing of a message to its delivery."
         )
 
 

@@ -1,0 +1,206 @@
+"""What every ledger shows in metrics of its own state, besides what its parts count themselves.
+
+What needs the database is read in one transaction, in a loop of every process. The rest is at hand at the scrape.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from sqlalchemy import Connection, func, select
+
+from strongroom.core.clock import Clock
+from strongroom.core.coordination.idempotency import INSTANCE
+from strongroom.core.coordination.lease import Leases
+from strongroom.core.coordination.loops import Loops
+from strongroom.core.guard.approvals import store as approvals
+from strongroom.core.guard.approvals.approval import ApprovalState
+from strongroom.core.guard.tables import freeze
+from strongroom.core.intents.intent import Outcome
+from strongroom.core.intents.payments import STUCK_AFTER_MS
+from strongroom.core.intents.tables import intent
+from strongroom.core.ledger.contract import AnyLedger
+from strongroom.core.runtime.readings import Reading, Sample
+from strongroom.core.runtime.telemetry import Metrics, Status
+from strongroom.core.security.custody.custody import Custody
+from strongroom.core.security.keys.versions import KeyState, KeyVersion, load_versions
+from strongroom.core.security.upkeep.token_expiry import DAY_MS
+from strongroom.core.storage import tables
+from strongroom.core.storage.database import Database
+from strongroom.core.transparency.rows import load_heads
+from strongroom.core.transparency.store import load_state
+from strongroom.core.transparency.tables import checkpoint
+
+EVERY_S: Final = 15.0
+EXPIRING_DAYS: Final = (1, 7, 14)
+FREEZES: Final = ("ledger", "wallet", "token")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What one transaction shows."""
+
+    open: int
+    stuck: int
+    oldest_open_ms: int | None
+    approvals: int
+    freezes: dict[str, int]
+    expiries_ms: Sequence[int]
+    """Of the active tokens that expire at all, the first to expire first."""
+    tokens: int
+    holders: dict[str, str]
+    """Who holds each lease now."""
+    checkpoint_ms: int | None
+    uncovered: int
+    keys: Sequence[KeyVersion]
+
+
+class Watched(Protocol):
+    """What is asked of a ledger."""
+
+    definition: AnyLedger
+    database: Database
+    leases: Leases
+    custody: Custody | None
+    clock: Clock
+    metrics: Metrics
+
+
+class LedgerWatch:
+    """The state of one ledger in metrics."""
+
+    def __init__(self, ledger: Watched) -> None:
+        self._ledger = ledger.definition.name
+        self._database = ledger.database
+        self._leases = ledger.leases
+        self._custody = ledger.custody
+        self._clock = ledger.clock
+        self._metrics = ledger.metrics
+
+    def start(self, loops: Loops, component: str) -> None:
+        self._show_what_is_at_hand()
+        loops.start(loops.collect(component, "ledger", self.read, every_s=EVERY_S))
+
+    async def read(self) -> list[Sample]:
+        now_ms = self._clock.now_ms()
+        found = await self._database.read(lambda connection: _find(connection, now_ms))
+        parts = (self._payments, self._tokens, self._leaders, self._trail, self._keys)
+        return [sample for part in parts for sample in part(found, now_ms)]
+
+    def _payments(self, found: _Found, now_ms: int) -> Iterator[Sample]:
+        oldest_s = 0.0 if found.oldest_open_ms is None else max(0, now_ms - found.oldest_open_ms) / 1000
+        yield self._one("payments_open", "Signed payments whose outcome is not known yet.", found.open)
+        text = "Payments that have been open for more than a minute."
+        yield self._one("payments_stuck", text, found.stuck)
+        text = "How long the oldest open payment has been open; 0: none is."
+        yield self._one("payments_oldest_open_age_seconds", text, oldest_s)
+        yield self._one("approvals_waiting", "Requests that wait for approvals.", found.approvals)
+        frozen = self._reading("freezes", "Freezes in force, by what they freeze.", "scope")
+        for scope in FREEZES:
+            yield Sample(frozen, (self._ledger, scope), found.freezes.get(scope, 0))
+
+    def _tokens(self, found: _Found, now_ms: int) -> Iterator[Sample]:
+        yield self._one("tokens", "API tokens that may be used.", found.tokens)
+        text = "Active API tokens that expire within so many days."
+        expiring = self._reading("tokens_expiring", text, "days")
+        for days in EXPIRING_DAYS:
+            number = sum(at_ms <= now_ms + days * DAY_MS for at_ms in found.expiries_ms)
+            yield Sample(expiring, (self._ledger, str(days)), number)
+        if found.expiries_ms:
+            text = "When the first active API token expires, in seconds since 1970; absent: none does."
+            yield self._one("token_next_expiry_timestamp_seconds", text, found.expiries_ms[0] / 1000)
+
+    def _leaders(self, found: _Found, _now_ms: int) -> Iterator[Sample]:
+        instances = sum(name.startswith(INSTANCE) for name in found.holders)
+        yield self._one(
+            "instances", "Processes that serve the ledger, by the leases that they hold.", instances
+        )
+        taken = self._reading("lease_taken", "1 while some process holds this lease.", "lease")
+        text = "1: the process `holder` holds this lease."
+        holder = self._reading("lease_holder", text, "lease", "holder")
+        for name in self._leases.wanted:
+            yield Sample(taken, (self._ledger, name), float(name in found.holders))
+            if name in found.holders:
+                yield Sample(holder, (self._ledger, name, found.holders[name]), 1)
+
+    def _trail(self, found: _Found, _now_ms: int) -> Iterator[Sample]:
+        text = "Rows of the audit trail that no checkpoint covers yet."
+        yield self._one("audit_uncovered_rows", text, found.uncovered)
+        if found.checkpoint_ms is not None:
+            text = (
+                "When the last checkpoint of the audit trail was made, in seconds since 1970; absent: never."
+            )
+            yield self._one("audit_checkpoint_timestamp_seconds", text, found.checkpoint_ms / 1000)
+
+    def _keys(self, found: _Found, _now_ms: int) -> Iterator[Sample]:
+        active = next((one for one in found.keys if one.state is KeyState.ACTIVE), None)
+        if active is None:
+            return
+        yield self._one("key_version", "The version of the active key-encryption key.", active.version)
+        text = "When the active key-encryption key was made known, in seconds since 1970."
+        yield self._one("key_created_timestamp_seconds", text, active.created_at_ms / 1000)
+        text = "Earlier key-encryption keys that rows may still be sealed under: above 0 during a rotation."
+        replaced = sum(one.state is KeyState.REPLACED for one in found.keys)
+        yield self._one("key_versions_replaced", text, replaced)
+
+    def _show_what_is_at_hand(self) -> None:
+        name, leases, custody = self._ledger, self._leases, self._custody
+        held = self._reading("lease_held", "1 while this process holds the lease.", "lease")
+        held.follow(name, lambda: [((name, one), float(is_held)) for one, is_held in leases.wanted.items()])
+        instance = self._reading("instance_info", "The name under which this process holds leases.", "holder")
+        instance.show(name, [((name, leases.holder), 1)])
+        if custody is not None:
+            sealed = self._reading(
+                "sealed", "1 while the ledger is sealed in this process, and signs nothing."
+            )
+            sealed.show(name, [((name,), lambda: float(custody.check().status is Status.SEALED))])
+        loads = self._database.loads
+        size = self._reading("database_pool_size", "Connections that the pool has at most.", "pool")
+        size.show(name, [((name, one.name), one.size) for one in loads])
+        in_use = self._reading("database_pool_in_use", "Connections in use.", "pool")
+        in_use.follow(name, lambda: [((name, one.name), one.in_use) for one in loads])
+        waiting = self._reading("database_pool_waiting", "Units of work that wait for a connection.", "pool")
+        waiting.follow(name, lambda: [((name, one.name), one.waiting) for one in loads])
+        waits = self._reading(
+            "database_pool_waits", "Units of work that found all connections in use.", "pool", counts=True
+        )
+        waits.follow(name, lambda: [((name, one.name), one.waits) for one in loads])
+
+    def _one(self, name: str, text: str, value: float) -> Sample:
+        return Sample(self._reading(name, text), (self._ledger,), value)
+
+    def _reading(self, name: str, text: str, *labels: str, counts: bool = False) -> Reading:
+        return self._metrics.reading(f"strongroom_{name}", text, ("ledger", *labels), counts=counts)
+
+
+def _find(connection: Connection, now_ms: int) -> _Found:
+    intents, tokens, leases = intent.c, tables.token.c, tables.lease.c
+    is_open = intents.outcome == Outcome.OPEN.value
+    number, oldest_ms = connection.execute(
+        select(func.count(), func.min(intents.created_at_ms)).where(is_open)
+    ).one()
+    stuck = select(func.count()).where(is_open, intents.created_at_ms <= now_ms - STUCK_AFTER_MS)
+    active = (
+        tokens.revoked_at_ms.is_(None),
+        tokens.expires_at_ms.is_(None) | (tokens.expires_at_ms > now_ms),
+    )
+    frozen = (
+        select(freeze.c.scope, func.count()).where(freeze.c.ended_at_ms.is_(None)).group_by(freeze.c.scope)
+    )
+    expiries = select(tokens.expires_at_ms).where(*active).order_by(tokens.expires_at_ms)
+    expiries_ms = connection.execute(expiries).scalars().all()
+    holders = select(leases.name, leases.holder).where(leases.expires_at_ms > now_ms)
+    heads, covered = load_heads(connection), load_state(connection).positions
+    return _Found(
+        open=number,
+        stuck=connection.execute(stuck).scalar_one(),
+        oldest_open_ms=oldest_ms,
+        approvals=approvals.count(connection, (ApprovalState.PARKED,), now_ms),
+        freezes={row.scope: row[1] for row in connection.execute(frozen)},
+        expiries_ms=[at_ms for at_ms in expiries_ms if at_ms is not None],
+        tokens=len(expiries_ms),
+        holders={row.name: row.holder for row in connection.execute(holders)},
+        checkpoint_ms=connection.execute(select(func.max(checkpoint.c.at_ms))).scalar(),
+        uncovered=sum(max(0, last - covered.get(lane, 0)) for lane, last in heads.items()),
+        keys=load_versions(connection),
+    )
