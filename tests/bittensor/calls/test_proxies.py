@@ -3,13 +3,16 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import select, update
 from sqlalchemy.engine import URL
 
+from strongroom.bittensor.authorization.limits import is_wrapper
 from strongroom.bittensor.gateway.runtime import MetadataRuntime
 from strongroom.bittensor.keystore.names import coldkey, hotkey, proxy
 from strongroom.bittensor.keystore.wallets import NewKey
@@ -17,13 +20,16 @@ from strongroom.bittensor.protocol.account_calls import add_stake
 from strongroom.bittensor.protocol.calls import Call
 from strongroom.bittensor.protocol.eras import Era
 from strongroom.bittensor.protocol.keys import Keypair
-from strongroom.bittensor.protocol.proxies import Delegation, ProxyType
+from strongroom.bittensor.protocol.proxies import ALLOWED, Delegation, ProxyType
+from strongroom.bittensor.tables import key as key_table
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict
 from strongroom.core.intents.store import list_intents
 from strongroom.core.security.access import OPERATOR
 from strongroom_sandbox.bittensor.chain.genesis import Genesis
 from strongroom_sandbox.bittensor.changes import create_subnet
+from strongroom_sandbox.bittensor.codec.runtime import Runtime, shipped_runtime
+from strongroom_sandbox.bittensor.codec.scale import Reader, ScaleError
 from strongroom_sandbox.bittensor.execution.dispatch import Context
 from strongroom_sandbox.bittensor.node.node import Node, Production
 from support.bittensor.live_node import NETUID, LiveNode, live_node
@@ -178,6 +184,38 @@ async def test_the_wallet_s_coldkey_is_the_proxy_s(service: BittensorService) ->
         )
 
 
+async def test_for_whom_it_calls_is_bound_to_its_row(service: BittensorService) -> None:
+    """Whoever can write the database cannot turn the key to another account or type."""
+    headers = await service.token(calls=CALLS, coldkey=True)
+    database, row = service.ledger.database, key_table.c.kind == "proxy"
+    before = await database.fetch_one(select(key_table).where(row))
+    assert before is not None
+
+    async def write(change: dict[str, Any]) -> None:
+        await database.write(
+            lambda connection: connection.execute(update(key_table).where(row).values(change))
+        )
+
+    for change in ({"proxy_for": HOT.public_key}, {"proxy_type": "NonTransfer"}, {"proxy_for": None}):
+        await write(change)
+        refused = await ask(service, "add_stake", headers, **STAKE)
+        assert (refused.status_code, refused.json()["code"]) == (503, "sealed_row_altered")
+        await write({name: before._mapping[name] for name in change})
+    assert (await ask(service, "add_stake", headers, **STAKE)).status_code == 200
+
+
+def samples_of(runtime: Runtime) -> dict[str, bytes]:
+    """Each call of the runtime by its name, with zeros and empty lists, or as zeros that are no such call."""
+    codec, zeros, found = runtime.types.codec(runtime.metadata.call_type), bytes(400), {}
+    for pallet in runtime.pallets.values():
+        for variant in () if pallet.calls is None else runtime.types.variants(pallet.calls):
+            data = bytes([pallet.index, variant.index]) + zeros
+            with suppress(ScaleError):
+                data = runtime.encode_call(runtime.call_of(codec.decode(Reader(data))))
+            found[f"{pallet.name}.{variant.name}"] = data
+    return found
+
+
 class TestLentSignatures:
     """Extrinsics that the SDK puts together: the proxy's call around one that it may make, byte for byte."""
 
@@ -233,3 +271,26 @@ class TestLentSignatures:
         ):
             answer = await service.client.post("/wallet/extrinsics/sign", json=body, headers=headers)
             assert (answer.status_code, answer.json().get("code")) == expected, body
+
+    @pytest.mark.parametrize("node", [293], indirect=True)
+    async def test_of_every_call_of_the_runtime_one_is_wrapped_or_refused(
+        self, service: BittensorService, wanted: Callable[..., Any]
+    ) -> None:
+        """With a token that may make them all. A wrong nonce says that the call itself would be signed."""
+        samples = samples_of(shipped_runtime(293))
+        headers = await service.token(calls=[name for name in samples if not is_wrapper(name)], coldkey=True)
+        body = wanted(add_stake(NETUID, HOT.public_key, TAO), nonce=7)
+        prefix = body["call"][: -len(wanted(add_stake(NETUID, HOT.public_key, TAO), None)["call"])]
+        signed = []
+        for name, sample in samples.items():
+            for call in (sample.hex(), prefix + sample.hex()):
+                answer = await service.client.post(
+                    "/wallet/extrinsics/sign", json=body | {"call": call}, headers=headers
+                )
+                if answer.json()["code"] == "nonce_taken":
+                    signed.append((name, call.startswith(prefix)))
+                else:
+                    assert answer.status_code in {400, 403}, (name, answer.text)
+        there = {f"SubtensorModule.{function}" for function in ALLOWED[ProxyType.STAKING]} & set(samples)
+        assert sorted(signed) == [(name, True) for name in sorted(there)]
+        assert len(there) == 10

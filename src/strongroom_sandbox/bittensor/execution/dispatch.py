@@ -57,6 +57,8 @@ class Origin:
 
     account: bytes | None = None
     is_root: bool = False
+    filters: tuple[Callable[[Call], bool], ...] = ()
+    """Each must let a call through, also those inside others: a proxy calls under the filter of its type."""
 
 
 ROOT = Origin(is_root=True)
@@ -132,6 +134,8 @@ class Context(Storage):
         Raises:
             DispatchError: it failed and changed nothing.
         """
+        if not all(lets(inner) for lets in origin.filters):
+            raise DispatchError.module("System", "CallFiltered")
         rule = CALLS.get((inner.pallet, inner.function))
         if rule is None or not self.runtime.has_call(inner.pallet, inner.function):
             raise DispatchError("Other")

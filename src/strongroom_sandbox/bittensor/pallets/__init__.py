@@ -5,6 +5,7 @@ What real runtimes do and this does not:
 - bonds that remember earlier epochs, liquid alpha, liquidity of users, conviction and locks, leases, root claims;
 - drand: a timelocked commit opens when the sandbox was told what it hides (`weights.timelocked.REVEALS`);
 - proof of work, coldkey and hotkey swaps, crowdloans, contracts, the EVM, encrypted submission (MevShield);
+- pure proxies, and accounts that pay the fees of their proxies;
 - fees and weights of runtime 424 are those of 293.
 """
 
@@ -21,6 +22,7 @@ from strongroom_sandbox.bittensor.pallets import (
     wrappers,
 )
 from strongroom_sandbox.bittensor.pallets.pool_checks import checks as pool_checks
+from strongroom_sandbox.bittensor.pallets.proxies import proxies
 from strongroom_sandbox.bittensor.pallets.staking import staking
 from strongroom_sandbox.bittensor.pallets.weights import weights
 
@@ -32,6 +34,7 @@ __all__ = [
     "identities",
     "networks",
     "pool_checks",
+    "proxies",
     "registration",
     "serving",
     "staking",
