@@ -41,6 +41,7 @@ from strongroom.core.intents.resolver import Pace
 from strongroom.core.intents.signing import Signing
 from strongroom.core.ledger.base import LedgerBase
 from strongroom.core.messaging.outbox import Outbox
+from strongroom.core.runtime.node_gauges import NodeGauges
 
 # The components of health.
 PENDING = "attoPendingBlocks"
@@ -70,7 +71,8 @@ class UseCases:
         ledger, settings = self._ledger, self._ledger.settings
         self.node = HttpNode(settings.node_url, ledger.clock)
         ledger.stack.push_async_callback(self.node.close)
-        self.node_watch = NodeWatch(self.node, settings.network, ledger.clock, ledger.health)
+        gauges = NodeGauges(ledger.definition.name, ledger.metrics, ledger.clock)
+        self.node_watch = NodeWatch(self.node, settings.network, ledger.clock, ledger.health, gauges)
         self.monitored = MonitoredAddresses(ledger.database)
 
     def _make_history(self) -> None:

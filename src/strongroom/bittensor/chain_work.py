@@ -23,9 +23,11 @@ from strongroom.bittensor.weights.request import REVEAL, SET
 from strongroom.bittensor.weights.revealer import Reveals
 from strongroom.bittensor.weights.setter import Weights
 from strongroom.bittensor.weights.subnet import Subnets
+from strongroom.core.coordination.loops import Loop
 from strongroom.core.intents.resolver import Pace
 from strongroom.core.intents.signing import Signing
 from strongroom.core.ledger.base import LedgerBase
+from strongroom.core.runtime.node_gauges import NodeGauges
 from strongroom.core.security.policy import SigningGate
 
 # The components of health.
@@ -143,9 +145,11 @@ class ChainWork:
         )
         self._retention = Retention(days=settings.retention_days, database=database, clock=clock)
 
-    def start(self) -> None:
+    def start(self, *beside: Loop) -> None:
+        """Starts the loops, and `beside` those of the jobs what else one process does for all."""
         ledger, loops = self._ledger, self._ledger.loops
-        loops.start(loops.every(CHAIN, CHECK_S, self.chain.heads, down_after=1, max_pause_s=CHECK_S))
+        ask = NodeGauges(ledger.definition.name, ledger.metrics, ledger.clock).asking(self._heights)
+        loops.start(loops.every(CHAIN, CHECK_S, ask, down_after=1, max_pause_s=CHECK_S))
         loops.check(EXTRINSICS, self._resolver.check, part="open")
         loops.check(JOBS, self._runner.check, part="tries")
         resolver, runner = self._resolver, self._runner
@@ -153,7 +157,7 @@ class ChainWork:
         ledger.under(RESOLVER_LEASE, [sweep])
         carry_out = loops.every(JOBS, POLL_S, runner.look, wake=runner.news, rest=runner.rest)
         purge = loops.every(PURGE, PURGE_S, self._retention.purge)
-        ledger.under(JOBS_LEASE, [carry_out, purge, ledger.carrying_out(self._approved)])
+        ledger.under(JOBS_LEASE, [carry_out, purge, ledger.carrying_out(self._approved), *beside])
 
     def drain(self) -> None:
         self.submitter.drain()
@@ -161,6 +165,10 @@ class ChainWork:
 
     async def close(self) -> None:
         await self.chain.close()
+
+    async def _heights(self) -> dict[str, int]:
+        heads = await self.chain.heads()
+        return {"best": heads.best.number, "final": heads.final.number}
 
     def _changed(self) -> None:
         self.outcomes.changed()

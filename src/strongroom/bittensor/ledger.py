@@ -21,6 +21,7 @@ from strongroom.bittensor.keystore.keyfile_folder import WalletFolder
 from strongroom.bittensor.keystore.keyring import KeyFiles, Keyring
 from strongroom.bittensor.keystore.wallets import Wallets
 from strongroom.bittensor.settings import API_SURFACE, BittensorSettings
+from strongroom.bittensor.weights.watch import WATCH_S, ValidatorWatch
 from strongroom.core.http.listener import Surface
 from strongroom.core.ledger.base import LedgerBase
 
@@ -78,7 +79,11 @@ class BittensorLedger(LedgerBase[BittensorSettings]):
 
     def start_loops(self) -> None:
         self.loops.start(self.loops.every(KEYS, FORGET_S, self._forget_keys, part="memory"))
-        self.chain_work.start()
+        watch = ValidatorWatch(
+            chain=self.chain_work.chain, wallets=self.wallets, database=self.database, metrics=self.metrics
+        )
+        look = self.loops.collect(self.component("Metrics"), "validators", watch.read, every_s=WATCH_S)
+        self.chain_work.start(look)
 
     def finish_waits(self) -> None:
         self.chain_work.drain()

@@ -20,6 +20,8 @@ from strongroom.core.messaging.backlog import BacklogWatch, watch_backlog
 from strongroom.core.messaging.bus import Bus, RedisBus
 from strongroom.core.messaging.outbox import Outbox
 from strongroom.core.messaging.outbox_reader import OutboxReader
+from strongroom.core.runtime.node_gauges import NodeGauges
+from strongroom.core.runtime.readings import Sample
 from strongroom.core.runtime.telemetry import Status
 from strongroom.core.security.authentication import Gatekeeper
 from strongroom.hathor.api.admission import Admission, Clients
@@ -40,6 +42,7 @@ from strongroom.hathor.gateway.events import HttpEventNode
 from strongroom.hathor.gateway.network_rules import Versions
 from strongroom.hathor.gateway.node import HttpNode
 from strongroom.hathor.gateway.push import HttpPushNode
+from strongroom.hathor.index.blocks import read_best_height
 from strongroom.hathor.index.supply import Supplies
 from strongroom.hathor.maintenance.verifier import Verifier
 from strongroom.hathor.notifications import outbox as pushes
@@ -209,7 +212,9 @@ class HathorLedger(LedgerBase[HathorSettings]):
     def start_loops(self) -> None:
         """Follows the node, when and as long as this process leads, and tells its own connections."""
         loops = self.loops
-        loops.start(loops.every(NODE, NODE_CHECK_S, self.http_node.check, part="http", down_after=1))
+        ask = NodeGauges(self.definition.name, self.metrics, self.clock).asking(self.http_node.heights)
+        loops.start(loops.every(NODE, NODE_CHECK_S, ask, part="http", down_after=1))
+        loops.start(loops.collect(self.component("Metrics"), "index", self._height, every_s=NODE_CHECK_S))
         loops.start(loops.every(WALLETS, RECHECK_S, self.loader.recheck, part="recheck"))
         loops.check(WALLETS, self.loader.check, part="loads")
         self.background.start(self.bus.run())
@@ -236,6 +241,12 @@ class HathorLedger(LedgerBase[HathorSettings]):
             rules=await self._sync.read_rules(),
             repair=repair,
         )
+
+    async def _height(self) -> list[Sample]:
+        height = self.metrics.reading(
+            "strongroom_hathor_index_height", "The height of the best block that the sync has applied."
+        )
+        return [Sample(height, (), await read_best_height(self.database))]
 
     def _backlog(self, destination: str, last_read_id: Callable[[], int] = lambda: 0) -> BacklogWatch:
         return BacklogWatch(

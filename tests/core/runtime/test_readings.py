@@ -2,6 +2,7 @@
 
 import pytest
 
+from strongroom.core.runtime.node_gauges import OUTDATED_S, NodeGauges
 from strongroom.core.runtime.readings import LATE_PASSES, Collection, Sample
 from strongroom.core.runtime.telemetry import Metrics
 from support.clock import ManualClock
@@ -71,3 +72,36 @@ async def test_a_value_that_tells_itself_is_asked_at_the_scrape() -> None:
     assert metrics.reading("water_seen", "How often.", ("place",)) is reading
     reading.hide("here")
     assert read("water_seen_total", {"place": "lake"}) is None
+
+
+async def test_a_node_that_does_not_answer_has_no_height() -> None:
+    metrics, clock = Metrics("test"), ManualClock()
+    heights: dict[str, int] | None = {"best": 7, "final": 5}
+
+    async def question() -> dict[str, int]:
+        if heights is None:
+            raise ConnectionError
+        return heights
+
+    ask = NodeGauges("toy", metrics, clock).asking(question)
+
+    def value(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(f"strongroom_node_{name}", {"ledger": "toy", **labels})
+
+    assert value("up") == 0
+    await ask()
+    clock.advance(30)
+    heights = {"best": 8, "final": 5}
+    await ask()
+    assert (value("up"), value("height", of="best"), value("height", of="final")) == (1, 8, 5)
+    assert (value("height_age_seconds", of="best"), value("height_age_seconds", of="final")) == (0, 30)
+    heights = None
+    with pytest.raises(ConnectionError):
+        await ask()
+    assert (value("up"), value("height", of="best")) == (0, None)
+    clock.advance(1)
+    assert value("height_age_seconds", of="final") == 31  # the chain stands still, as far as anybody knows
+    heights = {}
+    await ask()
+    clock.advance(OUTDATED_S)  # nobody asks any more
+    assert value("up") == 0

@@ -22,7 +22,7 @@ from strongroom_sandbox.hathor.journal import Journal
 from support.hathor.model import Model, stored_tables
 from support.hathor.running import Following, following, replaying, serving_node, synced
 from support.hathor.streams import prepare
-from support.waiting import eventually
+from support.waiting import PATIENCE_S, eventually
 
 RULES = Rules(network=MAINNET, reward_spend_min_blocks=10)
 
@@ -59,6 +59,11 @@ async def test_far_behind_it_reads_pages(database: Database) -> None:
         follower = Following(database, url, window=10)
         async with following(follower):
             await synced(database, journal.latest_id)
+            sample = follower.metrics.registry.get_sample_value
+            await eventually(lambda: sample("strongroom_hathor_sync_events_behind") == 0)
+            assert (sample("strongroom_hathor_sync_lag_seconds") or 0) < PATIENCE_S
+    assert sample("strongroom_hathor_sync_events_behind") is None  # another process may follow now
+    assert sample("strongroom_hathor_sync_lag_seconds") is None
     assert follower.value("strongroom_hathor_sync_batch_seconds_count") < 20
     await check(database, journal)
 

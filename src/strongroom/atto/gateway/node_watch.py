@@ -7,6 +7,7 @@ from strongroom.atto.gateway.node_network import COMPONENT as NETWORK
 from strongroom.atto.protocol import Network
 from strongroom.core.clock import Clock
 from strongroom.core.coordination.loops import Loops
+from strongroom.core.runtime.node_gauges import Heights, NodeGauges
 from strongroom.core.runtime.telemetry import Health, Status
 
 NODE = "attoNode"
@@ -15,10 +16,13 @@ NODE = "attoNode"
 class NodeWatch:
     """Asks the node for its time and its network, in every process, and reports both to health."""
 
-    def __init__(self, node: Node, network: Network, clock: Clock, health: Health) -> None:
+    def __init__(
+        self, node: Node, network: Network, clock: Clock, health: Health, gauges: NodeGauges
+    ) -> None:
         self.clock = NodeClock(node, clock)
         self.network = NodeNetwork(node, network)
         self._is_away = False
+        self._gauges = gauges
         health.watch(NETWORK, self.network.health, vital=True)
         health.watch(TIME, self.clock.steadiness)
 
@@ -27,7 +31,7 @@ class NodeWatch:
             loops.every(
                 NODE,
                 REFRESH_S,
-                self._ask,
+                self._gauges.asking(self._ask),
                 down_after=1,
                 max_pause_s=REFRESH_S,
                 initially=Status.DOWN,
@@ -44,7 +48,7 @@ class NodeWatch:
             )
         )
 
-    async def _ask(self) -> None:
+    async def _ask(self) -> Heights:
         """Asks for the time, and after an outage also for the network, because another node may have taken the address."""
         try:
             await self.clock.refresh()
@@ -54,3 +58,4 @@ class NodeWatch:
         if self._is_away:
             self._is_away = False
             self.network.recheck.set()
+        return {}  # the ledger has a chain for each account, and no height of its own

@@ -68,7 +68,12 @@ class Callbacks:
             entropy=entropy,
         )
         self._client = HttpClient({"Content-Type": "application/json"})
+        self._clock = clock
         self._count = metrics.counter("strongroom_atto_callbacks", "Callbacks by result.", ("result",))
+        self._last = metrics.reading(
+            "strongroom_atto_callback_last_success_timestamp_seconds",
+            "When this process last delivered a callback, in seconds since 1970; absent: it has delivered none.",
+        )
 
     async def close(self) -> None:
         await self._client.close()
@@ -108,6 +113,7 @@ class Callbacks:
     def rest(self) -> None:
         """Forgets failed deliveries, because another process delivers now."""
         self._missing.clear()
+        self._last.hide(DESTINATION)
         self._dispatcher.rest()
 
     def deliveries(self) -> ComponentHealth:
@@ -136,6 +142,7 @@ class Callbacks:
             self._count.labels("refused").inc()
             raise Unavailable(f"the callback URL answered with status {answer.status}")
         self._count.labels("delivered").inc()
+        self._last.show(DESTINATION, [((), self._clock.now_ms() / 1000)])
 
     async def _queue_missed(self) -> None:
         """Queues entries that were stored without a URL by a process that died before it advanced the progress."""

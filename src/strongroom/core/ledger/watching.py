@@ -3,7 +3,7 @@
 What needs the database is read in one transaction, in a loop of every process. The rest is at hand at the scrape.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -34,6 +34,33 @@ from strongroom.core.transparency.tables import checkpoint
 EVERY_S: Final = 15.0
 EXPIRING_DAYS: Final = (1, 7, 14)
 FREEZES: Final = ("ledger", "wallet", "token")
+COLLECTED: Final[Mapping[str, tuple[str, ...]]] = {
+    "payments_open": ("Signed payments whose outcome is not known yet.",),
+    "payments_stuck": ("Payments that have been open for more than a minute.",),
+    "payments_oldest_open_age_seconds": ("How long the oldest open payment has been open; 0: none is.",),
+    "approvals_waiting": ("Requests that wait for approvals.",),
+    "freezes": ("Freezes in force, by what they freeze.", "scope"),
+    "tokens": ("API tokens that may be used.",),
+    "tokens_expiring": ("Active API tokens that expire within so many days.", "days"),
+    "token_next_expiry_timestamp_seconds": (
+        "When the first active API token expires, in seconds since 1970; absent: none does.",
+    ),
+    "instances": ("Processes that serve the ledger, by the leases that they hold.",),
+    "lease_taken": ("1 while some process holds this lease.", "lease"),
+    "lease_holder": ("1: the process `holder` holds this lease.", "lease", "holder"),
+    "audit_uncovered_rows": ("Rows of the audit trail that no checkpoint covers yet.",),
+    "audit_checkpoint_timestamp_seconds": (
+        "When the last checkpoint of the audit trail was made, in seconds since 1970; absent: never.",
+    ),
+    "key_version": ("The version of the active key-encryption key.",),
+    "key_created_timestamp_seconds": (
+        "When the active key-encryption key was made known, in seconds since 1970.",
+    ),
+    "key_versions_replaced": (
+        "Earlier key-encryption keys that rows may still be sealed under: above 0 during a rotation.",
+    ),
+}
+"""What the loop collects: by the name without `strongroom_`, what it says and its labels besides `ledger`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +103,7 @@ class LedgerWatch:
         self._custody = ledger.custody
         self._clock = ledger.clock
         self._metrics = ledger.metrics
+        self._collected = {name: self._reading(name, *of) for name, of in COLLECTED.items()}
 
     def start(self, loops: Loops, component: str) -> None:
         self._show_what_is_at_hand()
@@ -89,59 +117,41 @@ class LedgerWatch:
 
     def _payments(self, found: _Found, now_ms: int) -> Iterator[Sample]:
         oldest_s = 0.0 if found.oldest_open_ms is None else max(0, now_ms - found.oldest_open_ms) / 1000
-        yield self._one("payments_open", "Signed payments whose outcome is not known yet.", found.open)
-        text = "Payments that have been open for more than a minute."
-        yield self._one("payments_stuck", text, found.stuck)
-        text = "How long the oldest open payment has been open; 0: none is."
-        yield self._one("payments_oldest_open_age_seconds", text, oldest_s)
-        yield self._one("approvals_waiting", "Requests that wait for approvals.", found.approvals)
-        frozen = self._reading("freezes", "Freezes in force, by what they freeze.", "scope")
+        yield self._sample("payments_open", found.open)
+        yield self._sample("payments_stuck", found.stuck)
+        yield self._sample("payments_oldest_open_age_seconds", oldest_s)
+        yield self._sample("approvals_waiting", found.approvals)
         for scope in FREEZES:
-            yield Sample(frozen, (self._ledger, scope), found.freezes.get(scope, 0))
+            yield self._sample("freezes", found.freezes.get(scope, 0), scope)
 
     def _tokens(self, found: _Found, now_ms: int) -> Iterator[Sample]:
-        yield self._one("tokens", "API tokens that may be used.", found.tokens)
-        text = "Active API tokens that expire within so many days."
-        expiring = self._reading("tokens_expiring", text, "days")
+        yield self._sample("tokens", found.tokens)
         for days in EXPIRING_DAYS:
             number = sum(at_ms <= now_ms + days * DAY_MS for at_ms in found.expiries_ms)
-            yield Sample(expiring, (self._ledger, str(days)), number)
+            yield self._sample("tokens_expiring", number, str(days))
         if found.expiries_ms:
-            text = "When the first active API token expires, in seconds since 1970; absent: none does."
-            yield self._one("token_next_expiry_timestamp_seconds", text, found.expiries_ms[0] / 1000)
+            yield self._sample("token_next_expiry_timestamp_seconds", found.expiries_ms[0] / 1000)
 
     def _leaders(self, found: _Found, _now_ms: int) -> Iterator[Sample]:
-        instances = sum(name.startswith(INSTANCE) for name in found.holders)
-        yield self._one(
-            "instances", "Processes that serve the ledger, by the leases that they hold.", instances
-        )
-        taken = self._reading("lease_taken", "1 while some process holds this lease.", "lease")
-        text = "1: the process `holder` holds this lease."
-        holder = self._reading("lease_holder", text, "lease", "holder")
+        yield self._sample("instances", sum(name.startswith(INSTANCE) for name in found.holders))
         for name in self._leases.wanted:
-            yield Sample(taken, (self._ledger, name), float(name in found.holders))
+            yield self._sample("lease_taken", float(name in found.holders), name)
             if name in found.holders:
-                yield Sample(holder, (self._ledger, name, found.holders[name]), 1)
+                yield self._sample("lease_holder", 1, name, found.holders[name])
 
     def _trail(self, found: _Found, _now_ms: int) -> Iterator[Sample]:
-        text = "Rows of the audit trail that no checkpoint covers yet."
-        yield self._one("audit_uncovered_rows", text, found.uncovered)
+        yield self._sample("audit_uncovered_rows", found.uncovered)
         if found.checkpoint_ms is not None:
-            text = (
-                "When the last checkpoint of the audit trail was made, in seconds since 1970; absent: never."
-            )
-            yield self._one("audit_checkpoint_timestamp_seconds", text, found.checkpoint_ms / 1000)
+            yield self._sample("audit_checkpoint_timestamp_seconds", found.checkpoint_ms / 1000)
 
     def _keys(self, found: _Found, _now_ms: int) -> Iterator[Sample]:
         active = next((one for one in found.keys if one.state is KeyState.ACTIVE), None)
         if active is None:
             return
-        yield self._one("key_version", "The version of the active key-encryption key.", active.version)
-        text = "When the active key-encryption key was made known, in seconds since 1970."
-        yield self._one("key_created_timestamp_seconds", text, active.created_at_ms / 1000)
-        text = "Earlier key-encryption keys that rows may still be sealed under: above 0 during a rotation."
+        yield self._sample("key_version", active.version)
+        yield self._sample("key_created_timestamp_seconds", active.created_at_ms / 1000)
         replaced = sum(one.state is KeyState.REPLACED for one in found.keys)
-        yield self._one("key_versions_replaced", text, replaced)
+        yield self._sample("key_versions_replaced", replaced)
 
     def _show_what_is_at_hand(self) -> None:
         name, leases, custody = self._ledger, self._leases, self._custody
@@ -166,8 +176,8 @@ class LedgerWatch:
         )
         waits.follow(name, lambda: [((name, one.name), one.waits) for one in loads])
 
-    def _one(self, name: str, text: str, value: float) -> Sample:
-        return Sample(self._reading(name, text), (self._ledger,), value)
+    def _sample(self, name: str, value: float, *labels: str) -> Sample:
+        return Sample(self._collected[name], (self._ledger, *labels), value)
 
     def _reading(self, name: str, text: str, *labels: str, counts: bool = False) -> Reading:
         return self._metrics.reading(f"strongroom_{name}", text, ("ledger", *labels), counts=counts)

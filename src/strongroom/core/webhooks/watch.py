@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock
-from strongroom.core.runtime.readings import Reading, Sample
+from strongroom.core.runtime.readings import Sample, Value
 from strongroom.core.runtime.telemetry import ComponentHealth, Metrics, Status
 from strongroom.core.storage.database import Database
 from strongroom.core.webhooks.endpoint import Endpoint, EndpointState
@@ -16,6 +16,15 @@ from strongroom.core.webhooks.store import load_endpoints
 LOOK_S: Final = 10.0
 WORRYING_MS: Final = 60_000
 """An endpoint that has not taken an event for so long is shown."""
+
+
+READINGS: Final = {
+    "waiting": "Events that wait for an endpoint of webhooks, by its id.",
+    "oldest_age_seconds": "How long the oldest of these has waited.",
+    "failing_seconds": "How long the endpoint has failed to take an event; 0: it takes them.",
+    "dead": "Events that an endpoint did not take for a day.",
+    "disabled": "1 while the endpoint is disabled.",
+}
 
 
 class WebhookWatch:
@@ -35,7 +44,10 @@ class WebhookWatch:
         self._database = database
         self._clock = clock
         self._troubles = troubles
-        self._metrics = metrics
+        self._readings = {
+            name: metrics.reading(f"strongroom_webhook_{name}", text, ("ledger", "endpoint"))
+            for name, text in READINGS.items()
+        }
         self._endpoints: list[Endpoint] = []
         self._states: dict[str, QueueState] = {}
 
@@ -44,23 +56,16 @@ class WebhookWatch:
         return [sample for one in self._endpoints for sample in self._samples(one)]
 
     def _samples(self, endpoint: Endpoint) -> Iterator[Sample]:
-        state = self._states.get(endpoint.id, QueueState())
-        labels = (self._ledger, endpoint.id)
-        text = "Events that wait for an endpoint of webhooks, by its id."
-        yield Sample(self._reading("waiting", text), labels, state.waiting)
-        text = "How long the oldest of these has waited."
-        yield Sample(self._reading("oldest_age_seconds", text), labels, self._age_s(state.oldest_ms))
-        text = "How long the endpoint has failed to take an event; 0: it takes them."
-        yield Sample(self._reading("failing_seconds", text), labels, self._age_s(state.failing_since_ms))
-        text = "Events that an endpoint did not take for a day."
-        yield Sample(self._reading("dead", text), labels, state.dead)
-        is_disabled = endpoint.state is EndpointState.DISABLED
-        yield Sample(
-            self._reading("disabled", "1 while the endpoint is disabled."), labels, float(is_disabled)
-        )
-
-    def _reading(self, name: str, text: str) -> Reading:
-        return self._metrics.reading(f"strongroom_webhook_{name}", text, ("ledger", "endpoint"))
+        state, labels = self._states.get(endpoint.id, QueueState()), (self._ledger, endpoint.id)
+        values: dict[str, Value] = {
+            "waiting": state.waiting,
+            "oldest_age_seconds": self._age_s(state.oldest_ms),
+            "failing_seconds": self._age_s(state.failing_since_ms),
+            "dead": state.dead,
+            "disabled": float(endpoint.state is EndpointState.DISABLED),
+        }
+        for name, value in values.items():
+            yield Sample(self._readings[name], labels, value)
 
     def _age_s(self, since_ms: int | None) -> Callable[[], float]:
         return lambda: self._age_ms(since_ms) / 1000

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from strongroom.core.clock import Clock
+from strongroom.core.errors import StrongroomError
 from strongroom.core.http.outbound.client import ExcessiveAnswer, HttpClient, OutboundError
 from strongroom.core.json_decoder import decode_json
 from strongroom.core.runtime.breaker import Breaker, BreakerState
@@ -28,6 +29,20 @@ AWAY = frozenset(
 """Statuses of a proxy in front of a node, or of a node that wants fewer requests."""
 
 Query = Mapping[str, str | Sequence[str]]
+
+
+class BestBlock(msgspec.Struct, frozen=True):
+    height: int
+
+
+class Dag(msgspec.Struct, frozen=True):
+    best_block: BestBlock
+
+
+class NodeStatus(msgspec.Struct, frozen=True):
+    """What this service reads of the answer to `status`."""
+
+    dag: Dag
 
 
 class NodeMetrics:
@@ -63,6 +78,15 @@ class HttpNode:
     async def check(self) -> None:
         """Asks what every node answers. Raises whatever keeps it from answering."""
         await self.get("version", timeout_s=PROBE_TIMEOUT_S)
+
+    async def heights(self) -> dict[str, int]:
+        """As `check`, and the height of the node's best block, where it tells. Raises: as `check`."""
+        await self.check()
+        try:
+            status = decode_json(await self.get("status", timeout_s=PROBE_TIMEOUT_S), NodeStatus)
+        except (StrongroomError, msgspec.MsgspecError):
+            return {}
+        return {"best": status.dag.best_block.height}
 
     async def get(self, path: str, query: Query | None = None, *, timeout_s: float = math.inf) -> bytes:
         """The body of an answer: JSON, of whatever content. `timeout_s` can only shorten the limit.

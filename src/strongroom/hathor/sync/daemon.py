@@ -111,6 +111,8 @@ class Sync:
         # The last event in the database, as far as this process knows.
         self._last_id = -1
         self._no_pages_until_s = -math.inf
+        self._complete_s = clock.monotonic_s()
+        """When it last had all events of the node, or began."""
 
     async def run(self, lease: Lease) -> None:
         """Follows until cancelled.
@@ -119,6 +121,14 @@ class Sync:
             WrongSourceError: the node is another one; trying again cannot help.
             LeaseLost: another process leads.
         """
+        self._complete_s = self._clock.monotonic_s()
+        self._metrics.begin(lambda: self._clock.monotonic_s() - self._complete_s)
+        try:
+            await self._run(lease)
+        finally:
+            self._metrics.end()
+
+    async def _run(self, lease: Lease) -> None:
         while True:
             try:
                 rules = await self.read_rules()
@@ -132,6 +142,7 @@ class Sync:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever failed, the sync begins again at the last event applied
                 self._metrics.reconnects.inc()
+                self._metrics.forget()
                 self._health.failed(str(error) if isinstance(error, OURS) else error)
                 # `DatabaseUnavailable` is an `Unavailable` too, and says nothing about the node.
                 if isinstance(error, Unavailable) and not isinstance(error, DatabaseUnavailable):
@@ -226,9 +237,11 @@ class Sync:
             page = await self._node.page(self._last_id)
         except Unavailable as error:
             self._node_health.failed(error)
+            self._metrics.forget()
             return False
         self._node_health.succeeded()
         compare_end(page.latest_event_id, self._last_id)
+        self._know(max(0, page.latest_event_id - self._last_id))
         return bool(page.events)
 
     async def _check(self, frame: Frame) -> None:
@@ -288,14 +301,19 @@ class Sync:
         metrics = self._metrics
         for event in events:
             if event.type not in KNOWN_EVENTS:
-                metrics.unknown.labels(event.type).inc()
+                metrics.count_unknown(event.type)
         if applied.events:
             metrics.events.inc(applied.events)
             metrics.batch.observe(took_s)
             self._backoff.reset()
         metrics.last_event.set(applied.last_event_id)
         if latest_id is not None:
-            metrics.behind.set(max(0, latest_id - applied.last_event_id))
+            self._know(max(0, latest_id - applied.last_event_id))
+
+    def _know(self, behind: int) -> None:
+        self._metrics.know(behind)
+        if not behind:
+            self._complete_s = self._clock.monotonic_s()
 
 
 def _read(raw: Sequence[RawEvent]) -> tuple[list[Event], EventRefusedError | None]:

@@ -19,7 +19,7 @@ from strongroom.hathor.api.refusal import GatewayRefusal
 from strongroom.hathor.api.requests import Request
 from strongroom.hathor.api.terms import PUBLIC, Access, Terms
 from strongroom.hathor.gateway import InvalidNodeResponse
-from strongroom.hathor.gateway.node import HttpNode
+from strongroom.hathor.gateway.node import HttpNode, NodeStatus
 from strongroom.hathor.index.blocks import read_best_height
 
 DESCRIPTION = "Health status of hathor-wallet-service"
@@ -43,18 +43,6 @@ class OperationRules:
     health_key: Secret | None
     """None: the route `health` is closed."""
     max_blocks_behind: int
-
-
-class _BestBlock(msgspec.Struct, frozen=True):
-    height: int
-
-
-class _Dag(msgspec.Struct, frozen=True):
-    best_block: _BestBlock
-
-
-class _NodeStatus(msgspec.Struct, frozen=True):
-    dag: _Dag
 
 
 class _NodeHealth(msgspec.Struct, frozen=True):
@@ -135,7 +123,7 @@ class Operations:
         most = self._rules.max_blocks_behind
         try:
             ours = await read_best_height(self._database)
-            theirs = _decode(await self._node.get("status"), _NodeStatus).dag.best_block.height
+            theirs = _decode(await self._node.get("status"), NodeStatus).dag.best_block.height
         except StrongroomError as error:
             return _Found(FAIL, f"Error checking database and fullnode height: {error.message}")
         if theirs - ours < most:
