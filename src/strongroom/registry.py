@@ -6,22 +6,72 @@ A package of its own has an entry point in the group `strongroom.ledgers` that n
     toy = "strongroom_toy.definition:LEDGER"
 
 A package that cannot be used stops nobody else's commands. It is never left out silently either, because its ledger may hold
-money: `serve`, where it is not told which ledgers to serve, refuses to start, and every other command warns.
+money: `serve`, where it is not told which ledgers to serve, refuses to start, and every other command warns. The same goes for
+a ledger of this package that the variables configure, in an environment that was installed without what it needs.
 """
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 
-from strongroom.atto.definition import LEDGER as ATTO
-from strongroom.bittensor.definition import LEDGER as BITTENSOR
 from strongroom.core.environment import Environment, SettingsError
 from strongroom.core.ledger.contract import AnyLedger, LedgerDefinition
-from strongroom.hathor.definition import LEDGER as HATHOR
 
 GROUP = "strongroom.ledgers"
-OWN: tuple[AnyLedger, ...] = (ATTO, HATHOR, BITTENSOR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extra:
+    """What is known of a ledger of this package where it may not be imported: `strongroom[NAME]` may not be installed."""
+
+    modules: tuple[str, ...]
+    """What its extra brings beside that of `strongroom[core]`."""
+    named_by: tuple[str, ...]
+    """As its definition's."""
+
+    @property
+    def is_installed(self) -> bool:
+        return all(find_spec(module) is not None for module in self.modules)
+
+    @property
+    def configured_by(self) -> str | None:
+        return next((name for name in self.named_by if os.environ.get(name)), None)
+
+
+EXTRAS = {
+    "atto": Extra(modules=("mnemonic", "nacl"), named_by=("NODE_BASE_URL",)),
+    "hathor": Extra(modules=("coincurve", "jwt"), named_by=("DEFAULT_SERVER", "FULLNODE_HOST")),
+    "bittensor": Extra(
+        modules=("bittensor_drand", "jwt", "mnemonic", "nacl", "scalecodec", "sr25519", "xxhash"),
+        named_by=("BITTENSOR_NETWORK", "network", "CHAIN_NETWORK", "chain_endpoint", "CHAIN_ENDPOINT"),
+    ),
+}
+ABSENT = tuple(name for name, extra in EXTRAS.items() if not extra.is_installed)
+"""The ledgers of this package that this environment cannot run."""
+
+
+def _own() -> Iterator[AnyLedger]:
+    if "atto" not in ABSENT:
+        from strongroom.atto.definition import LEDGER as ATTO  # noqa: PLC0415 - not where its packages are absent
+
+        yield ATTO
+    if "hathor" not in ABSENT:
+        from strongroom.hathor.definition import LEDGER as HATHOR  # noqa: PLC0415 - as above
+
+        yield HATHOR
+    if "bittensor" not in ABSENT:
+        from strongroom.bittensor.definition import LEDGER as BITTENSOR  # noqa: PLC0415 - as above
+
+        yield BITTENSOR
+
+
+OWN = tuple(_own())
+if not OWN:
+    raise ModuleNotFoundError("no ledger can run here", name="strongroom[server]")
 COMMANDS = (
     "serve",
     "sandbox",
@@ -135,6 +185,13 @@ def _limits(definition: AnyLedger) -> Sequence[str]:
     return () if limit is None else tuple(inspect.signature(limit).parameters)
 
 
+def _lacking() -> Iterator[str]:
+    for name in ABSENT:
+        if variable := EXTRAS[name].configured_by:
+            yield f"{variable} configures the ledger {name}, and this environment lacks its packages: strongroom[{name}]"
+
+
 LEDGERS, BROKEN = find_ledgers(entry_points(group=GROUP))
+BROKEN = (*_lacking(), *BROKEN)
 """The ledgers; and a sentence for each installed one that cannot be used."""
 BY_NAME = {one.name: one for one in LEDGERS}

@@ -65,7 +65,7 @@ def test_where_it_is_not_installed_a_command_says_what_is_missing(monkeypatch: p
     with pytest.raises(SettingsError) as refused:
         require_local_networks()
     (mistake,) = refused.value.mistakes
-    page = (ROOT / "docs" / "operations.md").read_text()
+    page = (ROOT / "docs" / "install.md").read_text()
     assert mistake.startswith(
         "local networks need the package strongroom-sandbox, which is not installed here."
     )
@@ -210,8 +210,8 @@ def dependencies_beside(folder: Path) -> None:
 @pytest.mark.timeout(300)
 def test_two_wheels_are_installed_as_the_page_says(tmp_path: Path) -> None:
     """Without an index: pip must take each from its file."""
-    page = (ROOT / "docs" / "operations.md").read_text()
-    section = page.partition("## From wheels")[2]
+    page = (ROOT / "docs" / "install.md").read_text()
+    section = page.partition("## Wheels")[2]
     make, *commands = section.partition("```\n")[2].partition("```")[0].splitlines()
     for package in (".", "src/strongroom_sandbox"):
         build_wheel(package, tmp_path)

@@ -17,7 +17,7 @@ from strongroom.core.ledger.local_networks import find_local_networks
 from strongroom.core.runtime.telemetry import Health, Metrics, configure_logging
 from strongroom.core.security.access import OPERATOR, Principal
 from strongroom.core.storage.database import Database
-from strongroom.registry import BY_NAME, LEDGERS
+from strongroom.registry import ABSENT, BY_NAME, LEDGERS
 from strongroom.settings import Settings, configured, read_settings
 
 MAX_OPERATOR = 100
@@ -49,6 +49,9 @@ def print_ready(urls: dict[str, str]) -> None:
 def require_known(ledgers: list[str] | None) -> None:
     """Ends the command where one of these names is no ledger's."""
     unknown = set(ledgers or ()) - set(BY_NAME)
+    for name in sorted(unknown & set(ABSENT)):
+        typer.echo(f"strongroom: this environment cannot run {name}: it has no strongroom[{name}]", err=True)
+        raise typer.Exit(2)
     if unknown:
         typer.echo(
             f"strongroom: unknown ledger {', '.join(sorted(unknown))}; there is {', '.join(BY_NAME)}",
