@@ -205,7 +205,10 @@ def _bind(
     exposures = [surface.exposure for surface in surfaces]
     if mistakes := exposure_mistakes(exposures, settings.open_surfaces):
         raise SettingsError(mistakes)
-    return [Listener(surface, settings.callers, gate, certificates.of(surface.name)) for surface in surfaces]
+    return [
+        Listener(surface, settings.callers, gate, certificates.of(surface.name), entropy=SystemEntropy())
+        for surface in surfaces
+    ]
 
 
 @contextmanager
@@ -290,7 +293,7 @@ def _admin(
     attempts = Attempts(
         CONSOLE, SystemClock(), SystemEntropy(), metrics, estate.record, free=settings.free_attempts
     )
-    surface = admin_surface(admin, estate, attempts=attempts, entropy=SystemEntropy(), metrics=metrics)
+    surface = admin_surface(admin, estate, attempts=attempts, metrics=metrics)
     try:
         return _bind([surface], settings, gate, certificates)
     except Unavailable as error:

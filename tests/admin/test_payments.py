@@ -60,6 +60,11 @@ async def test_a_payment_says_everything(office: Office) -> None:
         "attempts": 1,
         "createdAt": "1970-01-01T00:00:00.171Z",
         "resolvedAt": None,
+        "requestId": None,
+        "firstOfferedAt": None,
+        "lastOfferedAt": None,
+        "lastAnswer": None,
+        "lastAnswerAt": None,
         "details": {},
     }
     for path in ("/payments/", "/ledgers/atto/payments/"):

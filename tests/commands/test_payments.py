@@ -1,11 +1,13 @@
 """`strongroom payments` and `payment` beside a running service."""
 
+import asyncio
 import json
 
 import httpx2
 import pytest
 
 from commands.conftest import Installation
+from support.waiting import until_true
 
 
 def funded_account(installation: Installation, wallet: str) -> str:
@@ -17,6 +19,11 @@ def funded_account(installation: Installation, wallet: str) -> str:
     httpx2.post(
         faucet, json={"address": address, "amount": 50_000_000_000}, trust_env=False
     ).raise_for_status()
+
+    async def is_open() -> bool:
+        return client.get(f"/wallets/accounts/{address}/details").status_code == httpx2.codes.OK
+
+    asyncio.run(until_true(is_open))
     return address
 
 

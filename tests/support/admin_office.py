@@ -18,6 +18,7 @@ from strongroom.admin.surface import admin_surface
 from strongroom.core.guard.settings import GuardSettings
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.listener import behind_door
+from strongroom.core.http.requests.naming import NamedRequests
 from strongroom.core.ledger.contract import Ledger, Surroundings
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.security.access import OPERATOR
@@ -137,10 +138,10 @@ async def running_office(
             SETTINGS,
             estate,
             attempts=attempts,
-            entropy=SeededEntropy(),
             metrics=metrics,
         )
-        url = await stack.enter_async_context(serving(behind_door(surface)))
+        named = NamedRequests(behind_door(surface), SeededEntropy())
+        url = await stack.enter_async_context(serving(named))
         client = await stack.enter_async_context(
             httpx2.AsyncClient(base_url=url, trust_env=False, verify=False, timeout=30)
         )

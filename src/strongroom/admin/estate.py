@@ -45,6 +45,11 @@ class Authority:
     principals: Mapping[str, Principal]
     away: Mapping[str, StrongroomError]
 
+    @property
+    def name(self) -> str:
+        """Of the caller, as the audit trails have it."""
+        return ", ".join(sorted({one.name for one in self.principals.values()}))
+
     def require(self, scope: str) -> "Authority":
         """The authority over those ledgers where the caller has the scope.
 
@@ -53,8 +58,7 @@ class Authority:
         """
         kept = {name: one for name, one in self.principals.items() if _may(one, scope, name)}
         if not kept:
-            names = ", ".join(sorted({one.name for one in self.principals.values()}))
-            raise Forbidden(f"{names} lacks the scope {scope}", code="scope_missing")
+            raise Forbidden(f"{self.name} lacks the scope {scope}", code="scope_missing")
         return replace(self, principals=kept)
 
     def require_any(self) -> "Authority":

@@ -6,7 +6,6 @@ from strongroom.admin.api.documentation import DOCUMENTATION
 from strongroom.admin.api.errors import ProblemAnswers
 from strongroom.admin.estate import Estate
 from strongroom.admin.settings import SURFACE, AdminSettings
-from strongroom.core.clock import Entropy
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.listener import Surface
 from strongroom.core.http.timing import TimedApplication
@@ -15,13 +14,12 @@ from strongroom.core.security.attempts import Attempts
 
 
 def admin_surface(
-    settings: AdminSettings, estate: Estate, *, attempts: Attempts, entropy: Entropy, metrics: Metrics
+    settings: AdminSettings, estate: Estate, *, attempts: Attempts, metrics: Metrics
 ) -> Surface:
     errors = ProblemAnswers(metrics)
     application = create_application(
         estate,
         callers=Callers(estate, settings.trusted_proxies, attempts),
-        entropy=entropy,
         errors=errors,
     )
     return Surface(

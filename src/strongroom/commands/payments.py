@@ -44,6 +44,9 @@ def payments(
         str | None, typer.Option("--by", help="Who asked, as the audit trail names it: token:NAME.")
     ] = None,
     rule: Annotated[str | None, typer.Option(help="Allowed by this rule.")] = None,
+    request: Annotated[
+        str | None, typer.Option("--request", help="Signed for the request with this id (X-Request-Id).")
+    ] = None,
     stuck: Annotated[bool, typer.Option("--stuck", help="Open for longer than a minute.")] = False,
     since: Annotated[str | None, typer.Option(help=f"Signed then or later: {MOMENT}.")] = None,
     until: Annotated[str | None, typer.Option(help="Signed before then.")] = None,
@@ -58,6 +61,7 @@ def payments(
         kind=kind,
         principal=principal,
         rule=rule,
+        request_id=request,
         is_stuck=stuck,
         since_ms=0 if since is None else _moment(since),
         until_ms=None if until is None else _moment(until),

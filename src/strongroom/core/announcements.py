@@ -25,6 +25,8 @@ class Announcement:
     key: str = ""
     """Names the fact within its kind and stream, so that it is one event even if it is announced twice. Empty: each
     announcement is an event of its own."""
+    payment: bytes | None = None
+    """The id of the payment that it tells of, so that whoever asks for the payment hears who was told; None: of none."""
 
 
 class Announcer(Protocol):

@@ -40,7 +40,7 @@ async def test_each_action_is_an_event_of_the_catalogue(heard: WebhookHouse, act
     (event,) = await events(heard)
     assert event.kind == KINDS[action]
     assert event.kind in EVERY_LEDGER
-    expected = f'"action":"{action}","subject":"x","principal":"operator:boss","details":{{"reason":"y"}}'
+    expected = f'"action":"{action}","subject":"x","principal":"operator:boss","requestId":null,"details":{{"reason":"y"}}'
     assert expected in event.payload
 
 

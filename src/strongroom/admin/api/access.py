@@ -10,6 +10,7 @@ from strongroom.admin.estate import Authority, Estate
 from strongroom.core.errors import Forbidden, InvalidInput
 from strongroom.core.http.client import credentials_of
 from strongroom.core.http.forwarded import TrustedProxies
+from strongroom.core.http.requests.named import id_in, identified
 from strongroom.core.http.route_access import SCOPE, is_methods_answer, is_public
 from strongroom.core.security.access import Principal
 from strongroom.core.security.attempts import Attempts
@@ -49,12 +50,13 @@ class Callers:
         ledger = connection.path_params.get(LEDGER)
         # Of a ledger that is not served, a caller learns nothing without a token of another one.
         names = [one for one in self._estate.names if one == ledger] or self._estate.names
-        request_id = str(connection.scope.get("request_id", ""))
+        request_id = id_in(connection.scope)
         credentials = credentials_of(connection, self._proxies)
         # Each ledger is asked, and most do not know the token: here the attempt is one.
         authority = await self._attempts.identify(
             credentials, lambda: self._estate.identify(credentials, names, request_id)
         )
+        identified(connection.scope, authority.name)
         authority = authority.require_any() if scope == ANY else authority.require(scope)
         if ledger is not None:
             self._estate.find(ledger)

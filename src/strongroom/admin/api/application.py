@@ -16,20 +16,17 @@ from strongroom.admin.api.freezes import EverythingController, FreezesController
 from strongroom.admin.api.keys import EveryKeyController, KeysController
 from strongroom.admin.api.ledgers import LedgersController
 from strongroom.admin.api.payments import LedgerPaymentsController, PaymentsController, payment_filter
-from strongroom.admin.api.requests import NamedRequests
 from strongroom.admin.api.rules import RulesController
 from strongroom.admin.api.tokens import TokensController
+from strongroom.admin.api.uncached import Uncached
 from strongroom.admin.api.webhooks.endpoints import WebhooksController
 from strongroom.admin.estate import Estate
-from strongroom.core.clock import Entropy
 from strongroom.core.http.json_request import JsonRequest
 
 MAX_BODY = 256 * 1024
 
 
-def create_application(
-    estate: Estate, *, callers: Callers, entropy: Entropy, errors: ProblemAnswers
-) -> NamedRequests:
+def create_application(estate: Estate, *, callers: Callers, errors: ProblemAnswers) -> Uncached:
     application = Litestar(
         route_handlers=[
             LedgersController,
@@ -63,7 +60,7 @@ def create_application(
         request_max_body_size=MAX_BODY,
         logging_config=None,
     )
-    return NamedRequests(application, entropy)
+    return Uncached(application)
 
 
 def _constant(value: Any) -> Provide:

@@ -5,12 +5,13 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
-from litestar import Request, Response
+from litestar import Response
 
 from strongroom.admin.api.wire import Change
 from strongroom.core import errors
 from strongroom.core.http.door import Refused
 from strongroom.core.http.errors import STATUSES, ErrorAnswers, Statuses
+from strongroom.core.http.requests.named import current_id
 from strongroom.core.runtime.telemetry import Metrics
 
 PROBLEM: Final = "application/problem+json"
@@ -65,7 +66,8 @@ class ProblemAnswers(ErrorAnswers):
     def body(self, path: str, status: int, message: str, code: str) -> Problem:
         del path
         self.count(code)
-        return Problem(title=HTTPStatus(status).phrase, status=int(status), detail=message, code=code)
+        title, request_id = HTTPStatus(status).phrase, current_id()
+        return Problem(title=title, status=int(status), detail=message, code=code, request_id=request_id)
 
     def of(self, path: str, error: errors.StrongroomError) -> Problem:
         problem: Problem = super().of(path, error)
@@ -77,17 +79,3 @@ class ProblemAnswers(ErrorAnswers):
 
     def answer(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response[Any]:
         return Response(body, status_code=status, headers=headers, media_type=PROBLEM)
-
-    def handlers(self) -> dict[Any, Any]:
-        """As the core's, with the request's id in every body."""
-        return {kind: _with_request_id(handler) for kind, handler in super().handlers().items()}
-
-
-def _with_request_id(handler: Any) -> Any:
-    def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-        response: Response[Any] = handler(request, error)
-        if isinstance(response.content, Problem):
-            response.content.request_id = str(request.scope.get("request_id", ""))
-        return response
-
-    return answer

@@ -25,7 +25,19 @@ from strongroom.core.intents.payments import (
     parse_payment_id,
 )
 
-FILTERS = ("wallet", "account", "state", "kind", "principal", "token", "rule", "since", "until", "stuck")
+FILTERS = (
+    "wallet",
+    "account",
+    "state",
+    "kind",
+    "principal",
+    "token",
+    "rule",
+    "request",
+    "since",
+    "until",
+    "stuck",
+)
 QUERY = ("ledger", *FILTERS, "cursor", "limit")
 
 
@@ -41,6 +53,12 @@ async def payment_filter(
     ] = None,
     token: Annotated[str | None, QueryParameter(required=False, description="The id of a token")] = None,
     rule: Annotated[str | None, QueryParameter(required=False, description="Allowed by this rule")] = None,
+    request_id: Annotated[
+        str | None,
+        QueryParameter(
+            name="request", required=False, description="Signed for the request with this id (X-Request-Id)"
+        ),
+    ] = None,
     since: Annotated[str | None, QueryParameter(required=False, description="Signed then or later")] = None,
     until: Annotated[str | None, QueryParameter(required=False, description="Signed before then")] = None,
     stuck: Annotated[bool, QueryParameter(description="Open for longer than a minute")] = False,
@@ -53,6 +71,7 @@ async def payment_filter(
         principal=principal,
         token=token,
         rule=rule,
+        request_id=request_id,
         since_ms=0 if since is None else moment("since", since),
         until_ms=None if until is None else moment("until", until),
         is_stuck=stuck,

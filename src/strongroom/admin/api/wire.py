@@ -152,6 +152,13 @@ class PaymentView(Answer):
     attempts: int
     created_at: str
     resolved_at: str | None
+    request_id: str | None
+    """The X-Request-Id of the request that had it signed."""
+    first_offered_at: str | None
+    last_offered_at: str | None
+    last_answer: str | None
+    """Why the network's last word did not end it."""
+    last_answer_at: str | None
     details: dict[str, Any]
 
 

@@ -6,7 +6,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from strongroom.core.http.client import credentials_of
+from strongroom.core.http.client import credentials_of, with_request
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.route_access import is_public, require_declared_scope
 from strongroom.core.security.access import EXPORT_RIGHT, Principal, export_scope
@@ -41,6 +41,7 @@ class Callers:
         if is_public(handler):
             return
         principal = await self._gatekeeper.identify(credentials_of(connection, self._proxies))
+        principal = with_request(principal, connection)
         require_declared_scope(principal, handler)
         connection.state.principal = principal
 

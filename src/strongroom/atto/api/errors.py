@@ -11,6 +11,7 @@ from strongroom.core.clock import Clock, iso_instant
 from strongroom.core.http.errors import STATUSES as COMMON_STATUSES
 from strongroom.core.http.errors import ErrorAnswers, Statuses
 from strongroom.core.http.errors import status_of as status_in
+from strongroom.core.http.requests.named import current_id
 from strongroom.core.runtime.telemetry import Metrics
 
 STATUSES: Statuses = {**COMMON_STATUSES, errors.Locked: 400}
@@ -59,7 +60,7 @@ class ErrorMapper(ErrorAnswers):
             path=path,
             status=status,
             error=HTTPStatus(status).phrase,
-            request_id=uuid.uuid4().hex[:8],
+            request_id=current_id() or uuid.uuid4().hex[:8],
             message=message,
             code=code,
         )

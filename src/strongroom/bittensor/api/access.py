@@ -11,7 +11,7 @@ from strongroom.bittensor.authorization.limits import limits_of, require_network
 from strongroom.core.coordination.rate_limiter import RateLimiter
 from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import Forbidden, RateLimited
-from strongroom.core.http.client import credentials_of
+from strongroom.core.http.client import credentials_of, with_request
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.http.route_access import is_public, require_declared_scope
 from strongroom.core.security.access import Principal
@@ -43,6 +43,7 @@ class Callers:
         if is_public(handler):
             return
         principal = await self._authenticator.identify(credentials_of(connection, self._proxies))
+        principal = with_request(principal, connection)
         self._require_network(principal)
         require_declared_scope(principal, handler)
         if principal.rate is None:  # else it has been counted already

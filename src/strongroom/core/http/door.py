@@ -29,7 +29,10 @@ JSON_TYPES = ("application/json", "+json")
 MAX_SHOWN = 100
 PREFLIGHT_HEADERS = [
     (b"access-control-allow-methods", b"GET, POST, PUT, DELETE"),
-    (b"access-control-allow-headers", b"Authorization, Content-Type, Accept, Idempotency-Key"),
+    (
+        b"access-control-allow-headers",
+        b"Authorization, Content-Type, Accept, Idempotency-Key, X-Request-Id, Traceparent",
+    ),
     (b"access-control-max-age", b"600"),
 ]
 
@@ -241,7 +244,11 @@ def _unsupported(scope: Any) -> Refused:
 
 
 def _readable_by(origin: str, send: Any) -> Any:
-    headers = [(b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin")]
+    headers = [
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"access-control-expose-headers", b"X-Request-Id"),
+        (b"vary", b"Origin"),
+    ]
 
     async def marked(message: Message) -> None:
         if message["type"] == "http.response.start":

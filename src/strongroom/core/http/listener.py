@@ -9,6 +9,7 @@ from typing import Any
 
 import uvicorn
 
+from strongroom.core.clock import Entropy
 from strongroom.core.errors import Unavailable
 from strongroom.core.http.connections.admission import Gate
 from strongroom.core.http.connections.connection import Connection
@@ -17,6 +18,7 @@ from strongroom.core.http.connections.refusals import Rules
 from strongroom.core.http.door import AllowedCallers, Dialect, Door, DoorRules, plain_dialect
 from strongroom.core.http.exposure import Access, Exposure
 from strongroom.core.http.forwarded import TrustedProxies
+from strongroom.core.http.requests.naming import NamedRequests
 from strongroom.core.http.tls.entrance import Entrance
 from strongroom.core.http.tls.files import TlsFiles
 
@@ -159,10 +161,11 @@ class Listener:
         allowed: AllowedCallers = NOBODY_ELSE,
         gate: Gate | None = None,
         tls: TlsFiles | None = None,
+        entropy: Entropy | None = None,
     ) -> None:
         """`allowed` are the callers that the operator admits. Surfaces that share a `gate` share its connection limits.
 
-        `tls`: None for plain HTTP.
+        `tls`: None for plain HTTP. `entropy` makes the ids of requests; None: they have none, as on a local network.
         """
         self.surface = surface
         self._scheme = "http" if tls is None else "https"
@@ -186,9 +189,12 @@ class Listener:
         self.port: int = self._socket.getsockname()[1]
         rules = _rules(surface)
         protocol = Connection.of(gate, rules) if tls is None else Entrance.of(gate, rules, tls)
+        application = behind_door(surface, allowed)
+        if entropy is not None:
+            application = NamedRequests(application, entropy)
         self._server = _Server(
             uvicorn.Config(
-                behind_door(surface, allowed),
+                application,
                 http=protocol,
                 ws="none",  # `Connection` handles WebSockets itself
                 lifespan="off",

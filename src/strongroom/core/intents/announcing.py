@@ -51,8 +51,11 @@ class PaymentEvents:
             "principal": request.principal.name,
             "rule": granted.rule,
             "approval": granted.allowed.approval,
+            "requestId": request.principal.request_id or None,
         }
-        signed = Announcement(kind=SIGNED, stream=request.account, wallet=request.wallet, data=data)
+        signed = Announcement(
+            kind=SIGNED, stream=request.account, wallet=request.wallet, data=data, payment=payload_id
+        )
         self._announcer.announce(connection, [signed])
 
     def around(self, effects: Effects[R]) -> "AnnouncedEffects[R]":
@@ -92,10 +95,18 @@ class PaymentEvents:
             "principal": payment.principal,
             "rule": payment.rule,
             "approval": payment.approval,
+            "requestId": intent.request_id or None,
         }
         # The same bytes may be signed again after they were rejected, which is another fact.
         key = f"{intent.id.hex()}:{intent.created_at_ms}"
-        said = Announcement(kind=kind, stream=intent.account, wallet=payment.wallet, data=data, key=key)
+        said = Announcement(
+            kind=kind,
+            stream=intent.account,
+            wallet=payment.wallet,
+            data=data,
+            key=key,
+            payment=intent.id,
+        )
         self._announcer.announce(connection, [said])
 
 

@@ -56,6 +56,14 @@ class Intent:
     """What the signature counts in the windows of rules (`core.coordination.windows`); given back while it is REJECTED."""
     created_at_ms: int
     resolved_at_ms: int | None = None
+    request_id: str = ""
+    """Names the request that had it signed; empty: none did, or it was not recorded."""
+    first_offered_at_ms: int | None = None
+    """When this service first offered it, as far as it knows: a process may end before it has noted an offer."""
+    last_offered_at_ms: int | None = None
+    last_answer: str | None = None
+    """Why the network's last word did not end it, for people."""
+    last_answer_at_ms: int | None = None
     is_new: bool = False
     """True in the process that has just stored it: no one has offered it yet, and this process makes the first offer."""
 

@@ -59,6 +59,14 @@ class PaymentRecord:
     attempts: int
     created_at_ms: int
     resolved_at_ms: int | None
+    request_id: str | None = None
+    """None: no request had it signed, or it was not recorded."""
+    first_offered_at_ms: int | None = None
+    """As far as this service knows; None: nothing is noted yet."""
+    last_offered_at_ms: int | None = None
+    last_answer: str | None = None
+    """Why the network's last word did not end it."""
+    last_answer_at_ms: int | None = None
     details: dict[str, Any] = field(default_factory=dict)
     """What else the ledger noted when it was signed."""
 
@@ -74,6 +82,7 @@ class PaymentFilter:
     principal: str | None = None
     token: str | None = None
     rule: str | None = None
+    request_id: str | None = None
     since_ms: int = 0
     until_ms: int | None = None
     is_stuck: bool = False
@@ -121,6 +130,7 @@ class Payments:
                 principal=wanted.principal,
                 token=wanted.token,
                 rule=wanted.rule,
+                request_id=wanted.request_id,
             )
         )
         return [payment_of(self._ledger, intent, now_ms) for intent in intents]
@@ -162,6 +172,11 @@ def payment_of(ledger: str, intent: Intent, now_ms: int) -> PaymentRecord:
         attempts=intent.attempts,
         created_at_ms=intent.created_at_ms,
         resolved_at_ms=intent.resolved_at_ms,
+        request_id=intent.request_id or None,
+        first_offered_at_ms=intent.first_offered_at_ms,
+        last_offered_at_ms=intent.last_offered_at_ms,
+        last_answer=intent.last_answer,
+        last_answer_at_ms=intent.last_answer_at_ms,
         details=details,
     )
 
@@ -170,7 +185,8 @@ def _waits_for(intent: Intent) -> str:
     if not intent.attempts:
         return "The client got the signature and submits it; the network has not shown it yet"
     times = "once" if intent.attempts == 1 else f"{intent.attempts} times"
-    return f"Offered {times}; the network has neither shown it nor proven that it never will"
+    word = "" if intent.last_answer is None else f" ({intent.last_answer})"
+    return f"Offered {times}; the network has neither shown it nor proven that it never will{word}"
 
 
 def newest_first(found: Iterable[PaymentRecord]) -> list[PaymentRecord]:
@@ -214,6 +230,15 @@ def document_of(one: PaymentRecord, network_id: str) -> dict[str, Any]:
         "approval": one.approval,
         "attempts": one.attempts,
         "createdAt": iso_instant(one.created_at_ms),
-        "resolvedAt": None if one.resolved_at_ms is None else iso_instant(one.resolved_at_ms),
+        "resolvedAt": _moment(one.resolved_at_ms),
+        "requestId": one.request_id,
+        "firstOfferedAt": _moment(one.first_offered_at_ms),
+        "lastOfferedAt": _moment(one.last_offered_at_ms),
+        "lastAnswer": one.last_answer,
+        "lastAnswerAt": _moment(one.last_answer_at_ms),
         "details": one.details,
     }
+
+
+def _moment(at_ms: int | None) -> str | None:
+    return None if at_ms is None else iso_instant(at_ms)

@@ -16,13 +16,14 @@ import structlog
 from sqlalchemy import Connection
 
 from strongroom.core.clock import Clock, Entropy
-from strongroom.core.errors import NotFound
+from strongroom.core.errors import NotFound, OutcomeUnknown, StrongroomError
 from strongroom.core.intents.follows import Follows
 from strongroom.core.intents.intent import Accepted, Intent, Pending, Rejected, Unknown, Verdict
 from strongroom.core.intents.store import (
     count_attempt,
     load_intent,
     load_open,
+    note_answer,
     record_accepted,
     record_pending,
     record_rejected,
@@ -33,10 +34,14 @@ from strongroom.core.runtime.fault_text import fault_text
 from strongroom.core.runtime.telemetry import ComponentHealth, Status
 from strongroom.core.runtime.work_health import EXPECTED
 from strongroom.core.storage.database import Database
+from strongroom.core.storage.errors import DatabaseUnavailable
 
 log = structlog.get_logger(__name__)
 
 R = TypeVar("R")
+SOON_S = 5.0
+"""Why an intent stands still is stored once it does so for so long, and again when it changes, or after `AGAIN_S`."""
+AGAIN_S = 60.0
 
 
 class Network(Protocol):
@@ -114,8 +119,18 @@ class _Running(Generic[R]):
     task: asyncio.Task[Resolution[R]] | None = None
     trouble: str | None = None
     """Why the last attempt did not resolve it."""
+    stored: "_Stored | None" = None
+    """What of it was stored last."""
     asked_once: asyncio.Event = field(default_factory=asyncio.Event)
     """Set after the first offer or question, answered or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """Why an intent stood still, as this process stored it."""
+
+    why: str
+    at_s: float
 
 
 class _NothingChanged(Exception):
@@ -253,6 +268,7 @@ class Resolver(Generic[R]):
                 match verdict:
                     case Unknown():  # not a failure: the bytes may be anywhere
                         self._note(running, verdict.why)
+                        await self._store_trouble(running)
                     case Pending():  # the network has the bytes, so there is no reason to ask more and more slowly
                         pause_s = self._pace.pending_pause_s
                         await self._store_pending(running, verdict)
@@ -264,6 +280,8 @@ class Resolver(Generic[R]):
                 raise  # nothing is left to resolve, and a caller may wait
             except Exception as error:  # noqa: BLE001 - no error may end the search for the outcome
                 self._note(running, fault_text(error), error)
+                if not isinstance(error, DatabaseUnavailable | OutcomeUnknown):
+                    await self._store_trouble(running)
             is_first = False
             running.intent = replace(running.intent, is_new=False)
             running.asked_once.set()
@@ -271,23 +289,39 @@ class Resolver(Generic[R]):
 
     async def _ask(self, running: _Running[R], *, is_first: bool) -> Verdict | Resolution[R]:
         if is_first and running.intent.attempts:
+            running.intent = _offered(running.intent, self._clock.now_ms())
             return _counting(await self._network.offer(running.intent), is_only=running.intent.attempts == 1)
         # Any other intent may already be with the network, so ask before offering.
         verdict = await self._follows.verdict(running.intent)
         if not isinstance(verdict, Unknown):
             return verdict
         # The count is committed before the bytes leave. A verdict that holds only for a single offer then no longer counts.
-        counted = await self._database.write(lambda connection: count_attempt(connection, running.intent))
+        offered = _offered(running.intent, self._clock.now_ms())
+        counted = await self._database.write(lambda connection: count_attempt(connection, offered))
         if counted is None:
             return await self._resolved_elsewhere(running) or Pending(stage=running.intent.stage)
         running.intent = counted
         return _counting(await self._network.offer(counted), is_only=False)
+
+    async def _store_trouble(self, running: _Running[R]) -> None:
+        """Stores why an intent stands still, so that every process can tell; not at each attempt, because most say the same."""
+        now_s, why, intent = self._clock.monotonic_s(), running.trouble, running.intent
+        stored = running.stored or _Stored(why="", at_s=running.since_s)
+        if why is None or now_s - stored.at_s < (AGAIN_S if stored.why == why else SOON_S):
+            return
+        now_ms = self._clock.now_ms()
+        running.stored = _Stored(why=why, at_s=now_s)
+        try:
+            await self._database.write(lambda connection: note_answer(connection, intent, why, now_ms))
+        except StrongroomError as error:  # it is for people alone, and the search goes on
+            log.warning("the reason is not stored", id=intent.id.hex(), why=fault_text(error))
 
     async def _store_pending(self, running: _Running[R], verdict: Pending) -> None:
         """Stores the new stage of an intent that is on its way."""
         running.trouble = verdict.trouble
         intent = running.intent
         if verdict.stage == intent.stage and not verdict.is_news:
+            await self._store_trouble(running)
             return
 
         def unit(connection: Connection) -> tuple[Intent, R]:
@@ -360,6 +394,12 @@ class Resolver(Generic[R]):
             why=why,
             exc_info=None if error is None or isinstance(error, EXPECTED) else error,
         )
+
+
+def _offered(intent: Intent, now_ms: int) -> Intent:
+    """As it is once it is offered now."""
+    first_ms = now_ms if intent.first_offered_at_ms is None else intent.first_offered_at_ms
+    return replace(intent, first_offered_at_ms=first_ms, last_offered_at_ms=now_ms)
 
 
 def _counting(verdict: Verdict, *, is_only: bool) -> Verdict:

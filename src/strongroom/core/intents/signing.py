@@ -150,6 +150,7 @@ class Signing:
             request=request_of(granted, unsigned.notes),
             wallet=request.wallet,
             token=request.principal.token,
+            request_id=request.principal.request_id,
             rule=granted.rule,
             stage=unsigned.stage,
             attempts=unsigned.attempts,

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, delete, select, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, case, delete, func, select, update
 
 from strongroom.core.chunks import chunks
 from strongroom.core.coordination.windows import count_again, give_back
@@ -48,6 +48,15 @@ _SAME_OPEN = (
     # The time tells an intent from itself after it was rejected and opened again: an old verdict must not reject the new one.
     _COLUMNS.created_at_ms == bindparam("known_created_at_ms"),
 )
+# What the process knows of its offers goes with whatever it stores anyway; where it knows nothing, what is stored stays.
+_OFFERS = {
+    "first_offered_at_ms": func.coalesce(
+        _COLUMNS.first_offered_at_ms, bindparam("known_first_ms", type_=BigInteger)
+    ),
+    "last_offered_at_ms": func.coalesce(
+        bindparam("known_last_ms", type_=BigInteger), _COLUMNS.last_offered_at_ms
+    ),
+}
 _ACCEPT = (
     update(table)
     .where(_COLUMNS.id == bindparam("intent_id"), _COLUMNS.outcome == bindparam("known_outcome"))
@@ -56,6 +65,7 @@ _ACCEPT = (
         stage=bindparam("new_stage"),
         reason=None,
         resolved_at_ms=bindparam("now_ms"),
+        **_OFFERS,
     )
 )
 _REJECT = (
@@ -68,6 +78,7 @@ _REJECT = (
         stage=bindparam("new_stage"),
         reason=bindparam("new_reason"),
         resolved_at_ms=bindparam("now_ms"),
+        **_OFFERS,
     )
 )
 _REJECT_UNSHARED = _REJECT.where(_COLUMNS.attempts == bindparam("known_attempts"))
@@ -76,10 +87,15 @@ _REJECT_ONLY_OFFER = _REJECT_UNSHARED.values(attempts=0)
 _MOVE = (
     update(table)
     .where(*_SAME_OPEN, _COLUMNS.stage == bindparam("known_stage"))
-    .values(stage=bindparam("new_stage"))
+    .values(stage=bindparam("new_stage"), **_OFFERS)
 )
 _KEEP_COUNTED = update(table).where(_COLUMNS.id == bindparam("intent_id")).values(counted=None)
-_COUNT_ATTEMPT = update(table).where(*_SAME_OPEN).values(attempts=_COLUMNS.attempts + 1)
+_COUNT_ATTEMPT = update(table).where(*_SAME_OPEN).values(attempts=_COLUMNS.attempts + 1, **_OFFERS)
+_NOTE_ANSWER = (
+    update(table)
+    .where(*_SAME_OPEN)
+    .values(last_answer=bindparam("new_answer"), last_answer_at_ms=bindparam("now_ms"), **_OFFERS)
+)
 _MAX_IN = 500
 
 
@@ -167,7 +183,7 @@ def list_intents(
 
 def record_accepted(connection: Connection, intent: Intent, verdict: Accepted, now_ms: int) -> Intent | None:
     """Stores the intent as ACCEPTED; None if it was ACCEPTED before. It overrules REJECTED too: the ledger decides."""
-    values = {"intent_id": intent.id, "new_stage": verdict.stage, "now_ms": now_ms}
+    values = {"intent_id": intent.id, "new_stage": verdict.stage, "now_ms": now_ms, **_offers(intent)}
     if connection.execute(_ACCEPT, values | {"known_outcome": Outcome.OPEN}).rowcount != 1:
         if connection.execute(_ACCEPT, values | {"known_outcome": Outcome.REJECTED}).rowcount != 1:
             return None
@@ -241,6 +257,11 @@ def record_pending(connection: Connection, intent: Intent, verdict: Pending) -> 
     return replace(intent, stage=verdict.stage, is_new=False)
 
 
+def note_answer(connection: Connection, intent: Intent, answer: str, now_ms: int) -> None:
+    """Stores why the network's last word did not end the intent, for who asks where it stands still."""
+    connection.execute(_NOTE_ANSWER, {**_known(intent), "new_answer": answer, "now_ms": now_ms})
+
+
 def count_attempt(connection: Connection, intent: Intent) -> Intent | None:
     """Counts one more attempt before the intent is offered again, and returns it as stored; None if it is no longer OPEN.
 
@@ -288,11 +309,20 @@ def intent_of(row: Row[Any]) -> Intent:
         token=row.token,
         rule=row.rule,
         counted=row.counted,
+        request_id=row.request_id or "",
+        first_offered_at_ms=row.first_offered_at_ms,
+        last_offered_at_ms=row.last_offered_at_ms,
+        last_answer=row.last_answer,
+        last_answer_at_ms=row.last_answer_at_ms,
     )
 
 
 def _known(intent: Intent) -> dict[str, Any]:
-    return {"intent_id": intent.id, "known_created_at_ms": intent.created_at_ms}
+    return {"intent_id": intent.id, "known_created_at_ms": intent.created_at_ms, **_offers(intent)}
+
+
+def _offers(intent: Intent) -> dict[str, Any]:
+    return {"known_first_ms": intent.first_offered_at_ms, "known_last_ms": intent.last_offered_at_ms}
 
 
 def _row(intent: Intent) -> dict[str, Any]:
@@ -315,4 +345,9 @@ def _row(intent: Intent) -> dict[str, Any]:
         "token": intent.token,
         "rule": intent.rule,
         "counted": intent.counted,
+        "request_id": intent.request_id or None,
+        "first_offered_at_ms": intent.first_offered_at_ms,
+        "last_offered_at_ms": intent.last_offered_at_ms,
+        "last_answer": intent.last_answer,
+        "last_answer_at_ms": intent.last_answer_at_ms,
     }

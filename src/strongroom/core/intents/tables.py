@@ -31,8 +31,16 @@ intent = Table(
     Column("rule", exact_text(190)),
     # NULL also once it can never be given back, see `core.intents.store`.
     Column("counted", LONG_TEXT),
+    # NULL where nobody's request had it signed.
+    Column("request_id", ascii_text(128)),
+    # What this service knows of its offers; NULL: nothing yet.
+    Column("first_offered_at_ms", BigInteger),
+    Column("last_offered_at_ms", BigInteger),
+    Column("last_answer", LONG_TEXT),
+    Column("last_answer_at_ms", BigInteger),
     Index("strongroom_intent_outcome", "outcome", "created_at_ms"),
     Index("strongroom_intent_account", "account", "created_at_ms"),
     Index("strongroom_intent_wallet", "wallet", "created_at_ms"),
     Index("strongroom_intent_time", "created_at_ms"),
+    Index("strongroom_intent_request", "request_id"),
 )

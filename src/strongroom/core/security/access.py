@@ -58,7 +58,7 @@ class Principal:
     is_checked: bool = True
     """False: the service was sealed when the request came, so that its token's row could not be checked; it signs and changes nothing."""
     request_id: str = ""
-    """Names the request in the audit trail; empty: what asks has no such id."""
+    """Names the request, in the audit trail and in what it signs; empty: what asks has no such id. Callers choose it: it proves nothing."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,13 +68,15 @@ class Principal:
     @property
     def rights(self) -> dict[str, Any]:
         """What must be known of the principal, beside its name, when its request is carried out later; there is no secret in it."""
-        return {
+        known = {
             "scopes": sorted(self.scopes),
             "limits": self.limits,
             "token": self.token,
             "source": self.source,
             "makers": list(self.makers),
         }
+        # Not where there is none: rows of earlier versions are tagged as they were written.
+        return {**known, "requestId": self.request_id} if self.request_id else known
 
     def may(self, scope: str) -> bool:
         ledger, _, right = scope.partition(":")
@@ -100,6 +102,7 @@ def principal_with(name: str, rights: Mapping[str, Any]) -> Principal:
         token=rights.get("token"),
         source=rights.get("source", ""),
         makers=tuple(rights.get("makers", ())),
+        request_id=rights.get("requestId", ""),
     )
 
 

@@ -64,6 +64,7 @@ class WebhookAnnouncer:
                         kind=one.kind,
                         stream=one.stream,
                         payload=payload,
+                        payment=one.payment,
                         now_ms=now_ms,
                     )
                     for endpoint in wanting

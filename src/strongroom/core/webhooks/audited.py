@@ -57,7 +57,13 @@ class AuditedEvents:
         kind = KINDS.get(action)
         if kind is None or not self._announcer.wants(connection, kind):
             return
-        data = {"action": action, "subject": subject, "principal": principal.name, "details": details or {}}
+        data = {
+            "action": action,
+            "subject": subject,
+            "principal": principal.name,
+            "requestId": principal.request_id or None,
+            "details": details or {},
+        }
         wallet = _wallet(action, subject, details or {})
         stream = f"{action.partition('.')[0]}:{subject}"[:190] if kind.startswith(_OF_ONE) else _RULES
         self._announcer.announce(

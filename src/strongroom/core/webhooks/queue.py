@@ -105,7 +105,16 @@ def insert_events(connection: Connection, rows: Sequence[dict[str, Any]]) -> Non
     insert_ignore(connection, table, rows)
 
 
-def row_of(*, endpoint: str, event: str, kind: str, stream: str, payload: str, now_ms: int) -> dict[str, Any]:
+def row_of(
+    *,
+    endpoint: str,
+    event: str,
+    kind: str,
+    stream: str,
+    payload: str,
+    payment: bytes | None = None,
+    now_ms: int,
+) -> dict[str, Any]:
     return {
         "endpoint": endpoint,
         "event": event,
@@ -116,6 +125,7 @@ def row_of(*, endpoint: str, event: str, kind: str, stream: str, payload: str, n
         "state": EventState.WAITING.value,
         "attempts": 0,
         "due_at_ms": now_ms,
+        "payment": payment,
     }
 
 

@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, UniqueConstraint
 from sqlalchemy.dialects import mysql
 
-from strongroom.core.storage.database import ascii_text, exact_text
+from strongroom.core.storage.database import ascii_text, binary, exact_text
 from strongroom.core.storage.tables import BIG_ID, LONG_TEXT, metadata
 
 SEALED = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
@@ -44,10 +44,13 @@ event = Table(
     Column("status", Integer),
     Column("trouble", LONG_TEXT),
     Column("ended_at_ms", BigInteger),
+    Column("payment", binary(32)),
     UniqueConstraint("endpoint", "event", name="strongroom_webhook_event_once"),
     Index("strongroom_webhook_event_stream", "endpoint", "state", "stream", "id"),
     Index("strongroom_webhook_event_new", "state", "id"),
     Index("strongroom_webhook_event_ended", "state", "ended_at_ms"),
+    Index("strongroom_webhook_event_payment", "payment"),
     sqlite_autoincrement=True,  # ids are the order of a stream, so none may be used twice
 )
-"""One event for one endpoint. `since_ms`: when the time began after which it is dead; NULL: it was not tried yet."""
+"""One event for one endpoint. `since_ms`: when the time began after which it is dead; NULL: it was not tried yet.
+`payment`: the id of the payment that it tells of; NULL: of none."""

@@ -9,10 +9,11 @@ from strongroom.hathor.wallets.registry import Wallet
 class Caller:
     """The holder of a token, and the wallet that the token is for."""
 
-    def __init__(self, principal: Principal, reader: WalletReader, source: str) -> None:
-        """`source`: where the request came from, as `core.http.forwarded` names clients."""
+    def __init__(self, principal: Principal, reader: WalletReader, source: str, request_id: str = "") -> None:
+        """`source`: where the request came from, as `core.http.forwarded` names clients. `request_id`: empty if it has none."""
         self.principal = principal
         self.source = source
+        self.request_id = request_id
         self._reader = reader
 
     @property

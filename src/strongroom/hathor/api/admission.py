@@ -10,6 +10,7 @@ from strongroom.core.coordination.rates import Rate
 from strongroom.core.errors import Forbidden, RateLimited, Unauthenticated
 from strongroom.core.http.client import client_of
 from strongroom.core.http.forwarded import TrustedProxies
+from strongroom.core.http.requests.named import id_in, identified
 from strongroom.core.security.attempts import Attempts
 from strongroom.core.security.credentials import Credentials
 from strongroom.hathor.api.access import Caller
@@ -96,4 +97,5 @@ class Admission:
             raise forbidden_route() from error
         if full and principal.mode is Mode.READ_ONLY:
             raise forbidden_route()
-        return Caller(principal, self._reader, source)
+        identified(request.scope, f"wallet:{principal.wallet_id}")
+        return Caller(principal, self._reader, source, id_in(request.scope))

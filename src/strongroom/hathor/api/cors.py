@@ -16,6 +16,8 @@ HEADERS = [
     (b"access-control-allow-headers", b"Authorization,Content-Type,X-Api-Key,Strongroom-Amounts,*"),
     (b"access-control-allow-methods", b"GET,POST,PUT,DELETE,OPTIONS"),
 ]
+EXPOSED = (b"access-control-expose-headers", b"X-Request-Id")
+"""A page may read the id of its request, which the original's gateway gives in a header of another name."""
 
 
 class OpenToAllPages:
@@ -27,11 +29,11 @@ class OpenToAllPages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def open_to_all(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *HEADERS]
+                message["headers"] = [*message["headers"], *HEADERS, EXPOSED]
             await send(message)
 
         if scope["type"] == ScopeType.HTTP and scope["method"] == HTTPMethod.OPTIONS:
-            await open_to_all({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS]})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
         await self._application(scope, receive, open_to_all)

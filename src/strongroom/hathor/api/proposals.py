@@ -118,7 +118,7 @@ class ProposalController(Controller):
         except Refusal:
             await _check_open(proposals, owner, proposal_id)
             raise
-        caller = wallet_caller(wallet.id, owner.source)
+        caller = wallet_caller(wallet.id, owner.source, owner.request_id)
         outcome = await send(submitter, wallet.id, proposal_id, transaction, raw, caller)
         return sent_answer(outcome, proposal_id, tx_hex)
 

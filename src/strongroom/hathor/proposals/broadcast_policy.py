@@ -75,9 +75,11 @@ _SPENT = Statement(
 )
 
 
-def wallet_caller(wallet_id: str, source: str) -> Principal:
-    """A wallet that has its own transaction broadcast. `source`: where its request came from."""
-    return Principal(name=f"wallet:{wallet_id}", scopes=frozenset({SCOPE}), source=source)
+def wallet_caller(wallet_id: str, source: str, request_id: str = "") -> Principal:
+    """A wallet that has its own transaction broadcast. `source`: where its request came from; `request_id` names it."""
+    return Principal(
+        name=f"wallet:{wallet_id}", scopes=frozenset({SCOPE}), source=source, request_id=request_id
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -212,6 +212,7 @@ def begin_broadcast(
             request=request_of(granted, {"proposal": proposal_id}),
             wallet=asked.wallet,
             token=asked.principal.token,
+            request_id=asked.principal.request_id,
             rule=granted.rule,
             counted=granted.counted,
             stage=SENDING,

@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Request
 
 from strongroom.core.errors import Forbidden, Unauthenticated
-from strongroom.core.http.client import credentials_of
+from strongroom.core.http.client import credentials_of, with_request
 from strongroom.core.http.door import DoorRules, refused_body
 from strongroom.core.http.forwarded import TrustedProxies
 from strongroom.core.security.access import Principal
@@ -31,7 +31,7 @@ class LegacyAccess:
         """Returns who asks. Raises: Refusal: 401, 403 or 415; Forbidden, RateLimited: what its token does not allow."""
         credentials = credentials_of(request, self._proxies)
         try:
-            principal = await self._gatekeeper.identify(credentials)
+            principal = with_request(await self._gatekeeper.identify(credentials), request)
         except Unauthenticated as error:
             raise unauthorized() from error
         try:
