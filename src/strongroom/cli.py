@@ -9,6 +9,8 @@ import typer
 import uvloop
 
 from strongroom.commands import backup, doctor
+from strongroom.commands.about import completion, health
+from strongroom.commands.about.version import show_version
 from strongroom.commands.context import Administrator, print_ready, require_known
 from strongroom.commands.lazy import LazyCommands, titles
 from strongroom.commands.migrate import DryRun
@@ -36,10 +38,22 @@ application = typer.Typer(
 application.command("sync")(sync)
 application.command("backup")(backup.backup)
 application.command("doctor")(doctor.doctor)
+application.command("health")(health.health)
+application.command("completion")(completion.completion)
 
 Ledgers = Annotated[
     list[str] | None, typer.Argument(help=f"Which ledgers: {NAMES}. Default: all configured.")
 ]
+
+
+@application.callback()
+def strongroom(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Tell what this is, and end."),
+    ] = False,
+) -> None:
+    """The options of the service itself."""
 
 
 @application.command()

@@ -57,6 +57,11 @@ class AttoDefinition(LedgerDefinition[AttoSettings, "AttoLedger"]):
     def read_settings(self, environment: Environment, data: Path, host: str) -> AttoSettings:
         return read_atto_settings(environment, data, host)
 
+    def engines(self) -> Mapping[str, str]:
+        from strongroom.atto.gateway.work_engines import load_engine
+
+        return {"proof of work": load_engine().name}
+
     def make(self, settings: AttoSettings, surroundings: Surroundings) -> "AttoLedger":
         from strongroom.atto.ledger import AttoLedger
 

@@ -243,6 +243,10 @@ class LedgerDefinition(ABC, Generic[S, L]):
         del settings
         raise VaultError(f"The ledger {self.name} has no key for its audit trail", code="key_missing")
 
+    def engines(self) -> Mapping[str, str]:
+        """What does a work that has a slower stand-in, by the work: `{"proof of work": "native"}`."""
+        return {}
+
     def scopes(self) -> Mapping[str, str]:
         """The scopes of the ledger's API tokens, each with what it allows; empty if the ledger has no tokens."""
         return {}

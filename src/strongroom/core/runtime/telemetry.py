@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from strongroom.core.runtime.build import read_build
 from strongroom.core.runtime.readings import Reading
 
 SECRET_WORDS = (
@@ -100,6 +101,10 @@ class Metrics:
         self._readings: dict[str, Reading] = {}
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
+        build = read_build()
+        Info("strongroom_build", "What runs; always 1.", registry=self.registry).info(
+            {"version": build.version, "commit": build.commit, "python": build.python}
+        )
         self.http_requests = self.histogram(
             "http_server_requests_seconds",
             "Duration of HTTP requests.",
