@@ -64,6 +64,7 @@ def test_a_good_installation_is_all_good(copy: Installation) -> None:
         "bittensor tokens": "good",
         "bittensor keys": "good",
         "bittensor chain": "good",
+        "bittensor proxies": "good",
     }
     assert found["atto database"][1] == f"sqlite:///{copy.variables['STRONGROOM_DATA']}/atto.sqlite3"
 

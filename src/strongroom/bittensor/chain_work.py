@@ -7,6 +7,7 @@ from strongroom.bittensor.calls.remote_signing import RemoteSigning
 from strongroom.bittensor.calls.service import Calls
 from strongroom.bittensor.extrinsics.effects import ExtrinsicEffects, ExtrinsicResolver
 from strongroom.bittensor.extrinsics.network import ExtrinsicNetwork
+from strongroom.bittensor.extrinsics.proxy_watch import ProxyWatch
 from strongroom.bittensor.extrinsics.signing import ExtrinsicSigning
 from strongroom.bittensor.extrinsics.submitter import Submitter
 from strongroom.bittensor.gateway.genesis_pin import GenesisPin
@@ -35,9 +36,11 @@ CHAIN: Final = "bittensorChain"
 EXTRINSICS: Final = "bittensorExtrinsics"
 JOBS: Final = "bittensorJobs"
 PURGE: Final = "bittensorPurge"
+PROXIES: Final = "bittensorProxies"
 RESOLVER_LEASE: Final = "resolver"
 JOBS_LEASE: Final = "jobs"
 CHECK_S: Final = 10.0
+PROXIES_S: Final = 60.0
 SWEEP_S: Final = 2.0
 PACE: Final = Pace(noun="extrinsics", pending_pause_s=0.5, worrying_age_s=900.0)
 
@@ -143,6 +146,7 @@ class ChainWork:
         self._approved = ApprovedCalls(
             weights=self.weights, calls=self.calls, database=database, wake=self._runner.wake
         )
+        self._proxies = ProxyWatch(self.chain, database)
         self._retention = Retention(days=settings.retention_days, database=database, clock=clock)
 
     def start(self, *beside: Loop) -> None:
@@ -150,6 +154,8 @@ class ChainWork:
         ledger, loops = self._ledger, self._ledger.loops
         ask = NodeGauges(ledger.definition.name, ledger.metrics, ledger.clock).asking(self._heights)
         loops.start(loops.every(CHAIN, CHECK_S, ask, down_after=1, max_pause_s=CHECK_S))
+        loops.start(loops.every(PROXIES, PROXIES_S, self._proxies.look, part="look"))
+        loops.check(PROXIES, self._proxies.check, part="relations")
         loops.check(EXTRINSICS, self._resolver.check, part="open")
         loops.check(JOBS, self._runner.check, part="tries")
         resolver, runner = self._resolver, self._runner

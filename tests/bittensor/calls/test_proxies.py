@@ -25,11 +25,13 @@ from strongroom.bittensor.tables import key as key_table
 from strongroom.core.clock import SystemClock
 from strongroom.core.errors import Conflict
 from strongroom.core.intents.store import list_intents
+from strongroom.core.runtime.telemetry import Status
 from strongroom.core.security.access import OPERATOR
 from strongroom_sandbox.bittensor.chain.genesis import Genesis
 from strongroom_sandbox.bittensor.changes import create_subnet
 from strongroom_sandbox.bittensor.codec.runtime import Runtime, shipped_runtime
 from strongroom_sandbox.bittensor.codec.scale import Reader, ScaleError
+from strongroom_sandbox.bittensor.execution import accounts
 from strongroom_sandbox.bittensor.execution.dispatch import Context
 from strongroom_sandbox.bittensor.node.node import Node, Production
 from support.bittensor.live_node import NETUID, LiveNode, live_node
@@ -294,3 +296,32 @@ class TestLentSignatures:
         there = {f"SubtensorModule.{function}" for function in ALLOWED[ProxyType.STAKING]} & set(samples)
         assert sorted(signed) == [(name, True) for name in sorted(there)]
         assert len(there) == 10
+
+
+async def test_health_says_what_the_chain_has_against_it(node: LiveNode, service: BittensorService) -> None:
+    watch = service.ledger.chain_work._proxies
+
+    async def told() -> tuple[Status, str | None]:
+        await watch.look()
+        found = service.health.components()["bittensorProxies"]
+        return found.status, found.detail
+
+    assert (await told())[0] is Status.UP
+    named = f"{DELEGATE.address} is"
+    for types, delay, problem in (
+        ((), 0, f"{named} no {STAKING} on the chain: the coldkey has to add it"),
+        (("NonTransfer",), 0, f"{named} no {STAKING} on the chain, but of the type NonTransfer"),
+        (
+            ("Staking",),
+            9,
+            f"{named} a {STAKING} with a delay of 9 blocks, and so cannot call: it needs one without",
+        ),
+    ):
+        relate(node, *types, delay=delay)
+        assert await told() == (Status.DEGRADED, f"payer: {problem}")
+    relate(node, "Staking")
+    node.node.produce(lambda ctx: accounts.set_free(ctx, DELEGATE.public_key, 9_999_999), empty=True)
+    poor = f"payer: {DELEGATE.address} has 9999999 rao to pay fees with, and should have 10000000"
+    assert await told() == (Status.DEGRADED, poor)
+    await node.close()
+    assert await told() == (Status.DEGRADED, poor)

@@ -1,23 +1,28 @@
 """What `strongroom doctor` asks of the Bittensor ledger."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
+from strongroom.bittensor.extrinsics.proxy_watch import find_proxies
 from strongroom.bittensor.gateway.genesis_pin import GenesisPin
 from strongroom.bittensor.gateway.node import NodeChain
 from strongroom.bittensor.keystore.holdings import KeyHoldings
 from strongroom.bittensor.settings import BittensorSettings
 from strongroom.core.clock import SystemClock, SystemEntropy
-from strongroom.core.errors import Unavailable
+from strongroom.core.errors import Conflict, Unavailable
 from strongroom.core.ledger.contract import Check
 from strongroom.core.ledger.installed import Installed, reading
 from strongroom.core.ledger.key_backends import opened_backends
 from strongroom.core.security.custody.opening import inspect_holdings
+from strongroom.core.storage.database import Database
 
 
 def bittensor_checks(one: Installed, bittensor: BittensorSettings) -> dict[str, Check]:
     return {
         "bittensor keys": partial(_keys, one, bittensor),
         "bittensor chain": partial(_chain, one, bittensor),
+        "bittensor proxies": partial(_proxies, one, bittensor),
     }
 
 
@@ -31,6 +36,28 @@ async def _keys(one: Installed, bittensor: BittensorSettings) -> str:
 
 
 async def _chain(one: Installed, bittensor: BittensorSettings) -> str:
+    async with _opened(one, bittensor) as (chain, _):
+        runtime, heads = await chain.runtime(), await chain.heads()
+    return f"runtime {runtime.spec_version}, block {heads.best.number}, final {heads.final.number}"
+
+
+async def _proxies(one: Installed, bittensor: BittensorSettings) -> str:
+    """Checks that the chain knows the proxies that are here, and that they can pay fees."""
+    async with _opened(one, bittensor) as (chain, database):
+        found = await find_proxies(chain, database)
+    if found.problems:
+        raise Conflict("; ".join(found.problems))
+    if not found.wallets:
+        return "no wallet has a proxy in place of its coldkey"
+    coldkeys = (
+        f"; the vault has the coldkeys of {', '.join(found.with_coldkey)} too" if found.with_coldkey else ""
+    )
+    return f"the chain lets those of {', '.join(found.wallets)} call, and they can pay fees{coldkeys}"
+
+
+@asynccontextmanager
+async def _opened(one: Installed, bittensor: BittensorSettings) -> AsyncIterator[tuple[NodeChain, Database]]:
+    """Raises: Unavailable: the database or the chain does not answer."""
     clock = SystemClock()
     async with reading(one) as database:
         pin = GenesisPin(database, bittensor.network, clock)
@@ -38,9 +65,8 @@ async def _chain(one: Installed, bittensor: BittensorSettings) -> str:
             bittensor.chain_endpoints, check_genesis=pin.compare, clock=clock, entropy=SystemEntropy()
         )
         try:
-            runtime, heads = await chain.runtime(), await chain.heads()
+            yield chain, database
         except Unavailable as error:
             raise Unavailable(f"the chain: {error.message}") from error
         finally:
             await chain.close()
-    return f"runtime {runtime.spec_version}, block {heads.best.number}, final {heads.final.number}"
