@@ -1,6 +1,7 @@
-"""A private MariaDB server in a temporary folder."""
+"""A private MariaDB server in a temporary folder, or one of MySQL where `scripts/test-mysql` names its program."""
 
 import getpass
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,18 @@ INIT_SQL = f"""\
 CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';
 GRANT ALL ON *.* TO '{USER}'@'%';
 """  # one statement a line, or the server runs none
+MYSQL_PROGRAM = "STRONGROOM_TEST_MYSQLD"
+"""The variable with MySQL's `mysqld`: set, every test that asks for MariaDB gets MySQL."""
+MYSQL = (
+    "--mysqlx=OFF",
+    "--secure-file-priv=NULL",
+    "--skip-name-resolve",
+    "--performance-schema=OFF",
+    "--innodb-fast-shutdown=2",
+    "--innodb-file-per-table=0",
+    "--innodb-redo-log-capacity=64M",
+    "--disable-log-bin",
+)
 FAST = (
     "--skip-name-resolve",
     "--performance-schema=OFF",
@@ -93,9 +106,13 @@ class MariaDB:
 
     def _start(self) -> Process:
         (self._folder / "init.sql").write_text(INIT_SQL)
+        mysqld = mysql_program()
+        engine = (
+            [f"--innodb-log-file-size={max(16, self._memory_mib // 4)}M", *FAST] if mysqld is None else MYSQL
+        )
         process = Process(
             [
-                program("mariadbd"),
+                mysqld or program("mariadbd"),
                 "--no-defaults",
                 *_folders(self._folder),
                 f"--init-file={self._folder / 'init.sql'}",
@@ -104,14 +121,14 @@ class MariaDB:
                 "--bind-address=127.0.0.1",
                 f"--port={self.port}",
                 f"--innodb-buffer-pool-size={self._memory_mib}M",
-                f"--innodb-log-file-size={max(16, self._memory_mib // 4)}M",
-                *FAST,
+                *engine,
                 *self._options,
             ],
             environment=self._environment,
         )
         try:
-            process.wait_for("ready for connections")
+            # MySQL says so of its temporary server and of its plugins as well: the port is in the line of the real one.
+            process.wait_for("ready for connections" if mysqld is None else f"port: {self.port}")
         except BaseException:
             process.kill()
             raise
@@ -127,6 +144,25 @@ def _folders(folder: Path) -> list[str]:
     ]
 
 
+def mysql_program() -> str | None:
+    """MySQL's server where tests shall run on it; None: they run on MariaDB."""
+    return os.environ.get(MYSQL_PROGRAM) or None
+
+
+def _install(folder: Path) -> list[str]:
+    """The command that makes an empty data folder."""
+    mysqld = mysql_program()
+    if mysqld is not None:
+        return [mysqld, "--no-defaults", "--initialize-insecure", *_folders(folder)]
+    return [
+        program("mariadb-install-db"),
+        "--no-defaults",
+        *_folders(folder),
+        "--auth-root-authentication-method=normal",
+        "--skip-test-db",
+    ]
+
+
 @contextmanager
 def running_mariadb(
     *,
@@ -139,13 +175,7 @@ def running_mariadb(
     with tempfile.TemporaryDirectory(prefix="mariadb-") as name:
         folder = Path(name)
         (folder / "tmp").mkdir()
-        install = [
-            program("mariadb-install-db"),
-            "--no-defaults",
-            *_folders(folder),
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-        ]
+        install = _install(folder)
         installed = subprocess.run(install, check=False, capture_output=True, text=True)
         assert installed.returncode == 0, installed.stdout + installed.stderr
         server = MariaDB(

@@ -61,7 +61,10 @@ class Schemas:
         names = _names(components)
         if names not in self._dumps:
             template = server.set(database=f"template_{'_'.join(('core', *names))}")
-            execute_elsewhere(server, f"CREATE OR REPLACE DATABASE {template.database} CHARACTER SET utf8mb4")
+            name = template.database
+            execute_elsewhere(
+                server, f"DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name} CHARACTER SET utf8mb4"
+            )
             _migrate(template, components)
             self._dumps[names] = dumped(template)
         return self._dumps[names]

@@ -12,7 +12,7 @@ from strongroom.core.storage.check import check_database
 from strongroom.core.storage.database import Database
 from strongroom.core.storage.errors import ConnectionSevered, DatabaseUnusable
 from support.databases import execute_elsewhere
-from support.mariadb import MariaDB
+from support.mariadb import MariaDB, mysql_program
 
 
 async def test_a_sound_database_is_checked_and_left_as_it_was(database: Database) -> None:
@@ -80,13 +80,14 @@ async def test_a_server_that_can_only_be_read_is_not_up(mariadb: MariaDB, databa
         with pytest.raises(DatabaseUnusable, match="SQLITE_READONLY"):
             await check_database(database)
         return
-    execute_elsewhere(mariadb.url(), "SET GLOBAL tx_read_only = ON")
+    read_only = "tx_read_only" if mysql_program() is None else "transaction_read_only"
+    execute_elsewhere(mariadb.url(), f"SET GLOBAL {read_only} = ON")
     later = Database(database.url)
     try:
         with pytest.raises(ConnectionSevered):
             await check_database(later)
     finally:
-        execute_elsewhere(mariadb.url(), "SET GLOBAL tx_read_only = OFF")
+        execute_elsewhere(mariadb.url(), f"SET GLOBAL {read_only} = OFF")
         await later.close()
 
 
