@@ -32,6 +32,7 @@ from strongroom.core.runtime.background import Background, cancel_all
 from strongroom.core.runtime.backoff import Backoff
 from strongroom.core.runtime.health_metrics import show_health
 from strongroom.core.runtime.loop_watch import LoopWatch
+from strongroom.core.runtime.stopping import Stop
 from strongroom.core.runtime.telemetry import Health, Metrics
 from strongroom.core.runtime.work_health import WorkHealth
 from strongroom.core.security.attempts import Attempts
@@ -69,7 +70,8 @@ async def serve(
     settings.data.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         surfaces = [_management(settings, health, metrics)]
-        before_stop: list[Callable[[], Awaitable[None]]] = [_drain(health)]
+        gate = _gate(settings.connections, metrics)
+        before_stop: list[Callable[[], Awaitable[None]]] = []
         if networks is not None:
             stack.push_async_callback(networks.close)
             surfaces += networks.open()
@@ -80,7 +82,6 @@ async def serve(
         certificates = Certificates(settings.tls, SystemClock(), health, metrics)
         background.start(certificates.run())
         listeners = _bind(surfaces, settings, Gate(settings.connections, metrics), certificates)
-        gate = _gate(settings.connections, metrics)
         ledgers = _ledgers(settings, health, metrics)
         show_health(metrics, health, [ledger.definition.name for ledger in ledgers])
         for ledger in ledgers:
@@ -101,7 +102,8 @@ async def serve(
             return [ledger.failed for ledger in ledgers] if workers_alone else []
 
         with _on_hangup(certificates.refresh if settings.tls else None):
-            await _run(listeners, ready, before_stop, opening=open_all, failures=failures)
+            stop = Stop(lambda: _drain(health, gate), drain_s=settings.connections.drain_s)
+            await _run(listeners, ready, before_stop, stop, opening=open_all, failures=failures)
 
 
 def _ledgers(settings: Settings, health: Health, metrics: Metrics) -> list[Ledger]:
@@ -141,7 +143,7 @@ async def _open(
     waits.succeeded()
     if networks is not None:
         await networks.seed_wallets(ledger)
-    before_stop.insert(1, ledger.drain)
+    before_stop.insert(0, ledger.drain)
     ledger.start()
 
 
@@ -154,17 +156,15 @@ async def _together(works: Iterable[Awaitable[None]]) -> None:
         await cancel_all(tasks)
 
 
-def _drain(health: Health) -> Callable[[], Awaitable[None]]:
-    async def drain() -> None:
-        health.drain()
-
-    return drain
+def _drain(health: Health, gate: Gate) -> None:
+    health.drain()
+    gate.is_draining = True
 
 
 async def serve_networks(networks: LocalNetworks, ready: Ready) -> None:
     """Runs local networks alone, until a signal."""
     try:
-        await _run([Listener(surface) for surface in networks.open()], ready, [networks.close])
+        await _run([Listener(surface) for surface in networks.open()], ready, [networks.close], Stop())
     finally:
         await networks.close()
 
@@ -229,19 +229,17 @@ async def _run(
     listeners: list[Listener],
     ready: Ready,
     before_stop: Sequence[Callable[[], Awaitable[None]]],
+    stop: Stop,
     *,
     opening: Callable[[], Awaitable[None]] | None = None,
     failures: Callable[[], Sequence[asyncio.Future[None]]] = tuple,
 ) -> None:
-    """Serves until a signal says stop (or `opening` or one of the `failures` fails, which is raised), then lets running requests end.
+    """Serves until `stop` (or `opening` or one of the `failures` fails, which is raised), then lets running requests end.
 
     A server waits for its open responses, so `before_stop` ends what would keep them open. The first listener, which has
     the health, stops last.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop.listen()
     tasks = [asyncio.ensure_future(listener.serve()) for listener in listeners]
     stopped: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
     opened = asyncio.ensure_future(_opened(listeners, opening))
@@ -252,8 +250,10 @@ async def _run(
             gc.freeze()  # the program itself: to look through it again takes 100 ms, in which nobody is answered
             ready({listener.surface.name: listener.url for listener in listeners})
             await (await _first(stopped, *failures()))
+            await stop.drained()
         log.info("stopping")
     finally:
+        stop.begin()
         await cancel_all((opened, stopped))
         for end in before_stop:
             await end()

@@ -11,6 +11,7 @@ from strongroom import server
 from strongroom.core.http.exposure import Access
 from strongroom.core.http.listener import Listener, Surface
 from strongroom.core.http.management import create_management
+from strongroom.core.runtime.stopping import Stop
 from strongroom.core.runtime.telemetry import Health, Metrics
 from support.waiting import PATIENCE_S
 
@@ -31,7 +32,7 @@ async def test_from_sigterm_on_it_is_not_ready_and_still_alive() -> None:
     management = surface("management", create_management(health, Metrics("test")))
     listeners = [Listener(management), Listener(surface("slow", slow))]
     ready: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
-    running = asyncio.ensure_future(server._run(listeners, ready.set_result, [server._drain(health)]))
+    running = asyncio.ensure_future(server._run(listeners, ready.set_result, [], Stop(health.drain)))
     urls = await ready
     async with httpx2.AsyncClient(verify=False, trust_env=False, timeout=PATIENCE_S) as client:
 

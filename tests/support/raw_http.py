@@ -109,9 +109,10 @@ async def a_head_has_begun(listener: Listener) -> None:
 
 class House:
     def __init__(
-        self, listener: Listener, application: Application, metrics: Metrics, timers: Timers
+        self, listener: Listener, gate: Gate, application: Application, metrics: Metrics, timers: Timers
     ) -> None:
         self.listener = listener
+        self.gate = gate
         self.timers = timers
         self.application = application
         self.metrics = metrics
@@ -197,12 +198,13 @@ async def house(
         max_body=max_body,
         dialect=dialect,
     )
-    listener = Listener(surface, gate=Gate(limits, metrics))
+    gate = Gate(limits, metrics)
+    listener = Listener(surface, gate=gate)
     with Timers() as timers:
         serving = asyncio.create_task(listener.serve())
         await listener.started()
         try:
-            yield House(listener, application, metrics, timers)
+            yield House(listener, gate, application, metrics, timers)
         finally:
             listener.stop()
             application.may_answer.set()

@@ -168,9 +168,12 @@ async def test_the_host_in_an_absolute_target_replaces_the_host_header() -> None
         assert (await application.speak("GET http://localhost/x HTTP/1.1", *two))[0] == 400
 
 
-async def test_a_request_of_the_old_protocol_without_a_host_comes_in_where_hosts_are_not_checked() -> None:
+async def test_a_request_of_the_old_protocol_without_a_host_only_reads_where_hosts_are_checked() -> None:
+    """As HAProxy asks for a process's health, unless it is told otherwise."""
     async with house() as application:
-        assert (await application.speak("GET /x HTTP/1.0"))[0] == 403
+        assert (await application.speak("GET /x HTTP/1.0"))[0] == OK
+        assert (await application.speak("GET /x HTTP/1.0", "Sec-Fetch-Site: cross-site"))[0] == 403
+        assert (await application.speak("POST /x HTTP/1.0", "Content-Length: 0"))[0] == 403
         assert (await application.speak("GET /x HTTP/1.0", "Host: 127.0.0.1"))[0] == OK
     async with house(host=EVERYWHERE) as application:
         assert (await application.speak("GET /x HTTP/1.0"))[0] == OK

@@ -27,6 +27,7 @@ OWN_SITES = frozenset({"same-origin", "none"})
 """The values of Sec-Fetch-Site for the service's own page, and for a person who typed the address."""
 JSON_TYPES = ("application/json", "+json")
 MAX_SHOWN = 100
+READING = frozenset({"GET", "HEAD"})
 PREFLIGHT_HEADERS = [
     (b"access-control-allow-methods", b"GET, POST, PUT, DELETE"),
     (
@@ -122,7 +123,8 @@ class DoorRules:
         if not only_loopback and not self.allowed.hosts:
             return True
         if host is None:
-            return False
+            # HTTP/1.0, or it was refused before. No browser speaks it, so no page is behind it: HAProxy's health checks do.
+            return scope.get("method") in READING
         if is_loopback(host.name) or not self.allowed.hosts.isdisjoint({host, Authority(host.name, None)}):
             return True
         return not only_loopback and _same_address(host.name, (scope.get("server") or ("",))[0])

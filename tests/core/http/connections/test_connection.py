@@ -207,6 +207,17 @@ async def test_an_idle_connection_is_closed_and_used_until_then() -> None:
         assert await peer.rest() == ""
 
 
+async def test_a_connection_ends_with_its_next_answer_while_the_process_drains() -> None:
+    async with house() as service, service.peer() as peer:
+        await peer.send(head())
+        assert "connection: close" not in (await peer.answer()).lower()
+        service.gate.is_draining = True
+        await peer.send(head())
+        answer = await peer.rest()
+        assert status(answer) == 200
+        assert "connection: close" in answer.lower()
+
+
 async def test_an_answer_that_takes_long_is_waited_for() -> None:
     async with house(LIMITED) as service, service.peer() as peer, service.peer() as other:
         service.application.may_answer.clear()

@@ -64,6 +64,8 @@ class Gate:
         self._clock = clock or SystemClock()
         self._of_peer: Counter[tuple[str, str]] = Counter()
         self._open = 0
+        self.is_draining = False
+        """Each connection ends with its next answer, so that no request meets one that is being closed."""
         self._lingering = 0
         self._logged_s: dict[tuple[str, Reason], float] = {}
         self._gauge: Gauge | None = None

@@ -141,6 +141,8 @@ class Connection(HttpToolsProtocol):
             return  # see _upgrade, _decline_upgrade
         queued = len(self.pipeline)
         super().on_headers_complete()
+        if self._gate.is_draining:
+            self.cycle.keep_alive = False
         self._heads += 1
         self._in_head = False
         self._size.head_ends()

@@ -29,6 +29,8 @@ class ConnectionLimits:
     """The time between an answer and the next request."""
     messages_a_minute: int = 600
     """The frames that one WebSocket may send in a minute, including pings, or at once."""
+    drain_s: float = 0.0
+    """The time in which a process that is told to end still takes requests, so that proxies learn to send it none."""
     proxies: TrustedProxies = NOBODY
     """Proxies, which carry many clients and so are not limited as one peer."""
 
@@ -49,6 +51,7 @@ def read_connection_limits(environment: Environment) -> ConnectionLimits:
         messages_a_minute=environment.integer(
             "STRONGROOM_SOCKET_MESSAGES_A_MINUTE", usual.messages_a_minute, low=1
         ),
+        drain_s=environment.integer("STRONGROOM_DRAIN_S", int(usual.drain_s), low=0, high=300),
         proxies=environment.parsed(
             "STRONGROOM_TRUSTED_PROXIES",
             environment.text("STRONGROOM_TRUSTED_PROXIES", "0"),
